@@ -1,0 +1,165 @@
+"""The error catalogue: every code a client can see, on sockets and over HTTP. Raised anywhere, answered by the two edges.
+
+    GatewayError            carries a Code; the base of everything a client may be told
+    ├── InvalidPayload      the request does not fit its declared shape
+    ├── AuthRequired        who are you (three codes: AUTH_REQUIRED, TOKEN_EXPIRED, TOKEN_REVOKED)
+    ├── Forbidden           we know who you are, and no
+    ├── NotFound · NotInRoom · Conflict
+    ├── RateLimited         with the milliseconds to wait
+    └── Unavailable         a server we need is away; try again
+
+Anything else that is raised is INTERNAL_ERROR: logged with its traceback, answered without it.
+"""
+
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class Code(StrEnum):
+    """A stable name for one way a request can fail."""
+
+    INVALID_PAYLOAD = "INVALID_PAYLOAD"
+    INVALID_MESSAGE = "INVALID_MESSAGE"
+    MESSAGE_TOO_LONG = "MESSAGE_TOO_LONG"
+    AUTH_REQUIRED = "AUTH_REQUIRED"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+    TOKEN_REVOKED = "TOKEN_REVOKED"
+    FORBIDDEN = "FORBIDDEN"
+    CSRF_TOKEN_MISSING = "CSRF_TOKEN_MISSING"
+    CSRF_TOKEN_INVALID = "CSRF_TOKEN_INVALID"
+    MUTED = "MUTED"
+    BANNED = "BANNED"
+    NOT_FOUND = "NOT_FOUND"
+    UNKNOWN_EVENT = "UNKNOWN_EVENT"
+    NOT_IN_ROOM = "NOT_IN_ROOM"
+    CONFLICT = "CONFLICT"
+    INSUFFICIENT_STOCK = "INSUFFICIENT_STOCK"
+    ROOM_FROZEN = "ROOM_FROZEN"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
+    SLOW_MODE = "SLOW_MODE"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+
+
+class Entry(NamedTuple):
+    """What a code means to the protocols: its HTTP status, whether the same request may succeed later, its default text."""
+
+    status: int
+    retryable: bool
+    message: str
+
+
+CATALOGUE: dict[Code, Entry] = {
+    Code.INVALID_PAYLOAD: Entry(400, False, "The request does not have the expected shape"),
+    Code.INVALID_MESSAGE: Entry(400, False, "The message is empty or not text"),
+    Code.MESSAGE_TOO_LONG: Entry(400, False, "The message is too long"),
+    Code.AUTH_REQUIRED: Entry(401, False, "Authentication is required"),
+    Code.TOKEN_EXPIRED: Entry(401, False, "Token expired"),
+    Code.TOKEN_REVOKED: Entry(401, False, "Token has been revoked"),
+    Code.FORBIDDEN: Entry(403, False, "You may not do this"),
+    Code.CSRF_TOKEN_MISSING: Entry(403, False, "The X-CSRF-Token header is missing"),
+    Code.CSRF_TOKEN_INVALID: Entry(403, False, "The X-CSRF-Token header does not match"),
+    Code.MUTED: Entry(403, False, "You are muted in this room"),
+    Code.BANNED: Entry(403, False, "You are banned"),
+    Code.NOT_FOUND: Entry(404, False, "There is no such thing"),
+    Code.UNKNOWN_EVENT: Entry(404, False, "There is no such event"),
+    Code.NOT_IN_ROOM: Entry(409, False, "Join the room first"),
+    Code.CONFLICT: Entry(409, False, "This conflicts with what is stored"),
+    Code.INSUFFICIENT_STOCK: Entry(409, False, "There is not enough stock"),
+    Code.ROOM_FROZEN: Entry(409, False, "The chat is frozen"),
+    Code.PAYLOAD_TOO_LARGE: Entry(413, False, "The request is too large"),
+    Code.RATE_LIMIT_EXCEEDED: Entry(429, True, "Too many requests"),
+    Code.SLOW_MODE: Entry(429, True, "Slow mode is on"),
+    Code.INTERNAL_ERROR: Entry(500, False, "Something went wrong on our side"),
+    Code.SERVICE_UNAVAILABLE: Entry(503, True, "A service we need is away, please try again"),
+}
+
+
+class GatewayError(Exception):
+    """An answer a client may see.
+
+    `message` replaces the catalogue's text; `details` is JSON-ready and holds no secrets; `retry_after_ms` says when the
+    same request may be tried again.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str | None = None,
+        *,
+        details: Any = None,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        self.code = code
+        self.message = message or CATALOGUE[code].message
+        self.details = details
+        self.retry_after_ms = retry_after_ms
+        super().__init__(f"{code}: {self.message}")
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of this answer."""
+        return CATALOGUE[self.code].status
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return CATALOGUE[self.code].retryable
+
+
+class InvalidPayload(GatewayError):
+    """The request does not fit its declared shape; `details` is a list of `{field, problem}`."""
+
+    def __init__(self, message: str | None = None, *, details: Any = None) -> None:
+        super().__init__(Code.INVALID_PAYLOAD, message, details=details)
+
+
+class AuthRequired(GatewayError):
+    """The caller is not known: no token, a bad one, an expired or a revoked one."""
+
+    def __init__(self, message: str | None = None, code: Code = Code.AUTH_REQUIRED) -> None:
+        super().__init__(code, message)
+
+
+class Forbidden(GatewayError):
+    """The caller is known and may not do this."""
+
+    def __init__(self, message: str | None = None, code: Code = Code.FORBIDDEN) -> None:
+        super().__init__(code, message)
+
+
+class NotFound(GatewayError):
+    """What the request names does not exist."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(Code.NOT_FOUND, message)
+
+
+class NotInRoom(GatewayError):
+    """The socket has not joined the room it speaks to."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.NOT_IN_ROOM)
+
+
+class Conflict(GatewayError):
+    """The request contradicts what is stored."""
+
+    def __init__(self, message: str | None = None, *, details: Any = None) -> None:
+        super().__init__(Code.CONFLICT, message, details=details)
+
+
+class RateLimited(GatewayError):
+    """The caller has used up a limit; `retry_after_ms` is when one more fits."""
+
+    def __init__(self, retry_after_ms: int, *, details: Any = None) -> None:
+        super().__init__(Code.RATE_LIMIT_EXCEEDED, details=details, retry_after_ms=retry_after_ms)
+
+
+class Unavailable(GatewayError):
+    """A server we need (`what`, for the log and the metrics) does not answer."""
+
+    def __init__(self, what: str, *, retry_after_ms: int | None = 1000) -> None:
+        super().__init__(Code.SERVICE_UNAVAILABLE, retry_after_ms=retry_after_ms)
+        self.what = what

@@ -1,0 +1,119 @@
+"""Every Redis key, room and channel name, as functions: whatever two machines must agree on is spelled here and nowhere else."""
+
+from typing import NamedTuple
+
+CHAT = "/chat"
+STREAMING = "/streaming"
+ROOT = "/"
+NAMESPACES = (ROOT, CHAT, STREAMING)
+
+
+class Room(NamedTuple):
+    """A set of sockets that hear the same broadcasts: a name within a namespace."""
+
+    namespace: str
+    name: str
+
+
+def chat_room(live_id: str) -> Room:
+    """Who reads and writes the chat of a stream; `live_id` is the stream key."""
+    return Room(CHAT, f"live:{live_id}")
+
+
+def viewers_room(stream_key: str) -> Room:
+    """Who watches a stream: viewer counts, started, ended."""
+    return Room(STREAMING, f"stream:{stream_key}")
+
+
+def products_room(stream_key: str) -> Room:
+    """Who follows the products and orders of a stream."""
+    return Room(ROOT, f"stream:{stream_key}")
+
+
+def user_room(user_id: str) -> Room:
+    """All sockets of one user on `/`; joined by the server at connect, never by a client."""
+    return Room(ROOT, f"user:{user_id}")
+
+
+def role_room(role: str) -> Room:
+    """All sockets on `/` of the users of one role; joined by the server at connect."""
+    return Room(ROOT, f"role:{role}")
+
+
+def everyone_room() -> Room:
+    """Every socket on `/`; joined by the server at connect."""
+    return Room(ROOT, "everyone")
+
+
+# --- channels -------------------------------------------------------------------------------------------------------
+
+
+def room_channel(room: Room) -> str:
+    """The pub/sub channel of one room: ready Socket.IO packets. Hash-tagged, so that a cluster keeps a room together."""
+    return f"dorami:room:{{{room.namespace}:{room.name}}}"
+
+
+def control_channel() -> str:
+    """The pub/sub channel every node hears: revocations and other notices to nodes."""
+    return "dorami:control"
+
+
+# --- presence -------------------------------------------------------------------------------------------------------
+
+
+def presence(room: Room) -> str:
+    """Hash: who is in a room → number of nodes that hold them there. Its length is the number of distinct people."""
+    if room.namespace == STREAMING and room.name.startswith("stream:"):
+        return f"{room.name}:viewers"  # the name the wire contract promises: stream:{streamKey}:viewers
+    return f"dorami:presence:{room.namespace}:{room.name}"
+
+
+def presence_peak(room: Room) -> str:
+    """String: the highest number of distinct people a room has had at one time."""
+    return f"{presence(room)}:peak"
+
+
+def node_presence(node_id: str, room: Room) -> str:
+    """Set: whom one node holds in a room, so that others can take them out when the node dies."""
+    return f"{presence(room)}:node:{node_id}"
+
+
+def node_rooms(node_id: str) -> str:
+    """Set: the presence keys in which a node holds somebody."""
+    return f"dorami:node:{node_id}:rooms"
+
+
+def nodes() -> str:
+    """Sorted set: node id → the moment its lease ends, in ms of Redis' own clock."""
+    return "dorami:nodes"
+
+
+# --- identity -------------------------------------------------------------------------------------------------------
+
+
+def refresh_token(token_hash: str) -> str:
+    """Hash: one refresh token, by its SHA-256; lives 7 days."""
+    return f"dorami:refresh:{token_hash}"
+
+
+def user_refresh_tokens(user_id: str) -> str:
+    """Set: the hashes of all refresh tokens of a user."""
+    return f"dorami:refresh:user:{user_id}"
+
+
+def revoked(kind: str, value: str) -> str:
+    """String: a revoked token (`jti`), session (`sid`) or user (`sub`, then the value is the moment in s); lives as long as an access token."""
+    return f"dorami:revoked:{kind}:{value}"
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+def rate_limit(scope: str, subject: str) -> str:
+    """Sorted set: the moments of what a subject did in the current window of one limit."""
+    return f"dorami:limit:{scope}:{subject}"
+
+
+# --- database -------------------------------------------------------------------------------------------------------
+
+MIGRATION_LOCK = 0x646F72616D69  # "dorami": the PostgreSQL advisory lock under which migrations are applied

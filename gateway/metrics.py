@@ -1,0 +1,66 @@
+"""Every metric of a node, with its labels. Made once by the composition root and handed to whoever counts."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+# Event handlers and HTTP routes take from under a millisecond to a database timeout.
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The node's counters in a registry of their own, so that several nodes can live in one test process."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)  # memory, CPU, file descriptors
+
+        self.sockets = Gauge(
+            "dorami_sockets", "Sockets connected to a namespace", ["namespace"], registry=registry
+        )
+        self.connections = Gauge(
+            "dorami_connections", "Open Engine.IO connections", ["transport"], registry=registry
+        )
+        self.refused = Counter(
+            "dorami_connects_refused", "Refused connects", ["namespace", "code"], registry=registry
+        )
+        self.closed = Counter(
+            "dorami_connections_closed", "Ended Engine.IO connections", ["reason"], registry=registry
+        )
+        self.events = Histogram(
+            "dorami_event_seconds",
+            "Events from clients: outcome is ok or an error code",
+            ["namespace", "event", "outcome"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.published = Counter(
+            "dorami_broadcasts_published", "Broadcasts by event", ["event"], registry=registry
+        )
+        self.delivered = Counter(
+            "dorami_deliveries", "Packets handed to sockets by broadcasts", registry=registry
+        )
+        self.degraded = Gauge(
+            "dorami_fanout_degraded", "1 while broadcasts reach only this node", registry=registry
+        )
+        self.http = Histogram(
+            "dorami_http_seconds",
+            "HTTP requests by route",
+            ["method", "route", "status"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.redis = Histogram(
+            "dorami_redis_seconds", "Redis calls", ["call", "outcome"], buckets=SECONDS, registry=registry
+        )
+        self.database = Histogram(
+            "dorami_database_seconds", "Database calls", ["call", "outcome"], buckets=SECONDS, registry=registry
+        )
+        self.limited = Counter(
+            "dorami_rate_limited", "Requests over a limit", ["scope"], registry=registry
+        )
+        self.limits_degraded = Counter(
+            "dorami_rate_limit_fallbacks", "Limit checks made by this node alone", registry=registry
+        )
+
+    def render(self) -> bytes:
+        """The Prometheus text."""
+        return generate_latest(self.registry)

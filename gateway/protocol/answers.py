@@ -1,0 +1,105 @@
+"""How a request is answered, on sockets and over HTTP: one ack, one error event, one HTTP error body. Used by both edges."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from gateway.errors import GatewayError
+from gateway.protocol.wire import Payload, Timestamp, epoch_ms, now
+
+
+class ErrorBody(Payload):
+    """What an ack says of a failure."""
+
+    code: str
+    message: str
+    retryable: bool
+    retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
+    details: Any = Field(default=None, exclude_if=lambda v: v is None)
+
+
+class Success(Payload):
+    """The ack of a request that was done."""
+
+    ok: Literal[True] = True
+    data: Any
+    ts: int = Field(default_factory=epoch_ms)
+
+
+class Failure(Payload):
+    """The ack of a request that was not done."""
+
+    ok: Literal[False] = False
+    error: ErrorBody
+    request_id: str
+    ts: int = Field(default_factory=epoch_ms)
+
+
+class ErrorEvent(Payload):
+    """The `error` event, to a client that asked for no ack."""
+
+    type: Literal["error"] = "error"
+    error_code: str
+    message: str
+    retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
+    request_id: str
+    timestamp: Timestamp = Field(default_factory=now)
+
+
+class HttpError(Payload):
+    """The body of every HTTP answer from 400 on."""
+
+    status_code: int
+    error_code: str
+    message: str
+    retryable: bool
+    details: Any = Field(default=None, exclude_if=lambda v: v is None)
+    request_id: str
+    timestamp: Timestamp = Field(default_factory=now)
+
+
+class Refusal(Payload):
+    """`data` of a `connect_error`."""
+
+    code: str
+    retryable: bool
+    retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
+
+
+class Farewell(Payload):
+    """`auth:expired`, `auth:revoked` and `server:shutdown`: why the server ends a socket, and whether to come back."""
+
+    code: str
+    reconnect: bool
+    retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
+
+
+def failure(error: GatewayError, request_id: str) -> Failure:
+    """The ack that tells of an error."""
+    body = ErrorBody(
+        code=error.code,
+        message=error.message,
+        retryable=error.retryable,
+        retry_after_ms=error.retry_after_ms,
+        details=error.details,
+    )
+    return Failure(error=body, request_id=request_id)
+
+
+def error_event(error: GatewayError, request_id: str) -> ErrorEvent:
+    """The `error` event that tells of an error."""
+    return ErrorEvent(
+        error_code=error.code, message=error.message, retry_after_ms=error.retry_after_ms, request_id=request_id
+    )
+
+
+def http_error(error: GatewayError, request_id: str, status: int | None = None) -> HttpError:
+    """The HTTP body that tells of an error; `status` is given where HTTP knows better than the catalogue (405)."""
+    return HttpError(
+        status_code=status or error.status,
+        error_code=error.code,
+        message=error.message,
+        retryable=error.retryable,
+        details=error.details,
+        request_id=request_id,
+    )

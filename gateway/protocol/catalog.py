@@ -1,0 +1,155 @@
+"""Payloads of products, on `/` and over HTTP."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from gateway.protocol.wire import Cursor, Missed, Money, Payload, Request, Since, StreamKey, Timestamp, now
+
+LOW_STOCK = 5  # below this many the room is warned
+ProductStatus = Literal["AVAILABLE", "SOLD_OUT"]
+
+
+def _price(value: object) -> object:
+    # A JSON number arrives as int or float; str() of a float is its shortest form, so 19.9 stays 19.9.
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
+        raise ValueError("not an amount of money")  # noqa: TRY004  pydantic turns ValueError into an answer
+    try:
+        amount = Decimal(str(value))
+    except ArithmeticError:
+        raise ValueError("not an amount of money") from None
+    return amount
+
+
+Price = Annotated[Decimal, BeforeValidator(_price), Field(ge=0, max_digits=10, decimal_places=2, allow_inf_nan=False)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^(https?://|/)\S*$")]
+Stock = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class JoinStream(Request):
+    """`join:stream`."""
+
+    stream_id: StreamKey
+    since: Since | None = None
+
+
+class LeaveStream(Request):
+    """`leave:stream`."""
+
+    stream_id: StreamKey
+
+
+class Product(Payload):
+    """A product as everybody sees it; a client that holds a newer `version` ignores an older event."""
+
+    id: str
+    stream_key: str
+    name: str
+    description: str
+    price: Money
+    original_price: Money | None
+    discount_rate: int
+    stock: int
+    status: ProductStatus
+    image_url: str | None
+    images: list[str]
+    sort_order: int
+    is_new: bool
+    version: int
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class StreamJoined(Payload):
+    """The ack of `join:stream`."""
+
+    room: str
+    products: list[Product]
+    featured: Product | None
+    cursor: Cursor
+    recovered: bool
+    events: list[Missed] | None = Field(default=None, exclude_if=lambda v: v is None)
+
+
+class StreamLeft(Payload):
+    """The ack of `leave:stream`."""
+
+    room: str
+
+
+class StreamPresence(Payload):
+    """`user:joined` and `user:left`."""
+
+    user_id: str
+    stream_id: str
+    timestamp: Timestamp = Field(default_factory=now)
+
+
+class SoldOut(Payload):
+    """`data` of `live:product:soldout`."""
+
+    product_id: str
+    version: int
+
+
+class ProductGone(Payload):
+    """`data` of `live:product:deleted`."""
+
+    product_id: str
+
+
+class LowStock(Payload):
+    """`data` of `product:low-stock`."""
+
+    product_id: str
+    product_name: str
+    remaining_stock: int
+
+
+class CreateProduct(Request):
+    """`POST /products`."""
+
+    stream_key: StreamKey
+    name: Name
+    price: Price
+    stock: Stock
+    description: Annotated[str, StringConstraints(max_length=5000)] = ""
+    original_price: Price | None = None
+    discount_rate: Percent = 0
+    image_url: Url | None = None
+    images: Annotated[list[Url], Field(max_length=20)] = []
+    sort_order: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
+    is_new: bool = False
+
+
+class ChangeProduct(Request):
+    """`PATCH /products/{id}`: only what is given changes. `version`, when given, must be the stored one."""
+
+    name: Name | None = None
+    price: Price | None = None
+    stock: Stock | None = None
+    description: Annotated[str, StringConstraints(max_length=5000)] | None = None
+    original_price: Price | None = None
+    discount_rate: Percent | None = None
+    image_url: Url | None = None
+    images: Annotated[list[Url], Field(max_length=20)] | None = None
+    sort_order: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] | None = None
+    is_new: bool | None = None
+    version: Annotated[int, Field(ge=1)] | None = None
+
+
+class ChangeStock(Request):
+    """`PATCH /products/{id}/stock`: a new stock, or a difference; exactly one of them."""
+
+    stock: Stock | None = None
+    change: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)] | None = None
+
+
+class ProductPage(Payload):
+    """A page of products; `next_cursor` is None at the end."""
+
+    items: list[Product]
+    next_cursor: str | None

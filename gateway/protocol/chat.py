@@ -1,0 +1,155 @@
+"""Payloads of `/chat`: what clients ask, what they are answered and what the room hears."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from gateway.protocol.wire import Cursor, Identifier, Missed, Payload, Request, Since, StreamKey, Timestamp, now
+
+MAX_MESSAGE = 500  # code points, after trimming
+HISTORY = 100  # messages a join answers with, and the most a page holds
+
+
+class JoinRoom(Request):
+    """`chat:join-room`."""
+
+    live_id: StreamKey
+    since: Since | None = None
+
+
+class LeaveRoom(Request):
+    """`chat:leave-room`."""
+
+    live_id: StreamKey
+
+
+class SendMessage(Request):
+    """`chat:send-message`. The text is checked by the service: its errors have codes of their own."""
+
+    live_id: StreamKey
+    message: str
+    client_message_id: Identifier | None = None
+
+
+class DeleteMessage(Request):
+    """`chat:delete-message`."""
+
+    live_id: StreamKey
+    message_id: Identifier
+    reason: Annotated[str, StringConstraints(max_length=500)] | None = None
+
+
+class History(Request):
+    """`chat:history`: a page of messages before a message id, newest page first."""
+
+    live_id: StreamKey
+    before: Identifier | None = None
+    limit: Annotated[int, Field(ge=1, le=HISTORY)] = HISTORY
+
+
+class Message(Payload):
+    """One stored message, as history gives it and `chat:message` broadcasts it."""
+
+    id: str
+    seq: int
+    live_id: str
+    user_id: str
+    username: str
+    role: str
+    message: str
+    client_message_id: str | None
+    timestamp: Timestamp
+
+
+class RoomSettings(Payload):
+    """How a room is kept civil."""
+
+    slow_mode_seconds: int = 0
+    frozen: bool = False
+    guests_allowed: bool = False
+
+
+class You(Payload):
+    """What the joiner may do here."""
+
+    user_id: str
+    username: str
+    role: str
+    muted_until: Timestamp | None = None
+    can_send: bool = True
+
+
+class Joined(Payload):
+    """The ack of `chat:join-room`. `events` is there when `recovered`, `history` is fresh when not."""
+
+    room_name: str
+    members: int
+    history: list[Message]
+    pinned: list[Message] = Field(default_factory=list)
+    settings: RoomSettings
+    you: You
+    cursor: Cursor
+    recovered: bool
+    events: list[Missed] | None = Field(default=None, exclude_if=lambda v: v is None)
+
+
+class Left(Payload):
+    """The ack of `chat:leave-room`."""
+
+    room_name: str
+
+
+class Sent(Payload):
+    """The ack of `chat:send-message`: the message is committed. `duplicate`: it was, already."""
+
+    id: str
+    seq: int
+    timestamp: Timestamp
+    duplicate: bool
+
+
+class Deleted(Payload):
+    """The ack of `chat:delete-message`."""
+
+    message_id: str
+    already_deleted: bool
+
+
+class HistoryPage(Payload):
+    """The ack of `chat:history`: oldest first; `next_before` is the id to ask with next, None at the beginning."""
+
+    messages: list[Message]
+    next_before: str | None
+
+
+class HistoryEvent(Payload):
+    """`data` of the event `chat:history`, to a joiner that asked for no ack."""
+
+    live_id: str
+    messages: list[Message]
+
+
+class MessageDeleted(Payload):
+    """`data` of `chat:message-deleted`; `seq` is the place of the deletion in the room's log."""
+
+    message_id: str
+    seq: int
+    live_id: str
+    deleted_by: str
+    reason: str | None
+    timestamp: Timestamp = Field(default_factory=now)
+
+
+class Presence(Payload):
+    """`data` of `chat:user-joined` and `chat:user-left`."""
+
+    user_id: str
+    live_id: str
+    timestamp: Timestamp = Field(default_factory=now)
+
+
+class RoomState(Payload):
+    """`data` of `chat:room-state`, in rooms too large to name everyone."""
+
+    live_id: str
+    members: int

@@ -1,0 +1,52 @@
+"""The vocabulary of events: every name that crosses the wire, once. Used by the namespaces' tables and by the services that publish."""
+
+from typing import Final
+
+# --- every namespace, to one socket ---------------------------------------------------------------------------------
+CONNECTED: Final = "connected"  # on `/`, after connecting
+CONNECTION_SUCCESS: Final = "connection:success"  # on `/chat` and `/streaming`, after connecting
+ERROR: Final = "error"
+AUTH_EXPIRED: Final = "auth:expired"
+AUTH_REVOKED: Final = "auth:revoked"
+SERVER_SHUTDOWN: Final = "server:shutdown"
+
+# --- every namespace, from a client ---------------------------------------------------------------------------------
+AUTH_REFRESH: Final = "auth:refresh"
+
+# --- /chat, from a client -------------------------------------------------------------------------------------------
+CHAT_JOIN_ROOM: Final = "chat:join-room"
+CHAT_LEAVE_ROOM: Final = "chat:leave-room"
+CHAT_SEND_MESSAGE: Final = "chat:send-message"
+CHAT_DELETE_MESSAGE: Final = "chat:delete-message"
+CHAT_HISTORY: Final = "chat:history"  # also to a joiner that asked for no ack
+
+# --- /chat, to the room ---------------------------------------------------------------------------------------------
+CHAT_MESSAGE: Final = "chat:message"
+CHAT_MESSAGE_DELETED: Final = "chat:message-deleted"
+CHAT_USER_JOINED: Final = "chat:user-joined"
+CHAT_USER_LEFT: Final = "chat:user-left"
+CHAT_ROOM_STATE: Final = "chat:room-state"
+
+# --- /streaming -----------------------------------------------------------------------------------------------------
+STREAM_VIEWER_JOIN: Final = "stream:viewer:join"
+STREAM_VIEWER_LEAVE: Final = "stream:viewer:leave"
+STREAM_VIEWER_UPDATE: Final = "stream:viewer:update"
+STREAM_STARTED: Final = "stream:started"
+STREAM_ENDED: Final = "stream:ended"
+
+# --- / --------------------------------------------------------------------------------------------------------------
+JOIN_STREAM: Final = "join:stream"
+LEAVE_STREAM: Final = "leave:stream"
+USER_JOINED: Final = "user:joined"
+USER_LEFT: Final = "user:left"
+UPCOMING_UPDATED: Final = "upcoming:updated"
+PRODUCT_ADDED: Final = "live:product:added"
+PRODUCT_UPDATED: Final = "live:product:updated"
+PRODUCT_SOLDOUT: Final = "live:product:soldout"
+PRODUCT_DELETED: Final = "live:product:deleted"
+PRODUCT_LOW_STOCK: Final = "product:low-stock"
+
+
+def success(event: str) -> str:
+    """The name of the answer to a client that asked for no ack."""
+    return f"{event}:success"

@@ -1,0 +1,86 @@
+"""The forms that every payload and answer share: what comes in is strict, what goes out is named in camelCase. Used by all of protocol."""
+
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, StringConstraints
+from pydantic.alias_generators import to_camel
+
+StreamKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+Timestamp = Annotated[
+    datetime,
+    # What JavaScript's toISOString() gives: UTC, milliseconds, Z.
+    PlainSerializer(lambda moment: iso(moment), return_type=str, when_used="always"),
+]
+Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]  # decimal(10,2), a JSON number
+
+
+class Request(BaseModel):
+    """What a client sends: wrong types and left-over fields are refused, nothing is converted."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        str_strip_whitespace=False,
+        populate_by_name=False,
+    )
+
+
+class Payload(BaseModel):
+    """What the gateway sends: built inside from typed values, serialized once."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class Empty(Payload):
+    """An answer without content."""
+
+
+def now() -> datetime:
+    """The current moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def iso(moment: datetime) -> str:
+    """`2026-11-21T12:00:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def epoch_ms() -> int:
+    """The current moment in ms since 1970, the `ts` of acks."""
+    return time.time_ns() // 1_000_000
+
+
+class Typed(Payload):
+    """The envelope of most broadcasts: `{type, data}`; `type` repeats the event's name."""
+
+    type: str
+    data: Any
+
+
+class Cursor(Payload):
+    """A place in a room's log. `epoch` names the log; a cursor of another epoch is worth nothing."""
+
+    epoch: str
+    seq: int
+
+
+class Since(Request):
+    """A cursor that a client got earlier and sends back."""
+
+    epoch: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    seq: int
+
+
+class Missed(Payload):
+    """One event that a returning client missed, exactly as the room heard it."""
+
+    event: str
+    payload: Any
+    seq: int

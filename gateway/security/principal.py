@@ -1,0 +1,33 @@
+"""Who is on the other side of a connection or a request. Made only by the authenticator; handlers never see a raw token."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a user may do, from least to most; HOST moderates their own streams."""
+
+    GUEST = "GUEST"
+    USER = "USER"
+    HOST = "HOST"
+    MODERATOR = "MODERATOR"
+    ADMIN = "ADMIN"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller: proof that a valid, unrevoked access token was seen. `user_id` is the guest's id for guests."""
+
+    user_id: str
+    username: str
+    role: Role
+    session_id: str
+    token_id: str
+    issued_at: datetime
+    expires_at: datetime
+
+    @property
+    def authenticated(self) -> bool:
+        """False for a guest."""
+        return self.role is not Role.GUEST

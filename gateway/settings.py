@@ -1,0 +1,200 @@
+"""Every setting, with unit, default and reason. Read once at the start by the command line; nobody else reads the environment."""
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
+DEVELOPMENT_SECRET = "dorami-development-secret-not-for-production"
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class SettingsError(Exception):
+    """The environment cannot be served from; `lines` has one clear sentence per mistake, without any value that may be secret."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class Environment(StrEnum):
+    """Where this process runs; production is strict."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", value)
+        if match is None:
+            raise ValueError('not a duration; write it like "15m", "7d", "30s" or "500ms"')
+        seconds = float(match[1]) * _UNITS[match[2] or "s"]
+        if seconds <= 0:
+            raise ValueError("a duration must be longer than nothing")
+        return timedelta(seconds=seconds)
+    return value
+
+
+def _rate(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)?\s*(second|minute|hour)s?\s*", value)
+        if match is None or int(match[1]) == 0:
+            raise ValueError('not a rate; write it like "10/minute" or "100/10 seconds"')
+        unit = {"second": 1, "minute": 60, "hour": 3600}[match[3]]
+        return (int(match[1]), float(int(match[2] or 1) * unit))
+    return value
+
+
+def _url(*schemes: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        parts = urlsplit(value) if isinstance(value, str) else None
+        if parts is None or parts.scheme not in schemes or not (parts.netloc or parts.path or parts.query):
+            raise ValueError(f"not a URL of the form {schemes[0]}://host:port/name")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _origins(value: object) -> object:
+    if isinstance(value, str):
+        value = [item.strip().rstrip("/") for item in value.split(",") if item.strip()]
+    if isinstance(value, (list, tuple)):
+        for origin in value:
+            if origin != "*" and not re.fullmatch(r"https?://[^/\s*]+", origin):
+                raise ValueError(f'"{origin}" is not an origin; write it like "https://shop.example"')
+        return tuple(value)
+    return value
+
+
+def _networks(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(ip_network(item.strip(), strict=False) for item in value.split(",") if item.strip())
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Rate = Annotated[tuple[int, float], BeforeValidator(_rate), NoDecode]  # how many, in how many seconds
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), NoDecode]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks), NoDecode]
+DatabaseUrl = Annotated[SecretStr, _url("postgres", "postgresql")]
+RedisUrl = Annotated[SecretStr, _url("redis", "rediss", "unix", "redis-sentinel", "redis-cluster")]
+
+
+class Settings(BaseSettings):
+    """The settings of one gateway process. Passwords and keys are `SecretStr`: they never show in a repr or a log."""
+
+    model_config = SettingsConfigDict(case_sensitive=False, extra="ignore", frozen=True, validate_default=True)
+
+    # --- where we run ---
+    app_env: Environment = Field(
+        Environment.PRODUCTION, validation_alias=AliasChoices("APP_ENV", "NODE_ENV")
+    )  # strict unless told otherwise
+    host: str = "0.0.0.0"  # noqa: S104  a pod listens on all its addresses
+    port: int = Field(3001, ge=0, le=65535)  # 0 takes a free one, for tests
+    node_id: str | None = Field(None, max_length=64)  # shown in logs and presence; made at the start when not given
+    shutdown_timeout: Duration = timedelta(seconds=25)  # what a drain may take; orchestrators kill after 30 s
+
+    # --- servers ---
+    database_url: DatabaseUrl
+    database_pool_size: int = Field(10, ge=1, le=200)  # connections per process
+    database_timeout: Duration = timedelta(seconds=2)  # for one statement, and for getting a connection
+    redis_url: RedisUrl
+    redis_pool_size: int = Field(20, ge=2, le=1000)  # connections per process
+    redis_timeout: Duration = timedelta(seconds=1)  # for one command; longer means Redis is away
+
+    # --- identity ---
+    jwt_secret: SecretStr
+    jwt_issuer: str = "dorami"
+    jwt_audience: str = "dorami-clients"
+    jwt_expiration: Duration = timedelta(minutes=15)
+    jwt_refresh_expiration: Duration = timedelta(days=7)
+
+    # --- browsers ---
+    cors_origins: Origins = ()  # exact origins; none: only the gateway's own pages
+    csrf_enabled: bool = True  # can be switched off only outside production
+    origin_required: bool = False  # refuse a websocket without Origin: closes the door to apps that are not browsers
+    trusted_proxies: Networks = ()  # addresses or networks whose X-Forwarded-For counts
+
+    # --- limits ---
+    http_rate_limit: Rate = (10, 60.0)  # per client and route
+    chat_rate_limit: Rate = (20, 10.0)  # chat:send-message per user
+    event_rate_limit: Rate = (100, 10.0)  # every other event per user
+    join_rate_limit: Rate = (10, 10.0)  # joins and leaves per user
+
+    # --- Engine.IO ---
+    ping_interval: Duration = timedelta(seconds=25)
+    ping_timeout: Duration = timedelta(seconds=60)
+    connect_timeout: Duration = timedelta(seconds=10)  # to join a first namespace
+    max_packet_size: int = Field(65_536, ge=1024)  # bytes from a client; larger closes the connection
+    max_poll_packets: int = Field(256, ge=1)  # packets in one polling request
+    max_send_buffer: int = Field(1_048_576, ge=65_536)  # bytes a client may be behind before it is dropped
+    max_send_delay: Duration = timedelta(seconds=10)  # time a client may take nothing before it is dropped
+    handler_timeout: Duration = timedelta(seconds=10)  # an event handler that takes longer answers SERVICE_UNAVAILABLE
+
+    # --- operations ---
+    metrics_port: int | None = Field(None, ge=0, le=65535)  # its own port; none: `/metrics` beside the API
+    metrics_token: SecretStr | None = (
+        None  # Bearer token of `/metrics` beside the API; without one only loopback may read it
+    )
+    log_level: str | None = Field(
+        None, pattern="^(DEBUG|INFO|WARNING|ERROR)$"
+    )  # default: WARNING in production, else INFO
+    demo_page: bool | None = None  # serve the demo at `/`; default: only in development
+
+    @property
+    def production(self) -> bool:
+        """Whether this process must be strict."""
+        return self.app_env is Environment.PRODUCTION
+
+    @property
+    def serves_demo(self) -> bool:
+        """Whether `/` is the demo page."""
+        return not self.production and self.demo_page is not False
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        mistakes = []
+        secret = self.jwt_secret.get_secret_value()
+        if len(secret) < MIN_SECRET:
+            mistakes.append(f"JWT_SECRET: {len(secret)} characters are too short, at least {MIN_SECRET} are needed")
+        if self.production:
+            if secret == DEVELOPMENT_SECRET:
+                mistakes.append("JWT_SECRET: the development secret is public, production needs its own")
+            if "*" in self.cors_origins:
+                mistakes.append('CORS_ORIGINS: "*" lets every web site act for your users, list the exact origins')
+            if not self.csrf_enabled:
+                mistakes.append("CSRF_ENABLED: can be switched off only outside production")
+            if self.demo_page:
+                mistakes.append("DEMO_PAGE: the demo page exists only outside production")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process from the environment, with keyword overrides (field names) on top.
+
+    Raises SettingsError with one line per mistake.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError([line for item in error.errors() for line in _lines(item)]) from None
+
+
+def _lines(item: Any) -> list[str]:
+    name = str(item["loc"][0]).upper() if item["loc"] else ""
+    text = item["msg"].removeprefix("Value error, ")
+    if not name:
+        return text.splitlines()
+    if item["type"] == "missing":
+        return [f"{name}: is required"]
+    return [f"{name}: {text[0].lower()}{text[1:]}"]
