@@ -1,0 +1,216 @@
+"""One socket of the official JavaScript client in the words of the tests: call, expect, refute."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+
+if TYPE_CHECKING:
+    from tests.client.client import Client
+
+PATIENCE = 5.0  # seconds an expectation waits; only a failing test ever waits so long
+
+T = TypeVar("T")
+
+
+class Heard(NamedTuple):
+    """One event as the client heard it; `payload` is its only argument (None without one)."""
+
+    event: str
+    payload: Any
+
+
+class RefusedError(Exception):
+    """The server refused the connection: what the client's `connect_error` held."""
+
+    def __init__(self, message: str, data: Any) -> None:
+        super().__init__(f"{message} {data}")
+        self.message = message
+        self.data = data
+
+
+class FailedError(Exception):
+    """The ack said `ok: false`."""
+
+    def __init__(self, event: str, ack: dict[str, Any]) -> None:
+        super().__init__(f"{event}: {ack}")
+        self.ack = ack
+        self.error: dict[str, Any] = ack["error"]
+        self.code: str = ack["error"]["code"]
+
+
+class ClientSocket:
+    """One socket of the official client, with a mailbox of what it heard and has not been asked for yet."""
+
+    def __init__(self, client: "Client", name: str) -> None:
+        self._client = client
+        self._news = asyncio.Event()
+        self.name = name
+        self.id: str | None = None
+        self.recovered = False
+        self.transport: str | None = None
+        self.reason: str | None = None
+        self.mailbox: list[Heard] = []
+        self.lifecycle: list[dict[str, Any]] = []
+
+    def __repr__(self) -> str:
+        return f"<ClientSocket {self.name}>"
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    async def ask(self, event: str, *args: Any, within: float = PATIENCE) -> dict[str, Any]:
+        """Emit with an ack and give the whole ack, whatever it says. It must have exactly one argument."""
+        return await self._client.ask("call", within, name=self.name, args=[event, *args])
+
+    async def ask_binary(self, event: str, size: int, within: float = PATIENCE) -> dict[str, Any]:
+        """Emit `size` bytes with an ack and give the ack."""
+        return await self._client.ask("emitBinary", within, name=self.name, event=event, size=size)
+
+    async def call(self, event: str, payload: Any = None) -> Any:
+        """Emit with an ack, which must be good, and give its `data`. Raises FailedError."""
+        ack = await self.ask(event, {} if payload is None else payload)
+        if not ack["ok"]:
+            raise FailedError(event, ack)
+        assert set(ack) == {"ok", "data", "ts"}, ack
+        assert isinstance(ack["ts"], int)
+        return ack["data"]
+
+    async def fail(self, event: str, *args: Any) -> dict[str, Any]:
+        """Emit with an ack, which must be bad and have the contract's shape, and give its `error`."""
+        ack = await self.ask(event, *args)
+        assert ack.get("ok") is False, ack
+        return proper_failure(ack)
+
+    def emit(self, event: str, *args: Any) -> None:
+        """Emit without asking for an ack."""
+        self._client.tell("emit", name=self.name, args=[event, *args])
+
+    # --- what is heard ----------------------------------------------------------------------------------------------
+
+    async def expect(
+        self, event: str, match: Callable[[Any], bool] | None = None, *, within: float = PATIENCE, **data: Any
+    ) -> Any:
+        """Wait for an event and give its payload, taking it out of the mailbox.
+
+        With keywords only an event whose `data` (or itself, without a `data`) holds these values counts.
+        """
+
+        def wanted(heard: Heard) -> bool:
+            if heard.event != event or (match is not None and not match(heard.payload)):
+                return False
+            return not data or _holds(heard.payload, data)
+
+        def take() -> Heard | None:
+            for place, heard in enumerate(self.mailbox):
+                if wanted(heard):
+                    return self.mailbox.pop(place)
+            return None
+
+        heard = await self._until(take, within, f"{event} {data or ''}")
+        return heard.payload
+
+    def refute(self, event: str, **data: Any) -> None:
+        """Nothing of this kind was heard. Ask after a fence: something that must arrive later on this socket."""
+        found = [heard for heard in self.mailbox if heard.event == event and (not data or _holds(heard.payload, data))]
+        assert not found, f"{self} heard {found}"
+
+    def take(self, event: str) -> list[Any]:
+        """The payloads of all events of this name in the mailbox, in order, taking them out."""
+        found = [heard.payload for heard in self.mailbox if heard.event == event]
+        self.mailbox = [heard for heard in self.mailbox if heard.event != event]
+        return found
+
+    async def expect_all(self, event: str, count: int, *, within: float = PATIENCE) -> list[Any]:
+        """Wait until `count` events of this name were heard and give their payloads in order."""
+
+        def ready() -> bool | None:
+            return sum(heard.event == event for heard in self.mailbox) >= count or None
+
+        await self._until(ready, within, f"{count} × {event}")
+        return self.take(event)
+
+    # --- life -------------------------------------------------------------------------------------------------------
+
+    async def expect_life(self, word: str, *, within: float = PATIENCE) -> dict[str, Any]:
+        """Wait for `connect`, `connect_error`, `disconnect`, `upgrade` or `closed` (the transport is gone)."""
+
+        def take() -> dict[str, Any] | None:
+            for place, moment in enumerate(self.lifecycle):
+                if moment["lifecycle"] == word:
+                    return self.lifecycle.pop(place)
+            return None
+
+        return await self._until(take, within, word)
+
+    async def connected(self, *, within: float = PATIENCE) -> Self:
+        """Wait for the connection. Raises RefusedError."""
+
+        def settled() -> dict[str, Any] | None:
+            words = ("connect", "connect_error")
+            return next((moment for moment in self.lifecycle if moment["lifecycle"] in words), None)
+
+        moment = await self._until(settled, within, "connect")
+        self.lifecycle.remove(moment)
+        if moment["lifecycle"] == "connect_error":
+            raise RefusedError(moment["message"], moment["data"])
+        self.id, self.recovered, self.transport = moment["id"], moment["recovered"], moment["transport"]
+        return self
+
+    async def ended(self, *, within: float = PATIENCE) -> str:
+        """Wait for the disconnection and give the client's reason."""
+        moment = await self.expect_life("disconnect", within=within)
+        reason: str = moment["reason"]
+        return reason
+
+    async def disconnect(self) -> None:
+        """Leave the namespace politely."""
+        self._client.tell("disconnect", name=self.name)
+        await self.ended()
+
+    async def drop(self) -> None:
+        """Lose the network without a word."""
+        self._client.tell("drop", name=self.name)
+        await self.ended()
+
+    async def reconnect(self, auth: dict[str, Any] | None = None) -> Self:
+        """Connect again after an end."""
+        self._client.tell("connect", name=self.name, auth=auth)
+        return await self.connected()
+
+    def heard(self, line: dict[str, Any]) -> None:
+        """Called by the client with each line of the driver about this socket."""
+        if "event" in line:
+            args = line["args"]
+            assert len(args) <= 1, f"{line['event']} has {len(args)} arguments"
+            self.mailbox.append(Heard(line["event"], args[0] if args else None))
+        else:
+            self.lifecycle.append(line)
+        self._news.set()
+
+    async def _until(self, found: Callable[[], T | None], within: float, what: str) -> T:
+        try:
+            async with asyncio.timeout(within):
+                while (result := found()) is None:
+                    self._news.clear()
+                    await self._news.wait()
+                return result
+        except TimeoutError:
+            heard = [(heard.event, heard.payload) for heard in self.mailbox] + self.lifecycle
+            raise AssertionError(f"{self} waited {within} s for {what}; it has heard {heard}") from None
+
+
+def proper_failure(ack: dict[str, Any]) -> dict[str, Any]:
+    """Check that a bad ack has the contract's shape and give its `error`."""
+    assert set(ack) == {"ok", "error", "requestId", "ts"}, ack
+    error: dict[str, Any] = ack["error"]
+    assert {"code", "message", "retryable"} <= set(error), ack
+    assert set(error) <= {"code", "message", "retryable", "retryAfterMs", "details"}, ack
+    assert isinstance(error["message"], str)
+    assert error["message"]
+    return error
+
+
+def _holds(payload: Any, wanted: dict[str, Any]) -> bool:
+    if not isinstance(payload, dict):
+        return False
+    inner = payload["data"] if isinstance(payload.get("data"), dict) else payload
+    return all(inner.get(key) == value for key, value in wanted.items())
