@@ -30,16 +30,6 @@ def products_room(stream_key: str) -> Room:
     return Room(ROOT, f"stream:{stream_key}")
 
 
-def user_room(user_id: str) -> Room:
-    """All sockets of one user on `/`; joined by the server at connect, never by a client."""
-    return Room(ROOT, f"user:{user_id}")
-
-
-def role_room(role: str) -> Room:
-    """All sockets on `/` of the users of one role; joined by the server at connect."""
-    return Room(ROOT, f"role:{role}")
-
-
 def everyone_room() -> Room:
     """Every socket on `/`; joined by the server at connect."""
     return Room(ROOT, "everyone")

@@ -1,0 +1,61 @@
+"""What a process opens and closes, as one ordered list: opened in order, closed in reverse. Run by the composition root."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+import structlog
+
+log = structlog.get_logger()
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LEAST = 1.0  # s that every step may take to close, however long the ones before it took
+
+
+class Step(NamedTuple):
+    """One thing that is open while the process serves."""
+
+    name: str
+    open: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]
+
+
+async def run(steps: Sequence[Step], *, timeout: timedelta, ready: Callable[[], None]) -> None:
+    """Open every step, call `ready`, wait for SIGTERM or SIGINT, close every step in reverse.
+
+    When a step fails to open, those before it are closed and the error is raised. Closing goes on whatever a step does:
+    a failure is logged, and a step that hangs is left behind when the `timeout` for all of them is used up.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    opened: list[Step] = []
+    try:
+        for step in steps:
+            await step.open()
+            opened.append(step)
+        ready()
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        await _close(opened, timeout.total_seconds())
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+async def _close(opened: Sequence[Step], seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    for step in reversed(opened):
+        try:
+            async with asyncio.timeout(max(LEAST, deadline - loop.time())):
+                await step.close()
+        except TimeoutError:
+            log.error("a step did not close in time", step=step.name)
+        except Exception:
+            log.exception("a step failed to close", step=step.name)
+        else:
+            log.info("closed", step=step.name)

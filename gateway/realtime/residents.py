@@ -1,0 +1,94 @@
+"""How long a socket may stay: until its token runs out or is revoked. The namespaces report sockets; the fan-out brings revocations."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from gateway.errors import Code
+from gateway.protocol import events
+from gateway.protocol.answers import Farewell
+from gateway.protocol.wire import now
+from gateway.realtime.socket import Socket
+
+log = structlog.get_logger()
+
+SWEEP = 1.0  # s between two looks at who has run out; a token's lifetime is in whole seconds
+
+
+class Residents:
+    """The sockets of this node by user and by the second in which their token runs out: one timer for all of them."""
+
+    def __init__(self, kick: Callable[[Socket, str, Farewell], None]) -> None:
+        self._kick = kick
+        self._users: dict[str, set[Socket]] = {}
+        self._expiring: defaultdict[int, set[Socket]] = defaultdict(set)
+        self._seconds: dict[Socket, tuple[str, int]] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to end sockets whose time is up."""
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="residents")
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeper
+
+    def arrived(self, socket: Socket) -> None:
+        """Watch a socket, or watch it anew after its principal has changed."""
+        self.gone(socket)
+        user, second = socket.principal.user_id, int(socket.principal.expires_at.timestamp())
+        self._users.setdefault(user, set()).add(socket)
+        self._expiring[second].add(socket)
+        self._seconds[socket] = user, second
+
+    def gone(self, socket: Socket) -> None:
+        """Forget a socket."""
+        if (noted := self._seconds.pop(socket, None)) is None:
+            return
+        user, second = noted
+        for table, key in ((self._users, user), (self._expiring, second)):
+            sockets = table[key]  # type: ignore[index]  # each table with its own key
+            sockets.discard(socket)
+            if not sockets:
+                del table[key]  # type: ignore[arg-type]
+
+    async def revoked(self, notice: dict[str, Any]) -> None:
+        """End every socket that a revocation concerns.
+
+        `notice` names a token (`jti`), a session (`sid`) or a user (`sub`, all that was issued before `before`, in s,
+        except in the session `keep_sid`), and the `code` to tell.
+        """
+        user = notice.get("sub")
+        candidates = self._users.get(user, set()) if user is not None else self._seconds
+        concerned = [socket for socket in candidates if _concerns(notice, socket)]
+        farewell = Farewell(code=notice.get("code", Code.TOKEN_REVOKED), reconnect=False)
+        for socket in concerned:
+            self._kick(socket, events.AUTH_REVOKED, farewell)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            moment = int(now().timestamp())
+            for second in [second for second in self._expiring if second <= moment]:
+                for socket in list(self._expiring.get(second, ())):
+                    self._kick(socket, events.AUTH_EXPIRED, Farewell(code=Code.TOKEN_EXPIRED, reconnect=True))
+
+
+def _concerns(notice: dict[str, Any], socket: Socket) -> bool:
+    who = socket.principal
+    if "jti" in notice:
+        return bool(who.token_id == notice["jti"])
+    if "sid" in notice:
+        return bool(who.session_id == notice["sid"])
+    return (
+        who.user_id == notice.get("sub")
+        and who.session_id != notice.get("keep_sid")
+        and who.issued_at.timestamp() <= float(notice.get("before", "inf"))
+    )

@@ -1,0 +1,189 @@
+"""Which sockets of this node are in which room, and delivery to them. python-socketio's client manager; fan-out delivers through it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import socketio
+
+from gateway.keys import Room
+from gateway.metrics import Metrics
+from gateway.realtime.frame import Frame
+from gateway.realtime.packets import event_packet
+from gateway.realtime.socket import Socket
+
+
+class Watcher(Protocol):
+    """The part of the fan-out that needs to know which rooms have members on this node."""
+
+    async def watch(self, room: Room) -> None:
+        """Hear a room; returns when everything published from now on will be delivered."""
+
+    def unwatch(self, room: Room) -> None:
+        """Hear a room no more."""
+
+
+class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
+    """The sockets and rooms of this node.
+
+    Stands in for python-socketio's manager with tables of its own: a socket knows its rooms, so leaving costs what was
+    joined and not what exists, and only sockets that passed authentication are in a table at all.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__()
+        self._metrics = metrics
+        self._sockets: dict[str, dict[str, Socket]] = {}  # namespace → sid → socket
+        self._members: dict[Room, dict[str, Socket]] = {}
+        self._watcher: Watcher | None = None
+
+    def watched_by(self, watcher: Watcher) -> None:
+        """Tell `watcher` of the first and the last member of each room. Called once, before the first connection."""
+        self._watcher = watcher
+
+    # --- sockets ----------------------------------------------------------------------------------------------------
+
+    def add(self, socket: Socket) -> None:
+        """Take in a socket that was authenticated."""
+        self._sockets.setdefault(socket.namespace, {})[socket.sid] = socket
+        self._metrics.sockets.labels(socket.namespace).inc()
+
+    def remove(self, socket: Socket) -> None:
+        """Forget a socket, its rooms included."""
+        if self._sockets.get(socket.namespace, {}).pop(socket.sid, None) is None:
+            return
+        socket.live = False
+        self._metrics.sockets.labels(socket.namespace).dec()
+        for room in list(socket.joined):
+            self.leave(socket, room)
+
+    def socket(self, namespace: str, sid: str) -> Socket | None:
+        """The connected socket with this id."""
+        return self._sockets.get(namespace, {}).get(sid)
+
+    def sockets(self) -> Iterator[Socket]:
+        """All sockets of this node, as of now."""
+        for table in list(self._sockets.values()):
+            yield from list(table.values())
+
+    # --- rooms ------------------------------------------------------------------------------------------------------
+
+    async def enter(self, socket: Socket, room: Room) -> bool:
+        """Add a socket to a room; False if it is there already. Raises ConnectionResetError if it left meanwhile."""
+        if room.namespace != socket.namespace:
+            raise ValueError(f"{socket!r} cannot join {room}")
+        if room in socket.joined:
+            return False
+        # A member first, so that nobody who leaves meanwhile ends the watching; the caller's answer comes after it.
+        self._join(socket, room)
+        if self._watcher is not None:
+            await self._watcher.watch(room)
+        if not socket.live:
+            self._leave(socket, room)
+            raise ConnectionResetError("the client left while it joined")
+        return True
+
+    def leave(self, socket: Socket, room: Room) -> bool:
+        """Take a socket out of a room; False if it was not there."""
+        return self._leave(socket, room)
+
+    def _join(self, socket: Socket, room: Room) -> None:
+        self._members.setdefault(room, {})[socket.sid] = socket
+        socket.joined.add(room)
+
+    def _leave(self, socket: Socket, room: Room) -> bool:
+        if room not in socket.joined:
+            return False
+        socket.joined.discard(room)
+        members = self._members[room]
+        del members[socket.sid]
+        if not members:
+            del self._members[room]
+            if self._watcher is not None:
+                self._watcher.unwatch(room)
+        return True
+
+    def deliver(self, room: Room, packet: bytes) -> None:
+        """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits."""
+        members = self._members.get(room)
+        if members:
+            self._send(members.values(), packet)
+
+    def _send(self, sockets: Iterable[Socket], packet: bytes) -> None:
+        frame = Frame(packet)
+        count = 0
+        for socket in sockets:
+            socket.connection.send_frame(frame)
+            count += 1
+        self._metrics.delivered.inc(count)
+
+    # --- python-socketio's manager interface, on these tables ---------------------------------------------------------
+
+    async def emit(
+        self,
+        event: str,
+        data: Any,
+        namespace: str,
+        room: str | list[str] | None = None,
+        skip_sid: str | list[str] | None = None,
+        callback: Any = None,
+        to: str | list[str] | None = None,
+        **_: Any,
+    ) -> None:
+        """`AsyncServer.emit` to sockets of this node: to a room, a sid, or without either the whole namespace."""
+        if callback is not None:
+            raise ValueError("broadcasts take no ack; send a request id in the payload instead")
+        skip = {skip_sid} if isinstance(skip_sid, str) else set(skip_sid or ())
+        targets = [self.socket(namespace, sid) for sid, _ in self.get_participants(namespace, to or room)]
+        self._send((s for s in targets if s is not None and s.sid not in skip), event_packet(namespace, event, data))
+
+    def get_namespaces(self) -> Iterable[str]:
+        """The namespaces that have sockets."""
+        return [name for name, table in self._sockets.items() if table]
+
+    def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
+        """(sid, Engine.IO sid) of everybody in a room, or in a list of rooms, each once."""
+        found: dict[str, Socket] = {}
+        for name in room if isinstance(room, (list, tuple)) else [room]:
+            if name is None:
+                found |= self._sockets.get(namespace, {})
+            elif (socket := self.socket(namespace, name)) is not None:
+                found[socket.sid] = socket
+            else:
+                found |= self._members.get(Room(namespace, name), {})
+        for sid, socket in found.items():
+            yield sid, socket.connection.sid
+
+    def is_connected(self, sid: str, namespace: str) -> bool:
+        """Whether a socket is connected."""
+        return self.socket(namespace, sid) is not None
+
+    def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
+        """The Engine.IO sid of a socket's connection."""
+        socket = self.socket(namespace, sid)
+        return socket.connection.sid if socket else None
+
+    def get_rooms(self, sid: str, namespace: str) -> list[str]:
+        """The names of a socket's rooms, its own sid among them, as python-socketio has it."""
+        socket = self.socket(namespace, sid)
+        return [sid, *(room.name for room in socket.joined)] if socket else []
+
+    async def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:  # noqa: ARG002
+        """`AsyncServer.enter_room`."""
+        socket = self.socket(namespace, sid)
+        if socket is None:
+            raise ValueError("sid is not connected to requested namespace")
+        await self.enter(socket, Room(namespace, room))
+
+    async def leave_room(self, sid: str, namespace: str, room: str) -> None:
+        """`AsyncServer.leave_room`."""
+        if (socket := self.socket(namespace, sid)) is not None:
+            self.leave(socket, Room(namespace, room))
+
+    async def close_room(self, room: str, namespace: str) -> None:
+        """`AsyncServer.close_room`: everybody leaves."""
+        for socket in list(self._members.get(Room(namespace, room), {}).values()):
+            self.leave(socket, Room(namespace, room))
+
+    async def can_disconnect(self, sid: str, namespace: str) -> bool:
+        """Whether this node holds the socket."""
+        return self.is_connected(sid, namespace)

@@ -1,0 +1,229 @@
+"""The Socket.IO server: packets in, sockets made and ended, events handed to their namespace. Built by the composition root.
+
+It stands on python-socketio's AsyncServer and replaces what is not safe there: who may connect, how an event is dispatched
+and what happens when any of it fails. Nothing here waits for a client.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import socketio
+import structlog
+
+from gateway.errors import Code, GatewayError, Unavailable
+from gateway.metrics import Metrics
+from gateway.protocol import events
+from gateway.protocol.answers import Farewell, Refusal
+from gateway.realtime.connection import Connection
+from gateway.realtime.decoder import Packet, PacketType, ProtocolError, decode
+from gateway.realtime.engine import Engine
+from gateway.realtime.handshake import Handshake
+from gateway.realtime.packets import connect_packet, disconnect_packet, refusal_packet
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal
+
+log = structlog.get_logger()
+
+REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
+
+
+class Endpoint(Protocol):
+    """A namespace, as the server needs it."""
+
+    async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
+        """Who is connecting. Raises GatewayError, and then they do not."""
+
+    async def opened(self, socket: Socket) -> None:
+        """A socket was connected: greet it."""
+
+    async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
+        """An event: `args` is its name and what came with it. Answers by itself, raises nothing."""
+
+    async def closed(self, socket: Socket) -> None:
+        """A socket is gone and in no room any more; what it was counted in is still in `socket.attending`.
+
+        Called once a socket, after its last event was answered.
+        """
+
+
+class Client:
+    """What one connection holds: its sockets, by namespace.
+
+    `busy` is held while a packet is worked on, so that cleaning up after a socket never overtakes its own last event.
+    """
+
+    __slots__ = ("busy", "sockets")
+
+    def __init__(self) -> None:
+        self.sockets: dict[str, Socket] = {}
+        self.busy = asyncio.Lock()
+
+
+class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
+    """python-socketio's server on our engine and our rooms.
+
+    The parts of python-socketio that this relies on: BaseServer.__init__ building its Engine.IO server through
+    `_engineio_server_class()`, and AsyncServer's public methods going through the manager. tests/unit/test_seams.py
+    fails when either moves.
+    """
+
+    def __init__(self, engine: Engine, rooms: Rooms, metrics: Metrics) -> None:
+        self._engine = engine
+        self._rooms = rooms
+        self._metrics = metrics
+        self._endpoints: dict[str, Endpoint] = {}
+        self._cleaning: set[asyncio.Task[None]] = set()
+        self.draining = False
+        super().__init__(client_manager=rooms, logger=log, async_handlers=False)
+        engine.on_connect = self._connected
+        engine.on_message = self._received
+        engine.on_close = self._closed
+
+    def _engineio_server_class(self) -> Any:
+        return lambda **_: self._engine
+
+    def serve(self, namespace: str, endpoint: Endpoint) -> None:
+        """Mount a namespace. Any other is refused."""
+        self._endpoints[namespace] = endpoint
+
+    # --- from the engine ----------------------------------------------------------------------------------------------
+
+    def _connected(self, connection: Connection) -> None:
+        connection.owner = Client()
+
+    async def _received(self, connection: Connection, text: str) -> None:
+        try:
+            packet = decode(text)
+        except ProtocolError as error:
+            log.info("protocol error", sid=connection.sid, problem=str(error))
+            connection.close("parse error")
+            return
+        client: Client = connection.owner
+        async with client.busy:
+            if not connection.closed:
+                await self._dispatch(connection, client, packet)
+
+    async def _dispatch(self, connection: Connection, client: Client, packet: Packet) -> None:
+        if packet.type is PacketType.CONNECT:
+            await self._connect(connection, client, packet)
+            return
+        socket = client.sockets.get(packet.namespace)
+        if socket is None:
+            # A polite client never gets here; one that goes on after a refusal or a kick is closed.
+            connection.close("not connected to the namespace")
+        elif packet.type is PacketType.EVENT:
+            await self._endpoints[packet.namespace].handle(socket, packet.data, packet.ack_id)
+        elif packet.type is PacketType.DISCONNECT:
+            self._end(socket)
+        # ACK: the gateway asks for none, so there is nothing it could answer.
+
+    def _closed(self, connection: Connection, _reason: str) -> None:
+        client: Client = connection.owner
+        for socket in list(client.sockets.values()):
+            self._end(socket)
+
+    # --- a socket's life ----------------------------------------------------------------------------------------------
+
+    async def _connect(self, connection: Connection, client: Client, packet: Packet) -> None:
+        namespace = packet.namespace
+        try:
+            principal = await self._admit(connection, client, packet)
+            # Whoever left while we looked them up must not become a member that nobody ever removes.
+            if connection.closed:
+                return
+            socket = Socket(secrets.token_urlsafe(15), namespace, connection, principal, self._rooms)
+            client.sockets[namespace] = socket
+            self._rooms.add(socket)
+            connection.joined = True
+            connection.send(connect_packet(namespace, socket.sid))
+            await self._endpoints[namespace].opened(socket)
+        except GatewayError as error:
+            self._metrics.refused.labels(namespace if namespace in self._endpoints else "unknown", error.code).inc()
+            refusal = Refusal(code=error.code, retryable=error.retryable, retry_after_ms=error.retry_after_ms)
+            connection.send(refusal_packet(namespace, error.message, refusal))
+            self._close_if_idle(connection)
+
+    async def _admit(self, connection: Connection, client: Client, packet: Packet) -> Principal:
+        if self.draining:
+            raise GatewayError(Code.SERVICE_UNAVAILABLE, "Server is draining", retry_after_ms=1000)
+        endpoint = self._endpoints.get(packet.namespace)
+        if endpoint is None:
+            raise GatewayError(Code.NOT_FOUND, "Invalid namespace")
+        if packet.namespace in client.sockets:
+            raise GatewayError(Code.CONFLICT, "Already connected to this namespace")
+        if connection.handshake is None:
+            raise Unavailable("handshake")
+        try:
+            return await endpoint.admit(connection.handshake, packet.data)
+        except GatewayError as error:
+            if error.code is Code.SERVICE_UNAVAILABLE:
+                raise GatewayError(error.code, "Service unavailable", retry_after_ms=error.retry_after_ms) from error
+            raise
+        except Exception as error:
+            # Whatever goes wrong here, nobody gets in by it.
+            log.exception("connect failed", namespace=packet.namespace)
+            raise GatewayError(Code.SERVICE_UNAVAILABLE, "Service unavailable", retry_after_ms=1000) from error
+
+    def _end(self, socket: Socket) -> None:
+        """Take a socket out of everything, at once; its namespace cleans up after it as soon as it may."""
+        client: Client = socket.connection.owner
+        if client.sockets.pop(socket.namespace, None) is None:
+            return
+        self._rooms.remove(socket)
+        task = asyncio.get_running_loop().create_task(self._clean(client, socket), name=f"clean up {socket.sid}")
+        self._cleaning.add(task)
+        task.add_done_callback(self._cleaning.discard)
+        self._close_if_idle(socket.connection)
+
+    async def _clean(self, client: Client, socket: Socket) -> None:
+        async with client.busy:
+            try:
+                await self._endpoints[socket.namespace].closed(socket)
+            except Exception:
+                log.exception("a socket was not cleaned up", namespace=socket.namespace)
+
+    def _close_if_idle(self, connection: Connection) -> None:
+        """Close a connection that is in no namespace, after a moment in which it may join another."""
+
+        def check() -> None:
+            client: Client = connection.owner
+            if not client.sockets and not client.busy.locked() and not connection.closed:
+                connection.close("no namespace")
+
+        if not connection.owner.sockets and not connection.closed:
+            asyncio.get_running_loop().call_later(REFUSAL_GRACE, check)
+
+    # --- from the inside ------------------------------------------------------------------------------------------------
+
+    def kick(self, socket: Socket, event: str, farewell: Farewell) -> None:
+        """Tell a client why, end its socket, and its connection if nothing else is on it."""
+        if not socket.live:
+            return
+        socket.send(event, farewell)
+        socket.connection.send(disconnect_packet(socket.namespace))
+        self._end(socket)
+
+    async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:  # noqa: ARG002
+        """`AsyncServer.disconnect` for a socket of this node."""
+        socket = self._rooms.socket(namespace or "/", sid)
+        if socket is not None:
+            socket.connection.send(disconnect_packet(socket.namespace))
+            self._end(socket)
+
+    async def shutdown(self, timeout: float = 5.0) -> None:
+        """Refuse new clients, tell the others to come back elsewhere, close them all and wait for what they left behind.
+
+        They are told to reconnect at different moments, so that the other nodes do not get all of them at once.
+        """
+        self.draining = True
+        for socket in self._rooms.sockets():
+            spread = 500 + secrets.randbelow(4500)
+            socket.send(
+                events.SERVER_SHUTDOWN, Farewell(code=Code.SERVICE_UNAVAILABLE, reconnect=True, retry_after_ms=spread)
+            )
+        await self._engine.close("server shutdown", timeout)
+        if self._cleaning:
+            await asyncio.wait(set(self._cleaning), timeout=timeout)

@@ -1,0 +1,68 @@
+"""One client in one namespace, as the namespaces see it: who they are, what they joined, how to answer them."""
+
+from typing import TYPE_CHECKING
+
+from gateway.keys import Room
+from gateway.protocol.wire import Payload
+from gateway.realtime.packets import ack_packet, event_packet
+
+if TYPE_CHECKING:
+    from gateway.realtime.connection import Connection
+    from gateway.realtime.rooms import Rooms
+    from gateway.security.principal import Principal
+
+
+class Socket:
+    """A connected client of one namespace. Exists only for authenticated clients: `principal` is never missing."""
+
+    __slots__ = ("_rooms", "attending", "connection", "joined", "live", "namespace", "principal", "sid")
+
+    def __init__(
+        self, sid: str, namespace: str, connection: "Connection", principal: "Principal", rooms: "Rooms"
+    ) -> None:
+        self.sid = sid
+        self.namespace = namespace
+        self.connection = connection
+        self.principal = principal
+        self.live = True  # until the client leaves or is made to; kept by Rooms
+        self.joined: set[Room] = set()  # what it hears; kept by Rooms
+        self.attending: set[Room] = set()  # where it was counted as present; kept by the namespaces
+        self._rooms = rooms
+
+    def __repr__(self) -> str:
+        return f"<Socket {self.sid} {self.namespace}>"
+
+    def send(self, event: str, payload: Payload) -> None:
+        """Send an event to this client alone."""
+        if self.live:
+            self.connection.send(event_packet(self.namespace, event, payload).decode())
+
+    def answer(self, ack_id: int, payload: Payload) -> None:
+        """Answer a request whose client asked for an ack."""
+        if self.live:
+            self.connection.send(ack_packet(self.namespace, ack_id, payload).decode())
+
+    async def enter(self, room: Room) -> bool:
+        """Join a room of this socket's namespace; from the return on it hears all that is published there.
+
+        False if it was there already. Raises ConnectionResetError if the client left meanwhile.
+        """
+        return await self._rooms.enter(self, room)
+
+    def leave(self, room: Room) -> bool:
+        """Leave a room; False if it was not there."""
+        return self._rooms.leave(self, room)
+
+    def attend(self, room: Room) -> bool:
+        """Note that this socket is counted as present in a room; False if it was already."""
+        if room in self.attending:
+            return False
+        self.attending.add(room)
+        return True
+
+    def unattend(self, room: Room) -> bool:
+        """Note that it is counted no more; False if it was not."""
+        if room not in self.attending:
+            return False
+        self.attending.remove(room)
+        return True

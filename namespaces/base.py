@@ -1,0 +1,230 @@
+"""The pipeline that every event of every namespace goes through. The Socket.IO server calls it; chat, streaming and root fill its table.
+
+who (Principal) → declared table → shape → in the room? → limit → handler → answer
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+import structlog
+from pydantic import ValidationError
+
+from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, NotInRoom, RateLimited, Unavailable
+from gateway.keys import Room
+from gateway.metrics import Metrics
+from gateway.protocol import events
+from gateway.protocol.answers import Success, error_event, failure
+from gateway.protocol.identity import AuthRefresh, AuthRefreshed, ConnectionSuccess
+from gateway.protocol.wire import Payload, Request, Typed
+from gateway.realtime.handshake import Handshake
+from gateway.realtime.socket import Socket
+from gateway.security.authenticator import extract_token
+from gateway.security.principal import Principal
+
+log = structlog.get_logger()
+
+
+class Limit(StrEnum):
+    """Which allowance an event is charged to; their sizes are settings."""
+
+    MESSAGE = "chat"
+    EVENT = "event"
+    JOIN = "join"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One event of a namespace: its shape, its handler, and what must hold before the handler is called."""
+
+    shape: type[Request]
+    handler: Callable[[Socket, Any], Awaitable[Payload]]
+    limit: Limit = Limit.EVENT
+    room: Callable[[Any], Room] | None = None  # must have been joined
+    repeated: Callable[[Principal, Any], Awaitable[Payload | None]] | None = None  # the answer given earlier, if any
+    aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event told first to a client that asked for no ack
+
+
+class Authenticator(Protocol):
+    """Turns a token into a principal."""
+
+    async def authenticate(self, token: str | None) -> Principal:
+        """Raises GatewayError with the wire's refusal texts."""
+
+
+class Limiter(Protocol):
+    """Counts what a subject does within a window, over all nodes."""
+
+    async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> Any:
+        """Raises RateLimited when there is no room for one more."""
+
+    async def refund(self, scope: str, subject: str) -> None:
+        """Takes the last charge back."""
+
+
+class Residents(Protocol):
+    """Keeps an eye on how long each socket may stay."""
+
+    def arrived(self, socket: Socket) -> None:
+        """Watch a socket's expiry and its revocation, from now or anew."""
+
+    def gone(self, socket: Socket) -> None:
+        """Forget a socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What all namespaces share."""
+
+    authenticator: Authenticator
+    limiter: Limiter
+    residents: Residents
+    metrics: Metrics
+    rates: Mapping[Limit, tuple[int, float]]  # how many, in how many seconds
+    handler_timeout: timedelta
+
+
+class Namespace:
+    """A table of events and what happens around it. Handlers get typed payloads and return typed payloads; errors are raised."""
+
+    name: ClassVar[str]
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._routes: dict[str, Route] = {events.AUTH_REFRESH: Route(AuthRefresh, self._refresh)} | self.routes()
+
+    def routes(self) -> dict[str, Route]:
+        """The declared table: everything that is not in it is an unknown event."""
+        raise NotImplementedError
+
+    async def welcome(self, socket: Socket) -> None:
+        """Greet a socket that was connected."""
+        raise NotImplementedError
+
+    async def farewell(self, socket: Socket) -> None:
+        """Clean up after a socket that is gone: leave what is in `socket.attending`."""
+
+    # --- the server's side ----------------------------------------------------------------------------------------------
+
+    async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
+        """Who is connecting. Raises GatewayError with the wire's refusal texts."""
+        token = extract_token(auth, handshake.headers, handshake.cookies)
+        async with asyncio.timeout(self._pipeline.handler_timeout.total_seconds()):
+            return await self._pipeline.authenticator.authenticate(token)
+
+    async def opened(self, socket: Socket) -> None:
+        """A socket was connected."""
+        self._pipeline.residents.arrived(socket)
+        await self.welcome(socket)
+
+    async def closed(self, socket: Socket) -> None:
+        """A socket is gone."""
+        self._pipeline.residents.gone(socket)
+        await self.farewell(socket)
+
+    async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
+        """Work on one event and answer it exactly once. Raises nothing."""
+        started = time.perf_counter()
+        event = args[0] if isinstance(args[0], str) and args[0] in self._routes else None
+        outcome = "ok"
+        try:
+            answer = await self._work(socket, event, args[1:])
+        except ConnectionResetError:
+            outcome = "gone"  # nobody is left to answer
+        except GatewayError as error:
+            outcome = error.code
+            self._refuse(socket, ack_id, error)
+        except Exception:
+            error = GatewayError(Code.INTERNAL_ERROR)
+            outcome = error.code
+            request_id = self._refuse(socket, ack_id, error)
+            log.exception("a handler failed", event_name=event, namespace=self.name, request_id=request_id)
+        else:
+            if ack_id is not None:
+                socket.answer(ack_id, Success(data=answer))
+            else:
+                self._tell(socket, event or "", answer)
+        seconds = time.perf_counter() - started
+        self._pipeline.metrics.events.labels(self.name, event or "unknown", outcome).observe(seconds)
+
+    # --- the steps --------------------------------------------------------------------------------------------------------
+
+    async def _work(self, socket: Socket, event: str | None, payloads: Sequence[Any]) -> Payload:
+        if event is None:
+            raise GatewayError(Code.UNKNOWN_EVENT)
+        route = self._routes[event]
+        ask = parse(route.shape, payloads)
+        if route.room is not None and route.room(ask) not in socket.joined:
+            raise NotInRoom
+        pipeline, subject = self._pipeline, socket.principal.user_id
+        count, seconds = pipeline.rates[route.limit]
+        try:
+            async with asyncio.timeout(pipeline.handler_timeout.total_seconds()):
+                try:
+                    await pipeline.limiter.charge(route.limit, subject, count, seconds)
+                except RateLimited:
+                    earlier = await route.repeated(socket.principal, ask) if route.repeated else None
+                    if earlier is None:
+                        pipeline.metrics.limited.labels(route.limit).inc()
+                        raise
+                    return earlier
+                answer = await route.handler(socket, ask)
+        except TimeoutError:
+            raise Unavailable("handler") from None
+        if route.repeated is not None and getattr(answer, "duplicate", False):
+            await pipeline.limiter.refund(route.limit, subject)
+        return answer
+
+    def _tell(self, socket: Socket, event: str, answer: Payload) -> None:
+        aside = self._routes[event].aside
+        if aside is not None:
+            socket.send(*aside(answer))
+        name = events.success(event)
+        socket.send(name, Typed(type=name, data=answer))
+
+    def _refuse(self, socket: Socket, ack_id: int | None, error: GatewayError) -> str:
+        request_id = secrets.token_hex(8)
+        if ack_id is not None:
+            socket.answer(ack_id, failure(error, request_id))
+        else:
+            socket.send(events.ERROR, error_event(error, request_id))
+        return request_id
+
+    # --- what every namespace offers --------------------------------------------------------------------------------------
+
+    async def _refresh(self, socket: Socket, ask: AuthRefresh) -> AuthRefreshed:
+        principal = await self._pipeline.authenticator.authenticate(ask.token)
+        before = socket.principal
+        if principal.user_id != before.user_id and before.authenticated:
+            raise Forbidden("The token is of another user")
+        socket.principal = principal
+        self._pipeline.residents.arrived(socket)
+        return AuthRefreshed(user_id=principal.user_id, role=principal.role, expires_at=principal.expires_at)
+
+
+def parse(shape: type[Request], payloads: Sequence[Any]) -> Request:
+    """The one payload of an event. Raises InvalidPayload, or the error whose code a check of the shape names."""
+    if len(payloads) != 1 or not isinstance(payloads[0], dict):
+        raise InvalidPayload("An event takes exactly one JSON object")
+    try:
+        return shape.model_validate(payloads[0])
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        for problem in problems:
+            with suppress(ValueError):
+                raise GatewayError(Code(problem["type"]), problem["msg"]) from None
+        details = [{"field": ".".join(map(str, p["loc"])), "problem": p["msg"]} for p in problems]
+        raise InvalidPayload(details=details) from None
+
+
+def greeting(socket: Socket) -> Typed:
+    """`connection:success`, the same on `/chat` and `/streaming`."""
+    who = socket.principal
+    data = ConnectionSuccess(message="Connected", user_id=who.user_id, role=who.role, authenticated=who.authenticated)
+    return Typed(type=events.CONNECTION_SUCCESS, data=data)

@@ -1,0 +1,48 @@
+"""`/streaming`: who watches. The Socket.IO server calls it through the pipeline; it calls the viewers service."""
+
+from gateway.keys import STREAMING, viewers_room
+from gateway.protocol import events, streaming
+from gateway.realtime.socket import Socket
+from gateway.services.viewers import Viewers
+from namespaces.base import Limit, Namespace, Pipeline, Route, greeting
+
+
+class StreamingNamespace(Namespace):
+    """Viewers come and go."""
+
+    name = STREAMING
+
+    def __init__(self, pipeline: Pipeline, viewers: Viewers) -> None:
+        self._viewers = viewers
+        super().__init__(pipeline)
+
+    def routes(self) -> dict[str, Route]:
+        """The events of `/streaming`."""
+        return {
+            events.STREAM_VIEWER_JOIN: Route(streaming.ViewerJoin, self.join, Limit.JOIN),
+            events.STREAM_VIEWER_LEAVE: Route(streaming.ViewerLeave, self.leave, Limit.JOIN),
+        }
+
+    async def welcome(self, socket: Socket) -> None:
+        """Tell a socket who it is."""
+        socket.send(events.CONNECTION_SUCCESS, greeting(socket))
+
+    async def farewell(self, socket: Socket) -> None:
+        """Count a socket that is gone out of what it watched."""
+        for room in socket.attending:
+            await self._viewers.departed(socket.principal, room.name.removeprefix("stream:"))
+
+    async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
+        """`stream:viewer:join`."""
+        await self._viewers.admit(ask.stream_key)
+        room = viewers_room(ask.stream_key)
+        await socket.enter(room)
+        return await self._viewers.joined(socket.principal, ask.stream_key, socket.attend(room))
+
+    async def leave(self, socket: Socket, ask: streaming.ViewerLeave) -> streaming.ViewerLeft:
+        """`stream:viewer:leave`."""
+        room = viewers_room(ask.stream_key)
+        socket.leave(room)
+        if socket.unattend(room):
+            return await self._viewers.departed(socket.principal, ask.stream_key)
+        return await self._viewers.count(ask.stream_key)
