@@ -48,6 +48,11 @@ def control_channel() -> str:
     return "dorami:control"
 
 
+def node_channel(node_id: str) -> str:
+    """The pub/sub channel on which a node hears itself, to know that it hears at all."""
+    return f"dorami:node:{{{node_id}}}"
+
+
 # --- presence -------------------------------------------------------------------------------------------------------
 
 
@@ -69,7 +74,7 @@ def node_presence(node_id: str, room: Room) -> str:
 
 
 def node_rooms(node_id: str) -> str:
-    """Set: the presence keys in which a node holds somebody."""
+    """Set: the rooms in which a node holds somebody, as `namespace name`."""
     return f"dorami:node:{node_id}:rooms"
 
 

@@ -1,0 +1,108 @@
+"""The connections to Redis: a bounded pool, bounded waiting, one kind of error. Used by realtime and security."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import redis.asyncio
+import structlog
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from gateway.errors import Unavailable
+from gateway.metrics import Metrics
+from gateway.settings import Settings, SettingsError
+
+log = structlog.get_logger()
+
+AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when the server does not do what was asked
+PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
+
+
+class Redis:
+    """One process's connections to Redis.
+
+    `client` answers in `str`. Every use of it goes into `guard`, which bounds it and maps its errors:
+
+        async with redis.guard("presence"):
+            await redis.client.hlen(key)
+    """
+
+    client: redis.asyncio.Redis
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.timeout = settings.redis_timeout.total_seconds()  # s that one call may take
+        self._metrics = metrics
+        self._silent_until = 0.0
+        try:
+            self._pool = redis.asyncio.BlockingConnectionPool.from_url(
+                settings.redis_url.get_secret_value(),
+                max_connections=settings.redis_pool_size,
+                timeout=self.timeout,  # for a free connection
+                socket_timeout=self.timeout,
+                socket_connect_timeout=self.timeout,
+                decode_responses=True,
+                protocol=2,  # RESP3's pushed notices are of no use here
+                retry=Retry(NoBackoff(), 0),  # what is safe to repeat is repeated by who knows it
+                driver_info=None,  # saves a round trip on each connect
+            )
+        except ValueError:
+            raise SettingsError(["REDIS_URL: only redis://, rediss:// and unix:// can be served from"]) from None
+        self.client = redis.asyncio.Redis(connection_pool=self._pool)
+
+    async def open(self) -> None:
+        """Make the first connection. Redis being away is no failure: it is used as soon as it is there."""
+        if not await self.ping():
+            log.warning("redis does not answer, starting without it")
+
+    async def close(self) -> None:
+        """Drop all connections, whether the server answers or not."""
+        with suppress(*AWAY):
+            await self._pool.aclose()
+
+    async def ping(self) -> bool:
+        """Whether Redis answers in time. Never raises."""
+        try:
+            async with self._bounded("ping"):
+                return bool(await self.client.ping())
+        except Unavailable:
+            return False
+
+    def connection(self) -> AbstractConnection:
+        """A new connection outside of the pool, not connected yet, for a reader or a writer that keeps it."""
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        return connection
+
+    @asynccontextmanager
+    async def guard(self, call: str) -> AsyncIterator[None]:
+        """Bound and time a use of `client`; `call` is its name in the metrics.
+
+        Raises Unavailable("redis") for every way in which Redis can fail to do it.
+        """
+        if time.monotonic() < self._silent_until:
+            self._metrics.redis.labels(call, "skipped").observe(0)
+            raise Unavailable("redis")
+        async with self._bounded(call):
+            yield
+
+    @asynccontextmanager
+    async def _bounded(self, call: str) -> AsyncIterator[None]:
+        started = time.perf_counter()
+        outcome = "failed"  # by what was done with the answer
+        try:
+            async with asyncio.timeout(self.timeout):
+                yield
+            outcome = "ok"
+        except AWAY as error:
+            outcome = "unavailable"
+            if isinstance(error, TimeoutError | redis.exceptions.TimeoutError):
+                self._silent_until = time.monotonic() + PAUSE
+            if isinstance(error, ResponseError):
+                # The server is there and says no. Only its code is logged: the rest may quote what we sent.
+                log.error("redis refused a command", call=call, code=str(error).partition(" ")[0])  # noqa: TRY400
+            raise Unavailable("redis") from error
+        finally:
+            self._metrics.redis.labels(call, outcome).observe(time.perf_counter() - started)

@@ -1,0 +1,30 @@
+"""Socket.IO packets as bytes, encoded once for any number of sockets. Used by fan-out and by the Socket.IO layer."""
+
+from typing import Any
+
+from pydantic_core import to_json
+
+from gateway.keys import ROOT
+from gateway.protocol.wire import Payload
+
+_EVENT = b"2"
+_ACK = b"3"
+
+
+def event_packet(namespace: str, event: str, payload: Payload | dict[str, Any]) -> bytes:
+    """`2["event",payload]` on `/`, `2/chat,["event",payload]` elsewhere."""
+    return b"%b%b[%b,%b]" % (_EVENT, _address(namespace), _json(event), _json(payload))
+
+
+def ack_packet(namespace: str, ack_id: int, answer: Payload) -> bytes:
+    """`3<id>[answer]` on `/`, `3/chat,<id>[answer]` elsewhere."""
+    return b"%b%b%d[%b]" % (_ACK, _address(namespace), ack_id, _json(answer))
+
+
+def _address(namespace: str) -> bytes:
+    return b"" if namespace == ROOT else namespace.encode() + b","
+
+
+def _json(value: Any) -> bytes:
+    # NaN and Infinity are no JSON: browsers would refuse the whole packet.
+    return to_json(value, by_alias=True, inf_nan_mode="null")
