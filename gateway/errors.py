@@ -151,10 +151,11 @@ class Conflict(GatewayError):
 
 
 class RateLimited(GatewayError):
-    """The caller has used up a limit; `retry_after_ms` is when one more fits."""
+    """The caller has used up a limit of so many; `retry_after_ms` is when one more fits."""
 
-    def __init__(self, retry_after_ms: int, *, details: Any = None) -> None:
+    def __init__(self, retry_after_ms: int, *, limit: int | None = None, details: Any = None) -> None:
         super().__init__(Code.RATE_LIMIT_EXCEEDED, details=details, retry_after_ms=retry_after_ms)
+        self.limit = limit
 
 
 class Unavailable(GatewayError):
