@@ -21,6 +21,21 @@ def ack_packet(namespace: str, ack_id: int, answer: Payload) -> bytes:
     return b"%b%b%d[%b]" % (_ACK, _address(namespace), ack_id, _json(answer))
 
 
+def connect_packet(namespace: str, sid: str) -> bytes:
+    """`0{"sid":…}`: a client is in."""
+    return b"0%b%b" % (_address(namespace), _json({"sid": sid}))
+
+
+def disconnect_packet(namespace: str) -> bytes:
+    """`1`: a client is made to leave, and told not to come back by itself."""
+    return b"1%b" % _address(namespace)
+
+
+def refusal_packet(namespace: str, message: str, data: Payload) -> bytes:
+    """`4{"message":…,"data":…}`: a client is not let in; its library raises `connect_error` with both."""
+    return b"4%b%b" % (_address(namespace), _json({"message": message, "data": data}))
+
+
 def _address(namespace: str) -> bytes:
     return b"" if namespace == ROOT else namespace.encode() + b","
 

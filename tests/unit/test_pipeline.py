@@ -1,0 +1,279 @@
+"""The pipeline of namespaces/base.py: whatever arrives is answered exactly once, and nothing gets past its order."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gateway.errors import Conflict, RateLimited
+from gateway.keys import Room, chat_room
+from gateway.metrics import Metrics
+from gateway.protocol.answers import Failure, Success
+from gateway.protocol.chat import Sent
+from gateway.protocol.wire import Payload, Request
+from gateway.security.principal import Principal, Role
+from namespaces.base import Limit, Namespace, Pipeline, Route
+
+
+class Say(Request):
+    """A request of the tests."""
+
+    live_id: str
+    count: int = 1
+
+
+class Said(Payload):
+    """Its answer."""
+
+    text: str
+
+
+class FakeSocket:
+    """Records what it is told."""
+
+    def __init__(self, *rooms: Room) -> None:
+        moment = datetime.now(UTC)
+        self.principal = Principal("u1", "name", Role.USER, "s1", "t1", moment, moment + timedelta(minutes=15))
+        self.joined = set(rooms)
+        self.told: list[tuple[Any, Payload]] = []
+
+    def answer(self, ack_id: int, payload: Payload) -> None:
+        self.told.append((ack_id, payload))
+
+    def send(self, event: str, payload: Payload) -> None:
+        self.told.append((event, payload))
+
+
+class FakeLimiter:
+    """Allows `left` more."""
+
+    def __init__(self, left: int = 100) -> None:
+        self.left = left
+
+    async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> None:
+        if self.left == 0:
+            raise RateLimited(1234)
+        self.left -= 1
+
+    async def refund(self, scope: str, subject: str) -> None:
+        self.left += 1
+
+
+class FakeAuthenticator:
+    """Knows one user by every token."""
+
+    def __init__(self, user_id: str = "u1", role: Role = Role.USER) -> None:
+        self.user_id, self.role = user_id, role
+
+    async def authenticate(self, token: str | None) -> Principal:
+        moment = datetime.now(UTC)
+        return Principal(self.user_id, "name", self.role, "s2", "t2", moment, moment + timedelta(minutes=15))
+
+
+class FakeResidents:
+    """Keeps nobody."""
+
+    def arrived(self, socket: Any) -> None:
+        socket.told.append(("arrived", socket.principal))
+
+    def gone(self, socket: Any) -> None:
+        """Nothing to forget."""
+
+
+class Talk(Namespace):
+    """A namespace with one event of each kind."""
+
+    name = "/talk"
+
+    def routes(self) -> dict[str, Route]:
+        return {
+            "say": Route(Say, self.say),
+            "say-in-room": Route(Say, self.say, room=lambda ask: chat_room(ask.live_id)),
+            "send": Route(Say, self.send, Limit.MESSAGE, repeated=self.earlier),
+            "explode": Route(Say, self.explode),
+            "refuse": Route(Say, self.refuse),
+            "hang": Route(Say, self.hang),
+        }
+
+    async def welcome(self, socket: Any) -> None:
+        """Say nothing."""
+
+    async def say(self, _socket: Any, ask: Say) -> Said:
+        return Said(text=ask.live_id * ask.count)
+
+    async def send(self, _socket: Any, ask: Say) -> Sent:
+        return Sent(id="m1", seq=1, timestamp=datetime.now(UTC), duplicate=ask.count == 2)
+
+    async def earlier(self, _principal: Principal, ask: Say) -> Sent | None:
+        return await self.send(None, ask) if ask.count == 2 else None
+
+    async def explode(self, _socket: Any, ask: Say) -> Said:
+        raise RuntimeError(f"secret {ask.live_id}")
+
+    async def refuse(self, _socket: Any, ask: Say) -> Said:
+        raise Conflict("twice", details={"was": ask.live_id})
+
+    async def hang(self, _socket: Any, _ask: Say) -> Said:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def talk(limiter: FakeLimiter | None = None, authenticator: FakeAuthenticator | None = None) -> Talk:
+    rates: Mapping[Limit, tuple[int, float]] = dict.fromkeys(Limit, (10, 10.0))
+    return Talk(
+        Pipeline(
+            authenticator=authenticator or FakeAuthenticator(),
+            limiter=limiter or FakeLimiter(),
+            residents=FakeResidents(),
+            metrics=Metrics(),
+            rates=rates,
+            handler_timeout=timedelta(seconds=0.05),
+        )
+    )
+
+
+async def ask(namespace: Namespace, args: Sequence[Any], *, socket: FakeSocket | None = None) -> Payload:
+    """The one answer to a request with an ack."""
+    socket = socket or FakeSocket()
+    await namespace.handle(socket, args, 7)  # type: ignore[arg-type]  # a double
+    ((ack_id, answer),) = socket.told
+    assert ack_id == 7
+    return answer
+
+
+async def code_of(namespace: Namespace, args: Sequence[Any]) -> str:
+    answer = await ask(namespace, args)
+    assert isinstance(answer, Failure)
+    return answer.error.code
+
+
+async def test_a_request_is_answered_with_what_its_handler_returned() -> None:
+    answer = await ask(talk(), ["say", {"liveId": "ab", "count": 2}])
+    assert isinstance(answer, Success)
+    assert answer.data == Said(text="abab")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["nothing", {}],
+        ["connect", {}],
+        ["disconnect", "transport close"],
+        ["welcome", {"liveId": "a"}],
+        ["handle", {"liveId": "a"}],
+        [1, {}],
+        [None],
+        [["say"], {}],
+        [{}, {}],
+    ],
+)
+async def test_what_is_not_in_the_table_is_an_unknown_event(args: list[Any]) -> None:
+    assert await code_of(talk(), args) == "UNKNOWN_EVENT"
+
+
+@pytest.mark.parametrize(
+    "payloads",
+    [
+        [],
+        [None],
+        [[]],
+        ["text"],
+        [{"liveId": "a"}, {}],
+        [{}],
+        [{"liveId": 1}],
+        [{"liveId": "a", "count": "1"}],
+        [{"liveId": "a", "count": True}],
+        [{"liveId": "a", "count": 1.0}],
+        [{"liveId": "a", "extra": 1}],
+        [{"live_id": "a"}],
+    ],
+)
+async def test_a_payload_of_another_shape_is_refused(payloads: list[Any]) -> None:
+    assert await code_of(talk(), ["say", *payloads]) == "INVALID_PAYLOAD"
+
+
+async def test_the_refusal_names_the_fields() -> None:
+    answer = await ask(talk(), ["say", {"liveId": 1, "extra": 1}])
+    assert isinstance(answer, Failure)
+    assert {detail["field"] for detail in answer.error.details} == {"liveId", "extra"}
+
+
+async def test_an_exploding_handler_is_an_internal_error_that_tells_nothing() -> None:
+    answer = await ask(talk(), ["explode", {"liveId": "hush"}])
+    assert isinstance(answer, Failure)
+    assert answer.error.code == "INTERNAL_ERROR"
+    assert "secret" not in answer.model_dump_json()
+    assert "hush" not in answer.model_dump_json()
+
+
+async def test_a_refusing_handler_is_quoted() -> None:
+    answer = await ask(talk(), ["refuse", {"liveId": "a"}])
+    assert isinstance(answer, Failure)
+    assert (answer.error.code, answer.error.details) == ("CONFLICT", {"was": "a"})
+
+
+async def test_a_handler_that_hangs_is_given_up() -> None:
+    assert await code_of(talk(), ["hang", {"liveId": "a"}]) == "SERVICE_UNAVAILABLE"
+
+
+async def test_a_room_must_have_been_joined() -> None:
+    assert await code_of(talk(), ["say-in-room", {"liveId": "a"}]) == "NOT_IN_ROOM"
+    inside = FakeSocket(chat_room("a"))
+    assert isinstance(await ask(talk(), ["say-in-room", {"liveId": "a"}], socket=inside), Success)
+
+
+async def test_only_valid_requests_are_charged() -> None:
+    limiter = FakeLimiter(1)
+    namespace = talk(limiter)
+    await ask(namespace, ["say", {"wrong": 1}])
+    await ask(namespace, ["nothing"])
+    await ask(namespace, ["say-in-room", {"liveId": "a"}])
+    assert limiter.left == 1
+    await ask(namespace, ["say", {"liveId": "a"}])
+    assert limiter.left == 0
+    answer = await ask(namespace, ["say", {"liveId": "a"}])
+    assert isinstance(answer, Failure)
+    assert (answer.error.code, answer.error.retry_after_ms) == ("RATE_LIMIT_EXCEEDED", 1234)
+
+
+async def test_a_repeated_request_costs_nothing_and_is_answered_above_the_limit_too() -> None:
+    limiter = FakeLimiter(1)
+    namespace = talk(limiter)
+    assert isinstance(await ask(namespace, ["send", {"liveId": "a", "count": 2}]), Success)
+    assert limiter.left == 1
+    assert isinstance(await ask(namespace, ["send", {"liveId": "a"}]), Success)
+    assert limiter.left == 0
+    assert isinstance(await ask(namespace, ["send", {"liveId": "a", "count": 2}]), Success)
+    assert await code_of(namespace, ["send", {"liveId": "a"}]) == "RATE_LIMIT_EXCEEDED"
+
+
+async def test_without_an_ack_the_answer_is_an_event() -> None:
+    socket = FakeSocket()
+    await talk().handle(socket, ["say", {"liveId": "a"}], None)  # type: ignore[arg-type]
+    await talk().handle(socket, ["nothing"], None)  # type: ignore[arg-type]
+    (first, success), (second, error) = socket.told
+    assert (first, second) == ("say:success", "error")
+    assert success.model_dump(by_alias=True) == {"type": "say:success", "data": {"text": "a"}}
+    body = error.model_dump(by_alias=True)
+    assert set(body) == {"type", "errorCode", "message", "requestId", "timestamp"}
+    assert (body["type"], body["errorCode"]) == ("error", "UNKNOWN_EVENT")
+
+
+async def test_a_fresh_token_of_the_same_user_is_swapped_in() -> None:
+    socket = FakeSocket(chat_room("a"))
+    await talk().handle(socket, ["auth:refresh", {"token": "fresh"}], 1)  # type: ignore[arg-type]
+    assert socket.principal.session_id == "s2"
+    assert socket.joined == {chat_room("a")}
+    assert socket.told[0] == ("arrived", socket.principal)
+    assert isinstance(socket.told[1][1], Success)
+
+
+async def test_a_token_of_another_user_is_not() -> None:
+    socket = FakeSocket()
+    await talk(authenticator=FakeAuthenticator("u2")).handle(socket, ["auth:refresh", {"token": "x"}], 1)  # type: ignore[arg-type]
+    (answer,) = (payload for _, payload in socket.told)
+    assert isinstance(answer, Failure)
+    assert answer.error.code == "FORBIDDEN"
+    assert socket.principal.user_id == "u1"
