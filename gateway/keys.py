@@ -86,19 +86,32 @@ def nodes() -> str:
 # --- identity -------------------------------------------------------------------------------------------------------
 
 
-def refresh_token(token_hash: str) -> str:
-    """Hash: one refresh token, by its SHA-256; lives 7 days."""
-    return f"dorami:refresh:{token_hash}"
+# The user's id is the hash tag of all their keys, so that in a cluster one script or MGET may touch several of them.
 
 
-def user_refresh_tokens(user_id: str) -> str:
-    """Set: the hashes of all refresh tokens of a user."""
-    return f"dorami:refresh:user:{user_id}"
+def session(user_id: str, session_id: str) -> str:
+    """Hash: one login of a user (device, created, used) and the SHA-256 of its current refresh token; lives 7 days."""
+    return f"dorami:session:{{{user_id}}}:{session_id}"
 
 
-def revoked(kind: str, value: str) -> str:
-    """String: a revoked token (`jti`), session (`sid`) or user (`sub`, then the value is the moment in s); lives as long as an access token."""
-    return f"dorami:revoked:{kind}:{value}"
+def spent_refresh_tokens(user_id: str, session_id: str) -> str:
+    """List: the SHA-256 of the refresh tokens a session has used up, newest first."""
+    return f"{session(user_id, session_id)}:spent"
+
+
+def refresh_salt(user_id: str, session_id: str) -> str:
+    """String: what makes the current refresh token out of the one before; lives a few seconds."""
+    return f"{session(user_id, session_id)}:salt"
+
+
+def user_sessions(user_id: str) -> str:
+    """Sorted set: session id → the moment it runs out, in ms of Redis' own clock."""
+    return f"dorami:sessions:{{{user_id}}}"
+
+
+def revoked(user_id: str, kind: str, value: str = "") -> str:
+    """String: a user's revoked token (`jti`), session (`sid`) or all until a moment (`sub`); lives like an access token."""
+    return f"dorami:revoked:{{{user_id}}}:{kind}:{value}"
 
 
 # --- limits ---------------------------------------------------------------------------------------------------------

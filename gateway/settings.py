@@ -80,10 +80,17 @@ def _networks(value: object) -> object:
     return value
 
 
+def _secrets(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(SecretStr(item.strip()) for item in value.split(",") if item.strip())
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Rate = Annotated[tuple[int, float], BeforeValidator(_rate), NoDecode]  # how many, in how many seconds
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), NoDecode]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks), NoDecode]
+SecretList = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets), NoDecode]
 DatabaseUrl = Annotated[SecretStr, _url("postgres", "postgresql")]
 RedisUrl = Annotated[SecretStr, _url("redis", "rediss", "unix", "redis-sentinel", "redis-cluster")]
 
@@ -112,6 +119,7 @@ class Settings(BaseSettings):
 
     # --- identity ---
     jwt_secret: SecretStr
+    jwt_previous_secrets: SecretList = ()  # comma separated; only verify, while a new secret takes over
     jwt_issuer: str = "dorami"
     jwt_audience: str = "dorami-clients"
     jwt_expiration: Duration = timedelta(minutes=15)
@@ -165,9 +173,13 @@ class Settings(BaseSettings):
         secret = self.jwt_secret.get_secret_value()
         if len(secret) < MIN_SECRET:
             mistakes.append(f"JWT_SECRET: {len(secret)} characters are too short, at least {MIN_SECRET} are needed")
+        if any(len(previous.get_secret_value()) < MIN_SECRET for previous in self.jwt_previous_secrets):
+            mistakes.append(f"JWT_PREVIOUS_SECRETS: one is too short, each needs at least {MIN_SECRET} characters")
         if self.production:
             if secret == DEVELOPMENT_SECRET:
                 mistakes.append("JWT_SECRET: the development secret is public, production needs its own")
+            if DEVELOPMENT_SECRET in (previous.get_secret_value() for previous in self.jwt_previous_secrets):
+                mistakes.append("JWT_PREVIOUS_SECRETS: the development secret is public")
             if "*" in self.cors_origins:
                 mistakes.append('CORS_ORIGINS: "*" lets every web site act for your users, list the exact origins')
             if not self.csrf_enabled:

@@ -1,0 +1,125 @@
+"""Who may come in: a token becomes a Principal, or a refusal in the wire's words. Called by both edges."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.errors import AuthRequired, Forbidden
+from gateway.security.principal import Principal, Role
+from gateway.security.revocations import Bearer
+from gateway.security.tokens import Claims
+
+COOKIE = "accessToken"
+CACHE_SECONDS = 5.0  # how long a node may go on with what it knew of a user when it missed the notice of a change
+CACHE_SIZE = 10_000  # users; about 3 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is known of a user beyond their token."""
+
+    username: str
+    role: Role
+    suspended: bool
+
+
+class Verifier(Protocol):
+    """Reads access tokens."""
+
+    def verify_access(self, token: str | None) -> Claims:
+        """Raises AuthRequired."""
+
+
+class Blacklist(Protocol):
+    """Knows what was revoked."""
+
+    async def check(self, bearer: Bearer) -> None:
+        """Raises AuthRequired(TOKEN_REVOKED), or Unavailable."""
+
+
+class Identities(Protocol):
+    """Knows the users."""
+
+    async def identity(self, user_id: str) -> Identity | None:
+        """None if there is no such user. Raises Unavailable."""
+
+
+class Authenticator:
+    """Fails closed: while Redis or the database does not answer, nobody new comes in (Unavailable)."""
+
+    def __init__(
+        self,
+        tokens: Verifier,
+        revocations: Blacklist,
+        identities: Identities,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tokens = tokens
+        self._revocations = revocations
+        self._identities = identities
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[Identity, float]] = OrderedDict()
+
+    async def authenticate(self, token: str | None) -> Principal:
+        """The caller behind an access token.
+
+        Raises AuthRequired (`No token provided`, `Invalid token`, `Token expired`, `Token has been revoked`), Forbidden
+        (`Account is suspended`) or Unavailable.
+        """
+        claims = self._tokens.verify_access(token)
+        await self._revocations.check(claims)
+        if claims.role is Role.GUEST:
+            return _principal(claims, f"Guest {claims.user_id[-4:]}", Role.GUEST)
+        identity = await self._identity(claims.user_id)
+        if identity is None:
+            raise AuthRequired("Invalid token")
+        if identity.suspended:
+            raise Forbidden("Account is suspended")
+        # The role of the account, not of the token: a token that says more than is true any more gives nothing.
+        return _principal(claims, identity.username, identity.role)
+
+    async def revoked(self, notice: Mapping[str, Any]) -> None:
+        """A user's standing has changed on some node: ask the database again. Handler of the notice `revoked`."""
+        self._known.pop(str(notice.get("sub")), None)
+
+    async def _identity(self, user_id: str) -> Identity | None:
+        entry = self._known.get(user_id)
+        if entry is not None and entry[1] > self._clock():
+            return entry[0]
+        asked = self._clock()
+        identity = await self._identities.identity(user_id)
+        self._known.pop(user_id, None)
+        if identity is not None:
+            self._known[user_id] = identity, asked + CACHE_SECONDS
+            if len(self._known) > CACHE_SIZE:
+                self._known.popitem(last=False)
+        return identity
+
+
+def extract_token(auth: object, headers: Mapping[str, str], cookies: Mapping[str, str]) -> str | None:
+    """The access token of a handshake or a request: `auth.token`, else `Authorization: Bearer`, else the cookie.
+
+    `headers` is a case-insensitive mapping. Raises AuthRequired if `auth.token` is given and is not a text.
+    """
+    if isinstance(auth, Mapping) and (token := auth.get("token")) is not None:
+        if not isinstance(token, str) or not token:
+            raise AuthRequired("Invalid token")
+        return token
+    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    return cookies.get(COOKIE) or None
+
+
+def _principal(claims: Claims, username: str, role: Role) -> Principal:
+    return Principal(
+        user_id=claims.user_id,
+        username=username,
+        role=role,
+        session_id=claims.session_id,
+        token_id=claims.token_id,
+        issued_at=claims.issued_at,
+        expires_at=claims.expires_at,
+    )

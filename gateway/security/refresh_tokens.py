@@ -1,0 +1,171 @@
+"""Refresh tokens and the sessions they belong to, in Redis. Called by the sessions service.
+
+A refresh token is opaque, not a JWT: it has to be looked up anyway, so a signature would add nothing but a second thing
+to leak, rotate and get wrong. It is `<user id>.<session id>.<256 random bits>`; the ids say where to look, the bits are
+the proof. Redis holds only its SHA-256.
+
+A refresh spends the token and makes its successor. The successor is HMAC(token, salt) with a fresh random salt that
+stays in Redis for a few seconds: whoever presents the same token in that time (two tabs, a lost answer) is given the
+same successor on any node, and Redis never holds a token. A token that comes back later was copied: its session ends.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.errors import AuthRequired
+from gateway.security.session_scripts import DELETE, DELETE_ALL, ROTATE, SAVE
+
+GRACE = timedelta(seconds=10)  # callers of one moment; longer would give a thief more time to be one of them
+MAX_SESSIONS = 100  # of one user; a script that logs in all day must not fill Redis, its oldest session ends
+MAX_DEVICE = 256  # characters of a user agent that are worth keeping
+
+_FORM = re.compile(r"([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{1,64})\.[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A live refresh token and whose it is."""
+
+    user_id: str
+    session_id: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """One login, as its user may see it."""
+
+    session_id: str
+    device: str
+    created_at: datetime
+    last_used_at: datetime
+
+
+class ReplayedError(Exception):
+    """A spent token came back: a copy is about, and the session it belonged to was deleted."""
+
+    def __init__(self, user_id: str, session_id: str) -> None:
+        super().__init__("a spent refresh token came back")
+        self.user_id = user_id
+        self.session_id = session_id
+
+
+class RefreshTokens:
+    """Each token lives `lifetime` from its making. Raises Unavailable while Redis is away."""
+
+    def __init__(self, redis: Redis, lifetime: timedelta, grace: timedelta = GRACE) -> None:
+        self._redis = redis
+        self._ttl_ms = int(lifetime.total_seconds() * 1000)
+        self._grace_ms = int(grace.total_seconds() * 1000)
+        script = redis.client.register_script
+        self._save, self._rotate, self._delete, self._delete_all = map(script, (SAVE, ROTATE, DELETE, DELETE_ALL))
+
+    async def save(self, user_id: str, device: str) -> Grant:
+        """Open a session and give it its first token."""
+        session_id = secrets.token_urlsafe(16)
+        grant = Grant(user_id, session_id, _token(user_id, session_id, secrets.token_bytes(32)))
+        async with self._redis.guard("refresh.save"):
+            await self._save(
+                keys=[keys.session(user_id, session_id), keys.user_sessions(user_id)],
+                args=[_hash(grant.token), device[:MAX_DEVICE], self._ttl_ms, session_id, MAX_SESSIONS,
+                      keys.session(user_id, "")],
+            )  # fmt: skip
+        return grant
+
+    async def look_up(self, token: str) -> Grant | None:
+        """Whose token this is, if it is the current one of a live session."""
+        user_id, session_id = _ids(token)
+        async with self._redis.guard("refresh.look_up"):
+            current: Any = await self._redis.client.hget(keys.session(user_id, session_id), "current")
+        if current is None or not hmac.compare_digest(current, _hash(token)):
+            return None
+        return Grant(user_id, session_id, token)
+
+    async def rotate(self, token: str) -> Grant:
+        """Spend a token for its successor; callers of the same moment get the same one.
+
+        Raises AuthRequired for a token that is no live session's, ReplayedError for one that was spent earlier.
+        """
+        user_id, session_id = _ids(token)
+        salt = secrets.token_hex(32)
+        async with self._redis.guard("refresh.rotate"):
+            outcome, kept = await self._rotate(
+                keys=[*_session_keys(user_id, session_id), keys.user_sessions(user_id)],
+                args=[_hash(token), _hash(_successor(user_id, session_id, token, salt)), salt, self._ttl_ms,
+                      self._grace_ms, session_id],
+            )  # fmt: skip
+        if outcome == "replayed":
+            raise ReplayedError(user_id, session_id)
+        if outcome == "unknown":
+            raise AuthRequired("Invalid token")
+        return Grant(user_id, session_id, _successor(user_id, session_id, token, kept))
+
+    async def delete(self, user_id: str, session_id: str) -> bool:
+        """End one session; False if the user has no such session."""
+        async with self._redis.guard("refresh.delete"):
+            return bool(
+                await self._delete(
+                    keys=[*_session_keys(user_id, session_id), keys.user_sessions(user_id)], args=[session_id]
+                )
+            )
+
+    async def delete_all(self, user_id: str, keep: str | None = None) -> list[str]:
+        """End all sessions of a user except `keep`. Answers the ids of the ended ones."""
+        async with self._redis.guard("refresh.delete_all"):
+            return list(
+                await self._delete_all(keys=[keys.user_sessions(user_id)], args=[keys.session(user_id, ""), keep or ""])
+            )
+
+    async def sessions(self, user_id: str) -> list[SessionRecord]:
+        """The live sessions of a user, last used first."""
+        async with self._redis.guard("refresh.sessions"):
+            ids: list[Any] = await self._redis.client.zrange(keys.user_sessions(user_id), 0, -1)
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for session_id in ids:
+                pipeline.hmget(keys.session(user_id, session_id), "device", "created", "used")
+            found: list[Any] = await pipeline.execute()
+        records = [
+            SessionRecord(session_id, device, _moment(created), _moment(used))
+            for session_id, (device, created, used) in zip(ids, found, strict=True)
+            if used is not None  # it ran out and its place in the index has not been cleared yet
+        ]
+        return sorted(records, key=lambda record: record.last_used_at, reverse=True)
+
+
+def _ids(token: str) -> tuple[str, str]:
+    match = _FORM.fullmatch(token)
+    if match is None:
+        raise AuthRequired("Invalid token")
+    return match[1], match[2]
+
+
+def _session_keys(user_id: str, session_id: str) -> list[str]:
+    return [
+        keys.session(user_id, session_id),
+        keys.spent_refresh_tokens(user_id, session_id),
+        keys.refresh_salt(user_id, session_id),
+    ]
+
+
+def _token(user_id: str, session_id: str, secret: bytes) -> str:
+    return f"{user_id}.{session_id}.{base64.urlsafe_b64encode(secret).decode().rstrip('=')}"
+
+
+def _successor(user_id: str, session_id: str, token: str, salt: str) -> str:
+    return _token(user_id, session_id, hmac.digest(token.encode(), salt.encode(), "sha256"))
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _moment(ms: str) -> datetime:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC)

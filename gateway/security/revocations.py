@@ -1,0 +1,107 @@
+"""What may no longer be used although it has not run out: tokens, sessions, all earlier tokens of a user.
+
+Kept in Redis, so that every node knows. Written by accounts; checked by the authenticator at every connect and request,
+and for the sockets that are open.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.errors import AuthRequired, Code
+
+# An access token may be signed a moment after its session was revoked, by a refresh that was under way.
+MARGIN = timedelta(seconds=60)
+
+# The value is "<moment> <sid> <moment>": tokens issued up to the first moment are revoked, those of the session `sid`
+# only up to the second, which is what held for them before. The first never goes back, whatever a node's clock says.
+_REVOKE_USER = """
+local moment, kept, own = ARGV[1], ARGV[2], '0'
+local old = redis.call('GET', KEYS[1])
+if old then
+  local all, sid, its = string.match(old, '^(%S+) (%S+) (%S+)$')
+  own = (sid == kept) and its or all
+  if tonumber(all) > tonumber(moment) then moment = all end
+end
+redis.call('SET', KEYS[1], moment .. ' ' .. kept .. ' ' .. own, 'PX', ARGV[3])
+return moment
+"""
+_NO_SESSION = "-"
+
+
+class Bearer(Protocol):
+    """Whoever came in by an access token: its claims, or the principal made of them."""
+
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def token_id(self) -> str: ...
+    @property
+    def issued_at(self) -> datetime: ...
+
+
+class Revocations:
+    """Each lives as long as an access token that it could concern. Raises Unavailable while Redis is away."""
+
+    def __init__(self, redis: Redis, token_lifetime: timedelta, clock: Callable[[], float] = time.time) -> None:
+        self._redis = redis
+        self._ttl_ms = int((token_lifetime + MARGIN).total_seconds() * 1000)
+        self._clock = clock
+        self._revoke_user = redis.client.register_script(_REVOKE_USER)
+
+    async def revoke_token(self, user_id: str, token_id: str) -> None:
+        """One access token."""
+        await self._revoke(keys.revoked(user_id, "jti", token_id))
+
+    async def revoke_session(self, user_id: str, session_id: str) -> None:
+        """All access tokens of one session."""
+        await self._revoke(keys.revoked(user_id, "sid", session_id))
+
+    async def revoke_user(self, user_id: str, keep_sid: str | None = None) -> float:
+        """All access tokens of a user issued until now, except those of the session `keep_sid`.
+
+        Answers the moment up to which they are revoked, in s since 1970.
+        """
+        async with self._redis.guard("revoke"):
+            moment = await self._revoke_user(
+                keys=[keys.revoked(user_id, "sub")],
+                args=[f"{self._clock():.3f}", keep_sid or _NO_SESSION, self._ttl_ms],
+            )
+        return float(moment)
+
+    async def check(self, bearer: Bearer) -> None:
+        """Raises AuthRequired(TOKEN_REVOKED) if any of it is revoked. One round trip."""
+        if (await self.revoked([bearer]))[0]:
+            raise AuthRequired("Token has been revoked", Code.TOKEN_REVOKED)
+
+    async def revoked(self, bearers: Sequence[Bearer]) -> list[bool]:
+        """Which of these are revoked, in one round trip: for the open sockets of a node that missed a notice."""
+        async with self._redis.guard("revoked"):
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for bearer in bearers:
+                pipeline.mget(
+                    keys.revoked(bearer.user_id, "jti", bearer.token_id),
+                    keys.revoked(bearer.user_id, "sid", bearer.session_id),
+                    keys.revoked(bearer.user_id, "sub"),
+                )
+            found = await pipeline.execute()
+        return [
+            token is not None or session is not None or _before(bearer, user)
+            for bearer, (token, session, user) in zip(bearers, found, strict=True)
+        ]
+
+    async def _revoke(self, key: str) -> None:
+        async with self._redis.guard("revoke"):
+            await self._redis.client.set(key, "1", px=self._ttl_ms)
+
+
+def _before(bearer: Bearer, value: str | None) -> bool:
+    if value is None:
+        return False
+    moment, kept, own = value.split()
+    return bearer.issued_at.timestamp() <= float(own if bearer.session_id == kept else moment)

@@ -1,0 +1,79 @@
+"""What Redis does with sessions in one step each. Run by refresh_tokens.py, which says what the parts mean.
+
+Everything of one user shares a hash tag, so the scripts may derive the keys of further sessions from a prefix.
+"""
+
+from typing import Final
+
+_NOW: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+# KEYS: session, sessions of the user
+# ARGV: hash, device, ttl ms, session id, how many sessions, prefix of a session's key
+SAVE: Final = (
+    _NOW
+    + """
+redis.call('HSET', KEYS[1], 'current', ARGV[1], 'device', ARGV[2], 'created', now, 'used', now)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[4])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+for _, old in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1 - ARGV[5])) do
+  redis.call('DEL', ARGV[6] .. old, ARGV[6] .. old .. ':spent', ARGV[6] .. old .. ':salt')
+  redis.call('ZREM', KEYS[2], old)
+end
+"""
+)
+
+# KEYS: session, spent, salt, sessions of the user
+# ARGV: hash, hash of the successor, salt, ttl ms, grace ms, session id
+# A thousand spent hashes are more than a session makes in seven days of a refresh every fifteen minutes.
+ROTATE: Final = (
+    _NOW
+    + """
+local kept = redis.call('HMGET', KEYS[1], 'current', 'previous')
+if not kept[1] then return {'unknown', ''} end
+if kept[1] == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'current', ARGV[2], 'previous', ARGV[1], 'used', now)
+  redis.call('LPUSH', KEYS[2], ARGV[1])
+  redis.call('LTRIM', KEYS[2], 0, 999)
+  redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[5])
+  redis.call('ZADD', KEYS[4], now + ARGV[4], ARGV[6])
+  for _, key in ipairs({KEYS[1], KEYS[2], KEYS[4]}) do redis.call('PEXPIRE', key, ARGV[4]) end
+  return {'rotated', ARGV[3]}
+end
+if kept[2] == ARGV[1] then
+  local salt = redis.call('GET', KEYS[3])
+  if salt then return {'rotated', salt} end
+end
+if redis.call('LPOS', KEYS[2], ARGV[1]) then
+  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+  redis.call('ZREM', KEYS[4], ARGV[6])
+  return {'replayed', ''}
+end
+return {'unknown', ''}
+"""
+)
+
+# KEYS: session, spent, salt, sessions of the user · ARGV: session id
+DELETE: Final = """
+redis.call('ZREM', KEYS[4], ARGV[1])
+local existed = redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[2], KEYS[3])
+return existed
+"""
+
+# KEYS: sessions of the user · ARGV: prefix of a session's key, session id to keep
+DELETE_ALL: Final = """
+local ended = {}
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if id ~= ARGV[2] then
+    redis.call('DEL', ARGV[1] .. id, ARGV[1] .. id .. ':spent', ARGV[1] .. id .. ':salt')
+    redis.call('ZREM', KEYS[1], id)
+    ended[#ended + 1] = id
+  end
+end
+return ended
+"""

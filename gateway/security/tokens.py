@@ -1,0 +1,140 @@
+"""Access tokens, as signed JWTs. Issued by accounts, verified by the authenticator at every connect and request."""
+
+import hashlib
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+
+from gateway.errors import AuthRequired, Code
+from gateway.security.principal import Role
+from gateway.settings import Settings
+
+MAX_TOKEN = 4096  # characters; ours have about 500, and nothing longer is worth parsing
+SKEW = 10.0  # s that the clock of the issuing node may be ahead of ours
+REQUIRED = ["sub", "role", "sid", "jti", "type", "iat", "exp", "iss", "aud"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key and the only algorithm it is good for: a token never chooses how it is checked."""
+
+    kid: str
+    algorithm: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a valid access token says."""
+
+    user_id: str
+    role: Role
+    session_id: str
+    token_id: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+class Tokens:
+    """Issues and verifies access tokens.
+
+    `JWT_SECRET` signs; it and `JWT_PREVIOUS_SECRETS` verify, found by the `kid` in a token's header.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._signing = _hmac_key(settings.jwt_secret.get_secret_value())
+        previous = [_hmac_key(secret.get_secret_value()) for secret in settings.jwt_previous_secrets]
+        self._keys = {key.kid: key for key in (self._signing, *previous)}
+        self._issuer = settings.jwt_issuer
+        self._audience = settings.jwt_audience
+        self._lifetime = settings.jwt_expiration.total_seconds()
+        self._clock = clock
+
+    def issue_access(self, user_id: str, role: Role, session_id: str) -> str:
+        """A fresh token for one session of a user."""
+        now = self._clock()
+        claims = {
+            "sub": user_id,
+            "role": role.value,
+            "sid": session_id,
+            "jti": secrets.token_urlsafe(16),
+            "type": "access",
+            # Milliseconds: "everything issued before this moment" must not catch a login of the same second.
+            "iat": round(now, 3),
+            "exp": math.ceil(now + self._lifetime),
+            "iss": self._issuer,
+            "aud": self._audience,
+        }
+        key = self._signing
+        return jwt.encode(claims, key.secret, algorithm=key.algorithm, headers={"kid": key.kid})
+
+    def verify_access(self, token: str | None) -> Claims:
+        """The claims of a token that we signed, for us, and that has not run out.
+
+        Raises AuthRequired: `No token provided`, `Invalid token`, and `Token expired` of one that is right otherwise.
+        """
+        if token is None:
+            raise AuthRequired("No token provided")
+        if len(token) > MAX_TOKEN:
+            raise AuthRequired("Invalid token")
+        payload = self._payload(token)
+        claims = _claims(payload)
+        if payload["type"] != "access" or claims.issued_at.timestamp() > self._clock() + SKEW:
+            raise AuthRequired("Invalid token")
+        if claims.expires_at.timestamp() <= self._clock():
+            raise AuthRequired("Token expired", Code.TOKEN_EXPIRED)
+        return claims
+
+    def _payload(self, token: str) -> dict[str, Any]:
+        try:
+            key = self._keys[jwt.get_unverified_header(token)["kid"]]
+            return jwt.decode(
+                token,
+                key.secret,
+                algorithms=[key.algorithm],
+                audience=self._audience,
+                issuer=self._issuer,
+                # The two moments are compared below, on one clock and with a word of their own for "expired".
+                options={"require": REQUIRED, "strict_aud": True, "verify_exp": False, "verify_iat": False},
+            )
+        except (jwt.PyJWTError, KeyError, ValueError):
+            # From None: what was wrong with a forged token is nobody's business, and its parts belong in no traceback.
+            raise AuthRequired("Invalid token") from None
+
+
+def _claims(payload: dict[str, Any]) -> Claims:
+    try:
+        return Claims(
+            user_id=_text(payload["sub"]),
+            role=Role(payload["role"]),
+            session_id=_text(payload["sid"]),
+            token_id=_text(payload["jti"]),
+            issued_at=_moment(payload["iat"]),
+            expires_at=_moment(payload["exp"]),
+        )
+    except (ValueError, OverflowError, OSError):
+        raise AuthRequired("Invalid token") from None
+
+
+def _hmac_key(secret: str) -> Key:
+    # The key names itself, so that all nodes agree on its name without a setting for it.
+    kid = hashlib.sha256(b"dorami-kid:" + secret.encode()).hexdigest()[:16]
+    return Key(kid, "HS256", secret)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("not text")
+    return value
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("not a moment")  # noqa: TRY004  one kind of error for one answer
+    return datetime.fromtimestamp(value, UTC)
