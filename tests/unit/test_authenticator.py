@@ -1,0 +1,170 @@
+"""The authenticator: what it asks, answers and remembers; and where a token is looked for."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict
+
+from gateway.errors import AuthRequired, Code, Forbidden, Unavailable
+from gateway.security.authenticator import CACHE_SECONDS, CACHE_SIZE, Authenticator, Identity, extract_token
+from gateway.security.principal import Role
+from gateway.security.revocations import Bearer
+from gateway.security.tokens import Claims
+
+
+class Doubles:
+    """Tokens, revocations and identities in one: a token is a user id."""
+
+    def __init__(self) -> None:
+        self.users = {"u1": Identity("ann", Role.USER, False)}
+        self.revoked = False
+        self.redis_away = self.database_away = False
+        self.role = Role.USER
+        self.asked: list[str] = []
+
+    def verify_access(self, token: str | None) -> Claims:
+        if token is None:
+            raise AuthRequired("No token provided")
+        moment = datetime.now(UTC)
+        return Claims(token, self.role, "s1", "j1", moment, moment)
+
+    async def check(self, bearer: Bearer) -> None:
+        if self.redis_away:
+            raise Unavailable("redis")
+        if self.revoked:
+            raise AuthRequired("Token has been revoked", Code.TOKEN_REVOKED)
+
+    async def identity(self, user_id: str) -> Identity | None:
+        self.asked.append(user_id)
+        if self.database_away:
+            raise Unavailable("database")
+        return self.users.get(user_id)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def world() -> Doubles:
+    return Doubles()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def authenticator(world: Doubles, clock: Clock) -> Authenticator:
+    return Authenticator(world, world, world, clock)
+
+
+async def test_a_principal_has_name_and_role_of_the_account(authenticator: Authenticator, world: Doubles) -> None:
+    world.users["u1"] = Identity("ann", Role.MODERATOR, False)
+    principal = await authenticator.authenticate("u1")
+    assert (principal.user_id, principal.username, principal.role) == ("u1", "ann", Role.MODERATOR)
+    assert (principal.session_id, principal.token_id, principal.authenticated) == ("s1", "j1", True)
+
+
+async def test_a_guest_is_not_looked_up(authenticator: Authenticator, world: Doubles) -> None:
+    world.role = Role.GUEST
+    principal = await authenticator.authenticate("guest-abcd")
+    assert (principal.username, principal.authenticated) == ("Guest abcd", False)
+    assert not world.asked
+
+
+async def test_the_refusals(authenticator: Authenticator, world: Doubles) -> None:
+    with pytest.raises(AuthRequired, match="No token provided"):
+        await authenticator.authenticate(None)
+    with pytest.raises(AuthRequired, match="Invalid token"):
+        await authenticator.authenticate("nobody")
+    world.users["u1"] = Identity("ann", Role.USER, True)
+    with pytest.raises(Forbidden, match="Account is suspended"):
+        await authenticator.authenticate("u1")
+    world.revoked = True
+    with pytest.raises(AuthRequired, match="Token has been revoked"):
+        await authenticator.authenticate("u1")
+
+
+async def test_nobody_comes_in_while_a_server_is_away(authenticator: Authenticator, world: Doubles) -> None:
+    world.database_away = True
+    with pytest.raises(Unavailable):
+        await authenticator.authenticate("u1")
+    world.redis_away, world.role = True, Role.GUEST
+    with pytest.raises(Unavailable):
+        await authenticator.authenticate("guest-abcd")
+
+
+async def test_an_identity_is_remembered_for_a_moment(
+    authenticator: Authenticator, world: Doubles, clock: Clock
+) -> None:
+    await authenticator.authenticate("u1")
+    world.users["u1"] = Identity("ann", Role.USER, True)
+    clock.now += CACHE_SECONDS - 0.1
+    await authenticator.authenticate("u1")
+    assert world.asked == ["u1"]
+    clock.now += 0.1
+    with pytest.raises(Forbidden):
+        await authenticator.authenticate("u1")
+
+
+async def test_a_notice_ends_the_memory_at_once(authenticator: Authenticator, world: Doubles) -> None:
+    await authenticator.authenticate("u1")
+    world.users["u1"] = Identity("ann", Role.USER, True)
+    await authenticator.revoked({"jti": "other"})
+    await authenticator.authenticate("u1")
+    await authenticator.revoked({"sub": "u1"})
+    with pytest.raises(Forbidden):
+        await authenticator.authenticate("u1")
+
+
+async def test_unknown_users_are_not_remembered(authenticator: Authenticator, world: Doubles) -> None:
+    with pytest.raises(AuthRequired):
+        await authenticator.authenticate("u2")
+    world.users["u2"] = Identity("bob", Role.USER, False)
+    assert (await authenticator.authenticate("u2")).username == "bob"
+
+
+async def test_the_memory_is_bounded(authenticator: Authenticator, world: Doubles) -> None:
+    for number in range(CACHE_SIZE + 1):
+        world.users[str(number)] = Identity("x", Role.USER, False)
+        await authenticator.authenticate(str(number))
+    await authenticator.authenticate("1")
+    await authenticator.authenticate("0")
+    assert world.asked[CACHE_SIZE + 1 :] == ["0"]
+
+
+def headers(**values: str) -> CIMultiDict[str]:
+    return CIMultiDict(values)
+
+
+@pytest.mark.parametrize(
+    ("auth", "sent", "cookies", "found"),
+    [
+        ({"token": "a"}, {"authorization": "Bearer b"}, {"accessToken": "c"}, "a"),
+        ({}, {"authorization": "Bearer b"}, {"accessToken": "c"}, "b"),
+        (None, {"AUTHORIZATION": "bearer  b "}, {"accessToken": "c"}, "b"),
+        (None, {}, {"accessToken": "c"}, "c"),
+        ({"token": None}, {}, {"accessToken": "c"}, "c"),
+        (None, {"Authorization": "Basic eDp5"}, {"accessToken": "c"}, "c"),
+        (None, {"Authorization": "Bearer"}, {"accessToken": "c"}, ""),
+        (None, {}, {"accessToken": ""}, None),
+        (None, {}, {}, None),
+        ("a", {}, {}, None),
+        (["a"], {}, {}, None),
+    ],
+)
+def test_where_a_token_is_found(auth: Any, sent: dict[str, str], cookies: dict[str, str], found: str | None) -> None:
+    assert extract_token(auth, headers(**sent), cookies) == found
+
+
+@pytest.mark.parametrize("wrong", ["", 1, True, ["a"], {"a": 1}])
+def test_a_token_that_is_not_text_is_invalid_and_nothing_else_is_tried(wrong: object) -> None:
+    with pytest.raises(AuthRequired, match="Invalid token"):
+        extract_token({"token": wrong}, headers(Authorization="Bearer b"), {"accessToken": "c"})

@@ -1,0 +1,91 @@
+"""Passwords: right, wrong, nobody's, rehashed, and never too many at a time."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from argon2 import PasswordHasher, Type, extract_parameters
+
+from gateway.errors import Unavailable
+from gateway.security.passwords import THREADS, WAITING, Passwords
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    made = Passwords(CHEAP)
+    yield made
+    made.close()
+
+
+async def test_only_the_password_matches(passwords: Passwords) -> None:
+    stored = await passwords.hash("right")
+    assert "right" not in stored
+    assert await passwords.verify(stored, "right")
+    assert not await passwords.verify(stored, "wrong")
+    assert await passwords.hash("right") != stored  # salted
+
+
+async def test_nobody_has_no_password_but_costs_as_much(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[str] = []
+    verify = PasswordHasher.verify
+
+    def counting(self: PasswordHasher, stored: str, password: str) -> bool:
+        computed.append(stored)
+        return verify(self, stored, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", counting)
+    assert not await passwords.verify(None, "right")
+    assert not await passwords.verify(None, "nobody has this password")
+    assert len(computed) == 2
+    assert not any(passwords.needs_rehash(stored) for stored in computed)  # made as expensive as everybody's
+
+
+async def test_a_damaged_hash_matches_nothing(passwords: Passwords) -> None:
+    for damaged in ("", "plain", "$argon2id$v=19$m=8,t=1,p=1$broken"):
+        assert not await passwords.verify(damaged, "plain")
+
+
+async def test_older_parameters_are_noticed(passwords: Passwords) -> None:
+    assert passwords.needs_rehash(PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("x"))
+    assert not passwords.needs_rehash(await passwords.hash("x"))
+
+
+async def test_what_is_used_is_what_the_rfc_recommends() -> None:
+    passwords = Passwords()
+    used = extract_parameters(await passwords.hash("x"))
+    passwords.close()
+    assert (used.type, used.memory_cost, used.time_cost) == (Type.ID, 65536, 3)
+
+
+async def test_the_loop_goes_on_and_a_flood_is_turned_away(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, running, most = threading.Event(), set[int](), 0
+    lock = threading.Lock()
+
+    def held(_self: PasswordHasher, _stored: str, _password: str) -> bool:
+        nonlocal most
+        with lock:
+            running.add(threading.get_ident())
+            most = max(most, len(running))
+        gate.wait(5)
+        with lock:
+            running.discard(threading.get_ident())
+        return True
+
+    monkeypatch.setattr(PasswordHasher, "verify", held)
+    logins = [asyncio.create_task(passwords.verify("x", "y")) for _ in range(THREADS + WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await passwords.verify("x", "y")
+    logins.pop().cancel()  # who goes away from the line frees a place
+    await asyncio.sleep(0)
+    logins.append(asyncio.create_task(passwords.verify("x", "y")))
+    await asyncio.sleep(0)
+    gate.set()
+    assert all(await asyncio.gather(*logins))
+    assert most <= THREADS
+    assert await passwords.verify("x", "y")
