@@ -1,0 +1,98 @@
+"""Broadcasts to rooms over all nodes: the contract, and a fan-out within one process. Services publish through it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import structlog
+
+from gateway.keys import Room
+from gateway.protocol.wire import Payload
+from gateway.realtime.packets import event_packet
+
+log = structlog.get_logger()
+
+PATIENCE = 5.0  # s that the handler of a notice may take
+Handler = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Local(Protocol):
+    """The sockets of this node."""
+
+    def deliver(self, room: Room, packet: bytes) -> None:
+        """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits."""
+
+
+class Fanout(Protocol):
+    """Sends what a room hears to every node that has members of it, in one order for all of them."""
+
+    async def publish(self, room: Room, event: str, payload: Payload) -> None:
+        """Broadcast to a room; returns when the nodes that can be reached have it coming. Never raises."""
+
+    async def watch(self, room: Room) -> None:
+        """A room has members on this node: everything published after this returns will be delivered to them.
+
+        While the servers between the nodes are away it returns after a short while, and the room is heard later.
+        """
+
+    def unwatch(self, room: Room) -> None:
+        """A room has no members on this node any more."""
+
+    async def notify(self, kind: str, body: dict[str, Any]) -> None:
+        """Tell every node, this one included; `body` is JSON-ready. Never raises."""
+
+    def on_notice(self, kind: str, handler: Handler) -> None:
+        """Call `handler` with the body of every notice of a kind; one notice at a time, in order."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether this node hears the others; False is a reason to take it out of service."""
+        ...
+
+
+class Notices:
+    """Who wants to know of which kind of notice."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, list[Handler]] = {}
+
+    def on(self, kind: str, handler: Handler) -> None:
+        """Add a handler."""
+        self._handlers.setdefault(kind, []).append(handler)
+
+    async def tell(self, kind: str, body: dict[str, Any]) -> None:
+        """Call the handlers of a kind. One that raises or hangs is logged and left: the next notice must arrive."""
+        for handler in self._handlers.get(kind, ()):
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await handler(body)
+            except Exception:
+                log.exception("a notice could not be handled", kind=kind)
+
+
+class LocalFanout:
+    """The fan-out of a node that is alone; the double for tests."""
+
+    healthy = True
+
+    def __init__(self, local: Local) -> None:
+        self._local = local
+        self._notices = Notices()
+
+    async def publish(self, room: Room, event: str, payload: Payload) -> None:
+        """See Fanout."""
+        self._local.deliver(room, event_packet(room.namespace, event, payload))
+
+    async def watch(self, room: Room) -> None:
+        """See Fanout; nothing has to be done to hear oneself."""
+
+    def unwatch(self, room: Room) -> None:
+        """See Fanout; nothing has to be done to hear oneself."""
+
+    async def notify(self, kind: str, body: dict[str, Any]) -> None:
+        """See Fanout."""
+        await self._notices.tell(kind, body)
+
+    def on_notice(self, kind: str, handler: Handler) -> None:
+        """See Fanout."""
+        self._notices.on(kind, handler)
