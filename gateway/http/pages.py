@@ -1,0 +1,57 @@
+"""The demo page: `/` and `/assets/*` from the web folder, outside production only. Mounted by the composition root."""
+
+import asyncio
+from pathlib import Path
+
+from aiohttp import web
+
+from gateway.errors import NotFound
+
+# Everything comes from here and nothing is inline. ws: and wss: because 'self' does not cover them in every browser.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self' ws: wss:",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-cache",  # a page that is being worked on
+}
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+CLIENT_LIBRARY = "node_modules/socket.io-client/dist/socket.io.esm.min.js"
+
+
+def mount_pages(app: web.Application, root: Path) -> None:
+    """Serve the page in `root`: index.html at `/`, its stylesheets, modules and pictures under `/assets/`.
+
+    The routes let only plain names with a known ending through: nothing above, below or beside can be reached, and no
+    folder is listed. What is not there raises NotFound.
+    """
+
+    async def index(_request: web.Request) -> web.Response:
+        return await _file(root / "index.html")
+
+    async def client_library(_request: web.Request) -> web.Response:
+        return await _file(root / CLIENT_LIBRARY)
+
+    async def asset(request: web.Request) -> web.Response:
+        return await _file(root / request.match_info["name"])
+
+    app.router.add_get("/", index)
+    app.router.add_get("/assets/vendor/socket.io.js", client_library)
+    app.router.add_get(r"/assets/{name:[a-z]+\.(?:css|js|svg)}", asset)
+
+
+async def _file(path: Path) -> web.Response:
+    try:
+        body = await asyncio.to_thread(path.read_bytes)
+    except OSError:
+        raise NotFound from None
+    return web.Response(body=body, content_type=TYPES[path.suffix], charset="utf-8", headers=HEADERS)

@@ -1,0 +1,96 @@
+// The demo page as its visitors see it: opening it as somebody, what is on it, what it complained about. Used by the scenarios.
+
+import { createServer, connect } from "node:net";
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** A headless Chromium with a fresh profile; `run(browser)` gets it. */
+export async function withBrowser(executablePath, run) {
+  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  try {
+    await run(browser);
+  } finally {
+    await browser.close();
+  }
+}
+
+/** A new tab of a new visitor. `complaints` collects console errors, exceptions and policy violations. */
+export async function openTab(context, url) {
+  const tab = await context.newPage();
+  tab.setDefaultTimeout(10_000);
+  tab.complaints = [];
+  tab.on("console", (message) => message.type() === "error" && tab.complaints.push(`console: ${message.text()}`));
+  tab.on("pageerror", (error) => tab.complaints.push(`exception: ${error.message}`));
+  await tab.exposeFunction("complain", (text) => tab.complaints.push(text));
+  await tab.addInitScript(() =>
+    document.addEventListener("securitypolicyviolation", (event) =>
+      window.complain(`policy: ${event.violatedDirective} ${event.blockedURI}`),
+    ),
+  );
+  await tab.goto(url);
+  return tab;
+}
+
+export async function signIn(tab, name) {
+  await tab.getByRole("button", { name }).click();
+  await connected(tab);
+}
+
+export const connected = (tab) => tab.locator("#connection[data-state=connected]").waitFor();
+export const message = (tab, text) => tab.getByRole("log").getByRole("listitem").filter({ hasText: text });
+export const product = (tab, name) => tab.locator("#products > li").filter({ hasText: name });
+
+export async function say(tab, text) {
+  await tab.getByLabel("Your message").fill(text);
+  await tab.keyboard.press("Enter");
+}
+
+/** Wait until a locator's text fits. */
+export async function reads(locator, expected) {
+  await locator.filter({ hasText: expected }).waitFor();
+}
+
+/** A way to the gateway that can be cut and mended. */
+export async function tunnel(url) {
+  const { hostname, port } = new URL(url);
+  const ends = new Set();
+  let open = true;
+  const server = createServer((near) => {
+    if (!open) return near.destroy();
+    const far = connect(Number(port), hostname);
+    for (const [one, other] of [[near, far], [far, near]]) {
+      ends.add(one);
+      one.on("error", () => {});
+      one.on("close", () => {
+        ends.delete(one);
+        other.destroy();
+      });
+      one.pipe(other);
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    cut() {
+      open = false;
+      for (const end of ends) end.destroy();
+    },
+    mend() {
+      open = true;
+    },
+    close() {
+      this.cut();
+      server.close();
+    },
+  };
+}

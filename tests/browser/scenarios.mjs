@@ -1,0 +1,174 @@
+// What two visitors of the demo page do and see: `node scenarios.mjs <scenario> <chromium> <url> <artifacts>`.
+// Ends with an error when something is not as it should be. Started by test_demo_page.py.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { connected, message, openTab, product, reads, say, signIn, tunnel, withBrowser } from "./page.mjs";
+
+const [name, chromium, url, artifacts] = process.argv.slice(2);
+const picture = (file) => ({ path: join(artifacts, `${file}.png`) });
+const WIDE = { viewport: { width: 1360, height: 860 } };
+const NARROW = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+
+const scenarios = {
+  async together(browser) {
+    const one = await browser.newContext({ ...WIDE, colorScheme: "light" });
+    const viewer = await openTab(one, url);
+    await viewer.screenshot(picture("sign-in"));
+    await signIn(viewer, /Viewer 1/);
+    // The same browser, as `target=_blank rel=noopener` opens it: a tab is a person.
+    const admin = await openTab(one, url);
+    await signIn(admin, /Admin/);
+    assert.equal(await viewer.locator("#role").textContent(), "user");
+    assert.equal(await admin.locator("#role").textContent(), "admin");
+    for (const tab of [viewer, admin]) await reads(tab.locator("#viewers"), /^2$/);
+
+    // The chat, both ways, markup included.
+    const hostile = `<img src=x onerror="complain('ran')"> <b>bold</b>`;
+    await say(viewer, hostile);
+    await say(admin, "Welcome, viewer!");
+    for (const tab of [viewer, admin]) {
+      await message(tab, hostile).waitFor();
+      await message(tab, "Welcome, viewer!").waitFor();
+      assert.equal(await tab.locator("#messages .pending").count(), 0);
+      assert.equal(await message(tab, hostile).count(), 1);
+    }
+    assert.equal(await message(viewer, hostile).getByRole("button").count(), 0, "only admins delete");
+
+    // Who comes later sees it in the history; a second tab of the same person is nobody new.
+    const late = await openTab(one, url);
+    await signIn(late, /Viewer 1/);
+    await message(late, hostile).waitFor();
+    await reads(late.locator("#viewers"), /^2$/);
+
+    // Deleted is deleted for all, by keyboard.
+    await message(admin, hostile).getByRole("button", { name: /Delete/ }).focus();
+    await admin.keyboard.press("Enter");
+    for (const tab of [viewer, admin, late]) await message(tab, hostile).waitFor({ state: "detached" });
+    await late.reload();
+    await connected(late);
+    await message(late, "Welcome, viewer!").waitFor();
+    assert.equal(await message(late, hostile).count(), 0, "deleted messages are not in the history");
+    await late.close();
+
+    // A price and a stock travel.
+    const card = admin.locator("#products > li").first();
+    const title = await card.locator(".product-name").textContent();
+    const before = await product(viewer, title).locator(".price").textContent();
+    await card.getByLabel("Price").fill("12.34");
+    await card.getByLabel("Stock").fill("77");
+    await card.getByRole("button", { name: "Save" }).click();
+    for (const tab of [viewer, admin]) {
+      await reads(product(tab, title).locator(".price"), "12.34");
+      await reads(product(tab, title).locator(".stock"), "77 in stock");
+    }
+    assert.doesNotMatch(before, /12\.34/);
+    assert.equal(await viewer.locator("#products form").count(), 0, "only admins change products");
+
+    // Sold out, and back.
+    await card.getByLabel("Stock").fill("0");
+    await card.getByRole("button", { name: "Save" }).click();
+    await reads(product(viewer, title).locator(".stock"), "Sold out");
+    await card.getByLabel("Stock").fill("20");
+    await card.getByRole("button", { name: "Save" }).click();
+    await reads(product(viewer, title).locator(".stock"), "20 in stock");
+
+    await admin.screenshot(picture("admin"));
+    await viewer.screenshot(picture("viewer"));
+    const pocket = await browser.newContext({ ...NARROW, colorScheme: "dark" });
+    const phone = await openTab(pocket, url);
+    await phone.screenshot(picture("phone-sign-in"));
+    await signIn(phone, /Viewer 2/);
+    await reads(phone.locator("#viewers"), /^3$/);
+    await message(phone, "Welcome, viewer!").waitFor();
+    await phone.screenshot({ ...picture("phone"), fullPage: true });
+    const overflow = await phone.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(overflow <= 0, `the page is ${overflow} px too wide for a phone`);
+    await phone.close();
+    await reads(viewer.locator("#viewers"), /^2$/);
+
+    await viewer.getByRole("button", { name: "Sign out" }).click();
+    await viewer.getByRole("button", { name: /Viewer 1/ }).waitFor();
+    await reads(admin.locator("#viewers"), /^1$/);
+    for (const tab of [viewer, admin, late, phone]) assert.deepEqual(tab.complaints, []);
+  },
+
+  async tunnel(browser) {
+    const way = await tunnel(url);
+    try {
+      const context = await browser.newContext(WIDE);
+      const admin = await openTab(context, url);
+      await signIn(admin, /Admin/);
+      const traveller = await openTab(context, way.url);
+      await signIn(traveller, /Viewer 3/);
+      await say(traveller, "Before the tunnel");
+      await message(admin, "Before the tunnel").waitFor();
+
+      way.cut();
+      await traveller.locator("#connection[data-state=recovering]").waitFor();
+      await say(admin, "Inside the tunnel");
+      await message(admin, "Before the tunnel").getByRole("button", { name: /Delete/ }).click();
+      await message(admin, "Before the tunnel").waitFor({ state: "detached" });
+      const card = admin.locator("#products > li").nth(1);
+      await card.getByLabel("Price").fill("43.21");
+      await card.getByRole("button", { name: "Save" }).click();
+      await reads(card.locator(".price"), "43.21");
+      await say(traveller, "Written without a connection");
+      await traveller.locator("#messages .pending").waitFor();
+
+      way.mend();
+      await connected(traveller);
+      await message(traveller, "Inside the tunnel").waitFor();
+      await message(traveller, "Before the tunnel").waitFor({ state: "detached" });
+      await reads(traveller.locator("#products > li").nth(1).locator(".price"), "43.21");
+      await message(admin, "Written without a connection").waitFor();
+      await traveller.locator("#messages .pending").waitFor({ state: "detached" });
+      for (const tab of [admin, traveller]) assert.equal(await message(tab, "Written without a connection").count(), 1);
+    } finally {
+      way.close();
+    }
+  },
+
+  async refused(browser) {
+    const context = await browser.newContext(WIDE);
+    const tab = await openTab(context, url);
+    await signIn(tab, /Viewer 2/);
+    // A token that the gateway does not know: said why, not tried for ever, and a way back in.
+    await tab.evaluate(() => {
+      const held = JSON.parse(sessionStorage.getItem("dorami.session"));
+      sessionStorage.setItem("dorami.session", JSON.stringify({ ...held, accessToken: "forged" }));
+    });
+    await tab.reload();
+    await reads(tab.locator("#connection-text"), "Refused: Invalid token");
+    await tab.getByRole("button", { name: "Sign out" }).click();
+    await signIn(tab, /Viewer 2/);
+    // Words longer than the gateway takes never leave the page; an empty one neither.
+    await tab.getByLabel("Your message").fill("x".repeat(600));
+    assert.equal((await tab.getByLabel("Your message").inputValue()).length, 500);
+  },
+
+  async renewed(browser) {
+    const context = await browser.newContext(WIDE);
+    const tab = await openTab(context, url);
+    await signIn(tab, /Host/);
+    const token = () => tab.evaluate(() => JSON.parse(sessionStorage.getItem("dorami.session")).accessToken);
+    const first = await token();
+    const lost = tab.locator("#connection:not([data-state=connected])").waitFor({ timeout: 0 }).then(() => "lost", () => "closed");
+    // As if the token were about to run out: the page exchanges it on its own, and the live sockets keep their place.
+    await tab.evaluate(() => {
+      const held = JSON.parse(sessionStorage.getItem("dorami.session"));
+      sessionStorage.setItem("dorami.session", JSON.stringify({ ...held, expiresAt: Date.now() + 1000 }));
+    });
+    await tab.reload();
+    await tab.waitForFunction((old) => JSON.parse(sessionStorage.getItem("dorami.session")).accessToken !== old, first);
+    await connected(tab);
+    await say(tab, "Still here");
+    await message(tab, "Still here").waitFor();
+    await tab.locator("#messages .pending").waitFor({ state: "detached" });
+    assert.deepEqual(tab.complaints, []);
+    await tab.close();
+    await lost;
+  },
+};
+
+await withBrowser(chromium, scenarios[name]);
