@@ -86,7 +86,10 @@ find("#people").addEventListener("click", (event) => {
   if (button) signIn(button);
 });
 
-find("#sign-out").addEventListener("click", () => session.logout().catch((error) => notify(error.message)));
+find("#sign-out").addEventListener("click", () => {
+  // Of a session that the gateway no longer knows, there is nothing to be told.
+  session.logout().catch((error) => error.retryable && notify(`Signed out here only: ${error.message}`));
+});
 
 find("#theme").addEventListener("click", () => {
   const root = document.documentElement;

@@ -4,9 +4,10 @@ const STORED = "dorami.session"; // sessionStorage: one per tab, so two tabs can
 
 /** An answer that is not the one asked for, from a socket or over HTTP. `message` is fit to be shown. */
 export class Refusal extends Error {
-  constructor({ code, message, retryable = false, retryAfterMs }) {
+  constructor({ code, message, retryable = false, retryAfterMs, details }) {
+    const problems = Array.isArray(details) ? details.map(({ field, problem }) => ` ${field}: ${problem}.`) : [];
     const wait = retryAfterMs ? ` Try again in ${Math.ceil(retryAfterMs / 1000)} s.` : "";
-    super(`${message.replace(/\.$/, "")}.${wait}`);
+    super(`${message.replace(/\.$/, "")}.${problems.join("")}${wait}`);
     this.code = code;
     this.retryable = retryable;
     this.retryAfterMs = retryAfterMs;
@@ -38,9 +39,9 @@ export class Session extends EventTarget {
 
   /** Forget who this tab is, and have the gateway forget it too. */
   async logout() {
-    const { accessToken, refreshToken } = this.#held;
+    const { accessToken } = this.#held;
     this.#drop("You signed out.");
-    await this.#call("POST", "/auth/logout", { refreshToken }, accessToken);
+    await this.#call("POST", "/auth/logout", undefined, accessToken);
   }
 
   /** Exchange the tokens. Callers that come while it runs get the same exchange: a refresh token is good for one. */
@@ -85,6 +86,7 @@ export class Session extends EventTarget {
       code: answer?.errorCode,
       message: answer?.message ?? `The gateway answered ${response.status}`,
       retryable: answer?.retryable ?? response.status >= 500,
+      details: answer?.details,
       retryAfterMs: seconds > 0 ? seconds * 1000 : undefined,
     });
   }
