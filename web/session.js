@@ -6,7 +6,7 @@ const STORED = "dorami.session"; // sessionStorage: one per tab, so two tabs can
 export class Refusal extends Error {
   constructor({ code, message, retryable = false, retryAfterMs, details }) {
     const problems = Array.isArray(details) ? details.map(({ field, problem }) => ` ${field}: ${problem}.`) : [];
-    const wait = retryAfterMs ? ` Try again in ${Math.ceil(retryAfterMs / 1000)} s.` : "";
+    const wait = retryAfterMs ? ` Try again in ${Math.ceil(retryAfterMs / 1000)}\u00a0s.` : "";
     super(`${message.replace(/\.$/, "")}.${problems.join("")}${wait}`);
     this.code = code;
     this.retryable = retryable;
