@@ -1,10 +1,19 @@
 """Payloads of identity: what a socket is told after connecting, `auth:refresh`, and the HTTP bodies of accounts. Used by both edges."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from gateway.protocol.wire import Payload, Request, Timestamp, now
+
+# One @ with something around it and no blanks: whether mail arrives there only mail can tell.
+Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+# Shown beside messages: no control characters and nothing that turns the direction of writing.
+Username = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=32, strip_whitespace=True, pattern=r"^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$"),
+]
+NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=256)]
 
 
 class Connected(Payload):
@@ -25,7 +34,7 @@ class ConnectionSuccess(Connected):
 class AuthRefresh(Request):
     """`auth:refresh`: a fresh access token of the same user, for a live socket."""
 
-    token: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    token: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = Field(repr=False)
 
 
 class AuthRefreshed(Payload):
@@ -40,13 +49,46 @@ class Login(Request):
     """`POST /auth/login`."""
 
     email: Annotated[str, StringConstraints(min_length=3, max_length=254)]
-    password: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(repr=False)
+
+
+class Register(Request):
+    """`POST /auth/register`."""
+
+    email: Email
+    username: Username
+    password: NewPassword = Field(repr=False)
+
+
+class ChangePassword(Request):
+    """`POST /users/me/password`."""
+
+    current_password: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(repr=False)
+    new_password: NewPassword = Field(repr=False)
+
+
+class ChangeProfile(Request):
+    """`PATCH /users/me`."""
+
+    username: Username
+
+
+class Suspend(Request):
+    """`POST /users/{id}/suspend`: the reason is for the record."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+
+
+class ChangeRole(Request):
+    """`PATCH /users/{id}`."""
+
+    role: Literal["USER", "HOST", "MODERATOR", "ADMIN"]
 
 
 class Refresh(Request):
     """`POST /auth/refresh` and `/auth/logout`: the token may come in the body instead of the cookie."""
 
-    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = Field(None, repr=False)
 
 
 class UserView(Payload):
@@ -60,12 +102,28 @@ class UserView(Payload):
     created_at: Timestamp
 
 
+class SessionView(Payload):
+    """A login as its user sees it; `current` is the one that asks."""
+
+    id: str
+    device: str
+    created_at: Timestamp
+    last_used_at: Timestamp
+    current: bool
+
+
+class SessionList(Payload):
+    """`GET /auth/sessions`, last used first."""
+
+    items: list[SessionView]
+
+
 class Session(Payload):
     """The answer to login and refresh: both tokens, for clients without cookies, and who they are for."""
 
-    access_token: str
-    refresh_token: str
+    access_token: str = Field(repr=False)
+    refresh_token: str = Field(repr=False)
     token_type: str = "Bearer"
     expires_in: int  # seconds until the access token runs out
-    csrf_token: str | None = Field(default=None, exclude_if=lambda v: v is None)
+    csrf_token: str | None = Field(default=None, exclude_if=lambda v: v is None, repr=False)
     user: UserView

@@ -29,6 +29,7 @@ class Request(BaseModel):
         frozen=True,
         str_strip_whitespace=False,
         populate_by_name=False,
+        hide_input_in_errors=True,  # it may be a password
     )
 
 

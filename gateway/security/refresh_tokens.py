@@ -140,6 +140,11 @@ class RefreshTokens:
         return sorted(records, key=lambda record: record.last_used_at, reverse=True)
 
 
+def owner(token: str) -> str:
+    """The id of the user that a refresh token is said to be of. Raises AuthRequired if it is none; proves nothing."""
+    return _ids(token)[0]
+
+
 def _ids(token: str) -> tuple[str, str]:
     match = _FORM.fullmatch(token)
     if match is None:

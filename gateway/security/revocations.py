@@ -56,11 +56,11 @@ class Revocations:
 
     async def revoke_token(self, user_id: str, token_id: str) -> None:
         """One access token."""
-        await self._revoke(keys.revoked(user_id, "jti", token_id))
+        await self._revoke([keys.revoked(user_id, "jti", token_id)])
 
-    async def revoke_session(self, user_id: str, session_id: str) -> None:
-        """All access tokens of one session."""
-        await self._revoke(keys.revoked(user_id, "sid", session_id))
+    async def revoke_sessions(self, user_id: str, session_ids: Sequence[str]) -> None:
+        """All access tokens of some sessions."""
+        await self._revoke([keys.revoked(user_id, "sid", session_id) for session_id in session_ids])
 
     async def revoke_user(self, user_id: str, keep_sid: str | None = None) -> float:
         """All access tokens of a user issued until now, except those of the session `keep_sid`.
@@ -95,9 +95,12 @@ class Revocations:
             for bearer, (token, session, user) in zip(bearers, found, strict=True)
         ]
 
-    async def _revoke(self, key: str) -> None:
+    async def _revoke(self, names: Sequence[str]) -> None:
         async with self._redis.guard("revoke"):
-            await self._redis.client.set(key, "1", px=self._ttl_ms)
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for name in names:
+                pipeline.set(name, "1", px=self._ttl_ms)
+            await pipeline.execute()
 
 
 def _before(bearer: Bearer, value: str | None) -> bool:

@@ -1,0 +1,94 @@
+"""The logins of users: opened, kept, listed and ended, on every node and for every socket. Called by accounts."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from gateway.errors import AuthRequired, Code
+from gateway.security.refresh_tokens import Grant, ReplayedError, SessionRecord
+
+log = structlog.get_logger()
+
+REVOKED = "revoked"  # the notice to all nodes: {sid} or {sub, before, keep_sid?}, always with the `code` to tell
+
+_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class RefreshTokens(Protocol):
+    """Keeps sessions and their refresh tokens."""
+
+    async def save(self, user_id: str, device: str) -> Grant: ...
+    async def look_up(self, token: str) -> Grant | None: ...
+    async def rotate(self, token: str) -> Grant: ...
+    async def delete(self, user_id: str, session_id: str) -> bool: ...
+    async def delete_all(self, user_id: str, keep: str | None = None) -> list[str]: ...
+    async def sessions(self, user_id: str) -> list[SessionRecord]: ...
+
+
+class Revocations(Protocol):
+    """Keeps what access tokens are good for no longer."""
+
+    async def revoke_sessions(self, user_id: str, session_ids: Sequence[str]) -> None: ...
+    async def revoke_user(self, user_id: str, keep_sid: str | None = None) -> float: ...
+
+
+class Notices(Protocol):
+    """Tells all nodes, this one included. Never raises."""
+
+    async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
+
+
+class Sessions:
+    """What ends is revoked first, then announced, then deleted: what a failure leaves undone, the same call does again.
+
+    Raises Unavailable while Redis is away.
+    """
+
+    def __init__(self, refresh_tokens: RefreshTokens, revocations: Revocations, notices: Notices) -> None:
+        self._refresh_tokens = refresh_tokens
+        self._revocations = revocations
+        self._notices = notices
+
+    async def open(self, user_id: str, device: str) -> Grant:
+        """A new session; `device` is the user agent that the user will know it by."""
+        return await self._refresh_tokens.save(user_id, device)
+
+    async def rotate(self, token: str) -> Grant:
+        """The next refresh token of a session. Raises AuthRequired; one that was spent earlier ends the session."""
+        try:
+            return await self._refresh_tokens.rotate(token)
+        except ReplayedError as replayed:
+            log.warning("a spent refresh token came back, its session ends", user_id=replayed.user_id)
+            await self.end(replayed.user_id, replayed.session_id)
+        raise AuthRequired("Token has been revoked", Code.TOKEN_REVOKED)
+
+    async def holder(self, token: str) -> Grant | None:
+        """Whose current refresh token this is."""
+        return await self._refresh_tokens.look_up(token)
+
+    async def list(self, user_id: str) -> list[SessionRecord]:
+        """The live sessions of a user, last used first."""
+        return await self._refresh_tokens.sessions(user_id)
+
+    async def end(self, user_id: str, session_id: str) -> bool:
+        """End one session of a user; False if there was none (its access tokens are revoked all the same)."""
+        if not _SESSION_ID.fullmatch(session_id):
+            return False
+        await self._revocations.revoke_sessions(user_id, [session_id])
+        await self._notices.notify(REVOKED, {"sid": session_id, "code": Code.TOKEN_REVOKED})
+        return await self._refresh_tokens.delete(user_id, session_id)
+
+    async def end_all(self, user_id: str, keep: str | None = None) -> None:
+        """End all sessions of a user, except `keep`."""
+        await self.revoke_access(user_id, keep)
+        ended = await self._refresh_tokens.delete_all(user_id, keep)
+        # A refresh that was under way may have signed a token after the moment above; its session tells.
+        await self._revocations.revoke_sessions(user_id, ended)
+
+    async def revoke_access(self, user_id: str, keep: str | None = None) -> None:
+        """Revoke the access tokens of a user but not the sessions: they come back with what they may do now."""
+        before = await self._revocations.revoke_user(user_id, keep)
+        kept = {} if keep is None else {"keep_sid": keep}
+        await self._notices.notify(REVOKED, {"sub": user_id, "before": before, "code": Code.TOKEN_REVOKED} | kept)

@@ -1,0 +1,191 @@
+"""Refresh tokens on a real Redis: rotated once, the same for callers of one moment; a late copy ends the session."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.errors import AuthRequired, Unavailable
+from gateway.metrics import Metrics
+from gateway.security.refresh_tokens import MAX_SESSIONS, Grant, RefreshTokens, ReplayedError
+from gateway.settings import Settings
+
+WEEK = timedelta(days=7)
+USER = "8d7c7bd8-6f3b-4ce2-9d68-5f7c1f4f7a10"
+
+
+@pytest.fixture
+def tokens(redis: Redis) -> RefreshTokens:
+    return RefreshTokens(redis, WEEK)
+
+
+async def grace_over(redis: Redis, grant: Grant) -> None:
+    """What ten seconds do."""
+    assert await redis.client.delete(keys.refresh_salt(grant.user_id, grant.session_id)) == 1
+
+
+async def test_save_look_up_delete(tokens: RefreshTokens) -> None:
+    grant = await tokens.save(USER, "a browser")
+    assert grant.user_id == USER
+    assert await tokens.look_up(grant.token) == grant
+    assert await tokens.delete(USER, grant.session_id)
+    assert await tokens.look_up(grant.token) is None
+    assert not await tokens.delete(USER, grant.session_id)
+    with pytest.raises(AuthRequired):
+        await tokens.rotate(grant.token)
+
+
+async def test_redis_holds_no_token_and_forgets_in_a_week(tokens: RefreshTokens, redis: Redis) -> None:
+    grant = await tokens.save(USER, "a browser")
+    issued = [grant.token]
+    for _ in range(3):
+        issued.append((await tokens.rotate(issued[-1])).token)
+    week, session = WEEK.total_seconds() * 1000, (USER, grant.session_id)
+    stored = [
+        await redis.client.hgetall(keys.session(*session)),
+        await redis.client.lrange(keys.spent_refresh_tokens(*session), 0, -1),
+        await redis.client.get(keys.refresh_salt(*session)),
+        await redis.client.zrange(keys.user_sessions(USER), 0, -1),
+    ]
+    assert all(stored)
+    assert await redis.client.dbsize() == len(stored)
+    for key in await redis.client.keys("*"):
+        assert key == keys.refresh_salt(*session) or week - 60_000 < await redis.client.pttl(key) <= week
+    for token in issued:
+        assert token.rsplit(".", 1)[1] not in f"{stored}"
+    assert not any(token in repr(grant) for token in issued)
+
+
+async def test_rotation_spends_the_token(tokens: RefreshTokens) -> None:
+    first = await tokens.save(USER, "a browser")
+    second = await tokens.rotate(first.token)
+    assert (second.user_id, second.session_id) == (first.user_id, first.session_id)
+    assert second.token != first.token
+    assert await tokens.look_up(first.token) is None
+    assert await tokens.look_up(second.token) == second
+
+
+async def test_fifty_refreshes_at_once_rotate_once_on_two_nodes(
+    tokens: RefreshTokens, redis: Redis, settings: Settings
+) -> None:
+    first = await tokens.save(USER, "a browser")
+    other = Redis(settings, Metrics())
+    nodes = [tokens, RefreshTokens(other, WEEK)]
+    grants = await asyncio.gather(*(nodes[number % 2].rotate(first.token) for number in range(50)))
+    await other.close()
+    assert len({grant.token for grant in grants}) == 1
+    assert await redis.client.llen(keys.spent_refresh_tokens(USER, first.session_id)) == 1
+    assert await tokens.look_up(grants[0].token) is not None
+
+
+async def test_a_later_replay_ends_the_session(tokens: RefreshTokens, redis: Redis) -> None:
+    first = await tokens.save(USER, "a browser")
+    other = await tokens.save(USER, "a phone")
+    second = await tokens.rotate(first.token)
+    await grace_over(redis, first)
+    with pytest.raises(ReplayedError) as caught:
+        await tokens.rotate(first.token)
+    assert (caught.value.user_id, caught.value.session_id) == (USER, first.session_id)
+    with pytest.raises(AuthRequired):
+        await tokens.rotate(second.token)
+    assert [record.session_id for record in await tokens.sessions(USER)] == [other.session_id]
+    assert await tokens.look_up(other.token) is not None
+
+
+async def test_only_the_last_token_has_a_grace(tokens: RefreshTokens) -> None:
+    first = await tokens.save(USER, "a browser")
+    second = await tokens.rotate(first.token)
+    await tokens.rotate(second.token)
+    with pytest.raises(ReplayedError):
+        await tokens.rotate(first.token)
+
+
+async def test_the_grace_is_ten_seconds(tokens: RefreshTokens, redis: Redis) -> None:
+    grant = await tokens.save(USER, "a browser")
+    await tokens.rotate(grant.token)
+    assert 9_000 < await redis.client.pttl(keys.refresh_salt(USER, grant.session_id)) <= 10_000
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda token: "",
+        lambda token: "x",
+        lambda token: token[:-1],
+        lambda token: token + "A",
+        lambda token: token.replace(".", "}.", 1),
+        lambda token: token + "\n",
+        lambda token: "\ud800" + token,
+        lambda token: "A" * 5000,
+    ],
+)
+async def test_a_malformed_token(tokens: RefreshTokens, forge: Callable[[str], str]) -> None:
+    grant = await tokens.save(USER, "a browser")
+    with pytest.raises(AuthRequired, match="Invalid token"):
+        await tokens.rotate(forge(grant.token))
+
+
+async def test_a_guess_does_not_harm_the_session(tokens: RefreshTokens) -> None:
+    grant = await tokens.save(USER, "a browser")
+    for guess in (f"{USER}.{grant.session_id}.{'A' * 43}", f"somebody.{grant.session_id}.{grant.token[-43:]}"):
+        with pytest.raises(AuthRequired, match="Invalid token"):
+            await tokens.rotate(guess)
+        assert await tokens.look_up(guess) is None
+    assert await tokens.look_up(grant.token) is not None
+
+
+async def test_sessions_are_listed_with_device_and_last_use(tokens: RefreshTokens) -> None:
+    browser = await tokens.save(USER, "a browser" * 100)
+    phone = await tokens.save(USER, "a phone")
+    await asyncio.sleep(0.002)  # Redis' clock is read in ms
+    await tokens.rotate(browser.token)
+    found = await tokens.sessions(USER)
+    assert [record.session_id for record in found] == [browser.session_id, phone.session_id]
+    assert found[0].device == ("a browser" * 100)[:256]
+    assert found[0].last_used_at > found[0].created_at
+    assert found[1].last_used_at == found[1].created_at
+    assert await tokens.sessions("somebody") == []
+
+
+async def test_all_sessions_of_a_user_end_but_one(tokens: RefreshTokens) -> None:
+    grants = [await tokens.save(USER, "x") for _ in range(3)]
+    stranger = await tokens.save("somebody", "x")
+    ended = await tokens.delete_all(USER, keep=grants[1].session_id)
+    assert sorted(ended) == sorted([grants[0].session_id, grants[2].session_id])
+    assert await tokens.look_up(grants[0].token) is None
+    assert await tokens.look_up(grants[1].token) is not None
+    assert await tokens.delete_all(USER) == [grants[1].session_id]
+    assert await tokens.delete_all(USER) == []
+    assert await tokens.look_up(stranger.token) is not None
+
+
+async def test_a_session_that_ran_out_is_neither_listed_nor_kept(tokens: RefreshTokens, redis: Redis) -> None:
+    short = RefreshTokens(redis, timedelta(milliseconds=20))
+    old = await short.save(USER, "old")
+    await tokens.save(USER, "new")
+    await asyncio.sleep(0.025)
+    assert await short.look_up(old.token) is None
+    assert [record.device for record in await tokens.sessions(USER)] == ["new"]
+    await tokens.save(USER, "newer")
+    assert await redis.client.zcard(keys.user_sessions(USER)) == 2
+
+
+async def test_the_oldest_session_makes_room(tokens: RefreshTokens) -> None:
+    first = await tokens.save(USER, "x")
+    for _ in range(MAX_SESSIONS):
+        await tokens.save(USER, "x")
+    assert await tokens.look_up(first.token) is None
+    assert len(await tokens.sessions(USER)) == MAX_SESSIONS
+
+
+async def test_redis_away(settings: Settings) -> None:
+    away = Redis(settings.model_copy(update={"redis_url": type(settings.redis_url)("redis://127.0.0.1:1")}), Metrics())
+    tokens = RefreshTokens(away, WEEK)
+    with pytest.raises(Unavailable):
+        await tokens.save(USER, "x")
+    with pytest.raises(Unavailable):
+        await tokens.rotate(f"{USER}.s.{'A' * 43}")
+    await away.close()
