@@ -1,0 +1,121 @@
+"""`/auth`: logging in, staying logged in, logging out. Calls the accounts service.
+
+Tokens go out as HTTP-only cookies, and in the body for clients without cookies.
+"""
+
+from typing import Any, Protocol
+
+from gateway.errors import AuthRequired
+from gateway.http.routes import EVERYONE, ID, READS, Call, Cookie, Reply, Route
+from gateway.protocol.identity import Login, Refresh, Register, Session, SessionList, UserView
+from gateway.security.authenticator import COOKIE as ACCESS_COOKIE
+from gateway.security.csrf import COOKIE as CSRF_COOKIE
+from gateway.security.csrf import Csrf
+from gateway.security.principal import Principal
+from gateway.settings import Settings
+
+REFRESH_COOKIE = "refreshToken"
+REFRESH_PATH = "/api/v1/auth"  # the one place that reads it; nothing else gets to see it
+
+
+class Sessions(Protocol):
+    """Who may come in. Raises AuthRequired, Forbidden (suspended), Conflict (the e-mail is taken), Unavailable."""
+
+    async def register(self, ask: Register, device: str) -> Session: ...
+    async def login(self, ask: Login, device: str) -> Session: ...
+    async def refresh(self, refresh_token: str) -> Session: ...
+    async def logout(self, principal: Principal | None, refresh_token: str | None = None) -> None: ...
+    async def logout_all(self, principal: Principal) -> None: ...
+    async def me(self, principal: Principal) -> UserView: ...
+    async def sessions(self, principal: Principal) -> SessionList: ...
+    async def end_session(self, principal: Principal, session_id: str) -> None: ...
+
+
+class Auth:
+    """The routes of identity."""
+
+    def __init__(self, accounts: Sessions, csrf: Csrf, settings: Settings) -> None:
+        self._accounts = accounts
+        self._csrf = csrf
+        self._access_seconds = int(settings.jwt_expiration.total_seconds())
+        self._refresh_seconds = int(settings.jwt_refresh_expiration.total_seconds())
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        return [
+            Route("POST", "/auth/register", self.register, body=Register, answer=Session, status=201),
+            Route("POST", "/auth/login", self.login, body=Login, answer=Session),
+            Route("POST", "/auth/refresh", self.refresh, body=Refresh, answer=Session, limit=READS),
+            Route("POST", "/auth/logout", self.logout, body=Refresh, who=EVERYONE, lenient=True),
+            Route("POST", "/auth/logout-all", self.logout_all, who=EVERYONE),
+            Route("GET", "/auth/me", self.me, answer=UserView, who=EVERYONE, limit=READS),
+            Route("GET", "/auth/sessions", self.sessions, answer=SessionList, who=EVERYONE, limit=READS),
+            Route("DELETE", f"/auth/sessions/{ID}", self.end_session, who=EVERYONE),
+        ]
+
+    async def register(self, call: Call[Register, None]) -> Reply:
+        """Open an account and log in."""
+        return self._let_in(await self._accounts.register(call.body, _device(call)))
+
+    async def login(self, call: Call[Login, None]) -> Reply:
+        """Log in with e-mail and password."""
+        return self._let_in(await self._accounts.login(call.body, _device(call)))
+
+    async def refresh(self, call: Call[Refresh, None]) -> Reply:
+        """Spend a refresh token, from the body or the cookie, for fresh tokens."""
+        token = self._refresh_token(call)
+        if token is None:
+            raise AuthRequired("No token provided")
+        return self._let_in(await self._accounts.refresh(token))
+
+    async def logout(self, call: Call[Refresh, None]) -> Reply:
+        """End this session, on every node; a caller whose access token has run out is known by the refresh token."""
+        refresh_token = None if call.caller else self._refresh_token(call)
+        await self._accounts.logout(call.caller, refresh_token)
+        return self._let_out()
+
+    async def logout_all(self, call: Call[None, None]) -> Reply:
+        """End all sessions of the caller, on every node."""
+        await self._accounts.logout_all(call.principal)
+        return self._let_out()
+
+    async def me(self, call: Call[None, None]) -> UserView:
+        """Who the caller is."""
+        return await self._accounts.me(call.principal)
+
+    async def sessions(self, call: Call[None, None]) -> SessionList:
+        """Where the caller is logged in."""
+        return await self._accounts.sessions(call.principal)
+
+    async def end_session(self, call: Call[None, None]) -> None:
+        """End one session of the caller."""
+        await self._accounts.end_session(call.principal, call.path("id"))
+
+    def _refresh_token(self, call: Call[Refresh, None]) -> str | None:
+        if call.body.refresh_token is not None:
+            return call.body.refresh_token
+        token = call.request.cookies.get(REFRESH_COOKIE)
+        if token:
+            self._csrf.check(call.request.method, call.request.headers, call.request.cookies)
+        return token or None
+
+    def _let_in(self, session: Session) -> Reply:
+        csrf_token = self._csrf.issue()
+        cookies = (
+            Cookie(ACCESS_COOKIE, session.access_token, self._access_seconds),
+            Cookie(REFRESH_COOKIE, session.refresh_token, self._refresh_seconds, REFRESH_PATH),
+            Cookie(CSRF_COOKIE, csrf_token, self._refresh_seconds, http_only=False),
+        )
+        return Reply(session.model_copy(update={"csrf_token": csrf_token}), cookies=cookies)
+
+    def _let_out(self) -> Reply:
+        cookies = (
+            Cookie(ACCESS_COOKIE, "", 0),
+            Cookie(REFRESH_COOKIE, "", 0, REFRESH_PATH),
+            Cookie(CSRF_COOKIE, "", 0, http_only=False),
+        )
+        return Reply(None, cookies=cookies)
+
+
+def _device(call: Call[Any, Any]) -> str:
+    return call.request.headers.get("User-Agent", "")

@@ -1,0 +1,208 @@
+"""The one path every request of the API takes: who → limit → shape → handler → JSON. Made by mount(), asked by aiohttp.
+
+Errors are raised; the edge around it (middlewares.py) answers them.
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Protocol
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import ValidationError
+
+from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, InvalidPayload, RateLimited, Unavailable
+from gateway.http.routes import Call, Cookie, Reply, Route
+from gateway.metrics import Metrics
+from gateway.protocol.queries import Query
+from gateway.protocol.wire import Request
+from gateway.security.authenticator import extract_token
+from gateway.security.client_address import client_address, limit_subject
+from gateway.security.csrf import Csrf
+from gateway.security.limits import Limiter
+from gateway.security.principal import Principal
+from gateway.settings import Settings
+
+MAX_BODY = 131_072  # bytes; the largest request is a product with 20 picture addresses and a description
+BODY_SECONDS = 10.0  # for a body to arrive; who is slower holds a connection for nothing
+
+RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])  # what the limits say, for every answer to the request
+
+
+class Authenticator(Protocol):
+    """Turns a token into a principal."""
+
+    async def authenticate(self, token: str | None) -> Principal:
+        """Raises GatewayError with the wire's refusal texts."""
+        ...
+
+
+class Dispatcher:
+    """Serves declared routes."""
+
+    def __init__(
+        self, settings: Settings, authenticator: Authenticator, limiter: Limiter, csrf: Csrf, metrics: Metrics
+    ) -> None:
+        self._authenticator = authenticator
+        self._limiter = limiter
+        self._csrf = csrf
+        self._metrics = metrics
+        self._rate = settings.http_rate_limit
+        self._trusted = settings.trusted_proxies
+        self._secure = settings.production
+        self._seconds = settings.handler_timeout.total_seconds()
+
+    def serve(self, route: Route) -> Handler:
+        """What aiohttp calls for one route."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._work(route, request)
+
+        return handle
+
+    async def _work(self, route: Route, request: web.Request) -> web.Response:
+        address = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), self._trusted)
+        caller = await self._admit(route, request)
+        await self._charge(route, request, caller.user_id if caller else limit_subject(address))
+        body = parse_body(route.body, await _read(request)) if route.body else None
+        query = parse_query(route.query, request.query) if route.query else None
+        try:
+            async with asyncio.timeout(self._seconds):
+                answer = await route.handler(Call(request, body, query, address, caller))
+        except TimeoutError:
+            raise Unavailable("handler") from None
+        return self._answer(route, request, answer if isinstance(answer, Reply) else Reply(answer))
+
+    async def _admit(self, route: Route, request: web.Request) -> Principal | None:
+        if route.who is None:
+            return None
+        token = extract_token(None, request.headers, request.cookies)
+        try:
+            principal = await self._authenticator.authenticate(token)
+        except AuthRequired:
+            if route.lenient:
+                return None
+            raise
+        if extract_token(None, request.headers, {}) is None:  # it was the cookie that spoke
+            self._csrf.check(request.method, request.headers, request.cookies)
+        if principal.role not in route.who:
+            raise Forbidden
+        return principal
+
+    async def _charge(self, route: Route, request: web.Request, subject: str) -> None:
+        if not route.limit:
+            return
+        count, seconds = self._rate
+        limit = count * route.limit
+        try:
+            left = await self._limiter.charge(f"http:{route.method} {route.template}", subject, limit, seconds)
+        except RateLimited as error:
+            self._metrics.limited.labels("http").inc()
+            request[RATE_HEADERS] = rate_headers(limit, 0, error.retry_after_ms or 0)
+            raise
+        request[RATE_HEADERS] = rate_headers(left.limit, left.remaining, left.reset_ms)
+
+    def _answer(self, route: Route, request: web.Request, reply: Reply) -> web.Response:
+        if reply.body is None:
+            response = web.Response(status=reply.status or 204)
+        else:
+            text = reply.body.model_dump_json()
+            response = web.Response(text=text, status=reply.status or route.status, content_type="application/json")
+        for cookie in reply.cookies:
+            self._set(response, cookie, secure=self._secure or request.secure)
+        response.headers["Cache-Control"] = "no-store"  # answers hold tokens, and what they list changes any moment
+        return response
+
+    def _set(self, response: web.Response, cookie: Cookie, *, secure: bool) -> None:
+        response.set_cookie(
+            cookie.name,
+            cookie.value,
+            max_age=cookie.seconds,
+            path=cookie.path,
+            httponly=cookie.http_only,
+            secure=secure,
+            samesite="Lax",
+        )
+
+
+def rate_headers(limit: int, remaining: int, reset_ms: int) -> dict[str, str]:
+    """`RateLimit-*`; the reset is in whole seconds from now."""
+    return {
+        "RateLimit-Limit": str(limit),
+        "RateLimit-Remaining": str(remaining),
+        "RateLimit-Reset": str(math.ceil(reset_ms / 1000)),
+    }
+
+
+def parse_body(shape: type[Request], raw: bytes) -> Request:
+    """The JSON body; none at all is an empty object.
+
+    Raises InvalidPayload, or the error whose code a check of the shape names.
+    """
+    if rb"\u0000" in raw:
+        _refuse_nul(raw)
+    try:
+        return shape.model_validate_json(raw or b"{}")
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def parse_query(shape: type[Query], query: Mapping[str, str]) -> Query:
+    """What stands behind the `?`. Raises InvalidPayload, also for a name that stands there twice."""
+    given = dict(query.items())
+    if len(given) != len(query):
+        raise InvalidPayload("A name stands twice in the query")
+    try:
+        return shape.model_validate(given)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _invalid(error: ValidationError) -> GatewayError:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    for problem in problems:
+        if problem["type"] == "json_invalid":
+            return InvalidPayload("The body is not valid JSON")
+        with suppress(ValueError):
+            return GatewayError(Code(problem["type"]), problem["msg"])
+    return InvalidPayload(details=[{"field": ".".join(map(str, p["loc"])), "problem": p["msg"]} for p in problems])
+
+
+def _refuse_nul(raw: bytes) -> None:
+    """PostgreSQL stores no text with a NUL in it, so none is taken; an escaped backslash before `u0000` is harmless."""
+    with suppress(ValueError, RecursionError):  # the shape will say what is wrong with it
+        pending: list[Any] = [json.loads(raw)]
+        while pending:
+            value = pending.pop()
+            if isinstance(value, str) and "\0" in value:
+                raise InvalidPayload("Text must not contain NUL characters")
+            if isinstance(value, dict):
+                pending += [*value.keys(), *value.values()]
+            elif isinstance(value, list):
+                pending += value
+
+
+async def _read(request: web.Request) -> bytes:
+    """The whole body, as far as it is JSON, not too long and not too slow."""
+    if not request.body_exists:
+        return b""
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(reason="The body must be application/json")
+    if (request.content_length or 0) > MAX_BODY:
+        raise GatewayError(Code.PAYLOAD_TOO_LARGE)
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.content.iter_any():
+                size += len(chunk)
+                if size > MAX_BODY:  # no length was given, or it was unpacked
+                    raise GatewayError(Code.PAYLOAD_TOO_LARGE)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(reason="The body did not arrive in time") from None
+    except (web.RequestPayloadError, ConnectionResetError):
+        raise InvalidPayload("The body did not arrive whole") from None
+    return b"".join(chunks)

@@ -1,0 +1,96 @@
+"""What a resource declares: its routes, and what a handler is given and gives back. Read by the dispatcher."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from aiohttp import web
+
+from gateway.errors import AuthRequired
+from gateway.protocol.queries import Query
+from gateway.protocol.wire import Payload, Request
+from gateway.security.principal import Principal, Role
+
+API = "/api/v1"
+
+# Path segments. What does not fit is not found, before anybody is asked about it.
+KEY = "{key:[A-Za-z0-9_-]{1,64}}"
+ID = "{id:[A-Za-z0-9_-]{1,64}}"
+
+Roles = frozenset[Role]
+EVERYONE: Roles = frozenset(Role)  # with a valid token, guests too
+MEMBERS: Roles = EVERYONE - {Role.GUEST}
+HOSTS: Roles = frozenset({Role.HOST, Role.ADMIN})
+ADMINS: Roles = frozenset({Role.ADMIN})
+
+
+# How often one client may use one route: so many times HTTP_RATE_LIMIT.
+READS = 12  # 120 a minute by default: a person who looks around, with a few tabs
+WRITES = 6  # 60 a minute by default: what an admin or a host changes by hand or with a small script
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[B, Q]):
+    """One request, parsed and allowed."""
+
+    request: web.Request
+    body: B
+    query: Q
+    address: str  # of the client, behind the proxies we trust
+    caller: Principal | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """Who calls; on routes that ask who."""
+        if self.caller is None:
+            raise AuthRequired("No token provided")
+        return self.caller
+
+    def path(self, name: str) -> str:
+        """A segment of the path."""
+        return self.request.match_info[name]
+
+
+class Cookie(NamedTuple):
+    """A cookie to set, or with `seconds` 0 to remove."""
+
+    name: str
+    value: str
+    seconds: int
+    path: str = "/"
+    http_only: bool = True
+
+
+class Reply(NamedTuple):
+    """An answer that is more than its body."""
+
+    body: Payload | None
+    status: int | None = None  # None: the route's own
+    cookies: tuple[Cookie, ...] = ()
+
+
+Handler = Callable[[Call[Any, Any]], Awaitable[Payload | Reply | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation of the API: its shape, who may use it, how often, and its handler."""
+
+    method: str
+    path: str  # below API
+    handler: Handler
+    body: type[Request] | None = None
+    query: type[Query] | None = None
+    answer: type[Payload] | None = None  # None: no content
+    who: Roles | None = None  # None: anyone, no token is looked at
+    lenient: bool = False  # a token that is bad or missing makes no caller instead of a refusal
+    limit: int = 1  # times HTTP_RATE_LIMIT; 0: exempt
+    status: int = 200
+
+    @property
+    def template(self) -> str:
+        """The path as documents and limits name it: `/products/{id}/stock`."""
+        return self.path.replace(KEY, "{key}").replace(ID, "{id}")

@@ -1,0 +1,74 @@
+"""`/users`: one's own account, and for admins everybody's."""
+
+from functools import partial
+from typing import Protocol
+
+from gateway.http.auth import Sessions
+from gateway.http.routes import ADMINS, ID, MEMBERS, READS, WRITES, Call, Route
+from gateway.protocol.identity import ChangePassword, ChangeProfile, ChangeRole, Suspend, UserView
+from gateway.security.principal import Principal
+
+
+class Accounts(Sessions, Protocol):
+    """One's own account. Raises NotFound for a guest, Forbidden for a wrong current password, Unavailable."""
+
+    async def change_profile(self, principal: Principal, ask: ChangeProfile) -> UserView: ...
+    async def change_password(self, principal: Principal, ask: ChangePassword) -> None: ...
+
+
+class Directory(Protocol):
+    """Everybody's account. Raises NotFound, Forbidden for what even an admin may not, Unavailable."""
+
+    async def get(self, admin: Principal, user_id: str) -> UserView: ...
+    async def change_role(self, admin: Principal, user_id: str, ask: ChangeRole) -> UserView: ...
+    async def suspend(self, admin: Principal, user_id: str, ask: Suspend) -> UserView: ...
+    async def unsuspend(self, admin: Principal, user_id: str) -> UserView: ...
+
+
+class Users:
+    """The routes of accounts."""
+
+    def __init__(self, accounts: Accounts, directory: Directory) -> None:
+        self._accounts = accounts
+        self._directory = directory
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        admin = partial(Route, answer=UserView, who=ADMINS)
+        return [
+            Route("GET", "/users/me", self.me, answer=UserView, who=MEMBERS, limit=READS),
+            Route("PATCH", "/users/me", self.change_profile, body=ChangeProfile, answer=UserView, who=MEMBERS),
+            Route("POST", "/users/me/password", self.change_password, body=ChangePassword, who=MEMBERS),
+            admin("GET", f"/users/{ID}", self.get, limit=READS),
+            admin("PATCH", f"/users/{ID}", self.change_role, body=ChangeRole, limit=WRITES),
+            admin("POST", f"/users/{ID}/suspend", self.suspend, body=Suspend, limit=WRITES),
+            admin("POST", f"/users/{ID}/unsuspend", self.unsuspend, limit=WRITES),
+        ]
+
+    async def me(self, call: Call[None, None]) -> UserView:
+        """The caller's account."""
+        return await self._accounts.me(call.principal)
+
+    async def change_profile(self, call: Call[ChangeProfile, None]) -> UserView:
+        """Take another name."""
+        return await self._accounts.change_profile(call.principal, call.body)
+
+    async def change_password(self, call: Call[ChangePassword, None]) -> None:
+        """Take another password; every other session ends."""
+        await self._accounts.change_password(call.principal, call.body)
+
+    async def get(self, call: Call[None, None]) -> UserView:
+        """One account."""
+        return await self._directory.get(call.principal, call.path("id"))
+
+    async def change_role(self, call: Call[ChangeRole, None]) -> UserView:
+        """Give a user another role."""
+        return await self._directory.change_role(call.principal, call.path("id"), call.body)
+
+    async def suspend(self, call: Call[Suspend, None]) -> UserView:
+        """Shut a user out, everywhere and at once."""
+        return await self._directory.suspend(call.principal, call.path("id"), call.body)
+
+    async def unsuspend(self, call: Call[None, None]) -> UserView:
+        """Let a user in again."""
+        return await self._directory.unsuspend(call.principal, call.path("id"))

@@ -1,0 +1,44 @@
+"""What may stand behind the `?` of a GET: values arrive as text, unknown names are refused. Parsed by the HTTP edge."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from gateway.protocol.catalog import ProductStatus
+from gateway.protocol.streaming import StreamStatus
+from gateway.protocol.wire import StreamKey
+
+MAX_PAGE = 100  # items; a page is one answer that a phone renders
+
+PageCursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-]{1,200}$")]
+Search = Annotated[
+    str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True, pattern=r"^[^\x00-\x1f]*$")
+]
+
+
+class Query(BaseModel):
+    """The query of a GET."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=False)
+
+
+class Page(Query):
+    """Which part of a list: `cursor` is the `nextCursor` of the page before."""
+
+    cursor: PageCursor | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 20
+
+
+class StreamQuery(Page):
+    """`GET /streams`."""
+
+    status: StreamStatus | None = None
+
+
+class ProductQuery(Page):
+    """`GET /products`: of one stream, of one status, or with a text in the name or the description."""
+
+    stream_key: StreamKey | None = None
+    status: ProductStatus | None = None
+    search: Search | None = None

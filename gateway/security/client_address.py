@@ -1,0 +1,50 @@
+"""Whose request this is, when there are proxies in between. Asked wherever an address is limited or recorded."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Network = IPv4Network | IPv6Network
+
+IPV6_CUSTOMER = 64  # bits; one customer has a whole /64 and could send from 2^64 addresses
+
+
+def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
+    """The address nearest to the client that we can believe.
+
+    `peer` is the other end of the TCP connection, `forwarded_for` the values of all X-Forwarded-For headers in order.
+    The header counts only when the peer is a trusted proxy; then it is read from the right, past trusted proxies, up to
+    the first address that is not one of them: whatever stands further left was written by the client. Without a peer
+    address (a unix socket) the answer is "unknown".
+    """
+    found = _parse(peer or "")
+    if found is None:
+        return "unknown"
+    hops = [hop for value in forwarded_for for hop in value.split(",")]
+    while hops and any(found in network for network in trusted):
+        before = _parse(hops.pop())
+        if before is None:  # a proxy of ours wrote no nonsense; believe nothing that is left of it
+            break
+        found = before
+    return str(found)
+
+
+def limit_subject(address: str) -> str:
+    """What a limit per address counts: the address itself, and for IPv6 the network that one customer is given."""
+    found = _parse(address)
+    if isinstance(found, IPv6Address):
+        return str(ip_network((found, IPV6_CUSTOMER), strict=False))
+    return address
+
+
+def loopback(address: str | None) -> bool:
+    """Whether a peer is on this machine."""
+    found = _parse(address or "")
+    return found is not None and found.is_loopback
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        found = ip_address(text.strip().partition("%")[0])
+    except ValueError:
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found

@@ -1,0 +1,96 @@
+"""The HTTP edge in this process with stand-ins behind it, and the check of the error envelope. For the HTTP tests."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from gateway.errors import AuthRequired, Code, GatewayError
+from gateway.http.cors import Cors
+from gateway.http.dispatch import Dispatcher
+from gateway.http.middlewares import Edge
+from gateway.http.routes import Route
+from gateway.metrics import Metrics
+from gateway.security.csrf import Csrf
+from gateway.security.limits import Limiter, MemoryLimiter
+from gateway.security.origins import Origins
+from gateway.security.principal import Principal, Role
+from gateway.settings import Settings, load
+
+Client = TestClient[web.Request, web.Application]
+ENVELOPE = {"statusCode", "errorCode", "message", "retryable", "requestId", "timestamp"}
+PLENTY = "100000/minute"
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings of a node whose servers nobody asks."""
+    given = {
+        "app_env": "development",
+        "database_url": "postgresql://localhost/dorami",
+        "redis_url": "redis://localhost",
+        "jwt_secret": "a secret of tests, long enough to sign",
+        "http_rate_limit": PLENTY,
+    }
+    return load(**given | changes)
+
+
+class Callers:
+    """An authenticator that believes the role's name as the token of a user of that role; `away` does not answer."""
+
+    async def authenticate(self, token: str | None) -> Principal:
+        if token is None:
+            raise AuthRequired("No token provided")
+        if token == "away":
+            raise GatewayError(Code.SERVICE_UNAVAILABLE, retry_after_ms=1500)
+        if token not in set(Role):
+            raise AuthRequired("Invalid token")
+        moment = datetime.now(UTC)
+        return Principal(f"id-{token}", token.lower(), Role(token), "s1", "t1", moment, moment + timedelta(minutes=15))
+
+
+def bearer(role: Role) -> dict[str, str]:
+    """The headers of a caller of that role."""
+    return {"Authorization": f"Bearer {role}"}
+
+
+@asynccontextmanager
+async def serving(app: web.Application) -> AsyncIterator[Client]:
+    """A client of the application, over a socket; it keeps no cookies."""
+    async with TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar()) as client:
+        yield client
+
+
+@asynccontextmanager
+async def edge(
+    routes: Sequence[Route], limiter: Limiter | None = None, metrics: Metrics | None = None, **changes: Any
+) -> AsyncIterator[Client]:
+    """A client of nothing but some routes and what surrounds every route."""
+    kept, metrics, app = settings(**changes), metrics or Metrics(), web.Application()
+    Edge(Cors(Origins(kept)), metrics, production=kept.production).mount(app)
+    dispatcher = Dispatcher(kept, Callers(), limiter or MemoryLimiter(), Csrf(kept.csrf_enabled), metrics)
+    for route in routes:
+        app.router.add_route(route.method, route.path, dispatcher.serve(route))
+    async with serving(app) as client:
+        yield client
+
+
+async def refused(response: aiohttp.ClientResponse, status: int, code: str, message: str | None = None) -> Any:
+    """The answer is this error, in the envelope of every error. Answers its details."""
+    text = await response.text()
+    assert response.status == status, text
+    assert response.content_type == "application/json", text
+    body = await response.json()
+    assert set(body) - {"details"} == ENVELOPE, body
+    assert body["statusCode"] == status
+    assert body["errorCode"] == code, body
+    assert body["requestId"] == response.headers["X-Request-ID"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["timestamp"])
+    assert "Traceback" not in text
+    if message is not None:
+        assert body["message"] == message
+    return body.get("details")

@@ -1,0 +1,446 @@
+"""What holds for every HTTP route: the envelope, shapes, limits, origins, CSRF, headers and counts."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from gateway.errors import CATALOGUE, Code, GatewayError, InvalidPayload
+from gateway.http import dispatch
+from gateway.http.dispatch import parse_body
+from gateway.http.routes import ADMINS, EVERYONE, KEY, MEMBERS, Call, Cookie, Reply, Route
+from gateway.metrics import Metrics
+from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct
+from gateway.protocol.queries import ProductQuery
+from gateway.protocol.streaming import CreateStream
+from gateway.protocol.wire import Payload, Request
+from gateway.security.principal import Role
+from tests.edge import Client, bearer, edge, refused
+
+
+class Say(Request):
+    """A request of the tests."""
+
+    text: str
+    times: int = 1
+
+
+class Said(Payload):
+    """Its answer."""
+
+    said_text: str
+
+
+async def say(call: Call[Say, None]) -> Said:
+    return Said(said_text=call.body.text * call.body.times)
+
+
+async def who(call: Call[None, None]) -> Said:
+    return Said(said_text=f"{call.principal.user_id} from {call.address}")
+
+
+async def key(call: Call[None, ProductQuery]) -> Said:
+    return Said(said_text=f"{call.path('key')} {call.query.limit} {call.query.stream_key}")
+
+
+async def nothing(_call: Call[None, None]) -> None:
+    return None
+
+
+async def explode(_call: Call[None, None]) -> Said:
+    raise RuntimeError("the secret of the house")
+
+
+async def raise_code(call: Call[None, None]) -> Said:
+    raise GatewayError(Code(call.path("key")), retry_after_ms=1500 if call.path("key") == "SLOW_MODE" else None)
+
+
+async def sleep(_call: Call[None, None]) -> Said:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def context(_call: Call[None, None]) -> Said:
+    return Said(said_text=structlog.contextvars.get_contextvars()["request_id"])
+
+
+async def biscuits(_call: Call[None, None]) -> Reply:
+    return Reply(Said(said_text="x"), status=202, cookies=(Cookie("a", "1", 60), Cookie("b", "2", 0, "/x", False)))
+
+
+ROUTES = [
+    Route("POST", "/say", say, body=Say, answer=Said),
+    Route("GET", f"/key/{KEY}", key, query=ProductQuery, answer=Said),
+    Route("DELETE", "/nothing", nothing),
+    Route("GET", "/explode", explode, answer=Said),
+    Route("GET", f"/raise/{KEY}", raise_code, answer=Said),
+    Route("GET", "/sleep", sleep, answer=Said),
+    Route("GET", "/context", context, answer=Said),
+    Route("GET", "/biscuits", biscuits, answer=Said),
+    Route("GET", "/who", who, answer=Said, who=EVERYONE),
+    Route("POST", "/members", who, answer=Said, who=MEMBERS),
+    Route("POST", "/admins", who, answer=Said, who=ADMINS),
+]
+
+
+@pytest.fixture(scope="module")
+async def client() -> AsyncIterator[Client]:
+    async with edge(ROUTES, handler_timeout="200ms", cors_origins="https://shop.example") as client:
+        yield client
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_request_is_parsed_and_its_answer_named_in_camel_case(client: Client) -> None:
+    response = await client.post("/say", json={"text": "hé", "times": 2})
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert await response.json() == {"saidText": "héhé"}
+
+
+async def test_no_content(client: Client) -> None:
+    response = await client.delete("/nothing")
+    assert (response.status, await response.read()) == (204, b"")
+
+
+async def test_an_answer_may_bring_cookies_and_a_status_of_its_own(client: Client) -> None:
+    response = await client.get("/biscuits")
+    assert response.status == 202
+    assert response.headers.getall("Set-Cookie") == [
+        "a=1; HttpOnly; Max-Age=60; Path=/; SameSite=Lax",
+        "b=2; Max-Age=0; Path=/x; SameSite=Lax",
+    ]
+
+
+async def test_production_cookies_travel_only_over_tls() -> None:
+    async with edge(ROUTES, app_env="production") as client:
+        response = await client.get("/biscuits")
+        assert all("; Secure" in cookie for cookie in response.headers.getall("Set-Cookie"))
+        assert response.headers["Strict-Transport-Security"].startswith("max-age=")
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/v1/none", "/say/", "/key/a%00b", "/key/ä", "/key/" + "k" * 65, "//"]
+)
+async def test_an_unknown_address(client: Client, path: str) -> None:
+    await refused(await client.get(path), 404, "NOT_FOUND", "There is nothing at this address")
+
+
+async def test_a_method_that_the_address_does_not_take(client: Client) -> None:
+    response = await client.get("/say")
+    await refused(response, 405, "NOT_FOUND")
+    assert response.headers["Allow"] == "POST"
+    await refused(await client.request("PROPFIND", "/say"), 405, "NOT_FOUND")
+
+
+BAD_BODIES = [
+    b"{",
+    b"nonsense",
+    b"\xff\xfe{}",
+    b'{"text": "\xff"}',
+    b'{"text": "\\ud800"}',
+    b'{"text": "a\\u0000b"}',
+    b'{"\\u0000": "a"}',
+    b'{"text": "\\\\u0000", "left": "over"}',
+    b"[]",
+    b"null",
+    b'"text"',
+    b'{"text": 1}',
+    b'{"text": "a", "times": "2"}',
+    b'{"text": "a", "times": 2.0}',
+    b'{"text": "a", "times": true}',
+    b'{"text": "a", "times": NaN}',
+    b'{"text": "a", "times": 1e999}',
+    b'{"text": "a", "times": ' + b"9" * 10_000 + b"}",
+    b'{"text": "a", "left": "over"}',
+    b'{"text": ' + b"[" * 50_000,
+    b'{"text": "\\u0000", "deep": ' + b"[" * 50_000,
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES)
+async def test_a_body_of_another_shape(client: Client, body: bytes) -> None:
+    await refused(
+        await client.post("/say", data=body, headers={"Content-Type": "application/json"}), 400, "INVALID_PAYLOAD"
+    )
+
+
+async def test_every_problem_of_a_body_is_named(client: Client) -> None:
+    details = await refused(await client.post("/say", json={"times": "2", "more": 1}), 400, "INVALID_PAYLOAD")
+    assert {detail["field"] for detail in details} == {"text", "times", "more"}
+    details = await refused(await client.post("/say"), 400, "INVALID_PAYLOAD")
+    assert details == [{"field": "text", "problem": "Field required"}]
+
+
+async def test_an_escaped_backslash_is_no_nul(client: Client) -> None:
+    response = await client.post("/say", json={"text": r"\u0000"})
+    assert await response.json() == {"saidText": r"\u0000"}
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"])
+async def test_a_body_that_is_not_declared_as_json(client: Client, content_type: str) -> None:
+    response = await client.post("/say", data=b'{"text": "a"}', headers={"Content-Type": content_type})
+    await refused(response, 415, "INVALID_PAYLOAD")
+
+
+async def test_a_body_that_is_too_large(client: Client) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(200):
+            yield b" " * 1000
+
+    json_type = {"Content-Type": "application/json"}
+    large = b" " * (dispatch.MAX_BODY + 1)
+    await refused(await client.post("/say", data=large, headers=json_type), 413, "PAYLOAD_TOO_LARGE")
+    await refused(await client.post("/say", data=endless(), headers=json_type), 413, "PAYLOAD_TOO_LARGE")
+    bomb = gzip.compress(b" " * 50_000_000)
+    await refused(
+        await client.post("/say", data=bomb, headers=json_type | {"Content-Encoding": "gzip"}), 413, "PAYLOAD_TOO_LARGE"
+    )
+
+
+async def test_a_body_that_says_it_is_packed_and_is_not(client: Client) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    await refused(await client.post("/say", data=b'{"text": "a"}', headers=headers), 400, "INVALID_PAYLOAD")
+
+
+async def test_a_body_that_does_not_arrive(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "BODY_SECONDS", 0.05)
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(b"POST /say HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(await reader.read(4096))["errorCode"] == "INVALID_PAYLOAD"
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=x", "limit=0", "limit=101", "more=1", "limit=1&limit=2", "streamKey=a%00b", "search=%00", "cursor=%FF"],
+)
+async def test_a_query_of_another_shape(client: Client, query: str) -> None:
+    await refused(await client.get(f"/key/k?{query}"), 400, "INVALID_PAYLOAD")
+
+
+async def test_a_query_is_converted(client: Client) -> None:
+    response = await client.get("/key/k?limit=7&streamKey=demo")
+    assert await response.json() == {"saidText": "k 7 demo"}
+
+
+@pytest.mark.parametrize("code", Code)
+async def test_every_code_has_its_status(client: Client, code: Code) -> None:
+    response = await client.get(f"/raise/{code}")
+    await refused(response, CATALOGUE[code].status, code, CATALOGUE[code].message)
+    assert response.headers.get("Retry-After") == ("2" if code is Code.SLOW_MODE else None)
+    assert response.headers.get("WWW-Authenticate") == ("Bearer" if response.status == 401 else None)
+
+
+async def test_what_nobody_expected_is_logged_and_never_shown(client: Client) -> None:
+    with capture_logs() as logs:
+        response = await client.get("/explode")
+        await refused(response, 500, "INTERNAL_ERROR", "Something went wrong on our side")
+    assert "secret" not in await response.text()
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("a request failed", "error")]
+    assert logs[0]["exc_info"]
+
+
+async def test_a_handler_that_hangs(client: Client) -> None:
+    response = await client.get("/sleep")
+    await refused(response, 503, "SERVICE_UNAVAILABLE")
+    assert response.headers["Retry-After"] == "1"
+
+
+# --- who --------------------------------------------------------------------------------------------------------------
+
+
+async def test_who_calls(client: Client) -> None:
+    response = await client.get("/who", headers=bearer(Role.GUEST) | {"X-Forwarded-For": "1.2.3.4"})
+    assert await response.json() == {"saidText": "id-GUEST from 127.0.0.1"}
+    await refused(await client.get("/who"), 401, "AUTH_REQUIRED", "No token provided")
+    await refused(await client.get("/who", headers={"Authorization": "Bearer x"}), 401, "AUTH_REQUIRED")
+    await refused(await client.get("/who", headers={"Authorization": "Basic QUJD"}), 401, "AUTH_REQUIRED")
+    response = await client.get("/who", headers={"Authorization": "Bearer away"})
+    await refused(response, 503, "SERVICE_UNAVAILABLE")
+    assert response.headers["Retry-After"] == "2"
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_who_may(client: Client, role: Role) -> None:
+    response = await client.post("/members", headers=bearer(role))
+    assert response.status == (403 if role is Role.GUEST else 200)
+    response = await client.post("/admins", headers=bearer(role))
+    assert response.status == (200 if role is Role.ADMIN else 403)
+
+
+async def test_a_cookie_needs_the_csrf_token_to_change_something(client: Client) -> None:
+    cookie = {"Cookie": "accessToken=ADMIN; csrf-token=c5rf"}
+    assert (await client.get("/who", headers=cookie)).status == 200
+    await refused(await client.post("/admins", headers=cookie), 403, "CSRF_TOKEN_MISSING")
+    await refused(await client.post("/admins", headers=cookie | {"X-CSRF-Token": "x"}), 403, "CSRF_TOKEN_INVALID")
+    assert (await client.post("/admins", headers=cookie | {"X-CSRF-Token": "c5rf"})).status == 200
+    # Browsers add Basic by themselves: it is no sign that the page itself wrote the request.
+    await refused(
+        await client.post("/admins", headers=cookie | {"Authorization": "Basic eA"}), 403, "CSRF_TOKEN_MISSING"
+    )
+    assert (await client.post("/admins", headers=cookie | bearer(Role.ADMIN))).status == 200
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_route_is_limited_per_client_and_says_so() -> None:
+    metrics = Metrics()
+    async with edge(ROUTES, metrics=metrics, http_rate_limit="2/minute") as client:
+        for left in ("1", "0"):
+            response = await client.delete("/nothing")
+            assert response.status == 204
+            assert response.headers["RateLimit-Limit"] == "2"
+            assert response.headers["RateLimit-Remaining"] == left
+            assert 0 < int(response.headers["RateLimit-Reset"]) <= 60
+        response = await client.delete("/nothing", headers={"X-Forwarded-For": "1.2.3.4"})
+        await refused(response, 429, "RATE_LIMIT_EXCEEDED")
+        assert response.headers["RateLimit-Remaining"] == "0"
+        assert 0 < int(response.headers["Retry-After"]) <= 60
+        assert (await client.get("/biscuits")).status == 202  # another route
+        for role in (Role.ADMIN, Role.ADMIN, Role.USER):
+            assert (await client.get("/who", headers=bearer(role))).status == 200
+        await refused(await client.get("/who", headers=bearer(Role.ADMIN)), 429, "RATE_LIMIT_EXCEEDED")
+        assert (await client.post("/say", json={})).headers["RateLimit-Remaining"] == "1"  # errors say it as well
+    assert metrics.registry.get_sample_value("dorami_rate_limited_total", {"scope": "http"}) == 2
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_limit() -> None:
+    async with edge(ROUTES, http_rate_limit="1/minute", trusted_proxies="127.0.0.0/8") as client:
+        for address in ("1.2.3.4", "1.2.3.5"):
+            assert (await client.delete("/nothing", headers={"X-Forwarded-For": address})).status == 204
+        response = await client.delete("/nothing", headers={"X-Forwarded-For": "9.9.9.9, 1.2.3.5"})
+        await refused(response, 429, "RATE_LIMIT_EXCEEDED")
+
+
+async def test_a_route_may_have_more_or_be_exempt() -> None:
+    routes = [Route("GET", "/more", context, limit=3), Route("GET", "/free", context, limit=0)]
+    async with edge(routes, http_rate_limit="1/minute") as client:
+        statuses = [(await client.get("/more")).status for _ in range(4)]
+        assert statuses == [200, 200, 200, 429]
+        responses = [await client.get("/free") for _ in range(5)]
+        assert {response.status for response in responses} == {200}
+        assert "RateLimit-Limit" not in responses[0].headers
+
+
+# --- around every answer ----------------------------------------------------------------------------------------------
+
+
+async def test_a_request_has_an_id(client: Client) -> None:
+    response = await client.get("/context", headers={"X-Request-ID": "abc-1.2_3"})
+    assert response.headers["X-Request-ID"] == "abc-1.2_3"
+    assert await response.json() == {"saidText": "abc-1.2_3"}
+    for nonsense in ("", "a b", "x" * 65, "<script>", "ü"):
+        response = await client.get("/context", headers={"X-Request-ID": nonsense})
+        made = response.headers["X-Request-ID"]
+        assert len(made) == 16
+        assert await response.json() == {"saidText": made}
+
+
+@pytest.mark.parametrize("path", ["/context", "/explode", "/none"])
+async def test_every_answer_is_protected_and_says_nothing_of_the_server(client: Client, path: str) -> None:
+    with capture_logs():
+        headers = (await client.get(path)).headers
+    assert "Server" not in headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "Strict-Transport-Security" not in headers  # not in development
+    assert headers["Vary"] == "Origin"
+
+
+async def test_listed_origins_may_read_with_cookies_others_may_not(client: Client) -> None:
+    listed = (await client.get("/none", headers={"Origin": "https://shop.example"})).headers
+    assert listed["Access-Control-Allow-Origin"] == "https://shop.example"
+    assert listed["Access-Control-Allow-Credentials"] == "true"
+    assert "X-Request-ID" in listed["Access-Control-Expose-Headers"]
+    forged = {"Origin": "https://evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
+    other = (await client.get("/context", headers=forged)).headers
+    assert not [name for name in other if name.startswith("Access-Control")]
+
+
+async def test_the_preflight(client: Client) -> None:
+    asks = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    response = await client.options("/say", headers=asks)
+    assert response.status == 204
+    assert response.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+    assert "X-CSRF-Token" in response.headers["Access-Control-Allow-Headers"]
+    assert "DELETE" in response.headers["Access-Control-Allow-Methods"]
+    response = await client.options("/say", headers=asks | {"Origin": "https://evil.example"})
+    await refused(response, 403, "FORBIDDEN")
+    assert "Access-Control-Allow-Origin" not in response.headers
+    await refused(await client.options("/say"), 405, "NOT_FOUND")
+
+
+async def test_a_star_lets_everybody_read_without_cookies() -> None:
+    async with edge(ROUTES, cors_origins="*") as client:
+        headers = (await client.get("/context", headers={"Origin": "https://any.example"})).headers
+        assert headers["Access-Control-Allow-Origin"] == "*"
+        assert "Access-Control-Allow-Credentials" not in headers
+
+
+async def test_requests_are_counted_by_route_and_never_by_address() -> None:
+    metrics = Metrics()
+    async with edge(ROUTES, metrics=metrics) as client:
+        for path in ("/key/one", "/key/two", "/nowhere/one", "/nowhere/two"):
+            await client.get(path)
+        await client.request("PROPFIND", "/key/one")
+    count = metrics.registry.get_sample_value
+    labels = {"method": "GET", "route": "/key/{key}", "status": "200"}
+    assert count("dorami_http_seconds_count", labels) == 2
+    assert count("dorami_http_seconds_count", {"method": "GET", "route": "unknown", "status": "404"}) == 2
+    assert count("dorami_http_seconds_count", {"method": "other", "route": "unknown", "status": "405"}) == 1
+
+
+# --- odd inputs -------------------------------------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.decimals().map(str),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
+    max_leaves=8,
+)
+SHAPES: list[type[Request]] = [CreateProduct, ChangeProduct, ChangeStock, CreateStream]
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> tuple[type[Request], bytes]:
+    """A shape, and a body that has the shape's names more often than chance would."""
+    shape = draw(st.sampled_from(SHAPES))
+    names = st.sampled_from([field.alias or name for name, field in shape.model_fields.items()])
+    body = draw(st.dictionaries(names, JSON, max_size=12) | JSON)
+    raw = json.dumps(body, ensure_ascii=draw(st.booleans())).encode(errors="surrogatepass")
+    return shape, raw[: draw(st.integers(0, len(raw)))] if draw(st.integers(0, 9)) == 0 else raw
+
+
+@given(bodies())
+@hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_body_fits_or_is_refused(ask: tuple[type[Request], bytes]) -> None:
+    shape, raw = ask
+    with suppress(InvalidPayload):
+        parsed = parse_body(shape, raw)
+        assert not any("\0" in value for value in vars(parsed).values() if isinstance(value, str))
+
+
+@pytest.mark.parametrize("price", ["sNaN", "NaN", "Infinity", "-0.01", "1e400", "1E-400", "", "0x1", "9" * 5000])
+def test_what_is_no_price_is_refused(price: str) -> None:
+    body = json.dumps({"streamKey": "s", "name": "n", "stock": 1, "price": price}).encode()
+    with pytest.raises(InvalidPayload):
+        parse_body(CreateProduct, body)
