@@ -40,8 +40,8 @@ const commands = {
     sockets.get(name).emit(...args, (...answer) => say({ call, answer }));
   },
   // Bytes, which JSON cannot carry.
-  emitBinary({ name, event, size, call }) {
-    sockets.get(name).emit(event, Buffer.alloc(size), (...answer) => say({ call, answer }));
+  emitBytes({ name, event, size }) {
+    sockets.get(name).emit(event, Buffer.alloc(size));
   },
   connect({ name, auth }) {
     if (auth) sockets.get(name).auth = auth;

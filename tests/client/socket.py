@@ -55,15 +55,11 @@ class ClientSocket:
     def __repr__(self) -> str:
         return f"<ClientSocket {self.name}>"
 
-    # --- requests ---------------------------------------------------------------------------------------------------
+    # --- requests --------------------------------------------------------------------------------------------------
 
     async def ask(self, event: str, *args: Any, within: float = PATIENCE) -> dict[str, Any]:
         """Emit with an ack and give the whole ack, whatever it says. It must have exactly one argument."""
         return await self._client.ask("call", within, name=self.name, args=[event, *args])
-
-    async def ask_binary(self, event: str, size: int, within: float = PATIENCE) -> dict[str, Any]:
-        """Emit `size` bytes with an ack and give the ack."""
-        return await self._client.ask("emitBinary", within, name=self.name, event=event, size=size)
 
     async def call(self, event: str, payload: Any = None) -> Any:
         """Emit with an ack, which must be good, and give its `data`. Raises FailedError."""
@@ -84,7 +80,11 @@ class ClientSocket:
         """Emit without asking for an ack."""
         self._client.tell("emit", name=self.name, args=[event, *args])
 
-    # --- what is heard ----------------------------------------------------------------------------------------------
+    def emit_bytes(self, event: str, size: int) -> None:
+        """Emit `size` bytes, which no event takes."""
+        self._client.tell("emitBytes", name=self.name, event=event, size=size)
+
+    # --- what is heard ---------------------------------------------------------------------------------------------
 
     async def expect(
         self, event: str, match: Callable[[Any], bool] | None = None, *, within: float = PATIENCE, **data: Any
@@ -97,7 +97,7 @@ class ClientSocket:
         def wanted(heard: Heard) -> bool:
             if heard.event != event or (match is not None and not match(heard.payload)):
                 return False
-            return not data or _holds(heard.payload, data)
+            return _holds(heard.payload, data)
 
         def take() -> Heard | None:
             for place, heard in enumerate(self.mailbox):
@@ -110,14 +110,14 @@ class ClientSocket:
 
     def refute(self, event: str, **data: Any) -> None:
         """Nothing of this kind was heard. Ask after a fence: something that must arrive later on this socket."""
-        found = [heard for heard in self.mailbox if heard.event == event and (not data or _holds(heard.payload, data))]
-        assert not found, f"{self} heard {found}"
+        found = self.take(event, **data)
+        assert not found, f"{self} heard {event} {found}"
 
-    def take(self, event: str) -> list[Any]:
-        """The payloads of all events of this name in the mailbox, in order, taking them out."""
-        found = [heard.payload for heard in self.mailbox if heard.event == event]
-        self.mailbox = [heard for heard in self.mailbox if heard.event != event]
-        return found
+    def take(self, event: str, **data: Any) -> list[Any]:
+        """The payloads of all such events in the mailbox, in order, taking them out."""
+        found = [heard for heard in self.mailbox if heard.event == event and _holds(heard.payload, data)]
+        self.mailbox = [heard for heard in self.mailbox if heard not in found]
+        return [heard.payload for heard in found]
 
     async def expect_all(self, event: str, count: int, *, within: float = PATIENCE) -> list[Any]:
         """Wait until `count` events of this name were heard and give their payloads in order."""
@@ -128,7 +128,7 @@ class ClientSocket:
         await self._until(ready, within, f"{count} × {event}")
         return self.take(event)
 
-    # --- life -------------------------------------------------------------------------------------------------------
+    # --- life ------------------------------------------------------------------------------------------------------
 
     async def expect_life(self, word: str, *, within: float = PATIENCE) -> dict[str, Any]:
         """Wait for `connect`, `connect_error`, `disconnect`, `upgrade` or `closed` (the transport is gone)."""
@@ -210,6 +210,8 @@ def proper_failure(ack: dict[str, Any]) -> dict[str, Any]:
 
 
 def _holds(payload: Any, wanted: dict[str, Any]) -> bool:
+    if not wanted:
+        return True
     if not isinstance(payload, dict):
         return False
     inner = payload["data"] if isinstance(payload.get("data"), dict) else payload
