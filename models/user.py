@@ -1,0 +1,42 @@
+"""People with an account. Read and written by the accounts services; messages and streams refer to them."""
+
+from enum import StrEnum
+from uuid import uuid4
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class UserStatus(StrEnum):
+    """Whether an account may be used."""
+
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+
+
+class User(Model):
+    """One account. The database refuses an e-mail address that is not in lower case, so that it is unique in every spelling."""
+
+    id = fields.UUIDField(primary_key=True, default=uuid4)
+    email = fields.CharField(max_length=254, unique=True)
+    username = fields.CharField(max_length=32)
+    password_hash = fields.CharField(max_length=255)
+    role = fields.CharField(max_length=16, default="USER")  # USER, HOST, MODERATOR or ADMIN; guests have no account
+    status = fields.CharField(max_length=16, default=UserStatus.ACTIVE.value)
+    suspended_reason = fields.CharField(max_length=500, null=True)  # exactly while suspended
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now=True)
+
+    class Meta:
+        """Newest first is how admins list accounts."""
+
+        table = "users"
+        indexes = (("created_at", "id"),)
+
+    def __repr__(self) -> str:
+        return f"<User {self.id}>"  # neither address nor hash
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the account may not be used for now."""
+        return self.status == UserStatus.SUSPENDED
