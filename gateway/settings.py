@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     # --- identity ---
     jwt_secret: SecretStr
     jwt_previous_secrets: SecretList = ()  # comma separated; only verify, while a new secret takes over
+    jwt_private_key: SecretStr | None = None  # PEM: Ed25519, P-256 or RSA; signs instead of the secret
+    jwt_previous_public_keys: str = ""  # PEM, one after the other; only verify, like the previous secrets
     jwt_issuer: str = "dorami"
     jwt_audience: str = "dorami-clients"
     jwt_expiration: Duration = timedelta(minutes=15)

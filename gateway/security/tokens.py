@@ -1,11 +1,10 @@
 """Access tokens, as signed JWTs. Issued by accounts, verified by the authenticator at every connect and request."""
 
-import hashlib
 import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,20 +12,12 @@ import jwt
 
 from gateway.errors import AuthRequired, Code
 from gateway.security.principal import Role
+from gateway.security.signing_keys import Keyring
 from gateway.settings import Settings
 
 MAX_TOKEN = 4096  # characters; ours have about 500, and nothing longer is worth parsing
 SKEW = 10.0  # s that the clock of the issuing node may be ahead of ours
 REQUIRED = ["sub", "role", "sid", "jti", "type", "iat", "exp", "iss", "aud"]
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key and the only algorithm it is good for: a token never chooses how it is checked."""
-
-    kid: str
-    algorithm: str
-    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +33,10 @@ class Claims:
 
 
 class Tokens:
-    """Issues and verifies access tokens.
-
-    `JWT_SECRET` signs; it and `JWT_PREVIOUS_SECRETS` verify, found by the `kid` in a token's header.
-    """
+    """Issues and verifies access tokens. The `kid` in a token's header finds its key, the key decides the algorithm."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self._signing = _hmac_key(settings.jwt_secret.get_secret_value())
-        previous = [_hmac_key(secret.get_secret_value()) for secret in settings.jwt_previous_secrets]
-        self._keys = {key.kid: key for key in (self._signing, *previous)}
+        self._keys = Keyring(settings)
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
         self._lifetime = settings.jwt_expiration.total_seconds()
@@ -71,8 +57,12 @@ class Tokens:
             "iss": self._issuer,
             "aud": self._audience,
         }
-        key = self._signing
-        return jwt.encode(claims, key.secret, algorithm=key.algorithm, headers={"kid": key.kid})
+        key = self._keys.signing
+        return jwt.encode(claims, key.signs, algorithm=key.algorithm, headers={"kid": key.kid})
+
+    def public_keys(self) -> dict[str, list[dict[str, Any]]]:
+        """The keys for other services to verify our tokens with, as a JSON Web Key Set."""
+        return self._keys.public_keys()
 
     def verify_access(self, token: str | None) -> Claims:
         """The claims of a token that we signed, for us, and that has not run out.
@@ -93,17 +83,19 @@ class Tokens:
 
     def _payload(self, token: str) -> dict[str, Any]:
         try:
-            key = self._keys[jwt.get_unverified_header(token)["kid"]]
+            key = self._keys.find(jwt.get_unverified_header(token).get("kid"))
+            if key is None:
+                raise AuthRequired("Invalid token")
             return jwt.decode(
                 token,
-                key.secret,
+                key.verifies,
                 algorithms=[key.algorithm],
                 audience=self._audience,
                 issuer=self._issuer,
                 # The two moments are compared below, on one clock and with a word of their own for "expired".
                 options={"require": REQUIRED, "strict_aud": True, "verify_exp": False, "verify_iat": False},
             )
-        except (jwt.PyJWTError, KeyError, ValueError):
+        except (jwt.PyJWTError, ValueError):
             # From None: what was wrong with a forged token is nobody's business, and its parts belong in no traceback.
             raise AuthRequired("Invalid token") from None
 
@@ -120,12 +112,6 @@ def _claims(payload: dict[str, Any]) -> Claims:
         )
     except (ValueError, OverflowError, OSError):
         raise AuthRequired("Invalid token") from None
-
-
-def _hmac_key(secret: str) -> Key:
-    # The key names itself, so that all nodes agree on its name without a setting for it.
-    kid = hashlib.sha256(b"dorami-kid:" + secret.encode()).hexdigest()[:16]
-    return Key(kid, "HS256", secret)
 
 
 def _text(value: object) -> str:

@@ -1,16 +1,23 @@
 """Access tokens: what is refused, in which words, and that keys can be rotated."""
 
 import base64
+import hmac
 import json
 from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from gateway.errors import AuthRequired, Code
 from gateway.security.principal import Role
+from gateway.security.signing_keys import Keyring
 from gateway.security.tokens import REQUIRED, Tokens
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
 OTHER = "another-secret-of-the-tests-that-is-long-enough"
@@ -203,3 +210,76 @@ def test_no_secret_in_a_repr_or_a_refusal(token: str) -> None:
     assert token[-20:] not in repr(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+# --- keys that others can verify with ---------------------------------------------------------------------------------
+
+
+def pem(private: Any) -> str:
+    encoded: bytes = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return encoded.decode()
+
+
+def public_pem(private: Any) -> str:
+    encoded: bytes = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return encoded.decode()
+
+
+ED25519, P256, RSA = Ed25519PrivateKey.generate(), generate_ec(SECP256R1()), generate_rsa(65537, 2048)
+
+
+@pytest.mark.parametrize(("private", "algorithm"), [(ED25519, "EdDSA"), (P256, "ES256"), (RSA, "RS256")])
+def test_a_private_key_signs_and_its_public_key_is_enough_to_verify(private: Any, algorithm: str) -> None:
+    ours = tokens(jwt_private_key=pem(private).replace("\n", "\\n"))
+    token = ours.issue_access("u1", Role.USER, "s1")
+    assert ours.verify_access(token).user_id == "u1"
+    assert jwt.get_unverified_header(token)["alg"] == algorithm
+    [served] = ours.public_keys()["keys"]
+    assert not {"d", "p", "q", "k"} & set(served)
+    found = jwt.PyJWKSet.from_dict({"keys": [served]})[jwt.get_unverified_header(token)["kid"]]
+    assert jwt.decode(token, found, audience="dorami-clients", options={"verify_iat": False})["sub"] == "u1"
+
+
+@pytest.mark.parametrize("private", [ED25519, P256, RSA])
+def test_a_public_key_is_not_taken_for_a_secret(private: Any, claims: dict[str, Any]) -> None:
+    verifier = tokens(jwt_private_key=pem(private))
+    public = public_pem(private)
+    for secret in (public, public.strip(), json.dumps(verifier.public_keys()["keys"][0])):
+        header = part({"alg": "HS256", "typ": "JWT", "kid": kid(verifier)})
+        signature = hmac.digest(secret.encode(), f"{header}.{part(claims)}".encode(), "sha256")
+        assert refusal(f"{header}.{part(claims)}.{part(signature)}", verifier) == INVALID
+
+
+def test_private_keys_take_over_without_logging_anyone_out(token: str) -> None:
+    first = tokens(jwt_private_key=pem(ED25519))
+    assert first.verify_access(token).user_id == "u1"  # signed by the secret, before there was a key
+    assert tokens().public_keys() == {"keys": []}
+    second = tokens(jwt_private_key=pem(P256), jwt_previous_public_keys=public_pem(ED25519) + public_pem(RSA))
+    assert second.verify_access(first.issue_access("u2", Role.USER, "s1")).user_id == "u2"
+    assert len(second.public_keys()["keys"]) == 3
+    assert refusal(first.issue_access("u2", Role.USER, "s1"), tokens(jwt_private_key=pem(P256))) == INVALID
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("jwt_private_key", "nonsense"),
+        ("jwt_private_key", public_pem(ED25519)),
+        ("jwt_private_key", pem(generate_rsa(65537, 1024))),
+        ("jwt_private_key", pem(generate_ec(SECP384R1()))),
+        ("jwt_previous_public_keys", "nonsense"),
+        ("jwt_previous_public_keys", pem(ED25519)),
+    ],
+)
+def test_a_key_that_is_none_stops_the_start_and_is_not_shown(setting: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Keyring(settings(**{setting: value}))
+    [line] = caught.value.lines
+    assert line.startswith(setting.upper())
+    assert value not in line
+
+
+def test_no_private_key_in_a_repr() -> None:
+    shown = f"{settings(jwt_private_key=pem(RSA))!r} {Keyring(settings(jwt_private_key=pem(RSA))).signing!r}"
+    assert "PRIVATE" not in shown
+    assert "object at" not in shown
