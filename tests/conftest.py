@@ -1,0 +1,112 @@
+"""The fixtures of all tests: real servers, fresh databases, real nodes. A test that asks for none starts none."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from gateway.devstack import Postgres, Redis, Stack
+from gateway.settings import Settings
+from tests.support import Databases, Keyspaces, Node, make_settings
+
+StartNode = Callable[..., Awaitable[Node]]
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that the gateway runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Stack]:
+    """One PostgreSQL and one Redis for the whole session, with short paths and without waiting for disks."""
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, Stack(Path(folder), durable=False) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def databases(servers: Stack) -> Databases:
+    """Makes databases; for fixtures with a wider scope than one test. Drop what you make."""
+    assert servers.postgres is not None
+    return Databases(servers.postgres)
+
+
+@pytest.fixture(scope="session")
+def keyspaces(servers: Stack) -> Keyspaces:
+    """Hands out logical databases of Redis; for fixtures with a wider scope than one test."""
+    assert servers.redis is not None
+    return Keyspaces(servers.redis)
+
+
+@pytest.fixture
+async def database_url(databases: Databases) -> AsyncIterator[str]:
+    """A database of this test's own, migrated and empty."""
+    url = await databases.migrated()
+    yield url
+    await databases.drop(url)
+
+
+@pytest.fixture
+async def empty_database_url(databases: Databases) -> AsyncIterator[str]:
+    """A database of this test's own without any table."""
+    url = await databases.empty()
+    yield url
+    await databases.drop(url)
+
+
+@pytest.fixture
+def redis_url(keyspaces: Keyspaces) -> str:
+    """An empty logical Redis database of this test's own."""
+    return keyspaces.fresh()
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> Callable[..., Settings]:
+    """Makes settings for this test's own database and Redis, with overrides by field name."""
+
+    def make(**overrides: Any) -> Settings:
+        return make_settings(**({"database_url": database_url, "redis_url": redis_url} | overrides))
+
+    return make
+
+
+@pytest.fixture
+async def start_node(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[StartNode]:
+    """Starts nodes that share this test's database and Redis: `node = await start_node(CHAT_RATE_LIMIT="3/second")`.
+
+    What still runs at the end of the test is stopped.
+    """
+    nodes: list[Node] = []
+
+    async def start(**environment: str) -> Node:
+        node = Node(tmp_path, **({"DATABASE_URL": database_url, "REDIS_URL": redis_url} | environment))
+        nodes.append(node)
+        await node.start()
+        return node
+
+    yield start
+    running = [node for node in nodes if node.running]
+    for node in running:
+        node.resume()
+    await asyncio.gather(*(node.stop() for node in running))
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Redis]:
+    """A Redis of this test's own, to be killed, paused and started again; what it acknowledged survives a kill."""
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, Redis(Path(folder) / "redis") as redis:
+        yield redis
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of this test's own, to be killed, paused and started again; its database `postgres` is empty."""
+    with (
+        tempfile.TemporaryDirectory(prefix="dorami-test-") as folder,
+        Postgres(Path(folder) / "postgres", durable=False) as postgres,
+    ):
+        yield postgres
