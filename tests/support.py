@@ -1,4 +1,4 @@
-"""What tests act with: settings, fresh databases, gateway nodes as real processes. Called by the fixtures of conftest.py."""
+"""What tests act with: settings, fresh databases, gateway nodes as real processes. Called by conftest.py and tests."""
 
 import asyncio
 import itertools
@@ -90,7 +90,7 @@ class Keyspaces:
 
 
 class Node:
-    """One gateway process, `dorami serve` as in production: start, stop, kill, logs. An asynchronous context manager, too.
+    """One gateway process, `dorami serve` as in production: start, stop, kill, logs. A context manager, too.
 
     `environment` must name DATABASE_URL and REDIS_URL; other variables replace those of a development node on a free
     port. Logs go to a file in `folder`.
