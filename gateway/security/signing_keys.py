@@ -55,7 +55,7 @@ class Keyring:
         return self._keys.get(kid) if isinstance(kid, str) else None
 
     def public_keys(self) -> dict[str, list[dict[str, Any]]]:
-        """A JSON Web Key Set (RFC 7517) with which other services verify our tokens; empty when all keys are secrets."""
+        """A JSON Web Key Set (RFC 7517) with which other services verify our tokens; empty if all are secrets."""
         algorithms = get_default_algorithms()
         return {
             "keys": [

@@ -1,0 +1,17 @@
+"""What the tests of one node's parts hold in their hands: connections to the real servers."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.connections.redis import Redis
+from gateway.metrics import Metrics
+from tests.support import make_settings
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A connection to this test's own logical database of Redis."""
+    connected = Redis(make_settings(redis_url=redis_url), Metrics())
+    yield connected
+    await connected.close()
