@@ -38,9 +38,9 @@ def mount(
     streams: StreamService,
     catalog: Catalog,
 ) -> None:
-    """Add the edge, the API, the metrics and outside production the OpenAPI document to an application not running yet.
+    """Add the edge, the API, the metrics and outside production the OpenAPI document to an application before it runs.
 
-    Whatever else the application serves is inside the edge, too. The metrics are here if they have no port of their own.
+    Whatever else the application serves is inside the edge, too. The metrics are here unless they have their own port.
     """
     Edge(Cors(origins), metrics, production=settings.production).mount(app)
     csrf = Csrf(settings.csrf_enabled)

@@ -37,6 +37,7 @@ class HttpConnection(web.RequestHandler):
             error = GatewayError(Code.INVALID_PAYLOAD, "The request is not valid HTTP")
         response = refusal(error, "none", status)
         protect(response, production=False)
+        response.headers["Server"] = "dorami"  # or aiohttp would name itself and its version
         response.force_close()
         return response
 

@@ -1,0 +1,352 @@
+"""The mounted HTTP side before stand-ins for the services: health, metrics, identity, products, malformed requests."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from http.cookies import SimpleCookie
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse, web
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from gateway import http
+from gateway.errors import AuthRequired, Conflict, NotFound
+from gateway.http.connection import connections
+from gateway.http.metrics import metrics_app
+from gateway.metrics import Metrics
+from gateway.protocol.catalog import ChangeProduct, CreateProduct, Product, ProductPage
+from gateway.protocol.identity import Login, Session, UserView
+from gateway.protocol.queries import ProductQuery
+from gateway.security.limits import MemoryLimiter
+from gateway.security.origins import Origins
+from gateway.security.principal import Principal, Role
+from tests.edge import Callers, Client, bearer, refused, serving, settings
+
+MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+USER = UserView(id="u1", email="a@example.com", username="a", role="USER", status="ACTIVE", created_at=MOMENT)
+
+
+class Node:
+    """What the node knows of itself; tests change it."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self.servers = {"database": True, "redis": True}
+
+    async def check(self) -> dict[str, bool]:
+        return self.servers
+
+
+class Accounts:
+    """One user with one password, whose access token is `USER` and whose refresh token is `again`."""
+
+    def __init__(self) -> None:
+        self.ended: list[Any] = []
+
+    async def login(self, ask: Login, device: str) -> Session:
+        if ask.password != "right":
+            raise AuthRequired("E-mail or password is wrong")
+        self.device = device
+        return Session(access_token="USER", refresh_token="again", expires_in=900, user=USER)
+
+    async def refresh(self, refresh_token: str) -> Session:
+        if refresh_token != "again":
+            raise AuthRequired("Invalid token")
+        return Session(access_token="USER", refresh_token="again", expires_in=900, user=USER)
+
+    async def logout(self, principal: Principal | None, refresh_token: str | None = None) -> None:
+        self.ended.append(principal.session_id if principal else refresh_token)
+
+    async def me(self, principal: Principal) -> UserView:
+        return USER
+
+    async def end_session(self, principal: Principal, session_id: str) -> None:
+        raise NotFound("There is no such session")
+
+
+class Catalog:
+    """Takes everything."""
+
+    async def page(self, ask: ProductQuery) -> ProductPage:
+        return ProductPage(items=[], next_cursor=ask.search)
+
+    async def create(self, ask: CreateProduct) -> Product:
+        return Product(id="p1", status="AVAILABLE", version=1, created_at=MOMENT, updated_at=MOMENT, **ask.model_dump())
+
+    async def change(self, product_id: str, ask: ChangeProduct) -> Product:
+        raise Conflict(details={"version": 2})
+
+    async def delete(self, product_id: str) -> None:
+        if product_id != "p1":
+            raise NotFound
+
+
+class House:
+    """A client, and what stands behind the server."""
+
+    def __init__(self, client: Client, node: Node, accounts: Accounts) -> None:
+        self.client = client
+        self.node = node
+        self.accounts = accounts
+
+
+def mounted(node: Node, accounts: Accounts, **changes: Any) -> web.Application:
+    kept, app, metrics, nobody = settings(**changes), web.Application(), Metrics(), object()
+    services: dict[str, Any] = {"accounts": accounts, "directory": nobody, "streams": nobody, "catalog": Catalog()}
+    http.mount(
+        app,
+        settings=kept,
+        metrics=metrics,
+        origins=Origins(kept),
+        readiness=node,
+        authenticator=Callers(),
+        limiter=MemoryLimiter(),
+        **services,
+    )
+    return app
+
+
+@asynccontextmanager
+async def house(**changes: Any) -> AsyncIterator[House]:
+    node, accounts = Node(), Accounts()
+    async with serving(mounted(node, accounts, **changes)) as client:
+        yield House(client, node, accounts)
+
+
+@pytest.fixture(scope="module")
+async def client() -> AsyncIterator[Client]:
+    async with house() as open_house:
+        yield open_house.client
+
+
+def cookies(response: ClientResponse) -> SimpleCookie:
+    """The cookies that an answer sets."""
+    found = SimpleCookie()
+    for header in response.headers.getall("Set-Cookie", []):
+        found.load(header)
+    return found
+
+
+# --- health and metrics ----------------------------------------------------------------------------------------------
+
+
+async def test_alive_and_ready() -> None:
+    async with house(http_rate_limit="1/minute") as open_house:
+        client, node = open_house.client, open_house.node
+        for _ in range(3):  # never limited
+            response = await client.get("/api/v1/health/live")
+            assert (response.status, (await response.json())["status"]) == (200, "ok")
+        response = await client.get("/api/v1/health/ready")
+        body = await response.json()
+        assert body.pop("timestamp").endswith("Z")
+        assert (response.status, body) == (
+            200,
+            {"status": "ok", "info": {"database": {"status": "up"}, "redis": {"status": "up"}}, "error": {}},
+        )
+        node.servers["redis"] = False
+        response = await client.get("/api/v1/health/ready")
+        body = await response.json()
+        assert (response.status, body["status"], body["error"]) == (503, "error", {"redis": {"status": "down"}})
+        assert body["info"]["database"] == {"status": "up"}
+        node.servers["redis"], node.draining = True, True
+        response = await client.get("/api/v1/health/ready")
+        assert (response.status, (await response.json())["status"]) == (503, "draining")
+        assert (await client.get("/api/v1/health/live")).status == 200
+        assert (await client.head("/api/v1/health/live")).status == 200
+
+
+async def test_metrics_are_for_this_machine_or_for_the_token(client: Client) -> None:
+    response = await client.get("/metrics")
+    assert response.status == 200
+    assert response.content_type == "text/plain"
+    assert "dorami_deliveries_total" in await response.text()
+    await refused(await client.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}), 403, "FORBIDDEN")
+    async with house(metrics_token="open sesame") as guarded:
+        await refused(await guarded.client.get("/metrics"), 401, "AUTH_REQUIRED")
+        headers = {"Authorization": "Bearer open sesam"}
+        await refused(await guarded.client.get("/metrics", headers=headers), 401, "AUTH_REQUIRED")
+        headers = {"Authorization": "Bearer open sesame", "X-Forwarded-For": "1.2.3.4"}
+        assert (await guarded.client.get("/metrics", headers=headers)).status == 200
+
+
+async def test_metrics_on_their_own_port_are_nowhere_else() -> None:
+    async with house(metrics_port=9) as open_house:
+        await refused(await open_house.client.get("/metrics"), 404, "NOT_FOUND")
+    async with serving(metrics_app(Metrics())) as client:
+        assert "dorami_sockets" in await (await client.get("/metrics")).text()
+        assert (await client.get("/api/v1/health/live")).status == 404
+
+
+# --- identity --------------------------------------------------------------------------------------------------------
+
+
+async def test_logging_in_gives_tokens_as_cookies_and_in_the_body() -> None:
+    async with house() as open_house:
+        body = {"email": "a@example.com", "password": "right"}
+        response = await open_house.client.post("/api/v1/auth/login", json=body, headers={"User-Agent": "a browser"})
+        session = await response.json()
+        assert response.status == 200
+        assert (session["accessToken"], session["refreshToken"]) == ("USER", "again")
+        assert session["user"]["createdAt"] == "2026-11-21T12:00:00.000Z"
+        assert open_house.accounts.device == "a browser"
+    set_cookies = cookies(response)
+    assert {name: morsel.value for name, morsel in set_cookies.items()} == {
+        "accessToken": "USER",
+        "refreshToken": "again",
+        "csrf-token": session["csrfToken"],
+    }
+    assert [bool(morsel["httponly"]) for morsel in set_cookies.values()] == [True, True, False]
+    assert {morsel["samesite"] for morsel in set_cookies.values()} == {"Lax"}
+    assert [morsel["path"] for morsel in set_cookies.values()] == ["/", "/api/v1/auth", "/"]
+    assert [morsel["max-age"] for morsel in set_cookies.values()] == ["900", "604800", "604800"]
+    assert not any(morsel["secure"] for morsel in set_cookies.values())  # plain HTTP, in development
+
+
+async def test_a_wrong_password(client: Client) -> None:
+    body = {"email": "a@example.com", "password": "wrong"}
+    response = await client.post("/api/v1/auth/login", json=body)
+    await refused(response, 401, "AUTH_REQUIRED", "E-mail or password is wrong")
+    assert not cookies(response)
+
+
+async def test_guessing_is_limited() -> None:
+    async with house(http_rate_limit="10/minute") as open_house:
+        body = {"email": "a@example.com", "password": "wrong"}
+        statuses = [(await open_house.client.post("/api/v1/auth/login", json=body)).status for _ in range(11)]
+        assert statuses == [401] * 10 + [429]
+
+
+async def test_refreshing_by_body_or_by_cookie(client: Client) -> None:
+    path = "/api/v1/auth/refresh"
+    response = await client.post(path, json={"refreshToken": "again"})
+    assert cookies(response)["refreshToken"].value == "again"
+    await refused(await client.post(path, json={"refreshToken": "other"}), 401, "AUTH_REQUIRED", "Invalid token")
+    await refused(await client.post(path), 401, "AUTH_REQUIRED", "No token provided")
+    cookie = {"Cookie": "refreshToken=again; csrf-token=c5rf"}
+    await refused(await client.post(path, headers=cookie), 403, "CSRF_TOKEN_MISSING")
+    assert (await client.post(path, headers=cookie | {"X-CSRF-Token": "c5rf"})).status == 200
+
+
+async def test_logging_out() -> None:
+    async with house() as open_house:
+        client, ended = open_house.client, open_house.accounts.ended
+        path = "/api/v1/auth/logout"
+        response = await client.post(path, headers=bearer(Role.USER))
+        assert (response.status, ended.pop()) == (204, "s1")
+        assert {(name, morsel.value, morsel["max-age"]) for name, morsel in cookies(response).items()} == {
+            ("accessToken", "", "0"),
+            ("refreshToken", "", "0"),
+            ("csrf-token", "", "0"),
+        }
+        response = await client.post(path, json={"refreshToken": "again"})  # the access token has run out
+        assert (response.status, ended.pop()) == (204, "again")
+        both = {"Cookie": "accessToken=USER; refreshToken=again; csrf-token=c5rf"}
+        await refused(await client.post(path, headers=both), 403, "CSRF_TOKEN_MISSING")
+        left = {"Cookie": "accessToken=old; refreshToken=again; csrf-token=c5rf"}
+        await refused(await client.post(path, headers=left), 403, "CSRF_TOKEN_MISSING")
+        assert not ended
+        response = await client.post(path, headers=left | {"X-CSRF-Token": "c5rf"})
+        assert (response.status, ended.pop()) == (204, "again")
+
+
+async def test_me_and_sessions(client: Client) -> None:
+    assert (await (await client.get("/api/v1/auth/me", headers=bearer(Role.USER))).json())["username"] == "a"
+    assert (await client.get("/api/v1/users/me", headers={"Cookie": "accessToken=USER"})).status == 200
+    await refused(await client.get("/api/v1/auth/me"), 401, "AUTH_REQUIRED", "No token provided")
+    response = await client.delete("/api/v1/auth/sessions/gone", headers=bearer(Role.USER))
+    await refused(response, 404, "NOT_FOUND", "There is no such session")
+
+
+# --- products and streams --------------------------------------------------------------------------------------------
+
+
+async def test_products(client: Client) -> None:
+    body = {"streamKey": "demo", "name": " Cup ", "price": "12.50", "stock": 3}
+    response = await client.post("/api/v1/products", json=body, headers=bearer(Role.ADMIN))
+    assert response.status == 201
+    product = await response.json()
+    assert (product["name"], product["price"], product["originalPrice"]) == ("Cup", 12.5, None)
+    await refused(await client.post("/api/v1/products", json=body, headers=bearer(Role.HOST)), 403, "FORBIDDEN")
+    await refused(await client.post("/api/v1/products", json=body), 401, "AUTH_REQUIRED")
+    page = await (await client.get("/api/v1/products?search=컵")).json()
+    assert page == {"items": [], "nextCursor": "컵"}
+    response = await client.patch("/api/v1/products/p1", json={"version": 1}, headers=bearer(Role.ADMIN))
+    assert await refused(response, 409, "CONFLICT") == {"version": 2}
+    assert (await client.delete("/api/v1/products/p1", headers=bearer(Role.ADMIN))).status == 204
+    await refused(await client.delete("/api/v1/products/p2", headers=bearer(Role.ADMIN)), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("key", ["active", "upcoming"])
+async def test_a_stream_cannot_take_the_address_of_a_list(client: Client, key: str) -> None:
+    response = await client.post("/api/v1/streams", json={"title": "x", "key": key}, headers=bearer(Role.HOST))
+    await refused(response, 409, "CONFLICT")
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+
+async def test_the_openapi_document_is_served_outside_production(client: Client) -> None:
+    document = await (await client.get("/api/docs/openapi.json")).json()
+    assert "/api/v1/products/{id}/stock" in document["paths"]
+    async with house(app_env="production") as strict:
+        await refused(await strict.client.get("/api/docs/openapi.json"), 404, "NOT_FOUND")
+
+
+# --- odd requests ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 20 + b"\r\n\r\n",
+    ],
+)
+async def test_what_is_not_http_is_answered_without_a_traceback(
+    request_bytes: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = web.AppRunner(mounted(Node(), Accounts()))
+    await runner.setup()
+    assert runner.server is not None
+    listener = await asyncio.get_running_loop().create_server(connections(runner.server), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+    writer.write(request_bytes)
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    listener.close()
+    await runner.cleanup()
+    assert head.startswith(b"HTTP/1.0 400 ")
+    assert b"aiohttp" not in head
+    assert json.loads(body)["errorCode"] == "INVALID_PAYLOAD"
+    assert not caplog.records
+
+
+PATHS = ("/auth/login", "/auth/refresh", "/auth/logout", "/products", "/products/p1", "/streams", "/users/me")
+WORDS = st.sampled_from(["email", "password", "refreshToken", "price", "name", "stock", "streamKey", "images", "title"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(WORDS, children, max_size=3),
+    max_leaves=5,
+)
+BODIES = st.binary(max_size=50) | st.dictionaries(WORDS, VALUES).map(lambda body: json.dumps(body).encode())
+
+
+@given(st.sampled_from(PATHS), st.sampled_from(["POST", "PATCH", "DELETE", "PUT"]), BODIES)
+@hypothesis_settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+async def test_no_body_makes_the_server_stumble(client: Client, path: str, method: str, body: bytes) -> None:
+    headers = bearer(Role.ADMIN) | {"Content-Type": "application/json"}
+    response = await client.request(method, f"/api/v1{path}", data=body, headers=headers)
+    if response.status >= 400:
+        assert response.status < 500
+        assert (await response.json())["statusCode"] == response.status

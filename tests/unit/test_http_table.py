@@ -1,0 +1,95 @@
+"""The declared table of HTTP routes: complete, guarded, and told in the OpenAPI document."""
+
+from itertools import chain
+from typing import Any
+
+import pytest
+
+from gateway.http.auth import Auth
+from gateway.http.health import Health
+from gateway.http.openapi import document
+from gateway.http.products import Products
+from gateway.http.routes import ADMINS, HOSTS, Route
+from gateway.http.streams import Streams
+from gateway.http.users import Users
+from gateway.security.csrf import Csrf
+from gateway.security.principal import Role
+from tests.edge import settings
+
+NOBODY: Any = None
+RESOURCES = (
+    Health(NOBODY),
+    Auth(NOBODY, Csrf(enabled=True), settings()),
+    Users(NOBODY, NOBODY),
+    Streams(NOBODY),
+    Products(NOBODY),
+)
+ROUTES = {f"{route.method} {route.template}": route for route in chain(*(part.routes() for part in RESOURCES))}
+every_route = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES.keys())
+
+CONTRACT = """
+GET /health/live · GET /health/ready
+POST /auth/register · POST /auth/login · POST /auth/refresh · POST /auth/logout · POST /auth/logout-all
+GET /auth/me · GET /auth/sessions · DELETE /auth/sessions/{id}
+GET /users/me · PATCH /users/me · GET /users/{id} · POST /users/{id}/suspend · POST /users/{id}/unsuspend
+POST /streams · GET /streams · GET /streams/active · GET /streams/upcoming · GET /streams/{key}
+POST /streams/{key}/start · POST /streams/{key}/stop
+GET /products · GET /products/{id} · POST /products · PATCH /products/{id} · DELETE /products/{id}
+PATCH /products/{id}/stock · PATCH /products/{id}/sold-out
+"""
+FOR_STRANGERS = {"POST /auth/register", "POST /auth/login", "POST /auth/refresh"}
+
+
+def test_the_contract_is_served() -> None:
+    promised = {route.strip() for line in CONTRACT.splitlines() for route in line.split("·") if route.strip()}
+    assert promised <= ROUTES.keys()
+
+
+@every_route
+def test_a_route_is_declared_soundly(route: Route) -> None:
+    name = f"{route.method} {route.template}"
+    assert route.handler.__doc__, "its first line is the route's title in the OpenAPI document"
+    assert route.method == "GET" or not route.query
+    assert route.method != "GET" or (route.answer and not route.body)
+    assert route.method == "GET" or route.who is not None or name in FOR_STRANGERS
+    assert route.limit > 0 or route.template.startswith("/health/")
+    assert route.template.count("{") == route.path.replace("{1,64}", "").count("{"), "a segment is not KEY or ID"
+
+
+def test_who_may_change_what() -> None:
+    for name, route in ROUTES.items():
+        if "/products" in name and route.method != "GET":
+            assert route.who == ADMINS, name
+        if "/streams" in name and route.method != "GET":
+            assert route.who == HOSTS, name
+        if "/users/{id}" in name:
+            assert route.who == ADMINS, name
+        if "/users/me" in name:
+            assert route.who is not None
+            assert Role.GUEST not in route.who, name
+
+
+@every_route
+def test_the_openapi_document_tells_of_every_route(route: Route) -> None:
+    told = document([route], "1")
+    operation = told["paths"][f"/api/v1{route.template}"][route.method.lower()]
+    assert operation["summary"]
+    assert ("security" in operation) == (route.who is not None)
+    assert ("requestBody" in operation) == (route.body is not None)
+    assert set(operation["responses"]) == {str(route.status) if route.answer else "204", "default"}
+    for reference in references(told):
+        assert reference.removeprefix("#/components/schemas/") in told["components"]["schemas"]
+
+
+def references(value: Any) -> set[str]:
+    """Every `$ref` in a document."""
+    if isinstance(value, dict):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*map(references, value.values()))
+    return set().union(*map(references, value)) if isinstance(value, list) else set()
+
+
+def test_the_query_of_a_list_is_told() -> None:
+    operation = document([ROUTES["GET /products"]], "1")["paths"]["/api/v1/products"]["get"]
+    names = {parameter["name"]: parameter["in"] for parameter in operation["parameters"]}
+    assert names == dict.fromkeys(("cursor", "limit", "streamKey", "status", "search"), "query")
