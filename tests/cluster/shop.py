@@ -1,0 +1,231 @@
+"""What the contract tests act with: two nodes, the official client, and people, streams and products as needed."""
+
+import asyncio
+import itertools
+import json
+import re
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import argon2
+import asyncpg
+import jwt
+
+from gateway.security.principal import Role
+from gateway.security.tokens import Tokens
+from tests.client.client import Client
+from tests.client.socket import ClientSocket
+from tests.support import Node, make_settings
+
+CONNECT_TIMEOUT = (
+    2  # seconds of the nodes' setting of that name, shorter than the default so that a test can wait for it
+)
+PASSWORD = "correct horse battery"
+
+COMPLAINT = re.compile(r"\[(error|critical) *\]|Traceback|was (never|destroyed)")
+
+# Cheap on purpose: a test's password protects nothing.
+_HASH = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user or a guest, with a good access token."""
+
+    id: str
+    username: str
+    email: str
+    role: str
+    token: str
+
+
+class Shop:
+    """The domain in words. Every person and stream is fresh, so that no test meets the limits of another."""
+
+    def __init__(self, nodes: Sequence[Node], client: Client, http: aiohttp.ClientSession, database_url: str) -> None:
+        self.nodes = list(nodes)
+        self.urls = [node.url for node in nodes]
+        self.client = client
+        self._settings = make_settings(database_url=database_url)
+        self._tokens = Tokens(self._settings)
+        self._http = http
+        self._database_url = database_url
+        self._owner: Person | None = None
+        self._owned = 0
+
+    # --- people ----------------------------------------------------------------------------------------------------
+
+    async def person(self, role: str = "USER", *, status: str = "ACTIVE") -> Person:
+        """A fresh user."""
+        number = next(_numbers)
+        username, email = f"person{number}-{secrets.token_hex(3)}", f"person{number}-{secrets.token_hex(3)}@example.com"
+        connection = await asyncpg.connect(self._database_url)
+        try:
+            user_id = await connection.fetchval(
+                "INSERT INTO users (id, email, username, password_hash, role, status, suspended_reason, created_at, "
+                "updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now()) RETURNING id",
+                uuid.uuid4(),
+                email,
+                username,
+                _HASH,
+                role,
+                status,
+                "rude" if status == "SUSPENDED" else None,
+            )
+        finally:
+            await connection.close()
+        return self._known(str(user_id), username, email, role)
+
+    def guest(self) -> Person:
+        """A fresh guest."""
+        number = next(_numbers)
+        return self._known(f"guest-{secrets.token_hex(8)}", f"guest{number}", "", "GUEST")
+
+    def _known(self, user_id: str, username: str, email: str, role: str) -> Person:
+        token = self._tokens.issue_access(user_id, Role(role), secrets.token_hex(8))
+        return Person(user_id, username, email, role, token)
+
+    def token(self, person: Person, *, secret: str | None = None, **claims: Any) -> str:
+        """A token of a person with some claims changed, signed with our secret or another."""
+        key = self._settings.jwt_secret.get_secret_value()
+        payload = jwt.decode(person.token, options={"verify_signature": False}) | {"jti": secrets.token_hex(8)} | claims
+        return jwt.encode(payload, secret or key, "HS256", headers=jwt.get_unverified_header(person.token))
+
+    def unsigned(self, person: Person) -> str:
+        """A person's token with the algorithm `none`."""
+        payload = jwt.decode(person.token, options={"verify_signature": False})
+        header = {"kid": jwt.get_unverified_header(person.token)["kid"]}
+        return jwt.encode(payload, "", "none", headers=header)
+
+    async def login(self, person: Person) -> str:
+        """Log in over HTTP, as a client does: a token of a session of its own."""
+        body = {"email": person.email, "password": PASSWORD}
+        token: str = (await self.request("POST", "/auth/login", body=body, status={200}))["accessToken"]
+        return token
+
+    # --- sockets ---------------------------------------------------------------------------------------------------
+
+    async def connect(self, person: Person, namespace: str, *, node: int = 0, **how: Any) -> ClientSocket:
+        """A connected socket of a person."""
+        return await self.client.connect(self.urls[node], namespace, token=person.token, **how)
+
+    async def chatter(self, key: str, *, as_: Person | None = None, **how: Any) -> ClientSocket:
+        """A socket in the chat of a stream, of a person or of somebody."""
+        socket = await self.connect(as_ or await self.person(), "/chat", **how)
+        await socket.call("chat:join-room", {"liveId": key})
+        return socket
+
+    async def viewer(self, key: str, *, as_: Person | None = None, **how: Any) -> ClientSocket:
+        """A socket that watches a stream, of a person or of somebody."""
+        socket = await self.connect(as_ or await self.person(), "/streaming", **how)
+        await socket.call("stream:viewer:join", {"streamKey": key})
+        return socket
+
+    async def settles(self, key: str, members: int, *, node: int = 0) -> None:
+        """The chat room counts to so many members within a few seconds."""
+        probe = await self.connect(self.guest(), "/chat", node=node)
+        counts = []
+        for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 0.0):
+            counts.append((await probe.call("chat:join-room", {"liveId": key}))["members"] - 1)
+            if counts[-1] == members:
+                await probe.disconnect()
+                return
+            await asyncio.sleep(pause)
+        raise AssertionError(f"the room counts {counts}, not {members}")
+
+    # --- HTTP ------------------------------------------------------------------------------------------------------
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        token: str | None = None,
+        node: int = 0,
+        status: set[int],
+    ) -> Any:
+        """One request under /api/v1; the JSON of its answer."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        url = f"{self.urls[node]}/api/v1{path}"
+        async with self._http.request(method, url, json=body, headers=headers) as response:
+            text = await response.text()
+            assert response.status in status, f"{method} {path}: {response.status} {text}"
+            return json.loads(text) if text else None
+
+    async def owner(self) -> Person:
+        """The admin who is about to make or change something; another one before any reaches the limit of a route."""
+        if self._owner is None or self._owned % 50 == 0:
+            self._owner = await self.person("ADMIN")
+        self._owned += 1
+        return self._owner
+
+    async def stream(self) -> str:
+        """A fresh stream; its key."""
+        key = f"s-{next(_numbers)}-{secrets.token_hex(4)}"
+        token = (await self.owner()).token
+        stream = await self.request("POST", "/streams", body={"title": key, "key": key}, token=token, status={200, 201})
+        assert stream["key"] == key
+        return key
+
+    async def product(self, key: str, **fields: Any) -> dict[str, Any]:
+        """A fresh product of a stream."""
+        body = {"streamKey": key, "name": f"product {next(_numbers)}", "price": 10, "stock": 100} | fields
+        token = (await self.owner()).token
+        product: dict[str, Any] = await self.request("POST", "/products", body=body, token=token, status={200, 201})
+        return product
+
+    async def change(self, product: dict[str, Any], *, node: int = 0, **fields: Any) -> dict[str, Any]:
+        """Change fields of a product; the product as it is then."""
+        token = (await self.owner()).token
+        changed: dict[str, Any] = await self.request(
+            "PATCH", f"/products/{product['id']}", body=fields, token=token, node=node, status={200}
+        )
+        return changed
+
+    async def take_one(self, product: dict[str, Any], *, node: int = 0) -> bool:
+        """Take one of a product's stock; False when there was none."""
+        token = (await self.owner()).token
+        path = f"/products/{product['id']}/stock"
+        answer = await self.request("PATCH", path, body={"change": -1}, token=token, node=node, status={200, 409})
+        return "errorCode" not in answer
+
+    async def delete(self, product: dict[str, Any]) -> None:
+        """Delete a product."""
+        token = (await self.owner()).token
+        await self.request("DELETE", f"/products/{product['id']}", token=token, status={200, 204})
+
+    async def sockets(self, node: int = 0) -> int:
+        """How many sockets a node believes to have, as its metrics say."""
+        async with self._http.get(f"{self.urls[node]}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        return sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith("dorami_sockets"))
+
+    # --- logs ---------------------------------------------------------------------------------------------------------
+
+    def complaints(self, node: int) -> list[str]:
+        """What a node has logged that an operator would have to look at."""
+        return [line for line in self.nodes[node].logs.splitlines() if COMPLAINT.search(line)]
+
+
+@asynccontextmanager
+async def open_shop(
+    client: Client, folder: Path, database_url: str, redis_url: str, **environment: str
+) -> AsyncIterator[Shop]:
+    """Start two nodes on a database and a Redis, and stop those that still run."""
+    servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "CONNECT_TIMEOUT": f"{CONNECT_TIMEOUT}s"}
+    nodes = [Node(folder, **(servers | environment)) for _ in range(2)]
+    try:
+        await asyncio.gather(*(node.start() for node in nodes))
+        async with aiohttp.ClientSession() as http:
+            yield Shop(nodes, client, http, database_url)
+    finally:
+        client.forget_all()
+        await asyncio.gather(*(node.stop() for node in nodes if node.running))

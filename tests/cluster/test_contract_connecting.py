@@ -1,0 +1,290 @@
+"""The wire contract, "Connecting", through the official client against two nodes."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from tests.client.client import TRANSPORTS, Transport
+from tests.client.socket import ClientSocket, FailedError, RefusedError
+from tests.cluster.shop import Shop
+
+NAMESPACES = ("/", "/chat", "/streaming")
+
+by_transport = pytest.mark.parametrize("transport", TRANSPORTS)
+in_every_namespace = pytest.mark.parametrize("namespace", NAMESPACES)
+
+
+async def refusal(shop: Shop, namespace: str = "/", **how: Any) -> RefusedError:
+    """How a connection is refused; the transport must be closed with it."""
+    socket = shop.client.open(shop.urls[0], namespace, **how)
+    with pytest.raises(RefusedError) as caught:
+        await socket.connected()
+    assert set(caught.value.data) <= {"code", "retryable", "retryAfterMs"}
+    await socket.expect_life("closed", within=2)
+    return caught.value
+
+
+# --- who may come in ----------------------------------------------------------------------------------------------
+
+
+@by_transport
+async def test_the_root_namespace_tells_a_user_who_they_are(shop: Shop, transport: Transport) -> None:
+    ann = await shop.person("HOST")
+    socket = await shop.connect(ann, "/", transport=transport)
+    told = await socket.expect("connected")
+    assert set(told) == {"message", "userId", "role", "authenticated"}
+    assert (told["userId"], told["role"], told["authenticated"]) == (ann.id, "HOST", True)
+
+
+@by_transport
+@pytest.mark.parametrize("namespace", ["/chat", "/streaming"])
+async def test_chat_and_streaming_tell_a_user_who_they_are(shop: Shop, namespace: str, transport: Transport) -> None:
+    ann = await shop.person()
+    socket = await shop.connect(ann, namespace, transport=transport)
+    told = await socket.expect("connection:success")
+    assert set(told) == {"type", "data"}
+    assert told["type"] == "connection:success"
+    assert set(told["data"]) == {"message", "userId", "role", "authenticated", "timestamp"}
+    assert (told["data"]["userId"], told["data"]["role"], told["data"]["authenticated"]) == (ann.id, "USER", True)
+    assert told["data"]["timestamp"].endswith("Z")
+
+
+@in_every_namespace
+async def test_a_guest_is_let_in_and_not_called_authenticated(shop: Shop, namespace: str) -> None:
+    socket = await shop.connect(shop.guest(), namespace)
+    told = await socket.expect("connected" if namespace == "/" else "connection:success")
+    told = told.get("data", told)
+    assert (told["role"], told["authenticated"]) == ("GUEST", False)
+
+
+async def test_three_namespaces_share_one_connection(shop: Shop) -> None:
+    ann = await shop.person()
+    root = await shop.connect(ann, "/")
+    chat = await shop.connect(ann, "/chat", beside=root)
+    streaming = await shop.connect(ann, "/streaming", beside=root)
+    assert len({root.id, chat.id, streaming.id}) == 3
+    await chat.disconnect()
+    key = await shop.stream()
+    assert (await streaming.call("stream:viewer:join", {"streamKey": key}))["viewerCount"] == 1
+
+
+async def test_polling_upgrades_to_websocket_and_goes_on(shop: Shop) -> None:
+    key = await shop.stream()
+    socket = await shop.connect(await shop.person(), "/chat", transport="upgrade")
+    await socket.call("chat:join-room", {"liveId": key})
+    upgraded = await socket.expect_life("upgrade")
+    assert upgraded["transport"] == "websocket"
+    await socket.call("chat:send-message", {"liveId": key, "message": "after the upgrade"})
+    await socket.expect("chat:message", message="after the upgrade")
+
+
+async def test_nothing_is_lost_or_turned_around_while_a_connection_upgrades(shop: Shop) -> None:
+    key = await shop.stream()
+    talker = await shop.chatter(key, node=1)
+    listener = await shop.chatter(key, transport="upgrade")
+    for number in range(20):
+        talker.emit("chat:send-message", {"liveId": key, "message": str(number)})
+    told = await listener.expect_all("chat:message", 20)
+    assert [event["data"]["message"] for event in told] == [str(number) for number in range(20)]
+    await listener.expect_life("upgrade")
+
+
+# --- where the token is -------------------------------------------------------------------------------------------
+
+
+@by_transport
+async def test_the_token_may_come_in_the_authorization_header(shop: Shop, transport: Transport) -> None:
+    ann = await shop.person()
+    headers = {"Authorization": f"Bearer {ann.token}"}
+    socket = await shop.client.connect(shop.urls[0], "/", transport=transport, extraHeaders=headers)
+    await socket.expect("connected", userId=ann.id)
+
+
+@by_transport
+async def test_the_token_may_come_in_the_cookie(shop: Shop, transport: Transport) -> None:
+    ann = await shop.person()
+    headers = {"Cookie": f"accessToken={ann.token}", "Origin": shop.urls[0]}
+    socket = await shop.client.connect(shop.urls[0], "/", transport=transport, extraHeaders=headers)
+    await socket.expect("connected", userId=ann.id)
+
+
+async def test_auth_comes_before_the_header_and_the_header_before_the_cookie(shop: Shop) -> None:
+    ann, bob, cat = [await shop.person() for _ in range(3)]
+    headers = {"Authorization": f"Bearer {bob.token}", "Cookie": f"accessToken={cat.token}", "Origin": shop.urls[0]}
+    socket = await shop.client.connect(shop.urls[0], "/", token=ann.token, extraHeaders=headers)
+    await socket.expect("connected", userId=ann.id)
+    socket = await shop.client.connect(shop.urls[0], "/", extraHeaders=headers)
+    await socket.expect("connected", userId=bob.id)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_a_foreign_page_cannot_use_the_cookie(shop: Shop, transport: Transport) -> None:
+    ann = await shop.person()
+    headers = {"Cookie": f"accessToken={ann.token}", "Origin": "https://evil.example"}
+    socket = shop.client.open(shop.urls[0], "/", transport=transport, extraHeaders=headers)
+    with pytest.raises(RefusedError):
+        await socket.connected()
+
+
+# --- who may not --------------------------------------------------------------------------------------------------
+
+
+@in_every_namespace
+@by_transport
+async def test_without_a_token(shop: Shop, namespace: str, transport: Transport) -> None:
+    refused = await refusal(shop, namespace, transport=transport)
+    assert refused.message == "No token provided"
+    assert refused.data == {"code": "AUTH_REQUIRED", "retryable": False}
+
+
+@in_every_namespace
+async def test_with_a_token_that_is_none_of_ours(shop: Shop, namespace: str) -> None:
+    ann = await shop.person()
+    head, claims, signature = ann.token.split(".")
+    unsigned = shop.unsigned(ann)
+    bad = ["rubbish", ".".join((head, claims, signature[::-1])), unsigned]
+    bad += [shop.token(ann, aud="others"), shop.token(ann, iss="others"), shop.token(ann, type="refresh")]
+    bad += [shop.token(ann, sub="00000000-0000-4000-8000-000000000000"), shop.token(ann, secret="another secret " * 4)]
+    for refused in await asyncio.gather(*(refusal(shop, namespace, token=token) for token in bad)):
+        assert refused.message == "Invalid token"
+        assert refused.data == {"code": "AUTH_REQUIRED", "retryable": False}
+
+
+@pytest.mark.parametrize("auth", [{"token": 5}, {"token": ["x"]}, {"token": {"a": 1}}, {"token": True}])
+async def test_with_a_token_that_is_not_text(shop: Shop, auth: dict[str, Any]) -> None:
+    refused = await refusal(shop, auth=auth)
+    assert refused.message in {"Invalid token", "No token provided"}
+    assert refused.data == {"code": "AUTH_REQUIRED", "retryable": False}
+
+
+@in_every_namespace
+async def test_with_a_token_that_has_run_out(shop: Shop, namespace: str) -> None:
+    refused = await refusal(shop, namespace, token=shop.token(await shop.person(), exp=int(time.time()) - 60))
+    assert refused.message == "Token expired"
+    assert refused.data == {"code": "TOKEN_EXPIRED", "retryable": False}
+
+
+@in_every_namespace
+async def test_with_a_suspended_account(shop: Shop, namespace: str) -> None:
+    refused = await refusal(shop, namespace, token=(await shop.person(status="SUSPENDED")).token)
+    assert refused.message == "Account is suspended"
+    assert refused.data == {"code": "FORBIDDEN", "retryable": False}
+
+
+@by_transport
+async def test_to_an_unknown_namespace(shop: Shop, transport: Transport) -> None:
+    ann = await shop.person()
+    refused = await refusal(shop, "/elsewhere", token=ann.token, transport=transport)
+    assert refused.message
+    assert refused.data["retryable"] is False
+
+
+async def test_a_refused_namespace_leaves_the_others_of_the_connection_alone(shop: Shop) -> None:
+    ann = await shop.person()
+    root = await shop.connect(ann, "/")
+    elsewhere = shop.client.open(shop.urls[0], "/elsewhere", token=ann.token, beside=root)
+    with pytest.raises(RefusedError):
+        await elsewhere.connected()
+    nobody = shop.client.open(shop.urls[0], "/chat", beside=root)
+    with pytest.raises(RefusedError):
+        await nobody.connected()
+    key = await shop.stream()
+    assert (await root.call("join:stream", {"streamId": key}))["room"] == f"stream:{key}"
+
+
+# --- how long they may stay ---------------------------------------------------------------------------------------
+
+
+async def farewell(socket: ClientSocket, event: str, code: str, within: float) -> dict[str, Any]:
+    """A socket is told why and then ended by the server."""
+    told: dict[str, Any] = await socket.expect(event, within=within)
+    assert set(told) == {"code", "reconnect"}
+    assert told["code"] == code
+    assert isinstance(told["reconnect"], bool)
+    assert await socket.ended() == "io server disconnect"
+    return told
+
+
+@by_transport
+async def test_a_token_that_runs_out_ends_the_socket(shop: Shop, transport: Transport) -> None:
+    ann = await shop.person()
+    token = shop.token(ann, exp=int(time.time()) + 2)
+    sockets = [
+        await shop.client.connect(shop.urls[0], namespace, token=token, transport=transport) for namespace in NAMESPACES
+    ]
+    await asyncio.gather(*(farewell(socket, "auth:expired", "TOKEN_EXPIRED", within=4) for socket in sockets))
+    await asyncio.gather(*(socket.expect_life("closed", within=2) for socket in sockets))
+
+
+async def test_logout_ends_all_sockets_of_the_session_on_every_node(shop: Shop) -> None:
+    ann = await shop.person()
+    session, other = await shop.login(ann), await shop.login(ann)
+    sockets = [
+        await shop.client.connect(url, namespace, token=session, transport=transport)
+        for url in shop.urls
+        for namespace in NAMESPACES
+        for transport in TRANSPORTS
+    ]
+    stays = await shop.client.connect(shop.urls[1], "/chat", token=other)
+    asked = time.monotonic()
+    await shop.request("POST", "/auth/logout", token=session, status={200, 204})
+    await asyncio.gather(*(farewell(socket, "auth:revoked", "TOKEN_REVOKED", within=1) for socket in sockets))
+    assert time.monotonic() - asked < 1
+    await asyncio.gather(*(socket.expect_life("closed", within=2) for socket in sockets))
+
+    for namespace in NAMESPACES:
+        refused = await refusal(shop, namespace, token=session)
+        assert refused.message == "Token has been revoked"
+        assert refused.data == {"code": "TOKEN_REVOKED", "retryable": False}
+    key = await shop.stream()
+    await stays.call("chat:join-room", {"liveId": key})
+    stays.refute("auth:revoked")
+
+
+async def test_a_fresh_token_keeps_the_socket_and_its_rooms(shop: Shop) -> None:
+    key = await shop.stream()
+    ann = await shop.person()
+    token = shop.token(ann, exp=int(time.time()) + 3)
+    refreshed = await shop.client.connect(shop.urls[0], "/chat", token=token)
+    forgotten = await shop.client.connect(shop.urls[0], "/chat", token=token)
+    await refreshed.call("chat:join-room", {"liveId": key})
+    answer = await refreshed.call("auth:refresh", {"token": ann.token})
+    assert (answer["userId"], answer["role"]) == (ann.id, "USER")
+    await farewell(forgotten, "auth:expired", "TOKEN_EXPIRED", within=4)
+    await refreshed.call("chat:send-message", {"liveId": key, "message": "still here"})
+    await refreshed.expect("chat:message", message="still here")
+    refreshed.refute("auth:expired")
+
+
+async def test_a_guest_becomes_a_member_without_losing_the_room(shop: Shop) -> None:
+    key = await shop.stream()
+    socket = await shop.connect(shop.guest(), "/chat")
+    await socket.call("chat:join-room", {"liveId": key})
+    ann = await shop.person()
+    assert (await socket.call("auth:refresh", {"token": ann.token}))["userId"] == ann.id
+    await socket.call("chat:send-message", {"liveId": key, "message": "hello"})
+    told = await socket.expect("chat:message")
+    assert (told["data"]["userId"], told["data"]["username"]) == (ann.id, ann.username)
+
+
+async def test_a_socket_cannot_be_turned_into_somebody_else(shop: Shop) -> None:
+    ann, bob = await shop.person(), await shop.person()
+    socket = await shop.connect(ann, "/chat")
+    assert (await socket.fail("auth:refresh", {"token": bob.token}))["code"] == "FORBIDDEN"
+    assert (await socket.fail("auth:refresh", {"token": "rubbish"}))["code"] == "AUTH_REQUIRED"
+    expired = shop.token(ann, exp=int(time.time()) - 60)
+    assert (await socket.fail("auth:refresh", {"token": expired}))["code"] == "TOKEN_EXPIRED"
+    key = await shop.stream()
+    assert (await socket.call("chat:join-room", {"liveId": key}))["you"]["userId"] == ann.id
+
+
+async def test_a_revoked_session_cannot_be_refreshed_with_its_own_token(shop: Shop) -> None:
+    ann = await shop.person()
+    revoked = await shop.login(ann)
+    await shop.request("POST", "/auth/logout", token=revoked, status={200, 204})
+    socket = await shop.connect(ann, "/chat")
+    with pytest.raises(FailedError) as caught:
+        await socket.call("auth:refresh", {"token": revoked})
+    assert caught.value.code == "TOKEN_REVOKED"

@@ -1,0 +1,101 @@
+"""The wire contract of `/streaming`: distinct viewers over tabs, transports and nodes."""
+
+import asyncio
+import re
+
+import pytest
+
+from tests.client.client import TRANSPORTS, Transport
+from tests.cluster.shop import Shop
+
+by_transport = pytest.mark.parametrize("transport", TRANSPORTS)
+
+
+@by_transport
+async def test_a_viewer_is_counted_and_the_room_hears_it(shop: Shop, transport: Transport) -> None:
+    key = await shop.stream()
+    witness = await shop.viewer(key, node=1, transport=transport)
+    socket = await shop.connect(await shop.person(), "/streaming", transport=transport)
+    joined = await socket.call("stream:viewer:join", {"streamKey": key})
+    assert set(joined) == {"streamKey", "viewerCount", "peakViewers", "live"}
+    assert (joined["streamKey"], joined["viewerCount"], joined["peakViewers"]) == (key, 2, 2)
+    assert isinstance(joined["live"], bool)
+    told = await witness.expect("stream:viewer:update", viewerCount=2)
+    assert set(told) == {"type", "data"}
+    assert told["type"] == "stream:viewer:update"
+    assert set(told["data"]) == {"streamKey", "viewerCount", "timestamp"}
+    assert re.fullmatch(r"[-0-9]{10}T[:0-9]{8}\.\d{3}Z", told["data"]["timestamp"])
+    assert await socket.call("stream:viewer:leave", {"streamKey": key}) == {"streamKey": key, "viewerCount": 1}
+    await witness.expect("stream:viewer:update", viewerCount=1)
+
+
+async def test_tabs_and_nodes_of_one_person_are_one_viewer(shop: Shop) -> None:
+    key = await shop.stream()
+    ann, guest = await shop.person(), shop.guest()
+    tabs = [await shop.connect(ann, "/streaming", node=node) for node in (0, 0, 1)]
+    tabs += [await shop.connect(guest, "/streaming", node=node) for node in (0, 1)]
+    counts = [(await tab.call("stream:viewer:join", {"streamKey": key}))["viewerCount"] for tab in tabs]
+    assert counts == [1, 1, 1, 2, 2]
+    counts = [(await tab.call("stream:viewer:leave", {"streamKey": key}))["viewerCount"] for tab in tabs]
+    assert counts == [2, 2, 1, 1, 0]
+
+
+async def test_joining_and_leaving_twice_is_once(shop: Shop) -> None:
+    key = await shop.stream()
+    socket = await shop.viewer(key)
+    assert (await socket.call("stream:viewer:join", {"streamKey": key}))["viewerCount"] == 1
+    for _ in range(3):
+        assert (await socket.call("stream:viewer:leave", {"streamKey": key}))["viewerCount"] == 0
+    never_joined = await shop.connect(await shop.person(), "/streaming", node=1)
+    assert (await never_joined.call("stream:viewer:leave", {"streamKey": key}))["viewerCount"] == 0
+
+
+@by_transport
+async def test_a_viewer_who_disconnects_is_counted_no_more(shop: Shop, transport: Transport) -> None:
+    key = await shop.stream()
+    witness = await shop.viewer(key, node=1)
+    viewers = [await shop.viewer(key, transport=transport) for _ in range(3)]
+    await witness.expect("stream:viewer:update", viewerCount=4)
+    for socket in viewers:
+        await socket.disconnect()
+    await witness.expect("stream:viewer:update", viewerCount=1)
+
+
+async def test_one_tab_closed_is_not_a_viewer_gone(shop: Shop) -> None:
+    key = await shop.stream()
+    ann = await shop.person()
+    stays, goes = [await shop.viewer(key, as_=ann, node=node) for node in (0, 1)]
+    await goes.disconnect()
+    other = await shop.connect(await shop.person(), "/streaming", node=1)
+    assert (await other.call("stream:viewer:join", {"streamKey": key}))["viewerCount"] == 2
+    await stays.expect("stream:viewer:update", viewerCount=2)
+    stays.refute("stream:viewer:update", viewerCount=0)
+
+
+async def test_the_first_and_the_last_viewer_are_told_at_once_and_a_crowd_once_a_second(shop: Shop) -> None:
+    key = await shop.stream()
+    first = await shop.viewer(key)
+    await first.expect("stream:viewer:update", within=0.8, viewerCount=1)
+    crowd = await asyncio.gather(*(shop.viewer(key, node=number % 2) for number in range(20)))
+    await first.expect("stream:viewer:update", viewerCount=21)
+    assert len(first.take("stream:viewer:update")) <= 2
+    joined = await first.call("stream:viewer:join", {"streamKey": key})
+    assert (joined["viewerCount"], joined["peakViewers"]) == (21, 21)
+    for socket in crowd:
+        await socket.disconnect()
+    await first.expect("stream:viewer:update", viewerCount=1)
+    assert (await first.call("stream:viewer:join", {"streamKey": key}))["peakViewers"] == 21
+
+
+async def test_a_stream_that_does_not_exist(shop: Shop) -> None:
+    socket = await shop.connect(await shop.person(), "/streaming")
+    assert (await socket.fail("stream:viewer:join", {"streamKey": "no-such-stream"}))["code"] == "NOT_FOUND"
+
+
+async def test_streams_do_not_hear_each_other(shop: Shop) -> None:
+    one, other = await shop.stream(), await shop.stream()
+    here = await shop.viewer(one)
+    await here.expect("stream:viewer:update", viewerCount=1)
+    there = await shop.viewer(other)
+    await there.expect("stream:viewer:update", viewerCount=1)
+    here.refute("stream:viewer:update")
