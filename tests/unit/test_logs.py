@@ -1,0 +1,48 @@
+"""What the logs say of a failure, and what they never say."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from gateway import logs
+from tests.edge import settings
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Leave logging as other tests expect it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def log_in(password: str) -> None:
+    raise RuntimeError("the account is broken")
+
+
+@pytest.mark.parametrize("app_env", ["production", "development"])
+def test_a_traceback_names_the_place_and_not_the_values(app_env: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(settings(app_env=app_env))
+    for log in (structlog.get_logger(), logging.getLogger("library")):
+        try:
+            log_in("open sesame")
+        except RuntimeError:
+            log.exception("a request failed")
+    told = capsys.readouterr().err
+    assert told.count("the account is broken") >= 2
+    assert "log_in" in told
+    assert "sesame" not in told.replace('log_in("open sesame")', "")
+
+
+def test_production_is_silent_below_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(settings(app_env="production"))
+    structlog.get_logger().info("a request was served")
+    structlog.get_logger().warning("a limit is near")
+    told = capsys.readouterr().err
+    assert "served" not in told
+    assert '"a limit is near"' in told
