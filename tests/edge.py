@@ -20,23 +20,18 @@ from gateway.security.csrf import Csrf
 from gateway.security.limits import Limiter, MemoryLimiter
 from gateway.security.origins import Origins
 from gateway.security.principal import Principal, Role
-from gateway.settings import Settings, load
+from gateway.settings import Settings
+from tests.support import make_settings
 
 Client = TestClient[web.Request, web.Application]
 ENVELOPE = {"statusCode", "errorCode", "message", "retryable", "requestId", "timestamp"}
 PLENTY = "100000/minute"
+SECRET = "a secret of tests, long enough for production"
 
 
 def settings(**changes: Any) -> Settings:
     """Settings of a node whose servers nobody asks."""
-    given = {
-        "app_env": "development",
-        "database_url": "postgresql://localhost/dorami",
-        "redis_url": "redis://localhost",
-        "jwt_secret": "a secret of tests, long enough to sign",
-        "http_rate_limit": PLENTY,
-    }
-    return load(**given | changes)
+    return make_settings(**{"jwt_secret": SECRET, "http_rate_limit": PLENTY} | changes)
 
 
 class Callers:

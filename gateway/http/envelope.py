@@ -18,6 +18,7 @@ def refusal(error: GatewayError, request_id: str, status: int | None = None) -> 
     response = web.Response(
         text=body.model_dump_json(), status=body.status_code, content_type="application/json", charset="utf-8"
     )
+    response.headers["Cache-Control"] = "no-store"  # what is missing or away now may be there in a moment
     if error.retry_after_ms is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_ms / 1000)))
     if response.status == web.HTTPUnauthorized.status_code:

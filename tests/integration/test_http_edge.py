@@ -365,6 +365,7 @@ async def test_every_answer_is_protected_and_says_nothing_of_the_server(client: 
     assert headers["Referrer-Policy"] == "no-referrer"
     assert "Strict-Transport-Security" not in headers  # not in development
     assert headers["Vary"] == "Origin"
+    assert headers["Cache-Control"] == "no-store"
 
 
 async def test_listed_origins_may_read_with_cookies_others_may_not(client: Client) -> None:

@@ -3,19 +3,9 @@
 import pytest
 
 from gateway.security.origins import Origins
-from gateway.settings import Settings, load
+from tests.edge import settings
 
 HOST = "gateway.example"
-
-
-def settings(**changes: object) -> Settings:
-    return load(
-        app_env="development",
-        database_url="postgresql://localhost/dorami",
-        redis_url="redis://localhost",
-        jwt_secret="s" * 32,
-        **changes,
-    )
 
 
 @pytest.mark.parametrize(
