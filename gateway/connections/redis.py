@@ -42,8 +42,10 @@ class Redis:
                 settings.redis_url.get_secret_value(),
                 max_connections=settings.redis_pool_size,
                 timeout=self.timeout,  # for a free connection
-                socket_timeout=self.timeout,
                 socket_connect_timeout=self.timeout,
+                # The guard bounds calls. redis-py would do it by asyncio.wait_for, which on Python 3.11 can swallow the
+                # cancellation of a task that is to end.
+                socket_timeout=None,
                 decode_responses=True,
                 protocol=2,  # RESP3's pushed notices are of no use here
                 retry=Retry(NoBackoff(), 0),  # what is safe to repeat is repeated by who knows it
