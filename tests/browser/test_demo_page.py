@@ -1,0 +1,60 @@
+"""The demo page in a real browser: visitors and what they see of each other, as scenarios.mjs has it."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gateway.services import seeds
+from tests.conftest import StartNode
+from tests.support import Node, make_settings
+
+HERE = Path(__file__).parent
+PICTURES = HERE.parent.parent / "artifacts"  # of the page, to be looked at
+PATIENCE = 50  # s for a scenario on a busy machine; each takes a few
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """The browser of this machine. Only a developer's machine may have none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("there is no chromium on the PATH")
+        pytest.skip("there is no chromium on the PATH")
+    return found
+
+
+async def play(scenario: str, chromium: str, node: Node) -> None:
+    """Run a scenario against a node. Fails with what the scenario complained about."""
+    PICTURES.mkdir(exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        "node", "scenarios.mjs", scenario, chromium, f"{node.url}/", str(PICTURES),
+        cwd=HERE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(PATIENCE):
+            said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.terminate()  # it takes the browser with it
+            await process.wait()
+    assert process.returncode == 0, f"{said.decode()}\n{node.logs}"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "environment"),
+    [
+        pytest.param("together", {}, id="two tabs see each other's messages, deletions, prices, stock and presence"),
+        pytest.param("tunnel", {}, id="who was without a connection gets what was missed and sends what was written"),
+        pytest.param("refused", {}, id="a refusal is said and has a way out"),
+        pytest.param("renewed", {"JWT_EXPIRATION": "4s"}, id="tokens are renewed under live sockets"),
+    ],
+)
+async def test_the_demo_page(
+    scenario: str, environment: dict[str, str], chromium: str, database_url: str, start_node: StartNode
+) -> None:
+    await seeds.sow(make_settings(database_url=database_url))
+    await play(scenario, chromium, await start_node(**environment))
