@@ -41,6 +41,9 @@ class Metrics:
         self.degraded = Gauge(
             "dorami_fanout_degraded", "1 while broadcasts reach only this node", registry=registry
         )
+        self.presence_degraded = Gauge(
+            "dorami_presence_degraded", "1 while people are counted by this node alone", registry=registry
+        )
         self.http = Histogram(
             "dorami_http_seconds",
             "HTTP requests by route",
