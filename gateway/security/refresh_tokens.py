@@ -82,6 +82,8 @@ class RefreshTokens:
 
     async def look_up(self, token: str) -> Grant | None:
         """Whose token this is, if it is the current one of a live session."""
+        if _FORM.fullmatch(token) is None:
+            return None
         user_id, session_id = _ids(token)
         async with self._redis.guard("refresh.look_up"):
             current: Any = await self._redis.client.hget(keys.session(user_id, session_id), "current")

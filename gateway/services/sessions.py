@@ -11,7 +11,7 @@ from gateway.security.refresh_tokens import Grant, ReplayedError, SessionRecord
 
 log = structlog.get_logger()
 
-REVOKED = "revoked"  # the notice to all nodes: {sid} or {sub, before, keep_sid?}, always with the `code` to tell
+REVOKED = "revoked"  # the notice to all nodes: {sub, sid} or {sub, before, keep_sid?}, always with the `code` to tell
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -77,7 +77,7 @@ class Sessions:
         if not _SESSION_ID.fullmatch(session_id):
             return False
         await self._revocations.revoke_sessions(user_id, [session_id])
-        await self._notices.notify(REVOKED, {"sid": session_id, "code": Code.TOKEN_REVOKED})
+        await self._notices.notify(REVOKED, {"sid": session_id, "sub": user_id, "code": Code.TOKEN_REVOKED})
         return await self._refresh_tokens.delete(user_id, session_id)
 
     async def end_all(self, user_id: str, keep: str | None = None) -> None:

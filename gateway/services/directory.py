@@ -1,0 +1,72 @@
+"""Everybody's accounts, as admins see and change them; each change bites on every node. Called by the HTTP edge."""
+
+from gateway.connections.database import Database
+from gateway.errors import Forbidden, NotFound
+from gateway.protocol.identity import ChangeRole, Suspend, UserView
+from gateway.security.principal import Principal, Role
+from gateway.services.accounts import find, view
+from gateway.services.sessions import Sessions
+from models.user import User, UserStatus
+
+
+class Directory:
+    """For ADMINs only. Nobody changes themselves here, and nobody suspends another ADMIN.
+
+    A change is stored first and then made to bite; after Unavailable the same call does both again.
+    """
+
+    def __init__(self, database: Database, sessions: Sessions) -> None:
+        self._database = database
+        self._sessions = sessions
+
+    async def get(self, admin: Principal, user_id: str) -> UserView:
+        """One account. Raises Forbidden, NotFound."""
+        _check_admin(admin)
+        return view(await self._account(user_id))
+
+    async def suspend(self, admin: Principal, user_id: str, ask: Suspend) -> UserView:
+        """Shut a user out: all sessions end, every socket closes, no login works. The newest reason is kept."""
+        user = await self._other(admin, user_id)
+        if user.role == Role.ADMIN:
+            raise Forbidden("An ADMIN cannot be suspended")
+        user.status, user.suspended_reason = UserStatus.SUSPENDED.value, ask.reason
+        await self._store(user, "status", "suspended_reason")
+        await self._sessions.end_all(user_id)
+        return view(user)
+
+    async def unsuspend(self, admin: Principal, user_id: str) -> UserView:
+        """Let a user in again; they log in anew."""
+        user = await self._other(admin, user_id)
+        user.status, user.suspended_reason = UserStatus.ACTIVE.value, None
+        await self._store(user, "status", "suspended_reason")
+        await self._sessions.revoke_access(user_id)  # nothing is left to revoke, but every node forgets the suspension
+        return view(user)
+
+    async def change_role(self, admin: Principal, user_id: str, ask: ChangeRole) -> UserView:
+        """Give a user another role: their access tokens end, their sessions stay and bring tokens of the new role."""
+        user = await self._other(admin, user_id)
+        user.role = ask.role
+        await self._store(user, "role")
+        await self._sessions.revoke_access(user_id)
+        return view(user)
+
+    async def _other(self, admin: Principal, user_id: str) -> User:
+        _check_admin(admin)
+        if user_id == admin.user_id:
+            raise Forbidden("Nobody can change their own standing")
+        return await self._account(user_id)
+
+    async def _account(self, user_id: str) -> User:
+        user = await find(self._database, user_id)
+        if user is None:
+            raise NotFound("There is no such account")
+        return user
+
+    async def _store(self, user: User, *fields: str) -> None:
+        async with self._database.guard("directory.store"):
+            await user.save(update_fields=[*fields, "updated_at"])
+
+
+def _check_admin(principal: Principal) -> None:
+    if principal.role is not Role.ADMIN:
+        raise Forbidden

@@ -1,0 +1,446 @@
+"""Accounts and the directory on the real servers: who gets in, how often one may guess, and that every "no" bites."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+from argon2 import PasswordHasher
+
+from gateway import keys
+from gateway.connections.database import Database
+from gateway.connections.redis import Redis
+from gateway.errors import AuthRequired, Code, Conflict, Forbidden, GatewayError, NotFound, RateLimited, Unavailable
+from gateway.metrics import Metrics
+from gateway.protocol.identity import (
+    ChangePassword,
+    ChangeProfile,
+    ChangeRole,
+    Login,
+    Refresh,
+    Register,
+    Session,
+    Suspend,
+)
+from gateway.security.authenticator import Authenticator
+from gateway.security.limits import MemoryLimiter
+from gateway.security.passwords import Passwords
+from gateway.security.principal import Principal, Role
+from gateway.security.refresh_tokens import Grant, RefreshTokens
+from gateway.security.revocations import Revocations
+from gateway.security.tokens import Tokens
+from gateway.services.accounts import WRONG_PASSWORDS, Accounts
+from gateway.services.directory import Directory
+from gateway.services.sessions import Sessions
+from models.user import User
+from tests.support import make_settings
+
+PASSWORD = "correct horse battery"
+MINUTES = timedelta(minutes=15)
+
+
+class CountingPasswords(Passwords):
+    """Cheap ones that count what is compared."""
+
+    def __init__(self, time_cost: int = 1) -> None:
+        super().__init__(PasswordHasher(time_cost=time_cost, memory_cost=8, parallelism=1))
+        self.compared = 0
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        self.compared += 1
+        return await super().verify(password_hash, password)
+
+
+class World:
+    """One node's identity, wired as the composition root does, with the notices it sends."""
+
+    def __init__(self, database: Database, redis: Redis) -> None:
+        settings = make_settings()
+        self.database = database
+        self.passwords = CountingPasswords()
+        self.tokens = Tokens(settings)
+        self.revocations = Revocations(redis, MINUTES)
+        self.sessions = Sessions(RefreshTokens(redis, timedelta(days=7)), self.revocations, self)
+        self.accounts = self.made(self.passwords)
+        self.directory = Directory(database, self.sessions)
+        self.authenticator = Authenticator(self.tokens, self.revocations, self.accounts)
+        self.notices: list[dict[str, Any]] = []
+
+    def made(self, passwords: Passwords) -> Accounts:
+        return Accounts(self.database, self.sessions, self.tokens, passwords, MemoryLimiter(), MINUTES)
+
+    async def notify(self, kind: str, body: dict[str, Any]) -> None:
+        assert kind == "revoked"
+        self.notices.append(body)
+        await self.authenticator.revoked(body)
+
+    async def register(self, name: str = "ann") -> Session:
+        ask = Register(email=f"{name}@example.com", username=name, password=PASSWORD)
+        return await self.accounts.register(ask, "a browser")
+
+    async def login(self, name: str = "ann", password: str = PASSWORD) -> Session:
+        return await self.accounts.login(Login(email=f"{name}@example.com", password=password), "a phone")
+
+    async def who(self, session: Session) -> Principal:
+        return await self.authenticator.authenticate(session.access_token)
+
+    async def admin(self) -> Principal:
+        session = await self.register("boss")
+        await User.filter(id=session.user.id).update(role="ADMIN")
+        return await self.who(session)
+
+    async def refused(self, session: Session) -> GatewayError:
+        """How an access token is refused."""
+        with pytest.raises(GatewayError) as caught:
+            await self.who(session)
+        return caught.value
+
+    async def lost(self, session: Session) -> GatewayError:
+        """How a refresh token is refused."""
+        with pytest.raises(GatewayError) as caught:
+            await self.accounts.refresh(session.refresh_token)
+        return caught.value
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    connected = Database(make_settings(database_url=database_url), Metrics())
+    await connected.open()
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+async def world(database: Database, redis: Redis) -> AsyncIterator[World]:
+    world = World(database, redis)
+    yield world
+    world.passwords.close()
+
+
+# --- in ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_who_registers_is_logged_in(world: World) -> None:
+    session = await world.register()
+    assert (session.user.email, session.user.role, session.user.status) == ("ann@example.com", "USER", "ACTIVE")
+    assert session.expires_in == 900
+    principal = await world.who(session)
+    assert (principal.user_id, principal.username, principal.role) == (session.user.id, "ann", Role.USER)
+    assert await world.accounts.me(principal) == session.user
+
+
+async def test_an_address_has_one_account_in_every_spelling(world: World) -> None:
+    await world.register()
+    with pytest.raises(Conflict):
+        await world.accounts.register(Register(email="ANN@Example.com", username="x", password=PASSWORD), "")
+    assert (await world.accounts.login(Login(email=" Ann@EXAMPLE.com", password=PASSWORD), "")).user.username == "ann"
+
+
+async def test_unknown_and_wrong_get_the_same_answer_for_the_same_work(world: World) -> None:
+    await world.register()
+    answers = []
+    for name, password in (("ann", "wrong"), ("nobody", PASSWORD)):
+        before = world.passwords.compared
+        with pytest.raises(AuthRequired) as caught:
+            await world.login(name, password)
+        answers.append((caught.value.code, caught.value.message, world.passwords.compared - before))
+    assert answers == [(Code.AUTH_REQUIRED, "E-mail or password is wrong", 1)] * 2
+
+
+async def test_guesses_are_limited_also_all_at_once_and_for_unknown_accounts(world: World) -> None:
+    await world.register()
+    for name in ("ann", "nobody"):
+        before = world.passwords.compared
+        tries = [world.login(name, f"guess {number}") for number in range(WRONG_PASSWORDS + 5)]
+        answers = await asyncio.gather(*tries, return_exceptions=True)
+        assert sum(isinstance(answer, AuthRequired) for answer in answers) == WRONG_PASSWORDS
+        assert sum(isinstance(answer, RateLimited) for answer in answers) == 5
+        assert world.passwords.compared - before == WRONG_PASSWORDS
+    with pytest.raises(RateLimited):
+        await world.login()
+
+
+async def test_right_passwords_are_not_limited(world: World) -> None:
+    await world.register()
+    for _ in range(WRONG_PASSWORDS + 5):
+        await world.login()
+
+
+async def test_a_hash_is_renewed_when_the_parameters_rise(world: World) -> None:
+    session = await world.register()
+    before = (await User.get(id=session.user.id)).password_hash
+    await world.login()
+    assert (await User.get(id=session.user.id)).password_hash == before
+    stronger = CountingPasswords(time_cost=2)
+    await world.made(stronger).login(Login(email="ann@example.com", password=PASSWORD), "")
+    after = (await User.get(id=session.user.id)).password_hash
+    stronger.close()
+    assert after != before
+    assert not stronger.needs_rehash(after)
+    await world.login()
+
+
+@pytest.mark.parametrize("change", [{"password_hash": "another"}, {"status": "SUSPENDED", "suspended_reason": "spam"}])
+async def test_a_login_that_a_change_overtakes_leaves_no_session(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+) -> None:
+    session = await world.register()
+    opened = world.sessions.open
+
+    async def overtaken(user_id: str, device: str) -> Grant:
+        await User.filter(id=user_id).update(**change)
+        await world.sessions.end_all(user_id)
+        return await opened(user_id, device)
+
+    monkeypatch.setattr(world.sessions, "open", overtaken)
+    with pytest.raises(AuthRequired):
+        await world.login()
+    assert await world.sessions.list(session.user.id) == []
+
+
+# --- staying ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_refresh_gives_both_tokens_anew(world: World) -> None:
+    first = await world.register()
+    second = await world.accounts.refresh(first.refresh_token)
+    assert second.refresh_token != first.refresh_token
+    assert second.access_token != first.access_token
+    assert (await world.who(second)).session_id == (await world.who(first)).session_id
+
+
+async def test_fifty_parallel_refreshes_get_one_successor(world: World) -> None:
+    first = await world.register()
+    answers = await asyncio.gather(*(world.accounts.refresh(first.refresh_token) for _ in range(50)))
+    assert len({answer.refresh_token for answer in answers}) == 1
+    await world.accounts.refresh(answers[0].refresh_token)
+    assert not world.notices
+
+
+async def test_a_replay_ends_the_session_everywhere(world: World, redis: Redis) -> None:
+    first, other = await world.register(), await world.login()
+    second = await world.accounts.refresh(first.refresh_token)
+    principal = await world.who(second)
+    await redis.client.delete(keys.refresh_salt(principal.user_id, principal.session_id))  # the grace is over
+    assert (await world.lost(first)).code == Code.TOKEN_REVOKED
+    assert (await world.refused(second)).code == Code.TOKEN_REVOKED
+    assert (await world.lost(second)).message == "Invalid token"
+    assert [notice["sid"] for notice in world.notices] == [principal.session_id]
+    await world.who(other)
+    await world.accounts.refresh(other.refresh_token)
+
+
+async def test_nothing_is_spent_while_the_database_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = await world.register()
+    with monkeypatch.context() as patch:
+
+        async def away(**_: object) -> None:
+            raise ConnectionRefusedError
+
+        patch.setattr(User, "get_or_none", away)
+        with pytest.raises(Unavailable):
+            await world.accounts.refresh(session.refresh_token)
+    refreshed = await world.accounts.refresh(session.refresh_token)
+    assert len(await world.sessions.list(session.user.id)) == 1
+    assert refreshed.user == session.user
+
+
+@pytest.mark.parametrize("token", ["", "x", f"nobody.s.{'A' * 43}", f"{'0' * 32}.s.{'A' * 43}"])
+async def test_a_refresh_token_that_is_none(world: World, token: str) -> None:
+    with pytest.raises(AuthRequired, match="Invalid token"):
+        await world.accounts.refresh(token)
+
+
+async def test_an_access_token_of_nobody(world: World) -> None:
+    for user in ("nobody", "0" * 32):
+        with pytest.raises(AuthRequired, match="Invalid token"):
+            await world.authenticator.authenticate(world.tokens.issue_access(user, Role.ADMIN, "s1"))
+
+
+# --- out --------------------------------------------------------------------------------------------------------------
+
+
+async def test_logout_ends_this_session_only(world: World) -> None:
+    here, there = await world.register(), await world.login()
+    principal = await world.who(here)
+    await world.accounts.logout(principal)
+    assert (await world.refused(here)).message == "Token has been revoked"
+    assert (await world.lost(here)).message == "Invalid token"
+    assert [notice["sid"] for notice in world.notices] == [principal.session_id]
+    await world.who(there)
+    await world.accounts.logout(principal)  # again
+
+
+async def test_logout_by_the_refresh_token_when_the_access_token_has_run_out(world: World) -> None:
+    session = await world.register()
+    await world.accounts.logout(None, "nonsense")
+    await world.accounts.logout(None, session.refresh_token)
+    assert (await world.refused(session)).code == Code.TOKEN_REVOKED
+    assert (await world.lost(session)).message == "Invalid token"
+    await world.accounts.logout(None, session.refresh_token)
+    await world.accounts.logout(None)
+
+
+async def test_logout_all_and_a_login_right_after(world: World) -> None:
+    sessions = [await world.register(), await world.login(), await world.login()]
+    stranger = await world.register("bob")
+    minted = world.tokens.issue_access(sessions[0].user.id, Role.USER, "a session that was never opened")
+    principal = await world.who(sessions[0])
+    await asyncio.sleep(0.002)
+    await world.accounts.logout_all(principal)
+    for session in sessions:
+        assert (await world.refused(session)).code == Code.TOKEN_REVOKED
+        assert (await world.lost(session)).message == "Invalid token"
+    with pytest.raises(AuthRequired, match="revoked"):
+        await world.authenticator.authenticate(minted)
+    [notice] = world.notices
+    assert (notice["sub"], notice["code"]) == (principal.user_id, Code.TOKEN_REVOKED)
+    assert principal.issued_at.timestamp() <= notice["before"]
+    await asyncio.sleep(0.002)
+    await world.who(await world.login())
+    await world.who(stranger)
+
+
+async def test_sessions_are_listed_and_ended_one_by_one(world: World) -> None:
+    here, there = await world.register(), await world.login()
+    principal, other = await world.who(here), await world.who(there)
+    listed = (await world.accounts.sessions(principal)).items
+    assert {(item.id, item.device, item.current) for item in listed} == {
+        (principal.session_id, "a browser", True),
+        (other.session_id, "a phone", False),
+    }
+    await world.accounts.end_session(principal, other.session_id)
+    assert (await world.refused(there)).code == Code.TOKEN_REVOKED
+    assert [item.id for item in (await world.accounts.sessions(principal)).items] == [principal.session_id]
+    stranger = await world.who(await world.register("bob"))
+    for session_id in (other.session_id, stranger.session_id, f"{principal.session_id}:spent", "\ud800", ""):
+        with pytest.raises(NotFound):
+            await world.accounts.end_session(principal, session_id)
+    await world.authenticator.authenticate(here.access_token)
+    assert (await world.accounts.sessions(stranger)).items
+
+
+async def test_a_new_password_ends_every_other_session(world: World) -> None:
+    here, there = await world.register(), await world.login()
+    principal = await world.who(here)
+    with pytest.raises(Forbidden):
+        await world.accounts.change_password(principal, change("wrong", "another password"))
+    await world.who(there)
+    await world.accounts.change_password(principal, change(PASSWORD, "another password"))
+    assert (await world.refused(there)).code == Code.TOKEN_REVOKED
+    assert (await world.lost(there)).message == "Invalid token"
+    await world.who(here)
+    await world.accounts.refresh(here.refresh_token)
+    assert world.notices[-1]["keep_sid"] == principal.session_id
+    with pytest.raises(AuthRequired):
+        await world.login()
+    await world.login(password="another password")
+
+
+async def test_two_new_passwords_at_once_are_not_both_told_it_worked(world: World) -> None:
+    principal = await world.who(await world.register())
+    changes = [world.accounts.change_password(principal, change(PASSWORD, f"new password {n}")) for n in range(2)]
+    answers = await asyncio.gather(*changes, return_exceptions=True)
+    winner = answers.index(None)
+    assert isinstance(answers[1 - winner], Conflict | Forbidden)  # noticed at the end or at once
+    await world.login(password=f"new password {winner}")
+
+
+async def test_a_new_name(world: World) -> None:
+    principal = await world.who(await world.register())
+    assert (await world.accounts.change_profile(principal, ChangeProfile(username="Anna"))).username == "Anna"
+    assert (await world.accounts.me(principal)).username == "Anna"
+
+
+# --- the directory ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_suspension_shuts_out_and_its_end_lets_in(world: World) -> None:
+    admin, session = await world.admin(), await world.register()
+    before = await world.who(session)
+    await asyncio.sleep(0.002)
+    view = await world.directory.suspend(admin, before.user_id, Suspend(reason="spam"))
+    assert view.status == "SUSPENDED"
+    assert (await User.get(id=before.user_id)).suspended_reason == "spam"
+    assert (await world.refused(session)).code == Code.TOKEN_REVOKED
+    assert (await world.lost(session)).message == "Invalid token"
+    with pytest.raises(Forbidden, match="Account is suspended"):
+        await world.login()
+    with pytest.raises(AuthRequired, match="wrong"):  # who does not know the password learns nothing
+        await world.login(password="wrong")
+    fresh = world.tokens.issue_access(before.user_id, Role.USER, "another")
+    with pytest.raises(Forbidden, match="Account is suspended"):
+        await world.authenticator.authenticate(fresh)
+    assert (await world.directory.unsuspend(admin, before.user_id)).status == "ACTIVE"
+    assert (await User.get(id=before.user_id)).suspended_reason is None
+    await world.who(await world.login())
+
+
+async def test_a_suspended_user_whose_session_was_left_gets_nothing_for_it(world: World) -> None:
+    session = await world.register()
+    await User.filter(id=session.user.id).update(status="SUSPENDED", suspended_reason="spam")
+    assert (await world.lost(session)).message == "Account is suspended"
+    assert await world.sessions.list(session.user.id) == []
+
+
+async def test_a_new_role_ends_access_tokens_and_comes_with_the_next(world: World) -> None:
+    admin, session = await world.admin(), await world.register()
+    await world.who(session)
+    await asyncio.sleep(0.002)
+    assert (await world.directory.change_role(admin, session.user.id, ChangeRole(role="HOST"))).role == "HOST"
+    assert (await world.refused(session)).code == Code.TOKEN_REVOKED
+    await asyncio.sleep(0.002)
+    refreshed = await world.accounts.refresh(session.refresh_token)
+    assert (await world.who(refreshed)).role is Role.HOST
+    assert world.notices[-1]["sub"] == session.user.id
+
+
+async def test_who_may_not_use_the_directory(world: World) -> None:
+    admin = await world.admin()
+    user = await world.who(await world.register())
+    other = await world.register("bob")
+    with pytest.raises(Forbidden):
+        await world.directory.suspend(user, other.user.id, Suspend(reason="x"))
+    with pytest.raises(Forbidden):
+        await world.directory.get(user, other.user.id)
+    with pytest.raises(Forbidden):
+        await world.directory.change_role(admin, admin.user_id, ChangeRole(role="USER"))
+    with pytest.raises(Forbidden):
+        await world.directory.suspend(admin, admin.user_id, Suspend(reason="x"))
+    await world.directory.change_role(admin, other.user.id, ChangeRole(role="ADMIN"))
+    with pytest.raises(Forbidden):
+        await world.directory.suspend(admin, other.user.id, Suspend(reason="x"))
+    for unknown in ("nobody", "0" * 32):
+        with pytest.raises(NotFound):
+            await world.directory.get(admin, unknown)
+
+
+# --- no leaks ---------------------------------------------------------------------------------------------------------
+
+
+async def test_no_secret_in_a_repr_or_a_log(world: World, redis: Redis) -> None:
+    with structlog.testing.capture_logs() as logs:
+        session = await world.register()
+        principal = await world.who(session)
+        second = await world.accounts.refresh(session.refresh_token)
+        await redis.client.delete(keys.refresh_salt(principal.user_id, principal.session_id))
+        refused = [await world.lost(session), await world.lost(second), await world.refused(second)]
+    assert logs  # the replay
+    user = await User.get(id=session.user.id)
+    shown = repr([logs, session, second, principal, user, refused, [error.__cause__ for error in refused]])
+    shown += repr([Login(email="a@b", password=PASSWORD), change(PASSWORD, PASSWORD)])
+    shown += repr([Register(email="a@b", username="a", password=PASSWORD)])
+    shown += repr(Refresh.model_validate({"refreshToken": session.refresh_token}))
+    for issued in (session, second):
+        assert issued.access_token not in shown
+        assert issued.refresh_token not in shown
+        assert issued.refresh_token[-43:] not in shown
+    assert PASSWORD not in shown
+    assert user.password_hash not in shown
+    assert PASSWORD not in user.password_hash
+
+
+def change(current: str, new: str) -> ChangePassword:
+    return ChangePassword.model_validate({"currentPassword": current, "newPassword": new})
