@@ -17,7 +17,7 @@ from gateway.errors import AuthRequired, Code
 from gateway.security.principal import Role
 from gateway.security.signing_keys import Keyring
 from gateway.security.tokens import REQUIRED, Tokens
-from gateway.settings import Settings, SettingsError
+from gateway.settings import DEVELOPMENT_SECRET, Settings, SettingsError, load
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
 OTHER = "another-secret-of-the-tests-that-is-long-enough"
@@ -283,3 +283,15 @@ def test_no_private_key_in_a_repr() -> None:
     shown = f"{settings(jwt_private_key=pem(RSA))!r} {Keyring(settings(jwt_private_key=pem(RSA))).signing!r}"
     assert "PRIVATE" not in shown
     assert "object at" not in shown
+
+
+def test_previous_secrets_are_as_good_as_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"JWT_SECRET": SECRET, "DATABASE_URL": "postgres://x/y", "REDIS_URL": "redis://x"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("JWT_PREVIOUS_SECRETS", f"{OTHER}, {SECRET}x")
+    assert [secret.get_secret_value() for secret in load().jwt_previous_secrets] == [OTHER, SECRET + "x"]
+    monkeypatch.setenv("JWT_PREVIOUS_SECRETS", f"{OTHER},tiny-one,{DEVELOPMENT_SECRET}")
+    with pytest.raises(SettingsError) as caught:
+        load(app_env="production")
+    assert [line.partition(":")[0] for line in caught.value.lines] == ["JWT_PREVIOUS_SECRETS"] * 2
+    assert not any(secret in str(caught.value) for secret in (OTHER, "tiny-one", DEVELOPMENT_SECRET))

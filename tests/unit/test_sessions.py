@@ -1,0 +1,127 @@
+"""Sessions: what is revoked, told and deleted, in which order, and what a repeated call makes good."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from gateway.errors import AuthRequired, Code, Unavailable
+from gateway.security.refresh_tokens import Grant, ReplayedError, SessionRecord
+from gateway.services.sessions import Sessions
+
+
+class Recorder:
+    """Refresh tokens, revocations and notices in one: writes down what is done, fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Any, ...]] = []
+        self.fails_at = ""
+        self.replayed = False
+
+    def _did(self, name: str, *what: Any) -> None:
+        if name == self.fails_at:
+            raise Unavailable("redis")
+        self.done.append((name, *what))
+
+    async def save(self, user_id: str, device: str) -> Grant:
+        return Grant(user_id, device, "token")
+
+    async def look_up(self, token: str) -> Grant | None:
+        return None
+
+    async def rotate(self, token: str) -> Grant:
+        if self.replayed:
+            raise ReplayedError("u1", "s1")
+        return Grant("u1", "s1", "next")
+
+    async def sessions(self, user_id: str) -> list[SessionRecord]:
+        return []
+
+    async def delete(self, user_id: str, session_id: str) -> bool:
+        self._did("delete", user_id, session_id)
+        return True
+
+    async def delete_all(self, user_id: str, keep: str | None = None) -> list[str]:
+        self._did("delete all", user_id, keep)
+        return ["s1", "s2"]
+
+    async def revoke_sessions(self, user_id: str, session_ids: Sequence[str]) -> None:
+        self._did("revoke sessions", user_id, *session_ids)
+
+    async def revoke_user(self, user_id: str, keep_sid: str | None = None) -> float:
+        self._did("revoke user", user_id, keep_sid)
+        return 12.5
+
+    async def notify(self, kind: str, body: dict[str, Any]) -> None:
+        self._did("notify", kind, body)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def sessions(recorder: Recorder) -> Sessions:
+    return Sessions(recorder, recorder, recorder)
+
+
+ENDED = [
+    ("revoke sessions", "u1", "s1"),
+    ("notify", "revoked", {"sub": "u1", "sid": "s1", "code": Code.TOKEN_REVOKED}),
+    ("delete", "u1", "s1"),
+]
+
+
+async def test_the_end_of_one(sessions: Sessions, recorder: Recorder) -> None:
+    assert await sessions.end("u1", "s1")
+    assert recorder.done == ENDED
+
+
+async def test_the_end_of_all_but_one(sessions: Sessions, recorder: Recorder) -> None:
+    await sessions.end_all("u1", keep="s3")
+    notice = {"sub": "u1", "before": 12.5, "keep_sid": "s3", "code": Code.TOKEN_REVOKED}
+    assert recorder.done == [
+        ("revoke user", "u1", "s3"),
+        ("notify", "revoked", notice),
+        ("delete all", "u1", "s3"),
+        ("revoke sessions", "u1", "s1", "s2"),
+    ]
+
+
+async def test_access_alone(sessions: Sessions, recorder: Recorder) -> None:
+    await sessions.revoke_access("u1")
+    notice = {"sub": "u1", "before": 12.5, "code": Code.TOKEN_REVOKED}
+    assert recorder.done == [("revoke user", "u1", None), ("notify", "revoked", notice)]
+
+
+async def test_nothing_is_told_that_was_not_revoked(sessions: Sessions, recorder: Recorder) -> None:
+    recorder.fails_at = "revoke sessions"
+    with pytest.raises(Unavailable):
+        await sessions.end("u1", "s1")
+    assert recorder.done == []
+
+
+async def test_a_repeated_end_does_what_was_left_undone(sessions: Sessions, recorder: Recorder) -> None:
+    recorder.fails_at = "delete"
+    with pytest.raises(Unavailable):
+        await sessions.end("u1", "s1")
+    assert recorder.done == ENDED[:2]
+    recorder.fails_at = ""
+    recorder.done.clear()
+    assert await sessions.end("u1", "s1")
+    assert recorder.done == ENDED
+
+
+async def test_a_replay_ends_the_session(sessions: Sessions, recorder: Recorder) -> None:
+    recorder.replayed = True
+    with pytest.raises(AuthRequired) as caught:
+        await sessions.rotate("spent")
+    assert caught.value.code == Code.TOKEN_REVOKED
+    assert recorder.done == ENDED
+
+
+@pytest.mark.parametrize("session_id", ["", "s1:spent", "s 1", "s1\n", "\ud800", "s" * 65])
+async def test_what_is_no_session_id_reaches_nothing(sessions: Sessions, recorder: Recorder, session_id: str) -> None:
+    assert not await sessions.end("u1", session_id)
+    assert recorder.done == []
