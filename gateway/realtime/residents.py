@@ -2,19 +2,14 @@
 
 import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
-
-import structlog
 
 from gateway.errors import Code
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
 from gateway.protocol.wire import now
 from gateway.realtime.socket import Socket
-
-log = structlog.get_logger()
 
 SWEEP = 1.0  # s between two looks at who has run out; a token's lifetime is in whole seconds
 
@@ -25,7 +20,7 @@ class Residents:
     def __init__(self, kick: Callable[[Socket, str, Farewell], None]) -> None:
         self._kick = kick
         self._users: dict[str, set[Socket]] = {}
-        self._expiring: defaultdict[int, set[Socket]] = defaultdict(set)
+        self._expiring: dict[int, set[Socket]] = {}
         self._seconds: dict[Socket, tuple[str, int]] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -45,7 +40,7 @@ class Residents:
         self.gone(socket)
         user, second = socket.principal.user_id, int(socket.principal.expires_at.timestamp())
         self._users.setdefault(user, set()).add(socket)
-        self._expiring[second].add(socket)
+        self._expiring.setdefault(second, set()).add(socket)
         self._seconds[socket] = user, second
 
     def gone(self, socket: Socket) -> None:
@@ -53,11 +48,8 @@ class Residents:
         if (noted := self._seconds.pop(socket, None)) is None:
             return
         user, second = noted
-        for table, key in ((self._users, user), (self._expiring, second)):
-            sockets = table[key]  # type: ignore[index]  # each table with its own key
-            sockets.discard(socket)
-            if not sockets:
-                del table[key]  # type: ignore[arg-type]
+        _discard(self._users, user, socket)
+        _discard(self._expiring, second, socket)
 
     async def revoked(self, notice: dict[str, Any]) -> None:
         """End every socket that a revocation concerns.
@@ -75,10 +67,20 @@ class Residents:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
-            moment = int(now().timestamp())
-            for second in [second for second in self._expiring if second <= moment]:
-                for socket in list(self._expiring.get(second, ())):
-                    self._kick(socket, events.AUTH_EXPIRED, Farewell(code=Code.TOKEN_EXPIRED, reconnect=True))
+            self.expire(int(now().timestamp()))
+
+    def expire(self, moment: int) -> None:
+        """End every socket whose token has run out by `moment`, in s since 1970."""
+        farewell = Farewell(code=Code.TOKEN_EXPIRED, reconnect=True)
+        for second in [second for second in self._expiring if second <= moment]:
+            for socket in list(self._expiring.get(second, ())):
+                self._kick(socket, events.AUTH_EXPIRED, farewell)
+
+
+def _discard(table: dict[Any, set[Socket]], key: object, socket: Socket) -> None:
+    table[key].discard(socket)
+    if not table[key]:
+        del table[key]
 
 
 def _concerns(notice: dict[str, Any], socket: Socket) -> bool:

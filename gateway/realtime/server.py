@@ -27,6 +27,7 @@ from gateway.security.principal import Principal
 
 log = structlog.get_logger()
 
+LAST_CALL = 0.5  # s in which who still comes is told "Server is draining" before the engine takes nobody any more
 REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
 
 
@@ -138,12 +139,12 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             client.sockets[namespace] = socket
             self._rooms.add(socket)
             connection.joined = True
-            connection.send(connect_packet(namespace, socket.sid))
+            connection.send(connect_packet(namespace, socket.sid).decode())
             await self._endpoints[namespace].opened(socket)
         except GatewayError as error:
             self._metrics.refused.labels(namespace if namespace in self._endpoints else "unknown", error.code).inc()
             refusal = Refusal(code=error.code, retryable=error.retryable, retry_after_ms=error.retry_after_ms)
-            connection.send(refusal_packet(namespace, error.message, refusal))
+            connection.send(refusal_packet(namespace, error.message, refusal).decode())
             self._close_if_idle(connection)
 
     async def _admit(self, connection: Connection, client: Client, packet: Packet) -> Principal:
@@ -203,14 +204,14 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         if not socket.live:
             return
         socket.send(event, farewell)
-        socket.connection.send(disconnect_packet(socket.namespace))
+        socket.connection.send(disconnect_packet(socket.namespace).decode())
         self._end(socket)
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:  # noqa: ARG002
         """`AsyncServer.disconnect` for a socket of this node."""
         socket = self._rooms.socket(namespace or "/", sid)
         if socket is not None:
-            socket.connection.send(disconnect_packet(socket.namespace))
+            socket.connection.send(disconnect_packet(socket.namespace).decode())
             self._end(socket)
 
     async def shutdown(self, timeout: float = 5.0) -> None:
@@ -224,6 +225,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             socket.send(
                 events.SERVER_SHUTDOWN, Farewell(code=Code.SERVICE_UNAVAILABLE, reconnect=True, retry_after_ms=spread)
             )
+        await asyncio.sleep(LAST_CALL)
         await self._engine.close("server shutdown", timeout)
         if self._cleaning:
             await asyncio.wait(set(self._cleaning), timeout=timeout)

@@ -1,0 +1,219 @@
+"""The composition root: settings in, one gateway node out. The only file that knows every class; called by the command line."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from aiohttp import web
+
+from gateway import http, lifespan
+from gateway.connections.database import Database
+from gateway.connections.redis import Redis
+from gateway.http.metrics import metrics_app
+from gateway.http.pages import mount_pages
+from gateway.keys import CHAT, ROOT, STREAMING
+from gateway.lifespan import Step
+from gateway.metrics import Metrics
+from gateway.realtime.engine import Engine
+from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.options import EngineOptions
+from gateway.realtime.presence_redis import RedisPresence
+from gateway.realtime.residents import Residents
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.server import Server
+from gateway.security.authenticator import Authenticator
+from gateway.security.limits_redis import RedisLimiter
+from gateway.security.origins import Origins
+from gateway.security.passwords import Passwords
+from gateway.security.refresh_tokens import RefreshTokens
+from gateway.security.revocations import Revocations
+from gateway.security.tokens import Tokens
+from gateway.services.accounts import Accounts
+from gateway.services.catalog import Catalog
+from gateway.services.chat import Chat
+from gateway.services.directory import Directory
+from gateway.services.sessions import Sessions
+from gateway.services.storefront import Storefront
+from gateway.services.streams import Streams
+from gateway.services.viewers import Viewers
+from gateway.settings import Settings
+from namespaces.base import Limit, Pipeline
+from namespaces.chat import ChatNamespace
+from namespaces.root import RootNamespace
+from namespaces.streaming import StreamingNamespace
+
+WEB = Path(__file__).parent.parent / "web"
+
+
+class Node:
+    """One gateway process: everything it is made of, not open yet. Building it does no I/O."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        metrics = Metrics()
+        node_id = settings.node_id or secrets.token_hex(6)
+
+        self._database = Database(settings, metrics)
+        self._redis = Redis(settings, metrics)
+        self._passwords = Passwords()
+
+        origins = Origins(settings)
+        self._rooms = Rooms(metrics)
+        self._engine = Engine(
+            EngineOptions.of(settings),
+            metrics,
+            origin_allowed=lambda handshake: origins.allowed(
+                handshake.headers.get("Origin"), handshake.headers.get("Host", "")
+            ),
+        )
+        self._server = Server(self._engine, self._rooms, metrics)
+        self._fanout = RedisFanout(self._redis, self._rooms, node_id, metrics)
+        self._presence = RedisPresence(self._redis, node_id, metrics)
+        self._residents = Residents(self._server.kick)
+        self._rooms.watched_by(self._fanout)
+
+        limiter = RedisLimiter(self._redis, metrics)
+        tokens = Tokens(settings)
+        revocations = Revocations(self._redis, settings.jwt_expiration)
+        refresh_tokens = RefreshTokens(self._redis, settings.jwt_refresh_expiration)
+        sessions = Sessions(refresh_tokens, revocations, self._fanout)
+        accounts = Accounts(self._database, sessions, tokens, self._passwords, limiter, settings.jwt_expiration)
+        authenticator = Authenticator(tokens, revocations, accounts)
+        self._fanout.on_notice("revoked", authenticator.revoked)
+        self._fanout.on_notice("revoked", self._residents.revoked)
+
+        streams = Streams(self._database, self._fanout)
+        catalog = Catalog(self._database, self._fanout)
+        self._chat = Chat(self._database, self._fanout, self._presence)
+        self._viewers = Viewers(self._database, self._fanout, self._presence)
+        self._storefront = Storefront(self._database, self._fanout, self._presence)
+
+        pipeline = Pipeline(
+            authenticator=authenticator,
+            limiter=limiter,
+            residents=self._residents,
+            metrics=metrics,
+            rates={
+                Limit.MESSAGE: settings.chat_rate_limit,
+                Limit.EVENT: settings.event_rate_limit,
+                Limit.JOIN: settings.join_rate_limit,
+            },
+            handler_timeout=settings.handler_timeout,
+        )
+        self._server.serve(ROOT, RootNamespace(pipeline, self._storefront))
+        self._server.serve(CHAT, ChatNamespace(pipeline, self._chat))
+        self._server.serve(STREAMING, StreamingNamespace(pipeline, self._viewers))
+
+        self._app = web.Application()
+        http.mount(
+            self._app,
+            settings=settings,
+            metrics=metrics,
+            origins=origins,
+            readiness=self,
+            authenticator=authenticator,
+            limiter=limiter,
+            accounts=accounts,
+            directory=Directory(self._database, sessions),
+            streams=streams,
+            catalog=catalog,
+        )
+        self._app.router.add_route("*", self._engine.options.path, self._engine.handle)
+        if settings.serves_demo:
+            mount_pages(self._app, WEB)
+        self._runner = web.AppRunner(self._app, access_log=None, handle_signals=False)
+        self._metrics_runner = web.AppRunner(metrics_app(metrics), access_log=None, handle_signals=False)
+        self._listener: asyncio.Server | None = None
+        self._open = False
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, once it does."""
+        if self._listener is None:
+            raise RuntimeError("the node is not open")
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    # --- what it opens and closes ---------------------------------------------------------------------------------------
+
+    def steps(self) -> list[Step]:
+        """In the order of opening. The database comes first: Tortoise keeps its state in the context that opens it."""
+        return [
+            Step("database", self._database.open, self._close_database),
+            Step("http", self._listen, self._close_http),
+            Step("redis", self._open_redis, self._close_redis),
+            Step("socket.io", self._open_doors, self._close_doors),
+        ]
+
+    async def _close_database(self) -> None:
+        self._passwords.close()
+        await self._database.close()
+
+    async def _listen(self) -> None:
+        self._server.draining = True  # until all is open, the answer is "come back later"
+        await self._runner.setup()
+        http_protocol = self._runner.server
+        if http_protocol is None:
+            raise RuntimeError("aiohttp made no server")
+        factory = self._engine.protocol_factory(http_protocol)
+        loop = asyncio.get_running_loop()
+        settings = self._settings
+        self._listener = await loop.create_server(factory, settings.host, settings.port, backlog=4096)
+        if settings.metrics_port is not None:
+            await self._metrics_runner.setup()
+            await web.TCPSite(self._metrics_runner, settings.host, settings.metrics_port).start()
+
+    async def _close_http(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        await self._runner.cleanup()
+        await self._metrics_runner.cleanup()
+
+    async def _open_redis(self) -> None:
+        await self._redis.open()
+        await self._fanout.start()
+        await self._presence.start()
+
+    async def _close_redis(self) -> None:
+        await self._presence.close()
+        await self._fanout.close()
+        await self._redis.close()
+
+    async def _open_doors(self) -> None:
+        self._residents.start()
+        self._server.draining = False
+        self._open = True
+
+    async def _close_doors(self) -> None:
+        self._open = False
+        await self._server.shutdown()
+        await self._residents.close()
+        for service in (self._chat, self._viewers, self._storefront):
+            await service.close()
+
+    # --- what it knows of itself ------------------------------------------------------------------------------------------
+
+    @property
+    def draining(self) -> bool:
+        """Whether it is not open yet, or no more."""
+        return not self._open
+
+    async def check(self) -> Mapping[str, bool]:
+        """Whether its servers answer. Never raises."""
+        database, redis = await asyncio.gather(self._database.ping(), self._redis.ping())
+        return {"database": database, "redis": redis and self._fanout.healthy}
+
+
+async def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
+    """Run one node until SIGTERM or SIGINT; `ready` is told its URL once it takes clients.
+
+    Raises what kept it from starting, after closing what had been opened.
+    """
+    node = Node(settings)
+
+    def tell() -> None:
+        if ready is not None:
+            host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+            ready(f"http://{host}:{node.port}")
+
+    await lifespan.run(node.steps(), timeout=settings.shutdown_timeout, ready=tell)

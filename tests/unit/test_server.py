@@ -1,0 +1,336 @@
+"""The life of a socket in gateway/realtime/server.py: whatever goes wrong on its way, nobody gets in by it and nothing stays."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.errors import AuthRequired, Code, Forbidden, Unavailable
+from gateway.keys import Room
+from gateway.metrics import Metrics
+from gateway.protocol.answers import Farewell
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.server import Server
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal, Role
+
+ROOM = Room("/chat", "live:a")
+
+
+class FakeConnection:
+    """Records what it is sent."""
+
+    def __init__(self, sid: str = "c1") -> None:
+        self.sid = sid
+        self.handshake = SimpleNamespace(headers={}, cookies={})
+        self.closed = False
+        self.joined = False
+        self.owner: Any = None
+        self.sent: list[str] = []
+        self.reason: str | None = None
+
+    def send(self, packet: str) -> None:
+        self.sent.append(packet)
+
+    def send_frame(self, frame: Any) -> None:
+        self.sent.append(frame.text[1:])
+
+    def close(self, reason: str) -> None:
+        self.closed, self.reason = True, reason
+
+
+class FakeEngine:
+    """An engine without clients of its own."""
+
+    def on(self, event: str, handler: Any) -> None:
+        """python-socketio's registration, which ours does without."""
+
+    on_connect: Callable[[Any], None]
+    on_message: Callable[[Any, str], Awaitable[None]]
+    on_close: Callable[[Any, str], None]
+    async_mode = "asyncio"
+
+    async def close(self, reason: str, timeout: float) -> None:
+        """Nothing is open."""
+
+
+class Lobby:
+    """A namespace that admits by `rule` and remembers what happened."""
+
+    def __init__(self) -> None:
+        self.rule: Callable[[], Awaitable[None]] | None = None
+        self.during: Callable[[Socket], Awaitable[None]] | None = None
+        self.at_close: Callable[[Socket], Awaitable[None]] | None = None
+        self.log: list[str] = []
+
+    async def admit(self, handshake: Any, auth: Mapping[str, Any] | None) -> Principal:
+        if self.rule is not None:
+            await self.rule()
+        moment = datetime.now(UTC)
+        return Principal("u", "name", Role.USER, "s", "t", moment, moment + timedelta(minutes=15))
+
+    async def opened(self, socket: Socket) -> None:
+        self.log.append("opened")
+
+    async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
+        self.log.append(f"event {args[0]}")
+        if self.during is not None:
+            await self.during(socket)
+        self.log.append("done")
+
+    async def closed(self, socket: Socket) -> None:
+        self.log.append("closed")
+        if self.at_close is not None:
+            await self.at_close(socket)
+
+
+class House:
+    """A server with one namespace and no network."""
+
+    def __init__(self) -> None:
+        self.engine, self.lobby, self.metrics = FakeEngine(), Lobby(), Metrics()
+        self.rooms = Rooms(self.metrics)
+        self.server = Server(self.engine, self.rooms, self.metrics)  # type: ignore[arg-type]  # a double
+        self.server.serve("/chat", self.lobby)
+
+    def arrive(self, sid: str = "c1") -> FakeConnection:
+        connection = FakeConnection(sid)
+        self.engine.on_connect(connection)
+        return connection
+
+    async def say(self, connection: FakeConnection, text: str) -> None:
+        await self.engine.on_message(connection, text)
+
+    async def enter(self, sid: str = "c1") -> tuple[FakeConnection, Socket]:
+        connection = self.arrive(sid)
+        await self.say(connection, "0/chat,")
+        return connection, connection.owner.sockets["/chat"]
+
+    def drop(self, connection: FakeConnection) -> None:
+        connection.closed = True
+        self.engine.on_close(connection, "transport close")
+
+    @property
+    def empty(self) -> bool:
+        return not list(self.rooms.sockets()) and not self.rooms._members
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def gate() -> tuple[asyncio.Event, Callable[..., Awaitable[None]]]:
+    """An event, and something that waits for it."""
+    event = asyncio.Event()
+
+    async def wait(*_: Any) -> None:
+        await event.wait()
+
+    return event, wait
+
+
+async def settle() -> None:
+    """Let every task that can go on go on."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_an_admitted_client_gets_its_sid(house: House) -> None:
+    connection, socket = await house.enter()
+    assert connection.sent == [f'0/chat,{{"sid":"{socket.sid}"}}']
+    assert connection.joined
+    assert house.lobby.log == ["opened"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "code", "retryable"),
+    [
+        (AuthRequired("No token provided"), "No token provided", "AUTH_REQUIRED", False),
+        (AuthRequired("Token expired", Code.TOKEN_EXPIRED), "Token expired", "TOKEN_EXPIRED", False),
+        (Forbidden("Account is suspended"), "Account is suspended", "FORBIDDEN", False),
+        (Unavailable("redis"), "Service unavailable", "SERVICE_UNAVAILABLE", True),
+        (RuntimeError("boom"), "Service unavailable", "SERVICE_UNAVAILABLE", True),
+        (TimeoutError(), "Service unavailable", "SERVICE_UNAVAILABLE", True),
+        (KeyError("x"), "Service unavailable", "SERVICE_UNAVAILABLE", True),
+    ],
+)
+async def test_an_error_on_the_way_in_is_a_refusal(
+    house: House, error: Exception, message: str, code: str, retryable: bool
+) -> None:
+    async def refuse() -> None:
+        raise error
+
+    house.lobby.rule = refuse
+    connection = house.arrive()
+    await house.say(connection, "0/chat,")
+    (packet,) = connection.sent
+    assert packet.startswith(f'4/chat,{{"message":"{message}","data":{{"code":"{code}"')
+    assert f'"retryable":{str(retryable).lower()}' in packet
+    assert house.empty
+    assert not connection.joined
+    await asyncio.sleep(0.3)
+    assert connection.reason == "no namespace"
+
+
+async def test_another_namespace_is_refused_with_a_message(house: House) -> None:
+    connection = house.arrive()
+    await house.say(connection, "0/admin,")
+    assert connection.sent[0].startswith('4/admin,{"message":"Invalid namespace"')
+
+
+async def test_who_is_being_looked_up_hears_nothing(house: House) -> None:
+    event, house.lobby.rule = gate()
+    connection = house.arrive()
+    connecting = asyncio.ensure_future(house.say(connection, "0/chat,"))
+    await settle()
+    await house.server.emit("secret", {}, namespace="/chat")
+    assert connection.sent == []
+    event.set()
+    await connecting
+    await house.server.emit("news", {"a": 1}, namespace="/chat")
+    assert connection.sent[1] == '2/chat,["news",{"a":1}]'
+
+
+async def test_who_leaves_while_being_looked_up_is_no_ghost(house: House) -> None:
+    event, house.lobby.rule = gate()
+    connection = house.arrive()
+    connecting = asyncio.ensure_future(house.say(connection, "0/chat,"))
+    await settle()
+    house.drop(connection)
+    event.set()
+    await connecting
+    await settle()
+    assert house.empty
+    assert house.lobby.log == []
+
+
+async def test_a_socket_that_is_gone_leaves_nothing(house: House) -> None:
+    connection, socket = await house.enter()
+    await socket.enter(ROOM)
+    house.drop(connection)
+    await settle()
+    assert house.empty
+    assert house.lobby.log == ["opened", "closed"]
+
+
+async def test_cleaning_up_that_fails_leaves_nothing_either(house: House) -> None:
+    async def explode(_socket: Socket) -> None:
+        raise RuntimeError
+
+    house.lobby.at_close = explode
+    connection, socket = await house.enter()
+    await socket.enter(ROOM)
+    house.drop(connection)
+    await settle()
+    assert house.empty
+    assert not house.server._cleaning
+
+
+async def test_cleaning_up_waits_for_the_last_event(house: House) -> None:
+    event, house.lobby.during = gate()
+    connection, _ = await house.enter()
+    working = asyncio.ensure_future(house.say(connection, '2/chat,["e",{}]'))
+    await settle()
+    house.drop(connection)
+    await settle()
+    assert house.empty
+    assert house.lobby.log == ["opened", "event e"]
+    event.set()
+    await working
+    await settle()
+    assert house.lobby.log == ["opened", "event e", "done", "closed"]
+
+
+async def test_who_leaves_while_joining_is_in_no_room(house: House) -> None:
+    connection, socket = await house.enter()
+    event, wait = gate()
+    watched: list[Room] = []
+
+    class Watcher:
+        async def watch(self, room: Room) -> None:
+            watched.append(room)
+            await wait()
+
+        def unwatch(self, room: Room) -> None:
+            watched.remove(room)
+
+    house.rooms.watched_by(Watcher())
+    joining = asyncio.ensure_future(socket.enter(ROOM))
+    await settle()
+    assert watched == [ROOM]
+    house.drop(connection)
+    event.set()
+    with pytest.raises(ConnectionResetError):
+        await joining
+    assert house.empty
+    assert watched == []
+
+
+async def test_a_kicked_socket_is_told_and_loses_its_connection(house: House) -> None:
+    connection, socket = await house.enter()
+    house.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
+    assert connection.sent[1:] == ['2/chat,["auth:revoked",{"code":"TOKEN_REVOKED","reconnect":false}]', "1/chat,"]
+    assert house.empty
+    socket.send("late", Farewell(code="x", reconnect=False))
+    assert len(connection.sent) == 3
+    await asyncio.sleep(0.3)
+    assert connection.reason == "no namespace"
+    assert house.lobby.log == ["opened", "closed"]
+
+
+async def test_a_client_that_speaks_without_joining_is_closed(house: House) -> None:
+    connection = house.arrive()
+    await house.say(connection, '2/chat,["e",{}]')
+    assert connection.reason == "not connected to the namespace"
+    assert house.lobby.log == []
+
+
+async def test_what_is_no_packet_closes_the_connection(house: House) -> None:
+    connection, _ = await house.enter()
+    await house.say(connection, '451-["e",{"_placeholder":true,"num":0}]')
+    assert connection.reason == "parse error"
+
+
+async def test_an_ack_nobody_asked_for_is_dropped(house: House) -> None:
+    connection, _ = await house.enter()
+    await house.say(connection, "3/chat,0[]")
+    await house.say(connection, '2/chat,["e",{}]')
+    assert not connection.closed
+    assert house.lobby.log == ["opened", "event e", "done"]
+
+
+async def test_the_same_namespace_twice_is_refused_and_the_first_stays(house: House) -> None:
+    connection, socket = await house.enter()
+    await house.say(connection, "0/chat,")
+    assert connection.sent[1].startswith('4/chat,{"message":"Already connected')
+    assert list(house.rooms.sockets()) == [socket]
+
+
+async def test_a_draining_server_takes_nobody(house: House) -> None:
+    connection, _ = await house.enter("c1")
+    await house.server.shutdown(timeout=1)
+    assert '"server:shutdown"' in connection.sent[1]
+    late = house.arrive("c2")
+    await house.say(late, "0/chat,")
+    assert late.sent[0].startswith('4/chat,{"message":"Server is draining","data":{"code":"SERVICE_UNAVAILABLE"')
+
+
+async def test_the_library_s_own_methods_work_on_our_tables(house: House) -> None:
+    connection, socket = await house.enter("c1")
+    other, _ = await house.enter("c2")
+    await house.server.enter_room(socket.sid, "live:a", namespace="/chat")
+    assert house.server.rooms(socket.sid, namespace="/chat") == [socket.sid, "live:a"]
+    await house.server.emit("e", {"a": 1}, room="live:a", namespace="/chat")
+    await house.server.emit("one", {}, to=socket.sid, namespace="/chat")
+    await house.server.emit("skipped", {}, namespace="/chat", skip_sid=socket.sid)
+    assert connection.sent[1:] == ['2/chat,["e",{"a":1}]', '2/chat,["one",{}]']
+    assert other.sent[1:] == ['2/chat,["skipped",{}]']
+    await house.server.leave_room(socket.sid, "live:a", namespace="/chat")
+    await house.server.disconnect(socket.sid, namespace="/chat")
+    assert connection.sent[-1] == "1/chat,"
+    with pytest.raises(ValueError, match="no ack"):
+        await house.server.emit("e", {}, namespace="/chat", callback=print)
