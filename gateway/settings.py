@@ -1,23 +1,24 @@
-"""Every setting, with unit, default and reason. Read once at the start by the command line; nobody else reads the environment."""
+"""Every setting, with unit, default and reason. The command line reads them once; nobody else reads the environment."""
 
 import re
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
-DEVELOPMENT_SECRET = "dorami-development-secret-not-for-production"
+DEVELOPMENT_SECRET = "dorami-development-secret-not-for-production"  # noqa: S105  public on purpose, refused in production
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class SettingsError(Exception):
-    """The environment cannot be served from; `lines` has one clear sentence per mistake, without any value that may be secret."""
+    """The environment cannot be served from; `lines` has a clear sentence per mistake, and no value that may be secret."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -169,28 +170,51 @@ class Settings(BaseSettings):
         """Whether `/` is the demo page."""
         return not self.production and self.demo_page is not False
 
-    @model_validator(mode="after")
-    def _together(self) -> Self:
-        mistakes = []
-        secret = self.jwt_secret.get_secret_value()
+    # Field by field, so that every mistake is told at once.
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _secret(cls, secret: SecretStr, info: ValidationInfo) -> SecretStr:
         if len(secret) < MIN_SECRET:
-            mistakes.append(f"JWT_SECRET: {len(secret)} characters are too short, at least {MIN_SECRET} are needed")
-        if any(len(previous.get_secret_value()) < MIN_SECRET for previous in self.jwt_previous_secrets):
-            mistakes.append(f"JWT_PREVIOUS_SECRETS: one is too short, each needs at least {MIN_SECRET} characters")
-        if self.production:
-            if secret == DEVELOPMENT_SECRET:
-                mistakes.append("JWT_SECRET: the development secret is public, production needs its own")
-            if DEVELOPMENT_SECRET in (previous.get_secret_value() for previous in self.jwt_previous_secrets):
-                mistakes.append("JWT_PREVIOUS_SECRETS: the development secret is public")
-            if "*" in self.cors_origins:
-                mistakes.append('CORS_ORIGINS: "*" lets every web site act for your users, list the exact origins')
-            if not self.csrf_enabled:
-                mistakes.append("CSRF_ENABLED: can be switched off only outside production")
-            if self.demo_page:
-                mistakes.append("DEMO_PAGE: the demo page exists only outside production")
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
+            raise ValueError(f"{len(secret)} characters are too short, at least {MIN_SECRET} are needed")
+        if _strict(info) and secret.get_secret_value() == DEVELOPMENT_SECRET:
+            raise ValueError("the development secret is public, production needs its own")
+        return secret
+
+    @field_validator("jwt_previous_secrets")
+    @classmethod
+    def _previous_secrets(cls, secrets: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        if any(len(secret) < MIN_SECRET for secret in secrets):
+            raise ValueError(f"one is too short, each needs at least {MIN_SECRET} characters")
+        if _strict(info) and DEVELOPMENT_SECRET in (secret.get_secret_value() for secret in secrets):
+            raise ValueError("the development secret is public")
+        return secrets
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact_origins(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if _strict(info) and "*" in origins:
+            raise ValueError('"*" lets every web site act for your users, list the exact origins')
+        return origins
+
+    @field_validator("csrf_enabled")
+    @classmethod
+    def _csrf(cls, enabled: bool, info: ValidationInfo) -> bool:
+        if _strict(info) and not enabled:
+            raise ValueError("can be switched off only outside production")
+        return enabled
+
+    @field_validator("demo_page")
+    @classmethod
+    def _demo(cls, wanted: bool | None, info: ValidationInfo) -> bool | None:
+        if _strict(info) and wanted:
+            raise ValueError("the demo page exists only outside production")
+        return wanted
+
+
+def _strict(info: ValidationInfo) -> bool:
+    """Whether this is production, as far as one can tell: `app_env` is read first, and may itself be wrong."""
+    return info.data.get("app_env") is not Environment.DEVELOPMENT
 
 
 def load(**overrides: Any) -> Settings:
@@ -201,14 +225,12 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError([line for item in error.errors() for line in _lines(item)]) from None
+        raise SettingsError([_line(item) for item in error.errors()]) from None
 
 
-def _lines(item: Any) -> list[str]:
-    name = str(item["loc"][0]).upper() if item["loc"] else ""
-    text = item["msg"].removeprefix("Value error, ")
-    if not name:
-        return text.splitlines()
+def _line(item: ErrorDetails) -> str:
+    name = str(item["loc"][0]).upper()
     if item["type"] == "missing":
-        return [f"{name}: is required"]
-    return [f"{name}: {text[0].lower()}{text[1:]}"]
+        return f"{name}: is required"
+    text = item["msg"].removeprefix("Value error, ")
+    return f"{name}: {text[0].lower()}{text[1:]}"

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import asyncpg
 
-from gateway.devstack import Postgres, Redis, with_parent
+from gateway.devserver import with_parent
+from gateway.devstack import Postgres, Redis
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings
 
 START = 20.0  # s that a node may take to be ready, on a busy machine

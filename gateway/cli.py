@@ -1,0 +1,164 @@
+"""The command line: `dorami serve | check | token | dev | db`. A command imports what only it needs, when it runs."""
+
+import asyncio
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from gateway.errors import GatewayError, NotFound
+from gateway.security.principal import Role
+from gateway.settings import Settings, SettingsError, load
+
+USAGE = 2  # exit code of a mistake in the settings or the arguments; what fails for other reasons exits with 1
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Dorami Gateway.")
+db = typer.Typer(no_args_is_help=True, help="The database.")
+cli.add_typer(db, name="db")
+
+
+def main() -> None:
+    """Run a command. What can be expected to fail is a line on stderr, never a traceback: one line for each mistake."""
+    try:
+        cli()
+    except SettingsError as error:
+        _fail(*error.lines, code=USAGE)
+    except GatewayError as error:
+        _fail(str(error))
+
+
+@cli.command()
+def serve() -> None:
+    """Serve one node until SIGTERM or SIGINT. Says `ready <url>` on stdout when it takes connections."""
+    settings = load()
+    import uvloop
+
+    from gateway import app, logs
+
+    logs.configure(settings)
+    try:
+        uvloop.run(app.serve(settings, ready=lambda url: typer.echo(f"ready {url}")))
+    except OSError as error:
+        _fail(f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}")
+
+
+@cli.command()
+def dev(
+    port: Annotated[int, typer.Option(help="Port of the first node.", min=0, max=65535)] = 3001,
+    nodes: Annotated[int, typer.Option(help="How many nodes, on consecutive ports.", min=1, max=16)] = 1,
+    data: Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")] = Path(".dorami"),
+    seed: Annotated[bool, typer.Option(help="Make the users, the stream and the products of the demo.")] = True,
+) -> None:
+    """Everything for development: servers, migrations, seeds, nodes. DATABASE_URL and REDIS_URL are used when set."""
+    try:
+        from gateway.development import Plan, StackError, develop
+    except ImportError as error:
+        _fail(f"{error.name} is not installed: `dorami dev` needs requirements/dev.txt")
+    try:
+        develop(Plan(port, nodes, data, seed))
+    except StackError as error:
+        _fail(str(error))
+
+
+@cli.command()
+def check() -> None:
+    """Check the settings, the database, Redis and the migrations, one line each. Fails if one is not right."""
+    settings = load()
+    typer.echo(f"settings    ok ({settings.app_env.value})")
+    if not asyncio.run(_check(settings)):
+        sys.exit(1)
+
+
+@cli.command()
+def token(
+    user: Annotated[str, typer.Option(help="E-mail address or id of the account.")],
+    role: Annotated[Role | None, typer.Option(help="Role in the token; the account's own if not given.")] = None,
+    ttl: Annotated[str | None, typer.Option(help='How long it lasts, like "15m"; JWT_EXPIRATION if not given.')] = None,
+) -> None:
+    """Mint an access token for an account. With an id and a role it is not looked up."""
+    settings = load(**({"jwt_expiration": ttl} if ttl else {}))
+    typer.echo(asyncio.run(_mint(settings, user, role)))
+
+
+@db.command()
+def migrate() -> None:
+    """Apply the migrations that are missing. Safe to run on several machines at once."""
+    settings = load()
+    from gateway.connections import migrations
+
+    for name in asyncio.run(migrations.migrate(settings)):
+        typer.echo(f"applied {name}")
+    typer.echo("up to date")
+
+
+@db.command()
+def status() -> None:
+    """List the migrations that are missing. Fails if there are any."""
+    settings = load()
+    from gateway.connections import migrations
+
+    missing = asyncio.run(migrations.pending(settings))
+    for name in missing:
+        typer.echo(f"pending {name}")
+    if missing:
+        sys.exit(1)
+    typer.echo("up to date")
+
+
+def _fail(*lines: str, code: int = 1) -> NoReturn:
+    for line in lines:
+        typer.echo(line, err=True)
+    sys.exit(code)
+
+
+async def _check(settings: Settings) -> bool:
+    """Say how each part is; whether all are right."""
+    from gateway.connections import migrations
+    from gateway.connections.database import Database
+    from gateway.connections.redis import Redis
+    from gateway.metrics import Metrics
+
+    metrics = Metrics()
+    database, redis = Database(settings, metrics), Redis(settings, metrics)
+    try:
+        redis_answers = await redis.ping()
+    finally:
+        await redis.close()
+    try:
+        await database.open()
+        database_answers = await database.ping()
+    except (GatewayError, OSError):
+        database_answers = False
+    finally:
+        await database.close()
+    missing = await migrations.pending(settings) if database_answers else []
+    typer.echo(f"database    {'ok' if database_answers else 'does not answer'}")
+    typer.echo(f"redis       {'ok' if redis_answers else 'does not answer'}")
+    if not database_answers:
+        typer.echo("migrations  unknown, they are in the database")
+    else:
+        typer.echo(f"migrations  {'missing: ' + ', '.join(missing) if missing else 'ok'}")
+    return redis_answers and database_answers and not missing
+
+
+async def _mint(settings: Settings, user: str, role: Role | None) -> str:
+    from gateway.connections.database import Database
+    from gateway.metrics import Metrics
+    from gateway.security.tokens import Tokens
+    from models.user import User
+
+    if role is None or "@" in user:
+        database = Database(settings, Metrics())
+        await database.open()
+        try:
+            by = {"email": user.strip().lower()} if "@" in user else {"id": user}
+            async with database.guard("cli.account"):
+                account = await User.get_or_none(**by)
+        finally:
+            await database.close()
+        if account is None:
+            raise NotFound(f"There is no account {user}")
+        user, role = str(account.id), role or Role(account.role)
+    return Tokens(settings).issue_access(user, role, f"operator-{secrets.token_hex(8)}")

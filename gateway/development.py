@@ -1,0 +1,148 @@
+"""`dorami dev`: servers, migrations, seeds and gateway nodes as one program, of which nothing is left when it ends."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import typer
+
+from gateway.devserver import StackError, with_parent
+from gateway.devstack import Stack
+from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings, SettingsError, load
+
+STOP = 30.0  # s that the nodes may take to drain; they promise to need less
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the command line asks for."""
+
+    port: int  # of the first node; the others take the ports after it
+    nodes: int
+    data: Path  # the embedded servers' folder
+    seed: bool
+
+
+def develop(plan: Plan) -> None:
+    """Run until Ctrl-C, SIGTERM or the end of a node.
+
+    Raises StackError when something cannot start or a node ends by itself, SettingsError for a wrong environment.
+    """
+    if Environment.PRODUCTION in (os.environ.get("APP_ENV"), os.environ.get("NODE_ENV")):
+        raise SettingsError(["APP_ENV: `dorami dev` is for development, production has `dorami serve`"])
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # ends like Ctrl-C
+    try:
+        with ExitStack() as opened:
+            environment = _environment(opened, plan)
+            settings = load(**{name.lower(): value for name, value in environment.items()})
+            asyncio.run(_prepare(settings, seed=plan.seed))
+            nodes = opened.enter_context(Nodes(plan, environment))
+            _welcome(nodes.wait_until_ready(), plan)
+            nodes.watch()
+    except KeyboardInterrupt:
+        typer.echo("Stopped.")
+
+
+class Nodes:
+    """The gateway processes: a context manager that stops them all."""
+
+    def __init__(self, plan: Plan, environment: Mapping[str, str]) -> None:
+        self._plan = plan
+        self._environment = {**os.environ, **environment}
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Self:
+        command = with_parent([sys.executable, "-m", "gateway", "serve"], signal.SIGTERM)
+        for number in range(self._plan.nodes):
+            port = self._plan.port and self._plan.port + number  # 0 stays 0: any free one
+            own = {"PORT": str(port), "NODE_ID": f"node-{number + 1}"}
+            # A session of its own: Ctrl-C reaches this process alone, which then stops everything in order.
+            process = subprocess.Popen(  # noqa: S603  the command is ours
+                command, env=self._environment | own, stdout=subprocess.PIPE, text=True, start_new_session=True
+            )
+            self._processes.append(process)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Let them drain; a second Ctrl-C, or too long a drain, ends them at once."""
+        for process in self._processes:
+            process.terminate()
+        try:
+            deadline = time.monotonic() + STOP
+            for process in self._processes:
+                process.wait(max(0.0, deadline - time.monotonic()))
+        except (KeyboardInterrupt, subprocess.TimeoutExpired):
+            for process in self._processes:
+                process.kill()
+                process.wait()
+
+    def wait_until_ready(self) -> list[str]:
+        """Where they serve. Raises StackError when one ends instead; it has said why by then."""
+        urls = []
+        for process in self._processes:
+            assert process.stdout is not None  # noqa: S101  asked for above
+            line = process.stdout.readline().strip()
+            if not line.startswith("ready "):
+                raise StackError("a node did not start")
+            urls.append(line.removeprefix("ready "))
+        return urls
+
+    def watch(self) -> None:
+        """Wait for a node to end, which it should not: raises StackError."""
+        while all(process.poll() is None for process in self._processes):
+            time.sleep(0.1)
+        raise StackError("a node ended by itself")
+
+
+def _environment(opened: ExitStack, plan: Plan) -> dict[str, str]:
+    """The nodes' settings, with servers that run by now. What the developer's environment says wins."""
+    defaults = {
+        "JWT_SECRET": DEVELOPMENT_SECRET,
+        "HOST": "127.0.0.1",
+        "HTTP_RATE_LIMIT": "100/minute",  # one developer reloads more often than one visitor
+    }
+    embedded = {"postgres": not os.environ.get("DATABASE_URL"), "redis": not os.environ.get("REDIS_URL")}
+    if any(embedded.values()):
+        stack = opened.enter_context(Stack(plan.data, **embedded))
+        if stack.postgres is not None:
+            defaults["DATABASE_URL"] = stack.postgres.url
+        if stack.redis is not None:
+            defaults["REDIS_URL"] = stack.redis.url
+    names = {*defaults, "DATABASE_URL", "REDIS_URL"}
+    chosen = {name: os.environ.get(name) or defaults[name] for name in names}
+    return chosen | {"APP_ENV": Environment.DEVELOPMENT.value}
+
+
+async def _prepare(settings: Settings, *, seed: bool) -> None:
+    """Bring the database up to date."""
+    from gateway.connections import migrations  # after the servers were asked to start: this takes a while
+
+    for name in await migrations.migrate(settings):
+        typer.echo(f"Applied {name}")
+    if seed:
+        from gateway.services import seeds
+
+        if await seeds.sow(settings):
+            typer.echo("Seeded")
+
+
+def _welcome(urls: Sequence[str], plan: Plan) -> None:
+    typer.echo(f"\n  Dorami is ready: {typer.style(urls[0], bold=True)}")
+    for url in urls[1:]:
+        typer.echo(f"  and on           {url}")
+    if plan.seed:
+        from gateway.services.seeds import PASSWORD, PEOPLE
+
+        people = ", ".join(f"{person.email} ({person.role})" for person in PEOPLE)
+        typer.echo(f"  Log in as        {people}")
+        typer.echo(f"  Password         {PASSWORD}")
+    typer.echo("  Ctrl-C stops everything.\n")

@@ -1,0 +1,132 @@
+"""Settings: every mistake is one clear line, all of them at once, and no secret is ever shown."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.settings import DEVELOPMENT_SECRET, Settings, SettingsError, load
+
+SECRET = "a secret of more than thirty-two characters"
+RIGHT = {
+    "APP_ENV": "production",
+    "DATABASE_URL": "postgresql://dorami:hunter2@db/dorami",
+    "REDIS_URL": "redis://:hunter3@redis:6379/0",
+    "JWT_SECRET": SECRET,
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment of a right production node, and of nothing else."""
+    for name in [*Settings.model_fields, "app_env", "node_env"]:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in RIGHT.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def lines() -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load()
+    return caught.value.lines
+
+
+def test_a_right_environment_is_read(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("JWT_EXPIRATION", "90m")
+    environment.setenv("CHAT_RATE_LIMIT", "5/30 seconds")
+    environment.setenv("CORS_ORIGINS", "https://shop.example/, https://admin.example")
+    settings = load()
+    assert settings.production
+    assert settings.port == 3001
+    assert settings.jwt_expiration == timedelta(minutes=90)
+    assert settings.chat_rate_limit == (5, 30.0)
+    assert settings.cors_origins == ("https://shop.example", "https://admin.example")
+
+
+def test_the_environment_is_production_unless_told_otherwise(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("APP_ENV")
+    assert load().production
+    environment.setenv("NODE_ENV", "development")
+    assert not load().production
+    environment.setenv("APP_ENV", "production")
+    assert load().production, "APP_ENV counts more than NODE_ENV"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("DATABASE_URL", None, "DATABASE_URL: is required"),
+        ("REDIS_URL", None, "REDIS_URL: is required"),
+        ("JWT_SECRET", None, "JWT_SECRET: is required"),
+        ("DATABASE_URL", "mysql://db/x", "DATABASE_URL: not a URL of the form postgres://host:port/name"),
+        ("REDIS_URL", "6379", "REDIS_URL: not a URL of the form redis://host:port/name"),
+        ("JWT_SECRET", "short", "JWT_SECRET: 5 characters are too short, at least 32 are needed"),
+        ("JWT_SECRET", DEVELOPMENT_SECRET, "JWT_SECRET: the development secret is public, production needs its own"),
+        (
+            "JWT_PREVIOUS_SECRETS",
+            f"{SECRET},x",
+            "JWT_PREVIOUS_SECRETS: one is too short, each needs at least 32 characters",
+        ),
+        ("JWT_PREVIOUS_SECRETS", DEVELOPMENT_SECRET, "JWT_PREVIOUS_SECRETS: the development secret is public"),
+        ("JWT_EXPIRATION", "soon", 'JWT_EXPIRATION: not a duration; write it like "15m", "7d", "30s" or "500ms"'),
+        ("JWT_EXPIRATION", "0s", "JWT_EXPIRATION: a duration must be longer than nothing"),
+        ("HTTP_RATE_LIMIT", "0/minute", 'HTTP_RATE_LIMIT: not a rate; write it like "10/minute" or "100/10 seconds"'),
+        ("CORS_ORIGINS", "*", 'CORS_ORIGINS: "*" lets every web site act for your users, list the exact origins'),
+        (
+            "CORS_ORIGINS",
+            "shop.example",
+            'CORS_ORIGINS: "shop.example" is not an origin; write it like "https://shop.example"',
+        ),
+        ("CSRF_ENABLED", "false", "CSRF_ENABLED: can be switched off only outside production"),
+        ("DEMO_PAGE", "true", "DEMO_PAGE: the demo page exists only outside production"),
+        ("PORT", "99999", "PORT: input should be less than or equal to 65535"),
+        ("TRUSTED_PROXIES", "10.0.0/8", "TRUSTED_PROXIES: '10.0.0/8' does not appear to be an IPv4 or IPv6 network"),
+    ],
+)
+def test_a_mistake_is_one_line(environment: pytest.MonkeyPatch, name: str, value: str | None, line: str) -> None:
+    if value is None:
+        environment.delenv(name)
+    else:
+        environment.setenv(name, value)
+    assert lines() == [line]
+
+
+def test_all_mistakes_are_told_at_once(environment: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "APP_ENV": "staging",
+        "DATABASE_URL": "db",
+        "JWT_SECRET": "short",
+        "CORS_ORIGINS": "*",
+        "PING_INTERVAL": "often",
+    }.items():
+        environment.setenv(name, value)
+    environment.delenv("REDIS_URL")
+    told = [line.partition(":")[0] for line in lines()]
+    assert told == ["APP_ENV", "DATABASE_URL", "REDIS_URL", "JWT_SECRET", "CORS_ORIGINS", "PING_INTERVAL"]
+
+
+def test_development_may_do_what_production_may_not(environment: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "APP_ENV": "development",
+        "JWT_SECRET": DEVELOPMENT_SECRET,
+        "CORS_ORIGINS": "*",
+        "CSRF_ENABLED": "false",
+        "DEMO_PAGE": "true",
+    }.items():
+        environment.setenv(name, value)
+    assert load().serves_demo
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [{}, {"jwt_secret": "hunter4"}, {"database_url": "mysql://dorami:hunter2@db/dorami"}, {"metrics_token": "hunter5"}],
+)
+def test_no_secret_is_shown(environment: pytest.MonkeyPatch, overrides: dict[str, Any]) -> None:
+    environment.setenv("JWT_PREVIOUS_SECRETS", f"previous {SECRET}")
+    try:
+        shown = repr(load(**overrides))
+    except SettingsError as error:
+        shown = repr(error) + str(error) + repr(error.__cause__)
+    assert "hunter" not in shown
+    assert SECRET not in shown
