@@ -1,4 +1,4 @@
-"""Payloads of identity: what a socket is told after connecting, `auth:refresh`, and the HTTP bodies of accounts. Used by both edges."""
+"""Payloads of identity: what a socket is told after connecting, and the HTTP bodies of accounts. Used by both edges."""
 
 from typing import Annotated, Literal
 
@@ -48,7 +48,7 @@ class AuthRefreshed(Payload):
 class Login(Request):
     """`POST /auth/login`."""
 
-    email: Annotated[str, StringConstraints(min_length=3, max_length=254)]
+    email: Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^\x00]+$")]
     password: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(repr=False)
 
 
@@ -76,7 +76,9 @@ class ChangeProfile(Request):
 class Suspend(Request):
     """`POST /users/{id}/suspend`: the reason is for the record."""
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+    reason: Annotated[
+        str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True, pattern=r"^[^\x00]+$")
+    ]
 
 
 class ChangeRole(Request):
@@ -123,7 +125,7 @@ class Session(Payload):
 
     access_token: str = Field(repr=False)
     refresh_token: str = Field(repr=False)
-    token_type: str = "Bearer"
+    token_type: str = "Bearer"  # noqa: S105  the name of a kind of token
     expires_in: int  # seconds until the access token runs out
     csrf_token: str | None = Field(default=None, exclude_if=lambda v: v is None, repr=False)
     user: UserView

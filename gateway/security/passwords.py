@@ -1,6 +1,7 @@
 """Passwords as Argon2id hashes, computed off the event loop. Called by accounts and by the seeds."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,8 +28,7 @@ class Passwords:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="password")
         # A caller that goes away does not free its place before the hash is done or dropped.
         self._places = BoundedSemaphore(THREADS + WAITING)
-        # What an unknown user's password is compared with. Made of the same parameters, so it takes the same time.
-        self._nobody = self._hasher.hash("nobody has this password")
+        self._nobody = _hash_of_nothing(self._hasher)
 
     async def hash(self, password: str) -> str:
         """The hash to store."""
@@ -59,3 +59,10 @@ class Passwords:
         job = self._threads.submit(work)
         job.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(job)
+
+
+def _hash_of_nothing(hasher: PasswordHasher) -> str:
+    """What an unknown user's password is compared with: no password's, of today's parameters so that it takes as long."""
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    salt, digest = (b64encode(bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len))
+    return f"$argon2id$v=19${cost}${salt}${digest}"

@@ -72,10 +72,11 @@ class RefreshTokens:
         """Open a session and give it its first token."""
         session_id = secrets.token_urlsafe(16)
         grant = Grant(user_id, session_id, _token(user_id, session_id, secrets.token_bytes(32)))
+        device = device[:MAX_DEVICE].encode(errors="replace").decode()  # a header may hold bytes that are no text
         async with self._redis.guard("refresh.save"):
             await self._save(
                 keys=[keys.session(user_id, session_id), keys.user_sessions(user_id)],
-                args=[_hash(grant.token), device[:MAX_DEVICE], self._ttl_ms, session_id, MAX_SESSIONS,
+                args=[_hash(grant.token), device, self._ttl_ms, session_id, MAX_SESSIONS,
                       keys.session(user_id, "")],
             )  # fmt: skip
         return grant

@@ -31,7 +31,7 @@ class Directory:
             raise Forbidden("An ADMIN cannot be suspended")
         user.status, user.suspended_reason = UserStatus.SUSPENDED.value, ask.reason
         await self._store(user, "status", "suspended_reason")
-        await self._sessions.end_all(user_id)
+        await self._sessions.end_all(str(user.id))
         return view(user)
 
     async def unsuspend(self, admin: Principal, user_id: str) -> UserView:
@@ -39,7 +39,9 @@ class Directory:
         user = await self._other(admin, user_id)
         user.status, user.suspended_reason = UserStatus.ACTIVE.value, None
         await self._store(user, "status", "suspended_reason")
-        await self._sessions.revoke_access(user_id)  # nothing is left to revoke, but every node forgets the suspension
+        await self._sessions.revoke_access(
+            str(user.id)
+        )  # nothing is left to revoke, but every node forgets the suspension
         return view(user)
 
     async def change_role(self, admin: Principal, user_id: str, ask: ChangeRole) -> UserView:
@@ -47,14 +49,15 @@ class Directory:
         user = await self._other(admin, user_id)
         user.role = ask.role
         await self._store(user, "role")
-        await self._sessions.revoke_access(user_id)
+        await self._sessions.revoke_access(str(user.id))
         return view(user)
 
     async def _other(self, admin: Principal, user_id: str) -> User:
         _check_admin(admin)
-        if user_id == admin.user_id:
+        user = await self._account(user_id)
+        if str(user.id) == admin.user_id:  # an id can be spelled in more than one way
             raise Forbidden("Nobody can change their own standing")
-        return await self._account(user_id)
+        return user
 
     async def _account(self, user_id: str) -> User:
         user = await find(self._database, user_id)

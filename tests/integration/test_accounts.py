@@ -385,6 +385,15 @@ async def test_a_suspended_user_whose_session_was_left_gets_nothing_for_it(world
     assert await world.sessions.list(session.user.id) == []
 
 
+async def test_a_suspension_bites_however_the_id_is_spelled(world: World) -> None:
+    admin, session = await world.admin(), await world.register()
+    await world.who(session)
+    await asyncio.sleep(0.002)
+    await world.directory.suspend(admin, session.user.id.upper().replace("-", ""), Suspend(reason="spam"))
+    assert (await world.refused(session)).code == Code.TOKEN_REVOKED
+    assert world.notices[-1]["sub"] == session.user.id
+
+
 async def test_a_new_role_ends_access_tokens_and_comes_with_the_next(world: World) -> None:
     admin, session = await world.admin(), await world.register()
     await world.who(session)
@@ -412,6 +421,8 @@ async def test_who_may_not_use_the_directory(world: World) -> None:
     await world.directory.change_role(admin, other.user.id, ChangeRole(role="ADMIN"))
     with pytest.raises(Forbidden):
         await world.directory.suspend(admin, other.user.id, Suspend(reason="x"))
+    with pytest.raises(Forbidden):
+        await world.directory.suspend(admin, admin.user_id.upper(), Suspend(reason="x"))
     for unknown in ("nobody", "0" * 32):
         with pytest.raises(NotFound):
             await world.directory.get(admin, unknown)

@@ -150,6 +150,13 @@ async def test_sessions_are_listed_with_device_and_last_use(tokens: RefreshToken
     assert await tokens.sessions("somebody") == []
 
 
+async def test_a_device_may_be_anything(tokens: RefreshTokens) -> None:
+    for device in ("", "브라우저", "x\udcffy", "\x00\n"):
+        await tokens.save(USER, device)
+    found = await tokens.sessions(USER)
+    assert {record.device for record in found} == {"", "브라우저", "x?y", "\x00\n"}
+
+
 async def test_all_sessions_of_a_user_end_but_one(tokens: RefreshTokens) -> None:
     grants = [await tokens.save(USER, "x") for _ in range(3)]
     stranger = await tokens.save("somebody", "x")
