@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway import http, lifespan
 from gateway.connections.database import Database
 from gateway.connections.redis import Redis
+from gateway.http.connection import connections
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import mount_pages
 from gateway.keys import CHAT, ROOT, STREAMING
@@ -155,7 +156,7 @@ class Node:
         http_protocol = self._runner.server
         if http_protocol is None:
             raise RuntimeError("aiohttp made no server")
-        factory = self._engine.protocol_factory(http_protocol)
+        factory = self._engine.protocol_factory(connections(http_protocol))
         loop = asyncio.get_running_loop()
         settings = self._settings
         self._listener = await loop.create_server(factory, settings.host, settings.port, backlog=4096)
