@@ -62,7 +62,7 @@ class Passwords:
 
 
 def _hash_of_nothing(hasher: PasswordHasher) -> str:
-    """What an unknown user's password is compared with: no password's, of today's parameters so that it takes as long."""
+    """What an unknown user's password is compared with: no password's, and as much work as a real one."""
     cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
     salt, digest = (b64encode(bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len))
     return f"$argon2id$v=19${cost}${salt}${digest}"

@@ -290,8 +290,10 @@ def test_previous_secrets_are_as_good_as_the_current_one(monkeypatch: pytest.Mon
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("JWT_PREVIOUS_SECRETS", f"{OTHER}, {SECRET}x")
     assert [secret.get_secret_value() for secret in load().jwt_previous_secrets] == [OTHER, SECRET + "x"]
-    monkeypatch.setenv("JWT_PREVIOUS_SECRETS", f"{OTHER},tiny-one,{DEVELOPMENT_SECRET}")
-    with pytest.raises(SettingsError) as caught:
-        load(app_env="production")
-    assert [line.partition(":")[0] for line in caught.value.lines] == ["JWT_PREVIOUS_SECRETS"] * 2
-    assert not any(secret in str(caught.value) for secret in (OTHER, "tiny-one", DEVELOPMENT_SECRET))
+    for weak in ("tiny-one", DEVELOPMENT_SECRET):
+        monkeypatch.setenv("JWT_PREVIOUS_SECRETS", f"{OTHER},{weak}")
+        with pytest.raises(SettingsError) as caught:
+            load(app_env="production")
+        assert [line.partition(":")[0] for line in caught.value.lines] == ["JWT_PREVIOUS_SECRETS"]
+        assert OTHER not in str(caught.value)
+        assert weak not in str(caught.value)
