@@ -141,6 +141,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             connection.joined = True
             connection.send(connect_packet(namespace, socket.sid).decode())
             await self._endpoints[namespace].opened(socket)
+        except ConnectionResetError:
+            return  # left while it was greeted; the end of its connection has taken it out already
         except GatewayError as error:
             self._metrics.refused.labels(namespace if namespace in self._endpoints else "unknown", error.code).inc()
             refusal = Refusal(code=error.code, retryable=error.retryable, retry_after_ms=error.retry_after_ms)
@@ -191,11 +193,16 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
 
         def check() -> None:
             client: Client = connection.owner
-            if not client.sockets and not client.busy.locked() and not connection.closed:
+            if client.sockets or connection.closed:
+                return
+            if client.busy.locked():  # it may be joining one, or its last is being cleaned up
+                loop.call_later(REFUSAL_GRACE, check)
+            else:
                 connection.close("no namespace")
 
+        loop = asyncio.get_running_loop()
         if not connection.owner.sockets and not connection.closed:
-            asyncio.get_running_loop().call_later(REFUSAL_GRACE, check)
+            loop.call_later(REFUSAL_GRACE, check)
 
     # --- from the inside ------------------------------------------------------------------------------------------------
 
