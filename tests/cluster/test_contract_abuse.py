@@ -243,7 +243,8 @@ async def test_leaving_at_every_moment_of_connecting_leaves_no_ghost(shop: Shop)
 
         async def come_and_go(number: int) -> None:
             async with raw_websocket(shop.urls[number % 2]) as raw:
-                await raw.send(f"40/chat,{json.dumps({'token': people[number % 10].token})}")
+                auth = json.dumps({"token": people[number % 10].token})
+                await raw.send(f"40/chat,{auth}", f"40{auth}")
                 if number % 3:
                     await raw.send(f"42/chat,1{join}")
                 if number % 3 == 1:

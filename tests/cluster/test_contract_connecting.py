@@ -267,6 +267,20 @@ async def test_a_guest_becomes_a_member_without_losing_the_room(shop: Shop) -> N
     await socket.call("chat:send-message", {"liveId": key, "message": "hello"})
     told = await socket.expect("chat:message")
     assert (told["data"]["userId"], told["data"]["username"]) == (ann.id, ann.username)
+    await socket.disconnect()
+    await shop.settles(key, members=0, node=1)
+
+
+async def test_a_guest_who_becomes_a_member_stays_one_viewer(shop: Shop) -> None:
+    key = await shop.stream()
+    other = await shop.viewer(key, node=1)
+    socket = await shop.viewer(key, as_=shop.guest())
+    ann = await shop.person()
+    await socket.call("auth:refresh", {"token": ann.token})
+    tab = await shop.viewer(key, as_=ann, node=1)
+    assert (await other.call("stream:viewer:join", {"streamKey": key}))["viewerCount"] == 2
+    await tab.disconnect()
+    assert await socket.call("stream:viewer:leave", {"streamKey": key}) == {"streamKey": key, "viewerCount": 1}
 
 
 async def test_a_socket_cannot_be_turned_into_somebody_else(shop: Shop) -> None:

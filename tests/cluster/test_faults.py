@@ -37,8 +37,13 @@ async def test_a_node_that_stops_tells_its_clients_and_leaves_nothing_behind(
         asked = asyncio.gather(*(socket.ask("chat:send-message", ask) for socket in chatters))
         await asyncio.gather(*(socket.expect("chat:message") for socket in chatters))
 
+        herald, late = await shop.connect(await shop.person(), "/"), await shop.person()
         begun = time.monotonic()
         stopping = asyncio.create_task(shop.nodes[0].stop())
+        await herald.expect("server:shutdown")
+        with pytest.raises(RefusedError) as caught:
+            await shop.connect(late, "/")
+        assert (caught.value.message, caught.value.data["retryable"]) == ("Server is draining", True)
         await asyncio.gather(*(told_to_go(socket) for socket in leavers))
         assert await stopping == 0
         assert time.monotonic() - begun < 10
