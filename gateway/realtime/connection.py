@@ -1,0 +1,270 @@
+"""One Engine.IO session, whatever its transport: messages go up in order, packets go down. Made by the engine."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+from aiohttp import web
+from aiohttp.http import WSCloseCode
+
+from gateway.realtime.frame import CLOSE, MESSAGE, NOOP, PONG, Frame
+from gateway.realtime.handshake import BAD_REQUEST, Handshake, RefusedError
+from gateway.realtime.heartbeat import Beat, Heartbeat
+from gateway.realtime.inbox import Inbox
+from gateway.realtime.options import GRACE, EngineOptions
+from gateway.realtime.polling import DuplicatePollError, Polling
+from gateway.realtime.transport import (
+    CLIENT_LEFT,
+    CONNECT_TIMEOUT,
+    DUPLICATE_POLL,
+    INTERNAL_ERROR,
+    PARSE_ERROR,
+    PING_TIMEOUT,
+    Carrier,
+    TransportName,
+)
+from gateway.realtime.websocket import WebSocket
+from gateway.realtime.wheel import Wheel
+
+if TYPE_CHECKING:
+    from gateway.realtime.upgrade import Upgrade
+
+log = structlog.get_logger()
+
+
+class Host(Protocol):
+    """The engine, as its connections need it."""
+
+    options: EngineOptions
+    wheel: Wheel
+    draining: bool
+
+    async def handle_message(self, connection: "Connection", text: str) -> None:
+        """Hand a message to the layer above."""
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a task and keep it."""
+
+    def changed(self, connection: "Connection") -> None:
+        """The transport is another one now."""
+
+    def ended(self, connection: "Connection", reason: str, linger: float) -> None:
+        """The connection is over. Called once. For `linger` s more a poll may fetch what it was sent last."""
+
+
+class Connection:
+    """One client. Nothing here waits or raises, and after `closed` nothing does anything.
+
+    `handshake`, `owner` and `joined` belong to the layer above: it may drop the handshake when it has read it, keep its
+    own state in `owner`, and sets `joined` when the client has become more than a socket that costs memory.
+    """
+
+    __slots__ = (
+        "_carrier", "_heartbeat", "_host", "_inbox", "_join_by", "_noop_due", "closed", "handshake", "joined", "owner",
+        "sid", "slot", "transport", "upgrade",
+    )  # fmt: skip
+
+    def __init__(self, host: Host, sid: str, handshake: Handshake, transport: TransportName) -> None:
+        now = asyncio.get_running_loop().time()
+        options = host.options
+        self._host = host
+        self._heartbeat = Heartbeat(options.ping_interval, options.ping_timeout, now)
+        self._join_by = now + options.connect_timeout
+        self._inbox: Inbox | None = None
+        self._noop_due = False  # the poll that is open, or the next, is to end for an upgrade
+        self.sid = sid
+        self.handshake: Handshake | None = handshake
+        self.transport: TransportName = transport
+        self.upgrade: Upgrade | None = None
+        self.closed = False
+        self.joined = False
+        self.owner: Any = None
+        self.slot: int | None = None
+        self._carrier: Carrier
+
+    def begin(self, carrier: Carrier) -> None:
+        """Use this transport, and be on time from now on."""
+        self._carrier = carrier
+        self._host.wheel.at(self, self._next(asyncio.get_running_loop().time()))
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.sid} {self.transport}>"
+
+    # --- for the layer above ------------------------------------------------------------------------------------------
+
+    def send(self, packet: str) -> None:
+        """Send one Socket.IO packet, with everything else of this tick."""
+        if not self.closed:
+            self._carrier.push(MESSAGE + packet)
+
+    def send_frame(self, frame: Frame) -> None:
+        """The same with a packet that is shared between connections; one order with `send`."""
+        if not self.closed:
+            self._carrier.push_frame(frame)
+
+    def close(self, reason: str, *, grace: float = GRACE) -> None:
+        """Send what waits and a goodbye; after `grace` s the transport is gone, whatever the client does."""
+        if self._finish(reason):
+            self._carrier.end(CLOSE, WSCloseCode.OK, grace)
+            self._host.ended(self, reason, grace)
+
+    # --- from the transport -------------------------------------------------------------------------------------------
+
+    def received(self, packet: str) -> None:
+        """See Listener."""
+        kind = packet[:1]
+        if kind == MESSAGE:
+            if not self._host.draining:
+                self._put(packet[1:])
+        elif kind == PONG:
+            self._heartbeat.pong()
+        elif kind == CLOSE:
+            if self._finish(CLIENT_LEFT):
+                self._carrier.end(NOOP, WSCloseCode.OK, GRACE)
+                self._host.ended(self, CLIENT_LEFT, 0)
+        else:
+            self.violated(WSCloseCode.PROTOCOL_ERROR, PARSE_ERROR)
+
+    def violated(self, code: int, reason: str) -> None:
+        """See Listener."""
+        if self._finish(reason):
+            self._carrier.end(CLOSE, code, GRACE)
+            self._host.ended(self, reason, 0)
+
+    def strained(self) -> None:
+        """See Listener."""
+        now = asyncio.get_running_loop().time()
+        if not self.closed:
+            self._host.wheel.at(self, self._next(now))
+
+    def lost(self, reason: str) -> None:
+        """See Listener."""
+        if self._finish(reason):
+            self._carrier.abort()
+            self._host.ended(self, reason, 0)
+
+    def _finish(self, reason: str) -> bool:
+        if self.closed:
+            return False
+        self.closed = True
+        self._host.wheel.remove(self)
+        if self._inbox is not None:
+            self._inbox.clear()
+        if self.upgrade is not None:
+            self.upgrade.cancel()
+        log.debug("connection closed", sid=self.sid, reason=reason)
+        return True
+
+    # --- messages in order --------------------------------------------------------------------------------------------
+
+    def _put(self, text: str) -> None:
+        inbox = self._inbox
+        if inbox is None:
+            inbox = self._inbox = Inbox(self._handle, self._drained)
+            self._host.spawn(self._work(inbox), f"messages of {self.sid}")
+        inbox.put(text)
+        if inbox.full:
+            self._carrier.pause_reading()
+
+    async def room(self) -> None:
+        """Wait until another message may come; for a transport that cannot stop reading otherwise."""
+        if self._inbox is not None:
+            await self._inbox.room()
+
+    async def _work(self, inbox: Inbox) -> None:
+        try:
+            await inbox.run()
+        finally:
+            self._inbox = None
+
+    async def _handle(self, text: str) -> None:
+        try:
+            await self._host.handle_message(self, text)
+        except Exception:
+            log.exception("a message was not handled", sid=self.sid)
+            self.close(INTERNAL_ERROR)
+
+    def _drained(self) -> None:
+        self._carrier.resume_reading()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is being handled."""
+        return self._inbox is not None
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def due(self, now: float) -> float | None:
+        """See Timed."""
+        if not self.joined and now >= self._join_by:
+            self.close(CONNECT_TIMEOUT)
+            return None
+        reason = self._carrier.trouble(now)
+        if reason is None:
+            beat = self._heartbeat.due(now)
+            if beat is Beat.PING:
+                self._carrier.ping()
+            reason = PING_TIMEOUT if beat is Beat.DEAD else None
+        if reason is not None:
+            self.lost(reason)
+            return None
+        return self._next(now)
+
+    def _next(self, now: float) -> float:
+        moment = self._heartbeat.next(now)
+        if not self.joined:
+            moment = min(moment, self._join_by)
+        check = self._carrier.check_at(now)
+        return moment if check is None else min(moment, check)
+
+    # --- polling to websocket -----------------------------------------------------------------------------------------
+
+    @property
+    def polling(self) -> Polling | None:
+        """The polling transport, while that is what this connection uses."""
+        return self._carrier if isinstance(self._carrier, Polling) else None
+
+    async def poll(self, request: web.Request) -> str:
+        """A GET of the client: what waits for it, or the first that comes. Raises RefusedError."""
+        polling = self.polling
+        if polling is None:
+            raise RefusedError(*BAD_REQUEST)
+        if self._noop_due:
+            self._noop_due = False
+            polling.push(NOOP)
+        try:
+            return await polling.poll(request)
+        except DuplicatePollError:
+            self.violated(WSCloseCode.PROTOCOL_ERROR, DUPLICATE_POLL)
+            raise RefusedError(*BAD_REQUEST) from None
+
+    def upgrade_probed(self) -> None:
+        """See Upgradable. The client changes over when its poll has ended: the open one, or the next."""
+        polling = self.polling
+        if polling is not None and polling.polled:
+            polling.push(NOOP)
+        else:
+            self._noop_due = True
+
+    def upgrade_done(self, websocket: WebSocket) -> None:
+        """See Upgradable. What no GET has taken goes first."""
+        self.upgrade = None
+        polling = self.polling
+        if polling is None:
+            return
+        websocket.listen(self)
+        for packet in polling.retire():
+            if packet != NOOP:
+                websocket.push(packet)
+        self._carrier = websocket
+        self.transport = "websocket"
+        self._host.changed(self)
+        if self._inbox is not None and self._inbox.full:
+            websocket.pause_reading()
+        self.strained()
+
+    def upgrade_failed(self) -> None:
+        """See Upgradable."""
+        self.upgrade = None
+        self._noop_due = False

@@ -1,0 +1,171 @@
+"""The HTTP side of Engine.IO: polling, and upgrades of TCP connections that aiohttp has. Called by the engine."""
+
+import asyncio
+from typing import Final, Protocol
+
+from aiohttp import hdrs, web
+from aiohttp.http import WSCloseCode
+from aiohttp.web_protocol import RequestPayloadError
+
+from gateway.realtime.connection import Connection
+from gateway.realtime.frame import CLOSE, MESSAGE, PONG
+from gateway.realtime.handshake import (
+    BAD_METHOD,
+    BAD_REQUEST,
+    TOO_LARGE,
+    TOO_SLOW,
+    Handshake,
+    RefusedError,
+    accept_websocket,
+    of_request,
+)
+from gateway.realtime.options import EngineOptions
+from gateway.realtime.polling import SEPARATOR, Polling
+from gateway.realtime.transport import OVERSIZE, PARSE_ERROR, TRANSPORT_ERROR, TransportName
+
+_FROM_CLIENT: Final = (CLOSE, PONG, MESSAGE)
+_PREFLIGHT: Final = {
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type",
+    hdrs.ACCESS_CONTROL_MAX_AGE: "600",  # s a browser may remember; a changed list is in force soon enough
+}
+
+
+class Sessions(Protocol):
+    """The engine, as the endpoint needs it."""
+
+    options: EngineOptions
+
+    def admit(self, handshake: Handshake) -> TransportName:
+        """The transport that a request is for. Raises RefusedError."""
+
+    def session(self, sid: str) -> Connection:
+        """The open connection with this id. Raises RefusedError."""
+
+    def leaving(self, sid: str) -> Connection | None:
+        """A closed connection whose goodbye nobody has fetched."""
+
+    def open_polling(self, handshake: Handshake) -> Polling:
+        """A new session over polling."""
+
+    def check_upgradable(self, sid: str) -> None:
+        """Whether a websocket may come for this session. Raises RefusedError."""
+
+    def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
+        """Make a TCP connection a websocket."""
+
+
+class Endpoint:
+    """Answers the requests of polling clients."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._options = sessions.options
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Any request to the Socket.IO path."""
+        handshake = of_request(request)
+        response: web.StreamResponse
+        origin = handshake.origin
+        try:
+            transport = self._sessions.admit(handshake)
+            if request.method == hdrs.METH_OPTIONS:
+                response = web.Response(status=204, headers=_PREFLIGHT)
+            elif transport == "websocket":
+                response = self._websocket(request, handshake)
+            else:
+                response = web.Response(text=await self._polling(request, handshake))
+        except RefusedError as refusal:
+            response = web.json_response({"code": refusal.code, "message": refusal.message}, status=refusal.status)
+            if refusal.status == 426:
+                response.headers[hdrs.SEC_WEBSOCKET_VERSION] = "13"
+            elif refusal.status == 403:
+                origin = None
+        response.headers.update(_headers(origin))
+        return response
+
+    # --- polling ------------------------------------------------------------------------------------------------------
+
+    async def _polling(self, request: web.Request, handshake: Handshake) -> str:
+        sid = handshake.sid
+        if sid is None:
+            if request.method != hdrs.METH_GET:
+                raise RefusedError(*BAD_METHOD)
+            return await self._sessions.open_polling(handshake).poll(request)
+        if request.method == hdrs.METH_GET and (leaving := self._sessions.leaving(sid)) is not None:
+            return await leaving.poll(request)
+        connection = self._sessions.session(sid)
+        if request.method == hdrs.METH_GET:
+            return await connection.poll(request)
+        if request.method == hdrs.METH_POST and connection.transport == "polling":
+            await self._post(request, connection)
+            return "ok"
+        raise RefusedError(*BAD_REQUEST)
+
+    async def _post(self, request: web.Request, connection: Connection) -> None:
+        try:
+            packets = self._packets(await self._body(request))
+        except RefusedError as refusal:
+            too_large = refusal.status == TOO_LARGE[0]
+            connection.violated(WSCloseCode.PROTOCOL_ERROR, OVERSIZE if too_large else PARSE_ERROR)
+            raise
+        except (ConnectionError, RequestPayloadError):
+            # Packets are lost, so the session is.
+            connection.lost(TRANSPORT_ERROR)
+            raise RefusedError(*BAD_REQUEST) from None
+        await connection.room()
+        for packet in packets:
+            connection.received(packet)
+
+    async def _body(self, request: web.Request) -> bytes:
+        """The whole body, however many segments it comes in. Raises RefusedError when it is too large or too slow."""
+        limit = self._options.max_packet_size
+        if (request.content_length or 0) > limit:
+            raise RefusedError(*TOO_LARGE)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._options.request_timeout):
+                while chunk := await request.content.readany():
+                    body += chunk
+                    if len(body) > limit:
+                        raise RefusedError(*TOO_LARGE)
+        except TimeoutError:
+            raise RefusedError(*TOO_SLOW) from None
+        return bytes(body)
+
+    def _packets(self, body: bytes) -> list[str]:
+        """The packets of a payload. Raises RefusedError when one is malformed or binary, or there are too many."""
+        try:
+            packets = body.decode().split(SEPARATOR, self._options.max_poll_packets)
+        except UnicodeDecodeError:
+            raise RefusedError(*BAD_REQUEST) from None
+        if len(packets) > self._options.max_poll_packets or not all(map(_acceptable, packets)):
+            raise RefusedError(*BAD_REQUEST)
+        return packets
+
+    # --- websocket on a connection that aiohttp has -------------------------------------------------------------------
+
+    def _websocket(self, request: web.Request, handshake: Handshake) -> web.Response:
+        head = accept_websocket(request.method, request.headers)
+        if handshake.sid is not None:
+            self._sessions.check_upgradable(handshake.sid)
+        protocol, transport = request.protocol, request.transport
+        if transport is not None:
+            rest = protocol._message_tail
+            # Let aiohttp believe that the connection was lost: it ends its task, and its answer goes nowhere.
+            protocol.transport = None
+            protocol.connection_lost(None)
+            self._sessions.open_websocket(handshake, transport, head, rest)
+        return web.Response()
+
+
+def _acceptable(packet: str) -> bool:
+    return packet.startswith(_FROM_CLIENT)
+
+
+def _headers(origin: str | None) -> dict[str, str]:
+    headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: hdrs.ORIGIN}
+    if origin is not None:
+        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
+    return headers

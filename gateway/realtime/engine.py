@@ -1,0 +1,206 @@
+"""The Engine.IO v4 server: makes connections and hands their messages up. Stands where engineio.AsyncServer stands."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from gateway.metrics import Metrics
+from gateway.realtime.connection import Connection
+from gateway.realtime.cork import Cork
+from gateway.realtime.endpoint import Endpoint
+from gateway.realtime.frame import OPEN
+from gateway.realtime.front import Front
+from gateway.realtime.handshake import (
+    BAD_REQUEST,
+    DRAINING,
+    FORBIDDEN,
+    UNKNOWN_SESSION,
+    Handshake,
+    RefusedError,
+    check_protocol,
+)
+from gateway.realtime.options import GRACE, EngineOptions
+from gateway.realtime.polling import Polling
+from gateway.realtime.transport import TransportName
+from gateway.realtime.upgrade import Upgrade
+from gateway.realtime.websocket import WebSocket
+from gateway.realtime.wheel import Wheel
+
+__all__ = ["Engine", "EngineOptions"]
+
+log = structlog.get_logger()
+
+
+class Engine:
+    """All Engine.IO connections of a node.
+
+    The layer above sets three callbacks before the first client comes. `on_message` of one connection is never called
+    before the previous call has returned; while more than 64 of its messages wait, nothing is read from it.
+    """
+
+    async_mode = "aiohttp"  # python-socketio asks
+
+    def __init__(
+        self, options: EngineOptions, metrics: Metrics, *, origin_allowed: Callable[[Handshake], bool]
+    ) -> None:
+        self.options = options
+        self.wheel = Wheel(options.tick)
+        self.draining = False
+        self.connections: dict[str, Connection] = {}
+        self.on_connect: Callable[[Connection], None] = lambda _: None
+        self.on_message: Callable[[Connection, str], Awaitable[None]] = _unheard
+        self.on_close: Callable[[Connection, str], None] = lambda _connection, _reason: None
+        self._origin_allowed = origin_allowed
+        self._metrics = metrics
+        self._open = {
+            "polling": metrics.connections.labels("polling"),
+            "websocket": metrics.connections.labels("websocket"),
+        }
+        self._cork = Cork()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._leaving: dict[str, Connection] = {}  # closed, but a poll may still fetch the goodbye
+        self._fronts: set[Front] = set()
+        self._endpoint = Endpoint(self)
+
+    # --- for the composition root and the layer above -----------------------------------------------------------------
+
+    def on(self, event: str, handler: Any) -> None:
+        """python-socketio registers its own handlers here; the layer above uses the three callbacks instead."""
+
+    def protocol_factory(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """What a listening socket makes of a TCP connection; `http` makes aiohttp's protocol for what is not ours."""
+        return lambda: Front(self, http, self._fronts)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """aiohttp's handler of the Socket.IO path, for every method."""
+        return await self._endpoint.handle(request)
+
+    async def close(self, reason: str, within: float) -> None:
+        """Take no new connections, let what is being handled finish, close everybody: all `within` s."""
+        self.draining = True
+        for front in list(self._fronts):
+            front.abort()
+        for connection in list(self.connections.values()):
+            if not connection.busy:
+                connection.close(reason)
+        if self._workers:
+            await asyncio.wait(set(self._workers), timeout=max(0.0, within - GRACE))
+        for connection in list(self.connections.values()):
+            connection.close(reason)
+        await asyncio.sleep(GRACE)  # goodbyes arrive and transports end
+        for worker in self._workers:
+            worker.cancel()
+
+    # --- for the front and the endpoint -------------------------------------------------------------------------------
+
+    def admit(self, handshake: Handshake) -> TransportName:
+        """The transport that a request is for. Raises RefusedError: origin, protocol, draining."""
+        if not self._origin_allowed(handshake):
+            raise RefusedError(*FORBIDDEN)
+        transport = check_protocol(handshake)
+        if self.draining and handshake.sid is None:
+            raise RefusedError(*DRAINING)
+        return transport
+
+    def session(self, sid: str) -> Connection:
+        """The open connection with this id. Raises RefusedError."""
+        if (connection := self.connections.get(sid)) is None:
+            raise RefusedError(*UNKNOWN_SESSION)
+        return connection
+
+    def leaving(self, sid: str) -> Connection | None:
+        """The connection with this id that was closed while no poll was open; given once."""
+        return self._leaving.pop(sid, None)
+
+    def open_polling(self, handshake: Handshake) -> Polling:
+        """A new session over polling."""
+        polling = Polling(self.options, self._cork)
+        connection = self._connection(handshake, "polling")
+        polling.listen(connection)
+        polling.push(self._hello(connection, ["websocket"]))
+        connection.begin(polling)
+        self.on_connect(connection)
+        return polling
+
+    def check_upgradable(self, sid: str) -> None:
+        """A websocket may come for a session that polls, when no other one is on probation. Raises RefusedError."""
+        connection = self.session(sid)
+        if connection.polling is None or connection.upgrade is not None:
+            raise RefusedError(*BAD_REQUEST)
+
+    def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
+        """Make a TCP connection a websocket: of a new session, or on probation for the one that the handshake names.
+
+        `head` is the answer to send, `rest` what arrived behind the request. The handshake was admitted, its session is
+        upgradable.
+        """
+        websocket = WebSocket(transport, self.options, self._cork)
+        websocket.start(head, rest)
+        if handshake.sid is not None:
+            connection = self.connections[handshake.sid]
+            connection.upgrade = Upgrade(connection, websocket, self.options.upgrade_timeout)
+            websocket.listen(connection.upgrade)
+            return
+        connection = self._connection(handshake, "websocket")
+        websocket.listen(connection)
+        websocket.push(self._hello(connection, []))
+        connection.begin(websocket)
+        self.on_connect(connection)
+
+    def _connection(self, handshake: Handshake, transport: TransportName) -> Connection:
+        connection = Connection(self, secrets.token_urlsafe(15), handshake, transport)
+        self.connections[connection.sid] = connection
+        self._open[transport].inc()
+        return connection
+
+    def _hello(self, connection: Connection, upgrades: list[str]) -> str:
+        options = self.options
+        return OPEN + json.dumps(
+            {
+                "sid": connection.sid,
+                "upgrades": upgrades,
+                "pingInterval": round(options.ping_interval * 1000),
+                "pingTimeout": round(options.ping_timeout * 1000),
+                "maxPayload": options.max_packet_size,
+            },
+            separators=(",", ":"),
+        )
+
+    # --- for connections, see Host ------------------------------------------------------------------------------------
+
+    async def handle_message(self, connection: Connection, text: str) -> None:
+        """See Host."""
+        await self.on_message(connection, text)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """See Host."""
+        worker = asyncio.get_running_loop().create_task(work, name=name)
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
+
+    def changed(self, connection: Connection) -> None:  # noqa: ARG002
+        """See Host."""
+        self._open["polling"].dec()
+        self._open["websocket"].inc()
+
+    def ended(self, connection: Connection, reason: str, linger: float) -> None:
+        """See Host."""
+        self.connections.pop(connection.sid, None)
+        self._open[connection.transport].dec()
+        self._metrics.closed.labels(reason).inc()
+        if linger and connection.polling is not None and not connection.polling.polled:
+            self._leaving[connection.sid] = connection
+            asyncio.get_running_loop().call_later(linger, self._leaving.pop, connection.sid, None)
+        try:
+            self.on_close(connection, reason)
+        except Exception:
+            log.exception("the end of a connection was not handled", sid=connection.sid)
+
+
+async def _unheard(_connection: Connection, _text: str) -> None:
+    """Nobody listens yet."""

@@ -1,0 +1,57 @@
+"""Engine.IO packets as text and as websocket frames. A broadcast is made into one Frame for everybody."""
+
+from typing import Final
+
+# Engine.IO packets, by their first character.
+OPEN: Final = "0"
+CLOSE: Final = "1"
+PING: Final = "2"
+PONG: Final = "3"
+MESSAGE: Final = "4"
+UPGRADE: Final = "5"
+NOOP: Final = "6"
+
+_TEXT = 0x81
+_CLOSE = 0x88
+_PONG = 0x8A
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A complete text frame. A server's frames are not masked, so one frame serves any number of sockets."""
+    return _header(_TEXT, len(payload)) + payload
+
+
+def close_frame(code: int) -> bytes:
+    """A close frame; code 0 sends none."""
+    return _header(_CLOSE, 2) + code.to_bytes(2, "big") if code else _header(_CLOSE, 0)
+
+
+def pong_frame(payload: bytes | bytearray) -> bytes:
+    """The answer to a websocket ping of at most 125 bytes."""
+    return _header(_PONG, len(payload)) + payload
+
+
+def _header(first: int, length: int) -> bytes:
+    if length < 126:
+        return bytes((first, length))
+    if length < 65_536:
+        return bytes((first, 126)) + length.to_bytes(2, "big")
+    return bytes((first, 127)) + length.to_bytes(8, "big")
+
+
+class Frame:
+    """One Socket.IO packet made ready once, for any number of connections."""
+
+    __slots__ = ("_packet", "_text", "websocket")
+
+    def __init__(self, packet: bytes) -> None:
+        self._packet = packet
+        self._text: str | None = None
+        self.websocket = text_frame(b"4" + packet)
+
+    @property
+    def text(self) -> str:
+        """The Engine.IO packet as polling sends it; made when the first polling client needs it."""
+        if self._text is None:
+            self._text = MESSAGE + self._packet.decode()
+        return self._text

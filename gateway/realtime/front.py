@@ -1,0 +1,111 @@
+"""The first protocol of every TCP connection: makes it a websocket of ours or gives it to aiohttp. Made by the server.
+
+A websocket's head is parsed by aiohttp's compiled request parser, here and not behind aiohttp's RequestHandler: then a
+connection never costs a handler, a task and a request. What is no valid upgrade goes to aiohttp, bytes and all, and is
+answered there: refusals are written in one place, and nothing is guessed from raw bytes that the parser has not read.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Protocol, cast
+
+from aiohttp.http import HttpRequestParser
+from aiohttp.http_exceptions import HttpProcessingError
+
+from gateway.realtime.endpoint import Sessions
+from gateway.realtime.handshake import RefusedError, accept_websocket, of_message
+from gateway.realtime.wheel import Wheel
+
+MAX_HEAD: Final = 16_384  # bytes of a request's head that are kept here; aiohttp judges what is larger
+
+
+class Gate(Sessions, Protocol):
+    """The engine, as the front needs it."""
+
+    wheel: Wheel
+
+
+class Front(asyncio.Protocol):
+    """Waits for the head of the first request, for as long as any request may take."""
+
+    __slots__ = ("_fronts", "_gate", "_head", "_http", "_transport", "slot")
+
+    def __init__(self, gate: Gate, http: Callable[[], asyncio.Protocol], fronts: "set[Front]") -> None:
+        self._gate = gate
+        self._http = http
+        self._fronts = fronts
+        self._head = b""
+        self._transport: asyncio.Transport | None = None
+        self.slot: int | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """From the event loop."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._fronts.add(self)
+        deadline = asyncio.get_running_loop().time() + self._gate.options.request_timeout
+        self._gate.wheel.at(self, deadline)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """From the event loop."""
+        self._leave()
+
+    def due(self, _now: float) -> None:
+        """See Timed: the request did not come."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Tear down at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """From the event loop."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._head = head = self._head + data if self._head else data
+        start = b"GET " + self._gate.options.path.encode()
+        if not head.startswith(start[: len(head)]):
+            self._give_to_http(transport)
+        elif b"\r\n\r\n" in head:
+            if b"websocket" not in head.lower() or not self._upgrade(transport):
+                self._give_to_http(transport)
+        elif len(head) > MAX_HEAD:
+            self._give_to_http(transport)
+
+    def _upgrade(self, transport: asyncio.Transport) -> bool:
+        parser = HttpRequestParser(cast("Any", self), asyncio.get_running_loop(), MAX_HEAD)
+        try:
+            messages, upgraded, rest = parser.feed_data(self._head)
+            [(message, _)] = messages
+        except (HttpProcessingError, ValueError):
+            return False
+        if not upgraded:
+            return False
+        secure = transport.get_extra_info("sslcontext") is not None
+        handshake = of_message(message, transport.get_extra_info("peername"), secure=secure)
+        try:
+            if self._gate.admit(handshake) != "websocket":
+                return False
+            answer = accept_websocket(message.method, message.headers)
+            if handshake.sid is not None:
+                self._gate.check_upgradable(handshake.sid)
+        except RefusedError:
+            return False
+        self._leave()
+        self._gate.open_websocket(handshake, transport, answer, rest)
+        return True
+
+    def _give_to_http(self, transport: asyncio.Transport) -> None:
+        head = self._head
+        self._leave()
+        protocol = self._http()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(head)
+
+    def _leave(self) -> None:
+        self._gate.wheel.remove(self)
+        self._fronts.discard(self)
+        self._transport = None
+        self._head = b""

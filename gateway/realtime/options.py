@@ -1,0 +1,43 @@
+"""The numbers of the Engine.IO server, in seconds and bytes. Made by the composition root, or by a test."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from gateway.settings import Settings
+
+GRACE = 0.2  # s for a last packet to arrive before the transport of a closed connection is torn down
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What a connection may do and for how long. Times are in seconds and may be fractions, sizes in bytes."""
+
+    ping_interval: float = 25.0
+    ping_timeout: float = 60.0  # for the pong to come
+    connect_timeout: float = 10.0  # until the layer above must have set `joined`
+    max_packet_size: int = 65_536  # of one websocket message, and of one polling request
+    max_poll_packets: int = 256  # in one polling request
+    max_send_buffer: int = 1_048_576  # that a client may be behind
+    max_send_delay: float = 10.0  # in which a client that is behind must take something
+    upgrade_timeout: float = 5.0  # for a polling session's websocket to finish its probe
+    request_timeout: float = 10.0  # for a request's head, and for the body of a polling request
+    path: str = "/socket.io/"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The options of a node."""
+        return cls(
+            ping_interval=settings.ping_interval.total_seconds(),
+            ping_timeout=settings.ping_timeout.total_seconds(),
+            connect_timeout=settings.connect_timeout.total_seconds(),
+            max_packet_size=settings.max_packet_size,
+            max_poll_packets=settings.max_poll_packets,
+            max_send_buffer=settings.max_send_buffer,
+            max_send_delay=settings.max_send_delay.total_seconds(),
+        )
+
+    @property
+    def tick(self) -> float:
+        """How exact the timer wheel must be: a fortieth of the shortest time, at most half a second."""
+        shortest = min(self.ping_interval, self.ping_timeout, self.connect_timeout, self.max_send_delay)
+        return min(0.5, min(shortest, self.request_timeout) / 40)

@@ -1,0 +1,128 @@
+"""The polling transport of one connection: packets wait here for the client's next GET. Made by the engine."""
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+from gateway.realtime.cork import Cork
+from gateway.realtime.frame import NOOP, PING, Frame
+from gateway.realtime.options import EngineOptions
+from gateway.realtime.transport import CLIENT_LEFT, NOBODY, SLOW_CLIENT, Listener
+
+SEPARATOR: Final = "\x1e"
+ABSENCE: Final = 1.0  # s between two looks whether the client of an open poll is still there
+
+
+class DuplicatePollError(Exception):
+    """A poll came while another one waits."""
+
+
+class Polling:
+    """A bounded queue of packets and at most one GET that waits for them."""
+
+    __slots__ = ("_cork", "_ended", "_limit", "_listener", "_packets", "_request", "_size", "_waiter")
+
+    def __init__(self, options: EngineOptions, cork: Cork) -> None:
+        self._cork = cork
+        self._limit = options.max_send_buffer
+        self._listener: Listener = NOBODY
+        self._packets: list[str] = []
+        self._size = 0  # bytes in _packets
+        self._request: web.Request | None = None  # the GET that waits
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+
+    def listen(self, listener: Listener) -> None:
+        """Tell this one."""
+        self._listener = listener
+
+    # --- the client's side --------------------------------------------------------------------------------------------
+
+    async def poll(self, request: web.Request) -> str:
+        """What a GET gets: everything that waits, or the first that comes. Raises DuplicatePollError."""
+        if self._waiter is not None:
+            raise DuplicatePollError
+        if not self._packets and not self._ended:
+            self._request = request
+            self._waiter = asyncio.get_running_loop().create_future()
+            self._listener.strained()
+            try:
+                await self._waiter
+            finally:
+                self._request = self._waiter = None
+        if request.transport is None:
+            self._listener.lost(CLIENT_LEFT)
+        packets, self._packets, self._size = self._packets, [], 0
+        return SEPARATOR.join(packets) or NOOP
+
+    @property
+    def polled(self) -> bool:
+        """Whether a GET waits."""
+        return self._waiter is not None
+
+    # --- the connection's side ----------------------------------------------------------------------------------------
+
+    def push(self, packet: str) -> None:
+        """See Carrier."""
+        self._push(packet, len(packet.encode(errors="replace")))
+
+    def push_frame(self, frame: Frame) -> None:
+        """See Carrier."""
+        self._push(frame.text, len(frame.websocket))
+
+    def _push(self, packet: str, size: int) -> None:
+        if self._ended:
+            return
+        if not self._packets:
+            self._cork.add(self)
+        self._packets.append(packet)
+        self._size += size
+        if self._size > self._limit:
+            # Told later: this may be in the midst of a broadcast, whose room must not change under it.
+            asyncio.get_running_loop().call_soon(self._listener.lost, SLOW_CLIENT)
+            self.abort()
+
+    def ping(self) -> None:
+        """See Carrier. Behind what waits: one GET takes it all."""
+        self.push(PING)
+
+    def flush(self) -> None:
+        """Answer the GET that waits."""
+        if self._waiter is not None and not self._waiter.done() and (self._packets or self._ended):
+            self._waiter.set_result(None)
+
+    def pause_reading(self) -> None:
+        """See Carrier. A POST waits for room before it is answered, and polite clients send one at a time."""
+
+    def resume_reading(self) -> None:
+        """See Carrier."""
+
+    def trouble(self, now: float) -> str | None:  # noqa: ARG002
+        """See Carrier. Nobody tells a handler that its client has gone."""
+        return CLIENT_LEFT if self._request is not None and self._request.transport is None else None
+
+    def check_at(self, now: float) -> float | None:
+        """See Carrier."""
+        return now + ABSENCE if self._request is not None else None
+
+    def retire(self) -> list[str]:
+        """End in favour of a websocket: gives what still waits; an open GET gets a NOOP."""
+        packets, self._packets, self._size = self._packets, [], 0
+        self._stop()
+        return packets
+
+    def end(self, last: str, code: int, grace: float) -> None:  # noqa: ARG002
+        """See Carrier. What no GET has taken after the grace is lost, with the connection's entry in the engine."""
+        self.push(last)
+        self._stop()
+
+    def abort(self) -> None:
+        """See Carrier."""
+        self._packets = []
+        self._stop()
+
+    def _stop(self) -> None:
+        self._ended = True
+        self._listener = NOBODY
+        self.flush()

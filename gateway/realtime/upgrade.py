@@ -1,0 +1,70 @@
+"""A websocket on probation: it may take over a polling session. Made by the engine, gone when it has or has not."""
+
+import asyncio
+from typing import Protocol
+
+from gateway.realtime.frame import NOOP, PING, PONG, UPGRADE
+from gateway.realtime.options import GRACE
+from gateway.realtime.websocket import WebSocket
+
+_PROBE = "probe"
+_POLICY = 1008  # websocket close code
+
+
+class Upgradable(Protocol):
+    """The connection whose transport is to change."""
+
+    def upgrade_probed(self) -> None:
+        """The websocket works: end the poll that is open."""
+
+    def upgrade_done(self, websocket: WebSocket) -> None:
+        """Send and receive over the websocket from now on."""
+
+    def upgrade_failed(self) -> None:
+        """Stay with polling."""
+
+
+class Upgrade:
+    """The probe: "2probe" is answered with "3probe", then "5" makes the change. Anything else, or silence, ends it."""
+
+    __slots__ = ("_connection", "_probed", "_timer", "_websocket")
+
+    def __init__(self, connection: Upgradable, websocket: WebSocket, timeout: float) -> None:
+        self._connection = connection
+        self._websocket: WebSocket | None = websocket
+        self._probed = False
+        self._timer = asyncio.get_running_loop().call_later(timeout, self.cancel)
+
+    def received(self, packet: str) -> None:
+        """See Listener."""
+        if packet == PING + _PROBE and not self._probed and self._websocket is not None:
+            self._probed = True
+            self._websocket.push(PONG + _PROBE)
+            self._connection.upgrade_probed()
+        elif packet == UPGRADE and self._probed and self._websocket is not None:
+            self._timer.cancel()
+            self._connection.upgrade_done(self._websocket)
+        else:
+            self.cancel()
+
+    def violated(self, code: int, reason: str) -> None:  # noqa: ARG002
+        """See Listener."""
+        self._fail(code)
+
+    def strained(self) -> None:
+        """See Listener. It has its own timer."""
+
+    def lost(self, reason: str) -> None:  # noqa: ARG002
+        """See Listener."""
+        self._fail(_POLICY)
+
+    def cancel(self) -> None:
+        """End it; the session stays with polling."""
+        self._fail(_POLICY)
+
+    def _fail(self, code: int) -> None:
+        self._timer.cancel()
+        websocket, self._websocket = self._websocket, None
+        if websocket is not None:
+            self._connection.upgrade_failed()
+            websocket.end(NOOP, code, GRACE)

@@ -1,0 +1,266 @@
+"""One websocket: bytes from the event loop in, Engine.IO packets to its listener, and back. Made by the engine."""
+
+import asyncio
+from typing import Any, Final
+
+from aiohttp import WSMsgType
+from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+from aiohttp.http import WebSocketError, WSCloseCode
+
+from gateway.realtime.cork import Cork
+from gateway.realtime.frame import NOOP, PING, Frame, close_frame, pong_frame, text_frame
+from gateway.realtime.options import GRACE, EngineOptions
+from gateway.realtime.transport import (
+    CLIENT_LEFT,
+    NOBODY,
+    OVERSIZE,
+    PARSE_ERROR,
+    SLOW_CLIENT,
+    TRANSPORT_ERROR,
+    Listener,
+)
+
+SLICE: Final = 16_384  # bytes that are parsed before looking whether the connection has had enough for now
+CHUNK: Final = 65_536  # bytes that are written before looking whether the client keeps up; a ping waits behind no more
+_PING: Final = text_frame(PING.encode())
+
+
+class _Inlet(WebSocketDataQueue):
+    """Where aiohttp's compiled reader puts complete messages, instead of a queue per connection that a task waits on.
+
+    Parsing is synchronous and what it found is taken at once, so one inlet serves all connections. It is never over its
+    limit: it does not count. The reader accepts unmasked frames from clients, which RFC 6455 forbids; masks protect
+    proxies against scripts in a browser, not this server, so that is let be.
+    """
+
+    def __init__(self) -> None:
+        # Not the base's __init__: it makes the queue that we do without.
+        self.messages: list[tuple[WSMsgType, Any, Any]] = []
+        self.error: BaseException | None = None
+
+    def feed_data(self, data: Any, size: int) -> None:  # noqa: ARG002
+        """A complete message: its type, its content, and the reason of a close."""
+        self.messages.append(data)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:  # noqa: ARG002
+        """What arrived is no websocket traffic."""
+        self.error = exc
+
+    def take(self) -> tuple[list[tuple[WSMsgType, Any, Any]], BaseException | None]:
+        """What the last feed brought: complete messages, and what ended the parsing."""
+        found = self.messages, self.error
+        self.messages, self.error = [], None
+        return found
+
+
+_inlet = _Inlet()
+
+
+class WebSocket(asyncio.Protocol):
+    """A websocket without task, timer or future of its own: everything happens in the event loop's callbacks.
+
+    Frames gather in one list and leave in order at the end of the tick, in one write. While the kernel takes nothing
+    more they stay there: up to `max_send_buffer` bytes, and for `max_send_delay` s without progress.
+    """
+
+    __slots__ = (
+        "_cork", "_delay", "_ending", "_held", "_left", "_limit", "_listener", "_out", "_paused", "_reader", "_since",
+        "_size", "_transport", "_unread",
+    )  # fmt: skip
+
+    def __init__(self, transport: asyncio.Transport, options: EngineOptions, cork: Cork) -> None:
+        self._transport = transport
+        self._listener: Listener = NOBODY
+        self._cork = cork
+        # The reader refuses what reaches its limit; ours is what may still be sent.
+        self._reader = WebSocketReader(_inlet, options.max_packet_size + 1, compress=False, decode_text=True)
+        self._limit = options.max_send_buffer
+        self._delay = options.max_send_delay
+        self._out: list[bytes] = []
+        self._size = 0  # bytes in _out
+        self._paused = False  # the kernel's buffer is full
+        self._left = 0  # bytes the transport still held when there was progress, and since when there was none
+        self._since = 0.0
+        self._ending = False  # nothing may follow
+        self._held = False  # reading is paused
+        self._unread = b""
+
+    def start(self, head: bytes, rest: bytes) -> None:
+        """Take over the transport: answer with `head`, and read `rest`, which came behind the request."""
+        # High-water 0: written at once, and the first byte that the kernel does not take makes us stop.
+        self._transport.set_write_buffer_limits(high=0)
+        self._transport.set_protocol(self)
+        if not self._transport.is_reading():
+            self._transport.resume_reading()
+        self._push(head)
+        if rest:
+            # Later: nobody listens yet.
+            asyncio.get_running_loop().call_soon(self.data_received, rest)
+
+    def listen(self, listener: Listener) -> None:
+        """Tell another one from now on."""
+        self._listener = listener
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """From the event loop."""
+        if self._held:  # was on its way when reading was paused
+            self._unread += data
+            return
+        for start in range(0, len(data), SLICE):
+            if self._parse(data[start : start + SLICE] if len(data) > SLICE else data):
+                self._unread = data[start + SLICE :]
+                return
+
+    def _parse(self, data: bytes) -> bool:
+        """Hand on what is complete; whether reading was paused meanwhile."""
+        self._reader.feed_data(data)
+        messages, error = _inlet.take()
+        for kind, content, _ in messages:
+            if kind is WSMsgType.CLOSE:
+                self._closed_by_client(content)
+                return False
+            if self._ending:
+                continue
+            if kind is WSMsgType.TEXT:
+                self._listener.received(content)
+            elif kind is WSMsgType.PING:
+                self._push(pong_frame(content))
+            elif kind is WSMsgType.BINARY:
+                self._listener.violated(WSCloseCode.UNSUPPORTED_DATA, PARSE_ERROR)
+        if error is not None and not self._ending:
+            code = error.code if isinstance(error, WebSocketError) else WSCloseCode.PROTOCOL_ERROR
+            self._listener.violated(code, OVERSIZE if code == WSCloseCode.MESSAGE_TOO_BIG else PARSE_ERROR)
+        return self._held
+
+    def _closed_by_client(self, code: int) -> None:
+        listener = self._listener
+        self.end(NOOP, code, GRACE)  # answered with its own code, if we have not closed ourselves
+        self._transport.close()
+        listener.lost(CLIENT_LEFT)
+
+    def pause_reading(self) -> None:
+        """See Carrier."""
+        if not self._held and not self._transport.is_closing():
+            self._held = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See Carrier."""
+        if not self._held:
+            return
+        self._held = False
+        unread, self._unread = self._unread, b""
+        self.data_received(unread)
+        if not self._held and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def eof_received(self) -> bool:
+        """From the event loop: the client will send nothing more. A websocket is never half open."""
+        self.abort()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """From the event loop."""
+        listener, self._listener = self._listener, NOBODY
+        self._ending = True
+        self._out.clear()
+        listener.lost(TRANSPORT_ERROR if error else CLIENT_LEFT)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def push(self, packet: str) -> None:
+        """See Carrier."""
+        self._push(text_frame(packet.encode(errors="replace")))
+
+    def push_frame(self, frame: Frame) -> None:
+        """See Carrier."""
+        self._push(frame.websocket)
+
+    def _push(self, data: bytes) -> None:
+        if self._ending:
+            return
+        if not self._out:
+            self._cork.add(self)
+        self._out.append(data)
+        self._size += len(data)
+        if self._size > self._limit:
+            self._overflow()
+
+    def ping(self) -> None:
+        """See Carrier."""
+        if not self._ending:
+            self._transport.write(_PING)
+
+    def flush(self) -> None:
+        """Write what the kernel takes, in order."""
+        while self._out and not self._paused:
+            if self._size <= CHUNK or len(self._out) == 1:
+                data, self._out = b"".join(self._out), []
+            else:
+                data = self._first_chunk()
+            self._size -= len(data)
+            self._transport.write(data)
+
+    def _first_chunk(self) -> bytes:
+        size = count = 0
+        while count < len(self._out) and size < CHUNK:
+            size += len(self._out[count])
+            count += 1
+        data = b"".join(self._out[:count])
+        del self._out[:count]
+        return data
+
+    def _overflow(self) -> None:
+        self.flush()
+        if self._size > self._limit:
+            # Told later: this may be in the midst of a broadcast, whose room must not change under it.
+            asyncio.get_running_loop().call_soon(self._listener.lost, SLOW_CLIENT)
+            self.abort()
+
+    def pause_writing(self) -> None:
+        """From the event loop: the kernel takes nothing more for now."""
+        self._paused = True
+        self._left = self._transport.get_write_buffer_size()
+        self._since = asyncio.get_running_loop().time()
+        self._listener.strained()
+
+    def resume_writing(self) -> None:
+        """From the event loop: it took everything."""
+        self._paused = False
+        self.flush()
+
+    def trouble(self, now: float) -> str | None:
+        """See Carrier."""
+        if not self._paused:
+            return None
+        left = self._transport.get_write_buffer_size()
+        if left < self._left:
+            self._left, self._since = left, now
+        return SLOW_CLIENT if now - self._since >= self._delay else None
+
+    def check_at(self, now: float) -> float | None:
+        """See Carrier."""
+        return now + self._delay / 4 if self._paused else None
+
+    # --- ending -------------------------------------------------------------------------------------------------------
+
+    def end(self, last: str, code: int, grace: float) -> None:
+        """See Carrier. A NOOP is not sent."""
+        if self._ending:
+            return
+        if last != NOOP:
+            self.push(last)
+        self._push(close_frame(code))
+        self._ending = True
+        self.flush()
+        # A polite client answers with its close frame and we part; no other may keep the transport.
+        asyncio.get_running_loop().call_later(grace, self._transport.abort)
+
+    def abort(self) -> None:
+        """See Carrier."""
+        self._ending = True
+        self._out.clear()
+        self._size = 0
+        self._transport.abort()
