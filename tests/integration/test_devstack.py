@@ -1,0 +1,134 @@
+"""The development servers: they keep their data, survive the death of their parent, and know no rival."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+import redis
+
+from gateway.devserver import StackError
+from gateway.devstack import Postgres, Redis, Stack
+
+PARENT = """
+import pathlib, sys, time
+from gateway.devstack import Stack
+with Stack(pathlib.Path(sys.argv[1]), durable=False) as stack:
+    print(stack.postgres.pid, stack.redis.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data that all these tests share, since the first start of PostgreSQL is the slow one."""
+    return tmp_path_factory.mktemp("stack")
+
+
+async def visits(stack: Stack) -> tuple[int, int]:
+    """Count one more visit in both servers; the counts."""
+    assert stack.postgres is not None
+    assert stack.redis is not None
+    connection = await asyncpg.connect(stack.postgres.url)
+    try:
+        await connection.execute("CREATE TABLE IF NOT EXISTS visits (at timestamptz DEFAULT now())")
+        await connection.execute("INSERT INTO visits DEFAULT VALUES")
+        rows: int = await connection.fetchval("SELECT count(*) FROM visits")
+    finally:
+        await connection.close()
+    with redis.Redis.from_url(stack.redis.url) as client:
+        return rows, int(client.incr("visits"))
+
+
+async def test_data_is_there_at_the_second_start(tmp_path: Path) -> None:
+    for count in (1, 2):
+        with Stack(tmp_path) as stack:
+            assert await visits(stack) == (count, count)
+
+
+async def test_nothing_runs_after_the_end(folder: Path) -> None:
+    with Stack(folder, durable=False) as stack:
+        assert stack.postgres is not None
+        assert stack.redis is not None
+        processes = [psutil.Process(stack.postgres.pid), psutil.Process(stack.redis.pid)]
+        assert all(os.getpgid(process.pid) != os.getpgrp() for process in processes), "Ctrl-C would reach them"
+    assert not any(process.is_running() for process in processes)
+
+
+async def test_a_second_one_on_the_same_folder_is_refused(folder: Path) -> None:
+    with Stack(folder, durable=False) as stack:
+        with pytest.raises(StackError, match="another `dorami dev` uses"), Stack(folder):
+            pass
+        await visits(stack)
+
+
+async def test_servers_die_with_a_killed_parent_and_start_again(folder: Path) -> None:
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, str(folder), stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    processes = [psutil.Process(int(pid)) for pid in (await parent.stdout.readline()).split()]
+    parent.kill()
+    await parent.communicate()
+    assert not psutil.wait_procs(processes, 10)[1], "they outlive their parent"
+    with Stack(folder, durable=False) as stack:
+        await visits(stack)
+
+
+async def test_orphans_are_ended_and_leftovers_do_not_matter(folder: Path) -> None:
+    with Stack(folder, durable=False) as stack:
+        assert stack.postgres is not None
+        assert stack.redis is not None
+        orphans = [psutil.Process(stack.postgres.pid), psutil.Process(stack.redis.pid)]
+        with Postgres(stack.postgres.folder, durable=False), Redis(stack.redis.folder, durable=False):
+            assert not psutil.wait_procs(orphans, 1)[1]
+    # A process that has come to the id a dead server wrote down: this one, say.
+    (folder / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{folder}/postgres\n0\n5432\n\n\n1 1\nready\n")
+    with Stack(folder, durable=False) as stack:
+        await visits(stack)
+
+
+async def test_a_killed_or_frozen_server_comes_back(own_redis: Redis, own_postgres: Postgres) -> None:
+    with redis.Redis.from_url(own_redis.url, socket_timeout=0.2) as client:
+        client.set("kept", "yes")
+        own_redis.kill()
+        with pytest.raises(redis.ConnectionError):
+            client.get("kept")
+        own_redis.start()
+        assert client.get("kept") == b"yes"
+        own_redis.pause()
+        with pytest.raises(redis.TimeoutError):
+            client.get("kept")
+        own_redis.resume()
+        assert client.get("kept") == b"yes"
+    own_postgres.kill()
+    own_postgres.start()
+    await (await asyncpg.connect(own_postgres.url)).close()
+
+
+async def test_a_path_too_long_for_a_socket_is_no_obstacle(tmp_path: Path) -> None:
+    with Stack(tmp_path / ("long" * 30), durable=False) as stack:
+        assert await visits(stack) == (1, 1)
+        assert stack.redis is not None
+        assert stack.redis.url.startswith("unix:///")
+
+
+def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path) -> None:
+    server = Postgres(tmp_path / "postgres", durable=False)
+    with server:
+        pass
+    (tmp_path / "postgres" / "postgresql.conf").write_text("nonsense = true\n")
+    with pytest.raises(StackError, match="unrecognized configuration parameter"):
+        server.start()
+
+
+def test_no_folder_is_opened_to_others(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    me = psutil.Process().username()
+    with Postgres(private / "postgres", durable=False) as postgres:
+        assert psutil.Process(postgres.pid).username() == ("nobody" if me == "root" else me)
+    assert private.stat().st_mode & 0o777 == 0o700
