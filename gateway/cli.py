@@ -53,7 +53,8 @@ def dev(
 ) -> None:
     """Everything for development: servers, migrations, seeds, nodes. DATABASE_URL and REDIS_URL are used when set."""
     try:
-        from gateway.development import Plan, StackError, develop
+        from gateway.development import Plan, develop
+        from gateway.devserver import StackError
     except ImportError as error:
         _fail(f"{error.name} is not installed: `dorami dev` needs requirements/dev.txt")
     try:
@@ -147,15 +148,18 @@ async def _mint(settings: Settings, user: str, role: Role | None) -> str:
     from gateway.connections.database import Database
     from gateway.metrics import Metrics
     from gateway.security.tokens import Tokens
+    from gateway.services.accounts import find, normal
     from models.user import User
 
     if role is None or "@" in user:
         database = Database(settings, Metrics())
         await database.open()
         try:
-            by = {"email": user.strip().lower()} if "@" in user else {"id": user}
-            async with database.guard("cli.account"):
-                account = await User.get_or_none(**by)
+            if "@" in user:
+                async with database.guard("cli.account"):
+                    account = await User.get_or_none(email=normal(user))
+            else:
+                account = await find(database, user)
         finally:
             await database.close()
         if account is None:
