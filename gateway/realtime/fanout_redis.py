@@ -23,6 +23,7 @@ log = structlog.get_logger()
 LINGER = 5.0  # s a room is still heard after its last member left: people reload pages
 STALE = 4.0  # s without hearing the own canary, after which a node calls itself deaf
 SOURCES = 1000  # runs of other nodes that are remembered
+DIGITS = 18  # of a number: more than any node lives to publish
 NOTICES = 1000  # that may wait for their handlers
 
 
@@ -132,7 +133,7 @@ class RedisFanout:
     def _heard(self, channel: str, data: bytes) -> None:
         head, _, packet = data.partition(b"\n")
         source, _, number = head.rpartition(b":")
-        if not source or not number.isdigit():
+        if not source or not number.isdigit() or len(number) > DIGITS:
             log.debug("something else was published on a channel of ours", channel=channel)
         elif source == self._source:
             self._heard_own(int(number))

@@ -119,20 +119,20 @@ class RedisPresence:
         async with lock:
             try:
                 if self._local.holds(room, who):
-                    return await self._announce(room, [who])
+                    return await self._announce(room, [who], record=True)
                 return await self._retract(room, who)
             except Unavailable:
                 self._wrong = True
                 self._metrics.presence_degraded.set(1)
                 return None
 
-    async def _announce(self, room: Room, people: list[str]) -> Census:
+    async def _announce(self, room: Room, people: list[str], *, record: bool) -> Census:
         name = self._name
         if name is None:
             raise Unavailable("redis")
         async with self._redis.guard("presence"):
             count, peak, changed, alive = await self._do_enter(
-                keys=[keys.nodes(), *self._keys(name, room)], args=[name, _text(room), *people]
+                keys=[keys.nodes(), *self._keys(name, room)], args=[name, _text(room), int(record), *people]
             )
         if not alive:
             self._hurry.set()
@@ -201,7 +201,7 @@ class RedisPresence:
         people = self._local.people(room)
         for start in range(0, len(people), CHUNK):
             chunk = people[start : start + CHUNK]
-            census = await self._announce(room, chunk)
+            census = await self._announce(room, chunk, record=False)
             self._report(room, census)
             for who in chunk:
                 if not self._local.holds(room, who):  # left while they were announced

@@ -12,13 +12,12 @@ end
 """
 
 _CENSUS = """
-local function census(presence, peak, changed)
+local function census(presence, peak, changed, record)
   local count, most = redis.call('HLEN', presence), tonumber(redis.call('GET', peak) or 0)
-  if count > most then
-    most = count
-    redis.call('SET', peak, most, 'EX', 604800)  -- a week after the last record the room is over
+  if record and count > most then
+    redis.call('SET', peak, count, 'EX', 604800)  -- a week after the last record the room is over
   end
-  return {count, most, changed}
+  return {count, math.max(count, most), changed}
 end
 """
 
@@ -51,19 +50,20 @@ ENTER = (
     _NOW
     + _CENSUS
     + """
--- KEYS: nodes, presence, peak, whom the node holds here, the node's rooms. ARGV: name, room, people.
+-- KEYS: nodes, presence, peak, whom the node holds here, the node's rooms.
+-- ARGV: name, room, '1' when the count is worth a record (not while a node is there under two names), people.
 -- Answers {count, peak, 1 if a person is new over all nodes, 1 while the lease holds}.
 local changed, alive = 0, 0
 if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) > now() then
   alive = 1
-  for i = 3, #ARGV do
+  for i = 4, #ARGV do
     if redis.call('SADD', KEYS[4], ARGV[i]) == 1 and redis.call('HINCRBY', KEYS[2], ARGV[i], 1) == 1 then
       changed = 1
     end
   end
   redis.call('SADD', KEYS[5], ARGV[2])
 end
-local answer = census(KEYS[2], KEYS[3], changed)
+local answer = census(KEYS[2], KEYS[3], changed, ARGV[3] == '1')
 answer[4] = alive
 return answer
 """
@@ -80,7 +80,7 @@ if redis.call('SREM', KEYS[3], ARGV[2]) == 1 then
   changed = take_out(KEYS[1], ARGV[2])
   if redis.call('EXISTS', KEYS[3]) == 0 then redis.call('SREM', KEYS[4], ARGV[1]) end
 end
-return census(KEYS[1], KEYS[2], changed)
+return census(KEYS[1], KEYS[2], changed, false)
 """
 )
 
@@ -96,7 +96,7 @@ for _, who in ipairs(redis.call('SPOP', KEYS[3], ARGV[2])) do
 end
 local left = redis.call('SCARD', KEYS[3])
 if left == 0 then redis.call('SREM', KEYS[4], ARGV[1]) end
-local answer = census(KEYS[1], KEYS[2], changed)
+local answer = census(KEYS[1], KEYS[2], changed, false)
 answer[4] = left
 return answer
 """

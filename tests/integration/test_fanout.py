@@ -1,0 +1,245 @@
+"""Fan-out: one suite for that over Redis, with two nodes, and its double; and what Redis adds."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from gateway.connections.redis import Redis
+from gateway.keys import Room, chat_room, control_channel, products_room, room_channel
+from gateway.metrics import Metrics
+from gateway.protocol.wire import Cursor
+from gateway.realtime import fanout_redis
+from gateway.realtime.fanout import Fanout, LocalFanout
+from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.packets import event_packet
+from tests.inbox import Inbox
+
+FOREIGN = (
+    b"", b"\n", b"123", b"hello", b":\n", b"x:\n", b"x:y\n", b"x:-1\n", b"x:" + b"9" * 5000 + b"\n", b"\xff\xfe:1",
+    b"x:1\n[", b"y:1\nnull", b"z:1\n[[],{}]",
+)  # fmt: skip
+
+
+class Node(NamedTuple):
+    fanout: Fanout
+    inbox: Inbox
+
+
+@pytest.fixture
+def room() -> Room:
+    """A room of this test's own: channels are shared by all logical databases."""
+    return chat_room(secrets.token_hex(4))
+
+
+@pytest.fixture
+async def pair(redis: Redis) -> AsyncIterator[list[Node]]:
+    """Two nodes on one Redis."""
+    nodes = []
+    for node_id in "ab":
+        inbox = Inbox()
+        nodes.append(Node(fanout := RedisFanout(redis, inbox, node_id, Metrics()), inbox))
+        await fanout.start()
+    yield nodes
+    for node in nodes:
+        assert isinstance(node.fanout, RedisFanout)
+        await node.fanout.close()
+
+
+@pytest.fixture(params=["local", "redis"])
+async def nodes(request: pytest.FixtureRequest, pair: list[Node]) -> list[Node]:
+    if request.param == "redis":
+        return pair
+    inbox = Inbox()
+    return [Node(LocalFanout(inbox), inbox)]
+
+
+def packets(room: Room, count: int, first: int = 0) -> list[bytes]:
+    return [event_packet(room.namespace, "e", Cursor(epoch="x", seq=n)) for n in range(first, first + count)]
+
+
+async def publish(node: Node, room: Room, count: int, first: int = 0) -> None:
+    for number in range(first, first + count):
+        await node.fanout.publish(room, "e", Cursor(epoch="x", seq=number))
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(5):
+        while not await holds():  # noqa: ASYNC110  nothing in Redis rings a bell
+            await asyncio.sleep(0.01)
+
+
+# --- the contract -------------------------------------------------------------------------------------------------
+
+
+async def test_every_node_hears_a_room_once_and_in_order(nodes: list[Node], room: Room) -> None:
+    for node in nodes:
+        await node.fanout.watch(room)
+    await publish(nodes[0], room, 50)
+    await publish(nodes[-1], room, 50, first=50)
+    for node in nodes:
+        await node.inbox.until(lambda inbox: len(inbox.of(room)) >= 100)
+        assert node.inbox.of(room) == packets(room, 100)
+
+
+async def test_rooms_of_the_same_name_are_apart(nodes: list[Node], room: Room) -> None:
+    other = products_room(room.name.removeprefix("live:"))
+    for node in nodes:
+        await node.fanout.watch(room)
+        await node.fanout.watch(other)
+    await publish(nodes[0], other, 1)
+    await publish(nodes[0], room, 1)
+    for node in nodes:
+        await node.inbox.until(lambda inbox: bool(inbox.of(room)))
+        assert node.inbox.packets == [(other, packets(other, 1)[0]), (room, packets(room, 1)[0])]
+
+
+async def test_a_notice_reaches_every_node(nodes: list[Node], room: Room) -> None:
+    heard: list[tuple[int, dict[str, Any]]] = []
+    done = asyncio.Event()
+
+    async def hear(number: int, body: dict[str, Any]) -> None:
+        heard.append((number, body))
+        if len(heard) == len(nodes):
+            done.set()
+
+    for number, node in enumerate(nodes):
+        node.fanout.on_notice("revoked", lambda body, number=number: hear(number, body))  # type: ignore[misc]
+        node.fanout.on_notice("other", lambda body: hear(99, body))
+    await nodes[0].fanout.notify("revoked", {"sid": "한"})
+    async with asyncio.timeout(2):
+        await done.wait()
+    assert sorted(heard, key=lambda item: item[0]) == [(number, {"sid": "한"}) for number in range(len(nodes))]
+
+
+async def test_a_notice_whose_handler_fails_does_not_stop_the_next(nodes: list[Node]) -> None:
+    heard = asyncio.Event()
+
+    async def fail(body: dict[str, Any]) -> None:
+        raise RuntimeError("not my day")
+
+    async def hear(body: dict[str, Any]) -> None:
+        if body["n"] == 2:
+            heard.set()
+
+    nodes[-1].fanout.on_notice("revoked", fail)
+    nodes[-1].fanout.on_notice("revoked", hear)
+    await nodes[0].fanout.notify("revoked", {"n": 1})
+    await nodes[0].fanout.notify("revoked", {"n": 2})
+    async with asyncio.timeout(2):
+        await heard.wait()
+
+
+async def test_it_is_healthy(nodes: list[Node]) -> None:
+    assert all(node.fanout.healthy for node in nodes)
+
+
+# --- over Redis ---------------------------------------------------------------------------------------------------
+
+
+async def test_one_order_on_all_nodes(pair: list[Node], room: Room) -> None:
+    """Both publish at once: the order is any, and the same on both."""
+    a, b = pair
+    for node in pair:
+        await node.fanout.watch(room)
+    said = [(node, Cursor(epoch=name, seq=n)) for n in range(300) for name, node in zip("ab", pair, strict=True)]
+    await asyncio.gather(*(node.fanout.publish(room, "e", cursor) for node, cursor in said))
+    for node in pair:
+        await node.inbox.until(lambda inbox: len(inbox.of(room)) >= 600)
+    assert a.inbox.of(room) == b.inbox.of(room)
+    assert len(set(a.inbox.of(room))) == 600
+
+
+async def test_a_node_hears_only_the_rooms_it_serves(pair: list[Node], room: Room) -> None:
+    a, b = pair
+    await a.fanout.watch(room)
+    await publish(b, room, 3)
+    await a.inbox.until(lambda inbox: len(inbox.of(room)) == 3)
+    assert b.inbox.packets == []
+
+
+async def test_a_watched_room_misses_nothing(pair: list[Node], room: Room) -> None:
+    """From when `watch` returns, on a node that joins while others talk."""
+    a, b = pair
+    talking = asyncio.create_task(publish(b, room, 300))
+    await asyncio.sleep(0.02)
+    await a.fanout.watch(room)
+    await b.fanout.publish(room, "mark", Cursor(epoch="x", seq=0))
+    mark = event_packet(room.namespace, "mark", Cursor(epoch="x", seq=0))
+    await talking
+    await a.inbox.until(lambda inbox: packets(room, 300)[-1] in inbox.of(room))
+    heard = [packet for packet in a.inbox.of(room) if packet != mark]
+    assert mark in a.inbox.of(room)
+    assert heard == packets(room, len(heard), first=300 - len(heard))
+
+
+async def test_a_room_is_heard_a_little_longer(
+    pair: list[Node], room: Room, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout_redis, "LINGER", 0.1)
+    channel = room_channel(room)
+    a, _ = pair
+
+    async def subscribers() -> int:
+        return int((await redis.client.pubsub_numsub(channel))[0][1])
+
+    async def nobody() -> bool:
+        return await subscribers() == 0
+
+    await a.fanout.watch(room)
+    a.fanout.unwatch(room)
+    await a.fanout.watch(room)  # in time
+    await asyncio.sleep(0.2)
+    assert await subscribers() == 1
+    a.fanout.unwatch(room)
+    assert await subscribers() == 1
+    await eventually(nobody)
+    await a.fanout.watch(room)
+    assert await subscribers() == 1
+    await publish(a, room, 1)
+    await a.inbox.until(lambda inbox: inbox.of(room) == packets(room, 1))
+
+
+async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], room: Room, redis: Redis) -> None:
+    a, _ = pair
+    await a.fanout.watch(room)
+    for channel in (room_channel(room), control_channel()):
+        for data in FOREIGN:
+            await redis.client.publish(channel, data)
+    a.inbox.packets.clear()
+    await publish(a, room, 1)
+    await a.inbox.until(lambda inbox: packets(room, 1)[0] in inbox.of(room))
+    assert a.fanout.healthy
+
+
+async def test_a_socket_table_that_fails_breaks_nothing(redis: Redis, room: Room) -> None:
+    class Broken(Inbox):
+        def deliver(self, room: Room, packet: bytes) -> None:
+            super().deliver(room, packet)
+            if len(self.packets) == 1:
+                raise RuntimeError("not my day")
+
+    inbox = Broken()
+    fanout = RedisFanout(redis, inbox, "c", Metrics())
+    await fanout.start()
+    await fanout.watch(room)
+    await publish(Node(fanout, inbox), room, 2)
+    await inbox.until(lambda inbox: len(inbox.of(room)) == 2)
+    await fanout.close()
+
+
+async def test_closing_leaves_no_task_and_no_subscription(redis: Redis, room: Room) -> None:
+    before = asyncio.all_tasks()
+    fanout = RedisFanout(redis, Inbox(), "c", Metrics())
+    await fanout.start()
+    await fanout.watch(room)
+    await fanout.close()
+    await fanout.publish(room, "e", Cursor(epoch="x", seq=1))  # late, and still no error
+    assert asyncio.all_tasks() <= before
+
+    async def nobody() -> bool:
+        return bool((await redis.client.pubsub_numsub(room_channel(room)))[0][1] == 0)
+
+    await eventually(nobody)

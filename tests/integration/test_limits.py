@@ -1,0 +1,142 @@
+"""Limits: one suite for those in Redis and their stand-in, and what Redis adds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
+
+import pytest
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.errors import RateLimited
+from gateway.metrics import Metrics
+from gateway.security.limits import Limiter, MemoryLimiter
+from gateway.security.limits_redis import RedisLimiter
+from tests.support import make_settings
+
+# Moves what was charged into the past, which for a limit is the same as time going by.
+AGE = """
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('ZINCRBY', KEYS[1], -ARGV[1], member) end
+"""
+
+
+class Bench(NamedTuple):
+    limiter: Limiter
+    pass_time: Callable[[float], Awaitable[None]]  # for scope "chat", subject "mina"
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def bench(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator[Bench]:
+    if request.param == "memory":
+        now = 1000.0
+
+        async def tick(seconds: float) -> None:
+            nonlocal now
+            now += seconds
+
+        yield Bench(MemoryLimiter(lambda: now), tick)
+    else:
+        age = redis.client.register_script(AGE)
+
+        async def shift(seconds: float) -> None:
+            await age(keys=[keys.rate_limit("chat", "mina")], args=[round(seconds * 1_000_000)])
+
+        yield Bench(RedisLimiter(redis, Metrics()), shift)
+
+
+async def charge(limiter: Limiter, times: int = 1, *, limit: int = 3, subject: str = "mina") -> int:
+    """How many of so many charges passed."""
+    passed = 0
+    for _ in range(times):
+        try:
+            await limiter.charge("chat", subject, limit, 10.0)
+            passed += 1
+        except RateLimited:
+            pass
+    return passed
+
+
+async def test_what_is_left_is_told(bench: Bench) -> None:
+    first = await bench.limiter.charge("chat", "mina", 3, 10.0)
+    assert (first.limit, first.remaining) == (3, 2)
+    assert 9_000 < first.reset_ms <= 10_000
+    await bench.pass_time(4)
+    second = await bench.limiter.charge("chat", "mina", 3, 10.0)
+    assert second.remaining == 1
+    assert 5_000 < second.reset_ms <= 6_000  # when the first one leaves
+
+
+async def test_over_the_limit_says_when_one_more_fits(bench: Bench) -> None:
+    assert await charge(bench.limiter, 2) == 2
+    await bench.pass_time(7)
+    assert await charge(bench.limiter) == 1
+    with pytest.raises(RateLimited) as caught:
+        await bench.limiter.charge("chat", "mina", 3, 10.0)
+    assert caught.value.limit == 3
+    assert caught.value.retry_after_ms is not None
+    assert 2_000 < caught.value.retry_after_ms <= 3_000
+    await bench.pass_time(caught.value.retry_after_ms / 1000)
+    assert await charge(bench.limiter, 5) == 2  # the window slides: the third is still in it
+
+
+async def test_a_refused_charge_does_not_count(bench: Bench) -> None:
+    assert await charge(bench.limiter, 30) == 3
+    await bench.pass_time(10)
+    assert await charge(bench.limiter, 30) == 3
+
+
+async def test_the_window_slides_over_its_edges(bench: Bench) -> None:
+    """Three at the end of one window and three at the begin of the next are six within ten seconds."""
+    assert await charge(bench.limiter, 3) == 3
+    for _ in range(9):
+        await bench.pass_time(1)
+        assert await charge(bench.limiter) == 0
+    await bench.pass_time(1)
+    assert await charge(bench.limiter, 6) == 3
+
+
+async def test_subjects_and_scopes_do_not_share(bench: Bench) -> None:
+    assert await charge(bench.limiter, 3) == 3
+    assert await charge(bench.limiter, 3, subject="jun") == 3
+    assert (await bench.limiter.charge("join", "mina", 1, 10.0)).remaining == 0
+
+
+async def test_a_refund_makes_room_for_one(bench: Bench) -> None:
+    await bench.limiter.refund("chat", "mina")
+    assert await charge(bench.limiter, 4) == 3
+    await bench.limiter.refund("chat", "mina")
+    assert await charge(bench.limiter, 4) == 1
+
+
+async def test_thirty_at_once_over_two_nodes(redis_url: str) -> None:
+    connections = [Redis(make_settings(redis_url=redis_url), Metrics()) for _ in range(2)]
+    limiters = [RedisLimiter(connection, Metrics()) for connection in connections]
+    passed = await asyncio.gather(*(charge(limiters[i % 2], limit=20) for i in range(30)))
+    assert sum(passed) == 20
+    for connection in connections:
+        await connection.close()
+
+
+async def test_a_window_leaves_nothing_behind(redis: Redis) -> None:
+    await RedisLimiter(redis, Metrics()).charge("chat", "mina", 3, 0.05)
+    await asyncio.sleep(0.1)
+    assert await redis.client.exists(keys.rate_limit("chat", "mina")) == 0
+
+
+async def test_half_for_each_node_while_redis_is_away() -> None:
+    metrics = Metrics()
+    redis = Redis(make_settings(), metrics)  # nobody listens there
+    limiter = RedisLimiter(redis, metrics)
+    assert await charge(limiter, 30, limit=20) == 10
+    assert await charge(limiter, 3, limit=1, subject="jun") == 1  # never none at all
+    assert metrics.registry.get_sample_value("dorami_rate_limit_fallbacks_total") == 33
+    await redis.close()
+
+
+async def test_a_process_forgets_those_who_stay_away() -> None:
+    now = 0.0
+    limiter = MemoryLimiter(lambda: now)
+    for number in range(1000):
+        now += 1
+        await limiter.charge("chat", f"user{number}", 3, 10.0)
+    assert len(limiter._windows) <= 11

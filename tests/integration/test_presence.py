@@ -1,0 +1,202 @@
+"""Presence: one suite for that in Redis and its double, and what several nodes add."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.keys import Room, viewers_room
+from gateway.metrics import Metrics
+from gateway.realtime.presence import Census, LocalPresence, Presence
+from gateway.realtime.presence_redis import RedisPresence
+
+ROOM = viewers_room("demo")
+LEASE, BEAT = 0.4, 0.1  # s
+
+StartNode = Callable[[str], Awaitable[RedisPresence]]
+
+
+@pytest.fixture
+async def start(redis: Redis) -> AsyncIterator[StartNode]:
+    """Starts the presence of a node, with a short lease."""
+    nodes: list[RedisPresence] = []
+
+    async def node(node_id: str) -> RedisPresence:
+        nodes.append(presence := RedisPresence(redis, node_id, Metrics(), lease=LEASE, beat=BEAT))
+        await presence.start()
+        return presence
+
+    yield node
+    for presence in nodes:
+        await presence.close()
+
+
+@pytest.fixture(params=["local", "redis"])
+async def presence(request: pytest.FixtureRequest, start: StartNode) -> Presence:
+    return LocalPresence() if request.param == "local" else await start("a")
+
+
+async def kill(node: RedisPresence) -> None:
+    """End a node as a crash does: nothing is cleaned up."""
+    for task in node._tasks:
+        task.cancel()
+    await asyncio.gather(*node._tasks, return_exceptions=True)
+    node._name = None  # so that closing it later does nothing
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what must come to hold within a few beats."""
+    async with asyncio.timeout(3):
+        while not await holds():  # noqa: ASYNC110  nothing in Redis rings a bell
+            await asyncio.sleep(0.01)
+
+
+async def until_count(presence: Presence, count: int, room: Room = ROOM) -> None:
+    """Wait for a count, which is never negative on the way."""
+
+    async def holds() -> bool:
+        now = (await presence.census(room)).count
+        assert now >= 0
+        return now == count
+
+    await until(holds)
+
+
+# --- one node ------------------------------------------------------------------------------------------------------
+
+
+async def test_people_are_counted_not_sockets(presence: Presence) -> None:
+    assert await presence.enter(ROOM, "mina") == Census(1, 1, True)
+    assert await presence.enter(ROOM, "mina") == Census(1, 1, False)
+    assert await presence.enter(ROOM, "jun") == Census(2, 2, True)
+    assert await presence.leave(ROOM, "mina") == Census(2, 2, False)
+    assert await presence.leave(ROOM, "mina") == Census(1, 2, True)
+    assert await presence.census(ROOM) == Census(1, 2, False)
+    assert await presence.leave(ROOM, "jun") == Census(0, 2, True)
+
+
+async def test_leaving_without_being_there_changes_nothing(presence: Presence) -> None:
+    assert await presence.leave(ROOM, "mina") == Census(0, 0, False)
+    await presence.enter(ROOM, "jun")
+    assert await presence.leave(ROOM, "mina") == Census(1, 1, False)
+
+
+async def test_rooms_are_apart(presence: Presence) -> None:
+    await presence.enter(ROOM, "mina")
+    assert (await presence.census(viewers_room("other"))).count == 0
+    assert (await presence.census(Room("/chat", ROOM.name))).count == 0
+
+
+async def test_tabs_that_open_and_close_at_once(presence: Presence) -> None:
+    """Whatever the order in which the calls get to Redis, the end is right."""
+    dice = random.Random(7)
+    for _ in range(20):
+        calls = [presence.enter(ROOM, "mina"), presence.enter(ROOM, "mina"), presence.leave(ROOM, "mina")]
+        calls += [presence.enter(ROOM, f"user{dice.randrange(3)}") for _ in range(5)]
+        changes = [census.changed for census in await asyncio.gather(*calls)]
+        assert sum(changes) <= 4
+        await presence.leave(ROOM, "mina")
+        assert (await presence.census(ROOM)).count <= 3
+    assert (await presence.census(ROOM)).peak <= 4
+
+
+# --- several nodes -------------------------------------------------------------------------------------------------
+
+
+async def test_one_person_on_two_nodes_is_one(start: StartNode, redis: Redis) -> None:
+    a, b = await start("a"), await start("b")
+    assert await a.enter(ROOM, "mina") == Census(1, 1, True)
+    assert await b.enter(ROOM, "mina") == Census(1, 1, False)
+    assert await b.enter(ROOM, "jun") == Census(2, 2, True)
+    assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "2", "jun": "1"}
+    assert await a.leave(ROOM, "mina") == Census(2, 2, False)
+    assert await b.leave(ROOM, "mina") == Census(1, 2, True)
+
+
+async def test_a_dead_node_takes_its_people_along(start: StartNode, redis: Redis) -> None:
+    a, b = await start("a"), await start("b")
+    told: list[tuple[Room, Census]] = []
+
+    async def broken(room: Room, census: Census) -> None:
+        raise RuntimeError("not my day")
+
+    async def remember(room: Room, census: Census) -> None:
+        told.append((room, census))
+
+    b.on_change(broken)
+    b.on_change(remember)
+    for number in range(1200):  # more than one step takes out
+        await a.enter(ROOM, f"user{number}")
+    await a.enter(ROOM, "mina")
+    await b.enter(ROOM, "mina")
+    await a.enter(viewers_room("other"), "jun")
+    await kill(a)
+    await until_count(b, 1)
+    await until_count(b, 0, viewers_room("other"))
+
+    async def all_told() -> bool:
+        return {room for room, _ in told} == {ROOM, viewers_room("other")}
+
+    await until(all_told)
+    assert {room: census.count for room, census in told} == {ROOM: 1, viewers_room("other"): 0}
+    assert await redis.client.zrange(keys.nodes(), 0, -1) == [b._name]
+    assert await redis.client.keys("*:node:a.*") == []
+
+
+async def test_closing_takes_its_people_out_at_once(start: StartNode, redis: Redis) -> None:
+    a, b = await start("a"), await start("b")
+    await a.enter(ROOM, "mina")
+    await b.enter(ROOM, "jun")
+    await a.close()
+    assert (await b.census(ROOM)).count == 1
+    await b.close()
+    assert await redis.client.keys("*") == [keys.presence_peak(ROOM)]
+
+
+async def test_a_node_that_was_away_comes_back(start: StartNode) -> None:
+    """It was declared dead while it slept; what it was asked for meanwhile counts, too."""
+    a, b = await start("a"), await start("b")
+    await a.enter(ROOM, "mina")
+    await a.enter(ROOM, "jun")
+    name = a._name
+    await kill(a)
+    await until_count(b, 0)
+    a._name = name  # it wakes up and knows nothing of that
+    await a.leave(ROOM, "jun")
+    await a.enter(ROOM, "sora")
+    await a.start()
+    await until_count(b, 2)
+    await a.leave(ROOM, "mina")
+    await a.leave(ROOM, "sora")
+    assert (await b.census(ROOM)).count == 0
+
+
+async def test_an_emptied_redis_is_filled_again(start: StartNode, redis: Redis) -> None:
+    a, b = await start("a"), await start("b")
+    await a.enter(ROOM, "mina")
+    await b.enter(ROOM, "mina")
+    await b.enter(ROOM, "jun")
+    await redis.client.flushdb()
+    await until_count(a, 2)
+
+    async def both_told() -> bool:
+        return bool(await redis.client.hget(keys.presence(ROOM), "mina") == "2")
+
+    await until(both_told)
+    await b.leave(ROOM, "mina")
+    await b.leave(ROOM, "jun")
+    await a.leave(ROOM, "mina")
+    assert (await a.census(ROOM)).count == 0
+
+
+async def test_a_cancelled_enter_counts_nobody(start: StartNode) -> None:
+    a = await start("a")
+    task = asyncio.create_task(a.enter(ROOM, "mina"))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await until_count(a, 0)
+    assert await a.enter(ROOM, "mina") == Census(1, 1, True)

@@ -1,0 +1,277 @@
+"""What becomes of connections, fan-out, presence and limits while Redis is killed, hangs, cuts or goes silent."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import NamedTuple
+
+import pytest
+
+from gateway.connections.redis import Redis
+from gateway.devstack import Redis as RedisServer
+from gateway.errors import RateLimited, Unavailable
+from gateway.keys import chat_room, presence
+from gateway.metrics import Metrics
+from gateway.protocol.wire import Cursor
+from gateway.realtime import subscriber_redis
+from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.packets import event_packet
+from gateway.realtime.presence import Census
+from gateway.realtime.presence_redis import RedisPresence
+from gateway.security.limits_redis import RedisLimiter
+from tests.inbox import Inbox
+from tests.proxy import Proxy
+from tests.support import make_settings
+
+ROOM = chat_room("demo")
+TIMEOUT = 0.3  # s that a call may take here
+BOUND = 3 * TIMEOUT  # a publication may wait for the one under way, and the machine may be busy
+
+
+class Node(NamedTuple):
+    redis: Redis
+    fanout: RedisFanout
+    presence: RedisPresence
+    limiter: RedisLimiter
+    inbox: Inbox
+    metrics: Metrics
+
+    @property
+    def degraded(self) -> bool:
+        return self.metrics.registry.get_sample_value("dorami_fanout_degraded") == 1
+
+    async def say(self, number: int) -> float:
+        """Publish; the seconds that took."""
+        started = time.monotonic()
+        await self.fanout.publish(ROOM, "e", Cursor(epoch="x", seq=number))
+        return time.monotonic() - started
+
+    def heard(self, first: int, count: int) -> bool:
+        """Whether these arrived here once each, in order, among others."""
+        expected = [event_packet(ROOM.namespace, "e", Cursor(epoch="x", seq=n)) for n in range(first, first + count)]
+        return [packet for packet in self.inbox.of(ROOM) if packet in set(expected)] == expected
+
+
+async def make_node(url: str, node_id: str) -> Node:
+    metrics, inbox = Metrics(), Inbox()
+    redis = Redis(make_settings(redis_url=url, redis_timeout=f"{TIMEOUT}s", redis_pool_size=5), metrics)
+    fanout = RedisFanout(redis, inbox, node_id, metrics)
+    presence = RedisPresence(redis, node_id, metrics, lease=0.6, beat=0.1)
+    await redis.open()
+    await fanout.start()
+    await presence.start()
+    return Node(redis, fanout, presence, RedisLimiter(redis, metrics), inbox, metrics)
+
+
+async def close(node: Node) -> None:
+    await node.presence.close()
+    await node.fanout.close()
+    await node.redis.close()
+
+
+@pytest.fixture
+async def pair(own_redis: RedisServer) -> AsyncIterator[list[Node]]:
+    nodes = [await make_node(own_redis.url, name) for name in "ab"]
+    for node in nodes:
+        await node.fanout.watch(ROOM)
+    yield nodes
+    with suppress(Exception):
+        own_redis.resume()
+    for node in nodes:
+        await close(node)
+
+
+async def talk(node: Node, first: int, stop: asyncio.Event) -> int:
+    """Publish a hundred a second until told to stop; how many that were."""
+    count = 0
+    while not stop.is_set():
+        assert await node.say(first + count) < BOUND
+        count += 1
+        await asyncio.sleep(0.01)
+    return count
+
+
+async def flows(sender: Node, receiver: Node, number: int, within: float) -> int:
+    """Publish until something arrives; the next number."""
+    async with asyncio.timeout(within):
+        before = len(receiver.inbox.of(ROOM))
+        while len(receiver.inbox.of(ROOM)) == before:
+            await sender.say(number)
+            number += 1
+            await asyncio.sleep(0.01)
+    return number
+
+
+async def kill_connections(server: RedisServer, kind: str) -> None:
+    client = Redis(make_settings(redis_url=server.url), Metrics())
+    await client.client.client_kill_filter(_type=kind, skipme=True)
+    await client.close()
+
+
+async def test_killed_and_started_again(pair: list[Node], own_redis: RedisServer) -> None:
+    a, b = pair
+    stop = asyncio.Event()
+    talking = asyncio.create_task(talk(a, 0, stop))
+    await asyncio.sleep(0.1)
+    own_redis.kill()
+    await asyncio.sleep(0.3)
+    assert not a.fanout.healthy
+    assert a.degraded
+    assert await a.redis.ping() is False
+    own_redis.start()
+    await flows(b, a, 10_000, within=2)
+    await flows(a, b, 20_000, within=2)
+    stop.set()
+    count = await talking
+    await a.inbox.until(lambda _: a.heard(0, count))  # one's own people missed nothing and got nothing twice
+    async with asyncio.timeout(2):
+        while any(node.degraded or not node.fanout.healthy for node in pair):  # noqa: ASYNC110  nothing rings a bell
+            await asyncio.sleep(0.01)
+
+
+async def test_cut_subscriptions(pair: list[Node], own_redis: RedisServer) -> None:
+    a, b = pair
+    stop = asyncio.Event()
+    talking = asyncio.create_task(talk(a, 0, stop))
+    for _ in range(5):
+        await asyncio.sleep(0.05)
+        await kill_connections(own_redis, "pubsub")
+    await flows(b, a, 10_000, within=1)
+    await flows(a, b, 20_000, within=1)
+    stop.set()
+    count = await talking
+    await a.inbox.until(lambda _: a.heard(0, count))
+
+
+async def test_cut_publishers_lose_nothing(pair: list[Node], own_redis: RedisServer) -> None:
+    a, b = pair
+    stop = asyncio.Event()
+    talking = asyncio.create_task(talk(a, 0, stop))
+    for _ in range(5):
+        await asyncio.sleep(0.05)
+        await kill_connections(own_redis, "normal")
+    stop.set()
+    count = await talking
+    for node in (a, b):
+        await node.inbox.until(lambda _, node=node: node.heard(0, count))  # type: ignore[misc]
+    assert not a.degraded
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.6, 1.5])
+async def test_hung(
+    pair: list[Node], own_redis: RedisServer, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shorter than the time-out, longer than it, and long enough to call the subscription deaf."""
+    monkeypatch.setattr(subscriber_redis, "DEAF_AFTER", 1.2)
+    a, b = pair
+    stop = asyncio.Event()
+    talking = asyncio.create_task(talk(a, 0, stop))
+    await asyncio.sleep(0.05)
+    own_redis.pause()
+    await asyncio.sleep(seconds)
+    assert a.fanout.healthy is (seconds < TIMEOUT)
+    own_redis.resume()
+    await flows(a, b, 20_000, within=2)
+    stop.set()
+    count = await talking
+    await a.inbox.until(lambda _: a.heard(0, count))
+    heard = b.inbox.of(ROOM)
+    assert len(set(heard)) == len(heard)  # what Redis did in the end was not published again
+
+
+async def test_calls_are_bounded_while_it_hangs(pair: list[Node], own_redis: RedisServer) -> None:
+    a, _ = pair
+    own_redis.pause()
+    started = time.monotonic()
+    assert await a.redis.ping() is False
+
+    async def call() -> None:
+        with pytest.raises(Unavailable):
+            async with a.redis.guard("test"):
+                await a.redis.client.get("x")
+
+    await asyncio.gather(*(call() for _ in range(200)))
+    assert (await a.presence.enter(ROOM, "mina")).count == 1
+    assert (await a.limiter.charge("chat", "mina", 20, 10.0)).limit == 10
+    await a.fanout.watch(chat_room("new"))
+    await close(a)
+    assert time.monotonic() - started < 2.5
+
+
+async def test_the_pool_is_as_good_as_new_afterwards(pair: list[Node], own_redis: RedisServer) -> None:
+    a, _ = pair
+
+    async def call() -> None:
+        async with a.redis.guard("test"):
+            await a.redis.client.incr("x")
+
+    await asyncio.gather(*(call() for _ in range(20)))
+    own_redis.kill()
+    own_redis.start()
+    await asyncio.gather(*(call() for _ in range(20)))  # no call pays for a connection that died in the pool
+    own_redis.pause()
+    assert await asyncio.gather(*(call() for _ in range(20)), return_exceptions=True)
+    own_redis.resume()
+    await asyncio.sleep(0.6)
+    for _ in range(3):
+        await asyncio.gather(*(call() for _ in range(20)))
+    assert len(await a.redis.client.client_list()) <= 2 * (5 + 2)
+
+
+async def test_presence_and_limits_alone_and_together_again(pair: list[Node], own_redis: RedisServer) -> None:
+    a, b = pair
+    await a.presence.enter(ROOM, "mina")
+    await b.presence.enter(ROOM, "jun")
+    own_redis.kill()
+    assert (await a.presence.enter(ROOM, "sora")).count == 2  # its own
+    assert (await a.presence.leave(ROOM, "mina")).count == 1
+    assert (await b.presence.census(ROOM)).count == 1
+    passed = 0
+    for _ in range(20):
+        with suppress(RateLimited):
+            await a.limiter.charge("chat", "mina", 20, 10.0)
+            passed += 1
+    assert passed == 10
+    own_redis.start()
+    expected = {"sora": "1", "jun": "1"}
+    async with asyncio.timeout(3):
+        while await a.redis.client.hgetall(presence(ROOM)) != expected:  # noqa: ASYNC110  nothing in Redis rings a bell
+            await asyncio.sleep(0.02)
+    assert await b.presence.census(ROOM) == Census(2, 2, changed=False)  # mina left before sora was told
+    assert (await a.limiter.charge("chat", "mina", 20, 10.0)).remaining == 19
+
+
+async def test_it_starts_without_redis(own_redis: RedisServer) -> None:
+    own_redis.kill()
+    started = time.monotonic()
+    nodes = [await make_node(own_redis.url, name) for name in "ab"]
+    a, b = nodes
+    for node in nodes:
+        await node.fanout.watch(ROOM)
+    await a.say(0)
+    assert a.heard(0, 1)
+    assert time.monotonic() - started < 2.5
+    own_redis.start()
+    await flows(a, b, 100, within=2)
+    for node in nodes:
+        await close(node)
+
+
+async def test_a_deaf_subscription_is_noticed(
+    pair: list[Node], own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket looks alive, its other end is gone."""
+    monkeypatch.setattr(subscriber_redis, "DEAF_AFTER", 1.2)
+    a, _ = pair
+    proxy = Proxy(own_redis)
+    c = await make_node(await proxy.start(), "c")
+    await c.fanout.watch(ROOM)
+    await flows(a, c, 0, within=1)
+    await asyncio.sleep(0.05)
+    proxy.mute()
+    await flows(a, c, 10_000, within=3)
+    await c.say(50_000)
+    await c.inbox.until(lambda _: c.heard(50_000, 1))
+    await close(c)
+    await proxy.close()
