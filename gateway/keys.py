@@ -125,3 +125,9 @@ def rate_limit(scope: str, subject: str) -> str:
 # --- database -------------------------------------------------------------------------------------------------------
 
 MIGRATION_LOCK = 0x646F72616D69  # "dorami": the PostgreSQL advisory lock under which migrations are applied
+ROOM_LOCK = 0x726F6F6D  # "room": the first half of the advisory locks under which rooms are written to
+
+
+def room_log_name(room: Room) -> str:
+    """The name of a room in the tables of room logs."""
+    return f"{room.namespace} {room.name}"

@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl
     database_pool_size: int = Field(10, ge=1, le=200)  # connections per process
     database_timeout: Duration = timedelta(seconds=2)  # for one statement, and for getting a connection
+    database_pgbouncer: bool = False  # behind pgbouncer in transaction mode: nothing may belong to a session
     redis_url: RedisUrl
     redis_pool_size: int = Field(20, ge=2, le=1000)  # connections per process
     redis_timeout: Duration = timedelta(seconds=1)  # for one command; longer means Redis is away

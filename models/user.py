@@ -15,7 +15,7 @@ class UserStatus(StrEnum):
 
 
 class User(Model):
-    """One account. The database refuses an e-mail address that is not in lower case, so that it is unique in every spelling."""
+    """One account. Its e-mail address is stored in lower case only, so that it is unique in every spelling."""
 
     id = fields.UUIDField(primary_key=True, default=uuid4)
     email = fields.CharField(max_length=254, unique=True)
@@ -38,5 +38,5 @@ class User(Model):
 
     @property
     def suspended(self) -> bool:
-        """Whether the account may not be used for now."""
+        """Whether the account must not be used for now."""
         return self.status == UserStatus.SUSPENDED

@@ -1,0 +1,170 @@
+"""The connections to PostgreSQL: a bounded pool, bounded waiting, one kind of error. Used by whatever stores something.
+
+The models find the pool through Tortoise's process-wide context, so one process has one Database open at a time.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import asyncpg
+import structlog
+from tortoise.backends.asyncpg.client import TransactionWrapper
+from tortoise.context import TortoiseContext
+from tortoise.exceptions import DBConnectionError, OperationalError
+
+from gateway.connections.postgres import Client, begin
+from gateway.errors import InvalidPayload, Unavailable
+from gateway.metrics import Metrics
+from gateway.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = structlog.get_logger()
+
+MODELS = ("models.user", "models.stream", "models.product", "models.room", "models.message")
+
+# The ways in which PostgreSQL, or the way to it, fails to do what was asked; asyncpg raises them all raw.
+AWAY = (
+    OSError,
+    TimeoutError,
+    DBConnectionError,
+    asyncpg.InterfaceError,  # the connection is closed
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting, statement_timeout
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.TransactionRollbackError,  # deadlock: the same request may succeed
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that was the primary
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+)
+UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)  # text with a NUL
+
+
+class Database:
+    """One process's connections to PostgreSQL. Every use goes into `guard`, which bounds it and maps its errors:
+
+    async with database.guard("streams.get"):
+        await Stream.get_or_none(key=key)
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._config = configuration(settings)
+        self._timeout = settings.database_timeout.total_seconds()
+        self._metrics = metrics
+        self._context = TortoiseContext()
+
+    async def open(self) -> None:
+        """Make the first connections. Raises Unavailable if that fails."""
+        await self._context.init(self._config, _enable_global_fallback=True)
+        try:
+            with mapped("open"):
+                await self._client.create_connection(with_db=True)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Drop all connections, whether the server answers or not."""
+        await self._context.close_connections()
+
+    async def ping(self) -> bool:
+        """Whether PostgreSQL answers in time. Never raises."""
+        try:
+            async with self.guard("ping"):
+                await self.query("SELECT 1")
+        except Unavailable:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def guard(self, call: str) -> AsyncIterator[None]:
+        """Bound and time a use of the database; `call` is its name in the metrics.
+
+        Raises Unavailable("database") for every way in which PostgreSQL can fail to do it, within DATABASE_TIMEOUT, and
+        InvalidPayload for a text that no database can store. Violated constraints are Tortoise's IntegrityError.
+        """
+        started = time.perf_counter()
+        outcome = "failed"  # by what was done with the answer
+        try:
+            with mapped(call):
+                async with asyncio.timeout(self._timeout):
+                    yield
+            outcome = "ok"
+        except Unavailable:
+            outcome = "unavailable"
+            raise
+        finally:
+            self._metrics.database.labels(call, outcome).observe(time.perf_counter() - started)
+
+    def pinned(self) -> AbstractAsyncContextManager[TransactionWrapper]:
+        """One connection for everything in the block, for what belongs to a session; without a transaction."""
+        return self._client.pinned()
+
+    @asynccontextmanager
+    async def transaction(self, connection: TransactionWrapper | None = None) -> AsyncIterator[TransactionWrapper]:
+        """A transaction around the block: on a pinned connection, or one of its own. An exception rolls it back."""
+        if connection is None:
+            async with self._client.transaction() as own:
+                yield own
+        else:
+            async with begin(connection):
+                yield connection
+
+    async def query(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """The rows of one SQL statement, on the block's connection if there is one."""
+        client = self._context.db()
+        return await client.execute_query_dict(statement, list(values))
+
+    @property
+    def _client(self) -> Client:
+        return cast("Client", self._context.db())
+
+
+def configuration(settings: Settings, *models: str, patient: bool = False) -> dict[str, Any]:
+    """Tortoise's configuration. `models`: modules besides ours; `patient`: statements may take long: for migrations."""
+    # Tortoise logs every statement with its values when asked for debug logs: messages, addresses, hashes.
+    logging.getLogger("tortoise").setLevel(logging.INFO)
+    seconds = settings.database_timeout.total_seconds()
+    pool: dict[str, Any] = {
+        "min_size": 1,
+        "max_size": 1 if patient else settings.database_pool_size,
+        "timeout": seconds,
+        "command_timeout": None if patient else seconds,
+    }
+    if settings.database_pgbouncer:
+        pool["statement_cache_size"] = 0
+    elif not patient:
+        # What we gave up waiting for must not go on there, holding locks.
+        limit = str(int(seconds * 1000))
+        pool["server_settings"] = {"statement_timeout": limit, "idle_in_transaction_session_timeout": limit}
+    credentials = {"dsn": settings.database_url, "pool": pool}
+    return {
+        "connections": {"default": {"engine": Client.__module__, "credentials": credentials}},
+        "apps": {"models": {"models": [*MODELS, *models], "default_connection": "default"}},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+@contextmanager
+def mapped(call: str) -> "Iterator[None]":
+    """Raise Unavailable for what PostgreSQL being away looks like. Logs it: clients hear no details."""
+    try:
+        yield
+    except asyncpg.ClientConfigurationError:
+        raise SettingsError(["DATABASE_URL: is not one that PostgreSQL can be reached by"]) from None
+    except AWAY as error:
+        if isinstance(error, ValueError):
+            raise  # a value of the wrong type: a mistake of ours
+        log.warning("the database is away", call=call, reason=type(error).__name__)
+        raise Unavailable("database") from error
+    except OperationalError as error:
+        if isinstance(error.__cause__, UNSTORABLE):
+            raise InvalidPayload("A text has a character that cannot be stored") from None
+        raise

@@ -1,0 +1,93 @@
+"""Migrations: applied once, however many nodes start at the same time. Called by the command line."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import structlog
+from aerich import Command
+from tortoise.context import TortoiseContext
+
+from gateway.connections.database import configuration, mapped
+from gateway.keys import MIGRATION_LOCK
+from gateway.settings import Settings
+
+log = structlog.get_logger()
+
+APP = "models"
+FOLDER = Path(__file__).parents[2] / "migrations"
+POLL = 0.1  # s between two tries for the lock
+
+
+async def pending(settings: Settings) -> list[str]:
+    """The names of the migrations that are missing, in their order. Raises Unavailable."""
+    async with _connection(settings) as connection:
+        return await _pending(connection)
+
+
+async def migrate(settings: Settings) -> list[str]:
+    """Apply the migrations that are missing and return their names. Raises Unavailable.
+
+    Each is one transaction, together with the note that it was applied: a process that is killed leaves nothing behind.
+    """
+    async with _connection(settings) as connection:
+        if not await _pending(connection):
+            return []
+        # Polled: one who waits inside PostgreSQL holds a snapshot, which CREATE INDEX CONCURRENTLY would wait for.
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):  # noqa: ASYNC110
+            await asyncio.sleep(POLL)
+        # The lock ends with the connection. In a task of its own aerich's context ends with it, too.
+        return await asyncio.create_task(_upgrade(settings), name="migrate")
+
+
+async def generate(settings: Settings, name: str) -> str | None:
+    """Write the migration for what the models say anew and return its name; None if they say nothing new.
+
+    The database must be up to date. What aerich cannot express is added to the file by hand.
+    """
+    return await asyncio.create_task(_generate(settings, name), name="generate")
+
+
+async def _generate(settings: Settings, name: str) -> str | None:
+    with mapped("generate"):
+        async with _aerich(settings) as command:
+            return await command.migrate(name, no_input=True) or None
+
+
+async def _upgrade(settings: Settings) -> list[str]:
+    with mapped("migrate"):
+        async with _aerich(settings) as command:
+            return [name.removesuffix(".py") for name in await command.upgrade()]
+
+
+@asynccontextmanager
+async def _aerich(settings: Settings) -> AsyncIterator[Command]:
+    async with TortoiseContext():
+        command = Command(configuration(settings, "aerich.models", patient=True), APP, str(FOLDER))
+        await command.init()
+        yield command
+
+
+async def _pending(connection: Any) -> list[str]:
+    try:
+        rows = await connection.fetch("SELECT version FROM aerich WHERE app = $1", APP)
+    except asyncpg.UndefinedTableError:
+        rows = []
+    applied = {row["version"].removesuffix(".py") for row in rows}
+    files = sorted((FOLDER / APP).glob("[0-9]*_*.py"), key=lambda file: int(file.stem.partition("_")[0]))
+    return [file.stem for file in files if file.stem not in applied]
+
+
+@asynccontextmanager
+async def _connection(settings: Settings) -> AsyncIterator[Any]:
+    with mapped("migrate"):
+        connection = await asyncpg.connect(
+            settings.database_url.get_secret_value(), timeout=settings.database_timeout.total_seconds()
+        )
+        try:
+            yield connection
+        finally:
+            connection.terminate()

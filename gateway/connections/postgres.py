@@ -1,0 +1,105 @@
+"""Tortoise's PostgreSQL client made safe: waiting is bounded, no connection is lost. Tortoise loads it by its name."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import asyncpg
+from pydantic import SecretStr
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.connection import get_connections
+
+# After these nobody knows what the connection is doing. Finding out may take as long as a hung server likes, so the
+# connection is dropped; the server then rolls back what was open.
+BROKEN = (asyncio.CancelledError, TimeoutError, OSError)
+
+
+class Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that is not reset between two uses, which saves a round trip on each: nobody leaves state behind."""
+
+    def get_reset_query(self) -> str:
+        """Nothing."""
+        return ""
+
+
+class Client(AsyncpgDBClient):
+    """The pool behind all models. `dsn` and `pool` come from the credentials, the rest of them is not used."""
+
+    def __init__(self, dsn: SecretStr, pool: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._dsn = dsn
+        self._options = pool
+
+    async def create_connection(self, with_db: bool) -> None:  # noqa: ARG002  the name is Tortoise's
+        """Open the pool."""
+        self._pool = await asyncpg.create_pool(
+            self._dsn.get_secret_value(), connection_class=Connection, **self._options
+        )
+        await self._post_connect()
+
+    async def close(self) -> None:
+        """Drop the pool; a server that hangs is not waited for."""
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[Any]:
+        """One connection of the pool. Raises TimeoutError when none is free in time."""
+        async with self._pool_init_lock:
+            if self._pool is None:
+                await self.create_connection(with_db=True)
+            pool: Any = self._pool
+        connection = await pool.acquire(timeout=self._options["timeout"])
+        try:
+            yield connection
+        except BROKEN:
+            connection.terminate()
+            raise
+        finally:
+            await pool.release(connection)
+
+    @asynccontextmanager
+    async def pinned(self) -> AsyncIterator[TransactionWrapper]:
+        """One connection for several statements; every model uses it as long as the block lasts."""
+        async with self.lease() as connection:
+            client = TransactionWrapper(self)
+            client._connection = connection  # noqa: SLF001  as Tortoise's own transactions do
+            connections = get_connections()
+            token = connections.set(self.connection_name, client)
+            try:
+                yield client
+            finally:
+                connections.reset(token)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[TransactionWrapper]:
+        """A transaction on a connection of its own."""
+        async with self.pinned() as client, begin(client):
+            yield client
+
+    def acquire_connection(self) -> AbstractAsyncContextManager[Any]:  # type: ignore[override]
+        """What Tortoise runs a single statement on."""
+        return self.lease()
+
+    def _in_transaction(self) -> AbstractAsyncContextManager[TransactionWrapper]:  # type: ignore[override]
+        return self.transaction()
+
+
+@asynccontextmanager
+async def begin(client: TransactionWrapper) -> AsyncIterator[None]:
+    """A transaction on a pinned connection: committed at the end of the block, rolled back by an exception."""
+    transaction = client._connection.transaction()  # noqa: SLF001  as Tortoise's own transactions do
+    await transaction.start()
+    try:
+        yield
+    except BROKEN:
+        raise  # the connection is dropped with whatever is open on it
+    except BaseException:
+        await transaction.rollback()
+        raise
+    await transaction.commit()
+
+
+client_class = Client

@@ -1,0 +1,45 @@
+"""The logs of rooms: where each stands, and its newest events. Written by the room log."""
+
+from typing import Any
+from uuid import uuid4
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.stream import Stream
+
+
+class Room(Model):
+    """One room's counter. Who writes to the log locks its row, so `seq` has no gaps and follows the commits."""
+
+    name = fields.CharField(max_length=128, primary_key=True)  # namespace and name, as keys.room_log_name says
+    stream: fields.ForeignKeyRelation[Stream] = fields.ForeignKeyField(
+        "models.Stream", source_field="stream_key", on_delete=fields.RESTRICT
+    )
+    epoch = fields.UUIDField(default=uuid4)  # another one: the log was lost and begun anew
+    seq = fields.BigIntField(default=0)  # of the newest event
+
+    class Meta:
+        """A stream has a few rooms."""
+
+        table = "rooms"
+        indexes = (("stream_id",),)
+
+
+class RoomEvent(Model):
+    """One event that a room heard, kept for those who come back. Old ones are deleted."""
+
+    id = fields.BigIntField(primary_key=True)
+    room: fields.ForeignKeyRelation[Room] = fields.ForeignKeyField(
+        "models.Room", source_field="room", on_delete=fields.CASCADE
+    )
+    seq = fields.BigIntField()
+    event = fields.CharField(max_length=64)
+    payload: fields.Field[Any] = fields.JSONField()
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        """Read by place."""
+
+        table = "room_events"
+        unique_together = (("room_id", "seq"),)
