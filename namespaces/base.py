@@ -110,6 +110,10 @@ class Namespace:
     async def farewell(self, socket: Socket) -> None:
         """Clean up after a socket that is gone: leave what is in `socket.attending`."""
 
+    async def recount(self, socket: Socket, room: Room) -> None:
+        """Count a socket in a room that it attends under its new identity instead of its former one."""
+        raise NotImplementedError
+
     # --- the server's side ----------------------------------------------------------------------------------------------
 
     async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
@@ -141,9 +145,8 @@ class Namespace:
             outcome = error.code
             self._refuse(socket, ack_id, error)
         except Exception:
-            error = GatewayError(Code.INTERNAL_ERROR)
-            outcome = error.code
-            request_id = self._refuse(socket, ack_id, error)
+            outcome = Code.INTERNAL_ERROR
+            request_id = self._refuse(socket, ack_id, GatewayError(Code.INTERNAL_ERROR))
             log.exception("a handler failed", event_name=event, namespace=self.name, request_id=request_id)
         else:
             if ack_id is not None:
@@ -205,6 +208,9 @@ class Namespace:
             raise Forbidden("The token is of another user")
         socket.principal = principal
         self._pipeline.residents.arrived(socket)
+        if principal.user_id != before.user_id:
+            for room in list(socket.attending):
+                await self.recount(socket, room)
         return AuthRefreshed(user_id=principal.user_id, role=principal.role, expires_at=principal.expires_at)
 
 

@@ -35,8 +35,16 @@ class ChatNamespace(Namespace):
 
     async def farewell(self, socket: Socket) -> None:
         """Take a socket that is gone out of the rooms it was counted in."""
-        for room in socket.attending:
-            await self._chat.departed(socket.principal, room.name.removeprefix("live:"))
+        for room, who in socket.attending.items():
+            await self._chat.departed(who, room.name.removeprefix("live:"))
+
+    async def recount(self, socket: Socket, room: Room) -> None:
+        """Count a socket that has become somebody else as who it is now, and only then no more as who it was."""
+        before = socket.unattend(room)
+        name = room.name.removeprefix("live:")
+        await self._chat.joined(socket.principal, name, None, socket.attend(room))
+        if before is not None:
+            await self._chat.departed(before, name)
 
     async def join(self, socket: Socket, ask: chat.JoinRoom) -> chat.Joined:
         """`chat:join-room`. The room is heard before its state is read, so that nothing falls between the two."""
@@ -49,8 +57,8 @@ class ChatNamespace(Namespace):
         """`chat:leave-room`."""
         room = chat_room(ask.live_id)
         socket.leave(room)
-        if socket.unattend(room):
-            await self._chat.departed(socket.principal, ask.live_id)
+        if (who := socket.unattend(room)) is not None:
+            await self._chat.departed(who, ask.live_id)
         return chat.Left(room_name=room.name)
 
     async def send(self, socket: Socket, ask: chat.SendMessage) -> chat.Sent:

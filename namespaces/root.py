@@ -1,6 +1,6 @@
 """`/`: products of a stream, and what concerns every socket. The Socket.IO server calls it through the pipeline; it calls the catalog."""
 
-from gateway.keys import ROOT, everyone_room, products_room
+from gateway.keys import ROOT, Room, everyone_room, products_room
 from gateway.protocol import catalog, events
 from gateway.protocol.identity import Connected
 from gateway.realtime.socket import Socket
@@ -33,8 +33,16 @@ class RootNamespace(Namespace):
 
     async def farewell(self, socket: Socket) -> None:
         """Take a socket that is gone out of the rooms it was counted in."""
-        for room in socket.attending:
-            await self._storefront.departed(socket.principal, room.name.removeprefix("stream:"))
+        for room, who in socket.attending.items():
+            await self._storefront.departed(who, room.name.removeprefix("stream:"))
+
+    async def recount(self, socket: Socket, room: Room) -> None:
+        """Count a socket that has become somebody else as who it is now, and only then no more as who it was."""
+        before = socket.unattend(room)
+        name = room.name.removeprefix("stream:")
+        await self._storefront.joined(socket.principal, name, None, socket.attend(room))
+        if before is not None:
+            await self._storefront.departed(before, name)
 
     async def join(self, socket: Socket, ask: catalog.JoinStream) -> catalog.StreamJoined:
         """`join:stream`. The room is heard before its products are read, so that no change falls between the two."""
@@ -47,6 +55,6 @@ class RootNamespace(Namespace):
         """`leave:stream`."""
         room = products_room(ask.stream_id)
         socket.leave(room)
-        if socket.unattend(room):
-            await self._storefront.departed(socket.principal, ask.stream_id)
+        if (who := socket.unattend(room)) is not None:
+            await self._storefront.departed(who, ask.stream_id)
         return catalog.StreamLeft(room=room.name)

@@ -1,6 +1,6 @@
 """`/streaming`: who watches. The Socket.IO server calls it through the pipeline; it calls the viewers service."""
 
-from gateway.keys import STREAMING, viewers_room
+from gateway.keys import STREAMING, Room, viewers_room
 from gateway.protocol import events, streaming
 from gateway.realtime.socket import Socket
 from gateway.services.viewers import Viewers
@@ -29,8 +29,16 @@ class StreamingNamespace(Namespace):
 
     async def farewell(self, socket: Socket) -> None:
         """Count a socket that is gone out of what it watched."""
-        for room in socket.attending:
-            await self._viewers.departed(socket.principal, room.name.removeprefix("stream:"))
+        for room, who in socket.attending.items():
+            await self._viewers.departed(who, room.name.removeprefix("stream:"))
+
+    async def recount(self, socket: Socket, room: Room) -> None:
+        """Count a socket that has become somebody else as who it is now, and only then no more as who it was."""
+        before = socket.unattend(room)
+        name = room.name.removeprefix("stream:")
+        await self._viewers.joined(socket.principal, name, socket.attend(room))
+        if before is not None:
+            await self._viewers.departed(before, name)
 
     async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
         """`stream:viewer:join`."""
@@ -43,6 +51,6 @@ class StreamingNamespace(Namespace):
         """`stream:viewer:leave`."""
         room = viewers_room(ask.stream_key)
         socket.leave(room)
-        if socket.unattend(room):
-            return await self._viewers.departed(socket.principal, ask.stream_key)
+        if (who := socket.unattend(room)) is not None:
+            return await self._viewers.departed(who, ask.stream_key)
         return await self._viewers.count(ask.stream_key)

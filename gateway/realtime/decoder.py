@@ -1,11 +1,12 @@
 """Reads one Socket.IO v5 packet from its text. Called by the Socket.IO server for everything a client sends."""
 
+import json
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import msgspec
 
-_loads = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder().decode
 MAX_NAMESPACE = 64  # characters; ours are shorter
 MAX_ACK_ID = 2**53 - 1  # the largest whole number that a JavaScript client can count to
 
@@ -71,7 +72,7 @@ def decode(text: str) -> Packet:
 def _data(kind: PacketType, body: str) -> Any:
     try:
         data = _loads(body) if body else None
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise ProtocolError("the payload is not JSON") from None
     match kind:
         case PacketType.CONNECT:
@@ -85,3 +86,15 @@ def _data(kind: PacketType, body: str) -> Any:
     if not valid:
         raise ProtocolError(f"the payload does not fit {kind.name}")
     return data
+
+
+def _loads(body: str) -> Any:
+    try:
+        return _decode(body)
+    except msgspec.DecodeError:
+        if "\\ud" not in body.lower():
+            raise
+        # A text cut in the middle of an emoji: JavaScript holds half a character, UTF-8 cannot. It becomes U+FFFD, as in
+        # everything else that a browser sends. msgspec refuses it, so the text takes a round through json.
+        whole = json.dumps(json.loads(body), ensure_ascii=False)
+        return _decode(whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))

@@ -26,7 +26,7 @@ class Socket:
         self.principal = principal
         self.live = True  # until the client leaves or is made to; kept by Rooms
         self.joined: set[Room] = set()  # what it hears; kept by Rooms
-        self.attending: set[Room] = set()  # where it was counted as present; kept by the namespaces
+        self.attending: dict[Room, Principal] = {}  # where it is counted as present, as whom; kept by the namespaces
         self._rooms = rooms
 
     def __repr__(self) -> str:
@@ -54,15 +54,12 @@ class Socket:
         return self._rooms.leave(self, room)
 
     def attend(self, room: Room) -> bool:
-        """Note that this socket is counted as present in a room; False if it was already."""
+        """Note that this socket is counted as present in a room, as who it is now; False if it was already."""
         if room in self.attending:
             return False
-        self.attending.add(room)
+        self.attending[room] = self.principal
         return True
 
-    def unattend(self, room: Room) -> bool:
-        """Note that it is counted no more; False if it was not."""
-        if room not in self.attending:
-            return False
-        self.attending.remove(room)
-        return True
+    def unattend(self, room: Room) -> "Principal | None":
+        """Note that it is counted no more; as whom it was, None if it was not."""
+        return self.attending.pop(room, None)

@@ -21,6 +21,8 @@ from gateway.realtime.decoder import PacketType, ProtocolError, decode
         ('2["e",{"a":[1]}]', (PacketType.EVENT, "/", None, ["e", {"a": [1]}])),
         ('213["e",{}]', (PacketType.EVENT, "/", 13, ["e", {}])),
         ('2/chat,0["e",{}]', (PacketType.EVENT, "/chat", 0, ["e", {}])),
+        (r'2["e","cut \ud83d",{"\udc00":1}]', (PacketType.EVENT, "/", None, ["e", "cut \ufffd", {"\ufffd": 1}])),
+        (r'2["e","\ud83d\ude00 \ud83d"]', (PacketType.EVENT, "/", None, ["e", "😀 \ufffd"])),
         ("37[]", (PacketType.ACK, "/", 7, [])),
     ],
 )
@@ -62,6 +64,8 @@ def test_a_packet_is_read(text: str, expected: tuple[object, ...]) -> None:
         "0/" + "a" * 65 + ",",
         "2" + "[" * 100_000,
         '2["\ud800"]',
+        r'2["\ud800",NaN]',
+        r'2["\ud800"',
     ],
 )
 def test_what_breaks_the_protocol_is_refused(text: str) -> None:
@@ -69,7 +73,7 @@ def test_what_breaks_the_protocol_is_refused(text: str) -> None:
         decode(text)
 
 
-@given(st.text(alphabet='0123456789[]{}",:/-nultrefas²٣\ud800 ', max_size=40))
+@given(st.text(alphabet='0123456789[]{}",:/-nultrefas²٣\ud800 \\ud', max_size=40))
 def test_nothing_else_is_ever_raised(text: str) -> None:
     try:
         packet = decode(text)
