@@ -94,7 +94,7 @@ def _loads(body: str) -> Any:
     except msgspec.DecodeError:
         if "\\ud" not in body.lower():
             raise
-        # A text cut in the middle of an emoji: JavaScript holds half a character, UTF-8 cannot. It becomes U+FFFD, as in
-        # everything else that a browser sends. msgspec refuses it, so the text takes a round through json.
+        # A text cut in the middle of an emoji: JavaScript holds half a character, UTF-8 cannot. It becomes U+FFFD, as
+        # in everything else that a browser sends. msgspec refuses it, so the text takes a round through json.
         whole = json.dumps(json.loads(body), ensure_ascii=False)
         return _decode(whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
