@@ -49,14 +49,14 @@ class Person:
 class Shop:
     """The domain in words. Every person and stream is fresh, so that no test meets the limits of another."""
 
-    def __init__(self, nodes: Sequence[Node], client: Client, http: aiohttp.ClientSession, database_url: str) -> None:
+    def __init__(self, nodes: Sequence[Node], client: Client, http: aiohttp.ClientSession, database: Any) -> None:
         self.nodes = list(nodes)
         self.urls = [node.url for node in nodes]
         self.client = client
-        self._settings = make_settings(database_url=database_url)
+        self._settings = make_settings()
         self._tokens = Tokens(self._settings)
         self._http = http
-        self._database_url = database_url
+        self._database = database
         self._owner: Person | None = None
         self._owned = 0
 
@@ -66,21 +66,17 @@ class Shop:
         """A fresh user."""
         number = next(_numbers)
         username, email = f"person{number}-{secrets.token_hex(3)}", f"person{number}-{secrets.token_hex(3)}@example.com"
-        connection = await asyncpg.connect(self._database_url)
-        try:
-            user_id = await connection.fetchval(
-                "INSERT INTO users (id, email, username, password_hash, role, status, suspended_reason, created_at, "
-                "updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now()) RETURNING id",
-                uuid.uuid4(),
-                email,
-                username,
-                _HASH,
-                role,
-                status,
-                "rude" if status == "SUSPENDED" else None,
-            )
-        finally:
-            await connection.close()
+        user_id = await self._database.fetchval(
+            "INSERT INTO users (id, email, username, password_hash, role, status, suspended_reason, created_at, "
+            "updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now()) RETURNING id",
+            uuid.uuid4(),
+            email,
+            username,
+            _HASH,
+            role,
+            status,
+            "rude" if status == "SUSPENDED" else None,
+        )
         return self._known(str(user_id), username, email, role)
 
     def guest(self) -> Person:
@@ -224,8 +220,11 @@ async def open_shop(
     nodes = [Node(folder, **(servers | environment)) for _ in range(2)]
     try:
         await asyncio.gather(*(node.start() for node in nodes))
-        async with aiohttp.ClientSession() as http:
-            yield Shop(nodes, client, http, database_url)
+        async with (
+            aiohttp.ClientSession() as http,
+            asyncpg.create_pool(database_url, min_size=1, max_size=2) as database,
+        ):
+            yield Shop(nodes, client, http, database)
     finally:
         client.forget_all()
         await asyncio.gather(*(node.stop() for node in nodes if node.running))
