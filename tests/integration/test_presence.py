@@ -174,6 +174,24 @@ async def test_a_node_that_was_away_comes_back(start: StartNode) -> None:
     assert (await b.census(ROOM)).count == 0
 
 
+async def test_nothing_is_written_for_a_node_that_was_declared_dead(start: StartNode, redis: Redis) -> None:
+    """Else it would stay for ever: the others have buried that node and do not look again."""
+    a, b = await start("a"), await start("b")
+    name = a._name
+    await kill(a)
+
+    async def buried() -> bool:
+        return bool(await redis.client.zscore(keys.nodes(), str(name)) is None)
+
+    await until(buried)
+    a._name = name
+    assert (await a.enter(ROOM, "mina")).count == 1  # as far as it knows
+    assert (await b.census(ROOM)).count == 0
+    await a.start()
+    await until_count(b, 1)
+    assert await redis.client.hgetall(keys.presence(ROOM)) == {"mina": "1"}
+
+
 async def test_an_emptied_redis_is_filled_again(start: StartNode, redis: Redis) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
