@@ -4,11 +4,11 @@ import asyncio
 import secrets
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gateway.errors import GatewayError, NotFound
+from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.security.principal import Role
 from gateway.settings import Settings, SettingsError, load
 
@@ -25,19 +25,20 @@ def main() -> None:
         cli()
     except SettingsError as error:
         _fail(*error.lines, code=USAGE)
+    except Unavailable as error:
+        _fail(f"the {error.what} does not answer")
     except GatewayError as error:
-        _fail(str(error))
+        _fail(error.message)
 
 
 @cli.command()
 def serve() -> None:
     """Serve one node until SIGTERM or SIGINT. Says `ready <url>` on stdout when it takes connections."""
-    settings = load()
+    settings = _settings()
     import uvloop
 
-    from gateway import app, logs
+    from gateway import app
 
-    logs.configure(settings)
     try:
         uvloop.run(app.serve(settings, ready=lambda url: typer.echo(f"ready {url}")))
     except OSError as error:
@@ -66,7 +67,7 @@ def dev(
 @cli.command()
 def check() -> None:
     """Check the settings, the database, Redis and the migrations, one line each. Fails if one is not right."""
-    settings = load()
+    settings = _settings()
     typer.echo(f"settings    ok ({settings.app_env.value})")
     if not asyncio.run(_check(settings)):
         sys.exit(1)
@@ -79,14 +80,14 @@ def token(
     ttl: Annotated[str | None, typer.Option(help='How long it lasts, like "15m"; JWT_EXPIRATION if not given.')] = None,
 ) -> None:
     """Mint an access token for an account. With an id and a role it is not looked up."""
-    settings = load(**({"jwt_expiration": ttl} if ttl else {}))
+    settings = _settings(**({"jwt_expiration": ttl} if ttl else {}))
     typer.echo(asyncio.run(_mint(settings, user, role)))
 
 
 @db.command()
 def migrate() -> None:
     """Apply the migrations that are missing. Safe to run on several machines at once."""
-    settings = load()
+    settings = _settings()
     from gateway.connections import migrations
 
     for name in asyncio.run(migrations.migrate(settings)):
@@ -97,7 +98,7 @@ def migrate() -> None:
 @db.command()
 def status() -> None:
     """List the migrations that are missing. Fails if there are any."""
-    settings = load()
+    settings = _settings()
     from gateway.connections import migrations
 
     missing = asyncio.run(migrations.pending(settings))
@@ -106,6 +107,15 @@ def status() -> None:
     if missing:
         sys.exit(1)
     typer.echo("up to date")
+
+
+def _settings(**overrides: Any) -> Settings:
+    """The environment's, and logs as it wants them: on stderr, so that stdout has only what was asked for."""
+    settings = load(**overrides)
+    from gateway import logs
+
+    logs.configure(settings)
+    return settings
 
 
 def _fail(*lines: str, code: int = 1) -> NoReturn:

@@ -14,6 +14,7 @@ from typing import Self
 
 import typer
 
+from gateway import logs
 from gateway.devserver import StackError, with_parent
 from gateway.devstack import Stack
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings, SettingsError, load
@@ -44,6 +45,7 @@ def develop(plan: Plan) -> None:
         with ExitStack() as opened:
             environment = _environment(opened, plan)
             settings = load(**{name.lower(): value for name, value in environment.items()})
+            logs.configure(settings)
             asyncio.run(_prepare(settings, seed=plan.seed))
             nodes = opened.enter_context(Nodes(plan, environment))
             _welcome(nodes.wait_until_ready(), plan)

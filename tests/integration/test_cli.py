@@ -1,0 +1,235 @@
+"""The command line, as an operator and a developer use it: real processes, their lines and their exit codes."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import psutil
+import pytest
+
+from gateway.security.principal import Role
+from gateway.security.tokens import Tokens
+from gateway.services import seeds
+from gateway.settings import DEVELOPMENT_SECRET
+from tests.support import make_settings
+
+START = 30.0  # s that `dorami dev` may take, on a busy machine
+
+
+class Said(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: list[str]
+    err: list[str]
+
+
+async def dorami(*arguments: str, **environment: str) -> Said:
+    """Run a command to its end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", *arguments),
+        env={"PATH": os.environ["PATH"], **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    assert b"Traceback" not in err, err.decode()
+    return Said(process.returncode, out.decode().splitlines(), err.decode().splitlines())
+
+
+@pytest.fixture
+def environment(database_url: str, redis_url: str) -> dict[str, str]:
+    """What a right development node is started with."""
+    return {
+        "APP_ENV": "development",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "JWT_SECRET": DEVELOPMENT_SECRET,
+    }
+
+
+# --- for operators ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("serve",), ("check",), ("db", "migrate"), ("token", "--user", "x")])
+async def test_mistakes_in_the_settings_are_one_line_each(command: tuple[str, ...]) -> None:
+    said = await dorami(*command, DATABASE_URL="nonsense", JWT_SECRET="short")
+    assert said.code == 2
+    assert said.out == []
+    assert [line.partition(":")[0] for line in said.err] == ["DATABASE_URL", "REDIS_URL", "JWT_SECRET"]
+
+
+async def test_check_says_a_line_for_each_part(environment: dict[str, str], empty_database_url: str) -> None:
+    good = await dorami("check", **environment)
+    assert good == Said(0, ["settings    ok (development)", "database    ok", "redis       ok", "migrations  ok"], [])
+
+    empty = await dorami("check", **environment | {"DATABASE_URL": empty_database_url})
+    assert empty.code == 1
+    assert empty.out[:3] == good.out[:3]
+    assert empty.out[3].startswith("migrations  missing: ")
+
+    nowhere = {"DATABASE_URL": "postgresql://dorami:hunter2@127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1"}
+    away = await dorami("check", **environment | nowhere)
+    assert away.code == 1
+    assert away.out[1:] == [
+        "database    does not answer",
+        "redis       does not answer",
+        "migrations  unknown, they are in the database",
+    ]
+    assert "hunter2" not in str(away)
+
+
+async def test_migrations_are_applied_once(environment: dict[str, str], empty_database_url: str) -> None:
+    environment["DATABASE_URL"] = empty_database_url
+    before = await dorami("db", "status", **environment)
+    assert before.code == 1
+    assert before.out
+    first = await dorami("db", "migrate", **environment)
+    assert first.code == 0
+    assert [line.removeprefix("applied ") for line in first.out[:-1]] == [
+        line.removeprefix("pending ") for line in before.out
+    ]
+    assert await dorami("db", "migrate", **environment) == Said(0, ["up to date"], [])
+    assert await dorami("db", "status", **environment) == Said(0, ["up to date"], [])
+
+
+async def test_a_token_is_minted_for_an_account(environment: dict[str, str]) -> None:
+    settings = make_settings(database_url=environment["DATABASE_URL"])
+    await seeds.sow(settings)
+    tokens = Tokens(settings)
+
+    minted = await dorami("token", "--user", "Admin@example.com", "--ttl", "2h", **environment)
+    claims = tokens.verify_access(minted.out[0])
+    assert claims.role is Role.ADMIN
+    assert (claims.expires_at - claims.issued_at).total_seconds() == pytest.approx(7200, abs=1)
+
+    by_id = await dorami("token", "--user", claims.user_id, **environment)
+    assert tokens.verify_access(by_id.out[0]).user_id == claims.user_id
+
+    environment["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
+    guest = await dorami("token", "--user", "guest-1", "--role", "GUEST", **environment)
+    assert tokens.verify_access(guest.out[0]).role is Role.GUEST, "an id with a role needs no database"
+    away = await dorami("token", "--user", "admin@example.com", **environment)
+    assert (away.code, away.out, away.err[-1]) == (1, [], "the database does not answer")
+    wrong = await dorami("token", "--user", "guest-1", "--role", "GUEST", "--ttl", "long", **environment)
+    assert (wrong.code, wrong.err[0].partition(":")[0]) == (2, "JWT_EXPIRATION")
+
+
+async def test_an_unknown_account_gets_no_token(environment: dict[str, str]) -> None:
+    said = await dorami("token", "--user", "nobody@example.com", **environment)
+    assert said == Said(1, [], ["There is no account nobody@example.com"])
+
+
+# --- for developers ---------------------------------------------------------------------------------------------------
+
+
+class Development:
+    """A running `dorami dev`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.urls: list[str] = []
+        self.family: list[psutil.Process] = []  # every process that must not be left behind
+
+    async def ready(self) -> None:
+        """Wait until it says where it serves."""
+        assert self.process.stdout is not None
+        said = []
+        async with asyncio.timeout(START):
+            async for line in self.process.stdout:
+                said.append(line.decode())
+                if "http://" in said[-1]:
+                    self.urls.append(said[-1].split()[-1])
+                if "Ctrl-C" in said[-1]:
+                    break
+            else:
+                raise AssertionError("".join(said))
+        self.family = psutil.Process(self.process.pid).children(recursive=True)
+
+    async def end(self) -> tuple[int, list[psutil.Process]]:
+        """Wait for its end; its exit code and who is left behind."""
+        async with asyncio.timeout(START):
+            await self.process.communicate()
+        left = await asyncio.to_thread(lambda: psutil.wait_procs(self.family, 10)[1])
+        assert self.process.returncode is not None
+        return self.process.returncode, left
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all these tests develop in, one after the other."""
+    return tmp_path_factory.mktemp("development")
+
+
+async def development(data: Path, *arguments: str) -> Development:
+    """Start `dorami dev` on free ports and wait until it is ready."""
+    started = Development(
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", "dev", "--port", "0", "--data", str(data), *arguments),
+            env={"PATH": os.environ["PATH"]},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    )
+    try:
+        await started.ready()
+    except BaseException:
+        started.process.kill()
+        await started.process.communicate()
+        raise
+    return started
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+async def test_nothing_is_left_behind(data: Path, number: signal.Signals) -> None:
+    dev = await development(data)
+    dev.process.send_signal(number)
+    code, left = await dev.end()
+    assert left == []
+    assert code == (-number if number is signal.SIGKILL else 0)
+
+
+async def test_two_nodes_share_the_servers_and_the_seeds(data: Path) -> None:
+    dev = await development(data, "--nodes", "2")
+    try:
+        assert len(dev.urls) == 2
+        async with aiohttp.ClientSession() as http:
+            for url in dev.urls:
+                body = {"email": "viewer1@example.com", "password": seeds.PASSWORD}
+                async with http.post(f"{url}/api/v1/auth/login", json=body) as answer:
+                    assert answer.status == 200, await answer.text()
+    finally:
+        dev.process.send_signal(signal.SIGTERM)
+        assert await dev.end() == (0, [])
+
+
+async def test_a_node_that_dies_ends_it_all(data: Path) -> None:
+    dev = await development(data, "--nodes", "2", "--no-seed")
+    node = next(process for process in dev.family if "serve" in process.cmdline())
+    node.kill()
+    code, left = await dev.end()
+    assert code == 1
+    assert left == []
+
+
+async def test_a_second_one_on_the_same_data_is_refused(data: Path) -> None:
+    dev = await development(data, "--no-seed")
+    try:
+        second = await dorami("dev", "--port", "0", "--data", str(data))
+        assert second.code == 1
+        assert "another `dorami dev` uses" in second.err[0]
+    finally:
+        dev.process.send_signal(signal.SIGTERM)
+        assert await dev.end() == (0, [])
+
+
+async def test_development_is_not_production(tmp_path: Path) -> None:
+    said = await dorami("dev", "--data", str(tmp_path), APP_ENV="production")
+    assert said.code == 2
+    assert said.err == ["APP_ENV: `dorami dev` is for development, production has `dorami serve`"]

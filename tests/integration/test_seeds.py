@@ -1,0 +1,63 @@
+"""The seeds: made once, complete, and never in production."""
+
+import pytest
+
+from gateway.connections.database import Database
+from gateway.metrics import Metrics
+from gateway.security.passwords import Passwords
+from gateway.services import seeds
+from gateway.settings import SettingsError
+from models.product import Product
+from models.stream import Stream
+from models.user import User
+from tests.support import make_settings
+
+
+async def test_seeds_are_made_once(database_url: str) -> None:
+    settings = make_settings(database_url=database_url)
+    assert await seeds.sow(settings)
+    assert not await seeds.sow(settings), "the second time nothing is missing"
+
+    database = Database(settings, Metrics())
+    await database.open()
+    try:
+        people = {user.email: user for user in await User.all()}
+        stream = await Stream.get(key="demo")
+        products = await Product.all()
+    finally:
+        await database.close()
+    assert {email: user.role for email, user in people.items()} == {
+        "admin@example.com": "ADMIN",
+        "host@example.com": "HOST",
+        "viewer1@example.com": "USER",
+        "viewer2@example.com": "USER",
+        "viewer3@example.com": "USER",
+    }
+    assert stream.status == "LIVE"
+    assert len(products) == 6
+    assert len({product.name for product in products}) == 6
+    passwords = Passwords()
+    assert await passwords.verify(people["host@example.com"].password_hash, "dorami-dev")
+    passwords.close()
+
+
+async def test_what_somebody_changed_stays(database_url: str) -> None:
+    settings = make_settings(database_url=database_url)
+    await seeds.sow(settings)
+    database = Database(settings, Metrics())
+    await database.open()
+    try:
+        await Product.filter(name="Linen apron").delete()
+        await User.filter(email="viewer3@example.com").delete()
+        await database.close()
+        assert await seeds.sow(settings), "a missing account is made again"
+        await database.open()
+        assert await Product.all().count() == 5, "a deleted product is not"
+    finally:
+        await database.close()
+
+
+async def test_production_refuses_them() -> None:
+    settings = make_settings(app_env="production", jwt_secret="a secret of more than thirty-two characters")
+    with pytest.raises(SettingsError, match="only in development"):
+        await seeds.sow(settings)
