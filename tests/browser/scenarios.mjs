@@ -15,10 +15,10 @@ const scenarios = {
     const one = await browser.newContext({ ...WIDE, colorScheme: "light" });
     const viewer = await openTab(one, url);
     await viewer.screenshot(picture("sign-in"));
-    await signIn(viewer, /Viewer 1/);
+    await signIn(viewer, /Mina/);
     // The same browser, as `target=_blank rel=noopener` opens it: a tab is a person.
     const admin = await openTab(one, url);
-    await signIn(admin, /Admin/);
+    await signIn(admin, /Ada/);
     assert.equal(await viewer.locator("#role").textContent(), "user");
     assert.equal(await admin.locator("#role").textContent(), "admin");
     for (const tab of [viewer, admin]) await reads(tab.locator("#viewers"), /^2$/);
@@ -37,7 +37,7 @@ const scenarios = {
 
     // Who comes later sees it in the history; a second tab of the same person is nobody new.
     const late = await openTab(one, url);
-    await signIn(late, /Viewer 1/);
+    await signIn(late, /Mina/);
     await message(late, hostile).waitFor();
     await reads(late.locator("#viewers"), /^2$/);
 
@@ -78,7 +78,7 @@ const scenarios = {
     const pocket = await browser.newContext({ ...NARROW, colorScheme: "dark" });
     const phone = await openTab(pocket, url);
     await phone.screenshot(picture("phone-sign-in"));
-    await signIn(phone, /Viewer 2/);
+    await signIn(phone, /Joon/);
     await reads(phone.locator("#viewers"), /^3$/);
     await message(phone, "Welcome, viewer!").waitFor();
     await phone.screenshot({ ...picture("phone"), fullPage: true });
@@ -88,7 +88,7 @@ const scenarios = {
     await reads(viewer.locator("#viewers"), /^2$/);
 
     await viewer.getByRole("button", { name: "Sign out" }).click();
-    await viewer.getByRole("button", { name: /Viewer 1/ }).waitFor();
+    await viewer.getByRole("button", { name: /Mina/ }).waitFor();
     await reads(admin.locator("#viewers"), /^1$/);
     for (const tab of [viewer, admin, late, phone]) assert.deepEqual(tab.complaints, []);
   },
@@ -98,9 +98,9 @@ const scenarios = {
     try {
       const context = await browser.newContext(WIDE);
       const admin = await openTab(context, url);
-      await signIn(admin, /Admin/);
+      await signIn(admin, /Ada/);
       const traveller = await openTab(context, way.url);
-      await signIn(traveller, /Viewer 3/);
+      await signIn(traveller, /Sora/);
       await say(traveller, "Before the tunnel");
       await message(admin, "Before the tunnel").waitFor();
 
@@ -132,7 +132,7 @@ const scenarios = {
   async refused(browser) {
     const context = await browser.newContext(WIDE);
     const tab = await openTab(context, url);
-    await signIn(tab, /Viewer 2/);
+    await signIn(tab, /Joon/);
     // A token that the gateway does not know: said why, not tried for ever, and a way back in.
     await tab.evaluate(() => {
       const held = JSON.parse(sessionStorage.getItem("dorami.session"));
@@ -141,7 +141,7 @@ const scenarios = {
     await tab.reload();
     await reads(tab.locator("#connection-text"), "Refused: Invalid token");
     await tab.getByRole("button", { name: "Sign out" }).click();
-    await signIn(tab, /Viewer 2/);
+    await signIn(tab, /Joon/);
     // Words longer than the gateway takes never leave the page; an empty one neither.
     await tab.getByLabel("Your message").fill("x".repeat(600));
     assert.equal((await tab.getByLabel("Your message").inputValue()).length, 500);
@@ -156,7 +156,7 @@ const scenarios = {
       window.states = [];
       new MutationObserver(() => window.states.push(pill.dataset.state)).observe(pill, { attributeFilter: ["data-state"] });
     });
-    await signIn(tab, /Host/);
+    await signIn(tab, /Hana/);
     const held = () => tab.evaluate(() => JSON.parse(sessionStorage.getItem("dorami.session")));
     const first = await held();
     await tab.waitForFunction((end) => Date.now() > end + 1500, first.expiresAt);
