@@ -61,8 +61,22 @@ class Connection:
     """
 
     __slots__ = (
-        "_carrier", "_heartbeat", "_host", "_inbox", "_join_by", "_noop_due", "closed", "handshake", "joined", "owner",
-        "sid", "slot", "transport", "upgrade",
+        "__weakref__",
+        "_carrier",
+        "_heartbeat",
+        "_host",
+        "_inbox",
+        "_join_by",
+        "_left",
+        "_noop_due",
+        "closed",
+        "handshake",
+        "joined",
+        "owner",
+        "sid",
+        "slot",
+        "transport",
+        "upgrade",
     )  # fmt: skip
 
     def __init__(self, host: Host, sid: str, handshake: Handshake, transport: TransportName) -> None:
@@ -78,6 +92,7 @@ class Connection:
         self.transport: TransportName = transport
         self.upgrade: Upgrade | None = None
         self.closed = False
+        self._left: str | None = None  # why the client is gone, while its last messages are handled
         self.joined = False
         self.owner: Any = None
         self.slot: int | None = None
@@ -113,6 +128,8 @@ class Connection:
 
     def received(self, packet: str) -> None:
         """See Listener."""
+        if self.over:
+            return
         kind = packet[:1]
         if kind == MESSAGE:
             if not self._host.draining:
@@ -120,9 +137,8 @@ class Connection:
         elif kind == PONG:
             self._heartbeat.pong()
         elif kind == CLOSE:
-            if self._finish(CLIENT_LEFT):
-                self._carrier.end(NOOP, WSCloseCode.OK, GRACE)
-                self._host.ended(self, CLIENT_LEFT, 0)
+            self._carrier.end(NOOP, WSCloseCode.OK, GRACE)
+            self.lost(CLIENT_LEFT)
         else:
             self.violated(WSCloseCode.PROTOCOL_ERROR, PARSE_ERROR)
 
@@ -139,7 +155,14 @@ class Connection:
             self._host.wheel.at(self, self._next(now))
 
     def lost(self, reason: str) -> None:
-        """See Listener."""
+        """See Listener. What the client said before it left is handled first."""
+        if self._inbox is not None:
+            self._left = self._left or reason
+        elif self._finish(reason):
+            self._host.ended(self, reason, 0)
+
+    def drop(self, reason: str) -> None:
+        """End at once, without a goodbye: nobody would hear it."""
         if self._finish(reason):
             self._carrier.abort()
             self._host.ended(self, reason, 0)
@@ -177,6 +200,8 @@ class Connection:
             await inbox.run()
         finally:
             self._inbox = None
+            if self._left is not None:
+                self.lost(self._left)
 
     async def _handle(self, text: str) -> None:
         try:
@@ -187,6 +212,11 @@ class Connection:
 
     def _drained(self) -> None:
         self._carrier.resume_reading()
+
+    @property
+    def over(self) -> bool:
+        """Whether the client can neither say nor hear anything more."""
+        return self.closed or self._left is not None
 
     @property
     def busy(self) -> bool:
@@ -207,7 +237,7 @@ class Connection:
                 self._carrier.ping()
             reason = PING_TIMEOUT if beat is Beat.DEAD else None
         if reason is not None:
-            self.lost(reason)
+            self.drop(reason)
             return None
         return self._next(now)
 

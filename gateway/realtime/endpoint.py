@@ -111,7 +111,7 @@ class Endpoint:
             raise
         except (ConnectionError, RequestPayloadError):
             # Packets are lost, so the session is.
-            connection.lost(TRANSPORT_ERROR)
+            connection.drop(TRANSPORT_ERROR)
             raise RefusedError(*BAD_REQUEST) from None
         await connection.room()
         for packet in packets:

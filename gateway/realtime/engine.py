@@ -109,7 +109,8 @@ class Engine:
 
     def session(self, sid: str) -> Connection:
         """The open connection with this id. Raises RefusedError."""
-        if (connection := self.connections.get(sid)) is None:
+        connection = self.connections.get(sid)
+        if connection is None or connection.over:
             raise RefusedError(*UNKNOWN_SESSION)
         return connection
 

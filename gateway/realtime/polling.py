@@ -52,7 +52,9 @@ class Polling:
             finally:
                 self._request = self._waiter = None
         if request.transport is None:
-            self._listener.lost(CLIENT_LEFT)
+            listener = self._listener
+            self.abort()
+            listener.lost(CLIENT_LEFT)
         packets, self._packets, self._size = self._packets, [], 0
         return SEPARATOR.join(packets) or NOOP
 

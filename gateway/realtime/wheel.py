@@ -56,19 +56,18 @@ class Wheel:
         self._timer = asyncio.get_running_loop().call_at(slot * self._tick, self._turn)
 
     def _turn(self) -> None:
-        self._timer = None
         now = asyncio.get_running_loop().time()
         for slot in sorted(slot for slot in self._slots if slot * self._tick <= now):
             moment = max(now, (slot + 1) * self._tick)
-            for item in self._slots.pop(slot):
+            for item in self._slots.pop(slot, ()):  # those before it may have emptied it
                 if item.slot != slot:  # removed or moved by one before it
                     continue
                 item.slot = None
                 again = item.due(moment)
                 if again is not None:
                     self.at(item, max(again, moment))
-        self._rearm()
-
-    def _rearm(self) -> None:
-        if self._timer is None and self._slots:
+        if self._slots:
             self._arm(min(self._slots))
+        elif self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

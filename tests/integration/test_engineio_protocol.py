@@ -74,7 +74,9 @@ async def test_polling_refuses_a_wrong_method(echo: Echo, http: aiohttp.ClientSe
         assert response.status == 400
 
 
-@pytest.mark.parametrize("query", ["transport=websocket", "EIO=abc&transport=websocket", "EIO=4", "EIO=4&transport=abc"])
+@pytest.mark.parametrize(
+    "query", ["transport=websocket", "EIO=abc&transport=websocket", "EIO=4", "EIO=4&transport=abc"]
+)
 async def test_websocket_refuses_a_wrong_query(echo: Echo, http: aiohttp.ClientSession, query: str) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await http.ws_connect(f"{echo.url}/socket.io/?{query}")

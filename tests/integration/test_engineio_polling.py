@@ -1,0 +1,345 @@
+"""Polling connections of the engine and their change to a websocket: limits, origins, and nothing lost on the way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import aiohttp
+import pytest
+
+from gateway.realtime.connection import Connection
+from gateway.realtime.engine import EngineOptions
+from gateway.realtime.frame import Frame
+from tests.integration.echo import (
+    Echo,
+    Poller,
+    close_code,
+    echo_server,
+    eventually,
+    websocket,
+    websocket_url,
+    wire,
+)
+
+SEPARATOR = "\x1e"
+OPTIONS = EngineOptions(upgrade_timeout=0.3, request_timeout=0.3)
+
+
+@pytest.fixture(scope="module")
+async def echo() -> AsyncIterator[Echo]:
+    """A server that is quick to lose patience."""
+    async with echo_server(OPTIONS) as server:
+        yield server
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        yield session
+
+
+def post_request(session: Poller, echo: Echo, length: int) -> bytes:
+    """The head of a POST."""
+    target = session.url.removeprefix(echo.url)
+    return f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+# --- bodies ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_large_body_in_two_segments_arrives_whole(http: aiohttp.ClientSession) -> None:
+    """Stock engineio reads what has arrived and answers 200: of 500 kB bodies it loses every one."""
+    async with echo_server(replace(OPTIONS, max_packet_size=1_000_000)) as echo:
+        session = await Poller(http, echo).open()
+        packets = ["4" + str(number) * 250_000 for number in (1, 2)]
+        body = SEPARATOR.join(packets).encode()
+        async with wire(echo) as client:
+            await client.send(post_request(session, echo, len(body)) + body[:300_000])
+            await asyncio.sleep(0.05)
+            assert echo.heard == []
+            await client.send(body[300_000:])
+            assert (await client.head()).startswith(b"HTTP/1.1 200 ")
+        assert await session.get() == (200, SEPARATOR.join(packets))
+
+
+async def test_as_many_packets_as_allowed_are_all_taken(echo: Echo, http: aiohttp.ClientSession) -> None:
+    """Stock engineio drops everything above sixteen packets and answers 200."""
+    session = await Poller(http, echo).open()
+    payload = SEPARATOR.join(f"4{number}" for number in range(256))
+    assert await session.post(payload) == (200, "ok")
+    received: list[str] = []
+    while len(received) < 256:
+        received += (await session.get())[1].split(SEPARATOR)
+    assert SEPARATOR.join(received) == payload
+
+
+async def test_more_packets_than_allowed_are_refused_at_once(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    assert (await session.post(SEPARATOR.join(["4x"] * 257)))[0] == 400
+    assert echo.ended[session.sid] == "parse error"
+    assert not [text for sid, text in echo.heard if sid == session.sid]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_too_large_is_refused_at_once(
+    echo: Echo, http: aiohttp.ClientSession, chunked: bool
+) -> None:
+    """Stock engineio gives no answer at all."""
+    session = await Poller(http, echo).open()
+    async with wire(echo) as client:
+        if chunked:
+            head = post_request(session, echo, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+            await client.send(head + b"11000\r\n4" + b"x" * 0x10FFF + b"\r\n")  # and more to come
+        else:
+            await client.send(post_request(session, echo, 70_000) + b"4")
+        assert (await client.head()).startswith(b"HTTP/1.1 413 ")
+    assert echo.ended[session.sid] == "too large"
+    assert (await session.get())[0] == 400
+
+
+async def test_a_body_that_does_not_come_is_given_up(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    async with wire(echo) as client:
+        await client.send(post_request(session, echo, 100) + b"4x")
+        assert (await client.head()).startswith(b"HTTP/1.1 408 ")
+    assert session.sid in echo.ended
+
+
+async def test_a_body_that_breaks_off_ends_the_session(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    async with wire(echo) as client:
+        await client.send(post_request(session, echo, 100) + b"4x")
+    assert await echo.until_ended(session.sid) == "transport error"
+
+
+async def test_a_post_waits_while_too_many_messages_wait(http: aiohttp.ClientSession) -> None:
+    release = asyncio.Event()
+
+    async def blocked(_connection: Connection, _text: str) -> None:
+        await release.wait()
+
+    async with echo_server(OPTIONS) as echo:
+        echo.handling = blocked
+        session = await Poller(http, echo).open()
+        assert await session.post(SEPARATOR.join(["4x"] * 100)) == (200, "ok")
+        second = asyncio.create_task(session.post("4last"))
+        await asyncio.sleep(0.05)
+        assert not second.done()
+        release.set()
+        assert await second == (200, "ok")
+        await eventually(lambda: len(echo.heard) == 101)
+        assert echo.heard[-1] == (session.sid, "last")
+
+
+# --- polls ----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_one_tick_sends_is_one_answer(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    connection = echo.engine.connections[session.sid]
+    poll = asyncio.create_task(session.get())
+    await asyncio.sleep(0.02)
+    connection.send("1")
+    connection.send_frame(Frame("둘".encode()))
+    assert await poll == (200, SEPARATOR.join(["41", "4둘"]))
+
+
+async def test_a_goodbye_can_be_fetched_for_a_moment(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    connection = echo.engine.connections[session.sid]
+    connection.send("refused")
+    connection.close("kicked")
+    assert await session.get() == (200, SEPARATOR.join(["4refused", "1"]))
+    assert (await session.get())[0] == 400
+    assert echo.ended[session.sid] == "kicked"
+
+
+async def test_a_goodbye_that_nobody_fetches_is_forgotten(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    echo.engine.connections[session.sid].close("kicked", grace=0.05)
+    await eventually(lambda: not echo.engine._leaving)
+    assert (await session.get())[0] == 400
+
+
+async def test_a_client_that_never_polls_is_dropped_by_bytes(http: aiohttp.ClientSession) -> None:
+    async with echo_server(replace(OPTIONS, max_send_buffer=65_536)) as echo:
+        session = await Poller(http, echo).open()
+        connection = echo.engine.connections[session.sid]
+        frame = Frame(b"x" * 500)
+        for _ in range(200):
+            connection.send_frame(frame)
+        assert session.sid not in echo.ended  # told later, never from within a broadcast
+        assert await echo.until_ended(session.sid) == "slow client"
+        assert connection._carrier._packets == []  # type: ignore[attr-defined]
+
+
+async def test_a_client_that_leaves_its_poll_is_noticed(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    async with wire(echo) as client:
+        await client.send(f"GET {session.url.removeprefix(echo.url)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        await asyncio.sleep(0.02)
+    assert await echo.until_ended(session.sid, within=3) == "transport close"
+
+
+# --- origins --------------------------------------------------------------------------------------------------------
+
+
+async def test_browsers_are_told_who_may_read() -> None:
+    origin = "https://shop.example"
+    async with (
+        echo_server(OPTIONS, origin_allowed=lambda handshake: handshake.origin in {None, origin}) as echo,
+        aiohttp.ClientSession() as http,
+    ):
+        url = f"{echo.url}/socket.io/?EIO=4&transport=polling"
+        async with http.get(url, headers={"Origin": origin}) as response:
+            assert response.status == 200
+            assert response.headers["Access-Control-Allow-Origin"] == origin
+            assert response.headers["Access-Control-Allow-Credentials"] == "true"
+            assert response.headers["Vary"] == "Origin"
+            assert response.headers["Cache-Control"] == "no-store"
+        async with http.get(f"{url}&sid=unknown", headers={"Origin": origin}) as response:
+            assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (400, origin)
+            assert await response.json() == {"code": 1, "message": "Session ID unknown"}
+        preflight = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        async with http.options(url, headers=preflight) as response:
+            assert response.status == 204
+            assert "POST" in response.headers["Access-Control-Allow-Methods"]
+            assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+        async with http.get(url) as response:
+            assert response.status == 200
+            assert "Access-Control-Allow-Origin" not in response.headers
+            assert response.headers["Vary"] == "Origin"
+        for method in ("GET", "OPTIONS"):
+            async with http.request(method, url, headers=preflight | {"Origin": "https://evil.example"}) as response:
+                assert response.status == 403
+                assert "Access-Control-Allow-Origin" not in response.headers
+
+
+# --- polling to websocket -------------------------------------------------------------------------------------------
+
+
+async def test_one_websocket_at_a_time_may_try(echo: Echo, http: aiohttp.ClientSession) -> None:
+    """Stock engineio takes any number of them, and keeps them when the session has gone."""
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        for _ in range(3):
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await http.ws_connect(websocket_url(echo, session.sid))
+        await socket.send_str("2probe")
+        assert await socket.receive_str() == "3probe"
+
+
+async def test_an_upgrade_that_is_not_finished_in_time_is_given_up(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    for probed in (False, True):
+        async with websocket(http, echo, session.sid) as socket:
+            if probed:
+                await socket.send_str("2probe")
+                assert await socket.receive_str() == "3probe"
+            assert await close_code(socket, within=1) == 1008
+    assert await session.post("4still here") == (200, "ok")
+    assert await session.get() == (200, "4still here")
+
+
+@pytest.mark.parametrize("packets", [["x"], ["5"], ["4hello"], ["2probe", "2probe"], ["2probe", "x"], [b"\x00"]])
+async def test_a_wrong_probe_ends_the_websocket_and_polling_goes_on(
+    echo: Echo, http: aiohttp.ClientSession, packets: list[str | bytes]
+) -> None:
+    """Stock engineio stays in mid-upgrade for ever: each poll is answered with a noop at once, in a tight loop."""
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        for packet in packets:
+            await (socket.send_str(packet) if isinstance(packet, str) else socket.send_bytes(packet))
+        await close_code(socket, within=1)
+    poll = asyncio.create_task(session.get())
+    await asyncio.sleep(0.05)
+    assert not poll.done()
+    assert await session.post("4still here") == (200, "ok")
+    assert await poll == (200, "4still here")
+
+
+async def test_polls_in_mid_upgrade_do_not_spin(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        await socket.send_str("2probe")
+        assert await socket.receive_str() == "3probe"
+        assert await session.get() == (200, "6")
+        poll = asyncio.create_task(session.get())
+        await asyncio.sleep(0.05)
+        assert not poll.done()
+        await socket.send_str("5")
+        assert await poll == (200, "6")
+
+
+async def test_an_unknown_session_is_not_upgraded(echo: Echo, http: aiohttp.ClientSession) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await http.ws_connect(websocket_url(echo, "unknown"))
+    assert refused.value.status == 400
+
+
+async def test_closing_the_session_closes_the_websocket_on_probation(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        await socket.send_str("2probe")
+        assert await socket.receive_str() == "3probe"
+        echo.engine.connections[session.sid].close("kicked")
+        assert await close_code(socket) == 1008
+
+
+async def test_nothing_is_lost_or_reordered_by_the_upgrade(http: aiohttp.ClientSession) -> None:
+    """A client that behaves: it polls, probes, lets its last poll end, changes over. The server sends all the while."""
+    async with echo_server(EngineOptions()) as echo:
+        for wait in (0.0, 0.002, 0.01):
+            session = await Poller(http, echo).open()
+            connection = echo.engine.connections[session.sid]
+            received: list[str] = []
+
+            enough = asyncio.Event()
+
+            async def send_all(connection: Connection = connection, enough: asyncio.Event = enough) -> int:
+                number = 0
+                while not enough.is_set():
+                    connection.send(str(number))
+                    connection.send_frame(Frame(str(number + 1).encode()))
+                    number += 2
+                    await asyncio.sleep(0.0005)
+                return number
+
+            sending = asyncio.create_task(send_all())
+            for _ in range(3):
+                received += (await session.get())[1].split(SEPARATOR)
+            last = asyncio.create_task(session.get())
+            async with websocket(http, echo, session.sid) as socket:
+                await socket.send_str("2probe")
+                assert await socket.receive_str() == "3probe"
+                received += (await last)[1].split(SEPARATOR)
+                await asyncio.sleep(wait)
+                await socket.send_str("5")
+                received.append(await socket.receive_str(timeout=2))
+                enough.set()
+                sent = await sending
+                while f"4{sent - 1}" not in received:
+                    received.append(await socket.receive_str(timeout=2))
+            assert [packet for packet in received if packet != "6"] == [f"4{number}" for number in range(sent)]
+            assert connection.transport == "websocket"
+
+
+async def test_what_the_client_says_keeps_its_order_over_the_upgrade(echo: Echo, http: aiohttp.ClientSession) -> None:
+    async def slowly(_connection: Connection, _text: str) -> None:
+        await asyncio.sleep(0.001)
+
+    async with echo_server(OPTIONS) as own:
+        own.handling = slowly
+        session = await Poller(http, own).open()
+        await session.post(SEPARATOR.join(f"4{number}" for number in range(100)))
+        async with websocket(http, own, session.sid) as socket:
+            await socket.send_str("2probe")
+            assert await socket.receive_str() == "3probe"
+            await socket.send_str("5")
+            for number in range(100, 200):
+                await socket.send_str(f"4{number}")
+            await eventually(lambda: len(own.heard) == 200)
+        assert [text for _, text in own.heard] == [str(number) for number in range(200)]
+        await own.until_ended(session.sid)
+        assert (own.gauge("polling"), own.gauge("websocket")) == (0, 0)

@@ -1,0 +1,214 @@
+"""The parts of the engine that need no network: frames, heartbeats, the timer wheel, the handshake's checks."""
+
+import asyncio
+import json
+import struct
+import time
+
+import pytest
+from multidict import CIMultiDict
+
+from gateway.realtime.frame import Frame, close_frame, pong_frame, text_frame
+from gateway.realtime.handshake import Handshake, RefusedError, accept_websocket, check_protocol
+from gateway.realtime.heartbeat import Beat, Heartbeat
+from gateway.realtime.options import EngineOptions
+from gateway.realtime.wheel import Wheel
+from tests.support import make_settings
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+# --- frames ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "head"),
+    [
+        (0, b"\x81\x00"),
+        (125, b"\x81\x7d"),
+        (126, b"\x81\x7e" + struct.pack(">H", 126)),
+        (65_535, b"\x81\x7e" + struct.pack(">H", 65_535)),
+        (65_536, b"\x81\x7f" + struct.pack(">Q", 65_536)),
+    ],
+)
+def test_a_text_frame_has_the_shortest_head(size: int, head: bytes) -> None:
+    assert text_frame(b"x" * size) == head + b"x" * size
+
+
+def test_control_frames() -> None:
+    assert close_frame(1009) == b"\x88\x02\x03\xf1"
+    assert close_frame(0) == b"\x88\x00"
+    assert pong_frame(b"p") == b"\x8a\x01p"
+
+
+def test_a_frame_is_the_same_packet_for_both_transports() -> None:
+    frame = Frame('2["안녕"]'.encode())
+    assert frame.websocket == text_frame('42["안녕"]'.encode())
+    assert frame.text == '42["안녕"]'
+    assert frame.text is frame.text
+
+
+# --- heartbeat ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("interval", "timeout"), [(25.0, 60.0), (0.3, 0.2)])
+def test_a_client_that_answers_is_pinged_each_interval(interval: float, timeout: float) -> None:
+    heart = Heartbeat(interval, timeout, now=0.0)
+    now = 0.0
+    pings: list[float] = []
+    while len(pings) < 3:
+        now = heart.next(now)
+        beat = heart.due(now)
+        assert beat is not Beat.DEAD
+        if beat is Beat.PING:
+            pings.append(now)
+            heart.pong()
+    assert pings == pytest.approx([interval, 2 * interval, 3 * interval])
+
+
+@pytest.mark.parametrize(("interval", "timeout"), [(25.0, 60.0), (0.3, 0.2)])
+def test_a_client_that_does_not_answer_is_dead_after_the_timeout(interval: float, timeout: float) -> None:
+    heart = Heartbeat(interval, timeout, now=0.0)
+    now = 0.0
+    beats: list[Beat] = []
+    while Beat.DEAD not in beats:
+        now = heart.next(now)
+        beats.append(heart.due(now))
+    assert beats.count(Beat.PING) == 1
+    assert now == pytest.approx(interval + timeout)
+
+
+# --- wheel ----------------------------------------------------------------------------------------------------------
+
+
+class Item:
+    """Notes when it is asked."""
+
+    def __init__(self, *again: float) -> None:
+        self.slot: int | None = None
+        self.asked: list[float] = []
+        self.again = list(again)
+
+    def due(self, now: float) -> float | None:
+        self.asked.append(now)
+        return now + self.again.pop(0) if self.again else None
+
+
+async def test_the_wheel_asks_in_time_and_again_and_forgets() -> None:
+    wheel = Wheel(0.005)
+    start = asyncio.get_running_loop().time()
+    late, soon, removed, repeated = Item(), Item(), Item(), Item(0.01, 0.0)
+    wheel.at(late, start + 0.05)
+    wheel.at(soon, start + 0.01)
+    wheel.at(removed, start + 0.01)
+    wheel.at(repeated, start + 0.01)
+    wheel.remove(removed)
+    wheel.remove(removed)
+    await asyncio.sleep(0.1)
+    assert [len(item.asked) for item in (late, soon, removed, repeated)] == [1, 1, 0, 3]
+    assert soon.asked[0] - start >= 0.01
+    assert late.asked[0] - start >= 0.05
+    assert wheel._slots == {}
+    assert wheel._timer is None
+
+
+async def test_the_first_slot_is_not_forgotten_when_one_item_joins_it_and_the_next_goes_further() -> None:
+    wheel = Wheel(0.005)
+
+    class Planned(Item):
+        """Asks to be asked again at these moments of the loop's clock."""
+
+        def due(self, now: float) -> float | None:
+            self.asked.append(now)
+            return self.again.pop(0) if self.again else None
+
+    now = asyncio.get_running_loop().time()
+    waiting, joins, further = Planned(), Planned(now + 0.1), Planned(now + 60)
+    for item, when in ((waiting, 0.1), (joins, 0.01), (further, 0.02)):
+        wheel.at(item, now + when)
+    time.sleep(0.03)  # noqa: ASYNC251  both are due in one turn, in this order
+    await asyncio.sleep(0.15)
+    assert [len(item.asked) for item in (waiting, joins, further)] == [1, 2, 1]
+    wheel.remove(further)
+
+
+async def test_an_item_moves_to_its_newest_moment() -> None:
+    wheel = Wheel(0.005)
+    now = asyncio.get_running_loop().time()
+    item = Item()
+    wheel.at(item, now + 60)
+    wheel.at(item, now + 0.01)
+    await asyncio.sleep(0.05)
+    assert len(item.asked) == 1
+    assert wheel._slots == {}
+
+
+async def test_items_may_remove_each_other_while_they_are_asked() -> None:
+    wheel = Wheel(0.005)
+
+    class Enemy(Item):
+        other: "Enemy"
+
+        def due(self, now: float) -> float | None:
+            wheel.remove(self.other)
+            return super().due(now)
+
+    first, second = Enemy(), Enemy()
+    first.other, second.other = second, first
+    now = asyncio.get_running_loop().time()
+    wheel.at(first, now)
+    wheel.at(second, now)
+    await asyncio.sleep(0.03)
+    assert len(first.asked) + len(second.asked) == 1
+
+
+# --- handshake ------------------------------------------------------------------------------------------------------
+
+
+def handshake(query: dict[str, str], **headers: str) -> Handshake:
+    return Handshake("/socket.io/", query, CIMultiDict(headers), "127.0.0.1", secure=False)
+
+
+def test_the_protocol_is_checked() -> None:
+    assert check_protocol(handshake({"EIO": "4", "transport": "polling"})) == "polling"
+    assert check_protocol(handshake({"EIO": "4", "transport": "websocket"})) == "websocket"
+    for query, code in (({"transport": "polling"}, 5), ({"EIO": "4"}, 0), ({"EIO": "4", "transport": "x"}, 0)):
+        with pytest.raises(RefusedError) as refused:
+            check_protocol(handshake(query))
+        assert (refused.value.status, refused.value.code) == (400, code)
+
+
+def test_cookies_are_read_and_bad_ones_left_out() -> None:
+    assert handshake({}, Cookie='accessToken=abc.def; b@d; other="x y"').cookies["accessToken"] == "abc.def"
+    assert handshake({}).cookies == {}
+
+
+def test_a_websocket_is_accepted_as_the_rfc_says() -> None:
+    headers = CIMultiDict(
+        {
+            "Upgrade": "WebSocket",
+            "Connection": "keep-alive, upgrade",
+            "Sec-WebSocket-Key": KEY,
+            "Sec-WebSocket-Version": "13",
+        }
+    )
+    answer = accept_websocket("GET", headers)
+    assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answer
+    with pytest.raises(RefusedError):
+        accept_websocket("POST", headers)
+
+
+# --- options --------------------------------------------------------------------------------------------------------
+
+
+def test_the_options_are_the_settings_and_json_safe() -> None:
+    settings = make_settings(
+        database_url="postgresql://localhost/x",
+        redis_url="redis://localhost",
+        ping_interval="500ms",
+        max_packet_size=2048,
+    )
+    options = EngineOptions.of(settings)
+    assert (options.ping_interval, options.ping_timeout, options.max_packet_size) == (0.5, 60.0, 2048)
+    assert json.dumps(round(options.ping_interval * 1000)) == "500"
+    assert EngineOptions().tick == pytest.approx(0.25)
