@@ -31,9 +31,13 @@ from gateway.security.refresh_tokens import RefreshTokens
 from gateway.security.revocations import Revocations
 from gateway.security.tokens import Tokens
 from gateway.services.accounts import Accounts
+from gateway.services.attendance import Attendance
+from gateway.services.attendance import Attendance
 from gateway.services.catalog import Catalog
 from gateway.services.chat import Chat
 from gateway.services.directory import Directory
+from gateway.services.room_log import RoomLog
+from gateway.services.room_log import RoomLog
 from gateway.services.sessions import Sessions
 from gateway.services.storefront import Storefront
 from gateway.services.streams import Streams
@@ -84,11 +88,14 @@ class Node:
         self._fanout.on_notice("revoked", authenticator.revoked)
         self._fanout.on_notice("revoked", self._residents.revoked)
 
+        log = RoomLog(self._database)
+        log = RoomLog(self._database)
+        self._attendance = Attendance(self._presence, self._fanout)
+        self._viewers = Viewers(self._database, self._presence, self._fanout)
         streams = Streams(self._database, self._fanout)
-        catalog = Catalog(self._database, self._fanout)
-        self._chat = Chat(self._database, self._fanout, self._presence)
-        self._viewers = Viewers(self._database, self._fanout, self._presence)
-        self._storefront = Storefront(self._database, self._fanout, self._presence)
+        catalog = Catalog(self._database, log, self._fanout)
+        chat = Chat(self._database, log, streams, self._attendance, self._fanout)
+        storefront = Storefront(self._database, log, streams, self._attendance)
 
         pipeline = Pipeline(
             authenticator=authenticator,
@@ -102,8 +109,8 @@ class Node:
             },
             handler_timeout=settings.handler_timeout,
         )
-        self._server.serve(ROOT, RootNamespace(pipeline, self._storefront))
-        self._server.serve(CHAT, ChatNamespace(pipeline, self._chat))
+        self._server.serve(ROOT, RootNamespace(pipeline, storefront))
+        self._server.serve(CHAT, ChatNamespace(pipeline, chat))
         self._server.serve(STREAMING, StreamingNamespace(pipeline, self._viewers))
 
         self._app = web.Application()
@@ -189,8 +196,8 @@ class Node:
         self._open = False
         await self._server.shutdown()
         await self._residents.close()
-        for service in (self._chat, self._viewers, self._storefront):
-            await service.close()
+        await self._attendance.close()
+        await self._viewers.close()
 
     # --- what it knows of itself ------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ class Product(Model):
     stream: fields.ForeignKeyRelation[Stream] = fields.ForeignKeyField(
         "models.Stream", source_field="stream_key", on_delete=fields.RESTRICT
     )
+    stream_id: str
     name = fields.CharField(max_length=200)
     description = fields.TextField(default="")
     price = fields.DecimalField(max_digits=10, decimal_places=2)

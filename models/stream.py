@@ -1,6 +1,7 @@
 """Live streams. Written by the streams service; rooms, messages and products belong to one."""
 
 from enum import StrEnum
+from uuid import UUID
 
 from tortoise import fields
 from tortoise.models import Model
@@ -26,6 +27,7 @@ class Stream(Model):
     title = fields.CharField(max_length=200)
     description = fields.TextField(default="")
     host: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", on_delete=fields.RESTRICT)
+    host_id: UUID
     status = fields.CharField(max_length=16, default=StreamStatus.SCHEDULED.value)
     scheduled_at = fields.DatetimeField(null=True)
     started_at = fields.DatetimeField(null=True)

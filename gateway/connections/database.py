@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
@@ -16,7 +16,7 @@ from tortoise.backends.asyncpg.client import TransactionWrapper
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError, OperationalError
 
-from gateway.connections.postgres import Client, begin
+from gateway.connections.postgres import Client, begin, locked
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
 from gateway.settings import Settings, SettingsError
@@ -56,12 +56,14 @@ class Database:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._config = configuration(settings)
         self._timeout = settings.database_timeout.total_seconds()
+        self._has_sessions = not settings.database_pgbouncer
         self._metrics = metrics
         self._context = TortoiseContext()
 
     async def open(self) -> None:
         """Make the first connections. Raises Unavailable if that fails."""
-        await self._context.init(self._config, _enable_global_fallback=True)
+        with self._context:  # of this task only while it is made; everybody else finds it by the fallback
+            await self._context.init(self._config, _enable_global_fallback=True)
         try:
             with mapped("open"):
                 await self._client.create_connection(with_db=True)
@@ -102,13 +104,22 @@ class Database:
         finally:
             self._metrics.database.labels(call, outcome).observe(time.perf_counter() - started)
 
-    def pinned(self) -> AbstractAsyncContextManager[TransactionWrapper]:
-        """One connection for everything in the block, for what belongs to a session; without a transaction."""
-        return self._client.pinned()
+    @asynccontextmanager
+    async def exclusive(self, space: int, name: str) -> AsyncIterator[TransactionWrapper]:
+        """One connection for everything in the block, while no other node is in such a block of the same name.
+
+        Not a transaction: what is committed in the block is visible at once. Behind pgbouncer it excludes nobody.
+        """
+        async with self._client.pinned() as connection:
+            if self._has_sessions:
+                async with locked(connection, space, name):
+                    yield connection
+            else:
+                yield connection
 
     @asynccontextmanager
     async def transaction(self, connection: TransactionWrapper | None = None) -> AsyncIterator[TransactionWrapper]:
-        """A transaction around the block: on a pinned connection, or one of its own. An exception rolls it back."""
+        """A transaction around the block: on the connection of `exclusive`, or its own. An exception rolls it back."""
         if connection is None:
             async with self._client.transaction() as own:
                 yield own

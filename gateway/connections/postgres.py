@@ -102,4 +102,18 @@ async def begin(client: TransactionWrapper) -> AsyncIterator[None]:
     await transaction.commit()
 
 
+@asynccontextmanager
+async def locked(client: TransactionWrapper, space: int, name: str) -> AsyncIterator[None]:
+    """An advisory lock of a pinned connection's session, held over the commits in the block."""
+    await client.execute_query("SELECT pg_advisory_lock($1, hashtext($2))", [space, name])
+    try:
+        yield
+    except BROKEN:
+        raise  # the lock ends with the connection
+    except BaseException:
+        await client.execute_query("SELECT pg_advisory_unlock_all()")
+        raise
+    await client.execute_query("SELECT pg_advisory_unlock_all()")
+
+
 client_class = Client

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from gateway.protocol.wire import Cursor, Missed, Money, Payload, Request, Since, StreamKey, Timestamp, now
 
 LOW_STOCK = 5  # below this many the room is warned
+MAX_STOCK = 1_000_000_000
 ProductStatus = Literal["AVAILABLE", "SOLD_OUT"]
 
 
@@ -25,7 +26,7 @@ def _price(value: object) -> object:
 Price = Annotated[Decimal, BeforeValidator(_price), Field(ge=0, max_digits=10, decimal_places=2, allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^(https?://|/)\S*$")]
-Stock = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Stock = Annotated[int, Field(ge=0, le=MAX_STOCK)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -145,7 +146,7 @@ class ChangeStock(Request):
     """`PATCH /products/{id}/stock`: a new stock, or a difference; exactly one of them."""
 
     stock: Stock | None = None
-    change: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)] | None = None
+    change: Annotated[int, Field(ge=-MAX_STOCK, le=MAX_STOCK)] | None = None
 
 
 class ProductPage(Payload):

@@ -9,6 +9,7 @@ from gateway.connections.database import Database
 from gateway.metrics import Metrics
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Role
+from gateway.services.room_log import open_rooms
 from gateway.settings import Settings, SettingsError
 from models.product import Product
 from models.stream import Stream, StreamStatus
@@ -105,6 +106,7 @@ async def _stream(database: Database) -> bool:
             key=STREAM,
         )
         if fresh:
+            await open_rooms(STREAM)
             await Product.bulk_create(_product(stream, place, goods) for place, goods in enumerate(GOODS))
     return fresh
 

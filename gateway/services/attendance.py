@@ -1,0 +1,95 @@
+"""Who is in a room, as the room hears it: by name while it is small, as a number later. Used by chat and storefront."""
+
+from typing import Protocol
+
+from gateway.keys import CHAT, Room
+from gateway.protocol import chat, events
+from gateway.protocol.catalog import StreamPresence
+from gateway.protocol.wire import Payload, Typed
+from gateway.realtime.presence import Callback, Census
+from gateway.services.pace import Paced
+
+NAMED = 50  # members up to which everybody is told who comes and goes
+INTERVAL = 1.0  # s between two numbers
+
+
+class Presence(Protocol):
+    """Counts distinct people over all nodes. Never raises."""
+
+    async def enter(self, room: Room, who: str) -> Census: ...
+    async def leave(self, room: Room, who: str) -> Census: ...
+    async def census(self, room: Room) -> Census: ...
+    def on_change(self, callback: Callback) -> None: ...
+
+
+class Fanout(Protocol):
+    """Broadcasts. Never raises."""
+
+    async def publish(self, room: Room, event: str, payload: Payload) -> None: ...
+
+
+class Attendance:
+    """The members of the rooms of `/chat` and `/`. Nothing here raises."""
+
+    def __init__(self, presence: Presence, fanout: Fanout) -> None:
+        self._presence = presence
+        self._fanout = fanout
+        self._numbers = Paced(INTERVAL, self._tell_number, "attendance")
+        presence.on_change(self._changed)
+
+    async def close(self) -> None:
+        """Tell what is due and end."""
+        await self._numbers.close()
+
+    async def entered(self, room: Room, user_id: str) -> int:
+        """One more socket of somebody is in a room. How many people are there now."""
+        census = await self._presence.enter(room, user_id)
+        await self._tell(room, census, _joined(room, user_id))
+        return census.count
+
+    async def left(self, room: Room, user_id: str) -> int:
+        """One socket less of somebody. How many people are there now."""
+        census = await self._presence.leave(room, user_id)
+        await self._tell(room, census, _left(room, user_id))
+        return census.count
+
+    async def members(self, room: Room) -> int:
+        """How many people are in a room."""
+        return (await self._presence.census(room)).count
+
+    async def _tell(self, room: Room, census: Census, told: tuple[str, Payload]) -> None:
+        if not census.changed:
+            return  # another tab
+        if census.count <= NAMED:
+            await self._fanout.publish(room, *told)
+        else:
+            self._numbers.due(room)
+
+    async def _changed(self, room: Room, _census: Census) -> None:
+        # A node has died with its people; it is known how many they were, not who.
+        self._numbers.due(room)
+
+    async def _tell_number(self, room: Room) -> None:
+        if room.namespace == CHAT:  # only there the contract has an event for it
+            state = chat.RoomState(live_id=_key(room), members=await self.members(room))
+            await self._fanout.publish(room, events.CHAT_ROOM_STATE, Typed(type=events.CHAT_ROOM_STATE, data=state))
+
+
+def _joined(room: Room, user_id: str) -> tuple[str, Payload]:
+    if room.namespace == CHAT:
+        return _chat_event(events.CHAT_USER_JOINED, room, user_id)
+    return events.USER_JOINED, StreamPresence(user_id=user_id, stream_id=_key(room))
+
+
+def _left(room: Room, user_id: str) -> tuple[str, Payload]:
+    if room.namespace == CHAT:
+        return _chat_event(events.CHAT_USER_LEFT, room, user_id)
+    return events.USER_LEFT, StreamPresence(user_id=user_id, stream_id=_key(room))
+
+
+def _chat_event(event: str, room: Room, user_id: str) -> tuple[str, Payload]:
+    return event, Typed(type=event, data=chat.Presence(user_id=user_id, live_id=_key(room)))
+
+
+def _key(room: Room) -> str:
+    return room.name.partition(":")[2]

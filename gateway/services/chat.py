@@ -1,0 +1,185 @@
+"""What people say about a stream: joining, sending, deleting, reading back. Called by the `/chat` namespace."""
+
+import re
+from typing import Any, Protocol
+
+from tortoise.exceptions import IntegrityError
+
+from gateway.connections.database import Database
+from gateway.errors import Code, Conflict, Forbidden, GatewayError
+from gateway.keys import Room, chat_room
+from gateway.protocol import events
+from gateway.protocol.chat import (
+    MAX_MESSAGE,
+    Deleted,
+    DeleteMessage,
+    HistoryPage,
+    Joined,
+    MessageDeleted,
+    RoomSettings,
+    SendMessage,
+    Sent,
+    You,
+)
+from gateway.protocol.wire import Payload, Since, Typed, now
+from gateway.security.principal import Principal, Role
+from gateway.services.messages import Messages, event
+from gateway.services.room_log import RoomLog
+
+# C0 and C1 except tab and line feed, which are white space.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+HALF = re.compile(r"[\ud800-\udfff]")  # of a character: JSON can say it, UTF-8 cannot
+
+
+class Streams(Protocol):
+    """Knows the streams."""
+
+    async def require(self, key: str) -> Any:
+        """Raises NotFound for a key that is none."""
+
+
+class Attendance(Protocol):
+    """Counts who is in a room and tells the room. Never raises."""
+
+    async def entered(self, room: Room, user_id: str) -> int: ...
+    async def left(self, room: Room, user_id: str) -> int: ...
+    async def members(self, room: Room) -> int: ...
+
+
+class Fanout(Protocol):
+    """Broadcasts, in the order of the calls. Never raises."""
+
+    async def publish(self, room: Room, event: str, payload: Payload) -> None: ...
+
+
+class Chat:
+    """Raises Unavailable while the database is away; nothing is half-done then. `live_id` is the stream key."""
+
+    def __init__(
+        self, database: Database, log: RoomLog, streams: Streams, attendance: Attendance, fanout: Fanout
+    ) -> None:
+        self._database = database
+        self._log = log
+        self._messages = Messages(database, log)
+        self._streams = streams
+        self._attendance = attendance
+        self._fanout = fanout
+
+    # --- coming and going ---------------------------------------------------------------------------------------------
+
+    async def admit(self, _principal: Principal, live_id: str) -> None:
+        """Whether somebody may join a room. Raises NotFound if there is none."""
+        await self._streams.require(live_id)
+
+    async def joined(self, principal: Principal, live_id: str, since: Since | None, first: bool) -> Joined:
+        """The room as a socket finds it that hears it by now; `first`: the socket was not counted there yet."""
+        room = chat_room(live_id)
+        if first:
+            members = await self._attendance.entered(room, principal.user_id)
+        else:
+            members = await self._attendance.members(room)
+        async with self._database.guard("chat.join"):
+            missed = None
+            if since is not None:
+                cursor, missed = await self._log.position(room, since)
+            if missed is None:
+                cursor, history = await self._messages.latest(live_id)
+        return Joined(
+            room_name=room.name,
+            members=members,
+            history=history if missed is None else [],
+            settings=RoomSettings(),
+            you=You(
+                user_id=principal.user_id,
+                username=principal.username,
+                role=principal.role,
+                can_send=principal.authenticated,
+            ),
+            cursor=cursor,
+            recovered=missed is not None,
+            events=missed,
+        )
+
+    async def departed(self, principal: Principal, live_id: str) -> None:
+        """A socket that was counted in a room is not there any more. Never raises."""
+        await self._attendance.left(chat_room(live_id), principal.user_id)
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    async def send(self, principal: Principal, ask: SendMessage) -> Sent:
+        """Store a message, then tell the room; the answer means that it is committed.
+
+        A client message id that the sender has used in this room is answered as it was then. Raises INVALID_MESSAGE,
+        MESSAGE_TOO_LONG, Forbidden for guests, and Conflict if that earlier message had another text.
+        """
+        if not principal.authenticated:
+            raise Forbidden("Guests may not write in this room")
+        text = clean(ask.message)
+        room = chat_room(ask.live_id)
+        try:
+            async with self._database.guard("chat.send"), self._log.turn(room):
+                message = await self._messages.insert(principal, ask, text)
+                await self._fanout.publish(room, events.CHAT_MESSAGE, event(message))
+        except IntegrityError:
+            earlier = await self.repeated(principal, ask)
+            if earlier is None:
+                raise
+            return earlier
+        return Sent(id=message.id, seq=message.seq, timestamp=message.timestamp, duplicate=False)
+
+    async def repeated(self, principal: Principal, ask: SendMessage) -> Sent | None:
+        """The answer that a message got when it was sent the first time; None if it was not. Raises Conflict."""
+        if ask.client_message_id is None:
+            return None
+        async with self._database.guard("chat.repeated"):
+            earlier = await self._messages.sent(ask.live_id, principal.user_id, ask.client_message_id)
+        if earlier is None:
+            return None
+        if earlier.text != clean(ask.message):
+            raise Conflict("This clientMessageId was used for another message")
+        return Sent(id=earlier.id, seq=earlier.seq, timestamp=earlier.timestamp, duplicate=True)
+
+    async def delete(self, principal: Principal, ask: DeleteMessage) -> Deleted:
+        """Take a message's text away for good, then tell the room. Only for ADMIN. Raises Forbidden, NotFound."""
+        if principal.role is not Role.ADMIN:
+            raise Forbidden
+        room, moment = chat_room(ask.live_id), now()
+        async with self._database.guard("chat.delete"), self._log.turn(room) as connection:
+            async with self._database.transaction(connection):
+                message = await self._messages.lock(ask.live_id, ask.message_id)
+                if message is None:
+                    return Deleted(message_id=ask.message_id, already_deleted=True)
+                await self._messages.erase(message, principal.user_id, ask.reason, moment)
+                seq = await self._log.next(room)
+                deleted = MessageDeleted(
+                    message_id=message.id,
+                    seq=seq,
+                    live_id=ask.live_id,
+                    deleted_by=principal.user_id,
+                    reason=ask.reason,
+                    timestamp=moment,
+                )
+                told = Typed(type=events.CHAT_MESSAGE_DELETED, data=deleted)
+                await self._log.record(room, seq, events.CHAT_MESSAGE_DELETED, told)
+            await self._fanout.publish(room, events.CHAT_MESSAGE_DELETED, told)
+        return Deleted(message_id=message.id, already_deleted=False)
+
+    async def history(self, live_id: str, before: str | None, limit: int) -> HistoryPage:
+        """A page of messages, oldest first. Raises NotFound if `before` is no message of this room."""
+        async with self._database.guard("chat.history"):
+            messages = await self._messages.page(live_id, before, limit + 1)
+        page = messages[-limit:]
+        return HistoryPage(messages=page, next_before=page[0].id if len(messages) > limit else None)
+
+
+def clean(text: str) -> str:
+    """A message as it is stored: without control characters and outer white space.
+
+    Raises INVALID_MESSAGE if nothing is left or it is not Unicode, and MESSAGE_TOO_LONG.
+    """
+    text = CONTROL.sub("", text).strip()
+    if not text or HALF.search(text):
+        raise GatewayError(Code.INVALID_MESSAGE)
+    if len(text) > MAX_MESSAGE:
+        raise GatewayError(Code.MESSAGE_TOO_LONG)
+    return text

@@ -1,0 +1,25 @@
+"""Cursors of lists over HTTP: where a page ended, opaque to clients. Used by the streams and catalog services."""
+
+import base64
+import json
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.errors import InvalidPayload
+
+Place = TypeVar("Place")
+
+
+def encode(place: tuple[Any, ...]) -> str:
+    """The cursor of a place: the sort key of the last item that was shown."""
+    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def decode(cursor: str, shape: type[Place]) -> Place:
+    """The place of a cursor, as a tuple of this shape. Raises InvalidPayload for what is no cursor of ours."""
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return TypeAdapter(shape).validate_json(text, strict=True)
+    except (ValueError, ValidationError):
+        raise InvalidPayload(details=[{"field": "cursor", "problem": "not a cursor of this list"}]) from None

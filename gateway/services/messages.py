@@ -1,0 +1,171 @@
+"""Where chat messages are kept: the statements on their tables. Called by the chat service, within `database.guard`."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from gateway.connections.database import Database
+from gateway.errors import NotFound
+from gateway.keys import chat_room, room_log_name
+from gateway.protocol import events
+from gateway.protocol.chat import HISTORY, Message, SendMessage
+from gateway.protocol.wire import Cursor, Typed, now
+from gateway.security.principal import Principal
+from gateway.services.room_log import RoomLog
+
+# One statement, one round trip: take the place, store the message, keep the event. All of it or nothing.
+INSERT = """
+    WITH place AS (
+        UPDATE rooms SET seq = seq + 1 WHERE name = $1 RETURNING seq, stream_key
+    ), message AS (
+        INSERT INTO messages
+            (stream_key, seq, id, sender_id, user_id, username, role, text, client_message_id, created_at)
+        SELECT stream_key, seq, $2::uuid, $3, $4::uuid, $5, $6, $7, $8, $9::timestamptz FROM place
+    )
+    INSERT INTO room_events (room, seq, event, payload, created_at)
+    SELECT $1, seq, $10, jsonb_set($11::text::jsonb, '{data,seq}', to_jsonb(seq)), $9::timestamptz FROM place
+    RETURNING seq
+"""
+
+SENT = """
+    SELECT m.id, m.seq, m.created_at, coalesce(m.text, d.text) AS text
+    FROM messages m LEFT JOIN message_deletions d ON d.message_id = m.id
+    WHERE m.stream_key = $1 AND m.sender_id = $2 AND m.client_message_id = $3
+"""
+
+# One statement, so that the messages belong to the cursor.
+LATEST = """
+    SELECT r.epoch, r.seq AS head, m.* FROM rooms r LEFT JOIN LATERAL (
+        SELECT * FROM messages WHERE stream_key = r.stream_key AND deleted_at IS NULL ORDER BY seq DESC LIMIT $2
+    ) m ON true
+    WHERE r.name = $1 ORDER BY m.seq
+"""
+
+PAGE = """
+    SELECT * FROM messages WHERE stream_key = $1 AND deleted_at IS NULL AND seq < $2 ORDER BY seq DESC LIMIT $3
+"""
+
+LOCK = "SELECT * FROM messages WHERE id = $1 AND stream_key = $2 FOR UPDATE"
+
+ERASE = """
+    WITH erased AS (UPDATE messages SET text = NULL, deleted_at = $2 WHERE id = $1)
+    INSERT INTO message_deletions (message_id, text, deleted_by, reason, created_at) VALUES ($1, $3, $4, $5, $2)
+"""
+
+PLACE = "SELECT seq FROM messages WHERE id = $1 AND stream_key = $2"
+
+
+class Earlier(NamedTuple):
+    """A message that its sender had sent before; `text` is what it said, also if it was deleted since."""
+
+    id: str
+    seq: int
+    timestamp: datetime
+    text: str
+
+
+class Messages:
+    """The messages of all rooms. `live_id` is the stream key everywhere."""
+
+    def __init__(self, database: Database, log: RoomLog) -> None:
+        self._database = database
+        self._log = log
+
+    async def insert(self, principal: Principal, ask: SendMessage, text: str) -> Message:
+        """Store a message in the next place of its room and in the room's log; what was stored.
+
+        Raises Tortoise's IntegrityError if the sender has used the client message id before.
+        """
+        room = chat_room(ask.live_id)
+        draft = Message(
+            id=str(uuid4()),
+            seq=0,  # until the statement has taken the place
+            live_id=ask.live_id,
+            user_id=principal.user_id,
+            username=principal.username,
+            role=principal.role,
+            message=text,
+            client_message_id=ask.client_message_id,
+            timestamp=now(),
+        )
+        rows = await self._database.query(
+            INSERT,
+            room_log_name(room),
+            draft.id,
+            draft.user_id,
+            draft.user_id if principal.authenticated else None,
+            draft.username,
+            draft.role,
+            draft.message,
+            draft.client_message_id,
+            draft.timestamp,
+            events.CHAT_MESSAGE,
+            event(draft).model_dump_json(),
+        )
+        if not rows:
+            raise NotFound("There is no such stream")
+        message = draft.model_copy(update={"seq": rows[0]["seq"]})
+        await self._log.trim(room, message.seq)
+        return message
+
+    async def sent(self, live_id: str, sender_id: str, client_message_id: str) -> Earlier | None:
+        """What a sender has sent under their own id for it."""
+        for row in await self._database.query(SENT, live_id, sender_id, client_message_id):
+            return Earlier(str(row["id"]), row["seq"], row["created_at"], row["text"])
+        return None
+
+    async def latest(self, live_id: str) -> tuple[Cursor, list[Message]]:
+        """The newest messages of a room, oldest first, and where its log stands."""
+        rows = await self._database.query(LATEST, room_log_name(chat_room(live_id)), HISTORY)
+        if not rows:
+            raise NotFound("There is no such stream")
+        cursor = Cursor(epoch=str(rows[0]["epoch"]), seq=rows[0]["head"])
+        return cursor, [_message(row) for row in rows if row["id"] is not None]
+
+    async def page(self, live_id: str, before: str | None, limit: int) -> list[Message]:
+        """The newest messages before the one of an id, oldest first. Raises NotFound for an id that is none here."""
+        seq = 2**63 - 1 if before is None else await self._place(live_id, before)
+        return [_message(row) for row in reversed(await self._database.query(PAGE, live_id, seq, limit))]
+
+    async def lock(self, live_id: str, message_id: str) -> Message | None:
+        """A message, locked until the transaction ends; None if it was deleted. Raises NotFound for a wrong id."""
+        for row in await self._database.query(LOCK, _uuid(message_id), live_id):
+            return None if row["deleted_at"] else _message(row)
+        raise NotFound("There is no such message")
+
+    async def erase(self, message: Message, deleted_by: str, reason: str | None, moment: datetime) -> None:
+        """Take a message's text out of the messages and of the room's log; for the record it is kept elsewhere."""
+        await self._database.query(ERASE, UUID(message.id), moment, message.message, UUID(deleted_by), reason)
+        redacted = message.model_copy(update={"message": ""})
+        await self._log.redact(chat_room(message.live_id), message.seq, event(redacted))
+
+    async def _place(self, live_id: str, message_id: str) -> int:
+        for row in await self._database.query(PLACE, _uuid(message_id), live_id):
+            return int(row["seq"])
+        raise NotFound("There is no such message")
+
+
+def event(message: Message) -> Typed:
+    """A message as the room hears it."""
+    return Typed(type=events.CHAT_MESSAGE, data=message)
+
+
+def _uuid(message_id: str) -> UUID:
+    try:
+        return UUID(message_id)
+    except ValueError:
+        raise NotFound("There is no such message") from None
+
+
+def _message(row: dict[str, Any]) -> Message:
+    return Message(
+        id=str(row["id"]),
+        seq=row["seq"],
+        live_id=row["stream_key"],
+        user_id=row["sender_id"],
+        username=row["username"],
+        role=row["role"],
+        message=row["text"],
+        client_message_id=row["client_message_id"],
+        timestamp=row["created_at"],
+    )

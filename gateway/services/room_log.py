@@ -1,0 +1,103 @@
+"""The logs of rooms: every event that matters later has a place in one. Used by chat, catalog and storefront."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from tortoise.backends.asyncpg.client import TransactionWrapper
+
+import models.room
+from gateway.connections.database import Database
+from gateway.errors import NotFound
+from gateway.keys import ROOM_LOCK, Room, chat_room, products_room, room_log_name
+from gateway.protocol.wire import Cursor, Missed, Payload, Since, now
+
+REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
+KEPT = 1000  # events of a room that stay in its log
+TRIM = 64  # a room is trimmed once in so many events, by so many rows
+
+NEXT = "UPDATE rooms SET seq = seq + 1 WHERE name = $1 RETURNING seq"
+
+RECORD = "INSERT INTO room_events (room, seq, event, payload, created_at) VALUES ($1, $2, $3, $4::text::jsonb, $5)"
+
+REDACT = "UPDATE room_events SET payload = $3::text::jsonb WHERE room = $1 AND seq = $2"
+
+FORGET = "DELETE FROM room_events WHERE room = $1 AND seq <= $2"
+
+# One statement, so that the events belong to the cursor.
+SINCE = """
+    SELECT r.epoch, r.seq AS head, e.seq, e.event, e.payload
+    FROM rooms r LEFT JOIN room_events e
+        ON e.room = r.name AND r.epoch::text = $2 AND e.seq > $3 AND r.seq - $3 <= $4
+    WHERE r.name = $1 ORDER BY e.seq
+"""
+
+
+class Position(NamedTuple):
+    """Where a room's log stands, and what came after the client's cursor: None if that is not known any more."""
+
+    cursor: Cursor
+    events: list[Missed] | None
+
+
+async def open_rooms(stream_key: str) -> None:
+    """Begin the logs of a new stream's rooms; within the transaction that makes the stream."""
+    for room in (chat_room(stream_key), products_room(stream_key)):
+        await models.room.Room.create(name=room_log_name(room), stream_id=stream_key)
+
+
+class RoomLog:
+    """Everything here is for within `database.guard`. Raises NotFound for a room of a stream that is none."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._turns: WeakValueDictionary[Room, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, room: Room) -> AsyncIterator[TransactionWrapper]:
+        """One after the other, over all nodes: store and commit, then publish, and only then is the next one let in.
+
+        So a room hears its events in the order of their places. On a node they wait without a connection.
+        """
+        turn = self._turns.setdefault(room, asyncio.Lock())
+        async with turn, self._database.exclusive(ROOM_LOCK, room_log_name(room)) as connection:
+            yield connection
+
+    async def next(self, room: Room) -> int:
+        """Take the next place. Within a transaction, which must fill it with `record`."""
+        rows = await self._database.query(NEXT, room_log_name(room))
+        if not rows:
+            raise NotFound("There is no such stream")
+        return int(rows[0]["seq"])
+
+    async def record(self, room: Room, seq: int, event: str, payload: Payload) -> None:
+        """Keep an event, exactly as the room will hear it, in the place that was taken for it."""
+        await self._database.query(RECORD, room_log_name(room), seq, event, payload.model_dump_json(), now())
+        await self.trim(room, seq)
+
+    async def redact(self, room: Room, seq: int, payload: Payload) -> None:
+        """Replace what is kept in a place, so that it is never heard again."""
+        await self._database.query(REDACT, room_log_name(room), seq, payload.model_dump_json())
+
+    async def trim(self, room: Room, seq: int) -> None:
+        """Forget old events, now and then: `seq` is the newest place."""
+        if seq % TRIM == 0 and seq > KEPT:
+            await self._database.query(FORGET, room_log_name(room), seq - KEPT)
+
+    async def position(self, room: Room, since: Since | None) -> Position:
+        """Where the log stands, with everything after `since` if that is of this log, complete, and not too much."""
+        epoch, seq = (since.epoch, since.seq) if since is not None and 0 <= since.seq < 2**63 else ("", 0)
+        rows = await self._database.query(SINCE, room_log_name(room), epoch, seq, REPLAY)
+        if not rows:
+            raise NotFound("There is no such stream")
+        cursor = Cursor(epoch=str(rows[0]["epoch"]), seq=rows[0]["head"])
+        events = [
+            Missed(event=row["event"], payload=json.loads(row["payload"]), seq=row["seq"])
+            for row in rows
+            if row["seq"] is not None
+        ]
+        known = epoch == cursor.epoch and len(events) == cursor.seq - seq
+        return Position(cursor, events if known else None)
