@@ -1,4 +1,4 @@
-"""The composition root: settings in, one gateway node out. The only file that knows every class; called by the command line."""
+"""The composition root: settings in, one node out; the only file that knows every class. Called by the command line."""
 
 import asyncio
 import secrets
@@ -32,11 +32,9 @@ from gateway.security.revocations import Revocations
 from gateway.security.tokens import Tokens
 from gateway.services.accounts import Accounts
 from gateway.services.attendance import Attendance
-from gateway.services.attendance import Attendance
 from gateway.services.catalog import Catalog
 from gateway.services.chat import Chat
 from gateway.services.directory import Directory
-from gateway.services.room_log import RoomLog
 from gateway.services.room_log import RoomLog
 from gateway.services.sessions import Sessions
 from gateway.services.storefront import Storefront
@@ -142,7 +140,7 @@ class Node:
             raise RuntimeError("the node is not open")
         return int(self._listener.sockets[0].getsockname()[1])
 
-    # --- what it opens and closes ---------------------------------------------------------------------------------------
+    # --- what it opens and closes ---
 
     def steps(self) -> list[Step]:
         """In the order of opening. The database comes first: Tortoise keeps its state in the context that opens it."""
@@ -199,7 +197,7 @@ class Node:
         await self._attendance.close()
         await self._viewers.close()
 
-    # --- what it knows of itself ------------------------------------------------------------------------------------------
+    # --- what it knows of itself ---
 
     @property
     def draining(self) -> bool:
@@ -224,4 +222,4 @@ async def serve(settings: Settings, *, ready: Callable[[str], None] | None = Non
             host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
             ready(f"http://{host}:{node.port}")
 
-    await lifespan.run(node.steps(), timeout=settings.shutdown_timeout, ready=tell)
+    await lifespan.run(node.steps(), within=settings.shutdown_timeout, ready=tell)

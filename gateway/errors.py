@@ -1,4 +1,4 @@
-"""The error catalogue: every code a client can see, on sockets and over HTTP. Raised anywhere, answered by the two edges.
+"""The error catalogue: every code a client can see, on sockets and HTTP. Raised anywhere, answered by the two edges.
 
     GatewayError            carries a Code; the base of everything a client may be told
     ├── InvalidPayload      the request does not fit its declared shape
@@ -43,7 +43,7 @@ class Code(StrEnum):
 
 
 class Entry(NamedTuple):
-    """What a code means to the protocols: its HTTP status, whether the same request may succeed later, its default text."""
+    """What a code means: its HTTP status, whether the same request may succeed later, its default text."""
 
     status: int
     retryable: bool
@@ -79,8 +79,8 @@ CATALOGUE: dict[Code, Entry] = {
 class GatewayError(Exception):
     """An answer a client may see.
 
-    `message` replaces the catalogue's text; `details` is JSON-ready and holds no secrets; `retry_after_ms` says when the
-    same request may be tried again.
+    `message` replaces the catalogue's text; `details` is JSON-ready and holds no secrets; `retry_after_ms` says when
+    the same request may be tried again.
     """
 
     def __init__(

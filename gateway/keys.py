@@ -1,4 +1,4 @@
-"""Every Redis key, room and channel name, as functions: whatever two machines must agree on is spelled here and nowhere else."""
+"""Every Redis key, room and channel name: what two machines must agree on is spelled here and nowhere else."""
 
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ def everyone_room() -> Room:
 
 
 def room_channel(room: Room) -> str:
-    """The pub/sub channel of one room: ready Socket.IO packets. Hash-tagged, so that a cluster keeps a room together."""
+    """The pub/sub channel of one room: ready packets. Hash-tagged, so that a cluster keeps a room together."""
     return f"dorami:room:{{{room.namespace}:{room.name}}}"
 
 
@@ -110,7 +110,7 @@ def user_sessions(user_id: str) -> str:
 
 
 def revoked(user_id: str, kind: str, value: str = "") -> str:
-    """String: a user's revoked token (`jti`), session (`sid`) or all until a moment (`sub`); lives like an access token."""
+    """String: a user's revoked token (`jti`), session (`sid`) or all until a moment (`sub`)."""
     return f"dorami:revoked:{{{user_id}}}:{kind}:{value}"
 
 

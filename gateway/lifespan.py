@@ -1,4 +1,4 @@
-"""What a process opens and closes, as one ordered list: opened in order, closed in reverse. Run by the composition root."""
+"""What a process opens and closes: one list, opened in order, closed in reverse. Run by the composition root."""
 
 import asyncio
 import signal
@@ -22,11 +22,11 @@ class Step(NamedTuple):
     close: Callable[[], Awaitable[None]]
 
 
-async def run(steps: Sequence[Step], *, timeout: timedelta, ready: Callable[[], None]) -> None:
+async def run(steps: Sequence[Step], *, within: timedelta, ready: Callable[[], None]) -> None:
     """Open every step, call `ready`, wait for SIGTERM or SIGINT, close every step in reverse.
 
     When a step fails to open, those before it are closed and the error is raised. Closing goes on whatever a step does:
-    a failure is logged, and a step that hangs is left behind when the `timeout` for all of them is used up.
+    a failure is logged, and a step that hangs is left behind when the time for all of them is used up.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -41,7 +41,7 @@ async def run(steps: Sequence[Step], *, timeout: timedelta, ready: Callable[[], 
         await stop.wait()
         log.info("stopping")
     finally:
-        await _close(opened, timeout.total_seconds())
+        await _close(opened, within.total_seconds())
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
 
@@ -54,7 +54,7 @@ async def _close(opened: Sequence[Step], seconds: float) -> None:
             async with asyncio.timeout(max(LEAST, deadline - loop.time())):
                 await step.close()
         except TimeoutError:
-            log.error("a step did not close in time", step=step.name)
+            log.error("a step did not close in time", step=step.name)  # noqa: TRY400  where it hung is not here
         except Exception:
             log.exception("a step failed to close", step=step.name)
         else:

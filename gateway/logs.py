@@ -1,4 +1,4 @@
-"""Structured logs: JSON lines in production, coloured lines in development. Configured once by the command line; everybody logs by `structlog.get_logger()`."""
+"""Structured logs: JSON lines in production, coloured ones in development. Configured once by the command line."""
 
 import logging
 import sys

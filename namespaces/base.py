@@ -1,4 +1,4 @@
-"""The pipeline that every event of every namespace goes through. The Socket.IO server calls it; chat, streaming and root fill its table.
+"""The pipeline that every event goes through. The Socket.IO server calls it; chat, streaming and root fill its table.
 
 who (Principal) → declared table → shape → in the room? → limit → handler → answer
 """
@@ -91,7 +91,7 @@ class Pipeline:
 
 
 class Namespace:
-    """A table of events and what happens around it. Handlers get typed payloads and return typed payloads; errors are raised."""
+    """A table of events and what happens around it. Handlers take and return typed payloads; errors are raised."""
 
     name: ClassVar[str]
 
@@ -114,7 +114,7 @@ class Namespace:
         """Count a socket in a room that it attends under its new identity instead of its former one."""
         raise NotImplementedError
 
-    # --- the server's side ----------------------------------------------------------------------------------------------
+    # --- the server's side --------------------------------------------------------------------------------------------
 
     async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
         """Who is connecting. Raises GatewayError with the wire's refusal texts."""
@@ -156,7 +156,7 @@ class Namespace:
         seconds = time.perf_counter() - started
         self._pipeline.metrics.events.labels(self.name, event or "unknown", outcome).observe(seconds)
 
-    # --- the steps --------------------------------------------------------------------------------------------------------
+    # --- the steps ----------------------------------------------------------------------------------------------------
 
     async def _work(self, socket: Socket, event: str | None, payloads: Sequence[Any]) -> Payload:
         if event is None:
@@ -199,7 +199,7 @@ class Namespace:
             socket.send(events.ERROR, error_event(error, request_id))
         return request_id
 
-    # --- what every namespace offers --------------------------------------------------------------------------------------
+    # --- what every namespace offers ----------------------------------------------------------------------------------
 
     async def _refresh(self, socket: Socket, ask: AuthRefresh) -> AuthRefreshed:
         principal = await self._pipeline.authenticator.authenticate(ask.token)

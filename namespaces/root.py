@@ -1,4 +1,4 @@
-"""`/`: products of a stream, and what concerns every socket. The Socket.IO server calls it through the pipeline; it calls the catalog."""
+"""`/`: the products of a stream, and what concerns every socket. Called through the pipeline; calls the storefront."""
 
 from gateway.keys import ROOT, Room, everyone_room, products_room
 from gateway.protocol import catalog, events

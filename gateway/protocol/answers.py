@@ -1,4 +1,4 @@
-"""How a request is answered, on sockets and over HTTP: one ack, one error event, one HTTP error body. Used by both edges."""
+"""How a request is answered: one ack, one error event, one HTTP error body. Used by both edges."""
 
 from typing import Any, Literal
 

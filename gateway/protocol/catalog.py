@@ -121,7 +121,7 @@ class CreateProduct(Request):
     original_price: Price | None = None
     discount_rate: Percent = 0
     image_url: Url | None = None
-    images: Annotated[list[Url], Field(max_length=20)] = []
+    images: Annotated[list[Url], Field(max_length=20, default_factory=list)]
     sort_order: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
     is_new: bool = False
 

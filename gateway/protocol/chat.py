@@ -1,13 +1,32 @@
 """Payloads of `/chat`: what clients ask, what they are answered and what the room hears."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
+from gateway.errors import CATALOGUE, Code
 from gateway.protocol.wire import Cursor, Identifier, Missed, Payload, Request, Since, StreamKey, Timestamp, now
 
 MAX_MESSAGE = 500  # code points, after trimming
 HISTORY = 100  # messages a join answers with, and the most a page holds
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # C0 and C1 except tab and line feed, which are white space
+_HALF = re.compile(r"[\ud800-\udfff]")  # of a character: JSON can say it, UTF-8 cannot
+
+
+def _clean(text: str) -> str:
+    text = _CONTROL.sub("", text).strip()
+    if not text or _HALF.search(text):
+        raise PydanticCustomError("INVALID_MESSAGE", CATALOGUE[Code.INVALID_MESSAGE].message)
+    if len(text) > MAX_MESSAGE:
+        raise PydanticCustomError("MESSAGE_TOO_LONG", CATALOGUE[Code.MESSAGE_TOO_LONG].message)
+    return text
+
+
+# A message as it is stored: without control characters and outer white space. What does not fit has codes of its own.
+MessageText = Annotated[str, AfterValidator(_clean)]
 
 
 class JoinRoom(Request):
@@ -24,10 +43,10 @@ class LeaveRoom(Request):
 
 
 class SendMessage(Request):
-    """`chat:send-message`. The text is checked by the service: its errors have codes of their own."""
+    """`chat:send-message`."""
 
     live_id: StreamKey
-    message: str
+    message: MessageText
     client_message_id: Identifier | None = None
 
 

@@ -1,4 +1,4 @@
-"""The vocabulary of events: every name that crosses the wire, once. Used by the namespaces' tables and by the services that publish."""
+"""The vocabulary of events: every name that crosses the wire, once. Used by the namespaces and the services."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The forms that every payload and answer share: what comes in is strict, what goes out is named in camelCase. Used by all of protocol."""
+"""The forms that all payloads share: strict when they come in, camelCase when they go out. Used by all of protocol."""
 
 import time
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Timestamp = Annotated[
     datetime,
     # What JavaScript's toISOString() gives: UTC, milliseconds, Z.
-    PlainSerializer(lambda moment: iso(moment), return_type=str, when_used="always"),
+    PlainSerializer(lambda moment: iso(moment), return_type=str),  # noqa: PLW0108  iso is defined below,
 ]
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]  # decimal(10,2), a JSON number
 

@@ -24,7 +24,7 @@ class PacketType(IntEnum):
 
 
 class Packet(NamedTuple):
-    """One packet. `data`: an object or None for CONNECT; a list for EVENT (never empty) and ACK; None for DISCONNECT."""
+    """One packet. `data`: for CONNECT an object or None, for EVENT (never empty) and ACK a list, else None."""
 
     type: PacketType
     namespace: str

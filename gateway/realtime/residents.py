@@ -1,4 +1,4 @@
-"""How long a socket may stay: until its token runs out or is revoked. The namespaces report sockets; the fan-out brings revocations."""
+"""How long a socket may stay: until its token runs out or is revoked. Told by the namespaces and by notices."""
 
 import asyncio
 import contextlib

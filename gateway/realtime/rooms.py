@@ -1,4 +1,4 @@
-"""Which sockets of this node are in which room, and delivery to them. python-socketio's client manager; fan-out delivers through it."""
+"""Which sockets of this node are in which room. python-socketio's client manager; the fan-out delivers through it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
@@ -40,7 +40,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         """Tell `watcher` of the first and the last member of each room. Called once, before the first connection."""
         self._watcher = watcher
 
-    # --- sockets ----------------------------------------------------------------------------------------------------
+    # --- sockets ------------------------------------------------------------------------------------------------------
 
     def add(self, socket: Socket) -> None:
         """Take in a socket that was authenticated."""
@@ -65,7 +65,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         for table in list(self._sockets.values()):
             yield from list(table.values())
 
-    # --- rooms ------------------------------------------------------------------------------------------------------
+    # --- rooms --------------------------------------------------------------------------------------------------------
 
     async def enter(self, socket: Socket, room: Room) -> bool:
         """Add a socket to a room; False if it is there already. Raises ConnectionResetError if it left meanwhile."""

@@ -1,7 +1,7 @@
-"""The Socket.IO server: packets in, sockets made and ended, events handed to their namespace. Built by the composition root.
+"""The Socket.IO server: packets in, sockets made and ended, events to their namespace. Built by the composition root.
 
-It stands on python-socketio's AsyncServer and replaces what is not safe there: who may connect, how an event is dispatched
-and what happens when any of it fails. Nothing here waits for a client.
+It stands on python-socketio's AsyncServer and replaces what is not safe there: who may connect, how an event is
+dispatched and what happens when any of it fails. Nothing here waits for a client.
 """
 
 import asyncio
@@ -204,7 +204,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         if not connection.owner.sockets and not connection.closed:
             loop.call_later(REFUSAL_GRACE, check)
 
-    # --- from the inside ------------------------------------------------------------------------------------------------
+    # --- from the inside ----------------------------------------------------------------------------------------------
 
     def kick(self, socket: Socket, event: str, farewell: Farewell) -> None:
         """Tell a client why, end its socket, and its connection if nothing else is on it."""
@@ -221,8 +221,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             socket.connection.send(disconnect_packet(socket.namespace).decode())
             self._end(socket)
 
-    async def shutdown(self, timeout: float = 5.0) -> None:
-        """Refuse new clients, tell the others to come back elsewhere, close them all and wait for what they left behind.
+    async def shutdown(self, within: float = 5.0) -> None:
+        """Refuse new clients, send the others elsewhere, close them all and clean up after them, each in `within` s.
 
         They are told to reconnect at different moments, so that the other nodes do not get all of them at once.
         """
@@ -233,6 +233,6 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
                 events.SERVER_SHUTDOWN, Farewell(code=Code.SERVICE_UNAVAILABLE, reconnect=True, retry_after_ms=spread)
             )
         await asyncio.sleep(LAST_CALL)
-        await self._engine.close("server shutdown", timeout)
+        await self._engine.close("server shutdown", within)
         if self._cleaning:
-            await asyncio.wait(set(self._cleaning), timeout=timeout)
+            await asyncio.wait(set(self._cleaning), timeout=within)

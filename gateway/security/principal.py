@@ -1,4 +1,4 @@
-"""Who is on the other side of a connection or a request. Made only by the authenticator; handlers never see a raw token."""
+"""Who is on the other side of a connection or a request. Made by the authenticator alone; used everywhere above."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller: proof that a valid, unrevoked access token was seen. `user_id` is the guest's id for guests."""
+    """An authenticated caller: proof that a valid, unrevoked token was seen. `user_id` is a guest's id for guests."""
 
     user_id: str
     username: str

@@ -1,16 +1,14 @@
 """What people say about a stream: joining, sending, deleting, reading back. Called by the `/chat` namespace."""
 
-import re
 from typing import Any, Protocol
 
 from tortoise.exceptions import IntegrityError
 
 from gateway.connections.database import Database
-from gateway.errors import Code, Conflict, Forbidden, GatewayError
+from gateway.errors import Conflict, Forbidden
 from gateway.keys import Room, chat_room
 from gateway.protocol import events
 from gateway.protocol.chat import (
-    MAX_MESSAGE,
     Deleted,
     DeleteMessage,
     HistoryPage,
@@ -25,10 +23,6 @@ from gateway.protocol.wire import Payload, Since, Typed, now
 from gateway.security.principal import Principal, Role
 from gateway.services.messages import Messages, event
 from gateway.services.room_log import RoomLog
-
-# C0 and C1 except tab and line feed, which are white space.
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-HALF = re.compile(r"[\ud800-\udfff]")  # of a character: JSON can say it, UTF-8 cannot
 
 
 class Streams(Protocol):
@@ -109,16 +103,15 @@ class Chat:
     async def send(self, principal: Principal, ask: SendMessage) -> Sent:
         """Store a message, then tell the room; the answer means that it is committed.
 
-        A client message id that the sender has used in this room is answered as it was then. Raises INVALID_MESSAGE,
-        MESSAGE_TOO_LONG, Forbidden for guests, and Conflict if that earlier message had another text.
+        A client message id that the sender has used in this room is answered as it was then. Raises Forbidden for
+        guests, and Conflict if that earlier message had another text.
         """
         if not principal.authenticated:
             raise Forbidden("Guests may not write in this room")
-        text = clean(ask.message)
         room = chat_room(ask.live_id)
         try:
             async with self._database.guard("chat.send"), self._log.turn(room):
-                message = await self._messages.insert(principal, ask, text)
+                message = await self._messages.insert(principal, ask)
                 await self._fanout.publish(room, events.CHAT_MESSAGE, event(message))
         except IntegrityError:
             earlier = await self.repeated(principal, ask)
@@ -135,7 +128,7 @@ class Chat:
             earlier = await self._messages.sent(ask.live_id, principal.user_id, ask.client_message_id)
         if earlier is None:
             return None
-        if earlier.text != clean(ask.message):
+        if earlier.text != ask.message:
             raise Conflict("This clientMessageId was used for another message")
         return Sent(id=earlier.id, seq=earlier.seq, timestamp=earlier.timestamp, duplicate=True)
 
@@ -170,16 +163,3 @@ class Chat:
             messages = await self._messages.page(live_id, before, limit + 1)
         page = messages[-limit:]
         return HistoryPage(messages=page, next_before=page[0].id if len(messages) > limit else None)
-
-
-def clean(text: str) -> str:
-    """A message as it is stored: without control characters and outer white space.
-
-    Raises INVALID_MESSAGE if nothing is left or it is not Unicode, and MESSAGE_TOO_LONG.
-    """
-    text = CONTROL.sub("", text).strip()
-    if not text or HALF.search(text):
-        raise GatewayError(Code.INVALID_MESSAGE)
-    if len(text) > MAX_MESSAGE:
-        raise GatewayError(Code.MESSAGE_TOO_LONG)
-    return text

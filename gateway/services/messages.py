@@ -71,7 +71,7 @@ class Messages:
         self._database = database
         self._log = log
 
-    async def insert(self, principal: Principal, ask: SendMessage, text: str) -> Message:
+    async def insert(self, principal: Principal, ask: SendMessage) -> Message:
         """Store a message in the next place of its room and in the room's log; what was stored.
 
         Raises Tortoise's IntegrityError if the sender has used the client message id before.
@@ -84,7 +84,7 @@ class Messages:
             user_id=principal.user_id,
             username=principal.username,
             role=principal.role,
-            message=text,
+            message=ask.message,
             client_message_id=ask.client_message_id,
             timestamp=now(),
         )

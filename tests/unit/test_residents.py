@@ -50,7 +50,9 @@ def house(*seats: Seat) -> tuple[Residents, Kicked]:
     ],
 )
 async def test_a_revocation_ends_whom_it_names(notice: dict[str, Any], expected: set[str]) -> None:
-    residents, kicked = house(Seat("a", "s1", "t1"), Seat("a", "s1", "t2"), Seat("a", "s2", "t3"), Seat("b", "s4", "t4"))
+    residents, kicked = house(
+        Seat("a", "s1", "t1"), Seat("a", "s1", "t2"), Seat("a", "s2", "t3"), Seat("b", "s4", "t4")
+    )
     await residents.revoked(notice)
     assert {socket.name for socket, _, _ in kicked} == expected
     assert {event for _, event, _ in kicked} <= {"auth:revoked"}

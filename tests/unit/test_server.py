@@ -1,4 +1,4 @@
-"""The life of a socket in gateway/realtime/server.py: whatever goes wrong on its way, nobody gets in by it and nothing stays."""
+"""The life of a socket: whatever goes wrong on its way, nobody gets in by it and nothing stays."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ class FakeEngine:
     on_close: Callable[[Any, str], None]
     async_mode = "asyncio"
 
-    async def close(self, reason: str, timeout: float) -> None:
+    async def close(self, reason: str, within: float) -> None:
         """Nothing is open."""
 
 
@@ -312,7 +312,7 @@ async def test_the_same_namespace_twice_is_refused_and_the_first_stays(house: Ho
 
 async def test_a_draining_server_takes_nobody(house: House) -> None:
     connection, _ = await house.enter("c1")
-    await house.server.shutdown(timeout=1)
+    await house.server.shutdown(within=1)
     assert '"server:shutdown"' in connection.sent[1]
     late = house.arrive("c2")
     await house.say(late, "0/chat,")
