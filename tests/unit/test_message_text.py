@@ -1,0 +1,52 @@
+"""What a chat message may say, before anybody is asked about it."""
+
+import pytest
+
+from gateway.errors import GatewayError
+from gateway.protocol.chat import MAX_MESSAGE, SendMessage
+from namespaces.base import parse
+
+
+def said(message: object) -> str:
+    ask = parse(SendMessage, [{"liveId": "demo", "message": message}])
+    assert isinstance(ask, SendMessage)
+    return ask.message
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("  hello \n", "hello"),
+        ("\u2003x\u00a0", "x"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("a\r\nb", "a\nb"),
+        ("a\x00b\x1b[31m\x7f\x85c", "ab[31mc"),
+        ("<b>&amp;</b>", "<b>&amp;</b>"),
+        ("👩‍👩‍👧" + "x" * (MAX_MESSAGE - 5), "👩‍👩‍👧" + "x" * (MAX_MESSAGE - 5)),
+        ("x" * (MAX_MESSAGE - 1) + "\x00" * 100 + "y", "x" * (MAX_MESSAGE - 1) + "y"),
+        (" " * 1000 + "x", "x"),
+        ("가나다", "가나다"),
+    ],
+)
+def test_text_is_taken_as_it_is_less_what_nobody_sees(given: str, stored: str) -> None:
+    assert said(given) == stored
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("", "INVALID_MESSAGE"),
+        (" \n\t\u2003", "INVALID_MESSAGE"),
+        ("\x00\x1b", "INVALID_MESSAGE"),
+        ("half \ud83d", "INVALID_MESSAGE"),
+        ("x" * (MAX_MESSAGE + 1), "MESSAGE_TOO_LONG"),
+        ("👍" * (MAX_MESSAGE + 1), "MESSAGE_TOO_LONG"),
+        (None, "INVALID_PAYLOAD"),
+        (1, "INVALID_PAYLOAD"),
+        (["x"], "INVALID_PAYLOAD"),
+    ],
+)
+def test_what_is_no_message_has_a_code(message: object, code: str) -> None:
+    with pytest.raises(GatewayError) as caught:
+        said(message)
+    assert caught.value.code == code
