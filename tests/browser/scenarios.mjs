@@ -73,13 +73,22 @@ const scenarios = {
     await card.getByRole("button", { name: "Save" }).click();
     await reads(product(viewer, title).locator(".stock"), "20 in stock");
 
+    for (const [tab, text] of [
+      [viewer, "Hello from Busan! Does the cup survive a dishwasher?"],
+      [admin, "It does. The brass chopsticks don't: wash them by hand."],
+      [viewer, "Then I take two cups, and the jam."],
+    ]) {
+      await say(tab, text);
+      await message(viewer, text).waitFor();
+    }
+    await message(admin, "Then I take two cups").waitFor();
     await admin.screenshot(picture("admin"));
     await viewer.screenshot(picture("viewer"));
     const pocket = await browser.newContext({ ...NARROW, colorScheme: "dark" });
     const phone = await openTab(pocket, url);
     await phone.screenshot(picture("phone-sign-in"));
     await signIn(phone, /Joon/);
-    await reads(phone.locator("#viewers"), /^3$/);
+    for (const tab of [phone, viewer]) await reads(tab.locator("#viewers"), /^3$/);
     await message(phone, "Welcome, viewer!").waitFor();
     await phone.screenshot({ ...picture("phone"), fullPage: true });
     const overflow = await phone.evaluate(() => document.documentElement.scrollWidth - innerWidth);
