@@ -48,9 +48,6 @@ class Sessions(Protocol):
     def open_polling(self, handshake: Handshake) -> Polling:
         """A new session over polling."""
 
-    def check_upgradable(self, sid: str) -> None:
-        """Whether a websocket may come for this session. Raises RefusedError."""
-
     def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
         """Make a TCP connection a websocket."""
 
@@ -148,7 +145,7 @@ class Endpoint:
     def _websocket(self, request: web.Request, handshake: Handshake) -> web.Response:
         head = accept_websocket(request.method, request.headers)
         if handshake.sid is not None:
-            self._sessions.check_upgradable(handshake.sid)
+            self._sessions.session(handshake.sid)
         protocol, transport = request.protocol, request.transport
         if transport is not None:
             rest = protocol._message_tail

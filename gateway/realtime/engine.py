@@ -8,15 +8,15 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.http import WSCloseCode
 
 from gateway.metrics import Metrics
 from gateway.realtime.connection import Connection
 from gateway.realtime.cork import Cork
 from gateway.realtime.endpoint import Endpoint
-from gateway.realtime.frame import OPEN
+from gateway.realtime.frame import NOOP, OPEN
 from gateway.realtime.front import Front
 from gateway.realtime.handshake import (
-    BAD_REQUEST,
     DRAINING,
     FORBIDDEN,
     UNKNOWN_SESSION,
@@ -83,6 +83,7 @@ class Engine:
     async def close(self, reason: str, within: float) -> None:
         """Take no new connections, let what is being handled finish, close everybody: all `within` s."""
         self.draining = True
+        told = bool(self.connections)
         for front in list(self._fronts):
             front.abort()
         for connection in list(self.connections.values()):
@@ -92,7 +93,8 @@ class Engine:
             await asyncio.wait(set(self._workers), timeout=max(0.0, within - GRACE))
         for connection in list(self.connections.values()):
             connection.close(reason)
-        await asyncio.sleep(GRACE)  # goodbyes arrive and transports end
+        if told:
+            await asyncio.sleep(GRACE)  # goodbyes arrive and transports end
         for worker in self._workers:
             worker.cancel()
 
@@ -128,22 +130,19 @@ class Engine:
         self.on_connect(connection)
         return polling
 
-    def check_upgradable(self, sid: str) -> None:
-        """A websocket may come for a session that polls, when no other one is on probation. Raises RefusedError."""
-        connection = self.session(sid)
-        if connection.polling is None or connection.upgrade is not None:
-            raise RefusedError(*BAD_REQUEST)
-
     def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
         """Make a TCP connection a websocket: of a new session, or on probation for the one that the handshake names.
 
-        `head` is the answer to send, `rest` what arrived behind the request. The handshake was admitted, its session is
-        upgradable.
+        `head` is the answer to send, `rest` what arrived behind the request. The handshake was admitted, its session
+        exists. A session that does not poll any more, or that another websocket is on probation for, takes none.
         """
         websocket = WebSocket(transport, self.options, self._cork)
         websocket.start(head, rest)
         if handshake.sid is not None:
             connection = self.connections[handshake.sid]
+            if connection.polling is None or connection.upgrade is not None:
+                websocket.end(NOOP, WSCloseCode.POLICY_VIOLATION, GRACE)
+                return
             connection.upgrade = Upgrade(connection, websocket, self.options.upgrade_timeout)
             websocket.listen(connection.upgrade)
             return

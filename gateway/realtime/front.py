@@ -89,7 +89,7 @@ class Front(asyncio.Protocol):
                 return False
             answer = accept_websocket(message.method, message.headers)
             if handshake.sid is not None:
-                self._gate.check_upgradable(handshake.sid)
+                self._gate.session(handshake.sid)
         except RefusedError:
             return False
         self._leave()

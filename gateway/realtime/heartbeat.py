@@ -30,9 +30,11 @@ class Heartbeat:
         """What is due at `now`. After PING the ping counts as sent."""
         if self._awaiting:
             return Beat.DEAD if now >= self._since + self._timeout else Beat.NOTHING
-        if now < self._since + self._interval:
+        planned = self._since + self._interval
+        if now < planned:
             return Beat.NOTHING
-        self._since = now
+        # The planned moment if that is just over, so that the timer's inexactness does not add up.
+        self._since = max(planned, now - self._interval / 20)
         self._awaiting = True
         return Beat.PING
 

@@ -38,6 +38,6 @@ class EngineOptions:
 
     @property
     def tick(self) -> float:
-        """How exact the timer wheel must be: a fortieth of the shortest time, at most half a second."""
+        """How exact the timer wheel must be: a hundredth of the shortest time."""
         shortest = min(self.ping_interval, self.ping_timeout, self.connect_timeout, self.max_send_delay)
-        return min(0.5, min(shortest, self.request_timeout) / 40)
+        return min(shortest, self.request_timeout) / 100

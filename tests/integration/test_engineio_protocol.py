@@ -17,7 +17,6 @@ from tests.integration.echo import (
     echo_server,
     hello,
     websocket,
-    websocket_url,
 )
 
 OPTIONS = EngineOptions(ping_interval=0.3, ping_timeout=0.2, max_packet_size=1_000_000)
@@ -220,7 +219,7 @@ async def test_polling_is_over_after_the_upgrade(echo: Echo, http: aiohttp.Clien
         assert await socket.receive_str() == "4hello"
 
 
-async def test_a_second_websocket_is_refused_after_the_upgrade(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_a_second_websocket_is_closed_after_the_upgrade(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     async with websocket(http, echo, session.sid) as socket:
         await socket.send_str("2probe")
@@ -228,7 +227,7 @@ async def test_a_second_websocket_is_refused_after_the_upgrade(echo: Echo, http:
         await socket.send_str("5")
         await socket.send_str("4first")
         assert await socket.receive_str() == "4first"
-        with pytest.raises(aiohttp.WSServerHandshakeError):
-            await http.ws_connect(websocket_url(echo, session.sid))
+        async with websocket(http, echo, session.sid) as second:
+            assert await close_code(second) == 1008
         await socket.send_str("4hello")
         assert await socket.receive_str() == "4hello"

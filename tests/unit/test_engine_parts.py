@@ -211,4 +211,4 @@ def test_the_options_are_the_settings_and_json_safe() -> None:
     options = EngineOptions.of(settings)
     assert (options.ping_interval, options.ping_timeout, options.max_packet_size) == (0.5, 60.0, 2048)
     assert json.dumps(round(options.ping_interval * 1000)) == "500"
-    assert EngineOptions().tick == pytest.approx(0.25)
+    assert EngineOptions().tick == pytest.approx(0.1)
