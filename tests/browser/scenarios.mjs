@@ -7,8 +7,9 @@ import { connected, message, openTab, product, reads, say, signIn, tunnel, withB
 
 const [name, chromium, url, artifacts] = process.argv.slice(2);
 const picture = (file) => ({ path: join(artifacts, `${file}.png`) });
-const WIDE = { viewport: { width: 1360, height: 860 } };
-const NARROW = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+const STILL = { reducedMotion: "reduce" }; // there is no graphics card: animations would take the processor
+const WIDE = { ...STILL, viewport: { width: 1360, height: 860 } };
+const NARROW = { ...STILL, viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
 const scenarios = {
   async together(browser) {
