@@ -73,12 +73,12 @@ class Node:
         self._server = Server(self._engine, self._rooms, metrics)
         self._fanout = RedisFanout(self._redis, self._rooms, node_id, metrics)
         self._presence = RedisPresence(self._redis, node_id, metrics)
-        self._residents = Residents(self._server.kick)
         self._rooms.watched_by(self._fanout)
 
         limiter = RedisLimiter(self._redis, metrics)
         tokens = Tokens(settings)
         revocations = Revocations(self._redis, settings.jwt_expiration)
+        self._residents = Residents(self._server.kick, revocations.revoked, lambda: self._fanout.healthy)
         refresh_tokens = RefreshTokens(self._redis, settings.jwt_refresh_expiration)
         sessions = Sessions(refresh_tokens, revocations, self._fanout)
         accounts = Accounts(self._database, sessions, tokens, self._passwords, limiter, settings.jwt_expiration)

@@ -2,23 +2,40 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from gateway.errors import Code
+from gateway.errors import Code, Unavailable
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
 from gateway.protocol.wire import now
 from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal
 
 SWEEP = 1.0  # s between two looks at who has run out; a token's lifetime is in whole seconds
+RECHECK = 30.0  # s between two looks at who was revoked; finds what a lost notice would have told
+BATCH = 500  # sockets asked about in one round trip
+RECENT = 15.0  # s that a notice is remembered: longer than a connect may take from asking who it is to being here
 
 
 class Residents:
-    """The sockets of this node by user and by the second in which their token runs out: one timer for all of them."""
+    """The sockets of this node by user and by the second in which their token runs out: one timer for all of them.
 
-    def __init__(self, kick: Callable[[Socket, str, Farewell], None]) -> None:
+    Revocations come as notices. Those that do not come are found by asking again: every so often, and as soon as
+    `hearing` says that the node hears the others again. `revoked` tells of many principals in one round trip which of
+    them are revoked, or raises Unavailable.
+    """
+
+    def __init__(
+        self,
+        kick: Callable[[Socket, str, Farewell], None],
+        revoked: Callable[[Sequence[Principal]], Awaitable[list[bool]]],
+        hearing: Callable[[], bool],
+    ) -> None:
         self._kick = kick
+        self._revoked = revoked
+        self._hearing = hearing
+        self._recent: list[tuple[float, dict[str, Any]]] = []
         self._users: dict[str, set[Socket]] = {}
         self._expiring: dict[int, set[Socket]] = {}
         self._seconds: dict[Socket, tuple[str, int]] = {}
@@ -42,6 +59,11 @@ class Residents:
         self._users.setdefault(user, set()).add(socket)
         self._expiring.setdefault(second, set()).add(socket)
         self._seconds[socket] = user, second
+        # It may have been let in while a notice that concerns it was on its way.
+        for _, notice in self._recent:
+            if _concerns(notice, socket):
+                self._revoke(socket, notice)
+                return
 
     def gone(self, socket: Socket) -> None:
         """Forget a socket."""
@@ -57,17 +79,42 @@ class Residents:
         `notice` names a token (`jti`), a session (`sid`) or a user (`sub`, all that was issued before `before`, in s,
         except in the session `keep_sid`), and the `code` to tell.
         """
+        self._recent.append((asyncio.get_running_loop().time(), notice))
         user = notice.get("sub")
         candidates = self._users.get(user, set()) if user is not None else self._seconds
-        concerned = [socket for socket in candidates if _concerns(notice, socket)]
-        farewell = Farewell(code=notice.get("code", Code.TOKEN_REVOKED), reconnect=False)
-        for socket in concerned:
-            self._kick(socket, events.AUTH_REVOKED, farewell)
+        for socket in [socket for socket in candidates if _concerns(notice, socket)]:
+            self._revoke(socket, notice)
+
+    def _revoke(self, socket: Socket, notice: dict[str, Any]) -> None:
+        farewell = Farewell(code=notice.get("code", Code.TOKEN_REVOKED), reconnect=bool(notice.get("reconnect")))
+        self._kick(socket, events.AUTH_REVOKED, farewell)
+
+    async def recheck(self) -> None:
+        """Ask about everybody, and end those who were revoked. What cannot be asked now is asked the next time."""
+        sockets = list(self._seconds)
+        for first in range(0, len(sockets), BATCH):
+            batch = sockets[first : first + BATCH]
+            principals = [socket.principal for socket in batch]
+            try:
+                answers = await self._revoked(principals)
+            except Unavailable:
+                return
+            for socket, principal, revoked in zip(batch, principals, answers, strict=True):
+                if revoked and socket.principal is principal:  # it may have come back with a fresh token meanwhile
+                    self._revoke(socket, {})
 
     async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        checked, heard = loop.time(), True
         while True:
             await asyncio.sleep(SWEEP)
             self.expire(int(now().timestamp()))
+            moment, hears = loop.time(), self._hearing()
+            self._recent = [(told, notice) for told, notice in self._recent if told > moment - RECENT]
+            if moment >= checked + RECHECK or (hears and not heard):
+                checked = moment
+                await self.recheck()
+            heard = hears
 
     def expire(self, moment: int) -> None:
         """End every socket whose token has run out by `moment`, in s since 1970."""

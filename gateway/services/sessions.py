@@ -82,13 +82,17 @@ class Sessions:
 
     async def end_all(self, user_id: str, keep: str | None = None) -> None:
         """End all sessions of a user, except `keep`."""
-        await self.revoke_access(user_id, keep)
+        await self._revoke_access(user_id, keep, reconnect=False)
         ended = await self._refresh_tokens.delete_all(user_id, keep)
         # A refresh that was under way may have signed a token after the moment above; its session tells.
         await self._revocations.revoke_sessions(user_id, ended)
 
-    async def revoke_access(self, user_id: str, keep: str | None = None) -> None:
+    async def revoke_access(self, user_id: str) -> None:
         """Revoke the access tokens of a user but not the sessions: they come back with what they may do now."""
+        await self._revoke_access(user_id, None, reconnect=True)
+
+    async def _revoke_access(self, user_id: str, keep: str | None, *, reconnect: bool) -> None:
         before = await self._revocations.revoke_user(user_id, keep)
         kept = {} if keep is None else {"keep_sid": keep}
-        await self._notices.notify(REVOKED, {"sub": user_id, "before": before, "code": Code.TOKEN_REVOKED} | kept)
+        notice = {"sub": user_id, "before": before, "code": Code.TOKEN_REVOKED, "reconnect": reconnect}
+        await self._notices.notify(REVOKED, notice | kept)

@@ -1,10 +1,12 @@
 """Which sockets end when a token runs out or is revoked."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from gateway.errors import Unavailable
 from gateway.protocol.answers import Farewell
 from gateway.realtime.residents import Residents
 from gateway.security.principal import Principal, Role
@@ -27,9 +29,16 @@ class Seat:
         self.principal = Principal(user, user, Role.USER, session, token, ISSUED, ISSUED + timedelta(minutes=minutes))
 
 
-def house(*seats: Seat) -> tuple[Residents, Kicked]:
+Answers = Callable[[Sequence[Principal]], Awaitable[list[bool]]]
+
+
+async def no_answers(_principals: Sequence[Principal]) -> list[bool]:
+    raise Unavailable("redis")
+
+
+def house(*seats: Seat, answers: Answers | None = None) -> tuple[Residents, Kicked]:
     kicked = Kicked()
-    residents = Residents(kicked)
+    residents = Residents(kicked, answers or no_answers, lambda: True)
     for seat in seats:
         residents.arrived(seat)  # type: ignore[arg-type]  # a double
     return residents, kicked
@@ -85,4 +94,41 @@ async def test_a_socket_that_is_gone_is_forgotten() -> None:
     residents.gone(seat)  # type: ignore[arg-type]
     residents.expire(2**40)
     await residents.revoked({"sub": "a"})
+    assert not kicked
+
+
+async def test_who_arrives_just_after_the_notice_is_ended_too() -> None:
+    residents, kicked = house()
+    await residents.revoked({"sid": "s", "sub": "a", "reconnect": True})
+    late, other = Seat("a", "s"), Seat("b", "s2")
+    for seat in (late, other):
+        residents.arrived(seat)  # type: ignore[arg-type]
+    assert kicked == [(late, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=True))]
+
+
+async def test_a_lost_notice_is_found_by_asking() -> None:
+    async def answers(principals: Sequence[Principal]) -> list[bool]:
+        return [principal.user_id == "a" for principal in principals]
+
+    gone, stays = Seat("a"), Seat("b")
+    residents, kicked = house(gone, stays, answers=answers)
+    await residents.recheck()
+    assert [socket for socket, _, _ in kicked] == [gone]
+
+
+async def test_who_came_back_with_a_fresh_token_meanwhile_stays() -> None:
+    seat = Seat("a")
+
+    async def answers(principals: Sequence[Principal]) -> list[bool]:
+        seat.principal = Seat("a", "s2").principal
+        return [True for _ in principals]
+
+    residents, kicked = house(seat, answers=answers)
+    await residents.recheck()
+    assert not kicked
+
+
+async def test_nobody_is_ended_because_nobody_could_be_asked() -> None:
+    residents, kicked = house(Seat("a"))
+    await residents.recheck()
     assert not kicked

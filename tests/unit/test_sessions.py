@@ -80,7 +80,7 @@ async def test_the_end_of_one(sessions: Sessions, recorder: Recorder) -> None:
 
 async def test_the_end_of_all_but_one(sessions: Sessions, recorder: Recorder) -> None:
     await sessions.end_all("u1", keep="s3")
-    notice = {"sub": "u1", "before": 12.5, "keep_sid": "s3", "code": Code.TOKEN_REVOKED}
+    notice = {"sub": "u1", "before": 12.5, "keep_sid": "s3", "code": Code.TOKEN_REVOKED, "reconnect": False}
     assert recorder.done == [
         ("revoke user", "u1", "s3"),
         ("notify", "revoked", notice),
@@ -91,7 +91,7 @@ async def test_the_end_of_all_but_one(sessions: Sessions, recorder: Recorder) ->
 
 async def test_access_alone(sessions: Sessions, recorder: Recorder) -> None:
     await sessions.revoke_access("u1")
-    notice = {"sub": "u1", "before": 12.5, "code": Code.TOKEN_REVOKED}
+    notice = {"sub": "u1", "before": 12.5, "code": Code.TOKEN_REVOKED, "reconnect": True}
     assert recorder.done == [("revoke user", "u1", None), ("notify", "revoked", notice)]
 
 
