@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from gateway.protocol.wire import Payload, Request, StreamKey, Timestamp, now
+from gateway.protocol.wire import Moment, Payload, Request, StreamKey, Timestamp, now
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 StreamStatus = Literal["SCHEDULED", "LIVE", "ENDED"]
@@ -59,7 +59,7 @@ class CreateStream(Request):
     title: Title
     key: StreamKey | None = None
     description: Annotated[str, StringConstraints(max_length=5000)] = ""
-    scheduled_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    scheduled_at: Annotated[Moment, Field(strict=False)] | None = None
 
 
 class StreamView(Payload):

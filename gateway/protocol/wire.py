@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
 
 StreamKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -16,6 +16,8 @@ Timestamp = Annotated[
     # What JavaScript's toISOString() gives: UTC, milliseconds, Z.
     PlainSerializer(lambda moment: iso(moment), return_type=str),  # noqa: PLW0108  iso is defined below,
 ]
+# A moment from outside: within what calendars and databases can turn into UTC.
+Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]  # decimal(10,2), a JSON number
 
 
