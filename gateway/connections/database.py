@@ -53,6 +53,8 @@ class Database:
         await Stream.get_or_none(key=key)
     """
 
+    _client: Client  # while it is open
+
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._config = configuration(settings)
         self._timeout = settings.database_timeout.total_seconds()
@@ -64,6 +66,7 @@ class Database:
         """Make the first connections. Raises Unavailable if that fails."""
         with self._context:  # of this task only while it is made; everybody else finds it by the fallback
             await self._context.init(self._config, _enable_global_fallback=True)
+        self._client = cast("Client", self._context.db())
         try:
             with mapped("open"):
                 await self._client.create_connection(with_db=True)
@@ -132,10 +135,6 @@ class Database:
         client = self._context.db()
         return await client.execute_query_dict(statement, list(values))
 
-    @property
-    def _client(self) -> Client:
-        return cast("Client", self._context.db())
-
 
 def configuration(settings: Settings, *models: str, patient: bool = False) -> dict[str, Any]:
     """Tortoise's configuration. `models`: modules besides ours; `patient`: statements may take long: for migrations."""
@@ -152,8 +151,11 @@ def configuration(settings: Settings, *models: str, patient: bool = False) -> di
         pool["statement_cache_size"] = 0
     elif not patient:
         # What we gave up waiting for must not go on there, holding locks.
-        limit = str(int(seconds * 1000))
-        pool["server_settings"] = {"statement_timeout": limit, "idle_in_transaction_session_timeout": limit}
+        limit = int(seconds * 1000)
+        pool["server_settings"] = {
+            "statement_timeout": f"{limit}",
+            "idle_in_transaction_session_timeout": f"{2 * limit}",  # a node that was stopped by a signal
+        }
     credentials = {"dsn": settings.database_url, "pool": pool}
     return {
         "connections": {"default": {"engine": Client.__module__, "credentials": credentials}},

@@ -1,8 +1,9 @@
 """What is sold: products and their stock, and the news of every change. Called by the HTTP edge."""
 
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import asyncpg
+from pydantic import Field
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import Q
 
@@ -27,6 +28,7 @@ from gateway.services import cursors
 from gateway.services.room_log import RoomLog
 from models.product import Product
 
+Number = Annotated[int, Field(ge=1, lt=2**63)]  # a product's id, as the database has it
 CLEARABLE = frozenset({"original_price", "image_url"})  # fields that may be changed to nothing
 
 
@@ -59,7 +61,7 @@ class Catalog:
         if ask.search is not None:
             found = found.filter(Q(name__icontains=ask.search) | Q(description__icontains=ask.search))
         if ask.cursor is not None:
-            (last,) = cursors.decode(ask.cursor, tuple[int])
+            (last,) = cursors.decode(ask.cursor, tuple[Number])
             found = found.filter(id__lt=last)
         async with self._database.guard("catalog.page"):
             products = await found.order_by("-id").limit(ask.limit + 1)

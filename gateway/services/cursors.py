@@ -17,7 +17,7 @@ def encode(place: tuple[Any, ...]) -> str:
 
 
 def decode(cursor: str, shape: type[Place]) -> Place:
-    """The place of a cursor, as a tuple of this shape. Raises InvalidPayload for what is no cursor of ours."""
+    """The place of a cursor: a tuple of this shape, since clients may forge one. Raises InvalidPayload."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return TypeAdapter(shape).validate_json(text, strict=True)

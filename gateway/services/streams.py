@@ -1,7 +1,6 @@
 """Live streams: made, listed, started, stopped. Called by the HTTP edge; other services ask whether one exists."""
 
 import secrets
-from datetime import datetime
 from typing import Protocol
 
 import asyncpg
@@ -14,7 +13,7 @@ from gateway.keys import Room, everyone_room, viewers_room
 from gateway.protocol import events
 from gateway.protocol.queries import StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamMoment, StreamPage, StreamView, UpcomingStreams
-from gateway.protocol.wire import Payload, now
+from gateway.protocol.wire import Moment, Payload, StreamKey, now
 from gateway.security.principal import Principal, Role
 from gateway.services import cursors
 from gateway.services.room_log import open_rooms
@@ -55,7 +54,7 @@ class Streams:
         """A page of streams, newest first."""
         found = Stream.all() if ask.status is None else Stream.filter(status=ask.status)
         if ask.cursor is not None:
-            moment, key = cursors.decode(ask.cursor, tuple[datetime, str])
+            moment, key = cursors.decode(ask.cursor, tuple[Moment, StreamKey])
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, key__lt=key))
         async with self._database.guard("streams.page"):
             streams = await found.order_by("-created_at", "-key").limit(ask.limit + 1)

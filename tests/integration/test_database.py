@@ -1,0 +1,342 @@
+"""The connections to a real PostgreSQL: what the tables refuse, what cancelling costs, and how it is away."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import pytest
+from tortoise.exceptions import IntegrityError
+from tortoise.models import Model
+
+from gateway.connections import migrations
+from gateway.connections.database import Database
+from gateway.devstack import Postgres
+from gateway.errors import InvalidPayload, Unavailable
+from gateway.metrics import Metrics
+from gateway.services.room_log import open_rooms
+from gateway.settings import Settings
+from models.message import Message
+from models.product import Product
+from models.room import RoomEvent
+from models.stream import Stream
+from models.user import User
+from tests.support import make_settings
+
+SIZE = 3  # connections of the pool
+
+
+@pytest.fixture
+async def database(settings: Callable[..., Settings]) -> AsyncIterator[Database]:
+    database = Database(settings(database_pool_size=SIZE), Metrics())
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def a_stream() -> Stream:
+    user = await User.create(email=f"{uuid4()}@example.com", username="ann", password_hash="-")
+    return await Stream.create(key=uuid4().hex, title="A stream", host=user)
+
+
+async def refuses(model: type[Model], right: dict[str, Any], *wrongs: dict[str, Any]) -> None:
+    """The table takes none of these rows: each is the right one but for what is given."""
+    for wrong in wrongs:
+        try:
+            await model.create(**(right | wrong))
+        except IntegrityError:
+            continue
+        pytest.fail(f"{wrong} was stored")
+
+
+# --- what the tables refuse -----------------------------------------------------------------------------------------
+
+
+async def test_a_wrong_account_is_refused(database: Database) -> None:
+    right: dict[str, Any] = {"email": "ann@example.com", "username": "ann", "password_hash": "-"}
+    await refuses(
+        User,
+        right,
+        {"email": "Ann@example.com"},
+        {"email": ""},
+        {"username": ""},
+        {"role": "GUEST"},
+        {"status": "SUSPENDED"},
+        {"status": "GONE"},
+        {"suspended_reason": "for no reason"},
+    )
+    await User.create(**right)
+    await refuses(User, right, {})
+
+
+async def test_a_wrong_stream_is_refused(database: Database) -> None:
+    stream = await a_stream()
+    right: dict[str, Any] = {"key": "other", "title": "Another", "host_id": stream.host_id}
+    await refuses(
+        Stream,
+        right,
+        {"key": "with space"},
+        {"title": ""},
+        {"status": "PAUSED"},
+        {"status": "LIVE"},
+        {"started_at": "2026-11-21T12:00:00Z"},
+        {"status": "ENDED", "ended_at": "2026-11-21T12:00:00Z"},
+        {"status": "ENDED", "started_at": "2026-11-21T12:00:01Z", "ended_at": "2026-11-21T12:00:00Z"},
+        {"peak_viewers": -1},
+        {"host_id": uuid4()},
+    )
+    await Stream.create(**right)
+
+
+async def test_a_wrong_product_is_refused(database: Database) -> None:
+    stream = await a_stream()
+    right: dict[str, Any] = {"stream_id": stream.key, "name": "Cup", "price": 1, "stock": 1}
+    await refuses(
+        Product,
+        right,
+        {"stock": -1},
+        {"price": -1},
+        {"original_price": -1},
+        {"discount_rate": 101},
+        {"version": 0},
+        {"name": ""},
+        {"stream_id": "no-such-stream"},
+    )
+    await Product.create(**right)
+
+
+async def test_a_wrong_message_is_refused(database: Database) -> None:
+    stream = await a_stream()
+    right: dict[str, Any] = {
+        "stream_id": stream.key,
+        "seq": 1,
+        "sender_id": str(stream.host_id),
+        "user_id": stream.host_id,
+        "username": "ann",
+        "role": "USER",
+        "text": "hello",
+        "client_message_id": "c-1",
+        "created_at": "2026-11-21T12:00:00Z",
+    }
+    await refuses(
+        Message,
+        right,
+        {"seq": 0},
+        {"text": ""},
+        {"text": None},
+        {"deleted_at": "2026-11-21T12:00:00Z"},
+        {"role": "GUEST"},
+        {"role": "KING"},
+        {"user_id": None},
+        {"user_id": uuid4()},
+        {"sender_id": "somebody else"},
+        {"user_id": None, "sender_id": "", "role": "GUEST"},
+        {"stream_id": "no-such-stream"},
+    )
+    await Message.create(**right)
+    await Message.create(**(right | {"seq": 2, "user_id": None, "sender_id": "guest-1", "role": "GUEST"}))
+    await refuses(Message, right, {"client_message_id": "c-2"}, {"seq": 3})
+
+
+async def test_a_place_in_a_log_is_taken_once(database: Database) -> None:
+    stream = await a_stream()
+    async with database.transaction():
+        await open_rooms(stream.key)
+    event: dict[str, Any] = {"room_id": f"/chat live:{stream.key}", "seq": 1, "event": "x", "payload": {}}
+    await RoomEvent.create(**event)
+    await refuses(RoomEvent, event, {}, {"seq": 0}, {"seq": 2, "room_id": "nowhere"})
+
+
+async def test_a_text_that_no_database_can_store_is_the_clients_mistake(database: Database) -> None:
+    with pytest.raises(InvalidPayload):
+        async with database.guard("test"):
+            await User.create(email="a\x00@example.com", username="a", password_hash="-")
+    with pytest.raises(InvalidPayload):
+        async with database.guard("test"):
+            await database.query("SELECT $1::text::jsonb", '"\\u0000"')
+
+
+# --- transactions and cancelling ------------------------------------------------------------------------------------
+
+
+async def test_an_exception_rolls_back(database: Database) -> None:
+    async def fail() -> None:
+        async with database.transaction():
+            await a_stream()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert await Stream.all().count() == 0
+    async with database.transaction():
+        await a_stream()
+        assert await Stream.all().count() == 1
+    assert await Stream.all().count() == 1
+
+
+async def work(database: Database) -> None:
+    async with database.guard("test"), database.transaction():
+        await User.create(email=f"{uuid4()}@example.com", username="ann", password_hash="-")
+        await database.query("SELECT pg_sleep(0.001)")
+
+
+async def all_slots_are_there(database: Database) -> None:
+    """All connections of the pool can be in use at once, and none has a transaction left open."""
+    together = asyncio.Barrier(SIZE)
+
+    async def hold() -> None:
+        async with database.guard("test"), database.transaction():
+            await database.query("SELECT 1")
+            await together.wait()
+
+    await asyncio.gather(*(hold() for _ in range(SIZE)))
+
+
+async def test_no_connection_is_lost_wherever_a_transaction_is_cancelled(database: Database) -> None:
+    dice = random.Random(20261121)
+    for _ in range(10):
+        tasks = [asyncio.create_task(work(database)) for _ in range(10)]
+        for task in tasks:
+            for _ in range(dice.randrange(8)):
+                await asyncio.sleep(0)
+            await asyncio.sleep(dice.choice((0, 0, 0.001)))
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(result is None or isinstance(result, asyncio.CancelledError) for result in results)
+        await all_slots_are_there(database)
+
+
+async def test_cancelled_while_beginning(database: Database) -> None:
+    """Every turn of the loop from the call to the end of a transaction is tried."""
+    for turns in range(60):
+        task = asyncio.create_task(work(database))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await all_slots_are_there(database)
+
+
+async def test_a_pool_without_a_free_connection_is_unavailable(settings: Callable[..., Settings]) -> None:
+    database = Database(settings(database_pool_size=1, database_timeout="200ms"), Metrics())
+    await database.open()
+    try:
+        async with database.exclusive(1, "x"):
+            begun = time.monotonic()
+            with pytest.raises(Unavailable):
+                await asyncio.create_task(other_work(database))
+            assert time.monotonic() - begun < 1
+        await other_work(database)
+    finally:
+        await database.close()
+
+
+async def other_work(database: Database) -> None:
+    async with database.guard("test"), database.transaction():
+        await database.query("SELECT 1")
+
+
+async def test_a_statement_that_takes_too_long_is_ended_on_the_server_too(settings: Callable[..., Settings]) -> None:
+    database = Database(settings(database_timeout="200ms"), Metrics())
+    await database.open()
+    running = "SELECT count(*) AS running FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(5)%'"
+    try:
+        with pytest.raises(Unavailable):
+            async with database.guard("test"):
+                await database.query("SELECT pg_sleep(5)")
+        async with asyncio.timeout(2):
+            while (await database.query(running))[0]["running"] > 1:  # noqa: ASYNC110  one is this query itself
+                await asyncio.sleep(0.02)
+    finally:
+        await database.close()
+
+
+async def test_an_exclusive_block_excludes_others_of_its_name_also_after_a_failure(database: Database) -> None:
+    log: list[str] = []
+
+    async def block(name: str, mark: str, error: type[BaseException] | None = None) -> None:
+        async with database.exclusive(1, name):
+            log.append(f"{mark}+")
+            await database.query("SELECT pg_sleep(0.01)")
+            log.append(f"{mark}-")
+            if error is not None:
+                raise error
+
+    await asyncio.gather(block("x", "a"), block("x", "b"))
+    assert log in (["a+", "a-", "b+", "b-"], ["b+", "b-", "a+", "a-"])
+    for error in (ZeroDivisionError, asyncio.CancelledError):
+        with pytest.raises(error):
+            await block("x", "c", error)
+    async with asyncio.timeout(1):
+        await block("x", "d")
+
+
+# --- while it is away -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def fragile(own_postgres: Postgres) -> AsyncIterator[Database]:
+    """A database on a server of this test's own."""
+    settings = make_settings(database_url=own_postgres.url, database_pool_size=SIZE)
+    await migrations.migrate(settings)
+    database = Database(settings, Metrics())
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def fails_within(seconds: float, database: Database) -> None:
+    """Twice as many calls as connections are all told that it is away, in time."""
+    begun = time.monotonic()
+    results = await asyncio.gather(*(work(database) for _ in range(2 * SIZE)), return_exceptions=True)
+    assert [type(result) for result in results] == [Unavailable] * (2 * SIZE)
+    assert time.monotonic() - begun < seconds  # one DATABASE_TIMEOUT is 2 s
+    assert await database.ping() is False
+
+
+async def test_killed_and_started_again(fragile: Database, own_postgres: Postgres) -> None:
+    await work(fragile)
+    own_postgres.kill()
+    await fails_within(1, fragile)
+    await asyncio.to_thread(own_postgres.start)
+    assert await fragile.ping()
+    await all_slots_are_there(fragile)
+    assert await User.all().count() == 1
+
+
+async def test_killed_in_the_middle_of_a_transaction(fragile: Database, own_postgres: Postgres) -> None:
+    async def be_cut() -> None:
+        async with fragile.guard("test"), fragile.transaction():
+            await a_stream()
+            own_postgres.kill()
+            await a_stream()
+
+    with pytest.raises(Unavailable):
+        await be_cut()
+    await asyncio.to_thread(own_postgres.start)
+    assert await fragile.ping()
+    assert await User.all().count() == 0
+    await all_slots_are_there(fragile)
+
+
+async def test_frozen_and_thawed(fragile: Database, own_postgres: Postgres) -> None:
+    await all_slots_are_there(fragile)
+    frozen = [psutil.Process(own_postgres.pid), *psutil.Process(own_postgres.pid).children()]
+    for process in frozen:
+        process.suspend()
+    try:
+        await fails_within(3, fragile)
+    finally:
+        for process in frozen:
+            process.resume()
+    assert await fragile.ping()
+    await all_slots_are_there(fragile)
+
+
+async def test_a_server_that_is_not_there_keeps_the_node_from_starting() -> None:
+    database = Database(make_settings(), Metrics())
+    with pytest.raises(Unavailable):
+        await database.open()
