@@ -1,0 +1,86 @@
+"""The private parts of other libraries that the engine stands on: each fails here, by name, when an upgrade moves it.
+
+What to do then: read the library's change, move the one file that the test names, raise the bound in pyproject.toml.
+"""
+
+import asyncio
+import inspect
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import socketio
+from aiohttp import WSMsgType
+from aiohttp._cookie_helpers import parse_cookie_header
+from aiohttp._websocket.reader import WebSocketReader
+from aiohttp.http import HttpRequestParser, WebSocketError
+
+from gateway.realtime.websocket import _Inlet
+
+TEXT = bytes((0x81, 0x82, 0, 0, 0, 0)) + b"hi"  # a masked text frame
+
+
+def test_python_socketio_builds_its_engine_through_one_method() -> None:
+    """gateway/realtime/server.py overrides it."""
+    asked: dict[str, Any] = {}
+    registered: list[str] = []
+
+    class Server(socketio.AsyncServer):  # type: ignore[misc]
+        def _engineio_server_class(self) -> Any:
+            def build(**options: Any) -> Any:
+                asked.update(options)
+                return SimpleNamespace(on=lambda event, _handler: registered.append(event), async_mode="x")
+
+            return build
+
+    Server()
+    assert asked["async_handlers"] is False
+    assert registered == ["connect", "message", "disconnect"]
+
+
+@pytest.mark.parametrize(
+    "method", ["emit", "enter_room", "leave_room", "close_room", "get_rooms", "can_disconnect", "get_participants"]
+)
+def test_python_socketio_goes_through_its_manager(method: str) -> None:
+    """gateway/realtime/rooms.py overrides these, with these arguments."""
+    from gateway.realtime.rooms import Rooms
+
+    theirs = inspect.signature(getattr(socketio.AsyncManager, method)).parameters
+    ours = inspect.signature(getattr(Rooms, method)).parameters
+    assert [name for name in theirs if name != "kwargs"] == [name for name in ours if name != "_"]
+
+
+@pytest.mark.parametrize("limit_reached", [False, True])
+def test_aiohttp_s_compiled_reader_feeds_our_inlet(limit_reached: bool) -> None:
+    """gateway/realtime/websocket.py reads frames with it."""
+    assert "reader_c" in WebSocketReader.__module__, "the compiled reader is not there: this would be slow"
+    inlet = _Inlet()
+    reader = WebSocketReader(inlet, 2 if limit_reached else 3, compress=False, decode_text=True)
+    reader.feed_data(TEXT[:3])
+    assert limit_reached or inlet.take() == ([], None)
+    reader.feed_data(TEXT[3:])
+    messages, error = inlet.take()
+    if limit_reached:
+        assert isinstance(error, WebSocketError)
+        assert error.code == 1009
+    else:
+        assert [tuple(message)[:2] for message in messages] == [(WSMsgType.TEXT, "hi")]
+        assert error is None
+
+
+async def test_aiohttp_s_request_parser_stops_at_an_upgrade() -> None:
+    """gateway/realtime/front.py parses the heads of websockets with it."""
+    parser = HttpRequestParser(SimpleNamespace(), asyncio.get_running_loop(), 16_384)  # type: ignore[arg-type]
+    head = b"GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    messages, upgraded, rest = parser.feed_data(head + TEXT)
+    ((message, _),) = messages
+    assert (message.method, message.url.query["EIO"], message.headers["host"]) == ("GET", "4", "x")
+    assert (upgraded, rest) == (True, TEXT)
+
+
+def test_aiohttp_s_cookie_parser() -> None:
+    """gateway/realtime/handshake.py reads cookies as `request.cookies` does."""
+    assert [(name, morsel.value) for name, morsel in parse_cookie_header("a=1; accessToken=x.y.z")] == [
+        ("a", "1"),
+        ("accessToken", "x.y.z"),
+    ]
