@@ -1,5 +1,7 @@
 """Doubles and people for the tests of services: a fan-out that remembers, principals of every role. Called by tests."""
 
+import asyncio
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,9 +16,11 @@ class Heard:
 
     def __init__(self) -> None:
         self.events: list[tuple[Room, str, Any]] = []
+        self.delay = 0.0  # s that publishing takes at most
 
     async def publish(self, room: Room, event: str, payload: Payload) -> None:
         """See Fanout."""
+        await asyncio.sleep(random.uniform(0, self.delay))
         self.events.append((room, event, payload.model_dump(mode="json")))
 
     def named(self, *events: str) -> list[Any]:

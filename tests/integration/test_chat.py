@@ -1,0 +1,296 @@
+"""The chat service on a real PostgreSQL, as two nodes use it: order, idempotence, deletion, history, replay."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gateway.connections.database import Database
+from gateway.errors import Conflict, Forbidden, NotFound
+from gateway.keys import chat_room
+from gateway.metrics import Metrics
+from gateway.protocol.chat import DeleteMessage, Joined, Message, SendMessage, Sent
+from gateway.protocol.streaming import CreateStream
+from gateway.protocol.wire import Cursor, Since
+from gateway.realtime.presence import LocalPresence
+from gateway.security.principal import Principal, Role
+from gateway.services import room_log
+from gateway.services.attendance import Attendance
+from gateway.services.chat import Chat
+from gateway.services.room_log import RoomLog
+from gateway.services.streams import Streams
+from models.message import Message as MessageRow
+from models.message import MessageDeletion
+from models.room import Room, RoomEvent
+from models.user import User
+from tests.doubles import Heard, principal
+from tests.support import make_settings
+
+KEY = "demo"
+
+
+class Place:
+    """One stream's chat, served by two nodes that share a database and hear each other."""
+
+    def __init__(self, database: Database) -> None:
+        self.heard = Heard()
+        self.streams = Streams(database, self.heard)
+        self.nodes = [
+            Chat(database, RoomLog(database), self.streams, Attendance(LocalPresence(), self.heard), self.heard)
+            for _ in range(2)
+        ]
+        self.chat = self.nodes[0]
+
+    async def person(self, role: Role = Role.USER) -> Principal:
+        user = await User.create(
+            email=f"{role}-{await User.all().count()}@example.com".lower(),
+            username="somebody",
+            password_hash="-",
+            role=role.value,
+        )
+        return principal(role, str(user.id))
+
+    async def say(self, who: Principal, *texts: str, node: int = 0) -> list[Sent]:
+        return [await self.nodes[node].send(who, ask(text)) for text in texts]
+
+    async def join(self, since: Cursor | None = None) -> Joined:
+        before = None if since is None else Since.model_validate(since.model_dump())
+        return await self.chat.joined(principal(), KEY, before, first=False)
+
+    def told(self) -> list[dict[str, Any]]:
+        """The data of the messages that the room heard."""
+        return [payload["data"] for payload in self.heard.named("chat:message")]
+
+
+def ask(text: str, client_message_id: str | None = None) -> SendMessage:
+    return SendMessage.model_validate({"liveId": KEY, "message": text, "clientMessageId": client_message_id})
+
+
+def deletion(message_id: str, live_id: str = KEY) -> DeleteMessage:
+    return DeleteMessage.model_validate({"liveId": live_id, "messageId": message_id, "reason": "house rules"})
+
+
+def texts(messages: list[Message]) -> list[str]:
+    return [message.message for message in messages]
+
+
+@pytest.fixture
+async def place(database_url: str) -> AsyncIterator[Place]:
+    database = Database(make_settings(database_url=database_url), Metrics())
+    await database.open()
+    place = Place(database)
+    await place.streams.create(
+        await place.person(Role.ADMIN), CreateStream.model_validate({"title": "Demo", "key": KEY})
+    )
+    place.heard.events.clear()
+    yield place
+    await database.close()
+
+
+# --- sending --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_told_is_what_was_stored(place: Place) -> None:
+    ann = await place.person(Role.HOST)
+    sent = await place.chat.send(ann, ask("안녕 <b>", "c-1"))
+    [told] = place.heard.events
+    assert told[:2] == (chat_room(KEY), "chat:message")
+    assert told[2] == {
+        "type": "chat:message",
+        "data": {
+            "id": sent.id,
+            "seq": 1,
+            "liveId": KEY,
+            "userId": ann.user_id,
+            "username": "somebody",
+            "role": "HOST",
+            "message": "안녕 <b>",
+            "clientMessageId": "c-1",
+            "timestamp": sent.model_dump(mode="json")["timestamp"],
+        },
+    }
+    [stored] = (await place.join()).history
+    assert stored.model_dump(mode="json") == told[2]["data"]
+    assert (await RoomEvent.get(seq=1)).payload == told[2]
+
+
+async def test_two_nodes_at_once_tell_every_message_once_in_the_order_of_its_place(place: Place) -> None:
+    place.heard.delay = 0.003  # of the way to Redis: long enough for the other node to overtake, if it may
+    people = [await place.person() for _ in range(6)]
+    sent = await asyncio.gather(
+        *(
+            place.nodes[number % 2].send(who, ask(f"{number}:{count}", f"{count}"))
+            for count in range(20)
+            for number, who in enumerate(people)
+        )
+    )
+    assert sorted(answer.seq for answer in sent) == list(range(1, 121))
+    assert [message["seq"] for message in place.told()] == list(range(1, 121))
+    assert [event.seq for event in await RoomEvent.all().order_by("id")] == list(range(1, 121))
+    for number in range(6):
+        own = [message["message"] for message in place.told() if message["message"].startswith(f"{number}:")]
+        assert own == [f"{number}:{count}" for count in range(20)]
+
+
+async def test_a_repeated_id_is_answered_as_the_first_time(place: Place) -> None:
+    ann = await place.person()
+    answers = await asyncio.gather(*(place.nodes[n % 2].send(ann, ask("once", "c-1")) for n in range(10)))
+    [first] = [answer for answer in answers if not answer.duplicate]
+    assert [answer for answer in answers if answer.duplicate] == [first.model_copy(update={"duplicate": True})] * 9
+    assert len(place.told()) == 1
+    assert (await place.say(ann, "next"))[0].seq == first.seq + 1, "a repetition takes no place"
+    assert await place.chat.repeated(ann, ask("once", "c-1")) == first.model_copy(update={"duplicate": True})
+    assert await place.chat.repeated(ann, ask("once", "c-2")) is None
+    assert await place.chat.repeated(ann, ask("once")) is None
+
+
+async def test_a_repeated_id_with_another_text_is_a_conflict_also_after_deletion(place: Place) -> None:
+    ann, admin = await place.person(), await place.person(Role.ADMIN)
+    sent = await place.chat.send(ann, ask("first", "c-1"))
+    with pytest.raises(Conflict):
+        await place.nodes[1].send(ann, ask("other", "c-1"))
+    await place.chat.delete(admin, deletion(sent.id))
+    assert (await place.chat.send(ann, ask("first", "c-1"))).duplicate
+    with pytest.raises(Conflict):
+        await place.chat.send(ann, ask("other", "c-1"))
+    assert not (await place.chat.send(await place.person(), ask("other", "c-1"))).duplicate
+
+
+async def test_guests_do_not_write_and_nobody_writes_where_no_stream_is(place: Place) -> None:
+    with pytest.raises(Forbidden):
+        await place.chat.send(principal(Role.GUEST), ask("hi"))
+    nowhere = SendMessage.model_validate({"liveId": "nowhere", "message": "x"})
+    with pytest.raises(NotFound):
+        await place.chat.send(await place.person(), nowhere)
+    with pytest.raises(NotFound):
+        await place.chat.admit(principal(), "nowhere")
+
+
+# --- deletion -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_deleted_text_is_nowhere_but_in_the_record(place: Place) -> None:
+    ann, admin = await place.person(), await place.person(Role.ADMIN)
+    start = (await place.join()).cursor
+    _, unkind, _ = await place.say(ann, "a", "unkind", "b")
+    deleted = await place.chat.delete(admin, deletion(unkind.id))
+    assert (deleted.message_id, deleted.already_deleted) == (unkind.id, False)
+
+    fresh, back = await place.join(), await place.join(start)
+    assert texts(fresh.history) == ["a", "b"]
+    assert back.recovered
+    assert back.events is not None
+    assert [event.seq for event in back.events] == [1, 2, 3, 4], "the log keeps its places"
+    assert back.events[-1].payload == place.heard.events[-1][2]
+    assert place.heard.events[-1][2]["data"]["seq"] == 4
+    page = await place.chat.history(KEY, None, 10)
+    assert "unkind" not in json.dumps([joined.model_dump(mode="json") for joined in (fresh, back, page)])
+    assert "unkind" not in json.dumps([event.payload for event in await RoomEvent.all()])
+    assert (await MessageRow.get(id=unkind.id)).text is None
+
+    record = await MessageDeletion.get(message_id=unkind.id)
+    assert (record.text, record.reason) == ("unkind", "house rules")
+
+
+async def test_deleting_at_once_on_two_nodes_is_told_once(place: Place) -> None:
+    admin = await place.person(Role.ADMIN)
+    [sent] = await place.say(await place.person(), "x")
+    answers = await asyncio.gather(*(place.nodes[n % 2].delete(admin, deletion(sent.id)) for n in range(6)))
+    assert sorted(answer.already_deleted for answer in answers) == [False] + [True] * 5
+    assert len(place.heard.named("chat:message-deleted")) == 1
+    assert (await Room.get(name=f"/chat live:{KEY}")).seq == 2
+
+
+async def test_who_may_delete_what(place: Place) -> None:
+    admin = await place.person(Role.ADMIN)
+    [sent] = await place.say(await place.person(), "stays")
+    other = await place.streams.create(admin, CreateStream.model_validate({"title": "Other"}))
+    for role in (Role.GUEST, Role.USER, Role.HOST, Role.MODERATOR):
+        with pytest.raises(Forbidden):
+            await place.chat.delete(principal(role), deletion(sent.id))
+    for wrong in (
+        deletion("00000000-0000-4000-8000-000000000000"),
+        deletion("not-an-id"),
+        deletion("x\x00y"),
+        deletion(sent.id, other.key),
+        deletion(sent.id, "nowhere"),
+    ):
+        with pytest.raises(NotFound):
+            await place.chat.delete(admin, wrong)
+    assert texts((await place.join()).history) == ["stays"]
+
+
+# --- reading back ---------------------------------------------------------------------------------------------------
+
+
+async def test_history_goes_back_in_pages_without_what_was_deleted(place: Place) -> None:
+    ann, admin = await place.person(), await place.person(Role.ADMIN)
+    sent = await place.say(ann, *(f"{n}" for n in range(10)))
+    await place.chat.delete(admin, deletion(sent[3].id))
+    before, pages = None, []
+    while True:
+        page = await place.chat.history(KEY, before, 3)
+        pages.append(texts(page.messages))
+        before = page.next_before
+        if before is None:
+            break
+    assert pages == [["7", "8", "9"], ["4", "5", "6"], ["0", "1", "2"]]
+    page = await place.chat.history(KEY, sent[3].id, 2)
+    assert texts(page.messages) == ["1", "2"], "a deleted message still has its place"
+    for wrong in ("not-an-id", "00000000-0000-4000-8000-000000000000"):
+        with pytest.raises(NotFound):
+            await place.chat.history(KEY, wrong, 3)
+    assert (await place.chat.history("nowhere", None, 3)).messages == []
+
+
+async def test_a_join_has_the_newest_hundred_and_their_cursor(place: Place) -> None:
+    assert (await place.join()).cursor.seq == 0
+    await place.say(await place.person(), *(f"{n}" for n in range(103)))
+    joined = await place.join()
+    assert texts(joined.history) == [f"{n}" for n in range(3, 103)]
+    assert joined.cursor.seq == joined.history[-1].seq == 103
+    assert not joined.recovered
+
+
+async def test_since_a_cursor_there_is_everything_after_it_or_a_fresh_start(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_log, "REPLAY", 5)
+    ann = await place.person()
+    await place.say(ann, *(f"{n}" for n in range(6)))
+    now = (await place.join()).cursor
+    for seq in range(1, 7):
+        joined = await place.join(now.model_copy(update={"seq": seq}))
+        assert joined.recovered
+        assert joined.history == []
+        assert [event.payload for event in joined.events or ()] == place.heard.named("chat:message")[seq:]
+        assert joined.cursor == now
+    for worthless in ({"seq": 0}, {"seq": 7}, {"seq": -1}, {"seq": 2**70}, {"epoch": "another"}):
+        joined = await place.join(now.model_copy(update=worthless))
+        assert (joined.recovered, joined.events, len(joined.history)) == (False, None, 6)
+        assert joined.cursor == now
+
+
+async def test_a_log_is_trimmed_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_log, "KEPT", 10)
+    monkeypatch.setattr(room_log, "TRIM", 4)
+    await place.say(await place.person(), *(f"{n}" for n in range(21)))
+    assert [event.seq for event in await RoomEvent.all().order_by("seq")] == list(range(11, 22))
+    now = (await place.join()).cursor
+    assert (await place.join(now.model_copy(update={"seq": 10}))).recovered
+    assert not (await place.join(now.model_copy(update={"seq": 9}))).recovered
+
+
+async def test_a_cursor_belongs_to_its_history_while_others_talk(place: Place) -> None:
+    people = [await place.person() for _ in range(4)]
+
+    async def talk(number: int) -> None:
+        await place.say(people[number], *("x" * 5), node=number % 2)
+
+    talking = asyncio.gather(*(talk(number) for number in range(4)))
+    while not talking.done():
+        joined = await place.join()
+        assert [message.seq for message in joined.history] == list(range(1, joined.cursor.seq + 1))
+        await asyncio.sleep(0)
