@@ -1,8 +1,7 @@
 """One Engine.IO session, whatever its transport: messages go up in order, packets go down. Made by the engine."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
@@ -12,7 +11,7 @@ from gateway.realtime.frame import CLOSE, MESSAGE, NOOP, PONG, Frame
 from gateway.realtime.handshake import BAD_REQUEST, Handshake, RefusedError
 from gateway.realtime.heartbeat import Beat, Heartbeat
 from gateway.realtime.inbox import Inbox
-from gateway.realtime.options import GRACE, EngineOptions
+from gateway.realtime.options import GRACE
 from gateway.realtime.polling import DuplicatePollError, Polling
 from gateway.realtime.transport import (
     CLIENT_LEFT,
@@ -22,10 +21,10 @@ from gateway.realtime.transport import (
     PARSE_ERROR,
     PING_TIMEOUT,
     Carrier,
+    Host,
     TransportName,
 )
 from gateway.realtime.websocket import WebSocket
-from gateway.realtime.wheel import Wheel
 
 if TYPE_CHECKING:
     from gateway.realtime.upgrade import Upgrade
@@ -33,51 +32,19 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class Host(Protocol):
-    """The engine, as its connections need it."""
-
-    options: EngineOptions
-    wheel: Wheel
-    draining: bool
-
-    async def handle_message(self, connection: "Connection", text: str) -> None:
-        """Hand a message to the layer above."""
-
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run a task and keep it."""
-
-    def changed(self, connection: "Connection") -> None:
-        """The transport is another one now."""
-
-    def ended(self, connection: "Connection", reason: str, linger: float) -> None:
-        """The connection is over. Called once. For `linger` s more a poll may fetch what it was sent last."""
-
-
 class Connection:
-    """One client. Nothing here waits or raises, and after `closed` nothing does anything.
+    """One client. What the layer above calls never waits and never raises, and does nothing once `closed`.
 
     `handshake`, `owner` and `joined` belong to the layer above: it may drop the handshake when it has read it, keep its
     own state in `owner`, and sets `joined` when the client has become more than a socket that costs memory.
     """
 
+    # fmt: off
     __slots__ = (
-        "__weakref__",
-        "_carrier",
-        "_heartbeat",
-        "_host",
-        "_inbox",
-        "_join_by",
-        "_left",
-        "_noop_due",
-        "closed",
-        "handshake",
-        "joined",
-        "owner",
-        "sid",
-        "slot",
-        "transport",
-        "upgrade",
-    )  # fmt: skip
+        "__weakref__", "_carrier", "_heartbeat", "_host", "_inbox", "_join_by", "_left", "_noop_due", "closed",
+        "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
+    )
+    # fmt: on
 
     def __init__(self, host: Host, sid: str, handshake: Handshake, transport: TransportName) -> None:
         now = asyncio.get_running_loop().time()

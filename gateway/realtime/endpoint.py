@@ -153,7 +153,7 @@ class Endpoint:
             protocol.transport = None
             protocol.connection_lost(None)
             self._sessions.open_websocket(handshake, transport, head, rest)
-        return web.Response()
+        return web.Response(status=101)
 
 
 def _acceptable(packet: str) -> bool:

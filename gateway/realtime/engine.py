@@ -97,6 +97,8 @@ class Engine:
             await asyncio.sleep(GRACE)  # goodbyes arrive and transports end
         for worker in self._workers:
             worker.cancel()
+        if self._workers:
+            await asyncio.wait(set(self._workers), timeout=GRACE)
 
     # --- for the front and the endpoint -------------------------------------------------------------------------------
 

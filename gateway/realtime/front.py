@@ -80,7 +80,7 @@ class Front(asyncio.Protocol):
             [(message, _)] = messages
         except (HttpProcessingError, ValueError):
             return False
-        if not upgraded:
+        if not upgraded or message.url.path != self._gate.options.path:
             return False
         secure = transport.get_extra_info("sslcontext") is not None
         handshake = of_message(message, transport.get_extra_info("peername"), secure=secure)

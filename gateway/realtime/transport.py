@@ -1,8 +1,14 @@
-"""What a connection and its transports know of each other. Implemented by both transports and both listeners."""
+"""What an engine, its connections and their transports know of each other. Implemented by all of them."""
 
-from typing import Final, Literal, Protocol
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from gateway.realtime.frame import Frame
+from gateway.realtime.options import EngineOptions
+from gateway.realtime.wheel import Wheel
+
+if TYPE_CHECKING:
+    from gateway.realtime.connection import Connection
 
 TransportName = Literal["polling", "websocket"]
 
@@ -63,6 +69,26 @@ class Listener(Protocol):
 
     def lost(self, reason: str) -> None:
         """The transport is gone, or is given up."""
+
+
+class Host(Protocol):
+    """The engine, as its connections need it."""
+
+    options: EngineOptions
+    wheel: Wheel
+    draining: bool
+
+    async def handle_message(self, connection: "Connection", text: str) -> None:
+        """Hand a message to the layer above."""
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a task and keep it."""
+
+    def changed(self, connection: "Connection") -> None:
+        """The transport is another one now."""
+
+    def ended(self, connection: "Connection", reason: str, linger: float) -> None:
+        """The connection is over. Called once. For `linger` s more a poll may fetch what it was sent last."""
 
 
 class Nobody:

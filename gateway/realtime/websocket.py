@@ -63,10 +63,12 @@ class WebSocket(asyncio.Protocol):
     more they stay there: up to `max_send_buffer` bytes, and for `max_send_delay` s without progress.
     """
 
+    # fmt: off
     __slots__ = (
         "_cork", "_delay", "_ending", "_held", "_left", "_limit", "_listener", "_out", "_paused", "_reader", "_since",
         "_size", "_transport", "_unread",
-    )  # fmt: skip
+    )
+    # fmt: on
 
     def __init__(self, transport: asyncio.Transport, options: EngineOptions, cork: Cork) -> None:
         self._transport = transport
@@ -165,6 +167,7 @@ class WebSocket(asyncio.Protocol):
         """From the event loop."""
         listener, self._listener = self._listener, NOBODY
         self._ending = True
+        self._paused = False
         self._out.clear()
         listener.lost(TRANSPORT_ERROR if error else CLIENT_LEFT)
 
@@ -261,6 +264,7 @@ class WebSocket(asyncio.Protocol):
     def abort(self) -> None:
         """See Carrier."""
         self._ending = True
+        self._paused = False
         self._out.clear()
         self._size = 0
         self._transport.abort()

@@ -6,12 +6,18 @@ import struct
 import time
 
 import pytest
+from aiohttp import WSMsgType
+from aiohttp._websocket.reader import WebSocketReader
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import HttpRequestParser, WebSocketError
+from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
 from gateway.realtime.frame import Frame, close_frame, pong_frame, text_frame
 from gateway.realtime.handshake import Handshake, RefusedError, accept_websocket, check_protocol
 from gateway.realtime.heartbeat import Beat, Heartbeat
 from gateway.realtime.options import EngineOptions
+from gateway.realtime.websocket import _inlet
 from gateway.realtime.wheel import Wheel
 from tests.support import make_settings
 
@@ -196,6 +202,28 @@ def test_a_websocket_is_accepted_as_the_rfc_says() -> None:
     assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answer
     with pytest.raises(RefusedError):
         accept_websocket("POST", headers)
+
+
+# --- aiohttp's private parts ------------------------------------------------------------------------------------------
+
+
+def test_the_parts_of_aiohttp_that_the_engine_stands_on() -> None:
+    """If one of these moves with an upgrade of aiohttp, the file named beside it has to follow."""
+    # websocket.py: the compiled reader, and a data queue whose methods Python may override.
+    assert WebSocketReader.__module__ == "aiohttp._websocket.reader_c"
+    reader = WebSocketReader(_inlet, 11, compress=False, decode_text=True)
+    reader.feed_data(b"\x81\x8a\0\0\0\0" + b"x" * 10)
+    assert _inlet.take() == ([(WSMsgType.TEXT, "x" * 10, "")], None)
+    reader.feed_data(b"\x81\x8b\0\0\0\0" + b"x" * 11)
+    messages, error = _inlet.take()
+    assert messages == []
+    assert isinstance(error, WebSocketError)
+    assert error.code == 1009
+    # front.py: the compiled request parser.
+    assert HttpRequestParser.__module__ == "aiohttp._http_parser"
+    # endpoint.py: what is taken from a connection that aiohttp has.
+    assert {"_message_tail", "_force_close"} <= set(RequestHandler.__slots__)
+    assert "transport" in BaseProtocol.__slots__
 
 
 # --- options --------------------------------------------------------------------------------------------------------
