@@ -1,0 +1,293 @@
+"""The catalog, the storefront, the streams and the viewers on a real PostgreSQL: changes, news, pages, counts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gateway.connections.database import Database
+from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound
+from gateway.keys import everyone_room, products_room, viewers_room
+from gateway.metrics import Metrics
+from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct, Product, StreamJoined
+from gateway.protocol.queries import ProductQuery, StreamQuery
+from gateway.protocol.streaming import CreateStream, StreamView
+from gateway.protocol.wire import Cursor, Since
+from gateway.realtime.presence import LocalPresence
+from gateway.security.principal import Principal, Role
+from gateway.services.attendance import Attendance
+from gateway.services.catalog import Catalog
+from gateway.services.room_log import RoomLog
+from gateway.services.storefront import Storefront
+from gateway.services.streams import Streams
+from gateway.services.viewers import Viewers
+from models.stream import Stream
+from models.user import User
+from tests.doubles import Heard, principal
+from tests.support import make_settings
+
+KEY = "demo"
+
+
+class Shop:
+    """One stream's products, changed by two nodes that share a database and hear each other."""
+
+    def __init__(self, database: Database) -> None:
+        self.heard = Heard()
+        self.presence = LocalPresence()
+        self.streams = Streams(database, self.heard)
+        self.catalogs = [Catalog(database, RoomLog(database), self.heard) for _ in range(2)]
+        self.catalog = self.catalogs[0]
+        attendance = Attendance(self.presence, self.heard)
+        self.storefront = Storefront(database, RoomLog(database), self.streams, attendance)
+        self.viewers = Viewers(database, self.presence, self.heard)
+        self.admin = principal(Role.ADMIN)
+
+    async def person(self, role: Role) -> Principal:
+        number = await User.all().count()
+        user = await User.create(email=f"p{number}@example.com", username="p", password_hash="-", role=role.value)
+        return principal(role, str(user.id))
+
+    async def stream(self, who: Principal | None = None, **fields: Any) -> StreamView:
+        return await self.streams.create(who or self.admin, CreateStream.model_validate({"title": "A"} | fields))
+
+    async def product(self, **fields: Any) -> Product:
+        body = {"streamKey": KEY, "name": "Cup", "price": 10, "stock": 100}
+        return await self.catalog.create(CreateProduct.model_validate(body | fields))
+
+    async def change(self, product: Product, **fields: Any) -> Product:
+        return await self.catalog.change(product.id, ChangeProduct.model_validate(fields))
+
+    async def stock(self, product: Product, node: int = 0, **fields: Any) -> Product:
+        return await self.catalogs[node].change_stock(product.id, ChangeStock.model_validate(fields))
+
+    async def join(self, since: Cursor | None = None) -> StreamJoined:
+        before = None if since is None else Since.model_validate(since.model_dump())
+        return await self.storefront.joined(principal(), KEY, before, first=False)
+
+    def told(self) -> list[tuple[str, Any]]:
+        """What the room of the products heard since it was asked last."""
+        told = [(event, payload["data"]) for room, event, payload in self.heard.events if room == products_room(KEY)]
+        self.heard.events.clear()
+        return told
+
+
+@pytest.fixture
+async def shop(database_url: str) -> AsyncIterator[Shop]:
+    database = Database(make_settings(database_url=database_url), Metrics())
+    await database.open()
+    shop = Shop(database)
+    shop.admin = await shop.person(Role.ADMIN)
+    await shop.stream(key=KEY)
+    shop.heard.events.clear()
+    yield shop
+    await database.close()
+
+
+def dumped(product: Product) -> dict[str, Any]:
+    return product.model_dump(mode="json")
+
+
+# --- products -------------------------------------------------------------------------------------------------------
+
+
+async def test_every_change_raises_the_version_and_is_told_as_stored(shop: Shop) -> None:
+    cup = await shop.product(price="19.90", originalPrice=25, stock=9, images=["/a.png"], imageUrl="/b.png")
+    assert shop.told() == [("live:product:added", dumped(cup))]
+    assert (cup.version, cup.status, dumped(cup)["price"]) == (1, "AVAILABLE", 19.9)
+    changed = await shop.change(cup, price=4.5, originalPrice=None)
+    assert (changed.version, dumped(changed)["price"], changed.original_price) == (2, 4.5, None)
+    assert shop.told() == [("live:product:updated", dumped(changed))]
+    assert await shop.change(changed, price="4.50") == changed, "nothing has changed"
+    assert shop.told() == []
+    assert dumped(await shop.catalog.get(cup.id)) == dumped(changed)
+    await shop.catalog.delete(cup.id)
+    assert shop.told() == [("live:product:deleted", {"productId": cup.id})]
+    with pytest.raises(NotFound):
+        await shop.catalog.get(cup.id)
+
+
+async def test_what_cannot_be_changed(shop: Shop) -> None:
+    cup = await shop.product()
+    with pytest.raises(InvalidPayload):
+        await shop.change(cup, name=None)
+    with pytest.raises(Conflict):
+        await shop.change(cup, name="Mug", version=2)
+    assert (await shop.change(cup, name="Mug", version=1)).name == "Mug"
+    for wrong in ("0", "999", "x", "-1", "١", "9" * 30):
+        with pytest.raises(NotFound):
+            await shop.catalog.change(wrong, ChangeProduct.model_validate({"name": "x"}))
+    with pytest.raises(NotFound):
+        await shop.product(streamKey="nowhere")
+
+
+async def test_two_who_change_different_things_at_once_lose_nothing(shop: Shop) -> None:
+    cup = await shop.product()
+    await asyncio.gather(
+        shop.change(cup, name="Mug"),
+        shop.catalogs[1].change(cup.id, ChangeProduct.model_validate({"price": 3})),
+        shop.stock(cup, change=-1),
+    )
+    now = await shop.catalog.get(cup.id)
+    assert (now.name, str(now.price), now.stock, now.version) == ("Mug", "3.00", 99, 4)
+
+
+async def test_stock_is_set_or_moved_and_never_below_nothing(shop: Shop) -> None:
+    cup = await shop.product(stock=6)
+    shop.told()
+    await shop.stock(cup, change=-1)
+    assert [event for event, _ in shop.told()] == ["live:product:updated"]
+    await shop.stock(cup, change=-1)
+    low = {"productId": cup.id, "productName": "Cup", "remainingStock": 4}
+    assert shop.told()[1:] == [("product:low-stock", low)]
+    await shop.stock(cup, stock=50)
+    assert [event for event, _ in shop.told()] == ["live:product:updated"]
+    await shop.stock(cup, stock=3)
+    assert [event for event, _ in shop.told()] == ["live:product:updated", "product:low-stock"]
+    with pytest.raises(GatewayError) as refused:
+        await shop.stock(cup, change=-4)
+    assert refused.value.code == Code.INSUFFICIENT_STOCK
+    for wrong in ({}, {"stock": 1, "change": 1}, {"change": 1_000_000_000}):
+        with pytest.raises(InvalidPayload):
+            await shop.stock(cup, **wrong)
+    assert shop.told() == []
+    gone = await shop.catalog.sell_out(cup.id)
+    assert (gone.stock, gone.status) == (0, "SOLD_OUT")
+    sold_out = {"productId": cup.id, "version": gone.version}
+    assert shop.told() == [("live:product:updated", dumped(gone)), ("live:product:soldout", sold_out)]
+    await shop.catalog.sell_out(cup.id)
+    assert shop.told() == []
+
+
+async def test_fifty_at_once_sell_exactly_what_is_there_and_sold_out_is_told_once(shop: Shop) -> None:
+    cup = await shop.product(stock=30)
+    shop.told()
+    shop.heard.delay = 0.002
+    results = await asyncio.gather(*(shop.stock(cup, n % 2, change=-1) for n in range(50)), return_exceptions=True)
+    refused = [result for result in results if isinstance(result, GatewayError)]
+    assert [error.code for error in refused] == [Code.INSUFFICIENT_STOCK] * 20
+    now = await shop.catalog.get(cup.id)
+    assert (now.stock, now.version) == (0, 31)
+    told = shop.told()
+    assert [data["version"] for event, data in told if event == "live:product:updated"] == list(range(2, 32))
+    assert [data for event, data in told if event == "live:product:soldout"] == [{"productId": cup.id, "version": 31}]
+
+
+async def test_who_comes_back_gets_the_changes_they_missed(shop: Shop) -> None:
+    start = await shop.join()
+    assert (start.products, start.cursor.seq, start.recovered) == ([], 0, False)
+    cup, mug = await shop.product(sortOrder=2), await shop.product(sortOrder=1, stock=1)
+    shop.heard.events.clear()
+    await shop.stock(mug, change=-1)
+    told = shop.told()
+    back = await shop.join(start.cursor)
+    assert back.recovered
+    assert back.events is not None
+    assert [event.seq for event in back.events] == [1, 2, 3, 4]
+    assert [(event.event, event.payload["data"]) for event in back.events][2:] == told
+    assert [product.id for product in back.products] == [mug.id, cup.id]
+    assert back.cursor.seq == 4
+
+
+async def test_pages_of_products(shop: Shop) -> None:
+    await shop.stream(key="other")
+    ids = [(await shop.product(name=f"Cup {n}", stock=n % 2)).id for n in range(5)]
+    apart = await shop.product(name="100% wool", description="a_b", streamKey="other")
+
+    async def listed(**query: Any) -> list[str]:
+        found, cursor = [], None
+        while True:
+            page = await shop.catalog.page(ProductQuery.model_validate({"limit": 2, "cursor": cursor} | query))
+            assert len(page.items) <= 2
+            found += [item.id for item in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    assert await listed() == [apart.id, *reversed(ids)]
+    assert await listed(streamKey=KEY) == ids[::-1]
+    assert await listed(status="SOLD_OUT") == [ids[4], ids[2], ids[0]]
+    assert await listed(status="AVAILABLE", streamKey=KEY) == [ids[3], ids[1]]
+    assert await listed(search="cup") == ids[::-1]
+    assert await listed(search="0% W") == await listed(search="A_B") == [apart.id]
+    assert await listed(search="%") == [apart.id]
+    assert await listed(streamKey="nowhere") == []
+    with pytest.raises(InvalidPayload):
+        await shop.catalog.page(ProductQuery.model_validate({"cursor": "WzEyMDg5MjU4MTk2MTQ2MjkxNzQ3MDYxNzZd"}))
+
+
+# --- streams --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_life_of_a_stream_is_told(shop: Shop) -> None:
+    host = await shop.person(Role.HOST)
+    stream = await shop.stream(host, scheduledAt="2026-12-01T10:00:00+09:00")
+    assert (stream.status, stream.host_id) == ("SCHEDULED", host.user_id)
+    [(room, event, upcoming)] = shop.heard.events
+    assert (room, event) == (everyone_room(), "upcoming:updated")
+    assert [item["key"] for item in upcoming["streams"]] == [stream.key, KEY]
+    with pytest.raises(Conflict):
+        await shop.streams.stop(host, stream.key)
+
+    shop.heard.events.clear()
+    started = await asyncio.gather(*(shop.streams.start(host, stream.key) for _ in range(3)))
+    assert {view.status for view in started} == {"LIVE"}
+    assert [item.key for item in (await shop.streams.active()).streams] == [stream.key]
+    assert [item.key for item in (await shop.streams.upcoming()).streams] == [KEY]
+    assert [event for _, event, _ in shop.heard.events] == ["stream:started", "upcoming:updated"]
+    ended = await asyncio.gather(*(shop.streams.stop(shop.admin, stream.key) for _ in range(3)))
+    assert {view.status for view in ended} == {"ENDED"}
+    room, event, payload = shop.heard.events[-1]
+    assert (room, event, payload["streamKey"]) == (viewers_room(stream.key), "stream:ended", stream.key)
+    assert len(shop.heard.events) == 3
+    with pytest.raises(Conflict):
+        await shop.streams.start(host, stream.key)
+    assert (await shop.streams.get(stream.key)).model_dump_json() == ended[0].model_dump_json()
+
+
+async def test_a_stream_belongs_to_its_host(shop: Shop) -> None:
+    with pytest.raises(Forbidden):
+        await shop.streams.start(await shop.person(Role.HOST), KEY)
+    with pytest.raises(Conflict):
+        await shop.stream(key=KEY)
+    for call in (shop.streams.get("nowhere"), shop.streams.require("nowhere"), shop.streams.start(shop.admin, "x")):
+        with pytest.raises(NotFound):
+            await call
+
+
+async def test_pages_of_streams(shop: Shop) -> None:
+    keys = [KEY, *[(await shop.stream()).key for _ in range(4)]]
+    await shop.streams.start(shop.admin, keys[2])
+    found: list[str] = []
+    query: dict[str, Any] = {"limit": 2}
+    while True:
+        page = await shop.streams.page(StreamQuery.model_validate(query))
+        found += [item.key for item in page.items]
+        if page.next_cursor is None:
+            break
+        query["cursor"] = page.next_cursor
+    assert found == keys[::-1]
+    live = await shop.streams.page(StreamQuery.model_validate({"status": "LIVE"}))
+    assert [item.key for item in live.items] == [keys[2]]
+
+
+# --- viewers --------------------------------------------------------------------------------------------------------
+
+
+async def test_viewers_are_people_and_the_peak_is_kept(shop: Shop) -> None:
+    people = [principal() for _ in range(3)]
+    with pytest.raises(NotFound):
+        await shop.viewers.admit("nowhere")
+    counts = [(await shop.viewers.joined(who, KEY, first=True)).viewer_count for who in (*people, people[0])]
+    assert counts == [1, 2, 3, 3]
+    left = [(await shop.viewers.departed(who, KEY)).viewer_count for who in (people[0], people[0], people[1])]
+    assert left == [3, 2, 1]
+    joined = await shop.viewers.joined(people[2], KEY, first=False)
+    assert (joined.viewer_count, joined.peak_viewers, joined.live) == (1, 3, False)
+    await shop.viewers.close()
+    updates = [payload["data"]["viewerCount"] for payload in shop.heard.named("stream:viewer:update")]
+    assert updates[-1] == 1
+    assert len(updates) <= 2, "the first viewer at once, the rest together"
+    assert (await Stream.get(key=KEY)).peak_viewers == 3
+    assert (await shop.viewers.count(KEY)).viewer_count == 1
