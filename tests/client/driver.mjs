@@ -58,7 +58,7 @@ const commands = {
   },
   forget({ name }) {
     const socket = sockets.get(name);
-    sockets.delete(name);
+    if (!sockets.delete(name)) return;
     socket.offAny();
     socket.io.reconnection(false);
     socket.disconnect();
