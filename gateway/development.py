@@ -39,8 +39,8 @@ def develop(plan: Plan) -> None:
     """
     if Environment.PRODUCTION in (os.environ.get("APP_ENV"), os.environ.get("NODE_ENV")):
         raise SettingsError(["APP_ENV: `dorami dev` is for development, production has `dorami serve`"])
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # ends like Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # all like Ctrl-C, which a script's background job ignores
     try:
         with ExitStack() as opened:
             environment = _environment(opened, plan)
