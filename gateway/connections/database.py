@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 from tortoise.backends.asyncpg.client import TransactionWrapper
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import DBConnectionError, OperationalError
+from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
 
 from gateway.connections.postgres import Client, begin, locked
 from gateway.errors import InvalidPayload, Unavailable
@@ -44,6 +44,18 @@ AWAY = (
     asyncpg.InvalidAuthorizationSpecificationError,
 )
 UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)  # text with a NUL
+
+
+class ConstraintError(IntegrityError):
+    """The tables refuse a row. The text is the constraint's name: PostgreSQL's would quote the row, hashes and all."""
+
+
+class UniqueError(ConstraintError):
+    """There is such a row already."""
+
+
+class DanglingError(ConstraintError):
+    """The row refers to one that is not there, or others refer to it."""
 
 
 class Database:
@@ -92,7 +104,7 @@ class Database:
         """Bound and time a use of the database; `call` is its name in the metrics.
 
         Raises Unavailable("database") for every way in which PostgreSQL can fail to do it, within DATABASE_TIMEOUT, and
-        InvalidPayload for a text that no database can store. Violated constraints are Tortoise's IntegrityError.
+        InvalidPayload for a text that no database can store, and ConstraintError.
         """
         started = time.perf_counter()
         outcome = "failed"  # by what was done with the answer
@@ -177,7 +189,18 @@ def mapped(call: str) -> "Iterator[None]":
             raise  # a value of the wrong type: a mistake of ours
         log.warning("the database is away", call=call, reason=type(error).__name__)
         raise Unavailable("database") from error
+    except IntegrityError as error:
+        raise _constraint_error(error.__cause__) from None
     except OperationalError as error:
         if isinstance(error.__cause__, UNSTORABLE):
             raise InvalidPayload("A text has a character that cannot be stored") from None
         raise
+
+
+def _constraint_error(cause: Any) -> ConstraintError:
+    name = getattr(cause, "constraint_name", None) or "not null"
+    if isinstance(cause, asyncpg.UniqueViolationError):
+        return UniqueError(name)
+    if isinstance(cause, asyncpg.ForeignKeyViolationError):
+        return DanglingError(name)
+    return ConstraintError(name)

@@ -2,12 +2,10 @@
 
 from typing import Annotated, Any, Protocol
 
-import asyncpg
 from pydantic import Field
-from tortoise.exceptions import IntegrityError
 from tortoise.expressions import Q
 
-from gateway.connections.database import Database
+from gateway.connections.database import DanglingError, Database
 from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
 from gateway.keys import Room, products_room
 from gateway.protocol import catalog, events
@@ -82,10 +80,8 @@ class Catalog:
                     told = _typed(events.PRODUCT_ADDED, view(product))
                     await self._keep(room, told)
                 await self._tell(room, told)
-        except IntegrityError as error:
-            if isinstance(error.__cause__, asyncpg.ForeignKeyViolationError):
-                raise NotFound("There is no such stream") from None
-            raise
+        except DanglingError:
+            raise NotFound("There is no such stream") from None
         return view(product)
 
     async def change(self, product_id: str, ask: ChangeProduct) -> catalog.Product:

@@ -2,9 +2,7 @@
 
 from typing import Any, Protocol
 
-from tortoise.exceptions import IntegrityError
-
-from gateway.connections.database import Database
+from gateway.connections.database import Database, UniqueError
 from gateway.errors import Conflict, Forbidden
 from gateway.keys import Room, chat_room
 from gateway.protocol import events
@@ -113,7 +111,7 @@ class Chat:
             async with self._database.guard("chat.send"), self._log.turn(room):
                 message = await self._messages.insert(principal, ask)
                 await self._fanout.publish(room, events.CHAT_MESSAGE, event(message))
-        except IntegrityError:
+        except UniqueError:
             earlier = await self.repeated(principal, ask)
             if earlier is None:
                 raise

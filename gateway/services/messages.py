@@ -74,7 +74,7 @@ class Messages:
     async def insert(self, principal: Principal, ask: SendMessage) -> Message:
         """Store a message in the next place of its room and in the room's log; what was stored.
 
-        Raises Tortoise's IntegrityError if the sender has used the client message id before.
+        Raises UniqueError (through the guard) if the sender has used the client message id before.
         """
         room = chat_room(ask.live_id)
         draft = Message(

@@ -3,11 +3,9 @@
 import secrets
 from typing import Protocol
 
-import asyncpg
-from tortoise.exceptions import IntegrityError
 from tortoise.expressions import Q
 
-from gateway.connections.database import Database
+from gateway.connections.database import Database, UniqueError
 from gateway.errors import Conflict, Forbidden, NotFound, Unavailable
 from gateway.keys import Room, everyone_room, viewers_room
 from gateway.protocol import events
@@ -87,10 +85,8 @@ class Streams:
             async with self._database.guard("streams.create"), self._database.transaction():
                 await stream.save(force_create=True)
                 await open_rooms(stream.key)
-        except IntegrityError as error:
-            if isinstance(error.__cause__, asyncpg.UniqueViolationError):
-                raise Conflict("This key is taken") from None
-            raise
+        except UniqueError:
+            raise Conflict("This key is taken") from None
         await self._tell_upcoming()
         return view(stream)
 

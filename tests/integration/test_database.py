@@ -3,8 +3,9 @@
 import asyncio
 import random
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import psutil
@@ -13,7 +14,7 @@ from tortoise.exceptions import IntegrityError
 from tortoise.models import Model
 
 from gateway.connections import migrations
-from gateway.connections.database import Database
+from gateway.connections.database import ConstraintError, Database, UniqueError
 from gateway.devstack import Postgres
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
@@ -157,6 +158,23 @@ async def test_a_text_that_no_database_can_store_is_the_clients_mistake(database
     with pytest.raises(InvalidPayload):
         async with database.guard("test"):
             await database.query("SELECT $1::text::jsonb", '"\\u0000"')
+
+
+async def test_a_refused_row_is_not_quoted(database: Database) -> None:
+    """An error that nobody expected is logged with its traceback, in which no hash and no address may be."""
+    fields = {"email": "ann@example.com", "username": "ann", "password_hash": "secret-hash"}
+
+    async def create(**wrong: str) -> None:
+        async with database.guard("test"):
+            await User.create(**cast("Any", fields | wrong))
+
+    await create()
+    for wrong, error in (({}, UniqueError), ({"email": "Ann@example.com"}, ConstraintError)):
+        with pytest.raises(error) as refused:
+            await create(**wrong)
+        text = "".join(traceback.format_exception(refused.value))
+        assert "secret-hash" not in text
+        assert "ann@example.com" not in text.lower()
 
 
 # --- transactions and cancelling ------------------------------------------------------------------------------------
