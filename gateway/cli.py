@@ -47,7 +47,7 @@ def serve() -> None:
 
 @cli.command()
 def dev(
-    port: Annotated[int, typer.Option(help="Port of the first node.", min=0, max=65535)] = 3001,
+    port: Annotated[int, typer.Option(help="Port of the first node.", envvar="PORT", min=0, max=65535)] = 3001,
     nodes: Annotated[int, typer.Option(help="How many nodes, on consecutive ports.", min=1, max=16)] = 1,
     data: Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")] = Path(".dorami"),
     seed: Annotated[bool, typer.Option(help="Make the users, the stream and the products of the demo.")] = True,
