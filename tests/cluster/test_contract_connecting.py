@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.client.client import TRANSPORTS, Transport
+from tests.client.raw import raw_websocket
 from tests.client.socket import ClientSocket, FailedError, RefusedError
 from tests.cluster.shop import Shop
 
@@ -241,6 +242,18 @@ async def test_logout_ends_all_sockets_of_the_session_on_every_node(shop: Shop) 
     key = await shop.stream()
     await stays.call("chat:join-room", {"liveId": key})
     stays.refute("auth:revoked")
+
+
+async def test_who_stays_on_the_line_after_the_end_loses_it(shop: Shop) -> None:
+    """The official client hangs up by itself; one that does not, and one that comes again, is hung up on."""
+    ann = await shop.person()
+    session = await shop.login(ann)
+    async with raw_websocket(shop.urls[1]) as raw:
+        await raw.join("/chat", session)
+        await shop.request("POST", "/auth/logout", token=session, status={200, 204})
+        assert '"TOKEN_REVOKED"' in await raw.until('42/chat,["auth:revoked"', within=1)
+        await raw.until("41/chat,", within=1)
+        await raw.closed(within=1)
 
 
 async def test_a_fresh_token_keeps_the_socket_and_its_rooms(shop: Shop) -> None:

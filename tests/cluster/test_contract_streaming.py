@@ -89,6 +89,30 @@ async def test_the_first_and_the_last_viewer_are_told_at_once_and_a_crowd_once_a
     assert (await first.call("stream:viewer:join", {"streamKey": key}))["peakViewers"] == 21
 
 
+@by_transport
+async def test_the_start_and_the_end_of_a_stream_are_heard_on_both_nodes(shop: Shop, transport: Transport) -> None:
+    key = await shop.stream()
+    viewers = [await shop.viewer(key, node=node, transport=transport) for node in (0, 1)]
+    token = (await shop.owner()).token
+    for action, event, live in (("start", "stream:started", True), ("stop", "stream:ended", False)):
+        await shop.request("POST", f"/streams/{key}/{action}", token=token, status={200})
+        for socket in viewers:
+            told = await socket.expect(event)
+            assert set(told) == {"streamKey", "timestamp"}
+            assert told["streamKey"] == key
+        assert (await viewers[0].call("stream:viewer:join", {"streamKey": key}))["live"] is live
+
+
+async def test_everybody_hears_what_is_coming_up(shop: Shop) -> None:
+    sockets = [await shop.connect(await shop.person(), "/", node=node) for node in (0, 1)]
+    key = f"next-{shop.guest().id}"
+    stream = {"title": "Tomorrow", "key": key, "scheduledAt": "2099-01-01T12:00:00Z"}
+    await shop.request("POST", "/streams", body=stream, token=(await shop.owner()).token, status={201})
+    for socket in sockets:
+        told = await socket.expect("upcoming:updated", match=lambda told: key in [s["key"] for s in told["streams"]])
+        assert set(told) == {"streams"}
+
+
 async def test_a_stream_that_does_not_exist(shop: Shop) -> None:
     socket = await shop.connect(await shop.person(), "/streaming")
     assert (await socket.fail("stream:viewer:join", {"streamKey": "no-such-stream"}))["code"] == "NOT_FOUND"
