@@ -134,7 +134,8 @@ class Redis(Server):
             "appendonly": "yes" if self.durable else "no",
         }
         arguments = [argument for name, value in options.items() for argument in (f"--{name}", value)]
-        return with_parent([self._program, *arguments], signal.SIGINT)
+        # What it has answered is in its file, so it may die at once; a paused one would not hear any other signal.
+        return with_parent([self._program, *arguments], signal.SIGKILL)
 
     def _answers(self) -> bool:
         with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
