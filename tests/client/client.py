@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
@@ -113,7 +114,8 @@ class Client:
 @contextlib.asynccontextmanager
 async def official_client() -> AsyncIterator[Client]:
     """Start the Node process, and end it."""
-    node = shutil.which("node")
+    # The machine's own, or the one that was installed into the environment.
+    node = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
     assert node, "the client tests need Node on the PATH"
     assert (HERE / "node_modules").is_dir(), "run `make install` first: the client tests need socket.io-client"
     process = await asyncio.create_subprocess_exec(
