@@ -66,11 +66,14 @@ class Node:
         self._engine = Engine(
             EngineOptions.of(settings),
             metrics,
-            origin_allowed=lambda handshake: origins.allowed(
-                handshake.headers.get("Origin"), handshake.headers.get("Host", "")
-            ),
+            origin_allowed=lambda handshake: origins.allowed(handshake.origin, handshake.host),
         )
-        self._server = Server(self._engine, self._rooms, metrics)
+        self._server = Server(
+            self._engine,
+            self._rooms,
+            metrics,
+            cookie_counts=lambda handshake: origins.may_use_cookies(handshake.origin, handshake.host),
+        )
         self._fanout = RedisFanout(self._redis, self._rooms, node_id, metrics)
         self._presence = RedisPresence(self._redis, node_id, metrics)
         self._rooms.watched_by(self._fanout)

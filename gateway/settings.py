@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     ping_interval: Duration = timedelta(seconds=25)
     ping_timeout: Duration = timedelta(seconds=60)
     connect_timeout: Duration = timedelta(seconds=10)  # to join a first namespace
+    # Open at once from one client address, on one node: above what people behind one shared address bring to a node,
+    # far below what a node can hold. Behind a balancer set TRUSTED_PROXIES, or its address is everybody's.
+    max_address_connections: int = Field(2_000, ge=1)
     max_packet_size: int = Field(65_536, ge=1024)  # bytes from a client; larger closes the connection
     max_poll_packets: int = Field(256, ge=1)  # packets in one polling request
     max_send_buffer: int = Field(1_048_576, ge=65_536)  # bytes a client may be behind before it is dropped

@@ -12,7 +12,7 @@ from gateway.errors import Code, GatewayError
 from gateway.http.envelope import refusal
 from gateway.http.headers import protect
 
-KEEPALIVE = 15.0  # s that an idle connection, or a head that does not end, is held
+KEEPALIVE = 10.0  # s that an idle connection, or a head that does not end, is held; with the front's 5 s at most 15
 
 log = structlog.get_logger()
 

@@ -41,12 +41,12 @@ class Connection:
 
     # fmt: off
     __slots__ = (
-        "__weakref__", "_carrier", "_heartbeat", "_host", "_inbox", "_join_by", "_left", "_noop_due", "closed",
-        "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
+        "__weakref__", "_carrier", "_heartbeat", "_host", "_inbox", "_join_by", "_left", "_noop_due", "address",
+        "closed", "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
     )
     # fmt: on
 
-    def __init__(self, host: Host, sid: str, handshake: Handshake, transport: TransportName) -> None:
+    def __init__(self, host: Host, sid: str, handshake: Handshake, transport: TransportName, address: str) -> None:
         now = asyncio.get_running_loop().time()
         options = host.options
         self._host = host
@@ -55,6 +55,7 @@ class Connection:
         self._inbox: Inbox | None = None
         self._noop_due = False  # the poll that is open, or the next, is to end for an upgrade
         self.sid = sid
+        self.address = address  # of the client, behind trusted proxies, as limits count it
         self.handshake: Handshake | None = handshake
         self.transport: TransportName = transport
         self.upgrade: Upgrade | None = None

@@ -24,11 +24,6 @@ from gateway.realtime.polling import SEPARATOR, Polling
 from gateway.realtime.transport import OVERSIZE, PARSE_ERROR, TRANSPORT_ERROR, TransportName
 
 _FROM_CLIENT: Final = (CLOSE, PONG, MESSAGE)
-_PREFLIGHT: Final = {
-    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
-    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type",
-    hdrs.ACCESS_CONTROL_MAX_AGE: "600",  # s a browser may remember; a changed list is in force soon enough
-}
 
 
 class Sessions(Protocol):
@@ -60,15 +55,11 @@ class Endpoint:
         self._options = sessions.options
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Any request to the Socket.IO path."""
+        """Any request to the Socket.IO path. What a page may read of the answer is said around it, as for all paths."""
         handshake = of_request(request)
         response: web.StreamResponse
-        origin = handshake.origin
         try:
-            transport = self._sessions.admit(handshake)
-            if request.method == hdrs.METH_OPTIONS:
-                response = web.Response(status=204, headers=_PREFLIGHT)
-            elif transport == "websocket":
+            if self._sessions.admit(handshake) == "websocket":
                 response = self._websocket(request, handshake)
             else:
                 response = web.Response(text=await self._polling(request, handshake))
@@ -76,9 +67,7 @@ class Endpoint:
             response = web.json_response({"code": refusal.code, "message": refusal.message}, status=refusal.status)
             if refusal.status == 426:
                 response.headers[hdrs.SEC_WEBSOCKET_VERSION] = "13"
-            elif refusal.status == 403:
-                origin = None
-        response.headers.update(_headers(origin))
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
         return response
 
     # --- polling ------------------------------------------------------------------------------------------------------
@@ -158,11 +147,3 @@ class Endpoint:
 
 def _acceptable(packet: str) -> bool:
     return packet.startswith(_FROM_CLIENT)
-
-
-def _headers(origin: str | None) -> dict[str, str]:
-    headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: hdrs.ORIGIN}
-    if origin is not None:
-        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-        headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
-    return headers

@@ -13,6 +13,7 @@ from aiohttp.http import WSCloseCode
 from gateway.metrics import Metrics
 from gateway.realtime.connection import Connection
 from gateway.realtime.cork import Cork
+from gateway.realtime.crowd import Crowd
 from gateway.realtime.endpoint import Endpoint
 from gateway.realtime.frame import NOOP, OPEN
 from gateway.realtime.front import Front
@@ -62,6 +63,7 @@ class Engine:
             "websocket": metrics.connections.labels("websocket"),
         }
         self._cork = Cork()
+        self._crowd = Crowd(options)
         self._workers: set[asyncio.Task[None]] = set()
         self._leaving: dict[str, Connection] = {}  # closed, but a poll may still fetch the goodbye
         self._fronts: set[Front] = set()
@@ -103,12 +105,14 @@ class Engine:
     # --- for the front and the endpoint -------------------------------------------------------------------------------
 
     def admit(self, handshake: Handshake) -> TransportName:
-        """The transport that a request is for. Raises RefusedError: origin, protocol, draining."""
+        """The transport that a request is for. Raises RefusedError: origin, protocol, draining, too many."""
         if not self._origin_allowed(handshake):
             raise RefusedError(*FORBIDDEN)
         transport = check_protocol(handshake)
-        if self.draining and handshake.sid is None:
-            raise RefusedError(*DRAINING)
+        if handshake.sid is None:
+            if self.draining:
+                raise RefusedError(*DRAINING)
+            self._crowd.check(self._crowd.address(handshake))
         return transport
 
     def session(self, sid: str) -> Connection:
@@ -155,8 +159,9 @@ class Engine:
         self.on_connect(connection)
 
     def _connection(self, handshake: Handshake, transport: TransportName) -> Connection:
-        connection = Connection(self, secrets.token_urlsafe(15), handshake, transport)
+        connection = Connection(self, secrets.token_urlsafe(15), handshake, transport, self._crowd.address(handshake))
         self.connections[connection.sid] = connection
+        self._crowd.entered(connection.address)
         self._open[transport].inc()
         return connection
 
@@ -193,6 +198,7 @@ class Engine:
     def ended(self, connection: Connection, reason: str, linger: float) -> None:
         """See Host."""
         self.connections.pop(connection.sid, None)
+        self._crowd.left(connection.address)
         self._open[connection.transport].dec()
         self._metrics.closed.labels(reason).inc()
         if linger and connection.polling is not None and not connection.polling.polled:

@@ -26,7 +26,7 @@ class Gate(Sessions, Protocol):
 
 
 class Front(asyncio.Protocol):
-    """Waits for the head of the first request, for as long as any request may take."""
+    """Waits for the head of the first request, for `head_timeout`."""
 
     __slots__ = ("_fronts", "_gate", "_head", "_http", "_transport", "slot")
 
@@ -42,7 +42,7 @@ class Front(asyncio.Protocol):
         """From the event loop."""
         self._transport = cast("asyncio.Transport", transport)
         self._fronts.add(self)
-        deadline = asyncio.get_running_loop().time() + self._gate.options.request_timeout
+        deadline = asyncio.get_running_loop().time() + self._gate.options.head_timeout
         self._gate.wheel.at(self, deadline)
 
     def connection_lost(self, _error: Exception | None) -> None:

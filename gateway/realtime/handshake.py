@@ -4,8 +4,8 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp._cookie_helpers import parse_cookie_header  # what request.cookies is made with
@@ -36,7 +36,12 @@ UNSUPPORTED_PROTOCOL = (400, 5, "Unsupported protocol version")
 BAD_VERSION = (426, 3, "Unsupported WebSocket version")
 TOO_LARGE = (413, 3, "Payload too large")
 TOO_SLOW = (408, 3, "The body did not arrive in time")
+CROWDED = (429, 3, "Too many connections from this address")
 DRAINING = (503, 3, "Server is draining")
+
+
+# What a namespace that is joined later may still have to know.
+_LASTING: Final = (hdrs.AUTHORIZATION, hdrs.ORIGIN, hdrs.HOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ class Handshake:
     """A request to the Socket.IO path. `remote` is the other end of the TCP connection, "" when there is none."""
 
     path: str
-    query: Mapping[str, str]
-    headers: CIMultiDict[str] | CIMultiDictProxy[str]
+    query: Mapping[str, str] = field(repr=False)  # clients of other servers put tokens there
+    headers: CIMultiDict[str] | CIMultiDictProxy[str] = field(repr=False)
     remote: str
     secure: bool  # this hop is encrypted
 
@@ -61,9 +66,21 @@ class Handshake:
         return self.headers.get(hdrs.ORIGIN)
 
     @property
+    def host(self) -> str:
+        """The Host header, "" without one."""
+        return self.headers.get(hdrs.HOST, "")
+
+    @property
     def sid(self) -> str | None:
         """The session that the request is for; None: it asks for a new one."""
         return self.query.get("sid")
+
+    def lasting(self, cookie: str | None) -> "Handshake":
+        """What of it may stay for the life of a connection: who it is from, and of all cookies at most this one."""
+        headers = CIMultiDict({name: self.headers[name] for name in _LASTING if name in self.headers})
+        if cookie is not None and (value := self.cookies.get(cookie)):
+            headers[hdrs.COOKIE] = f"{cookie}={value}"
+        return replace(self, query={}, headers=headers)
 
 
 def of_request(request: web.Request) -> Handshake:

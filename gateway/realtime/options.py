@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from gateway.security.client_address import Network
 from gateway.settings import Settings
 
 GRACE = 0.2  # s for a last packet to arrive before the transport of a closed connection is torn down
@@ -20,7 +21,10 @@ class EngineOptions:
     max_send_buffer: int = 1_048_576  # that a client may be behind
     max_send_delay: float = 10.0  # in which a client that is behind must take something
     upgrade_timeout: float = 5.0  # for a polling session's websocket to finish its probe
-    request_timeout: float = 10.0  # for a request's head, and for the body of a polling request
+    head_timeout: float = 5.0  # for a request's head; what goes to aiohttp then has KEEPALIVE more
+    request_timeout: float = 10.0  # for the body of a polling request
+    max_address_connections: int = 2_000  # open at once from one client address
+    trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For says what the client's address is
     path: str = "/socket.io/"
 
     @classmethod
@@ -34,6 +38,8 @@ class EngineOptions:
             max_poll_packets=settings.max_poll_packets,
             max_send_buffer=settings.max_send_buffer,
             max_send_delay=settings.max_send_delay.total_seconds(),
+            max_address_connections=settings.max_address_connections,
+            trusted_proxies=settings.trusted_proxies,
         )
 
     @property

@@ -6,7 +6,7 @@ dispatched and what happens when any of it fails. Nothing here waits for a clien
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import socketio
@@ -23,6 +23,7 @@ from gateway.realtime.handshake import Handshake
 from gateway.realtime.packets import connect_packet, disconnect_packet, refusal_packet
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.socket import Socket
+from gateway.security.authenticator import COOKIE
 from gateway.security.principal import Principal
 
 log = structlog.get_logger()
@@ -71,7 +72,15 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
     fails when either moves.
     """
 
-    def __init__(self, engine: Engine, rooms: Rooms, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        rooms: Rooms,
+        metrics: Metrics,
+        cookie_counts: Callable[[Handshake], bool],
+    ) -> None:
+        """`cookie_counts` tells whether the cookie that came with a handshake speaks for its page, too."""
+        self._cookie_counts = cookie_counts
         self._engine = engine
         self._rooms = rooms
         self._metrics = metrics
@@ -94,6 +103,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
 
     def _connected(self, connection: Connection) -> None:
         connection.owner = Client()
+        if (handshake := connection.handshake) is not None:
+            connection.handshake = handshake.lasting(COOKIE if self._cookie_counts(handshake) else None)
 
     async def _received(self, connection: Connection, text: str) -> None:
         try:

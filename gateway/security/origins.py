@@ -24,6 +24,10 @@ class Origins:
             return not self._required  # apps and servers send none; a browser always does
         return "*" in self._listed or self.trusted(origin, host)
 
+    def may_use_cookies(self, origin: str | None, host: str) -> bool:
+        """Whether the cookies of an allowed request speak for it; without an Origin no page has sent it."""
+        return origin is None or self.trusted(origin, host)
+
     def trusted(self, origin: str, host: str) -> bool:
         """Whether pages of this origin may use the visitor's cookies: listed by name or our own, never just by `*`."""
         return origin.lower() in self._listed - {"*"} or _same_host(origin, host)

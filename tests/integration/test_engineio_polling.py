@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import ip_network
 
 import aiohttp
 import pytest
@@ -16,6 +17,7 @@ from tests.integration.echo import (
     close_code,
     echo_server,
     eventually,
+    hello,
     websocket,
     websocket_url,
     wire,
@@ -185,35 +187,61 @@ async def test_a_client_that_leaves_its_poll_is_noticed(echo: Echo, http: aiohtt
 # --- origins --------------------------------------------------------------------------------------------------------
 
 
-async def test_browsers_are_told_who_may_read() -> None:
+async def test_a_page_that_is_not_allowed_is_refused_and_no_answer_is_kept() -> None:
     origin = "https://shop.example"
     async with (
         echo_server(OPTIONS, origin_allowed=lambda handshake: handshake.origin in {None, origin}) as echo,
         aiohttp.ClientSession() as http,
     ):
         url = f"{echo.url}/socket.io/?EIO=4&transport=polling"
-        async with http.get(url, headers={"Origin": origin}) as response:
-            assert response.status == 200
-            assert response.headers["Access-Control-Allow-Origin"] == origin
-            assert response.headers["Access-Control-Allow-Credentials"] == "true"
-            assert response.headers["Vary"] == "Origin"
-            assert response.headers["Cache-Control"] == "no-store"
+        for headers in ({}, {"Origin": origin}):
+            async with http.get(url, headers=headers) as response:
+                assert (response.status, response.headers["Cache-Control"]) == (200, "no-store")
         async with http.get(f"{url}&sid=unknown", headers={"Origin": origin}) as response:
-            assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (400, origin)
+            assert (response.status, response.headers["Cache-Control"]) == (400, "no-store")
             assert await response.json() == {"code": 1, "message": "Session ID unknown"}
-        preflight = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-        async with http.options(url, headers=preflight) as response:
-            assert response.status == 204
-            assert "POST" in response.headers["Access-Control-Allow-Methods"]
-            assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
-        async with http.get(url) as response:
-            assert response.status == 200
-            assert "Access-Control-Allow-Origin" not in response.headers
-            assert response.headers["Vary"] == "Origin"
-        for method in ("GET", "OPTIONS"):
-            async with http.request(method, url, headers=preflight | {"Origin": "https://evil.example"}) as response:
-                assert response.status == 403
-                assert "Access-Control-Allow-Origin" not in response.headers
+        for sid in ("", f"&sid={echo.opened[0].sid}"):
+            for method in ("GET", "POST"):
+                async with http.request(method, url + sid, headers={"Origin": "https://evil.example"}) as response:
+                    assert response.status == 403
+
+
+# --- crowds ---------------------------------------------------------------------------------------------------------
+
+
+async def open_from(http: aiohttp.ClientSession, echo: Echo, address: str) -> int:
+    """The status of a new session that a proxy opens for somebody."""
+    url = f"{echo.url}/socket.io/?EIO=4&transport=polling"
+    async with http.get(url, headers={"X-Forwarded-For": address}) as response:
+        return response.status
+
+
+async def test_an_address_has_so_many_connections_and_no_more() -> None:
+    options = replace(OPTIONS, max_address_connections=2)
+    async with echo_server(options) as echo, aiohttp.ClientSession() as http:
+        session = await Poller(http, echo).open()
+        async with websocket(http, echo) as open_websocket:
+            await hello(open_websocket)
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await http.ws_connect(websocket_url(echo))
+            assert refused.value.status == 429
+            # Nobody here is a trusted proxy: the header changes nothing.
+            assert await open_from(http, echo, "192.0.2.7") == 429
+            # What is open goes on, the change to a websocket included.
+            assert (await session.post("4still here"))[0] == 200
+            async with websocket(http, echo, session.sid) as probing:
+                await probing.send_str("2probe")
+                assert await probing.receive_str() == "3probe"
+        await echo.until_ended(echo.opened[1].sid)
+        await Poller(http, echo).open()
+    assert not echo.engine._crowd._open
+
+
+async def test_behind_a_trusted_proxy_the_address_is_the_clients() -> None:
+    options = replace(OPTIONS, max_address_connections=1, trusted_proxies=(ip_network("127.0.0.0/8"),))
+    async with echo_server(options) as echo, aiohttp.ClientSession() as http:
+        asked = ["192.0.2.1", "192.0.2.2", "198.51.100.9, 192.0.2.1", "2001:db8::1", "2001:db8::2"]
+        assert [await open_from(http, echo, address) for address in asked] == [200, 200, 429, 200, 429]
 
 
 # --- polling to websocket -------------------------------------------------------------------------------------------

@@ -209,7 +209,7 @@ async def test_anything_else_is_answered_by_http(echo: Echo) -> None:
 
 
 async def test_a_silent_or_slow_request_is_cut() -> None:
-    async with echo_server(replace(OPTIONS, request_timeout=0.2)) as echo, wire(echo) as silent, wire(echo) as slow:
+    async with echo_server(replace(OPTIONS, head_timeout=0.2)) as echo, wire(echo) as silent, wire(echo) as slow:
         await slow.send(b"GET /socket.io/?EIO=4")
         await asyncio.gather(silent.gone(within=1), slow.gone(within=1))
 

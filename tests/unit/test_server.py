@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from gateway.errors import AuthRequired, Code, Forbidden, Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol.answers import Farewell
+from gateway.realtime.handshake import Handshake
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.server import Server
 from gateway.realtime.socket import Socket
@@ -25,7 +26,15 @@ class FakeConnection:
 
     def __init__(self, sid: str = "c1") -> None:
         self.sid = sid
-        self.handshake = SimpleNamespace(headers={}, cookies={})
+        headers = CIMultiDict(
+            {
+                "Host": "shop.example",
+                "User-Agent": "a browser",
+                "Authorization": "Bearer a.b.c",
+                "Cookie": "other=x; accessToken=d.e.f; csrf-token=y",
+            }
+        )
+        self.handshake = Handshake("/socket.io/", {"token": "in the query"}, headers, "127.0.0.1", secure=False)
         self.closed = False
         self.joined = False
         self.owner: Any = None
@@ -93,7 +102,8 @@ class House:
     def __init__(self) -> None:
         self.engine, self.lobby, self.metrics = FakeEngine(), Lobby(), Metrics()
         self.rooms = Rooms(self.metrics)
-        self.server = Server(self.engine, self.rooms, self.metrics)  # type: ignore[arg-type]  # a double
+        self.cookie_counts = True
+        self.server = Server(self.engine, self.rooms, self.metrics, lambda _: self.cookie_counts)  # type: ignore[arg-type]  # a double
         self.server.serve("/chat", self.lobby)
 
     def arrive(self, sid: str = "c1") -> FakeConnection:
@@ -174,6 +184,16 @@ async def test_an_error_on_the_way_in_is_a_refusal(
     assert not connection.joined
     await asyncio.sleep(0.3)
     assert connection.reason == "no namespace"
+
+
+@pytest.mark.parametrize("cookie_counts", [True, False])
+async def test_of_a_handshake_only_what_the_next_namespace_needs_is_kept(house: House, cookie_counts: bool) -> None:
+    house.cookie_counts = cookie_counts
+    kept = house.arrive().handshake
+    assert kept.query == {}
+    assert kept.cookies == ({"accessToken": "d.e.f"} if cookie_counts else {})
+    assert {name for name in kept.headers if name != "Cookie"} == {"Host", "Authorization"}
+    assert not [secret for secret in ("a.b.c", "d.e.f") if secret in repr(kept)]
 
 
 async def test_another_namespace_is_refused_with_a_message(house: House) -> None:

@@ -1,0 +1,34 @@
+"""How many connections each client address has open: a flood from one stops at its limit. Kept by the engine."""
+
+from gateway.realtime.handshake import CROWDED, Handshake, RefusedError
+from gateway.realtime.options import EngineOptions
+from gateway.security.client_address import client_address, limit_subject
+
+
+class Crowd:
+    """Counts by address, for IPv6 by the network of one customer. An address without connections is forgotten."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._limit = options.max_address_connections
+        self._trusted = options.trusted_proxies
+        self._open: dict[str, int] = {}
+
+    def address(self, handshake: Handshake) -> str:
+        """Whose connection this is: the address of the client, behind the proxies we trust."""
+        forwarded_for = handshake.headers.getall("X-Forwarded-For", [])
+        return limit_subject(client_address(handshake.remote, forwarded_for, self._trusted))
+
+    def check(self, address: str) -> None:
+        """Raises RefusedError if there is no room for one more."""
+        if self._open.get(address, 0) >= self._limit:
+            raise RefusedError(*CROWDED)
+
+    def entered(self, address: str) -> None:
+        """One more is open."""
+        self._open[address] = self._open.get(address, 0) + 1
+
+    def left(self, address: str) -> None:
+        """One of them has ended."""
+        self._open[address] -= 1
+        if not self._open[address]:
+            del self._open[address]
