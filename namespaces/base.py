@@ -111,7 +111,7 @@ class Namespace:
         """Clean up after a socket that is gone: leave what is in `socket.attending`."""
 
     async def recount(self, socket: Socket, room: Room) -> None:
-        """Count a socket in a room that it attends under its new identity instead of its former one."""
+        """Count a socket in a room that it attends as who it is now instead of as who it was. Never raises."""
         raise NotImplementedError
 
     # --- the server's side --------------------------------------------------------------------------------------------
@@ -204,12 +204,13 @@ class Namespace:
     async def _refresh(self, socket: Socket, ask: AuthRefresh) -> AuthRefreshed:
         principal = await self._pipeline.authenticator.authenticate(ask.token)
         before = socket.principal
-        if principal.user_id != before.user_id and before.authenticated:
+        # A guest may become a member. Another guest they may not: whoever is kept out could go on as that one.
+        if principal.user_id != before.user_id and (before.authenticated or not principal.authenticated):
             raise Forbidden("The token is of another user")
         socket.principal = principal
         self._pipeline.residents.arrived(socket)
-        if principal.user_id != before.user_id:
-            for room in list(socket.attending):
+        for room, counted in list(socket.attending.items()):
+            if counted.user_id != principal.user_id:
                 await self.recount(socket, room)
         return AuthRefreshed(user_id=principal.user_id, role=principal.role, expires_at=principal.expires_at)
 

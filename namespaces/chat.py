@@ -39,12 +39,9 @@ class ChatNamespace(Namespace):
             await self._chat.departed(who, room.name.removeprefix("live:"))
 
     async def recount(self, socket: Socket, room: Room) -> None:
-        """Count a socket that has become somebody else as who it is now, and only then no more as who it was."""
-        before = socket.unattend(room)
-        name = room.name.removeprefix("live:")
-        await self._chat.joined(socket.principal, name, None, socket.attend(room))
-        if before is not None:
-            await self._chat.departed(before, name)
+        """Count a socket that has become somebody else as who it is now."""
+        before, after = socket.reattend(room)
+        await self._chat.became(before, after, room.name.removeprefix("live:"))
 
     async def join(self, socket: Socket, ask: chat.JoinRoom) -> chat.Joined:
         """`chat:join-room`. The room is heard before its state is read, so that nothing falls between the two."""

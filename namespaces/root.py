@@ -37,12 +37,9 @@ class RootNamespace(Namespace):
             await self._storefront.departed(who, room.name.removeprefix("stream:"))
 
     async def recount(self, socket: Socket, room: Room) -> None:
-        """Count a socket that has become somebody else as who it is now, and only then no more as who it was."""
-        before = socket.unattend(room)
-        name = room.name.removeprefix("stream:")
-        await self._storefront.joined(socket.principal, name, None, socket.attend(room))
-        if before is not None:
-            await self._storefront.departed(before, name)
+        """Count a socket that has become somebody else as who it is now."""
+        before, after = socket.reattend(room)
+        await self._storefront.became(before, after, room.name.removeprefix("stream:"))
 
     async def join(self, socket: Socket, ask: catalog.JoinStream) -> catalog.StreamJoined:
         """`join:stream`. The room is heard before its products are read, so that no change falls between the two."""

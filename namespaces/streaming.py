@@ -33,12 +33,9 @@ class StreamingNamespace(Namespace):
             await self._viewers.departed(who, room.name.removeprefix("stream:"))
 
     async def recount(self, socket: Socket, room: Room) -> None:
-        """Count a socket that has become somebody else as who it is now, and only then no more as who it was."""
-        before = socket.unattend(room)
-        name = room.name.removeprefix("stream:")
-        await self._viewers.joined(socket.principal, name, socket.attend(room))
-        if before is not None:
-            await self._viewers.departed(before, name)
+        """Count a socket that has become somebody else as who it is now."""
+        before, after = socket.reattend(room)
+        await self._viewers.became(before, after, room.name.removeprefix("stream:"))
 
     async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
         """`stream:viewer:join`."""

@@ -14,6 +14,14 @@ class Census(NamedTuple):
     changed: bool
 
 
+class Moved(NamedTuple):
+    """What changed as a socket became somebody else's; the number of people did if only one of these is true."""
+
+    census: Census
+    came: bool  # whom they became was not there yet
+    gone: bool  # whom they were has no other socket there
+
+
 Callback = Callable[[Room, Census], Awaitable[None]]
 
 
@@ -26,6 +34,10 @@ class Presence(Protocol):
 
     async def leave(self, room: Room, who: str) -> Census:
         """A socket of somebody left a room; one call for each `enter`, more are ignored."""
+        ...
+
+    async def become(self, room: Room, before: str, after: str) -> Moved:
+        """A socket that was counted as `before` is one of `after` now: in one step, so that nobody is counted twice."""
         ...
 
     async def census(self, room: Room) -> Census:
@@ -51,6 +63,10 @@ class LocalPresence:
         """See Presence."""
         return self.remove(room, who)
 
+    async def become(self, room: Room, before: str, after: str) -> Moved:
+        """See Presence."""
+        return self.swap(room, before, after)
+
     async def census(self, room: Room) -> Census:
         """See Presence."""
         return self._census(room, changed=False)
@@ -74,6 +90,12 @@ class LocalPresence:
         elif sockets.pop(who, None) and not sockets:
             del self._sockets[room]
         return self._census(room, changed=left == 0)
+
+    def swap(self, room: Room, before: str, after: str) -> Moved:
+        """`become`, at once."""
+        gone = self.remove(room, before).changed
+        came = self.add(room, after).changed
+        return Moved(self._census(room, changed=came != gone), came, gone)
 
     def rooms(self) -> list[Room]:
         """The rooms that somebody is in."""

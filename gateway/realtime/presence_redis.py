@@ -13,7 +13,7 @@ from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime import presence_scripts as scripts
-from gateway.realtime.presence import Callback, Census, LocalPresence
+from gateway.realtime.presence import Callback, Census, LocalPresence, Moved
 
 log = structlog.get_logger()
 
@@ -51,6 +51,7 @@ class RedisPresence:
         script = redis.client.register_script
         self._do_beat, self._do_enter = script(scripts.BEAT), script(scripts.ENTER)
         self._do_leave, self._do_reap = script(scripts.LEAVE), script(scripts.REAP)
+        self._do_become = script(scripts.BECOME)
 
     async def start(self) -> None:
         """Take a name and begin to beat; Redis being away is no failure."""
@@ -96,6 +97,15 @@ class RedisPresence:
             self._wrong = True
             raise
 
+    async def become(self, room: Room, before: str, after: str) -> Moved:
+        """See Presence."""
+        alone = self._local.swap(room, before, after)
+        try:
+            return await self._replace(room, before, after) or alone
+        except BaseException:
+            self._wrong = True
+            raise
+
     async def census(self, room: Room) -> Census:
         """See Presence."""
         try:
@@ -126,6 +136,17 @@ class RedisPresence:
                 self._metrics.presence_degraded.set(1)
                 return None
 
+    async def _replace(self, room: Room, before: str, after: str) -> Moved | None:
+        """`_settle` for two people in one step."""
+        first, second = (self._locks.setdefault((room, who), asyncio.Lock()) for who in sorted((before, after)))
+        async with first, second:
+            try:
+                return await self._move(room, before, after)
+            except Unavailable:
+                self._wrong = True
+                self._metrics.presence_degraded.set(1)
+                return None
+
     async def _announce(self, room: Room, people: list[str], *, record: bool) -> Census:
         name = self._name
         if name is None:
@@ -146,6 +167,20 @@ class RedisPresence:
         async with self._redis.guard("presence"):
             count, peak, changed = await self._do_leave(keys=self._keys(name, room), args=[_text(room), who])
         return Census(count, peak, bool(changed))
+
+    async def _move(self, room: Room, before: str, after: str) -> Moved:
+        name = self._name
+        if name is None:
+            raise Unavailable("redis")
+        other = int(self._local.holds(room, before))
+        async with self._redis.guard("presence"):
+            count, peak, changed, alive, came, gone = await self._do_become(
+                keys=[keys.nodes(), *self._keys(name, room)], args=[name, _text(room), before, after, other]
+            )
+        if not alive:
+            self._hurry.set()
+            raise Unavailable("redis")
+        return Moved(Census(count, peak, bool(changed)), bool(came), bool(gone))
 
     def _keys(self, name: str, room: Room) -> list[str]:
         return [

@@ -84,6 +84,28 @@ return census(KEYS[1], KEYS[2], changed, false)
 """
 )
 
+BECOME = (
+    _NOW
+    + _CENSUS
+    + _TAKE_OUT
+    + """
+-- KEYS: nodes, presence, peak, whom the node holds here, the node's rooms.
+-- ARGV: name, room, who they were, who they are, '1' when the node has another socket of who they were.
+-- Answers {count, peak, 1 if the number changed, 1 while the lease holds, 1 if who they are is new over all nodes,
+-- 1 if that was the last node of who they were}.
+local came, gone, alive = 0, 0, 0
+if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) > now() then
+  alive = 1
+  if redis.call('SADD', KEYS[4], ARGV[4]) == 1 and redis.call('HINCRBY', KEYS[2], ARGV[4], 1) == 1 then came = 1 end
+  if ARGV[5] ~= '1' and redis.call('SREM', KEYS[4], ARGV[3]) == 1 then gone = take_out(KEYS[2], ARGV[3]) end
+  redis.call('SADD', KEYS[5], ARGV[2])
+end
+local answer = census(KEYS[2], KEYS[3], came ~= gone and 1 or 0, alive == 1)
+answer[4], answer[5], answer[6] = alive, came, gone
+return answer
+"""
+)
+
 REAP = (
     _CENSUS
     + _TAKE_OUT

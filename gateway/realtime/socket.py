@@ -60,6 +60,11 @@ class Socket:
         self.attending[room] = self.principal
         return True
 
+    def reattend(self, room: Room) -> "tuple[Principal, Principal]":
+        """Note that it is counted as who it is now; as whom it was, and as whom it is."""
+        before, self.attending[room] = self.attending[room], self.principal
+        return before, self.principal
+
     def unattend(self, room: Room) -> "Principal | None":
         """Note that it is counted no more; as whom it was, None if it was not."""
         return self.attending.pop(room, None)

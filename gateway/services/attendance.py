@@ -6,7 +6,7 @@ from gateway.keys import CHAT, Room
 from gateway.protocol import chat, events
 from gateway.protocol.catalog import StreamPresence
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.presence import Callback, Census
+from gateway.realtime.presence import Callback, Census, Moved
 from gateway.services.pace import Paced
 
 NAMED = 50  # members up to which everybody is told who comes and goes
@@ -18,6 +18,7 @@ class Presence(Protocol):
 
     async def enter(self, room: Room, who: str) -> Census: ...
     async def leave(self, room: Room, who: str) -> Census: ...
+    async def become(self, room: Room, before: str, after: str) -> Moved: ...
     async def census(self, room: Room) -> Census: ...
     def on_change(self, callback: Callback) -> None: ...
 
@@ -52,6 +53,14 @@ class Attendance:
         census = await self._presence.leave(room, user_id)
         await self._tell(room, census, _left(room, user_id))
         return census.count
+
+    async def became(self, room: Room, before: str, after: str) -> None:
+        """A socket of `before` is one of `after` from now on.
+
+        The room hears nothing of it as long as there are as many people as before: nobody came and nobody went.
+        """
+        moved = await self._presence.become(room, before, after)
+        await self._tell(room, moved.census, _joined(room, after) if moved.came else _left(room, before))
 
     async def members(self, room: Room) -> int:
         """How many people are in a room."""

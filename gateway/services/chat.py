@@ -35,6 +35,7 @@ class Attendance(Protocol):
 
     async def entered(self, room: Room, user_id: str) -> int: ...
     async def left(self, room: Room, user_id: str) -> int: ...
+    async def became(self, room: Room, before: str, after: str) -> None: ...
     async def members(self, room: Room) -> int: ...
 
 
@@ -95,6 +96,10 @@ class Chat:
     async def departed(self, principal: Principal, live_id: str) -> None:
         """A socket that was counted in a room is not there any more. Never raises."""
         await self._attendance.left(chat_room(live_id), principal.user_id)
+
+    async def became(self, before: Principal, after: Principal, live_id: str) -> None:
+        """A socket that was counted is somebody else's from now on. Never raises."""
+        await self._attendance.became(chat_room(live_id), before.user_id, after.user_id)
 
     # --- messages -----------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ class Attendance(Protocol):
 
     async def entered(self, room: Room, user_id: str) -> int: ...
     async def left(self, room: Room, user_id: str) -> int: ...
+    async def became(self, room: Room, before: str, after: str) -> None: ...
 
 
 class Storefront:
@@ -62,3 +63,7 @@ class Storefront:
     async def departed(self, principal: Principal, key: str) -> None:
         """A socket that was counted follows no more. Never raises."""
         await self._attendance.left(products_room(key), principal.user_id)
+
+    async def became(self, before: Principal, after: Principal, key: str) -> None:
+        """A socket that was counted is somebody else's from now on. Never raises."""
+        await self._attendance.became(products_room(key), before.user_id, after.user_id)

@@ -8,7 +8,7 @@ from gateway.keys import STREAMING, Room, viewers_room
 from gateway.protocol import events
 from gateway.protocol.streaming import ViewerJoined, ViewerLeft, ViewerUpdate
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.presence import Callback, Census
+from gateway.realtime.presence import Callback, Census, Moved
 from gateway.security.principal import Principal
 from gateway.services.pace import Paced
 from models.stream import Stream, StreamStatus
@@ -21,6 +21,7 @@ class Presence(Protocol):
 
     async def enter(self, room: Room, who: str) -> Census: ...
     async def leave(self, room: Room, who: str) -> Census: ...
+    async def become(self, room: Room, before: str, after: str) -> Moved: ...
     async def census(self, room: Room) -> Census: ...
     def on_change(self, callback: Callback) -> None: ...
 
@@ -70,6 +71,11 @@ class Viewers:
         census = await self._presence.leave(viewers_room(key), principal.user_id)
         self._due(key, census, at_once=census.count == 0)
         return ViewerLeft(stream_key=key, viewer_count=census.count)
+
+    async def became(self, before: Principal, after: Principal, key: str) -> None:
+        """A socket that was counted is somebody else's from now on. Never raises."""
+        moved = await self._presence.become(viewers_room(key), before.user_id, after.user_id)
+        self._due(key, moved.census, at_once=False)
 
     async def count(self, key: str) -> ViewerLeft:
         """How many watch, for a socket that did not. Never raises."""

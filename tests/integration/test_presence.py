@@ -10,7 +10,7 @@ from gateway import keys
 from gateway.connections.redis import Redis
 from gateway.keys import Room, viewers_room
 from gateway.metrics import Metrics
-from gateway.realtime.presence import Census, LocalPresence, Presence
+from gateway.realtime.presence import Census, LocalPresence, Moved, Presence
 from gateway.realtime.presence_redis import RedisPresence
 
 ROOM = viewers_room("demo")
@@ -103,6 +103,22 @@ async def test_tabs_that_open_and_close_at_once(presence: Presence) -> None:
     assert (await presence.census(ROOM)).peak <= 4
 
 
+async def test_a_guest_who_logs_in_is_one_all_the_time(presence: Presence) -> None:
+    await presence.enter(ROOM, "guest")
+    assert await presence.become(ROOM, "guest", "mina") == Moved(Census(1, 1, False), True, True)
+    assert await presence.leave(ROOM, "guest") == Census(1, 1, False)
+    assert await presence.leave(ROOM, "mina") == Census(0, 1, True)
+
+
+async def test_a_guest_with_two_tabs_who_logs_in(presence: Presence) -> None:
+    await presence.enter(ROOM, "guest")
+    await presence.enter(ROOM, "guest")
+    assert await presence.become(ROOM, "guest", "mina") == Moved(Census(2, 2, True), True, False)
+    assert await presence.become(ROOM, "guest", "mina") == Moved(Census(1, 2, True), False, True)
+    assert await presence.leave(ROOM, "mina") == Census(1, 2, False)
+    assert await presence.leave(ROOM, "mina") == Census(0, 2, True)
+
+
 # --- several nodes -------------------------------------------------------------------------------------------------
 
 
@@ -114,6 +130,33 @@ async def test_one_person_on_two_nodes_is_one(start: StartNode, redis: Redis) ->
     assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "2", "jun": "1"}
     assert await a.leave(ROOM, "mina") == Census(2, 2, False)
     assert await b.leave(ROOM, "mina") == Census(1, 2, True)
+
+
+async def test_a_guest_who_logs_in_where_they_are_on_another_node(start: StartNode, redis: Redis) -> None:
+    a, b = await start("a"), await start("b")
+    await a.enter(ROOM, "guest")
+    await b.enter(ROOM, "mina")
+    assert await a.become(ROOM, "guest", "mina") == Moved(Census(1, 2, True), False, True)
+    assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "2"}
+    await b.enter(ROOM, "guest")
+    await a.enter(ROOM, "guest")
+    assert await a.become(ROOM, "guest", "jun") == Moved(Census(3, 3, True), True, False)
+    await a.close()
+    assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "1", "guest": "1"}
+
+
+async def test_a_login_that_is_cancelled_is_counted_in_the_end(start: StartNode, redis: Redis) -> None:
+    a = await start("a")
+    await a.enter(ROOM, "guest")
+    task = asyncio.create_task(a.become(ROOM, "guest", "mina"))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    async def settled() -> bool:
+        return bool(await redis.client.hgetall("stream:demo:viewers") == {"mina": "1"})
+
+    await until(settled)
 
 
 async def test_a_dead_node_takes_its_people_along(start: StartNode, redis: Redis) -> None:

@@ -48,6 +48,32 @@ async def test_the_root_hears_names_while_the_room_is_small_and_no_numbers() -> 
     assert {payload["streamId"] for payload in heard.named("user:joined", "user:left")} == {"demo"}
 
 
+async def test_a_guest_who_logs_in_neither_comes_nor_goes() -> None:
+    heard = Heard()
+    attendance = Attendance(LocalPresence(), heard)
+    await attendance.entered(CHAT, "guest_1")
+    heard.events.clear()
+    await attendance.became(CHAT, "guest_1", "ann")
+    assert heard.events == []
+    await attendance.left(CHAT, "ann")
+    assert [payload["data"]["userId"] for payload in heard.named("chat:user-left")] == ["ann"]
+
+
+async def test_a_guest_who_logs_in_beside_another_tab_changes_the_number() -> None:
+    heard = Heard()
+    attendance = Attendance(LocalPresence(), heard)
+    for who in ("guest_1", "guest_1", "ann"):
+        await attendance.entered(CHAT, who)
+    heard.events.clear()
+    await attendance.became(CHAT, "guest_1", "ann")  # the other tab is still a guest's, and ann was there
+    assert (heard.events, await attendance.members(CHAT)) == ([], 2)
+    await attendance.became(CHAT, "guest_1", "ann")
+    assert [(event, payload["data"]["userId"]) for _, event, payload in heard.events] == [
+        ("chat:user-left", "guest_1")
+    ]
+    assert await attendance.members(CHAT) == 1
+
+
 class Told:
     """Remembers what was told."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,6 +38,7 @@ class FakeSocket:
         moment = datetime.now(UTC)
         self.principal = Principal("u1", "name", Role.USER, "s1", "t1", moment, moment + timedelta(minutes=15))
         self.joined = set(rooms)
+        self.attending = dict.fromkeys(rooms, self.principal)
         self.told: list[tuple[Any, Payload]] = []
         self.watched: list[Principal] = []
 
@@ -100,6 +102,9 @@ class Talk(Namespace):
 
     async def welcome(self, socket: Any) -> None:
         """Say nothing."""
+
+    async def recount(self, socket: Any, room: Room) -> None:
+        socket.attending[room] = socket.principal
 
     async def say(self, _socket: Any, ask: Say) -> Said:
         return Said(text=ask.live_id * ask.count)
@@ -271,10 +276,27 @@ async def test_a_fresh_token_of_the_same_user_is_swapped_in() -> None:
     assert isinstance(socket.told[0][1], Success)
 
 
-async def test_a_token_of_another_user_is_not() -> None:
-    socket = FakeSocket()
-    await talk(authenticator=FakeAuthenticator("u2")).handle(socket, ["auth:refresh", {"token": "x"}], 1)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("is_now", "comes_as"), [(Role.USER, Role.USER), (Role.USER, Role.GUEST), (Role.GUEST, Role.GUEST)]
+)
+async def test_a_token_of_another_user_is_not(is_now: Role, comes_as: Role) -> None:
+    socket = FakeSocket(chat_room("a"))
+    before = socket.principal = replace(socket.principal, role=is_now)
+    await talk(authenticator=FakeAuthenticator("u2", comes_as)).handle(socket, ["auth:refresh", {"token": "x"}], 1)  # type: ignore[arg-type]
     (answer,) = (payload for _, payload in socket.told)
     assert isinstance(answer, Failure)
     assert answer.error.code == "FORBIDDEN"
+    assert socket.principal is before
+    assert socket.watched == []
+
+
+async def test_a_guest_becomes_a_member_in_every_room() -> None:
+    rooms = chat_room("a"), chat_room("b")
+    socket = FakeSocket(*rooms)
+    socket.principal = replace(socket.principal, role=Role.GUEST, user_id="guest_1")
+    socket.attending = dict.fromkeys(rooms, socket.principal)
+    await talk().handle(socket, ["auth:refresh", {"token": "a member's"}], 1)  # type: ignore[arg-type]
+    assert isinstance(socket.told[0][1], Success)
     assert socket.principal.user_id == "u1"
+    assert socket.joined == set(rooms)
+    assert socket.attending == dict.fromkeys(rooms, socket.principal)
