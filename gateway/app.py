@@ -123,6 +123,7 @@ class Node:
             readiness=self,
             authenticator=authenticator,
             limiter=limiter,
+            public_keys=tokens.public_keys,
             accounts=accounts,
             directory=Directory(self._database, sessions),
             streams=streams,

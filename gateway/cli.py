@@ -68,6 +68,9 @@ def dev(
 def check() -> None:
     """Check the settings, the database, Redis and the migrations, one line each. Fails if one is not right."""
     settings = _settings()
+    from gateway.security.tokens import Tokens
+
+    Tokens(settings)  # a key that is none is a mistake in the settings, too
     typer.echo(f"settings    ok ({settings.app_env.value})")
     if not asyncio.run(_check(settings)):
         sys.exit(1)

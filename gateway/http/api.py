@@ -1,6 +1,8 @@
 """Puts the HTTP side together and onto an application. Called by the composition root, through `gateway.http.mount`."""
 
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 from aiohttp import web
 
@@ -8,6 +10,7 @@ from gateway.http.auth import Auth
 from gateway.http.cors import Cors
 from gateway.http.dispatch import Authenticator, Dispatcher
 from gateway.http.health import Health, Readiness
+from gateway.http.keys import Keys
 from gateway.http.metrics import PATH, GuardedMetrics
 from gateway.http.middlewares import Edge
 from gateway.http.openapi import document
@@ -33,6 +36,7 @@ def mount(
     readiness: Readiness,
     authenticator: Authenticator,
     limiter: Limiter,
+    public_keys: Callable[[], dict[str, Any]],
     accounts: Accounts,
     directory: Directory,
     streams: StreamService,
@@ -48,6 +52,7 @@ def mount(
     resources = (
         Health(readiness),
         Auth(accounts, csrf, settings),
+        Keys(public_keys),
         Users(accounts, directory),
         Streams(streams),
         Products(catalog),

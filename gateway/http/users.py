@@ -5,7 +5,8 @@ from typing import Protocol
 
 from gateway.http.auth import Sessions
 from gateway.http.routes import ADMINS, ID, MEMBERS, READS, WRITES, Call, Route
-from gateway.protocol.identity import ChangePassword, ChangeProfile, ChangeRole, Suspend, UserView
+from gateway.protocol.identity import ChangePassword, ChangeProfile, ChangeRole, Suspend, UserPage, UserView
+from gateway.protocol.queries import UserQuery
 from gateway.security.principal import Principal
 
 
@@ -19,6 +20,7 @@ class Accounts(Sessions, Protocol):
 class Directory(Protocol):
     """Everybody's account. Raises NotFound, Forbidden for what even an admin may not, Unavailable."""
 
+    async def page(self, admin: Principal, ask: UserQuery) -> UserPage: ...
     async def get(self, admin: Principal, user_id: str) -> UserView: ...
     async def change_role(self, admin: Principal, user_id: str, ask: ChangeRole) -> UserView: ...
     async def suspend(self, admin: Principal, user_id: str, ask: Suspend) -> UserView: ...
@@ -39,6 +41,7 @@ class Users:
             Route("GET", "/users/me", self.me, answer=UserView, who=MEMBERS, limit=READS),
             Route("PATCH", "/users/me", self.change_profile, body=ChangeProfile, answer=UserView, who=MEMBERS),
             Route("POST", "/users/me/password", self.change_password, body=ChangePassword, who=MEMBERS),
+            Route("GET", "/users", self.page, query=UserQuery, answer=UserPage, who=ADMINS, limit=READS),
             admin("GET", f"/users/{ID}", self.get, limit=READS),
             admin("PATCH", f"/users/{ID}", self.change_role, body=ChangeRole, limit=WRITES),
             admin("POST", f"/users/{ID}/suspend", self.suspend, body=Suspend, limit=WRITES),
@@ -56,6 +59,10 @@ class Users:
     async def change_password(self, call: Call[ChangePassword, None]) -> None:
         """Take another password; every other session ends."""
         await self._accounts.change_password(call.principal, call.body)
+
+    async def page(self, call: Call[None, UserQuery]) -> UserPage:
+        """A page of accounts, newest first."""
+        return await self._directory.page(call.principal, call.query)
 
     async def get(self, call: Call[None, None]) -> UserView:
         """One account."""

@@ -1,6 +1,6 @@
 """Payloads of identity: what a socket is told after connecting, and the HTTP bodies of accounts. Used by both edges."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -102,6 +102,19 @@ class UserView(Payload):
     role: str
     status: str
     created_at: Timestamp
+
+
+class UserPage(Payload):
+    """A page of accounts; `next_cursor` is None at the end."""
+
+    items: list[UserView]
+    next_cursor: str | None
+
+
+class PublicKeys(Payload):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[dict[str, Any]]
 
 
 class SessionView(Payload):

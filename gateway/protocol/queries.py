@@ -1,6 +1,6 @@
 """What may stand behind the `?` of a GET: values arrive as text, unknown names are refused. Parsed by the HTTP edge."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -34,6 +34,14 @@ class StreamQuery(Page):
     """`GET /streams`."""
 
     status: StreamStatus | None = None
+
+
+class UserQuery(Page):
+    """`GET /users`: of one role, of one status, or with a text in the name or the e-mail address."""
+
+    role: Literal["USER", "HOST", "MODERATOR", "ADMIN"] | None = None
+    status: Literal["ACTIVE", "SUSPENDED"] | None = None
+    search: Search | None = None
 
 
 class ProductQuery(Page):

@@ -1,9 +1,16 @@
 """Everybody's accounts, as admins see and change them; each change bites on every node. Called by the HTTP edge."""
 
+from uuid import UUID
+
+from tortoise.expressions import Q
+
 from gateway.connections.database import Database
 from gateway.errors import Forbidden, NotFound
-from gateway.protocol.identity import ChangeRole, Suspend, UserView
+from gateway.protocol.identity import ChangeRole, Suspend, UserPage, UserView
+from gateway.protocol.queries import UserQuery
+from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal, Role
+from gateway.services import cursors
 from gateway.services.accounts import find, view
 from gateway.services.sessions import Sessions
 from models.user import User, UserStatus
@@ -18,6 +25,21 @@ class Directory:
     def __init__(self, database: Database, sessions: Sessions) -> None:
         self._database = database
         self._sessions = sessions
+
+    async def page(self, admin: Principal, ask: UserQuery) -> UserPage:
+        """A page of accounts, newest first. Raises Forbidden, and InvalidPayload for a cursor that is none."""
+        _check_admin(admin)
+        found = User.filter(**ask.model_dump(include={"role", "status"}, exclude_none=True))
+        if ask.search is not None:
+            found = found.filter(Q(username__icontains=ask.search) | Q(email__icontains=ask.search))
+        if ask.cursor is not None:
+            moment, last = cursors.decode(ask.cursor, tuple[Moment, UUID])
+            found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last))
+        async with self._database.guard("directory.page"):
+            users = await found.order_by("-created_at", "-id").limit(ask.limit + 1)
+        items, more = users[: ask.limit], len(users) > ask.limit
+        place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+        return UserPage(items=[view(user) for user in items], next_cursor=place)
 
     async def get(self, admin: Principal, user_id: str) -> UserView:
         """One account. Raises Forbidden, NotFound."""

@@ -64,6 +64,12 @@ async def test_mistakes_in_the_settings_are_one_line_each(command: tuple[str, ..
     assert [line.partition(":")[0] for line in said.err] == ["DATABASE_URL", "REDIS_URL", "JWT_SECRET"]
 
 
+@pytest.mark.parametrize("command", ["serve", "check"])
+async def test_a_key_that_is_none_is_one_line(command: str, environment: dict[str, str]) -> None:
+    said = await dorami(command, **environment | {"JWT_PRIVATE_KEY": "a-key-that-is-none"})
+    assert said == Said(2, [], ["JWT_PRIVATE_KEY: not a private key in PEM without a password"])
+
+
 async def test_check_says_a_line_for_each_part(environment: dict[str, str], empty_database_url: str) -> None:
     good = await dorami("check", **environment)
     assert good == Said(0, ["settings    ok (development)", "database    ok", "redis       ok", "migrations  ok"], [])

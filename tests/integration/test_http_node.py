@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import asyncpg
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.conftest import StartNode
 from tests.edge import refused
@@ -86,6 +89,58 @@ async def test_coming_staying_and_going(visitor: Visitor) -> None:
     await refused(await ann.ask("GET", "/auth/me"), 401, "TOKEN_REVOKED")
     response = await visitor.ask("POST", "/auth/refresh", {"refreshToken": refreshed["refreshToken"]})
     assert response.status == 401
+
+
+async def test_admins_list_everybody_newest_first(visitor: Visitor, admin: Visitor) -> None:
+    people = [(await register(visitor, name))["user"] for name in ("ann", "bob", "cat")]
+    everybody = (await admin.get("GET", "/users"))["items"]
+    assert [user["username"] for user in everybody] == ["cat", "bob", "ann", "admin"]
+    assert everybody[:3] == people[::-1]
+    assert set(everybody[0]) == {"id", "email", "username", "role", "status", "createdAt"}
+
+    names, cursor = [], ""
+    while True:
+        page = await admin.get("GET", f"/users?limit=1{cursor}")
+        names += [user["username"] for user in page["items"]]
+        if page["nextCursor"] is None:
+            break
+        cursor = f"&cursor={page['nextCursor']}"
+    assert names == ["cat", "bob", "ann", "admin"]
+
+    await admin.get("POST", f"/users/{people[1]['id']}/suspend", {"reason": "rude"})
+    found = {
+        "role=ADMIN": ["admin"],
+        "status=SUSPENDED": ["bob"],
+        "role=USER&status=ACTIVE": ["cat", "ann"],
+        "search=AT": ["cat"],
+        "search=n%40EXAMPLE": ["ann", "admin"],
+        "search=%25": [],
+        "search=_": [],
+        "search=%5C": [],
+    }
+    for query, expected in found.items():
+        assert [user["username"] for user in (await admin.get("GET", f"/users?{query}"))["items"]] == expected, query
+    for query in ("role=GUEST", "status=x", "limit=0", "cursor=x", f"cursor={forged('2026-01-01T00:00:00Z', 'x')}"):
+        await refused(await admin.ask("GET", f"/users?{query}"), 400, "INVALID_PAYLOAD")
+    await refused(await visitor.ask("GET", "/users"), 401, "AUTH_REQUIRED")
+    body = {"email": "ann@example.com", "password": "correct horse"}
+    ann = visitor.known_by((await visitor.get("POST", "/auth/login", body))["accessToken"])
+    await refused(await ann.ask("GET", "/users"), 403, "FORBIDDEN")
+
+
+async def test_other_services_verify_our_tokens_with_the_public_keys(start_node: StartNode) -> None:
+    private = Ed25519PrivateKey.generate()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    node = await start_node(JWT_PRIVATE_KEY=pem)
+    async with aiohttp.ClientSession() as http:
+        visitor = Visitor(http, node.url)
+        told = await visitor.get("GET", "/auth/keys")
+        session = await register(visitor, "ann")
+    [key] = jwt.PyJWKSet.from_dict(told).keys
+    assert "d" not in told["keys"][0]
+    assert jwt.get_unverified_header(session["accessToken"])["kid"] == key.key_id
+    claims = jwt.decode(session["accessToken"], key, ["EdDSA"], audience="dorami-clients", issuer="dorami")
+    assert claims["sub"] == session["user"]["id"]
 
 
 async def test_streams(visitor: Visitor, admin: Visitor) -> None:

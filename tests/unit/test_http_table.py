@@ -7,6 +7,7 @@ import pytest
 
 from gateway.http.auth import Auth
 from gateway.http.health import Health
+from gateway.http.keys import Keys
 from gateway.http.openapi import document
 from gateway.http.products import Products
 from gateway.http.routes import ADMINS, HOSTS, Route
@@ -20,6 +21,7 @@ NOBODY: Any = None
 RESOURCES = (
     Health(NOBODY),
     Auth(NOBODY, Csrf(enabled=True), settings()),
+    Keys(lambda: {"keys": []}),
     Users(NOBODY, NOBODY),
     Streams(NOBODY),
     Products(NOBODY),
@@ -30,6 +32,7 @@ every_route = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES.keys(
 CONTRACT = """
 GET /health/live · GET /health/ready
 POST /auth/register · POST /auth/login · POST /auth/refresh · POST /auth/logout · POST /auth/logout-all
+GET /auth/keys · GET /users
 GET /auth/me · GET /auth/sessions · DELETE /auth/sessions/{id}
 GET /users/me · PATCH /users/me · GET /users/{id} · POST /users/{id}/suspend · POST /users/{id}/unsuspend
 POST /streams · GET /streams · GET /streams/active · GET /streams/upcoming · GET /streams/{key}
