@@ -10,6 +10,7 @@ from gateway.protocol.answers import HttpError
 
 _REF = "#/components/schemas/{model}"
 _PARTS = (("{key}", "key"), ("{id}", "id"))
+_NAME = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}  # a segment of a path; what does not fit is not found
 Mode = Literal["validation", "serialization"]
 
 
@@ -42,7 +43,7 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
     status = str(route.status) if route.answer else "204"
     operation: dict[str, Any] = {"summary": summary, "responses": {status: done, "default": failed}}
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _NAME}
         for part, name in _PARTS
         if part in route.template
     ]
