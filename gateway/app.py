@@ -24,6 +24,9 @@ from gateway.realtime.residents import Residents
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.server import Server
 from gateway.security.authenticator import Authenticator
+from gateway.security.guest_sessions import GuestSessions
+from gateway.security.guest_sessions_postgres import StoredGuestSessions
+from gateway.security.guest_sessions_redis import GuestTokens
 from gateway.security.limits_redis import RedisLimiter
 from gateway.security.origins import Origins
 from gateway.security.passwords import Passwords
@@ -35,6 +38,7 @@ from gateway.services.attendance import Attendance
 from gateway.services.catalog import Catalog
 from gateway.services.chat import Chat
 from gateway.services.directory import Directory
+from gateway.services.guests import Guests
 from gateway.services.room_log import RoomLog
 from gateway.services.sessions import Sessions
 from gateway.services.storefront import Storefront
@@ -85,7 +89,20 @@ class Node:
         refresh_tokens = RefreshTokens(self._redis, settings.jwt_refresh_expiration)
         sessions = Sessions(refresh_tokens, revocations, self._fanout)
         accounts = Accounts(self._database, sessions, tokens, self._passwords, limiter, settings.jwt_expiration)
-        authenticator = Authenticator(tokens, revocations, accounts)
+        self._guest_sessions = GuestSessions(
+            GuestTokens(self._redis, settings.guest_expiration),
+            StoredGuestSessions(self._database, settings.guest_expiration),
+            revocations,
+        )
+        guests = Guests(
+            Sessions(self._guest_sessions, revocations, self._fanout),
+            tokens,
+            limiter,
+            metrics,
+            settings.jwt_expiration,
+            settings.guest_rate_limit,
+        )
+        authenticator = Authenticator(tokens, revocations, accounts, self._guest_sessions)
         self._fanout.on_notice("revoked", authenticator.revoked)
         self._fanout.on_notice("revoked", self._residents.revoked)
 
@@ -125,6 +142,7 @@ class Node:
             limiter=limiter,
             public_keys=tokens.public_keys,
             accounts=accounts,
+            guests=guests,
             directory=Directory(self._database, sessions),
             streams=streams,
             catalog=catalog,
@@ -183,8 +201,10 @@ class Node:
         await self._redis.open()
         await self._fanout.start()
         await self._presence.start()
+        self._guest_sessions.start()
 
     async def _close_redis(self) -> None:
+        await self._guest_sessions.close()
         await self._presence.close()
         await self._fanout.close()
         await self._redis.close()

@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     jwt_audience: str = "dorami-clients"
     jwt_expiration: Duration = timedelta(minutes=15)
     jwt_refresh_expiration: Duration = timedelta(days=7)
+    guest_expiration: Duration = timedelta(hours=24)  # from a guest's last use; then they are somebody new
 
     # --- browsers ---
     cors_origins: Origins = ()  # exact origins; none: only the gateway's own pages
@@ -139,6 +140,7 @@ class Settings(BaseSettings):
     http_rate_limit: Rate = (10, 60.0)  # per client and route
     chat_rate_limit: Rate = (20, 10.0)  # chat:send-message per user
     event_rate_limit: Rate = (100, 10.0)  # every other event per user
+    guest_rate_limit: Rate = (100, 3600.0)  # new guests per address; many people may share one
     join_rate_limit: Rate = (10, 10.0)  # joins and leaves per user
 
     # --- Engine.IO ---

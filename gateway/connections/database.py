@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MODELS = ("models.user", "models.stream", "models.product", "models.room", "models.message")
+MODELS = ("models.user", "models.stream", "models.product", "models.room", "models.message", "models.guest")
 
 # The ways in which PostgreSQL, or the way to it, fails to do what was asked; asyncpg raises them all raw.
 AWAY = (

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.http.auth import Auth
+from gateway.http.auth import Auth, Guests
 from gateway.http.cors import Cors
 from gateway.http.dispatch import Authenticator, Dispatcher
 from gateway.http.health import Health, Readiness
@@ -38,6 +38,7 @@ def mount(
     limiter: Limiter,
     public_keys: Callable[[], dict[str, Any]],
     accounts: Accounts,
+    guests: Guests,
     directory: Directory,
     streams: StreamService,
     catalog: Catalog,
@@ -51,7 +52,7 @@ def mount(
     dispatcher = Dispatcher(settings, authenticator, limiter, csrf, metrics)
     resources = (
         Health(readiness),
-        Auth(accounts, csrf, settings),
+        Auth(accounts, guests, csrf, settings),
         Keys(public_keys),
         Users(accounts, directory),
         Streams(streams),

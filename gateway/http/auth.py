@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from gateway.errors import AuthRequired
 from gateway.http.routes import EVERYONE, ID, READS, Call, Cookie, Reply, Route
-from gateway.protocol.identity import Login, Refresh, Register, Session, SessionList, UserView
+from gateway.protocol.identity import EnterAsGuest, Login, Refresh, Register, Session, SessionList, UserView
 from gateway.security.authenticator import COOKIE as ACCESS_COOKIE
 from gateway.security.csrf import COOKIE as CSRF_COOKIE
 from gateway.security.csrf import Csrf
+from gateway.security.guests import is_guest
 from gateway.security.principal import Principal
 from gateway.settings import Settings
 
@@ -18,11 +19,9 @@ REFRESH_COOKIE = "refreshToken"
 REFRESH_PATH = "/api/v1/auth"  # the one place that reads it; nothing else gets to see it
 
 
-class Sessions(Protocol):
-    """Who may come in. Raises AuthRequired, Forbidden (suspended), Conflict (the e-mail is taken), Unavailable."""
+class Logins(Protocol):
+    """Who is in. Raises AuthRequired, Forbidden (suspended), NotFound, Unavailable."""
 
-    async def register(self, ask: Register, device: str) -> Session: ...
-    async def login(self, ask: Login, device: str) -> Session: ...
     async def refresh(self, refresh_token: str) -> Session: ...
     async def logout(self, principal: Principal | None, refresh_token: str | None = None) -> None: ...
     async def logout_all(self, principal: Principal) -> None: ...
@@ -31,11 +30,25 @@ class Sessions(Protocol):
     async def end_session(self, principal: Principal, session_id: str) -> None: ...
 
 
-class Auth:
-    """The routes of identity."""
+class Sessions(Logins, Protocol):
+    """Who may come in with an account. Raises Conflict, too: the e-mail address is taken."""
 
-    def __init__(self, accounts: Sessions, csrf: Csrf, settings: Settings) -> None:
+    async def register(self, ask: Register, device: str) -> Session: ...
+    async def login(self, ask: Login, device: str) -> Session: ...
+
+
+class Guests(Logins, Protocol):
+    """Who may come in without. Raises RateLimited, too: too many new guests from an address."""
+
+    async def enter(self, refresh_token: str | None, address: str, device: str) -> Session: ...
+
+
+class Auth:
+    """The routes of identity. Guests use the same ones, and their own service."""
+
+    def __init__(self, accounts: Sessions, guests: Guests, csrf: Csrf, settings: Settings) -> None:
         self._accounts = accounts
+        self._guests = guests
         self._csrf = csrf
         self._access_seconds = int(settings.jwt_expiration.total_seconds())
         self._refresh_seconds = int(settings.jwt_refresh_expiration.total_seconds())
@@ -45,6 +58,7 @@ class Auth:
         return [
             Route("POST", "/auth/register", self.register, body=Register, answer=Session, status=201),
             Route("POST", "/auth/login", self.login, body=Login, answer=Session),
+            Route("POST", "/auth/guest", self.guest, body=EnterAsGuest, answer=Session),
             Route("POST", "/auth/refresh", self.refresh, body=Refresh, answer=Session, limit=READS),
             Route("POST", "/auth/logout", self.logout, body=Refresh, who=EVERYONE, lenient=True),
             Route("POST", "/auth/logout-all", self.logout_all, who=EVERYONE),
@@ -61,37 +75,48 @@ class Auth:
         """Log in with e-mail and password."""
         return self._let_in(await self._accounts.login(call.body, _device(call)))
 
+    async def guest(self, call: Call[EnterAsGuest, None]) -> Reply:
+        """Come in without an account; who shows the refresh token of a guest, in body or cookie, stays that guest."""
+        return self._let_in(await self._guests.enter(self._refresh_token(call), call.address, _device(call)))
+
     async def refresh(self, call: Call[Refresh, None]) -> Reply:
         """Spend a refresh token, from the body or the cookie, for fresh tokens."""
         token = self._refresh_token(call)
         if token is None:
             raise AuthRequired("No token provided")
-        return self._let_in(await self._accounts.refresh(token))
+        return self._let_in(await self._those(is_guest(token)).refresh(token))
 
     async def logout(self, call: Call[Refresh, None]) -> Reply:
         """End this session, on every node; a caller whose access token has run out is known by the refresh token."""
         refresh_token = None if call.caller else self._refresh_token(call)
-        await self._accounts.logout(call.caller, refresh_token)
+        guest = is_guest(refresh_token or "") if call.caller is None else not call.caller.authenticated
+        await self._those(guest).logout(call.caller, refresh_token)
         return self._let_out()
 
     async def logout_all(self, call: Call[None, None]) -> Reply:
         """End all sessions of the caller, on every node."""
-        await self._accounts.logout_all(call.principal)
+        await self._of(call).logout_all(call.principal)
         return self._let_out()
 
     async def me(self, call: Call[None, None]) -> UserView:
         """Who the caller is."""
-        return await self._accounts.me(call.principal)
+        return await self._of(call).me(call.principal)
 
     async def sessions(self, call: Call[None, None]) -> SessionList:
         """Where the caller is logged in."""
-        return await self._accounts.sessions(call.principal)
+        return await self._of(call).sessions(call.principal)
 
     async def end_session(self, call: Call[None, None]) -> None:
         """End one session of the caller."""
-        await self._accounts.end_session(call.principal, call.path("id"))
+        await self._of(call).end_session(call.principal, call.path("id"))
 
-    def _refresh_token(self, call: Call[Refresh, None]) -> str | None:
+    def _those(self, guest: bool) -> Logins:
+        return self._guests if guest else self._accounts
+
+    def _of(self, call: Call[None, None]) -> Logins:
+        return self._those(not call.principal.authenticated)
+
+    def _refresh_token(self, call: Call[Refresh, None] | Call[EnterAsGuest, None]) -> str | None:
         if call.body.refresh_token is not None:
             return call.body.refresh_token
         token = call.request.cookies.get(REFRESH_COOKIE)

@@ -93,11 +93,15 @@ class Refresh(Request):
     refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = Field(None, repr=False)
 
 
+class EnterAsGuest(Refresh):
+    """`POST /auth/guest`: who has been a guest before shows their refresh token and stays that guest."""
+
+
 class UserView(Payload):
-    """A user as the user sees themselves."""
+    """A user as the user sees themselves; a guest has no e-mail address."""
 
     id: str
-    email: str
+    email: str | None
     username: str
     role: str
     status: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.errors import AuthRequired, Forbidden
+from gateway.security import guests as guest
 from gateway.security.principal import Principal, Role
 from gateway.security.revocations import Bearer
 from gateway.security.tokens import Claims
@@ -46,19 +47,28 @@ class Identities(Protocol):
         """None if there is no such user. Raises Unavailable."""
 
 
+class Guests(Protocol):
+    """Knows the guests."""
+
+    async def use(self, bearer: Bearer) -> None:
+        """A guest is here: what they have lives on. Raises AuthRequired(TOKEN_REVOKED), or Unavailable."""
+
+
 class Authenticator:
-    """Fails closed: while Redis or the database does not answer, nobody new comes in (Unavailable)."""
+    """Fails closed: while Redis or the database does not answer, nobody comes in that they would have to vouch for."""
 
     def __init__(
         self,
         tokens: Verifier,
         revocations: Blacklist,
         identities: Identities,
+        guests: Guests,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tokens = tokens
         self._revocations = revocations
         self._identities = identities
+        self._guests = guests
         self._clock = clock
         self._known: OrderedDict[str, tuple[Identity, float]] = OrderedDict()
 
@@ -69,9 +79,10 @@ class Authenticator:
         (`Account is suspended`) or Unavailable.
         """
         claims = self._tokens.verify_access(token)
-        await self._revocations.check(claims)
         if claims.role is Role.GUEST:
-            return _principal(claims, f"Guest {claims.user_id[-4:]}", Role.GUEST)
+            await self._guests.use(claims)
+            return _principal(claims, guest.name_of(claims.user_id), Role.GUEST)
+        await self._revocations.check(claims)
         identity = await self._identity(claims.user_id)
         if identity is None:
             raise AuthRequired("Invalid token")

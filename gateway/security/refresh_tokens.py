@@ -70,13 +70,11 @@ class RefreshTokens:
 
     async def save(self, user_id: str, device: str) -> Grant:
         """Open a session and give it its first token."""
-        session_id = secrets.token_urlsafe(16)
-        grant = Grant(user_id, session_id, _token(user_id, session_id, secrets.token_bytes(32)))
-        device = device[:MAX_DEVICE].encode(errors="replace").decode()  # a header may hold bytes that are no text
+        grant = first(user_id)
         async with self._redis.guard("refresh.save"):
             await self._save(
-                keys=[keys.session(user_id, session_id), keys.user_sessions(user_id)],
-                args=[_hash(grant.token), device, self._ttl_ms, session_id, MAX_SESSIONS,
+                keys=[keys.session(user_id, grant.session_id), keys.user_sessions(user_id)],
+                args=[fingerprint(grant.token), device_text(device), self._ttl_ms, grant.session_id, MAX_SESSIONS,
                       keys.session(user_id, "")],
             )  # fmt: skip
         return grant
@@ -85,10 +83,10 @@ class RefreshTokens:
         """Whose token this is, if it is the current one of a live session."""
         if _FORM.fullmatch(token) is None:
             return None
-        user_id, session_id = _ids(token)
+        user_id, session_id = ids(token)
         async with self._redis.guard("refresh.look_up"):
             current: Any = await self._redis.client.hget(keys.session(user_id, session_id), "current")
-        if current is None or not hmac.compare_digest(current, _hash(token)):
+        if current is None or not hmac.compare_digest(current, fingerprint(token)):
             return None
         return Grant(user_id, session_id, token)
 
@@ -97,26 +95,26 @@ class RefreshTokens:
 
         Raises AuthRequired for a token that is no live session's, ReplayedError for one that was spent earlier.
         """
-        user_id, session_id = _ids(token)
+        user_id, session_id = ids(token)
         salt = secrets.token_hex(32)
         async with self._redis.guard("refresh.rotate"):
             outcome, kept = await self._rotate(
-                keys=[*_session_keys(user_id, session_id), keys.user_sessions(user_id)],
-                args=[_hash(token), _hash(_successor(user_id, session_id, token, salt)), salt, self._ttl_ms,
+                keys=[*session_keys(user_id, session_id), keys.user_sessions(user_id)],
+                args=[fingerprint(token), fingerprint(successor(user_id, session_id, token, salt)), salt, self._ttl_ms,
                       self._grace_ms, session_id],
             )  # fmt: skip
         if outcome == "replayed":
             raise ReplayedError(user_id, session_id)
         if outcome == "unknown":
             raise AuthRequired("Invalid token")
-        return Grant(user_id, session_id, _successor(user_id, session_id, token, kept))
+        return Grant(user_id, session_id, successor(user_id, session_id, token, kept))
 
     async def delete(self, user_id: str, session_id: str) -> bool:
         """End one session; False if the user has no such session."""
         async with self._redis.guard("refresh.delete"):
             return bool(
                 await self._delete(
-                    keys=[*_session_keys(user_id, session_id), keys.user_sessions(user_id)], args=[session_id]
+                    keys=[*session_keys(user_id, session_id), keys.user_sessions(user_id)], args=[session_id]
                 )
             )
 
@@ -143,19 +141,37 @@ class RefreshTokens:
         return sorted(records, key=lambda record: record.last_used_at, reverse=True)
 
 
-def owner(token: str) -> str:
-    """The id of the user that a refresh token is said to be of. Raises AuthRequired if it is none; proves nothing."""
-    return _ids(token)[0]
+def first(user_id: str) -> Grant:
+    """A new session's first token."""
+    session_id = secrets.token_urlsafe(16)
+    return Grant(user_id, session_id, _token(user_id, session_id, secrets.token_bytes(32)))
 
 
-def _ids(token: str) -> tuple[str, str]:
+def successor(user_id: str, session_id: str, token: str, salt: str) -> str:
+    """The token that follows one, for whoever knows that one and the salt."""
+    return _token(user_id, session_id, hmac.digest(token.encode(), salt.encode(), "sha256"))
+
+
+def fingerprint(token: str) -> str:
+    """All that is kept of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def device_text(user_agent: str) -> str:
+    """What is kept of a user agent; a header may hold bytes that are no text."""
+    return user_agent[:MAX_DEVICE].encode(errors="replace").decode()
+
+
+def ids(token: str) -> tuple[str, str]:
+    """The user and the session that a token is said to be of. Raises AuthRequired if it is none; proves nothing."""
     match = _FORM.fullmatch(token)
     if match is None:
         raise AuthRequired("Invalid token")
     return match[1], match[2]
 
 
-def _session_keys(user_id: str, session_id: str) -> list[str]:
+def session_keys(user_id: str, session_id: str) -> list[str]:
+    """The keys of one session."""
     return [
         keys.session(user_id, session_id),
         keys.spent_refresh_tokens(user_id, session_id),
@@ -165,14 +181,6 @@ def _session_keys(user_id: str, session_id: str) -> list[str]:
 
 def _token(user_id: str, session_id: str, secret: bytes) -> str:
     return f"{user_id}.{session_id}.{base64.urlsafe_b64encode(secret).decode().rstrip('=')}"
-
-
-def _successor(user_id: str, session_id: str, token: str, salt: str) -> str:
-    return _token(user_id, session_id, hmac.digest(token.encode(), salt.encode(), "sha256"))
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _moment(ms: str) -> datetime:

@@ -15,14 +15,13 @@ from gateway.protocol.identity import (
     Login,
     Register,
     Session,
-    SessionList,
-    SessionView,
     UserView,
 )
 from gateway.security.authenticator import Identity
 from gateway.security.limits import Limiter
 from gateway.security.principal import Principal, Role
-from gateway.security.refresh_tokens import Grant, owner
+from gateway.security.refresh_tokens import Grant, ids
+from gateway.services.logins import Logins
 from gateway.services.sessions import Sessions
 from models.user import User
 
@@ -48,7 +47,7 @@ class Passwords(Protocol):
     def needs_rehash(self, password_hash: str) -> bool: ...
 
 
-class Accounts:
+class Accounts(Logins):
     """Raises AuthRequired, Forbidden (`Account is suspended`), RateLimited, and Unavailable while a server is away."""
 
     def __init__(
@@ -60,8 +59,8 @@ class Accounts:
         limiter: Limiter,
         access_lifetime: timedelta,
     ) -> None:
+        super().__init__(sessions)
         self._database = database
-        self._sessions = sessions
         self._tokens = tokens
         self._passwords = passwords
         self._limiter = limiter
@@ -102,9 +101,8 @@ class Accounts:
 
     async def refresh(self, refresh_token: str) -> Session:
         """Fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session."""
-        user = await find(
-            self._database, owner(refresh_token)
-        )  # first, so that nothing is spent while the database is away
+        user_id, _ = ids(refresh_token)
+        user = await find(self._database, user_id)  # first, so that nothing is spent while the database is away
         grant = await self._sessions.rotate(refresh_token)
         if user is None:
             raise AuthRequired("Invalid token")
@@ -112,37 +110,6 @@ class Accounts:
             await self._sessions.end_all(grant.user_id)
             raise Forbidden("Account is suspended")
         return self._session(user, grant)
-
-    async def logout(self, principal: Principal | None, refresh_token: str | None = None) -> None:
-        """End the session of the caller: known by their access token, or when it has run out by their refresh token."""
-        if principal is not None:
-            await self._sessions.end(principal.user_id, principal.session_id)
-        elif refresh_token is not None and (grant := await self._sessions.holder(refresh_token)) is not None:
-            await self._sessions.end(grant.user_id, grant.session_id)
-
-    async def logout_all(self, principal: Principal) -> None:
-        """End all sessions of the caller, this one included."""
-        await self._sessions.end_all(principal.user_id)
-
-    async def sessions(self, principal: Principal) -> SessionList:
-        """Where the caller is logged in."""
-        return SessionList(
-            items=[
-                SessionView(
-                    id=record.session_id,
-                    device=record.device,
-                    created_at=record.created_at,
-                    last_used_at=record.last_used_at,
-                    current=record.session_id == principal.session_id,
-                )
-                for record in await self._sessions.list(principal.user_id)
-            ]
-        )
-
-    async def end_session(self, principal: Principal, session_id: str) -> None:
-        """End one session of the caller. Raises NotFound if they have no such."""
-        if not await self._sessions.end(principal.user_id, session_id):
-            raise NotFound("There is no such session")
 
     # --- who one is ---------------------------------------------------------------------------------------------------
 

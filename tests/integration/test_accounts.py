@@ -29,7 +29,7 @@ from gateway.security.limits import MemoryLimiter
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Principal, Role
 from gateway.security.refresh_tokens import Grant, RefreshTokens
-from gateway.security.revocations import Revocations
+from gateway.security.revocations import Bearer, Revocations
 from gateway.security.tokens import Tokens
 from gateway.services.accounts import WRONG_PASSWORDS, Accounts
 from gateway.services.directory import Directory
@@ -65,7 +65,7 @@ class World:
         self.sessions = Sessions(RefreshTokens(redis, timedelta(days=7)), self.revocations, self)
         self.accounts = self.made(self.passwords)
         self.directory = Directory(database, self.sessions)
-        self.authenticator = Authenticator(self.tokens, self.revocations, self.accounts)
+        self.authenticator = Authenticator(self.tokens, self.revocations, self.accounts, self)
         self.notices: list[dict[str, Any]] = []
 
     def made(self, passwords: Passwords) -> Accounts:
@@ -75,6 +75,9 @@ class World:
         assert kind == "revoked"
         self.notices.append(body)
         await self.authenticator.revoked(body)
+
+    async def use(self, bearer: Bearer) -> None:
+        raise AssertionError("there are no guests here")
 
     async def register(self, name: str = "ann") -> Session:
         ask = Register(email=f"{name}@example.com", username=name, password=PASSWORD)

@@ -98,6 +98,7 @@ class House:
 def mounted(node: Node, accounts: Accounts, **changes: Any) -> web.Application:
     kept, app, metrics, nobody = settings(**changes), web.Application(), Metrics(), object()
     services: dict[str, Any] = {"accounts": accounts, "directory": nobody, "streams": nobody, "catalog": Catalog()}
+    services["guests"] = nobody
     services["public_keys"] = lambda: {"keys": []}
     http.mount(
         app,

@@ -22,6 +22,7 @@ class Doubles:
         self.redis_away = self.database_away = False
         self.role = Role.USER
         self.asked: list[str] = []
+        self.used: list[str] = []
 
     def verify_access(self, token: str | None) -> Claims:
         if token is None:
@@ -34,6 +35,10 @@ class Doubles:
             raise Unavailable("redis")
         if self.revoked:
             raise AuthRequired("Token has been revoked", Code.TOKEN_REVOKED)
+
+    async def use(self, bearer: Bearer) -> None:
+        await self.check(bearer)
+        self.used.append(bearer.user_id)
 
     async def identity(self, user_id: str) -> Identity | None:
         self.asked.append(user_id)
@@ -62,7 +67,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def authenticator(world: Doubles, clock: Clock) -> Authenticator:
-    return Authenticator(world, world, world, clock)
+    return Authenticator(world, world, world, world, clock)
 
 
 async def test_a_principal_has_name_and_role_of_the_account(authenticator: Authenticator, world: Doubles) -> None:
@@ -77,6 +82,10 @@ async def test_a_guest_is_not_looked_up(authenticator: Authenticator, world: Dou
     principal = await authenticator.authenticate("guest-abcd")
     assert (principal.username, principal.authenticated) == ("Guest abcd", False)
     assert not world.asked
+    assert world.used == ["guest-abcd"], "their session lives on"
+    world.revoked = True
+    with pytest.raises(AuthRequired, match="Token has been revoked"):
+        await authenticator.authenticate("guest-abcd")
 
 
 async def test_the_refusals(authenticator: Authenticator, world: Doubles) -> None:

@@ -20,7 +20,7 @@ from tests.edge import settings
 NOBODY: Any = None
 RESOURCES = (
     Health(NOBODY),
-    Auth(NOBODY, Csrf(enabled=True), settings()),
+    Auth(NOBODY, NOBODY, Csrf(enabled=True), settings()),
     Keys(lambda: {"keys": []}),
     Users(NOBODY, NOBODY),
     Streams(NOBODY),
@@ -31,6 +31,7 @@ every_route = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES.keys(
 
 CONTRACT = """
 GET /health/live · GET /health/ready
+POST /auth/guest
 POST /auth/register · POST /auth/login · POST /auth/refresh · POST /auth/logout · POST /auth/logout-all
 GET /auth/keys · GET /users
 GET /auth/me · GET /auth/sessions · DELETE /auth/sessions/{id}
@@ -40,7 +41,7 @@ POST /streams/{key}/start · POST /streams/{key}/stop
 GET /products · GET /products/{id} · POST /products · PATCH /products/{id} · DELETE /products/{id}
 PATCH /products/{id}/stock · PATCH /products/{id}/sold-out
 """
-FOR_STRANGERS = {"POST /auth/register", "POST /auth/login", "POST /auth/refresh"}
+FOR_STRANGERS = {"POST /auth/register", "POST /auth/login", "POST /auth/guest", "POST /auth/refresh"}
 
 
 def test_the_contract_is_served() -> None:

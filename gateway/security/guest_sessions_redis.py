@@ -1,0 +1,49 @@
+"""The sessions of guests in Redis: like those of users, and each use keeps them. Called by guest_sessions.py."""
+
+from datetime import datetime, timedelta
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.protocol.wire import now
+from gateway.security.refresh_tokens import GRACE, RefreshTokens, session_keys
+from gateway.security.session_scripts import RESTORE, TOUCH
+from models.guest import GuestSession
+
+
+class GuestTokens(RefreshTokens):
+    """A session lives `lifetime` from its last use. Raises Unavailable while Redis is away."""
+
+    def __init__(self, redis: Redis, lifetime: timedelta, grace: timedelta = GRACE) -> None:
+        super().__init__(redis, lifetime, grace)
+        self._touch, self._restore = map(redis.client.register_script, (TOUCH, RESTORE))
+
+    async def touch(self, guest_id: str, session_id: str) -> bool:
+        """A session was used; False if it is not here."""
+        async with self._redis.guard("guests.touch"):
+            return bool(
+                await self._touch(
+                    keys=[*session_keys(guest_id, session_id), keys.user_sessions(guest_id)],
+                    args=[self._ttl_ms, session_id],
+                )
+            )
+
+    async def restore(self, row: GuestSession) -> None:
+        """Take a session over from PostgreSQL, with what is left of its life, unless it is here already."""
+        moment = now()
+        salt_ms = 0 if row.rotated_at is None else self._grace_ms - _ms(moment - row.rotated_at)
+        async with self._redis.guard("guests.restore"):
+            await self._restore(
+                keys=[*session_keys(row.guest_id, row.session_id), keys.user_sessions(row.guest_id)],
+                args=[
+                    row.session_id, row.current, row.device, _since_1970(row.created_at), _since_1970(row.used_at),
+                    max(1, _ms(row.expires_at - moment)), self._ttl_ms, row.salt or "", salt_ms, *row.spent,
+                ],
+            )  # fmt: skip
+
+
+def _since_1970(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _ms(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1000)
