@@ -78,7 +78,8 @@ class Node:
             metrics,
             cookie_counts=lambda handshake: origins.may_use_cookies(handshake.origin, handshake.host),
         )
-        self._fanout = RedisFanout(self._redis, self._rooms, node_id, metrics)
+        log = RoomLog(self._database)
+        self._fanout = RedisFanout(self._redis, self._rooms, node_id, metrics, log)
         self._presence = RedisPresence(self._redis, node_id, metrics)
         self._rooms.watched_by(self._fanout)
 
@@ -106,8 +107,6 @@ class Node:
         self._fanout.on_notice("revoked", authenticator.revoked)
         self._fanout.on_notice("revoked", self._residents.revoked)
 
-        log = RoomLog(self._database)
-        log = RoomLog(self._database)
         self._attendance = Attendance(self._presence, self._fanout)
         self._viewers = Viewers(self._database, self._presence, self._fanout)
         streams = Streams(self._database, self._fanout)

@@ -41,6 +41,15 @@ class Metrics:
         self.degraded = Gauge(
             "dorami_fanout_degraded", "1 while broadcasts reach only this node", registry=registry
         )
+        self.gaps = Counter(
+            "dorami_room_gaps", "Times that a room's missing events were looked for in its log", registry=registry
+        )
+        self.caught_up = Counter(
+            "dorami_room_events_caught_up", "Events delivered from a room's log", registry=registry
+        )
+        self.events_lost = Counter(
+            "dorami_room_events_lost", "Events that were missed and are not in the log any more", registry=registry
+        )
         self.presence_degraded = Gauge(
             "dorami_presence_degraded", "1 while people are counted by this node alone", registry=registry
         )

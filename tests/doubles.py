@@ -2,12 +2,15 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
+from gateway.realtime.sequence import LoggedEvent, Place
 from gateway.security.principal import Principal, Role
 
 
@@ -18,7 +21,7 @@ class Heard:
         self.events: list[tuple[Room, str, Any]] = []
         self.delay = 0.0  # s that publishing takes at most
 
-    async def publish(self, room: Room, event: str, payload: Payload) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
         """See Fanout."""
         await asyncio.sleep(random.uniform(0, self.delay))
         self.events.append((room, event, payload.model_dump(mode="json")))
@@ -26,6 +29,40 @@ class Heard:
     def named(self, *events: str) -> list[Any]:
         """The payloads of these events."""
         return [payload for _, event, payload in self.events if event in events]
+
+
+class EventLog:
+    """The logs of rooms in memory."""
+
+    EPOCH = "0123456789abcdef"
+
+    def __init__(self) -> None:
+        self.rooms: dict[Room, list[LoggedEvent]] = {}
+        self.epoch = self.EPOCH
+        self.away = False
+        self.reads = 0  # of events, not of heads
+
+    def write(self, room: Room, payload: str | None = "{}", *, event: str = "e") -> int:
+        """Add an event; its place."""
+        events = self.rooms.setdefault(room, [])
+        events.append(LoggedEvent(len(events) + 1, event, payload))
+        return len(events)
+
+    async def heads(self, rooms: Sequence[Room]) -> dict[Room, Place]:
+        """See Log."""
+        await self._ask()
+        return {room: Place(self.epoch, len(self.rooms[room])) for room in rooms if room in self.rooms}
+
+    async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:
+        """See Log."""
+        self.reads += 1
+        await self._ask()
+        return [event for event in self.rooms[room] if event.seq > seq][:limit]
+
+    async def _ask(self) -> None:
+        await asyncio.sleep(0)
+        if self.away:
+            raise Unavailable("database")
 
 
 def principal(role: Role = Role.USER, user_id: str | None = None) -> Principal:

@@ -26,8 +26,12 @@ class Local(Protocol):
 class Fanout(Protocol):
     """Sends what a room hears to every node that has members of it, in one order for all of them."""
 
-    async def publish(self, room: Room, event: str, payload: Payload) -> None:
-        """Broadcast to a room; returns when the nodes that can be reached have it coming. Never raises."""
+    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
+        """Broadcast to a room; returns when the nodes that can be reached have it coming. Never raises.
+
+        `seq`: the event's place in the room's log. Those are delivered in the order of their places, whoever publishes
+        them in whatever order, and a node that misses one reads it from the log.
+        """
 
     async def watch(self, room: Room) -> None:
         """A room has members on this node: everything published after this returns will be delivered to them.
@@ -79,8 +83,8 @@ class LocalFanout:
         self._local = local
         self._notices = Notices()
 
-    async def publish(self, room: Room, event: str, payload: Payload) -> None:
-        """See Fanout."""
+    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:  # noqa: ARG002
+        """See Fanout; there is nobody else whose events could come first."""
         self._local.deliver(room, event_packet(room.namespace, event, payload))
 
     async def watch(self, room: Room) -> None:

@@ -16,6 +16,7 @@ from gateway.protocol.wire import Payload
 from gateway.realtime.fanout import Handler, Local, Notices
 from gateway.realtime.packets import event_packet
 from gateway.realtime.publisher_redis import Publisher
+from gateway.realtime.sequence import Log, Place, Sequencer
 from gateway.realtime.subscriber_redis import Subscriber
 
 log = structlog.get_logger()
@@ -30,18 +31,19 @@ NOTICES = 1000  # that may wait for their handlers
 class RedisFanout:
     """See Fanout.
 
-    What is published is `source:number`, a line feed, and the ready packet. Every node delivers what comes back through
-    Redis, the publishing one too: so all have one order. What this node published and has not heard yet is in
-    `_unheard`. It is delivered from there once: when it is heard, or when the subscription or Redis is lost. So nobody
-    on this node misses or gets twice what was published here, whatever Redis made of it.
+    What is published is `source:number`, for a logged event `/seq`, a line feed, and the ready packet. Every node
+    delivers what comes back through Redis, the publishing one too: so all have one order. What this node published and
+    has not heard yet is in `_unheard`. It is delivered from there once: when it is heard, or when the subscription or
+    Redis is lost. So nobody on this node misses or gets twice what was published here, whatever Redis made of it.
+    Logged events go through the sequencer, which knows their order by itself and finds what Redis has lost.
     """
 
-    def __init__(self, redis: Redis, local: Local, node_id: str, metrics: Metrics) -> None:
+    def __init__(self, redis: Redis, local: Local, node_id: str, metrics: Metrics, log: Log) -> None:
         self._local = local
         self._metrics = metrics
         self._source = f"{node_id}.{secrets.token_hex(4)}".encode()  # this run of the node
         self._number = 0
-        self._unheard: deque[tuple[int, str, bytes]] = deque()
+        self._unheard: deque[tuple[int, str, bytes, int | None]] = deque()
         self._rooms: dict[str, Room] = {}  # by channel, while they are heard
         self._numbers: dict[bytes, int] = {}  # the newest heard of each other source
         self._lingering: dict[Room, asyncio.TimerHandle] = {}
@@ -49,6 +51,8 @@ class RedisFanout:
         self._told: asyncio.Queue[bytes] = asyncio.Queue(NOTICES)
         self._canary = node_channel(self._source.decode())
         self._heard_at = 0.0
+        self._degraded = False
+        self._sequencer = Sequencer(log, self._hand_over, metrics)
         self._publisher = Publisher(redis, self._next_canary, self._lost)
         self._subscriber = Subscriber(redis, [control_channel(), self._canary], self._heard, self._lost)
         self._task: asyncio.Task[None] | None = None
@@ -56,6 +60,7 @@ class RedisFanout:
     async def start(self) -> None:
         """Begin to hear and to publish; Redis being away is no failure."""
         self._task = asyncio.create_task(self._handle_notices(), name="fanout-notices")
+        await self._sequencer.start()
         await self._subscriber.start()
         await self._publisher.start()
         self._heard_at = asyncio.get_running_loop().time()
@@ -66,6 +71,7 @@ class RedisFanout:
             timer.cancel()
         await self._publisher.close()
         await self._subscriber.close()
+        await self._sequencer.close()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -86,6 +92,7 @@ class RedisFanout:
         channel = room_channel(room)
         self._rooms[channel] = room
         await self._subscriber.subscribe(channel)
+        await self._sequencer.watch(room)
 
     def unwatch(self, room: Room) -> None:
         """See Fanout."""
@@ -96,14 +103,23 @@ class RedisFanout:
         del self._lingering[room]
         channel = room_channel(room)
         del self._rooms[channel]
+        self._sequencer.forget(room)
         self._subscriber.unsubscribe(channel)
+
+    def place(self, room: Room) -> Place | None:
+        """Up to where the logged events of a watched room were delivered on this node; None if it has none."""
+        return self._sequencer.place(room)
+
+    async def reach(self, room: Room, seq: int, within: float) -> bool:
+        """Wait until a watched room's events up to a place were delivered; whether that is so after `within` s."""
+        return await self._sequencer.reach(room, seq, within)
 
     # --- publishing -------------------------------------------------------------------------------------------------
 
-    async def publish(self, room: Room, event: str, payload: Payload) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
         """See Fanout."""
         self._metrics.published.labels(event).inc()
-        await self._publish(room_channel(room), event_packet(room.namespace, event, payload))
+        await self._publish(room_channel(room), event_packet(room.namespace, event, payload), seq)
 
     async def notify(self, kind: str, body: dict[str, Any]) -> None:
         """See Fanout."""
@@ -113,17 +129,19 @@ class RedisFanout:
         """See Fanout."""
         self._notices.on(kind, handler)
 
-    async def _publish(self, channel: str, packet: bytes) -> None:
-        data = self._numbered(packet)
+    async def _publish(self, channel: str, packet: bytes, seq: int | None = None) -> None:
+        data = self._numbered(packet, seq)
         if self._subscriber.connected and not self._publisher.away:
-            self._unheard.append((self._number, channel, packet))
+            self._unheard.append((self._number, channel, packet, seq))
         else:
-            self._deliver(channel, packet)
+            self._deliver(channel, packet, seq)
         await self._publisher.publish(channel, data)
 
-    def _numbered(self, packet: bytes) -> bytes:
+    def _numbered(self, packet: bytes, seq: int | None = None) -> bytes:
         self._number += 1
-        return b"%b:%d\n%b" % (self._source, self._number, packet)
+        if seq is None:
+            return b"%b:%d\n%b" % (self._source, self._number, packet)
+        return b"%b:%d/%d\n%b" % (self._source, self._number, seq, packet)
 
     def _next_canary(self) -> tuple[str, bytes]:
         return self._canary, self._numbered(b"")
@@ -132,8 +150,9 @@ class RedisFanout:
 
     def _heard(self, channel: str, data: bytes) -> None:
         head, _, packet = data.partition(b"\n")
-        source, _, number = head.rpartition(b":")
-        if not source or not number.isdigit() or len(number) > DIGITS:
+        source, _, numbers = head.rpartition(b":")
+        number, _, place = numbers.partition(b"/")
+        if not source or not _is_number(number) or (place and not _is_number(place)):
             log.debug("something else was published on a channel of ours", channel=channel)
         elif source == self._source:
             self._heard_own(int(number))
@@ -141,35 +160,45 @@ class RedisFanout:
             if source not in self._numbers and len(self._numbers) >= SOURCES:
                 del self._numbers[next(iter(self._numbers))]
             self._numbers[source] = int(number)
-            self._deliver(channel, packet)
+            self._deliver(channel, packet, int(place) if place else None)
 
     def _heard_own(self, number: int) -> None:
         self._heard_at = asyncio.get_running_loop().time()
-        self._metrics.degraded.set(0)
+        if self._degraded and self._subscriber.connected:
+            self._degraded = False
+            self._metrics.degraded.set(0)
+            self._sequencer.check()
         # Redis keeps the order: what is older and was not heard went to a room that nobody here was in.
         while self._unheard and self._unheard[0][0] <= number:
-            own, channel, packet = self._unheard.popleft()
+            own, channel, packet, seq = self._unheard.popleft()
             if own == number:
-                self._deliver(channel, packet)
+                self._deliver(channel, packet, seq)
 
     def _lost(self) -> None:
         """The subscription or Redis itself is lost: this node's own people get at least what was published here."""
+        self._degraded = True
         self._metrics.degraded.set(1)
         while self._unheard:
-            _, channel, packet = self._unheard.popleft()
-            self._deliver(channel, packet)
+            _, channel, packet, seq = self._unheard.popleft()
+            self._deliver(channel, packet, seq)
 
-    def _deliver(self, channel: str, packet: bytes) -> None:
+    def _deliver(self, channel: str, packet: bytes, seq: int | None) -> None:
         if (room := self._rooms.get(channel)) is not None:
-            try:
-                self._local.deliver(room, packet)
-            except Exception:
-                log.exception("a broadcast could not be delivered", room=room)
+            if seq is None:
+                self._hand_over(room, packet)
+            else:
+                self._sequencer.offer(room, seq, packet)
         elif channel == control_channel():
             try:
                 self._told.put_nowait(packet)
             except asyncio.QueueFull:
                 log.error("a notice was dropped: too many wait")  # noqa: TRY400  the trace would say nothing
+
+    def _hand_over(self, room: Room, packet: bytes) -> None:
+        try:
+            self._local.deliver(room, packet)
+        except Exception:
+            log.exception("a broadcast could not be delivered", room=room)
 
     async def _handle_notices(self) -> None:
         while True:
@@ -179,3 +208,7 @@ class RedisFanout:
                 await self._notices.tell(kind, body)
             except (ValueError, TypeError):
                 log.warning("a notice could not be read")
+
+
+def _is_number(digits: bytes) -> bool:
+    return digits.isdigit() and len(digits) <= DIGITS

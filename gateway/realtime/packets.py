@@ -16,6 +16,16 @@ def event_packet(namespace: str, event: str, payload: Payload | dict[str, Any]) 
     return b"%b%b[%b,%b]" % (_EVENT, _address(namespace), _json(event), _json(payload))
 
 
+def logged_packet(namespace: str, event: str, payload: str) -> bytes:
+    """The same with a payload that is JSON already."""
+    return b"%b%b[%b,%b]" % (_EVENT, _address(namespace), _json(event), payload.encode())
+
+
+def with_offset(packet: bytes, offset: str) -> bytes:
+    """An event with its offset as last argument: where the official clients look for it."""
+    return b"%b,%b]" % (packet[:-1], _json(offset))
+
+
 def ack_packet(namespace: str, ack_id: int, answer: Payload) -> bytes:
     """`3<id>[answer]` on `/`, `3/chat,<id>[answer]` elsewhere."""
     return b"%b%b%d[%b]" % (_ACK, _address(namespace), ack_id, _json(answer))

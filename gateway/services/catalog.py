@@ -31,9 +31,9 @@ CLEARABLE = frozenset({"original_price", "image_url"})  # fields that may be cha
 
 
 class Fanout(Protocol):
-    """Broadcasts, in the order of the calls. Never raises."""
+    """Broadcasts; what has a place in the room's log, in the order of places. Never raises."""
 
-    async def publish(self, room: Room, event: str, payload: Payload) -> None: ...
+    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
 
 
 class Catalog:
@@ -77,9 +77,8 @@ class Catalog:
             async with self._database.guard("catalog.create"), self._log.turn(room) as connection:
                 async with self._database.transaction(connection):
                     await product.save()
-                    told = _typed(events.PRODUCT_ADDED, view(product))
-                    await self._keep(room, told)
-                await self._tell(room, told)
+                    kept = await self._keep(room, _typed(events.PRODUCT_ADDED, view(product)))
+                await self._tell(room, kept)
         except DanglingError:
             raise NotFound("There is no such stream") from None
         return view(product)
@@ -125,9 +124,8 @@ class Catalog:
             async with self._database.transaction(connection):
                 if not await Product.filter(id=product.id).delete():
                     raise NotFound("There is no such product")
-                told = _typed(events.PRODUCT_DELETED, ProductGone(product_id=product_id))
-                await self._keep(room, told)
-            await self._tell(room, told)
+                kept = await self._keep(room, _typed(events.PRODUCT_DELETED, ProductGone(product_id=product_id)))
+            await self._tell(room, kept)
 
     # --- the steps ---------------------------------------------------------------------------------------------------
 
@@ -151,21 +149,25 @@ class Catalog:
                     return view(product)
                 product.update_from_dict(given | {"version": product.version + 1})
                 await product.save()
-                told = _news(product, before)
-                await self._keep(room, *told)
-            await self._tell(room, *told)
+                kept = await self._keep(room, *_news(product, before))
+            await self._tell(room, kept)
             if 0 < product.stock < min(before, LOW_STOCK):
                 low = LowStock(product_id=product_id, product_name=product.name, remaining_stock=product.stock)
-                await self._tell(room, _typed(events.PRODUCT_LOW_STOCK, low))
+                await self._fanout.publish(room, events.PRODUCT_LOW_STOCK, _typed(events.PRODUCT_LOW_STOCK, low))
         return view(product)
 
-    async def _keep(self, room: Room, *told: Typed) -> None:
+    async def _keep(self, room: Room, *told: Typed) -> dict[int, Typed]:
+        """Keep the news in the room's log; by the places they got."""
+        kept = {}
         for event in told:
-            await self._log.record(room, await self._log.next(room), event.type, event)
+            seq = await self._log.next(room)
+            await self._log.record(room, seq, event.type, event)
+            kept[seq] = event
+        return kept
 
-    async def _tell(self, room: Room, *told: Typed) -> None:
-        for event in told:
-            await self._fanout.publish(room, event.type, event)
+    async def _tell(self, room: Room, kept: dict[int, Typed]) -> None:
+        for seq, event in kept.items():
+            await self._fanout.publish(room, event.type, event, seq)
 
 
 class Changes(Protocol):

@@ -40,9 +40,9 @@ class Attendance(Protocol):
 
 
 class Fanout(Protocol):
-    """Broadcasts, in the order of the calls. Never raises."""
+    """Broadcasts; what has a place in the room's log, in the order of places. Never raises."""
 
-    async def publish(self, room: Room, event: str, payload: Payload) -> None: ...
+    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
 
 
 class Chat:
@@ -115,7 +115,7 @@ class Chat:
         try:
             async with self._database.guard("chat.send"), self._log.turn(room):
                 message = await self._messages.insert(principal, ask)
-                await self._fanout.publish(room, events.CHAT_MESSAGE, event(message))
+                await self._fanout.publish(room, events.CHAT_MESSAGE, event(message), message.seq)
         except UniqueError:
             earlier = await self.repeated(principal, ask)
             if earlier is None:
@@ -157,7 +157,7 @@ class Chat:
                 )
                 told = Typed(type=events.CHAT_MESSAGE_DELETED, data=deleted)
                 await self._log.record(room, seq, events.CHAT_MESSAGE_DELETED, told)
-            await self._fanout.publish(room, events.CHAT_MESSAGE_DELETED, told)
+            await self._fanout.publish(room, events.CHAT_MESSAGE_DELETED, told, seq)
         return Deleted(message_id=message.id, already_deleted=False)
 
     async def history(self, live_id: str, before: str | None, limit: int) -> HistoryPage:

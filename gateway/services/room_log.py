@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -13,7 +13,9 @@ import models.room
 from gateway.connections.database import Database
 from gateway.errors import NotFound
 from gateway.keys import ROOM_LOCK, Room, chat_room, products_room, room_log_name
+from gateway.protocol.events import CHAT_MESSAGE
 from gateway.protocol.wire import Cursor, Missed, Payload, Since, now
+from gateway.realtime.sequence import LoggedEvent, Place
 
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
 KEPT = 1000  # events of a room that stay in its log
@@ -35,6 +37,15 @@ SINCE = """
     WHERE r.name = $1 ORDER BY e.seq
 """
 
+HEADS = "SELECT name, epoch, seq FROM rooms WHERE name = ANY($1)"
+
+# A message whose text is gone holds its place; its deletion is an event of its own.
+AFTER = """
+    SELECT seq, event,
+        CASE WHEN event = $4 AND payload #>> '{data,message}' = '' THEN NULL ELSE payload::text END AS payload
+    FROM room_events WHERE room = $1 AND seq > $2 ORDER BY seq LIMIT $3
+"""
+
 
 class Position(NamedTuple):
     """Where a room's log stands, and what came after the client's cursor: None if that is not known any more."""
@@ -50,7 +61,10 @@ async def open_rooms(stream_key: str) -> None:
 
 
 class RoomLog:
-    """Everything here is for within `database.guard`. Raises NotFound for a room of a stream that is none."""
+    """Everything but what the fan-out reads (`heads`, `after`) is for within `database.guard`.
+
+    Raises NotFound for a room of a stream that is none.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -101,3 +115,16 @@ class RoomLog:
         ]
         known = epoch == cursor.epoch and len(events) == cursor.seq - seq
         return Position(cursor, events if known else None)
+
+    async def heads(self, rooms: Sequence[Room]) -> dict[Room, Place]:
+        """Where the logs of rooms stand; rooms without a log are left out. Raises Unavailable."""
+        names = {room_log_name(room): room for room in rooms}
+        async with self._database.guard("room_log.heads"):
+            rows = await self._database.query(HEADS, list(names))
+        return {names[row["name"]]: Place(str(row["epoch"]), row["seq"]) for row in rows}
+
+    async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:
+        """The first events after a place that are still kept, deleted ones without content. Raises Unavailable."""
+        async with self._database.guard("room_log.after"):
+            rows = await self._database.query(AFTER, room_log_name(room), seq, limit, CHAT_MESSAGE)
+        return [LoggedEvent(row["seq"], row["event"], row["payload"]) for row in rows]

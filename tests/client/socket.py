@@ -13,10 +13,11 @@ T = TypeVar("T")
 
 
 class Heard(NamedTuple):
-    """One event as the client heard it; `payload` is its only argument (None without one)."""
+    """One event as the client heard it; `payload` is its only argument (None without one) but for the offset."""
 
     event: str
     payload: Any
+    offset: str | None = None  # of a logged event: its last argument
 
 
 class RefusedError(Exception):
@@ -180,8 +181,8 @@ class ClientSocket:
         """Called by the client with each line of the driver about this socket."""
         if "event" in line:
             args = line["args"]
-            assert len(args) <= 1, f"{line['event']} has {len(args)} arguments"
-            self.mailbox.append(Heard(line["event"], args[0] if args else None))
+            assert len(args) <= 1 or (len(args) == 2 and isinstance(args[1], str)), f"{line['event']} came with {args}"
+            self.mailbox.append(Heard(line["event"], *(args or [None])))
         else:
             self.lifecycle.append(line)
         self._news.set()

@@ -15,11 +15,12 @@ from gateway.realtime import fanout_redis
 from gateway.realtime.fanout import Fanout, LocalFanout
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.packets import event_packet
+from tests.doubles import EventLog
 from tests.inbox import Inbox
 
 FOREIGN = (
     b"", b"\n", b"123", b"hello", b":\n", b"x:\n", b"x:y\n", b"x:-1\n", b"x:" + b"9" * 5000 + b"\n", b"\xff\xfe:1",
-    b"x:1\n[", b"y:1\nnull", b"z:1\n[[],{}]",
+    b"x:1/\n", b"x:1/y\n", b"x:1/2/3\n", b"x:/1\n", b"x:1\n[", b"y:1\nnull", b"z:1\n[[],{}]",
 )  # fmt: skip
 
 
@@ -40,7 +41,7 @@ async def pair(redis: Redis) -> AsyncIterator[list[Node]]:
     nodes = []
     for node_id in "ab":
         inbox = Inbox()
-        nodes.append(Node(fanout := RedisFanout(redis, inbox, node_id, Metrics()), inbox))
+        nodes.append(Node(fanout := RedisFanout(redis, inbox, node_id, Metrics(), EventLog()), inbox))
         await fanout.start()
     yield nodes
     for node in nodes:
@@ -240,7 +241,7 @@ async def test_a_socket_table_that_fails_breaks_nothing(redis: Redis, room: Room
                 raise RuntimeError("not my day")
 
     inbox = Broken()
-    fanout = RedisFanout(redis, inbox, "c", Metrics())
+    fanout = RedisFanout(redis, inbox, "c", Metrics(), EventLog())
     await fanout.start()
     await fanout.watch(room)
     await publish(Node(fanout, inbox), room, 2)
@@ -250,7 +251,7 @@ async def test_a_socket_table_that_fails_breaks_nothing(redis: Redis, room: Room
 
 async def test_closing_leaves_no_task_and_no_subscription(redis: Redis, room: Room) -> None:
     before = asyncio.all_tasks()
-    fanout = RedisFanout(redis, Inbox(), "c", Metrics())
+    fanout = RedisFanout(redis, Inbox(), "c", Metrics(), EventLog())
     await fanout.start()
     await fanout.watch(room)
     await fanout.close()

@@ -19,7 +19,9 @@ from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.packets import event_packet
 from gateway.realtime.presence import Census
 from gateway.realtime.presence_redis import RedisPresence
+from gateway.realtime.sequence import Log
 from gateway.security.limits_redis import RedisLimiter
+from tests.doubles import EventLog
 from tests.inbox import Inbox
 from tests.proxy import Proxy
 from tests.support import make_settings
@@ -53,10 +55,10 @@ class Node(NamedTuple):
         return [packet for packet in self.inbox.of(ROOM) if packet in set(expected)] == expected
 
 
-async def make_node(url: str, node_id: str) -> Node:
+async def make_node(url: str, node_id: str, log: Log | None = None) -> Node:
     metrics, inbox = Metrics(), Inbox()
     redis = Redis(make_settings(redis_url=url, redis_timeout=f"{TIMEOUT}s", redis_pool_size=5), metrics)
-    fanout = RedisFanout(redis, inbox, node_id, metrics)
+    fanout = RedisFanout(redis, inbox, node_id, metrics, log or EventLog())
     presence = RedisPresence(redis, node_id, metrics, lease=0.6, beat=0.1)
     await redis.open()
     await fanout.start()

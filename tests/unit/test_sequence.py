@@ -1,0 +1,274 @@
+"""The sequencer: logged events in the order of their places, each once, what is missing from the log."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.keys import Room, chat_room, viewers_room
+from gateway.metrics import Metrics
+from gateway.realtime import sequence
+from gateway.realtime.packets import logged_packet, with_offset
+from gateway.realtime.sequence import LoggedEvent, Place, Sequencer
+from tests.doubles import EventLog
+from tests.inbox import Inbox
+
+ROOM = chat_room("demo")
+
+
+class Bench:
+    """A sequencer, its log and its listeners."""
+
+    def __init__(self) -> None:
+        self.log = EventLog()
+        self.log.rooms[ROOM] = []
+        self.inbox = Inbox()
+        self.metrics = Metrics()
+        self.sequencer = Sequencer(self.log, self.inbox.deliver, self.metrics)
+
+    def write(self, count: int, room: Room = ROOM) -> None:
+        for _ in range(count):
+            self.log.write(room, f'{{"n":{len(self.log.rooms[room]) + 1}}}')
+
+    def offer(self, *seqs: int) -> None:
+        for seq in seqs:
+            self.sequencer.offer(ROOM, seq, logged_packet(ROOM.namespace, "e", f'{{"n":{seq}}}'))
+
+    @property
+    def heard(self) -> list[int]:
+        """The places of what was delivered, which must be as it was written, with its offset."""
+        seqs = [int(packet.rpartition(b".")[2].removesuffix(b'"]')) for packet in self.inbox.of(ROOM)]
+        assert self.inbox.of(ROOM) == [told(seq) for seq in seqs]
+        return seqs
+
+    async def until(self, *seqs: int) -> None:
+        await self.inbox.until(lambda _: self.heard == list(seqs))
+
+    def counted(self, name: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"dorami_room_{name}_total")
+
+
+def told(seq: int) -> bytes:
+    return with_offset(logged_packet(ROOM.namespace, "e", f'{{"n":{seq}}}'), f"live:demo@{EventLog.EPOCH[:8]}.{seq}")
+
+
+@pytest.fixture
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.setattr(sequence, "LATE", 0.02)
+    monkeypatch.setattr(sequence, "RETRY", 0.01)
+    monkeypatch.setattr(sequence, "CHECK", 60.0)
+    bench = Bench()
+    await bench.sequencer.start()
+    yield bench
+    await bench.sequencer.close()
+
+
+async def test_an_offset_is_the_last_argument(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.offer(1)
+    assert bench.inbox.of(ROOM) == [b'2/chat,["e",{"n":1},"live:demo@01234567.1"]']
+
+
+async def test_in_order_is_delivered_at_once_and_nobody_asks_the_log(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(3)
+    bench.offer(1, 2, 3)
+    assert bench.heard == [1, 2, 3]
+    assert bench.log.reads == 0
+
+
+async def test_repeats_are_dropped(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(3)
+    bench.offer(1, 1, 2, 1, 2, 3, 3)
+    assert bench.heard == [1, 2, 3]
+
+
+async def test_what_overtook_waits_for_its_turn(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(5)
+    bench.offer(3, 2, 5)
+    assert bench.heard == []
+    bench.offer(1)
+    assert bench.heard == [1, 2, 3]
+    bench.offer(4)
+    assert bench.heard == [1, 2, 3, 4, 5]
+    await asyncio.sleep(2 * sequence.LATE)
+    assert bench.log.reads == 0  # the late ones came in time
+
+
+async def test_what_does_not_come_is_read_from_the_log(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(6)
+    bench.offer(1, 3, 6)
+    await bench.until(1, 2, 3, 4, 5, 6)
+    assert bench.log.reads == 1
+    assert (bench.counted("gaps"), bench.counted("events_caught_up"), bench.counted("events_lost")) == (1, 5, 0)
+    bench.offer(2, 4, 5)
+    assert bench.heard == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_room_is_heard_from_where_its_log_stood(bench: Bench) -> None:
+    bench.write(10)
+    await bench.sequencer.watch(ROOM)
+    assert bench.sequencer.place(ROOM) == Place(EventLog.EPOCH, 10)
+    bench.offer(9, 10)
+    assert bench.heard == []
+    bench.write(1)
+    bench.offer(11)
+    assert bench.heard == [11]
+
+
+async def test_what_comes_while_the_log_is_looked_at_waits(bench: Bench) -> None:
+    bench.write(2)
+    watching = [asyncio.create_task(bench.sequencer.watch(ROOM)) for _ in range(3)]
+    await asyncio.sleep(0)
+    bench.offer(4, 2, 3)
+    assert bench.heard == []
+    await asyncio.gather(*watching)
+    assert bench.heard == [3, 4]
+
+
+async def test_who_gives_up_waiting_takes_nothing_from_the_others(bench: Bench) -> None:
+    watching = [asyncio.create_task(bench.sequencer.watch(ROOM)) for _ in range(2)]
+    await asyncio.sleep(0)
+    watching[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching[0]
+    await watching[1]
+    assert bench.sequencer.place(ROOM) == Place(EventLog.EPOCH, 0)
+
+
+async def test_a_look_at_the_logs_finds_what_nobody_told(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(450)  # more than a page
+    bench.sequencer.check()
+    await bench.until(*range(1, 451))
+    assert bench.log.reads == 3
+
+
+async def test_what_came_in_time_after_a_look_is_not_read(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(2)
+    bench.sequencer.check()
+    await asyncio.sleep(sequence.LATE / 2)
+    bench.offer(1, 2)
+    await asyncio.sleep(2 * sequence.LATE)
+    assert bench.heard == [1, 2]
+    assert bench.log.reads == 0
+
+
+async def test_what_the_log_has_forgotten_is_given_up(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(20)
+    bench.log.rooms[ROOM] = bench.log.rooms[ROOM][17:]
+    bench.offer(20)
+    await bench.until(18, 19, 20)
+    assert bench.counted("events_lost") == 17
+    assert bench.sequencer.place(ROOM) == Place(EventLog.EPOCH, 20)
+
+
+async def test_deleted_messages_hold_their_place_and_are_not_heard(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(3)
+    bench.log.rooms[ROOM][1] = LoggedEvent(2, "e", None)
+    bench.offer(3)
+    await bench.until(1, 3)
+    bench.write(1)
+    bench.offer(4)
+    assert bench.heard == [1, 3, 4]
+
+
+async def test_an_event_that_is_not_in_the_log_is_dropped(bench: Bench) -> None:
+    """Whoever writes into our Redis can neither make a room wait for ever nor make it deaf."""
+    await bench.sequencer.watch(ROOM)
+    bench.write(1)
+    bench.offer(1, 10**17)
+    await asyncio.sleep(3 * sequence.LATE)
+    reads = bench.log.reads
+    bench.write(2)
+    bench.offer(2, 3)
+    assert bench.heard == [1, 2, 3]
+    await asyncio.sleep(3 * sequence.LATE)
+    assert (bench.heard, bench.log.reads) == ([1, 2, 3], reads)
+
+
+async def test_a_gap_waits_for_a_log_that_is_away(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(3)
+    bench.log.away = True
+    bench.offer(1, 3)
+    await asyncio.sleep(3 * sequence.LATE)
+    assert bench.heard == [1]
+    bench.log.away = False
+    await bench.until(1, 2, 3)
+
+
+async def test_more_than_is_held_comes_from_the_log(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequence, "HELD", 5)
+    await bench.sequencer.watch(ROOM)
+    bench.write(50)
+    bench.offer(*range(2, 51))
+    await bench.until(*range(1, 51))
+
+
+async def test_a_room_whose_log_is_not_known_hears_what_comes_until_it_is(bench: Bench) -> None:
+    bench.write(5)
+    bench.log.away = True
+    await bench.sequencer.watch(ROOM)
+    packet = logged_packet(ROOM.namespace, "e", "{}")
+    bench.sequencer.offer(ROOM, 7, packet)
+    assert bench.inbox.of(ROOM) == [packet]  # without an offset: whoever comes back with it would not be understood
+    bench.log.away = False
+    await bench.sequencer.watch(ROOM)
+    assert bench.sequencer.place(ROOM) == Place(EventLog.EPOCH, 5)
+
+
+async def test_a_log_that_was_begun_anew_is_followed(bench: Bench) -> None:
+    bench.write(5)
+    await bench.sequencer.watch(ROOM)
+    bench.log.epoch, bench.log.rooms[ROOM] = "another", []
+    bench.write(1)
+    bench.sequencer.check()
+    async with asyncio.timeout(1):
+        while bench.sequencer.place(ROOM) != Place("another", 1):  # noqa: ASYNC110  nothing is delivered
+            await asyncio.sleep(0.005)
+
+
+async def test_a_room_without_a_log_is_never_asked_about(bench: Bench) -> None:
+    room = viewers_room("demo")
+    await bench.sequencer.watch(room)
+    assert bench.sequencer.place(room) is None
+    asked: list[Room] = []
+    heads = bench.log.heads
+
+    async def spy(rooms: list[Room]) -> dict[Room, Place]:
+        asked.extend(rooms)
+        return await heads(rooms)
+
+    bench.log.heads = spy  # type: ignore[method-assign, assignment]
+    await bench.sequencer.watch(room)
+    await bench.sequencer.watch(ROOM)
+    bench.sequencer.check()
+    await asyncio.sleep(0.01)
+    assert room not in asked
+
+
+async def test_reaching_a_place(bench: Bench) -> None:
+    assert not await bench.sequencer.reach(ROOM, 1, 1.0)  # not watched
+    await bench.sequencer.watch(ROOM)
+    bench.write(3)
+    assert await bench.sequencer.reach(ROOM, 3, 1.0)
+    assert bench.heard == [1, 2, 3]
+    assert not await bench.sequencer.reach(ROOM, 4, 1.0)
+
+
+async def test_a_room_that_is_left_is_forgotten(bench: Bench) -> None:
+    before = asyncio.all_tasks()
+    await bench.sequencer.watch(ROOM)
+    bench.write(3)
+    bench.offer(3)
+    bench.sequencer.forget(ROOM)
+    await asyncio.sleep(2 * sequence.LATE)
+    assert bench.heard == []
+    assert asyncio.all_tasks() == before
