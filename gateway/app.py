@@ -86,7 +86,7 @@ class Node:
         limiter = RedisLimiter(self._redis, metrics)
         tokens = Tokens(settings)
         revocations = Revocations(self._redis, settings.jwt_expiration)
-        self._residents = Residents(self._server.kick, revocations.revoked, lambda: self._fanout.healthy)
+        self._residents = Residents(self._server.kick, revocations.revoked, lambda: self._fanout.losses)
         refresh_tokens = RefreshTokens(self._redis, settings.jwt_refresh_expiration)
         sessions = Sessions(refresh_tokens, revocations, self._fanout)
         accounts = Accounts(self._database, sessions, tokens, self._passwords, limiter, settings.jwt_expiration)

@@ -53,6 +53,7 @@ class RedisFanout:
         self._heard_at = 0.0
         self._degraded = False
         self._sequencer = Sequencer(log, self._hand_over, metrics)
+        self._losses = 0
         self._publisher = Publisher(redis, self._next_canary, self._lost)
         self._subscriber = Subscriber(redis, [control_channel(), self._canary], self._heard, self._lost)
         self._task: asyncio.Task[None] | None = None
@@ -82,6 +83,11 @@ class RedisFanout:
         """See Fanout."""
         fresh = asyncio.get_running_loop().time() - self._heard_at < STALE
         return fresh and self._subscriber.connected and not self._publisher.away
+
+    @property
+    def losses(self) -> int | None:
+        """How often this node may have missed what the others told; None while it does not hear them."""
+        return self._losses if self.healthy else None
 
     # --- rooms ------------------------------------------------------------------------------------------------------
 
@@ -177,6 +183,7 @@ class RedisFanout:
     def _lost(self) -> None:
         """The subscription or Redis itself is lost: this node's own people get at least what was published here."""
         self._degraded = True
+        self._losses += 1
         self._metrics.degraded.set(1)
         while self._unheard:
             _, channel, packet, seq = self._unheard.popleft()
@@ -192,6 +199,7 @@ class RedisFanout:
             try:
                 self._told.put_nowait(packet)
             except asyncio.QueueFull:
+                self._losses += 1
                 log.error("a notice was dropped: too many wait")  # noqa: TRY400  the trace would say nothing
 
     def _hand_over(self, room: Room, packet: bytes) -> None:

@@ -21,20 +21,20 @@ RECENT = 15.0  # s that a notice is remembered: longer than a connect may take f
 class Residents:
     """The sockets of this node by user and by the second in which their token runs out: one timer for all of them.
 
-    Revocations come as notices. Those that do not come are found by asking again: every so often, and as soon as
-    `hearing` says that the node hears the others again. `revoked` tells of many principals in one round trip which of
-    them are revoked, or raises Unavailable.
+    Revocations come as notices. Those that do not come are found by asking again: every so often, and as soon as the
+    node hears the others again. `losses` says how often it may have missed what they told, or None while it does not
+    hear them. `revoked` tells of many principals in one round trip which are revoked, or raises Unavailable.
     """
 
     def __init__(
         self,
         kick: Callable[[Socket, str, Farewell], None],
         revoked: Callable[[Sequence[Principal]], Awaitable[list[bool]]],
-        hearing: Callable[[], bool],
+        losses: Callable[[], int | None],
     ) -> None:
         self._kick = kick
         self._revoked = revoked
-        self._hearing = hearing
+        self._losses = losses
         self._recent: list[tuple[float, dict[str, Any]]] = []
         self._users: dict[str, set[Socket]] = {}
         self._expiring: dict[int, set[Socket]] = {}
@@ -89,8 +89,8 @@ class Residents:
         farewell = Farewell(code=notice.get("code", Code.TOKEN_REVOKED), reconnect=bool(notice.get("reconnect")))
         self._kick(socket, events.AUTH_REVOKED, farewell)
 
-    async def recheck(self) -> None:
-        """Ask about everybody, and end those who were revoked. What cannot be asked now is asked the next time."""
+    async def recheck(self) -> bool:
+        """Ask about everybody, and end those who were revoked; False if not everybody could be asked about."""
         sockets = list(self._seconds)
         for first in range(0, len(sockets), BATCH):
             batch = sockets[first : first + BATCH]
@@ -98,23 +98,24 @@ class Residents:
             try:
                 answers = await self._revoked(principals)
             except Unavailable:
-                return
+                return False
             for socket, principal, revoked in zip(batch, principals, answers, strict=True):
                 if revoked and socket.principal is principal:  # it may have come back with a fresh token meanwhile
                     self._revoke(socket, {})
+        return True
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
-        checked, heard = loop.time(), True
+        checked, known = loop.time(), self._losses()
         while True:
             await asyncio.sleep(SWEEP)
             self.expire(int(now().timestamp()))
-            moment, hears = loop.time(), self._hearing()
+            moment, losses = loop.time(), self._losses()
             self._recent = [(told, notice) for told, notice in self._recent if told > moment - RECENT]
-            if moment >= checked + RECHECK or (hears and not heard):
+            if moment >= checked + RECHECK or losses not in (None, known):
                 checked = moment
-                await self.recheck()
-            heard = hears
+                if await self.recheck():
+                    known = losses
 
     def expire(self, moment: int) -> None:
         """End every socket whose token has run out by `moment`, in s since 1970."""

@@ -1,5 +1,6 @@
 """Which sockets end when a token runs out or is revoked."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +39,7 @@ async def no_answers(_principals: Sequence[Principal]) -> list[bool]:
 
 def house(*seats: Seat, answers: Answers | None = None) -> tuple[Residents, Kicked]:
     kicked = Kicked()
-    residents = Residents(kicked, answers or no_answers, lambda: True)
+    residents = Residents(kicked, answers or no_answers, lambda: 0)
     for seat in seats:
         residents.arrived(seat)  # type: ignore[arg-type]  # a double
     return residents, kicked
@@ -112,7 +113,7 @@ async def test_a_lost_notice_is_found_by_asking() -> None:
 
     gone, stays = Seat("a"), Seat("b")
     residents, kicked = house(gone, stays, answers=answers)
-    await residents.recheck()
+    assert await residents.recheck()
     assert [socket for socket, _, _ in kicked] == [gone]
 
 
@@ -130,5 +131,44 @@ async def test_who_came_back_with_a_fresh_token_meanwhile_stays() -> None:
 
 async def test_nobody_is_ended_because_nobody_could_be_asked() -> None:
     residents, kicked = house(Seat("a"))
-    await residents.recheck()
+    assert not await residents.recheck()
     assert not kicked
+
+
+async def test_whoever_may_have_missed_a_notice_asks_until_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short the loss was, and however long Redis does not answer after it."""
+    monkeypatch.setattr("gateway.realtime.residents.SWEEP", 0.001)
+    asked: list[int | None] = []
+    losses: int | None = 0
+    away = True
+    again = asyncio.Event()
+
+    async def answers(principals: Sequence[Principal]) -> list[bool]:
+        asked.append(losses)
+        again.set()
+        if away:
+            raise Unavailable("redis")
+        return [False for _ in principals]
+
+    residents = Residents(Kicked(), answers, lambda: losses)
+    residents.arrived(Seat("a"))  # type: ignore[arg-type]  # a double
+    residents.start()
+    await asyncio.sleep(0.02)
+    assert not asked
+    losses = None  # deaf
+    await asyncio.sleep(0.02)
+    assert not asked
+    losses = 1
+    for _ in range(3):
+        again.clear()
+        await asyncio.wait_for(again.wait(), 1)
+    away = False
+    again.clear()
+    await asyncio.wait_for(again.wait(), 1)
+    count = len(asked)
+    await asyncio.sleep(0.02)
+    assert len(asked) == count
+    losses = 2  # lost and found between two looks
+    again.clear()
+    await asyncio.wait_for(again.wait(), 1)
+    await residents.close()
