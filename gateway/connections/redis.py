@@ -1,17 +1,22 @@
-"""The connections to Redis: a bounded pool, bounded waiting, one kind of error. Used by realtime and security."""
+"""The connections to Redis, in whatever form: bounded pools, bounded waiting, one kind of error. Used by both edges."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import redis.asyncio
 import structlog
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from gateway.connections import redis_sentinel
+from gateway.connections.redis_cluster import Cluster
+from gateway.connections.redis_cluster_client import ClusterClient
+from gateway.connections.redis_url import CLUSTER, several
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
 from gateway.settings import Settings, SettingsError
@@ -23,7 +28,7 @@ PAUSE = 0.5  # s without calls after one that got no answer: with a hung server 
 
 
 class Redis:
-    """One process's connections to Redis.
+    """One process's connections to Redis: one server, the master that sentinels name, or the servers of a cluster.
 
     `client` answers in `str`. Every use of it goes into `guard`, which bounds it and maps its errors:
 
@@ -37,22 +42,34 @@ class Redis:
         self.timeout = settings.redis_timeout.total_seconds()  # s that one call may take
         self._metrics = metrics
         self._silent_until = 0.0
+        options: dict[str, Any] = {
+            "max_connections": settings.redis_pool_size,
+            "timeout": self.timeout,  # for a free connection
+            "socket_connect_timeout": self.timeout,
+            # The guard bounds calls. redis-py would do it by asyncio.wait_for, which on Python 3.11 can swallow the
+            # cancellation of a task that is to end.
+            "socket_timeout": None,
+            "decode_responses": True,
+            "protocol": 2,  # RESP3's pushed notices are of no use here
+            "retry": Retry(NoBackoff(), 0),  # what is safe to repeat is repeated by who knows it
+            "driver_info": None,  # saves a round trip on each connect
+        }
+        url = settings.redis_url.get_secret_value()
+        said = several(url)
+        self.cluster: Cluster | None = None
+        if said is not None and said.form == CLUSTER:
+            access = {"username": said.username, "password": said.password}
+            self.cluster = Cluster(said.addresses, self.timeout, options | access)
+            self._pool = self.cluster.pool
+            self.client = ClusterClient(self.cluster)
+            return
         try:
-            self._pool = redis.asyncio.BlockingConnectionPool.from_url(
-                settings.redis_url.get_secret_value(),
-                max_connections=settings.redis_pool_size,
-                timeout=self.timeout,  # for a free connection
-                socket_connect_timeout=self.timeout,
-                # The guard bounds calls. redis-py would do it by asyncio.wait_for, which on Python 3.11 can swallow the
-                # cancellation of a task that is to end.
-                socket_timeout=None,
-                decode_responses=True,
-                protocol=2,  # RESP3's pushed notices are of no use here
-                retry=Retry(NoBackoff(), 0),  # what is safe to repeat is repeated by who knows it
-                driver_info=None,  # saves a round trip on each connect
-            )
+            if said is not None:
+                self._pool = BlockingConnectionPool(**options, **redis_sentinel.options(said, self.timeout))
+            else:
+                self._pool = BlockingConnectionPool.from_url(url, **options)
         except ValueError:
-            raise SettingsError(["REDIS_URL: only redis://, rediss:// and unix:// can be served from"]) from None
+            raise SettingsError(["REDIS_URL: one of its parts cannot be read"]) from None
         self.client = redis.asyncio.Redis(connection_pool=self._pool)
 
     async def open(self) -> None:
@@ -62,6 +79,8 @@ class Redis:
 
     async def close(self) -> None:
         """Drop all connections, whether the server answers or not."""
+        if self.cluster is not None:
+            await self.cluster.close()
         with suppress(*AWAY):
             await self._pool.aclose()
 

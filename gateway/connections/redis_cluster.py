@@ -1,0 +1,179 @@
+"""The servers of a Redis Cluster: which of them serves what, and bounded calls to each. Used by redis.py.
+
+redis-py's own cluster client raises when a server's connections are all in use, closes those in use when it learns the
+cluster anew, does not learn it at all when a server hangs, and repeats what it is not sure of. Here each server has the
+pool that a single one has, and a call is bounded and repeated only where the server said that it did nothing.
+"""
+
+import asyncio
+import random
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import redis.asyncio
+from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
+from redis.exceptions import ClusterDownError, ConnectionError, RedisError  # noqa: A004
+
+from gateway.connections.redis_url import Address
+
+AWAY = (RedisError, OSError, TimeoutError)
+PAUSE = 0.5  # s without calls to a server that did not answer: its slots' callers fail at once, the others' go on
+SHARE = 0.9  # of the time of a call that one server may take: so it is known which server was silent
+QUIET = 0.05  # s after having learned: a storm of errors is one reason to learn anew, not many
+
+Use = Callable[[redis.asyncio.Redis], Awaitable[Any]]
+
+
+class Range(NamedTuple):
+    """Slots that follow each other, and who serves them."""
+
+    first: int
+    last: int
+    owner: Address
+
+
+class Server:
+    """One server of a cluster, with connections of its own."""
+
+    def __init__(self, options: dict[str, Any], address: Address) -> None:
+        self.address = address
+        self.pool = BlockingConnectionPool(**options, host=address.host, port=address.port)
+        self.client = redis.asyncio.Redis(connection_pool=self.pool)
+        self.silent_until = 0.0
+
+    async def close(self) -> None:
+        """Drop its connections."""
+        with suppress(*AWAY):
+            await self.pool.aclose()
+
+
+class Cluster:
+    """The servers of a cluster, and which of them serves which slot, as was heard last."""
+
+    def __init__(self, seeds: Iterable[Address], timeout: float, options: dict[str, Any]) -> None:
+        self._options = options
+        self._patience = timeout * SHARE
+        self._seeds = frozenset(seeds)
+        self._servers = {address: Server(options, address) for address in self._seeds}
+        self._ranges: list[Range] = []  # by slot
+        self._moved: dict[int, Address] = {}  # heard from a server since
+        self._learned = 0
+        self._learning = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.pool = next(iter(self._servers.values())).pool  # for how values are encoded, which is the same for all
+
+    async def close(self) -> None:
+        """Drop all connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(server.close() for server in self._servers.values()))
+
+    # --- who serves what ----------------------------------------------------------------------------------------------
+
+    async def owner(self, slot: int) -> Address:
+        """Who serves a slot. Raises redis-py's ConnectionError when that is not known."""
+        if not self._ranges:
+            await self.learn()
+        if (moved := self._moved.get(slot)) is not None:
+            return moved
+        found = self._ranges[max(0, bisect_right(self._ranges, slot, key=lambda part: part.first) - 1)]
+        if not found.first <= slot <= found.last:
+            self.learn_soon()
+            raise ConnectionError("no server serves this slot")
+        return found.owner
+
+    async def ranges(self) -> list[Range]:
+        """Who serves what, by slot."""
+        if not self._ranges:
+            await self.learn()
+        return self._ranges
+
+    def moved(self, slot: int, address: Address) -> None:
+        """A server said that another one serves this slot now: probably not only this one."""
+        self._moved[slot] = address
+        self.learn_soon()
+
+    async def learn(self) -> None:
+        """Ask one server after the other who serves what. Raises redis-py's ConnectionError when none answers."""
+        learned = self._learned
+        async with self._learning:
+            if self._learned != learned:
+                return  # somebody else just did
+            now = asyncio.get_running_loop().time()
+            known = list(self._servers.values())
+            random.shuffle(known)
+            for server in sorted(known, key=lambda server: server.silent_until > now):
+                with suppress(*AWAY):
+                    async with asyncio.timeout(self._patience / min(len(known), 4)):
+                        answer = await server.client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+                    if answer:
+                        self._adopt(answer, server.address)
+                        return
+        raise ConnectionError("no server of the cluster says who serves what")
+
+    def learn_soon(self) -> None:
+        """The same, beside what is going on."""
+        if not self._tasks:
+            self._spawn(self._learn_quietly())
+
+    async def _learn_quietly(self) -> None:
+        with suppress(*AWAY):
+            await self.learn()
+        await asyncio.sleep(QUIET)
+
+    def _adopt(self, answer: list[Any], teller: Address) -> None:
+        ranges, members = [], set(self._seeds)
+        for first, last, *serving in answer:
+            # A server that does not know its own name leaves it out: it is the one that was asked.
+            addresses = [Address(str(host or teller.host), int(port)) for host, port, *_ in serving]
+            ranges.append(Range(int(first), int(last), addresses[0]))
+            members.update(addresses)
+        self._ranges = sorted(ranges)
+        self._moved.clear()
+        self._learned += 1
+        for address in self._servers.keys() - members:
+            self._spawn(self._servers.pop(address).close())
+        for address in members - self._servers.keys():
+            self._servers[address] = Server(self._options, address)
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work, name="redis-cluster")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- servers ------------------------------------------------------------------------------------------------------
+
+    def connection(self, address: Address) -> AbstractConnection:
+        """A new connection to one server outside of its pool, not connected yet."""
+        connection: AbstractConnection = self._server(address).pool.make_connection()  # type: ignore[no-untyped-call]
+        return connection
+
+    async def call(self, address: Address, use: Use) -> Any:
+        """Use one server's client, bounded. Raises redis-py's ConnectionError when it does not answer in time."""
+        server, now = self._server(address), asyncio.get_running_loop().time
+        if now() < server.silent_until:
+            raise ConnectionError("the server did not answer a moment ago")
+        try:
+            async with asyncio.timeout(self._patience):
+                return await use(server.client)
+        except (TimeoutError, redis.exceptions.TimeoutError):
+            server.silent_until = now() + PAUSE
+            self.learn_soon()
+            raise ConnectionError("the server does not answer") from None
+        except (ConnectionError, ClusterDownError, OSError) as error:
+            self.learn_soon()
+            raise ConnectionError("the server does not serve") from error
+
+    async def ping(self) -> bool:
+        """Whether all that serve anything answer. Raises redis-py's ConnectionError."""
+        owners = {part.owner for part in await self.ranges()}
+        await asyncio.gather(*(self.call(address, lambda client: client.ping()) for address in owners))
+        return True
+
+    def _server(self, address: Address) -> Server:
+        if address not in self._servers:  # heard of in a redirection
+            self._servers[address] = Server(self._options, address)
+        return self._servers[address]

@@ -1,0 +1,150 @@
+"""One client for a whole Redis Cluster: each command goes to the server of its key. Made by redis.py."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.client import Pipeline
+from redis.commands.core import AsyncScript
+from redis.crc import key_slot
+from redis.exceptions import (
+    AskError,
+    ConnectionError,  # noqa: A004
+    MovedError,
+    NoScriptError,
+    RedisError,
+    TryAgainError,
+)
+
+from gateway.connections.redis_cluster import Cluster
+from gateway.connections.redis_url import Address
+
+REDIRECTIONS = 5
+NAP = 0.05  # s before asking again for keys that are on their way from one server to another
+KEYLESS = frozenset({"KEYS", "SCAN", "PUBLISH", "DBSIZE", "FLUSHALL", "FLUSHDB", "INFO", "TIME"})
+
+Command = tuple[Any, ...]
+
+
+class ClusterClient(redis.asyncio.Redis):
+    """Sends each command to the server of its key, which is its first argument, or a script's first key.
+
+    Keys that one command or script touches have one hash tag. Pipelines may go to several servers, without a
+    transaction. Commands without a key are refused, but PING, which asks all.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(connection_pool=cluster.pool)
+        self._cluster = cluster
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """See redis-py."""
+        if args[0] == "PING":
+            return await self._cluster.ping()
+        slot = slot_of(args)
+        for _ in range(REDIRECTIONS):
+            address = await self._cluster.owner(slot)
+            try:
+                return await self._cluster.call(
+                    address,
+                    lambda client: client.execute_command(*args, **options),  # type: ignore[no-untyped-call]
+                )
+            except MovedError as error:
+                self._cluster.moved(slot, Address(error.host or address.host, error.port))
+            except AskError as error:  # only this time: the key is on its way there
+                there = Address(error.host or address.host, error.port)
+                return await self._cluster.call(there, lambda client: _asking(client, args, options))
+            except TryAgainError:
+                await asyncio.sleep(NAP)
+        raise ConnectionError("one server of the cluster sends to the next")
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "ClusterPipeline":
+        """See redis-py; never a transaction."""
+        if transaction or shard_hint:
+            raise ValueError("there is no transaction over several commands in a cluster: write a script")
+        return ClusterPipeline(self, self._cluster)
+
+    def register_script(self, script: Any) -> "ClusterScript":  # type: ignore[override]
+        """See redis-py."""
+        return ClusterScript(self, script)
+
+
+class ClusterScript(AsyncScript):
+    """A script that is brought to the server which does not have it, not to all: some may be away."""
+
+    async def __call__(self, keys: Any = None, args: Any = None, client: Any = None) -> Any:
+        """See redis-py."""
+        client = self.registered_client if client is None else client
+        values = (len(keys), *keys, *(args or ()))
+        if isinstance(client, Pipeline):
+            client.scripts.add(self)  # type: ignore[arg-type]
+        try:
+            return await client.evalsha(self.sha, *values)
+        except NoScriptError:
+            return await client.eval(self.script, *values)
+
+
+class ClusterPipeline(Pipeline):
+    """One round trip to each server that is concerned, all at once."""
+
+    def __init__(self, client: ClusterClient, cluster: Cluster) -> None:
+        super().__init__(cluster.pool, client.response_callbacks, transaction=False, shard_hint=None)
+        self._client = client
+        self._cluster = cluster
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """See redis-py; what a server sends elsewhere, or knows no script for, is done by itself."""
+        stack: list[Any] = self.command_stack
+        scripts = {script.sha: script.script for script in self.scripts}
+        await self.reset()  # type: ignore[no-untyped-call]
+        servers: dict[Address, list[int]] = {}
+        for number, (command, _) in enumerate(stack):
+            servers.setdefault(await self._cluster.owner(slot_of(command)), []).append(number)
+        answers = await asyncio.gather(
+            *(self._send(address, [stack[number] for number in numbers]) for address, numbers in servers.items())
+        )
+        results: list[Any] = [None] * len(stack)
+        for numbers, answer in zip(servers.values(), answers, strict=True):
+            for number, result in zip(numbers, answer, strict=True):
+                results[number] = result
+        for number, (command, options) in enumerate(stack):
+            if isinstance(results[number], AskError | TryAgainError):  # a MovedError is an AskError
+                results[number] = await self._client.execute_command(*command, **options)
+            elif isinstance(results[number], NoScriptError) and command[1] in scripts:
+                results[number] = await self._client.execute_command("EVAL", scripts[command[1]], *command[2:])
+        if raise_on_error and (errors := [result for result in results if isinstance(result, RedisError)]):
+            raise errors[0]
+        return results
+
+    async def _send(self, address: Address, commands: list[Any]) -> list[Any]:
+        def use(client: redis.asyncio.Redis) -> Awaitable[Any]:
+            pipeline = client.pipeline(transaction=False)
+            for command, options in commands:
+                pipeline.execute_command(*command, **options)
+            return pipeline.execute(raise_on_error=False)
+
+        results: list[Any] = await self._cluster.call(address, use)
+        return results
+
+
+def slot(name: str | bytes) -> int:
+    """The slot of a key or of a sharded channel."""
+    return key_slot(name if isinstance(name, bytes) else name.encode())
+
+
+def slot_of(command: Command) -> int:
+    """The slot of a command's key. Raises ValueError for one without a key."""
+    name = command[0]
+    script = name in ("EVAL", "EVALSHA")
+    place = 3 if script else 1
+    if name in KEYLESS or " " in name or len(command) <= place or (script and not command[2]):
+        raise ValueError(f"{name} has no key, so nobody knows which server of the cluster it is for")
+    return slot(command[place])
+
+
+async def _asking(client: redis.asyncio.Redis, command: Command, options: dict[str, Any]) -> Any:
+    pipeline = client.pipeline(transaction=False)
+    pipeline.execute_command("ASKING")
+    pipeline.execute_command(*command, **options)
+    return (await pipeline.execute())[1]

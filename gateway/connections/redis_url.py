@@ -1,0 +1,72 @@
+"""What a REDIS_URL says: one server, a master that sentinels watch, or a cluster. Called by redis.py and the cli."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from gateway.settings import SettingsError
+
+SENTINEL = "redis-sentinel"
+CLUSTER = "redis-cluster"
+SERVICE = "mymaster"  # what sentinels call their master unless told otherwise
+PORTS = {SENTINEL: 26379, CLUSTER: 6379}
+
+_EXAMPLES = {SENTINEL: f"{SENTINEL}://host:26379,host:26379/{SERVICE}", CLUSTER: f"{CLUSTER}://host:6379,host:6379"}
+_HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]@]+))(?::(?P<port>\d{1,5}))?")
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+
+class Several(NamedTuple):
+    """The servers that a URL lists, and who we are for them. Its repr does not show the password."""
+
+    form: str
+    addresses: tuple[Address, ...]
+    service: str
+    username: str | None
+    password: str | None
+
+    def __repr__(self) -> str:
+        return f"Several({describe_several(self)})"
+
+
+def several(url: str) -> Several | None:
+    """What a URL that lists servers says; None for the forms with one server.
+
+    Raises SettingsError with one line, which has nothing of the URL in it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in PORTS:
+        return None
+    access, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = access.partition(":")
+    addresses = []
+    for text in hosts.split(","):
+        match = _HOST.fullmatch(text.strip())
+        port = int(match["port"] or PORTS[parts.scheme]) if match else 0
+        if match is None or not 0 < port < 65536:
+            raise SettingsError([f"REDIS_URL: one of its hosts is wrong; write it like {_EXAMPLES[parts.scheme]}"])
+        addresses.append(Address(match["six"] or match["name"], port))
+    service = unquote(parts.path.strip("/"))
+    if parts.query or parts.fragment or (service and parts.scheme == CLUSTER):
+        raise SettingsError([f"REDIS_URL: has parts too many; write it like {_EXAMPLES[parts.scheme]}"])
+    names = (unquote(username) or None, unquote(password) or None)
+    return Several(parts.scheme, tuple(addresses), service or SERVICE, *names)
+
+
+def describe(url: str) -> str:
+    """Which form a URL has, in words for the person at the terminal; nothing secret."""
+    found = several(url)
+    return describe_several(found) if found else "one server"
+
+
+def describe_several(found: Several) -> str:
+    """The same for what a URL said."""
+    if found.form == CLUSTER:
+        return f"cluster, found by {len(found.addresses)} of its servers"
+    return f"master {found.service} of {len(found.addresses)} sentinels"
