@@ -1,0 +1,85 @@
+"""Guests against a real node over HTTP, as browsers with cookies and as clients without."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.conftest import StartNode
+from tests.edge import refused
+from tests.support import Node
+
+
+@pytest.fixture
+async def node(start_node: StartNode) -> AsyncIterator[Node]:
+    node = await start_node(GUEST_RATE_LIMIT="3/minute")
+    yield node
+    assert "Traceback" not in node.logs
+
+
+@pytest.fixture
+async def browser(node: Node) -> AsyncIterator[aiohttp.ClientSession]:
+    """Keeps cookies, and sends them back where they belong."""
+    jar = aiohttp.CookieJar(unsafe=True)  # addresses instead of names
+    async with aiohttp.ClientSession(f"{node.url}/api/v1/", cookie_jar=jar) as http:
+        yield http
+
+
+async def test_a_browser_is_a_guest_by_its_cookies(browser: aiohttp.ClientSession) -> None:
+    response = await browser.post("auth/guest")  # no body at all
+    assert response.status == 200
+    session = await response.json()
+    assert set(session) == {"accessToken", "refreshToken", "tokenType", "expiresIn", "csrfToken", "user"}
+    assert {cookie.key: bool(cookie["httponly"]) for cookie in browser.cookie_jar} == {
+        "accessToken": True,
+        "refreshToken": True,
+        "csrf-token": False,
+    }
+    assert await (await browser.get("auth/me")).json() == session["user"]
+    await refused(await browser.post("auth/guest", json={}), 403, "CSRF_TOKEN_MISSING")
+
+    again = await (await browser.post("auth/guest", json={}, headers={"X-CSRF-Token": session["csrfToken"]})).json()
+    assert again["user"] == session["user"]
+    assert again["refreshToken"] != session["refreshToken"]
+    headers = {"X-CSRF-Token": again["csrfToken"]}
+    renewed = await (await browser.post("auth/refresh", json={}, headers=headers)).json()
+    assert renewed["user"] == session["user"]
+
+    headers = {"X-CSRF-Token": renewed["csrfToken"]}
+    assert (await browser.post("auth/logout", headers=headers)).status == 204
+    assert list(browser.cookie_jar) == []
+    await refused(await browser.get("auth/me"), 401, "AUTH_REQUIRED")
+    body = {"refreshToken": renewed["refreshToken"]}
+    await refused(await browser.post("auth/refresh", json=body), 401, "AUTH_REQUIRED")
+
+
+async def test_a_guest_becomes_a_member_in_the_same_browser(browser: aiohttp.ClientSession) -> None:
+    await browser.post("auth/guest")
+    account = {"email": "ann@example.com", "username": "ann", "password": "correct horse"}
+    session = await (await browser.post("auth/register", json=account)).json()
+    assert (await (await browser.get("auth/me")).json())["username"] == "ann"
+    headers = {"X-CSRF-Token": session["csrfToken"]}
+    guest = await (await browser.post("auth/guest", headers=headers)).json()
+    assert guest["user"]["role"] == "GUEST", "a member's token makes nobody a guest of that name"
+
+
+async def test_new_guests_are_limited_and_old_ones_are_not(node: Node) -> None:
+    async with aiohttp.ClientSession(f"{node.url}/api/v1/", cookie_jar=aiohttp.DummyCookieJar()) as http:
+        sessions = [await (await http.post("auth/guest")).json() for _ in range(3)]
+        response = await http.post("auth/guest")
+        await refused(response, 429, "RATE_LIMIT_EXCEEDED")
+        assert int(response.headers["Retry-After"]) > 0
+        body = {"refreshToken": sessions[0]["refreshToken"]}
+        assert (await (await http.post("auth/guest", json=body)).json())["user"] == sessions[0]["user"]
+
+
+async def test_what_no_guest_sends(browser: aiohttp.ClientSession) -> None:
+    for body in ({"refreshToken": ""}, {"refreshToken": 1}, {"name": "x"}, []):
+        await refused(await browser.post("auth/guest", json=body), 400, "INVALID_PAYLOAD")
+
+
+async def test_a_guest_has_no_account(browser: aiohttp.ClientSession) -> None:
+    token = (await (await browser.post("auth/guest")).json())["accessToken"]
+    headers = {"Authorization": f"Bearer {token}"}
+    await refused(await browser.get("users/me", headers=headers), 403, "FORBIDDEN")
+    await refused(await browser.patch("users/me", json={"username": "x"}, headers=headers), 403, "FORBIDDEN")
