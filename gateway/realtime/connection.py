@@ -86,6 +86,12 @@ class Connection:
         if not self.closed:
             self._carrier.push_frame(frame)
 
+    def unjoin(self) -> None:
+        """The client has left all it had joined: it has as long as a new one to join something again."""
+        self.joined = False
+        self._join_by = asyncio.get_running_loop().time() + self._host.options.connect_timeout
+        self.strained()
+
     def close(self, reason: str, *, grace: float = GRACE) -> None:
         """Send what waits and a goodbye; after `grace` s the transport is gone, whatever the client does."""
         if self._finish(reason):

@@ -130,6 +130,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             await self._endpoints[packet.namespace].handle(socket, packet.data, packet.ack_id)
         elif packet.type is PacketType.DISCONNECT:
             self._end(socket)
+            if not client.sockets:
+                connection.unjoin()
         # ACK: the gateway asks for none, so there is nothing it could answer.
 
     def _closed(self, connection: Connection, _reason: str) -> None:
@@ -190,7 +192,6 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         task = asyncio.get_running_loop().create_task(self._clean(client, socket), name=f"clean up {socket.sid}")
         self._cleaning.add(task)
         task.add_done_callback(self._cleaning.discard)
-        self._close_if_idle(socket.connection)
 
     async def _clean(self, client: Client, socket: Socket) -> None:
         async with client.busy:
@@ -222,15 +223,18 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         if not socket.live:
             return
         socket.send(event, farewell)
-        socket.connection.send(disconnect_packet(socket.namespace).decode())
-        self._end(socket)
+        self._expel(socket)
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:  # noqa: ARG002
         """`AsyncServer.disconnect` for a socket of this node."""
         socket = self._rooms.socket(namespace or "/", sid)
         if socket is not None:
-            socket.connection.send(disconnect_packet(socket.namespace).decode())
-            self._end(socket)
+            self._expel(socket)
+
+    def _expel(self, socket: Socket) -> None:
+        socket.connection.send(disconnect_packet(socket.namespace).decode())
+        self._end(socket)
+        self._close_if_idle(socket.connection)
 
     async def shutdown(self, within: float = 5.0) -> None:
         """Refuse new clients, send the others elsewhere, close them all and clean up after them, each in `within` s.

@@ -1,0 +1,126 @@
+"""A Socket.IO server in this process: our engine, rooms and server, with namespaces that repeat what they are told."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import aiohttp
+
+from gateway.metrics import Metrics
+from gateway.realtime.engine import EngineOptions
+from gateway.realtime.handshake import Handshake
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.server import Endpoint, Server
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal, Role
+from tests.integration.echo import PATIENCE, Echo, echo_server, eventually, hello
+
+
+class Parrot:
+    """A namespace that lets everybody in; `auth` tells them what they came with.
+
+    `message` comes back as `message-back`, `message-with-ack` as its ack; it knows nothing else.
+    """
+
+    async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
+        """Whoever they are, their name is what they brought."""
+        moment = datetime.now(UTC)
+        return Principal("u", compact(auth or {}), Role.USER, "s", "t", moment, moment + timedelta(minutes=15))
+
+    async def opened(self, socket: Socket) -> None:
+        """See Endpoint."""
+        self._say(socket, "2", f'["auth",{socket.principal.username}]')
+
+    async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
+        """See Endpoint."""
+        event, *rest = args
+        if event == "message":
+            self._say(socket, "2", compact(["message-back", *rest]))
+        elif event == "message-with-ack" and ack_id is not None:
+            self._say(socket, "3", f"{ack_id}{compact(rest)}")
+
+    async def closed(self, socket: Socket) -> None:
+        """See Endpoint."""
+
+    def _say(self, socket: Socket, kind: str, body: str) -> None:
+        # By hand: the gateway's own events and acks have exactly one argument.
+        address = "" if socket.namespace == "/" else f"{socket.namespace},"
+        socket.connection.send(f"{kind}{address}{body}")
+
+
+def compact(value: Any) -> str:
+    """JSON as browsers write it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+class Aviary:
+    """A running server. `echo` is its engine as the engine's tests have it; nothing echoes there."""
+
+    def __init__(self, echo: Echo, namespaces: Mapping[str, Endpoint]) -> None:
+        self.echo = echo
+        self.rooms = Rooms(echo.metrics)
+        self.server = Server(echo.engine, self.rooms, echo.metrics, lambda _: True)
+        for name, endpoint in namespaces.items():
+            self.server.serve(name, endpoint)
+
+    @property
+    def metrics(self) -> Metrics:
+        """What it counts."""
+        return self.echo.metrics
+
+    @property
+    def deserted(self) -> bool:
+        """Whether nothing of any client is left."""
+        return not (
+            self.echo.engine.connections
+            or self.echo.engine._workers
+            or list(self.rooms.sockets())
+            or self.rooms._members
+            or self.server._cleaning
+        )
+
+
+@contextlib.asynccontextmanager
+async def aviary(options: EngineOptions, namespaces: Mapping[str, Endpoint]) -> AsyncIterator[Aviary]:
+    """A server on a free port with these namespaces; at the end nothing of any client may be left."""
+    async with echo_server(options) as echo:
+        running = Aviary(echo, namespaces)
+        yield running
+        await echo.engine.close("server shutdown", 1.0)
+        await eventually(lambda: running.deserted)
+
+
+class Talker:
+    """A websocket client that says what a test wants. Its library queues what comes, so no packet is missed."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+
+    async def greeted(self) -> Self:
+        """Take the Engine.IO handshake."""
+        await hello(self.socket)
+        return self
+
+    async def joined(self) -> Self:
+        """Connect to `/`."""
+        await self.greeted()
+        await self.say("40")
+        assert (await self.hear()).startswith('40{"sid":')
+        assert await self.hear() == '42["auth",{}]'
+        return self
+
+    async def say(self, *packets: str | bytes) -> None:
+        """Send packets as they are, bytes as binary."""
+        for packet in packets:
+            if isinstance(packet, str):
+                await self.socket.send_str(packet)
+            else:
+                await self.socket.send_bytes(packet)
+
+    async def hear(self) -> str:
+        """The next packet; pings are answered and not told."""
+        while (packet := await self.socket.receive_str(timeout=PATIENCE)) == "2":
+            await self.say("3")
+        return packet

@@ -1,0 +1,282 @@
+"""The Socket.IO v5 protocol: the 32 cases of its public test suite, as ours, against our engine, rooms and server.
+
+The suite misses packets that come in one segment with another; this reader queues them. Two cases send attachments,
+which the gateway refuses by contract: here they are refused cleanly. One expects a refusal without `data`: ours has it.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from gateway.realtime.engine import EngineOptions
+from tests.integration.echo import PATIENCE, Echo, Poller, close_code, hello, websocket
+from tests.integration.parrots import Aviary, Parrot, Talker, aviary
+
+INTERVAL, TIMEOUT = 0.3, 0.2  # the suite's own
+OPTIONS = EngineOptions(ping_interval=INTERVAL, ping_timeout=TIMEOUT, connect_timeout=5, max_packet_size=1_000_000)
+HELLO = {"pingInterval": 300, "pingTimeout": 200, "maxPayload": 1_000_000}
+
+
+@pytest.fixture(scope="module")
+async def birds() -> AsyncIterator[Aviary]:
+    """A server with a quick heart and the namespaces of the suite."""
+    async with aviary(OPTIONS, {"/": Parrot(), "/custom": Parrot()}) as running:
+        yield running
+
+
+@pytest.fixture
+def echo(birds: Aviary) -> Echo:
+    """Its engine."""
+    return birds.echo
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def talker(echo: Echo, http: aiohttp.ClientSession) -> AsyncIterator[Talker]:
+    """A client with a websocket, in no namespace yet."""
+    async with websocket(http, echo) as socket:
+        yield await Talker(socket).greeted()
+
+
+@pytest.fixture
+async def member(echo: Echo, http: aiohttp.ClientSession) -> AsyncIterator[Talker]:
+    """A client in `/`."""
+    async with websocket(http, echo) as socket:
+        yield await Talker(socket).joined()
+
+
+# --- Engine.IO: handshake -------------------------------------------------------------------------------------------
+
+
+async def test_polling_opens_a_session(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    assert isinstance(session.hello.pop("sid"), str)
+    assert session.hello == {"upgrades": ["websocket"]} | HELLO
+
+
+async def test_websocket_opens_a_session(echo: Echo, http: aiohttp.ClientSession) -> None:
+    async with websocket(http, echo) as socket:
+        value = await hello(socket)
+    assert isinstance(value.pop("sid"), str)
+    assert value == {"upgrades": []} | HELLO
+
+
+@pytest.mark.parametrize("version", ["", "EIO=abc&"])
+async def test_polling_refuses_a_wrong_version(echo: Echo, http: aiohttp.ClientSession, version: str) -> None:
+    async with http.get(f"{echo.url}/socket.io/?{version}transport=polling") as response:
+        assert response.status == 400
+
+
+@pytest.mark.parametrize("transport", ["", "&transport=abc"])
+async def test_polling_refuses_a_wrong_transport(echo: Echo, http: aiohttp.ClientSession, transport: str) -> None:
+    async with http.get(f"{echo.url}/socket.io/?EIO=4{transport}") as response:
+        assert response.status == 400
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_polling_refuses_a_wrong_method(echo: Echo, http: aiohttp.ClientSession, method: str) -> None:
+    async with http.request(method, f"{echo.url}/socket.io/?EIO=4&transport=polling") as response:
+        assert response.status == 400
+
+
+@pytest.mark.parametrize("version", ["", "EIO=abc&"])
+async def test_websocket_refuses_a_wrong_version(echo: Echo, http: aiohttp.ClientSession, version: str) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await http.ws_connect(f"{echo.url}/socket.io/?{version}transport=websocket")
+
+
+@pytest.mark.parametrize("transport", ["", "&transport=abc"])
+async def test_websocket_refuses_a_wrong_transport(echo: Echo, http: aiohttp.ClientSession, transport: str) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await http.ws_connect(f"{echo.url}/socket.io/?EIO=4{transport}")
+
+
+# --- Engine.IO: heartbeat -------------------------------------------------------------------------------------------
+
+
+async def test_polling_is_pinged(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    for _ in range(3):
+        assert await session.get() == (200, "2")
+        assert (await session.post("3"))[0] == 200
+
+
+async def test_polling_closes_without_a_pong(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    await asyncio.sleep(INTERVAL + TIMEOUT)
+    assert (await session.get())[0] == 400
+
+
+async def test_websocket_is_pinged(talker: Talker) -> None:
+    for _ in range(3):
+        assert await talker.socket.receive_str(timeout=PATIENCE) == "2"
+        await talker.say("3")
+
+
+async def test_websocket_closes_without_a_pong(talker: Talker) -> None:
+    await close_code(talker.socket, within=INTERVAL + TIMEOUT + 0.3)
+
+
+# --- Engine.IO: close -----------------------------------------------------------------------------------------------
+
+
+async def test_polling_client_closes(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    poll = asyncio.create_task(session.get())
+    await asyncio.sleep(0.02)
+    assert (await session.post("1"))[0] == 200
+    assert await poll == (200, "6")
+    assert (await session.get())[0] == 400
+
+
+async def test_websocket_client_closes(talker: Talker) -> None:
+    await talker.say("1")
+    assert await close_code(talker.socket) == 1000
+
+
+# --- Engine.IO: upgrade ---------------------------------------------------------------------------------------------
+
+
+async def test_polling_is_upgraded(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        talker = Talker(socket)
+        await talker.say("2probe")
+        assert await talker.hear() == "3probe"
+        await talker.say("5", "40")
+        assert (await talker.hear()).startswith("40{")
+
+
+async def test_polling_is_over_after_the_upgrade(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        await Talker(socket).say("2probe", "5")
+        assert await socket.receive_str() == "3probe"
+        assert (await session.get())[0] == 400
+
+
+async def test_a_second_websocket_is_closed_after_the_upgrade(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        await Talker(socket).say("2probe", "5")
+        async with websocket(http, echo, session.sid) as second:
+            assert await close_code(second) == 1008
+
+
+# --- connect --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "payload", "auth"),
+    [("", "", "{}"), ("", '{"token":"123"}', '{"token":"123"}'), ("/custom,", "", "{}"),
+     ("/custom,", '{"token":"abc"}', '{"token":"abc"}')],
+)  # fmt: skip
+async def test_a_namespace_lets_in(talker: Talker, address: str, payload: str, auth: str) -> None:
+    await talker.say(f"40{address}{payload}")
+    packet = await talker.hear()
+    assert packet.startswith(f"40{address}{{")
+    handshake = json.loads(packet.removeprefix(f"40{address}"))
+    assert handshake.keys() == {"sid"}
+    assert isinstance(handshake["sid"], str)
+    assert await talker.hear() == f'42{address}["auth",{auth}]'
+
+
+async def test_an_unknown_namespace_is_refused(talker: Talker) -> None:
+    """With `data`, as every refusal of ours; the suite expects the message alone."""
+    await talker.say("40/random")
+    packet = await talker.hear()
+    assert packet.startswith("44/random,")
+    assert json.loads(packet.removeprefix("44/random,")) == {
+        "message": "Invalid namespace",
+        "data": {"code": "NOT_FOUND", "retryable": False},
+    }
+
+
+async def test_an_invalid_handshake_closes(talker: Talker) -> None:
+    await talker.say("4abc")
+    assert await close_code(talker.socket) == 1000
+
+
+async def test_no_handshake_at_all_closes(http: aiohttp.ClientSession) -> None:
+    patient = EngineOptions(connect_timeout=0.2)  # its heart is slow: it is not the ping that ends it
+    async with aviary(patient, {"/": Parrot()}) as birds, websocket(http, birds.echo) as socket:
+        await hello(socket)
+        assert await close_code(socket, within=1) == 1000
+        assert birds.echo.counted("connect timeout") == 1
+
+
+# --- disconnect -----------------------------------------------------------------------------------------------------
+
+
+async def test_who_leaves_the_main_namespace_stays_connected(member: Talker) -> None:
+    await member.say("41")
+    assert await member.socket.receive_str(timeout=PATIENCE) == "2"
+    await member.say("3", "40")
+    assert (await member.hear()).startswith("40{")
+
+
+async def test_who_leaves_another_namespace_stays_in_the_main_one(member: Talker) -> None:
+    await member.say("40/custom")
+    assert (await member.hear()).startswith("40/custom,{")
+    assert await member.hear() == '42/custom,["auth",{}]'
+    await member.say("41/custom", '42["message","message to main namespace"]')
+    assert await member.hear() == '42["message-back","message to main namespace"]'
+
+
+async def test_who_leaves_has_as_long_as_a_new_one_to_join_again(http: aiohttp.ClientSession) -> None:
+    """Ours: a client that left everything is no member, and no connection may cost memory for ever."""
+    async with (
+        aviary(EngineOptions(connect_timeout=0.3), {"/": Parrot()}) as birds,
+        websocket(http, birds.echo) as back,
+        websocket(http, birds.echo) as gone,
+    ):
+        talkers = [await Talker(socket).joined() for socket in (back, gone)]
+        await asyncio.sleep(0.35)
+        for talker in talkers:
+            await talker.say("41")
+        await talkers[0].say("40")
+        assert await close_code(gone, within=1) == 1000
+        assert birds.echo.counted("connect timeout") == 1
+        assert len(list(birds.rooms.sockets())) == len(birds.echo.engine.connections) == 1
+
+
+# --- message --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_message_is_heard_and_answered(member: Talker) -> None:
+    await member.say('42["message",1,"2",{"3":[true]}]')
+    assert await member.hear() == '42["message-back",1,"2",{"3":[true]}]'
+
+
+async def test_a_message_gets_its_ack(member: Talker) -> None:
+    await member.say('42456["message-with-ack",1,"2",{"3":[false]}]')
+    assert await member.hear() == '43456[1,"2",{"3":[false]}]'
+
+
+@pytest.mark.parametrize(
+    ("packet", "code"),
+    [
+        ('452-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]', 1000),
+        ('452-789["message-with-ack",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]', 1000),
+        (b"\x01\x02\x03", 1003),
+    ],
+)
+async def test_a_message_with_attachments_closes(member: Talker, packet: str | bytes, code: int) -> None:
+    """The suite expects them back; the gateway's contract has no event that takes any."""
+    await member.say(packet)
+    assert await close_code(member.socket) == code
+
+
+@pytest.mark.parametrize("packet", ["4abc", "42{}", '42abc["message-with-ack",1,"2",{"3":[false]}]'])
+async def test_what_is_no_packet_closes(member: Talker, packet: str) -> None:
+    await member.say(packet)
+    assert await close_code(member.socket) == 1000
