@@ -10,7 +10,7 @@ from uuid import uuid4
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
-from gateway.realtime.sequence import LoggedEvent, Place
+from gateway.realtime.logged import LoggedEvent, Place
 from gateway.security.principal import Principal, Role
 
 

@@ -14,9 +14,10 @@ from gateway.keys import Room, control_channel, node_channel, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload
 from gateway.realtime.fanout import Handler, Local, Notices
+from gateway.realtime.logged import Log, Place
 from gateway.realtime.packets import event_packet
 from gateway.realtime.publisher_redis import Publisher
-from gateway.realtime.sequence import Log, Place, Sequencer
+from gateway.realtime.sequence import Sequencer
 from gateway.realtime.subscriber_redis import Subscriber
 
 log = structlog.get_logger()

@@ -2,15 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from contextvars import Context, copy_context
 
 import structlog
 
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
+from gateway.realtime.logged import Log, LoggedEvent, Place
 from gateway.realtime.packets import logged_packet, with_offset
 
 log = structlog.get_logger()
@@ -21,37 +22,6 @@ RETRY = 0.5  # s before a log that could not be read is asked again
 PAGE = 200  # events read at once: between two pages everything else on the node has its turn
 HELD = 1000  # events of a room that are kept while one before them is missing; the log has the others
 READERS = 2  # rooms that read their logs at the same time: joins and messages need the database, too
-
-
-class Place(NamedTuple):
-    """A place in a room's log: `epoch` names the log, `seq` counts its events from 1 without gaps."""
-
-    epoch: str
-    seq: int
-
-    def offset(self, room: Room) -> str:
-        """How clients hand it back: opaque to them, the last argument of the event in this place."""
-        return f"{room.name}@{self.epoch[:8]}.{self.seq}"
-
-
-class LoggedEvent(NamedTuple):
-    """One event of a log. `payload` is JSON; None: its content was taken away, and nobody is to hear it any more."""
-
-    seq: int
-    event: str
-    payload: str | None
-
-
-class Log(Protocol):
-    """The logs of rooms. Both raise Unavailable."""
-
-    async def heads(self, rooms: Sequence[Room]) -> dict[Room, Place]:
-        """The newest place of each room that has a log."""
-        ...
-
-    async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:
-        """The first events after a place, in order; those that the log does not keep any more are left out."""
-        ...
 
 
 class _Watched:
@@ -83,10 +53,12 @@ class Sequencer:
         self._rooms: dict[Room, _Watched] = {}
         self._readers = asyncio.Semaphore(READERS)
         self._due = asyncio.Event()
+        self._context = Context()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to look after the rooms."""
+        self._context = copy_context()
         self._task = asyncio.create_task(self._run(), name="sequencer")
 
     async def close(self) -> None:
@@ -104,7 +76,7 @@ class Sequencer:
         if watched.place is not None or not watched.logged:
             return
         if watched.learning is None:
-            watched.learning = asyncio.create_task(self._learn(watched), name=f"learn {room.name}")
+            watched.learning = self._spawn(self._learn(watched), f"learn {room.name}")
         await asyncio.wait([watched.learning])
 
     def forget(self, room: Room) -> None:
@@ -186,7 +158,11 @@ class Sequencer:
         """This place is taken: see to it that everything up to it is delivered."""
         watched.awaited = max(watched.awaited, seq)
         if watched.mending is None:
-            watched.mending = asyncio.create_task(self._mend(watched), name=f"mend {watched.room.name}")
+            watched.mending = self._spawn(self._mend(watched), f"mend {watched.room.name}")
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        # Not in the context of who published: that may be within a transaction, whose connection is not ours.
+        return asyncio.create_task(work, name=name, context=self._context.copy())
 
     async def _learn(self, watched: _Watched) -> None:
         head = None

@@ -7,15 +7,13 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from tortoise.backends.asyncpg.client import TransactionWrapper
-
 import models.room
 from gateway.connections.database import Database
 from gateway.errors import NotFound
-from gateway.keys import ROOM_LOCK, Room, chat_room, products_room, room_log_name
+from gateway.keys import Room, chat_room, products_room, room_log_name
 from gateway.protocol.events import CHAT_MESSAGE
 from gateway.protocol.wire import Cursor, Missed, Payload, Since, now
-from gateway.realtime.sequence import LoggedEvent, Place
+from gateway.realtime.logged import LoggedEvent, Place
 
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
 KEPT = 1000  # events of a room that stay in its log
@@ -71,14 +69,13 @@ class RoomLog:
         self._turns: WeakValueDictionary[Room, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def turn(self, room: Room) -> AsyncIterator[TransactionWrapper]:
-        """One after the other, over all nodes: store and commit, then publish, and only then is the next one let in.
+    async def turn(self, room: Room) -> AsyncIterator[None]:
+        """On this node, transactions that take places in a room are let in one after the other.
 
-        So a room hears its events in the order of their places. On a node they wait without a connection.
+        The room's row lets in only one anyway; but who waits for that has a connection, which others could use.
         """
-        turn = self._turns.setdefault(room, asyncio.Lock())
-        async with turn, self._database.exclusive(ROOM_LOCK, room_log_name(room)) as connection:
-            yield connection
+        async with self._turns.setdefault(room, asyncio.Lock()):
+            yield
 
     async def next(self, room: Room) -> int:
         """Take the next place. Within a transaction, which must fill it with `record`."""

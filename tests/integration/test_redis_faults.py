@@ -16,10 +16,10 @@ from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
 from gateway.realtime import subscriber_redis
 from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.logged import Log
 from gateway.realtime.packets import event_packet
 from gateway.realtime.presence import Census
 from gateway.realtime.presence_redis import RedisPresence
-from gateway.realtime.sequence import Log
 from gateway.security.limits_redis import RedisLimiter
 from tests.doubles import EventLog
 from tests.inbox import Inbox

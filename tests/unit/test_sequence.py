@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 
 import pytest
 
 from gateway.keys import Room, chat_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.realtime import sequence
+from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.packets import logged_packet, with_offset
-from gateway.realtime.sequence import LoggedEvent, Place, Sequencer
+from gateway.realtime.sequence import Sequencer
 from tests.doubles import EventLog
 from tests.inbox import Inbox
 
@@ -191,6 +193,26 @@ async def test_an_event_that_is_not_in_the_log_is_dropped(bench: Bench) -> None:
     assert bench.heard == [1, 2, 3]
     await asyncio.sleep(3 * sequence.LATE)
     assert (bench.heard, bench.log.reads) == ([1, 2, 3], reads)
+
+
+async def test_the_log_is_read_in_nobody_s_transaction(bench: Bench) -> None:
+    """Who publishes may hold a connection, which Tortoise keeps in a context variable; tasks inherit those."""
+    transaction: ContextVar[str | None] = ContextVar("transaction", default=None)
+    seen: list[str | None] = []
+    after = bench.log.after
+
+    async def spy(room: Room, seq: int, limit: int) -> list[LoggedEvent]:
+        seen.append(transaction.get())
+        return await after(room, seq, limit)
+
+    bench.log.after = spy  # type: ignore[method-assign]
+    await bench.sequencer.watch(ROOM)
+    bench.write(2)
+    token = transaction.set("open")
+    bench.offer(2)
+    transaction.reset(token)
+    await bench.until(1, 2)
+    assert seen == [None]
 
 
 async def test_a_gap_waits_for_a_log_that_is_away(bench: Bench) -> None:

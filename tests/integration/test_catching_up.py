@@ -1,0 +1,230 @@
+"""Nodes that were cut off from each other get every logged event from the log: once, in order, whatever Redis does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import NamedTuple
+
+import pytest
+
+from gateway.connections.database import Database
+from gateway.connections.redis import Redis
+from gateway.devstack import Redis as RedisServer
+from gateway.keys import Room, chat_room, products_room, viewers_room
+from gateway.metrics import Metrics
+from gateway.protocol.chat import DeleteMessage, SendMessage
+from gateway.protocol.streaming import CreateStream
+from gateway.protocol.wire import Cursor
+from gateway.realtime import sequence, subscriber_redis
+from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.logged import Place
+from gateway.realtime.packets import event_packet, with_offset
+from gateway.realtime.presence import LocalPresence
+from gateway.security.principal import Role
+from gateway.services.attendance import Attendance
+from gateway.services.chat import Chat
+from gateway.services.room_log import RoomLog
+from gateway.services.streams import Streams
+from models.user import User
+from tests.doubles import EventLog, principal
+from tests.inbox import Inbox
+from tests.support import make_settings
+
+ROOM = chat_room("demo")
+TIMEOUT = 0.3  # s that a call to Redis may take here
+
+
+class Node(NamedTuple):
+    redis: Redis
+    fanout: RedisFanout
+    inbox: Inbox
+
+    async def close(self) -> None:
+        await self.fanout.close()
+        await self.redis.close()
+
+
+class Pair:
+    """Two nodes that share a log, and whoever writes into it."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+        self.log = EventLog()
+        self.log.rooms[ROOM] = []
+        self.nodes: list[Node] = []
+
+    async def open(self) -> None:
+        for name in "ab":
+            settings = make_settings(redis_url=self.server.url, redis_timeout=f"{TIMEOUT}s")
+            redis, inbox = Redis(settings, Metrics()), Inbox()
+            fanout = RedisFanout(redis, inbox, name, Metrics(), self.log)
+            await fanout.start()
+            await fanout.watch(ROOM)
+            self.nodes.append(Node(redis, fanout, inbox))
+
+    async def say(self, node: int, *, publish: bool = True) -> int:
+        """Commit an event and publish it, as a service does."""
+        seq = len(self.log.rooms[ROOM]) + 1
+        payload = Cursor(epoch="x", seq=seq)
+        assert self.log.write(ROOM, payload.model_dump_json()) == seq
+        if publish:
+            await self.nodes[node].fanout.publish(ROOM, "e", payload, seq)
+        return seq
+
+    async def talk(self, stop: asyncio.Event) -> None:
+        """Both nodes publish, fifty a second each, until told to stop."""
+
+        async def one(node: int) -> None:
+            while not stop.is_set():
+                await self.say(node)
+                await asyncio.sleep(0.02)
+
+        await asyncio.gather(one(0), one(1))
+
+    async def all_heard_all(self, *, seconds: float = 5.0) -> None:
+        """Every node hears everything once, in order."""
+        expected = [told(seq) for seq in range(1, len(self.log.rooms[ROOM]) + 1)]
+        for node in self.nodes:
+            await node.inbox.until(lambda inbox: expected[-1:] == inbox.of(ROOM)[-1:], seconds=seconds)
+            assert node.inbox.of(ROOM) == expected
+
+
+def told(seq: int) -> bytes:
+    packet = event_packet(ROOM.namespace, "e", Cursor(epoch="x", seq=seq))
+    return with_offset(packet, Place(EventLog.EPOCH, seq).offset(ROOM))
+
+
+@pytest.fixture
+async def pair(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
+    monkeypatch.setattr(sequence, "CHECK", 0.5)
+    pair = Pair(own_redis)
+    await pair.open()
+    yield pair
+    with suppress(Exception):
+        own_redis.resume()
+    for node in pair.nodes:
+        await node.close()
+
+
+# --- two nodes --------------------------------------------------------------------------------------------------------
+
+
+async def test_who_publishes_first_is_not_heard_first(pair: Pair) -> None:
+    """Two commits, published by two nodes in the other order: every node delivers them in the order of the log."""
+    for seq in (1, 2):
+        pair.log.write(ROOM, Cursor(epoch="x", seq=seq).model_dump_json())
+    await pair.nodes[1].fanout.publish(ROOM, "e", Cursor(epoch="x", seq=2), 2)
+    await pair.nodes[0].fanout.publish(ROOM, "e", Cursor(epoch="x", seq=1), 1)
+    await pair.all_heard_all()
+    assert pair.log.reads == 0
+
+
+async def test_what_a_dead_node_committed_is_heard(pair: Pair) -> None:
+    """It was killed before it published: the next publication shows the gap, and the look at the logs the end."""
+    await pair.say(0)
+    await pair.say(0, publish=False)
+    await pair.say(1)
+    await pair.all_heard_all(seconds=2)
+    await pair.say(0, publish=False)
+    await pair.all_heard_all(seconds=2)
+
+
+async def test_redis_killed_and_started_again_under_traffic(pair: Pair) -> None:
+    stop = asyncio.Event()
+    talking = asyncio.create_task(pair.talk(stop))
+    await asyncio.sleep(0.2)
+    pair.server.kill()
+    await asyncio.sleep(0.5)
+    pair.server.start()
+    await asyncio.sleep(1.0)
+    stop.set()
+    await talking
+    await pair.all_heard_all()
+
+
+async def test_what_was_said_while_redis_was_away_is_heard_everywhere_even_if_nobody_goes_on(pair: Pair) -> None:
+    pair.server.kill()
+    for _ in range(3):
+        await pair.say(0)
+    assert [told(1), told(2), told(3)] == pair.nodes[0].inbox.of(ROOM)
+    await pair.all_heard_all()  # without Redis: from the log
+    await pair.say(1)
+    pair.server.start()
+    await pair.all_heard_all()
+
+
+async def test_cut_subscriptions_under_traffic(pair: Pair) -> None:
+    stop = asyncio.Event()
+    talking = asyncio.create_task(pair.talk(stop))
+    killer = Redis(make_settings(redis_url=pair.server.url), Metrics())
+    for kind in ("pubsub", "normal", "pubsub", "pubsub", "normal", "pubsub"):
+        await asyncio.sleep(0.1)
+        await killer.client.client_kill_filter(_type=kind, skipme=True)
+    await killer.close()
+    stop.set()
+    await talking
+    await pair.all_heard_all()
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.8])
+async def test_redis_hung_under_traffic(pair: Pair, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter than the time-out: late. Longer: what it does in the end comes twice, and is heard once."""
+    monkeypatch.setattr(subscriber_redis, "DEAF_AFTER", 1.2)
+    stop = asyncio.Event()
+    talking = asyncio.create_task(pair.talk(stop))
+    await asyncio.sleep(0.1)
+    pair.server.pause()
+    await asyncio.sleep(seconds)
+    pair.server.resume()
+    await asyncio.sleep(0.5)
+    stop.set()
+    await talking
+    await pair.all_heard_all()
+
+
+# --- the real log -----------------------------------------------------------------------------------------------------
+
+
+class Silent:
+    """A fan-out of a node that dies before it publishes."""
+
+    async def publish(self, room: Room, event: str, payload: object, seq: int | None = None) -> None:
+        """See Fanout."""
+
+
+async def test_the_log_of_a_room_is_what_a_node_catches_up_from(database_url: str, redis: Redis) -> None:
+    database = Database(make_settings(database_url=database_url), Metrics())
+    await database.open()
+    log, silent = RoomLog(database), Silent()
+    streams = Streams(database, silent)
+    chat = Chat(database, log, streams, Attendance(LocalPresence(), silent), silent)
+    ada = principal(
+        Role.ADMIN,
+        str((await User.create(email="a@example.com", username="ada", password_hash="-", role="ADMIN")).id),
+    )
+    await streams.create(ada, CreateStream.model_validate({"title": "Demo", "key": "demo"}))
+
+    inbox = Inbox()
+    fanout = RedisFanout(redis, inbox, "c", Metrics(), log)
+    await fanout.start()
+    for room in (ROOM, products_room("demo"), viewers_room("demo")):
+        await fanout.watch(room)
+    epochs = await log.heads([ROOM, products_room("demo"), viewers_room("demo"), chat_room("none")])
+    assert {room: place.seq for room, place in epochs.items()} == {ROOM: 0, products_room("demo"): 0}
+
+    sent = [
+        await chat.send(ada, SendMessage.model_validate({"liveId": "demo", "message": text}))
+        for text in ("안녕 <b>", "unkind", "last")
+    ]
+    await chat.delete(ada, DeleteMessage.model_validate({"liveId": "demo", "messageId": sent[1].id}))
+    assert [event.seq for event in await log.after(ROOM, 1, 2)] == [2, 3]
+    assert await fanout.reach(ROOM, 4, within=2)
+    heard = b"\n".join(inbox.of(ROOM)).decode()
+    assert [packet[: packet.index(b",{")] for packet in inbox.of(ROOM)] == [
+        b'2/chat,["chat:message"', b'2/chat,["chat:message"', b'2/chat,["chat:message-deleted"',
+    ]  # fmt: skip
+    assert "안녕 <b>" in heard
+    assert "unkind" not in heard
+    assert heard.endswith(f'"live:demo@{epochs[ROOM].epoch[:8]}.4"]')
+    await fanout.close()
+    await database.close()
