@@ -11,7 +11,7 @@ HAS_CHROMIUM := { command -v chromium || command -v chromium-browser || command 
 # What the npm folders need is the machine's own Node, or the one of a wheel.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: dev test lint install chromium lock clean
+.PHONY: dev test lint bench install chromium lock clean
 
 dev: install ## Start servers, migrate, seed, serve on http://localhost:3001
 	@exec $(BIN)/dorami dev $(ARGS)
@@ -29,6 +29,9 @@ lint: install ## Style, types, imports between the rooms, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: install bench/peers/node_modules/.installed ## Measure beside peers and write docs/performance.md; ARGS=--quick only looks
+	$(BIN)/python -m bench.run $(ARGS)
 
 install: $(BIN)/.installed $(NPM_FOLDERS:%=%/node_modules/.installed) ## Install what the locks say, if it is not there
 
@@ -68,4 +71,4 @@ lock: | $(BIN)/python ## Resolve the dependencies anew into requirements/ and th
 	for folder in $(NPM_FOLDERS); do (cd $$folder && npm update --package-lock-only); done
 
 clean: ## Remove what was installed and built, but not the data of `make dev`
-	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) bench/peers/node_modules bench/build build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

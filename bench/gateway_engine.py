@@ -1,0 +1,242 @@
+"""The gateway's engine alone, with the bench's events instead of services and databases. Started by bench/run.py.
+
+Everything between the sockets and a handler is the gateway's own: engine, Socket.IO server, pipeline with token check,
+rooms, fan-out. Left out is what needs a database or is a matter of policy: limits, revocations, presence, the store.
+"""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import uvloop
+from aiohttp import web
+
+from gateway.connections.redis import Redis
+from gateway.keys import CHAT, ROOT, STREAMING, Room
+from gateway.metrics import Metrics
+from gateway.protocol.wire import Empty, Payload, Request
+from gateway.realtime.engine import Engine
+from gateway.realtime.fanout import Fanout, LocalFanout
+from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.logged import LoggedEvent, Place
+from gateway.realtime.options import EngineOptions
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.server import Server
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal
+from gateway.security.tokens import Tokens
+from gateway.settings import load
+from namespaces.base import Limit, Namespace, Pipeline, Route
+
+AUTHOR = {"id": "u00000", "name": "viewer_00000", "color": "#7fb2ff"}
+
+
+class Join(Request):
+    """`chat:join-room`."""
+
+    stream_key: str
+
+
+class Send(Request):
+    """`chat:send-message`."""
+
+    stream_key: str
+    text: str
+    nonce: str
+    kind: str
+    ts: int
+    user: dict[str, str]
+
+
+class Burst(Request):
+    """`bench:burst`: the server broadcasts `n` messages."""
+
+    stream_key: str
+    n: int
+    text: str
+
+
+class Message(Payload):
+    """`chat:message`, about 200 bytes of JSON as all peers send it."""
+
+    id: str
+    stream_key: str
+    user: dict[str, str]
+    text: str
+    kind: str = "text"
+    created_at: str = "2026-11-21T00:00:00Z"
+    ts: int
+
+
+class Stored(Payload):
+    """The ack of a message."""
+
+    id: str
+
+
+class Silent(Namespace):
+    """A namespace without events."""
+
+    def routes(self) -> dict[str, Route]:
+        """None."""
+        return {}
+
+    async def welcome(self, socket: Socket) -> None:
+        """Peers say nothing either."""
+
+    async def recount(self, socket: Socket, room: Room) -> None:
+        """Nobody is counted."""
+
+
+class Root(Silent):
+    """`/`."""
+
+    name = ROOT
+
+
+class Streaming(Silent):
+    """`/streaming`."""
+
+    name = STREAMING
+
+
+class Chat(Silent):
+    """The bench's events."""
+
+    name = CHAT
+
+    def __init__(self, pipeline: Pipeline, fanout: Fanout) -> None:
+        self._fanout = fanout
+        self._sequence = 0
+        super().__init__(pipeline)
+
+    def routes(self) -> dict[str, Route]:
+        """Join, send, broadcast many."""
+        return {
+            "chat:join-room": Route(Join, self.join),
+            "chat:send-message": Route(Send, self.send),
+            "bench:burst": Route(Burst, self.burst),
+        }
+
+    async def join(self, socket: Socket, ask: Join) -> Empty:
+        """Join."""
+        await socket.enter(Room(CHAT, ask.stream_key))
+        return Empty()
+
+    async def send(self, _socket: Socket, ask: Send) -> Stored:
+        """Broadcast."""
+        message = self._message(ask.stream_key, ask.text, ask.user, ask.ts)
+        await self._fanout.publish(Room(CHAT, ask.stream_key), "chat:message", message)
+        return Stored(id=message.id)
+
+    async def burst(self, _socket: Socket, ask: Burst) -> Empty:
+        """Broadcast many, each in a tick of its own, as messages come."""
+        for _ in range(ask.n):
+            message = self._message(ask.stream_key, ask.text, AUTHOR, 0)
+            await self._fanout.publish(Room(CHAT, ask.stream_key), "chat:message", message)
+            await asyncio.sleep(0)
+        return Empty()
+
+    def _message(self, stream_key: str, text: str, user: dict[str, str], ts: int) -> Message:
+        self._sequence += 1
+        return Message(id=f"m-{self._sequence}", stream_key=stream_key, user=user, text=text, ts=ts)
+
+
+class TokenCheck:
+    """An authenticator that believes a valid token."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def authenticate(self, token: str | None) -> Principal:
+        """See the pipeline's Authenticator."""
+        claims = self._tokens.verify_access(token)
+        return Principal(
+            claims.user_id,
+            "viewer",
+            claims.role,
+            claims.session_id,
+            claims.token_id,
+            claims.issued_at,
+            claims.expires_at,
+        )
+
+
+class NoLog:
+    """The logs of rooms, of which none has one: the bench's messages are not stored."""
+
+    async def heads(self, _rooms: Sequence[Room]) -> dict[Room, Place]:
+        """See the fan-out's Log."""
+        return {}
+
+    async def after(self, _room: Room, _seq: int, _limit: int) -> list[LoggedEvent]:
+        """See the fan-out's Log."""
+        return []
+
+
+class Unlimited:
+    """A limiter that lets everything through."""
+
+    async def charge(self, _scope: str, _subject: str, _limit: int, _seconds: float) -> None:
+        """See the pipeline's Limiter."""
+
+    async def refund(self, _scope: str, _subject: str) -> None:
+        """See the pipeline's Limiter."""
+
+
+class Unwatched:
+    """Residents who stay as long as they like."""
+
+    def arrived(self, socket: Socket) -> None:
+        """See the pipeline's Residents."""
+
+    def gone(self, socket: Socket) -> None:
+        """See the pipeline's Residents."""
+
+
+async def serve(port: int, *, over_redis: bool) -> None:
+    """Until the process is ended, with the gateway's own settings; broadcasts go through Redis or stay here."""
+    settings = load()
+    metrics = Metrics()
+    rooms = Rooms(metrics)
+    engine = Engine(EngineOptions.of(settings), metrics, origin_allowed=lambda _: True)
+    server = Server(engine, rooms, metrics, cookie_counts=lambda _: False)
+    fanout: Fanout
+    if over_redis:
+        fanout = shared = RedisFanout(Redis(settings, metrics), rooms, f"bench-{port}", metrics, NoLog())
+        rooms.watched_by(shared)
+        await shared.start()
+    else:
+        fanout = LocalFanout(rooms)
+    pipeline = Pipeline(
+        authenticator=TokenCheck(Tokens(settings)),
+        limiter=Unlimited(),
+        residents=Unwatched(),
+        metrics=metrics,
+        rates=dict.fromkeys(Limit, (1, 1.0)),
+        handler_timeout=timedelta(seconds=10),
+    )
+    server.serve(CHAT, Chat(pipeline, fanout))
+    server.serve(ROOT, Root(pipeline))
+    server.serve(STREAMING, Streaming(pipeline))
+
+    app = web.Application()
+    app.router.add_route("*", engine.options.path, engine.handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    http = runner.server
+    if http is None:
+        raise RuntimeError("aiohttp made no server")
+    loop = asyncio.get_running_loop()
+    await loop.create_server(engine.protocol_factory(http), "127.0.0.1", port, backlog=4096)
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--redis", action="store_true", help="broadcast through REDIS_URL")
+    options = parser.parse_args()
+    uvloop.run(serve(options.port, over_redis=options.redis))

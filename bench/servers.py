@@ -1,0 +1,143 @@
+"""What is measured: the gateway, its peers, and how each is started on a core of its own. Used by stage.py."""
+
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+HERE = Path(__file__).parent
+BUILD = HERE / "build"
+PEERS = HERE / "peers"
+START = 20.0  # s that a server may take to be ready
+
+GATEWAY = "gateway"
+
+# What a row of the tables calls them.
+TITLES = {
+    GATEWAY: "gateway",
+    "node-ws": "Node, ws",
+    "node-uws": "Node, uWebSockets.js",
+    "python": "python-socketio",
+    "c-limit": "C limit",
+    "node-classic": "Node, Redis adapter",
+    "node-sharded": "Node, sharded adapter",
+    "node-full": "Node, same work",
+}
+
+_NODE = ["node", str(PEERS / "node_sio.js"), "--port", "{port}"]
+_ENGINE = [sys.executable, "-m", "bench.gateway_engine", "--port", "{port}"]
+
+# One server without a database; two of them that share a Redis; one with everything.
+ALONE = {
+    GATEWAY: _ENGINE,
+    "node-ws": _NODE,
+    "node-uws": [*_NODE, "--engine", "uws"],
+    "python": [sys.executable, str(PEERS / "py_stock.py"), "--port", "{port}"],
+    "c-limit": [str(BUILD / "c_limit"), "--port", "{port}"],
+}
+PAIR = {
+    GATEWAY: [*_ENGINE, "--redis"],
+    "node-classic": [*_NODE, "--redis", "{redis}"],
+    "node-sharded": [*_NODE, "--redis", "{redis}", "--adapter", "sharded"],
+}
+FULL = {
+    GATEWAY: [sys.executable, "-m", "gateway", "serve"],
+    "node-full": [
+        *["node", str(PEERS / "node_full.js"), "--port", "{port}"],
+        *["--redis", "{redis}", "--postgres", "{postgres}"],
+    ],
+}
+
+
+class ServerError(Exception):
+    """A server did not start; the text says why."""
+
+
+class Server:
+    """One server process, pinned to a core: a context manager.
+
+    `urls` fills the places in its command (redis, postgres); its own port is chosen here.
+    """
+
+    def __init__(
+        self, command: list[str], core: int, environment: Mapping[str, str], urls: Mapping[str, str], log: Path
+    ) -> None:
+        self.port = _free_port()
+        self._command = [part.format(port=self.port, **urls) for part in command]
+        self._core = core
+        self._environment = {**environment, "PORT": str(self.port), "NODE_ENV": "production"}
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id, while it runs."""
+        if self._process is None:
+            raise ServerError("it does not run")
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        with self._log.open("w") as log:
+            self._process = process = subprocess.Popen(
+                ["taskset", "-c", str(self._core), *self._command],
+                cwd=HERE.parent,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        line = ""
+        if process.stdout is not None and select.select([process.stdout], [], [], START)[0]:
+            line = process.stdout.readline()
+        if not line.startswith("ready"):
+            self.__exit__()
+            raise ServerError(f"{' '.join(self._command[:3])} … does not start: {self._log.read_text()[-500:]}")
+        time.sleep(0.2)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(1)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+            self._process = None
+
+
+def build() -> None:
+    """Compile what is in C, if it is not there or older than its source. Raises ServerError."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    BUILD.mkdir(exist_ok=True)
+    for source in (HERE / "load.c", PEERS / "c_limit.c"):
+        program = BUILD / source.stem
+        if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
+            continue
+        if compiler is None:
+            raise ServerError("a C compiler is needed: install gcc")
+        done = subprocess.run(
+            [compiler, "-O2", "-Wall", "-o", str(program), str(source)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise ServerError(done.stderr)
+
+
+def inherited() -> dict[str, str]:
+    """Of our own environment, what a server needs."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
