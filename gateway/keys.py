@@ -63,19 +63,27 @@ def presence(room: Room) -> str:
     return f"dorami:presence:{room.namespace}:{room.name}"
 
 
+# What belongs to a room has the whole name of its presence as hash tag: in a cluster, one script may touch all of it.
+
+
 def presence_peak(room: Room) -> str:
     """String: the highest number of distinct people a room has had at one time."""
-    return f"{presence(room)}:peak"
+    return f"{{{presence(room)}}}:peak"
 
 
 def node_presence(node_id: str, room: Room) -> str:
     """Set: whom one node holds in a room, so that others can take them out when the node dies."""
-    return f"{presence(room)}:node:{node_id}"
+    return f"{{{presence(room)}}}:node:{node_id}"
+
+
+def node_buried(node_id: str, room: Room) -> str:
+    """String: there when a node was taken out of a room and may not put anybody there any more; lives an hour."""
+    return f"{{{presence(room)}}}:buried:{node_id}"
 
 
 def node_rooms(node_id: str) -> str:
-    """Set: the rooms in which a node holds somebody, as `namespace name`."""
-    return f"dorami:node:{node_id}:rooms"
+    """Set: the rooms in which a node may hold somebody, as `namespace name`."""
+    return f"{{{nodes()}}}:{node_id}:rooms"
 
 
 def nodes() -> str:
@@ -125,7 +133,6 @@ def rate_limit(scope: str, subject: str) -> str:
 # --- database -------------------------------------------------------------------------------------------------------
 
 MIGRATION_LOCK = 0x646F72616D69  # "dorami": the PostgreSQL advisory lock under which migrations are applied
-ROOM_LOCK = 0x726F6F6D  # "room": the first half of the advisory locks under which rooms are written to
 
 
 def room_log_name(room: Room) -> str:

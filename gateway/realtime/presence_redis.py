@@ -1,7 +1,7 @@
 """Presence over all nodes in Redis: counted once a person, and healed when a node dies. Used by services."""
 
 import asyncio
-import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from weakref import WeakValueDictionary
 
@@ -14,6 +14,7 @@ from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime import presence_scripts as scripts
 from gateway.realtime.presence import Callback, Census, LocalPresence, Moved
+from gateway.realtime.presence_lease import Lease
 
 log = structlog.get_logger()
 
@@ -35,13 +36,12 @@ class RedisPresence:
         self, redis: Redis, node_id: str, metrics: Metrics, *, lease: float = LEASE, beat: float = BEAT
     ) -> None:
         self._redis = redis
-        self._node_id = node_id
         self._metrics = metrics
-        self._lease = lease
+        self._lease = Lease(redis, node_id, lease, beat)
         self._beat = beat
-        self._name: str | None = None
         self._hurry = asyncio.Event()
         self._wrong = False  # what is in Redis under our name
+        self._idle: set[Room] = set()  # held somebody under it, and perhaps do not any more
         self._local = LocalPresence()
         self._locks: WeakValueDictionary[tuple[Room, str], asyncio.Lock] = WeakValueDictionary()
         self._callbacks: list[Callback] = []
@@ -49,9 +49,8 @@ class RedisPresence:
         self._has_news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         script = redis.client.register_script
-        self._do_beat, self._do_enter = script(scripts.BEAT), script(scripts.ENTER)
-        self._do_leave, self._do_reap = script(scripts.LEAVE), script(scripts.REAP)
-        self._do_become = script(scripts.BECOME)
+        self._do_enter, self._do_leave = script(scripts.ENTER), script(scripts.LEAVE)
+        self._do_become, self._do_reap = script(scripts.BECOME), script(scripts.REAP)
 
     async def start(self) -> None:
         """Take a name and begin to beat; Redis being away is no failure."""
@@ -69,7 +68,7 @@ class RedisPresence:
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
-        name, self._name = self._name, None
+        name, self._lease.name = self._lease.name, None
         if name is not None:
             with suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(CLOSING):
@@ -148,44 +147,43 @@ class RedisPresence:
                 return None
 
     async def _announce(self, room: Room, people: list[str], *, record: bool) -> Census:
-        name = self._name
-        if name is None:
-            raise Unavailable("redis")
+        name = await self._register(room)
         async with self._redis.guard("presence"):
-            count, peak, changed, alive = await self._do_enter(
-                keys=[keys.nodes(), *self._keys(name, room)], args=[name, _text(room), int(record), *people]
-            )
-        if not alive:
-            self._hurry.set()
-            raise Unavailable("redis")
+            count, peak, changed, alive = await self._do_enter(keys=_keys(name, room), args=[int(record), *people])
+        self._expect(alive)
         return Census(count, peak, bool(changed))
 
     async def _retract(self, room: Room, who: str) -> Census:
-        name = self._name
+        name = self._lease.name
         if name is None:
             raise Unavailable("redis")
         async with self._redis.guard("presence"):
-            count, peak, changed = await self._do_leave(keys=self._keys(name, room), args=[_text(room), who])
+            count, peak, changed, left = await self._do_leave(keys=_keys(name, room), args=[who])
+        if not left:
+            self._idle.add(room)
         return Census(count, peak, bool(changed))
 
     async def _move(self, room: Room, before: str, after: str) -> Moved:
-        name = self._name
-        if name is None:
-            raise Unavailable("redis")
+        name = await self._register(room)
         other = int(self._local.holds(room, before))
         async with self._redis.guard("presence"):
             count, peak, changed, alive, came, gone = await self._do_become(
-                keys=[keys.nodes(), *self._keys(name, room)], args=[name, _text(room), before, after, other]
+                keys=_keys(name, room), args=[before, after, other]
             )
+        self._expect(alive)
+        return Moved(Census(count, peak, bool(changed)), bool(came), bool(gone))
+
+    async def _register(self, room: Room) -> str:
+        try:
+            return await self._lease.register(room)
+        except Unavailable:
+            self._hurry.set()
+            raise
+
+    def _expect(self, alive: int) -> None:
         if not alive:
             self._hurry.set()
             raise Unavailable("redis")
-        return Moved(Census(count, peak, bool(changed)), bool(came), bool(gone))
-
-    def _keys(self, name: str, room: Room) -> list[str]:
-        return [
-            keys.presence(room), keys.presence_peak(room), keys.node_presence(name, room), keys.node_rooms(name)
-        ]  # fmt: skip
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 
@@ -198,39 +196,38 @@ class RedisPresence:
             try:
                 await self._pulse()
             except Unavailable:
+                self._wrong = True  # a server that comes back, or another in its place, may have lost something
                 log.debug("no heartbeat: redis is away")
             except Exception:
                 log.exception("the heartbeat failed")
 
     async def _pulse(self) -> None:
-        alive, dead = (0, []) if self._name is None else await self._renew(self._name)
+        alive, dead = await self._lease.renew()
         if not alive or self._wrong:
             await self._begin_anew()
+        else:
+            await self._lease.forget(self._take_idle)
         self._metrics.presence_degraded.set(0)
         for name in dead:
-            if name != self._name:
-                await self._give_up(name)
-
-    async def _renew(self, name: str, *, new: bool = False) -> tuple[int, list[str]]:
-        # The grace lets nodes that were all cut off at once (Redis hung) come back before they bury each other.
-        lease, grace = round(self._lease * 1000), round(self._beat * 2000)
-        async with self._redis.guard("presence"):
-            alive, dead = await self._do_beat(keys=[keys.nodes()], args=[name, lease, grace, int(new)])
-        return alive, dead
+            await self._give_up(name)
 
     async def _begin_anew(self) -> None:
         self._wrong = False  # from here on: what fails during this makes it so again
         try:
-            old, name = self._name, f"{self._node_id}.{secrets.token_hex(4)}"
-            await self._renew(name, new=True)
-            self._name = name
+            old, rooms = await self._lease.take()
             for room in self._local.rooms():
                 await self._announce_all(room)
             if old is not None:
-                await self._give_up(old)
+                await self._give_up(old, rooms)
         except Unavailable:
             self._wrong = True
             raise
+
+    def _take_idle(self) -> set[Room]:
+        busy = {room for room, _ in self._locks}
+        idle = {room for room in self._idle - busy if not self._local.people(room)}
+        self._idle &= busy
+        return idle
 
     async def _announce_all(self, room: Room) -> None:
         people = self._local.people(room)
@@ -242,20 +239,15 @@ class RedisPresence:
                 if not self._local.holds(room, who):  # left while they were announced
                     await self._settle(room, who)
 
-    async def _give_up(self, name: str) -> None:
+    async def _give_up(self, name: str, known: Collection[Room] = ()) -> None:
         """Take out the people of a dead node, or of a name that is not used any more. Any node may, at any time."""
-        client = self._redis.client
-        async with self._redis.guard("presence"):
-            await client.zadd(keys.nodes(), {name: 0}, xx=True)  # if we die here, others go on
-            rooms = await client.smembers(keys.node_rooms(name))
-        for text in map(str, rooms):
-            room, left = _room(text), 1
+        for room in await self._lease.end(name, known):
+            left = 1
             while left:
                 async with self._redis.guard("presence"):
-                    count, peak, changed, left = await self._do_reap(keys=self._keys(name, room), args=[text, CHUNK])
+                    count, peak, changed, left = await self._do_reap(keys=_keys(name, room), args=[CHUNK])
                 self._report(room, Census(count, peak, bool(changed)))
-        async with self._redis.guard("presence"):
-            await client.zrem(keys.nodes(), name)
+        await self._lease.bury(name)
 
     # --- news -------------------------------------------------------------------------------------------------------
 
@@ -278,9 +270,7 @@ class RedisPresence:
                         log.exception("a change of presence could not be told", room=room)
 
 
-def _text(room: Room) -> str:
-    return f"{room.namespace} {room.name}"
-
-
-def _room(text: str) -> Room:
-    return Room(*text.split(" ", 1))
+def _keys(name: str, room: Room) -> list[str]:
+    return [
+        keys.presence(room), keys.presence_peak(room), keys.node_presence(name, room), keys.node_buried(name, room)
+    ]  # fmt: skip

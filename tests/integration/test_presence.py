@@ -44,7 +44,7 @@ async def kill(node: RedisPresence) -> None:
     for task in node._tasks:
         task.cancel()
     await asyncio.gather(*node._tasks, return_exceptions=True)
-    node._name = None  # so that closing it later does nothing
+    node._lease.name = None  # so that closing it later does nothing
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -185,7 +185,7 @@ async def test_a_dead_node_takes_its_people_along(start: StartNode, redis: Redis
 
     await until(all_told)
     assert {room: census.count for room, census in told} == {ROOM: 1, viewers_room("other"): 0}
-    assert await redis.client.zrange(keys.nodes(), 0, -1) == [b._name]
+    assert await redis.client.zrange(keys.nodes(), 0, -1) == [b._lease.name]
     assert await redis.client.keys("*:node:a.*") == []
 
 
@@ -193,10 +193,13 @@ async def test_closing_takes_its_people_out_at_once(start: StartNode, redis: Red
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "jun")
+    names = (a._lease.name, b._lease.name)
     await a.close()
     assert (await b.census(ROOM)).count == 1
     await b.close()
-    assert await redis.client.keys("*") == [keys.presence_peak(ROOM)]
+    marks = {keys.node_buried(str(name), ROOM) for name in names}
+    assert set(await redis.client.keys("*")) == {keys.presence_peak(ROOM), *marks}
+    assert all([0 < await redis.client.ttl(key) <= 3600 for key in marks])
 
 
 async def test_a_node_that_was_away_comes_back(start: StartNode) -> None:
@@ -204,10 +207,10 @@ async def test_a_node_that_was_away_comes_back(start: StartNode) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await a.enter(ROOM, "jun")
-    name = a._name
+    name = a._lease.name
     await kill(a)
     await until_count(b, 0)
-    a._name = name  # it wakes up and knows nothing of that
+    a._lease.name = name  # it wakes up and knows nothing of that
     await a.leave(ROOM, "jun")
     await a.enter(ROOM, "sora")
     await a.start()
@@ -220,19 +223,53 @@ async def test_a_node_that_was_away_comes_back(start: StartNode) -> None:
 async def test_nothing_is_written_for_a_node_that_was_declared_dead(start: StartNode, redis: Redis) -> None:
     """Else it would stay for ever: the others have buried that node and do not look again."""
     a, b = await start("a"), await start("b")
-    name = a._name
+    name = a._lease.name
     await kill(a)
 
     async def buried() -> bool:
         return bool(await redis.client.zscore(keys.nodes(), str(name)) is None)
 
     await until(buried)
-    a._name = name
+    a._lease.name = name
     assert (await a.enter(ROOM, "mina")).count == 1  # as far as it knows
     assert (await b.census(ROOM)).count == 0
     await a.start()
     await until_count(b, 1)
     assert await redis.client.hgetall(keys.presence(ROOM)) == {"mina": "1"}
+
+
+async def test_rooms_that_hold_nobody_are_not_remembered(start: StartNode, redis: Redis) -> None:
+    a, b = await start("a"), await start("b")
+    for number in range(30):
+        await a.enter(viewers_room(f"r{number}"), "mina")
+        await a.leave(viewers_room(f"r{number}"), "mina")
+    await a.enter(viewers_room("r0"), "mina")
+    listed = keys.node_rooms(str(a._lease.name))
+
+    async def forgotten() -> bool:
+        return bool(await redis.client.smembers(listed) == {"/streaming stream:r0"})
+
+    await until(forgotten)
+    await a.enter(viewers_room("r1"), "mina")
+    assert await redis.client.scard(listed) == 2
+    await kill(a)
+    await until_count(b, 0, viewers_room("r0"))
+    await until_count(b, 0, viewers_room("r1"))
+
+
+async def test_a_lost_list_of_rooms_is_made_anew(start: StartNode, redis: Redis) -> None:
+    """A replica that was promoted may not have heard of the latest of it."""
+    a = await start("a")
+    await a.enter(ROOM, "mina")
+    name = a._lease.name
+    await redis.client.delete(keys.node_rooms(str(name)))
+
+    async def listed() -> bool:
+        return bool(await redis.client.scard(keys.node_rooms(str(a._lease.name))) == 1)
+
+    await until(listed)
+    assert a._lease.name != name
+    assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "1"}
 
 
 async def test_an_emptied_redis_is_filled_again(start: StartNode, redis: Redis) -> None:

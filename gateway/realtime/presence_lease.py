@@ -1,0 +1,111 @@
+"""The name under which a node's people are in Redis, while its lease lasts. Used by presence_redis."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.errors import Unavailable
+from gateway.keys import Room
+from gateway.realtime import presence_scripts as scripts
+
+
+class Pulse(NamedTuple):
+    """What a heartbeat found."""
+
+    alive: bool  # False: the name is over, or Redis lost some of what it knew of it
+    dead: list[str]  # names whose leases ended some time ago
+
+
+class Lease:
+    """A name, its lease, and the list in Redis of the rooms in which it holds somebody.
+
+    A room is on that list before anybody is counted in it, so whoever takes a dead name's people out misses no room.
+    The list and the leases are in one slot of a cluster, each room's people in another.
+    """
+
+    def __init__(self, redis: Redis, node_id: str, lease: float, beat: float) -> None:
+        self.name: str | None = None
+        self._redis = redis
+        self._node_id = node_id
+        # The grace lets nodes that were all cut off at once (Redis hung) come back before they bury each other.
+        self._times = (round(lease * 1000), round(beat * 2000))
+        self._rooms: set[Room] = set()  # on the list
+        self._lock = asyncio.Lock()  # who changes the list, or compares it
+        script = redis.client.register_script
+        self._do_beat, self._do_register = script(scripts.BEAT), script(scripts.REGISTER)
+        self._do_bury = script(scripts.BURY)
+
+    async def renew(self) -> Pulse:
+        """Beat. Raises Unavailable."""
+        async with self._lock:
+            if self.name is None:
+                return Pulse(alive=False, dead=[])
+            alive, listed, dead = await self._beat(self.name, new=False)
+            return Pulse(bool(alive) and listed == len(self._rooms), [name for name in dead if name != self.name])
+
+    async def take(self) -> tuple[str | None, set[Room]]:
+        """Go on under a new name; the one before and its rooms are to be given up. Raises Unavailable."""
+        name = f"{self._node_id}.{secrets.token_hex(4)}"
+        async with self._lock:
+            await self._beat(name, new=True)
+            old, rooms = self.name, self._rooms
+            self.name, self._rooms = name, set()
+        return old, rooms
+
+    async def register(self, room: Room) -> str:
+        """Have a room on the list; the name. Raises Unavailable, also when the lease is over."""
+        if self.name is not None and room in self._rooms:
+            return self.name
+        async with self._lock:
+            if self.name is None:
+                raise Unavailable("redis")
+            if room not in self._rooms:
+                async with self._redis.guard("presence"):
+                    alive = await self._do_register(
+                        keys=[keys.nodes(), keys.node_rooms(self.name)], args=[self.name, room_text(room)]
+                    )
+                if not alive:
+                    raise Unavailable("redis")
+                self._rooms.add(room)
+            return self.name
+
+    async def forget(self, rooms: Callable[[], set[Room]]) -> None:
+        """Take rooms off the list in which nobody is and nobody is about to be. Raises Unavailable."""
+        async with self._lock:
+            over = self._rooms & rooms()
+            self._rooms -= over  # at once: whoever enters one from here on has it listed again, after this
+            if over and self.name is not None:
+                async with self._redis.guard("presence"):
+                    await self._redis.client.srem(keys.node_rooms(self.name), *map(room_text, over))
+
+    async def end(self, name: str, known: Collection[Room] = ()) -> set[Room]:
+        """End a lease for good; the rooms that are to be emptied now. Raises Unavailable."""
+        client = self._redis.client
+        async with self._redis.guard("presence"):
+            await client.zadd(keys.nodes(), {name: 0}, xx=True)  # if we die here, others go on
+            return {*known, *map(text_room, map(str, await client.smembers(keys.node_rooms(name))))}
+
+    async def bury(self, name: str) -> None:
+        """Forget a name whose rooms are empty. Raises Unavailable."""
+        async with self._redis.guard("presence"):
+            await self._do_bury(keys=[keys.nodes(), keys.node_rooms(name)], args=[name])
+
+    async def _beat(self, name: str, *, new: bool) -> tuple[int, int, list[str]]:
+        async with self._redis.guard("presence"):
+            alive, listed, dead = await self._do_beat(
+                keys=[keys.nodes(), keys.node_rooms(name)], args=[name, *self._times, int(new)]
+            )
+        return alive, listed, dead
+
+
+def room_text(room: Room) -> str:
+    """A room as it is listed."""
+    return f"{room.namespace} {room.name}"
+
+
+def text_room(text: str) -> Room:
+    """Its inverse."""
+    return Room(*text.split(" ", 1))
