@@ -23,6 +23,7 @@ from gateway.realtime.transport import (
 SLICE: Final = 16_384  # bytes that are parsed before looking whether the connection has had enough for now
 CHUNK: Final = 65_536  # bytes that are written before looking whether the client keeps up; a ping waits behind no more
 _PING: Final = text_frame(PING.encode())
+_LAST_CODE: Final = 4999  # that a close frame may have (RFC 6455, 7.4.2)
 
 
 class _Inlet(WebSocketDataQueue):
@@ -137,6 +138,9 @@ class WebSocket(asyncio.Protocol):
         return self._held
 
     def _closed_by_client(self, code: int) -> None:
+        if code == WSCloseCode.ABNORMAL_CLOSURE or code > _LAST_CODE:  # the reader lets these pass
+            self._listener.violated(WSCloseCode.PROTOCOL_ERROR, PARSE_ERROR)
+            return
         listener = self._listener
         self.end(NOOP, code, GRACE)  # answered with its own code, if we have not closed ourselves
         self._transport.close()
