@@ -13,12 +13,49 @@ from gateway.http.envelope import refusal
 from gateway.http.headers import protect
 
 KEEPALIVE = 10.0  # s that an idle connection, or a head that does not end, is held; with the front's 5 s at most 15
+STUCK = 10.0  # s for a client that does not read to take what fills the buffers
 
 log = structlog.get_logger()
 
 
 class HttpConnection(web.RequestHandler):
-    """Answers malformed requests in the envelope; a client's mistake is no reason to log a traceback."""
+    """Answers malformed requests in the envelope; a client's mistake is no reason to log a traceback.
+
+    A client that takes nothing of its answer loses the connection: aiohttp would wait for it for ever.
+    """
+
+    def __init__(self, manager: web.Server, *, stuck: float, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._stuck = stuck
+        self._patience: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """From the event loop: the buffers are full."""
+        super().pause_writing()
+        if self.transport is not None:
+            self._patience = self._loop.call_later(self._stuck, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """From the event loop: the client has taken some."""
+        super().resume_writing()
+        self._calm()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """From the event loop."""
+        self._calm()
+        super().connection_lost(exc)
+
+    def force_close(self) -> None:
+        """What aiohttp calls to close; it sends what is left, but does not wait for ever until it is taken."""
+        transport = self.transport
+        super().force_close()
+        if transport is not None and transport.get_write_buffer_size():
+            self._loop.call_later(self._stuck, transport.abort)
+
+    def _calm(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def handle_error(
         self,
@@ -42,7 +79,9 @@ class HttpConnection(web.RequestHandler):
         return response
 
 
-def connections(server: web.Server) -> Callable[[], asyncio.Protocol]:
+def connections(
+    server: web.Server, *, keepalive: float = KEEPALIVE, stuck: float = STUCK
+) -> Callable[[], asyncio.Protocol]:
     """The protocol factory of a listening socket, for the server of an application that was set up."""
-    options: dict[str, Any] = {"access_log": None, "keepalive_timeout": KEEPALIVE}
-    return partial(HttpConnection, server, loop=asyncio.get_running_loop(), **options)
+    options: dict[str, Any] = {"access_log": None, "keepalive_timeout": keepalive}
+    return partial(HttpConnection, server, stuck=stuck, loop=asyncio.get_running_loop(), **options)

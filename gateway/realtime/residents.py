@@ -12,7 +12,7 @@ from gateway.protocol.wire import now
 from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal
 
-SWEEP = 1.0  # s between two looks at who has run out; a token's lifetime is in whole seconds
+SWEEP = 0.5  # s between two looks at who has run out, and whether a notice may have been missed
 RECHECK = 30.0  # s between two looks at who was revoked; finds what a lost notice would have told
 BATCH = 500  # sockets asked about in one round trip
 RECENT = 15.0  # s that a notice is remembered: longer than a connect may take from asking who it is to being here

@@ -1,0 +1,111 @@
+"""How long aiohttp's side holds a connection for a client that does nothing with it, with shortened times."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from gateway.http.connection import connections
+from tests.integration.echo import eventually
+
+KEEPALIVE = 0.3
+STUCK = 0.3
+PATIENCE = 3.0
+LARGE = b"x" * 20_000_000  # bytes; more than all buffers on the way
+
+ASK = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class House:
+    """A server and who it has."""
+
+    def __init__(self, server: web.Server, address: tuple[str, int]) -> None:
+        self._server = server
+        self.address = address
+
+    @property
+    def held(self) -> int:
+        """How many connections it holds."""
+        return len(self._server.connections)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async def small(_request: web.Request) -> web.Response:
+        return web.Response(text="small")
+
+    async def large(_request: web.Request) -> web.Response:
+        return web.Response(body=LARGE)
+
+    async def nearly(request: web.Request) -> web.StreamResponse:
+        """More than the kernel takes, by less than what makes the server wait."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        assert request.transport is not None
+        while not request.transport.get_write_buffer_size():
+            request.transport.write(b"5\r\nxxxxx\r\n" * 1000)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/nearly", nearly)
+    app.router.add_get("/small", small)
+    app.router.add_get("/large", large)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    assert runner.server is not None
+    factory = connections(runner.server, keepalive=KEEPALIVE, stuck=STUCK)
+    listener = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+    yield House(runner.server, listener.sockets[0].getsockname())
+    listener.close()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("start", [b"", b"GET /sm", ASK, ASK + b"GET /small HTTP/1.1\r\nX"], ids=repr)
+async def test_an_idle_connection_and_a_head_that_never_ends(house: House, start: bytes) -> None:
+    reader, writer = await asyncio.open_connection(*house.address)
+    writer.write(start)
+
+    async def trickle() -> None:
+        while True:
+            await asyncio.sleep(KEEPALIVE / 4)
+            if start:
+                writer.write(b"x")
+
+    slowly = asyncio.create_task(trickle())
+    async with asyncio.timeout(PATIENCE):
+        answered = await reader.read()
+    slowly.cancel()
+    writer.close()
+    assert answered.count(b"200 OK") == start.count(ASK)
+    await eventually(lambda: not house.held)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [ASK.replace(b"small", b"large"), ASK * 30_000, ASK.replace(b"small", b"nearly")],
+    ids=["one answer", "many", "a little too much"],
+)
+async def test_a_client_that_does_not_read(house: House, ask: bytes) -> None:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, house.address)
+        sending = asyncio.create_task(loop.sock_sendall(client, ask))
+        await eventually(lambda: house.held == 1)
+        await eventually(lambda: not house.held, PATIENCE)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def test_a_client_that_reads_slowly_gets_everything(house: House) -> None:
+    reader, writer = await asyncio.open_connection(*house.address, limit=65_536)
+    writer.write(ASK.replace(b"small", b"large"))
+    received = 0
+    while received < len(LARGE):
+        received += len(await reader.read(1_000_000))
+        if received % 16 == 0:
+            await asyncio.sleep(0.001)
+    writer.close()
