@@ -111,7 +111,7 @@ class Node:
         self._viewers = Viewers(self._database, self._presence, self._fanout)
         streams = Streams(self._database, self._fanout)
         catalog = Catalog(self._database, log, self._fanout)
-        chat = Chat(self._database, log, streams, self._attendance, self._fanout)
+        self._chat = Chat(self._database, log, streams, self._attendance, self._fanout)
         storefront = Storefront(self._database, log, streams, self._attendance)
 
         pipeline = Pipeline(
@@ -127,7 +127,7 @@ class Node:
             handler_timeout=settings.handler_timeout,
         )
         self._server.serve(ROOT, RootNamespace(pipeline, storefront))
-        self._server.serve(CHAT, ChatNamespace(pipeline, chat))
+        self._server.serve(CHAT, ChatNamespace(pipeline, self._chat))
         self._server.serve(STREAMING, StreamingNamespace(pipeline, self._viewers))
 
         self._app = web.Application()
@@ -216,6 +216,7 @@ class Node:
     async def _close_doors(self) -> None:
         self._open = False
         await self._server.shutdown()
+        await self._chat.close()
         await self._residents.close()
         await self._attendance.close()
         await self._viewers.close()

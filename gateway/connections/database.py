@@ -16,7 +16,7 @@ from tortoise.backends.asyncpg.client import TransactionWrapper
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
 
-from gateway.connections.postgres import Client, begin, locked
+from gateway.connections.postgres import Client
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
 from gateway.settings import Settings, SettingsError
@@ -70,7 +70,6 @@ class Database:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._config = configuration(settings)
         self._timeout = settings.database_timeout.total_seconds()
-        self._has_sessions = not settings.database_pgbouncer
         self._metrics = metrics
         self._context = TortoiseContext()
 
@@ -120,27 +119,10 @@ class Database:
             self._metrics.database.labels(call, outcome).observe(time.perf_counter() - started)
 
     @asynccontextmanager
-    async def exclusive(self, space: int, name: str) -> AsyncIterator[TransactionWrapper]:
-        """One connection for everything in the block, while no other node is in such a block of the same name.
-
-        Not a transaction: what is committed in the block is visible at once. Behind pgbouncer it excludes nobody.
-        """
-        async with self._client.pinned() as connection:
-            if self._has_sessions:
-                async with locked(connection, space, name):
-                    yield connection
-            else:
-                yield connection
-
-    @asynccontextmanager
-    async def transaction(self, connection: TransactionWrapper | None = None) -> AsyncIterator[TransactionWrapper]:
-        """A transaction around the block: on the connection of `exclusive`, or its own. An exception rolls it back."""
-        if connection is None:
-            async with self._client.transaction() as own:
-                yield own
-        else:
-            async with begin(connection):
-                yield connection
+    async def transaction(self) -> AsyncIterator[TransactionWrapper]:
+        """A transaction around the block, which an exception rolls back. Every model uses its connection."""
+        async with self._client.transaction() as connection:
+            yield connection
 
     async def query(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """The rows of one SQL statement, on the block's connection if there is one."""

@@ -61,23 +61,18 @@ class Client(AsyncpgDBClient):
             await pool.release(connection)
 
     @asynccontextmanager
-    async def pinned(self) -> AsyncIterator[TransactionWrapper]:
-        """One connection for several statements; every model uses it as long as the block lasts."""
+    async def transaction(self) -> AsyncIterator[TransactionWrapper]:
+        """A transaction on a connection of its own; every model uses it as long as the block lasts."""
         async with self.lease() as connection:
             client = TransactionWrapper(self)
             client._connection = connection  # noqa: SLF001  as Tortoise's own transactions do
             connections = get_connections()
             token = connections.set(self.connection_name, client)
             try:
-                yield client
+                async with begin(client):
+                    yield client
             finally:
                 connections.reset(token)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[TransactionWrapper]:
-        """A transaction on a connection of its own."""
-        async with self.pinned() as client, begin(client):
-            yield client
 
     def acquire_connection(self) -> AbstractAsyncContextManager[Any]:  # type: ignore[override]
         """What Tortoise runs a single statement on."""
@@ -89,7 +84,7 @@ class Client(AsyncpgDBClient):
 
 @asynccontextmanager
 async def begin(client: TransactionWrapper) -> AsyncIterator[None]:
-    """A transaction on a pinned connection: committed at the end of the block, rolled back by an exception."""
+    """A transaction on one connection: committed at the end of the block, rolled back by an exception."""
     transaction = client._connection.transaction()  # noqa: SLF001  as Tortoise's own transactions do
     await transaction.start()
     try:
@@ -100,20 +95,6 @@ async def begin(client: TransactionWrapper) -> AsyncIterator[None]:
         await transaction.rollback()
         raise
     await transaction.commit()
-
-
-@asynccontextmanager
-async def locked(client: TransactionWrapper, space: int, name: str) -> AsyncIterator[None]:
-    """An advisory lock of a pinned connection's session, held over the commits in the block."""
-    await client.execute_query("SELECT pg_advisory_lock($1, hashtext($2))", [space, name])
-    try:
-        yield
-    except BROKEN:
-        raise  # the lock ends with the connection
-    except BaseException:
-        await client.execute_query("SELECT pg_advisory_unlock_all()")
-        raise
-    await client.execute_query("SELECT pg_advisory_unlock_all()")
 
 
 client_class = Client

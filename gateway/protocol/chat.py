@@ -28,6 +28,9 @@ def _clean(text: str) -> str:
 # A message as it is stored: without control characters and outer white space. What does not fit has codes of its own.
 MessageText = Annotated[str, AfterValidator(_clean)]
 
+# What a sender calls a message: any text but control characters, some of which no database can store.
+ClientMessageId = Annotated[Identifier, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$")]
+
 
 class JoinRoom(Request):
     """`chat:join-room`."""
@@ -47,7 +50,7 @@ class SendMessage(Request):
 
     live_id: StreamKey
     message: MessageText
-    client_message_id: Identifier | None = None
+    client_message_id: ClientMessageId | None = None
 
 
 class DeleteMessage(Request):

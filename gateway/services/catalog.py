@@ -74,8 +74,8 @@ class Catalog:
         product = Product(stream_id=fields.pop("stream_key"), **fields)
         room = products_room(ask.stream_key)
         try:
-            async with self._database.guard("catalog.create"), self._log.turn(room) as connection:
-                async with self._database.transaction(connection):
+            async with self._database.guard("catalog.create"), self._log.turn(room):
+                async with self._database.transaction():
                     await product.save()
                     kept = await self._keep(room, _typed(events.PRODUCT_ADDED, view(product)))
                 await self._tell(room, kept)
@@ -120,8 +120,8 @@ class Catalog:
         """Take a product off its stream for good."""
         product = await self._find(product_id)
         room = products_room(product.stream_id)
-        async with self._database.guard("catalog.delete"), self._log.turn(room) as connection:
-            async with self._database.transaction(connection):
+        async with self._database.guard("catalog.delete"), self._log.turn(room):
+            async with self._database.transaction():
                 if not await Product.filter(id=product.id).delete():
                     raise NotFound("There is no such product")
                 kept = await self._keep(room, _typed(events.PRODUCT_DELETED, ProductGone(product_id=product_id)))
@@ -139,8 +139,8 @@ class Catalog:
     async def _change(self, product_id: str, changes: "Changes") -> catalog.Product:
         """Lock the product, apply what `changes` says of it as it is then, keep and tell the news."""
         room = products_room((await self._find(product_id)).stream_id)
-        async with self._database.guard("catalog.change"), self._log.turn(room) as connection:
-            async with self._database.transaction(connection):
+        async with self._database.guard("catalog.change"), self._log.turn(room):
+            async with self._database.transaction():
                 product = await Product.filter(id=_number(product_id)).select_for_update().first()
                 if product is None:
                     raise NotFound("There is no such product")

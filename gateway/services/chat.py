@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from gateway.connections.database import Database, UniqueError
+from gateway.connections.database import Database
 from gateway.errors import Conflict, Forbidden
 from gateway.keys import Room, chat_room
 from gateway.protocol import events
@@ -19,7 +19,8 @@ from gateway.protocol.chat import (
 )
 from gateway.protocol.wire import Payload, Since, Typed, now
 from gateway.security.principal import Principal, Role
-from gateway.services.messages import Messages, event
+from gateway.services.message_writer import MessageWriter
+from gateway.services.messages import Messages, Placed
 from gateway.services.room_log import RoomLog
 
 
@@ -54,6 +55,7 @@ class Chat:
         self._database = database
         self._log = log
         self._messages = Messages(database, log)
+        self._writer = MessageWriter(database, log, self._messages, fanout)
         self._streams = streams
         self._attendance = attendance
         self._fanout = fanout
@@ -111,17 +113,7 @@ class Chat:
         """
         if not principal.authenticated:
             raise Forbidden("Guests may not write in this room")
-        room = chat_room(ask.live_id)
-        try:
-            async with self._database.guard("chat.send"), self._log.turn(room):
-                message = await self._messages.insert(principal, ask)
-                await self._fanout.publish(room, events.CHAT_MESSAGE, event(message), message.seq)
-        except UniqueError:
-            earlier = await self.repeated(principal, ask)
-            if earlier is None:
-                raise
-            return earlier
-        return Sent(id=message.id, seq=message.seq, timestamp=message.timestamp, duplicate=False)
+        return _sent(ask, await self._writer.write(self._messages.draft(principal, ask)))
 
     async def repeated(self, principal: Principal, ask: SendMessage) -> Sent | None:
         """The answer that a message got when it was sent the first time; None if it was not. Raises Conflict."""
@@ -129,19 +121,15 @@ class Chat:
             return None
         async with self._database.guard("chat.repeated"):
             earlier = await self._messages.sent(ask.live_id, principal.user_id, ask.client_message_id)
-        if earlier is None:
-            return None
-        if earlier.text != ask.message:
-            raise Conflict("This clientMessageId was used for another message")
-        return Sent(id=earlier.id, seq=earlier.seq, timestamp=earlier.timestamp, duplicate=True)
+        return None if earlier is None else _sent(ask, earlier)
 
     async def delete(self, principal: Principal, ask: DeleteMessage) -> Deleted:
         """Take a message's text away for good, then tell the room. Only for ADMIN. Raises Forbidden, NotFound."""
         if principal.role is not Role.ADMIN:
             raise Forbidden
         room, moment = chat_room(ask.live_id), now()
-        async with self._database.guard("chat.delete"), self._log.turn(room) as connection:
-            async with self._database.transaction(connection):
+        async with self._database.guard("chat.delete"), self._log.turn(room):
+            async with self._database.transaction():
                 message = await self._messages.lock(ask.live_id, ask.message_id)
                 if message is None:
                     return Deleted(message_id=ask.message_id, already_deleted=True)
@@ -166,3 +154,13 @@ class Chat:
             messages = await self._messages.page(live_id, before, limit + 1)
         page = messages[-limit:]
         return HistoryPage(messages=page, next_before=page[0].id if len(messages) > limit else None)
+
+    async def close(self) -> None:
+        """Take no more messages; returns when those that were taken are stored and told."""
+        await self._writer.close()
+
+
+def _sent(ask: SendMessage, placed: Placed) -> Sent:
+    if placed.text != ask.message:
+        raise Conflict("This clientMessageId was used for another message")
+    return Sent(id=placed.id, seq=placed.seq, timestamp=placed.timestamp, duplicate=not placed.fresh)

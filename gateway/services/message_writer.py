@@ -1,7 +1,7 @@
 """Group commit: messages that come while others are being stored are stored together. Used by the chat service."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
@@ -18,7 +18,7 @@ from gateway.services.room_log import RoomLog
 
 log = structlog.get_logger()
 
-LANES = 4  # batches in flight at the same time, each of other rooms: so one room never holds up all of them
+LANES = 2  # batches in flight at the same time, each of other rooms; one is stored while another is told
 BATCH = 200  # messages in one statement
 WAITING = 2000  # messages that are not answered yet; more would wait too long for it to be worth while
 
@@ -135,10 +135,12 @@ class MessageWriter:
             log.exception("stored messages were not told")  # the rooms get them from their logs
 
     async def _trim(self, messages: list[Message]) -> None:
+        newest = {message.live_id: message.seq for message in messages}
+        taken = Counter(message.live_id for message in messages)
         with suppress(Unavailable):  # the next time will do
             async with self._database.guard("chat.trim"):
-                for message in messages:
-                    await self._log.trim(chat_room(message.live_id), message.seq)
+                for live_id, seq in newest.items():
+                    await self._log.trim(chat_room(live_id), seq, taken[live_id])
 
 
 def _answer(waiting: Waiting, answer: Placed | Exception) -> None:

@@ -1,5 +1,6 @@
 """Where chat messages are kept: the statements on their tables. Called by the chat service, within `database.guard`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -13,22 +14,11 @@ from gateway.protocol.wire import Cursor, Typed, now
 from gateway.security.principal import Principal
 from gateway.services.room_log import RoomLog
 
-# One statement, one round trip: take the place, store the message, keep the event. All of it or nothing.
-INSERT = """
-    WITH place AS (
-        UPDATE rooms SET seq = seq + 1 WHERE name = $1 RETURNING seq, stream_key
-    ), message AS (
-        INSERT INTO messages
-            (stream_key, seq, id, sender_id, user_id, username, role, text, client_message_id, created_at)
-        SELECT stream_key, seq, $2::uuid, $3, $4::uuid, $5, $6, $7, $8, $9::timestamptz FROM place
-    )
-    INSERT INTO room_events (room, seq, event, payload, created_at)
-    SELECT $1, seq, $10, jsonb_set($11::text::jsonb, '{data,seq}', to_jsonb(seq)), $9::timestamptz FROM place
-    RETURNING seq
-"""
+# One round trip and one transaction, whatever the number of messages: a function of ours, see migrations/models.
+INSERT = "SELECT * FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 
 SENT = """
-    SELECT m.id, m.seq, m.created_at, coalesce(m.text, d.text) AS text
+    SELECT m.id, m.seq, m.created_at, coalesce(m.text, d.text) AS text, false AS fresh
     FROM messages m LEFT JOIN message_deletions d ON d.message_id = m.id
     WHERE m.stream_key = $1 AND m.sender_id = $2 AND m.client_message_id = $3
 """
@@ -55,13 +45,17 @@ ERASE = """
 PLACE = "SELECT seq FROM messages WHERE id = $1 AND stream_key = $2"
 
 
-class Earlier(NamedTuple):
-    """A message that its sender had sent before; `text` is what it said, also if it was deleted since."""
+class Placed(NamedTuple):
+    """A message in its place. `fresh`: it was stored now; else its sender had sent it before.
+
+    `text` is what it said then, also if it was deleted since.
+    """
 
     id: str
     seq: int
     timestamp: datetime
     text: str
+    fresh: bool
 
 
 class Messages:
@@ -71,15 +65,11 @@ class Messages:
         self._database = database
         self._log = log
 
-    async def insert(self, principal: Principal, ask: SendMessage) -> Message:
-        """Store a message in the next place of its room and in the room's log; what was stored.
-
-        Raises UniqueError (through the guard) if the sender has used the client message id before.
-        """
-        room = chat_room(ask.live_id)
-        draft = Message(
+    def draft(self, principal: Principal, ask: SendMessage) -> Message:
+        """A message that has no place yet."""
+        return Message(
             id=str(uuid4()),
-            seq=0,  # until the statement has taken the place
+            seq=0,
             live_id=ask.live_id,
             user_id=principal.user_id,
             username=principal.username,
@@ -88,31 +78,35 @@ class Messages:
             client_message_id=ask.client_message_id,
             timestamp=now(),
         )
+
+    async def insert(self, drafts: Sequence[Message]) -> list[Placed | None]:
+        """Store messages in the next places of their rooms and in the rooms' logs, in the given order: all or none.
+
+        Answers one for each draft; None: there is no such room. A client message id that its sender has used in the
+        room before, or earlier among the drafts, takes no place.
+        """
         rows = await self._database.query(
             INSERT,
-            room_log_name(room),
-            draft.id,
-            draft.user_id,
-            draft.user_id if principal.authenticated else None,
-            draft.username,
-            draft.role,
-            draft.message,
-            draft.client_message_id,
-            draft.timestamp,
             events.CHAT_MESSAGE,
-            event(draft).model_dump_json(),
+            [room_log_name(chat_room(draft.live_id)) for draft in drafts],
+            [draft.id for draft in drafts],
+            [draft.user_id for draft in drafts],
+            [draft.username for draft in drafts],
+            [draft.role for draft in drafts],
+            [draft.message for draft in drafts],
+            [draft.client_message_id for draft in drafts],
+            [draft.timestamp for draft in drafts],
+            [event(draft).model_dump_json() for draft in drafts],
         )
-        if not rows:
-            raise NotFound("There is no such stream")
-        message = draft.model_copy(update={"seq": rows[0]["seq"]})
-        await self._log.trim(room, message.seq)
-        return message
+        placed: list[Placed | None] = [None] * len(drafts)
+        for row in rows:
+            placed[row["place"] - 1] = _placed(row)
+        return placed
 
-    async def sent(self, live_id: str, sender_id: str, client_message_id: str) -> Earlier | None:
+    async def sent(self, live_id: str, sender_id: str, client_message_id: str) -> Placed | None:
         """What a sender has sent under their own id for it."""
-        for row in await self._database.query(SENT, live_id, sender_id, client_message_id):
-            return Earlier(str(row["id"]), row["seq"], row["created_at"], row["text"])
-        return None
+        rows = await self._database.query(SENT, live_id, sender_id, client_message_id)
+        return _placed(rows[0]) if rows else None
 
     async def latest(self, live_id: str) -> tuple[Cursor, list[Message]]:
         """The newest messages of a room, oldest first, and where its log stands."""
@@ -155,6 +149,10 @@ def _uuid(message_id: str) -> UUID:
         return UUID(message_id)
     except ValueError:
         raise NotFound("There is no such message") from None
+
+
+def _placed(row: dict[str, Any]) -> Placed:
+    return Placed(str(row["id"]), row["seq"], row["created_at"], row["text"], row["fresh"])
 
 
 def _message(row: dict[str, Any]) -> Message:

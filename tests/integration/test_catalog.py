@@ -170,7 +170,7 @@ async def test_fifty_at_once_sell_exactly_what_is_there_and_sold_out_is_told_onc
     now = await shop.catalog.get(cup.id)
     assert (now.stock, now.version) == (0, 31)
     told = shop.told()
-    assert [data["version"] for event, data in told if event == "live:product:updated"] == list(range(2, 32))
+    assert sorted(data["version"] for event, data in told if event == "live:product:updated") == list(range(2, 32))
     assert [data for event, data in told if event == "live:product:soldout"] == [{"productId": cup.id, "version": 31}]
 
 

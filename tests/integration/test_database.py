@@ -242,7 +242,7 @@ async def test_a_pool_without_a_free_connection_is_unavailable(settings: Callabl
     database = Database(settings(database_pool_size=1, database_timeout="200ms"), Metrics())
     await database.open()
     try:
-        async with database.exclusive(1, "x"):
+        async with database.transaction():
             begun = time.monotonic()
             with pytest.raises(Unavailable):
                 await asyncio.create_task(other_work(database))
@@ -270,26 +270,6 @@ async def test_a_statement_that_takes_too_long_is_ended_on_the_server_too(settin
                 await asyncio.sleep(0.02)
     finally:
         await database.close()
-
-
-async def test_an_exclusive_block_excludes_others_of_its_name_also_after_a_failure(database: Database) -> None:
-    log: list[str] = []
-
-    async def block(name: str, mark: str, error: type[BaseException] | None = None) -> None:
-        async with database.exclusive(1, name):
-            log.append(f"{mark}+")
-            await database.query("SELECT pg_sleep(0.01)")
-            log.append(f"{mark}-")
-            if error is not None:
-                raise error
-
-    await asyncio.gather(block("x", "a"), block("x", "b"))
-    assert log in (["a+", "a-", "b+", "b-"], ["b+", "b-", "a+", "a-"])
-    for error in (ZeroDivisionError, asyncio.CancelledError):
-        with pytest.raises(error):
-            await block("x", "c", error)
-    async with asyncio.timeout(1):
-        await block("x", "d")
 
 
 # --- while it is away -----------------------------------------------------------------------------------------------
