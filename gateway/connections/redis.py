@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import redis.asyncio
 import structlog
@@ -27,6 +27,24 @@ AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when the serv
 PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
 
 
+class Channels(Protocol):
+    """A server whose channels can be published on and heard."""
+
+    @property
+    def timeout(self) -> float:
+        """s that one call may take."""
+        ...
+
+    @property
+    def sharded(self) -> bool:
+        """Whether it is one of a cluster, which keeps each channel on the server of its slot."""
+        ...
+
+    def connection(self) -> AbstractConnection:
+        """A new connection, not connected yet, for a reader or a writer that keeps it."""
+        ...
+
+
 class Redis:
     """One process's connections to Redis: one server, the master that sentinels name, or the servers of a cluster.
 
@@ -37,6 +55,8 @@ class Redis:
     """
 
     client: redis.asyncio.Redis
+    cluster: Cluster | None  # None: one server, or one master
+    sharded = False
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.timeout = settings.redis_timeout.total_seconds()  # s that one call may take
@@ -56,7 +76,7 @@ class Redis:
         }
         url = settings.redis_url.get_secret_value()
         said = several(url)
-        self.cluster: Cluster | None = None
+        self.cluster = None
         if said is not None and said.form == CLUSTER:
             access = {"username": said.username, "password": said.password}
             self.cluster = Cluster(said.addresses, self.timeout, options | access)
@@ -93,7 +113,9 @@ class Redis:
             return False
 
     def connection(self) -> AbstractConnection:
-        """A new connection outside of the pool, not connected yet, for a reader or a writer that keeps it."""
+        """See Channels. Those of a cluster belong to its servers: see Cluster.channels."""
+        if self.cluster is not None:
+            raise ValueError("a cluster has channels on each of its servers")
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         return connection
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
+from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, ConnectionError, RedisError  # noqa: A004
 
 from gateway.connections.redis_url import Address
@@ -22,6 +23,12 @@ AWAY = (RedisError, OSError, TimeoutError)
 PAUSE = 0.5  # s without calls to a server that did not answer: its slots' callers fail at once, the others' go on
 SHARE = 0.9  # of the time of a call that one server may take: so it is known which server was silent
 QUIET = 0.05  # s after having learned: a storm of errors is one reason to learn anew, not many
+
+
+def slot(name: str | bytes) -> int:
+    """The slot of a key or of a sharded channel."""
+    return key_slot(name if isinstance(name, bytes) else name.encode())
+
 
 Use = Callable[[redis.asyncio.Redis], Awaitable[Any]]
 
@@ -49,10 +56,24 @@ class Server:
             await self.pool.aclose()
 
 
+class ServerChannels(NamedTuple):
+    """See Channels, in redis.py: those of one server, sharded."""
+
+    server: Server
+    timeout: float
+    sharded: bool = True
+
+    def connection(self) -> AbstractConnection:
+        """A new connection outside of the pool, not connected yet."""
+        connection: AbstractConnection = self.server.pool.make_connection()  # type: ignore[no-untyped-call]
+        return connection
+
+
 class Cluster:
     """The servers of a cluster, and which of them serves which slot, as was heard last."""
 
     def __init__(self, seeds: Iterable[Address], timeout: float, options: dict[str, Any]) -> None:
+        self.timeout = timeout
         self._options = options
         self._patience = timeout * SHARE
         self._seeds = frozenset(seeds)
@@ -77,19 +98,22 @@ class Cluster:
         """Who serves a slot. Raises redis-py's ConnectionError when that is not known."""
         if not self._ranges:
             await self.learn()
-        if (moved := self._moved.get(slot)) is not None:
-            return moved
-        found = self._ranges[max(0, bisect_right(self._ranges, slot, key=lambda part: part.first) - 1)]
-        if not found.first <= slot <= found.last:
+        owner = self.known_owner(slot)
+        if owner is None:
             self.learn_soon()
             raise ConnectionError("no server serves this slot")
-        return found.owner
+        return owner
 
-    async def ranges(self) -> list[Range]:
-        """Who serves what, by slot."""
-        if not self._ranges:
-            await self.learn()
-        return self._ranges
+    def known_owner(self, slot: int) -> Address | None:
+        """Who serves a slot, as far as is known."""
+        if slot in self._moved:
+            return self._moved[slot]
+        place = bisect_right(self._ranges, slot, key=lambda part: part.first) - 1
+        return self._ranges[place].owner if place >= 0 and slot <= self._ranges[place].last else None
+
+    def known_owners(self) -> set[Address]:
+        """All that serve anything, as far as is known."""
+        return {part.owner for part in self._ranges} | set(self._moved.values())
 
     def moved(self, slot: int, address: Address) -> None:
         """A server said that another one serves this slot now: probably not only this one."""
@@ -146,10 +170,9 @@ class Cluster:
 
     # --- servers ------------------------------------------------------------------------------------------------------
 
-    def connection(self, address: Address) -> AbstractConnection:
-        """A new connection to one server outside of its pool, not connected yet."""
-        connection: AbstractConnection = self._server(address).pool.make_connection()  # type: ignore[no-untyped-call]
-        return connection
+    def channels(self, address: Address) -> "ServerChannels":
+        """The channels of one server."""
+        return ServerChannels(self._server(address), self.timeout)
 
     async def call(self, address: Address, use: Use) -> Any:
         """Use one server's client, bounded. Raises redis-py's ConnectionError when it does not answer in time."""
@@ -169,8 +192,9 @@ class Cluster:
 
     async def ping(self) -> bool:
         """Whether all that serve anything answer. Raises redis-py's ConnectionError."""
-        owners = {part.owner for part in await self.ranges()}
-        await asyncio.gather(*(self.call(address, lambda client: client.ping()) for address in owners))
+        if not self._ranges:
+            await self.learn()
+        await asyncio.gather(*(self.call(address, lambda client: client.ping()) for address in self.known_owners()))
         return True
 
     def _server(self, address: Address) -> Server:

@@ -7,7 +7,6 @@ from typing import Any
 import redis.asyncio
 from redis.asyncio.client import Pipeline
 from redis.commands.core import AsyncScript
-from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
     ConnectionError,  # noqa: A004
@@ -17,7 +16,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from gateway.connections.redis_cluster import Cluster
+from gateway.connections.redis_cluster import Cluster, slot
 from gateway.connections.redis_url import Address
 
 REDIRECTIONS = 5
@@ -126,11 +125,6 @@ class ClusterPipeline(Pipeline):
 
         results: list[Any] = await self._cluster.call(address, use)
         return results
-
-
-def slot(name: str | bytes) -> int:
-    """The slot of a key or of a sharded channel."""
-    return key_slot(name if isinstance(name, bytes) else name.encode())
 
 
 def slot_of(command: Command) -> int:

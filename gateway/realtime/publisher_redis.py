@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import redis.exceptions
 import structlog
 
-from gateway.connections.redis import AWAY, Redis
+from gateway.connections.redis import AWAY, Channels
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
@@ -38,9 +38,10 @@ class Publisher:
     called whenever Redis takes nothing, before those who wait for it are released.
     """
 
-    def __init__(self, redis: Redis, canary: Callable[[], tuple[str, bytes]], failed: Callable[[], None]) -> None:
+    def __init__(self, server: Channels, canary: Callable[[], tuple[str, bytes]], failed: Callable[[], None]) -> None:
         self.away = False
-        self._redis = redis
+        self._server = server
+        self._command = "SPUBLISH" if server.sharded else "PUBLISH"
         self._canary = canary
         self._failed = failed
         self._queue: deque[Publication] = deque()
@@ -92,7 +93,7 @@ class Publisher:
             if not self._queue:
                 self._waiting.clear()
             try:
-                async with asyncio.timeout(self._redis.timeout):
+                async with asyncio.timeout(self._server.timeout):
                     await self._send(batch)
             except AWAY as error:
                 self._give_up(batch, reason=type(error).__name__)
@@ -123,10 +124,10 @@ class Publisher:
 
     async def _exchange(self, batch: list[Publication]) -> None:
         if self._connection is None:
-            self._connection = self._redis.connection()
+            self._connection = self._server.connection()
         connection = self._connection
         await connection.connect()  # type: ignore[no-untyped-call]
-        commands = connection.pack_commands([("PUBLISH", item.channel, item.data) for item in batch])
+        commands = connection.pack_commands([(self._command, item.channel, item.data) for item in batch])
         await connection.send_packed_command(commands, check_health=False)
         for _ in batch:
             await connection.read_response()

@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 from redis.asyncio.connection import AbstractConnection
 
-from gateway.connections.redis import AWAY, Redis
+from gateway.connections.redis import AWAY, Channels
 
 log = structlog.get_logger()
 
@@ -26,10 +26,10 @@ class Subscriber:
     """
 
     def __init__(
-        self, redis: Redis, always: Iterable[str], heard: Callable[[str, bytes], None], lost: Callable[[], None]
+        self, server: Channels, always: Iterable[str], heard: Callable[[str, bytes], None], lost: Callable[[], None]
     ) -> None:
         self.connected = False  # and every channel that was wanted when it connected is confirmed
-        self._redis = redis
+        self._server = server
         self._heard = heard
         self._lost = lost
         self._wanted = {channel: asyncio.Event() for channel in always}  # set: Redis has confirmed it
@@ -68,15 +68,15 @@ class Subscriber:
     async def _confirmed(self, events: list[asyncio.Event]) -> None:
         if self._reachable.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._redis.timeout):
+                async with asyncio.timeout(self._server.timeout):
                     for event in events:
                         await event.wait()
 
     async def _run(self) -> None:
         while True:
-            connection = self._redis.connection()
+            connection = self._server.connection()
             try:
-                async with asyncio.timeout(self._redis.timeout):
+                async with asyncio.timeout(self._server.timeout):
                     await connection.connect()  # type: ignore[no-untyped-call]
                 await self._hear(connection)
             except* AWAY as group:
@@ -118,15 +118,16 @@ class Subscriber:
             self._changed.clear()
             surplus, missing = self._asked - self._wanted.keys(), self._wanted.keys() - self._asked
             self._asked = set(self._wanted)
+            shard, size = ("S", 1) if self._server.sharded else ("", CHUNK)  # a command is for one slot of a cluster
             for command, channels in (("UNSUBSCRIBE", sorted(surplus)), ("SUBSCRIBE", sorted(missing))):
-                for start in range(0, len(channels), CHUNK):
-                    await connection.send_command(command, *channels[start : start + CHUNK])
+                for start in range(0, len(channels), size):
+                    await connection.send_command(f"{shard}{command}", *channels[start : start + size])
 
     def _take(self, message: list[bytes]) -> None:
         match message:
-            case [b"message", name, data]:
+            case [b"message" | b"smessage", name, data]:
                 self._heard(name.decode(errors="replace"), data)
-            case [b"subscribe", name, _]:
+            case [b"subscribe" | b"ssubscribe", name, _]:
                 channel = name.decode()
                 if channel in self._wanted and channel in self._asked:
                     self._wanted[channel].set()
@@ -135,7 +136,7 @@ class Subscriber:
                     self.connected = True
                     self._tries = 0
                     self._reachable.set()
-            case [b"unsubscribe", name, _]:
+            case [b"unsubscribe" | b"sunsubscribe", name, _]:
                 # Unasked for, or crossed by a newer wish: asking again is harmless, being deaf is not.
                 channel = name.decode()
                 if channel in self._wanted:
