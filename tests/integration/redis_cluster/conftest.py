@@ -1,0 +1,49 @@
+"""The suites of what is kept in Redis, run again on a cluster: its URL stands where a single server's does."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from redis.asyncio import RedisCluster
+
+from gateway.connections.redis import Redis
+from gateway.metrics import Metrics
+from tests.redis_topologies import PASSWORD, ClusterTopology
+from tests.support import make_settings
+
+
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[ClusterTopology]:
+    """Three masters and a replica of the last; who kills one ends the use of it: only the last module may."""
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, ClusterTopology(Path(folder)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def redis_url(cluster: ClusterTopology) -> str:
+    """The cluster, empty."""
+    cluster.flush()
+    return cluster.url
+
+
+@pytest.fixture
+async def redis(redis_url: str, cluster: ClusterTopology, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Redis]:
+    """A connection to the cluster. What only tests ask, and no key says of whom, another client asks of all servers."""
+    connected = Redis(make_settings(redis_url=redis_url), Metrics())
+    observer = RedisCluster(
+        host="127.0.0.1", port=cluster.masters[0].port, password=PASSWORD, decode_responses=True, protocol=2
+    )
+    everywhere = {"target_nodes": RedisCluster.PRIMARIES}
+    for name, there in {
+        "keys": "keys",
+        "dbsize": "dbsize",
+        "flushdb": "flushdb",
+        "pubsub_numsub": "pubsub_shardnumsub",
+    }.items():
+        monkeypatch.setattr(connected.client, name, partial(getattr(observer, there), **everywhere))
+    monkeypatch.setattr(connected.client, "publish", connected.client.spublish)
+    yield connected
+    await connected.close()
+    await observer.aclose()

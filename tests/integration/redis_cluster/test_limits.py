@@ -1,0 +1,3 @@
+"""The suite of tests/integration/test_limits.py on a Redis Cluster."""
+
+from tests.integration.test_limits import *  # noqa: F403
