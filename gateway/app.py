@@ -20,9 +20,11 @@ from gateway.realtime.engine import Engine
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.options import EngineOptions
 from gateway.realtime.presence_redis import RedisPresence
+from gateway.realtime.recovery import Recovery
 from gateway.realtime.residents import Residents
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.server import Server
+from gateway.realtime.sessions_redis import RedisSessions
 from gateway.security.authenticator import Authenticator
 from gateway.security.guest_sessions import GuestSessions
 from gateway.security.guest_sessions_postgres import StoredGuestSessions
@@ -72,16 +74,20 @@ class Node:
             metrics,
             origin_allowed=lambda handshake: origins.allowed(handshake.origin, handshake.host),
         )
+        log = RoomLog(self._database)
+        self._socket_sessions = RedisSessions(self._redis)
+        self._recovery = Recovery(self._rooms, log, self._socket_sessions, settings.recovery_window, metrics)
         self._server = Server(
             self._engine,
             self._rooms,
             metrics,
             cookie_counts=lambda handshake: origins.may_use_cookies(handshake.origin, handshake.host),
+            recovery=self._recovery,
         )
-        log = RoomLog(self._database)
         self._fanout = RedisFanout(self._redis, self._rooms, node_id, metrics, log)
         self._presence = RedisPresence(self._redis, node_id, metrics)
         self._rooms.watched_by(self._fanout)
+        self._rooms.remembered_by(self._recovery)
 
         limiter = RedisLimiter(self._redis, metrics)
         tokens = Tokens(settings)
@@ -200,16 +206,19 @@ class Node:
         await self._redis.open()
         await self._fanout.start()
         await self._presence.start()
+        await self._socket_sessions.start()
         self._guest_sessions.start()
 
     async def _close_redis(self) -> None:
         await self._guest_sessions.close()
+        await self._socket_sessions.close()
         await self._presence.close()
         await self._fanout.close()
         await self._redis.close()
 
     async def _open_doors(self) -> None:
         self._residents.start()
+        await self._recovery.start()
         self._server.draining = False
         self._open = True
 
@@ -217,6 +226,7 @@ class Node:
         self._open = False
         await self._server.shutdown()
         await self._chat.close()
+        await self._recovery.close()
         await self._residents.close()
         await self._attendance.close()
         await self._viewers.close()

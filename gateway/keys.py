@@ -91,6 +91,11 @@ def nodes() -> str:
     return "dorami:nodes"
 
 
+def socket_session(pid: str) -> str:
+    """String: what a socket leaves behind (ids, user, rooms with their places), as JSON; by its private id."""
+    return f"dorami:socket:{pid}"
+
+
 # --- identity -------------------------------------------------------------------------------------------------------
 
 

@@ -50,6 +50,9 @@ class Metrics:
         self.events_lost = Counter(
             "dorami_room_events_lost", "Events that were missed and are not in the log any more", registry=registry
         )
+        self.recoveries = Counter(
+            "dorami_recoveries", "Sockets that asked to be resumed", ["outcome"], registry=registry
+        )
         self.presence_degraded = Gauge(
             "dorami_presence_degraded", "1 while people are counted by this node alone", registry=registry
         )

@@ -153,6 +153,7 @@ class Settings(BaseSettings):
     max_packet_size: int = Field(65_536, ge=1024)  # bytes from a client; larger closes the connection
     max_poll_packets: int = Field(256, ge=1)  # packets in one polling request
     max_send_buffer: int = Field(1_048_576, ge=65_536)  # bytes a client may be behind before it is dropped
+    recovery_window: Duration = timedelta(minutes=2)  # in which a client that was cut off can go on as the same socket
     max_send_delay: Duration = timedelta(seconds=10)  # time a client may take nothing before it is dropped
     handler_timeout: Duration = timedelta(seconds=10)  # an event handler that takes longer answers SERVICE_UNAVAILABLE
 

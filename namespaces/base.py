@@ -110,6 +110,17 @@ class Namespace:
     async def farewell(self, socket: Socket) -> None:
         """Clean up after a socket that is gone: leave what is in `socket.attending`."""
 
+    async def readmit(self, principal: Principal, room: Room) -> None:
+        """Whether somebody may still be in a room where they were before their connection was lost.
+
+        Raises GatewayError.
+        """
+        raise NotImplementedError
+
+    async def count(self, socket: Socket, room: Room) -> None:
+        """Count a socket that is back in a room. Never raises."""
+        raise NotImplementedError
+
     async def recount(self, socket: Socket, room: Room) -> None:
         """Count a socket in a room that it attends as who it is now instead of as who it was. Never raises."""
         raise NotImplementedError
@@ -126,6 +137,12 @@ class Namespace:
         """A socket was connected."""
         self._pipeline.residents.arrived(socket)
         await self.welcome(socket)
+
+    async def resumed(self, socket: Socket) -> None:
+        """A socket is back in the rooms that it attends. It was greeted the first time."""
+        self._pipeline.residents.arrived(socket)
+        for room in list(socket.attending):
+            await self.count(socket, room)
 
     async def closed(self, socket: Socket) -> None:
         """A socket is gone."""

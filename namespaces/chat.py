@@ -4,6 +4,7 @@ from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import chat, events
 from gateway.protocol.wire import Typed
 from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal
 from gateway.services.chat import Chat
 from namespaces.base import Limit, Namespace, Pipeline, Route, greeting
 
@@ -37,6 +38,14 @@ class ChatNamespace(Namespace):
         """Take a socket that is gone out of the rooms it was counted in."""
         for room, who in socket.attending.items():
             await self._chat.departed(who, room.name.removeprefix("live:"))
+
+    async def readmit(self, principal: Principal, room: Room) -> None:
+        """Whether somebody may still be in a room where they were. Raises GatewayError."""
+        await self._chat.admit(principal, room.name.removeprefix("live:"))
+
+    async def count(self, socket: Socket, room: Room) -> None:
+        """Count a socket that is back in a room."""
+        await self._chat.returned(socket.principal, room.name.removeprefix("live:"))
 
     async def recount(self, socket: Socket, room: Room) -> None:
         """Count a socket that has become somebody else as who it is now."""

@@ -4,6 +4,7 @@ from gateway.keys import ROOT, Room, everyone_room, products_room
 from gateway.protocol import catalog, events
 from gateway.protocol.identity import Connected
 from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal
 from gateway.services.storefront import Storefront
 from namespaces.base import Limit, Namespace, Pipeline, Route
 
@@ -31,10 +32,23 @@ class RootNamespace(Namespace):
         socket.send(events.CONNECTED, hello)
         await socket.enter(everyone_room())
 
+    async def resumed(self, socket: Socket) -> None:
+        """A socket is back."""
+        await super().resumed(socket)
+        await socket.enter(everyone_room())
+
     async def farewell(self, socket: Socket) -> None:
         """Take a socket that is gone out of the rooms it was counted in."""
         for room, who in socket.attending.items():
             await self._storefront.departed(who, room.name.removeprefix("stream:"))
+
+    async def readmit(self, _principal: Principal, room: Room) -> None:
+        """Whether somebody may still be in a room where they were. Raises GatewayError."""
+        await self._storefront.admit(room.name.removeprefix("stream:"))
+
+    async def count(self, socket: Socket, room: Room) -> None:
+        """Count a socket that is back in a room."""
+        await self._storefront.returned(socket.principal, room.name.removeprefix("stream:"))
 
     async def recount(self, socket: Socket, room: Room) -> None:
         """Count a socket that has become somebody else as who it is now."""

@@ -3,6 +3,7 @@
 from gateway.keys import STREAMING, Room, viewers_room
 from gateway.protocol import events, streaming
 from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal
 from gateway.services.viewers import Viewers
 from namespaces.base import Limit, Namespace, Pipeline, Route, greeting
 
@@ -31,6 +32,14 @@ class StreamingNamespace(Namespace):
         """Count a socket that is gone out of what it watched."""
         for room, who in socket.attending.items():
             await self._viewers.departed(who, room.name.removeprefix("stream:"))
+
+    async def readmit(self, _principal: Principal, room: Room) -> None:
+        """Whether somebody may still be in a room where they were. Raises GatewayError."""
+        await self._viewers.admit(room.name.removeprefix("stream:"))
+
+    async def count(self, socket: Socket, room: Room) -> None:
+        """Count a socket that is back in a room."""
+        await self._viewers.returned(socket.principal, room.name.removeprefix("stream:"))
 
     async def recount(self, socket: Socket, room: Room) -> None:
         """Count a socket that has become somebody else as who it is now."""

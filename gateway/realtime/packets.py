@@ -31,9 +31,10 @@ def ack_packet(namespace: str, ack_id: int, answer: Payload) -> bytes:
     return b"%b%b%d[%b]" % (_ACK, _address(namespace), ack_id, _json(answer))
 
 
-def connect_packet(namespace: str, sid: str) -> bytes:
-    """`0{"sid":…}`: a client is in."""
-    return b"0%b%b" % (_address(namespace), _json({"sid": sid}))
+def connect_packet(namespace: str, sid: str, pid: str | None = None) -> bytes:
+    """`0{"sid":…,"pid":…}`: a client is in; with a `pid` it can come back as the same socket."""
+    ids = {"sid": sid} if pid is None else {"sid": sid, "pid": pid}
+    return b"0%b%b" % (_address(namespace), _json(ids))
 
 
 def disconnect_packet(namespace: str) -> bytes:

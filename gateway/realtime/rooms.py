@@ -1,6 +1,8 @@
 """Which sockets of this node are in which room. python-socketio's client manager; the fan-out delivers through it."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import socketio
@@ -8,6 +10,7 @@ import socketio
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.frame import Frame
+from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet
 from gateway.realtime.socket import Socket
 
@@ -20,6 +23,21 @@ class Watcher(Protocol):
 
     def unwatch(self, room: Room) -> None:
         """Hear a room no more."""
+
+    def place(self, room: Room) -> Place | None:
+        """Up to where the logged events of a room were delivered here; None if it has none."""
+        ...
+
+    async def reach(self, room: Room, seq: int, within: float) -> bool:
+        """Wait until a place was reached; whether that is so after `within` s."""
+        ...
+
+
+class Memory(Protocol):
+    """Who remembers where sockets attend."""
+
+    def changed(self, socket: Socket) -> None:
+        """A socket attends other rooms than before, or as somebody else."""
 
 
 class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
@@ -34,11 +52,22 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         self._metrics = metrics
         self._sockets: dict[str, dict[str, Socket]] = {}  # namespace → sid → socket
         self._members: dict[Room, dict[str, Socket]] = {}
+        self._held: Counter[Room] = Counter()  # that are heard for members who are about to come
         self._watcher: Watcher | None = None
+        self._memory: Memory | None = None
 
     def watched_by(self, watcher: Watcher) -> None:
         """Tell `watcher` of the first and the last member of each room. Called once, before the first connection."""
         self._watcher = watcher
+
+    def remembered_by(self, memory: Memory) -> None:
+        """Tell `memory` of what sockets attend. Called once, before the first connection."""
+        self._memory = memory
+
+    def attended(self, socket: Socket) -> None:
+        """A socket attends other rooms than before, or as somebody else."""
+        if self._memory is not None:
+            self._memory.changed(socket)
 
     # --- sockets ------------------------------------------------------------------------------------------------------
 
@@ -74,7 +103,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         if room in socket.joined:
             return False
         # A member first, so that nobody who leaves meanwhile ends the watching; the caller's answer comes after it.
-        self._join(socket, room)
+        self.admit(socket, room)
         if self._watcher is not None:
             await self._watcher.watch(room)
         if not socket.live:
@@ -86,7 +115,32 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         """Take a socket out of a room; False if it was not there."""
         return self._leave(socket, room)
 
-    def _join(self, socket: Socket, room: Room) -> None:
+    @asynccontextmanager
+    async def held(self, rooms: Iterable[Room]) -> AsyncIterator[None]:
+        """Hear rooms, as if they had a member: for one who is admitted within the block, or not after all."""
+        rooms = list(rooms)
+        self._held.update(rooms)
+        try:
+            if self._watcher is not None:
+                for room in rooms:
+                    await self._watcher.watch(room)
+            yield
+        finally:
+            self._held.subtract(rooms)
+            self._held += Counter()  # what nobody waits for is no entry
+            for room in rooms:
+                self._unwatch(room)
+
+    def place(self, room: Room) -> Place | None:
+        """Up to where the members here have been sent what is in a room's log; None for a room without one."""
+        return None if self._watcher is None else self._watcher.place(room)
+
+    async def reach(self, room: Room, seq: int, within: float) -> bool:
+        """Wait until the members here were sent everything up to a place; whether that is so after `within` s."""
+        return self._watcher is not None and await self._watcher.reach(room, seq, within)
+
+    def admit(self, socket: Socket, room: Room) -> None:
+        """Add a socket to a room that is heard already: it hears what is delivered from now on."""
         self._members.setdefault(room, {})[socket.sid] = socket
         socket.joined.add(room)
 
@@ -98,9 +152,12 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         del members[socket.sid]
         if not members:
             del self._members[room]
-            if self._watcher is not None:
-                self._watcher.unwatch(room)
+            self._unwatch(room)
         return True
+
+    def _unwatch(self, room: Room) -> None:
+        if self._watcher is not None and room not in self._members and room not in self._held:
+            self._watcher.unwatch(room)
 
     def deliver(self, room: Room, packet: bytes) -> None:
         """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits."""

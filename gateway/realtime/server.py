@@ -6,8 +6,8 @@ dispatched and what happens when any of it fails. Nothing here waits for a clien
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import socketio
 import structlog
@@ -16,11 +16,13 @@ from gateway.errors import Code, GatewayError, Unavailable
 from gateway.metrics import Metrics
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell, Refusal
+from gateway.realtime.client import Client, Endpoint
 from gateway.realtime.connection import Connection
 from gateway.realtime.decoder import Packet, PacketType, ProtocolError, decode
 from gateway.realtime.engine import Engine
 from gateway.realtime.handshake import Handshake
 from gateway.realtime.packets import connect_packet, disconnect_packet, refusal_packet
+from gateway.realtime.recovery import Recovery
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.socket import Socket
 from gateway.security.authenticator import COOKIE
@@ -30,38 +32,6 @@ log = structlog.get_logger()
 
 LAST_CALL = 0.5  # s in which who still comes is told "Server is draining" before the engine takes nobody any more
 REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
-
-
-class Endpoint(Protocol):
-    """A namespace, as the server needs it."""
-
-    async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
-        """Who is connecting. Raises GatewayError, and then they do not."""
-
-    async def opened(self, socket: Socket) -> None:
-        """A socket was connected: greet it."""
-
-    async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
-        """An event: `args` is its name and what came with it. Answers by itself, raises nothing."""
-
-    async def closed(self, socket: Socket) -> None:
-        """A socket is gone and in no room any more; what it was counted in is still in `socket.attending`.
-
-        Called once a socket, after its last event was answered.
-        """
-
-
-class Client:
-    """What one connection holds: its sockets, by namespace.
-
-    `busy` is held while a packet is worked on, so that cleaning up after a socket never overtakes its own last event.
-    """
-
-    __slots__ = ("busy", "sockets")
-
-    def __init__(self) -> None:
-        self.sockets: dict[str, Socket] = {}
-        self.busy = asyncio.Lock()
 
 
 class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
@@ -78,8 +48,13 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         rooms: Rooms,
         metrics: Metrics,
         cookie_counts: Callable[[Handshake], bool],
+        recovery: Recovery | None = None,
     ) -> None:
-        """`cookie_counts` tells whether the cookie that came with a handshake speaks for its page, too."""
+        """`cookie_counts` tells whether the cookie that came with a handshake speaks for its page, too.
+
+        Without `recovery` clients are told no `pid`, and come back as somebody new.
+        """
+        self._recovery = recovery
         self._cookie_counts = cookie_counts
         self._engine = engine
         self._rooms = rooms
@@ -129,7 +104,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         elif packet.type is PacketType.EVENT:
             await self._endpoints[packet.namespace].handle(socket, packet.data, packet.ack_id)
         elif packet.type is PacketType.DISCONNECT:
-            self._end(socket)
+            self._end(socket, for_good=True)
             if not client.sockets:
                 connection.unjoin()
         # ACK: the gateway asks for none, so there is nothing it could answer.
@@ -137,7 +112,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
     def _closed(self, connection: Connection, _reason: str) -> None:
         client: Client = connection.owner
         for socket in list(client.sockets.values()):
-            self._end(socket)
+            self._end(socket, for_good=False)
 
     # --- a socket's life ----------------------------------------------------------------------------------------------
 
@@ -145,15 +120,19 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         namespace = packet.namespace
         try:
             principal = await self._admit(connection, client, packet)
-            # Whoever left while we looked them up must not become a member that nobody ever removes.
-            if connection.closed:
-                return
-            socket = Socket(secrets.token_urlsafe(15), namespace, connection, principal, self._rooms)
-            client.sockets[namespace] = socket
-            self._rooms.add(socket)
-            connection.joined = True
-            connection.send(connect_packet(namespace, socket.sid).decode())
-            await self._endpoints[namespace].opened(socket)
+            endpoint = self._endpoints[namespace]
+
+            def arrive(sid: str, pid: str | None) -> Socket | None:
+                return self._arrive(connection, Socket(sid, namespace, connection, principal, self._rooms, pid))
+
+            if self._recovery is not None:
+                if await self._recovery.resume(namespace, packet.data, principal, endpoint, arrive):
+                    return
+                socket = arrive(secrets.token_urlsafe(15), self._recovery.new_pid())
+            else:
+                socket = arrive(secrets.token_urlsafe(15), None)
+            if socket is not None:
+                await endpoint.opened(socket)
         except ConnectionResetError:
             return  # left while it was greeted; the end of its connection has taken it out already
         except GatewayError as error:
@@ -161,6 +140,23 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             refusal = Refusal(code=error.code, retryable=error.retryable, retry_after_ms=error.retry_after_ms)
             connection.send(refusal_packet(namespace, error.message, refusal).decode())
             self._close_if_idle(connection)
+
+    def _arrive(self, connection: Connection, socket: Socket) -> Socket | None:
+        """Take a socket in and tell its client so; None if that has left.
+
+        Whoever left while we looked them up must not become a member that nobody ever removes.
+        """
+        if connection.closed:
+            return None
+        former = self._rooms.socket(socket.namespace, socket.sid)
+        if former is not None:  # its connection is dead, and nobody has noticed that yet
+            self._end(former, for_good=False)
+        client: Client = connection.owner
+        client.sockets[socket.namespace] = socket
+        self._rooms.add(socket)
+        connection.joined = True
+        connection.send(connect_packet(socket.namespace, socket.sid, socket.pid).decode())
+        return socket
 
     async def _admit(self, connection: Connection, client: Client, packet: Packet) -> Principal:
         if self.draining:
@@ -183,11 +179,16 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             log.exception("connect failed", namespace=packet.namespace)
             raise GatewayError(Code.SERVICE_UNAVAILABLE, "Service unavailable", retry_after_ms=1000) from error
 
-    def _end(self, socket: Socket) -> None:
-        """Take a socket out of everything, at once; its namespace cleans up after it as soon as it may."""
+    def _end(self, socket: Socket, *, for_good: bool) -> None:
+        """Take a socket out of everything, at once; its namespace cleans up after it as soon as it may.
+
+        Unless `for_good`, its client may come back as the same socket.
+        """
         client: Client = socket.connection.owner
         if client.sockets.pop(socket.namespace, None) is None:
             return
+        if self._recovery is not None:
+            (self._recovery.forget if for_good else self._recovery.lost)(socket)
         self._rooms.remove(socket)
         task = asyncio.get_running_loop().create_task(self._clean(client, socket), name=f"clean up {socket.sid}")
         self._cleaning.add(task)
@@ -233,7 +234,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
 
     def _expel(self, socket: Socket) -> None:
         socket.connection.send(disconnect_packet(socket.namespace).decode())
-        self._end(socket)
+        self._end(socket, for_good=True)
         self._close_if_idle(socket.connection)
 
     async def shutdown(self, within: float = 5.0) -> None:

@@ -8,6 +8,7 @@ from gateway.realtime.packets import ack_packet, event_packet
 
 if TYPE_CHECKING:
     from gateway.realtime.connection import Connection
+    from gateway.realtime.logged import Place
     from gateway.realtime.rooms import Rooms
     from gateway.security.principal import Principal
 
@@ -15,18 +16,30 @@ if TYPE_CHECKING:
 class Socket:
     """A connected client of one namespace. Exists only for authenticated clients: `principal` is never missing."""
 
-    __slots__ = ("_rooms", "attending", "connection", "joined", "live", "namespace", "principal", "sid")
+    # fmt: off
+    __slots__ = (
+        "_rooms", "attending", "connection", "joined", "live", "namespace", "pid", "places", "principal", "sid",
+    )
+    # fmt: on
 
     def __init__(
-        self, sid: str, namespace: str, connection: "Connection", principal: "Principal", rooms: "Rooms"
+        self,
+        sid: str,
+        namespace: str,
+        connection: "Connection",
+        principal: "Principal",
+        rooms: "Rooms",
+        pid: str | None = None,
     ) -> None:
         self.sid = sid
+        self.pid = pid  # known to its client alone, who may come back as this socket with it
         self.namespace = namespace
         self.connection = connection
         self.principal = principal
         self.live = True  # until the client leaves or is made to; kept by Rooms
         self.joined: set[Room] = set()  # what it hears; kept by Rooms
         self.attending: dict[Room, Principal] = {}  # where it is counted as present, as whom; kept by the namespaces
+        self.places: dict[Room, Place | None] = {}  # from where on it would miss what is logged there
         self._rooms = rooms
 
     def __repr__(self) -> str:
@@ -53,18 +66,28 @@ class Socket:
         """Leave a room; False if it was not there."""
         return self._rooms.leave(self, room)
 
-    def attend(self, room: Room) -> bool:
-        """Note that this socket is counted as present in a room, as who it is now; False if it was already."""
+    def attend(self, room: Room, place: "Place | None" = None) -> bool:
+        """Note that this socket is counted as present in a room, as who it is now; False if it was already.
+
+        `place`: up to where its client knows the room's log; the newest unless given.
+        """
         if room in self.attending:
             return False
         self.attending[room] = self.principal
+        self.places[room] = place or self._rooms.place(room)
+        self._rooms.attended(self)
         return True
 
     def reattend(self, room: Room) -> "tuple[Principal, Principal]":
         """Note that it is counted as who it is now; as whom it was, and as whom it is."""
         before, self.attending[room] = self.attending[room], self.principal
+        self._rooms.attended(self)
         return before, self.principal
 
     def unattend(self, room: Room) -> "Principal | None":
         """Note that it is counted no more; as whom it was, None if it was not."""
-        return self.attending.pop(room, None)
+        who = self.attending.pop(room, None)
+        if who is not None:
+            del self.places[room]
+            self._rooms.attended(self)
+        return who

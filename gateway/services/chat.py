@@ -95,6 +95,10 @@ class Chat:
             events=missed,
         )
 
+    async def returned(self, principal: Principal, live_id: str) -> None:
+        """A socket that was counted, and lost its connection, is back. Never raises."""
+        await self._attendance.entered(chat_room(live_id), principal.user_id)
+
     async def departed(self, principal: Principal, live_id: str) -> None:
         """A socket that was counted in a room is not there any more. Never raises."""
         await self._attendance.left(chat_room(live_id), principal.user_id)

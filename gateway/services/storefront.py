@@ -60,6 +60,10 @@ class Storefront:
             events=events,
         )
 
+    async def returned(self, principal: Principal, key: str) -> None:
+        """A socket that was counted, and lost its connection, is back. Never raises."""
+        await self._attendance.entered(products_room(key), principal.user_id)
+
     async def departed(self, principal: Principal, key: str) -> None:
         """A socket that was counted follows no more. Never raises."""
         await self._attendance.left(products_room(key), principal.user_id)

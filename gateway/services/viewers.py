@@ -52,12 +52,10 @@ class Viewers:
 
     async def joined(self, principal: Principal, key: str, first: bool) -> ViewerJoined:
         """A socket watches; `first`: it was not counted yet. Raises NotFound, Unavailable."""
-        room = viewers_room(key)
         if first:
-            census = await self._presence.enter(room, principal.user_id)
-            self._due(key, census, at_once=census.count == 1)
+            census = await self.returned(principal, key)
         else:
-            census = await self._presence.census(room)
+            census = await self._presence.census(viewers_room(key))
         stream = await self._stream(key)
         return ViewerJoined(
             stream_key=key,
@@ -65,6 +63,12 @@ class Viewers:
             peak_viewers=max(census.peak, stream.peak_viewers),
             live=stream.status == StreamStatus.LIVE,
         )
+
+    async def returned(self, principal: Principal, key: str) -> Census:
+        """A socket is counted, for the first time or after it lost its connection. Never raises."""
+        census = await self._presence.enter(viewers_room(key), principal.user_id)
+        self._due(key, census, at_once=census.count == 1)
+        return census
 
     async def departed(self, principal: Principal, key: str) -> ViewerLeft:
         """A socket that was counted watches no more. Never raises."""

@@ -10,7 +10,12 @@ const sockets = new Map();
 const say = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
 const describe = {
-  connect: (socket) => ({ id: socket.id, recovered: socket.recovered ?? false, transport: socket.io.engine.transport.name }),
+  connect: (socket) => ({
+    id: socket.id,
+    pid: socket._pid ?? null,
+    recovered: socket.recovered ?? false,
+    transport: socket.io.engine.transport.name,
+  }),
   connect_error: (_, error) => ({ message: error.message, data: error.data ?? null }),
   disconnect: (_, reason) => ({ reason }),
 };
@@ -43,9 +48,11 @@ const commands = {
   emitBytes({ name, event, size }) {
     sockets.get(name).emit(event, Buffer.alloc(size));
   },
-  connect({ name, auth }) {
-    if (auth) sockets.get(name).auth = auth;
-    sockets.get(name).connect();
+  connect({ name, auth, url }) {
+    const socket = sockets.get(name);
+    if (auth) socket.auth = auth;
+    if (url) socket.io.uri = url;
+    socket.connect();
   },
   disconnect({ name }) {
     sockets.get(name).disconnect();

@@ -47,6 +47,7 @@ class ClientSocket:
         self._news = asyncio.Event()
         self.name = name
         self.id: str | None = None
+        self.pid: str | None = None
         self.recovered = False
         self.transport: str | None = None
         self.reason: str | None = None
@@ -153,7 +154,8 @@ class ClientSocket:
         self.lifecycle.remove(moment)
         if moment["lifecycle"] == "connect_error":
             raise RefusedError(moment["message"], moment["data"])
-        self.id, self.recovered, self.transport = moment["id"], moment["recovered"], moment["transport"]
+        self.id, self.pid, self.recovered = moment["id"], moment["pid"], moment["recovered"]
+        self.transport = moment["transport"]
         return self
 
     async def ended(self, *, within: float = PATIENCE) -> str:
@@ -172,9 +174,9 @@ class ClientSocket:
         self._client.tell("drop", name=self.name)
         await self.ended()
 
-    async def reconnect(self, auth: dict[str, Any] | None = None) -> Self:
-        """Connect again after an end."""
-        self._client.tell("connect", name=self.name, auth=auth)
+    async def reconnect(self, auth: dict[str, Any] | None = None, url: str | None = None) -> Self:
+        """Connect again after an end, to another node if one is given."""
+        self._client.tell("connect", name=self.name, auth=auth, url=url)
         return await self.connected()
 
     def heard(self, line: dict[str, Any]) -> None:

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis.asyncio
 
 from gateway.devstack import Redis
-from tests.client.client import Client
-from tests.client.socket import ClientSocket
+from gateway.keys import socket_session
+from tests.client.client import TRANSPORTS, Client, Transport
+from tests.client.socket import ClientSocket, RefusedError
 from tests.cluster.shop import Shop, open_shop
 
 Sent = list[dict[str, Any]]
@@ -87,3 +89,252 @@ async def test_what_a_killed_node_had_stored_is_heard_by_those_on_the_other(
         await listener.expect("chat:message", lambda told: told["data"]["seq"] == fence["seq"])
         heard = [message["data"]["seq"] for message in listener.take("chat:message")]
         assert heard == list(range(2, fence["seq"]))
+
+
+# --- connection state recovery ----------------------------------------------------------------------------------------
+
+
+async def say(socket: ClientSocket, key: str, *texts: str) -> list[str]:
+    """Send messages one after the other and give their ids."""
+    return [(await socket.call("chat:send-message", {"liveId": key, "message": text}))["id"] for text in texts]
+
+
+def texts(messages: list[Any]) -> list[str]:
+    return [message["data"]["message"] for message in messages]
+
+
+@pytest.mark.parametrize("node", [0, 1])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_client_that_was_cut_off_goes_on_as_the_same_on_any_node(
+    shop: Shop, node: int, transport: Transport
+) -> None:
+    key = await shop.stream()
+    talker, admin = await shop.chatter(key, node=1), await shop.chatter(key, as_=await shop.person("ADMIN"))
+    socket = await shop.chatter(key, transport=transport)
+    await say(talker, key, "seen")
+    await socket.expect("chat:message", message="seen")
+    was, pid = socket.id, socket.pid
+    await socket.drop()
+    socket.mailbox.clear()
+
+    _, unkind, _ = await say(talker, key, "missed 1", "unkind", "missed 2")
+    await admin.call("chat:delete-message", {"liveId": key, "messageId": unkind})
+
+    await socket.reconnect(url=shop.urls[node])
+    assert (socket.recovered, socket.id, socket.pid) == (True, was, pid)
+    await say(talker, key, "next")
+    await socket.expect("chat:message-deleted", messageId=unkind)
+    await socket.expect("chat:message", lambda told: told["data"]["message"] == "next")
+    assert texts(socket.take("chat:message")) == ["missed 1", "missed 2"]
+    socket.refute("connection:success")
+    # It is in its room, counted, and may talk.
+    await say(socket, key, "here I am")
+    await socket.expect("chat:message", message="here I am")
+    await shop.settles(key, members=3)
+
+
+async def test_who_heard_nothing_yet_is_recovered_too(shop: Shop) -> None:
+    """Without an offset of the client: from where it joined."""
+    key = await shop.stream()
+    talker, socket = await shop.chatter(key), await shop.chatter(key)
+    await socket.drop()
+    await say(talker, key, "missed")
+    await socket.reconnect(url=shop.urls[1])
+    assert socket.recovered
+    await socket.expect("chat:message", message="missed")
+
+
+async def test_the_same_client_may_be_cut_off_again_before_it_heard_anything(shop: Shop) -> None:
+    key = await shop.stream()
+    talker, socket = await shop.chatter(key), await shop.chatter(key)
+    for number in range(4):
+        await say(talker, key, f"{number}")
+        await socket.drop()
+        await socket.reconnect(url=shop.urls[number % 2])
+        assert socket.recovered
+    await say(talker, key, "end")
+    await socket.expect("chat:message", lambda told: told["data"]["message"] == "end")
+    assert texts(socket.take("chat:message")) == ["0", "1", "2", "3"]
+
+
+async def test_a_client_that_comes_back_while_others_talk_hears_everything_once(shop: Shop) -> None:
+    key = await shop.stream()
+    talkers = [await shop.chatter(key, node=number % 2) for number in range(6)]
+    sockets = [await shop.chatter(key, node=number % 2) for number in range(4)]
+
+    async def hop(socket: ClientSocket) -> None:
+        for number in range(5):
+            await socket.drop()
+            await socket.reconnect(url=shop.urls[number % 2])
+            assert socket.recovered
+            await asyncio.sleep(0.02)
+
+    talking = asyncio.gather(*(say(talker, key, *map(str, range(18))) for talker in talkers))
+    await asyncio.gather(*map(hop, sockets))
+    await talking
+    for socket in sockets:
+        heard = await socket.expect_all("chat:message", 6 * 18)
+        assert [message["data"]["seq"] for message in heard] == list(range(1, 6 * 18 + 1))
+
+
+async def test_products_and_viewers_are_restored(shop: Shop) -> None:
+    key = await shop.stream()
+    ann = await shop.person()
+    shopper, viewer = await shop.connect(ann, "/"), await shop.viewer(key, as_=ann)
+    await shopper.call("join:stream", {"streamId": key})
+    product = await shop.product(key, stock=5)
+    await shopper.expect("live:product:added")
+    for socket in (shopper, viewer):
+        await socket.drop()
+    assert await shop.take_one(product)
+    for socket in (shopper, viewer):
+        await socket.reconnect(url=shop.urls[1])
+        assert socket.recovered
+    assert (await shopper.expect("live:product:updated"))["data"]["stock"] == 4
+    assert (await viewer.call("stream:viewer:join", {"streamKey": key}))["viewerCount"] == 1
+    another = await shop.viewer(key, node=0)
+    await viewer.expect("stream:viewer:update", viewerCount=2)
+    await another.disconnect()
+    await shop.stream()  # which everybody on `/` hears of
+    await shopper.expect("upcoming:updated")
+
+
+async def test_who_left_comes_back_as_somebody_new(shop: Shop) -> None:
+    key = await shop.stream()
+    socket = await shop.chatter(key)
+    was = socket.id
+    await socket.disconnect()
+    await socket.reconnect()
+    assert not socket.recovered
+    assert socket.id != was
+    await socket.expect("connection:success")
+    assert (await socket.fail("chat:send-message", {"liveId": key, "message": "x"}))["code"] == "NOT_IN_ROOM"
+
+
+async def test_a_socket_is_recovered_by_its_user_alone_and_once(shop: Shop) -> None:
+    key = await shop.stream()
+    ann, bob = await shop.person(), await shop.person()
+    socket = await shop.chatter(key, as_=ann)
+    await socket.drop()
+    thief = await shop.client.connect(shop.urls[1], "/chat", auth={"token": bob.token, "pid": socket.pid})
+    assert thief.id != socket.id
+    assert (await thief.fail("chat:send-message", {"liveId": key, "message": "x"}))["code"] == "NOT_IN_ROOM"
+    for pid in ("", "x" * 24, 7, None, {"a": 1}, "x" * 5000):
+        odd = await shop.client.connect(shop.urls[0], "/chat", auth={"token": ann.token, "pid": pid, "offset": pid})
+        assert (await odd.fail("chat:send-message", {"liveId": key, "message": "x"}))["code"] == "NOT_IN_ROOM"
+
+
+@pytest.mark.parametrize("seq", ["0", "999999999999999999", "9" * 40, "-1", "x"])
+async def test_an_offset_that_cannot_be_true(shop: Shop, seq: str) -> None:
+    """From too early: what the session knows counts. From the future: not recovered. No number: as without one."""
+    key = await shop.stream()
+    ann = await shop.person()
+    socket = await shop.chatter(key, as_=ann)
+    cursor = (await socket.call("chat:join-room", {"liveId": key}))["cursor"]
+    await say(socket, key, "one")
+    offset = f"live:{key}@{cursor['epoch'][:8]}"
+    async with asyncio.timeout(5):
+        while not any(heard.offset == f"{offset}.1" for heard in socket.mailbox):  # noqa: ASYNC110  no bell for it
+            await asyncio.sleep(0.01)
+    await socket.drop()
+    again = await shop.client.connect(
+        shop.urls[0], "/chat", auth={"token": ann.token, "pid": socket.pid, "offset": f"{offset}.{seq}"}
+    )
+    assert (again.id == socket.id) is (seq != "999999999999999999")
+    if again.id == socket.id:
+        await again.expect("chat:message", message="one")
+
+
+async def test_who_was_kicked_or_revoked_is_not_recovered(shop: Shop) -> None:
+    key = await shop.stream()
+    ann = await shop.person()
+    token = await shop.login(ann)
+    cut, kicked = [await shop.client.connect(shop.urls[0], "/chat", token=token) for _ in range(2)]
+    for socket in (cut, kicked):
+        await socket.call("chat:join-room", {"liveId": key})
+    await cut.drop()
+    await shop.request("POST", "/auth/logout-all", token=token, node=1, status={200, 204})
+    await kicked.ended()
+    with pytest.raises(RefusedError, match="revoked"):
+        await cut.reconnect()
+    fresh = await shop.login(ann)
+    await kicked.reconnect({"token": fresh})
+    assert not kicked.recovered
+
+
+async def test_too_much_was_missed(shop: Shop) -> None:
+    """More than 300 events: 16 people with 20 messages each."""
+    key = await shop.stream()
+    socket = await shop.chatter(key)
+    cursor = (await socket.call("chat:join-room", {"liveId": key}))["cursor"]
+    await socket.drop()
+    talkers = await asyncio.gather(*(shop.chatter(key, node=number % 2) for number in range(16)))
+    await asyncio.gather(*(say(talker, key, *map(str, range(20))) for talker in talkers))
+    await socket.reconnect()
+    assert not socket.recovered
+    joined = await socket.call("chat:join-room", {"liveId": key, "since": cursor})
+    assert (joined["recovered"], len(joined["history"])) == (False, 100)
+
+
+async def test_too_late(client: Client, tmp_path: Path, database_url: str, redis_url: str) -> None:
+    async with open_shop(client, tmp_path, database_url, redis_url, RECOVERY_WINDOW="400ms") as shop:
+        key = await shop.stream()
+        early, late = await shop.chatter(key), await shop.chatter(key)
+        await asyncio.sleep(1.0)  # while it is connected it is not forgotten
+        for socket in (early, late):
+            await socket.drop()
+        await early.reconnect()
+        await asyncio.sleep(0.6)
+        await late.reconnect()
+        assert (early.recovered, late.recovered) == (True, False)
+
+
+async def test_the_node_was_killed_or_stopped(
+    client: Client, tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    async with open_shop(client, tmp_path, database_url, redis_url) as shop:
+        key = await shop.stream()
+        talker = await shop.chatter(key, node=1)
+        viewer, socket = await shop.viewer(key), await shop.chatter(key)
+        was = socket.id
+        await say(talker, key, "seen")
+        await socket.expect("chat:message", message="seen")
+        await shop.nodes[0].kill()
+        await socket.ended()
+        await viewer.ended()
+        await say(talker, key, "missed 1", "missed 2")
+        for back in (socket, viewer):
+            await back.reconnect(url=shop.urls[1])
+            assert back.recovered
+        assert socket.id == was
+        assert texts(await socket.expect_all("chat:message", 2)) == ["missed 1", "missed 2"]
+        await shop.settles(key, members=2, node=1)
+
+        await shop.nodes[0].start()
+        stopping = asyncio.create_task(shop.nodes[1].stop())
+        await socket.ended(within=10)
+        await stopping
+        await socket.reconnect(url=shop.nodes[0].url)
+        assert (socket.recovered, socket.id) == (True, was)
+        await say(socket, key, "still here")
+        assert texts(await socket.expect_all("chat:message", 1)) == ["still here"]
+
+
+async def test_redis_lost_everything(client: Client, tmp_path: Path, database_url: str, own_redis: Redis) -> None:
+    """No session is left, and nobody is refused for that."""
+    async with open_shop(client, tmp_path, database_url, own_redis.url) as shop:
+        key = await shop.stream()
+        talker, socket = await shop.chatter(key, node=1), await shop.chatter(key)
+        cursor = (await socket.call("chat:join-room", {"liveId": key}))["cursor"]
+        await socket.drop()
+        connection = redis.asyncio.Redis.from_url(own_redis.url, decode_responses=True)
+        async with asyncio.timeout(5):
+            while await connection.pttl(socket_session(str(socket.pid))) > 120_000:  # noqa: ASYNC110  no bell for it
+                await asyncio.sleep(0.01)
+        await connection.flushall()
+        await connection.aclose()
+        await say(talker, key, "missed")
+        await socket.reconnect()
+        assert not socket.recovered
+        joined = await socket.call("chat:join-room", {"liveId": key, "since": cursor})
+        assert [event["payload"]["data"]["message"] for event in joined["events"]] == ["missed"]

@@ -1,0 +1,48 @@
+"""What the Socket.IO server holds of a connection, and what it needs of a namespace. Used by server."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from gateway.keys import Room
+from gateway.realtime.handshake import Handshake
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal
+
+
+class Endpoint(Protocol):
+    """A namespace, as the server needs it."""
+
+    async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
+        """Who is connecting. Raises GatewayError, and then they do not."""
+
+    async def opened(self, socket: Socket) -> None:
+        """A socket was connected: greet it."""
+
+    async def readmit(self, principal: Principal, room: Room) -> None:
+        """Whether somebody may still be in a room where they were. Raises GatewayError."""
+
+    async def resumed(self, socket: Socket) -> None:
+        """A socket is back in the rooms that it attends: count it there. It is not greeted again."""
+
+    async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
+        """An event: `args` is its name and what came with it. Answers by itself, raises nothing."""
+
+    async def closed(self, socket: Socket) -> None:
+        """A socket is gone and in no room any more; what it was counted in is still in `socket.attending`.
+
+        Called once a socket, after its last event was answered.
+        """
+
+
+class Client:
+    """What one connection holds: its sockets, by namespace.
+
+    `busy` is held while a packet is worked on, so that cleaning up after a socket never overtakes its own last event.
+    """
+
+    __slots__ = ("busy", "sockets")
+
+    def __init__(self) -> None:
+        self.sockets: dict[str, Socket] = {}
+        self.busy = asyncio.Lock()

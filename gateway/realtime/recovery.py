@@ -1,0 +1,240 @@
+"""Connection state recovery as the official clients do it. Told by server and rooms; the server resumes through it."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+import structlog
+
+from gateway.errors import GatewayError, Unavailable
+from gateway.keys import Room
+from gateway.metrics import Metrics
+from gateway.realtime.logged import Log, LoggedEvent, Place
+from gateway.realtime.packets import logged_packet, with_offset
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.sessions_redis import Session
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal
+
+log = structlog.get_logger()
+
+LIMIT: Final = 300  # events that a client may have missed; for more, a fresh snapshot is less to send
+PATIENCE: Final = 3.0  # s that a client waits for it at most; then it is let in as a new one
+READERS: Final = 4  # that read logs at the same time: after a node's death all of its clients come
+BATCH: Final = 200  # sockets whose sessions are renewed at once
+
+_PID_BYTES: Final = 18  # 144 bits
+_PID = re.compile(r"[A-Za-z0-9_-]{24}")
+_OFFSET = re.compile(r"(.{1,128})@([0-9a-f]{8})\.([0-9]{1,18})")
+
+
+class Store(Protocol):
+    """Sessions by their private id."""
+
+    def keep(self, pid: str, session: Session, seconds: float) -> None: ...
+    def drop(self, pid: str) -> None: ...
+    async def claim(self, pid: str) -> Session | None: ...
+
+
+class Endpoint(Protocol):
+    """A namespace, as recovery needs it."""
+
+    async def readmit(self, principal: Principal, room: Room) -> None:
+        """Whether somebody may still be in a room where they were. Raises GatewayError."""
+
+    async def resumed(self, socket: Socket) -> None:
+        """A socket is back in the rooms that it attends: count it there."""
+
+
+class _NotRecovered(Exception):
+    """It cannot be; the text is why, for the metric."""
+
+
+class Recovery:
+    """Sockets that attend rooms are remembered while they live, and for `window` after their connection was lost.
+
+    Who comes back in time gets the same ids and rooms and what they missed, on any node, also when the old one died.
+    Nothing of it stands in anybody's way: when it does not work out, the client is let in as a new one.
+    """
+
+    def __init__(self, rooms: Rooms, log: Log, store: Store, window: timedelta, metrics: Metrics) -> None:
+        self._rooms = rooms
+        self._log = log
+        self._store = store
+        self._window = window.total_seconds()
+        self._metrics = metrics
+        self._readers = asyncio.Semaphore(READERS)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to renew what is remembered."""
+        self._task = asyncio.create_task(self._renew(), name="recovery")
+
+    async def close(self) -> None:
+        """End; what is remembered stays for its time."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    # --- remembering --------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def new_pid() -> str:
+        """A private id: who knows it may become the socket, if they are its user."""
+        return secrets.token_urlsafe(_PID_BYTES)
+
+    def changed(self, socket: Socket) -> None:
+        """A live socket attends other rooms than before, or as somebody else."""
+        if socket.attending:
+            # Renewed four times as often: a node that dies between two leaves more than the window.
+            self._keep(socket, 2 * self._window)
+        else:
+            self.forget(socket)
+
+    def lost(self, socket: Socket) -> None:
+        """A socket's connection was lost; its client may come back."""
+        if socket.attending:
+            self._keep(socket, self._window)
+
+    def forget(self, socket: Socket) -> None:
+        """A socket has left, or was made to: nobody shall come back as it."""
+        if socket.pid is not None:
+            self._store.drop(socket.pid)
+
+    def _keep(self, socket: Socket, seconds: float) -> None:
+        if socket.pid is not None:
+            rooms = {room: socket.places.get(room) for room in socket.attending}
+            session = Session(socket.sid, socket.namespace, socket.principal.user_id, rooms)
+            self._store.keep(socket.pid, session, seconds)
+
+    async def _renew(self) -> None:
+        while True:
+            sockets = [socket for socket in self._rooms.sockets() if socket.attending]
+            pause = self._window / 2 / (len(sockets) // BATCH + 1)
+            for first in range(0, len(sockets) + 1, BATCH):
+                for socket in sockets[first : first + BATCH]:
+                    if socket.live:
+                        self.changed(socket)
+                await asyncio.sleep(pause)
+
+    # --- coming back --------------------------------------------------------------------------------------------------
+
+    async def resume(
+        self,
+        namespace: str,
+        auth: Mapping[str, Any] | None,
+        principal: Principal,
+        endpoint: Endpoint,
+        arrive: Callable[[str, str], Socket | None],
+    ) -> bool:
+        """Go on with the socket that a client asks for in `auth` (`{pid, offset}`); False: it is to be a new one.
+
+        `arrive(sid, pid)` makes the socket and tells the client that it is in; None if the client is gone.
+        """
+        pid, offset = (auth.get("pid"), auth.get("offset")) if auth else (None, None)
+        if not isinstance(pid, str) or not _PID.fullmatch(pid):
+            return False
+        socket, outcome = None, "recovered"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                socket = await self._resume(pid, offset, namespace, principal, endpoint, arrive)
+        except _NotRecovered as error:
+            outcome = str(error)
+        except (TimeoutError, Unavailable):
+            outcome = "unavailable"
+        except GatewayError:
+            outcome = "refused"
+        except Exception:
+            log.exception("a socket was not recovered", namespace=namespace)
+            outcome = "failed"
+        self._metrics.recoveries.labels(outcome).inc()
+        if socket is None:
+            return False
+        await endpoint.resumed(socket)
+        return True
+
+    async def _resume(
+        self,
+        pid: str,
+        offset: object,
+        namespace: str,
+        principal: Principal,
+        endpoint: Endpoint,
+        arrive: Callable[[str, str], Socket | None],
+    ) -> Socket:
+        session = await self._store.claim(pid)
+        if session is None or (session.namespace, session.user_id) != (namespace, principal.user_id):
+            raise _NotRecovered("expired")
+        async with self._readers, self._rooms.held(session.rooms):
+            for room in session.rooms:
+                await endpoint.readmit(principal, room)
+            places = await self._places(session, offset)
+            missed = await self._missed(places)
+            # Nothing is awaited from here on: what was read ends where the rooms' members will hear on.
+            socket = arrive(session.sid, pid)
+            if socket is None:
+                self._store.keep(pid, session, self._window)
+                raise _NotRecovered("gone")
+            for room, events in missed.items():
+                self._send(socket, room, places[room], events)
+            for room in session.rooms:
+                self._rooms.admit(socket, room)
+                socket.attend(room, places.get(room))
+            return socket
+
+    async def _places(self, session: Session, offset: object) -> dict[Room, Place]:
+        """From where on the socket may have missed something in its rooms: those that have a log."""
+        known = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
+        places = {}
+        for room, place in session.rooms.items():
+            here = self._rooms.place(room)
+            if place is None and here is None:
+                continue  # nothing that matters later happens there
+            if place is None or here is None or place.epoch != here.epoch:
+                raise _NotRecovered("unavailable")
+            heard = int(known[3]) if known is not None and (known[1], known[2]) == (room.name, place.epoch[:8]) else 0
+            places[room] = place._replace(seq=max(place.seq, heard))
+            await self._reach(room, places[room], here)
+        return places
+
+    async def _reach(self, room: Room, place: Place, here: Place) -> None:
+        """Wait until this node is as far as the client was on another one."""
+        if place.seq > here.seq:
+            head = (await self._log.heads([room])).get(room)
+            if head is None or head.seq < place.seq or not await self._rooms.reach(room, place.seq, PATIENCE):
+                raise _NotRecovered("unavailable")
+
+    async def _missed(self, places: Mapping[Room, Place]) -> dict[Room, list[LoggedEvent]]:
+        """What came after these places, up to what this node has delivered when it returns."""
+        missed: dict[Room, list[LoggedEvent]] = {room: [] for room in places}
+        read = {room: place.seq for room, place in places.items()}
+        while behind := [room for room in places if read[room] < self._delivered(room)]:
+            if sum(self._delivered(room) - place.seq for room, place in places.items()) > LIMIT:
+                raise _NotRecovered("too much")
+            for room in behind:
+                events = await self._log.after(room, read[room], LIMIT)
+                if not events or (events[0].seq, events[-1].seq) != (read[room] + 1, read[room] + len(events)):
+                    raise _NotRecovered("too much")  # the log has forgotten some of it
+                missed[room] += events
+                read[room] += len(events)
+        return {
+            room: [event for event in events if event.seq <= self._delivered(room)] for room, events in missed.items()
+        }
+
+    def _delivered(self, room: Room) -> int:
+        place = self._rooms.place(room)
+        if place is None:
+            raise _NotRecovered("unavailable")
+        return place.seq
+
+    def _send(self, socket: Socket, room: Room, place: Place, events: list[LoggedEvent]) -> None:
+        for seq, event, payload in events:
+            if payload is not None:
+                offset = place._replace(seq=seq).offset(room)
+                packet = with_offset(logged_packet(socket.namespace, event, payload), offset)
+                socket.connection.send(packet.decode())

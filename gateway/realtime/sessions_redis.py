@@ -1,0 +1,115 @@
+"""What sockets leave behind in Redis, for whichever node their clients come back to. Used by recovery."""
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import NamedTuple
+
+import structlog
+
+from gateway.connections.redis import Redis
+from gateway.errors import Unavailable
+from gateway.keys import Room, socket_session
+from gateway.realtime.logged import Place
+
+log = structlog.get_logger()
+
+BATCH = 200  # sessions in one round trip
+
+
+class Session(NamedTuple):
+    """A socket without its connection. `rooms`: where it was counted, and from which place on it may miss events."""
+
+    sid: str
+    namespace: str
+    user_id: str
+    rooms: dict[Room, Place | None]
+
+
+class _Entry(NamedTuple):
+    """What is to be written: a session, or None to delete it."""
+
+    session: Session | None
+    seconds: float
+
+
+class RedisSessions:
+    """Sessions by their private id. Whoever keeps one does not wait for Redis; what it does not take is not kept."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._pending: dict[str, _Entry] = {}
+        self._waiting = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run(), name="socket-sessions")
+
+    async def close(self) -> None:
+        """Write what waits, and end."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._write()
+
+    def keep(self, pid: str, session: Session, seconds: float) -> None:
+        """Keep a session for so long from now on."""
+        self._put(pid, _Entry(session, seconds))
+
+    def drop(self, pid: str) -> None:
+        """Keep a session no more."""
+        self._put(pid, _Entry(None, 0.0))
+
+    async def claim(self, pid: str) -> Session | None:
+        """Take a session out: only one gets it. None if there is none. Raises Unavailable."""
+        if pid in self._pending:
+            await self._write()
+        async with self._redis.guard("session"):
+            text = await self._redis.client.getdel(socket_session(pid))
+        return None if text is None else _session(str(text))
+
+    def _put(self, pid: str, entry: _Entry) -> None:
+        self._pending[pid] = entry
+        self._waiting.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._waiting.wait()
+            self._waiting.clear()
+            await self._write()
+
+    async def _write(self) -> None:
+        async with self._writing:
+            while self._pending:
+                batch = dict(list(self._pending.items())[:BATCH])
+                try:
+                    await self._send(batch)
+                except Unavailable:
+                    log.debug("sessions were not kept: redis is away", count=len(batch))
+                for pid, entry in batch.items():
+                    if self._pending.get(pid) is entry:  # else there is news of it already
+                        del self._pending[pid]
+
+    async def _send(self, batch: dict[str, _Entry]) -> None:
+        async with self._redis.guard("sessions"):
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for pid, (session, seconds) in batch.items():
+                if session is None:
+                    pipeline.delete(socket_session(pid))
+                else:
+                    pipeline.set(socket_session(pid), _text(session), px=round(seconds * 1000))
+            await pipeline.execute()
+
+
+def _text(session: Session) -> str:
+    rooms = {room.name: place for room, place in session.rooms.items()}
+    return json.dumps([session.sid, session.namespace, session.user_id, rooms])
+
+
+def _session(text: str) -> Session:
+    sid, namespace, user_id, rooms = json.loads(text)
+    places = {Room(namespace, name): None if place is None else Place(*place) for name, place in rooms.items()}
+    return Session(sid, namespace, user_id, places)
