@@ -89,7 +89,7 @@ class Node:
         self._rooms.watched_by(self._fanout)
         self._rooms.remembered_by(self._recovery)
 
-        limiter = RedisLimiter(self._redis, metrics)
+        limiter = self._limiter = RedisLimiter(self._redis, metrics)
         tokens = Tokens(settings)
         revocations = Revocations(self._redis, settings.jwt_expiration)
         self._residents = Residents(self._server.kick, revocations.revoked, lambda: self._fanout.losses)
@@ -212,6 +212,7 @@ class Node:
     async def _close_redis(self) -> None:
         await self._guest_sessions.close()
         await self._socket_sessions.close()
+        await self._limiter.close()
         await self._presence.close()
         await self._fanout.close()
         await self._redis.close()

@@ -1,10 +1,18 @@
 """Limits that hold over all nodes, counted in Redis by its own clock. Used by both edges."""
 
+from typing import NamedTuple
+
+import structlog
+from redis.exceptions import NoScriptError, RedisError
+
 from gateway import keys
+from gateway.connections.gathering import Gathering
 from gateway.connections.redis import Redis
 from gateway.errors import RateLimited, Unavailable
 from gateway.metrics import Metrics
 from gateway.security.limits import Allowance, MemoryLimiter
+
+log = structlog.get_logger()
 
 CHARGE = """
 -- KEYS[1]: sorted set, the moments (µs of this server's clock) of what was done in the window.
@@ -25,23 +33,40 @@ local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {done, count, tonumber(oldest[2]) + window - now}
 """
 
+BATCH = 500  # charges in one round trip
+WAITING = 10_000  # charges without an answer; more is Redis being away
+
+# What the script answers: done, how many are counted, µs until the oldest leaves.
+Counted = tuple[int, int, int]
+
+
+class Charge(NamedTuple):
+    """What the script is asked."""
+
+    key: str
+    limit: int
+    window: int  # µs
+
 
 class RedisLimiter:
-    """See Limiter; one round trip a charge. While Redis is away every node allows half of each limit by itself."""
+    """See Limiter. While Redis is away every node allows half of each limit by itself.
+
+    Each charge is one atomic step; those that come while others are on their way to Redis share the next round trip.
+    """
 
     def __init__(self, redis: Redis, metrics: Metrics) -> None:
         self._redis = redis
         self._metrics = metrics
         self._alone = MemoryLimiter()
-        self._charge = redis.client.register_script(CHARGE)
+        self._script = redis.client.register_script(CHARGE)
+        self._charges: Gathering[Charge, Counted] = Gathering("limits", self._count, most=BATCH, waiting=WAITING)
 
     async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> Allowance:
         """See Limiter."""
         try:
-            async with self._redis.guard("limit"):
-                done, count, wait = await self._charge(
-                    keys=[keys.rate_limit(scope, subject)], args=[limit, round(seconds * 1_000_000)]
-                )
+            done, count, wait = await self._charges.call(
+                Charge(keys.rate_limit(scope, subject), limit, round(seconds * 1_000_000))
+            )
         except Unavailable:
             self._metrics.limits_degraded.inc()
             return await self._alone.charge(scope, subject, max(1, limit // 2), seconds)
@@ -57,3 +82,29 @@ class RedisLimiter:
                 await self._redis.client.zpopmax(keys.rate_limit(scope, subject))
         except Unavailable:
             await self._alone.refund(scope, subject)
+
+    async def close(self) -> None:
+        """Ask Redis nothing any more; returns when what was asked is answered."""
+        await self._charges.close()
+
+    async def _count(self, charges: list[Charge]) -> list[Counted | Exception]:
+        async with self._redis.guard("limit"):
+            if len(charges) == 1:
+                return [await self._ask(charges[0])]
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for charge in charges:
+                pipeline.evalsha(self._script.sha, 1, charge.key, charge.limit, charge.window)
+            answers: list[Counted | Exception] = []
+            for charge, answer in zip(charges, await pipeline.execute(raise_on_error=False), strict=True):
+                if isinstance(answer, NoScriptError):
+                    answers.append(await self._ask(charge))
+                elif isinstance(answer, RedisError):  # the others were counted
+                    log.error("redis refused a command", call="limit", code=str(answer).partition(" ")[0])
+                    answers.append(Unavailable("redis"))
+                else:
+                    answers.append(answer)
+            return answers
+
+    async def _ask(self, charge: Charge) -> Counted:
+        done, count, wait = await self._script(keys=[charge.key], args=[charge.limit, charge.window])
+        return done, count, wait
