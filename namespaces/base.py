@@ -3,7 +3,6 @@
 who (Principal) → declared table → shape → in the room? → limit → handler → answer
 """
 
-import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 import structlog
+from prometheus_client import Histogram
 from pydantic import ValidationError
 
 from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, NotInRoom, RateLimited, Unavailable
@@ -23,6 +23,7 @@ from gateway.protocol import events
 from gateway.protocol.answers import Success, error_event, failure
 from gateway.protocol.identity import AuthRefresh, AuthRefreshed, ConnectionSuccess
 from gateway.protocol.wire import Payload, Request, Typed
+from gateway.realtime.deadlines import Deadlines
 from gateway.realtime.handshake import Handshake
 from gateway.realtime.socket import Socket
 from gateway.security.authenticator import extract_token
@@ -98,6 +99,9 @@ class Namespace:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._routes: dict[str, Route] = {events.AUTH_REFRESH: Route(AuthRefresh, self._refresh)} | self.routes()
+        self._rates = {event: pipeline.rates[route.limit] for event, route in self._routes.items()}
+        self._deadlines = Deadlines(pipeline.handler_timeout.total_seconds())
+        self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome; both are a few known words
 
     def routes(self) -> dict[str, Route]:
         """The declared table: everything that is not in it is an unknown event."""
@@ -130,7 +134,7 @@ class Namespace:
     async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
         """Who is connecting. Raises GatewayError with the wire's refusal texts."""
         token = extract_token(auth, handshake.headers, handshake.cookies)
-        async with asyncio.timeout(self._pipeline.handler_timeout.total_seconds()):
+        with self._deadlines.limit():
             return await self._pipeline.authenticator.authenticate(token)
 
     async def opened(self, socket: Socket) -> None:
@@ -167,11 +171,17 @@ class Namespace:
             log.exception("a handler failed", event_name=event, namespace=self.name, request_id=request_id)
         else:
             if ack_id is not None:
-                socket.answer(ack_id, Success(data=answer))
+                socket.answer(ack_id, Success(answer))
             else:
                 self._tell(socket, event or "", answer)
         seconds = time.perf_counter() - started
-        self._pipeline.metrics.events.labels(self.name, event or "unknown", outcome).observe(seconds)
+        self._timer(event or "unknown", outcome).observe(seconds)
+
+    def _timer(self, event: str, outcome: str) -> Histogram:
+        timer = self._timers.get((event, outcome))
+        if timer is None:
+            timer = self._timers[event, outcome] = self._pipeline.metrics.events.labels(self.name, event, outcome)
+        return timer
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
@@ -183,9 +193,9 @@ class Namespace:
         if route.room is not None and route.room(ask) not in socket.joined:
             raise NotInRoom
         pipeline, subject = self._pipeline, socket.principal.user_id
-        count, seconds = pipeline.rates[route.limit]
+        count, seconds = self._rates[event]
         try:
-            async with asyncio.timeout(pipeline.handler_timeout.total_seconds()):
+            with self._deadlines.limit():
                 try:
                     await pipeline.limiter.charge(route.limit, subject, count, seconds)
                 except RateLimited:

@@ -1,11 +1,13 @@
 """Socket.IO packets as bytes, encoded once for any number of sockets. Used by fan-out and by the Socket.IO layer."""
 
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
 
 from gateway.keys import ROOT
-from gateway.protocol.wire import Payload
+from gateway.protocol.answers import Success
+from gateway.protocol.wire import Payload, epoch_ms
 
 _EVENT = b"2"
 _ACK = b"3"
@@ -13,12 +15,12 @@ _ACK = b"3"
 
 def event_packet(namespace: str, event: str, payload: Payload | dict[str, Any]) -> bytes:
     """`2["event",payload]` on `/`, `2/chat,["event",payload]` elsewhere."""
-    return b"%b%b[%b,%b]" % (_EVENT, _address(namespace), _json(event), _json(payload))
+    return b"%b%b]" % (_event_head(namespace, event), _json(payload))
 
 
 def logged_packet(namespace: str, event: str, payload: str) -> bytes:
     """The same with a payload that is JSON already."""
-    return b"%b%b[%b,%b]" % (_EVENT, _address(namespace), _json(event), payload.encode())
+    return b"%b%b]" % (_event_head(namespace, event), payload.encode())
 
 
 def with_offset(packet: bytes, offset: str) -> bytes:
@@ -26,9 +28,13 @@ def with_offset(packet: bytes, offset: str) -> bytes:
     return b"%b,%b]" % (packet[:-1], _json(offset))
 
 
-def ack_packet(namespace: str, ack_id: int, answer: Payload) -> bytes:
+def ack_packet(namespace: str, ack_id: int, answer: Success | Payload) -> bytes:
     """`3<id>[answer]` on `/`, `3/chat,<id>[answer]` elsewhere."""
-    return b"%b%b%d[%b]" % (_ACK, _address(namespace), ack_id, _json(answer))
+    if isinstance(answer, Success):
+        content = b'{"ok":true,"data":%b,"ts":%d}' % (_json(answer.data), epoch_ms())
+    else:
+        content = _json(answer)
+    return b"%b%b%d[%b]" % (_ACK, _address(namespace), ack_id, content)
 
 
 def connect_packet(namespace: str, sid: str, pid: str | None = None) -> bytes:
@@ -47,6 +53,12 @@ def refusal_packet(namespace: str, message: str, data: Payload) -> bytes:
     return b"4%b%b" % (_address(namespace), _json({"message": message, "data": data}))
 
 
+@lru_cache(maxsize=256)
+def _event_head(namespace: str, event: str) -> bytes:
+    return b"%b%b[%b," % (_EVENT, _address(namespace), _json(event))
+
+
+@lru_cache(maxsize=64)
 def _address(namespace: str) -> bytes:
     return b"" if namespace == ROOT else namespace.encode() + b","
 

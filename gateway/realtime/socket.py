@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 from gateway.keys import Room
+from gateway.protocol.answers import Success
 from gateway.protocol.wire import Payload
+from gateway.realtime.frame import Frame
 from gateway.realtime.packets import ack_packet, event_packet
 
 if TYPE_CHECKING:
@@ -48,12 +50,12 @@ class Socket:
     def send(self, event: str, payload: Payload) -> None:
         """Send an event to this client alone."""
         if self.live:
-            self.connection.send(event_packet(self.namespace, event, payload).decode())
+            self.connection.send_frame(Frame(event_packet(self.namespace, event, payload)))
 
-    def answer(self, ack_id: int, payload: Payload) -> None:
+    def answer(self, ack_id: int, answer: Success | Payload) -> None:
         """Answer a request whose client asked for an ack."""
         if self.live:
-            self.connection.send(ack_packet(self.namespace, ack_id, payload).decode())
+            self.connection.send_frame(Frame(ack_packet(self.namespace, ack_id, answer)))
 
     async def enter(self, room: Room) -> bool:
         """Join a room of this socket's namespace; from the return on it hears all that is published there.

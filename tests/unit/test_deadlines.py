@@ -1,0 +1,74 @@
+"""One timer for the time limits of many pieces of work."""
+
+import asyncio
+
+import pytest
+
+from gateway.realtime.deadlines import Deadlines
+
+
+async def test_what_hangs_is_given_up_and_what_is_done_in_time_is_not() -> None:
+    deadlines = Deadlines(0.02)
+    forever = asyncio.Event()
+
+    async def work(wait: bool) -> str:
+        with deadlines.limit():
+            await (forever.wait() if wait else asyncio.sleep(0))
+        await asyncio.sleep(0.04)  # outside of it there is no limit
+        return "done"
+
+    results = await asyncio.gather(*(work(wait) for wait in (True, False, True)), return_exceptions=True)
+    assert [type(result) for result in results] == [TimeoutError, str, TimeoutError]
+    assert not deadlines.pending
+
+
+async def test_the_timer_goes_on_for_those_who_came_later() -> None:
+    deadlines = Deadlines(0.02)
+
+    async def hang() -> None:
+        with deadlines.limit():
+            await asyncio.Event().wait()
+
+    with deadlines.limit():
+        """Sets the timer, and is over when it rings."""
+    await asyncio.sleep(0.01)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await hang()
+    assert not deadlines.pending
+
+
+async def test_an_error_of_the_work_is_its_own() -> None:
+    deadlines = Deadlines(1)
+    with pytest.raises(ValueError, match="mine"), deadlines.limit():
+        raise ValueError("mine")
+    assert not deadlines.pending
+
+
+async def test_who_is_cancelled_by_somebody_else_ends_as_cancelled() -> None:
+    deadlines = Deadlines(0.02)
+
+    async def hang() -> None:
+        with deadlines.limit():
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await asyncio.sleep(0.05)  # the limit is reached meanwhile
+                raise
+
+    task = asyncio.ensure_future(hang())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not deadlines.pending
+
+
+async def test_the_inner_of_two_limits_is_the_one_that_is_told() -> None:
+    outer, inner = Deadlines(5), Deadlines(0.01)
+    with outer.limit():
+        with pytest.raises(TimeoutError), inner.limit():
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+    assert not outer.pending
+    assert not inner.pending
