@@ -7,12 +7,14 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
 
 from gateway.errors import Code, GatewayError
 from gateway.http.envelope import refusal
 from gateway.http.headers import protect
 
 KEEPALIVE = 10.0  # s that an idle connection, or a head that does not end, is held; with the front's 5 s at most 15
+LINGER = 2.0  # s that what is left of a refused body is read, so that its client reads the answer; also when it is gone
 STUCK = 10.0  # s for a client that does not read to take what fills the buffers
 
 log = structlog.get_logger()
@@ -52,6 +54,11 @@ class HttpConnection(web.RequestHandler):
         if transport is not None and transport.get_write_buffer_size():
             self._loop.call_later(self._stuck, transport.abort)
 
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """What aiohttp calls with what it did not expect: among it, the rest of a refused body that cannot be read."""
+        if not isinstance(options.get("exc_info"), RequestPayloadError):
+            super().log_exception(*args, **options)
+
     def _calm(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
@@ -80,8 +87,8 @@ class HttpConnection(web.RequestHandler):
 
 
 def connections(
-    server: web.Server, *, keepalive: float = KEEPALIVE, stuck: float = STUCK
+    server: web.Server, *, keepalive: float = KEEPALIVE, linger: float = LINGER, stuck: float = STUCK
 ) -> Callable[[], asyncio.Protocol]:
     """The protocol factory of a listening socket, for the server of an application that was set up."""
-    options: dict[str, Any] = {"access_log": None, "keepalive_timeout": keepalive}
+    options: dict[str, Any] = {"access_log": None, "keepalive_timeout": keepalive, "lingering_time": linger}
     return partial(HttpConnection, server, stuck=stuck, loop=asyncio.get_running_loop(), **options)

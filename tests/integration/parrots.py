@@ -8,11 +8,12 @@ from typing import Any, Self
 
 import aiohttp
 
+from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.engine import EngineOptions
 from gateway.realtime.handshake import Handshake
 from gateway.realtime.rooms import Rooms
-from gateway.realtime.server import Endpoint, Server
+from gateway.realtime.server import Server
 from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal, Role
 from tests.integration.echo import PATIENCE, Echo, echo_server, eventually, hello
@@ -25,7 +26,7 @@ class Parrot:
     """
 
     async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
-        """Whoever they are, their name is what they brought."""
+        """See the server's Endpoint. Whoever they are, their name is what they brought."""
         moment = datetime.now(UTC)
         return Principal("u", compact(auth or {}), Role.USER, "s", "t", moment, moment + timedelta(minutes=15))
 
@@ -40,6 +41,12 @@ class Parrot:
             self._say(socket, "2", compact(["message-back", *rest]))
         elif event == "message-with-ack" and ack_id is not None:
             self._say(socket, "3", f"{ack_id}{compact(rest)}")
+
+    async def readmit(self, principal: Principal, room: Room) -> None:
+        """See Endpoint."""
+
+    async def resumed(self, socket: Socket) -> None:
+        """See Endpoint."""
 
     async def closed(self, socket: Socket) -> None:
         """See Endpoint."""
@@ -58,7 +65,7 @@ def compact(value: Any) -> str:
 class Aviary:
     """A running server. `echo` is its engine as the engine's tests have it; nothing echoes there."""
 
-    def __init__(self, echo: Echo, namespaces: Mapping[str, Endpoint]) -> None:
+    def __init__(self, echo: Echo, namespaces: Mapping[str, Parrot]) -> None:
         self.echo = echo
         self.rooms = Rooms(echo.metrics)
         self.server = Server(echo.engine, self.rooms, echo.metrics, lambda _: True)
@@ -83,7 +90,7 @@ class Aviary:
 
 
 @contextlib.asynccontextmanager
-async def aviary(options: EngineOptions, namespaces: Mapping[str, Endpoint]) -> AsyncIterator[Aviary]:
+async def aviary(options: EngineOptions, namespaces: Mapping[str, Parrot]) -> AsyncIterator[Aviary]:
     """A server on a free port with these namespaces; at the end nothing of any client may be left."""
     async with echo_server(options) as echo:
         running = Aviary(echo, namespaces)
