@@ -101,7 +101,11 @@ class _Topology:
 
 
 class SentinelTopology(_Topology):
-    """A master with one replica, and three sentinels that call it dead after half a second."""
+    """A master with one replica, and three sentinels.
+
+    The first one calls the master dead after half a second, and the other two have only to agree that it may promote
+    the replica: sentinels that notice at the same moment can elect each of them nobody, and wait to try again.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -109,16 +113,18 @@ class SentinelTopology(_Topology):
         common = [f"masterauth {PASSWORD}", "repl-diskless-sync-delay 0"]
         watch = [
             "sentinel sentinel-pass " + PASSWORD,
-            f"sentinel monitor mymaster 127.0.0.1 {master} 2",
+            f"sentinel monitor mymaster 127.0.0.1 {master} 1",
             "sentinel auth-pass mymaster " + PASSWORD,
-            "sentinel down-after-milliseconds mymaster 500",
             "sentinel failover-timeout mymaster 1000",
         ]
         self.data = [
             Process(folder / "one", master, common),
             Process(folder / "two", replica, [*common, f"replicaof 127.0.0.1 {master}"]),
         ]
-        self.sentinels = [Process(folder / f"sentinel{port}", port, watch, sentinel=True) for port in ports]
+        self.sentinels = []
+        for number, port in enumerate(ports):
+            after = f"sentinel down-after-milliseconds mymaster {60_000 if number else 500}"
+            self.sentinels.append(Process(folder / f"sentinel{number}", port, [*watch, after], sentinel=True))
         self.servers = [*self.data, *self.sentinels]
 
     @property
@@ -135,7 +141,7 @@ class SentinelTopology(_Topology):
 
     def _form(self) -> None:
         for sentinel in self.sentinels:  # what they do every two or ten seconds shall not keep the tests
-            sentinel.ask("SENTINEL", "DEBUG", "PUBLISH-PERIOD", 100, "INFO-PERIOD", 200, "PING-PERIOD", 100)
+            sentinel.ask("SENTINEL", "DEBUG", "PUBLISH-PERIOD", 100, "INFO-PERIOD", 200)
 
         def know_all() -> bool:
             states = [sentinel.ask("SENTINEL", "MASTER", "mymaster") for sentinel in self.sentinels]

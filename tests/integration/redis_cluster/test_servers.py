@@ -1,0 +1,209 @@
+"""What becomes of fan-out and commands while servers of a cluster die, hang, and hand slots to each other."""
+
+import asyncio
+import itertools
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.connections.redis_cluster import slot
+from gateway.errors import Unavailable
+from gateway.keys import Room, chat_room, room_channel
+from gateway.metrics import Metrics
+from gateway.protocol.wire import Cursor
+from gateway.realtime.packets import event_packet
+from tests.integration.test_redis_faults import Node, close, make_node
+from tests.redis_topologies import ClusterTopology, Process
+from tests.support import make_settings
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[ClusterTopology]:
+    """A cluster of this module's own; the last test ends one of its servers."""
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, ClusterTopology(Path(folder)) as servers:
+        yield servers
+
+
+@pytest.fixture
+async def pair(servers: ClusterTopology) -> AsyncIterator[list[Node]]:
+    nodes = [await make_node(servers.url, name) for name in "ab"]
+    yield nodes
+    for node in nodes:
+        await close(node)
+
+
+def room_on(servers: ClusterTopology, server: Process) -> Room:
+    """A room whose channel this server has."""
+    rooms = (chat_room(f"r{number}") for number in itertools.count())
+    return next(room for room in rooms if servers.owner(room_channel(room)) is server)
+
+
+def key_on(servers: ClusterTopology, server: Process) -> str:
+    return next(key for key in (f"key{number}" for number in itertools.count()) if servers.owner(key) is server)
+
+
+class Talk:
+    """Somebody publishes in a room, a hundred times a second."""
+
+    def __init__(self, node: Node, room: Room) -> None:
+        self._node, self._room = node, room
+        self._slowest = 0.0
+        self.said: list[bytes] = []
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            cursor = Cursor(epoch=str(id(self)), seq=len(self.said))
+            self.said.append(event_packet(self._room.namespace, "e", cursor))
+            started = time.monotonic()
+            await self._node.fanout.publish(self._room, "e", cursor)
+            self._slowest = max(self._slowest, time.monotonic() - started)
+            await asyncio.sleep(0.01)
+
+    def heard(self, node: Node) -> list[bytes]:
+        """What arrived of it somewhere."""
+        said = set(self.said)
+        return [packet for packet in node.inbox.of(self._room) if packet in said]
+
+    async def arrives(self, node: Node, *, within: float) -> float:
+        """Wait until what is said from now on arrives somewhere; the seconds that took."""
+        started, first = time.monotonic(), len(self.said)
+        async with asyncio.timeout(within):
+            while not set(self.heard(node)[-50:]) & set(self.said[first:]):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return time.monotonic() - started
+
+    async def end(self) -> None:
+        """Stop; everybody on the node itself heard all of it, once, in order, and never waited long."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        await asyncio.sleep(0.2)
+        own = self.heard(self._node)
+        assert own in (self.said, self.said[:-1])
+        assert self._slowest < 2
+
+
+async def listen(nodes: list[Node], *rooms: Room) -> None:
+    for node in nodes:
+        for room in rooms:
+            await node.fanout.watch(room)
+
+
+async def until(holds: Callable[[], Awaitable[bool]], *, within: float) -> None:
+    async with asyncio.timeout(within):
+        while not await holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_commands_go_where_their_keys_are(servers: ClusterTopology) -> None:
+    redis = Redis(make_settings(redis_url=servers.url, redis_pool_size=2), Metrics())
+    names = [f"key{number}" for number in range(100)]
+    await asyncio.gather(*(redis.client.set(name, number) for number, name in enumerate(names)))
+    pipeline = redis.client.pipeline(transaction=False)
+    for name in names:
+        pipeline.get(name)
+    assert await pipeline.execute() == [str(number) for number in range(100)]
+    script = redis.client.register_script("return {KEYS[1], KEYS[2], ARGV[1]}")
+    for tag in "abc":
+        assert await script(keys=[f"{{{tag}}}1", f"{{{tag}}}2"], args=[tag]) == [f"{{{tag}}}1", f"{{{tag}}}2", tag]
+    for server in servers.masters:
+        server.ask("SCRIPT", "FLUSH")
+    pipeline = redis.client.pipeline(transaction=False)
+    for tag in "abc":
+        await script(keys=[tag, tag], args=[1], client=pipeline)
+    assert await pipeline.execute() == [[tag, tag, "1"] for tag in "abc"]
+    assert all(server.ask("CLIENT", "LIST", "TYPE", "normal").count(" name= ") <= 2 + 1 for server in servers.masters)
+    with pytest.raises(ValueError, match="no key"):
+        await redis.client.keys("*")
+    with pytest.raises(ValueError, match="no transaction"):
+        redis.client.pipeline()
+    await redis.close()
+
+
+async def test_slots_move(servers: ClusterTopology, pair: list[Node]) -> None:
+    a, b = pair
+    source, target, _ = servers.masters
+    room, key = room_on(servers, source), key_on(servers, source)
+    ids = [server.ask("CLUSTER", "MYID") for server in (source, target)]
+    await listen(pair, room)
+    client = a.redis.client
+    await client.set(key, "here")
+    talk = Talk(a, room)
+    await talk.arrives(b, within=2)
+    for number in {slot(room_channel(room)), slot(key)}:
+        target.ask("CLUSTER", "SETSLOT", number, "IMPORTING", ids[0])
+        source.ask("CLUSTER", "SETSLOT", number, "MIGRATING", ids[1])
+    source.ask("MIGRATE", "127.0.0.1", target.port, key, 0, 1000, "AUTH", "not-a-secret")
+    assert await client.get(key) == "here"  # the slot is still the source's, the key is not
+    for number in {slot(room_channel(room)), slot(key)}:
+        for server in (target, source):
+            server.ask("CLUSTER", "SETSLOT", number, "NODE", ids[1])
+    assert await client.get(key) == "here"
+    print(f"slots moved: flows again after {await talk.arrives(b, within=5):.2f} s")
+    await talk.end()
+
+    async def well() -> bool:
+        return all(node.fanout.healthy and not node.degraded for node in pair)
+
+    await until(well, within=5)
+
+
+async def test_a_server_that_hangs_is_the_trouble_of_its_own_keys(servers: ClusterTopology, pair: list[Node]) -> None:
+    a, b = pair
+    hung, fine, _ = servers.masters
+    room, keys_ = room_on(servers, fine), [key_on(servers, server) for server in (hung, fine)]
+    await listen(pair, room)
+    talk = Talk(a, room)
+    await talk.arrives(b, within=2)
+    hung.pause()
+    for number in range(20):
+        async with a.redis.guard("test"):
+            await a.redis.client.set(keys_[1], number)
+        if number % 5 == 0:
+            with pytest.raises(Unavailable):
+                async with a.redis.guard("test"):
+                    await a.redis.client.get(keys_[0])
+        await talk.arrives(b, within=1)
+    hung.resume()
+    await talk.end()
+
+    async def answers() -> bool:
+        return await a.redis.ping() and all(node.fanout.healthy for node in pair)
+
+    await until(answers, within=5)
+
+
+async def test_a_master_dies_and_its_replica_is_promoted(servers: ClusterTopology, pair: list[Node]) -> None:
+    a, b = pair
+    dying = servers.masters[2]
+    lost, kept = room_on(servers, dying), room_on(servers, servers.masters[0])
+    await listen(pair, lost, kept)
+    watched = keys.viewers_room(next(f"s{n}" for n in range(99) if servers.owner(f"stream:s{n}:viewers") is dying))
+    await a.presence.enter(watched, "mina")
+    await b.presence.enter(watched, "jun")
+    talks = [Talk(a, lost), Talk(a, kept)]
+    for talk in talks:
+        await talk.arrives(b, within=2)
+    dying.kill()
+    started = time.monotonic()
+
+    async def promoted() -> bool:
+        assert await talks[1].arrives(b, within=1) < 1  # the rooms of the other servers go on
+        return bool(servers.replica.ask("ROLE")[0] == "master")
+
+    await until(promoted, within=10)
+    print(f"promoted after {time.monotonic() - started:.2f} s, and", end=" ")
+    print(f"flows again {await talks[0].arrives(b, within=5):.2f} s later")
+    for talk in talks:
+        await talk.end()
+
+    async def counted() -> bool:
+        counts = [(await node.presence.census(watched)).count for node in pair]
+        return counts == [2, 2] and all(node.fanout.healthy and not node.degraded for node in pair)
+
+    await until(counted, within=5)

@@ -1,0 +1,111 @@
+"""Redis under sentinels: what becomes of everything that is kept there when the master is lost and another promoted."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.connections.redis import Redis
+from gateway.metrics import Metrics
+from gateway.realtime import subscriber_redis
+from tests.integration.test_redis_faults import ROOM, Node, close, flows, make_node, talk
+from tests.redis_topologies import PASSWORD, SentinelTopology
+from tests.support import make_settings
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[SentinelTopology]:
+    """One whose master stays."""
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, SentinelTopology(Path(folder)) as servers:
+        yield servers
+
+
+@pytest.fixture
+def servers() -> Iterator[SentinelTopology]:
+    """One whose master is lost."""
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, SentinelTopology(Path(folder)) as servers:
+        yield servers
+
+
+@pytest.fixture
+async def pair(servers: SentinelTopology) -> AsyncIterator[list[Node]]:
+    nodes = [await make_node(servers.url, name) for name in "ab"]
+    for node in nodes:
+        await node.fanout.watch(ROOM)
+    yield nodes
+    for node in nodes:
+        await close(node)
+
+
+async def count_is(node: Node, count: int) -> None:
+    async with asyncio.timeout(5):
+        while (await node.presence.census(ROOM)).count != count:  # noqa: ASYNC110  nothing in Redis rings a bell
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("end", ["killed", "hung"])
+async def test_nodes_follow_the_master(
+    servers: SentinelTopology, pair: list[Node], end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriber_redis, "DEAF_AFTER", 1.2)
+    a, b = pair
+    await a.presence.enter(ROOM, "mina")
+    await b.presence.enter(ROOM, "jun")
+    await asyncio.gather(*(a.limiter.charge("chat", "mina", 20, 60.0) for _ in range(10)))  # fills the pool
+    await flows(b, a, 30_000, within=2)
+    stop = asyncio.Event()
+    talking = asyncio.create_task(talk(a, 0, stop))
+    await asyncio.sleep(0.2)
+    lost = servers.master
+    (lost.kill if end == "killed" else lost.pause)()
+    while servers.master is lost:  # noqa: ASYNC110  talking goes on: nobody on a's own node may wait or miss anything
+        await asyncio.sleep(0.02)
+    promoted = time.monotonic()
+    await flows(b, a, 10_000, within=5)
+    await flows(a, b, 20_000, within=5)
+    print(f"{end}: {time.monotonic() - promoted:.2f} s after the promotion both hear each other again")
+    stop.set()
+    count = await talking
+    await a.inbox.until(lambda _: a.heard(0, count))
+    for node in pair:
+        await count_is(node, 2)
+    assert (await b.limiter.charge("chat", "jun", 20, 60.0)).remaining == 19
+    async with asyncio.timeout(5):
+        while not all(node.fanout.healthy and not node.degraded for node in pair):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert len(await a.redis.client.client_list(_type="normal")) <= 2 * (5 + 1) + len(servers.sentinels) * 2 + 1
+    if end == "hung":
+        lost.resume()
+
+
+async def test_the_pool_waits_when_it_is_full(quiet: SentinelTopology) -> None:
+    redis = Redis(make_settings(redis_url=quiet.url, redis_pool_size=3), Metrics())
+    await asyncio.gather(*(redis.client.incr("x") for _ in range(50)))
+    assert await redis.client.get("x") == "50"
+    assert quiet.master.ask("CLIENT", "LIST", "TYPE", "normal").count(" name= ") <= 3 + 1
+    await redis.close()
+
+
+async def test_sentinels_that_are_gone_are_not_missed(quiet: SentinelTopology) -> None:
+    first, second, _ = quiet.sentinels
+    second.kill()
+    first.pause()
+    redis = Redis(make_settings(redis_url=quiet.url), Metrics())
+    assert await redis.ping()
+    await redis.close()
+    first.resume()
+
+
+async def test_no_master_of_that_name(quiet: SentinelTopology) -> None:
+    redis = Redis(make_settings(redis_url=quiet.url.replace("/mymaster", "/other")), Metrics())
+    assert not await redis.ping()
+    await redis.close()
+
+
+async def test_a_wrong_password(quiet: SentinelTopology) -> None:
+    redis = Redis(make_settings(redis_url=quiet.url.replace(f":{PASSWORD}@", ":wrong@")), Metrics())
+    assert not await redis.ping()
+    await redis.close()
