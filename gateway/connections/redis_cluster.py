@@ -80,6 +80,7 @@ class Cluster:
         self._servers = {address: Server(options, address) for address in self._seeds}
         self._ranges: list[Range] = []  # by slot
         self._moved: dict[int, Address] = {}  # heard from a server since
+        self.version = 0  # of what is known
         self._learned = 0
         self._learning = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,6 +119,7 @@ class Cluster:
     def moved(self, slot: int, address: Address) -> None:
         """A server said that another one serves this slot now: probably not only this one."""
         self._moved[slot] = address
+        self.version += 1
         self.learn_soon()
 
     async def learn(self) -> None:
@@ -155,9 +157,11 @@ class Cluster:
             addresses = [Address(str(host or teller.host), int(port)) for host, port, *_ in serving]
             ranges.append(Range(int(first), int(last), addresses[0]))
             members.update(addresses)
-        self._ranges = sorted(ranges)
-        self._moved.clear()
         self._learned += 1
+        if self._moved or sorted(ranges) != self._ranges:
+            self._ranges = sorted(ranges)
+            self._moved.clear()
+            self.version += 1
         for address in self._servers.keys() - members:
             self._spawn(self._servers.pop(address).close())
         for address in members - self._servers.keys():

@@ -34,6 +34,8 @@ class ClusterLines:
         self._lines: dict[Address, Line] = {}
         self._homes: dict[str, Line | None] = dict.fromkeys(always)  # by channel that is to be heard
         self._canaries = count(1)
+        self._version = 0  # of what the cluster was known to be when this was arranged
+        self._settled = False  # all channels are where they belong, as far as is known
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -45,10 +47,6 @@ class ClusterLines:
     def degraded(self) -> bool:
         """See Lines."""
         return not self._settled or any(line.degraded for line in self._lines.values())
-
-    @property
-    def _settled(self) -> bool:
-        return all(home is not None and home is self._line(channel) for channel, home in self._homes.items())
 
     async def start(self) -> None:
         """See Lines."""
@@ -66,7 +64,9 @@ class ClusterLines:
     async def subscribe(self, channel: str) -> None:
         """See Lines."""
         line = self._homes[channel] = self._homes.get(channel) or self._line(channel)
-        if line is not None:
+        if line is None:
+            self._settled = False
+        else:
             await line.subscribe(channel)
 
     def unsubscribe(self, channel: str) -> None:
@@ -101,11 +101,15 @@ class ClusterLines:
         with suppress(*AWAY):
             async with asyncio.timeout(self._cluster.timeout):
                 await self._cluster.learn()
+        if self._settled and self._version == self._cluster.version:
+            return
+        self._version = self._cluster.version
         over = await self._renew_lines()
         moved = [channel for channel, home in self._homes.items() if home is None or home is not self._line(channel)]
         await asyncio.gather(*(self._move(channel) for channel in moved))
         await asyncio.gather(*(line.close() for line in over))
-        if moved or over:
+        self._settled = None not in self._homes.values()
+        if self._task is not None:
             self._ears.lost()  # what was published on the way from one line to the other
             if not self.degraded:
                 self._ears.well()
