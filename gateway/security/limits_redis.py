@@ -1,9 +1,9 @@
 """Limits that hold over all nodes, counted in Redis by its own clock. Used by both edges."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway import keys
 from gateway.connections.gathering import Gathering
@@ -94,16 +94,21 @@ class RedisLimiter:
             pipeline = self._redis.client.pipeline(transaction=False)
             for charge in charges:
                 pipeline.evalsha(self._script.sha, 1, charge.key, charge.limit, charge.window)
-            answers: list[Counted | Exception] = []
-            for charge, answer in zip(charges, await pipeline.execute(raise_on_error=False), strict=True):
-                if isinstance(answer, NoScriptError):
-                    answers.append(await self._ask(charge))
-                elif isinstance(answer, RedisError):  # the others were counted
-                    log.error("redis refused a command", call="limit", code=str(answer).partition(" ")[0])
-                    answers.append(Unavailable("redis"))
-                else:
-                    answers.append(answer)
-            return answers
+            results = await pipeline.execute(raise_on_error=False)
+            return [await self._checked(charge, result) for charge, result in zip(charges, results, strict=True)]
+
+    async def _checked(self, charge: Charge, result: Any) -> Counted | Exception:
+        """A result out of several. What is wrong with one is no reason to count the others anew, or elsewhere."""
+        if isinstance(result, NoScriptError):
+            try:
+                return await self._ask(charge)
+            except ResponseError as error:
+                result = error
+        if isinstance(result, RedisError):
+            log.error("redis refused a command", call="limit", code=str(result).partition(" ")[0])
+            return Unavailable("redis")
+        done, count, wait = result
+        return done, count, wait
 
     async def _ask(self, charge: Charge) -> Counted:
         done, count, wait = await self._script(keys=[charge.key], args=[charge.limit, charge.window])

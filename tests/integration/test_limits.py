@@ -117,6 +117,24 @@ async def test_thirty_at_once_over_two_nodes(redis_url: str) -> None:
         await connection.close()
 
 
+async def test_charges_that_come_together_are_told_apart(redis: Redis) -> None:
+    """Also by a server that does not know the script, and when one of the keys is something else."""
+    limiter = RedisLimiter(redis, metrics := Metrics())
+    await redis.client.script_flush()
+    await redis.client.set(keys.rate_limit("chat", "odd"), "not a sorted set")
+    subjects = ["mina", "jun", "odd", "mina", "jun", "mina", "sora"]
+    passed = await asyncio.gather(*(charge(limiter, limit=2, subject=subject) for subject in subjects))
+    assert passed == [1, 1, 1, 1, 1, 0, 1]
+    assert metrics.registry.get_sample_value("dorami_rate_limit_fallbacks_total") == 1  # the odd one
+
+
+async def test_closed_it_counts_alone(redis: Redis) -> None:
+    limiter = RedisLimiter(redis, Metrics())
+    assert await charge(limiter, limit=4) == 1
+    await limiter.close()
+    assert await charge(limiter, 4, limit=4) == 2
+
+
 async def test_a_window_leaves_nothing_behind(redis: Redis) -> None:
     await RedisLimiter(redis, Metrics()).charge("chat", "mina", 3, 0.05)
     await asyncio.sleep(0.1)

@@ -1,0 +1,121 @@
+"""Two nodes of a crowded chat on one PostgreSQL, which can be held up. Used by the tests of storing messages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from gateway.connections.database import Database
+from gateway.keys import chat_room
+from gateway.metrics import Metrics
+from gateway.protocol.chat import SendMessage, Sent
+from gateway.protocol.streaming import CreateStream
+from gateway.realtime.presence import LocalPresence
+from gateway.security.principal import Principal, Role
+from gateway.services.attendance import Attendance
+from gateway.services.chat import Chat
+from gateway.services.room_log import RoomLog
+from gateway.services.streams import Streams
+from models.message import Message
+from models.room import Room as RoomRow
+from models.room import RoomEvent
+from models.user import User
+from tests.doubles import Heard, principal
+from tests.support import make_settings
+
+KEYS = ("demo", "other", "third")
+KEY = KEYS[0]
+
+
+class Place:
+    """The chats of three streams, served by two nodes on one PostgreSQL."""
+
+    def __init__(self, url: str, **overrides: Any) -> None:
+        self.url = url
+        self.metrics = Metrics()
+        self.database = Database(make_settings(database_url=url, **overrides), self.metrics)
+        self.heard = Heard()
+        self.nodes = [self.node(self.heard) for _ in range(2)]
+        self.chat = self.nodes[0]
+        self.people: list[Principal] = []
+
+    def node(self, fanout: Any) -> Chat:
+        streams = Streams(self.database, fanout)
+        return Chat(self.database, RoomLog(self.database), streams, Attendance(LocalPresence(), fanout), fanout)
+
+    async def open(self, people: int = 20) -> None:
+        await self.database.open()
+        users = [User(email=f"{n}@example.com", username=f"user{n}", password_hash="-") for n in range(people)]
+        await User.bulk_create(users)
+        self.people = [principal(Role.USER, str(user.id)) for user in users]
+        streams = Streams(self.database, self.heard)
+        for key in KEYS:
+            await streams.create(self.people[0], CreateStream.model_validate({"title": key, "key": key}))
+        self.heard.events.clear()
+
+    async def send(
+        self, who: int | Principal, text: str, name: str | None = None, *, key: str = KEY, node: int = 0
+    ) -> Sent:
+        ask = SendMessage.model_validate({"liveId": key, "message": text, "clientMessageId": name})
+        return await self.nodes[node].send(self.people[who] if isinstance(who, int) else who, ask)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """No message is stored while this lasts."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            async with connection.transaction():
+                await connection.execute("SELECT FROM rooms FOR UPDATE")
+                yield
+        finally:
+            await connection.close()
+
+    async def gathered(self, *sends: Awaitable[Sent]) -> list[Any]:
+        """The outcomes of messages that are one batch, in this order, after a first one."""
+        async with self.held():
+            first = asyncio.create_task(self.send(0, "first"))
+            await self.stuck()
+            together = asyncio.gather(*sends, return_exceptions=True)
+            await asyncio.sleep(0.01)
+        await first
+        return await together
+
+    async def stuck(self, count: int = 1) -> None:
+        """Wait until so many batches wait for the room."""
+        waiting = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%store_m%'"
+        async with asyncio.timeout(2):
+            while (await self.database.query(waiting))[0]["n"] != count:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        for node in self.nodes:
+            await node.close()
+        await self.database.close()
+
+    @property
+    def batches(self) -> float:
+        """Batches that were stored."""
+        labels = {"call": "chat.send", "outcome": "ok"}
+        return self.metrics.registry.get_sample_value("dorami_database_seconds_count", labels) or 0
+
+    def told(self, key: str = KEY) -> list[int]:
+        """The places of the messages that a room heard."""
+        return [payload["data"]["seq"] for room, _, payload in self.heard.events if room == chat_room(key)]
+
+    async def holds_together(self, key: str = KEY) -> list[Message]:
+        """A room's messages: their places have no gaps, its log and its counter say the same, all were told once."""
+        messages = await Message.filter(stream_id=key).order_by("seq")
+        seqs = list(range(1, len(messages) + 1))
+        assert [message.seq for message in messages] == seqs
+        logged = await RoomEvent.filter(room_id=f"/chat live:{key}").order_by("seq")
+        assert [event.seq for event in logged] == seqs
+        assert [event.payload["data"]["id"] for event in logged] == [str(message.id) for message in messages]
+        assert (await RoomRow.get(name=f"/chat live:{key}")).seq == len(messages)
+        assert sorted(self.told(key)) == seqs
+        return messages
+
+
+def texts(messages: Sequence[Message]) -> list[str | None]:
+    return [message.text for message in messages]

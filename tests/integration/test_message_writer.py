@@ -1,0 +1,142 @@
+"""Messages that are stored together: places, order and repetitions over two nodes, and what is refused."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.connections.database import DanglingError
+from gateway.connections.redis import Redis
+from gateway.errors import Conflict, InvalidPayload, NotFound
+from gateway.keys import Room, chat_room
+from gateway.metrics import Metrics
+from gateway.protocol.chat import SendMessage, Sent
+from gateway.realtime.fanout_redis import RedisFanout
+from gateway.services import message_writer
+from gateway.services.room_log import RoomLog
+from models.message import Message
+from tests.doubles import principal
+from tests.inbox import Inbox
+from tests.integration.crowded_chat import KEY, KEYS, Place, texts
+
+
+@pytest.fixture
+async def place(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+    monkeypatch.setattr(message_writer, "LANES", 1)
+    place = Place(database_url)
+    await place.open()
+    yield place
+    await place.close()
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+
+async def test_two_hundred_senders_over_two_nodes_are_heard_in_one_order(database_url: str, redis: Redis) -> None:
+    place = Place(database_url)
+    await place.open(people=200)
+    inboxes = [Inbox(), Inbox()]
+    fanouts = [RedisFanout(redis, inboxes[n], f"n{n}", Metrics(), RoomLog(place.database)) for n in range(2)]
+    rooms = [chat_room(key) for key in KEYS]
+    for fanout in fanouts:
+        await fanout.start()
+        for room in rooms:
+            await fanout.watch(room)
+    place.nodes = [place.node(fanout) for fanout in fanouts]
+
+    async def talk(number: int) -> None:
+        for count in range(4):
+            await place.send(number, f"{number}:{count}", f"{count}", key=KEYS[number % 3], node=number // 3 % 2)
+
+    await asyncio.gather(*(talk(number) for number in range(200)))
+    assert place.batches < 400, "messages shared statements"
+    for room in rooms:
+        stored = texts(await Message.filter(stream_id=room.name.removeprefix("live:")).order_by("seq"))
+        for inbox in inboxes:
+            await inbox.until(lambda box, room=room, stored=stored: len(box.of(room)) == len(stored))  # type: ignore[misc]
+            assert heard_texts(inbox, room) == stored
+    assert await Message.all().count() == 800
+    for key in KEYS:
+        messages = await Message.filter(stream_id=key).order_by("seq")
+        assert [message.seq for message in messages] == list(range(1, len(messages) + 1))
+        for sender in {message.sender_id for message in messages}:
+            own = [message.client_message_id for message in messages if message.sender_id == sender]
+            assert own == ["0", "1", "2", "3"]
+    await place.close()
+    for fanout in fanouts:
+        await fanout.close()
+
+
+def heard_texts(inbox: Inbox, room: Room) -> list[str]:
+    return [packet.decode().partition('"message":"')[2].partition('"')[0] for packet in inbox.of(room)]
+
+
+async def test_what_gathers_is_one_batch_in_the_order_of_coming(place: Place) -> None:
+    await place.gathered(*(place.send(n % 5, f"{n}", key=KEYS[n % 2]) for n in range(60)))
+    assert place.batches == 2
+    assert texts(await place.holds_together(KEYS[0])) == ["first", *(f"{n}" for n in range(0, 60, 2))]
+    assert texts(await place.holds_together(KEYS[1])) == [f"{n}" for n in range(1, 60, 2)]
+
+
+# --- repetitions ----------------------------------------------------------------------------------------------------
+
+
+async def test_repetitions_in_one_batch_and_of_former_ones(place: Place) -> None:
+    old = await place.send(1, "old", "c-1")
+    sent = await place.gathered(
+        place.send(1, "old", "c-1"),  # 0: stored by a former batch
+        place.send(1, "new", "c-2"),  # 1
+        place.send(1, "new", "c-2"),  # 2: of the same batch
+        place.send(2, "mine", "c-2"),  # 3: somebody else's name for something else
+        place.send(1, "other", "c-2"),  # 4: another text
+        place.send(1, "other", "c-1"),  # 5
+        place.send(1, "same"),  # 6: without a name
+        place.send(1, "same"),  # 7
+        place.send(1, "new", "c-2", key="other"),  # 8: another room
+    )
+    assert place.batches == 3
+    assert sent[0] == old.model_copy(update={"duplicate": True})
+    assert sent[2] == sent[1].model_copy(update={"duplicate": True})
+    assert [isinstance(answer, Conflict) for answer in sent] == [False] * 4 + [True] * 2 + [False] * 3
+    assert [sent[n].seq for n in (0, 1, 3, 6, 7)] == [1, 3, 4, 5, 6]
+    assert [sent[n].duplicate for n in (1, 3, 6, 7, 8)] == [False] * 5
+    assert texts(await place.holds_together()) == ["old", "first", "new", "mine", "same", "same"]
+    assert texts(await place.holds_together("other")) == ["new"]
+
+
+async def test_the_same_message_on_two_nodes_at_once(place: Place) -> None:
+    """The one that waits for the other's transaction must see what that has stored."""
+    async with place.held():
+        sends = [asyncio.create_task(place.send(1, "once", "c-1", node=n % 2)) for n in range(8)]
+        sends += [asyncio.create_task(place.send(1, "twice", "c-2", node=n % 2)) for n in range(8)]
+        await place.stuck(2)
+    answers = await asyncio.gather(*sends)
+    assert len({answer.id for answer in answers}) == 2
+    assert sum(not answer.duplicate for answer in answers) == 2
+    assert sorted(map(str, texts(await place.holds_together()))) == ["once", "twice"]
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_refused_leaves_its_neighbours_alone(place: Place) -> None:
+    nul = SendMessage.model_construct(live_id=KEY, message="a\x00b", client_message_id=None)
+    results = await place.gathered(
+        place.send(1, "a"),
+        place.send(principal(), "of nobody"),
+        place.send(2, "b", "c-1"),
+        place.chat.send(place.people[3], nul),
+        place.send(2, "b", "c-1"),
+        place.send(3, "x", key="nowhere"),
+        place.send(4, "c"),
+    )
+    kinds = [Sent, DanglingError, Sent, InvalidPayload, Sent, NotFound, Sent]
+    assert [type(result) for result in results] == kinds
+    assert texts(await place.holds_together()) == ["first", "a", "b", "c"]
+
+
+async def test_a_room_that_is_none_is_no_reason_to_store_each_by_itself(place: Place) -> None:
+    results = await place.gathered(place.send(1, "a"), place.send(1, "x", key="nowhere"), place.send(1, "b"))
+    assert [type(result) for result in results] == [Sent, NotFound, Sent]
+    assert place.batches == 2
+    assert texts(await place.holds_together()) == ["first", "a", "b"]

@@ -1,0 +1,181 @@
+"""Messages that are stored together, while senders give up, PostgreSQL dies or hangs, and the node ends."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import asyncpg
+import pytest
+
+from gateway.connections import migrations
+from gateway.devstack import Postgres
+from gateway.errors import GatewayError, Unavailable
+from gateway.protocol.chat import Sent
+from gateway.services import message_writer
+from models.message import Message
+from tests.integration.crowded_chat import KEYS, Place, texts
+from tests.support import make_settings
+
+
+@pytest.fixture
+async def place(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+    monkeypatch.setattr(message_writer, "LANES", 1)
+    place = Place(database_url)
+    await place.open()
+    yield place
+    await place.close()
+
+
+# --- cancelling -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_storm_of_cancelled_senders_loses_nobody_elses_message(place: Place) -> None:
+    dice = random.Random(20261121)
+    kept, cancelled = set(), set()
+    for storm in range(10):
+        tasks = {
+            name: asyncio.create_task(place.send(n, name, name, node=n % 2))
+            for n in range(20)
+            for name in [f"{storm}:{n}"]
+        }
+        for _ in range(dice.randrange(12)):
+            await asyncio.sleep(0)
+        await asyncio.sleep(dice.choice((0, 0, 0.001, 0.002)))
+        for name in dice.sample(sorted(tasks), 10):
+            if tasks[name].cancel():
+                cancelled.add(name)
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        kept |= {name for name, task in tasks.items() if not task.cancelled()}
+        assert all(not task.exception() for task in tasks.values() if not task.cancelled())
+    for node in place.nodes:
+        await node.close()  # what was cancelled is stored and told by now, or never will be
+    stored = set(texts(await place.holds_together()))
+    assert kept <= stored
+    assert stored <= kept | cancelled
+    assert cancelled
+
+
+# --- faults ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def impatient(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+    """The same with little time, and few who may wait."""
+    monkeypatch.setattr(message_writer, "LANES", 1)
+    monkeypatch.setattr(message_writer, "WAITING", 25)
+    place = Place(database_url, database_timeout="500ms")
+    await place.open()
+    yield place
+    await place.close()
+
+
+async def test_a_room_that_cannot_be_written_to_is_unavailable_in_time_for_all_who_wait(impatient: Place) -> None:
+    async with impatient.held():
+        begun = time.monotonic()
+        sends = [asyncio.create_task(impatient.send(0, "x"))]
+        await asyncio.sleep(0.1)
+        sends += [asyncio.create_task(impatient.send(n, "x", key=KEYS[n % 3])) for n in range(20)]
+        results = await asyncio.gather(*sends, return_exceptions=True)
+        assert time.monotonic() - begun < 1
+        await impatient.stuck(0)  # the server has given up, too
+    assert [type(result) for result in results] == [Unavailable] * 21
+    assert await Message.all().count() == 0
+    assert (await impatient.send(1, "again")).seq == 1
+    await impatient.holds_together()
+
+
+async def test_too_many_that_wait_are_told_to_come_back(impatient: Place) -> None:
+    async with impatient.held():
+        tasks = [asyncio.create_task(impatient.send(n % 20, "x")) for n in range(27)]
+        await impatient.stuck()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [Sent] * 25 + [Unavailable] * 2
+    assert isinstance(results[-1], Unavailable)
+    assert (results[-1].retryable, results[-1].retry_after_ms) == (True, 1000)
+    assert len(await impatient.holds_together()) == 25
+
+
+@pytest.fixture
+async def fragile(own_postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+    """The same on a server of this test's own."""
+    monkeypatch.setattr(message_writer, "LANES", 1)
+    place = Place(own_postgres.url, database_pool_size=3)
+    await migrations.migrate(make_settings(database_url=own_postgres.url))
+    await place.open()
+    yield place
+    await place.close()
+
+
+async def test_killed_in_the_middle_of_a_batch(fragile: Place, own_postgres: Postgres) -> None:
+    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # of the one that held them back
+        async with fragile.held():
+            sends = [asyncio.create_task(fragile.send(n % 20, f"{n}", f"{n}")) for n in range(20)]
+            await fragile.stuck()
+            sends += [asyncio.create_task(fragile.send(n % 20, f"{n}", f"{n}")) for n in range(20, 40)]
+            await asyncio.sleep(0.01)
+            begun = time.monotonic()
+            own_postgres.kill()
+            results = await asyncio.gather(*sends, return_exceptions=True)
+            assert time.monotonic() - begun < 1
+    assert [type(result) for result in results] == [Unavailable] * 40
+    assert all(isinstance(result, GatewayError) and result.retryable for result in results)
+    await asyncio.to_thread(own_postgres.start)
+    assert await fragile.database.ping()
+    assert await fragile.holds_together() == []
+    for n in range(40):
+        assert not (await fragile.send(n % 20, f"{n}", f"{n}")).duplicate
+    assert len(await fragile.holds_together()) == 40
+
+
+async def test_killed_at_any_moment_what_was_acked_is_there_and_a_retry_is_stored_once(
+    fragile: Place, own_postgres: Postgres
+) -> None:
+    acked: dict[str, Sent] = {}
+    failed: list[tuple[int, str]] = []
+
+    async def talk(who: int) -> None:
+        for count in range(1000):
+            name = f"{who}:{count}"
+            try:
+                acked[name] = await fragile.send(who, name, name, node=who % 2)
+            except Unavailable:
+                failed.append((who, name))
+                return
+
+    talking = asyncio.gather(*(talk(who) for who in range(20)))
+    await asyncio.sleep(0.15)
+    own_postgres.kill()
+    await talking
+    assert len(failed) == 20
+    assert acked
+    await asyncio.to_thread(own_postgres.start)
+    assert await fragile.database.ping()
+    stored = {message.client_message_id: message for message in await Message.all()}
+    assert {name: (str(stored[name].id), stored[name].seq) for name in acked} == {
+        name: (sent.id, sent.seq) for name, sent in acked.items()
+    }
+    for who, name in failed:
+        assert (await fragile.send(who, name, name)).duplicate == (name in stored)
+    messages = await Message.all().order_by("seq")
+    assert [message.seq for message in messages] == list(range(1, len(acked) + 21))
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+async def test_closing_stores_and_tells_what_was_taken(place: Place) -> None:
+    async with place.held():
+        tasks = [asyncio.create_task(place.send(0, "0"))]
+        await place.stuck()
+        tasks += [asyncio.create_task(place.send(n, f"{n}")) for n in range(1, 10)]
+        await asyncio.sleep(0.01)
+        closing = asyncio.create_task(place.chat.close())
+        await asyncio.sleep(0.01)
+        with pytest.raises(Unavailable):
+            await place.send(1, "too late")
+        assert not closing.done()
+    await closing
+    assert texts(await place.holds_together()) == [f"{n}" for n in range(10)]
+    assert [answer.seq for answer in await asyncio.gather(*tasks)] == list(range(1, 11))

@@ -1,0 +1,120 @@
+"""Calls that share round trips: what gathers, who waits for whom, and whom an error, a cancel and a close concern."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from gateway.connections.gathering import Gathering
+from gateway.errors import Conflict, Unavailable
+
+
+class Work:
+    """Doubles numbers, when it is let; refuses negative ones."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.open = asyncio.Event()
+        self.error: Exception | None = None
+        self.gathering: Gathering[int, int] = Gathering("numbers", self.run, most=3, waiting=8)
+
+    async def run(self, numbers: list[int]) -> Sequence[int | Exception]:
+        self.batches.append(numbers)
+        await self.open.wait()
+        if self.error is not None:
+            raise self.error
+        return [Conflict() if number < 0 else 2 * number for number in numbers]
+
+    async def begin(self, *numbers: int) -> list[asyncio.Task[int]]:
+        """Calls that have come, in this order."""
+        calls = [asyncio.create_task(self.gathering.call(number)) for number in numbers]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return calls
+
+
+@pytest.fixture
+async def work() -> AsyncIterator[Work]:
+    work = Work()
+    yield work
+    work.open.set()
+    await work.gathering.close()
+
+
+async def outcomes(calls: list[asyncio.Task[int]]) -> list[int | type[BaseException]]:
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    return [type(result) if isinstance(result, BaseException) else result for result in results]
+
+
+async def test_who_comes_alone_is_worked_on_at_once_and_the_others_gather(work: Work) -> None:
+    calls = await work.begin(1)
+    assert work.batches == [[1]]
+    calls += await work.begin(2, 3, 4, 5)
+    assert work.batches == [[1]]
+    work.open.set()
+    assert await outcomes(calls) == [2, 4, 6, 8, 10]
+    assert work.batches == [[1], [2, 3, 4], [5]]
+    assert await work.gathering.call(6) == 12
+
+
+async def test_an_error_is_for_one(work: Work) -> None:
+    calls = await work.begin(1, 2, -3, 4)
+    work.open.set()
+    assert await outcomes(calls) == [2, 4, Conflict, 8]
+
+
+async def test_what_the_work_raises_is_for_its_batch(work: Work) -> None:
+    work.error = ZeroDivisionError()
+    calls = await work.begin(1, 2)
+    work.open.set()
+    assert await outcomes(calls) == [ZeroDivisionError] * 2
+    work.error = None
+    assert await work.gathering.call(3) == 6
+
+
+async def test_unavailable_is_for_those_behind_too(work: Work) -> None:
+    work.error = Unavailable("numbers")
+    calls = await work.begin(1)
+    calls += await work.begin(2, 3, 4, 5)
+    work.open.set()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result) for result in results] == [Unavailable] * 5
+    assert len(set(map(id, results))) == 5
+    assert work.batches == [[1]]
+    work.error = None
+    assert await work.gathering.call(6) == 12
+
+
+async def test_no_more_wait_than_may(work: Work) -> None:
+    calls = await work.begin(*range(8))
+    with pytest.raises(Unavailable):
+        await work.gathering.call(8)
+    calls[7].cancel()
+    await asyncio.sleep(0)
+    calls += await work.begin(9)
+    work.open.set()
+    assert await outcomes(calls) == [0, 2, 4, 6, 8, 10, 12, asyncio.CancelledError, 18]
+
+
+async def test_who_is_cancelled_leaves_the_others_alone(work: Work) -> None:
+    calls = await work.begin(1)
+    calls += await work.begin(2, 3, 4)
+    for cancelled in (calls[0], calls[2]):  # one that is worked on, one that waits
+        cancelled.cancel()
+    await asyncio.sleep(0)
+    work.open.set()
+    assert await outcomes(calls) == [asyncio.CancelledError, 4, asyncio.CancelledError, 8]
+    assert work.batches == [[1], [2, 4]]
+
+
+async def test_closing_answers_what_was_taken(work: Work) -> None:
+    calls = await work.begin(1)
+    calls += await work.begin(2, 3, 4, 5)
+    closing = asyncio.create_task(work.gathering.close())
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await work.gathering.call(6)
+    assert not closing.done()
+    work.open.set()
+    await closing
+    assert await outcomes(calls) == [2, 4, 6, 8, 10]
