@@ -132,6 +132,7 @@ async def _check(settings: Settings) -> bool:
     from gateway.connections import migrations
     from gateway.connections.database import Database
     from gateway.connections.redis import Redis
+    from gateway.connections.redis_url import describe
     from gateway.metrics import Metrics
 
     metrics = Metrics()
@@ -149,7 +150,8 @@ async def _check(settings: Settings) -> bool:
         await database.close()
     missing = await migrations.pending(settings) if database_answers else []
     typer.echo(f"database    {'ok' if database_answers else 'does not answer'}")
-    typer.echo(f"redis       {'ok' if redis_answers else 'does not answer'}")
+    form = describe(settings.redis_url.get_secret_value())
+    typer.echo(f"redis       {'ok' if redis_answers else 'does not answer'} ({form})")
     if not database_answers:
         typer.echo("migrations  unknown, they are in the database")
     else:
