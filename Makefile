@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Tests wait more than they compute: three processes keep two cores busy. Each has servers of its own.
+PARALLEL := --numprocesses=3 --dist=loadfile
 NPM_FOLDERS := web tests/client tests/browser
 UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 HAS_CHROMIUM := { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
@@ -18,10 +20,10 @@ dev: install ## Start servers, migrate, seed, serve on http://localhost:3001
 
 test: install chromium ## Install and run all tests
 	@if $(HAS_CHROMIUM); then \
-		$(BIN)/pytest $(ARGS); \
+		$(BIN)/pytest $(PARALLEL) $(ARGS); \
 	else \
 		printf '\n*** NO CHROMIUM: THE BROWSER TESTS ARE LEFT OUT. Install one, as root: apt-get install chromium ***\n\n'; \
-		$(BIN)/pytest --ignore=tests/browser $(ARGS); \
+		$(BIN)/pytest $(PARALLEL) --ignore=tests/browser $(ARGS); \
 	fi
 
 lint: install ## Style, types, imports between the rooms, migrations
