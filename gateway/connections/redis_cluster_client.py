@@ -93,7 +93,10 @@ class ClusterPipeline(Pipeline):
         self._cluster = cluster
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """See redis-py; what a server sends elsewhere, or knows no script for, is done by itself."""
+        """See redis-py; what a server sends elsewhere, or knows no script for, is done by itself.
+
+        A server that does not answer fails its own commands: they have the ConnectionError as result.
+        """
         stack: list[Any] = self.command_stack
         scripts = {script.sha: script.script for script in self.scripts}
         await self.reset()  # type: ignore[no-untyped-call]
@@ -123,7 +126,10 @@ class ClusterPipeline(Pipeline):
                 pipeline.execute_command(*command, **options)
             return pipeline.execute(raise_on_error=False)
 
-        results: list[Any] = await self._cluster.call(address, use)
+        try:
+            results: list[Any] = await self._cluster.call(address, use)
+        except ConnectionError as error:
+            return [error] * len(commands)
         return results
 
 

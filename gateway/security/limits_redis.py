@@ -105,7 +105,8 @@ class RedisLimiter:
             except ResponseError as error:
                 result = error
         if isinstance(result, RedisError):
-            log.error("redis refused a command", call="limit", code=str(result).partition(" ")[0])
+            if isinstance(result, ResponseError):  # else one server of a cluster is away
+                log.error("redis refused a command", call="limit", code=str(result).partition(" ")[0])
             return Unavailable("redis")
         done, count, wait = result
         return done, count, wait

@@ -43,6 +43,7 @@ async def redis(redis_url: str, cluster: ClusterTopology, monkeypatch: pytest.Mo
         "pubsub_numsub": "pubsub_shardnumsub",
     }.items():
         monkeypatch.setattr(connected.client, name, partial(getattr(observer, there), **everywhere))
+    monkeypatch.setattr(connected.client, "script_flush", observer.script_flush)
     monkeypatch.setattr(connected.client, "publish", connected.client.spublish)
     yield connected
     await connected.close()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway import keys
 from gateway.connections.redis import Redis
@@ -169,6 +170,13 @@ async def test_a_server_that_hangs_is_the_trouble_of_its_own_keys(servers: Clust
                 async with a.redis.guard("test"):
                     await a.redis.client.get(keys_[0])
         await talk.arrives(b, within=1)
+    pipeline = a.redis.client.pipeline(transaction=False)
+    for key in keys_:
+        pipeline.get(key)
+    async with a.redis.guard("test"):
+        failed, answered = await pipeline.execute(raise_on_error=False)
+    assert isinstance(failed, RedisConnectionError)
+    assert answered == "19"
     hung.resume()
     await talk.end()
 
