@@ -62,12 +62,13 @@ class Place:
         return await self.nodes[node].send(self.people[who] if isinstance(who, int) else who, ask)
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """No message is stored while this lasts."""
+    async def held(self, *keys: str) -> AsyncIterator[None]:
+        """No message is stored in these rooms, or in any, while this lasts."""
+        names = [f"/chat live:{key}" for key in keys or KEYS]
         connection = await asyncpg.connect(self.url)
         try:
             async with connection.transaction():
-                await connection.execute("SELECT FROM rooms FOR UPDATE")
+                await connection.execute("SELECT FROM rooms WHERE name = ANY($1) FOR UPDATE", names)
                 yield
         finally:
             await connection.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 
@@ -13,6 +14,7 @@ from gateway.metrics import Metrics
 from gateway.protocol.chat import SendMessage, Sent
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.services import message_writer
+from gateway.services.messages import Messages
 from gateway.services.room_log import RoomLog
 from models.message import Message
 from tests.doubles import principal
@@ -76,6 +78,24 @@ async def test_what_gathers_is_one_batch_in_the_order_of_coming(place: Place) ->
     assert place.batches == 2
     assert texts(await place.holds_together(KEYS[0])) == ["first", *(f"{n}" for n in range(0, 60, 2))]
     assert texts(await place.holds_together(KEYS[1])) == [f"{n}" for n in range(1, 60, 2)]
+
+
+async def test_two_batches_never_wait_for_each_other(place: Place) -> None:
+    """Rooms are locked in the order of their names, whatever that of the messages: so there is no deadlock."""
+    messages = Messages(place.database, RoomLog(place.database))
+    drafts = [
+        messages.draft(place.people[0], SendMessage.model_validate({"liveId": key, "message": "x"}))
+        for key in ("third", "demo", "other")
+    ]
+    free = "SELECT name FROM rooms WHERE name LIKE '/chat%' ORDER BY name FOR UPDATE SKIP LOCKED"
+    for number, key in enumerate(KEYS):
+        async with place.held(key):
+            storing = asyncio.create_task(messages.insert(drafts))
+            await place.stuck()
+            names = [row["name"] for row in await place.database.query(free)]
+            assert names == [f"/chat live:{after}" for after in KEYS[number + 1 :]]
+        await storing
+        drafts = [draft.model_copy(update={"id": str(uuid4())}) for draft in drafts]
 
 
 # --- repetitions ----------------------------------------------------------------------------------------------------
