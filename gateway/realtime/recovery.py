@@ -93,8 +93,8 @@ class Recovery:
         if socket.attending:
             # Renewed four times as often: a node that dies between two leaves more than the window.
             self._keep(socket, 2 * self._window)
-        else:
-            self.forget(socket)
+        elif socket.pid is not None:
+            self._store.drop(socket.pid)
 
     def lost(self, socket: Socket) -> None:
         """A socket's connection was lost; its client may come back."""
@@ -104,7 +104,9 @@ class Recovery:
     def forget(self, socket: Socket) -> None:
         """A socket has left, or was made to: nobody shall come back as it."""
         if socket.pid is not None:
-            self._store.drop(socket.pid)
+            if socket.attending:
+                self._store.drop(socket.pid)
+            socket.pid = None  # what it is still leaving is no news of it any more
 
     def _keep(self, socket: Socket, seconds: float) -> None:
         if socket.pid is not None:

@@ -1,0 +1,85 @@
+"""Sessions of sockets in a real Redis: kept soon, claimed once, gone in time, and no trouble while it is away."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.connections.redis import Redis
+from gateway.devstack import Redis as RedisServer
+from gateway.errors import Unavailable
+from gateway.keys import chat_room, socket_session
+from gateway.metrics import Metrics
+from gateway.realtime import sessions_redis
+from gateway.realtime.logged import Place
+from gateway.realtime.sessions_redis import RedisSessions, Session
+from tests.support import make_settings
+
+SESSION = Session("s", "/chat", "한", {chat_room("a"): Place("epoch", 7), chat_room("b"): None})
+
+
+@pytest.fixture
+def pid() -> str:
+    return secrets.token_hex(12)
+
+
+@pytest.fixture
+async def sessions(redis: Redis) -> AsyncIterator[RedisSessions]:
+    sessions = RedisSessions(redis)
+    await sessions.start()
+    yield sessions
+    await sessions.close()
+
+
+async def test_only_one_gets_it(sessions: RedisSessions, redis: Redis, pid: str) -> None:
+    sessions.keep(pid, SESSION, 60)
+    another = RedisSessions(redis)  # of another node
+    assert await sessions.claim("x") is None
+    async with asyncio.timeout(2):
+        while not await redis.client.exists(socket_session(pid)):  # noqa: ASYNC110  nobody waits for it but this test
+            await asyncio.sleep(0.005)
+    claims = await asyncio.gather(*(node.claim(pid) for node in (sessions, another) * 3))
+    assert [claim for claim in claims if claim is not None] == [SESSION]
+
+
+async def test_the_last_word_counts(sessions: RedisSessions, redis: Redis, pid: str) -> None:
+    sessions.keep(pid, SESSION, 60)
+    sessions.drop(pid)
+    assert await sessions.claim(pid) is None
+    sessions.drop(pid)
+    sessions.keep(pid, SESSION, 60)
+    assert await sessions.claim(pid) == SESSION
+
+
+async def test_it_is_kept_for_its_time(sessions: RedisSessions, pid: str) -> None:
+    sessions.keep(pid, SESSION, 0.05)
+    await sessions.claim("x")
+    await asyncio.sleep(0.15)
+    assert await sessions.claim(pid) is None
+
+
+async def test_many_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions_redis, "BATCH", 10)
+    sessions = RedisSessions(redis)
+    pids = [secrets.token_hex(12) for _ in range(95)]
+    for pid in pids:
+        sessions.keep(pid, SESSION, 60)
+    await sessions.close()  # a node that stops leaves all of them
+    assert await redis.client.exists(*map(socket_session, pids)) == 95
+
+
+async def test_redis_away(own_redis: RedisServer) -> None:
+    redis = Redis(make_settings(redis_url=own_redis.url, redis_timeout="300ms"), Metrics())
+    sessions = RedisSessions(redis)
+    await sessions.start()
+    own_redis.kill()
+    sessions.keep("p", SESSION, 60)
+    with pytest.raises(Unavailable):
+        await sessions.claim("p")
+    own_redis.start()
+    assert await sessions.claim("p") is None  # it was not kept, and that is all
+    sessions.keep("p", SESSION, 60)
+    assert await sessions.claim("p") == SESSION
+    await sessions.close()
+    await redis.close()

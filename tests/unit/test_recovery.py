@@ -1,0 +1,357 @@
+"""Connection state recovery: what a socket leaves behind, who may go on with it, and what they are sent."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.errors import Forbidden, Unavailable
+from gateway.keys import Room, chat_room, products_room
+from gateway.metrics import Metrics
+from gateway.realtime import recovery as recovery_module
+from gateway.realtime import sequence
+from gateway.realtime.logged import LoggedEvent, Place
+from gateway.realtime.packets import logged_packet
+from gateway.realtime.recovery import Recovery
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.sequence import Sequencer
+from gateway.realtime.sessions_redis import Session
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal
+from tests.doubles import EventLog, principal
+
+ROOM = chat_room("demo")
+PID = "p" * 24
+ANN = principal(user_id="ann")
+
+
+class Hearing(Sequencer):
+    """Hears every room that is watched."""
+
+    unwatch = Sequencer.forget
+
+
+class Store:
+    """Sessions in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Session] = {}
+        self.seconds = 0.0
+        self.away = False
+
+    def keep(self, pid: str, session: Session, seconds: float) -> None:
+        """See Store."""
+        self.kept[pid] = session
+        self.seconds = seconds
+
+    def drop(self, pid: str) -> None:
+        """See Store."""
+        self.kept.pop(pid, None)
+
+    async def claim(self, pid: str) -> Session | None:
+        """See Store."""
+        await asyncio.sleep(0)
+        if self.away:
+            raise Unavailable("redis")
+        return self.kept.pop(pid, None)
+
+
+class FakeConnection:
+    """Records what it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def send(self, packet: str) -> None:
+        self.sent.append(packet)
+
+    def send_frame(self, frame: Any) -> None:
+        self.sent.append(frame.text[1:])
+
+
+class Desk:
+    """A node's rooms, their log, and a namespace that lets people back in unless `closed`."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics()
+        self.log, self.store, self.rooms = EventLog(), Store(), Rooms(self.metrics)
+        self.hearing = Hearing(self.log, self.rooms.deliver, self.metrics)
+        self.rooms.watched_by(self.hearing)
+        self.recovery = Recovery(self.rooms, self.log, self.store, timedelta(seconds=10), self.metrics)
+        self.rooms.remembered_by(self.recovery)
+        self.closed = self.gone = False
+        self.back: list[Socket] = []
+        self.write(3)
+
+    def write(self, count: int, room: Room = ROOM, *, offer: bool = False) -> None:
+        for _ in range(count):
+            seq = self.log.write(room, "{}")
+            if offer:
+                self.hearing.offer(room, seq, logged_packet(room.namespace, "e", "{}"))
+
+    async def readmit(self, who: Principal, room: Room) -> None:
+        """See Endpoint."""
+        if self.closed:
+            raise Forbidden
+
+    async def resumed(self, socket: Socket) -> None:
+        """See Endpoint."""
+        self.back.append(socket)
+
+    def socket(self, sid: str = "s", pid: str = PID) -> Socket:
+        socket = Socket(sid, "/chat", FakeConnection(), ANN, self.rooms, pid)  # type: ignore[arg-type]  # a double
+        self.rooms.add(socket)
+        return socket
+
+    async def lose(self, *rooms: Room) -> None:
+        """A socket was in these rooms, and lost its connection."""
+        socket = self.socket()
+        for room in rooms or (ROOM,):
+            await socket.enter(room)
+            socket.attend(room)
+        self.recovery.lost(socket)
+        self.rooms.remove(socket)
+
+    async def come_back(self, offset: object = None, who: Principal = ANN) -> list[str] | None:
+        """The places of what the client is sent; None: it is not recovered."""
+
+        def arrive(sid: str, pid: str) -> Socket | None:
+            return None if self.gone else self.socket(sid, pid)
+
+        auth = {"token": "t", "pid": PID, "offset": offset}
+        if not await self.recovery.resume("/chat", auth, who, self, arrive):
+            return None
+        return self.sent()
+
+    def sent(self) -> list[str]:
+        sent: list[str] = self.back[-1].connection.sent  # type: ignore[attr-defined]  # a double
+        return [packet.rpartition(".")[2].removesuffix('"]') for packet in sent]
+
+    def counted(self, outcome: str) -> float | None:
+        return self.metrics.registry.get_sample_value("dorami_recoveries_total", {"outcome": outcome})
+
+
+@pytest.fixture
+async def desk(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    monkeypatch.setattr(sequence, "LATE", 0.01)
+    desk = Desk()
+    await desk.hearing.start()
+    yield desk
+    await desk.hearing.close()
+
+
+async def test_what_was_missed_comes_first_and_what_happens_then_after_it(desk: Desk) -> None:
+    await desk.lose()
+    assert desk.store.seconds == 10.0
+    desk.write(3)
+    assert await desk.come_back() == ["4", "5", "6"]
+    [socket] = desk.back
+    assert (socket.sid, socket.pid, socket.joined, list(socket.attending)) == ("s", PID, {ROOM}, [ROOM])
+    desk.write(1, offer=True)
+    assert desk.sent() == ["4", "5", "6", "7"]
+    assert desk.counted("recovered") == 1
+
+
+async def test_the_offset_says_what_it_has_heard(desk: Desk) -> None:
+    await desk.lose()
+    desk.write(4)
+    assert await desk.come_back(Place(EventLog.EPOCH, 5).offset(ROOM)) == ["6", "7"]
+    # It may not have received that before it is cut off again.
+    desk.recovery.lost(desk.back[0])
+    assert desk.store.kept[PID].rooms == {ROOM: Place(EventLog.EPOCH, 5)}
+
+
+@pytest.mark.parametrize("offset", [7, None, [], "", "x", "live:demo@ffffffff.5", "live:other@01234567.5"])
+async def test_an_offset_that_says_nothing(desk: Desk, offset: object) -> None:
+    await desk.lose()
+    desk.write(2)
+    assert await desk.come_back(offset) == ["4", "5"]
+
+
+async def test_what_is_said_while_it_comes_back_is_heard_once(desk: Desk) -> None:
+    """Others write, and this node hears it, at every moment of the way."""
+    other = desk.socket("other", "o" * 24)
+    await other.enter(ROOM)
+    await desk.lose()
+
+    async def talk() -> None:
+        for _ in range(40):
+            desk.write(1, offer=True)
+            await asyncio.sleep(0)
+
+    talking = asyncio.create_task(talk())
+    sent = await desk.come_back()
+    await talking
+    assert sent
+    assert desk.sent() == [str(seq) for seq in range(4, 44)]
+
+
+async def test_a_node_that_is_behind_the_client_catches_up_first(desk: Desk) -> None:
+    """The client heard it on another node; here it must not hear it again."""
+    other = desk.socket("other", "o" * 24)
+    await other.enter(ROOM)
+    await desk.lose()
+    desk.write(4)
+    assert desk.rooms.place(ROOM) == Place(EventLog.EPOCH, 3)
+    assert await desk.come_back(Place(EventLog.EPOCH, 6).offset(ROOM)) == ["7"]
+
+
+async def test_from_the_future_nobody_comes(desk: Desk) -> None:
+    await desk.lose()
+    assert await desk.come_back(Place(EventLog.EPOCH, 10**17).offset(ROOM)) is None
+    assert desk.counted("unavailable") == 1
+
+
+async def test_deleted_messages_do_not_come_back(desk: Desk) -> None:
+    await desk.lose()
+    desk.write(3)
+    desk.log.rooms[ROOM][4] = LoggedEvent(5, "e", None)
+    assert await desk.come_back() == ["4", "6"]
+
+
+async def test_too_much(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery_module, "LIMIT", 5)
+    for count, sent in ((5, ["4", "5", "6", "7", "8"]), (6, None)):
+        await desk.lose()
+        desk.write(count)
+        assert await desk.come_back() == sent
+    assert desk.counted("too much") == 1
+
+
+async def test_what_the_log_has_forgotten(desk: Desk) -> None:
+    await desk.lose()
+    desk.write(5)
+    del desk.log.rooms[ROOM][:6]
+    desk.log.rooms[ROOM] = [LoggedEvent(seq, "e", "{}") for seq in (7, 8)]
+    desk.log.heads = _heads(8)  # type: ignore[method-assign]
+    assert await desk.come_back() is None
+    assert desk.counted("too much") == 1
+
+
+def _heads(seq: int) -> Any:
+    async def heads(rooms: Any) -> dict[Room, Place]:
+        return {room: Place(EventLog.EPOCH, seq) for room in rooms}
+
+    return heads
+
+
+async def test_a_log_that_was_begun_anew(desk: Desk) -> None:
+    await desk.lose()
+    desk.log.epoch = "another epoch"
+    assert await desk.come_back() is None
+
+
+async def test_another_user_and_the_second_time(desk: Desk) -> None:
+    await desk.lose()
+    assert await desk.come_back(who=principal(user_id="bob")) is None
+    assert await desk.come_back() is None
+    assert desk.counted("expired") == 2
+
+
+async def test_who_may_not_be_there_any_more(desk: Desk) -> None:
+    await desk.lose()
+    desk.closed = True
+    assert await desk.come_back() is None
+    assert desk.counted("refused") == 1
+
+
+async def test_while_redis_or_the_database_is_away(desk: Desk) -> None:
+    await desk.lose()
+    desk.store.away = True
+    assert await desk.come_back() is None
+    desk.store.away, desk.log.away = False, True
+    assert await desk.come_back() is None
+    assert desk.counted("unavailable") == 2
+
+
+async def test_who_leaves_on_the_way_back_may_come_once_more(desk: Desk) -> None:
+    await desk.lose()
+    desk.gone = True
+    assert await desk.come_back() is None
+    desk.gone = False
+    desk.write(1)
+    assert await desk.come_back() == ["4"]
+
+
+async def test_a_room_is_not_heard_for_who_does_not_come(desk: Desk) -> None:
+    await desk.lose()
+    desk.gone = True
+    await desk.come_back()
+    assert desk.rooms.place(ROOM) is None
+
+
+async def test_rooms_without_a_log_are_restored_too(desk: Desk) -> None:
+    plain = Room("/chat", "plain")
+    await desk.lose(ROOM, plain)
+    desk.write(1)
+    assert await desk.come_back() == ["4"]
+    assert desk.back[0].joined == {ROOM, plain}
+
+
+async def test_what_is_remembered(desk: Desk) -> None:
+    socket = desk.socket()
+    desk.recovery.lost(socket)
+    assert desk.store.kept == {}  # it was nowhere
+    await socket.enter(ROOM)
+    socket.attend(ROOM)
+    place = Place(EventLog.EPOCH, 3)
+    assert desk.store.kept == {PID: Session("s", "/chat", "ann", {ROOM: place})}
+    assert desk.store.seconds == 20.0
+    desk.write(2, offer=True)
+    desk.recovery.lost(socket)
+    assert desk.store.kept[PID].rooms == {ROOM: place}  # whether those two arrived is not known
+    socket.unattend(ROOM)
+    assert desk.store.kept == {}
+
+
+async def test_who_was_made_to_leave_is_forgotten_whatever_it_was_doing(desk: Desk) -> None:
+    other = chat_room("other")
+    desk.log.rooms[other] = []
+    socket = desk.socket()
+    for room in (ROOM, other):
+        await socket.enter(room)
+        socket.attend(room)
+    desk.recovery.forget(socket)
+    socket.unattend(ROOM)
+    assert desk.store.kept == {}
+
+
+async def test_who_stays_is_remembered_for_longer(desk: Desk) -> None:
+    socket = desk.socket()
+    await socket.enter(ROOM)
+    socket.attend(ROOM)
+    desk.store.kept.clear()  # Redis has lost everything
+    await desk.recovery.start()
+    async with asyncio.timeout(1):
+        while PID not in desk.store.kept:  # noqa: ASYNC110  a turn of the loop is all it takes
+            await asyncio.sleep(0)
+    await desk.recovery.close()
+
+
+@pytest.mark.parametrize("auth", [None, {}, {"pid": 7}, {"pid": ""}, {"pid": "p" * 23}, {"pid": "p" * 25}])
+async def test_who_does_not_ask_costs_nothing(desk: Desk, auth: dict[str, Any] | None) -> None:
+    desk.store.away = True
+
+    def arrive(sid: str, pid: str) -> Socket | None:
+        raise AssertionError
+
+    assert not await desk.recovery.resume("/chat", auth, ANN, desk, arrive)
+    assert desk.counted("unavailable") is None
+
+
+def test_private_ids_cannot_be_guessed() -> None:
+    pids = {Recovery.new_pid() for _ in range(100)}
+    assert len(pids) == 100
+    assert all(len(pid) == 24 for pid in pids)
+
+
+async def test_another_namespace(desk: Desk) -> None:
+    await desk.lose()
+
+    def arrive(sid: str, pid: str) -> Socket | None:
+        raise AssertionError
+
+    assert products_room("demo").namespace == "/"
+    assert not await desk.recovery.resume("/", {"pid": PID}, ANN, desk, arrive)
