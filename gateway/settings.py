@@ -115,8 +115,8 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(10, ge=1, le=200)  # connections per process
     database_timeout: Duration = timedelta(seconds=2)  # for one statement, and for getting a connection
     database_pgbouncer: bool = False  # behind pgbouncer in transaction mode: nothing may belong to a session
-    redis_url: RedisUrl
-    redis_pool_size: int = Field(20, ge=2, le=1000)  # connections per process
+    redis_url: RedisUrl  # one server, the master of sentinels, or a cluster: the forms are in the README
+    redis_pool_size: int = Field(20, ge=2, le=1000)  # connections per process; of a cluster, to each of its servers
     redis_timeout: Duration = timedelta(seconds=1)  # for one command; longer means Redis is away
 
     # --- identity ---

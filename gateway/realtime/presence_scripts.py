@@ -122,8 +122,8 @@ REAP = (
     + _TAKE_OUT
     + """
 -- KEYS: presence, peak, whom the dead node holds here, its mark. ARGV: how many at most.
--- Answers {count, peak, 1 if somebody is gone, how many are left to take out}. The mark outlives any call that is on
--- its way; a process that slept longer than that between two calls has its people refused by the list of rooms.
+-- Answers {count, peak, 1 if somebody is gone, how many are left to take out}. The mark lives longer than any call that
+-- may still be on its way.
 redis.call('SET', KEYS[4], 1, 'EX', 3600)
 local changed = 0
 for _, who in ipairs(redis.call('SPOP', KEYS[3], ARGV[1])) do
