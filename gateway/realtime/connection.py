@@ -159,7 +159,7 @@ class Connection:
         inbox = self._inbox
         if inbox is None:
             inbox = self._inbox = Inbox(self._handle, self._drained)
-            self._host.spawn(self._work(inbox), f"messages of {self.sid}")
+            self._host.work(self)
         inbox.put(text)
         if inbox.full:
             self._carrier.pause_reading()
@@ -169,9 +169,11 @@ class Connection:
         if self._inbox is not None:
             await self._inbox.room()
 
-    async def _work(self, inbox: Inbox) -> None:
+    async def work(self) -> None:
+        """For the engine: handle what waits."""
         try:
-            await inbox.run()
+            if self._inbox is not None:
+                await self._inbox.run()
         finally:
             self._inbox = None
             if self._left is not None:
@@ -179,7 +181,7 @@ class Connection:
 
     async def _handle(self, text: str) -> None:
         try:
-            await self._host.handle_message(self, text)
+            await self._host.on_message(self, text)
         except Exception:
             log.exception("a message was not handled", sid=self.sid)
             self.close(INTERNAL_ERROR)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -64,6 +65,7 @@ class Engine:
         }
         self._cork = Cork()
         self._crowd = Crowd(options)
+        self._waiting: deque[Connection] = deque()  # that have said something in this tick
         self._workers: set[asyncio.Task[None]] = set()
         self._leaving: dict[str, Connection] = {}  # closed, but a poll may still fetch the goodbye
         self._fronts: set[Front] = set()
@@ -180,13 +182,24 @@ class Engine:
 
     # --- for connections, see Host ------------------------------------------------------------------------------------
 
-    async def handle_message(self, connection: Connection, text: str) -> None:
-        """See Host."""
-        await self.on_message(connection, text)
+    def work(self, connection: Connection) -> None:
+        """See Host. One task handles what all connections said in this tick, as long as no handler waits."""
+        self._waiting.append(connection)
+        if len(self._waiting) == 1:
+            self._spawn(self._work_off())
+            asyncio.get_running_loop().call_soon(self._share)  # comes after the first step of that task
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """See Host."""
-        worker = asyncio.get_running_loop().create_task(work, name=name)
+    async def _work_off(self) -> None:
+        while self._waiting:
+            await self._waiting.popleft().work()
+
+    def _share(self) -> None:
+        # Whoever is left waits behind a handler that waits: now each gets a task of their own.
+        while self._waiting:
+            self._spawn(self._waiting.popleft().work())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        worker = asyncio.get_running_loop().create_task(work, name="messages")
         self._workers.add(worker)
         worker.add_done_callback(self._workers.discard)
 

@@ -21,16 +21,6 @@ def text_frame(payload: bytes) -> bytes:
     return _header(_TEXT, len(payload)) + payload
 
 
-def message_frame(packet: bytes) -> bytes:
-    """A text frame with one Socket.IO packet: what nearly every frame is, so made in one step."""
-    size = len(packet) + 1
-    if size < 126:
-        return b"%c%c4%b" % (_TEXT, size, packet)
-    if size < 65_536:
-        return b"%c\x7e%c%c4%b" % (_TEXT, size >> 8, size & 255, packet)
-    return text_frame(b"4" + packet)
-
-
 def close_frame(code: int) -> bytes:
     """A close frame; code 0 sends none."""
     return _header(_CLOSE, 2) + code.to_bytes(2, "big") if code else _header(_CLOSE, 0)
@@ -57,7 +47,11 @@ class Frame:
     def __init__(self, packet: bytes) -> None:
         self._packet = packet
         self._text: str | None = None
-        self.websocket = message_frame(packet)
+        size = len(packet) + 1
+        if 126 <= size < 65_536:  # nearly all: in one step
+            self.websocket = b"\x81\x7e%c%c4%b" % (size >> 8, size & 255, packet)
+        else:
+            self.websocket = text_frame(b"4" + packet)
 
     @property
     def text(self) -> str:

@@ -89,21 +89,29 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             connection.close("parse error")
             return
         client: Client = connection.owner
-        async with client.busy:
-            if not connection.closed:
-                await self._dispatch(connection, client, packet)
+        while client.cleaner is not None:
+            await asyncio.wait([client.cleaner])
+        if connection.closed:
+            return
+        client.working = True
+        try:
+            await self._dispatch(connection, client, packet)
+        finally:
+            client.working = False
+            if client.gone:
+                self._clean(client)
 
     async def _dispatch(self, connection: Connection, client: Client, packet: Packet) -> None:
-        if packet.type is PacketType.CONNECT:
+        kind, namespace, ack_id, data = packet
+        socket = client.sockets.get(namespace)
+        if kind is PacketType.CONNECT:
             await self._connect(connection, client, packet)
-            return
-        socket = client.sockets.get(packet.namespace)
-        if socket is None:
+        elif socket is None:
             # A polite client never gets here; one that goes on after a refusal or a kick is closed.
             connection.close("not connected to the namespace")
-        elif packet.type is PacketType.EVENT:
-            await self._endpoints[packet.namespace].handle(socket, packet.data, packet.ack_id)
-        elif packet.type is PacketType.DISCONNECT:
+        elif kind is PacketType.EVENT:
+            await self._endpoints[namespace].handle(socket, data, ack_id)
+        elif kind is PacketType.DISCONNECT:
             self._end(socket, for_good=True)
             if not client.sockets:
                 connection.unjoin()
@@ -190,16 +198,25 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         if self._recovery is not None:
             (self._recovery.forget if for_good else self._recovery.lost)(socket)
         self._rooms.remove(socket)
-        task = asyncio.get_running_loop().create_task(self._clean(client, socket), name=f"clean up {socket.sid}")
-        self._cleaning.add(task)
-        task.add_done_callback(self._cleaning.discard)
+        client.gone.append(socket)
+        if not client.busy:
+            self._clean(client)
 
-    async def _clean(self, client: Client, socket: Socket) -> None:
-        async with client.busy:
-            try:
-                await self._endpoints[socket.namespace].closed(socket)
-            except Exception:
-                log.exception("a socket was not cleaned up", namespace=socket.namespace)
+    def _clean(self, client: Client) -> None:
+        client.cleaner = asyncio.get_running_loop().create_task(self._clean_up(client), name="clean up")
+        self._cleaning.add(client.cleaner)
+        client.cleaner.add_done_callback(self._cleaning.discard)
+
+    async def _clean_up(self, client: Client) -> None:
+        try:
+            while client.gone:
+                socket = client.gone.pop(0)
+                try:
+                    await self._endpoints[socket.namespace].closed(socket)
+                except Exception:
+                    log.exception("a socket was not cleaned up", namespace=socket.namespace)
+        finally:
+            client.cleaner = None
 
     def _close_if_idle(self, connection: Connection) -> None:
         """Close a connection that is in no namespace, after a moment in which it may join another."""
@@ -208,7 +225,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             client: Client = connection.owner
             if client.sockets or connection.closed:
                 return
-            if client.busy.locked():  # it may be joining one, or its last is being cleaned up
+            if client.busy:  # it may be joining one, or its last is being cleaned up
                 loop.call_later(REFUSAL_GRACE, check)
             else:
                 connection.close("no namespace")

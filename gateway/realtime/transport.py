@@ -1,13 +1,14 @@
 """What an engine, its connections and their transports know of each other. Implemented by all of them."""
 
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from gateway.realtime.frame import Frame
 from gateway.realtime.options import EngineOptions
 from gateway.realtime.wheel import Wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from gateway.realtime.connection import Connection
 
 TransportName = Literal["polling", "websocket"]
@@ -78,11 +79,10 @@ class Host(Protocol):
     wheel: Wheel
     draining: bool
 
-    async def handle_message(self, connection: "Connection", text: str) -> None:
-        """Hand a message to the layer above."""
+    on_message: "Callable[[Connection, str], Awaitable[None]]"  # hands a message to the layer above
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run a task and keep it."""
+    def work(self, connection: "Connection") -> None:
+        """Have `connection.work()` run by a task, soon."""
 
     def changed(self, connection: "Connection") -> None:
         """The transport is another one now."""

@@ -188,9 +188,10 @@ class WebSocket(asyncio.Protocol):
     def _push(self, data: bytes) -> None:
         if self._ending:
             return
-        if not self._out:
+        out = self._out
+        if not out:
             self._cork.add(self)
-        self._out.append(data)
+        out.append(data)
         self._size += len(data)
         if self._size > self._limit:
             self._overflow()

@@ -54,6 +54,11 @@ def test_a_frame_is_the_same_packet_for_both_transports() -> None:
     assert frame.text is frame.text
 
 
+@pytest.mark.parametrize("size", [1, 124, 125, 126, 65_534, 65_535, 70_000])
+def test_a_frame_of_any_size_is_a_text_frame(size: int) -> None:
+    assert Frame(b"2" * size).websocket == text_frame(b"4" + b"2" * size)
+
+
 # --- heartbeat ------------------------------------------------------------------------------------------------------
 
 

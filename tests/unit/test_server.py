@@ -354,3 +354,35 @@ async def test_the_library_s_own_methods_work_on_our_tables(house: House) -> Non
     assert connection.sent[-1] == "1/chat,"
     with pytest.raises(ValueError, match="no ack"):
         await house.server.emit("e", {}, namespace="/chat", callback=print)
+
+
+async def test_what_comes_while_a_socket_is_cleaned_up_waits(house: House) -> None:
+    event, house.lobby.at_close = gate()
+    connection, socket = await house.enter()
+    house.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
+    await settle()
+    again = asyncio.ensure_future(house.say(connection, "0/chat,"))
+    await settle()
+    assert house.lobby.log == ["opened", "closed"]
+    await asyncio.sleep(0.3)
+    assert not connection.closed, "it is not idle"
+    event.set()
+    await again
+    assert house.lobby.log == ["opened", "closed", "opened"]
+
+
+async def test_sockets_that_end_during_one_event_are_cleaned_up_after_it(house: House) -> None:
+    house.server.serve("/", house.lobby)
+    connection, _ = await house.enter()
+    await house.say(connection, "0")
+
+    async def leave(_socket: Socket) -> None:
+        house.drop(connection)
+        await settle()
+
+    house.lobby.during = leave
+    await house.say(connection, '2/chat,["e",{}]')
+    assert house.lobby.log == ["opened", "opened", "event e", "done"]
+    await settle()
+    assert house.lobby.log == ["opened", "opened", "event e", "done", "closed", "closed"]
+    assert not house.server._cleaning

@@ -1,0 +1,79 @@
+"""Who handles what connections said: one task for all of a tick, and tasks of their own as soon as one waits."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from gateway.metrics import Metrics
+from gateway.realtime.engine import Engine, EngineOptions
+
+
+class Speaker:
+    """A connection that has said something."""
+
+    def __init__(self, handle: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.handle = handle
+        self.task: asyncio.Task[Any] | None = None
+        self.done = False
+
+    async def work(self) -> None:
+        self.task = asyncio.current_task()
+        if self.handle is not None:
+            await self.handle()
+        self.done = True
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine(EngineOptions(), Metrics(), origin_allowed=lambda _: True)
+
+
+async def ticks(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_one_task_handles_what_comes_in_one_tick(engine: Engine) -> None:
+    speakers = [Speaker() for _ in range(5)]
+    for speaker in speakers:
+        engine.work(speaker)  # type: ignore[arg-type]  # a double
+    await ticks(2)
+    assert all(speaker.done for speaker in speakers)
+    assert len({speaker.task for speaker in speakers}) == 1
+    assert not engine._workers
+
+
+async def test_nobody_waits_behind_a_handler_that_waits(engine: Engine) -> None:
+    release = asyncio.Event()
+
+    async def wait() -> None:
+        await release.wait()
+
+    speakers = [Speaker(), Speaker(wait), Speaker(), Speaker(wait), Speaker()]
+    for speaker in speakers:
+        engine.work(speaker)  # type: ignore[arg-type]
+    await ticks(3)
+    assert [speaker.done for speaker in speakers] == [True, False, True, False, True]
+    later = Speaker()
+    engine.work(later)  # type: ignore[arg-type]
+    await ticks(2)
+    assert later.done
+    release.set()
+    await ticks(3)
+    assert all(speaker.done for speaker in speakers)
+    assert not engine._workers
+    assert not engine._waiting
+
+
+async def test_a_worker_that_is_cancelled_takes_nobody_with_it(engine: Engine) -> None:
+    async def give_up() -> None:
+        raise asyncio.CancelledError
+
+    speakers = [Speaker(give_up), Speaker()]
+    for speaker in speakers:
+        engine.work(speaker)  # type: ignore[arg-type]
+    await ticks(3)
+    assert [speaker.done for speaker in speakers] == [False, True]
+    assert not engine._workers
