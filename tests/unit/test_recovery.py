@@ -82,6 +82,7 @@ class Desk:
         self.recovery = Recovery(self.rooms, self.log, self.store, timedelta(seconds=10), self.metrics)
         self.rooms.remembered_by(self.recovery)
         self.closed = self.gone = False
+        self.leaving: Socket | None = None  # who leaves while another comes back
         self.back: list[Socket] = []
         self.write(3)
 
@@ -95,6 +96,8 @@ class Desk:
         """See Endpoint."""
         if self.closed:
             raise Forbidden
+        if self.leaving is not None:
+            self.rooms.leave(self.leaving, room)
 
     async def resumed(self, socket: Socket) -> None:
         """See Endpoint."""
@@ -196,6 +199,28 @@ async def test_a_node_that_is_behind_the_client_catches_up_first(desk: Desk) -> 
     desk.write(4)
     assert desk.rooms.place(ROOM) == Place(EventLog.EPOCH, 3)
     assert await desk.come_back(Place(EventLog.EPOCH, 6).offset(ROOM)) == ["7"]
+
+
+async def test_what_this_node_has_not_heard_yet_comes_in_its_turn(desk: Desk) -> None:
+    """It is in the log already, and on its way to everybody here."""
+    other = desk.socket("other", "o" * 24)
+    await other.enter(ROOM)
+    await desk.lose()
+    desk.write(1, offer=True)
+    desk.write(1)
+    assert await desk.come_back() == ["4"]
+    desk.hearing.offer(ROOM, 5, logged_packet(ROOM.namespace, "e", "{}"))
+    assert desk.sent() == ["4", "5"]
+
+
+async def test_the_room_is_heard_on_though_its_last_member_leaves(desk: Desk) -> None:
+    desk.leaving = desk.socket("other", "o" * 24)
+    await desk.leaving.enter(ROOM)
+    await desk.lose()
+    desk.write(1, offer=True)
+    assert await desk.come_back() == ["4"]
+    desk.write(1, offer=True)
+    assert desk.sent() == ["4", "5"]
 
 
 async def test_from_the_future_nobody_comes(desk: Desk) -> None:
