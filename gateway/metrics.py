@@ -13,18 +13,10 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)  # memory, CPU, file descriptors
 
-        self.sockets = Gauge(
-            "dorami_sockets", "Sockets connected to a namespace", ["namespace"], registry=registry
-        )
-        self.connections = Gauge(
-            "dorami_connections", "Open Engine.IO connections", ["transport"], registry=registry
-        )
-        self.refused = Counter(
-            "dorami_connects_refused", "Refused connects", ["namespace", "code"], registry=registry
-        )
-        self.closed = Counter(
-            "dorami_connections_closed", "Ended Engine.IO connections", ["reason"], registry=registry
-        )
+        self.sockets = Gauge("dorami_sockets", "Sockets connected to a namespace", ["namespace"], registry=registry)
+        self.connections = Gauge("dorami_connections", "Open Engine.IO connections", ["transport"], registry=registry)
+        self.refused = Counter("dorami_connects_refused", "Refused connects", ["namespace", "code"], registry=registry)
+        self.closed = Counter("dorami_connections_closed", "Ended Engine.IO connections", ["reason"], registry=registry)
         self.events = Histogram(
             "dorami_event_seconds",
             "Events from clients: outcome is ok or an error code",
@@ -32,15 +24,9 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self.published = Counter(
-            "dorami_broadcasts_published", "Broadcasts by event", ["event"], registry=registry
-        )
-        self.delivered = Counter(
-            "dorami_deliveries", "Packets handed to sockets by broadcasts", registry=registry
-        )
-        self.degraded = Gauge(
-            "dorami_fanout_degraded", "1 while broadcasts reach only this node", registry=registry
-        )
+        self.published = Counter("dorami_broadcasts_published", "Broadcasts by event", ["event"], registry=registry)
+        self.delivered = Counter("dorami_deliveries", "Packets handed to sockets by broadcasts", registry=registry)
+        self.degraded = Gauge("dorami_fanout_degraded", "1 while broadcasts reach only this node", registry=registry)
         self.gaps = Counter(
             "dorami_room_gaps", "Times that a room's missing events were looked for in its log", registry=registry
         )
@@ -69,9 +55,7 @@ class Metrics:
         self.database = Histogram(
             "dorami_database_seconds", "Database calls", ["call", "outcome"], buckets=SECONDS, registry=registry
         )
-        self.limited = Counter(
-            "dorami_rate_limited", "Requests over a limit", ["scope"], registry=registry
-        )
+        self.limited = Counter("dorami_rate_limited", "Requests over a limit", ["scope"], registry=registry)
         self.limits_degraded = Counter(
             "dorami_rate_limit_fallbacks", "Limit checks made by this node alone", registry=registry
         )

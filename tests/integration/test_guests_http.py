@@ -1,6 +1,7 @@
 """Guests against a real node over HTTP, as browsers with cookies and as clients without."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -74,7 +75,8 @@ async def test_new_guests_are_limited_and_old_ones_are_not(node: Node) -> None:
 
 
 async def test_what_no_guest_sends(browser: aiohttp.ClientSession) -> None:
-    for body in ({"refreshToken": ""}, {"refreshToken": 1}, {"name": "x"}, []):
+    bodies: tuple[Any, ...] = ({"refreshToken": ""}, {"refreshToken": 1}, {"name": "x"}, [])
+    for body in bodies:
         await refused(await browser.post("auth/guest", json=body), 400, "INVALID_PAYLOAD")
 
 

@@ -161,9 +161,7 @@ async def test_cut_publishers_lose_nothing(pair: list[Node], own_redis: RedisSer
 
 
 @pytest.mark.parametrize("seconds", [0.15, 0.6, 1.5])
-async def test_hung(
-    pair: list[Node], own_redis: RedisServer, seconds: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_hung(pair: list[Node], own_redis: RedisServer, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter than the time-out, longer than it, and long enough to call the subscription deaf."""
     monkeypatch.setattr(subscriber_redis, "DEAF_AFTER", 1.2)
     a, b = pair

@@ -68,9 +68,7 @@ async def test_a_guest_who_logs_in_beside_another_tab_changes_the_number() -> No
     await attendance.became(CHAT, "guest_1", "ann")  # the other tab is still a guest's, and ann was there
     assert (heard.events, await attendance.members(CHAT)) == ([], 2)
     await attendance.became(CHAT, "guest_1", "ann")
-    assert [(event, payload["data"]["userId"]) for _, event, payload in heard.events] == [
-        ("chat:user-left", "guest_1")
-    ]
+    assert [(event, payload["data"]["userId"]) for _, event, payload in heard.events] == [("chat:user-left", "guest_1")]
     assert await attendance.members(CHAT) == 1
 
 

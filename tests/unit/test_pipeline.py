@@ -39,10 +39,10 @@ class FakeSocket:
         self.principal = Principal("u1", "name", Role.USER, "s1", "t1", moment, moment + timedelta(minutes=15))
         self.joined = set(rooms)
         self.attending = dict.fromkeys(rooms, self.principal)
-        self.told: list[tuple[Any, Payload]] = []
+        self.told: list[tuple[Any, Any]] = []
         self.watched: list[Principal] = []
 
-    def answer(self, ack_id: int, payload: Payload) -> None:
+    def answer(self, ack_id: int, payload: Payload | Success) -> None:
         self.told.append((ack_id, payload))
 
     def send(self, event: str, payload: Payload) -> None:
@@ -140,10 +140,11 @@ def talk(limiter: FakeLimiter | None = None, authenticator: FakeAuthenticator | 
     )
 
 
-async def ask(namespace: Namespace, args: Sequence[Any], *, socket: FakeSocket | None = None) -> Payload:
+async def ask(namespace: Namespace, args: Sequence[Any], *, socket: FakeSocket | None = None) -> Payload | Success:
     """The one answer to a request with an ack."""
     socket = socket or FakeSocket()
     await namespace.handle(socket, args, 7)  # type: ignore[arg-type]  # a double
+    answer: Payload | Success
     ((ack_id, answer),) = socket.told
     assert ack_id == 7
     return answer
