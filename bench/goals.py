@@ -103,6 +103,10 @@ GOALS = (
 )
 
 
+# What a verdict needs; everything else is measured once, for the record.
+NEEDED = frozenset((goal.scenario, server) for goal in GOALS for server in (GATEWAY, goal.reference))
+
+
 def judge(goal: Goal, measurements: Measurements) -> Verdict:
     """How a goal stands by the medians of what was measured."""
     ours = goal.quantity.median(measurements, goal.scenario, GATEWAY)

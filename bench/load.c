@@ -465,7 +465,7 @@ static void run_connect(int n, int at_once, double hold) {
   open_all(at_once);
   double seconds = (now() - start) / 1e9;
   account after = look();
-  pump_for(2 > hold ? 2 : hold);
+  pump_for(1 > hold ? 1 : hold);
   account settled = look();
   printf("{\"clients\":%d,\"connections_per_s\":%.0f,\"rss_kb_per_connection\":%.2f,\"rss_before_mb\":%.2f,", n,
          n / seconds, (settled.rss[0] - before.rss[0]) / 1e3 / n, before.rss[0] / 1e6);

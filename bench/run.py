@@ -13,16 +13,14 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from bench import report
-from bench.goals import GOALS
+from bench.goals import NEEDED
 from bench.scenarios import SCENARIOS, SWEEPS, Scenario, timed
-from bench.servers import BUILD, GATEWAY, ServerError, build
+from bench.servers import BUILD, ServerError, build
 from bench.stage import FailedError, Measurement, Stage
 
 RESULTS = BUILD / "results.jsonl"  # every run, for looking closer
-SERVERS_OF_INTEREST = 3  # of a scenario; the others are measured once, for the record
 
 
 class Run:
@@ -33,12 +31,14 @@ class Run:
         self.failures: list[str] = []
 
     def play(self, scenarios: Sequence[Scenario], repeats: int) -> None:
-        """Every scenario with every server, in turn, so that what disturbs the machine meets all of them."""
+        """Every scenario with every server, in turn, so that what disturbs the machine meets all of them.
+
+        What no goal needs is not repeated.
+        """
         with Stage() as stage, RESULTS.open("a") as results:
             for repeat in range(repeats):
-                for scenario in scenarios:
-                    servers = scenario.servers if repeat == 0 else scenario.servers[:SERVERS_OF_INTEREST]
-                    for server in servers:
+                for scenario in scenarios if repeat == 0 else _needed(scenarios):
+                    for server in scenario.servers:
                         _progress(f"{repeat + 1}/{repeats} {scenario.name}: {server}")
                         try:
                             measurement = stage.measure(scenario, server)
@@ -70,21 +70,19 @@ def main() -> None:
         wanted = options.servers.split(",")
         scenarios = [replace(s, servers=tuple(n for n in s.servers if n in wanted)) for s in scenarios]
     elif options.quick:
-        needed = {(goal.scenario, name) for goal in GOALS for name in (goal.reference, GATEWAY)}
-        scenarios = [replace(s, servers=tuple(n for n in s.servers if (s.name, n) in needed)) for s in scenarios]
-        scenarios = [scenario for scenario in scenarios if scenario.servers]
+        scenarios = _needed(scenarios)
     seconds, warm_up, repeats = (1.5, 0.5, 1) if options.quick else (3.0, 1.0, options.repeats)
     scenarios = [timed(scenario, seconds, warm_up) for scenario in scenarios]
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    run, started = Run(), datetime.now(UTC)
+    run, start = Run(), report.Start()
     try:
         build()
         run.play(scenarios, repeats)
         if not (options.quick or options.only or options.servers):
             run.play(SWEEPS, 1)
-            report.write(run.measurements, run.failures, repeats, started)
+            report.write(run.measurements, run.failures, repeats, start)
     except (ServerError, FailedError) as error:
         sys.exit(str(error))
     print(report.goals_table(run.measurements))
@@ -93,6 +91,12 @@ def main() -> None:
     print(f"\nload of the machine at the end: {os.getloadavg()[0]:.1f}; every run is in {RESULTS}")
     for failure in run.failures:
         print(f"failed: {failure}")
+
+
+def _needed(scenarios: Sequence[Scenario]) -> list[Scenario]:
+    """Only what the goals compare."""
+    reduced = [replace(s, servers=tuple(n for n in s.servers if (s.name, n) in NEEDED)) for s in scenarios]
+    return [scenario for scenario in reduced if scenario.servers]
 
 
 def _progress(text: str) -> None:

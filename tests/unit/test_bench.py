@@ -1,0 +1,81 @@
+"""The benchmark's arithmetic: verdicts, tables, charts; that everything it compares is measured."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from bench.chart import Axis, chart
+from bench.goals import CPU_PER_MESSAGE, GOALS, MESSAGES, Goal, judge
+from bench.report import goals_table
+from bench.scenarios import SCENARIOS, SWEEPS, Place
+from bench.servers import ALONE, FULL, PAIR, TITLES
+
+AT_MOST = Goal("ingest", "ingest", CPU_PER_MESSAGE, "node-ws", 0.5)
+AT_LEAST = Goal("ingest", "ingest", MESSAGES, "node-ws", 3, at_least=True)
+ABSOLUTE = Goal("ingest", "ingest", CPU_PER_MESSAGE, "node-ws", 11, ratio=False)
+
+
+def measured(cpu: float, rate: float) -> dict[str, object]:
+    return {"cpu_us": [cpu], "messages_per_s": rate}
+
+
+MEASUREMENTS = {
+    ("ingest", "gateway"): [measured(9, 40), measured(10, 50), measured(90, 20)],
+    ("ingest", "node-ws"): [measured(20, 12)],
+}
+
+
+def test_the_median_is_compared() -> None:
+    verdict = judge(AT_MOST, MEASUREMENTS)
+    assert (verdict.ours, verdict.theirs, verdict.ratio, verdict.met) == (10, 20, 0.5, True)
+
+
+@pytest.mark.parametrize(
+    ("goal", "met"),
+    [
+        (Goal("", "ingest", CPU_PER_MESSAGE, "node-ws", 0.49), False),
+        (AT_LEAST, True),
+        (Goal("", "ingest", MESSAGES, "node-ws", 3.4, at_least=True), False),
+        (ABSOLUTE, True),
+        (Goal("", "ingest", CPU_PER_MESSAGE, "node-ws", 9, ratio=False), False),
+        (Goal("", "ingest", CPU_PER_MESSAGE, "c-limit", 9), None),
+        (Goal("", "other", CPU_PER_MESSAGE, "node-ws", 9, ratio=False), None),
+    ],
+)
+def test_a_goal_is_met_missed_or_not_measured(goal: Goal, met: bool | None) -> None:
+    assert judge(goal, MEASUREMENTS).met is met
+
+
+def test_the_table_shows_what_was_played_and_what_is_not_met() -> None:
+    table = goals_table({("ingest", "gateway"): [measured(12, 1)], ("ingest", "node-ws"): [measured(20, 1)]})
+    [row] = [line for line in table.splitlines() if line.startswith("| Ingest with ack")]
+    assert [cell.strip() for cell in row.split("|")[3:-1]] == ["12.0", "Node, ws", "20.0", "0.60", "≤ 0.55 ×", "**no**"]
+    assert "hot room" not in table
+
+
+def test_everything_that_is_compared_is_measured() -> None:
+    played = {scenario.name: scenario for scenario in SCENARIOS}
+    for goal in GOALS:
+        assert goal.reference in played[goal.scenario].servers, goal.what
+    places = {Place.ALONE: ALONE, Place.CROSS: PAIR, Place.LONE: PAIR, Place.FULL: FULL}
+    for scenario in (*SCENARIOS, *SWEEPS):
+        assert set(scenario.servers) <= set(places[scenario.place]), scenario.name
+        assert set(scenario.servers) <= set(TITLES), scenario.name
+
+
+def test_a_chart_is_xml_with_a_line_and_a_name_for_each() -> None:
+    lines = {"a < b": [(10.0, 2.5), (1000.0, 2.6)], "c": [(10.0, 5.0), (1000.0, 5.5)]}
+    root = ElementTree.fromstring(chart("cost", Axis("members", logarithmic=True), Axis("µs"), lines))
+    space = "{http://www.w3.org/2000/svg}"
+    assert "a < b" in [text.text for text in root.iter(f"{space}text")]
+    assert len([line for line in root.iter(f"{space}polyline") if line.get("stroke-width") == "2"]) == 2
+    ys = [float(dot.get("cy", "nan")) for dot in root.iter(f"{space}circle")]
+    assert ys[0] > ys[1] > ys[2] > ys[3]  # more is higher
+
+
+@pytest.mark.parametrize("high", [0.7, 1.0, 9.9, 60.0, 12345.0])
+def test_the_ticks_of_an_axis_are_few_and_enclose_the_values(high: float) -> None:
+    ticks = Axis("").ticks(0.1, high)
+    assert ticks[0] == 0
+    assert ticks[-1] >= high
+    assert 2 <= len(ticks) <= 8
