@@ -1,7 +1,6 @@
 """Group commit: messages that come while others are being stored are stored together. Used by the chat service."""
 
 import asyncio
-from collections import Counter
 from contextlib import suppress
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from gateway.keys import Room, chat_room
 from gateway.protocol import events
 from gateway.protocol.chat import Message
 from gateway.protocol.wire import Payload
+from gateway.services import room_log
 from gateway.services.messages import Messages, Placed, event
 from gateway.services.room_log import RoomLog
 
@@ -72,7 +72,8 @@ class MessageWriter:
             for draft, place in zip(drafts, placed, strict=True)
             if place is not None and place.fresh
         ]
-        await asyncio.gather(self._tell(fresh), self._trim(fresh))
+        await self._tell(fresh)
+        await self._trim(fresh)
         return [place or NotFound("There is no such stream") for place in placed]
 
     async def _write_each(self, drafts: list[Message]) -> list[Placed | Exception]:
@@ -87,20 +88,22 @@ class MessageWriter:
 
     async def _tell(self, messages: list[Message]) -> None:
         """Publish all at once, of which the fan-out makes one round trip."""
+        told = [
+            self._fanout.publish(chat_room(message.live_id), events.CHAT_MESSAGE, event(message), message.seq)
+            for message in messages
+        ]
         try:
-            await asyncio.gather(
-                *(
-                    self._fanout.publish(chat_room(message.live_id), events.CHAT_MESSAGE, event(message), message.seq)
-                    for message in messages
-                )
-            )
+            if len(told) == 1:
+                await told[0]  # without a task
+            else:
+                await asyncio.gather(*told)
         except Exception:
             log.exception("stored messages were not told")  # the rooms get them from their logs
 
     async def _trim(self, messages: list[Message]) -> None:
-        newest = {message.live_id: message.seq for message in messages}
-        taken = Counter(message.live_id for message in messages)
-        with suppress(Unavailable):  # the next time will do
-            async with self._database.guard("chat.trim"):
-                for live_id, seq in newest.items():
-                    await self._log.trim(chat_room(live_id), seq, taken[live_id])
+        due = {message.live_id: message.seq for message in messages if message.seq % room_log.TRIM == 0}
+        if due:
+            with suppress(Unavailable):  # the next time will do
+                async with self._database.guard("chat.trim"):
+                    for live_id, seq in due.items():
+                        await self._log.trim(chat_room(live_id), seq)

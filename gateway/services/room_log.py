@@ -93,9 +93,9 @@ class RoomLog:
         """Replace what is kept in a place, so that it is never heard again."""
         await self._database.query(REDACT, room_log_name(room), seq, payload.model_dump_json())
 
-    async def trim(self, room: Room, seq: int, taken: int = 1) -> None:
-        """Forget old events, now and then: `seq` is the newest place, and so many were `taken` at once."""
-        if seq % TRIM < taken and seq > KEPT:
+    async def trim(self, room: Room, seq: int) -> None:
+        """Forget old events, now and then: `seq` is a new place."""
+        if seq % TRIM == 0 and seq > KEPT:
             await self._database.query(FORGET, room_log_name(room), seq - KEPT)
 
     async def position(self, room: Room, since: Since | None) -> Position:
