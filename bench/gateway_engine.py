@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway.connections.redis import Redis
 from gateway.keys import CHAT, ROOT, STREAMING, Room
+from gateway.lifespan import settle
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Empty, Payload, Request
 from gateway.realtime.engine import Engine
@@ -230,6 +231,7 @@ async def serve(port: int, *, over_redis: bool) -> None:
         raise RuntimeError("aiohttp made no server")
     loop = asyncio.get_running_loop()
     await loop.create_server(engine.protocol_factory(http), "127.0.0.1", port, backlog=4096)
+    settle()
     print("ready", flush=True)
     await asyncio.Event().wait()
 

@@ -63,6 +63,7 @@ class Engine:
             "polling": metrics.connections.labels("polling"),
             "websocket": metrics.connections.labels("websocket"),
         }
+        self._terms_polling, self._terms_websocket = _terms(options, ["websocket"]), _terms(options, [])
         self._cork = Cork()
         self._crowd = Crowd(options)
         self._waiting: deque[Connection] = deque()  # that have said something in this tick
@@ -133,7 +134,7 @@ class Engine:
         polling = Polling(self.options, self._cork)
         connection = self._connection(handshake, "polling")
         polling.listen(connection)
-        polling.push(self._hello(connection, ["websocket"]))
+        polling.push(self._hello(connection, self._terms_polling))
         connection.begin(polling)
         self.on_connect(connection)
         return polling
@@ -156,7 +157,7 @@ class Engine:
             return
         connection = self._connection(handshake, "websocket")
         websocket.listen(connection)
-        websocket.push(self._hello(connection, []))
+        websocket.push(self._hello(connection, self._terms_websocket))
         connection.begin(websocket)
         self.on_connect(connection)
 
@@ -167,18 +168,8 @@ class Engine:
         self._open[transport].inc()
         return connection
 
-    def _hello(self, connection: Connection, upgrades: list[str]) -> str:
-        options = self.options
-        return OPEN + json.dumps(
-            {
-                "sid": connection.sid,
-                "upgrades": upgrades,
-                "pingInterval": round(options.ping_interval * 1000),
-                "pingTimeout": round(options.ping_timeout * 1000),
-                "maxPayload": options.max_packet_size,
-            },
-            separators=(",", ":"),
-        )
+    def _hello(self, connection: Connection, terms: str) -> str:
+        return f'{OPEN}{{"sid":"{connection.sid}",{terms}'
 
     # --- for connections, see Host ------------------------------------------------------------------------------------
 
@@ -221,6 +212,17 @@ class Engine:
             self.on_close(connection, reason)
         except Exception:
             log.exception("the end of a connection was not handled", sid=connection.sid)
+
+
+def _terms(options: EngineOptions, upgrades: list[str]) -> str:
+    """What a client is told behind its sid: the same for all, so encoded once."""
+    terms = {
+        "upgrades": upgrades,
+        "pingInterval": round(options.ping_interval * 1000),
+        "pingTimeout": round(options.ping_timeout * 1000),
+        "maxPayload": options.max_packet_size,
+    }
+    return json.dumps(terms, separators=(",", ":")).removeprefix("{")
 
 
 async def _unheard(_connection: Connection, _text: str) -> None:

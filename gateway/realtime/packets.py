@@ -30,11 +30,10 @@ def with_offset(packet: bytes, offset: str) -> bytes:
 
 def ack_packet(namespace: str, ack_id: int, answer: Success | Payload) -> bytes:
     """`3<id>[answer]` on `/`, `3/chat,<id>[answer]` elsewhere."""
+    head = _address(namespace)
     if isinstance(answer, Success):
-        content = b'{"ok":true,"data":%b,"ts":%d}' % (_json(answer.data), epoch_ms())
-    else:
-        content = _json(answer)
-    return b"%b%b%d[%b]" % (_ACK, _address(namespace), ack_id, content)
+        return b'%b%b%d[{"ok":true,"data":%b,"ts":%d}]' % (_ACK, head, ack_id, _json(answer.data), epoch_ms())
+    return b"%b%b%d[%b]" % (_ACK, head, ack_id, _json(answer))
 
 
 def connect_packet(namespace: str, sid: str, pid: str | None = None) -> bytes:

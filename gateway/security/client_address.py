@@ -1,6 +1,7 @@
 """Whose request this is, when there are proxies in between. Asked wherever an address is limited or recorded."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
@@ -42,6 +43,7 @@ def loopback(address: str | None) -> bool:
     return found is not None and found.is_loopback
 
 
+@lru_cache(maxsize=4096)  # a connection asks three times for the same one, a proxy's is that of all of its clients
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address(text.strip().partition("%")[0])
