@@ -1,7 +1,9 @@
-"""What the documents say of the tests is so."""
+"""What the documents say of the tests and of the events is so."""
 
 import re
 from pathlib import Path
+
+from gateway.protocol import events
 
 TESTS = Path(__file__).parent.parent
 NAMED = re.compile(r"`(test_\w+\.py)::(\w+)`")
@@ -17,3 +19,9 @@ def test_every_test_that_the_security_document_names_exists() -> None:
         for test in re.findall(r"def (test_\w+)\(", path.read_text())
     }
     assert set(named) - there == set()
+
+
+def test_the_events_of_the_readme_are_those_of_the_vocabulary() -> None:
+    section = (TESTS.parent / "README.md").read_text().partition("## Events")[2].partition("\n## ")[0]
+    told = {name for row in section.splitlines() if row.startswith("| ") for name in re.findall(r"`([\w:-]+)`", row)}
+    assert told == {name for constant, name in vars(events).items() if constant.isupper()}
