@@ -33,11 +33,18 @@ def main() -> None:
 
 @cli.command()
 def serve() -> None:
-    """Serve one node until SIGTERM or SIGINT. Says `ready <url>` on stdout when it takes connections."""
+    """Serve one node until SIGTERM or SIGINT. Says `ready <url>` on stdout when it takes connections.
+
+    Refuses a database that lacks migrations: every request would fail there while the node calls itself ready.
+    """
     settings = _settings()
     import uvloop
 
     from gateway import app
+    from gateway.connections import migrations
+
+    if missing := asyncio.run(migrations.pending(settings)):
+        _fail(f"the database lacks {', '.join(missing)}: run `dorami db migrate`")
 
     try:
         uvloop.run(app.serve(settings, ready=lambda url: typer.echo(f"ready {url}")))

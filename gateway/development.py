@@ -102,7 +102,9 @@ class Nodes:
         """Wait for a node to end, which it should not: raises StackError."""
         while all(process.poll() is None for process in self._processes):
             time.sleep(0.1)
-        raise StackError("a node ended by itself")
+        number, process = next(ended for ended in enumerate(self._processes, 1) if ended[1].returncode is not None)
+        how = f"exit code {process.returncode}" if process.returncode >= 0 else signal.Signals(-process.returncode).name
+        raise StackError(f"node-{number} ended by itself ({how})")
 
 
 def _environment(opened: ExitStack, plan: Plan) -> dict[str, str]:

@@ -70,6 +70,16 @@ async def test_a_key_that_is_none_is_one_line(command: str, environment: dict[st
     assert said == Said(2, [], ["JWT_PRIVATE_KEY: not a private key in PEM without a password"])
 
 
+async def test_no_node_serves_on_a_database_that_lacks_migrations(
+    environment: dict[str, str], empty_database_url: str
+) -> None:
+    said = await dorami("serve", **environment | {"DATABASE_URL": empty_database_url})
+    assert (said.code, said.out) == (1, [])
+    (line,) = said.err
+    assert line.startswith("the database lacks 0_")
+    assert line.endswith(": run `dorami db migrate`")
+
+
 async def test_check_says_a_line_for_each_part(environment: dict[str, str], empty_database_url: str) -> None:
     good = await dorami("check", **environment)
     parts = ["settings    ok (development)", "database    ok", "redis       ok (one server)", "migrations  ok"]
