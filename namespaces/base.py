@@ -160,15 +160,16 @@ class Namespace:
         outcome = "ok"
         try:
             answer = await self._work(socket, event, args[1:])
-        except ConnectionResetError:
-            outcome = "gone"  # nobody is left to answer
         except GatewayError as error:
             outcome = error.code
             self._refuse(socket, ack_id, error)
-        except Exception:
-            outcome = Code.INTERNAL_ERROR
-            request_id = self._refuse(socket, ack_id, GatewayError(Code.INTERNAL_ERROR))
-            log.exception("a handler failed", event_name=event, namespace=self.name, request_id=request_id)
+        except Exception as error:
+            if isinstance(error, ConnectionResetError) and not socket.live:
+                outcome = "gone"  # nobody is left to answer
+            else:
+                outcome = Code.INTERNAL_ERROR
+                request_id = self._refuse(socket, ack_id, GatewayError(Code.INTERNAL_ERROR))
+                log.exception("a handler failed", event_name=event, namespace=self.name, request_id=request_id)
         else:
             if ack_id is not None:
                 socket.answer(ack_id, Success(answer))

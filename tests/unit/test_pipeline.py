@@ -37,6 +37,7 @@ class FakeSocket:
     def __init__(self, *rooms: Room) -> None:
         moment = datetime.now(UTC)
         self.principal = Principal("u1", "name", Role.USER, "s1", "t1", moment, moment + timedelta(minutes=15))
+        self.live = True
         self.joined = set(rooms)
         self.attending = dict.fromkeys(rooms, self.principal)
         self.told: list[tuple[Any, Any]] = []
@@ -96,6 +97,7 @@ class Talk(Namespace):
             "say-in-room": Route(Say, self.say, room=lambda ask: chat_room(ask.live_id)),
             "send": Route(Say, self.send, Limit.MESSAGE, repeated=self.earlier),
             "explode": Route(Say, self.explode),
+            "reset": Route(Say, self.reset),
             "refuse": Route(Say, self.refuse),
             "hang": Route(Say, self.hang),
         }
@@ -117,6 +119,9 @@ class Talk(Namespace):
 
     async def explode(self, _socket: Any, ask: Say) -> Said:
         raise RuntimeError(f"secret {ask.live_id}")
+
+    async def reset(self, _socket: Any, _ask: Say) -> Said:
+        raise ConnectionResetError
 
     async def refuse(self, _socket: Any, ask: Say) -> Said:
         raise Conflict("twice", details={"was": ask.live_id})
@@ -213,6 +218,14 @@ async def test_an_exploding_handler_is_an_internal_error_that_tells_nothing() ->
     assert answer.error.code == "INTERNAL_ERROR"
     assert "secret" not in answer.model_dump_json()
     assert "hush" not in answer.model_dump_json()
+
+
+async def test_a_connection_that_a_handler_lost_is_an_error_too_unless_it_is_the_clients() -> None:
+    assert await code_of(talk(), ["reset", {"liveId": "a"}]) == "INTERNAL_ERROR"
+    socket = FakeSocket()
+    socket.live = False
+    await talk().handle(socket, ["reset", {"liveId": "a"}], 7)  # type: ignore[arg-type]  # a double
+    assert socket.told == []
 
 
 async def test_a_refusing_handler_is_quoted() -> None:
