@@ -27,7 +27,6 @@ class Scenario:
 
 
 MEMBERS = 1000
-SLOW = "slow"
 
 _NODES = (GATEWAY, "node-ws", "node-uws", "python")
 _PAIR = (GATEWAY, "node-classic", "node-sharded")
@@ -36,13 +35,13 @@ _FULL = (GATEWAY, "node-full")
 SCENARIOS = (
     Scenario(
         "fan-out",
-        f"fan-out: the server broadcasts 8 × 40 messages to {MEMBERS} sockets, one per tick of its loop",
+        f"the server broadcasts 8 × 40 messages to {MEMBERS} sockets, one per tick of its loop",
         f"-m fanout -n {MEMBERS} -b 40 -R 8",
         (GATEWAY, "node-ws", "c-limit", "node-uws", "python"),
     ),
     Scenario(
         "hot",
-        f"hot room: {MEMBERS} members and 8 senders in one room, 32 messages in flight",
+        f"{MEMBERS} members and 8 senders in one room, 32 messages in flight",
         f"-m chat -D -n {MEMBERS} -s 8 -r 1 -w 4",
         _NODES,
     ),
@@ -68,13 +67,13 @@ SCENARIOS = (
     ),
     Scenario(
         "ingest",
-        "ingest: 64 senders, each alone in a room, 4 messages ahead of the acks",
+        "64 senders, each alone in a room, 4 messages ahead of the acks",
         "-m chat -n 0 -s 64 -r 64 -w 4",
         (GATEWAY, "node-ws", "node-uws", "python", "c-limit"),
     ),
     Scenario(
         "full",
-        "everything on: 64 senders, each alone in a room, 4 messages ahead of the acks",
+        "everything on, 64 rooms: 64 senders, each alone in a room, 4 messages ahead of the acks",
         "-x -m chat -n 0 -s 64 -r 64 -w 4",
         _FULL,
         Place.FULL,
@@ -86,9 +85,7 @@ SCENARIOS = (
         _FULL,
         Place.FULL,
     ),
-    Scenario(
-        "connect", "connecting: 3000 clients with tokens, 64 at a time, then idle", "-m connect -n 3000 -c 64", _NODES
-    ),
+    Scenario("connect", "3000 clients with tokens, 64 at a time, then idle", "-m connect -n 3000 -c 64", _NODES),
     Scenario(
         "connect-3",
         "the same, each in all three namespaces",
@@ -104,12 +101,12 @@ SCENARIOS = (
     ),
     Scenario(
         "steady",
-        "a steady 10,000 deliveries/s: 20 messages/s to 500 members",
+        "10,000 deliveries/s: 20 messages/s to 500 members",
         "-m rate -n 500 -s 1 -q 20",
         _NODES,
     ),
     Scenario(
-        SLOW,
+        "slow",
         "one of 11 members stops reading while its room hears 50,000 messages",
         "-m fanout -n 11 -b 500 -R 100 -S 1",
         _NODES,
