@@ -35,7 +35,8 @@ def main() -> None:
 def serve() -> None:
     """Serve one node until SIGTERM or SIGINT. Says `ready <url>` on stdout when it takes connections.
 
-    Refuses a database that lacks migrations: every request would fail there while the node calls itself ready.
+    Applies the migrations that are missing first: one node does, those that start with it wait. With MIGRATE_AT_START
+    off it refuses such a database, where every request would fail while the node calls itself ready.
     """
     settings = _settings()
     import uvloop
@@ -44,7 +45,10 @@ def serve() -> None:
     from gateway.connections import migrations
 
     if missing := asyncio.run(migrations.pending(settings)):
-        _fail(f"the database lacks {', '.join(missing)}: run `dorami db migrate`")
+        if not settings.migrate_at_start:
+            _fail(f"the database lacks {', '.join(missing)}: run `dorami db migrate`")
+        for name in asyncio.run(migrations.migrate(settings)):
+            typer.echo(f"Applied {name}", err=True)
 
     try:
         uvloop.run(app.serve(settings, ready=lambda url: typer.echo(f"ready {url}")))

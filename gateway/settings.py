@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl
     database_pool_size: int = Field(10, ge=1, le=200)  # connections per process
     database_timeout: Duration = timedelta(seconds=2)  # for one statement, and for getting a connection
+    migrate_at_start: bool = True  # off: where a job of its own migrates before a release
     database_pgbouncer: bool = False  # behind pgbouncer in transaction mode: nothing may belong to a session
     redis_url: RedisUrl  # one server, the master of sentinels, or a cluster: the forms are in the README
     redis_pool_size: int = Field(20, ge=2, le=1000)  # connections per process; of a cluster, to each of its servers

@@ -15,6 +15,7 @@ from gateway.security.principal import Role
 from gateway.security.tokens import Tokens
 from gateway.services import seeds
 from gateway.settings import DEVELOPMENT_SECRET
+from tests.conftest import StartNode
 from tests.support import make_settings
 
 START = 30.0  # s that `dorami dev` may take, on a busy machine
@@ -70,10 +71,19 @@ async def test_a_key_that_is_none_is_one_line(command: str, environment: dict[st
     assert said == Said(2, [], ["JWT_PRIVATE_KEY: not a private key in PEM without a password"])
 
 
-async def test_no_node_serves_on_a_database_that_lacks_migrations(
+async def test_nodes_that_start_at_once_migrate_an_empty_database_once(
+    start_node: StartNode, empty_database_url: str
+) -> None:
+    nodes = await asyncio.gather(*(start_node(DATABASE_URL=empty_database_url) for _ in range(3)))
+    applied = [line for node in nodes for line in node.logs.splitlines() if line.startswith("Applied ")]
+    assert applied
+    assert len(applied) == len(set(applied))
+
+
+async def test_no_node_serves_on_a_database_that_lacks_migrations_and_may_not_apply_them(
     environment: dict[str, str], empty_database_url: str
 ) -> None:
-    said = await dorami("serve", **environment | {"DATABASE_URL": empty_database_url})
+    said = await dorami("serve", **environment | {"DATABASE_URL": empty_database_url, "MIGRATE_AT_START": "false"})
     assert (said.code, said.out) == (1, [])
     (line,) = said.err
     assert line.startswith("the database lacks 0_")
