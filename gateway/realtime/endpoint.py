@@ -8,7 +8,7 @@ from aiohttp.http import WSCloseCode
 from aiohttp.web_protocol import RequestPayloadError
 
 from gateway.realtime.connection import Connection
-from gateway.realtime.frame import CLOSE, MESSAGE, PONG
+from gateway.realtime.frame import CLOSE, MESSAGE, PONG, SEPARATOR
 from gateway.realtime.handshake import (
     BAD_METHOD,
     BAD_REQUEST,
@@ -20,7 +20,7 @@ from gateway.realtime.handshake import (
     of_request,
 )
 from gateway.realtime.options import EngineOptions
-from gateway.realtime.polling import SEPARATOR, Polling
+from gateway.realtime.polling import Polling
 from gateway.realtime.transport import OVERSIZE, PARSE_ERROR, TRANSPORT_ERROR, TransportName
 
 _FROM_CLIENT: Final = (CLOSE, PONG, MESSAGE)

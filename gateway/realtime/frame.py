@@ -1,5 +1,6 @@
 """Engine.IO packets as text and as websocket frames. A broadcast is made into one Frame for everybody."""
 
+from collections.abc import Sequence
 from typing import Final
 
 # Engine.IO packets, by their first character.
@@ -10,6 +11,7 @@ PONG: Final = "3"
 MESSAGE: Final = "4"
 UPGRADE: Final = "5"
 NOOP: Final = "6"
+SEPARATOR: Final = "\x1e"  # between packets that polling sends together; no packet contains it
 
 _TEXT = 0x81
 _CLOSE = 0x88
@@ -58,4 +60,22 @@ class Frame:
         """The Engine.IO packet as polling sends it; made when the first polling client needs it."""
         if self._text is None:
             self._text = MESSAGE + self._packet.decode()
+        return self._text
+
+
+class JoinedFrame(Frame):
+    """Several of them as one: each transport takes them in one piece, and clients see no difference."""
+
+    __slots__ = ("_frames",)
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self._frames = frames
+        self._text = None
+        self.websocket = b"".join([frame.websocket for frame in frames])
+
+    @property
+    def text(self) -> str:
+        """The Engine.IO packets as polling sends them."""
+        if self._text is None:
+            self._text = SEPARATOR.join([frame.text for frame in self._frames])
         return self._text

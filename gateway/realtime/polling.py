@@ -6,11 +6,10 @@ from typing import Final
 from aiohttp import web
 
 from gateway.realtime.cork import Cork
-from gateway.realtime.frame import NOOP, PING, Frame
+from gateway.realtime.frame import NOOP, PING, SEPARATOR, Frame
 from gateway.realtime.options import EngineOptions
 from gateway.realtime.transport import CLIENT_LEFT, NOBODY, SLOW_CLIENT, Listener
 
-SEPARATOR: Final = "\x1e"
 ABSENCE: Final = 1.0  # s between two looks whether the client of an open poll is still there
 
 
@@ -112,7 +111,7 @@ class Polling:
         """End in favour of a websocket: gives what still waits; an open GET gets a NOOP."""
         packets, self._packets, self._size = self._packets, [], 0
         self._stop()
-        return packets
+        return SEPARATOR.join(packets).split(SEPARATOR) if packets else []  # some came joined
 
     def end(self, last: str, code: int, grace: float) -> None:  # noqa: ARG002
         """See Carrier. What no GET has taken after the grace is lost, with the connection's entry in the engine."""

@@ -9,6 +9,7 @@ import socketio
 
 from gateway.keys import Room
 from gateway.metrics import Metrics
+from gateway.realtime.bundles import Bundles
 from gateway.realtime.frame import Frame
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet
@@ -52,6 +53,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         self._metrics = metrics
         self._sockets: dict[str, dict[str, Socket]] = {}  # namespace → sid → socket
         self._members: dict[Room, dict[str, Socket]] = {}
+        self._bundles = Bundles(self._members)
         self._held: Counter[Room] = Counter()  # that are heard for members who are about to come
         self._watcher: Watcher | None = None
         self._memory: Memory | None = None
@@ -141,12 +143,14 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
 
     def admit(self, socket: Socket, room: Room) -> None:
         """Add a socket to a room that is heard already: it hears what is delivered from now on."""
+        self._bundles.flush(room)
         self._members.setdefault(room, {})[socket.sid] = socket
         socket.joined.add(room)
 
     def _leave(self, socket: Socket, room: Room) -> bool:
         if room not in socket.joined:
             return False
+        self._bundles.flush(room)
         socket.joined.discard(room)
         members = self._members[room]
         del members[socket.sid]
@@ -163,15 +167,12 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits."""
         members = self._members.get(room)
         if members:
-            self._send(members.values(), packet)
+            self._metrics.delivered.inc(len(members))
+            self._bundles.add(room, Frame(packet))
 
-    def _send(self, sockets: Iterable[Socket], packet: bytes) -> None:
-        frame = Frame(packet)
-        count = 0
-        for socket in sockets:
-            socket.connection.send_frame(frame)
-            count += 1
-        self._metrics.delivered.inc(count)
+    def catch_up(self, socket: Socket) -> None:
+        """Send a socket what its rooms were told before what it is sent next."""
+        self._bundles.catch_up(socket)
 
     # --- python-socketio's manager interface, on these tables ---------------------------------------------------------
 
@@ -191,7 +192,12 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
             raise ValueError("broadcasts take no ack; send a request id in the payload instead")
         skip = {skip_sid} if isinstance(skip_sid, str) else set(skip_sid or ())
         targets = [self.socket(namespace, sid) for sid, _ in self.get_participants(namespace, to or room)]
-        self._send((s for s in targets if s is not None and s.sid not in skip), event_packet(namespace, event, data))
+        frame = Frame(event_packet(namespace, event, data))
+        for socket in targets:
+            if socket is not None and socket.sid not in skip:
+                self.catch_up(socket)
+                socket.connection.send_frame(frame)
+                self._metrics.delivered.inc()
 
     def get_namespaces(self) -> Iterable[str]:
         """The namespaces that have sockets."""

@@ -250,8 +250,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             self._expel(socket)
 
     def _expel(self, socket: Socket) -> None:
-        socket.connection.send(disconnect_packet(socket.namespace).decode())
         self._end(socket, for_good=True)
+        socket.connection.send(disconnect_packet(socket.namespace).decode())
         self._close_if_idle(socket.connection)
 
     async def shutdown(self, within: float = 5.0) -> None:

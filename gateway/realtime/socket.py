@@ -50,11 +50,13 @@ class Socket:
     def send(self, event: str, payload: Payload) -> None:
         """Send an event to this client alone."""
         if self.live:
+            self._rooms.catch_up(self)
             self.connection.send_frame(Frame(event_packet(self.namespace, event, payload)))
 
     def answer(self, ack_id: int, answer: Success | Payload) -> None:
         """Answer a request whose client asked for an ack."""
         if self.live:
+            self._rooms.catch_up(self)
             self.connection.send_frame(Frame(ack_packet(self.namespace, ack_id, answer)))
 
     async def enter(self, room: Room) -> bool:

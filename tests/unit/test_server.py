@@ -308,6 +308,25 @@ async def test_a_kicked_socket_is_told_and_loses_its_connection(house: House) ->
     assert house.lobby.log == ["opened", "closed"]
 
 
+async def test_who_is_kicked_hears_first_what_the_room_heard_before(house: House) -> None:
+    others = [await house.enter(f"c{number}") for number in range(20)]
+    connection, socket = await house.enter("kicked")
+    for _, member in [*others, (connection, socket)]:
+        await member.enter(ROOM)
+    house.rooms.deliver(ROOM, b'2/chat,["before",{}]')
+    house.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
+    house.rooms.deliver(ROOM, b'2/chat,["after",{}]')
+    await house.server.disconnect(others[0][1].sid, namespace="/chat")
+    await settle()
+    assert [packet.partition(",{")[0] for packet in connection.sent[1:]] == [
+        '2/chat,["before"',
+        '2/chat,["auth:revoked"',
+        "1/chat,",
+    ]
+    assert others[0][0].sent[1:] == ['2/chat,["before",{}]', '2/chat,["after",{}]', "1/chat,"]
+    assert others[1][0].sent[1:] == ['2/chat,["before",{}]', '2/chat,["after",{}]']
+
+
 async def test_a_client_that_speaks_without_joining_is_closed(house: House) -> None:
     connection = house.arrive()
     await house.say(connection, '2/chat,["e",{}]')

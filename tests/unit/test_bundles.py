@@ -1,0 +1,231 @@
+"""What a room hears within a tick is one frame for each member; nobody can tell by the order or the content."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.keys import Room
+from gateway.metrics import Metrics
+from gateway.protocol.answers import Success
+from gateway.protocol.wire import Empty
+from gateway.realtime import bundles
+from gateway.realtime.bundles import FEW
+from gateway.realtime.cork import Cork
+from gateway.realtime.frame import SEPARATOR, Frame, JoinedFrame, text_frame
+from gateway.realtime.options import EngineOptions
+from gateway.realtime.polling import Polling
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.socket import Socket
+from gateway.realtime.websocket import WebSocket
+from gateway.security.principal import Principal, Role
+
+ROOM, OTHER = Room("/chat", "live:a"), Room("/chat", "live:b")
+
+
+def packet(name: str) -> bytes:
+    return f'2/chat,["{name}"]'.encode()
+
+
+class Line:
+    """A connection that notes the frames it is handed."""
+
+    sid = "c"
+
+    def __init__(self) -> None:
+        self.frames: list[list[str]] = []  # the names of the events in each; an ack is "ack"
+
+    def send_frame(self, frame: Frame) -> None:
+        self.frames.append([_name(text) for text in frame.text.split(SEPARATOR)])
+
+    @property
+    def heard(self) -> list[str]:
+        return [name for frame in self.frames for name in frame]
+
+
+def _name(text: str) -> str:
+    (content, *_) = json.loads(text[text.index("[") :])
+    return content if isinstance(content, str) else "ack"
+
+
+class Hall:
+    """A room with members."""
+
+    def __init__(self, members: int) -> None:
+        self.metrics = Metrics()
+        self.rooms = Rooms(self.metrics)
+        self._sids = count()
+        self.sockets = [self.come() for _ in range(members)]
+
+    def come(self, connection: Any = None) -> Socket:
+        moment = datetime.now(UTC)
+        who = Principal("u", "name", Role.USER, "s", "t", moment, moment + timedelta(minutes=15))
+        socket = Socket(str(next(self._sids)), "/chat", connection or Line(), who, self.rooms)  # type: ignore[arg-type]  # a double
+        self.rooms.add(socket)
+        self.rooms.admit(socket, ROOM)
+        return socket
+
+    def say(self, *names: str, room: Room = ROOM) -> None:
+        for name in names:
+            self.rooms.deliver(room, packet(name))
+
+    def frames(self) -> list[list[list[str]]]:
+        return [line(socket).frames for socket in self.sockets]
+
+
+def line(socket: Socket) -> Line:
+    connection: Any = socket.connection
+    assert isinstance(connection, Line)
+    return connection
+
+
+async def tick() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_many_members_get_one_frame_a_tick() -> None:
+    hall = Hall(FEW + 1)
+    hall.say("a", "b", "c")
+    assert hall.frames() == [[]] * (FEW + 1)
+    await tick()
+    assert hall.frames() == [[["a", "b", "c"]]] * (FEW + 1)
+    hall.say("d")
+    await tick()
+    assert hall.frames() == [[["a", "b", "c"], ["d"]]] * (FEW + 1)
+    assert hall.metrics.registry.get_sample_value("dorami_deliveries_total") == 4 * (FEW + 1)
+
+
+async def test_a_few_members_get_it_at_once() -> None:
+    hall = Hall(FEW)
+    hall.say("a", "b")
+    assert hall.frames() == [[["a"], ["b"]]] * FEW
+
+
+async def test_a_full_bundle_does_not_wait_for_the_end_of_the_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "FULL", 2 * len(Frame(packet("a")).websocket))
+    hall = Hall(FEW + 1)
+    hall.say("a", "b", "c")
+    assert hall.frames() == [[["a", "b"]]] * (FEW + 1)
+    await tick()
+    assert hall.frames() == [[["a", "b"], ["c"]]] * (FEW + 1)
+
+
+async def test_what_one_member_is_sent_stands_where_it_belongs() -> None:
+    hall = Hall(FEW + 1)
+    sender, other, *_ = hall.sockets
+    hall.say("a", "b")
+    sender.answer(7, Success(Empty()))
+    hall.say("c")
+    sender.send("note", Empty())
+    sender.send("note", Empty())
+    hall.say("d")
+    await hall.rooms.emit("all", {}, "/chat")
+    hall.say("e")
+    await tick()
+    assert line(sender).heard == ["a", "b", "ack", "c", "note", "note", "d", "all", "e"]
+    assert line(other).heard == ["a", "b", "c", "d", "all", "e"]
+
+
+async def test_who_leaves_hears_what_was_before_and_who_joins_what_comes_after() -> None:
+    hall = Hall(FEW + 2)
+    leaver, gone, *rest = hall.sockets
+    hall.say("a")
+    hall.rooms.leave(leaver, ROOM)
+    hall.say("b")
+    hall.rooms.remove(gone)
+    joiner = hall.come()
+    hall.say("c")
+    await tick()
+    assert [line(socket).heard for socket in (leaver, gone, joiner)] == [["a"], ["a", "b"], ["c"]]
+    assert [line(socket).heard for socket in rest] == [["a", "b", "c"]] * FEW
+    for socket in [*rest, joiner]:
+        hall.say("d")
+        hall.rooms.remove(socket)
+    await tick()
+    assert not hall.rooms._members
+    assert not hall.rooms._bundles._waiting
+
+
+async def test_rooms_do_not_mix() -> None:
+    hall = Hall(2 * FEW + 2)
+    half = hall.sockets[: FEW + 1]
+    for socket in half:
+        hall.rooms.admit(socket, OTHER)
+    hall.say("a")
+    hall.say("x", room=OTHER)
+    hall.say("b")
+    await tick()
+    assert [sorted(line(socket).heard) for socket in half] == [["a", "b", "x"]] * (FEW + 1)
+    assert [line(socket).heard for socket in hall.sockets[FEW + 1 :]] == [["a", "b"]] * (FEW + 1)
+
+
+# --- transports -------------------------------------------------------------------------------------------------------
+
+
+def test_a_joined_frame_is_its_frames_one_after_the_other() -> None:
+    joined = JoinedFrame([Frame(packet("a")), Frame(packet("b"))])
+    assert joined.websocket == text_frame(b"4" + packet("a")) + text_frame(b"4" + packet("b"))
+    assert joined.text == '42/chat,["a"]\x1e42/chat,["b"]'
+
+
+async def test_a_polling_member_gets_the_packets_and_an_upgrading_one_each_by_itself() -> None:
+    joined = JoinedFrame([Frame(packet("a")), Frame(packet("b"))])
+    polling, upgrading = Polling(EngineOptions(), Cork()), Polling(EngineOptions(), Cork())
+    request: Any = SimpleNamespace(transport=object())
+    poll = asyncio.ensure_future(polling.poll(request))
+    await tick()
+    for transport in (polling, upgrading):
+        transport.push_frame(joined)
+        transport.push('43/chat,7[{"ok":true}]')
+    assert await poll == '42/chat,["a"]\x1e42/chat,["b"]\x1e43/chat,7[{"ok":true}]'
+    assert upgrading.retire() == ['42/chat,["a"]', '42/chat,["b"]', '43/chat,7[{"ok":true}]']
+    assert upgrading.retire() == []
+
+
+class Stuck:
+    """A TCP transport whose client reads nothing."""
+
+    def __init__(self) -> None:
+        self.protocol: Any = None
+        self.written: list[bytes] = []
+        self.aborted = False
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        assert high == 0
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def is_reading(self) -> bool:
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        return len(b"".join(self.written))
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+        self.protocol.pause_writing()
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_a_member_that_does_not_read_is_dropped_at_its_limit_and_costs_the_others_nothing() -> None:
+    hall, transport = Hall(FEW + 1), Stuck()
+    stuck: Any = WebSocket(transport, EngineOptions(max_send_buffer=1000), Cork())  # type: ignore[arg-type]  # a double
+    stuck.start(b"head", b"")
+    hall.come(connection=SimpleNamespace(send_frame=stuck.push_frame))
+    names: list[str] = []
+    while not transport.aborted:
+        assert len(names) < 100
+        names += ["a", "b"]
+        hall.say("a", "b")
+        await tick()
+    assert [line(socket).heard for socket in hall.sockets] == [names] * (FEW + 1)
+    assert stuck._out == []
+    assert len(b"".join(transport.written)) < 1000
