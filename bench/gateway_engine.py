@@ -12,6 +12,7 @@ from datetime import timedelta
 import uvloop
 from aiohttp import web
 
+from gateway import logs
 from gateway.connections.redis import Redis
 from gateway.keys import CHAT, ROOT, STREAMING, Room
 from gateway.lifespan import settle
@@ -199,6 +200,7 @@ class Unwatched:
 async def serve(port: int, *, over_redis: bool) -> None:
     """Until the process is ended, with the gateway's own settings; broadcasts go through Redis or stay here."""
     settings = load()
+    logs.configure(settings)
     metrics = Metrics()
     rooms = Rooms(metrics)
     engine = Engine(EngineOptions.of(settings), metrics, origin_allowed=lambda _: True)

@@ -66,13 +66,13 @@ class Server:
     """
 
     def __init__(
-        self, command: list[str], core: int, environment: Mapping[str, str], urls: Mapping[str, str], log: Path
+        self, command: list[str], core: int, environment: Mapping[str, str], urls: Mapping[str, str], folder: Path
     ) -> None:
         self.port = _free_port()
         self._command = [part.format(port=self.port, **urls) for part in command]
         self._core = core
         self._environment = {**environment, "PORT": str(self.port), "NODE_ENV": "production"}
-        self._log = log
+        self._log = folder / f"server-{self.port}.log"
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -81,6 +81,11 @@ class Server:
         if self._process is None:
             raise ServerError("it does not run")
         return self._process.pid
+
+    @property
+    def complaints(self) -> str:
+        """What it wrote to stderr, if anything: Redis was away, a client was lost, it ran into an error."""
+        return self._log.read_text(errors="replace").strip()
 
     def __enter__(self) -> Self:
         with self._log.open("w") as log:
@@ -98,7 +103,7 @@ class Server:
             line = process.stdout.readline()
         if not line.startswith("ready"):
             self.__exit__()
-            raise ServerError(f"{' '.join(self._command[:3])} … does not start: {self._log.read_text()[-500:]}")
+            raise ServerError(f"{' '.join(self._command[:3])} … does not start: {self.complaints[-500:]}")
         time.sleep(0.2)
         return self
 
