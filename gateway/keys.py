@@ -35,6 +35,16 @@ def everyone_room() -> Room:
     return Room(ROOT, "everyone")
 
 
+def admins_room() -> Room:
+    """Every socket of an administrator on `/`; joined by the server at connect. It hears of orders."""
+    return Room(ROOT, "admins")
+
+
+def person_room(user_id: str) -> Room:
+    """Every socket of one person on `/`; joined by the server at connect."""
+    return Room(ROOT, f"user:{user_id}")
+
+
 # --- channels -------------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Chat messages and what was deleted of them. Written by the chat service."""
 
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tortoise import fields
@@ -7,6 +8,9 @@ from tortoise.models import Model
 
 from models.stream import Stream
 from models.user import User
+
+if TYPE_CHECKING:
+    from models.moderation import ModerationEntry
 
 
 class Message(Model):
@@ -46,7 +50,11 @@ class MessageDeletion(Model):
     message: fields.OneToOneRelation[Message] = fields.OneToOneField(
         "models.Message", primary_key=True, on_delete=fields.RESTRICT
     )
-    text = fields.CharField(max_length=500)
+    text = fields.CharField(max_length=500, null=True)  # none: the record has outlived what it may keep
+    entry: fields.ForeignKeyNullableRelation["ModerationEntry"] = fields.ForeignKeyField(
+        "models.ModerationEntry", null=True, on_delete=fields.RESTRICT
+    )  # what was done that deleted it: one deletion, or the clearing of many
+    entry_id: int | None
     deleted_by: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
         "models.User", source_field="deleted_by", on_delete=fields.RESTRICT
     )
@@ -57,4 +65,4 @@ class MessageDeletion(Model):
         """Who deleted what, newest first."""
 
         table = "message_deletions"
-        indexes = (("deleted_by_id", "created_at"),)
+        indexes = (("deleted_by_id", "created_at"), ("entry_id",), ("created_at",))

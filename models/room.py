@@ -13,9 +13,9 @@ class Room(Model):
     """One room's counter. Who writes to the log locks its row, so `seq` has no gaps and follows the commits."""
 
     name = fields.CharField(max_length=128, primary_key=True)  # namespace and name, as keys.room_log_name says
-    stream: fields.ForeignKeyRelation[Stream] = fields.ForeignKeyField(
-        "models.Stream", source_field="stream_key", on_delete=fields.RESTRICT
-    )
+    stream: fields.ForeignKeyNullableRelation[Stream] = fields.ForeignKeyField(
+        "models.Stream", null=True, source_field="stream_key", on_delete=fields.RESTRICT
+    )  # none: a room of the whole shop
     epoch = fields.UUIDField(default=uuid4)  # another one: the log was lost and begun anew
     seq = fields.BigIntField(default=0)  # of the newest event
 

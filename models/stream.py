@@ -1,12 +1,16 @@
 """Live streams. Written by the streams service; rooms, messages and products belong to one."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from tortoise import fields
 from tortoise.models import Model
 
 from models.user import User
+
+if TYPE_CHECKING:
+    from models.product import Product
 
 
 class StreamStatus(StrEnum):
@@ -33,6 +37,11 @@ class Stream(Model):
     started_at = fields.DatetimeField(null=True)
     ended_at = fields.DatetimeField(null=True)
     peak_viewers = fields.IntField(default=0)
+    total_viewers = fields.IntField(default=0)  # distinct people that watched at any time
+    featured_product: fields.ForeignKeyNullableRelation["Product"] = fields.ForeignKeyField(
+        "models.Product", null=True, related_name="featured_in", on_delete=fields.SET_NULL
+    )
+    featured_product_id: int | None
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
 

@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MODELS = ("models.user", "models.stream", "models.product", "models.room", "models.message", "models.guest")
+MODELS = (
+    "models.user",
+    "models.stream",
+    "models.product",
+    "models.room",
+    "models.moderation",
+    "models.message",
+    "models.guest",
+    "models.order",
+    "models.notification",
+    "models.job",
+)
 
 # The ways in which PostgreSQL, or the way to it, fails to do what was asked; asyncpg raises them all raw.
 AWAY = (

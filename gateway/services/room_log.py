@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import models.room
 from gateway.connections.database import Database
 from gateway.errors import NotFound
-from gateway.keys import Room, chat_room, products_room, room_log_name
+from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_room
 from gateway.protocol.events import CHAT_MESSAGE
 from gateway.protocol.wire import Cursor, Missed, Payload, Since, now
 from gateway.realtime.logged import LoggedEvent, Place
@@ -54,7 +54,7 @@ class Position(NamedTuple):
 
 async def open_rooms(stream_key: str) -> None:
     """Begin the logs of a new stream's rooms; within the transaction that makes the stream."""
-    for room in (chat_room(stream_key), products_room(stream_key)):
+    for room in (chat_room(stream_key), products_room(stream_key), viewers_room(stream_key)):
         await models.room.Room.create(name=room_log_name(room), stream_id=stream_key)
 
 

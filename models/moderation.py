@@ -1,0 +1,157 @@
+"""How chat rooms are kept civil, and the record of it. Written by the moderation services."""
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.message import Message
+from models.stream import Stream
+from models.user import User
+
+
+class ChatSettings(Model):
+    """The settings of one chat room; a room without a row has the defaults."""
+
+    stream: fields.OneToOneRelation[Stream] = fields.OneToOneField(
+        "models.Stream", source_field="stream_key", primary_key=True, on_delete=fields.RESTRICT
+    )
+    slow_mode_seconds = fields.SmallIntField(default=0)
+    frozen = fields.BooleanField(default=False)
+    guests_allowed = fields.BooleanField(default=False)
+
+    class Meta:
+        """Read with every message."""
+
+        table = "chat_settings"
+
+
+class SanctionKind(StrEnum):
+    """What somebody may not do: write, or be there at all."""
+
+    MUTE = "MUTE"
+    BAN = "BAN"
+
+
+class Sanction(Model):
+    """A mute or a ban of a user or a guest: in one room, or for bans without a stream everywhere.
+
+    It holds until `ends_at`, for good without it, and no more once it was lifted. It ends by being read: no timer.
+    """
+
+    id = fields.UUIDField(primary_key=True, default=uuid4)
+    kind = fields.CharField(max_length=8)
+    stream: fields.ForeignKeyNullableRelation[Stream] = fields.ForeignKeyField(
+        "models.Stream", null=True, source_field="stream_key", on_delete=fields.RESTRICT
+    )
+    stream_id: str | None
+    subject_id = fields.CharField(max_length=64)  # the id of a user or a guest
+    reason = fields.CharField(max_length=500, null=True)
+    created_by: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "models.User", source_field="created_by", on_delete=fields.RESTRICT
+    )
+    created_at = fields.DatetimeField(auto_now_add=True)
+    ends_at = fields.DatetimeField(null=True)
+    lifted_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        """Looked up by whom it concerns."""
+
+        table = "sanctions"
+        indexes = (("subject_id", "kind"), ("stream_id",))
+
+
+class BannedDevice(Model):
+    """A guest's device as far as it can be told from another; whoever comes from it is banned as its guest is."""
+
+    id = fields.BigIntField(primary_key=True)
+    sanction: fields.ForeignKeyRelation[Sanction] = fields.ForeignKeyField("models.Sanction", on_delete=fields.CASCADE)
+    sanction_id: UUID
+    device = fields.CharField(max_length=64)  # a keyed hash: neither an address nor a cookie can be read from it
+    ends_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        """Looked up by device, when a guest comes in."""
+
+        table = "banned_devices"
+        unique_together = (("sanction_id", "device"),)
+        indexes = (("device",),)
+
+
+class Pin(Model):
+    """A message that a room shows on top, until `ends_at` if that is set."""
+
+    message: fields.OneToOneRelation[Message] = fields.OneToOneField(
+        "models.Message", primary_key=True, on_delete=fields.CASCADE
+    )
+    stream: fields.ForeignKeyRelation[Stream] = fields.ForeignKeyField(
+        "models.Stream", source_field="stream_key", on_delete=fields.RESTRICT
+    )
+    stream_id: str
+    pinned_by: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "models.User", source_field="pinned_by", on_delete=fields.RESTRICT
+    )
+    created_at = fields.DatetimeField(auto_now_add=True)
+    ends_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        """A room has a few."""
+
+        table = "pins"
+        indexes = (("stream_id", "created_at"),)
+
+
+class WordAction(StrEnum):
+    """What happens to a message with a listed word. The longest word that fits decides."""
+
+    ALLOW = "ALLOW"
+    MASK = "MASK"
+    BLOCK = "BLOCK"
+
+
+class ListedWord(Model):
+    """A word that messages are looked through for, in one room or without a stream in all of them."""
+
+    id = fields.UUIDField(primary_key=True, default=uuid4)
+    stream: fields.ForeignKeyNullableRelation[Stream] = fields.ForeignKeyField(
+        "models.Stream", null=True, source_field="stream_key", on_delete=fields.RESTRICT
+    )
+    stream_id: str | None
+    word = fields.CharField(max_length=100)  # in the form in which texts are compared
+    action = fields.CharField(max_length=8)
+    created_by: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "models.User", source_field="created_by", on_delete=fields.RESTRICT
+    )
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        """Read as a whole, by room."""
+
+        table = "listed_words"
+        indexes = (("stream_id",),)
+
+
+class ModerationEntry(Model):
+    """Who did what to whom, when and why. Entries are added and never changed."""
+
+    id = fields.BigIntField(primary_key=True)
+    action = fields.CharField(max_length=32)
+    stream: fields.ForeignKeyNullableRelation[Stream] = fields.ForeignKeyField(
+        "models.Stream", null=True, source_field="stream_key", on_delete=fields.RESTRICT
+    )
+    stream_id: str | None
+    actor: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", on_delete=fields.RESTRICT)
+    actor_id: UUID
+    subject_id = fields.CharField(max_length=64, null=True)  # the user or guest whom it concerns
+    message_id = fields.UUIDField(null=True)
+    reason = fields.CharField(max_length=500, null=True)
+    details: fields.Field[dict[str, Any]] = fields.JSONField(default=dict)
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        """Pages go from the newest back, of all, of a room, of an actor or of a subject."""
+
+        table = "moderation_log"
+        indexes = (("stream_id", "id"), ("actor_id", "id"), ("subject_id", "id"))

@@ -1,0 +1,70 @@
+"""What was bought. Written by the orders service."""
+
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.product import Product
+from models.stream import Stream
+from models.user import User
+
+
+class OrderStatus(StrEnum):
+    """The life of an order: from PENDING it goes to one of the others and stays there."""
+
+    PENDING = "PENDING"
+    PAID = "PAID"
+    CANCELLED = "CANCELLED"
+
+
+class Order(Model):
+    """One order of one user. The same idempotency key of a user is the same order."""
+
+    id = fields.UUIDField(primary_key=True, default=uuid4)
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", on_delete=fields.RESTRICT)
+    user_id: UUID
+    status = fields.CharField(max_length=16, default=OrderStatus.PENDING.value)
+    total: Decimal = fields.DecimalField(max_digits=14, decimal_places=2)
+    idempotency_key = fields.CharField(max_length=128, null=True)
+    fingerprint = fields.CharField(max_length=64, null=True)  # SHA-256 of what was asked under that key
+    created_at = fields.DatetimeField()
+    paid_at = fields.DatetimeField(null=True)
+    cancelled_at = fields.DatetimeField(null=True)
+    items: fields.ReverseRelation["OrderItem"]
+
+    class Meta:
+        """Pages go from the newest back, of a user or of all."""
+
+        table = "orders"
+        unique_together = (("user_id", "idempotency_key"),)
+        indexes = (("user_id", "created_at", "id"), ("created_at", "id"))
+
+
+class OrderItem(Model):
+    """One product of an order, with its name and price as they were: the product may change or go."""
+
+    id = fields.BigIntField(primary_key=True)
+    order: fields.ForeignKeyRelation[Order] = fields.ForeignKeyField(
+        "models.Order", related_name="items", on_delete=fields.CASCADE
+    )
+    order_id: UUID
+    product: fields.ForeignKeyNullableRelation[Product] = fields.ForeignKeyField(
+        "models.Product", null=True, on_delete=fields.SET_NULL
+    )
+    product_id: int | None
+    stream: fields.ForeignKeyRelation[Stream] = fields.ForeignKeyField(
+        "models.Stream", source_field="stream_key", on_delete=fields.RESTRICT
+    )
+    stream_id: str
+    name = fields.CharField(max_length=200)
+    price: Decimal = fields.DecimalField(max_digits=10, decimal_places=2)
+    quantity = fields.IntField()
+
+    class Meta:
+        """Read with their order; a product that goes is looked up, too."""
+
+        table = "order_items"
+        indexes = (("order_id",), ("product_id",))
