@@ -133,6 +133,29 @@ class ListedWord(Model):
         indexes = (("stream_id",),)
 
 
+class ModerationAction(StrEnum):
+    """What was done, as the record of it says."""
+
+    MUTE = "MUTE"
+    UNMUTE = "UNMUTE"
+    BAN = "BAN"
+    UNBAN = "UNBAN"
+    SLOW_MODE = "SLOW_MODE"
+    FREEZE = "FREEZE"
+    UNFREEZE = "UNFREEZE"
+    ALLOW_GUESTS = "ALLOW_GUESTS"
+    REFUSE_GUESTS = "REFUSE_GUESTS"
+    ANNOUNCE = "ANNOUNCE"
+    DELETE_MESSAGE = "DELETE_MESSAGE"
+    CLEAR = "CLEAR"
+    UNDO_CLEAR = "UNDO_CLEAR"
+    PIN = "PIN"
+    UNPIN = "UNPIN"
+    ADD_WORD = "ADD_WORD"
+    CHANGE_WORD = "CHANGE_WORD"
+    REMOVE_WORD = "REMOVE_WORD"
+
+
 class ModerationEntry(Model):
     """Who did what to whom, when and why. Entries are added and never changed."""
 
