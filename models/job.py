@@ -32,6 +32,9 @@ class Job(Model):
     detail = fields.CharField(max_length=500, default="")  # for the one who waits
     request: fields.Field[dict[str, Any]] = fields.JSONField()
     result: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)
+    run = fields.UUIDField(null=True)  # which run works on it, exactly while RUNNING; no other may write to it
+    lost = fields.SmallIntField(default=0)  # runs that ended without a word: their worker died
+    due_at = fields.DatetimeField()  # when it is given to somebody else, unless it was heard of again by then
     created_at = fields.DatetimeField(auto_now_add=True)
     started_at = fields.DatetimeField(null=True)
     ended_at = fields.DatetimeField(null=True)
