@@ -27,7 +27,7 @@ class Fanout(Protocol):
     """Sends what a room hears to every node that has members of it, in one order for all of them."""
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
-        """Broadcast to a room; returns when the nodes that can be reached have it coming. Never raises.
+        """Broadcast to a room, after all that was published before. Never raises; waits only while too much does.
 
         `seq`: the event's place in the room's log. Those are delivered in the order of their places, whoever publishes
         them in whatever order, and a node that misses one reads it from the log.

@@ -110,7 +110,7 @@ class RedisFanout:
 
     async def notify(self, kind: str, body: dict[str, Any]) -> None:
         """See Fanout."""
-        await self._lines.publish(control_channel(), json.dumps([kind, body]).encode(), None)
+        await self._lines.publish(control_channel(), json.dumps([kind, body]).encode(), None, confirmed=True)
 
     def on_notice(self, kind: str, handler: Handler) -> None:
         """See Fanout."""

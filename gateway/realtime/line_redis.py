@@ -1,7 +1,7 @@
 """What one Redis server carries between the nodes: numbered, heard once, in one order. Used by fanout_redis."""
 
-import asyncio
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
@@ -53,8 +53,11 @@ class Lines(Protocol):
     def unsubscribe(self, channel: str) -> None:
         """Hear a channel no more."""
 
-    async def publish(self, channel: str, packet: bytes, seq: int | None) -> None:
-        """Publish; returns when the server has confirmed it, or when it takes nothing. Never raises."""
+    async def publish(self, channel: str, packet: bytes, seq: int | None, *, confirmed: bool = False) -> None:
+        """Publish, in the order of the calls. Never raises.
+
+        Returns at once, unless many wait. `confirmed`: when the server has confirmed it, or when it takes nothing.
+        """
 
 
 class Line:
@@ -84,7 +87,7 @@ class Line:
         """See Lines."""
         await self._subscriber.start()
         await self._publisher.start()
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard_at = time.monotonic()
 
     async def close(self) -> None:
         """See Lines."""
@@ -94,7 +97,7 @@ class Line:
     @property
     def healthy(self) -> bool:
         """See Lines."""
-        fresh = asyncio.get_running_loop().time() - self._heard_at < STALE
+        fresh = time.monotonic() - self._heard_at < STALE
         return fresh and self._subscriber.connected and not self._publisher.away
 
     async def subscribe(self, channel: str) -> None:
@@ -105,14 +108,16 @@ class Line:
         """See Lines."""
         self._subscriber.unsubscribe(channel)
 
-    async def publish(self, channel: str, packet: bytes, seq: int | None) -> None:
+    async def publish(self, channel: str, packet: bytes, seq: int | None, *, confirmed: bool = False) -> None:
         """See Lines."""
         data = self._numbered(packet, seq)
         if self._subscriber.connected and not self._publisher.away:
             self._unheard.append((self._number, channel, packet, seq))
         else:
             self._ears.deliver(channel, packet, seq)
-        await self._publisher.publish(channel, data)
+        self._publisher.publish(channel, data)
+        if confirmed or self._publisher.crowded:
+            await self._publisher.settled()
 
     def _numbered(self, packet: bytes, seq: int | None = None) -> bytes:
         self._number += 1
@@ -140,7 +145,7 @@ class Line:
             self._ears.deliver(channel, packet, int(place) if place else None)
 
     def _heard_own(self, number: int) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard_at = time.monotonic()
         if self.degraded and self._subscriber.connected:
             self.degraded = False
             self._ears.well()

@@ -75,13 +75,13 @@ class ClusterLines:
         if line is not None:
             line.unsubscribe(channel)
 
-    async def publish(self, channel: str, packet: bytes, seq: int | None) -> None:
+    async def publish(self, channel: str, packet: bytes, seq: int | None, *, confirmed: bool = False) -> None:
         """See Lines."""
         line = self._homes.get(channel) or self._line(channel)
         if line is None:
             self._ears.deliver(channel, packet, seq)
         else:
-            await line.publish(channel, packet, seq)
+            await line.publish(channel, packet, seq, confirmed=confirmed)
 
     def _line(self, channel: str) -> Line | None:
         owner = self._cluster.known_owner(slot(channel))

@@ -9,6 +9,7 @@ import structlog
 from redis.asyncio.connection import AbstractConnection
 
 from gateway.connections.redis import AWAY, Channels
+from gateway.connections.redis_replies import Replies
 
 log = structlog.get_logger()
 
@@ -106,11 +107,12 @@ class Subscriber:
         self._changed.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._ask(connection), name="fanout-subscriber-writer")
+            replies = Replies(connection)
             while True:
-                message = await connection.read_response(disable_decoding=True, timeout=DEAF_AFTER)
-                if message is None:
-                    raise ConnectionError("nothing comes, not even the canary")
-                self._take(message)
+                async with asyncio.timeout(DEAF_AFTER):  # or nothing comes, not even the canary
+                    messages = await replies.some()
+                for message in messages:
+                    self._take(message)
 
     async def _ask(self, connection: AbstractConnection) -> None:
         while True:

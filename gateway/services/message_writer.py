@@ -1,6 +1,5 @@
 """Group commit: messages that come while others are being stored are stored together. Used by the chat service."""
 
-import asyncio
 from contextlib import suppress
 from typing import Protocol
 
@@ -45,9 +44,9 @@ class MessageWriter:
     async def write(self, draft: Message) -> Placed:
         """Store a message in the next place of its room, unless its sender has sent it before, and tell the room.
 
-        Returns after the commit, when the nodes that can be reached have it coming. Raises NotFound if there is no such
-        room, and Unavailable if the database is away or too many messages wait. Who is cancelled while waiting does not
-        know whether it was stored; if it was, the room is told as of any other.
+        Returns after the commit, with the publication on its way. Raises NotFound if there is no such room, and
+        Unavailable if the database is away or too many messages wait. Who is cancelled while waiting does not know
+        whether it was stored; if it was, the room is told as of any other.
         """
         return await self._lanes[hash(draft.live_id) % LANES].call(draft)
 
@@ -87,16 +86,10 @@ class MessageWriter:
         return answers
 
     async def _tell(self, messages: list[Message]) -> None:
-        """Publish all at once, of which the fan-out makes one round trip."""
-        told = [
-            self._fanout.publish(chat_room(message.live_id), events.CHAT_MESSAGE, event(message), message.seq)
-            for message in messages
-        ]
+        """Publish one after the other, of which the fan-out makes one round trip."""
         try:
-            if len(told) == 1:
-                await told[0]  # without a task
-            else:
-                await asyncio.gather(*told)
+            for message in messages:
+                await self._fanout.publish(chat_room(message.live_id), events.CHAT_MESSAGE, event(message), message.seq)
         except Exception:
             log.exception("stored messages were not told")  # the rooms get them from their logs
 

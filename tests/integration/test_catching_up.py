@@ -146,7 +146,7 @@ async def test_what_was_said_while_redis_was_away_is_heard_everywhere_even_if_no
     pair.server.kill()
     for _ in range(3):
         await pair.say(0)
-    assert [told(1), told(2), told(3)] == pair.nodes[0].inbox.of(ROOM)
+    await pair.nodes[0].inbox.until(lambda inbox: inbox.of(ROOM) == [told(1), told(2), told(3)])
     await pair.all_heard_all()  # without Redis: from the log
     await pair.say(1)
     pair.server.start()

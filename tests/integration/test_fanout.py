@@ -79,6 +79,7 @@ async def test_every_node_hears_a_room_once_and_in_order(nodes: list[Node], room
     for node in nodes:
         await node.fanout.watch(room)
     await publish(nodes[0], room, 50)
+    await nodes[-1].inbox.until(lambda inbox: len(inbox.of(room)) >= 50)  # of two nodes either may be first
     await publish(nodes[-1], room, 50, first=50)
     for node in nodes:
         await node.inbox.until(lambda inbox: len(inbox.of(room)) >= 100)
@@ -247,6 +248,15 @@ async def test_a_socket_table_that_fails_breaks_nothing(redis: Redis, room: Room
     await publish(Node(fanout, inbox), room, 2)
     await inbox.until(lambda inbox: len(inbox.of(room)) == 2)
     await fanout.close()
+
+
+async def test_what_was_published_before_closing_arrives(pair: list[Node], room: Room) -> None:
+    a, b = pair
+    assert isinstance(a.fanout, RedisFanout)
+    await b.fanout.watch(room)
+    await publish(a, room, 500)
+    await a.fanout.close()
+    await b.inbox.until(lambda inbox: inbox.of(room) == packets(room, 500))
 
 
 async def test_closing_leaves_no_task_and_no_subscription(redis: Redis, room: Room) -> None:

@@ -14,7 +14,7 @@ from gateway.errors import RateLimited, Unavailable
 from gateway.keys import chat_room, presence
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
-from gateway.realtime import subscriber_redis
+from gateway.realtime import publisher_redis, subscriber_redis
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.logged import Log
 from gateway.realtime.packets import event_packet
@@ -178,6 +178,30 @@ async def test_hung(pair: list[Node], own_redis: RedisServer, seconds: float, mo
     await a.inbox.until(lambda _: a.heard(0, count))
     heard = b.inbox.of(ROOM)
     assert len(set(heard)) == len(heard)  # what Redis did in the end was not published again
+
+
+async def test_who_publishes_waits_while_too_much_waits(pair: list[Node], own_redis: RedisServer) -> None:
+    a, _ = pair
+    count = 5 * publisher_redis.CROWDED
+    said = 0
+
+    async def flood() -> None:
+        nonlocal said
+        for number in range(count):
+            await a.say(number)
+            said += 1
+
+    own_redis.pause()
+    flooding = asyncio.create_task(flood())
+    async with asyncio.timeout(5):
+        while said < publisher_redis.CROWDED - 10:  # noqa: ASYNC110  nothing rings a bell
+            await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert a.fanout.healthy
+    assert said <= publisher_redis.CROWDED + publisher_redis.BATCH
+    await flooding  # nobody waits for longer than a call may take
+    await a.inbox.until(lambda _: a.heard(0, count))
 
 
 async def test_calls_are_bounded_while_it_hangs(pair: list[Node], own_redis: RedisServer) -> None:

@@ -14,7 +14,11 @@ from aiohttp import WSMsgType
 from aiohttp._cookie_helpers import parse_cookie_header
 from aiohttp._websocket.reader import WebSocketReader
 from aiohttp.http import HttpRequestParser, WebSocketError
+from redis.asyncio.connection import Connection as RedisConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
+from gateway.connections.redis_replies import Replies
 from gateway.realtime.websocket import _Inlet
 
 TEXT = bytes((0x81, 0x82, 0, 0, 0, 0)) + b"hi"  # a masked text frame
@@ -84,3 +88,22 @@ def test_aiohttp_s_cookie_parser() -> None:
         ("a", "1"),
         ("accessToken", "x.y.z"),
     ]
+
+
+async def test_redis_py_reads_through_a_stream_that_we_take_over() -> None:
+    """gateway/connections/redis_replies.py reads from it as soon as a connection is open."""
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$4\r\ndata\r\n:1\r\n-NOPERM no\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        host, port = server.sockets[0].getsockname()
+        connection = RedisConnection(host=host, port=port, protocol=2, driver_info=None)
+        await connection.connect()  # type: ignore[no-untyped-call]
+        with pytest.raises(ResponseError, match="NOPERM"):
+            await Replies(connection).some()
+        await connection.disconnect()
+        with pytest.raises(RedisConnectionError):
+            Replies(connection)

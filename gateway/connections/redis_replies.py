@@ -1,0 +1,39 @@
+"""Reads from one connection to Redis all that has come at once. Used by the publisher and the subscriber of fan-out."""
+
+from typing import Any
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as LostError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
+
+CHUNK = 65_536  # bytes that are read at once
+
+
+class Replies:
+    """What the server says on a connection that was opened, and that nobody else reads from, as bytes.
+
+    redis-py reads answer by answer, each through four coroutines and a timer. Here a step of the task takes all
+    of them. Of redis-py's connections this needs the private `_reader`, see tests/unit/test_seams.py.
+    """
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        stream = connection._reader  # noqa: SLF001
+        if stream is None:
+            raise LostError("the connection is not open")
+        self._stream = stream
+        self._parser = hiredis.Reader(protocolError=InvalidResponse, replyError=ResponseError, notEnoughData=None)
+
+    async def some(self) -> list[Any]:
+        """The next answers or messages, at least one. Raises RedisError if one is an error or the server is gone."""
+        found: list[Any] = []
+        while not found:
+            data = await self._stream.read(CHUNK)
+            if not data:
+                raise LostError("the server has closed the connection")
+            self._parser.feed(data)
+            while (reply := self._parser.gets()) is not None:
+                if isinstance(reply, RedisError):
+                    raise reply
+                found.append(reply)
+        return found
