@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
-import structlog
 from tortoise.backends.asyncpg.client import TransactionWrapper
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
 
+from gateway.connections.outage import Outage
 from gateway.connections.postgres import Client
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
@@ -23,8 +23,6 @@ from gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-log = structlog.get_logger()
 
 MODELS = (
     "models.user",
@@ -82,6 +80,7 @@ class Database:
         self._config = configuration(settings)
         self._timeout = settings.database_timeout.total_seconds()
         self._metrics = metrics
+        self._outage = _outage()
         self._context = TortoiseContext()
 
     async def open(self) -> None:
@@ -90,7 +89,7 @@ class Database:
             await self._context.init(self._config, _enable_global_fallback=True)
         self._client = cast("Client", self._context.db())
         try:
-            with mapped("open"):
+            with mapped("open", self._outage):
                 await self._client.create_connection(with_db=True)
         except BaseException:
             await self.close()
@@ -119,10 +118,11 @@ class Database:
         started = time.perf_counter()
         outcome = "failed"  # by what was done with the answer
         try:
-            with mapped(call):
+            with mapped(call, self._outage):
                 async with asyncio.timeout(self._timeout):
                     yield
             outcome = "ok"
+            self._outage.worked()
         except Unavailable:
             outcome = "unavailable"
             raise
@@ -147,7 +147,10 @@ def configuration(settings: Settings, *models: str, patient: bool = False) -> di
     logging.getLogger("tortoise").setLevel(logging.INFO)
     seconds = settings.database_timeout.total_seconds()
     pool: dict[str, Any] = {
-        "min_size": 1,
+        # One connection to begin with. With a least number asyncpg looks for a server that is away by itself, and logs a
+        # traceback each time.
+        "init_size": 1,
+        "min_size": 0,
         "max_size": 1 if patient else settings.database_pool_size,
         "timeout": seconds,
         "command_timeout": None if patient else seconds,
@@ -170,8 +173,12 @@ def configuration(settings: Settings, *models: str, patient: bool = False) -> di
     }
 
 
+def _outage() -> Outage:
+    return Outage("the database is away", "the database is back")
+
+
 @contextmanager
-def mapped(call: str) -> "Iterator[None]":
+def mapped(call: str, outage: Outage | None = None) -> "Iterator[None]":
     """Raise Unavailable for what PostgreSQL being away looks like. Logs it: clients hear no details."""
     try:
         yield
@@ -180,7 +187,7 @@ def mapped(call: str) -> "Iterator[None]":
     except AWAY as error:
         if isinstance(error, ValueError):
             raise  # a value of the wrong type: a mistake of ours
-        log.warning("the database is away", call=call, reason=type(error).__name__)
+        (outage or _outage()).failed(call=call, reason=type(error).__name__)
         raise Unavailable("database") from error
     except IntegrityError as error:
         raise _constraint_error(error.__cause__) from None

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from gateway.connections.outage import Outage
 from gateway.errors import AuthRequired, Unavailable
 from gateway.security.guest_sessions_postgres import StoredGuestSessions
 from gateway.security.guest_sessions_redis import GuestTokens
@@ -39,6 +40,7 @@ class GuestSessions:
         self._stored = stored
         self._revocations = revocations
         self._sweep = sweep
+        self._outage = Outage("the sessions of guests cannot be moved", "the sessions of guests can be moved again")
         self._sweeper: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -136,7 +138,8 @@ class GuestSessions:
             await asyncio.sleep(self._sweep)
             try:
                 await self.tidy()
-            except Unavailable:
-                log.debug("the sessions of guests stay where they are")
-            except Exception:
-                log.exception("the sessions of guests could not be moved")
+            except Exception as error:
+                # Whatever it is, they stay where they are, and it will be the same in a moment.
+                self._outage.failed(reason=type(error).__name__)
+            else:
+                self._outage.worked()

@@ -1,0 +1,39 @@
+"""One line in the log when something goes away and one when it is back, however often it is asked for meanwhile."""
+
+import time
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+QUIET = 1.0  # s without a failure after which it is over; what fails now and then is one outage
+
+
+class Outage:
+    """Kept by whoever asks for something that may be away. Told of every failure and every success."""
+
+    def __init__(self, begins: str, ends: str, quiet: float = QUIET) -> None:
+        self._begins = begins
+        self._ends = ends
+        self._quiet = quiet
+        self._since: float | None = None
+        self._latest = 0.0
+        self._failures = 0
+
+    def failed(self, **details: Any) -> None:
+        """It did not do what it was asked for; `details` are logged with the first failure."""
+        self._latest = time.monotonic()
+        self._failures += 1
+        if self._since is None:
+            self._since = self._latest
+            log.warning(self._begins, **details)
+
+    def worked(self) -> None:
+        """It did what it was asked for."""
+        if self._since is None:
+            return
+        now = time.monotonic()
+        if now - self._latest >= self._quiet:
+            log.warning(self._ends, seconds=round(now - self._since, 1), failures=self._failures)
+            self._since, self._failures = None, 0
