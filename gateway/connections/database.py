@@ -147,8 +147,8 @@ def configuration(settings: Settings, *models: str, patient: bool = False) -> di
     logging.getLogger("tortoise").setLevel(logging.INFO)
     seconds = settings.database_timeout.total_seconds()
     pool: dict[str, Any] = {
-        # One connection to begin with. With a least number asyncpg looks for a server that is away by itself, and logs a
-        # traceback each time.
+        # One connection to begin with. With a least number asyncpg looks for a server that is away by itself, and logs
+        # a traceback each time.
         "init_size": 1,
         "min_size": 0,
         "max_size": 1 if patient else settings.database_pool_size,

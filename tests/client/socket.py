@@ -53,6 +53,7 @@ class ClientSocket:
         self.reason: str | None = None
         self.mailbox: list[Heard] = []
         self.lifecycle: list[dict[str, Any]] = []
+        self.listener: Callable[[dict[str, Any]], None] | None = None  # hears everything instead of the mailbox
 
     def __repr__(self) -> str:
         return f"<ClientSocket {self.name}>"
@@ -181,7 +182,9 @@ class ClientSocket:
 
     def heard(self, line: dict[str, Any]) -> None:
         """Called by the client with each line of the driver about this socket."""
-        if "event" in line:
+        if self.listener is not None:
+            self.listener(line)
+        elif "event" in line:
             args = line["args"]
             assert len(args) <= 1 or (len(args) == 2 and isinstance(args[1], str)), f"{line['event']} came with {args}"
             self.mailbox.append(Heard(line["event"], *(args or [None])))

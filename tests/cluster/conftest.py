@@ -1,12 +1,18 @@
 """The fixtures of the tests with several nodes: two that all contract tests share, and the official client."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
+from gateway.devstack import Postgres, Redis
 from tests.client.client import Client, official_client
+from tests.cluster.park import Park
 from tests.cluster.shop import Shop, open_shop
 from tests.support import Databases, Keyspaces
+
+OpenPark = Callable[..., AbstractAsyncContextManager[Park]]
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +39,17 @@ def shop(shared_shop: Shop) -> Iterator[Shop]:
     yield shared_shop
     shared_shop.client.forget_all()
     assert [shared_shop.complaints(node)[count:] for node, count in enumerate(before)] == [[], []]
+
+
+@pytest.fixture
+def open_park(client: Client, tmp_path: Path, own_postgres: Postgres, own_redis: Redis) -> OpenPark:
+    """Opens nodes on servers of this test's own, without limits that a load would meet: `open_park(3, A="b")`."""
+
+    @asynccontextmanager
+    async def opened(nodes: int = 2, **environment: str) -> AsyncIterator[Park]:
+        rates = {f"{name}_RATE_LIMIT": "100000/second" for name in ("CHAT", "EVENT", "JOIN")}
+        servers = own_postgres.url, own_redis.url
+        async with open_shop(client, tmp_path, *servers, size=nodes, **(rates | environment)) as shop:
+            yield Park(shop, own_postgres, own_redis)
+
+    return opened

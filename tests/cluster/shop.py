@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import secrets
+import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -124,17 +125,18 @@ class Shop:
         await socket.call("stream:viewer:join", {"streamKey": key})
         return socket
 
-    async def settles(self, key: str, members: int, *, node: int = 0) -> None:
+    async def settles(self, key: str, members: int, *, node: int = 0, within: float = 3.0) -> None:
         """The chat room counts to so many members within a few seconds."""
         probe = await self.connect(self.guest(), "/chat", node=node)
-        counts = []
-        for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 0.0):
+        counts, ends = [], time.monotonic() + within
+        pauses = itertools.chain((0.05, 0.1, 0.2, 0.4), itertools.repeat(0.8))
+        for pause in pauses:
             counts.append((await probe.call("chat:join-room", {"liveId": key}))["members"] - 1)
             if counts[-1] == members:
                 await probe.disconnect()
                 return
+            assert time.monotonic() < ends, f"the room counts {counts}, not {members}"
             await asyncio.sleep(pause)
-        raise AssertionError(f"the room counts {counts}, not {members}")
 
     # --- HTTP ------------------------------------------------------------------------------------------------------
 
@@ -213,11 +215,11 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(
-    client: Client, folder: Path, database_url: str, redis_url: str, **environment: str
+    client: Client, folder: Path, database_url: str, redis_url: str, *, size: int = 2, **environment: str
 ) -> AsyncIterator[Shop]:
-    """Start two nodes on a database and a Redis, and stop those that still run."""
+    """Start nodes, two unless told otherwise, on a database and a Redis, and stop those that still run."""
     servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "CONNECT_TIMEOUT": f"{CONNECT_TIMEOUT}s"}
-    nodes = [Node(folder, **(servers | environment)) for _ in range(2)]
+    nodes = [Node(folder, **(servers | environment)) for _ in range(size)]
     try:
         await asyncio.gather(*(node.start() for node in nodes))
         async with (

@@ -1,0 +1,177 @@
+"""A load with a ledger: who sent what, what was acked, who read what, and a check that nothing is lost or doubled."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from gateway.keys import chat_room, room_log_name
+from tests.cluster.members import Member, OfficialMember
+from tests.cluster.park import Park, balancer
+from tests.cluster.speaker import Sent, Speaker
+from tests.cluster.wire_member import WireMember
+
+SECONDS = float(os.environ.get("LEDGER_SECONDS", "0"))  # of a load by hand
+LONG = SECONDS > 0
+
+PROMPT = 1.0  # s from a message's first try to its last reader, within which everything flows
+RUN = 15  # messages, one after the other, that make a flow
+SETTLE = 20.0  # s that the last message may take to the last member, when all servers are there again
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a load is."""
+
+    rooms: int = 1
+    listeners: int = 12  # on the wire, of all rooms
+    officials: int = 2  # with the official client
+    speakers: int = 6  # they listen, too
+    rate: float = 30.0  # messages per second of all speakers
+
+
+class Ledger:
+    """The members of some rooms, and what they sent and read."""
+
+    def __init__(self, park: Park, rooms: list[str], members: list[Member], speakers: list[Speaker]) -> None:
+        self._park = park
+        self.rooms = rooms
+        self._speakers = speakers
+        self._talk = [asyncio.create_task(speaker.run()) for speaker in speakers]
+        self.members = members
+
+    @property
+    def sent(self) -> list[Sent]:
+        """Every message, in the order of first tries."""
+        return sorted((sent for speaker in self._speakers for sent in speaker.sent), key=lambda sent: sent.begun)
+
+    async def close(self) -> None:
+        """Let everybody finish, wait until everything is read, and check the books."""
+        for speaker in self._speakers:
+            speaker.stop()
+        async with asyncio.timeout(SETTLE):
+            await asyncio.gather(*self._talk)
+        print(self.figures())
+        for room in self.rooms:
+            await self._settle(room)
+            self._check_room(room, await self._stored(room))
+        wrongs = [wrong for member in self.members for wrong in member.wrongs]
+        assert not wrongs, wrongs
+        tracebacks = self._park.tracebacks()
+        assert not tracebacks, tracebacks
+
+    async def abandon(self) -> None:
+        """End the talk, whatever is not done."""
+        for task in self._talk:
+            task.cancel()
+        await asyncio.gather(*self._talk, return_exceptions=True)
+
+    # --- the check ----------------------------------------------------------------------------------------------------
+
+    def _acked(self, room: str) -> list[Sent]:
+        return [sent for speaker in self._speakers if speaker.member.key == room for sent in speaker.sent]
+
+    def _members(self, room: str) -> list[Member]:
+        return [member for member in self.members if member.key == room]
+
+    async def _settle(self, room: str) -> None:
+        head = max((sent.seq for sent in self._acked(room)), default=0)
+        waited = monotonic() + SETTLE
+        while late := [member for member in self._members(room) if member.reading.last < head]:
+            assert monotonic() < waited, f"{len(late)} have not read up to {head}: {[m.reading.last for m in late]}"
+            await asyncio.sleep(0.05)
+
+    async def _stored(self, room: str) -> list[Any]:
+        connection = await asyncpg.connect(self._park.postgres.url)
+        try:
+            head = await connection.fetchval("SELECT seq FROM rooms WHERE name = $1", room_log_name(chat_room(room)))
+            rows = await connection.fetch(
+                "SELECT seq, id::text, client_message_id, text FROM messages WHERE stream_key = $1 ORDER BY seq", room
+            )
+        finally:
+            await connection.close()
+        assert [row["seq"] for row in rows] == list(range(1, head + 1))  # no gaps, and nothing half-done
+        return list(rows)
+
+    def _check_room(self, room: str, rows: list[Any]) -> None:
+        """Stored once what was acked, and read once, everywhere in the order of places."""
+        acked = {sent.name: (sent.seq, sent.id) for sent in self._acked(room)}
+        assert all(seq for seq, _ in acked.values())
+        assert {row["client_message_id"]: (row["seq"], row["id"]) for row in rows} == acked
+        assert len(rows) == len(acked)
+        assert all(row["text"] == f"message {row['client_message_id']}" for row in rows)
+        order = [(row["seq"], row["id"]) for row in rows]
+        for member in self._members(room):
+            assert member.reading.lines == order[member.reading.begins :]
+
+    # --- figures ------------------------------------------------------------------------------------------------------
+
+    async def flows_again(self, what: str) -> float:
+        """A fault is over: wait until everything flows, which is that a run of messages was read by all in PROMPT s.
+
+        Answers how many s after now the first of them was sent.
+        """
+        since = monotonic()
+        while monotonic() < since + SETTLE:
+            await asyncio.sleep(0.1)
+            window = [sent for sent in self.sent if since <= sent.begun < monotonic() - PROMPT]
+            slow = [number for number, sent in enumerate(window) if self._last_read(sent) - sent.begun > PROMPT]
+            run = window[slow[-1] + 1 :] if slow else window
+            if len(run) >= RUN:
+                print(f"{what}: flows again after {run[0].begun - since:.2f} s")
+                return run[0].begun - since
+        raise AssertionError(f"{what}: nothing flows {SETTLE} s later; {self.figures()}")
+
+    def _last_read(self, sent: Sent) -> float:
+        room = next(speaker.member.key for speaker in self._speakers if sent in speaker.sent)
+        return max(member.reading.moments.get(sent.seq, float("inf")) for member in self._members(room))
+
+    def figures(self) -> str:
+        """What went on, for people."""
+        sent = self.sent
+        readings = [member.reading for member in self.members]
+        troubles: dict[str, int] = {}
+        for trouble in (trouble for one in sent for trouble in one.troubles):
+            troubles[trouble] = troubles.get(trouble, 0) + 1
+        return (
+            f"{len(sent)} messages, {sum(one.tries - 1 for one in sent)} tried again {troubles}, "
+            f"slowest answer {max(one.slowest for one in sent):.2f} s; {len(self.members)} members, "
+            f"{sum(member.connects for member in self.members) - len(self.members)} came back, "
+            f"{sum(member.recovered for member in self.members)} recovered, "
+            f"{sum(reading.restarts for reading in readings)} began anew; "
+            f"{sum(reading.repeated for reading in readings)} events came twice"
+        )
+
+
+@asynccontextmanager
+async def open_ledger(park: Park, size: Size) -> AsyncIterator[Ledger]:
+    """Let people come into rooms and begin to talk. Leave the block to stop all of it; `close` checks."""
+    shop = park.shop
+    rooms = [await shop.stream() for _ in range(size.rooms)]
+    async with AsyncExitStack() as stack:
+        # A socket of each member: no limit of the library's pool.
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        url = await stack.enter_async_context(balancer(park.somewhere))
+        wires = [
+            WireMember(http, park.somewhere, await shop.person(), rooms[number % size.rooms])
+            for number in range(size.listeners + size.speakers)
+        ]
+        officials = [
+            OfficialMember(shop.client, url, await shop.person(), rooms[number % size.rooms])
+            for number in range(size.officials)
+        ]
+        members: list[Member] = [*wires, *officials]
+        for member in members:
+            stack.push_async_callback(member.stop)
+        await asyncio.gather(*(member.start() for member in members))
+        pause = size.speakers / size.rate
+        speakers = [Speaker(member, f"s{number}", pause) for number, member in enumerate(wires[: size.speakers])]
+        ledger = Ledger(park, rooms, members, speakers)
+        stack.push_async_callback(ledger.abandon)
+        yield ledger

@@ -1,0 +1,121 @@
+"""Nodes, PostgreSQL and Redis of a test's own, what can be done to them, and a balancer. Used by the ledger's tests."""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import psutil
+import redis.asyncio
+
+from gateway.devserver import Server
+from gateway.devstack import Postgres, Redis
+from tests.cluster.shop import Shop
+from tests.support import Node
+
+
+class Park:
+    """Everything that may fail. Whatever was done to it can be undone."""
+
+    def __init__(self, shop: Shop, postgres: Postgres, redis_server: Redis) -> None:
+        self.shop = shop
+        self.nodes = shop.nodes
+        self.postgres = postgres
+        self.redis = redis_server
+
+    def somewhere(self) -> str:
+        """The URL of a node that runs, as far as is known."""
+        running = [node for node in self.nodes if node.running]
+        return random.choice(running or self.nodes).url
+
+    async def kill_node(self, node: Node, away: float) -> None:
+        """End a node as a crash does; start it again after `away` s."""
+        await node.kill()
+        await asyncio.sleep(away)
+        await node.start()
+
+    async def restart_node(self, node: Node) -> float:
+        """Stop a node in good order and start it again; how many s it took to end. It must say that all went well."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        code = await node.stop(signal.SIGTERM)
+        took = loop.time() - begun
+        assert code == 0
+        await node.start()
+        return took
+
+    async def kill_server(self, server: Server, away: float) -> None:
+        """End PostgreSQL or Redis as a crash does; start it again after `away` s."""
+        server.kill()
+        await asyncio.sleep(away)
+        await asyncio.to_thread(server.start)
+
+    async def freeze(self, process_id: int, seconds: float) -> None:
+        """Stop a process and its children by SIGSTOP for a while: connections stay open and nothing answers."""
+        family = [psutil.Process(process_id)]
+        family += family[0].children(recursive=True)
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            for process in family:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    async def cut_redis(self, times: int, pause: float) -> None:
+        """Close all connections of Redis, subscriptions and others in turn, some times."""
+        killer = redis.asyncio.Redis.from_url(self.redis.url)
+        try:
+            for number in range(times):
+                await killer.client_kill_filter(_type=("pubsub", "normal")[number % 2], skipme=True)
+                await asyncio.sleep(pause)
+        finally:
+            await killer.aclose()
+
+    def tracebacks(self) -> list[str]:
+        """What no fault excuses, of all nodes."""
+        words = ("Traceback", "was never", "was destroyed", "[critical")
+        return [line for line in self.log_lines() if any(word in line for word in words)]
+
+    def log_lines(self) -> list[str]:
+        """What all nodes have logged."""
+        return [line for node in self.nodes for line in node.logs.splitlines()]
+
+
+@asynccontextmanager
+async def balancer(where: Callable[[], str]) -> AsyncIterator[str]:
+    """One address for all nodes: a connection goes to one that takes it. Its URL."""
+    pumps: set[asyncio.Task[None]] = set()
+
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError):
+                while data := await source.read(65536):
+                    sink.write(data)
+                    await sink.drain()
+        finally:
+            sink.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = where().removeprefix("http://").partition(":")
+        try:
+            from_node, to_node = await asyncio.open_connection(host, int(port))
+        except OSError:
+            writer.close()
+            return
+        for source, sink in ((reader, to_node), (from_node, writer)):
+            task = asyncio.create_task(pump(source, sink))
+            pumps.add(task)
+            task.add_done_callback(pumps.discard)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in list(pumps):
+            task.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
