@@ -55,6 +55,12 @@ class Metrics:
         self.database = Histogram(
             "dorami_database_seconds", "Database calls", ["call", "outcome"], buckets=SECONDS, registry=registry
         )
+        self.orders = Counter(
+            "dorami_orders", "Orders: placed, repeated, paid, cancelled, or why not", ["outcome"], registry=registry
+        )
+        self.notifications = Counter(
+            "dorami_notifications", "Notifications that were handed to sockets, or forgotten", ["what"], registry=registry
+        )
         self.limited = Counter("dorami_rate_limited", "Requests over a limit", ["scope"], registry=registry)
         self.limits_degraded = Counter(
             "dorami_rate_limit_fallbacks", "Limit checks made by this node alone", registry=registry

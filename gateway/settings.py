@@ -158,6 +158,9 @@ class Settings(BaseSettings):
     max_send_delay: Duration = timedelta(seconds=10)  # time a client may take nothing before it is dropped
     handler_timeout: Duration = timedelta(seconds=10)  # an event handler that takes longer answers SERVICE_UNAVAILABLE
 
+    # --- news and jobs ---
+    notification_retention: Duration = timedelta(days=30)  # then a notification is forgotten, read or not
+
     # --- operations ---
     metrics_port: int | None = Field(None, ge=0, le=65535)  # its own port; none: `/metrics` beside the API
     metrics_token: SecretStr | None = (

@@ -45,6 +45,16 @@ PRODUCT_UPDATED: Final = "live:product:updated"
 PRODUCT_SOLDOUT: Final = "live:product:soldout"
 PRODUCT_DELETED: Final = "live:product:deleted"
 PRODUCT_LOW_STOCK: Final = "product:low-stock"
+FEATURED_PRODUCT_UPDATED: Final = "stream:featured-product:updated"
+ORDER_PURCHASE_NOTIFICATION: Final = "order:purchase:notification"
+
+# --- /, to one person -----------------------------------------------------------------------------------------------
+NOTIFICATION_NEW: Final = "notification:new"
+JOB_UPDATE: Final = "job:update"
+
+# --- /, to administrators -------------------------------------------------------------------------------------------
+ORDER_NEW: Final = "order:new"
+ORDER_PAID: Final = "order:paid"
 
 
 def success(event: str) -> str:

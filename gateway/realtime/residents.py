@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from gateway.errors import Code, Unavailable
@@ -40,6 +40,15 @@ class Residents:
         self._expiring: dict[int, set[Socket]] = {}
         self._seconds: dict[Socket, tuple[str, int]] = {}
         self._sweeper: asyncio.Task[None] | None = None
+        self._listeners: list[Callable[[Socket], None]] = []
+
+    def on_arrival(self, listener: Callable[[Socket], None]) -> None:
+        """Call `listener` with every socket that is new here, or is of another user or token than before."""
+        self._listeners.append(listener)
+
+    def of(self, user_id: str) -> Collection[Socket]:
+        """The sockets of one user, in all namespaces."""
+        return self._users.get(user_id, ())
 
     def start(self) -> None:
         """Begin to end sockets whose time is up."""
@@ -64,6 +73,8 @@ class Residents:
             if _concerns(notice, socket):
                 self._revoke(socket, notice)
                 return
+        for listener in self._listeners:
+            listener(socket)
 
     def gone(self, socket: Socket) -> None:
         """Forget a socket."""

@@ -1,0 +1,69 @@
+"""The people on `/` by who they are, and events to one of them on all nodes. Services tell people things through it.
+
+There is no channel for each person: that would cost a subscription a client, most of which never hear anything. What is
+for one person is a notice to all nodes, of which those that have a socket of theirs hand it over.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
+
+from gateway.keys import ROOT
+from gateway.protocol.wire import Payload, Typed
+from gateway.realtime.fanout import Handler
+from gateway.realtime.socket import Socket
+
+TOLD = "told"  # the notice: {user, event, data}
+
+
+class Residents(Protocol):
+    """Knows the sockets of this node."""
+
+    def of(self, user_id: str) -> Collection[Socket]: ...
+    def on_arrival(self, listener: Callable[[Socket], None]) -> None: ...
+
+
+class Notices(Protocol):
+    """Tells all nodes, this one included. Never raises."""
+
+    async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
+    def on_notice(self, kind: str, handler: Handler) -> None: ...
+
+
+class Persons:
+    """Who has a socket on `/` of this node. Guests are nobody here: nothing is addressed to them."""
+
+    def __init__(self, residents: Residents, notices: Notices) -> None:
+        self._residents = residents
+        self._seen: dict[str, None] = {}  # since `here` was asked last some of them have left
+        self._listeners: list[Callable[[str], None]] = []
+        residents.on_arrival(self._arrived)
+        notices.on_notice(TOLD, self._told)
+
+    def on_arrival(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with the id of a user who has a new socket on `/`."""
+        self._listeners.append(listener)
+
+    def here(self) -> list[str]:
+        """The ids of all users with a socket on `/`."""
+        self._seen = {user: None for user in self._seen if self.sockets(user)}
+        return list(self._seen)
+
+    def sockets(self, user_id: str) -> list[Socket]:
+        """The sockets of one user on `/`."""
+        return [socket for socket in self._residents.of(user_id) if socket.namespace == ROOT]
+
+    def _arrived(self, socket: Socket) -> None:
+        if socket.namespace == ROOT and socket.principal.authenticated:
+            self._seen[socket.principal.user_id] = None
+            for listener in self._listeners:
+                listener(socket.principal.user_id)
+
+    async def _told(self, notice: dict[str, Any]) -> None:
+        payload = Typed(type=notice["event"], data=notice["data"])
+        for socket in self.sockets(notice["user"]):
+            socket.send(notice["event"], payload)
+
+
+async def tell(notices: Notices, user_id: str, event: str, data: Payload) -> None:
+    """Send `event {type, data}` to all sockets of a user on `/`, on every node. Never raises."""
+    await notices.notify(TOLD, {"user": user_id, "event": event, "data": data.model_dump(mode="json")})

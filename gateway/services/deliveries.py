@@ -1,0 +1,208 @@
+"""Brings notifications to the sockets of whom they are for, now or when they come back. Run by every node.
+
+A notification waits in the database until a node has handed it to a socket: only then it is marked as delivered. So a
+lost notice, a killed node or a server that is away delay it, and in the worst case it comes twice with the same id.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+
+from gateway.connections.database import Database
+from gateway.errors import Unavailable
+from gateway.metrics import Metrics
+from gateway.protocol import events
+from gateway.protocol.notifications import Notification
+from gateway.protocol.wire import Typed, now
+from gateway.realtime.fanout import Handler
+from gateway.realtime.socket import Socket
+from gateway.services.notifications import NOTIFIED
+
+log = structlog.get_logger()
+
+TICK = 0.5  # s between two looks at whether there is anything to do by the clock
+RECHECK = 60.0  # s between two looks at what waits for those who are here; finds what a lost notice would have told
+DEAF = 5.0  # s between two, while this node does not hear the others
+SWEEP = 600.0  # s between two looks at what is too old to be kept
+PATIENCE = 1.0  # s until the next attempt while the database is away
+REMEMBERED = 10.0  # s for which it is known to whom a delivered one was handed: longer than a notice takes
+PEOPLE = 500  # asked about in one query
+EACH = 20  # notifications of one person in one round; who has more gets them in the next
+FORGOTTEN = 1000  # deleted in one statement
+
+WAITING = """
+SELECT waiting.id, waiting.user_id, waiting.title, waiting.message, waiting.level, waiting.created_at
+FROM unnest($1::uuid[]) AS person (id) CROSS JOIN LATERAL (
+    SELECT * FROM notifications WHERE user_id = person.id AND delivered_at IS NULL
+    ORDER BY created_at, id LIMIT $2
+) AS waiting
+ORDER BY waiting.created_at, waiting.id
+"""
+MARK = "UPDATE notifications SET delivered_at = now() WHERE id = ANY($1::uuid[]) AND delivered_at IS NULL"
+FORGET = """
+DELETE FROM notifications WHERE id IN (
+    SELECT id FROM notifications WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
+) RETURNING id
+"""
+
+
+class Persons(Protocol):
+    """Who has a socket on `/` of this node."""
+
+    def on_arrival(self, listener: Callable[[str], None]) -> None: ...
+    def here(self) -> list[str]: ...
+    def sockets(self, user_id: str) -> list[Socket]: ...
+
+
+class Notices(Protocol):
+    """Brings what any node tells all nodes."""
+
+    def on_notice(self, kind: str, handler: Handler) -> None: ...
+
+
+class Deliveries:
+    """One task for everybody: whoever arrives while it asks the database is in its next question.
+
+    `losses` says how often this node may have missed what the others told, or None while it does not hear them.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        persons: Persons,
+        notices: Notices,
+        losses: Callable[[], int | None],
+        retention: timedelta,
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._persons = persons
+        self._losses = losses
+        self._retention = retention
+        self._metrics = metrics
+        self._asked: dict[str, UUID] = {}  # users to look after, those who came first before the others
+        self._unmarked: set[str] = set()  # ids of what was handed over
+        self._handed: dict[str, tuple[float, set[str]]] = {}  # id → since when, to which sockets
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        persons.on_arrival(self._arrived)
+        notices.on_notice(NOTIFIED, self._notified)
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="deliveries")
+
+    async def close(self) -> None:
+        """Stop, after a last attempt to mark what was handed over."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            with suppress(Unavailable):
+                await self._mark()
+
+    # --- what there is to deliver ---------------------------------------------------------------------------------
+
+    def _arrived(self, user_id: str) -> None:
+        with suppress(ValueError):  # an operator's token may name somebody who has no account
+            self._asked[user_id] = UUID(user_id)
+            self._news.set()
+
+    async def _notified(self, notice: dict[str, Any]) -> None:
+        for user_id, notification_id in notice["people"].items():
+            self._hand(user_id, Notification.model_validate(notice["notification"] | {"id": notification_id}))
+
+    def _hand(self, user_id: str, notification: Notification) -> None:
+        """Send a notification to those of the user's sockets that were not sent it yet."""
+        _, told = self._handed.get(notification.id, (0.0, set()))
+        sockets = [socket for socket in self._persons.sockets(user_id) if socket.sid not in told]
+        if not sockets:
+            return
+        payload = Typed(type=events.NOTIFICATION_NEW, data=notification)
+        for socket in sockets:
+            socket.send(events.NOTIFICATION_NEW, payload)
+            told.add(socket.sid)
+        self._metrics.notifications.labels("delivered").inc()
+        self._handed[notification.id] = asyncio.get_running_loop().time(), told
+        self._unmarked.add(notification.id)
+        self._news.set()
+
+    # --- the task -------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        checked, swept, known = loop.time(), loop.time(), self._losses()
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK):
+                    await self._news.wait()
+            self._news.clear()
+            moment, losses = loop.time(), self._losses()
+            if moment >= checked + (DEAF if losses is None else RECHECK) or losses not in (None, known):
+                checked, known = moment, losses if losses is not None else known
+                for user_id in self._persons.here():
+                    self._arrived(user_id)
+            try:
+                await self.deliver()
+                if moment >= swept + SWEEP:
+                    swept = moment
+                    await self.forget()
+            except Unavailable:
+                await asyncio.sleep(PATIENCE)
+            except Exception:
+                log.exception("notifications could not be delivered")
+                await asyncio.sleep(PATIENCE)
+
+    async def deliver(self) -> None:
+        """Hand over what waits for those who are asked for, and mark what was handed over. Raises Unavailable."""
+        await self._mark()
+        while self._asked:
+            people = dict(islice(self._asked.items(), PEOPLE))
+            rows = await self._waiting(list(people.values()))
+            counts = dict.fromkeys(people, 0)
+            for row in rows:
+                counts[str(row["user_id"])] += 1
+                self._hand(str(row["user_id"]), _notification(row))
+            await self._mark()
+            for user_id, count in counts.items():
+                if count < EACH or not self._persons.sockets(user_id):
+                    del self._asked[user_id]
+
+    async def forget(self) -> None:
+        """Delete what is older than notifications are kept, in steps. Raises Unavailable."""
+        gone = FORGOTTEN
+        while gone == FORGOTTEN:
+            async with self._database.guard("notifications.forget"):
+                gone = len(await self._database.query(FORGET, now() - self._retention, FORGOTTEN))
+            self._metrics.notifications.labels("forgotten").inc(gone)
+
+    async def _waiting(self, people: Sequence[UUID]) -> list[dict[str, Any]]:
+        async with self._database.guard("notifications.waiting"):
+            return await self._database.query(WAITING, people, EACH)
+
+    async def _mark(self) -> None:
+        if ids := list(self._unmarked):
+            async with self._database.guard("notifications.mark"):
+                await self._database.query(MARK, [UUID(notification_id) for notification_id in ids])
+            self._unmarked.difference_update(ids)
+        # One that is still to be marked would be found again, so it is remembered for as long.
+        old = asyncio.get_running_loop().time() - REMEMBERED
+        for notification_id in [one for one, (since, _) in self._handed.items() if since < old]:
+            if notification_id not in self._unmarked:
+                del self._handed[notification_id]
+
+
+def _notification(row: dict[str, Any]) -> Notification:
+    return Notification(
+        id=str(row["id"]),
+        title=row["title"],
+        message=row["message"],
+        level=row["level"],
+        timestamp=row["created_at"],
+    )

@@ -1,0 +1,153 @@
+"""Notifications over two nodes and the official client: everybody gets theirs, now or when they come back."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from gateway.devstack import Redis
+from tests.client.client import Client
+from tests.client.socket import ClientSocket
+from tests.cluster.shop import Person, Shop, open_shop
+
+NEW = "notification:new"
+
+
+async def send(shop: Shop, *people: Person, title: str = "News", node: int = 0) -> list[str]:
+    """Send something to people; the ids of their copies, in the order of the people."""
+    body = {"userIds": [person.id for person in people], "title": title, "message": "Something happened"}
+    token = (await shop.owner()).token
+    sent = await shop.request("POST", "/notifications", body=body, token=token, node=node, status={201})
+    copies = {item["userId"]: item["id"] for item in sent["items"]}
+    return [copies[person.id] for person in people]
+
+
+async def settle(socket: ClientSocket) -> None:
+    """Wait until what was sent to a socket so far has arrived."""
+    await socket.call("leave:stream", {"streamId": "nowhere"})
+
+
+async def ready(shop: Shop, node: int) -> None:
+    """Wait until a node has all its servers again."""
+    async with asyncio.timeout(10):
+        while (await shop.request("GET", "/health/ready", node=node, status={200, 503}))["status"] != "ok":  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+async def test_every_socket_of_a_user_gets_it_once_on_every_node(shop: Shop) -> None:
+    person, other = await shop.person(), await shop.person()
+    sockets = [await shop.connect(person, "/", node=node) for node in (0, 0, 1)]
+    stranger = await shop.connect(other, "/", node=1)
+    first, second = [(await send(shop, person, title=title))[0] for title in ("One", "Two")]
+
+    for socket in sockets:
+        one, two = await socket.expect_all(NEW, 2)
+        assert one["type"] == NEW
+        assert set(one["data"]) == {"id", "title", "message", "level", "timestamp"}
+        assert [(told["data"]["id"], told["data"]["title"]) for told in (one, two)] == [(first, "One"), (second, "Two")]
+        assert one["data"]["level"] == "INFO"
+    await asyncio.sleep(0.3)
+    for socket in [*sockets, stranger]:
+        await settle(socket)
+        socket.refute(NEW)
+
+
+async def test_what_came_while_one_was_away_comes_with_the_next_connect_and_not_again(shop: Shop) -> None:
+    person = await shop.person()
+    ids = [(await send(shop, person, title=str(number)))[0] for number in range(25)]  # more than one round
+    socket = await shop.connect(person, "/", node=1)
+    told = await socket.expect_all(NEW, 25)
+    assert [one["data"]["id"] for one in told] == ids, "the oldest first"
+    await asyncio.sleep(0.5)
+    await settle(socket)
+    socket.refute(NEW)
+    later = await shop.connect(person, "/", node=0)
+    await asyncio.sleep(0.5)
+    await settle(later)
+    later.refute(NEW)
+    page = await shop.request("GET", "/notifications?limit=20", token=person.token, status={200})
+    rest = await shop.request(
+        "GET", f"/notifications?limit=20&cursor={page['nextCursor']}", token=person.token, status={200}
+    )
+    assert [item["id"] for item in page["items"] + rest["items"]] == ids[::-1]
+    assert rest["nextCursor"] is None
+
+
+async def test_a_guest_who_becomes_a_member_gets_what_waits_for_the_member(shop: Shop) -> None:
+    person = await shop.person()
+    (waiting,) = await send(shop, person)
+    socket = await shop.connect(shop.guest(), "/")
+    await socket.call("auth:refresh", {"token": person.token})
+    assert (await socket.expect(NEW))["data"]["id"] == waiting
+    (live,) = await send(shop, person, node=1)
+    assert (await socket.expect(NEW))["data"]["id"] == live
+
+
+async def test_who_does_not_exist_keeps_everybody_from_being_told(shop: Shop) -> None:
+    person = await shop.person()
+    socket = await shop.connect(person, "/")
+    nobody = Person("00000000-0000-4000-8000-000000000000", "nobody", "", "USER", "")
+    token = (await shop.owner()).token
+    body: dict[str, Any] = {"userIds": [person.id, nobody.id], "title": "a", "message": "b"}
+    answer = await shop.request("POST", "/notifications", body=body, token=token, status={404})
+    assert answer["errorCode"] == "NOT_FOUND"
+    wrong: tuple[dict[str, Any], ...] = (
+        {"userId": person.id, "userIds": [person.id]},
+        {"userIds": []},
+        {"userId": "somebody"},
+        {"userId": person.id, "level": "LOUD"},
+        {"userId": person.id, "title": " "},
+        {},
+    )
+    for fields in wrong:
+        body = {"title": "a", "message": "b"} | fields
+        assert (await shop.request("POST", "/notifications", body=body, token=token, status={400}))["errorCode"]
+    for somebody in (await shop.person("HOST"), shop.guest()):
+        body = {"userId": person.id, "title": "a", "message": "b"}
+        await shop.request("POST", "/notifications", body=body, token=somebody.token, status={403})
+    await shop.request("GET", "/notifications", token=shop.guest().token, status={403})
+    assert (await shop.request("GET", "/notifications", token=person.token, status={200}))["items"] == []
+    await settle(socket)
+    socket.refute(NEW)
+
+
+@pytest.fixture
+async def fragile_shop(
+    client: Client, database_url: str, own_redis: Redis, tmp_path: Path
+) -> AsyncIterator[tuple[Shop, asyncpg.Connection]]:
+    """Two nodes on a Redis that may be killed."""
+    connection = await asyncpg.connect(database_url)
+    async with open_shop(client, tmp_path, database_url, own_redis.url) as shop:
+        yield shop, connection
+    await connection.close()
+
+
+async def test_nothing_is_lost_while_redis_is_away(
+    fragile_shop: tuple[Shop, asyncpg.Connection], own_redis: Redis
+) -> None:
+    shop, database = fragile_shop
+    person = await shop.person()
+    socket = await shop.connect(person, "/", node=1)
+    own_redis.kill()
+    # As a node leaves it that committed and could not tell the others any more.
+    ids = [uuid.uuid4() for _ in range(3)]
+    for waiting in ids:
+        await database.execute(
+            "INSERT INTO notifications (id, user_id, title, message, level, created_at) "
+            "VALUES ($1, $2, 'News', 'Something happened', 'INFO', clock_timestamp())",
+            waiting,
+            uuid.UUID(person.id),
+        )
+    told = await socket.expect_all(NEW, 3, within=15)
+    assert [one["data"]["id"] for one in told] == [str(waiting) for waiting in ids]
+    own_redis.start()
+    for node in (0, 1):
+        await ready(shop, node)
+    (later,) = await send(shop, person)
+    assert (await socket.expect(NEW))["data"]["id"] == later
+    await settle(socket)
+    socket.refute(NEW)
