@@ -117,8 +117,8 @@ class Node:
         self._viewers = Viewers(self._database, self._presence, self._fanout)
         streams = Streams(self._database, self._fanout)
         catalog = Catalog(self._database, log, self._fanout)
-        self._chat = Chat(self._database, log, streams, self._attendance, self._fanout)
-        storefront = Storefront(self._database, log, streams, self._attendance)
+        self._chat = Chat(self._database, log, streams, self._fanout)
+        storefront = Storefront(self._database, log, streams)
 
         pipeline = Pipeline(
             authenticator=authenticator,
@@ -132,8 +132,8 @@ class Node:
             },
             handler_timeout=settings.handler_timeout,
         )
-        self._server.serve(ROOT, RootNamespace(pipeline, storefront))
-        self._server.serve(CHAT, ChatNamespace(pipeline, self._chat))
+        self._server.serve(ROOT, RootNamespace(pipeline, self._attendance, storefront))
+        self._server.serve(CHAT, ChatNamespace(pipeline, self._attendance, self._chat))
         self._server.serve(STREAMING, StreamingNamespace(pipeline, self._viewers))
 
         self._app = web.Application()

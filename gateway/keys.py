@@ -14,6 +14,11 @@ class Room(NamedTuple):
     namespace: str
     name: str
 
+    @property
+    def key(self) -> str:
+        """The stream key in its name."""
+        return self.name.partition(":")[2]
+
 
 def chat_room(live_id: str) -> Room:
     """Who reads and writes the chat of a stream; `live_id` is the stream key."""
@@ -38,11 +43,6 @@ def everyone_room() -> Room:
 def admins_room() -> Room:
     """Every socket of an administrator on `/`; joined by the server at connect. It hears of orders."""
     return Room(ROOT, "admins")
-
-
-def person_room(user_id: str) -> Room:
-    """Every socket of one person on `/`; joined by the server at connect."""
-    return Room(ROOT, f"user:{user_id}")
 
 
 # --- channels -------------------------------------------------------------------------------------------------------

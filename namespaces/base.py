@@ -1,12 +1,12 @@
 """The pipeline that every event goes through. The Socket.IO server calls it; chat, streaming and root fill its table.
 
-who (Principal) → declared table → shape → in the room? → limit → handler → answer
+who (Principal) → declared table → shape → in the room? → role → limit → permission → handler → answer
 """
 
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -27,7 +27,7 @@ from gateway.realtime.deadlines import Deadlines
 from gateway.realtime.handshake import Handshake
 from gateway.realtime.socket import Socket
 from gateway.security.authenticator import extract_token
-from gateway.security.principal import Principal
+from gateway.security.principal import EVERYONE, Principal, Roles
 
 log = structlog.get_logger()
 
@@ -48,6 +48,8 @@ class Route:
     handler: Callable[[Socket, Any], Awaitable[Payload]]
     limit: Limit = Limit.EVENT
     room: Callable[[Any], Room] | None = None  # must have been joined
+    who: Roles = EVERYONE
+    permit: Callable[[Principal, Any], Awaitable[None]] | None = None  # raises Forbidden where a role is not enough
     repeated: Callable[[Principal, Any], Awaitable[Payload | None]] | None = None  # the answer given earlier, if any
     aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event told first to a client that asked for no ack
 
@@ -112,7 +114,7 @@ class Namespace:
         raise NotImplementedError
 
     async def farewell(self, socket: Socket) -> None:
-        """Clean up after a socket that is gone: leave what is in `socket.attending`."""
+        """Clean up after a socket that is gone: count it out of what is in `socket.attending`."""
 
     async def readmit(self, principal: Principal, room: Room) -> None:
         """Whether somebody may still be in a room where they were before their connection was lost.
@@ -121,7 +123,7 @@ class Namespace:
         """
         raise NotImplementedError
 
-    async def count(self, socket: Socket, room: Room) -> None:
+    async def count(self, socket: Socket, room: Room) -> object:
         """Count a socket that is back in a room. Never raises."""
         raise NotImplementedError
 
@@ -145,8 +147,9 @@ class Namespace:
     async def resumed(self, socket: Socket) -> None:
         """A socket is back in the rooms that it attends. It was greeted the first time."""
         self._pipeline.residents.arrived(socket)
-        for room in list(socket.attending):
-            await self.count(socket, room)
+        async with AsyncExitStack() as returns:  # each of them, whatever becomes of the others
+            for room in socket.attending:
+                returns.push_async_callback(self.count, socket, room)
 
     async def closed(self, socket: Socket) -> None:
         """A socket is gone."""
@@ -193,6 +196,8 @@ class Namespace:
         ask = parse(route.shape, payloads)
         if route.room is not None and route.room(ask) not in socket.joined:
             raise NotInRoom
+        if socket.principal.role not in route.who:
+            raise Forbidden
         pipeline, subject = self._pipeline, socket.principal.user_id
         count, seconds = self._rates[event]
         try:
@@ -205,6 +210,8 @@ class Namespace:
                         pipeline.metrics.limited.labels(route.limit).inc()
                         raise
                     return earlier
+                if route.permit is not None:
+                    await route.permit(socket.principal, ask)
                 answer = await route.handler(socket, ask)
         except TimeoutError:
             raise Unavailable("handler") from None

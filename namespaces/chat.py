@@ -4,19 +4,21 @@ from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import chat, events
 from gateway.protocol.wire import Typed
 from gateway.realtime.socket import Socket
-from gateway.security.principal import Principal
+from gateway.security.principal import ADMINS, Principal
 from gateway.services.chat import Chat
-from namespaces.base import Limit, Namespace, Pipeline, Route, greeting
+from namespaces.attending import Attendance, AttendedNamespace
+from namespaces.base import Limit, Pipeline, Route, greeting
 
 
-class ChatNamespace(Namespace):
+class ChatNamespace(AttendedNamespace):
     """Joining, leaving, sending, deleting and reading back."""
 
     name = CHAT
+    room = staticmethod(chat_room)
 
-    def __init__(self, pipeline: Pipeline, chat_service: Chat) -> None:
+    def __init__(self, pipeline: Pipeline, attendance: Attendance, chat_service: Chat) -> None:
         self._chat = chat_service
-        super().__init__(pipeline)
+        super().__init__(pipeline, attendance)
 
     def routes(self) -> dict[str, Route]:
         """The events of `/chat`."""
@@ -26,46 +28,29 @@ class ChatNamespace(Namespace):
             events.CHAT_SEND_MESSAGE: Route(
                 chat.SendMessage, self.send, Limit.MESSAGE, room=_room, repeated=self._chat.repeated
             ),
-            events.CHAT_DELETE_MESSAGE: Route(chat.DeleteMessage, self.delete),
+            events.CHAT_DELETE_MESSAGE: Route(chat.DeleteMessage, self.delete, who=ADMINS),
             events.CHAT_HISTORY: Route(chat.History, self.history, room=_room),
         }
+
+    async def allow(self, principal: Principal, key: str) -> None:
+        """Whoever is connected may be in the room of every stream."""
+        await self._chat.admit(principal, key)
 
     async def welcome(self, socket: Socket) -> None:
         """Tell a socket who it is."""
         socket.send(events.CONNECTION_SUCCESS, greeting(socket))
 
-    async def farewell(self, socket: Socket) -> None:
-        """Take a socket that is gone out of the rooms it was counted in."""
-        for room, who in socket.attending.items():
-            await self._chat.departed(who, room.name.removeprefix("live:"))
-
-    async def readmit(self, principal: Principal, room: Room) -> None:
-        """Whether somebody may still be in a room where they were. Raises GatewayError."""
-        await self._chat.admit(principal, room.name.removeprefix("live:"))
-
-    async def count(self, socket: Socket, room: Room) -> None:
-        """Count a socket that is back in a room."""
-        await self._chat.returned(socket.principal, room.name.removeprefix("live:"))
-
-    async def recount(self, socket: Socket, room: Room) -> None:
-        """Count a socket that has become somebody else as who it is now."""
-        before, after = socket.reattend(room)
-        await self._chat.became(before, after, room.name.removeprefix("live:"))
-
     async def join(self, socket: Socket, ask: chat.JoinRoom) -> chat.Joined:
-        """`chat:join-room`. The room is heard before its state is read, so that nothing falls between the two."""
-        await self._chat.admit(socket.principal, ask.live_id)
-        room = chat_room(ask.live_id)
-        await socket.enter(room)
-        return await self._chat.joined(socket.principal, ask.live_id, ask.since, socket.attend(room))
+        """`chat:join-room`."""
+        who = socket.principal
+        return await self.enter(
+            socket, ask.live_id, lambda census: self._chat.snapshot(who, ask.live_id, ask.since, census.count)
+        )
 
     async def leave(self, socket: Socket, ask: chat.LeaveRoom) -> chat.Left:
         """`chat:leave-room`."""
-        room = chat_room(ask.live_id)
-        socket.leave(room)
-        if (who := socket.unattend(room)) is not None:
-            await self._chat.departed(who, ask.live_id)
-        return chat.Left(room_name=room.name)
+        await self.depart(socket, ask.live_id)
+        return chat.Left(room_name=self.room(ask.live_id).name)
 
     async def send(self, socket: Socket, ask: chat.SendMessage) -> chat.Sent:
         """`chat:send-message`."""
@@ -85,5 +70,5 @@ def _room(ask: chat.SendMessage | chat.History) -> Room:
 
 
 def _history_event(joined: chat.Joined) -> tuple[str, Typed]:
-    data = chat.HistoryEvent(live_id=joined.room_name.removeprefix("live:"), messages=joined.history)
+    data = chat.HistoryEvent(live_id=Room(CHAT, joined.room_name).key, messages=joined.history)
     return events.CHAT_HISTORY, Typed(type=events.CHAT_HISTORY, data=data)

@@ -6,13 +6,13 @@ Tokens go out as HTTP-only cookies, and in the body for clients without cookies.
 from typing import Any, Protocol
 
 from gateway.errors import AuthRequired
-from gateway.http.routes import EVERYONE, ID, READS, Call, Cookie, Reply, Route
+from gateway.http.routes import ID, READS, Call, Cookie, Reply, Route
 from gateway.protocol.identity import EnterAsGuest, Login, Refresh, Register, Session, SessionList, UserView
 from gateway.security.authenticator import COOKIE as ACCESS_COOKIE
 from gateway.security.csrf import COOKIE as CSRF_COOKIE
 from gateway.security.csrf import Csrf
 from gateway.security.guests import is_guest
-from gateway.security.principal import Principal
+from gateway.security.principal import EVERYONE, Principal
 from gateway.settings import Settings
 
 REFRESH_COOKIE = "refreshToken"

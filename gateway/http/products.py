@@ -3,9 +3,10 @@
 from functools import partial
 from typing import Protocol
 
-from gateway.http.routes import ADMINS, ID, READS, WRITES, Call, Route
+from gateway.http.routes import ID, READS, WRITES, Call, Route
 from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct, Product, ProductPage
 from gateway.protocol.queries import ProductQuery
+from gateway.security.principal import ADMINS
 
 
 class Catalog(Protocol):

@@ -9,20 +9,13 @@ from aiohttp import web
 from gateway.errors import AuthRequired
 from gateway.protocol.queries import Query
 from gateway.protocol.wire import Payload, Request
-from gateway.security.principal import Principal, Role
+from gateway.security.principal import Principal, Roles
 
 API = "/api/v1"
 
 # Path segments. What does not fit is not found, before anybody is asked about it.
 KEY = "{key:[A-Za-z0-9_-]{1,64}}"
 ID = "{id:[A-Za-z0-9_-]{1,64}}"
-
-Roles = frozenset[Role]
-EVERYONE: Roles = frozenset(Role)  # with a valid token, guests too
-MEMBERS: Roles = EVERYONE - {Role.GUEST}
-HOSTS: Roles = frozenset({Role.HOST, Role.ADMIN})
-ADMINS: Roles = frozenset({Role.ADMIN})
-
 
 # How often one client may use one route: so many times HTTP_RATE_LIMIT.
 READS = 12  # 120 a minute by default: a person who looks around, with a few tabs

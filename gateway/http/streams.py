@@ -4,10 +4,10 @@ from functools import partial
 from typing import Protocol
 
 from gateway.errors import Conflict
-from gateway.http.routes import HOSTS, KEY, READS, WRITES, Call, Route
+from gateway.http.routes import KEY, READS, WRITES, Call, Route
 from gateway.protocol.queries import StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamPage, StreamView, UpcomingStreams
-from gateway.security.principal import Principal
+from gateway.security.principal import HOSTS, Principal
 
 RESERVED = frozenset({"active", "upcoming"})  # addresses of lists; a stream of that key could not be read
 

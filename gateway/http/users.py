@@ -4,10 +4,10 @@ from functools import partial
 from typing import Protocol
 
 from gateway.http.auth import Sessions
-from gateway.http.routes import ADMINS, ID, MEMBERS, READS, WRITES, Call, Route
+from gateway.http.routes import ID, READS, WRITES, Call, Route
 from gateway.protocol.identity import ChangePassword, ChangeProfile, ChangeRole, Suspend, UserPage, UserView
 from gateway.protocol.queries import UserQuery
-from gateway.security.principal import Principal
+from gateway.security.principal import ADMINS, MEMBERS, Principal
 
 
 class Accounts(Sessions, Protocol):

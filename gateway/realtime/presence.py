@@ -26,7 +26,10 @@ Callback = Callable[[Room, Census], Awaitable[None]]
 
 
 class Presence(Protocol):
-    """Counts people, not sockets: who has several, on whatever nodes, is one. Nothing here raises."""
+    """Counts people, not sockets: who has several, on whatever nodes, is one. Nothing here raises.
+
+    A call that is cancelled has counted all the same, except `enter`: then nobody came in.
+    """
 
     async def enter(self, room: Room, who: str) -> Census:
         """A socket of somebody came into a room; one call a socket."""

@@ -106,8 +106,12 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
             return False
         # A member first, so that nobody who leaves meanwhile ends the watching; the caller's answer comes after it.
         self.admit(socket, room)
-        if self._watcher is not None:
-            await self._watcher.watch(room)
+        try:
+            if self._watcher is not None:
+                await self._watcher.watch(room)
+        except BaseException:
+            self._leave(socket, room)
+            raise
         if not socket.live:
             self._leave(socket, room)
             raise ConnectionResetError("the client left while it joined")

@@ -128,26 +128,35 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         namespace = packet.namespace
         try:
             principal = await self._admit(connection, client, packet)
-            endpoint = self._endpoints[namespace]
-
-            def arrive(sid: str, pid: str | None) -> Socket | None:
-                return self._arrive(connection, Socket(sid, namespace, connection, principal, self._rooms, pid))
-
-            if self._recovery is not None:
-                if await self._recovery.resume(namespace, packet.data, principal, endpoint, arrive):
-                    return
-                socket = arrive(secrets.token_urlsafe(15), self._recovery.new_pid())
-            else:
-                socket = arrive(secrets.token_urlsafe(15), None)
-            if socket is not None:
-                await endpoint.opened(socket)
-        except ConnectionResetError:
-            return  # left while it was greeted; the end of its connection has taken it out already
         except GatewayError as error:
             self._metrics.refused.labels(namespace if namespace in self._endpoints else "unknown", error.code).inc()
             refusal = Refusal(code=error.code, retryable=error.retryable, retry_after_ms=error.retry_after_ms)
             connection.send(refusal_packet(namespace, error.message, refusal).decode())
             self._close_if_idle(connection)
+            return
+        try:
+            await self._greet(connection, packet, principal)
+        except ConnectionResetError:
+            if namespace in client.sockets:
+                raise
+            # It left or was kicked while it was greeted, and has been taken out already.
+
+    async def _greet(self, connection: Connection, packet: Packet, principal: Principal) -> None:
+        """Go on with the socket that a client asks for, or with a new one. What is raised closes the connection."""
+        namespace = packet.namespace
+        endpoint = self._endpoints[namespace]
+
+        def arrive(sid: str, pid: str | None) -> Socket | None:
+            return self._arrive(connection, Socket(sid, namespace, connection, principal, self._rooms, pid))
+
+        if self._recovery is not None:
+            if await self._recovery.resume(namespace, packet.data, principal, endpoint, arrive):
+                return
+            socket = arrive(secrets.token_urlsafe(15), self._recovery.new_pid())
+        else:
+            socket = arrive(secrets.token_urlsafe(15), None)
+        if socket is not None:
+            await endpoint.opened(socket)
 
     def _arrive(self, connection: Connection, socket: Socket) -> Socket | None:
         """Take a socket in and tell its client so; None if that has left.

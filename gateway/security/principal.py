@@ -15,6 +15,13 @@ class Role(StrEnum):
     ADMIN = "ADMIN"
 
 
+Roles = frozenset[Role]
+EVERYONE: Roles = frozenset(Role)  # guests too
+MEMBERS: Roles = EVERYONE - {Role.GUEST}
+HOSTS: Roles = frozenset({Role.HOST, Role.ADMIN})
+ADMINS: Roles = frozenset({Role.ADMIN})
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """An authenticated caller: proof that a valid, unrevoked token was seen. `user_id` is a guest's id for guests."""

@@ -1,4 +1,4 @@
-"""Who is in a room, as the room hears it: by name while it is small, as a number later. Used by chat and storefront."""
+"""Who is in a room, as the room hears it: by name while it is small, as a number later. Called by `/chat` and `/`."""
 
 from typing import Protocol
 
@@ -42,29 +42,33 @@ class Attendance:
         """Tell what is due and end."""
         await self._numbers.close()
 
-    async def entered(self, room: Room, user_id: str) -> int:
-        """One more socket of somebody is in a room. How many people are there now."""
+    async def entered(self, room: Room, user_id: str) -> Census:
+        """One more socket of somebody is in a room, unless this is cancelled."""
         census = await self._presence.enter(room, user_id)
-        await self._tell(room, census, _joined(room, user_id))
-        return census.count
+        try:
+            await self._tell(room, census, _joined(room, user_id))
+        except BaseException:
+            await self.left(room, user_id)
+            raise
+        return census
 
-    async def left(self, room: Room, user_id: str) -> int:
-        """One socket less of somebody. How many people are there now."""
+    async def left(self, room: Room, user_id: str) -> Census:
+        """One socket less of somebody, also when this is cancelled."""
         census = await self._presence.leave(room, user_id)
         await self._tell(room, census, _left(room, user_id))
-        return census.count
+        return census
 
     async def became(self, room: Room, before: str, after: str) -> None:
-        """A socket of `before` is one of `after` from now on.
+        """A socket of `before` is one of `after` from now on, also when this is cancelled.
 
         The room hears nothing of it as long as there are as many people as before: nobody came and nobody went.
         """
         moved = await self._presence.become(room, before, after)
         await self._tell(room, moved.census, _joined(room, after) if moved.came else _left(room, before))
 
-    async def members(self, room: Room) -> int:
+    async def census(self, room: Room) -> Census:
         """How many people are in a room."""
-        return (await self._presence.census(room)).count
+        return await self._presence.census(room)
 
     async def _tell(self, room: Room, census: Census, told: tuple[str, Payload]) -> None:
         if not census.changed:
@@ -80,25 +84,21 @@ class Attendance:
 
     async def _tell_number(self, room: Room) -> None:
         if room.namespace == CHAT:  # only there the contract has an event for it
-            state = chat.RoomState(live_id=_key(room), members=await self.members(room))
+            state = chat.RoomState(live_id=room.key, members=(await self.census(room)).count)
             await self._fanout.publish(room, events.CHAT_ROOM_STATE, Typed(type=events.CHAT_ROOM_STATE, data=state))
 
 
 def _joined(room: Room, user_id: str) -> tuple[str, Payload]:
     if room.namespace == CHAT:
         return _chat_event(events.CHAT_USER_JOINED, room, user_id)
-    return events.USER_JOINED, StreamPresence(user_id=user_id, stream_id=_key(room))
+    return events.USER_JOINED, StreamPresence(user_id=user_id, stream_id=room.key)
 
 
 def _left(room: Room, user_id: str) -> tuple[str, Payload]:
     if room.namespace == CHAT:
         return _chat_event(events.CHAT_USER_LEFT, room, user_id)
-    return events.USER_LEFT, StreamPresence(user_id=user_id, stream_id=_key(room))
+    return events.USER_LEFT, StreamPresence(user_id=user_id, stream_id=room.key)
 
 
 def _chat_event(event: str, room: Room, user_id: str) -> tuple[str, Payload]:
-    return event, Typed(type=event, data=chat.Presence(user_id=user_id, live_id=_key(room)))
-
-
-def _key(room: Room) -> str:
-    return room.name.partition(":")[2]
+    return event, Typed(type=event, data=chat.Presence(user_id=user_id, live_id=room.key))

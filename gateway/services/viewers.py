@@ -4,12 +4,11 @@ from typing import Protocol
 
 from gateway.connections.database import Database
 from gateway.errors import NotFound, Unavailable
-from gateway.keys import STREAMING, Room, viewers_room
+from gateway.keys import STREAMING, Room
 from gateway.protocol import events
-from gateway.protocol.streaming import ViewerJoined, ViewerLeft, ViewerUpdate
+from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
 from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.presence import Callback, Census, Moved
-from gateway.security.principal import Principal
 from gateway.services.pace import Paced
 from models.stream import Stream, StreamStatus
 
@@ -50,12 +49,8 @@ class Viewers:
         """Whether a stream can be watched. Raises NotFound, Unavailable."""
         await self._stream(key)
 
-    async def joined(self, principal: Principal, key: str, first: bool) -> ViewerJoined:
-        """A socket watches; `first`: it was not counted yet. Raises NotFound, Unavailable."""
-        if first:
-            census = await self.returned(principal, key)
-        else:
-            census = await self._presence.census(viewers_room(key))
+    async def snapshot(self, key: str, census: Census) -> ViewerJoined:
+        """A stream as a socket finds it that watches by now. Raises NotFound, Unavailable."""
         stream = await self._stream(key)
         return ViewerJoined(
             stream_key=key,
@@ -64,43 +59,41 @@ class Viewers:
             live=stream.status == StreamStatus.LIVE,
         )
 
-    async def returned(self, principal: Principal, key: str) -> Census:
-        """A socket is counted, for the first time or after it lost its connection. Never raises."""
-        census = await self._presence.enter(viewers_room(key), principal.user_id)
-        self._due(key, census, at_once=census.count == 1)
+    async def entered(self, room: Room, user_id: str) -> Census:
+        """One more socket of somebody watches, unless this is cancelled. Never raises."""
+        census = await self._presence.enter(room, user_id)
+        self._due(room, census, at_once=census.count == 1)
         return census
 
-    async def departed(self, principal: Principal, key: str) -> ViewerLeft:
-        """A socket that was counted watches no more. Never raises."""
-        census = await self._presence.leave(viewers_room(key), principal.user_id)
-        self._due(key, census, at_once=census.count == 0)
-        return ViewerLeft(stream_key=key, viewer_count=census.count)
+    async def left(self, room: Room, user_id: str) -> Census:
+        """One socket less of somebody, also when this is cancelled. Never raises."""
+        census = await self._presence.leave(room, user_id)
+        self._due(room, census, at_once=census.count == 0)
+        return census
 
-    async def became(self, before: Principal, after: Principal, key: str) -> None:
-        """A socket that was counted is somebody else's from now on. Never raises."""
-        moved = await self._presence.become(viewers_room(key), before.user_id, after.user_id)
-        self._due(key, moved.census, at_once=False)
+    async def became(self, room: Room, before: str, after: str) -> None:
+        """A socket of `before` is one of `after` from now on, also when this is cancelled. Never raises."""
+        moved = await self._presence.become(room, before, after)
+        self._due(room, moved.census, at_once=False)
 
-    async def count(self, key: str) -> ViewerLeft:
-        """How many watch, for a socket that did not. Never raises."""
-        census = await self._presence.census(viewers_room(key))
-        return ViewerLeft(stream_key=key, viewer_count=census.count)
+    async def census(self, room: Room) -> Census:
+        """How many watch. Never raises."""
+        return await self._presence.census(room)
 
     async def _changed(self, room: Room, census: Census) -> None:
         if room.namespace == STREAMING:
-            self._updates.due(room.name.partition(":")[2], at_once=census.count == 0)
+            self._updates.due(room, at_once=census.count == 0)
 
-    def _due(self, key: str, census: Census, *, at_once: bool) -> None:
+    def _due(self, room: Room, census: Census, *, at_once: bool) -> None:
         if census.changed:
-            self._updates.due(key, at_once=at_once)
+            self._updates.due(room, at_once=at_once)
 
-    async def _tell(self, key: str) -> None:
-        room = viewers_room(key)
+    async def _tell(self, room: Room) -> None:
         census = await self._presence.census(room)
-        update = ViewerUpdate(stream_key=key, viewer_count=census.count)
+        update = ViewerUpdate(stream_key=room.key, viewer_count=census.count)
         event = events.STREAM_VIEWER_UPDATE
         await self._fanout.publish(room, event, Typed(type=event, data=update))
-        await self._store_peak(key, census.peak)
+        await self._store_peak(room.key, census.peak)
 
     async def _store_peak(self, key: str, peak: int) -> None:
         try:

@@ -12,9 +12,7 @@ from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.protocol.chat import SendMessage, Sent
 from gateway.protocol.streaming import CreateStream
-from gateway.realtime.presence import LocalPresence
 from gateway.security.principal import Principal, Role
-from gateway.services.attendance import Attendance
 from gateway.services.chat import Chat
 from gateway.services.room_log import RoomLog
 from gateway.services.streams import Streams
@@ -43,7 +41,7 @@ class Place:
 
     def node(self, fanout: Any) -> Chat:
         streams = Streams(self.database, fanout)
-        return Chat(self.database, RoomLog(self.database), streams, Attendance(LocalPresence(), fanout), fanout)
+        return Chat(self.database, RoomLog(self.database), streams, fanout)
 
     async def open(self, people: int = 20) -> None:
         await self.database.open()

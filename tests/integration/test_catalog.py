@@ -16,7 +16,6 @@ from gateway.protocol.streaming import CreateStream, StreamView
 from gateway.protocol.wire import Cursor, Since
 from gateway.realtime.presence import LocalPresence
 from gateway.security.principal import Principal, Role
-from gateway.services.attendance import Attendance
 from gateway.services.catalog import Catalog
 from gateway.services.room_log import RoomLog
 from gateway.services.storefront import Storefront
@@ -39,8 +38,7 @@ class Shop:
         self.streams = Streams(database, self.heard)
         self.catalogs = [Catalog(database, RoomLog(database), self.heard) for _ in range(2)]
         self.catalog = self.catalogs[0]
-        attendance = Attendance(self.presence, self.heard)
-        self.storefront = Storefront(database, RoomLog(database), self.streams, attendance)
+        self.storefront = Storefront(database, RoomLog(database), self.streams)
         self.viewers = Viewers(database, self.presence, self.heard)
         self.admin = principal(Role.ADMIN)
 
@@ -64,7 +62,7 @@ class Shop:
 
     async def join(self, since: Cursor | None = None) -> StreamJoined:
         before = None if since is None else Since.model_validate(since.model_dump())
-        return await self.storefront.joined(principal(), KEY, before, first=False)
+        return await self.storefront.snapshot(KEY, before)
 
     def told(self) -> list[tuple[str, Any]]:
         """What the room of the products heard since it was asked last."""
@@ -276,18 +274,18 @@ async def test_pages_of_streams(shop: Shop) -> None:
 
 
 async def test_viewers_are_people_and_the_peak_is_kept(shop: Shop) -> None:
-    people = [principal() for _ in range(3)]
+    people, room = ["ann", "bob", "cid"], viewers_room(KEY)
     with pytest.raises(NotFound):
         await shop.viewers.admit("nowhere")
-    counts = [(await shop.viewers.joined(who, KEY, first=True)).viewer_count for who in (*people, people[0])]
+    counts = [(await shop.viewers.entered(room, who)).count for who in (*people, people[0])]
     assert counts == [1, 2, 3, 3]
-    left = [(await shop.viewers.departed(who, KEY)).viewer_count for who in (people[0], people[0], people[1])]
+    left = [(await shop.viewers.left(room, who)).count for who in (people[0], people[0], people[1])]
     assert left == [3, 2, 1]
-    joined = await shop.viewers.joined(people[2], KEY, first=False)
+    joined = await shop.viewers.snapshot(KEY, await shop.viewers.census(room))
     assert (joined.viewer_count, joined.peak_viewers, joined.live) == (1, 3, False)
     await shop.viewers.close()
     updates = [payload["data"]["viewerCount"] for payload in shop.heard.named("stream:viewer:update")]
     assert updates[-1] == 1
     assert len(updates) <= 2, "the first viewer at once, the rest together"
     assert (await Stream.get(key=KEY)).peak_viewers == 3
-    assert (await shop.viewers.count(KEY)).viewer_count == 1
+    assert (await shop.viewers.census(room)).count == 1

@@ -19,9 +19,7 @@ from gateway.realtime import sequence, subscriber_redis
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet, with_offset
-from gateway.realtime.presence import LocalPresence
 from gateway.security.principal import Role
-from gateway.services.attendance import Attendance
 from gateway.services.chat import Chat
 from gateway.services.room_log import RoomLog
 from gateway.services.streams import Streams
@@ -197,7 +195,7 @@ async def test_the_log_of_a_room_is_what_a_node_catches_up_from(database_url: st
     await database.open()
     log, silent = RoomLog(database), Silent()
     streams = Streams(database, silent)
-    chat = Chat(database, log, streams, Attendance(LocalPresence(), silent), silent)
+    chat = Chat(database, log, streams, silent)
     ada = principal(
         Role.ADMIN,
         str((await User.create(email="a@example.com", username="ada", password_hash="-", role="ADMIN")).id),

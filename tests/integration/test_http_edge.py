@@ -16,13 +16,13 @@ from structlog.testing import capture_logs
 from gateway.errors import CATALOGUE, Code, GatewayError, InvalidPayload
 from gateway.http import dispatch
 from gateway.http.dispatch import parse_body
-from gateway.http.routes import ADMINS, EVERYONE, KEY, MEMBERS, Call, Cookie, Reply, Route
+from gateway.http.routes import KEY, Call, Cookie, Reply, Route
 from gateway.metrics import Metrics
 from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct
 from gateway.protocol.queries import ProductQuery
 from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Payload, Request
-from gateway.security.principal import Role
+from gateway.security.principal import ADMINS, EVERYONE, MEMBERS, Role
 from tests.edge import Client, bearer, edge, refused
 
 

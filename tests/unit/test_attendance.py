@@ -14,9 +14,9 @@ CHAT = chat_room("demo")
 async def test_a_small_chat_room_hears_names_once_a_person() -> None:
     heard = Heard()
     attendance = Attendance(LocalPresence(), heard)
-    assert [await attendance.entered(CHAT, who) for who in ("ann", "ann", "bob")] == [1, 1, 2]
-    assert [await attendance.left(CHAT, who) for who in ("ann", "ann")] == [2, 1]
-    assert await attendance.members(CHAT) == 1
+    assert [(await attendance.entered(CHAT, who)).count for who in ("ann", "ann", "bob")] == [1, 1, 2]
+    assert [(await attendance.left(CHAT, who)).count for who in ("ann", "ann")] == [2, 1]
+    assert (await attendance.census(CHAT)).count == 1
     assert [(event, payload["data"]["userId"], payload["data"]["liveId"]) for _, event, payload in heard.events] == [
         ("chat:user-joined", "ann", "demo"),
         ("chat:user-joined", "bob", "demo"),
@@ -66,10 +66,10 @@ async def test_a_guest_who_logs_in_beside_another_tab_changes_the_number() -> No
         await attendance.entered(CHAT, who)
     heard.events.clear()
     await attendance.became(CHAT, "guest_1", "ann")  # the other tab is still a guest's, and ann was there
-    assert (heard.events, await attendance.members(CHAT)) == ([], 2)
+    assert (heard.events, (await attendance.census(CHAT)).count) == ([], 2)
     await attendance.became(CHAT, "guest_1", "ann")
     assert [(event, payload["data"]["userId"]) for _, event, payload in heard.events] == [("chat:user-left", "guest_1")]
-    assert await attendance.members(CHAT) == 1
+    assert (await attendance.census(CHAT)).count == 1
 
 
 class Told:

@@ -10,11 +10,11 @@ from gateway.http.health import Health
 from gateway.http.keys import Keys
 from gateway.http.openapi import document
 from gateway.http.products import Products
-from gateway.http.routes import ADMINS, HOSTS, Route
+from gateway.http.routes import Route
 from gateway.http.streams import Streams
 from gateway.http.users import Users
 from gateway.security.csrf import Csrf
-from gateway.security.principal import Role
+from gateway.security.principal import ADMINS, HOSTS, Role
 from tests.edge import settings
 
 NOBODY: Any = None

@@ -72,6 +72,7 @@ class Lobby:
     def __init__(self) -> None:
         self.rule: Callable[[], Awaitable[None]] | None = None
         self.during: Callable[[Socket], Awaitable[None]] | None = None
+        self.greet: Callable[[Socket], Awaitable[None]] | None = None
         self.at_close: Callable[[Socket], Awaitable[None]] | None = None
         self.log: list[str] = []
 
@@ -83,6 +84,8 @@ class Lobby:
 
     async def opened(self, socket: Socket) -> None:
         self.log.append("opened")
+        if self.greet is not None:
+            await self.greet(socket)
 
     async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
         self.log.append(f"event {args[0]}")
@@ -232,6 +235,34 @@ async def test_who_leaves_while_being_looked_up_is_no_ghost(house: House) -> Non
     await settle()
     assert house.empty
     assert house.lobby.log == []
+
+
+@pytest.mark.parametrize("error", [Unavailable("redis"), RuntimeError("boom"), ConnectionResetError("another's")])
+async def test_who_cannot_be_greeted_is_not_refused_as_well(house: House, error: Exception) -> None:
+    async def fail(_socket: Socket) -> None:
+        raise error
+
+    house.lobby.greet = fail
+    connection = house.arrive()
+    with pytest.raises(type(error)):  # which closes the connection
+        await house.say(connection, "0/chat,")
+    assert [packet[:7] for packet in connection.sent] == ["0/chat,"]
+    house.drop(connection)
+    await settle()
+    assert house.empty
+
+
+async def test_who_is_kicked_while_greeted_is_gone_as_others_are(house: House) -> None:
+    async def kick(socket: Socket) -> None:
+        house.server.kick(socket, "auth:revoked", Farewell(code=Code.TOKEN_REVOKED, reconnect=False))
+        await socket.enter(ROOM)
+
+    house.lobby.greet = kick
+    connection = house.arrive()
+    await house.say(connection, "0/chat,")
+    await settle()
+    assert house.empty
+    assert [packet[:7] for packet in connection.sent] == ["0/chat,", "2/chat,", "1/chat,"]
 
 
 async def test_a_socket_that_is_gone_leaves_nothing(house: House) -> None:

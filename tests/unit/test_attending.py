@@ -1,0 +1,344 @@
+"""Who joins, leaves and is counted: whatever ends, fails or is given up at whichever await, the numbers are exact."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.errors import Unavailable
+from gateway.keys import CHAT, Room, chat_room
+from gateway.metrics import Metrics
+from gateway.protocol import chat
+from gateway.protocol.answers import Farewell
+from gateway.protocol.wire import Empty, Payload, Typed
+from gateway.realtime.presence import Census, LocalPresence, Moved
+from gateway.realtime.residents import Residents
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.server import Server
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Principal, Role
+from gateway.services.attendance import Attendance
+from namespaces.attending import AttendedNamespace
+from namespaces.base import Limit, Pipeline, Route
+from tests.doubles import principal
+from tests.unit.test_server import FakeConnection, FakeEngine
+
+GUEST, MEMBER = principal(Role.GUEST, "guest"), principal(Role.USER, "member")
+ROUNDS = 200
+
+
+class Fate:
+    """Lets everybody wait a moment at each await, and strikes at one of them."""
+
+    def __init__(self) -> None:
+        self.awaits = 0
+        self.at: int | None = None
+        self.strike: Callable[[], object] = lambda: None
+
+    def decide(self, at: int | None, strike: Callable[[], object]) -> None:
+        """Strike at the await with this number, from now on."""
+        self.awaits, self.at, self.strike = 0, at, strike
+
+    async def step(self, *_: Any) -> None:
+        self.awaits += 1
+        if self.awaits == self.at:
+            self.strike()
+        await asyncio.sleep(0)
+
+
+class SlowPresence(LocalPresence):
+    """Waits as the one in Redis does."""
+
+    def __init__(self, fate: Fate) -> None:
+        self._fate = fate
+        super().__init__()
+
+    async def enter(self, room: Room, who: str) -> Census:
+        census = self.add(room, who)
+        try:
+            await self._fate.step()
+        except BaseException:
+            self.remove(room, who)
+            raise
+        return census
+
+    async def leave(self, room: Room, who: str) -> Census:
+        census = self.remove(room, who)
+        await self._fate.step()
+        return census
+
+    async def become(self, room: Room, before: str, after: str) -> Moved:
+        moved = self.swap(room, before, after)
+        await self._fate.step()
+        return moved
+
+    async def census(self, room: Room) -> Census:
+        await self._fate.step()
+        return await super().census(room)
+
+    def counted(self) -> Counter[tuple[Room, str]]:
+        return Counter({(room, who): count for room, people in self._sockets.items() for who, count in people.items()})
+
+
+class World:
+    """Everything around a namespace that it waits for."""
+
+    def __init__(self, fate: Fate) -> None:
+        self._fate = fate
+        self.publish = self.watch = self.charge = self.refund = fate.step
+
+    def unwatch(self, room: Room) -> None:
+        """See Watcher."""
+
+    def place(self, _room: Room) -> None:
+        """See Watcher."""
+
+    async def authenticate(self, token: str | None) -> Principal:
+        """See Authenticator."""
+        await self._fate.step()
+        return MEMBER if token == "member" else GUEST
+
+    async def revoked(self, who: list[Principal]) -> list[bool]:
+        return [False for _ in who]
+
+
+class Den(AttendedNamespace):
+    """Rooms to come into and to leave."""
+
+    name = CHAT
+    room = staticmethod(chat_room)
+
+    def __init__(self, fate: Fate, pipeline: Pipeline, attendance: Attendance) -> None:
+        self._fate = fate
+        super().__init__(pipeline, attendance)
+
+    def routes(self) -> dict[str, Route]:
+        return {"join": Route(chat.LeaveRoom, self.join), "leave": Route(chat.LeaveRoom, self.leave)}
+
+    async def allow(self, principal: Principal, key: str) -> None:
+        await self._fate.step()
+
+    async def welcome(self, socket: Socket) -> None:
+        socket.send("welcome", Empty())
+        await self._fate.step()
+
+    async def join(self, socket: Socket, ask: chat.LeaveRoom) -> Payload:
+        return await self.enter(socket, ask.live_id, self.read)
+
+    async def read(self, census: Census) -> Payload:
+        await self._fate.step()
+        return Typed(type="read", data=census.count)
+
+    async def leave(self, socket: Socket, ask: chat.LeaveRoom) -> Payload:
+        return Typed(type="left", data=(await self.depart(socket, ask.live_id)).count)
+
+
+class House:
+    """A server with a den, in which one tab of the guest stays."""
+
+    def __init__(self) -> None:
+        self.fate, metrics = Fate(), Metrics()
+        world: Any = World(self.fate)
+        engine: Any = FakeEngine()
+        self.engine = engine
+        self.rooms, self.presence = Rooms(metrics), SlowPresence(self.fate)
+        self.rooms.watched_by(world)
+        self.server = Server(engine, self.rooms, metrics, lambda _: True)
+        self.residents = Residents(self.server.kick, world.revoked, lambda: 0)
+        rates = dict.fromkeys(Limit, (1, 1.0))
+        pipeline = Pipeline(world, world, self.residents, metrics, rates, timedelta(seconds=5))
+        self.attendance = Attendance(self.presence, world)
+        self.den = Den(self.fate, pipeline, self.attendance)
+        self.server.serve(CHAT, self.den)
+
+    async def open(self) -> None:
+        self.witness = FakeConnection("witness")
+        self.engine.on_connect(self.witness)
+        for packet in ("0/chat,", '2/chat,1["join",{"liveId":"a"}]'):
+            await self.engine.on_message(self.witness, packet)
+
+    def arrive(self) -> FakeConnection:
+        connection = FakeConnection()
+        self.engine.on_connect(connection)
+        return connection
+
+    def socket(self, connection: FakeConnection) -> Socket:
+        found: Socket = connection.owner.sockets[CHAT]
+        return found
+
+    async def say(self, connection: FakeConnection, packet: str) -> None:
+        """What a client says, handled as a connection handles it: what is raised is its end."""
+        if connection.closed:
+            return
+        worker = asyncio.ensure_future(self.engine.on_message(connection, packet))
+        try:
+            await worker
+        except asyncio.CancelledError:
+            assert worker.cancelled()
+        except Exception:
+            self.drop(connection)
+
+    def drop(self, connection: FakeConnection) -> None:
+        if not connection.closed:
+            connection.closed = True
+            self.engine.on_close(connection, "transport close")
+
+    async def rest(self) -> None:
+        """Until everybody who is gone was cleaned up after."""
+        while self.server._cleaning:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+    def state(self) -> Any:
+        """All that is known of anybody."""
+        return (
+            self.presence.counted(),
+            {socket.sid for socket in self.rooms.sockets()},
+            {room: set(members) for room, members in self.rooms._members.items()},
+            set(self.residents._seconds),
+            {user: set(sockets) for user, sockets in self.residents._users.items()},
+            {second: set(sockets) for second, sockets in self.residents._expiring.items()},
+            set(self.server._cleaning),
+            dict(self.den._deadlines.pending),
+            asyncio.all_tasks(),
+        )
+
+    def assert_exact(self) -> None:
+        """Whoever is here is counted where they hear, once, as who they are noted."""
+        sockets = list(self.rooms.sockets())
+        noted = Counter((room, who.user_id) for s in sockets for room, who in s.attending.items())
+        assert self.presence.counted() == noted
+        for socket in sockets:
+            assert socket.joined == set(socket.attending)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    house = House()
+    await house.open()
+    with capture_logs():  # hundreds of traces
+        yield house
+
+
+VISIT = (
+    "0/chat,",
+    '2/chat,1["join",{"liveId":"a"}]',
+    '2/chat,2["join",{"liveId":"a"}]',
+    '2/chat,3["join",{"liveId":"b"}]',
+    '2/chat,4["auth:refresh",{"token":"member"}]',
+    '2/chat,5["leave",{"liveId":"a"}]',
+    '2/chat,6["leave",{"liveId":"a"}]',
+    '2/chat,7["join",{"liveId":"a"}]',
+)
+
+
+async def visit(house: House, connection: FakeConnection) -> None:
+    """Come, go about and leave; at each moment of rest the numbers are exact."""
+    for packet in VISIT:
+        await house.say(connection, packet)
+        await house.rest()
+        house.assert_exact()
+    house.drop(connection)
+    await house.rest()
+
+
+def strikes(house: House, connection: FakeConnection) -> dict[str, Callable[[], None]]:
+    """What may happen at an await."""
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    def cancel() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    def time_out() -> None:
+        for deadline in list(house.den._deadlines.pending):
+            deadline.expire()
+
+    def kick() -> None:
+        if CHAT in connection.owner.sockets:
+            house.server.kick(house.socket(connection), "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
+
+    return {
+        "leaves": partial(house.drop, connection),
+        "is kicked": kick,
+        "is cancelled": cancel,
+        "takes too long": time_out,
+        "is refused": lambda: fail(Unavailable("database")),
+        "explodes": lambda: fail(RuntimeError("boom")),
+    }
+
+
+@pytest.mark.parametrize("strike", ["leaves", "is kicked", "is cancelled", "takes too long", "is refused", "explodes"])
+async def test_at_every_await_of_a_visit(house: House, strike: str) -> None:
+    baseline = house.state()
+    house.fate.decide(None, lambda: None)
+    await visit(house, house.arrive())
+    awaits = house.fate.awaits
+    assert awaits > 30
+    for number in range(ROUNDS):
+        connection = house.arrive()
+        house.fate.decide(number % awaits + 1, strikes(house, connection)[strike])
+        await visit(house, connection)
+        assert house.state() == baseline, f"round {number}"
+
+
+@pytest.mark.parametrize("strike", ["is cancelled", "takes too long", "is refused", "explodes"])
+async def test_a_join_that_fails_changes_nothing(house: House, strike: str) -> None:
+    connection = house.arrive()
+    await house.say(connection, "0/chat,")
+    socket = house.socket(connection)
+    for before in (set(), {chat_room("b")}):
+        house.fate.decide(None, lambda: None)
+        await house.say(connection, '2/chat,1["join",{"liveId":"b"}]')
+        joins = house.fate.awaits
+        assert '3/chat,1[{"ok":true,"data":{"type":"read","data":1}' in connection.sent[-1]
+        if not before:
+            await house.say(connection, '2/chat,1["leave",{"liveId":"b"}]')
+        for at in range(1, joins + 1):
+            house.fate.decide(at, strikes(house, connection)[strike])
+            await house.say(connection, '2/chat,2["join",{"liveId":"b"}]')
+            assert socket.joined == set(socket.attending) == before, at
+            house.assert_exact()
+    house.drop(connection)
+
+
+async def test_one_departure_that_fails_keeps_nobody_from_the_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = house.arrive()
+    for packet in ("0/chat,", *(f'2/chat,1["join",{{"liveId":"{key}"}}]' for key in "abc")):
+        await house.say(connection, packet)
+    left = house.presence.leave
+
+    async def explode(room: Room, who: str) -> Census:
+        await left(room, who)
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(house.presence, "leave", explode)
+    house.drop(connection)
+    await house.rest()
+    house.assert_exact()
+
+
+async def test_one_return_that_is_given_up_keeps_nobody_from_the_others(house: House) -> None:
+    connection = house.arrive()
+    await house.say(connection, "0/chat,")
+    socket = house.socket(connection)
+    rooms = [chat_room(key) for key in "abc"]
+    for room in rooms:  # as recovery has it: there again, and not counted yet
+        house.rooms.admit(socket, room)
+        socket.attend(room)
+    task = asyncio.ensure_future(house.den.resumed(socket))
+    house.fate.decide(1, task.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(socket.attending) == 2
+    house.assert_exact()
+    house.drop(connection)
