@@ -1,5 +1,6 @@
 """Group commit: messages that come while others are being stored are stored together. Used by the chat service."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -7,7 +8,7 @@ import structlog
 
 from gateway.connections.database import Database
 from gateway.connections.gathering import Gathering
-from gateway.errors import NotFound, Unavailable
+from gateway.errors import Unavailable
 from gateway.keys import Room, chat_room
 from gateway.protocol import events
 from gateway.protocol.chat import Message
@@ -55,7 +56,7 @@ class MessageWriter:
         for lane in self._lanes:
             await lane.close()
 
-    async def _write(self, drafts: list[Message]) -> list[Placed | Exception]:
+    async def _write(self, drafts: list[Message]) -> Sequence[Placed | Exception]:
         try:
             async with self._database.guard("chat.send"):
                 placed = await self._messages.insert(drafts)
@@ -69,11 +70,11 @@ class MessageWriter:
         fresh = [
             draft.model_copy(update={"seq": place.seq})
             for draft, place in zip(drafts, placed, strict=True)
-            if place is not None and place.fresh
+            if isinstance(place, Placed) and place.fresh
         ]
         await self._tell(fresh)
         await self._trim(fresh)
-        return [place or NotFound("There is no such stream") for place in placed]
+        return placed
 
     async def _write_each(self, drafts: list[Message]) -> list[Placed | Exception]:
         """What one of them did wrong is no reason to refuse its neighbours."""

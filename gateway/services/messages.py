@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from gateway.connections.database import Database
-from gateway.errors import NotFound
+from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import chat_room, room_log_name
 from gateway.protocol import events
 from gateway.protocol.chat import HISTORY, Message, SendMessage
 from gateway.protocol.wire import Cursor, Typed, now
 from gateway.security.principal import Principal
+from gateway.services.refusals import refusal
 from gateway.services.room_log import RoomLog
 
 # One round trip and one transaction, whatever the number of messages: a function of ours, see migrations/models.
@@ -79,11 +80,12 @@ class Messages:
             timestamp=now(),
         )
 
-    async def insert(self, drafts: Sequence[Message]) -> list[Placed | None]:
-        """Store messages in the next places of their rooms and in the rooms' logs, in the given order: all or none.
+    async def insert(self, drafts: Sequence[Message]) -> list[Placed | GatewayError]:
+        """Store messages in the next places of their rooms and in the rooms' logs, in the given order.
 
-        Answers one for each draft; None: there is no such room. A client message id that its sender has used in the
-        room before, or earlier among the drafts, takes no place.
+        Answers one for each draft: its place, NotFound if there is no such room, or why its sender may not speak there
+        now. A client message id that its sender has used in the room before, or earlier among the drafts, takes no place
+        and is answered as it was, whatever holds now.
         """
         rows = await self._database.query(
             INSERT,
@@ -98,10 +100,10 @@ class Messages:
             [draft.timestamp for draft in drafts],
             [event(draft).model_dump_json() for draft in drafts],
         )
-        placed: list[Placed | None] = [None] * len(drafts)
+        answers: list[Placed | GatewayError | None] = [None] * len(drafts)
         for row in rows:
-            placed[row["place"] - 1] = _placed(row)
-        return placed
+            answers[row["place"] - 1] = _refused(row) if row["refusal"] else _placed(row)
+        return [answer or NotFound("There is no such stream") for answer in answers]
 
     async def sent(self, live_id: str, sender_id: str, client_message_id: str) -> Placed | None:
         """What a sender has sent under their own id for it."""
@@ -153,6 +155,10 @@ def _uuid(message_id: str) -> UUID:
 
 def _placed(row: dict[str, Any]) -> Placed:
     return Placed(str(row["id"]), row["seq"], row["created_at"], row["text"], row["fresh"])
+
+
+def _refused(row: dict[str, Any]) -> GatewayError:
+    return refusal(Code(row["refusal"]), until=row["until"], wait_ms=row["wait_ms"])
 
 
 def _message(row: dict[str, Any]) -> Message:

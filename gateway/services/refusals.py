@@ -1,0 +1,23 @@
+"""What somebody hears who may not be in a room or not speak there. Used by whoever stores messages or lets people in."""
+
+from datetime import datetime
+
+from gateway.errors import CATALOGUE, Code, GatewayError
+from gateway.protocol.moderation import until as told
+from gateway.protocol.wire import iso
+
+GUESTS = "Guests may not write in this room"
+
+
+def refusal(code: Code, *, until: datetime | None = None, wait_ms: int | None = None) -> GatewayError:
+    """The answer for BANNED, MUTED, ROOM_FROZEN, SLOW_MODE, and FORBIDDEN for a guest.
+
+    `until` is when a ban or a mute ends, None for never; `wait_ms` when slow mode allows the next message.
+    """
+    if code in (Code.BANNED, Code.MUTED):
+        moment = iso(told(until))
+        text = CATALOGUE[code].message if until is None else f"{CATALOGUE[code].message} until {moment}"
+        return GatewayError(code, text, details={"until": moment})
+    if code is Code.SLOW_MODE:
+        return GatewayError(code, retry_after_ms=wait_ms)
+    return GatewayError(code, GUESTS if code is Code.FORBIDDEN else None)
