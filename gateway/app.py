@@ -40,7 +40,11 @@ from gateway.services.attendance import Attendance
 from gateway.services.catalog import Catalog
 from gateway.services.chat import Chat
 from gateway.services.directory import Directory
+from gateway.services.featured import Featured
 from gateway.services.guests import Guests
+from gateway.services.news import News
+from gateway.services.order_writer import OrderWriter
+from gateway.services.orders import Orders
 from gateway.services.room_log import RoomLog
 from gateway.services.sessions import Sessions
 from gateway.services.storefront import Storefront
@@ -116,7 +120,10 @@ class Node:
         self._attendance = Attendance(self._presence, self._fanout)
         self._viewers = Viewers(self._database, self._presence, self._fanout)
         streams = Streams(self._database, self._fanout)
-        catalog = Catalog(self._database, log, self._fanout)
+        news = News(log, self._fanout)
+        catalog = Catalog(self._database, log, news)
+        featured = Featured(self._database, log, news)
+        self._orders = Orders(self._database, log, news, OrderWriter(self._database, news, metrics), metrics)
         self._chat = Chat(self._database, log, streams, self._fanout)
         storefront = Storefront(self._database, log, streams)
 
@@ -151,6 +158,8 @@ class Node:
             directory=Directory(self._database, sessions),
             streams=streams,
             catalog=catalog,
+            featured=featured,
+            orders=self._orders,
         )
         self._app.router.add_route("*", self._engine.options.path, self._engine.handle)
         if settings.serves_demo:
@@ -227,6 +236,7 @@ class Node:
         self._open = False
         await self._server.shutdown()
         await self._chat.close()
+        await self._orders.close()
         await self._recovery.close()
         await self._residents.close()
         await self._attendance.close()

@@ -9,11 +9,13 @@ from aiohttp import web
 from gateway.http.auth import Auth, Guests
 from gateway.http.cors import Cors
 from gateway.http.dispatch import Authenticator, Dispatcher
+from gateway.http.featured import Featured, FeaturedService
 from gateway.http.health import Health, Readiness
 from gateway.http.keys import Keys
 from gateway.http.metrics import PATH, GuardedMetrics
 from gateway.http.middlewares import Edge
 from gateway.http.openapi import document
+from gateway.http.orders import Orders, OrderService
 from gateway.http.products import Catalog, Products
 from gateway.http.routes import API
 from gateway.http.streams import Streams, StreamService
@@ -42,6 +44,8 @@ def mount(
     directory: Directory,
     streams: StreamService,
     catalog: Catalog,
+    featured: FeaturedService,
+    orders: OrderService,
 ) -> None:
     """Add the edge, the API, the metrics and outside production the OpenAPI document to an application before it runs.
 
@@ -57,6 +61,8 @@ def mount(
         Users(accounts, directory),
         Streams(streams),
         Products(catalog),
+        Featured(featured),
+        Orders(orders),
     )
     routes = [route for resource in resources for route in resource.routes()]
     for route in routes:

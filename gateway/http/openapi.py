@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
 
-from gateway.http.routes import API, Route
+from gateway.http.routes import API, IDEMPOTENCY, IDEMPOTENCY_KEY, Route
 from gateway.protocol.answers import HttpError
 
 _REF = "#/components/schemas/{model}"
@@ -53,6 +53,9 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
             {"name": name, "in": "query", "required": name in shape.get("required", ()), "schema": schema}
             for name, schema in shape["properties"].items()
         ]
+    if route.idempotent:
+        schema = {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY}$"}
+        parameters.append({"name": IDEMPOTENCY, "in": "header", "required": False, "schema": schema})
     if parameters:
         operation["parameters"] = parameters
     if route.body:

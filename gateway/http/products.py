@@ -4,7 +4,15 @@ from functools import partial
 from typing import Protocol
 
 from gateway.http.routes import ID, READS, WRITES, Call, Route
-from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct, Product, ProductPage
+from gateway.protocol.catalog import (
+    ChangedProducts,
+    ChangeProduct,
+    ChangeProducts,
+    ChangeStock,
+    CreateProduct,
+    Product,
+    ProductPage,
+)
 from gateway.protocol.queries import ProductQuery
 from gateway.security.principal import ADMINS
 
@@ -16,6 +24,7 @@ class Catalog(Protocol):
     async def get(self, product_id: str) -> Product: ...
     async def create(self, ask: CreateProduct) -> Product: ...
     async def change(self, product_id: str, ask: ChangeProduct) -> Product: ...
+    async def change_many(self, ask: ChangeProducts) -> ChangedProducts: ...
     async def change_stock(self, product_id: str, ask: ChangeStock) -> Product: ...
     async def sell_out(self, product_id: str) -> Product: ...
     async def delete(self, product_id: str) -> None: ...
@@ -34,6 +43,7 @@ class Products:
             Route("GET", "/products", self.page, query=ProductQuery, answer=ProductPage, limit=READS),
             Route("GET", f"/products/{ID}", self.get, answer=Product, limit=READS),
             admin("POST", "/products", self.create, body=CreateProduct, answer=Product, status=201),
+            admin("PATCH", "/products", self.change_many, body=ChangeProducts, answer=ChangedProducts),
             admin("PATCH", f"/products/{ID}", self.change, body=ChangeProduct, answer=Product),
             admin("PATCH", f"/products/{ID}/stock", self.change_stock, body=ChangeStock, answer=Product),
             admin("PATCH", f"/products/{ID}/sold-out", self.sell_out, answer=Product),
@@ -55,6 +65,10 @@ class Products:
     async def change(self, call: Call[ChangeProduct, None]) -> Product:
         """Change what is given."""
         return await self._catalog.change(call.path("id"), call.body)
+
+    async def change_many(self, call: Call[ChangeProducts, None]) -> ChangedProducts:
+        """Change some products: all of them or none."""
+        return await self._catalog.change_many(call.body)
 
     async def change_stock(self, call: Call[ChangeStock, None]) -> Product:
         """Set the stock, or change it by a difference."""

@@ -1,12 +1,13 @@
 """What a resource declares: its routes, and what a handler is given and gives back. Read by the dispatcher."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from aiohttp import web
 
-from gateway.errors import AuthRequired
+from gateway.errors import AuthRequired, InvalidPayload
 from gateway.protocol.queries import Query
 from gateway.protocol.wire import Payload, Request
 from gateway.security.principal import Principal, Roles
@@ -20,6 +21,9 @@ ID = "{id:[A-Za-z0-9_-]{1,64}}"
 # How often one client may use one route: so many times HTTP_RATE_LIMIT.
 READS = 12  # 120 a minute by default: a person who looks around, with a few tabs
 WRITES = 6  # 60 a minute by default: what an admin or a host changes by hand or with a small script
+
+IDEMPOTENCY = "Idempotency-Key"  # the header
+IDEMPOTENCY_KEY = r"[!-~]{1,128}"
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -41,6 +45,16 @@ class Call(Generic[B, Q]):
         if self.caller is None:
             raise AuthRequired("No token provided")
         return self.caller
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """What the client calls this request, so that it is done once. Raises InvalidPayload for what is no key."""
+        match self.request.headers.getall(IDEMPOTENCY, []):
+            case []:
+                return None
+            case [key] if re.fullmatch(IDEMPOTENCY_KEY, key):
+                return key
+        raise InvalidPayload(details=[{"field": IDEMPOTENCY, "problem": "not one word of at most 128 characters"}])
 
     def path(self, name: str) -> str:
         """A segment of the path."""
@@ -82,6 +96,7 @@ class Route:
     lenient: bool = False  # a token that is bad or missing makes no caller instead of a refusal
     limit: int = 1  # times HTTP_RATE_LIMIT; 0: exempt
     status: int = 200
+    idempotent: bool = False  # an Idempotency-Key says that two requests are the same one
 
     @property
     def template(self) -> str:

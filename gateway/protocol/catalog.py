@@ -3,12 +3,13 @@
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator
 
 from gateway.protocol.wire import Cursor, Missed, Money, Payload, Request, Since, StreamKey, Timestamp, now
 
 LOW_STOCK = 5  # below this many the room is warned
 MAX_STOCK = 1_000_000_000
+MAX_CHANGES = 100  # products in one bulk change
 ProductStatus = Literal["AVAILABLE", "SOLD_OUT"]
 
 
@@ -27,6 +28,7 @@ Price = Annotated[Decimal, BeforeValidator(_price), Field(ge=0, max_digits=10, d
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^(https?://|/)\S*$")]
 Stock = Annotated[int, Field(ge=0, le=MAX_STOCK)]
+ProductId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -110,6 +112,20 @@ class LowStock(Payload):
     remaining_stock: int
 
 
+class FeaturedProduct(Payload):
+    """`stream:featured-product:updated`: what a stream shows first, or nothing."""
+
+    stream_key: str
+    product_id: str | None
+    product: Product | None
+
+
+class FeatureProduct(Request):
+    """`PUT /streams/{key}/featured-product`."""
+
+    product_id: ProductId
+
+
 class CreateProduct(Request):
     """`POST /products`."""
 
@@ -140,6 +156,31 @@ class ChangeProduct(Request):
     sort_order: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] | None = None
     is_new: bool | None = None
     version: Annotated[int, Field(ge=1)] | None = None
+
+
+class ChangeOneOf(ChangeProduct):
+    """One of the changes of `PATCH /products`."""
+
+    id: ProductId
+
+
+class ChangeProducts(Request):
+    """`PATCH /products`: all of the changes or none. Each product stands there once."""
+
+    items: Annotated[list[ChangeOneOf], Field(min_length=1, max_length=MAX_CHANGES)]
+
+    @field_validator("items")
+    @classmethod
+    def _once(cls, items: list[ChangeOneOf]) -> list[ChangeOneOf]:
+        if len({item.id for item in items}) < len(items):
+            raise ValueError("a product stands there twice")
+        return items
+
+
+class ChangedProducts(Payload):
+    """The products as they are now, in the order of the changes."""
+
+    items: list[Product]
 
 
 class ChangeStock(Request):

@@ -6,8 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from gateway.protocol.catalog import ProductStatus
+from gateway.protocol.orders import OrderStatus
 from gateway.protocol.streaming import StreamStatus
-from gateway.protocol.wire import StreamKey
+from gateway.protocol.wire import Identifier, StreamKey
 
 MAX_PAGE = 100  # items; a page is one answer that a phone renders
 
@@ -50,3 +51,10 @@ class ProductQuery(Page):
     stream_key: StreamKey | None = None
     status: ProductStatus | None = None
     search: Search | None = None
+
+
+class OrderQuery(Page):
+    """`GET /orders`: of one status, and for admins of one user."""
+
+    user_id: Identifier | None = None
+    status: OrderStatus | None = None

@@ -6,7 +6,7 @@ from gateway.connections.database import Database
 from gateway.keys import products_room
 from gateway.protocol.catalog import StreamJoined
 from gateway.protocol.wire import Since
-from gateway.services.catalog import view
+from gateway.services.products import view
 from gateway.services.room_log import RoomLog
 from models.product import Product
 
@@ -39,10 +39,11 @@ class Storefront:
             # The place first: what changes before the products are read is heard again, and known by its version.
             cursor, events = await self._log.position(room, since)
             products = await Product.filter(stream_id=key).order_by("sort_order", "id").limit(SHOWN)
+            featured = await Product.filter(featured_in__key=key).first()
         return StreamJoined(
             room=room.name,
             products=[view(product) for product in products],
-            featured=None,
+            featured=view(featured) if featured else None,
             cursor=cursor,
             recovered=events is not None,
             events=events,

@@ -18,6 +18,7 @@ from gateway.realtime.presence import LocalPresence
 from gateway.security.principal import Principal, Role
 from gateway.services.catalog import Catalog
 from gateway.services.room_log import RoomLog
+from gateway.services.news import News
 from gateway.services.storefront import Storefront
 from gateway.services.streams import Streams
 from gateway.services.viewers import Viewers
@@ -35,8 +36,10 @@ class Shop:
     def __init__(self, database: Database) -> None:
         self.heard = Heard()
         self.presence = LocalPresence()
-        self.streams = Streams(database, self.heard)
-        self.catalogs = [Catalog(database, RoomLog(database), self.heard) for _ in range(2)]
+        self.log = RoomLog(database)
+        self.streams = Streams(database, self.log, self.heard)
+        logs = [RoomLog(database) for _ in range(2)]
+        self.catalogs = [Catalog(database, log, News(log, self.heard)) for log in logs]
         self.catalog = self.catalogs[0]
         self.storefront = Storefront(database, RoomLog(database), self.streams)
         self.viewers = Viewers(database, self.presence, self.heard)

@@ -1,0 +1,78 @@
+"""Payloads of orders, over HTTP and on `/`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from gateway.protocol.catalog import ProductId
+from gateway.protocol.wire import Money, Payload, Request, Timestamp
+
+MAX_ITEMS = 20  # products in one order
+MAX_QUANTITY = 100  # of one product in one order: with the highest price, 14 digits hold the total
+OrderStatus = Literal["PENDING", "PAID", "CANCELLED"]
+
+
+class OrderLine(Request):
+    """So many of one product."""
+
+    product_id: ProductId
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+
+
+class PlaceOrder(Request):
+    """`POST /orders`: all of it or nothing. Each product stands there once."""
+
+    items: Annotated[list[OrderLine], Field(min_length=1, max_length=MAX_ITEMS)]
+
+    @field_validator("items")
+    @classmethod
+    def _once(cls, items: list[OrderLine]) -> list[OrderLine]:
+        if len({item.product_id for item in items}) < len(items):
+            raise ValueError("a product stands there twice")
+        return items
+
+
+class OrderItem(Payload):
+    """One product of an order as it was then; `product_id` is None once it is sold no more."""
+
+    product_id: str | None
+    stream_key: str
+    name: str
+    price: Money
+    quantity: int
+
+
+class Order(Payload):
+    """An order; `total` is what its items cost when it was placed."""
+
+    id: str
+    user_id: str
+    status: OrderStatus
+    items: list[OrderItem]
+    total: Money
+    created_at: Timestamp
+    paid_at: Timestamp | None
+    cancelled_at: Timestamp | None
+
+
+class OrderPage(Payload):
+    """A page of orders; `next_cursor` is None at the end."""
+
+    items: list[Order]
+    next_cursor: str | None
+
+
+class Shortage(Payload):
+    """One of the `details` of INSUFFICIENT_STOCK: what was asked of a product, and what is left of it."""
+
+    product_id: str
+    requested: int
+    left: int
+
+
+class Purchase(Payload):
+    """`order:purchase:notification`: who bought something, as everybody may know it."""
+
+    stream_key: str
+    display_name: str
+    message: str

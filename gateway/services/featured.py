@@ -1,0 +1,61 @@
+"""The product that a stream shows first. Called by the HTTP edge."""
+
+from gateway.connections.database import Database
+from gateway.errors import Forbidden, NotFound
+from gateway.keys import products_room
+from gateway.protocol.catalog import FeaturedProduct
+from gateway.security.principal import Principal, Role
+from gateway.services import products
+from gateway.services.news import News
+from gateway.services.products import number, view
+from gateway.services.room_log import RoomLog
+from models.product import Product
+from models.stream import Stream
+
+
+class Featured:
+    """For the stream's host and for ADMINs. Raises NotFound, Forbidden for another's stream, Unavailable."""
+
+    def __init__(self, database: Database, log: RoomLog, news: News) -> None:
+        self._database = database
+        self._log = log
+        self._news = news
+
+    async def put(self, principal: Principal, stream_key: str, product_id: str) -> FeaturedProduct:
+        """Show a product of the stream first; nothing is told if it is already."""
+        return await self._feature(principal, stream_key, number(product_id))
+
+    async def remove(self, principal: Principal, stream_key: str) -> None:
+        """Show no product first."""
+        await self._feature(principal, stream_key, None)
+
+    async def _feature(self, principal: Principal, stream_key: str, product_number: int | None) -> FeaturedProduct:
+        async with self._database.guard("featured.put"), self._log.turn(products_room(stream_key)):
+            async with self._database.transaction():
+                # The product before the stream, as whoever deletes it locks them.
+                product = None if product_number is None else await _product(stream_key, product_number)
+                stream = await _own(principal, stream_key)
+                if product_number is not None and product is None:
+                    raise NotFound("The stream has no such product")
+                news = []
+                if stream.featured_product_id != product_number:
+                    await Stream.filter(key=stream_key).update(featured_product_id=product_number)
+                    news = [products.featured(stream_key, product)]
+                kept = await self._news.keep(news)
+            await self._news.tell(kept)
+        shown = None if product is None else view(product)
+        return FeaturedProduct(stream_key=stream_key, product_id=shown.id if shown else None, product=shown)
+
+
+async def _product(stream_key: str, product_number: int) -> Product | None:
+    found = Product.filter(id=product_number, stream_id=stream_key)
+    return await found.select_for_update(no_key=True).first()
+
+
+async def _own(principal: Principal, stream_key: str) -> Stream:
+    stream = await Stream.filter(key=stream_key).select_for_update(no_key=True).first()
+    if stream is None:
+        raise NotFound("There is no such stream")
+    if principal.role is not Role.ADMIN and str(stream.host_id) != principal.user_id:
+        raise Forbidden("This is another host's stream")
+    return stream

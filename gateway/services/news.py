@@ -1,0 +1,38 @@
+"""What rooms hear of a change: kept in their logs together with it, told after the commit. Used by what sells."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from gateway.keys import Room
+from gateway.protocol.wire import Payload
+from gateway.services.room_log import RoomLog, Told
+
+
+class Fanout(Protocol):
+    """Broadcasts; what has a place in the room's log, in the order of places. Never raises."""
+
+    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
+
+
+class Kept(NamedTuple):
+    """An event in its place."""
+
+    told: Told
+    seq: int
+
+
+class News:
+    """A node that is killed between `keep` and `tell` loses nothing: the others find it in the logs."""
+
+    def __init__(self, log: RoomLog, fanout: Fanout) -> None:
+        self._log = log
+        self._fanout = fanout
+
+    async def keep(self, news: Sequence[Told]) -> list[Kept]:
+        """Give events their places: once in a transaction, after all else that it locks. Raises NotFound."""
+        return [Kept(told, seq) for told, seq in zip(news, await self._log.append(news), strict=True)]
+
+    async def tell(self, kept: Sequence[Kept]) -> None:
+        """Publish what was kept, after the commit. All at once, of which the fan-out makes one round trip."""
+        await asyncio.gather(*(self._fanout.publish(*told, seq) for told, seq in kept))

@@ -1,0 +1,168 @@
+"""What becomes of orders placed at the same time, worked out without a database. Called by the order writer."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from gateway.errors import Code, Conflict, GatewayError, NotFound
+from gateway.keys import admins_room, products_room
+from gateway.protocol import events, orders
+from gateway.protocol.orders import PlaceOrder, Purchase, Shortage
+from gateway.protocol.wire import Typed
+from gateway.security.principal import Principal
+from gateway.services import products
+from gateway.services.room_log import Told
+from models.order import Order, OrderItem, OrderStatus
+from models.product import Product
+
+
+class Draft(NamedTuple):
+    """An order that is asked for."""
+
+    user_id: UUID
+    display_name: str  # as everybody may know the buyer
+    quantities: dict[int, int]  # by the numbers of products
+    key: str | None  # under which the same order is asked for again
+    fingerprint: str | None  # of what was asked for under that key
+
+    @property
+    def name(self) -> tuple[UUID, str] | None:
+        """What the same order is known by, if it is known by anything."""
+        return None if self.key is None else (self.user_id, self.key)
+
+
+class Placed(NamedTuple):
+    """An order with its items. `fresh`: it was placed now; else it had been before."""
+
+    order: Order
+    items: Sequence[OrderItem]
+    fresh: bool
+
+
+class Book:
+    """The products that orders are about, locked; each order that is taken changes them for those after it."""
+
+    def __init__(self, shelf: Iterable[Product], known: Mapping[tuple[UUID, str], Placed], moment: datetime) -> None:
+        self._shelf = {product.id: product for product in shelf}
+        self._known = dict(known)
+        self.moment = moment
+        self.placed: list[Placed] = []  # what is to be stored
+        self.taken: Counter[int] = Counter()  # from the stock, by product
+        self.steps: Counter[int] = Counter()  # of the version, by product
+        self.news: list[Told] = []
+
+    def take(self, draft: Draft) -> Placed | GatewayError:
+        """An order in full, or why there is none."""
+        earlier = self._known.get(draft.name) if draft.name else None
+        if earlier is not None:
+            if earlier.order.fingerprint != draft.fingerprint:
+                return Conflict("The Idempotency-Key was used for another order")
+            return earlier._replace(fresh=False)
+        if unknown := draft.quantities.keys() - self._shelf.keys():
+            return NotFound(f"There is no product {min(unknown)}")
+        if short := [
+            Shortage(product_id=str(number), requested=quantity, left=self._shelf[number].stock)
+            for number, quantity in draft.quantities.items()
+            if quantity > self._shelf[number].stock
+        ]:
+            return GatewayError(Code.INSUFFICIENT_STOCK, details=[shortage.model_dump() for shortage in short])
+        placed = self._place(draft)
+        self.placed.append(placed)
+        if draft.name:
+            self._known[draft.name] = placed
+        return placed
+
+    def _place(self, draft: Draft) -> Placed:
+        order_id = uuid4()
+        items = [self._item(order_id, self._shelf[number], quantity) for number, quantity in draft.quantities.items()]
+        order = Order(
+            id=order_id,
+            user_id=draft.user_id,
+            status=OrderStatus.PENDING.value,
+            total=sum((item.price * item.quantity for item in items), Decimal(0)),
+            idempotency_key=draft.key,
+            fingerprint=draft.fingerprint,
+            created_at=self.moment,
+        )
+        self.news += purchases(draft.display_name, items)
+        self.news.append(told(events.ORDER_NEW, order, items))
+        return Placed(order, items, fresh=True)
+
+    def _item(self, order_id: UUID, product: Product, quantity: int) -> OrderItem:
+        before = product.stock
+        product.stock -= quantity
+        product.version += 1
+        product.updated_at = self.moment
+        self.taken[product.id] += quantity
+        self.steps[product.id] += 1
+        self.news += products.changed(product, before)
+        return OrderItem(
+            order_id=order_id,
+            product_id=product.id,
+            stream_id=product.stream_id,
+            name=product.name,
+            price=product.price,
+            quantity=quantity,
+        )
+
+
+def draft(principal: Principal, ask: PlaceOrder, key: str | None) -> Draft:
+    """What a member asks for."""
+    quantities = {products.number(line.product_id): line.quantity for line in ask.items}
+    text = ",".join(f"{number}:{quantity}" for number, quantity in sorted(quantities.items()))
+    fingerprint = None if key is None else hashlib.sha256(text.encode()).hexdigest()
+    return Draft(UUID(principal.user_id), masked(principal.username), quantities, key, fingerprint)
+
+
+def masked(username: str) -> str:
+    """A name that its owner recognises and others do not."""
+    return f"{username[:1]}***"
+
+
+# --- as payloads ----------------------------------------------------------------------------------------------------
+
+
+def view(order: Order, items: Iterable[OrderItem]) -> orders.Order:
+    """An order as payload."""
+    return orders.Order(
+        id=str(order.id),
+        user_id=str(order.user_id),
+        status=OrderStatus(order.status).value,
+        items=[
+            orders.OrderItem(
+                product_id=None if item.product_id is None else str(item.product_id),
+                stream_key=item.stream_id,
+                name=item.name,
+                price=item.price,
+                quantity=item.quantity,
+            )
+            for item in items
+        ],
+        total=order.total,
+        created_at=order.created_at,
+        paid_at=order.paid_at,
+        cancelled_at=order.cancelled_at,
+    )
+
+
+def told(event: str, order: Order, items: Iterable[OrderItem]) -> Told:
+    """What administrators hear of an order."""
+    return Told(admins_room(), event, Typed(type=event, data=view(order, items)))
+
+
+def purchases(display_name: str, items: Iterable[OrderItem]) -> list[Told]:
+    """What everybody hears of a purchase: one notification for each stream that something was bought in."""
+    bought: dict[str, list[OrderItem]] = {}
+    for item in items:
+        bought.setdefault(item.stream_id, []).append(item)
+    news = []
+    for stream_key, [first, *others] in bought.items():
+        what = f"{first.quantity} × {first.name}" + (f" and {len(others)} more" if others else "")
+        message = f"{display_name} bought {what}"
+        purchase = Purchase(stream_key=stream_key, display_name=display_name, message=message)
+        news.append(Told(products_room(stream_key), events.ORDER_PURCHASE_NOTIFICATION, purchase))
+    return news

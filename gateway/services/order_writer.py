@@ -1,0 +1,135 @@
+"""Group commit: orders that come while others are being placed are placed together. Used by the orders service.
+
+Whatever locks more than one row locks orders, then products by number, then streams, then rooms by name.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from gateway.connections.database import Database, UniqueError
+from gateway.connections.gathering import Gathering
+from gateway.errors import GatewayError, Unavailable
+from gateway.metrics import Metrics
+from gateway.protocol.wire import now
+from gateway.services.news import Kept, News
+from gateway.services.order_book import Book, Draft, Placed
+from models.order import Order, OrderItem
+from models.product import Product
+
+log = structlog.get_logger()
+
+LANES = 2  # batches at the same time, each of other products: one is stored while the other is told
+BATCH = 100  # orders in one transaction
+WAITING = 10_000  # orders of a lane without an answer: a crowd that wants the same at the same moment
+
+# Takes what is there and nothing else, whatever was read before.
+TAKE = """
+    UPDATE products p SET stock = p.stock - t.taken, version = p.version + t.steps, updated_at = $4
+    FROM unnest($1::bigint[], $2::int[], $3::int[]) AS t (id, taken, steps)
+    WHERE p.id = t.id AND p.stock >= t.taken RETURNING p.id
+"""
+
+
+class OrderWriter:
+    """Places orders, then tells the rooms. A batch is one transaction and one publication."""
+
+    def __init__(self, database: Database, news: News, metrics: Metrics) -> None:
+        self._database = database
+        self._news = news
+        self._metrics = metrics
+        self._lanes: list[Gathering[Draft, Placed]] = [
+            Gathering(f"order-writer-{number}", self._write, most=BATCH, waiting=WAITING) for number in range(LANES)
+        ]
+
+    async def write(self, draft: Draft) -> Placed:
+        """Place an order, unless its buyer has placed it before.
+
+        Returns after the commit, when the nodes that can be reached have the news coming. Raises NotFound,
+        INSUFFICIENT_STOCK, Conflict for another order under the same key, and Unavailable: then it is not known whether
+        the order was placed, and the same key says so. Who is cancelled while waiting does not know either.
+        """
+        try:
+            placed = await self._lanes[min(draft.quantities) % LANES].call(draft)
+        except GatewayError as error:
+            self._metrics.orders.labels(error.code.lower()).inc()
+            raise
+        self._metrics.orders.labels("placed" if placed.fresh else "repeated").inc()
+        return placed
+
+    async def close(self) -> None:
+        """Take no more orders; returns when those that were taken are placed and told."""
+        for lane in self._lanes:
+            await lane.close()
+
+    async def _write(self, drafts: list[Draft]) -> list[Placed | Exception]:
+        try:
+            answers, kept = await self._store(drafts)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(drafts) == 1:
+                return [error]
+            log.warning("a batch of orders was refused", orders=len(drafts), reason=type(error).__name__)
+            return await self._write_each(drafts)
+        await self._news.tell(kept)
+        return answers
+
+    async def _write_each(self, drafts: list[Draft]) -> list[Placed | Exception]:
+        """What one of them did wrong is no reason to refuse its neighbours."""
+        answers: list[Placed | Exception] = []
+        for draft in drafts:
+            try:
+                answers += await self._write([draft])
+            except Unavailable as error:  # what is stored is answered, the rest is not tried
+                return answers + [Unavailable(error.what) for _ in drafts[len(answers) :]]
+        return answers
+
+    async def _store(self, drafts: list[Draft]) -> tuple[list[Placed | Exception], list[Kept]]:
+        try:
+            return await self._transact(drafts)
+        except UniqueError:
+            # Another node has placed an order under one of these keys, of other products: by now it can be seen.
+            return await self._transact(drafts)
+
+    async def _transact(self, drafts: list[Draft]) -> tuple[list[Placed | Exception], list[Kept]]:
+        numbers = {number for draft in drafts for number in draft.quantities}
+        async with self._database.guard("orders.place"), self._database.transaction():
+            shelf = await Product.filter(id__in=numbers).order_by("id").select_for_update(no_key=True)
+            # After the lock, so that what it waited for is seen: twins want the same products.
+            book = Book(shelf, await _known(drafts), now())
+            answers: list[Placed | Exception] = [book.take(draft) for draft in drafts]
+            if book.placed:
+                await self._take(book)
+                await _insert(book.placed)
+            kept = await self._news.keep(book.news)
+        return answers, kept
+
+    async def _take(self, book: Book) -> None:
+        numbers = list(book.taken)
+        taken, steps = [book.taken[number] for number in numbers], [book.steps[number] for number in numbers]
+        rows = await self._database.query(TAKE, numbers, taken, steps, book.moment)
+        if len(rows) < len(numbers):
+            raise RuntimeError("a product was changed in spite of its lock")
+
+
+async def _known(drafts: Sequence[Draft]) -> dict[tuple[UUID, str], Placed]:
+    """The orders that were placed before under the keys of these drafts."""
+    names = {draft.name for draft in drafts if draft.name is not None}
+    if not names:
+        return {}
+    users, keys = {user_id for user_id, _ in names}, {key for _, key in names}
+    earlier = await Order.filter(user_id__in=users, idempotency_key__in=keys).prefetch_related("items")
+    return {
+        (order.user_id, order.idempotency_key): Placed(order, list(order.items), fresh=False)
+        for order in earlier
+        if order.idempotency_key is not None
+    }
+
+
+async def _insert(placed: Sequence[Placed]) -> None:
+    # In the order of the unique constraint, so that two who place the same never wait for each other.
+    ordered = sorted(placed, key=lambda placed: (placed.order.user_id, placed.order.idempotency_key or ""))
+    await Order.bulk_create([order for order, _, _ in ordered])
+    await OrderItem.bulk_create([item for _, items, _ in ordered for item in items])

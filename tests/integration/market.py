@@ -1,0 +1,133 @@
+"""A shop on a real PostgreSQL for the tests of what sells: two nodes' services, people, and what the rooms heard."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from gateway.connections.database import Database
+from gateway.keys import Room, admins_room, products_room
+from gateway.metrics import Metrics
+from gateway.protocol.catalog import ChangeProduct, ChangeProducts, ChangeStock, CreateProduct, Product
+from gateway.protocol.orders import Order, PlaceOrder
+from gateway.protocol.streaming import CreateStream
+from gateway.security.principal import Principal, Role
+from gateway.services.catalog import Catalog
+from gateway.services.featured import Featured
+from gateway.services.news import News
+from gateway.services.order_writer import OrderWriter
+from gateway.services.orders import Orders
+from gateway.services.room_log import RoomLog
+from gateway.services.storefront import Storefront
+from gateway.services.streams import Streams
+from models.user import User
+from tests.doubles import Heard, principal
+from tests.support import make_settings
+
+KEY = "demo"
+
+
+class Node:
+    """What one node sells with."""
+
+    def __init__(self, database: Database, heard: Heard, metrics: Metrics) -> None:
+        self.log = RoomLog(database)
+        news = News(self.log, heard)
+        self.catalog = Catalog(database, self.log, news)
+        self.featured = Featured(database, self.log, news)
+        self.orders = Orders(database, self.log, news, OrderWriter(database, news, metrics), metrics)
+
+
+class Market:
+    """One stream, sold by two nodes that share a database and are heard together."""
+
+    def __init__(self, database: Database, metrics: Metrics) -> None:
+        self.heard = Heard()
+        self.database = database
+        self.metrics = metrics
+        self.nodes = [Node(database, self.heard, metrics) for _ in range(2)]
+        self.catalog, self.orders, self.featured = self.nodes[0].catalog, self.nodes[0].orders, self.nodes[0].featured
+        self.streams = Streams(database, self.nodes[0].log, self.heard)
+        self.storefront = Storefront(database, self.nodes[0].log, self.streams)
+
+    async def person(self, role: Role = Role.USER) -> Principal:
+        """Somebody with an account."""
+        user = await User.create(
+            email=f"{uuid4()}@example.com", username="somebody", password_hash="-", role=role.value
+        )
+        return principal(role, str(user.id))
+
+    async def stream(self, key: str, host: Principal) -> None:
+        """A stream of somebody."""
+        await self.streams.create(host, CreateStream.model_validate({"title": "A", "key": key}))
+
+    async def product(self, key: str = KEY, **fields: Any) -> Product:
+        """A fresh product."""
+        body = {"streamKey": key, "name": "Cup", "price": 10, "stock": 100}
+        return await self.catalog.create(CreateProduct.model_validate(body | fields))
+
+    async def change(self, product: Product, **fields: Any) -> Product:
+        """Change fields of a product."""
+        return await self.catalog.change(product.id, ChangeProduct.model_validate(fields))
+
+    async def change_many(self, *items: dict[str, Any]) -> list[Product]:
+        """Change some products together."""
+        return (await self.catalog.change_many(ChangeProducts.model_validate({"items": list(items)}))).items
+
+    async def stock(self, product: Product, node: int = 0, **fields: Any) -> Product:
+        """Change the stock of a product."""
+        return await self.nodes[node].catalog.change_stock(product.id, ChangeStock.model_validate(fields))
+
+    async def buy(
+        self, who: Principal, *items: Product | tuple[Product, int], key: str | None = None, node: int = 0
+    ) -> Order:
+        """Order so many of some products, or one of each."""
+        lines = [(item, 1) if isinstance(item, Product) else item for item in items]
+        asked = [{"productId": product.id, "quantity": quantity} for product, quantity in lines]
+        return await self.nodes[node].orders.place(who, PlaceOrder.model_validate({"items": asked}), key)
+
+    async def now(self, product: Product) -> tuple[int, int]:
+        """Stock and version of a product."""
+        stored = await self.catalog.get(product.id)
+        return stored.stock, stored.version
+
+    def told(self, room: Room | None = None) -> list[tuple[str, Any]]:
+        """What a room, the products' unless told otherwise, heard since somebody asked last."""
+        events = self.heard.events
+        told = [(event, payload) for where, event, payload in events if where == (room or products_room(KEY))]
+        self.heard.events = []
+        return told
+
+    def counted(self, outcome: str) -> float:
+        """How many orders ended so."""
+        return float(self.metrics.orders.labels(outcome)._value.get())
+
+    async def logged(self, room: Room) -> list[tuple[int, str]]:
+        """The log of a room: places and events."""
+        return [(event.seq, event.event) for event in await self.nodes[0].log.after(room, 0, 100_000)]
+
+
+@asynccontextmanager
+async def open_market(database_url: str, **overrides: Any) -> AsyncIterator[Market]:
+    """Open for business, with one stream and no product."""
+    metrics = Metrics()
+    database = Database(make_settings(database_url=database_url, **overrides), metrics)
+    await database.open()
+    market = Market(database, metrics)
+    await market.stream(KEY, await market.person(Role.ADMIN))
+    market.heard.events.clear()
+    try:
+        yield market
+    finally:
+        for node in market.nodes:
+            await node.orders.close()
+        await database.close()
+
+
+def total(order: Order) -> Decimal:
+    """What an order costs, from its items."""
+    return sum((item.price * item.quantity for item in order.items), Decimal(0))
+
+
+ADMINS = admins_room()

@@ -1,0 +1,372 @@
+"""Orders on a real PostgreSQL: all or nothing, each once, never more than there is, and what the rooms hear of it."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound, Unavailable
+from gateway.keys import products_room
+from gateway.protocol.orders import MAX_ITEMS, MAX_QUANTITY, PlaceOrder
+from gateway.protocol.queries import OrderQuery
+from gateway.security.principal import Role
+from models.order import Order as StoredOrder
+from models.order import OrderItem
+from models.product import Product as StoredProduct
+from tests.doubles import principal
+from tests.integration.market import ADMINS, KEY, Market, open_market, total
+
+
+@pytest.fixture
+async def market(database_url: str) -> AsyncIterator[Market]:
+    async with open_market(database_url) as market:
+        yield market
+
+
+async def refused(code: Code, call: Any) -> GatewayError:
+    """A call is refused with a code."""
+    with pytest.raises(GatewayError) as caught:
+        await call
+    assert caught.value.code == code
+    return caught.value
+
+
+# --- placing --------------------------------------------------------------------------------------------------------
+
+
+async def test_an_order_is_stored_and_told(market: Market) -> None:
+    ann = await market.person()
+    cup, mug = await market.product(price="19.90", stock=9), await market.product(name="Mug", price=0.1, stock=6)
+    market.told()
+    order = await market.buy(ann, (cup, 3), (mug, 2))
+    assert (order.status, order.total, order.user_id) == ("PENDING", Decimal("59.90"), ann.user_id)
+    assert [(item.product_id, item.name, str(item.price), item.quantity, item.stream_key) for item in order.items] == [
+        (cup.id, "Cup", "19.90", 3, KEY),
+        (mug.id, "Mug", "0.10", 2, KEY),
+    ]
+    heard = market.heard.events[:]
+    assert [event for event, _ in market.told()] == [
+        "live:product:updated",
+        "live:product:updated",
+        "product:low-stock",
+        "order:purchase:notification",
+    ]
+    updated = [payload["data"] for _, event, payload in heard if event == "live:product:updated"]
+    stored = [(await market.catalog.get(product.id)).model_dump(mode="json") for product in (cup, mug)]
+    assert updated == stored, "what is told is what is stored"
+    purchase = {"streamKey": KEY, "displayName": "s***", "message": "s*** bought 3 × Cup and 1 more"}
+    assert heard[-2][1:] == ("order:purchase:notification", purchase)
+    new = {"type": "order:new", "data": order.model_dump(mode="json")}
+    assert heard[-1] == (ADMINS, "order:new", new)
+    assert await market.orders.get(ann, order.id) == order
+    assert [event for _, event in await market.logged(ADMINS)] == ["order:new"]
+    assert [seq for seq, _ in await market.logged(products_room(KEY))] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_all_of_it_or_nothing(market: Market) -> None:
+    ann = await market.person()
+    await market.stream("other", await market.person(Role.HOST))
+    cup, mug, hat = [
+        await market.product(stock=5),
+        await market.product(stock=1),
+        await market.product("other", stock=2),
+    ]
+    market.told()
+    error = await refused(Code.INSUFFICIENT_STOCK, market.buy(ann, (cup, 5), (mug, 2), (hat, 3)))
+    assert error.details == [
+        {"productId": mug.id, "requested": 2, "left": 1},
+        {"productId": hat.id, "requested": 3, "left": 2},
+    ]
+    await market.catalog.delete(hat.id)
+    market.told()
+    await refused(Code.NOT_FOUND, market.buy(ann, (cup, 1), (hat, 1)))
+    assert [await market.now(product) for product in (cup, mug)] == [(5, 1), (1, 1)]
+    assert (market.told(), await StoredOrder.all().count()) == ([], 0)
+
+
+async def test_an_order_of_several_streams_is_told_in_each(market: Market) -> None:
+    await market.stream("other", await market.person(Role.HOST))
+    cup, hat = await market.product(stock=1), await market.product("other", name="Hat", stock=2)
+    market.told()
+    await market.buy(await market.person(), (hat, 1), (cup, 1))
+    heard = market.heard.events[:]
+    assert [event for event, _ in market.told()] == [
+        "live:product:updated",
+        "live:product:soldout",
+        "order:purchase:notification",
+    ]
+    here = [(event, payload) for room, event, payload in heard if room == products_room("other")]
+    assert [event for event, _ in here] == ["live:product:updated", "product:low-stock", "order:purchase:notification"]
+    assert here[-1][1]["message"] == "s*** bought 1 × Hat"
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [],
+        [{"productId": "1", "quantity": 0}],
+        [{"productId": "1", "quantity": MAX_QUANTITY + 1}],
+        [{"productId": "1", "quantity": 1.5}],
+        [{"productId": "1", "quantity": True}],
+        [{"productId": "01", "quantity": 1}],
+        [{"productId": 1, "quantity": 1}],
+        [{"productId": "1", "quantity": 1}, {"productId": "1", "quantity": 2}],
+        [{"productId": str(number), "quantity": 1} for number in range(1, MAX_ITEMS + 2)],
+    ],
+)
+def test_what_is_no_order(items: Any) -> None:
+    with pytest.raises(ValidationError):
+        PlaceOrder.model_validate({"items": items})
+
+
+async def test_the_total_of_the_dearest_order_there_can_be_is_exact(market: Market) -> None:
+    dearest = [await market.product(price="99999999.99") for _ in range(MAX_ITEMS)]
+    order = await market.buy(await market.person(), *((product, MAX_QUANTITY) for product in dearest))
+    assert order.total == total(order) == Decimal("199999999980.00")
+    assert (await StoredOrder.get(id=order.id)).total == order.total
+
+
+# --- the same order again -------------------------------------------------------------------------------------------
+
+
+async def test_the_same_key_is_the_same_order(market: Market) -> None:
+    ann, bob = await market.person(), await market.person()
+    admin = await market.person(Role.ADMIN)
+    cup, mug = await market.product(stock=3), await market.product(stock=3)
+    first = await market.buy(ann, (cup, 1), (mug, 2), key="k")
+    await market.orders.pay(admin, first.id)
+    again = await market.buy(ann, (mug, 2), (cup, 1), key="k", node=1)
+    assert again == first, "as it was answered then"
+    await refused(Code.CONFLICT, market.buy(ann, (cup, 2), (mug, 2), key="k"))
+    await refused(Code.CONFLICT, market.buy(ann, await market.product(), key="k"))
+    assert (await market.buy(bob, cup, key="k")).id != first.id, "a key is its user's own"
+    assert (await market.buy(ann, cup)).id != first.id
+    assert (await market.now(cup))[0] == 0
+    assert await market.buy(ann, (cup, 1), (mug, 2), key="k") == first, "also when it is sold out by now"
+    assert (market.counted("placed"), market.counted("repeated"), market.counted("conflict")) == (3, 2, 2)
+
+
+async def test_what_was_refused_may_be_tried_again_under_its_key(market: Market) -> None:
+    ann, cup = await market.person(), await market.product(stock=0)
+    await refused(Code.INSUFFICIENT_STOCK, market.buy(ann, cup, key="k"))
+    await market.stock(cup, stock=1)
+    assert (await market.buy(ann, cup, key="k")).status == "PENDING"
+
+
+async def test_twins_at_the_same_moment_are_one_order(market: Market) -> None:
+    ann, cup = await market.person(), await market.product(stock=50)
+    placed = await asyncio.gather(*(market.buy(ann, cup, key="k", node=number % 2) for number in range(40)))
+    assert len({order.id for order in placed}) == 1
+    assert await market.now(cup) == (49, 2)
+    assert await StoredOrder.all().count() == 1
+
+
+async def test_one_key_for_different_orders_at_the_same_moment_is_one_of_them(market: Market) -> None:
+    for number in range(10):
+        ann = await market.person()
+        products = [await market.product(stock=1) for _ in range(6)]
+        answers = await asyncio.gather(
+            *(market.buy(ann, product, key="k", node=n % 2) for n, product in enumerate(products)),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(answer, Conflict) for answer in answers) == 5, answers
+        assert await StoredOrder.filter(user_id=ann.user_id).count() == 1, number
+        assert sum([(await market.now(product))[0] for product in products]) == 5
+
+
+# --- afterwards -----------------------------------------------------------------------------------------------------
+
+
+async def test_cancelling_gives_back_once_however_often_it_is_asked(market: Market) -> None:
+    ann, admin = await market.person(), await market.person(Role.ADMIN)
+    cup, mug = await market.product(stock=2), await market.product(stock=9)
+    order = await market.buy(ann, (cup, 2), (mug, 1))
+    market.told()
+    who = [ann, admin, ann, ann]
+    cancelled = await asyncio.gather(
+        *(market.nodes[n % 2].orders.cancel(person, order.id) for n, person in enumerate(who))
+    )
+    assert {answer.status for answer in cancelled} == {"CANCELLED"}
+    assert len({answer.cancelled_at for answer in cancelled}) == 1
+    assert [await market.now(product) for product in (cup, mug)] == [(2, 3), (9, 3)]
+    told = market.told()
+    assert [(event, payload["data"]["status"], payload["data"]["stock"]) for event, payload in told] == [
+        ("live:product:updated", "AVAILABLE", 2),
+        ("live:product:updated", "AVAILABLE", 9),
+    ]
+    await refused(Code.CONFLICT, market.orders.pay(admin, order.id))
+    assert market.counted("cancelled") == 1
+
+
+async def test_paid_once_and_not_cancelled_any_more(market: Market) -> None:
+    ann, admin, cup = await market.person(), await market.person(Role.ADMIN), await market.product(stock=2)
+    order = await market.buy(ann, cup)
+    market.told()
+    paid = await asyncio.gather(*(market.nodes[n % 2].orders.pay(admin, order.id) for n in range(4)))
+    assert {(answer.status, answer.paid_at is not None) for answer in paid} == {("PAID", True)}
+    assert market.told(ADMINS) == [("order:paid", {"type": "order:paid", "data": paid[0].model_dump(mode="json")})]
+    await refused(Code.CONFLICT, market.orders.cancel(ann, order.id))
+    assert (await market.now(cup))[0] == 1
+
+
+async def test_paying_and_cancelling_at_once_is_one_of_them(market: Market) -> None:
+    ann, admin, cup = await market.person(), await market.person(Role.ADMIN), await market.product(stock=100)
+    orders = [await market.buy(ann, cup) for _ in range(20)]
+    for order in orders:
+        ways = [market.orders.cancel(ann, order.id), market.nodes[1].orders.pay(admin, order.id)]
+        random.shuffle(ways)
+        answers = await asyncio.gather(*ways, return_exceptions=True)
+        assert [isinstance(answer, Conflict) for answer in answers].count(True) == 1, answers
+    kept = await StoredOrder.filter(status="PAID").count()
+    assert (await market.now(cup))[0] == 100 - kept
+
+
+async def test_a_product_that_is_gone_takes_nothing_back(market: Market) -> None:
+    ann, cup, mug = await market.person(), await market.product(), await market.product()
+    order = await market.buy(ann, (cup, 1), (mug, 1))
+    await market.catalog.delete(cup.id)
+    cancelled = await market.orders.cancel(ann, order.id)
+    assert [(item.product_id, item.name) for item in cancelled.items] == [(None, "Cup"), (mug.id, "Cup")]
+    assert (await market.now(mug))[0] == 100
+
+
+async def test_whose_orders_one_sees(market: Market) -> None:
+    ann, bob, admin = [await market.person(), await market.person(), await market.person(Role.ADMIN)]
+    cup = await market.product()
+    own = [(await market.buy(ann, cup)).id for _ in range(5)][::-1]
+    others = (await market.buy(bob, cup)).id
+    await market.orders.cancel(ann, own[1])
+
+    async def listed(who: Any, **query: Any) -> list[str]:
+        found, cursor = [], None
+        while True:
+            ask = OrderQuery.model_validate({"limit": 2, "cursor": cursor} | query)
+            page = await market.orders.page(who, ask)
+            found += [order.id for order in page.items]
+            if (cursor := page.next_cursor) is None:
+                return found
+
+    assert await listed(ann) == await listed(ann, userId=ann.user_id) == own
+    assert await listed(ann, status="CANCELLED") == [own[1]]
+    assert await listed(admin) == [others, *own]
+    assert await listed(admin, userId=bob.user_id) == [others]
+    with pytest.raises(Forbidden):
+        await listed(ann, userId=bob.user_id)
+    with pytest.raises(NotFound):
+        await listed(admin, userId="nobody")
+    assert (await market.orders.get(admin, others)).user_id == bob.user_id
+    for call in (market.orders.get(ann, others), market.orders.cancel(ann, others), market.orders.get(admin, "x")):
+        await refused(Code.NOT_FOUND, call)
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+
+async def test_whatever_happens_at_once_stock_and_sold_make_what_there_was(market: Market) -> None:
+    """Random orders, cancellations, payments and changes of stock on two nodes, from a seed."""
+    rng = random.Random(20261121)
+    admin = await market.person(Role.ADMIN)
+    people = [await market.person() for _ in range(6)]
+    products = [await market.product(stock=rng.randint(5, 40)) for _ in range(4)]
+    await market.stream("other", admin)
+    products += [await market.product("other", stock=30)]
+    there = {product.id: product.stock for product in products}
+    supplied: Counter[str] = Counter()
+    placed: list[str] = []
+    outcomes: Counter[str] = Counter()
+    market.told()
+
+    async def order() -> None:
+        wanted = [(product, rng.randint(1, 4)) for product in rng.sample(products, rng.randint(1, 4))]
+        key = rng.choice([None, f"key-{rng.randint(1, 30)}"])
+        placed.append((await market.buy(rng.choice(people), *wanted, key=key, node=rng.randint(0, 1))).id)
+
+    async def cancel() -> None:
+        if placed:
+            await market.nodes[rng.randint(0, 1)].orders.cancel(admin, rng.choice(placed))
+
+    async def pay() -> None:
+        if placed:
+            await market.nodes[rng.randint(0, 1)].orders.pay(admin, rng.choice(placed))
+
+    async def supply() -> None:
+        product, change = rng.choice(products), rng.randint(-5, 5)
+        await market.stock(product, rng.randint(0, 1), change=change)
+        supplied[product.id] += change
+
+    async def work() -> None:
+        for _ in range(25):
+            action = rng.choices([order, cancel, pay, supply], weights=[6, 3, 1, 2])[0]
+            try:
+                await action()
+                outcomes[action.__name__] += 1
+            except GatewayError as error:
+                assert not isinstance(error, Unavailable), "nobody waits for nobody for ever"
+                outcomes[error.code] += 1
+
+    await asyncio.gather(*(work() for _ in range(16)))
+    assert min(outcomes[name] for name in ("order", "cancel", "pay", "supply", "INSUFFICIENT_STOCK")) > 0, outcomes
+
+    sold: Counter[str] = Counter()
+    for item in await OrderItem.filter(order__status__in=["PENDING", "PAID"]):
+        sold[str(item.product_id)] += item.quantity
+    for product in await StoredProduct.all():
+        number = str(product.id)
+        assert product.stock >= 0
+        assert product.stock + sold[number] == there[number] + supplied[number]
+    for stored in await StoredOrder.all().prefetch_related("items"):
+        assert stored.total == sum(item.price * item.quantity for item in stored.items)
+
+    # What the rooms heard: every version once, sold out whenever the last one went, all of it in the logs.
+    heard = market.heard.events
+    versions = Counter((p["data"]["id"], p["data"]["version"]) for _, e, p in heard if e == "live:product:updated")
+    for product in await StoredProduct.all():
+        told = [version for (number, version), times in versions.items() if number == str(product.id) and times == 1]
+        assert sorted(told) == list(range(2, product.version + 1))
+    states = {(p["data"]["id"], p["data"]["version"]): p["data"] for _, e, p in heard if e == "live:product:updated"}
+    gone = {name for name, state in states.items() if state["stock"] == 0 and _before(states, there, name) > 0}
+    soldout = Counter(
+        (p["data"]["productId"], p["data"]["version"]) for _, e, p in heard if e == "live:product:soldout"
+    )
+    assert set(soldout) == gone
+    assert set(soldout.values()) <= {1}
+    for room in (products_room(KEY), products_room("other"), ADMINS):
+        logged = await market.logged(room)
+        assert [seq for seq, _ in logged] == list(range(1, len(logged) + 1))
+        told_here = Counter(event for where, event, _ in heard if where == room)
+        assert told_here == Counter(event for _, event in logged if event != "live:product:added")
+
+
+def _before(states: dict[tuple[str, int], Any], there: dict[str, int], name: tuple[str, int]) -> int:
+    number, version = name
+    return there[number] if version == 2 else int(states[number, version - 1]["stock"])
+
+
+async def test_a_crowd_buys_exactly_what_there_is(market: Market) -> None:
+    people = [await market.person() for _ in range(20)]
+    cup = await market.product(stock=30)
+    market.told()
+    buying = (market.buy(people[number % 20], cup, node=number % 2) for number in range(300))
+    answers = await asyncio.gather(*buying, return_exceptions=True)
+    short = [answer for answer in answers if isinstance(answer, GatewayError)]
+    assert [error.code for error in short] == [Code.INSUFFICIENT_STOCK] * 270
+    assert {str(error.details) for error in short} == {str([{"productId": cup.id, "requested": 1, "left": 0}])}
+    assert await market.now(cup) == (0, 31)
+    told = market.told()
+    assert [payload["data"] for event, payload in told if event == "live:product:soldout"] == [
+        {"productId": cup.id, "version": 31}
+    ]
+    assert sum(event == "order:purchase:notification" for event, _ in told) == 30
+
+
+async def test_orders_that_cannot_be_stored_leave_the_others_alone(market: Market) -> None:
+    ann, cup = await market.person(), await market.product(stock=5)
+    nobody = principal()  # whose account is not there any more
+    answers = await asyncio.gather(*(market.buy(who, cup) for who in (ann, ann, nobody, ann)), return_exceptions=True)
+    assert [isinstance(answer, Exception) for answer in answers] == [False, False, True, False]
+    assert await market.now(cup) == (2, 4)
