@@ -145,6 +145,19 @@ def rate_limit(scope: str, subject: str) -> str:
     return f"dorami:limit:{scope}:{subject}"
 
 
+# --- cached reads ---------------------------------------------------------------------------------------------------
+
+
+def cached(cache: str, key: str) -> str:
+    """String: a value that many ask for, as `version JSON`; lives as long as its cache says."""
+    return f"dorami:cache:{{{cache}:{key}}}"
+
+
+def cache_lease(cache: str, key: str) -> str:
+    """String: who is loading that value; lives a few seconds."""
+    return f"{cached(cache, key)}:lease"
+
+
 # --- database -------------------------------------------------------------------------------------------------------
 
 MIGRATION_LOCK = 0x646F72616D69  # "dorami": the PostgreSQL advisory lock under which migrations are applied

@@ -61,6 +61,12 @@ class Metrics:
         self.notifications = Counter(
             "dorami_notifications", "Notifications that were handed to sockets, or forgotten", ["what"], registry=registry
         )
+        self.cache = Counter(
+            "dorami_cache_reads",
+            "Cached reads: hit, or loaded on a miss, as a refresh, overtaken by a change, or to bypass the cache",
+            ["cache", "outcome"],
+            registry=registry,
+        )
         self.limited = Counter("dorami_rate_limited", "Requests over a limit", ["scope"], registry=registry)
         self.limits_degraded = Counter(
             "dorami_rate_limit_fallbacks", "Limit checks made by this node alone", registry=registry

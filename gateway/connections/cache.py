@@ -1,0 +1,238 @@
+"""Reads that many ask for, kept in Redis for a while and made anew before they run out. Used by services."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.errors import Unavailable
+from gateway.metrics import Metrics
+
+log = structlog.get_logger()
+
+LEASE = 5.0  # s that one who loads has before somebody else may
+TRIES = 3  # flights that somebody joins before they load for themselves
+POLL = 0.02  # s between two looks for what another node is loading
+REFRESH = (
+    0.2  # of its lifetime: one whose entry has no more than that left makes it anew while the others still read it
+)
+JITTER = 0.1  # of its lifetime, so that entries made together do not run out together
+RETRY = 0.5  # s between two tries to drop what could not be dropped
+
+# An entry is "<version> <JSON>". Whoever loads holds the lease, and stores only while it is theirs: a change that comes
+# meanwhile takes it away, so nothing that was read before a change is stored after it.
+
+LOOK = """
+-- KEYS: entry, lease. ARGV: token, ms of a lease, ms left below which an entry is made anew.
+-- Answers {the entry or nil, 1 if the lease was given}.
+local entry = redis.call('GET', KEYS[1])
+if entry and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[3]) then return {entry, 0} end
+return {entry, redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0}
+"""
+
+STORE = """
+-- KEYS: entry, lease. ARGV: token, entry, ms to live.
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return redis.call('DEL', KEYS[2])
+"""
+
+WRITE = """
+-- KEYS: entry, lease. ARGV: version, entry, ms to live.
+local entry = redis.call('GET', KEYS[1])
+if entry and tonumber(string.match(entry, '^%d+')) > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('DEL', KEYS[2])
+return 1
+"""
+
+RETURN = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
+
+V = TypeVar("V")
+R = TypeVar("R")
+
+
+def _any(_: object) -> bool:
+    return True
+
+
+class Cache(Generic[V]):
+    """Values of one type by name, for all nodes. While Redis is away everything is loaded, once a node at a time.
+
+    Cache-aside: `read`, and after the commit of a change `drop`. Write-through: `write`, with a version that grows with
+    each change. Whoever knows how new a value has to be says so with `good`, and needs neither.
+
+    A value is loaded by one of all who ask for it. It is stale at most from a commit to the `drop` that follows it; if
+    its node dies between the two, for `lifetime` seconds.
+    """
+
+    def __init__(self, redis: Redis, metrics: Metrics, name: str, shape: Any, lifetime: float) -> None:
+        self._redis = redis
+        self._metrics = metrics
+        self._name = name
+        self._shape: TypeAdapter[V] = TypeAdapter(shape)
+        self._lifetime = lifetime
+        self._look = redis.client.register_script(LOOK)
+        self._store = redis.client.register_script(STORE)
+        self._write = redis.client.register_script(WRITE)
+        self._return = redis.client.register_script(RETURN)
+        self._flights: dict[str, asyncio.Task[V]] = {}  # what is being read, by key
+        self._undropped: set[str] = set()  # keys that Redis may hold an old value of
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def read(self, key: str, load: Callable[[], Awaitable[V]], good: Callable[[V], bool] = _any) -> V:
+        """The value of a key: the one that is kept, if it is `good`, or what `load` answers. Raises what `load` raises.
+
+        Those who ask while a value is on its way get that one, if it turns out to be good for them.
+        """
+        for _ in range(TRIES):
+            flight = self._flights.get(key)
+            if flight is None:
+                flight = self._flights[key] = self._task(self._fly(key, load, good))
+                flight.add_done_callback(partial(self._landed, key))
+            value = await asyncio.shield(flight)
+            if good(value):
+                return value
+        return await self._load("overtaken", load)
+
+    async def write(self, key: str, value: V, version: int) -> None:
+        """Keep the value that a change has made, unless that of a later one is there already. Never raises."""
+        self._flights.pop(key, None)
+        try:
+            async with self._redis.guard("cache.write"):
+                await self._write(keys=_names(self._name, key), args=[version, *self._entry(value, version)])
+        except Unavailable:
+            self._drop_later(key)
+
+    async def drop(self, key: str) -> None:
+        """Forget a value: it has changed. Never raises; what Redis cannot be told now it is told when it is back."""
+        self._flights.pop(key, None)
+        try:
+            await self._drop(key)
+        except Unavailable:
+            self._drop_later(key)
+
+    async def close(self) -> None:
+        """Load and drop nothing any more."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def _fly(self, key: str, load: Callable[[], Awaitable[V]], good: Callable[[V], bool]) -> V:
+        token = secrets.token_hex(8)
+        ends = time.monotonic() + LEASE
+        while key not in self._undropped and time.monotonic() < ends:
+            try:
+                kept, leased = await self._looked(key, token, good)
+            except Unavailable:
+                break
+            if kept is not None:
+                if leased:
+                    self._task(self._refresh(key, token, load))
+                self._metrics.cache.labels(self._name, "hit").inc()
+                return kept.value
+            if leased:
+                return await self._load_for_all(key, token, load, "miss")
+            await asyncio.sleep(POLL)  # another node is loading it
+        return await self._load("bypass", load)
+
+    def _landed(self, key: str, flight: asyncio.Task[V]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if not flight.cancelled():
+            flight.exception()  # nobody may be waiting for it any more
+
+    async def _looked(self, key: str, token: str, good: Callable[[V], bool]) -> tuple["_Kept[V] | None", bool]:
+        """What is kept and good, and whether it is ours to make it anew."""
+        names, lease = _names(self._name, key), round(LEASE * 1000)
+        async with self._redis.guard("cache.look"):
+            entry, leased = await self._look(keys=names, args=[token, lease, round(self._lifetime * REFRESH * 1000)])
+            kept = None if entry is None else self._kept(entry)
+            if kept is not None and good(kept.value):
+                return kept, bool(leased)
+            if entry is not None and not leased:  # kept, not old, and yet of no use to whoever asks now
+                leased = await self._redis.client.set(names[1], token, nx=True, px=lease)
+        return None, bool(leased)
+
+    async def _refresh(self, key: str, token: str, load: Callable[[], Awaitable[V]]) -> None:
+        try:
+            await self._load_for_all(key, token, load, "refresh")
+        except Exception as error:  # the next who asks will try
+            log.warning("a cached value could not be made anew", cache=self._name, reason=type(error).__name__)
+
+    async def _load_for_all(self, key: str, token: str, load: Callable[[], Awaitable[V]], outcome: str) -> V:
+        names = _names(self._name, key)
+        try:
+            value = await self._load(outcome, load)
+        except BaseException:
+            with suppress(Unavailable):
+                async with self._redis.guard("cache.return"):
+                    await self._return(keys=names[1:], args=[token])
+            raise
+        with suppress(Unavailable):
+            async with self._redis.guard("cache.store"):
+                await self._store(keys=names, args=[token, *self._entry(value, 0)])
+        return value
+
+    async def _load(self, outcome: str, load: Callable[[], Awaitable[V]]) -> V:
+        self._metrics.cache.labels(self._name, outcome).inc()
+        return await load()
+
+    # --- entries ------------------------------------------------------------------------------------------------------
+
+    def _entry(self, value: V, version: int) -> tuple[str, int]:
+        """A value as it is kept, and for how many ms."""
+        lifetime = self._lifetime * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  nothing to guess
+        return f"{version} {self._shape.dump_json(value).decode()}", round(lifetime * 1000)
+
+    def _kept(self, entry: str) -> "_Kept[V] | None":
+        try:
+            return _Kept(self._shape.validate_json(entry.partition(" ")[2]))
+        except ValidationError:
+            return None  # of a node that runs another version
+
+    # --- dropping -----------------------------------------------------------------------------------------------------
+
+    async def _drop(self, key: str) -> None:
+        async with self._redis.guard("cache.drop"):
+            await self._redis.client.delete(*_names(self._name, key))
+
+    def _drop_later(self, key: str) -> None:
+        if not self._undropped:
+            self._task(self._drop_all())
+        self._undropped.add(key)
+
+    async def _drop_all(self) -> None:
+        while self._undropped:
+            await asyncio.sleep(RETRY)
+            with suppress(Unavailable):
+                for key in list(self._undropped):
+                    await self._drop(key)
+                    self._undropped.discard(key)
+
+    def _task(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
+        task = asyncio.create_task(work, name=f"cache {self._name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+class _Kept(NamedTuple, Generic[V]):
+    """A value that is there, which may be None."""
+
+    value: V
+
+
+def _names(cache: str, key: str) -> list[str]:
+    return [keys.cached(cache, key), keys.cache_lease(cache, key)]

@@ -1,0 +1,205 @@
+"""Cached reads on a real Redis: loaded by one for all, never older than a change, and there without Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from gateway import keys
+from gateway.connections.cache import Cache
+from gateway.connections.redis import Redis
+from gateway.devstack import Redis as RedisServer
+from gateway.errors import NotFound
+from gateway.metrics import Metrics
+from tests.support import make_settings
+
+NAME = "numbers"
+KEY = "one"
+
+
+class Source:
+    """What is cached: a number that changes, and takes as long to load as it is told to."""
+
+    def __init__(self) -> None:
+        self.value = 1
+        self.loads = 0
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def load(self) -> int:
+        self.loads += 1
+        value = self.value
+        await self.free.wait()
+        return value
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+async def node(redis_url: str) -> AsyncIterator[Callable[..., Cache[int]]]:
+    """Makes the cache of one more node."""
+    opened: list[Any] = []
+
+    def make(lifetime: float = 60.0, url: str = redis_url) -> Cache[int]:
+        redis = Redis(make_settings(redis_url=url, redis_timeout="300ms"), Metrics())
+        cache: Cache[int] = Cache(redis, Metrics(), NAME, int, lifetime)
+        opened.extend((cache, redis))
+        return cache
+
+    yield make
+    for one in opened:
+        await one.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_what_one_node_has_loaded_all_nodes_read(node: Callable[..., Cache[int]], source: Source) -> None:
+    one, other = node(), node()
+    assert [await one.read(KEY, source.load), await one.read(KEY, source.load)] == [1, 1]
+    assert await other.read(KEY, source.load) == 1
+    assert source.loads == 1
+
+
+async def test_those_who_come_at_once_are_one_load(node: Callable[..., Cache[int]], source: Source) -> None:
+    nodes = [node(), node()]
+    source.free.clear()
+    readers = [asyncio.create_task(cache.read(KEY, source.load)) for cache in nodes for _ in range(50)]
+    await until(lambda: source.loads == 1)
+    await asyncio.sleep(0.05)
+    source.free.set()
+    assert await asyncio.gather(*readers) == [1] * 100
+    assert source.loads == 1
+
+
+async def test_a_reader_who_gives_up_leaves_the_others_alone(node: Callable[..., Cache[int]], source: Source) -> None:
+    cache = node()
+    source.free.clear()
+    first, second = (asyncio.create_task(cache.read(KEY, source.load)) for _ in range(2))
+    await until(lambda: source.loads == 1)
+    first.cancel()
+    source.free.set()
+    assert await second == 1
+
+
+async def test_a_value_is_made_anew_before_it_runs_out(node: Callable[..., Cache[int]], source: Source) -> None:
+    cache = node(lifetime=1.0)
+    await cache.read(KEY, source.load)
+    source.value = 2
+    await asyncio.sleep(0.85)
+    source.free.clear()
+    assert await cache.read(KEY, source.load) == 1  # while it is being made anew
+    await until(lambda: source.loads == 2)
+    source.free.set()
+    async with asyncio.timeout(5):
+        while await cache.read(KEY, source.load) != 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert source.loads == 2
+
+
+async def test_what_was_read_before_a_change_is_not_kept_after_it(
+    node: Callable[..., Cache[int]], source: Source
+) -> None:
+    one, other = node(), node()
+    source.free.clear()
+    early = asyncio.create_task(one.read(KEY, source.load))
+    await until(lambda: source.loads == 1)
+    source.value = 2
+    await other.drop(KEY)
+    source.free.set()
+    assert await early == 1  # it asked before the change
+    assert await one.read(KEY, source.load) == 2
+    assert await other.read(KEY, source.load) == 2
+
+
+async def test_whoever_asks_after_a_change_on_this_node_does_not_wait_for_an_earlier_load(
+    node: Callable[..., Cache[int]], source: Source
+) -> None:
+    cache = node()
+    source.free.clear()
+    early = asyncio.create_task(cache.read(KEY, source.load))
+    await until(lambda: source.loads == 1)
+    source.value = 2
+    await cache.drop(KEY)
+    late = asyncio.create_task(cache.read(KEY, source.load))
+    await until(lambda: source.loads == 2)
+    source.free.set()
+    assert [await early, await late] == [1, 2]
+
+
+async def test_what_a_change_has_made_is_read_without_a_load(node: Callable[..., Cache[int]], source: Source) -> None:
+    one, other = node(), node()
+    await one.write(KEY, 7, version=3)
+    assert await other.read(KEY, source.load) == 7
+    await other.write(KEY, 6, version=2)  # an earlier change that comes late
+    assert await one.read(KEY, source.load) == 7
+    await other.write(KEY, 8, version=4)
+    assert await one.read(KEY, source.load) == 8
+    assert source.loads == 0
+
+
+async def test_a_load_does_not_undo_what_was_written_meanwhile(node: Callable[..., Cache[int]], source: Source) -> None:
+    one, other = node(), node()
+    source.free.clear()
+    early = asyncio.create_task(one.read(KEY, source.load))
+    await until(lambda: source.loads == 1)
+    await other.write(KEY, 2, version=2)
+    source.free.set()
+    await early
+    assert await one.read(KEY, source.load) == 2
+
+
+async def test_who_knows_better_gets_no_older_value(node: Callable[..., Cache[int]], source: Source) -> None:
+    one, other = node(), node()
+    await one.read(KEY, source.load)
+    source.value = 2
+    assert await one.read(KEY, source.load) == 1
+    readers = [cache.read(KEY, source.load, good=lambda value: value >= 2) for cache in (one, other) for _ in range(20)]
+    assert await asyncio.gather(*readers) == [2] * 40
+    assert source.loads == 2
+    assert await one.read(KEY, source.load) == 2  # and so do the others
+
+
+async def test_an_error_is_told_to_who_asked_and_kept_from_nobody(
+    node: Callable[..., Cache[int]], source: Source
+) -> None:
+    cache = node()
+
+    async def fail() -> int:
+        raise NotFound("There is none")
+
+    answers = await asyncio.gather(*(cache.read(KEY, fail) for _ in range(3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [NotFound] * 3
+    async with asyncio.timeout(1):  # not after the lease of the one that failed
+        assert await node().read(KEY, source.load) == 1
+
+
+async def test_a_value_of_another_shape_is_loaded_anew(
+    node: Callable[..., Cache[int]], source: Source, redis: Redis
+) -> None:
+    await redis.client.set(keys.cached(NAME, KEY), '0 {"of": "another version"}')
+    cache = node()
+    assert await cache.read(KEY, source.load) == 1
+    assert await redis.client.get(keys.cached(NAME, KEY)) == "0 1"
+
+
+async def test_redis_may_be_away(node: Callable[..., Cache[int]], source: Source, own_redis: RedisServer) -> None:
+    one, other = node(url=own_redis.url), node(url=own_redis.url)
+    await one.read(KEY, source.load)
+    own_redis.kill()
+    assert await asyncio.gather(*(one.read(KEY, source.load) for _ in range(10))) == [1] * 10
+    assert source.loads == 2
+    source.value = 2
+    await one.drop(KEY)  # which Redis will only hear when it is back, with the old value
+    own_redis.start()
+    assert await one.read(KEY, source.load) == 2
+    async with asyncio.timeout(5):
+        while await other.read(KEY, source.load) != 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
