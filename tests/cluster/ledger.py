@@ -14,7 +14,7 @@ import asyncpg
 from gateway.keys import chat_room, room_log_name
 from tests.cluster.members import Member, OfficialMember
 from tests.cluster.park import Park, balancer
-from tests.cluster.speaker import Sent, Speaker
+from tests.cluster.speaker import Sent, Speaker, text
 from tests.cluster.wire_member import WireMember
 
 SECONDS = float(os.environ.get("LEDGER_SECONDS", "0"))  # of a load by hand
@@ -34,13 +34,17 @@ class Size:
     officials: int = 2  # with the official client
     speakers: int = 6  # they listen, too
     rate: float = 30.0  # messages per second of all speakers
+    length: int = 30  # characters of a message
 
 
 class Ledger:
     """The members of some rooms, and what they sent and read."""
 
-    def __init__(self, park: Park, rooms: list[str], members: list[Member], speakers: list[Speaker]) -> None:
+    def __init__(
+        self, park: Park, size: Size, rooms: list[str], members: list[Member], speakers: list[Speaker]
+    ) -> None:
         self._park = park
+        self._size = size
         self.rooms = rooms
         self._speakers = speakers
         self._talk = [asyncio.create_task(speaker.run()) for speaker in speakers]
@@ -75,7 +79,7 @@ class Ledger:
     # --- the check ----------------------------------------------------------------------------------------------------
 
     def _acked(self, room: str) -> list[Sent]:
-        return [sent for speaker in self._speakers if speaker.member.key == room for sent in speaker.sent]
+        return [sent for sent in self.sent if sent.room == room]
 
     def _members(self, room: str) -> list[Member]:
         return [member for member in self.members if member.key == room]
@@ -105,7 +109,7 @@ class Ledger:
         assert all(seq for seq, _ in acked.values())
         assert {row["client_message_id"]: (row["seq"], row["id"]) for row in rows} == acked
         assert len(rows) == len(acked)
-        assert all(row["text"] == f"message {row['client_message_id']}" for row in rows)
+        assert all(row["text"] == text(row["client_message_id"], self._size.length) for row in rows)
         order = [(row["seq"], row["id"]) for row in rows]
         for member in self._members(room):
             assert member.reading.lines == order[member.reading.begins :]
@@ -128,9 +132,13 @@ class Ledger:
                 return run[0].begun - since
         raise AssertionError(f"{what}: nothing flows {SETTLE} s later; {self.figures()}")
 
+    def latency(self, part: float) -> float:
+        """Within how many s this part of all messages was read by everybody, from the first try on."""
+        took = sorted(self._last_read(sent) - sent.begun for sent in self.sent)
+        return took[int(part * (len(took) - 1))]
+
     def _last_read(self, sent: Sent) -> float:
-        room = next(speaker.member.key for speaker in self._speakers if sent in speaker.sent)
-        return max(member.reading.moments.get(sent.seq, float("inf")) for member in self._members(room))
+        return max(member.reading.moments.get(sent.seq, float("inf")) for member in self._members(sent.room))
 
     def figures(self) -> str:
         """What went on, for people."""
@@ -171,7 +179,9 @@ async def open_ledger(park: Park, size: Size) -> AsyncIterator[Ledger]:
             stack.push_async_callback(member.stop)
         await asyncio.gather(*(member.start() for member in members))
         pause = size.speakers / size.rate
-        speakers = [Speaker(member, f"s{number}", pause) for number, member in enumerate(wires[: size.speakers])]
-        ledger = Ledger(park, rooms, members, speakers)
+        speakers = [
+            Speaker(member, f"s{number}", pause, size.length) for number, member in enumerate(wires[: size.speakers])
+        ]
+        ledger = Ledger(park, size, rooms, members, speakers)
         stack.push_async_callback(ledger.abandon)
         yield ledger

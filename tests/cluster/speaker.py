@@ -11,7 +11,8 @@ from tests.cluster.wire_member import WireMember
 class Sent:
     """A message as its sender knows it."""
 
-    def __init__(self, name: str, begun: float) -> None:
+    def __init__(self, room: str, name: str, begun: float) -> None:
+        self.room = room
         self.name = name  # the client message id
         self.begun = begun  # when it was sent first
         self.acked = 0.0
@@ -25,10 +26,11 @@ class Sent:
 class Speaker:
     """Talks through a member until stopped; each message is sent with the same id until it is acked."""
 
-    def __init__(self, member: WireMember, name: str, pause: float) -> None:
+    def __init__(self, member: WireMember, name: str, pause: float, length: int) -> None:
         self.member = member
         self._name = name
         self._pause = pause
+        self._length = length
         self.sent: list[Sent] = []
         self._stopping = False
 
@@ -43,13 +45,13 @@ class Speaker:
         self._stopping = True
 
     async def _say(self, name: str) -> None:
-        sent = Sent(name, time.monotonic())
+        sent = Sent(self.member.key, name, time.monotonic())
         self.sent.append(sent)
         while True:
             sent.tries += 1
             begun = time.monotonic()
             try:
-                ack = await self.member.say(f"message {name}", name)
+                ack = await self.member.say(text(name, self._length), name)
             except (ConnectionError, TimeoutError) as error:
                 sent.troubles.append(type(error).__name__)
             else:
@@ -63,3 +65,8 @@ class Speaker:
                     self.member.wrongs.append(f"{name}: {ack['error']}")
                     return
             await asyncio.sleep(random.uniform(0.05, PAUSE))
+
+
+def text(name: str, length: int) -> str:
+    """What a message says, in so many characters at least, most of three bytes."""
+    return f"message {name} ".ljust(length, "라")

@@ -61,8 +61,14 @@ class WireMember:
 
     def drop(self) -> None:
         """Lose the connection without a word."""
-        if self._socket is not None and (transport := self._socket.get_extra_info("transport")) is not None:
+        if (transport := self.transport) is not None:
             transport.abort()
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """Its connection, while there is one."""
+        connection = None if self._socket is None else self._socket._response.connection
+        return None if connection is None else connection.transport
 
     # --- the connection -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,158 @@
+"""What clients and operators see while PostgreSQL is away: clear errors in time, nothing half-done, well at once after.
+
+`LEDGER_SECONDS=1` makes the outages longer.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+from typing import NamedTuple
+
+import aiohttp
+import asyncpg
+import pytest
+
+from gateway.keys import chat_room, room_log_name
+from tests.cluster.conftest import OpenPark
+from tests.cluster.ledger import LONG, Size, open_ledger
+from tests.cluster.park import Park
+from tests.cluster.wire_member import WireMember
+
+AWAY = 10.0 if LONG else 3.0  # s
+IN_TIME = 4.0  # s for an error, and until a node is not ready; 3 are promised, and a busy machine may need more
+AGAIN = 5.0  # s to be well again; 2 are promised
+POOL = 3
+SIZE = Size(listeners=60, speakers=20) if LONG else Size()
+
+
+class Seen(NamedTuple):
+    """One answer to an orchestrator."""
+
+    moment: float
+    ready: bool
+
+
+@asynccontextmanager
+async def probed(park: Park) -> AsyncIterator[list[list[Seen]]]:
+    """What each node says of its readiness, all the time."""
+    seen: list[list[Seen]] = [[] for _ in park.nodes]
+
+    async def probe(url: str, answers: list[Seen]) -> None:
+        async with aiohttp.ClientSession() as http:
+            while True:
+                async with http.get(f"{url}/api/v1/health/ready") as response:
+                    answers.append(Seen(monotonic(), response.status == 200))
+                    assert response.status in (200, 503)
+                await asyncio.sleep(0.1)
+
+    probes = [asyncio.create_task(probe(node.url, answers)) for node, answers in zip(park.nodes, seen, strict=True)]
+    try:
+        yield seen
+    finally:
+        for task in probes:
+            task.cancel()
+        for task in probes:
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def locked(park: Park) -> None:
+    """Somebody holds what every request needs: all connections of all pools wait."""
+    connection = await asyncpg.connect(park.postgres.url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE rooms, messages, streams, users IN ACCESS EXCLUSIVE MODE")
+            await asyncio.sleep(AWAY)
+    finally:
+        await connection.close()
+
+
+OUTAGES: dict[str, Callable[[Park], Awaitable[None]]] = {
+    "killed": lambda park: park.kill_server(park.postgres, AWAY),
+    "frozen": lambda park: park.freeze(park.postgres.pid, AWAY),
+    "locked": locked,
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+async def test_postgresql_is_away(open_park: OpenPark, outage: str) -> None:
+    async with (
+        open_park(DATABASE_POOL_SIZE=f"{POOL}") as park,
+        open_ledger(park, SIZE) as ledger,
+        probed(park) as seen,
+    ):
+        await asyncio.sleep(0.5)
+        begun = monotonic()
+        await OUTAGES[outage](park)
+        over = monotonic()
+        assert await ledger.flows_again(outage) < AGAIN
+        await ledger.close()
+        print(f"slowest answer {max(sent.slowest for sent in ledger.sent):.2f} s")
+        assert all(sent.slowest < IN_TIME for sent in ledger.sent)
+        assert {trouble for sent in ledger.sent for trouble in sent.troubles} == {"SERVICE_UNAVAILABLE"}
+        assert all(member.connects == 1 for member in ledger.members), "nobody lost a connection for it"
+        for answers in seen:
+            if outage != "locked":  # a node that can still ask something is ready
+                noticed = next(moment for moment, ready in answers if moment > begun and not ready)
+                print(f"not ready after {noticed - begun:.2f} s")
+                assert noticed - begun < IN_TIME
+            back = next(moment for moment, ready in answers if moment > over and ready)
+            print(f"ready {back - over:.2f} s after it was over")
+            assert back - over < AGAIN
+        await nothing_is_left_open(park)
+
+
+async def nothing_is_left_open(park: Park) -> None:
+    """No transaction hangs, and no pool is larger than it may be."""
+    connection = await asyncpg.connect(park.postgres.url)
+    try:
+        states = await connection.fetch(
+            "SELECT state FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await connection.close()
+    assert {row["state"] for row in states} <= {"idle", "active"}
+    ours = 2  # the pool of the test itself
+    assert len(states) <= POOL * len(park.nodes) + ours
+
+
+async def test_senders_who_vanish_while_they_are_answered(open_park: OpenPark) -> None:
+    dice = random.Random(7)
+    async with open_park(DATABASE_POOL_SIZE=f"{POOL}") as park, open_ledger(park, SIZE) as ledger:
+        key = await park.shop.stream()
+
+        async def vanish(http: aiohttp.ClientSession, number: int) -> None:
+            member = WireMember(http, park.somewhere, await park.shop.person(), key)
+            await member.start()
+            sends = [asyncio.create_task(member.say(f"{number}", f"{number}-{n}")) for n in range(5)]
+            await asyncio.sleep(dice.uniform(0, 0.01))
+            member.drop()
+            await member.stop()
+            for task in sends:
+                task.cancel()
+            await asyncio.gather(*sends, return_exceptions=True)
+
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+            for storm in range(20 if LONG else 3):
+                await asyncio.gather(*(vanish(http, 20 * storm + number) for number in range(20)))
+        assert await ledger.flows_again("a storm") < AGAIN
+        await ledger.close()
+        assert {trouble for sent in ledger.sent for trouble in sent.troubles} == set()
+        await nothing_is_left_open(park)
+        await everything_is_whole(park, key)
+
+
+async def everything_is_whole(park: Park, key: str) -> None:
+    """What those who vanished said is stored with its place in the log, or not at all."""
+    connection = await asyncpg.connect(park.postgres.url)
+    try:
+        room = room_log_name(chat_room(key))
+        head = await connection.fetchval("SELECT seq FROM rooms WHERE name = $1", room)
+        messages = await connection.fetch("SELECT seq FROM messages WHERE stream_key = $1 ORDER BY seq", key)
+        events = await connection.fetch("SELECT seq FROM room_events WHERE room = $1 ORDER BY seq", room)
+    finally:
+        await connection.close()
+    assert [row["seq"] for row in messages] == [row["seq"] for row in events] == list(range(1, head + 1))
+    print(f"{head} messages of those who vanished were stored")

@@ -1,0 +1,116 @@
+"""Too much: people who do not read, and somebody who sends more than they may. `LEDGER_SECONDS=60` has more of it."""
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack
+from datetime import datetime
+from itertools import chain
+from time import monotonic
+
+import aiohttp
+import psutil
+
+from tests.client.socket import ClientSocket
+from tests.cluster.conftest import OpenPark
+from tests.cluster.ledger import LONG, Size, open_ledger
+from tests.cluster.park import Park
+from tests.cluster.wire_member import WireMember
+
+# --- people who do not read -------------------------------------------------------------------------------------------
+
+SLOW = 50 if LONG else 10
+LOUD = Size(listeners=20, speakers=20, rate=600 if LONG else 300, length=490)
+MESSAGES = 50_000 if LONG else 2_000
+GROWTH = 60e6  # bytes that a node may grow by
+DELAY = 3  # s, of the setting MAX_SEND_DELAY
+
+
+def small_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket that takes little before it has to be read."""
+    family, kind, protocol, _, _ = info
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    return made
+
+
+async def blindly_pong(member: WireMember) -> None:
+    """Answer pings that were not read, so as to seem alive."""
+    while (transport := member.transport) is not None and not transport.is_closing():
+        transport.write(b"\x81\x81\x00\x00\x00\x003")
+        await asyncio.sleep(0.5)
+
+
+async def closed_as_slow(park: Park) -> int:
+    """How many connections the nodes have dropped because their clients did not read."""
+    total = 0
+    async with aiohttp.ClientSession() as http:
+        for node in park.nodes:
+            async with http.get(f"{node.url}/metrics") as response:
+                for line in (await response.text()).splitlines():
+                    if line.startswith('dorami_connections_closed_total{reason="slow client"}'):
+                        total += int(float(line.rpartition(" ")[2]))
+    return total
+
+
+async def test_who_does_not_read_is_dropped_and_harms_nobody(open_park: OpenPark) -> None:
+    async with (
+        open_park(MAX_SEND_DELAY=f"{DELAY}s") as park,
+        open_ledger(park, LOUD) as ledger,
+        AsyncExitStack() as stack,
+    ):
+        processes = [psutil.Process(node.pid) for node in park.nodes]
+        before = [process.memory_info().rss for process in processes]
+        files = sum(process.num_fds() for process in processes)
+        connector = aiohttp.TCPConnector(limit=0, socket_factory=small_socket)
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        for number in range(SLOW):
+            member = WireMember(http, park.somewhere, await park.shop.person(), ledger.rooms[0])
+            await member.start()
+            stack.push_async_callback(member.stop)
+            assert member.transport is not None
+            member.transport.pause_reading()
+            if number % 2:
+                pongs = asyncio.create_task(blindly_pong(member))
+                stack.callback(pongs.cancel)
+        begun, most = monotonic(), list(before)
+        while len(ledger.sent) < MESSAGES or await closed_as_slow(park) < SLOW:
+            assert monotonic() - begun < 4 * MESSAGES / LOUD.rate + 5 * DELAY
+            most = [max(pair) for pair in zip(most, (process.memory_info().rss for process in processes), strict=True)]
+            await asyncio.sleep(0.2)
+        await ledger.close()
+        growth = [after - was for after, was in zip(most, before, strict=True)]
+        print(f"grew by {[f'{grown / 1e6:.1f} MB' for grown in growth]}, p99 {ledger.latency(0.99) * 1000:.0f} ms")
+        assert max(growth) < GROWTH
+        assert ledger.latency(0.99) < 2.0  # 250 ms on a machine that is not busy with other tests
+        assert all(member.connects == 1 for member in ledger.members)
+        assert sum(process.num_fds() for process in processes) <= files + 4  # connections of the pools
+
+
+# --- somebody who sends too much --------------------------------------------------------------------------------------
+
+WINDOW = 10.0 if LONG else 2.0  # s
+LIMIT = 20
+SKEW = 0.3  # s between a message's charge and its time stamp, on a busy machine
+
+
+async def test_no_window_has_more_than_the_limit_and_none_has_less(open_park: OpenPark) -> None:
+    async with open_park(CHAT_RATE_LIMIT=f"{LIMIT}/{WINDOW:.0f} seconds") as park:
+        key, ann = await park.shop.stream(), await park.shop.person()
+        sockets = [await park.shop.chatter(key, as_=ann, node=number % 2) for number in range(6)]
+        ends = asyncio.get_running_loop().time() + 3.5 * WINDOW
+
+        async def hammer(ears: ClientSocket) -> list[float]:
+            accepted = []
+            while asyncio.get_running_loop().time() < ends:
+                ack = await ears.ask("chat:send-message", {"liveId": key, "message": "x"})
+                if ack["ok"]:
+                    accepted.append(datetime.fromisoformat(ack["data"]["timestamp"]).timestamp())
+                else:
+                    assert ack["error"]["code"] == "RATE_LIMIT_EXCEEDED"
+                await asyncio.sleep(0.03)
+            return accepted
+
+        moments = sorted(chain.from_iterable(await asyncio.gather(*map(hammer, sockets))))
+        assert len(moments) == 4 * LIMIT  # as many as fit in, and no more
+        for first, last in zip(moments, moments[LIMIT:], strict=False):
+            assert last - first > WINDOW - SKEW
