@@ -119,7 +119,7 @@ class Node:
 
         self._attendance = Attendance(self._presence, self._fanout)
         self._viewers = Viewers(self._database, self._presence, self._fanout)
-        streams = Streams(self._database, self._fanout)
+        streams = Streams(self._database, log, self._fanout)
         news = News(log, self._fanout)
         catalog = Catalog(self._database, log, news)
         featured = Featured(self._database, log, news)

@@ -23,14 +23,22 @@ LISTED = 100  # streams in the lists of what is live and what is to come
 class Fanout(Protocol):
     """Broadcasts. Never raises."""
 
-    async def publish(self, room: Room, event: str, payload: Payload) -> None: ...
+    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
+
+
+class Log(Protocol):
+    """The logs of rooms, within a transaction."""
+
+    async def next(self, room: Room) -> int: ...
+    async def record(self, room: Room, seq: int, event: str, payload: Payload) -> None: ...
 
 
 class Streams:
     """Raises Unavailable while the database is away, NotFound for an unknown key, Forbidden for another's stream."""
 
-    def __init__(self, database: Database, fanout: Fanout) -> None:
+    def __init__(self, database: Database, log: Log, fanout: Fanout) -> None:
         self._database = database
+        self._log = log
         self._fanout = fanout
 
     async def require(self, key: str) -> None:
@@ -100,8 +108,9 @@ class Streams:
             if starts:
                 stream.status, stream.started_at = StreamStatus.LIVE.value, now()
                 await stream.save()
+                told, seq = await self._keep(key, events.STREAM_STARTED)
         if starts:
-            await self._fanout.publish(viewers_room(key), events.STREAM_STARTED, StreamMoment(stream_key=key))
+            await self._fanout.publish(viewers_room(key), events.STREAM_STARTED, told, seq)
             await self._tell_upcoming()
         return view(stream)
 
@@ -115,8 +124,9 @@ class Streams:
             if ends:
                 stream.status, stream.ended_at = StreamStatus.ENDED.value, now()
                 await stream.save()
+                told, seq = await self._keep(key, events.STREAM_ENDED)
         if ends:
-            await self._fanout.publish(viewers_room(key), events.STREAM_ENDED, StreamMoment(stream_key=key))
+            await self._fanout.publish(viewers_room(key), events.STREAM_ENDED, told, seq)
         return view(stream)
 
     async def _own(self, principal: Principal, key: str) -> Stream:
@@ -127,6 +137,13 @@ class Streams:
         if principal.role is not Role.ADMIN and str(stream.host_id) != principal.user_id:
             raise Forbidden("This is another host's stream")
         return stream
+
+    async def _keep(self, key: str, event: str) -> tuple[StreamMoment, int]:
+        """Keep in the log what those who watch are to hear, and where; within the transaction that makes it so."""
+        told, room = StreamMoment(stream_key=key), viewers_room(key)
+        seq = await self._log.next(room)
+        await self._log.record(room, seq, event, told)
+        return told, seq
 
     async def _tell_upcoming(self) -> None:
         try:

@@ -40,7 +40,7 @@ class Place:
         self.people: list[Principal] = []
 
     def node(self, fanout: Any) -> Chat:
-        streams = Streams(self.database, fanout)
+        streams = Streams(self.database, RoomLog(self.database), fanout)
         return Chat(self.database, RoomLog(self.database), streams, fanout)
 
     async def open(self, people: int = 20) -> None:
@@ -48,7 +48,7 @@ class Place:
         users = [User(email=f"{n}@example.com", username=f"user{n}", password_hash="-") for n in range(people)]
         await User.bulk_create(users)
         self.people = [principal(Role.USER, str(user.id)) for user in users]
-        streams = Streams(self.database, self.heard)
+        streams = Streams(self.database, RoomLog(self.database), self.heard)
         for key in KEYS:
             await streams.create(self.people[0], CreateStream.model_validate({"title": key, "key": key}))
         self.heard.events.clear()

@@ -1,25 +1,28 @@
 """The catalog, the storefront, the streams and the viewers on a real PostgreSQL: changes, news, pages, counts."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from gateway.connections.database import Database
+from gateway.connections.redis import Redis
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound
 from gateway.keys import everyone_room, products_room, viewers_room
 from gateway.metrics import Metrics
-from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct, Product, StreamJoined
+from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct, Product, ProductPage, StreamJoined
 from gateway.protocol.queries import ProductQuery, StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamView
 from gateway.protocol.wire import Cursor, Since
 from gateway.realtime.presence import LocalPresence
 from gateway.security.principal import Principal, Role
 from gateway.services.catalog import Catalog
-from gateway.services.room_log import RoomLog
 from gateway.services.news import News
-from gateway.services.storefront import Storefront
+from gateway.services.room_cache import RoomCache
+from gateway.services.room_log import RoomLog
+from gateway.services.storefront import Shelf, Storefront
 from gateway.services.streams import Streams
 from gateway.services.viewers import Viewers
 from models.stream import Stream
@@ -33,15 +36,24 @@ KEY = "demo"
 class Shop:
     """One stream's products, changed by two nodes that share a database and hear each other."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, redis: Redis) -> None:
         self.heard = Heard()
         self.presence = LocalPresence()
         self.log = RoomLog(database)
         self.streams = Streams(database, self.log, self.heard)
         logs = [RoomLog(database) for _ in range(2)]
-        self.catalogs = [Catalog(database, log, News(log, self.heard)) for log in logs]
+        self.catalogs = [
+            Catalog(
+                database,
+                log,
+                News(log, self.heard),
+                RoomCache[ProductPage](redis, Metrics(), "products", ProductPage, log),
+            )
+            for log in logs
+        ]
         self.catalog = self.catalogs[0]
-        self.storefront = Storefront(database, RoomLog(database), self.streams)
+        shelves = RoomCache[Shelf](redis, Metrics(), "shelves", Shelf, self.log)
+        self.storefront = Storefront(database, self.log, self.streams, shelves)
         self.viewers = Viewers(database, self.presence, self.heard)
         self.admin = principal(Role.ADMIN)
 
@@ -75,10 +87,10 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(database_url: str) -> AsyncIterator[Shop]:
+async def shop(database_url: str, redis: Redis) -> AsyncIterator[Shop]:
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
-    shop = Shop(database)
+    shop = Shop(database, redis)
     shop.admin = await shop.person(Role.ADMIN)
     await shop.stream(key=KEY)
     shop.heard.events.clear()
@@ -242,6 +254,9 @@ async def test_the_life_of_a_stream_is_told(shop: Shop) -> None:
     room, event, payload = shop.heard.events[-1]
     assert (room, event, payload["streamKey"]) == (viewers_room(stream.key), "stream:ended", stream.key)
     assert len(shop.heard.events) == 3
+    kept = await shop.log.after(viewers_room(stream.key), 0, 10)
+    assert [(event.seq, event.event) for event in kept] == [(1, "stream:started"), (2, "stream:ended")]
+    assert json.loads(kept[1].payload or "") == payload
     with pytest.raises(Conflict):
         await shop.streams.start(host, stream.key)
     assert (await shop.streams.get(stream.key)).model_dump_json() == ended[0].model_dump_json()

@@ -34,7 +34,7 @@ class Place:
 
     def __init__(self, database: Database) -> None:
         self.heard = Heard()
-        self.streams = Streams(database, self.heard)
+        self.streams = Streams(database, RoomLog(database), self.heard)
         self.nodes = [Chat(database, RoomLog(database), self.streams, self.heard) for _ in range(2)]
         self.chat = self.nodes[0]
 
