@@ -16,9 +16,11 @@ from gateway.http.pages import mount_pages
 from gateway.keys import CHAT, ROOT, STREAMING
 from gateway.lifespan import Step
 from gateway.metrics import Metrics
+from gateway.protocol.catalog import ProductPage
 from gateway.realtime.engine import Engine
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.options import EngineOptions
+from gateway.realtime.persons import Persons
 from gateway.realtime.presence_redis import RedisPresence
 from gateway.realtime.recovery import Recovery
 from gateway.realtime.residents import Residents
@@ -39,15 +41,18 @@ from gateway.services.accounts import Accounts
 from gateway.services.attendance import Attendance
 from gateway.services.catalog import Catalog
 from gateway.services.chat import Chat
+from gateway.services.deliveries import Deliveries
 from gateway.services.directory import Directory
 from gateway.services.featured import Featured
 from gateway.services.guests import Guests
 from gateway.services.news import News
+from gateway.services.notifications import Notifications
 from gateway.services.order_writer import OrderWriter
 from gateway.services.orders import Orders
+from gateway.services.room_cache import RoomCache
 from gateway.services.room_log import RoomLog
 from gateway.services.sessions import Sessions
-from gateway.services.storefront import Storefront
+from gateway.services.storefront import Shelf, Storefront
 from gateway.services.streams import Streams
 from gateway.services.viewers import Viewers
 from gateway.settings import Settings
@@ -121,11 +126,23 @@ class Node:
         self._viewers = Viewers(self._database, self._presence, self._fanout)
         streams = Streams(self._database, log, self._fanout)
         news = News(log, self._fanout)
-        catalog = Catalog(self._database, log, news)
+        self._shelves = RoomCache[Shelf](self._redis, metrics, "shelves", Shelf, log)
+        self._pages = RoomCache[ProductPage](self._redis, metrics, "products", ProductPage, log)
+        catalog = Catalog(self._database, log, news, self._pages)
         featured = Featured(self._database, log, news)
         self._orders = Orders(self._database, log, news, OrderWriter(self._database, news, metrics), metrics)
         self._chat = Chat(self._database, log, streams, self._fanout)
-        storefront = Storefront(self._database, log, streams)
+        storefront = Storefront(self._database, log, streams, self._shelves)
+
+        notifications = Notifications(self._database, self._fanout)
+        self._deliveries = Deliveries(
+            self._database,
+            Persons(self._residents, self._fanout),
+            self._fanout,
+            lambda: self._fanout.losses,
+            settings.notification_retention,
+            metrics,
+        )
 
         pipeline = Pipeline(
             authenticator=authenticator,
@@ -160,6 +177,7 @@ class Node:
             catalog=catalog,
             featured=featured,
             orders=self._orders,
+            notifications=notifications,
         )
         self._app.router.add_route("*", self._engine.options.path, self._engine.handle)
         if settings.serves_demo:
@@ -228,6 +246,7 @@ class Node:
 
     async def _open_doors(self) -> None:
         self._residents.start()
+        self._deliveries.start()
         await self._recovery.start()
         self._server.draining = False
         self._open = True
@@ -235,12 +254,15 @@ class Node:
     async def _close_doors(self) -> None:
         self._open = False
         await self._server.shutdown()
+        await self._deliveries.close()
         await self._chat.close()
         await self._orders.close()
         await self._recovery.close()
         await self._residents.close()
         await self._attendance.close()
         await self._viewers.close()
+        await self._shelves.close()
+        await self._pages.close()
 
     # --- what it knows of itself ---
 

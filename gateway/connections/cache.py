@@ -22,9 +22,7 @@ log = structlog.get_logger()
 LEASE = 5.0  # s that one who loads has before somebody else may
 TRIES = 3  # flights that somebody joins before they load for themselves
 POLL = 0.02  # s between two looks for what another node is loading
-REFRESH = (
-    0.2  # of its lifetime: one whose entry has no more than that left makes it anew while the others still read it
-)
+REFRESH = 0.2  # of its lifetime: who finds no more than that left makes the value anew while others still read it
 JITTER = 0.1  # of its lifetime, so that entries made together do not run out together
 RETRY = 0.5  # s between two tries to drop what could not be dropped
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -25,6 +26,7 @@ from gateway.protocol.queries import ProductQuery
 from gateway.services import cursors, products
 from gateway.services.news import News
 from gateway.services.products import number, view
+from gateway.services.room_cache import RoomCache
 from gateway.services.room_log import RoomLog
 from models.product import Product
 from models.stream import Stream
@@ -41,10 +43,11 @@ class Catalog:
     Raises Unavailable while the database is away, and NotFound for an id that is none.
     """
 
-    def __init__(self, database: Database, log: RoomLog, news: News) -> None:
+    def __init__(self, database: Database, log: RoomLog, news: News, pages: RoomCache[ProductPage]) -> None:
         self._database = database
         self._log = log
         self._news = news
+        self._pages = pages
 
     async def get(self, product_id: str) -> catalog.Product:
         """One product."""
@@ -52,21 +55,14 @@ class Catalog:
         return view(product)
 
     async def page(self, ask: ProductQuery) -> ProductPage:
-        """A page of products, newest first."""
-        found = Product.all() if ask.stream_key is None else Product.filter(stream_id=ask.stream_key)
-        if ask.status is not None:
-            found = found.filter(stock=0) if ask.status == "SOLD_OUT" else found.filter(stock__gt=0)
-        if ask.search is not None:
-            found = found.filter(Q(name__icontains=ask.search) | Q(description__icontains=ask.search))
-        if ask.cursor is not None:
-            (last,) = cursors.decode(ask.cursor, tuple[Number])
-            found = found.filter(id__lt=last)
-        async with self._database.guard("catalog.page"):
-            listed = await found.order_by("-id").limit(ask.limit + 1)
-        items, more = listed[: ask.limit], len(listed) > ask.limit
-        return ProductPage(
-            items=[view(product) for product in items], next_cursor=cursors.encode((items[-1].id,)) if more else None
-        )
+        """A page of products, newest first. The first ones of a stream, which everybody looks at, are cached."""
+        if ask.stream_key is None or ask.search is not None or ask.cursor is not None:
+            return await self._page(ask)
+        try:
+            room, key = products_room(ask.stream_key), f"{ask.status or 'all'} {ask.limit}"
+            return await self._pages.read(room, key, partial(self._page, ask))
+        except NotFound:
+            return ProductPage(items=[], next_cursor=None)
 
     async def create(self, ask: CreateProduct) -> catalog.Product:
         """Add a product to a stream. Raises NotFound if there is no such stream."""
@@ -129,6 +125,22 @@ class Catalog:
             await self._news.tell(kept)
 
     # --- the steps ---------------------------------------------------------------------------------------------------
+
+    async def _page(self, ask: ProductQuery) -> ProductPage:
+        found = Product.all() if ask.stream_key is None else Product.filter(stream_id=ask.stream_key)
+        if ask.status is not None:
+            found = found.filter(stock=0) if ask.status == "SOLD_OUT" else found.filter(stock__gt=0)
+        if ask.search is not None:
+            found = found.filter(Q(name__icontains=ask.search) | Q(description__icontains=ask.search))
+        if ask.cursor is not None:
+            (last,) = cursors.decode(ask.cursor, tuple[Number])
+            found = found.filter(id__lt=last)
+        async with self._database.guard("catalog.page"):
+            listed = await found.order_by("-id").limit(ask.limit + 1)
+        items, more = listed[: ask.limit], len(listed) > ask.limit
+        return ProductPage(
+            items=[view(product) for product in items], next_cursor=cursors.encode((items[-1].id,)) if more else None
+        )
 
     async def _find(self, numbers: Sequence[int]) -> list[Product]:
         """The products of these numbers. Raises NotFound, with the first that is none if there are several."""

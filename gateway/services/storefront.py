@@ -1,12 +1,16 @@
 """The products of a stream as those see them who follow it. Called by the `/` namespace."""
 
+from functools import partial
 from typing import Any, Protocol
 
 from gateway.connections.database import Database
 from gateway.keys import products_room
+from gateway.protocol import catalog
 from gateway.protocol.catalog import StreamJoined
-from gateway.protocol.wire import Since
+from gateway.protocol.wire import Payload, Since
+from gateway.realtime.logged import Place
 from gateway.services.products import view
+from gateway.services.room_cache import RoomCache
 from gateway.services.room_log import RoomLog
 from models.product import Product
 
@@ -20,13 +24,21 @@ class Streams(Protocol):
         """Raises NotFound for a key that is none."""
 
 
+class Shelf(Payload):
+    """What a stream sells, in the order in which it shows it."""
+
+    products: list[catalog.Product]
+    featured: catalog.Product | None
+
+
 class Storefront:
     """Raises Unavailable while the database is away."""
 
-    def __init__(self, database: Database, log: RoomLog, streams: Streams) -> None:
+    def __init__(self, database: Database, log: RoomLog, streams: Streams, shelves: RoomCache[Shelf]) -> None:
         self._database = database
         self._log = log
         self._streams = streams
+        self._shelves = shelves
 
     async def admit(self, key: str) -> None:
         """Whether a stream can be followed. Raises NotFound."""
@@ -38,13 +50,18 @@ class Storefront:
         async with self._database.guard("storefront.join"):
             # The place first: what changes before the products are read is heard again, and known by its version.
             cursor, events = await self._log.position(room, since)
-            products = await Product.filter(stream_id=key).order_by("sort_order", "id").limit(SHOWN)
-            featured = await Product.filter(featured_in__key=key).first()
+        shelf = await self._shelves.read(room, "shelf", partial(self._shelf, key), Place(cursor.epoch, cursor.seq))
         return StreamJoined(
             room=room.name,
-            products=[view(product) for product in products],
-            featured=view(featured) if featured else None,
+            products=shelf.products,
+            featured=shelf.featured,
             cursor=cursor,
             recovered=events is not None,
             events=events,
         )
+
+    async def _shelf(self, key: str) -> Shelf:
+        async with self._database.guard("storefront.shelf"):
+            products = await Product.filter(stream_id=key).order_by("sort_order", "id").limit(SHOWN)
+            featured = await Product.filter(featured_in__key=key).first()
+        return Shelf(products=[view(product) for product in products], featured=view(featured) if featured else None)

@@ -7,9 +7,17 @@ from typing import Any
 from uuid import uuid4
 
 from gateway.connections.database import Database
+from gateway.connections.redis import Redis
 from gateway.keys import Room, admins_room, products_room
 from gateway.metrics import Metrics
-from gateway.protocol.catalog import ChangeProduct, ChangeProducts, ChangeStock, CreateProduct, Product
+from gateway.protocol.catalog import (
+    ChangeProduct,
+    ChangeProducts,
+    ChangeStock,
+    CreateProduct,
+    Product,
+    ProductPage,
+)
 from gateway.protocol.orders import Order, PlaceOrder
 from gateway.protocol.streaming import CreateStream
 from gateway.security.principal import Principal, Role
@@ -18,8 +26,9 @@ from gateway.services.featured import Featured
 from gateway.services.news import News
 from gateway.services.order_writer import OrderWriter
 from gateway.services.orders import Orders
+from gateway.services.room_cache import RoomCache
 from gateway.services.room_log import RoomLog
-from gateway.services.storefront import Storefront
+from gateway.services.storefront import Shelf, Storefront
 from gateway.services.streams import Streams
 from models.user import User
 from tests.doubles import Heard, principal
@@ -31,10 +40,12 @@ KEY = "demo"
 class Node:
     """What one node sells with."""
 
-    def __init__(self, database: Database, heard: Heard, metrics: Metrics) -> None:
+    def __init__(self, database: Database, redis: Redis, heard: Heard, metrics: Metrics) -> None:
         self.log = RoomLog(database)
         news = News(self.log, heard)
-        self.catalog = Catalog(database, self.log, news)
+        self.catalog = Catalog(
+            database, self.log, news, RoomCache[ProductPage](redis, metrics, "products", ProductPage, self.log)
+        )
         self.featured = Featured(database, self.log, news)
         self.orders = Orders(database, self.log, news, OrderWriter(database, news, metrics), metrics)
 
@@ -42,14 +53,16 @@ class Node:
 class Market:
     """One stream, sold by two nodes that share a database and are heard together."""
 
-    def __init__(self, database: Database, metrics: Metrics) -> None:
+    def __init__(self, database: Database, redis: Redis, metrics: Metrics) -> None:
         self.heard = Heard()
         self.database = database
         self.metrics = metrics
-        self.nodes = [Node(database, self.heard, metrics) for _ in range(2)]
+        self.nodes = [Node(database, redis, self.heard, metrics) for _ in range(2)]
         self.catalog, self.orders, self.featured = self.nodes[0].catalog, self.nodes[0].orders, self.nodes[0].featured
         self.streams = Streams(database, self.nodes[0].log, self.heard)
-        self.storefront = Storefront(database, self.nodes[0].log, self.streams)
+        log = self.nodes[0].log
+        shelves = RoomCache[Shelf](redis, metrics, "shelves", Shelf, log)
+        self.storefront = Storefront(database, log, self.streams, shelves)
 
     async def person(self, role: Role = Role.USER) -> Principal:
         """Somebody with an account."""
@@ -109,12 +122,12 @@ class Market:
 
 
 @asynccontextmanager
-async def open_market(database_url: str, **overrides: Any) -> AsyncIterator[Market]:
+async def open_market(database_url: str, redis: Redis, **overrides: Any) -> AsyncIterator[Market]:
     """Open for business, with one stream and no product."""
     metrics = Metrics()
     database = Database(make_settings(database_url=database_url, **overrides), metrics)
     await database.open()
-    market = Market(database, metrics)
+    market = Market(database, redis, metrics)
     await market.stream(KEY, await market.person(Role.ADMIN))
     market.heard.events.clear()
     try:

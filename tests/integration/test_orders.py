@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from gateway.connections.redis import Redis
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound, Unavailable
 from gateway.keys import products_room
 from gateway.protocol.orders import MAX_ITEMS, MAX_QUANTITY, PlaceOrder
@@ -23,8 +24,8 @@ from tests.integration.market import ADMINS, KEY, Market, open_market, total
 
 
 @pytest.fixture
-async def market(database_url: str) -> AsyncIterator[Market]:
-    async with open_market(database_url) as market:
+async def market(database_url: str, redis: Redis) -> AsyncIterator[Market]:
+    async with open_market(database_url, redis) as market:
         yield market
 
 
