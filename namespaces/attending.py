@@ -12,6 +12,8 @@ from namespaces.base import Namespace, Pipeline
 
 T = TypeVar("T")
 
+NOBODY = Census(0, 0, changed=False)
+
 
 class Attendance(Protocol):
     """Counts who is in a room and tells the room.
@@ -39,6 +41,11 @@ class AttendedNamespace(Namespace):
     def room(key: str, /) -> Room:
         """The room of a key."""
         raise NotImplementedError
+
+    @staticmethod
+    def counts(_room: Room, /) -> bool:
+        """Whether who comes and goes is counted in a room. Where not, sockets hear, and recover what they missed."""
+        return True
 
     async def allow(self, principal: Principal, key: str) -> None:
         """Whether somebody may be in the room of a key. Raises GatewayError."""
@@ -82,6 +89,8 @@ class AttendedNamespace(Namespace):
     async def count(self, socket: Socket, room: Room) -> Census:
         """Count a socket in a room that it hears. When that is given up, it is not there at all."""
         socket.attend(room)
+        if not self.counts(room):
+            return NOBODY
         try:
             return await self._attendance.entered(room, socket.attending[room].user_id)
         except BaseException:
@@ -92,10 +101,12 @@ class AttendedNamespace(Namespace):
     async def recount(self, socket: Socket, room: Room) -> None:
         """See Namespace."""
         before, after = socket.reattend(room)
-        await self._attendance.became(room, before.user_id, after.user_id)
+        if self.counts(room):
+            await self._attendance.became(room, before.user_id, after.user_id)
 
     async def farewell(self, socket: Socket) -> None:
         """See Namespace. What it attended stays noted: a client that comes back finds it in its session."""
         async with AsyncExitStack() as departures:  # each of them, whatever becomes of the others
             for room, who in socket.attending.items():
-                departures.push_async_callback(self._attendance.left, room, who.user_id)
+                if self.counts(room):
+                    departures.push_async_callback(self._attendance.left, room, who.user_id)

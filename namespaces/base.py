@@ -109,6 +109,11 @@ class Namespace:
         """The declared table: everything that is not in it is an unknown event."""
         raise NotImplementedError
 
+    @property
+    def table(self) -> Mapping[str, Route]:
+        """The declared table, with what every namespace has."""
+        return self._routes
+
     async def welcome(self, socket: Socket) -> None:
         """Greet a socket that was connected."""
         raise NotImplementedError
@@ -130,6 +135,9 @@ class Namespace:
     async def recount(self, socket: Socket, room: Room) -> None:
         """Count a socket in a room that it attends as who it is now instead of as who it was. Never raises."""
         raise NotImplementedError
+
+    async def renewed(self, socket: Socket) -> None:
+        """A socket has a fresh token: of the same user, perhaps in another role, or of a guest who became a member."""
 
     # --- the server's side --------------------------------------------------------------------------------------------
 
@@ -247,6 +255,7 @@ class Namespace:
         for room, counted in list(socket.attending.items()):
             if counted.user_id != principal.user_id:
                 await self.recount(socket, room)
+        await self.renewed(socket)
         return AuthRefreshed(user_id=principal.user_id, role=principal.role, expires_at=principal.expires_at)
 
 

@@ -1,10 +1,11 @@
 """`/`: the products of a stream, and what concerns every socket. Called through the pipeline; calls the storefront."""
 
-from gateway.keys import ROOT, everyone_room, products_room
+from gateway.errors import Forbidden
+from gateway.keys import ROOT, Room, admins_room, everyone_room, products_room
 from gateway.protocol import catalog, events
 from gateway.protocol.identity import Connected
 from gateway.realtime.socket import Socket
-from gateway.security.principal import Principal
+from gateway.security.principal import Principal, Role
 from gateway.services.storefront import Storefront
 from namespaces.attending import Attendance, AttendedNamespace
 from namespaces.base import Limit, Pipeline, Route
@@ -27,6 +28,11 @@ class RootNamespace(AttendedNamespace):
             events.LEAVE_STREAM: Route(catalog.LeaveStream, self.leave, Limit.JOIN),
         }
 
+    @staticmethod
+    def counts(room: Room, /) -> bool:
+        """Who follows a stream is counted; administrators are not."""
+        return room != admins_room()
+
     async def allow(self, _principal: Principal, key: str) -> None:
         """Whoever is connected may follow every stream."""
         await self._storefront.admit(key)
@@ -36,12 +42,23 @@ class RootNamespace(AttendedNamespace):
         who = socket.principal
         hello = Connected(message="Connected", user_id=who.user_id, role=who.role, authenticated=who.authenticated)
         socket.send(events.CONNECTED, hello)
-        await socket.enter(everyone_room())
+        await self._enter_by_right(socket)
+
+    async def readmit(self, principal: Principal, room: Room) -> None:
+        """See Namespace."""
+        if room != admins_room():
+            await super().readmit(principal, room)
+        elif principal.role is not Role.ADMIN:
+            raise Forbidden
 
     async def resumed(self, socket: Socket) -> None:
         """A socket is back."""
         await super().resumed(socket)
-        await socket.enter(everyone_room())
+        await self._enter_by_right(socket)
+
+    async def renewed(self, socket: Socket) -> None:
+        """See Namespace. The role may be another one."""
+        await self._enter_by_right(socket)
 
     async def join(self, socket: Socket, ask: catalog.JoinStream) -> catalog.StreamJoined:
         """`join:stream`."""
@@ -51,3 +68,14 @@ class RootNamespace(AttendedNamespace):
         """`leave:stream`."""
         await self.depart(socket, ask.stream_id)
         return catalog.StreamLeft(room=self.room(ask.stream_id).name)
+
+    async def _enter_by_right(self, socket: Socket) -> None:
+        """Have a socket hear what it hears without asking, and no more."""
+        await socket.enter(everyone_room())
+        room = admins_room()
+        if socket.principal.role is not Role.ADMIN:
+            socket.leave(room)
+            socket.unattend(room)
+        elif room not in socket.attending:
+            await socket.enter(room)
+            socket.attend(room)

@@ -80,6 +80,22 @@ class Shop:
         )
         return self._known(str(user_id), username, email, role)
 
+    async def crowd(self, count: int) -> list[Person]:
+        """Fresh members, all at once."""
+        names = [f"member{next(_numbers)}-{secrets.token_hex(3)}" for _ in range(count)]
+        ids = [uuid.uuid4() for _ in names]
+        await self._database.execute(
+            "INSERT INTO users (id, email, username, password_hash, role, status, created_at, updated_at) "
+            "SELECT id, name || '@example.com', name, $3, 'USER', 'ACTIVE', now(), now() "
+            "FROM unnest($1::uuid[], $2::text[]) AS member (id, name)",
+            ids,
+            names,
+            _HASH,
+        )
+        return [
+            self._known(str(id_), name, f"{name}@example.com", "USER") for id_, name in zip(ids, names, strict=True)
+        ]
+
     def guest(self) -> Person:
         """A fresh guest."""
         number = next(_numbers)
@@ -149,9 +165,10 @@ class Shop:
         token: str | None = None,
         node: int = 0,
         status: set[int],
+        headers: dict[str, str] | None = None,
     ) -> Any:
         """One request under /api/v1; the JSON of its answer."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = (headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
         url = f"{self.urls[node]}/api/v1{path}"
         async with self._http.request(method, url, json=body, headers=headers) as response:
             text = await response.text()
@@ -194,6 +211,23 @@ class Shop:
         path = f"/products/{product['id']}/stock"
         answer = await self.request("PATCH", path, body={"change": -1}, token=token, node=node, status={200, 409})
         return "errorCode" not in answer
+
+    async def buy(
+        self,
+        who: Person,
+        *items: dict[str, Any] | tuple[dict[str, Any], int],
+        key: str | None = None,
+        node: int = 0,
+        status: int = 201,
+    ) -> dict[str, Any]:
+        """Order some products, one of each or so many; the answer."""
+        lines = [item if isinstance(item, tuple) else (item, 1) for item in items]
+        body = {"items": [{"productId": product["id"], "quantity": quantity} for product, quantity in lines]}
+        headers = {"Idempotency-Key": key} if key else {}
+        answer: dict[str, Any] = await self.request(
+            "POST", "/orders", body=body, token=who.token, node=node, status={status}, headers=headers
+        )
+        return answer
 
     async def delete(self, product: dict[str, Any]) -> None:
         """Delete a product."""

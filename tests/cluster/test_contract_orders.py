@@ -1,0 +1,213 @@
+"""The wire contract of orders: bought over HTTP on one node, heard on both by the room and by administrators."""
+
+import asyncio
+from typing import Any
+
+from tests.client.socket import ClientSocket
+from tests.cluster.shop import Person, Shop
+
+ORDER_FIELDS = {"id", "userId", "status", "items", "total", "createdAt", "paidAt", "cancelledAt"}
+
+
+async def follower(shop: Shop, key: str, *, node: int = 0, as_: Person | None = None) -> ClientSocket:
+    """Somebody who follows the products of a stream."""
+    socket = await shop.connect(as_ or await shop.person(), "/", node=node)
+    await socket.call("join:stream", {"streamId": key})
+    return socket
+
+
+async def refused(shop: Shop, who: Person, method: str, path: str, status: int, **how: Any) -> str:
+    """A request that is refused; its code."""
+    answer = await shop.request(method, path, token=who.token, status={status}, **how)
+    assert set(answer) <= {
+        "statusCode", "errorCode", "message", "retryable", "details", "requestId", "timestamp",
+    }  # fmt: skip
+    return str(answer["errorCode"])
+
+
+async def test_an_order_is_answered_heard_and_read_back(shop: Shop) -> None:
+    key, ann = await shop.stream(), await shop.person()
+    cup, mug = await shop.product(key, name="Cup", price="19.90", stock=6), await shop.product(key, price=0.1, stock=2)
+    sockets = [await follower(shop, key, node=node) for node in (0, 1)]
+    admin = await shop.connect(await shop.person("ADMIN"), "/", node=1)
+    order = await shop.buy(ann, (cup, 2), (mug, 2), key="first")
+    assert set(order) == ORDER_FIELDS
+    assert (order["status"], order["total"], order["userId"], order["paidAt"]) == ("PENDING", 40.0, ann.id, None)
+    first = {"productId": cup["id"], "streamKey": key, "name": "Cup", "price": 19.9, "quantity": 2}
+    assert order["items"][0] == first
+    for socket in sockets:
+        assert (await socket.expect("product:low-stock"))["data"]["remainingStock"] == 4
+        assert (await socket.expect("live:product:soldout"))["data"] == {"productId": mug["id"], "version": 2}
+        told = await socket.expect("order:purchase:notification")
+        masked = f"{ann.username[0]}***"
+        assert told == {"streamKey": key, "displayName": masked, "message": f"{masked} bought 2 × Cup and 1 more"}
+        updated = [event["data"] for event in socket.take("live:product:updated")]
+        assert [(product["id"], product["stock"], product["status"]) for product in updated] == [
+            (cup["id"], 4, "AVAILABLE"),
+            (mug["id"], 0, "SOLD_OUT"),
+        ]
+        socket.refute("order:new")
+    assert await admin.expect("order:new", id=order["id"]) == {"type": "order:new", "data": order}
+
+    assert await shop.buy(ann, (mug, 2), (cup, 2), key="first", node=1) == order
+    assert (await shop.buy(ann, cup, key="first", status=409))["errorCode"] == "CONFLICT"
+    path = f"/orders/{order['id']}"
+    assert await shop.request("GET", path, token=ann.token, node=1, status={200}) == order
+    assert (await shop.request("GET", "/orders", token=ann.token, status={200}))["items"] == [order]
+
+    answer = await shop.buy(ann, (cup, 5), mug, status=409)
+    assert (answer["errorCode"], answer["details"]) == (
+        "INSUFFICIENT_STOCK",
+        [
+            {"productId": cup["id"], "requested": 5, "left": 4},
+            {"productId": mug["id"], "requested": 1, "left": 0},
+        ],
+    )
+
+
+async def test_cancelling_gives_back_and_paid_is_told(shop: Shop) -> None:
+    key, ann, admin = await shop.stream(), await shop.person(), await shop.person("ADMIN")
+    cup = await shop.product(key, stock=1)
+    socket, office = await follower(shop, key), await shop.connect(admin, "/")
+    first = await shop.buy(ann, cup)
+    path = f"/orders/{first['id']}"
+    answers = await asyncio.gather(
+        *(shop.request("DELETE", path, token=ann.token, node=n % 2, status={200}) for n in range(6))
+    )
+    assert {answer["status"] for answer in answers} == {"CANCELLED"}
+    assert await refused(shop, admin, "POST", f"{path}/paid", 409) == "CONFLICT"
+    second = await shop.buy(ann, cup, node=1)
+    paid = await shop.request("POST", f"/orders/{second['id']}/paid", token=admin.token, status={200})
+    assert (paid["status"], paid["paidAt"] is None) == ("PAID", False)
+    assert await office.expect("order:paid") == {"type": "order:paid", "data": paid}
+    assert await refused(shop, ann, "DELETE", f"/orders/{second['id']}", 409) == "CONFLICT"
+    await shop.product(key)
+    await socket.expect("live:product:added")
+    states = [(event["data"]["version"], event["data"]["stock"]) for event in socket.take("live:product:updated")]
+    assert states == [(2, 0), (3, 1), (4, 0)]
+    assert len(socket.take("live:product:soldout")) == 2
+    assert len(office.take("order:new", userId=ann.id)) == 2
+
+
+async def test_who_may_do_what_with_orders(shop: Shop) -> None:
+    key, ann, bob, admin = await shop.stream(), await shop.person(), await shop.person(), await shop.person("ADMIN")
+    cup = await shop.product(key)
+    order = await shop.buy(ann, cup)
+    path = f"/orders/{order['id']}"
+    body = {"items": [{"productId": cup["id"], "quantity": 1}]}
+    assert await refused(shop, shop.guest(), "POST", "/orders", 403, body=body) == "FORBIDDEN"
+    assert (await shop.request("POST", "/orders", body=body, status={401}))["errorCode"] == "AUTH_REQUIRED"
+    assert await refused(shop, bob, "GET", path, 404) == "NOT_FOUND"
+    assert await refused(shop, bob, "DELETE", path, 404) == "NOT_FOUND"
+    assert await refused(shop, ann, "POST", f"{path}/paid", 403) == "FORBIDDEN"
+    assert await refused(shop, bob, "GET", f"/orders?userId={ann.id}", 403) == "FORBIDDEN"
+    listed = await shop.request("GET", f"/orders?userId={ann.id}&status=PENDING", token=admin.token, status={200})
+    assert listed == {"items": [order], "nextCursor": None}
+    body["items"][0]["productId"] = "999999999"
+    assert await refused(shop, ann, "POST", "/orders", 404, body=body) == "NOT_FOUND"
+    assert await refused(shop, ann, "POST", "/orders", 400, body={"items": []}) == "INVALID_PAYLOAD"
+    for key in ("two words", "x" * 129):
+        answer = await shop.buy(ann, cup, key=key, status=400)
+        assert answer["errorCode"] == "INVALID_PAYLOAD"
+
+
+async def test_only_administrators_hear_of_orders(shop: Shop) -> None:
+    key, boss = await shop.stream(), await shop.person("ADMIN")
+    ann = await shop.person()
+    cup = await shop.product(key)
+    office, other = await shop.connect(boss, "/"), await shop.connect(await shop.person("MODERATOR"), "/")
+    await shop.buy(ann, cup)
+    await office.expect("order:new", userId=ann.id)
+    # What they missed while they were away, they hear when they come back, as the same socket.
+    await office.drop()
+    missed = await shop.buy(ann, cup)
+    await office.reconnect(url=shop.urls[1])
+    assert office.recovered
+    await office.expect("order:new", id=missed["id"])
+    await other.fail("fence")
+    other.refute("order:new")
+
+
+async def test_what_is_heard_follows_the_role(shop: Shop) -> None:
+    key, ann, boss = await shop.stream(), await shop.person(), await shop.person("ADMIN")
+    cup, changing = await shop.product(key), await shop.person("ADMIN")
+    guest = await shop.connect(shop.guest(), "/")
+    await guest.call("auth:refresh", {"token": changing.token})
+    socket = await shop.connect(changing, "/", node=1)
+    await shop.buy(ann, cup)
+    for admin in (guest, socket):
+        await admin.expect("order:new", userId=ann.id)
+
+    path = f"/users/{changing.id}"
+    await shop.request("PATCH", path, body={"role": "USER"}, token=boss.token, status={200})
+    await socket.ended()
+    await socket.reconnect(auth={"token": await shop.login(changing)})
+    assert not socket.recovered
+    await shop.buy(ann, cup)
+    await socket.fail("fence")
+    socket.refute("order:new")
+
+
+# --- what a stream shows first ----------------------------------------------------------------------------------------
+
+
+async def test_what_a_stream_shows_first(shop: Shop) -> None:
+    host, stranger = await shop.person("HOST"), await shop.person("HOST")
+    key = f"own-{host.id[:8]}"
+    await shop.request("POST", "/streams", body={"title": key, "key": key}, token=host.token, status={201})
+    cup, mug = await shop.product(key), await shop.product(key)
+    elsewhere = await shop.product(await shop.stream())
+    socket, path = await follower(shop, key, node=1), f"/streams/{key}/featured-product"
+
+    async def put(who: Person, product: dict[str, Any], status: int) -> Any:
+        return await shop.request("PUT", path, body={"productId": product["id"]}, token=who.token, status={status})
+
+    shown = {"streamKey": key, "productId": cup["id"], "product": cup}
+    assert await put(host, cup, 200) == shown
+    assert await socket.expect("stream:featured-product:updated") == shown
+    assert await put(host, cup, 200) == shown
+    assert (await put(stranger, mug, 403))["errorCode"] == "FORBIDDEN"
+    assert (await put(host, elsewhere, 404))["errorCode"] == "NOT_FOUND"
+    joined = await socket.call("join:stream", {"streamId": key})
+    assert joined["featured"] == cup
+    assert await put(await shop.person("ADMIN"), mug, 200) == {"streamKey": key, "productId": mug["id"], "product": mug}
+    assert (await socket.expect("stream:featured-product:updated"))["productId"] == mug["id"]
+    nothing = {"streamKey": key, "productId": None, "product": None}
+    await shop.delete(mug)
+    assert await socket.expect("stream:featured-product:updated") == nothing
+    await socket.expect("live:product:deleted")
+    assert (await socket.call("join:stream", {"streamId": key}))["featured"] is None
+    await put(host, cup, 200)
+    await socket.expect("stream:featured-product:updated")
+    for _ in range(2):
+        assert await shop.request("DELETE", path, token=host.token, status={204}) is None
+    assert await socket.expect("stream:featured-product:updated") == nothing
+    await shop.product(key)
+    await socket.expect("live:product:added")
+    socket.refute("stream:featured-product:updated")
+
+
+async def test_many_products_are_changed_together_or_not_at_all(shop: Shop) -> None:
+    keys = [await shop.stream(), await shop.stream()]
+    cup, mug = await shop.product(keys[0], stock=9), await shop.product(keys[1], stock=9)
+    sockets = [await follower(shop, key) for key in keys]
+    admin = await shop.person("ADMIN")
+    items = [{"id": cup["id"], "price": "4.50", "version": 1}, {"id": mug["id"], "stock": 0}]
+    answer = await shop.request("PATCH", "/products", body={"items": items}, token=admin.token, status={200})
+    changed = answer["items"]
+    assert [(product["price"], product["stock"], product["version"]) for product in changed] == [
+        (4.5, 9, 2),
+        (10, 0, 2),
+    ]
+    for socket, product in zip(sockets, changed, strict=True):
+        assert (await socket.expect("live:product:updated"))["data"] == product
+    await sockets[1].expect("live:product:soldout")
+    items[0]["price"] = "5"
+    assert await refused(shop, admin, "PATCH", "/products", 409, body={"items": items[::-1]}) == "CONFLICT"
+    items[0] = {"id": "99999999", "stock": 1}
+    items[1]["stock"] = 7
+    assert await refused(shop, admin, "PATCH", "/products", 404, body={"items": items[::-1]}) == "NOT_FOUND"
+    for wrong in ([], [items[1], items[1]], [items[1] | {"name": None}], [items[1]] * 101):
+        assert await refused(shop, admin, "PATCH", "/products", 400, body={"items": wrong}) == "INVALID_PAYLOAD"
+    now = [await shop.request("GET", f"/products/{product['id']}", status={200}) for product in changed]
+    assert now == changed
