@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import SimpleNamespace
@@ -115,6 +116,38 @@ async def test_a_full_bundle_does_not_wait_for_the_end_of_the_tick(monkeypatch: 
     assert hall.frames() == [[["a", "b"], ["c"]]] * (FEW + 1)
 
 
+async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "PAUSE", 0.03)
+    hall = Hall(FEW + 1)
+    heard, asked, *_ = hall.sockets
+    monkeypatch.setattr(line(hall.sockets[-1]), "send_frame", lambda _: time.sleep(0.05))
+    hall.say("a")
+    await tick()
+    for name in "bc":
+        hall.say(name)
+        await tick()
+    asked.answer(1, Success(Empty()))
+    hall.say("d")
+    assert line(heard).frames == [["a"]]
+    assert line(asked).heard == ["a", "b", "c", "ack"]
+    await asyncio.sleep(0.04)
+    assert line(heard).frames == [["a"], ["b", "c", "d"]]
+    assert line(asked).heard == ["a", "b", "c", "ack", "d"]
+
+
+async def test_after_a_pause_in_which_nothing_came_nothing_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "PAUSE", 0.0)
+    hall = Hall(FEW + 1)
+    for _ in range(3):
+        hall.say("a")
+        await tick()
+    monkeypatch.setattr(bundles, "PAUSE", 60.0)
+    await asyncio.sleep(0.01)
+    hall.say("b")
+    await tick()
+    assert hall.frames() == [[["a"], ["a"], ["a"], ["b"]]] * (FEW + 1)
+
+
 async def test_what_one_member_is_sent_stands_where_it_belongs() -> None:
     hall = Hall(FEW + 1)
     sender, other, *_ = hall.sockets
@@ -225,7 +258,7 @@ async def test_a_member_that_does_not_read_is_dropped_at_its_limit_and_costs_the
         assert len(names) < 100
         names += ["a", "b"]
         hall.say("a", "b")
-        await tick()
+        await asyncio.sleep(2 * bundles.PAUSE)
     assert [line(socket).heard for socket in hall.sockets] == [names] * (FEW + 1)
     assert stuck._out == []
     assert len(b"".join(transport.written)) < 1000
