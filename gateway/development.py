@@ -15,10 +15,11 @@ from typing import Self
 import typer
 
 from gateway import logs
-from gateway.devserver import StackError, with_parent
+from gateway.devserver import StackError, ending, with_parent
 from gateway.devstack import Stack
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings, SettingsError, load
 
+WATCH = 0.1  # s between two looks at whether everything runs
 STOP = 30.0  # s that the nodes may take to drain; they promise to need less
 
 
@@ -33,9 +34,9 @@ class Plan:
 
 
 def develop(plan: Plan) -> None:
-    """Run until Ctrl-C, SIGTERM or the end of a node.
+    """Run until Ctrl-C or SIGTERM. A node that ends by itself is started again.
 
-    Raises StackError when something cannot start or a node ends by itself, SettingsError for a wrong environment.
+    Raises StackError when something cannot start or a server ends by itself, SettingsError for a wrong environment.
     """
     if Environment.PRODUCTION in (os.environ.get("APP_ENV"), os.environ.get("NODE_ENV")):
         raise SettingsError(["APP_ENV: `dorami dev` is for development, production has `dorami serve`"])
@@ -43,13 +44,17 @@ def develop(plan: Plan) -> None:
         signal.signal(number, signal.default_int_handler)  # all like Ctrl-C, which a script's background job ignores
     try:
         with ExitStack() as opened:
-            environment = _environment(opened, plan)
+            stack = _stack(opened, plan)
+            environment = _environment(stack)
             settings = load(**{name.lower(): value for name, value in environment.items()})
             logs.configure(settings)
             asyncio.run(_prepare(settings, seed=plan.seed))
             nodes = opened.enter_context(Nodes(plan, environment))
             _welcome(nodes.wait_until_ready(), plan)
-            nodes.watch()
+            while True:
+                time.sleep(WATCH)
+                stack.check()
+                nodes.revive()
     except KeyboardInterrupt:
         typer.echo("Stopped.")
 
@@ -61,18 +66,24 @@ class Nodes:
         self._plan = plan
         self._environment = {**os.environ, **environment}
         self._processes: list[subprocess.Popen[str]] = []
+        self._urls: list[str] = []
 
     def __enter__(self) -> Self:
-        command = with_parent([sys.executable, "-m", "gateway", "serve"], signal.SIGTERM)
         for number in range(self._plan.nodes):
             port = self._plan.port and self._plan.port + number  # 0 stays 0: any free one
-            own = {"PORT": str(port), "NODE_ID": f"node-{number + 1}"}
-            # A session of its own: Ctrl-C reaches this process alone, which then stops everything in order.
-            process = subprocess.Popen(  # noqa: S603  the command is ours
-                command, env=self._environment | own, stdout=subprocess.PIPE, text=True, start_new_session=True
-            )
-            self._processes.append(process)
+            self._processes.append(self._start(number, port))
         return self
+
+    def _start(self, number: int, port: int) -> subprocess.Popen[str]:
+        own = {"PORT": str(port), "NODE_ID": f"node-{number + 1}"}
+        # A session of its own: Ctrl-C reaches this process alone, which then stops everything in order.
+        return subprocess.Popen(  # noqa: S603  the command is ours
+            with_parent([sys.executable, "-m", "gateway", "serve"], signal.SIGTERM),
+            env=self._environment | own,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def __exit__(self, *exception: object) -> None:
         """Let them drain; a second Ctrl-C, or too long a drain, ends them at once."""
@@ -89,38 +100,45 @@ class Nodes:
 
     def wait_until_ready(self) -> list[str]:
         """Where they serve. Raises StackError when one ends instead; it has said why by then."""
-        urls = []
-        for process in self._processes:
-            assert process.stdout is not None  # noqa: S101  asked for above
-            line = process.stdout.readline().strip()
-            if not line.startswith("ready "):
-                raise StackError("a node did not start")
-            urls.append(line.removeprefix("ready "))
-        return urls
+        self._urls = [_url(process) for process in self._processes]
+        return self._urls
 
-    def watch(self) -> None:
-        """Wait for a node to end, which it should not: raises StackError."""
-        while all(process.poll() is None for process in self._processes):
-            time.sleep(0.1)
-        number, process = next(ended for ended in enumerate(self._processes, 1) if ended[1].returncode is not None)
-        how = f"exit code {process.returncode}" if process.returncode >= 0 else signal.Signals(-process.returncode).name
-        raise StackError(f"node-{number} ended by itself ({how})")
+    def revive(self) -> None:
+        """Start again, where they served, those that have ended by themselves. Raises StackError when one cannot."""
+        for number, process in enumerate(self._processes):
+            if (code := process.poll()) is None:
+                continue
+            typer.echo(f"node-{number + 1} ended by itself ({ending(code)}): starting it again")
+            self._processes[number] = self._start(number, int(self._urls[number].rpartition(":")[2]))
+            typer.echo(f"node-{number + 1} is ready again: {_url(self._processes[number])}")
 
 
-def _environment(opened: ExitStack, plan: Plan) -> dict[str, str]:
-    """The nodes' settings, with servers that run by now. What the developer's environment says wins."""
+def _url(process: subprocess.Popen[str]) -> str:
+    """Where a node serves, once it does."""
+    assert process.stdout is not None  # noqa: S101  asked for at its start
+    line = process.stdout.readline().strip()
+    if not line.startswith("ready "):
+        raise StackError("a node did not start")
+    return line.removeprefix("ready ")
+
+
+def _stack(opened: ExitStack, plan: Plan) -> Stack:
+    """The servers that the developer's environment does not name, running."""
+    named = {"postgres": os.environ.get("DATABASE_URL"), "redis": os.environ.get("REDIS_URL")}
+    return opened.enter_context(Stack(plan.data, **{server: not url for server, url in named.items()}))
+
+
+def _environment(stack: Stack) -> dict[str, str]:
+    """The nodes' settings. What the developer's environment says wins."""
     defaults = {
         "JWT_SECRET": DEVELOPMENT_SECRET,
         "HOST": "127.0.0.1",
         "HTTP_RATE_LIMIT": "100/minute",  # one developer reloads more often than one visitor
     }
-    embedded = {"postgres": not os.environ.get("DATABASE_URL"), "redis": not os.environ.get("REDIS_URL")}
-    if any(embedded.values()):
-        stack = opened.enter_context(Stack(plan.data, **embedded))
-        if stack.postgres is not None:
-            defaults["DATABASE_URL"] = stack.postgres.url
-        if stack.redis is not None:
-            defaults["REDIS_URL"] = stack.redis.url
+    if stack.postgres is not None:
+        defaults["DATABASE_URL"] = stack.postgres.url
+    if stack.redis is not None:
+        defaults["REDIS_URL"] = stack.redis.url
     names = {*defaults, "DATABASE_URL", "REDIS_URL"}
     chosen = {name: os.environ.get(name) or defaults[name] for name in names}
     return chosen | {"APP_ENV": Environment.DEVELOPMENT.value}

@@ -33,6 +33,11 @@ def with_parent(command: list[str], number: signal.Signals, *, options: Sequence
     return [setpriv, "--pdeathsig", number.name.removeprefix("SIG"), *options, *command] if setpriv else command
 
 
+def ending(code: int) -> str:
+    """How a process ended, for people."""
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
 class Server(ABC):
     """One server process with its data in one folder. Started again after anything, it finds its data and no rival."""
 
@@ -55,6 +60,12 @@ class Server(ABC):
     @abstractmethod
     def url(self) -> str:
         """Where clients connect."""
+
+    def check(self) -> None:
+        """Raises StackError if it has ended by itself."""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            said = f"{self.log_file} ends with:\n{self._log_end()}"
+            raise StackError(f"{self.title} ended by itself ({ending(code)}), {said}")
 
     def start(self) -> None:
         """Start and wait until it answers. Raises StackError."""

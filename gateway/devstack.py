@@ -158,14 +158,23 @@ class Stack:
         self.redis = Redis(self.folder / "redis", durable=durable) if redis else None
         self._open = ExitStack()
 
+    @property
+    def servers(self) -> list[Server]:
+        """Those it is asked for."""
+        return [server for server in (self.postgres, self.redis) if server is not None]
+
+    def check(self) -> None:
+        """Raises StackError if one of them has ended by itself."""
+        for server in self.servers:
+            server.check()
+
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opening:
             _lock(opening.enter_context((self.folder / "lock").open("w")), self.folder)
-            for server in (self.postgres, self.redis):
-                if server is not None:
-                    opening.callback(server.stop)  # before the start, so that an interrupted one is stopped too
-                    server.start()
+            for server in self.servers:
+                opening.callback(server.stop)  # before the start, so that an interrupted one is stopped too
+                server.start()
             self._open = opening.pop_all()
         return self
 

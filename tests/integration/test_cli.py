@@ -178,6 +178,15 @@ class Development:
                 raise AssertionError("".join(said))
         self.family = psutil.Process(self.process.pid).children(recursive=True)
 
+    async def says(self, word: str) -> str:
+        """Wait for a line that has a word."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(START):
+            async for line in self.process.stdout:
+                if word in line.decode():
+                    return line.decode().strip()
+        raise AssertionError(f"it did not say {word}")
+
     async def end(self) -> tuple[int, list[psutil.Process]]:
         """Wait for its end; its exit code and who is left behind."""
         async with asyncio.timeout(START):
@@ -195,15 +204,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def development(data: Path, *arguments: str) -> Development:
     """Start `dorami dev` on free ports and wait until it is ready."""
-    started = Development(
-        await asyncio.create_subprocess_exec(
+    with (data / "stderr").open("wb") as complaints:
+        process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway", "dev", "--port", "0", "--data", str(data), *arguments),
             env={"PATH": os.environ["PATH"]},
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=complaints,
             start_new_session=True,
         )
-    )
+    started = Development(process)
     try:
         await started.ready()
     except BaseException:
@@ -236,13 +245,30 @@ async def test_two_nodes_share_the_servers_and_the_seeds(data: Path) -> None:
         assert await dev.end() == (0, [])
 
 
-async def test_a_node_that_dies_ends_it_all(data: Path) -> None:
+async def test_a_node_that_dies_is_started_again_where_it_was(data: Path) -> None:
     dev = await development(data, "--nodes", "2", "--no-seed")
-    node = next(process for process in dev.family if "serve" in process.cmdline())
-    node.kill()
-    code, left = await dev.end()
-    assert code == 1
-    assert left == []
+    try:
+        nodes = [process for process in dev.family if "serve" in process.cmdline()]
+        for node, (number, url) in zip(nodes, enumerate(dev.urls, 1), strict=True):
+            node.kill()
+            assert await dev.says("ended") == f"node-{number} ended by itself (SIGKILL): starting it again"
+            assert await dev.says("again") == f"node-{number} is ready again: {url}"
+            async with aiohttp.ClientSession() as http, http.get(f"{url}/api/v1/health/ready") as answer:
+                assert answer.status == 200
+    finally:
+        dev.family = psutil.Process(dev.process.pid).children(recursive=True)
+        dev.process.send_signal(signal.SIGTERM)
+        assert await dev.end() == (0, [])
+
+
+@pytest.mark.parametrize(("title", "name"), [("PostgreSQL", "postgres"), ("Redis", "valkey-server")])
+async def test_a_server_that_dies_ends_it_all_and_is_named(data: Path, title: str, name: str) -> None:
+    dev = await development(data, "--nodes", "2", "--no-seed")
+    next(process for process in dev.family if process.name() == name).kill()
+    assert await dev.end() == (1, [])
+    said = (data / "stderr").read_text()
+    assert f"{title} ended by itself (SIGKILL), {data}" in said
+    assert "Traceback" not in said
 
 
 async def test_a_second_one_on_the_same_data_is_refused(data: Path) -> None:
