@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway import http, lifespan
 from gateway.connections.database import Database
+from gateway.connections.job_queue import JobQueue
 from gateway.connections.redis import Redis
 from gateway.http.connection import connections
 from gateway.http.metrics import metrics_app
@@ -16,7 +17,6 @@ from gateway.http.pages import mount_pages
 from gateway.keys import CHAT, ROOT, STREAMING
 from gateway.lifespan import Step
 from gateway.metrics import Metrics
-from gateway.protocol.catalog import ProductPage
 from gateway.realtime.engine import Engine
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.options import EngineOptions
@@ -39,21 +39,22 @@ from gateway.security.revocations import Revocations
 from gateway.security.tokens import Tokens
 from gateway.services.accounts import Accounts
 from gateway.services.attendance import Attendance
-from gateway.services.catalog import Catalog
+from gateway.services.catalog import Catalog, Pages
 from gateway.services.chat import Chat
 from gateway.services.deliveries import Deliveries
 from gateway.services.directory import Directory
 from gateway.services.featured import Featured
 from gateway.services.guests import Guests
+from gateway.services.job_table import JobTable
+from gateway.services.jobs import Jobs
 from gateway.services.news import News
 from gateway.services.notifications import Notifications
 from gateway.services.order_writer import OrderWriter
 from gateway.services.orders import Orders
-from gateway.services.room_cache import RoomCache
 from gateway.services.room_log import RoomLog
 from gateway.services.sessions import Sessions
-from gateway.services.storefront import Shelf, Storefront
-from gateway.services.streams import Streams
+from gateway.services.storefront import Shelves, Storefront
+from gateway.services.streams import Lists, Streams
 from gateway.services.viewers import Viewers
 from gateway.settings import Settings
 from namespaces.base import Limit, Pipeline
@@ -124,15 +125,17 @@ class Node:
 
         self._attendance = Attendance(self._presence, self._fanout)
         self._viewers = Viewers(self._database, self._presence, self._fanout)
-        streams = Streams(self._database, log, self._fanout)
         news = News(log, self._fanout)
-        self._shelves = RoomCache[Shelf](self._redis, metrics, "shelves", Shelf, log)
-        self._pages = RoomCache[ProductPage](self._redis, metrics, "products", ProductPage, log)
-        catalog = Catalog(self._database, log, news, self._pages)
+        lists = Lists(self._redis, metrics)
+        shelves = Shelves(self._redis, metrics, log)
+        pages = Pages(self._redis, metrics, log)
+        self._caches = (lists, shelves, pages)
+        streams = Streams(self._database, news, self._fanout, lists)
+        catalog = Catalog(self._database, log, news, pages)
         featured = Featured(self._database, log, news)
         self._orders = Orders(self._database, log, news, OrderWriter(self._database, news, metrics), metrics)
         self._chat = Chat(self._database, log, streams, self._fanout)
-        storefront = Storefront(self._database, log, streams, self._shelves)
+        storefront = Storefront(self._database, log, streams, shelves)
 
         notifications = Notifications(self._database, self._fanout)
         self._deliveries = Deliveries(
@@ -178,6 +181,7 @@ class Node:
             featured=featured,
             orders=self._orders,
             notifications=notifications,
+            jobs=Jobs(JobTable(self._database), JobQueue(self._redis), streams, self._fanout),
         )
         self._app.router.add_route("*", self._engine.options.path, self._engine.handle)
         if settings.serves_demo:
@@ -261,8 +265,8 @@ class Node:
         await self._residents.close()
         await self._attendance.close()
         await self._viewers.close()
-        await self._shelves.close()
-        await self._pages.close()
+        for cache in self._caches:
+            await cache.close()
 
     # --- what it knows of itself ---
 

@@ -1,9 +1,12 @@
 """Every setting, with unit, default and reason. The command line reads them once; nobody else reads the environment."""
 
+import base64
+import binascii
 import re
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -131,6 +134,10 @@ class Settings(BaseSettings):
     jwt_refresh_expiration: Duration = timedelta(days=7)
     guest_expiration: Duration = timedelta(hours=24)  # from a guest's last use; then they are somebody new
 
+    media_webhook_secret: SecretStr | None = (
+        None  # `whsec_` and Base64; the media server signs with it. None: no webhook
+    )
+
     # --- browsers ---
     cors_origins: Origins = ()  # exact origins; none: only the gateway's own pages
     csrf_enabled: bool = True  # can be switched off only outside production
@@ -160,6 +167,11 @@ class Settings(BaseSettings):
 
     # --- news and jobs ---
     notification_retention: Duration = timedelta(days=30)  # then a notification is forgotten, read or not
+
+    media_folder: Path | None = None  # recordings, and the replays that are made of them; the workers need it
+    ffmpeg: str = "ffmpeg"  # the program, by its name or its path
+    worker_jobs: int = Field(1, ge=1, le=16)  # at once in one worker; one conversion keeps all cores busy
+    job_timeout: Duration = timedelta(hours=1)  # for one conversion
 
     # --- operations ---
     metrics_port: int | None = Field(None, ge=0, le=65535)  # its own port; none: `/metrics` beside the API
@@ -201,6 +213,13 @@ class Settings(BaseSettings):
             raise ValueError("the development secret is public")
         return secrets
 
+    @field_validator("media_webhook_secret")
+    @classmethod
+    def _webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not _is_webhook_secret(secret.get_secret_value()):
+            raise ValueError("must be whsec_ and 24 to 64 bytes in Base64")
+        return secret
+
     @field_validator("cors_origins")
     @classmethod
     def _exact_origins(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -221,6 +240,14 @@ class Settings(BaseSettings):
         if _strict(info) and wanted:
             raise ValueError("the demo page exists only outside production")
         return wanted
+
+
+def _is_webhook_secret(secret: str) -> bool:
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        return False
+    return secret.startswith("whsec_") and 24 <= len(key) <= 64
 
 
 def _strict(info: ValidationInfo) -> bool:

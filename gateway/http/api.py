@@ -1,32 +1,37 @@
 """Puts the HTTP side together and onto an application. Called by the composition root, through `gateway.http.mount`."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from gateway.http.auth import Auth, Guests
+from gateway.http.auth import Auth, Devices, Guests
 from gateway.http.cors import Cors
 from gateway.http.dispatch import Authenticator, Dispatcher
+from gateway.http.docs import Document, mount_docs
 from gateway.http.featured import Featured, FeaturedService
 from gateway.http.health import Health, Readiness
+from gateway.http.jobs import Jobs, JobService
 from gateway.http.keys import Keys
 from gateway.http.metrics import PATH, GuardedMetrics
 from gateway.http.middlewares import Edge
+from gateway.http.notifications import Notifications, NotificationService
 from gateway.http.openapi import document
 from gateway.http.orders import Orders, OrderService
 from gateway.http.products import Catalog, Products
 from gateway.http.routes import API
 from gateway.http.streams import Streams, StreamService
 from gateway.http.users import Accounts, Directory, Users
+from gateway.http.webhooks import Webhooks
 from gateway.metrics import Metrics
 from gateway.security.csrf import Csrf
 from gateway.security.limits import Limiter
 from gateway.security.origins import Origins
+from gateway.security.webhooks import WebhookSignature
 from gateway.settings import Settings
-
-DOCUMENT = "/api/docs/openapi.json"
 
 
 def mount(
@@ -41,13 +46,18 @@ def mount(
     public_keys: Callable[[], dict[str, Any]],
     accounts: Accounts,
     guests: Guests,
+    devices: Devices,
     directory: Directory,
     streams: StreamService,
     catalog: Catalog,
     featured: FeaturedService,
     orders: OrderService,
+    notifications: NotificationService,
+    jobs: JobService,
+    asyncapi: Document,
+    docs_page: Path,
 ) -> None:
-    """Add the edge, the API, the metrics and outside production the OpenAPI document to an application before it runs.
+    """Add the edge, the API, the metrics and outside production the documents to an application before it runs.
 
     Whatever else the application serves is inside the edge, too. The metrics are here unless they have their own port.
     """
@@ -56,15 +66,20 @@ def mount(
     dispatcher = Dispatcher(settings, authenticator, limiter, csrf, metrics)
     resources = (
         Health(readiness),
-        Auth(accounts, guests, csrf, settings),
+        Auth(accounts, guests, devices, csrf, settings),
         Keys(public_keys),
         Users(accounts, directory),
         Streams(streams),
         Products(catalog),
         Featured(featured),
         Orders(orders),
+        Notifications(notifications),
+        Jobs(jobs),
     )
     routes = [route for resource in resources for route in resource.routes()]
+    if settings.media_webhook_secret is not None:
+        signature = WebhookSignature(settings.media_webhook_secret.get_secret_value())
+        routes += Webhooks(streams, signature).routes()
     for route in routes:
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             app.router.add_route(method, API + route.path, dispatcher.serve(route))
@@ -72,9 +87,4 @@ def mount(
         token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
         app.router.add_get(PATH, GuardedMetrics(metrics, token).get)
     if not settings.production:
-        described = document(routes, version("dorami-gateway"))
-
-        async def openapi(_request: web.Request) -> web.Response:
-            return web.json_response(described)
-
-        app.router.add_get(DOCUMENT, openapi)
+        mount_docs(app, docs_page, version("dorami-gateway"), openapi=partial(document, routes), asyncapi=asyncapi)

@@ -67,7 +67,10 @@ class Dispatcher:
         address = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), self._trusted)
         caller = await self._admit(route, request)
         await self._charge(route, request, caller.user_id if caller else limit_subject(address))
-        body = parse_body(route.body, await _read(request)) if route.body else None
+        raw = await _read(request) if route.body else b""
+        if route.signed:
+            route.signed(request.headers, raw)
+        body = parse_body(route.body, raw) if route.body else None
         query = parse_query(route.query, request.query) if route.query else None
         try:
             async with asyncio.timeout(self._seconds):

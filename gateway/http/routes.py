@@ -1,7 +1,7 @@
 """What a resource declares: its routes, and what a handler is given and gives back. Read by the dispatcher."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -96,6 +96,7 @@ class Route:
     lenient: bool = False  # a token that is bad or missing makes no caller instead of a refusal
     limit: int = 1  # times HTTP_RATE_LIMIT; 0: exempt
     status: int = 200
+    signed: Callable[[Mapping[str, str], bytes], None] | None = None  # raises for a body that is not from who it should
     idempotent: bool = False  # an Idempotency-Key says that two requests are the same one
 
     @property

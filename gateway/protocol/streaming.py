@@ -62,6 +62,20 @@ class CreateStream(Request):
     scheduled_at: Annotated[Moment, Field(strict=False)] | None = None
 
 
+class MediaStream(Request):
+    """`data` of a media event."""
+
+    stream_key: StreamKey
+
+
+class MediaEvent(Request):
+    """`POST /webhooks/media`: the media server receives a stream, or no more."""
+
+    type: Literal["stream.started", "stream.ended"]
+    timestamp: Annotated[Moment, Field(strict=False)]
+    data: MediaStream
+
+
 class StreamView(Payload):
     """A stream as everybody sees it."""
 

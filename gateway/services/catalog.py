@@ -9,8 +9,10 @@ from pydantic import Field
 from tortoise.expressions import Q
 
 from gateway.connections.database import DanglingError, Database
+from gateway.connections.redis import Redis
 from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
 from gateway.keys import products_room
+from gateway.metrics import Metrics
 from gateway.protocol import catalog
 from gateway.protocol.catalog import (
     MAX_STOCK,
@@ -37,13 +39,20 @@ CLEARABLE = frozenset({"original_price", "image_url"})  # fields that may be cha
 Changes = Callable[[Product], dict[str, Any]]  # what to change of a product, given how it is
 
 
+class Pages(RoomCache[ProductPage]):
+    """The first pages of streams' products."""
+
+    def __init__(self, redis: Redis, metrics: Metrics, log: RoomLog) -> None:
+        super().__init__(redis, metrics, "products", ProductPage, log)
+
+
 class Catalog:
     """Every change is one transaction that raises the version and keeps the news in the room's log; then it is told.
 
     Raises Unavailable while the database is away, and NotFound for an id that is none.
     """
 
-    def __init__(self, database: Database, log: RoomLog, news: News, pages: RoomCache[ProductPage]) -> None:
+    def __init__(self, database: Database, log: RoomLog, news: News, pages: Pages) -> None:
         self._database = database
         self._log = log
         self._news = news

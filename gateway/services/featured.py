@@ -1,14 +1,15 @@
 """The product that a stream shows first. Called by the HTTP edge."""
 
 from gateway.connections.database import Database
-from gateway.errors import Forbidden, NotFound
+from gateway.errors import NotFound
 from gateway.keys import products_room
 from gateway.protocol.catalog import FeaturedProduct
-from gateway.security.principal import Principal, Role
+from gateway.security.principal import Principal
 from gateway.services import products
 from gateway.services.news import News
 from gateway.services.products import number, view
 from gateway.services.room_log import RoomLog
+from gateway.services.streams import run_by
 from models.product import Product
 from models.stream import Stream
 
@@ -34,7 +35,7 @@ class Featured:
             async with self._database.transaction():
                 # The product before the stream, as whoever deletes it locks them.
                 product = None if product_number is None else await _product(stream_key, product_number)
-                stream = await _own(principal, stream_key)
+                stream = await run_by(principal, stream_key)
                 if product_number is not None and product is None:
                     raise NotFound("The stream has no such product")
                 news = []
@@ -50,12 +51,3 @@ class Featured:
 async def _product(stream_key: str, product_number: int) -> Product | None:
     found = Product.filter(id=product_number, stream_id=stream_key)
     return await found.select_for_update(no_key=True).first()
-
-
-async def _own(principal: Principal, stream_key: str) -> Stream:
-    stream = await Stream.filter(key=stream_key).select_for_update(no_key=True).first()
-    if stream is None:
-        raise NotFound("There is no such stream")
-    if principal.role is not Role.ADMIN and str(stream.host_id) != principal.user_id:
-        raise Forbidden("This is another host's stream")
-    return stream

@@ -4,7 +4,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from gateway.connections.database import Database
+from gateway.connections.redis import Redis
 from gateway.keys import products_room
+from gateway.metrics import Metrics
 from gateway.protocol import catalog
 from gateway.protocol.catalog import StreamJoined
 from gateway.protocol.wire import Payload, Since
@@ -31,10 +33,17 @@ class Shelf(Payload):
     featured: catalog.Product | None
 
 
+class Shelves(RoomCache[Shelf]):
+    """The shelves of streams, by their rooms."""
+
+    def __init__(self, redis: Redis, metrics: Metrics, log: RoomLog) -> None:
+        super().__init__(redis, metrics, "shelves", Shelf, log)
+
+
 class Storefront:
     """Raises Unavailable while the database is away."""
 
-    def __init__(self, database: Database, log: RoomLog, streams: Streams, shelves: RoomCache[Shelf]) -> None:
+    def __init__(self, database: Database, log: RoomLog, streams: Streams, shelves: Shelves) -> None:
         self._database = database
         self._log = log
         self._streams = streams

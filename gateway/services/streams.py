@@ -5,19 +5,26 @@ from typing import Protocol
 
 from tortoise.expressions import Q
 
+from gateway.connections.cache import Cache
 from gateway.connections.database import Database, UniqueError
+from gateway.connections.redis import Redis
 from gateway.errors import Conflict, Forbidden, NotFound, Unavailable
 from gateway.keys import Room, everyone_room, viewers_room
+from gateway.metrics import Metrics
 from gateway.protocol import events
 from gateway.protocol.queries import StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamMoment, StreamPage, StreamView, UpcomingStreams
 from gateway.protocol.wire import Moment, Payload, StreamKey, now
 from gateway.security.principal import Principal, Role
 from gateway.services import cursors
-from gateway.services.room_log import open_rooms
+from gateway.services.news import News
+from gateway.services.room_log import Told, open_rooms
 from models.stream import Stream, StreamStatus
 
 LISTED = 100  # streams in the lists of what is live and what is to come
+KNOWN = 100_000  # keys that a node remembers, at most
+ACTIVE, UPCOMING = "active", "upcoming"  # the lists
+LIFETIME = 10.0  # s a list is kept: what it says of peaks may be that old
 
 
 class Fanout(Protocol):
@@ -26,27 +33,34 @@ class Fanout(Protocol):
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
 
 
-class Log(Protocol):
-    """The logs of rooms, within a transaction."""
+class Lists(Cache[UpcomingStreams]):
+    """The streams that are live, and those that are to come."""
 
-    async def next(self, room: Room) -> int: ...
-    async def record(self, room: Room, seq: int, event: str, payload: Payload) -> None: ...
+    def __init__(self, redis: Redis, metrics: Metrics) -> None:
+        super().__init__(redis, metrics, "streams", UpcomingStreams, LIFETIME)
 
 
 class Streams:
     """Raises Unavailable while the database is away, NotFound for an unknown key, Forbidden for another's stream."""
 
-    def __init__(self, database: Database, log: Log, fanout: Fanout) -> None:
+    def __init__(self, database: Database, news: News, fanout: Fanout, lists: Lists) -> None:
         self._database = database
-        self._log = log
+        self._news = news
         self._fanout = fanout
+        self._lists = lists
+        self._known: set[str] = set()  # keys of streams that there are; a stream is never deleted
 
     async def require(self, key: str) -> None:
         """Raises NotFound for a key that is none."""
+        if key in self._known:
+            return
         async with self._database.guard("streams.require"):
             exists = await Stream.exists(key=key)
         if not exists:
             raise NotFound("There is no such stream")
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known.add(key)
 
     async def get(self, key: str) -> StreamView:
         """One stream."""
@@ -70,15 +84,11 @@ class Streams:
 
     async def active(self) -> UpcomingStreams:
         """What is live now, the latest start first."""
-        async with self._database.guard("streams.active"):
-            streams = await Stream.filter(status=StreamStatus.LIVE).order_by("-started_at").limit(LISTED)
-        return UpcomingStreams(streams=[view(stream) for stream in streams])
+        return await self._lists.read(ACTIVE, self._active)
 
     async def upcoming(self) -> UpcomingStreams:
         """What is to come, soonest first; what has no time yet comes last."""
-        async with self._database.guard("streams.upcoming"):
-            streams = await Stream.filter(status=StreamStatus.SCHEDULED).order_by("scheduled_at", "key").limit(LISTED)
-        return UpcomingStreams(streams=[view(stream) for stream in streams])
+        return await self._lists.read(UPCOMING, self._upcoming)
 
     async def create(self, principal: Principal, ask: CreateStream) -> StreamView:
         """A new stream of the caller, with its rooms. Raises Conflict if the key is taken."""
@@ -98,59 +108,79 @@ class Streams:
         await self._tell_upcoming()
         return view(stream)
 
-    async def start(self, principal: Principal, key: str) -> StreamView:
-        """Go live; nothing happens if it is live already. Raises Conflict if it has ended."""
+    async def start(self, principal: Principal | None, key: str) -> StreamView:
+        """Go live; nothing happens if it is live already. Raises Conflict if it has ended.
+
+        Without a principal it is the media server that says so.
+        """
         async with self._database.guard("streams.start"), self._database.transaction():
-            stream = await self._own(principal, key)
+            stream = await run_by(principal, key)
             if stream.status == StreamStatus.ENDED:
                 raise Conflict("The stream has ended")
-            starts = stream.status == StreamStatus.SCHEDULED
-            if starts:
-                stream.status, stream.started_at = StreamStatus.LIVE.value, now()
-                await stream.save()
-                told, seq = await self._keep(key, events.STREAM_STARTED)
-        if starts:
-            await self._fanout.publish(viewers_room(key), events.STREAM_STARTED, told, seq)
-            await self._tell_upcoming()
+            if stream.status == StreamStatus.LIVE:
+                return view(stream)
+            stream.status, stream.started_at = StreamStatus.LIVE.value, now()
+            await stream.save()
+            kept = await self._news.keep([_moment(stream, events.STREAM_STARTED)])
+        await self._news.tell(kept)
+        await self._lists.drop(ACTIVE)
+        await self._tell_upcoming()
         return view(stream)
 
-    async def stop(self, principal: Principal, key: str) -> StreamView:
-        """End the stream; nothing happens if it has ended already. Raises Conflict if it was not live."""
+    async def stop(self, principal: Principal | None, key: str) -> StreamView:
+        """End the stream; nothing happens if it has ended already. Raises Conflict if it was not live.
+
+        Without a principal it is the media server that says so.
+        """
         async with self._database.guard("streams.stop"), self._database.transaction():
-            stream = await self._own(principal, key)
+            stream = await run_by(principal, key)
             if stream.status == StreamStatus.SCHEDULED:
                 raise Conflict("The stream has not started")
-            ends = stream.status == StreamStatus.LIVE
-            if ends:
-                stream.status, stream.ended_at = StreamStatus.ENDED.value, now()
-                await stream.save()
-                told, seq = await self._keep(key, events.STREAM_ENDED)
-        if ends:
-            await self._fanout.publish(viewers_room(key), events.STREAM_ENDED, told, seq)
+            if stream.status == StreamStatus.ENDED:
+                return view(stream)
+            stream.status, stream.ended_at = StreamStatus.ENDED.value, now()
+            await stream.save()
+            kept = await self._news.keep([_moment(stream, events.STREAM_ENDED)])
+        await self._news.tell(kept)
+        await self._lists.drop(ACTIVE)
         return view(stream)
 
-    async def _own(self, principal: Principal, key: str) -> Stream:
-        """A stream that the caller may run, locked until the transaction ends."""
-        stream = await Stream.filter(key=key).select_for_update().first()
-        if stream is None:
-            raise NotFound("There is no such stream")
-        if principal.role is not Role.ADMIN and str(stream.host_id) != principal.user_id:
-            raise Forbidden("This is another host's stream")
-        return stream
+    # --- the steps ----------------------------------------------------------------------------------------------------
 
-    async def _keep(self, key: str, event: str) -> tuple[StreamMoment, int]:
-        """Keep in the log what those who watch are to hear, and where; within the transaction that makes it so."""
-        told, room = StreamMoment(stream_key=key), viewers_room(key)
-        seq = await self._log.next(room)
-        await self._log.record(room, seq, event, told)
-        return told, seq
+    async def _active(self) -> UpcomingStreams:
+        async with self._database.guard("streams.active"):
+            streams = await Stream.filter(status=StreamStatus.LIVE).order_by("-started_at").limit(LISTED)
+        return UpcomingStreams(streams=[view(stream) for stream in streams])
+
+    async def _upcoming(self) -> UpcomingStreams:
+        async with self._database.guard("streams.upcoming"):
+            streams = await Stream.filter(status=StreamStatus.SCHEDULED).order_by("scheduled_at", "key").limit(LISTED)
+        return UpcomingStreams(streams=[view(stream) for stream in streams])
 
     async def _tell_upcoming(self) -> None:
+        await self._lists.drop(UPCOMING)
         try:
             streams = await self.upcoming()
         except Unavailable:
             return  # what was asked is done; the list can be asked for
         await self._fanout.publish(everyone_room(), events.UPCOMING_UPDATED, streams)
+
+
+async def run_by(principal: Principal | None, key: str) -> Stream:
+    """A stream that somebody may run, its host or an ADMIN, locked until the transaction ends; without anybody any.
+
+    Raises NotFound, Forbidden.
+    """
+    stream = await Stream.filter(key=key).select_for_update(no_key=True).first()
+    if stream is None:
+        raise NotFound("There is no such stream")
+    if principal is not None and principal.role is not Role.ADMIN and str(stream.host_id) != principal.user_id:
+        raise Forbidden("This is another host's stream")
+    return stream
+
+
+def _moment(stream: Stream, event: str) -> Told:
+    return Told(viewers_room(stream.key), event, StreamMoment(stream_key=stream.key))
 
 
 def view(stream: Stream) -> StreamView:

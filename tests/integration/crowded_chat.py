@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from gateway.connections.database import Database
+from gateway.connections.redis import Redis
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.protocol.chat import SendMessage, Sent
@@ -15,12 +16,12 @@ from gateway.protocol.streaming import CreateStream
 from gateway.security.principal import Principal, Role
 from gateway.services.chat import Chat
 from gateway.services.room_log import RoomLog
-from gateway.services.streams import Streams
 from models.message import Message
 from models.room import Room as RoomRow
 from models.room import RoomEvent
 from models.user import User
 from tests.doubles import Heard, principal
+from tests.integration.services import make_streams
 from tests.support import make_settings
 
 KEYS = ("demo", "other", "third")
@@ -30,8 +31,9 @@ KEY = KEYS[0]
 class Place:
     """The chats of three streams, served by two nodes on one PostgreSQL."""
 
-    def __init__(self, url: str, **overrides: Any) -> None:
+    def __init__(self, url: str, redis: Redis, **overrides: Any) -> None:
         self.url = url
+        self.redis = redis
         self.metrics = Metrics()
         self.database = Database(make_settings(database_url=url, **overrides), self.metrics)
         self.heard = Heard()
@@ -40,7 +42,7 @@ class Place:
         self.people: list[Principal] = []
 
     def node(self, fanout: Any) -> Chat:
-        streams = Streams(self.database, RoomLog(self.database), fanout)
+        streams = make_streams(self.database, self.redis, fanout)
         return Chat(self.database, RoomLog(self.database), streams, fanout)
 
     async def open(self, people: int = 20) -> None:
@@ -48,7 +50,7 @@ class Place:
         users = [User(email=f"{n}@example.com", username=f"user{n}", password_hash="-") for n in range(people)]
         await User.bulk_create(users)
         self.people = [principal(Role.USER, str(user.id)) for user in users]
-        streams = Streams(self.database, RoomLog(self.database), self.heard)
+        streams = make_streams(self.database, self.redis, self.heard)
         for key in KEYS:
             await streams.create(self.people[0], CreateStream.model_validate({"title": key, "key": key}))
         self.heard.events.clear()

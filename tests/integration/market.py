@@ -16,22 +16,20 @@ from gateway.protocol.catalog import (
     ChangeStock,
     CreateProduct,
     Product,
-    ProductPage,
 )
 from gateway.protocol.orders import Order, PlaceOrder
 from gateway.protocol.streaming import CreateStream
 from gateway.security.principal import Principal, Role
-from gateway.services.catalog import Catalog
+from gateway.services.catalog import Catalog, Pages
 from gateway.services.featured import Featured
 from gateway.services.news import News
 from gateway.services.order_writer import OrderWriter
 from gateway.services.orders import Orders
-from gateway.services.room_cache import RoomCache
 from gateway.services.room_log import RoomLog
-from gateway.services.storefront import Shelf, Storefront
-from gateway.services.streams import Streams
+from gateway.services.storefront import Shelves, Storefront
 from models.user import User
 from tests.doubles import Heard, principal
+from tests.integration.services import make_streams
 from tests.support import make_settings
 
 KEY = "demo"
@@ -43,9 +41,7 @@ class Node:
     def __init__(self, database: Database, redis: Redis, heard: Heard, metrics: Metrics) -> None:
         self.log = RoomLog(database)
         news = News(self.log, heard)
-        self.catalog = Catalog(
-            database, self.log, news, RoomCache[ProductPage](redis, metrics, "products", ProductPage, self.log)
-        )
+        self.catalog = Catalog(database, self.log, news, Pages(redis, metrics, self.log))
         self.featured = Featured(database, self.log, news)
         self.orders = Orders(database, self.log, news, OrderWriter(database, news, metrics), metrics)
 
@@ -59,9 +55,9 @@ class Market:
         self.metrics = metrics
         self.nodes = [Node(database, redis, self.heard, metrics) for _ in range(2)]
         self.catalog, self.orders, self.featured = self.nodes[0].catalog, self.nodes[0].orders, self.nodes[0].featured
-        self.streams = Streams(database, self.nodes[0].log, self.heard)
+        self.streams = make_streams(database, redis, self.heard)
         log = self.nodes[0].log
-        shelves = RoomCache[Shelf](redis, metrics, "shelves", Shelf, log)
+        shelves = Shelves(redis, metrics, log)
         self.storefront = Storefront(database, log, self.streams, shelves)
 
     async def person(self, role: Role = Role.USER) -> Principal:

@@ -12,22 +12,21 @@ from gateway.connections.redis import Redis
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound
 from gateway.keys import everyone_room, products_room, viewers_room
 from gateway.metrics import Metrics
-from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct, Product, ProductPage, StreamJoined
+from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct, Product, StreamJoined
 from gateway.protocol.queries import ProductQuery, StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamView
 from gateway.protocol.wire import Cursor, Since
 from gateway.realtime.presence import LocalPresence
 from gateway.security.principal import Principal, Role
-from gateway.services.catalog import Catalog
+from gateway.services.catalog import Catalog, Pages
 from gateway.services.news import News
-from gateway.services.room_cache import RoomCache
 from gateway.services.room_log import RoomLog
-from gateway.services.storefront import Shelf, Storefront
-from gateway.services.streams import Streams
+from gateway.services.storefront import Shelves, Storefront
 from gateway.services.viewers import Viewers
 from models.stream import Stream
 from models.user import User
 from tests.doubles import Heard, principal
+from tests.integration.services import make_streams
 from tests.support import make_settings
 
 KEY = "demo"
@@ -40,19 +39,19 @@ class Shop:
         self.heard = Heard()
         self.presence = LocalPresence()
         self.log = RoomLog(database)
-        self.streams = Streams(database, self.log, self.heard)
+        self.streams = make_streams(database, redis, self.heard)
         logs = [RoomLog(database) for _ in range(2)]
         self.catalogs = [
             Catalog(
                 database,
                 log,
                 News(log, self.heard),
-                RoomCache[ProductPage](redis, Metrics(), "products", ProductPage, log),
+                Pages(redis, Metrics(), log),
             )
             for log in logs
         ]
         self.catalog = self.catalogs[0]
-        shelves = RoomCache[Shelf](redis, Metrics(), "shelves", Shelf, self.log)
+        shelves = Shelves(redis, Metrics(), self.log)
         self.storefront = Storefront(database, self.log, self.streams, shelves)
         self.viewers = Viewers(database, self.presence, self.heard)
         self.admin = principal(Role.ADMIN)

@@ -22,10 +22,10 @@ from gateway.realtime.packets import event_packet, with_offset
 from gateway.security.principal import Role
 from gateway.services.chat import Chat
 from gateway.services.room_log import RoomLog
-from gateway.services.streams import Streams
 from models.user import User
 from tests.doubles import EventLog, principal
 from tests.inbox import Inbox
+from tests.integration.services import make_streams
 from tests.support import make_settings
 
 ROOM = chat_room("demo")
@@ -194,7 +194,7 @@ async def test_the_log_of_a_room_is_what_a_node_catches_up_from(database_url: st
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
     log, silent = RoomLog(database), Silent()
-    streams = Streams(database, log, silent)
+    streams = make_streams(database, redis, silent)
     chat = Chat(database, log, streams, silent)
     ada = principal(
         Role.ADMIN,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.connections.database import Database
+from gateway.connections.redis import Redis
 from gateway.errors import Conflict, Forbidden, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
@@ -18,12 +19,12 @@ from gateway.security.principal import Principal, Role
 from gateway.services import room_log
 from gateway.services.chat import Chat
 from gateway.services.room_log import RoomLog
-from gateway.services.streams import Streams
 from models.message import Message as MessageRow
 from models.message import MessageDeletion
 from models.room import Room, RoomEvent
 from models.user import User
 from tests.doubles import Heard, principal
+from tests.integration.services import make_streams
 from tests.support import make_settings
 
 KEY = "demo"
@@ -32,9 +33,9 @@ KEY = "demo"
 class Place:
     """One stream's chat, served by two nodes that share a database and hear each other."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, redis: Redis) -> None:
         self.heard = Heard()
-        self.streams = Streams(database, RoomLog(database), self.heard)
+        self.streams = make_streams(database, redis, self.heard)
         self.nodes = [Chat(database, RoomLog(database), self.streams, self.heard) for _ in range(2)]
         self.chat = self.nodes[0]
 
@@ -72,10 +73,10 @@ def texts(messages: list[Message]) -> list[str]:
 
 
 @pytest.fixture
-async def place(database_url: str) -> AsyncIterator[Place]:
+async def place(database_url: str, redis: Redis) -> AsyncIterator[Place]:
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
-    place = Place(database)
+    place = Place(database, redis)
     await place.streams.create(
         await place.person(Role.ADMIN), CreateStream.model_validate({"title": "Demo", "key": KEY})
     )

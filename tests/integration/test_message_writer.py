@@ -23,9 +23,9 @@ from tests.integration.crowded_chat import KEY, KEYS, Place, texts
 
 
 @pytest.fixture
-async def place(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def place(database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     monkeypatch.setattr(message_writer, "LANES", 1)
-    place = Place(database_url)
+    place = Place(database_url, redis)
     await place.open()
     yield place
     await place.close()
@@ -35,7 +35,7 @@ async def place(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 
 async def test_two_hundred_senders_over_two_nodes_are_heard_in_one_order(database_url: str, redis: Redis) -> None:
-    place = Place(database_url)
+    place = Place(database_url, redis)
     await place.open(people=200)
     inboxes = [Inbox(), Inbox()]
     fanouts = [RedisFanout(redis, inboxes[n], f"n{n}", Metrics(), RoomLog(place.database)) for n in range(2)]

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from gateway.connections import migrations
+from gateway.connections.redis import Redis
 from gateway.devstack import Postgres
 from gateway.errors import GatewayError, Unavailable
 from gateway.protocol.chat import Sent
@@ -20,9 +21,9 @@ from tests.support import make_settings
 
 
 @pytest.fixture
-async def place(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def place(database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     monkeypatch.setattr(message_writer, "LANES", 1)
-    place = Place(database_url)
+    place = Place(database_url, redis)
     await place.open()
     yield place
     await place.close()
@@ -61,11 +62,11 @@ async def test_a_storm_of_cancelled_senders_loses_nobody_elses_message(place: Pl
 
 
 @pytest.fixture
-async def impatient(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def impatient(database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     """The same with little time, and few who may wait."""
     monkeypatch.setattr(message_writer, "LANES", 1)
     monkeypatch.setattr(message_writer, "WAITING", 25)
-    place = Place(database_url, database_timeout="500ms")
+    place = Place(database_url, redis, database_timeout="500ms")
     await place.open()
     yield place
     await place.close()
@@ -98,10 +99,10 @@ async def test_too_many_that_wait_are_told_to_come_back(impatient: Place) -> Non
 
 
 @pytest.fixture
-async def fragile(own_postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def fragile(own_postgres: Postgres, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     """The same on a server of this test's own."""
     monkeypatch.setattr(message_writer, "LANES", 1)
-    place = Place(own_postgres.url, database_pool_size=3)
+    place = Place(own_postgres.url, redis, database_pool_size=3)
     await migrations.migrate(make_settings(database_url=own_postgres.url))
     await place.open()
     yield place

@@ -1,0 +1,15 @@
+"""Services on real servers, put together as a node does it. Used by the tests of services that need a stream or two."""
+
+from typing import Any
+
+from gateway.connections.database import Database
+from gateway.connections.redis import Redis
+from gateway.metrics import Metrics
+from gateway.services.news import News
+from gateway.services.room_log import RoomLog
+from gateway.services.streams import Lists, Streams
+
+
+def make_streams(database: Database, redis: Redis, fanout: Any) -> Streams:
+    """The streams of one node."""
+    return Streams(database, News(RoomLog(database), fanout), fanout, Lists(redis, Metrics()))
