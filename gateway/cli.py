@@ -1,4 +1,4 @@
-"""The command line: `dorami serve | check | token | dev | db`. A command imports what only it needs, when it runs."""
+"""The command line: `dorami serve | worker | check | token | dev | db`. Each imports what it needs when it runs."""
 
 import asyncio
 import secrets
@@ -54,6 +54,23 @@ def serve() -> None:
         uvloop.run(app.serve(settings, ready=lambda url: typer.echo(f"ready {url}")))
     except OSError as error:
         _fail(f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}")
+
+
+@cli.command()
+def worker() -> None:
+    """Work on jobs until SIGTERM or SIGINT; run as many workers as there is work for. Says `ready` when it takes jobs.
+
+    What it works on when it is stopped goes back, and to another one. Leaves migrations to the nodes.
+    """
+    settings = _settings()
+    import uvloop
+
+    from gateway import worker as workers
+
+    try:
+        uvloop.run(workers.work(settings, ready=lambda: typer.echo("ready")))
+    except OSError as error:
+        _fail(f"cannot show metrics on {settings.host}:{settings.metrics_port}: {error.strerror or error}")
 
 
 @cli.command()

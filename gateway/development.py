@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import typer
 
 from gateway import logs
 from gateway.devserver import StackError, ending, with_parent
-from gateway.devstack import Stack
+from gateway.devstack import Stack, ffmpeg
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings, SettingsError, load
 
 WATCH = 0.1  # s between two looks at whether everything runs
@@ -45,7 +46,7 @@ def develop(plan: Plan) -> None:
     try:
         with ExitStack() as opened:
             stack = _stack(opened, plan)
-            environment = _environment(stack)
+            environment = _environment(stack, plan)
             settings = load(**{name.lower(): value for name, value in environment.items()})
             logs.configure(settings)
             asyncio.run(_prepare(settings, seed=plan.seed))
@@ -60,26 +61,30 @@ def develop(plan: Plan) -> None:
 
 
 class Nodes:
-    """The gateway processes: a context manager that stops them all."""
+    """The gateway processes, and one worker: a context manager that stops them all."""
 
     def __init__(self, plan: Plan, environment: Mapping[str, str]) -> None:
         self._plan = plan
         self._environment = {**os.environ, **environment}
         self._processes: list[subprocess.Popen[str]] = []
         self._urls: list[str] = []
+        self._worker: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
         for number in range(self._plan.nodes):
             port = self._plan.port and self._plan.port + number  # 0 stays 0: any free one
             self._processes.append(self._start(number, port))
+        self._worker = self._spawn("worker", {"NODE_ID": "worker-1"})
         return self
 
     def _start(self, number: int, port: int) -> subprocess.Popen[str]:
-        own = {"PORT": str(port), "NODE_ID": f"node-{number + 1}"}
+        return self._spawn("serve", {"PORT": str(port), "NODE_ID": f"node-{number + 1}"})
+
+    def _spawn(self, command: str, own: Mapping[str, str]) -> subprocess.Popen[str]:
         # A session of its own: Ctrl-C reaches this process alone, which then stops everything in order.
         return subprocess.Popen(  # noqa: S603  the command is ours
-            with_parent([sys.executable, "-m", "gateway", "serve"], signal.SIGTERM),
-            env=self._environment | own,
+            with_parent([sys.executable, "-m", "gateway", command], signal.SIGTERM),
+            env={**self._environment, **own},
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -87,20 +92,23 @@ class Nodes:
 
     def __exit__(self, *exception: object) -> None:
         """Let them drain; a second Ctrl-C, or too long a drain, ends them at once."""
-        for process in self._processes:
+        processes = [*self._processes, *([self._worker] if self._worker else [])]
+        for process in processes:
             process.terminate()
         try:
             deadline = time.monotonic() + STOP
-            for process in self._processes:
+            for process in processes:
                 process.wait(max(0.0, deadline - time.monotonic()))
         except (KeyboardInterrupt, subprocess.TimeoutExpired):
-            for process in self._processes:
+            for process in processes:
                 process.kill()
                 process.wait()
 
     def wait_until_ready(self) -> list[str]:
         """Where they serve. Raises StackError when one ends instead; it has said why by then."""
         self._urls = [_url(process) for process in self._processes]
+        if self._worker is not None:
+            _ready(self._worker, "the worker")
         return self._urls
 
     def revive(self) -> None:
@@ -111,15 +119,24 @@ class Nodes:
             typer.echo(f"node-{number + 1} ended by itself ({ending(code)}): starting it again")
             self._processes[number] = self._start(number, int(self._urls[number].rpartition(":")[2]))
             typer.echo(f"node-{number + 1} is ready again: {_url(self._processes[number])}")
+        if self._worker is not None and (code := self._worker.poll()) is not None:
+            typer.echo(f"the worker ended by itself ({ending(code)}): starting it again")
+            self._worker = self._spawn("worker", {"NODE_ID": "worker-1"})
+            _ready(self._worker, "the worker")
 
 
 def _url(process: subprocess.Popen[str]) -> str:
     """Where a node serves, once it does."""
+    return _ready(process, "a node").removeprefix("ready ")
+
+
+def _ready(process: subprocess.Popen[str], what: str) -> str:
+    """The line by which a process says that it is ready."""
     assert process.stdout is not None  # noqa: S101  asked for at its start
     line = process.stdout.readline().strip()
-    if not line.startswith("ready "):
-        raise StackError("a node did not start")
-    return line.removeprefix("ready ")
+    if not line.startswith("ready"):
+        raise StackError(f"{what} did not start")
+    return line
 
 
 def _stack(opened: ExitStack, plan: Plan) -> Stack:
@@ -128,8 +145,8 @@ def _stack(opened: ExitStack, plan: Plan) -> Stack:
     return opened.enter_context(Stack(plan.data, **{server: not url for server, url in named.items()}))
 
 
-def _environment(stack: Stack) -> dict[str, str]:
-    """The nodes' settings. What the developer's environment says wins."""
+def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
+    """The settings of all processes. What the developer's environment says wins."""
     defaults = {
         "JWT_SECRET": DEVELOPMENT_SECRET,
         "HOST": "127.0.0.1",
@@ -139,6 +156,12 @@ def _environment(stack: Stack) -> dict[str, str]:
         defaults["DATABASE_URL"] = stack.postgres.url
     if stack.redis is not None:
         defaults["REDIS_URL"] = stack.redis.url
+    if not os.environ.get("MEDIA_FOLDER"):
+        media = plan.data.resolve() / "media"
+        media.mkdir(parents=True, exist_ok=True)
+        defaults["MEDIA_FOLDER"] = str(media)
+    if shutil.which("ffmpeg") is None and (program := ffmpeg()) is not None:
+        defaults["FFMPEG"] = str(program)
     names = {*defaults, "DATABASE_URL", "REDIS_URL"}
     chosen = {name: os.environ.get(name) or defaults[name] for name in names}
     return chosen | {"APP_ENV": Environment.DEVELOPMENT.value}

@@ -146,6 +146,11 @@ class Redis(Server):
         return False
 
 
+def ffmpeg() -> Path | None:
+    """The ffmpeg program that a wheel brought, if it is installed."""
+    return bundled("imageio_ffmpeg", "binaries/ffmpeg-*")
+
+
 class Stack:
     """The servers that one development session or test run shares, with their data in one folder: a context manager.
 

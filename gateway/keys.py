@@ -67,7 +67,10 @@ def node_channel(node_id: str) -> str:
 
 
 def presence(room: Room) -> str:
-    """Hash: who is in a room → number of nodes that hold them there. Its length is the number of distinct people."""
+    """Hash: who is in a room → number of nodes that hold them there. Its length is the number of distinct people.
+
+    It has no time to live: who is in it is taken out by their node, or by another when that one dies.
+    """
     if room.namespace == STREAMING and room.name.startswith("stream:"):
         return f"{room.name}:viewers"  # the name the wire contract promises: stream:{streamKey}:viewers
     return f"dorami:presence:{room.namespace}:{room.name}"
@@ -77,12 +80,22 @@ def presence(room: Room) -> str:
 
 
 def presence_peak(room: Room) -> str:
-    """String: the highest number of distinct people a room has had at one time."""
+    """String: the highest number of distinct people a room has had at one time. Lives a week after the last record."""
     return f"{{{presence(room)}}}:peak"
 
 
+def presence_news(room: Room) -> str:
+    """Hash: what a room was told of its number of people. Lives a week after the last change.
+
+    `changes`: how often the number changed; `told`: up to which of them the room knows; `telling`: the same of a node that
+    has its turn; `count`: the number told last; `next`: when the next turn is, in ms of Redis' own clock; `over`: 1 when
+    nobody is counted any more.
+    """
+    return f"{{{presence(room)}}}:news"
+
+
 def node_presence(node_id: str, room: Room) -> str:
-    """Set: whom one node holds in a room, so that others can take them out when the node dies."""
+    """Set: whom one node holds in a room, so that others can take them out when the node dies; gone when empty."""
     return f"{{{presence(room)}}}:node:{node_id}"
 
 
@@ -92,13 +105,18 @@ def node_buried(node_id: str, room: Room) -> str:
 
 
 def node_rooms(node_id: str) -> str:
-    """Set: the rooms in which a node may hold somebody, as `namespace name`."""
+    """Set: the rooms in which a node may hold somebody, as `namespace name`. Lives until it is buried."""
     return f"{{{nodes()}}}:{node_id}:rooms"
 
 
 def nodes() -> str:
-    """Sorted set: node id → the moment its lease ends, in ms of Redis' own clock."""
+    """Sorted set: a node's name → the moment its lease ends, in ms of served time: see `nodes_clock`."""
     return "dorami:nodes"
+
+
+def nodes_clock() -> str:
+    """Hash: `served`, the ms of Redis' own clock without the silences of all nodes, and `seen`, the last heartbeat."""
+    return f"{{{nodes()}}}:clock"
 
 
 def socket_session(pid: str) -> str:
@@ -132,6 +150,11 @@ def user_sessions(user_id: str) -> str:
     return f"dorami:sessions:{{{user_id}}}"
 
 
+def devices(user_id: str) -> str:
+    """Sorted set: the names (keyed hashes) of the devices that a user or a guest came from, by when."""
+    return f"dorami:devices:{{{user_id}}}"
+
+
 def revoked(user_id: str, kind: str, value: str = "") -> str:
     """String: a user's revoked token (`jti`), session (`sid`) or all until a moment (`sub`)."""
     return f"dorami:revoked:{{{user_id}}}:{kind}:{value}"
@@ -143,6 +166,14 @@ def revoked(user_id: str, kind: str, value: str = "") -> str:
 def rate_limit(scope: str, subject: str) -> str:
     """Sorted set: the moments of what a subject did in the current window of one limit."""
     return f"dorami:limit:{scope}:{subject}"
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+def job_queue() -> str:
+    """List: the ids of jobs for the workers, as the job library writes them. The jobs themselves are in PostgreSQL."""
+    return "dorami:jobs"
 
 
 # --- cached reads ---------------------------------------------------------------------------------------------------

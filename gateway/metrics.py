@@ -42,6 +42,12 @@ class Metrics:
         self.presence_degraded = Gauge(
             "dorami_presence_degraded", "1 while people are counted by this node alone", registry=registry
         )
+        self.presence_buried = Counter(
+            "dorami_presence_names_buried", "Names of dead nodes whose people this node took out", registry=registry
+        )
+        self.presence_renamed = Counter(
+            "dorami_presence_names_taken", "Times that this node told anew whom it holds", registry=registry
+        )
         self.http = Histogram(
             "dorami_http_seconds",
             "HTTP requests by route",
@@ -67,6 +73,17 @@ class Metrics:
             ["cache", "outcome"],
             registry=registry,
         )
+        self.sanctions = Counter(
+            "dorami_sanctions", "Mutes and bans that were imposed and lifted", ["kind"], registry=registry
+        )
+        self.jobs = Histogram(
+            "dorami_job_seconds",
+            "Runs of jobs: done, failed, returned by a worker that stopped, or withdrawn",
+            ["kind", "outcome"],
+            buckets=(1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600),
+            registry=registry,
+        )
+        self.jobs_lost = Counter("dorami_jobs_lost", "Runs of jobs whose worker died", registry=registry)
         self.limited = Counter("dorami_rate_limited", "Requests over a limit", ["scope"], registry=registry)
         self.limits_degraded = Counter(
             "dorami_rate_limit_fallbacks", "Limit checks made by this node alone", registry=registry

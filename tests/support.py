@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +12,7 @@ from typing import Any, Self
 import asyncpg
 
 from gateway.devserver import with_parent
-from gateway.devstack import Postgres, Redis
+from gateway.devstack import Postgres, Redis, ffmpeg
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings
 
 START = 20.0  # s that a node may take to be ready, on a busy machine
@@ -97,6 +98,8 @@ class Node:
     port. Logs go to a file in `folder`.
     """
 
+    command = "serve"
+
     def __init__(self, folder: Path, **environment: str) -> None:
         self._environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | {
             "APP_ENV": "development",
@@ -131,7 +134,7 @@ class Node:
     async def start(self) -> None:
         """Start it and wait until it is ready."""
         assert self._process is None, "the node runs already"
-        command = with_parent([sys.executable, "-m", "gateway", "serve"], signal.SIGKILL)
+        command = with_parent([sys.executable, "-m", "gateway", self.command], signal.SIGKILL)
         with self._log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
@@ -147,9 +150,9 @@ class Node:
             async with asyncio.timeout(START):
                 line = (await self._process.stdout.readline()).decode().strip()
         finally:
-            if not line.startswith("ready "):
+            if not line.startswith("ready"):
                 await self.kill()
-        assert line.startswith("ready "), f"the node did not start:\n{self.logs}"
+        assert line.startswith("ready"), f"the process did not start:\n{self.logs}"
         self._url = line.removeprefix("ready ")
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -202,3 +205,22 @@ class Node:
         if self.running:
             self.resume()
             await self.stop()
+
+
+class Worker(Node):
+    """One worker process, `dorami worker`, on the recordings in `media`. It has no `url`."""
+
+    command = "worker"
+
+    def __init__(self, folder: Path, media: Path, **environment: str) -> None:
+        super().__init__(folder, MEDIA_FOLDER=str(media), FFMPEG=str(ffmpeg()), **environment)
+
+
+def record(path: Path, seconds: float, size: str = "320x240") -> Path:
+    """Make a recording: a test picture and a tone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = ["-f", "lavfi", "-i", f"testsrc=size={size}:rate=25", "-f", "lavfi", "-i", "sine=frequency=440"]
+    coding = ["-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"]
+    command = [str(ffmpeg()), "-v", "error", "-nostdin", "-y", *picture, "-t", str(seconds), *coding, str(path)]
+    subprocess.run(command, check=True)
+    return path

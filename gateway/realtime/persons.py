@@ -22,10 +22,15 @@ class Residents(Protocol):
     def on_arrival(self, listener: Callable[[Socket], None]) -> None: ...
 
 
-class Notices(Protocol):
+class Herald(Protocol):
     """Tells all nodes, this one included. Never raises."""
 
     async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
+
+
+class Notices(Protocol):
+    """Brings what any node tells all nodes."""
+
     def on_notice(self, kind: str, handler: Handler) -> None: ...
 
 
@@ -64,6 +69,6 @@ class Persons:
             socket.send(notice["event"], payload)
 
 
-async def tell(notices: Notices, user_id: str, event: str, data: Payload) -> None:
+async def tell(herald: Herald, user_id: str, event: str, data: Payload) -> None:
     """Send `event {type, data}` to all sockets of a user on `/`, on every node. Never raises."""
-    await notices.notify(TOLD, {"user": user_id, "event": event, "data": data.model_dump(mode="json")})
+    await herald.notify(TOLD, {"user": user_id, "event": event, "data": data.model_dump(mode="json")})

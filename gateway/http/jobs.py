@@ -1,0 +1,44 @@
+"""`/jobs`: long work that admins ask for, look at and cancel."""
+
+from functools import partial
+from typing import Protocol
+
+from gateway.http.routes import ID, READS, WRITES, Call, Route
+from gateway.protocol.jobs import CreateJob, Job
+from gateway.security.principal import ADMINS, Principal
+
+
+class JobService(Protocol):
+    """Keeps the jobs. Raises NotFound, Conflict, Unavailable."""
+
+    async def create(self, admin: Principal, ask: CreateJob) -> Job: ...
+    async def get(self, job_id: str) -> Job: ...
+    async def cancel(self, job_id: str) -> Job: ...
+
+
+class Jobs:
+    """The routes of jobs."""
+
+    def __init__(self, jobs: JobService) -> None:
+        self._jobs = jobs
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        admin = partial(Route, answer=Job, who=ADMINS)
+        return [
+            admin("POST", "/jobs", self.create, body=CreateJob, limit=WRITES, status=202),
+            admin("GET", f"/jobs/{ID}", self.get, limit=READS),
+            admin("DELETE", f"/jobs/{ID}", self.cancel, limit=WRITES),
+        ]
+
+    async def create(self, call: Call[CreateJob, None]) -> Job:
+        """Ask for a job."""
+        return await self._jobs.create(call.principal, call.body)
+
+    async def get(self, call: Call[None, None]) -> Job:
+        """One job: how far it is, and what came of it."""
+        return await self._jobs.get(call.path("id"))
+
+    async def cancel(self, call: Call[None, None]) -> Job:
+        """End a job; one that was cancelled before stays so."""
+        return await self._jobs.cancel(call.path("id"))

@@ -1,0 +1,99 @@
+"""ffmpeg as a child process: no shell, bounded in time, dead when its work is not wanted. Used by media."""
+
+import asyncio
+import shutil
+from asyncio.subprocess import DEVNULL, PIPE
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from gateway.media import output
+from gateway.media.errors import MediaError
+from gateway.media.output import Metadata
+from gateway.settings import SettingsError
+
+log = structlog.get_logger()
+
+NICE = "10"  # others on the machine go first
+LOOK = 20.0  # s that reading a file's head may take
+LAST_WORDS = 20  # lines of errors that are kept
+
+# A recording is one local file in one of these formats. Playlists and scripts, which name other files or addresses,
+# are not among them, whatever a file is called.
+CONTAINERS = "mov,matroska,flv,mpegts"
+SOURCE = ("-protocol_whitelist", "file", "-format_whitelist", CONTAINERS)
+
+
+class Ffmpeg:
+    """One ffmpeg program. Raises MediaError for what it cannot do."""
+
+    def __init__(self, program: str) -> None:
+        """`program` is a name on the PATH or a path. Raises SettingsError if there is none."""
+        found = shutil.which(program)
+        if found is None:
+            raise SettingsError([f"FFMPEG: there is no program {program}; install ffmpeg, or say where it is"])
+        self._command = [*_guarded(), found, "-hide_banner", "-nostdin", "-nostats"]
+
+    async def look(self, source: Path, size: int) -> Metadata:
+        """What a recording of so many bytes is made of."""
+        async with self._run([*SOURCE, "-i", str(source)], LOOK) as process:
+            _, errors = await process.communicate()
+        text = errors.decode(errors="replace")
+        found = output.metadata(text, size)
+        if found is None:
+            raise MediaError(output.reason(text))
+        return found
+
+    async def convert(
+        self, arguments: Sequence[str], limit: float, progress: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """Run a conversion for at most `limit` s; `progress` is told how many seconds are done.
+
+        The arguments are ours, and begin with those of the source. A caller that is cancelled leaves no process behind.
+        """
+        options = ["-loglevel", "error", "-y", "-progress", "pipe:1", "-stats_period", "0.5"]
+        async with self._run([*options, *arguments], limit) as process:
+            errors = asyncio.create_task(_last_words(process))
+            try:
+                assert process.stdout is not None  # noqa: S101  asked for in _run
+                async for line in process.stdout:
+                    if (seconds := output.seconds_done(line.decode(errors="replace"))) is not None:
+                        progress(seconds)
+                said = await errors
+            finally:
+                errors.cancel()
+            if await process.wait() != 0:
+                log.warning("ffmpeg failed", code=process.returncode, said=said)
+                raise MediaError(output.reason(said))
+
+    @asynccontextmanager
+    async def _run(self, arguments: Sequence[str], limit: float) -> AsyncIterator[asyncio.subprocess.Process]:
+        process = await asyncio.create_subprocess_exec(
+            *self._command, *arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
+        )
+        try:
+            async with asyncio.timeout(limit):
+                yield process
+        except TimeoutError:
+            raise MediaError("It took too long") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+def _guarded() -> list[str]:
+    """Make way for others, and die with us however we die. The second is the kernel's, through setpriv(1) of Linux."""
+    setpriv, nice = shutil.which("setpriv"), shutil.which("nice")
+    return [*([setpriv, "--pdeathsig", "KILL"] if setpriv else []), *([nice, "-n", NICE] if nice else [])]
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr is not None  # noqa: S101  asked for in _run
+    lines: deque[str] = deque(maxlen=LAST_WORDS)
+    while raw := await process.stderr.read(4096):  # by pieces: a line may be longer than what a reader takes
+        lines.append(raw.decode(errors="replace"))
+    return "".join(lines)

@@ -1,0 +1,65 @@
+"""What ffmpeg says, read: the metadata of a file, progress, and why it failed. Called by ffmpeg."""
+
+import re
+
+from pydantic import BaseModel, ConfigDict
+
+_DURATION = re.compile(r"^ *Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
+_VIDEO = re.compile(r"^ *Stream #0:\d+.*?: Video: (\w+).*?, (\d{1,5})x(\d{1,5})\b", re.MULTILINE)
+_AUDIO = re.compile(r"^ *Stream #0:\d+.*?: Audio: (\w+)", re.MULTILINE)
+
+# What ffmpeg's last words mean for a user, the most telling first.
+REASONS = (
+    (re.compile("No space left on device"), "There is no space left for the replay"),
+    (
+        re.compile(
+            "Invalid data found|moov atom not found|could not find codec|not on whitelist"
+        ),
+        "The source is not a recording that can be read",
+    ),
+    (re.compile("No such file|Permission denied"), "The source cannot be read"),
+    (re.compile("matches no streams"), "The source has no picture"),
+)
+UNKNOWN = "The recording could not be converted"
+
+
+class Metadata(BaseModel):
+    """What a recording is made of; `duration` in seconds. Without a picture the video fields are None."""
+
+    model_config = ConfigDict(frozen=True)
+
+    duration: float
+    size: int  # bytes
+    video_codec: str | None
+    width: int | None
+    height: int | None
+    audio_codec: str | None
+
+
+def metadata(text: str, size: int) -> Metadata | None:
+    """From what `ffmpeg -i` prints; None for a file without a length, which is no recording."""
+    length = _DURATION.search(text)
+    if length is None:
+        return None
+    video, audio = _VIDEO.search(text), _AUDIO.search(text)
+    return Metadata(
+        duration=int(length[1]) * 3600 + int(length[2]) * 60 + float(length[3]),
+        size=size,
+        video_codec=video[1] if video else None,
+        width=int(video[2]) if video else None,
+        height=int(video[3]) if video else None,
+        audio_codec=audio[1] if audio else None,
+    )
+
+
+def seconds_done(line: str) -> float | None:
+    """How much it has written, from one line of `-progress`; None for the other lines and before the first frame."""
+    name, _, value = line.partition("=")
+    if name != "out_time_us" or not value.strip().isdigit():  # N/A, or before the first frame less than nothing
+        return None
+    return int(value) / 1_000_000
+
+
+def reason(errors: str) -> str:
+    """Why it failed, in words for a user."""
+    return next((words for pattern, words in REASONS if pattern.search(errors)), UNKNOWN)

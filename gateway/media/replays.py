@@ -1,0 +1,71 @@
+"""Replays: cut out of a recording, in one or more heights of picture. Called by the job runner."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from gateway.media.errors import MediaError
+from gateway.media.ffmpeg import SOURCE, Ffmpeg
+from gateway.media.library import Library
+from gateway.media.output import Metadata
+from gateway.protocol.jobs import CreateJob, Rendition, Replay, ReplayFile
+
+FOLDER = "replays"  # in the media folder
+
+
+class Replays:
+    """A file has its name only when it is whole. Made again, it replaces itself. Raises MediaError."""
+
+    def __init__(self, library: Library, ffmpeg: Ffmpeg, limit: float) -> None:
+        """`limit`: s that one may take."""
+        self._library = library
+        self._ffmpeg = ffmpeg
+        self._limit = limit
+
+    async def make(self, job_id: str, run: str, ask: CreateJob, progress: Callable[[float], None]) -> Replay:
+        """Make all renditions; `progress` is told the part that is done, from 0 to 1.
+
+        `run` tells the unfinished files of one attempt from those of another.
+        """
+        source = self._library.source(ask.source)
+        metadata = await self._library.metadata(source)
+        duration = _length(metadata, ask)
+        folder = self._library.folder / FOLDER / ask.stream_key
+        folder.mkdir(parents=True, exist_ok=True)
+        finished = {rendition: folder / f"{job_id}-{rendition}.mp4" for rendition in ask.renditions}
+        for left in folder.glob(f".{job_id}-*.part"):  # by a run whose worker was lost
+            left.unlink(missing_ok=True)
+        with ExitStack() as remains:
+            unfinished = {rendition: folder / f".{job_id}-{rendition}-{run}.part" for rendition in ask.renditions}
+            for part in unfinished.values():
+                remains.callback(part.unlink, missing_ok=True)
+            arguments = conversion(source, ask.from_, duration, unfinished)
+            await self._ffmpeg.convert(arguments, self._limit, lambda seconds: progress(min(1.0, seconds / duration)))
+            for rendition, part in unfinished.items():
+                part.replace(finished[rendition])
+        return Replay(duration=round(duration, 3), files=[self._file(*item) for item in finished.items()])
+
+    def _file(self, rendition: Rendition, path: Path) -> ReplayFile:
+        name = path.relative_to(self._library.folder).as_posix()
+        return ReplayFile(rendition=rendition, path=name, size=path.stat().st_size)
+
+
+def _length(metadata: Metadata, ask: CreateJob) -> float:
+    """How many seconds the replay will have."""
+    if metadata.video_codec is None:
+        raise MediaError("The source has no picture")
+    end = metadata.duration if ask.to is None else min(ask.to, metadata.duration)
+    if end <= ask.from_:
+        raise MediaError("The cut begins after the end of the recording")
+    return end - ask.from_
+
+
+def conversion(source: Path, begin: float, duration: float, targets: dict[Rendition, Path]) -> Sequence[str]:
+    """ffmpeg's arguments: the source is read once for all targets, and no picture becomes larger than it was."""
+    arguments = [*SOURCE, "-ss", f"{begin:.3f}", "-t", f"{duration:.3f}", "-i", str(source)]
+    for rendition, target in targets.items():
+        height = f"trunc(min({rendition.removesuffix('p')}\\,ih)/2)*2"  # even, as the format wants it
+        arguments += ["-map", "0:v:0", "-map", "0:a:0?", "-vf", f"scale=-2:{height}"]
+        arguments += ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-c:a", "aac"]
+        arguments += ["-movflags", "+faststart", "-f", "mp4", str(target)]
+    return arguments

@@ -1,0 +1,210 @@
+"""Works on jobs: one run at a time for each, with a word every second. Run by the workers."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from gateway.errors import Unavailable
+from gateway.media.errors import MediaError
+from gateway.metrics import Metrics
+from gateway.protocol import events
+from gateway.protocol.jobs import CreateJob
+from gateway.protocol.wire import Payload
+from gateway.realtime.persons import Herald, tell
+from gateway.services.job_table import JobTable, Row
+from models.job import JobStatus
+
+log = structlog.get_logger()
+
+BEAT = 1.0  # s between two words of a run; as long may a cancelled one go on
+STORING = 60.0  # s in which the end of a job is tried to be stored: it may have taken an hour to get there
+SWEEP = 2.0  # s between two looks at what is due
+RECENT = 60.0  # s for which an end is told again when the nodes may have missed it
+DONE = "Done"
+BROKEN = "Something went wrong on our side"
+
+Progress = Callable[[float], None]
+Work = Callable[[str, str, CreateJob, Progress], Awaitable[Payload]]  # job, run, what was asked → the result
+
+
+class Queue(Protocol):
+    """Brings jobs to workers."""
+
+    async def push(self, job_id: str) -> None:
+        """Raises Unavailable."""
+
+
+class Notices(Herald, Protocol):
+    """Tells all nodes.
+
+    `losses` says how often what was told may have been lost, or None while nothing can be told.
+    """
+
+    @property
+    def losses(self) -> int | None: ...
+
+
+class JobRunner:
+    """`kinds` is what to do for each kind of job: it raises MediaError for what will not work, and may be cancelled."""
+
+    def __init__(
+        self, table: JobTable, queue: Queue, notices: Notices, kinds: Mapping[str, Work], metrics: Metrics
+    ) -> None:
+        self._table = table
+        self._queue = queue
+        self._notices = notices
+        self._kinds = kinds
+        self._metrics = metrics
+        self._stopping = asyncio.Event()
+        self._sweeper: asyncio.Task[None] | None = None
+        self._recent: deque[tuple[float, Row]] = deque(maxlen=100)  # when and how jobs ended here
+
+    def start(self) -> None:
+        """Begin to look after jobs that are due."""
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="jobs that are due")
+
+    async def close(self) -> None:
+        """Look after nothing any more."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sweeper
+
+    def stop(self) -> None:
+        """Give back what is worked on: other workers begin it anew."""
+        self._stopping.set()
+
+    async def run(self, job_id: str) -> None:
+        """Work on a job until it ends, unless somebody else does or did. Raises Unavailable without a database."""
+        job = None if self._stopping.is_set() else await self._table.begin(UUID(job_id))
+        if job is None:
+            return
+        started = time.monotonic()
+        log.info("a job begins", job=job_id, kind=job.kind)
+        await self._tell(job)
+        outcome = await self._see_through(job)
+        self._metrics.jobs.labels(job.kind, outcome).observe(time.monotonic() - started)
+        log.info("a job ends here", job=job_id, outcome=outcome)
+
+    async def _see_through(self, job: Row) -> str:
+        """Work on it, and keep it meanwhile; how it ended here, for the metrics."""
+        done = 0.0
+
+        def progress(part: float) -> None:
+            nonlocal done
+            done = part
+
+        work = asyncio.ensure_future(self._kinds[job.kind](str(job.id), str(job.run), job.ask, progress))
+        stop = asyncio.create_task(self._stopping.wait())
+        told = 0
+        try:
+            while True:
+                await asyncio.wait({work, stop}, timeout=BEAT, return_when=asyncio.FIRST_COMPLETED)
+                if work.done():
+                    return await self._end(job, work)
+                if stop.done():
+                    await _cancel(work)
+                    return await self._give_back(job)
+                percent = min(99, int(done * 100))  # it is done when that is stored
+                if not await self._keep(job, percent):
+                    await _cancel(work)
+                    return await self._withdraw(job)
+                if percent != told:
+                    told = percent
+                    await self._tell(job._replace(progress=percent))
+        finally:
+            stop.cancel()
+            await _cancel(work)
+
+    async def _keep(self, job: Row, percent: int) -> bool:
+        try:
+            return await self._table.keep(job, percent)
+        except Unavailable:
+            return True  # nobody can take it without a database either; if somebody did, it is told with the next word
+
+    async def _end(self, job: Row, work: "asyncio.Future[Payload]") -> str:
+        status, detail, result = JobStatus.DONE, DONE, None
+        try:
+            result = work.result().model_dump_json()
+        except MediaError as error:
+            status, detail = JobStatus.FAILED, str(error)
+        except Exception:
+            log.exception("a job failed", job=str(job.id))
+            status, detail = JobStatus.FAILED, BROKEN
+        ended = await self._store_end(job, status, detail, result)
+        if ended is None:
+            return await self._withdraw(job)
+        await self._tell(ended)
+        self._recent.append((time.monotonic(), ended))
+        return status.value.lower()
+
+    async def _store_end(self, job: Row, status: JobStatus, detail: str, result: str | None) -> Row | None:
+        deadline = time.monotonic() + STORING
+        while True:
+            try:
+                return await self._table.end(job, status, detail, result)
+            except Unavailable:
+                if time.monotonic() > deadline or self._stopping.is_set():
+                    raise
+                await asyncio.sleep(BEAT)
+
+    async def _withdraw(self, job: Row) -> str:
+        """The job is not this run's any more. Its cancellation may have been told before this run's last word."""
+        current = await self._table.get(job.id)
+        if current is not None and current.status == JobStatus.CANCELLED:
+            await self._tell(current)
+        return "withdrawn"
+
+    async def _give_back(self, job: Row) -> str:
+        returned = await self._table.give_back(job)
+        if returned is None:
+            return await self._withdraw(job)
+        with suppress(Unavailable):
+            await self._queue.push(str(job.id))
+        await self._tell(returned)
+        return "returned"
+
+    # --- what nobody works on -------------------------------------------------------------------------------------
+
+    async def look_after(self) -> None:
+        """Put what is due back into the queue. Raises Unavailable; what it did not get to is due again later."""
+        for job in await self._table.due():
+            if job.status == JobStatus.QUEUED:
+                await self._queue.push(str(job.id))
+            if job.died:
+                log.warning("a job lost its worker", job=str(job.id), status=job.status)
+                self._metrics.jobs_lost.inc()
+                await self._tell(job)
+
+    async def _sweep(self) -> None:
+        known = self._notices.losses
+        while True:
+            await asyncio.sleep(SWEEP)
+            if (losses := self._notices.losses) not in (None, known):
+                known = losses
+                await self._tell_again()
+            try:
+                await self.look_after()
+            except Unavailable:
+                log.debug("the jobs that are due must wait")
+            except Exception:
+                log.exception("the jobs that are due could not be looked after")
+
+    async def _tell_again(self) -> None:
+        for moment, job in list(self._recent):
+            if moment > time.monotonic() - RECENT:
+                await self._tell(job)
+
+    async def _tell(self, job: Row) -> None:
+        await tell(self._notices, str(job.user_id), events.JOB_UPDATE, job.update())
+
+
+async def _cancel(work: "asyncio.Future[Payload]") -> None:
+    work.cancel()
+    await asyncio.wait({work})

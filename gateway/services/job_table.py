@@ -1,0 +1,174 @@
+"""The life of jobs in the database, one statement for each step. Called by the jobs service and by the workers.
+
+A job is worked on by one run at a time, which has it on loan and says so every second. Who does not is taken for dead:
+the job is due, and goes to somebody else. Every step of a run asks whether the job is still its own, so a run that was
+only slow, or a job that was cancelled meanwhile, comes to no second end.
+"""
+
+import json
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from gateway.connections.database import Database
+from gateway.protocol.jobs import CreateJob, Job, JobKind, JobState, JobUpdate
+from models.job import JobStatus
+
+LOAN = 10.0  # s without a word after which a run is taken for dead
+PATIENCE = 30.0  # s in the queue after which a job is put there again: Redis, or who took it, may have lost it
+LOSSES = 3  # runs that died; then it is the job that kills them
+STEP = 100  # jobs looked after in one statement
+
+QUEUED = "Waiting for a worker"
+RUNNING = "At work"
+LOST = "The worker was lost, waiting for another one"
+HOPELESS = "Given up: every worker that tried it was lost"
+CANCELLED = "Cancelled"
+
+COUNT = "SELECT count(*) AS unfinished FROM jobs WHERE user_id = $1 AND ended_at IS NULL"
+ADD = """
+INSERT INTO jobs (id, kind, user_id, status, progress, detail, request, lost, created_at, due_at)
+VALUES ($1, $2, $3, 'QUEUED', 0, $4, $5::text::jsonb, 0, now(), now() + make_interval(secs => $6))
+RETURNING *
+"""
+GET = "SELECT * FROM jobs WHERE id = $1"
+BEGIN = """
+UPDATE jobs SET status = 'RUNNING', run = $2, progress = 0, detail = $3, started_at = now(),
+    due_at = now() + make_interval(secs => $4)
+WHERE id = $1 AND status = 'QUEUED' RETURNING *
+"""
+KEEP = """
+UPDATE jobs SET progress = $3, due_at = now() + make_interval(secs => $4) WHERE id = $1 AND run = $2 RETURNING id
+"""
+END = """
+UPDATE jobs SET status = $3, detail = $4, result = $5::text::jsonb, ended_at = now(), run = NULL,
+    progress = CASE WHEN $3 = 'DONE' THEN 100 ELSE progress END
+WHERE id = $1 AND run = $2 RETURNING *
+"""
+RETURN = """
+UPDATE jobs SET status = 'QUEUED', run = NULL, progress = 0, detail = $3,
+    due_at = now() + make_interval(secs => $4)
+WHERE id = $1 AND run = $2 RETURNING *
+"""
+CANCEL = """
+UPDATE jobs SET status = 'CANCELLED', detail = $2, ended_at = now(), run = NULL
+WHERE id = $1 AND ended_at IS NULL RETURNING *
+"""
+DUE = """
+WITH due AS (
+    SELECT id AS job, status = 'RUNNING' AS died, lost + (status = 'RUNNING')::int AS losses FROM jobs
+    WHERE ended_at IS NULL AND due_at < now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs SET run = NULL, lost = losses, due_at = now() + make_interval(secs => $2),
+    progress = CASE WHEN died THEN 0 ELSE progress END,
+    status = CASE WHEN losses >= $3 THEN 'FAILED' ELSE 'QUEUED' END,
+    ended_at = CASE WHEN losses >= $3 THEN now() END,
+    detail = CASE WHEN losses >= $3 THEN $4 WHEN died THEN $5 ELSE detail END
+FROM due WHERE id = job RETURNING jobs.*, died
+"""
+
+
+class Row(NamedTuple):
+    """A job as it is stored."""
+
+    id: UUID
+    kind: JobKind
+    user_id: UUID
+    status: JobState
+    progress: int
+    detail: str
+    request: dict[str, Any]
+    result: dict[str, Any] | None
+    run: UUID | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    died: bool = False  # its run was taken for dead just now
+
+    @property
+    def ask(self) -> CreateJob:
+        """What was asked for."""
+        return CreateJob.model_validate(self.request)
+
+    def update(self) -> JobUpdate:
+        """What whoever waits is told."""
+        return JobUpdate(
+            id=str(self.id), kind=self.kind, progress=self.progress, status=self.status, detail=self.detail
+        )
+
+    def view(self) -> Job:
+        """What admins see."""
+        return Job(
+            id=str(self.id),
+            kind=self.kind,
+            stream_key=self.ask.stream_key,
+            status=self.status,
+            progress=self.progress,
+            detail=self.detail,
+            result=self.result,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+        )
+
+
+class JobTable:
+    """Raises Unavailable while the database is away. What answers None did not do anything."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def unfinished(self, user_id: UUID) -> int:
+        """How many jobs of a user are not ended."""
+        async with self._database.guard("jobs.count"):
+            return int((await self._database.query(COUNT, user_id))[0]["unfinished"])
+
+    async def add(self, user_id: UUID, ask: CreateJob) -> Row:
+        """Store a job."""
+        row = await self._one(
+            "jobs.add", ADD, uuid4(), ask.kind, user_id, QUEUED, ask.model_dump_json(by_alias=True), PATIENCE
+        )
+        assert row is not None  # noqa: S101  an INSERT answers its row or raises
+        return row
+
+    async def get(self, job_id: UUID) -> Row | None:
+        """A job."""
+        return await self._one("jobs.get", GET, job_id)
+
+    async def begin(self, job_id: UUID) -> Row | None:
+        """Take a queued job on loan for a new run; None if it is not there to be taken."""
+        return await self._one("jobs.begin", BEGIN, job_id, uuid4(), RUNNING, LOAN)
+
+    async def keep(self, job: Row, progress: int) -> bool:
+        """Say that a run is at work, and how far; False if the job is its own no more."""
+        async with self._database.guard("jobs.keep"):
+            return bool(await self._database.query(KEEP, job.id, job.run, progress, LOAN))
+
+    async def end(self, job: Row, status: JobStatus, detail: str, result: str | None = None) -> Row | None:
+        """End a run's job; `result` is JSON. None if it is its own no more."""
+        return await self._one("jobs.end", END, job.id, job.run, status.value, detail, result)
+
+    async def give_back(self, job: Row) -> Row | None:
+        """Put a run's job back among those that wait. None if it is its own no more."""
+        return await self._one("jobs.return", RETURN, job.id, job.run, QUEUED, PATIENCE)
+
+    async def cancel(self, job_id: UUID) -> Row | None:
+        """End a job that is not ended; its run hears of it when it speaks next."""
+        return await self._one("jobs.cancel", CANCEL, job_id, CANCELLED)
+
+    async def due(self) -> list[Row]:
+        """Look after some of those that nobody was heard of for too long: as they are now, queued or given up."""
+        async with self._database.guard("jobs.due"):
+            rows = await self._database.query(DUE, STEP, PATIENCE, LOSSES, HOPELESS, LOST)
+        return [_row(row) for row in rows]
+
+    async def _one(self, call: str, statement: str, *values: Any) -> Row | None:
+        async with self._database.guard(call):
+            rows = await self._database.query(statement, *values)
+        return _row(rows[0]) if rows else None
+
+
+def _row(row: dict[str, Any]) -> Row:
+    fields = {name: row[name] for name in Row._fields if name in row}
+    result = row["result"]
+    return Row(**fields | {"request": json.loads(row["request"]), "result": json.loads(result) if result else None})

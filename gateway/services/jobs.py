@@ -1,0 +1,84 @@
+"""Long work: asked for, looked at, cancelled. Called by the HTTP edge; workers do it."""
+
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from gateway.errors import Conflict, NotFound, Unavailable
+from gateway.protocol import events
+from gateway.protocol.jobs import CreateJob, Job
+from gateway.protocol.streaming import StreamView
+from gateway.realtime.persons import Herald, tell
+from gateway.security.principal import Principal
+from gateway.services.job_table import JobTable
+from models.job import JobStatus
+
+log = structlog.get_logger()
+
+MOST = 20  # jobs of one user that are not ended
+
+
+class Streams(Protocol):
+    """Knows the streams."""
+
+    async def get(self, key: str) -> StreamView:
+        """One stream. Raises NotFound."""
+        ...
+
+
+class Queue(Protocol):
+    """Brings jobs to workers."""
+
+    async def push(self, job_id: str) -> None:
+        """Raises Unavailable."""
+
+
+class Jobs:
+    """For ADMINs only. What is stored will be done; Redis only makes it soon. Raises Unavailable without a database."""
+
+    def __init__(self, table: JobTable, queue: Queue, streams: Streams, herald: Herald) -> None:
+        self._table = table
+        self._queue = queue
+        self._streams = streams
+        self._herald = herald
+
+    async def create(self, admin: Principal, ask: CreateJob) -> Job:
+        """Ask for a job. Raises NotFound for an unknown stream, Conflict for one that is not over, or too many jobs."""
+        stream = await self._streams.get(ask.stream_key)
+        if stream.status != "ENDED":
+            raise Conflict("The stream has not ended yet")
+        user_id = UUID(admin.user_id)
+        if await self._table.unfinished(user_id) >= MOST:
+            raise Conflict(f"{MOST} of your jobs are not done yet")
+        row = await self._table.add(user_id, ask)
+        try:
+            await self._queue.push(str(row.id))
+        except Unavailable:
+            log.info("a job waits for redis", job=str(row.id))  # the workers find it in the table
+        return row.view()
+
+    async def get(self, job_id: str) -> Job:
+        """One job. Raises NotFound."""
+        row = await self._table.get(_uuid(job_id))
+        if row is None:
+            raise NotFound("There is no such job")
+        return row.view()
+
+    async def cancel(self, job_id: str) -> Job:
+        """End a job; its worker stops within about a second. Raises NotFound, Conflict if it has ended otherwise."""
+        row = await self._table.cancel(_uuid(job_id))
+        if row is not None:
+            await tell(self._herald, str(row.user_id), events.JOB_UPDATE, row.update())
+            return row.view()
+        job = await self.get(job_id)
+        if job.status != JobStatus.CANCELLED:
+            raise Conflict("The job has ended already", details={"status": job.status})
+        return job
+
+
+def _uuid(job_id: str) -> UUID:
+    try:
+        return UUID(job_id)
+    except ValueError:
+        raise NotFound("There is no such job") from None

@@ -1,0 +1,101 @@
+"""The composition root of a worker: settings in, one process out that works on jobs. Called by the command line."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from gateway import lifespan
+from gateway.connections.database import Database
+from gateway.connections.job_queue import JobQueue
+from gateway.connections.redis import Redis
+from gateway.http.metrics import metrics_app
+from gateway.keys import Room
+from gateway.lifespan import Step
+from gateway.media.ffmpeg import Ffmpeg
+from gateway.media.library import Library
+from gateway.media.replays import Replays
+from gateway.metrics import Metrics
+from gateway.realtime.fanout_redis import RedisFanout
+from gateway.services.job_runner import JobRunner
+from gateway.services.job_table import JobTable
+from gateway.services.room_log import RoomLog
+from gateway.settings import Settings, SettingsError
+
+
+class Nobody:
+    """The sockets of a worker: there are none."""
+
+    def deliver(self, room: Room, packet: bytes) -> None:
+        """See Local."""
+
+
+class Worker:
+    """One worker process: everything it is made of, not open yet. Raises SettingsError for what it cannot work with."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.media_folder is None:
+            raise SettingsError(["MEDIA_FOLDER: a worker needs it, recordings are there"])
+        if not settings.media_folder.is_dir():
+            raise SettingsError(["MEDIA_FOLDER: there is no such folder"])
+        self._settings = settings
+        metrics = Metrics()
+        self._database = Database(settings, metrics)
+        self._redis = Redis(settings, metrics)
+        name = f"{settings.node_id or 'worker'}.{secrets.token_hex(6)}"
+        self._fanout = RedisFanout(self._redis, Nobody(), name, metrics, RoomLog(self._database))
+        ffmpeg = Ffmpeg(settings.ffmpeg)
+        self._library = Library(settings.media_folder, ffmpeg, self._redis, metrics)
+        replays = Replays(self._library, ffmpeg, settings.job_timeout.total_seconds())
+        self._queue = JobQueue(self._redis)
+        self._jobs = JobRunner(JobTable(self._database), self._queue, self._fanout, {"replay": replays.make}, metrics)
+        self._stop = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+        self._metrics_runner = web.AppRunner(metrics_app(metrics), access_log=None, handle_signals=False)
+
+    def steps(self) -> list[Step]:
+        """In the order of opening."""
+        return [
+            Step("database", self._database.open, self._database.close),
+            Step("metrics", self._show_metrics, self._metrics_runner.cleanup),
+            Step("redis", self._open_redis, self._close_redis),
+            Step("jobs", self._begin, self._end),
+        ]
+
+    async def _show_metrics(self) -> None:
+        if self._settings.metrics_port is not None:
+            await self._metrics_runner.setup()
+            await web.TCPSite(self._metrics_runner, self._settings.host, self._settings.metrics_port).start()
+
+    async def _open_redis(self) -> None:
+        await self._redis.open()
+        await self._fanout.start()
+
+    async def _close_redis(self) -> None:
+        await self._library.close()
+        await self._fanout.close()
+        await self._redis.close()
+
+    async def _begin(self) -> None:
+        self._jobs.start()
+        serving = self._queue.serve(self._jobs.run, self._settings.worker_jobs, self._stop)
+        self._serving = asyncio.get_running_loop().create_task(serving, name="jobs")
+
+    async def _end(self) -> None:
+        """Take no more, and give back what is worked on."""
+        self._stop.set()
+        self._jobs.stop()
+        if self._serving is not None:
+            with suppress(asyncio.CancelledError):
+                await self._serving
+        await self._jobs.close()
+
+
+async def work(settings: Settings, *, ready: Callable[[], None]) -> None:
+    """Run one worker until SIGTERM or SIGINT; `ready` is called once it takes jobs.
+
+    Raises what kept it from starting, after closing what had been opened.
+    """
+    await lifespan.run(Worker(settings).steps(), within=settings.shutdown_timeout, ready=ready)
