@@ -54,7 +54,7 @@ from gateway.services.orders import Orders
 from gateway.services.room_log import RoomLog
 from gateway.services.sessions import Sessions
 from gateway.services.storefront import Shelves, Storefront
-from gateway.services.streams import Lists, Streams
+from gateway.services.streams import STREAM_ENDED, Lists, Streams
 from gateway.services.viewers import Viewers
 from gateway.settings import Settings
 from namespaces.base import Limit, Pipeline
@@ -125,6 +125,7 @@ class Node:
 
         self._attendance = Attendance(self._presence, self._fanout)
         self._viewers = Viewers(self._database, self._presence, self._fanout)
+        self._fanout.on_notice(STREAM_ENDED, self._viewers.ended)
         news = News(log, self._fanout)
         lists = Lists(self._redis, metrics)
         shelves = Shelves(self._redis, metrics, log)
@@ -250,6 +251,7 @@ class Node:
 
     async def _open_doors(self) -> None:
         self._residents.start()
+        self._viewers.start()
         self._deliveries.start()
         await self._recovery.start()
         self._server.draining = False

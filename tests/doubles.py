@@ -19,12 +19,17 @@ class Heard:
 
     def __init__(self) -> None:
         self.events: list[tuple[Room, str, Any]] = []
+        self.notices: list[tuple[str, dict[str, Any]]] = []
         self.delay = 0.0  # s that publishing takes at most
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
         """See Fanout."""
         await asyncio.sleep(random.uniform(0, self.delay))
         self.events.append((room, event, payload.model_dump(mode="json")))
+
+    async def notify(self, kind: str, body: dict[str, Any]) -> None:
+        """See Fanout."""
+        self.notices.append((kind, body))
 
     def named(self, *events: str) -> list[Any]:
         """The payloads of these events."""

@@ -87,7 +87,8 @@ class StreamView(Payload):
     scheduled_at: Timestamp | None
     started_at: Timestamp | None
     ended_at: Timestamp | None
-    peak_viewers: int
+    peak_viewers: int  # at one time
+    total_viewers: int  # distinct people that watched at any time
     created_at: Timestamp
 
 

@@ -1,9 +1,12 @@
 """Who is in a room, as distinct people: the contract, and presence within one process. Used by services."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from gateway.keys import Room
+
+INTERVAL = 1.0  # s between two turns to tell a room its number
 
 
 class Census(NamedTuple):
@@ -22,17 +25,22 @@ class Moved(NamedTuple):
     gone: bool  # whom they were has no other socket there
 
 
+class Turn(NamedTuple):
+    """Whether the asker is to tell a room its number now. When there is neither a census nor a wait, all is told."""
+
+    census: Census | None = None  # what to tell
+    wait: float | None = None  # s until it is worth asking again
+    change: int = 0  # up to which change that is
+
+
 Callback = Callable[[Room, Census], Awaitable[None]]
 
 
 class Presence(Protocol):
-    """Counts people, not sockets: who has several, on whatever nodes, is one. Nothing here raises.
-
-    A call that is cancelled has counted all the same, except `enter`: then nobody came in.
-    """
+    """Counts people, not sockets: who has several, on whatever nodes, is one. Nothing here raises."""
 
     async def enter(self, room: Room, who: str) -> Census:
-        """A socket of somebody came into a room; one call a socket."""
+        """A socket of somebody came into a room; one call a socket. Into one that is over nobody comes."""
         ...
 
     async def leave(self, room: Room, who: str) -> Census:
@@ -47,16 +55,51 @@ class Presence(Protocol):
         """The numbers as they are; `changed` is False."""
         ...
 
+    async def end(self, room: Room) -> Census:
+        """Nobody is in a room any more and nobody will be; who calls `leave` later was not there. Idempotent.
+
+        While Redis is away this holds on this node alone, and is to be called again.
+        """
+        ...
+
+    async def turn(self, room: Room) -> Turn:
+        """Ask to tell a room its number. Over all nodes one gets the turn in `INTERVAL`, at once from or to nobody."""
+        ...
+
+    async def told(self, room: Room, turn: Turn) -> bool:
+        """The room was told; whether there is more to tell. Without this the next turn tells the room again."""
+        ...
+
+    def rooms(self) -> list[Room]:
+        """The rooms in which this node holds somebody."""
+        ...
+
     def on_change(self, callback: Callback) -> None:
-        """Call `callback` when the number changed by itself: a node died, or came back from being cut off."""
+        """Call `callback` when a room is to be told of something that no call of this node answered.
+
+        A node died, or this one came back from being cut off. The census tells whether anybody came or went by it.
+        """
+
+
+class _Room:
+    """The people of a room on this node, and what the room was told of their number."""
+
+    __slots__ = ("changes", "next", "over", "peak", "shown", "sockets", "told")
+
+    def __init__(self) -> None:
+        self.sockets: dict[str, int] = {}  # who → how many of their sockets are there
+        self.peak = 0
+        self.over = False
+        self.changes = self.told = self.shown = 0
+        self.next = 0.0
 
 
 class LocalPresence:
     """The people of this process: the double for tests, and what a node holds itself."""
 
-    def __init__(self) -> None:
-        self._sockets: dict[Room, dict[str, int]] = {}  # who → how many of their sockets are there
-        self._peaks: dict[Room, int] = {}
+    def __init__(self, interval: float = INTERVAL) -> None:
+        self._interval = interval
+        self._rooms: dict[Room, _Room] = {}
 
     async def enter(self, room: Room, who: str) -> Census:
         """See Presence."""
@@ -72,45 +115,88 @@ class LocalPresence:
 
     async def census(self, room: Room) -> Census:
         """See Presence."""
-        return self._census(room, changed=False)
+        return _census(self._rooms.get(room) or _Room())
+
+    async def end(self, room: Room) -> Census:
+        """See Presence."""
+        state = self._rooms.setdefault(room, _Room())
+        state.changes += bool(state.sockets)
+        state.sockets.clear()
+        state.over = True
+        return _census(state, changed=state.changes > state.told)
+
+    async def turn(self, room: Room) -> Turn:
+        """See Presence."""
+        state = self._rooms.get(room)
+        if state is None or state.changes == state.told:
+            return Turn()
+        now, count = asyncio.get_running_loop().time(), len(state.sockets)
+        if state.next > now and (count == 0) == (state.shown == 0):
+            return Turn(wait=state.next - now)
+        state.next, state.shown = now + self._interval, count
+        return Turn(_census(state), change=state.changes)
+
+    async def told(self, room: Room, turn: Turn) -> bool:
+        """See Presence."""
+        state = self._rooms.get(room)
+        if state is None:
+            return False
+        state.told = min(turn.change, state.changes)
+        return state.changes > state.told
 
     def on_change(self, callback: Callback) -> None:
         """See Presence; a process that is alone never loses anybody by itself."""
 
     def add(self, room: Room, who: str) -> Census:
         """`enter`, at once."""
-        sockets = self._sockets.setdefault(room, {})
-        sockets[who] = sockets.get(who, 0) + 1
-        self._peaks[room] = max(self._peaks.get(room, 0), len(sockets))
-        return self._census(room, changed=sockets[who] == 1)
+        state = self._rooms.setdefault(room, _Room())
+        if state.over:
+            return _census(state)
+        state.sockets[who] = state.sockets.get(who, 0) + 1
+        state.peak = max(state.peak, len(state.sockets))
+        return _changed(state, changed=state.sockets[who] == 1)
 
     def remove(self, room: Room, who: str) -> Census:
         """`leave`, at once."""
-        sockets = self._sockets.get(room, {})
-        left = sockets.get(who, 0) - 1
+        state = self._rooms.get(room) or _Room()
+        left = state.sockets.get(who, 0) - 1
         if left > 0:
-            sockets[who] = left
-        elif sockets.pop(who, None) and not sockets:
-            del self._sockets[room]
-        return self._census(room, changed=left == 0)
+            state.sockets[who] = left
+        else:
+            state.sockets.pop(who, None)
+        return _changed(state, changed=left == 0)
 
     def swap(self, room: Room, before: str, after: str) -> Moved:
-        """`become`, at once."""
+        """`become`, at once. Who is not there any more, because the room is over, does not come back by it."""
+        if not self.holds(room, before):
+            return Moved(_census(self._rooms.get(room) or _Room()), came=False, gone=False)
         gone = self.remove(room, before).changed
         came = self.add(room, after).changed
-        return Moved(self._census(room, changed=came != gone), came, gone)
+        return Moved(_census(self._rooms[room], changed=came != gone), came, gone)
 
     def rooms(self) -> list[Room]:
-        """The rooms that somebody is in."""
-        return list(self._sockets)
+        """See Presence."""
+        return [room for room, state in self._rooms.items() if state.sockets]
 
     def people(self, room: Room) -> list[str]:
         """The people in a room."""
-        return list(self._sockets.get(room, ()))
+        state = self._rooms.get(room)
+        return list(state.sockets) if state else []
 
     def holds(self, room: Room, who: str) -> bool:
         """Whether somebody has a socket in a room."""
-        return who in self._sockets.get(room, ())
+        state = self._rooms.get(room)
+        return state is not None and who in state.sockets
 
-    def _census(self, room: Room, *, changed: bool) -> Census:
-        return Census(len(self._sockets.get(room, ())), self._peaks.get(room, 0), changed)
+    def forget(self, room: Room) -> None:
+        """Know nothing of a room any more, whoever was there."""
+        self._rooms.pop(room, None)
+
+
+def _census(state: _Room, *, changed: bool = False) -> Census:
+    return Census(len(state.sockets), state.peak, changed)
+
+
+def _changed(state: _Room, *, changed: bool) -> Census:
+    state.changes += changed
+    return _census(state, changed=changed)

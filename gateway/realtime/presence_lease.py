@@ -16,7 +16,7 @@ class Pulse(NamedTuple):
     """What a heartbeat found."""
 
     alive: bool  # False: the name is over, or Redis lost some of what it knew of it
-    dead: list[str]  # names whose leases ended some time ago
+    dead: list[str]  # names whose leases have ended
 
 
 class Lease:
@@ -30,8 +30,9 @@ class Lease:
         self.name: str | None = None
         self._redis = redis
         self._node_id = node_id
-        # The grace lets nodes that were all cut off at once (Redis hung) come back before they bury each other.
-        self._times = (round(lease * 1000), round(beat * 2000))
+        self._length = round(lease * 1000)
+        # The others beat meanwhile, or Redis was away from all of them: then no lease may run out by it.
+        self._silence = round(beat * 1500)
         self._rooms: set[Room] = set()  # on the list
         self._lock = asyncio.Lock()  # who changes the list, or compares it
         script = redis.client.register_script
@@ -65,7 +66,7 @@ class Lease:
             if room not in self._rooms:
                 async with self._redis.guard("presence"):
                     alive = await self._do_register(
-                        keys=[keys.nodes(), keys.node_rooms(self.name)], args=[self.name, room_text(room)]
+                        keys=_keys(self.name), args=[self.name, room_text(room), self._silence]
                     )
                 if not alive:
                     raise Unavailable("redis")
@@ -96,9 +97,13 @@ class Lease:
     async def _beat(self, name: str, *, new: bool) -> tuple[int, int, list[str]]:
         async with self._redis.guard("presence"):
             alive, listed, dead = await self._do_beat(
-                keys=[keys.nodes(), keys.node_rooms(name)], args=[name, *self._times, int(new)]
+                keys=_keys(name), args=[name, self._length, self._silence, int(new)]
             )
         return alive, listed, dead
+
+
+def _keys(name: str) -> list[str]:
+    return [keys.nodes(), keys.node_rooms(name), keys.nodes_clock()]
 
 
 def room_text(room: Room) -> str:

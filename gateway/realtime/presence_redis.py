@@ -7,19 +7,19 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from gateway import keys
 from gateway.connections.redis import Redis
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
-from gateway.realtime import presence_scripts as scripts
-from gateway.realtime.presence import Callback, Census, LocalPresence, Moved
+from gateway.realtime.presence import INTERVAL, Callback, Census, LocalPresence, Moved, Turn
 from gateway.realtime.presence_lease import Lease
+from gateway.realtime.presence_rooms import Entered, PresenceRooms
 
 log = structlog.get_logger()
 
-LEASE = 6.0  # s a node is believed to live after a beat: three may be missed
-BEAT = 1.5  # s
+LEASE = 3.0  # s a node is believed to live after a beat: three may be missed
+BEAT = 0.75  # s
+LINGER = 5.0  # s a room that holds nobody stays listed: what was changed last may not have been told yet
 CHUNK = 500  # people in one step: Redis does nothing else meanwhile
 CLOSING = 2.0  # s to take out one's own people; else the other nodes do
 
@@ -33,24 +33,33 @@ class RedisPresence:
     """
 
     def __init__(
-        self, redis: Redis, node_id: str, metrics: Metrics, *, lease: float = LEASE, beat: float = BEAT
+        self,
+        redis: Redis,
+        node_id: str,
+        metrics: Metrics,
+        *,
+        lease: float = LEASE,
+        beat: float = BEAT,
+        linger: float = LINGER,
+        interval: float = INTERVAL,
     ) -> None:
-        self._redis = redis
+        self._rooms = PresenceRooms(redis)
         self._metrics = metrics
         self._lease = Lease(redis, node_id, lease, beat)
         self._beat = beat
+        self._linger = linger
+        self._interval = interval
+        self._beaten = 0.0
         self._hurry = asyncio.Event()
         self._wrong = False  # what is in Redis under our name
-        self._idle: set[Room] = set()  # held somebody under it, and perhaps do not any more
-        self._local = LocalPresence()
+        self._idle: dict[Room, float] = {}  # held somebody under it, and perhaps do not any more; since when
+        self._ending: set[Room] = set()  # over, which Redis has not been told
+        self._local = LocalPresence(interval)
         self._locks: WeakValueDictionary[tuple[Room, str], asyncio.Lock] = WeakValueDictionary()
         self._callbacks: list[Callback] = []
         self._news: dict[Room, Census] = {}
         self._has_news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        script = redis.client.register_script
-        self._do_enter, self._do_leave = script(scripts.ENTER), script(scripts.LEAVE)
-        self._do_become, self._do_reap = script(scripts.BECOME), script(scripts.REAP)
 
     async def start(self) -> None:
         """Take a name and begin to beat; Redis being away is no failure."""
@@ -98,6 +107,8 @@ class RedisPresence:
 
     async def become(self, room: Room, before: str, after: str) -> Moved:
         """See Presence."""
+        if not self._local.holds(room, before):
+            return Moved(await self.census(room), came=False, gone=False)
         alone = self._local.swap(room, before, after)
         try:
             return await self._replace(room, before, after) or alone
@@ -108,12 +119,40 @@ class RedisPresence:
     async def census(self, room: Room) -> Census:
         """See Presence."""
         try:
-            async with self._redis.guard("presence"):
-                count = int(await self._redis.client.hlen(keys.presence(room)))
-                peak = int(await self._redis.client.get(keys.presence_peak(room)) or 0)
-                return Census(count, peak, changed=False)
+            return await self._rooms.census(room)
         except Unavailable:
             return await self._local.census(room)
+
+    async def end(self, room: Room) -> Census:
+        """See Presence."""
+        self._local.forget(room)
+        self._ending.add(room)
+        try:
+            census = await self._rooms.end(room)
+        except Unavailable:
+            return await self._local.census(room)
+        self._ending.discard(room)
+        return census
+
+    async def turn(self, room: Room) -> Turn:
+        """See Presence. While Redis is away, each node tells its own people."""
+        try:
+            return await self._rooms.turn(room, self._interval)
+        except Unavailable:
+            turn = await self._local.turn(room)
+            await self._local.told(room, turn)
+            return turn._replace(change=0)
+
+    async def told(self, room: Room, turn: Turn) -> bool:
+        """See Presence."""
+        try:
+            return turn.change > 0 and await self._rooms.told(room, turn)
+        except Unavailable:
+            return False  # as it comes back, everything is told anew
+
+    def rooms(self) -> list[Room]:
+        """See Presence."""
+        return self._local.rooms()
 
     def on_change(self, callback: Callback) -> None:
         """See Presence."""
@@ -128,7 +167,7 @@ class RedisPresence:
         async with lock:
             try:
                 if self._local.holds(room, who):
-                    return await self._announce(room, [who], record=True)
+                    return (await self._announce(room, [who], came=True)).census
                 return await self._retract(room, who)
             except Unavailable:
                 self._wrong = True
@@ -146,32 +185,27 @@ class RedisPresence:
                 self._metrics.presence_degraded.set(1)
                 return None
 
-    async def _announce(self, room: Room, people: list[str], *, record: bool) -> Census:
+    async def _announce(self, room: Room, people: list[str], *, came: bool) -> Entered:
         name = await self._register(room)
-        async with self._redis.guard("presence"):
-            count, peak, changed, alive = await self._do_enter(keys=_keys(name, room), args=[int(record), *people])
-        self._expect(alive)
-        return Census(count, peak, bool(changed))
+        entered = await self._rooms.enter(name, room, people, came=came)
+        self._expect(room, entered)
+        return entered
 
     async def _retract(self, room: Room, who: str) -> Census:
         name = self._lease.name
         if name is None:
             raise Unavailable("redis")
-        async with self._redis.guard("presence"):
-            count, peak, changed, left = await self._do_leave(keys=_keys(name, room), args=[who])
+        census, left = await self._rooms.leave(name, room, who)
         if not left:
-            self._idle.add(room)
-        return Census(count, peak, bool(changed))
+            self._idle[room] = asyncio.get_running_loop().time()
+        return census
 
     async def _move(self, room: Room, before: str, after: str) -> Moved:
         name = await self._register(room)
-        other = int(self._local.holds(room, before))
-        async with self._redis.guard("presence"):
-            count, peak, changed, alive, came, gone = await self._do_become(
-                keys=_keys(name, room), args=[before, after, other]
-            )
-        self._expect(alive)
-        return Moved(Census(count, peak, bool(changed)), bool(came), bool(gone))
+        other = self._local.holds(room, before)
+        moved, entered = await self._rooms.become(name, room, before, after, other=other)
+        self._expect(room, entered)
+        return moved
 
     async def _register(self, room: Room) -> str:
         try:
@@ -180,22 +214,28 @@ class RedisPresence:
             self._hurry.set()
             raise
 
-    def _expect(self, alive: int) -> None:
-        if not alive:
+    def _expect(self, room: Room, entered: Entered) -> None:
+        if not entered.alive:
             self._hurry.set()
             raise Unavailable("redis")
+        if entered.over:
+            self._local.forget(room)
+            self._idle[room] = asyncio.get_running_loop().time()
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        pause = self._beat
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._beat):
+                async with asyncio.timeout(pause):
                     await self._hurry.wait()
             self._hurry.clear()
+            pause = self._beat
             try:
                 await self._pulse()
             except Unavailable:
+                pause = self._beat / 3  # when it is back, the leases go on to run out
                 self._wrong = True  # a server that comes back, or another in its place, may have lost something
                 log.debug("no heartbeat: redis is away")
             except Exception:
@@ -203,18 +243,31 @@ class RedisPresence:
 
     async def _pulse(self) -> None:
         alive, dead = await self._lease.renew()
+        self._beaten = asyncio.get_running_loop().time()
         if not alive or self._wrong:
             await self._begin_anew()
         else:
             await self._lease.forget(self._take_idle)
         self._metrics.presence_degraded.set(0)
+        for room in list(self._ending):
+            self._report(room, await self._rooms.end(room))
+            self._ending.discard(room)
         for name in dead:
+            self._metrics.presence_buried.inc()
             await self._give_up(name)
+
+    async def _breathe(self) -> None:
+        """Beat during long work, which would cost the lease."""
+        now = asyncio.get_running_loop().time()
+        if now - self._beaten >= self._beat:
+            self._beaten = now
+            await self._lease.renew()
 
     async def _begin_anew(self) -> None:
         self._wrong = False  # from here on: what fails during this makes it so again
         try:
             old, rooms = await self._lease.take()
+            self._metrics.presence_renamed.inc()
             for room in self._local.rooms():
                 await self._announce_all(room)
             if old is not None:
@@ -225,16 +278,24 @@ class RedisPresence:
 
     def _take_idle(self) -> set[Room]:
         busy = {room for room, _ in self._locks}
-        idle = {room for room in self._idle - busy if not self._local.people(room)}
-        self._idle &= busy
+        before = asyncio.get_running_loop().time() - self._linger
+        over = {room for room, since in self._idle.items() if since <= before and room not in busy}
+        for room in over:
+            del self._idle[room]
+        idle = {room for room in over if not self._local.people(room)}
+        for room in idle:
+            self._local.forget(room)
         return idle
 
     async def _announce_all(self, room: Room) -> None:
         people = self._local.people(room)
         for start in range(0, len(people), CHUNK):
             chunk = people[start : start + CHUNK]
-            census = await self._announce(room, chunk, record=False)
-            self._report(room, census)
+            entered = await self._announce(room, chunk, came=False)
+            self._report(room, entered.census)
+            if entered.over:
+                return
+            await self._breathe()
             for who in chunk:
                 if not self._local.holds(room, who):  # left while they were announced
                     await self._settle(room, who)
@@ -244,9 +305,9 @@ class RedisPresence:
         for room in await self._lease.end(name, known):
             left = 1
             while left:
-                async with self._redis.guard("presence"):
-                    count, peak, changed, left = await self._do_reap(keys=_keys(name, room), args=[CHUNK])
-                self._report(room, Census(count, peak, bool(changed)))
+                census, left = await self._rooms.reap(name, room, CHUNK)
+                self._report(room, census)
+                await self._breathe()
         await self._lease.bury(name)
 
     # --- news -------------------------------------------------------------------------------------------------------
@@ -268,9 +329,3 @@ class RedisPresence:
                         await callback(room, census)
                     except Exception:
                         log.exception("a change of presence could not be told", room=room)
-
-
-def _keys(name: str, room: Room) -> list[str]:
-    return [
-        keys.presence(room), keys.presence_peak(room), keys.node_presence(name, room), keys.node_buried(name, room)
-    ]  # fmt: skip

@@ -6,11 +6,10 @@ from gateway.keys import CHAT, Room
 from gateway.protocol import chat, events
 from gateway.protocol.catalog import StreamPresence
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.presence import Callback, Census, Moved
+from gateway.realtime.presence import Callback, Census, Moved, Turn
 from gateway.services.pace import Paced
 
 NAMED = 50  # members up to which everybody is told who comes and goes
-INTERVAL = 1.0  # s between two numbers
 
 
 class Presence(Protocol):
@@ -20,6 +19,8 @@ class Presence(Protocol):
     async def leave(self, room: Room, who: str) -> Census: ...
     async def become(self, room: Room, before: str, after: str) -> Moved: ...
     async def census(self, room: Room) -> Census: ...
+    async def turn(self, room: Room) -> Turn: ...
+    async def told(self, room: Room, turn: Turn) -> bool: ...
     def on_change(self, callback: Callback) -> None: ...
 
 
@@ -35,7 +36,7 @@ class Attendance:
     def __init__(self, presence: Presence, fanout: Fanout) -> None:
         self._presence = presence
         self._fanout = fanout
-        self._numbers = Paced(INTERVAL, self._tell_number, "attendance")
+        self._numbers = Paced(presence, self._tell_number, "attendance")
         presence.on_change(self._changed)
 
     async def close(self) -> None:
@@ -75,17 +76,17 @@ class Attendance:
             return  # another tab
         if census.count <= NAMED:
             await self._fanout.publish(room, *told)
-        else:
+        elif room.namespace == CHAT:  # only there the contract has an event for it
             self._numbers.due(room)
 
     async def _changed(self, room: Room, _census: Census) -> None:
         # A node has died with its people; it is known how many they were, not who.
-        self._numbers.due(room)
+        if room.namespace == CHAT:
+            self._numbers.due(room)
 
-    async def _tell_number(self, room: Room) -> None:
-        if room.namespace == CHAT:  # only there the contract has an event for it
-            state = chat.RoomState(live_id=room.key, members=(await self.census(room)).count)
-            await self._fanout.publish(room, events.CHAT_ROOM_STATE, Typed(type=events.CHAT_ROOM_STATE, data=state))
+    async def _tell_number(self, room: Room, census: Census) -> None:
+        state = chat.RoomState(live_id=room.key, members=census.count)
+        await self._fanout.publish(room, events.CHAT_ROOM_STATE, Typed(type=events.CHAT_ROOM_STATE, data=state))
 
 
 def _joined(room: Room, user_id: str) -> tuple[str, Payload]:

@@ -1,19 +1,27 @@
-"""What is worth telling once a second and not at every change. Used by attendance and viewers."""
+"""Tells rooms how many people are in them: in turns over all nodes, not at every change. Used by attendance and viewers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Protocol
 
 import structlog
 
+from gateway.keys import Room
+from gateway.realtime.presence import Census, Turn
+
 log = structlog.get_logger()
 
-Key = TypeVar("Key")
+
+class Turns(Protocol):
+    """Who tells a room its number, over all nodes. Never raises."""
+
+    async def turn(self, room: Room) -> Turn: ...
+    async def told(self, room: Room, turn: Turn) -> bool: ...
 
 
 class _Pace:
-    """One key's: whether something is to be told, and whether at once."""
+    """One room's."""
 
     def __init__(self) -> None:
         self.due = True
@@ -21,46 +29,48 @@ class _Pace:
         self.task: asyncio.Task[None] | None = None
 
 
-class Paced(Generic[Key]):
-    """Calls `tell(key)` `interval` seconds after something was first due for a key, once for all that was due by then.
+class Paced:
+    """Calls `tell(room, census)` when something was due for a room and this node gets the turn.
 
-    One task per key at most, and none for a key with nothing due. `tell` finds out itself what holds by then.
+    One task per room at most, and none for a room of which all is told, by whatever node.
     """
 
-    def __init__(self, interval: float, tell: Callable[[Key], Awaitable[None]], name: str) -> None:
-        self._interval = interval
+    def __init__(self, turns: Turns, tell: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
+        self._turns = turns
         self._tell = tell
         self._name = name
-        self._closing = False
-        self._paces: dict[Key, _Pace] = {}
+        self._paces: dict[Room, _Pace] = {}
 
-    def due(self, key: Key, *, at_once: bool = False) -> None:
-        """Something is to be told about a key."""
-        pace = self._paces.get(key)
+    def due(self, room: Room, *, at_once: bool = False) -> None:
+        """The number of a room has changed; `at_once`: to or from nobody, for which a turn need not be waited for."""
+        pace = self._paces.get(room)
         if pace is None:
-            pace = self._paces[key] = _Pace()
-            pace.task = asyncio.create_task(self._run(key, pace), name=self._name)
+            pace = self._paces[room] = _Pace()
+            pace.task = asyncio.create_task(self._run(room, pace), name=self._name)
         pace.due = True
-        if at_once or self._closing:
+        if at_once:
             pace.hurry.set()
 
     async def close(self) -> None:
-        """Tell at once what is due."""
-        self._closing = True
+        """Have told what is due."""
         while self._paces:
-            for pace in self._paces.values():
-                pace.hurry.set()
             await asyncio.gather(*(pace.task for pace in self._paces.values() if pace.task is not None))
 
-    async def _run(self, key: Key, pace: _Pace) -> None:
+    async def _run(self, room: Room, pace: _Pace) -> None:
         while pace.due:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
-                    await pace.hurry.wait()
-            pace.hurry.clear()
             pace.due = False
+            pace.hurry.clear()
             try:
-                await self._tell(key)
+                turn = await self._turns.turn(room)
+                if turn.census is not None:
+                    await self._tell(room, turn.census)
+                    pace.due |= await self._turns.told(room, turn)
             except Exception:
-                log.exception("something could not be told", about=key)
-        del self._paces[key]
+                log.exception("a room could not be told its number", room=room)
+                continue
+            if turn.wait is not None:
+                pace.due = True
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(turn.wait):
+                        await pace.hurry.wait()
+        del self._paces[room]

@@ -1,7 +1,7 @@
 """Live streams: made, listed, started, stopped. Called by the HTTP edge; other services ask whether one exists."""
 
 import secrets
-from typing import Protocol
+from typing import Any, Protocol
 
 from tortoise.expressions import Q
 
@@ -23,6 +23,7 @@ from models.stream import Stream, StreamStatus
 
 LISTED = 100  # streams in the lists of what is live and what is to come
 KNOWN = 100_000  # keys that a node remembers, at most
+STREAM_ENDED = "stream-ended"  # a notice to all nodes: {streamKey}
 ACTIVE, UPCOMING = "active", "upcoming"  # the lists
 LIFETIME = 10.0  # s a list is kept: what it says of peaks may be that old
 
@@ -31,6 +32,7 @@ class Fanout(Protocol):
     """Broadcasts. Never raises."""
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
+    async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
 
 
 class Lists(Cache[UpcomingStreams]):
@@ -142,6 +144,7 @@ class Streams:
             await stream.save()
             kept = await self._news.keep([_moment(stream, events.STREAM_ENDED)])
         await self._news.tell(kept)
+        await self._fanout.notify(STREAM_ENDED, {"streamKey": key})
         await self._lists.drop(ACTIVE)
         return view(stream)
 
@@ -195,5 +198,6 @@ def view(stream: Stream) -> StreamView:
         started_at=stream.started_at,
         ended_at=stream.ended_at,
         peak_viewers=stream.peak_viewers,
+        total_viewers=max(stream.total_viewers, stream.peak_viewers),
         created_at=stream.created_at,
     )

@@ -1,18 +1,27 @@
 """Who watches a stream, as distinct people over tabs and nodes. Called by the `/streaming` namespace."""
 
-from typing import Protocol
+import asyncio
+from contextlib import suppress
+from typing import Any, Protocol
+
+import structlog
 
 from gateway.connections.database import Database
 from gateway.errors import NotFound, Unavailable
-from gateway.keys import STREAMING, Room
+from gateway.keys import STREAMING, Room, viewers_room
 from gateway.protocol import events
 from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.presence import Callback, Census, Moved
+from gateway.realtime.presence import Callback, Census, Moved, Turn
+from gateway.services.audience import Audience
 from gateway.services.pace import Paced
 from models.stream import Stream, StreamStatus
 
-INTERVAL = 1.0  # s between two updates of a stream from one node
+log = structlog.get_logger()
+
+STORE = 1.0  # s between two stores of peaks and totals
+CHECK = 5  # stores between two looks for streams whose end this node has not heard of
+FORGET = 600  # stores between two deletions of what is long over
 
 
 class Presence(Protocol):
@@ -22,6 +31,10 @@ class Presence(Protocol):
     async def leave(self, room: Room, who: str) -> Census: ...
     async def become(self, room: Room, before: str, after: str) -> Moved: ...
     async def census(self, room: Room) -> Census: ...
+    async def end(self, room: Room) -> Census: ...
+    async def turn(self, room: Room) -> Turn: ...
+    async def told(self, room: Room, turn: Turn) -> bool: ...
+    def rooms(self) -> list[Room]: ...
     def on_change(self, callback: Callback) -> None: ...
 
 
@@ -32,29 +45,47 @@ class Fanout(Protocol):
 
 
 class Viewers:
-    """Counts viewers and tells those who watch: at once when the first comes or the last goes, else once a second."""
+    """Counts viewers and tells those who watch: at once when the first comes or the last goes, else once a second.
+
+    A stream that has ended has none: whoever stays in its room is not counted, and nor is who comes.
+    """
 
     def __init__(self, database: Database, presence: Presence, fanout: Fanout) -> None:
         self._database = database
         self._presence = presence
         self._fanout = fanout
-        self._updates = Paced(INTERVAL, self._tell, "viewers")
+        self._audience = Audience(database)
+        self._updates = Paced(presence, self._tell, "viewers")
+        self._task: asyncio.Task[None] | None = None
         presence.on_change(self._changed)
 
+    def start(self) -> None:
+        """Begin to store what is to be kept."""
+        self._task = asyncio.create_task(self._run(), name="viewers-store")
+
     async def close(self) -> None:
-        """Tell what is due and end."""
+        """Tell and store what is due, and end."""
         await self._updates.close()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        with suppress(Unavailable):
+            await self._audience.store()
+
+    # --- who watches --------------------------------------------------------------------------------------------------
 
     async def admit(self, key: str) -> None:
         """Whether a stream can be watched. Raises NotFound, Unavailable."""
-        await self._stream(key)
+        if (await self._stream(key)).status == StreamStatus.ENDED:
+            await self._end(viewers_room(key))  # before anybody is counted there, also if Redis knows nothing of it
 
     async def snapshot(self, key: str, census: Census) -> ViewerJoined:
         """A stream as a socket finds it that watches by now. Raises NotFound, Unavailable."""
         stream = await self._stream(key)
         return ViewerJoined(
             stream_key=key,
-            viewer_count=census.count,
+            viewer_count=0 if stream.status == StreamStatus.ENDED else census.count,
             peak_viewers=max(census.peak, stream.peak_viewers),
             live=stream.status == StreamStatus.LIVE,
         )
@@ -62,6 +93,8 @@ class Viewers:
     async def entered(self, room: Room, user_id: str) -> Census:
         """One more socket of somebody watches, unless this is cancelled. Never raises."""
         census = await self._presence.enter(room, user_id)
+        if census.count:  # else the stream has ended
+            self._audience.came(room.key, user_id)
         self._due(room, census, at_once=census.count == 1)
         return census
 
@@ -74,11 +107,21 @@ class Viewers:
     async def became(self, room: Room, before: str, after: str) -> None:
         """A socket of `before` is one of `after` from now on, also when this is cancelled. Never raises."""
         moved = await self._presence.become(room, before, after)
+        if moved.census.count:
+            self._audience.came(room.key, after)
+        if moved.gone:
+            self._audience.was_not(room.key, before)
         self._due(room, moved.census, at_once=False)
 
     async def census(self, room: Room) -> Census:
         """How many watch. Never raises."""
         return await self._presence.census(room)
+
+    async def ended(self, notice: dict[str, Any]) -> None:
+        """A stream has ended: `{streamKey}`, as told to all nodes."""
+        await self._end(viewers_room(notice["streamKey"]))
+
+    # --- what they are told -------------------------------------------------------------------------------------------
 
     async def _changed(self, room: Room, census: Census) -> None:
         if room.namespace == STREAMING:
@@ -88,19 +131,44 @@ class Viewers:
         if census.changed:
             self._updates.due(room, at_once=at_once)
 
-    async def _tell(self, room: Room) -> None:
-        census = await self._presence.census(room)
+    async def _tell(self, room: Room, census: Census) -> None:
         update = ViewerUpdate(stream_key=room.key, viewer_count=census.count)
         event = events.STREAM_VIEWER_UPDATE
         await self._fanout.publish(room, event, Typed(type=event, data=update))
-        await self._store_peak(room.key, census.peak)
+        self._audience.peaked(room.key, census.peak)
 
-    async def _store_peak(self, key: str, peak: int) -> None:
-        try:
-            async with self._database.guard("viewers.peak"):
-                await Stream.filter(key=key, peak_viewers__lt=peak).update(peak_viewers=peak)
-        except Unavailable:
-            return  # Redis has it; the next update stores it
+    # --- what is kept -------------------------------------------------------------------------------------------------
+
+    async def _end(self, room: Room) -> None:
+        census = await self._presence.end(room)
+        self._audience.peaked(room.key, census.peak)
+        self._due(room, census, at_once=True)
+
+    async def _run(self) -> None:
+        rounds = 0
+        while True:
+            await asyncio.sleep(STORE)
+            rounds += 1
+            try:
+                await self._audience.store()
+                if rounds % CHECK == 0:
+                    await self._check()
+                if rounds % FORGET == 0:
+                    await self._audience.forget()
+            except Unavailable:
+                continue  # all of it is remembered
+            except Exception:
+                log.exception("peaks and totals could not be stored")
+
+    async def _check(self) -> None:
+        """End what has ended: a notice may be lost, and a node may have been away."""
+        rooms = {room.key: room for room in self._presence.rooms() if room.namespace == STREAMING}
+        if not rooms:
+            return
+        async with self._database.guard("viewers.check"):
+            ended = await Stream.filter(key__in=list(rooms), status=StreamStatus.ENDED).values_list("key", flat=True)
+        for key in ended:
+            await self._end(rooms[str(key)])
 
     async def _stream(self, key: str) -> Stream:
         async with self._database.guard("viewers.stream"):

@@ -25,7 +25,9 @@ async def start(redis: Redis) -> AsyncIterator[StartNode]:
     nodes: list[RedisPresence] = []
 
     async def node(node_id: str) -> RedisPresence:
-        nodes.append(presence := RedisPresence(redis, node_id, Metrics(), lease=LEASE, beat=BEAT))
+        nodes.append(
+            presence := RedisPresence(redis, node_id, Metrics(), lease=LEASE, beat=BEAT, linger=0.3, interval=0.3)
+        )
         await presence.start()
         return presence
 
@@ -198,7 +200,9 @@ async def test_closing_takes_its_people_out_at_once(start: StartNode, redis: Red
     assert (await b.census(ROOM)).count == 1
     await b.close()
     marks = {keys.node_buried(str(name), ROOM) for name in names}
-    assert set(await redis.client.keys("*")) == {keys.presence_peak(ROOM), *marks}
+    left = {keys.presence_peak(ROOM), keys.presence_news(ROOM), keys.nodes_clock(), *marks}
+    assert set(await redis.client.keys("*")) == left
+    assert 0 < await redis.client.ttl(keys.presence_news(ROOM)) <= 604800
     assert all([0 < await redis.client.ttl(key) <= 3600 for key in marks])
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from gateway.keys import chat_room, products_room, viewers_room
-from gateway.realtime.presence import LocalPresence
+from gateway.keys import Room, chat_room, products_room, viewers_room
+from gateway.realtime.presence import Census, LocalPresence
 from gateway.services.attendance import NAMED, Attendance
 from gateway.services.pace import Paced
 from tests.doubles import Heard
@@ -73,66 +73,80 @@ async def test_a_guest_who_logs_in_beside_another_tab_changes_the_number() -> No
 
 
 class Told:
-    """Remembers what was told."""
+    """A room whose number changes, and what it was told; each turn takes 20 ms."""
 
     def __init__(self) -> None:
-        self.keys: list[str] = []
+        self.presence = LocalPresence(0.02)
+        self.paced = Paced(self.presence, self.tell, "test")
+        self.counts: list[int] = []
+        self.rooms: list[Room] = []
+        self.broken = 0
 
-    async def tell(self, key: str) -> None:
-        self.keys.append(key)
+    async def tell(self, room: Room, census: Census) -> None:
+        if self.broken:
+            self.broken -= 1
+            raise RuntimeError("lost")
+        self.rooms.append(room)
+        self.counts.append(census.count)
+
+    def come(self, *people: str, room: Room = CHAT) -> None:
+        for who in people:
+            census = self.presence.add(room, who)
+            self.paced.due(room, at_once=census.count == 1)
+
+    def go(self, *people: str, room: Room = CHAT) -> None:
+        for who in people:
+            census = self.presence.remove(room, who)
+            self.paced.due(room, at_once=census.count == 0)
+
+    async def until(self, *counts: int) -> None:
+        async with asyncio.timeout(1):
+            while self.counts != list(counts):  # noqa: ASYNC110
+                await asyncio.sleep(0)
 
 
-async def test_what_is_due_again_and_again_is_told_once() -> None:
+async def test_what_changes_again_and_again_is_told_once_a_turn() -> None:
     told = Told()
-    paced = Paced(0.01, told.tell, "test")
-    for _ in range(100):
-        paced.due("a")
-        paced.due("b")
-    assert told.keys == []
-    await asyncio.sleep(0.05)
-    assert sorted(told.keys) == ["a", "b"]
+    told.come("a")
+    await told.until(1)
+    told.come(*"bcdefgh")
+    told.come(*"xyz", room=viewers_room("demo"))
+    await told.paced.close()
+    assert told.counts == [1, 3, 8]
+    assert told.rooms == [CHAT, viewers_room("demo"), CHAT]
     assert [task for task in asyncio.all_tasks() if task.get_name() == "test"] == []
 
 
-async def test_what_is_due_at_once_waits_for_nothing() -> None:
+async def test_the_last_who_goes_and_the_first_who_comes_wait_for_no_turn() -> None:
     told = Told()
-    paced = Paced(60, told.tell, "test")
-    paced.due("a")
-    paced.due("a", at_once=True)
-    paced.due("b")
-    async with asyncio.timeout(1):
-        while told.keys != ["a"]:  # noqa: ASYNC110
-            await asyncio.sleep(0)
-        await paced.close()
-    assert told.keys == ["a", "b"]
+    told.presence = told.paced._turns = LocalPresence(60)
+    told.come("a")
+    await told.until(1)
+    told.come("b")
+    await asyncio.sleep(0.02)
+    told.go(*"ab")
+    await told.until(1, 0)
+    told.come("a")
+    await told.until(1, 0, 1)
 
 
-async def test_what_becomes_due_while_it_is_told_is_told_again() -> None:
-    keys: list[str] = []
-
-    async def tell(key: str) -> None:
-        keys.append(key)
-        if len(keys) == 1:
-            paced.due(key, at_once=True)
-
-    paced = Paced(60, tell, "test")
-    paced.due(viewers_room("demo").name, at_once=True)
-    await paced.close()
-    assert keys == ["stream:demo"] * 2
+async def test_what_changes_and_changes_back_is_told_once_more() -> None:
+    """Somebody may have heard the number in between from an ack."""
+    told = Told()
+    told.come("a")
+    await told.until(1)
+    told.come("b")
+    told.go("b")
+    await told.paced.close()
+    assert told.counts == [1, 1]
 
 
 async def test_a_failure_to_tell_is_not_the_end() -> None:
-    calls = 0
-
-    async def tell(_key: str) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            raise RuntimeError("lost")
-
-    paced = Paced(60, tell, "test")
-    paced.due("a", at_once=True)
-    await asyncio.sleep(0.01)
-    paced.due("a", at_once=True)
-    await paced.close()
-    assert calls == 2
+    told = Told()
+    told.broken = 1
+    told.come("a")
+    await told.paced.close()
+    assert told.counts == []
+    told.come("b")
+    await told.paced.close()
+    assert told.counts == [2]

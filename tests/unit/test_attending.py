@@ -82,7 +82,8 @@ class SlowPresence(LocalPresence):
         return await super().census(room)
 
     def counted(self) -> Counter[tuple[Room, str]]:
-        return Counter({(room, who): count for room, people in self._sockets.items() for who, count in people.items()})
+        found = ((room, state.sockets) for room, state in self._rooms.items())
+        return Counter({(room, who): count for room, people in found for who, count in people.items()})
 
 
 class World:

@@ -1,0 +1,91 @@
+"""The people of one room in Redis: each method is one step there, under the name of a node. Used by presence_redis."""
+
+from typing import NamedTuple
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.keys import Room
+from gateway.realtime import presence_scripts as scripts
+from gateway.realtime.presence import INTERVAL, Census, Moved, Turn
+
+TELLING = 50  # ms that the telling of a turn is waited for when the first comes or the last goes
+OVER = 2
+
+
+class Entered(NamedTuple):
+    """What became of people who were put into a room."""
+
+    census: Census
+    alive: bool  # False: the name was buried there, and they are not in
+    over: bool  # nobody is in the room any more; they are not in
+
+
+class PresenceRooms:
+    """Raises Unavailable while Redis is away. Whatever is repeated, or done late, is right."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        script = redis.client.register_script
+        self._enter, self._leave = script(scripts.ENTER), script(scripts.LEAVE)
+        self._become, self._reap = script(scripts.BECOME), script(scripts.REAP)
+        self._close, self._turn, self._told = script(scripts.CLOSE), script(scripts.TURN), script(scripts.TOLD)
+
+    async def enter(self, name: str, room: Room, people: list[str], *, came: bool) -> Entered:
+        """People are in a room; `came` is False when they were before, and a name only says so anew."""
+        async with self._redis.guard("presence"):
+            count, peak, changed, state = await self._enter(keys=_keys(room, name), args=[int(came), *people])
+        return Entered(Census(count, peak, bool(changed)), state != 0, state == OVER)
+
+    async def leave(self, name: str, room: Room, who: str) -> tuple[Census, int]:
+        """Somebody is not in a room; how many the name still holds there."""
+        async with self._redis.guard("presence"):
+            count, peak, changed, left = await self._leave(keys=_keys(room, name)[:4], args=[who])
+        return Census(count, peak, bool(changed)), left
+
+    async def become(self, name: str, room: Room, before: str, after: str, *, other: bool) -> tuple[Moved, Entered]:
+        """One person is in a room in place of another, or beside them if they have an `other` socket there."""
+        async with self._redis.guard("presence"):
+            count, peak, changed, state, came, gone = await self._become(
+                keys=_keys(room, name), args=[before, after, int(other)]
+            )
+        census = Census(count, peak, bool(changed))
+        return Moved(census, bool(came), bool(gone)), Entered(census, state != 0, state == OVER)
+
+    async def reap(self, name: str, room: Room, most: int) -> tuple[Census, int]:
+        """Take people of a name that is over out of a room; how many of them are left there."""
+        async with self._redis.guard("presence"):
+            count, peak, changed, left = await self._reap(keys=_keys(room, name), args=[most])
+        return Census(count, peak, bool(changed)), left
+
+    async def end(self, room: Room) -> Census:
+        """See Presence."""
+        async with self._redis.guard("presence"):
+            count, peak, changed = await self._close(keys=_keys(room))
+        return Census(count, peak, bool(changed))
+
+    async def census(self, room: Room) -> Census:
+        """See Presence."""
+        async with self._redis.guard("presence"):
+            count = int(await self._redis.client.hlen(keys.presence(room)))
+            peak = int(await self._redis.client.get(keys.presence_peak(room)) or 0)
+        return Census(count, peak, changed=False)
+
+    async def turn(self, room: Room, interval: float = INTERVAL) -> Turn:
+        """See Presence."""
+        async with self._redis.guard("presence.turn"):
+            match await self._turn(keys=_keys(room), args=[round(interval * 1000), TELLING]):
+                case [1, wait]:
+                    return Turn(wait=wait / 1000)
+                case [2, count, peak, change]:
+                    return Turn(Census(count, peak, changed=False), change=change)
+        return Turn()
+
+    async def told(self, room: Room, turn: Turn) -> bool:
+        """See Presence."""
+        async with self._redis.guard("presence.turn"):
+            return bool(await self._told(keys=[keys.presence_news(room)], args=[turn.change]))
+
+
+def _keys(room: Room, name: str | None = None) -> list[str]:
+    of_room = [keys.presence(room), keys.presence_peak(room), keys.presence_news(room)]
+    return of_room if name is None else [*of_room, keys.node_presence(name, room), keys.node_buried(name, room)]

@@ -1,0 +1,92 @@
+"""What is kept of a stream's viewers when they are gone: the most at one time, and how many there were. Used by viewers."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from gateway.connections.database import Database
+from gateway.errors import Unavailable
+
+# A second after its end everybody has told what they know; an hour later nobody comes late.
+RECORD = """
+    WITH stream AS MATERIALIZED (
+        SELECT key FROM streams WHERE key = $1 AND (ended_at IS NULL OR ended_at > now() - interval '1 minute')
+    ), seen AS (
+        INSERT INTO stream_viewers (stream_key, viewer_id)
+        SELECT s.key, v.id FROM stream s CROSS JOIN unnest($2::text[]) v (id) ORDER BY v.id
+        ON CONFLICT DO NOTHING RETURNING 1
+    ), gone AS (
+        DELETE FROM stream_viewers WHERE stream_key IN (SELECT key FROM stream) AND viewer_id = ANY ($3) RETURNING 1
+    ), new AS (
+        SELECT (SELECT count(*) FROM seen) - (SELECT count(*) FROM gone) AS people
+    )
+    UPDATE streams SET peak_viewers = greatest(peak_viewers, $4), total_viewers = total_viewers + new.people
+    FROM new WHERE key = $1 AND (peak_viewers < $4 OR new.people <> 0)
+"""
+
+FORGET = """
+    DELETE FROM stream_viewers WHERE stream_key IN (
+        SELECT key FROM streams WHERE ended_at BETWEEN now() - interval '7 days' AND now() - interval '1 hour'
+    )
+"""
+
+
+@dataclass
+class _News:
+    """What is not stored yet of one stream. `came` and `gone` have nobody in common."""
+
+    came: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    peak: int = 0
+
+
+class Audience:
+    """Remembers until `store`; a node that is killed takes along what it was told since.
+
+    Who watched is kept by name until an hour after the stream, so the total is of distinct people, exactly, on
+    whatever nodes and devices, and outlives Redis.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._news: dict[str, _News] = {}
+        self._lock = asyncio.Lock()
+
+    def came(self, key: str, who: str) -> None:
+        """Somebody watches a stream; again or for the first time."""
+        news = self._news.setdefault(key, _News())
+        news.came.add(who)
+        news.gone.discard(who)
+
+    def was_not(self, key: str, who: str) -> None:
+        """Somebody who watched was somebody else, who is counted."""
+        news = self._news.setdefault(key, _News())
+        news.came.discard(who)
+        news.gone.add(who)
+
+    def peaked(self, key: str, peak: int) -> None:
+        """So many watched at one time."""
+        news = self._news.setdefault(key, _News())
+        news.peak = max(news.peak, peak)
+
+    async def store(self) -> None:
+        """Store what is new. Raises Unavailable, with all of it remembered."""
+        async with self._lock:
+            for key in list(self._news):
+                news = self._news.pop(key)
+                try:
+                    async with self._database.guard("audience.store"):
+                        await self._database.query(RECORD, key, list(news.came), list(news.gone), news.peak)
+                except BaseException:
+                    self._put_back(key, news)
+                    raise
+
+    async def forget(self) -> None:
+        """Delete the names of those who watched what is long over; the numbers stay. Raises Unavailable."""
+        async with self._database.guard("audience.forget"):
+            await self._database.query(FORGET)
+
+    def _put_back(self, key: str, old: _News) -> None:
+        news = self._news.setdefault(key, _News())
+        news.came |= old.came - news.gone
+        news.gone |= old.gone - news.came
+        news.peak = max(news.peak, old.peak)
