@@ -1,0 +1,148 @@
+"""A sale while nodes and Redis die: every order once, and all news of it once and in order at the official client."""
+
+import asyncio
+import itertools
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from gateway.keys import admins_room, room_log_name
+from tests.client.socket import ClientSocket
+from tests.cluster.conftest import OpenPark
+from tests.cluster.park import Park
+from tests.cluster.shop import Person, Shop
+
+SETTLE = 15.0  # s that the last event may take to the last follower, when all servers are there again
+BUYERS = 6
+
+
+class Buyer:
+    """Buys one thing after the other, at whatever node answers; what was not answered is asked again."""
+
+    def __init__(self, shop: Shop, who: Person, product: dict[str, Any], http: aiohttp.ClientSession) -> None:
+        self._shop = shop
+        self._who = who
+        self._http = http
+        self._body = {"items": [{"productId": product["id"], "quantity": 1}]}
+        self.bought: list[str] = []
+        self.retries = 0
+        self.open = True
+
+    async def run(self) -> None:
+        """Buy until the sale is over; ends with an answer to everything that was asked for."""
+        for number in itertools.count():
+            if not self.open:
+                return
+            self.bought.append(await self._buy(f"key-{number}"))
+            await asyncio.sleep(0.02)
+
+    async def _buy(self, key: str) -> str:
+        headers = {"Authorization": f"Bearer {self._who.token}", "Idempotency-Key": key}
+        for node in itertools.cycle(self._shop.nodes):
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with self._http.post(f"{node.url}/api/v1/orders", json=self._body, headers=headers) as response:
+                    assert response.status in {201, 503}, await response.text()
+                    if response.status == 201:
+                        return str((await response.json())["id"])
+            self.retries += 1
+            await asyncio.sleep(0.05)
+        raise AssertionError("unreachable")
+
+
+async def follow(shop: Shop, key: str, node: int) -> ClientSocket:
+    """Somebody who follows the products of a stream."""
+    socket = await shop.connect(await shop.person(), "/", node=node)
+    await socket.call("join:stream", {"streamId": key})
+    return socket
+
+
+async def ready(park: Park) -> None:
+    """Wait until every node has all its servers."""
+    async with asyncio.timeout(SETTLE), aiohttp.ClientSession() as http:
+        for node in park.nodes:
+            while True:
+                async with http.get(f"{node.url}/api/v1/health/ready") as response:
+                    if response.status == 200:
+                        break
+                await asyncio.sleep(0.05)
+
+
+async def disturb(park: Park, guest: ClientSocket) -> None:
+    """Kill the node of a follower, who comes back to the other one; then Redis; each in the middle of the sale."""
+    await asyncio.sleep(0.7)
+    await park.nodes[0].kill()
+    await guest.ended()
+    await guest.reconnect(url=park.nodes[1].url)
+    assert guest.recovered
+    await asyncio.sleep(0.7)
+    await park.nodes[0].start()
+    await asyncio.sleep(0.7)
+    await park.kill_server(park.redis, 1.0)
+    await asyncio.sleep(1.5)
+
+
+async def test_nodes_and_redis_die_in_the_middle_of_a_sale(open_park: OpenPark) -> None:
+    async with open_park(2) as park, aiohttp.ClientSession() as http:
+        shop = park.shop
+        key = await shop.stream()
+        product = await shop.product(key, stock=1_000_000)
+        guest, stays = await follow(shop, key, 0), await follow(shop, key, 1)
+        admin = await shop.connect(await shop.person("ADMIN"), "/", node=1)
+        buyers = [Buyer(shop, who, product, http) for who in await shop.crowd(BUYERS)]
+        buying = [asyncio.create_task(buyer.run()) for buyer in buyers]
+        await disturb(park, guest)
+        for buyer in buyers:
+            buyer.open = False
+        await asyncio.gather(*buying)
+
+        bought = Counter(order for buyer in buyers for order in buyer.bought)
+        print(f"\n{len(bought)} orders, {sum(buyer.retries for buyer in buyers)} retries")
+        assert set(bought.values()) == {1}, "what is asked for anew is not bought anew"
+        now = await shop.request("GET", f"/products/{product['id']}", node=1, status={200})
+        assert (product["stock"] - now["stock"], now["version"] - 1) == (len(bought), len(bought))
+        for follower in (guest, stays):
+            updated = await follower.expect_all("live:product:updated", len(bought), within=SETTLE)
+            assert [event["data"]["version"] for event in updated] == list(range(2, len(bought) + 2))
+            assert len(await follower.expect_all("order:purchase:notification", len(bought))) == len(bought)
+        told = await admin.expect_all("order:new", len(bought), within=SETTLE)
+        assert Counter(event["data"]["id"] for event in told) == bought
+        assert park.tracebacks() == []
+
+
+async def test_what_a_node_committed_and_never_told_is_heard_and_is_not_sold_again(open_park: OpenPark) -> None:
+    async with open_park(2) as park:
+        shop = park.shop
+        key = await shop.stream()
+        product = await shop.product(key, stock=1)
+        stays, ann = await follow(shop, key, 1), await shop.person()
+        admin = await shop.connect(await shop.person("ADMIN"), "/", node=1)
+        database = await asyncpg.connect(park.postgres.url)
+
+        async def counts(statement: str) -> None:
+            async with asyncio.timeout(SETTLE):
+                while not await database.fetchval(statement):  # noqa: ASYNC110  PostgreSQL tells nobody
+                    await asyncio.sleep(0.01)
+
+        try:
+            # The order waits for its last lock while Redis dies; then it commits, and nobody can be told.
+            async with database.transaction():
+                await database.execute("SELECT FROM rooms WHERE name = $1 FOR UPDATE", room_log_name(admins_room()))
+                buying = asyncio.create_task(shop.buy(ann, product, key="k"))
+                await counts("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                park.redis.kill()
+            await counts("SELECT count(*) FROM orders")
+            await park.nodes[0].kill()
+            await asyncio.gather(buying, return_exceptions=True)
+        finally:
+            await database.close()
+
+        assert (await stays.expect("live:product:soldout", within=SETTLE))["data"]["version"] == 2
+        assert len(stays.take("live:product:updated", version=2)) == 1
+        told = await admin.expect("order:new", userId=ann.id, within=SETTLE)
+        await asyncio.to_thread(park.redis.start)
+        await park.nodes[0].start()
+        await ready(park)
+        assert await shop.buy(ann, product, key="k", node=1) == told["data"]
