@@ -41,8 +41,8 @@ KEEP = """
 UPDATE jobs SET progress = $3, due_at = now() + make_interval(secs => $4) WHERE id = $1 AND run = $2 RETURNING id
 """
 END = """
-UPDATE jobs SET status = $3, detail = $4, result = $5::text::jsonb, ended_at = now(), run = NULL,
-    progress = CASE WHEN $3 = 'DONE' THEN 100 ELSE progress END
+UPDATE jobs SET status = $3::text, detail = $4, result = $5::text::jsonb, ended_at = now(), run = NULL,
+    progress = CASE WHEN $3::text = 'DONE' THEN 100 ELSE progress END
 WHERE id = $1 AND run = $2 RETURNING *
 """
 RETURN = """

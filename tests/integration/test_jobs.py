@@ -1,0 +1,282 @@
+"""The life of jobs on a real PostgreSQL and a real Redis: taken once, kept, ended once, taken up again, cancelled."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from gateway.connections.database import Database
+from gateway.connections.job_queue import JobQueue
+from gateway.connections.redis import Redis
+from gateway.errors import Conflict, NotFound, Unavailable
+from gateway.media.errors import MediaError
+from gateway.metrics import Metrics
+from gateway.protocol.jobs import CreateJob, Job, Replay
+from gateway.protocol.streaming import StreamView
+from gateway.protocol.wire import now
+from gateway.security.principal import Principal, Role
+from gateway.services import job_table
+from gateway.services.job_runner import JobRunner
+from gateway.services.job_table import JobTable
+from gateway.services.jobs import MOST, Jobs
+from models.user import User
+from tests.doubles import principal
+from tests.support import make_settings
+
+ASK = CreateJob.model_validate({"kind": "replay", "streamKey": "demo", "source": "a.mp4"})
+
+
+class Ended:
+    """Streams that are all over, but for one."""
+
+    async def get(self, key: str) -> StreamView:
+        if key == "nowhere":
+            raise NotFound
+        status: Any = "LIVE" if key == "live" else "ENDED"
+        return StreamView.model_construct(key=key, status=status)
+
+
+class Told:
+    """What the nodes are told."""
+
+    def __init__(self) -> None:
+        self.losses: int | None = 0
+        self.updates: list[dict[str, Any]] = []
+
+    async def notify(self, kind: str, body: dict[str, Any]) -> None:
+        assert (kind, body["event"]) == ("told", "job:update")
+        self.updates.append(body["data"] | {"user": body["user"]})
+
+    @property
+    def states(self) -> list[tuple[str, int]]:
+        return [(update["status"], update["progress"]) for update in self.updates]
+
+
+class Bench:
+    """A job bench with one worker whose work the test does by hand."""
+
+    def __init__(self, database: Database, redis: Redis, url: str) -> None:
+        self.table = JobTable(database)
+        self.told = Told()
+        self.queue = JobQueue(redis)
+        self.jobs = Jobs(self.table, self.queue, Ended(), self.told)
+        self.admin: Principal
+        self.progress: Callable[[float], None] = lambda _: None
+        self.began = asyncio.Event()
+        self.outcome: asyncio.Future[Replay] = asyncio.get_running_loop().create_future()
+        self.runner = self.worker()
+        self.url = url
+
+    def worker(self) -> JobRunner:
+        return JobRunner(self.table, self.queue, self.told, {"replay": self.work}, Metrics())
+
+    async def work(self, job_id: str, run: str, ask: CreateJob, progress: Callable[[float], None]) -> Replay:
+        assert ask == ASK
+        self.progress = progress
+        self.began.set()
+        return await asyncio.shield(self.outcome)
+
+    async def create(self) -> Job:
+        return await self.jobs.create(self.admin, ASK)
+
+    async def begin(self, job: Job) -> "asyncio.Task[None]":
+        running = asyncio.create_task(self.runner.run(job.id))
+        await self.began.wait()
+        return running
+
+    async def overdue(self, job: Job) -> None:
+        """Nobody was heard of for long enough."""
+        connection = await asyncpg.connect(self.url)
+        await connection.execute("UPDATE jobs SET due_at = now() - interval '1 second' WHERE id = $1", UUID(job.id))
+        await connection.close()
+
+    async def waiting(self) -> int:
+        length: int = await self.queue._redis.client.llen("dorami:jobs")
+        return length
+
+    async def until(self, status: str, job: Job) -> Job:
+        async with asyncio.timeout(10):
+            while (found := await self.jobs.get(job.id)).status != status:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        return found
+
+
+@pytest.fixture
+async def bench(database_url: str, redis: Redis) -> AsyncIterator[Bench]:
+    database = Database(make_settings(database_url=database_url), Metrics())
+    await database.open()
+    bench = Bench(database, redis, database_url)
+    user = await User.create(email="a@example.com", username="a", password_hash="-", role="ADMIN")
+    bench.admin = principal(Role.ADMIN, str(user.id))
+    yield bench
+    await bench.runner.close()
+    await database.close()
+
+
+async def test_a_job_is_done_once_and_everything_is_told(bench: Bench) -> None:
+    job = await bench.create()
+    assert (job.status, job.progress, job.detail, job.result) == ("QUEUED", 0, "Waiting for a worker", None)
+    assert await bench.waiting() == 1
+    running = await bench.begin(job)
+    await bench.worker().run(job.id)  # another worker that got it, too: nothing happens
+    bench.progress(0.426)
+    async with asyncio.timeout(5):
+        while ("RUNNING", 42) not in bench.told.states:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    bench.progress(1.0)
+    bench.outcome.set_result(Replay(duration=1.5, files=[]))
+    await running
+    done = await bench.jobs.get(job.id)
+    assert (done.status, done.progress, done.detail) == ("DONE", 100, "Done")
+    assert done.result == {"duration": 1.5, "files": []}
+    assert bench.told.states[0] == ("RUNNING", 0)
+    assert bench.told.states[-1] == ("DONE", 100)
+    assert {update["user"] for update in bench.told.updates} == {bench.admin.user_id}
+    assert set(bench.told.updates[0]) == {"id", "kind", "progress", "status", "detail", "user"}
+    await bench.runner.run(job.id)
+    assert bench.told.states[-1] == ("DONE", 100)
+    with pytest.raises(Conflict, match="ended already"):
+        await bench.jobs.cancel(job.id)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MediaError("There is no such source"), "There is no such source"),
+        (RuntimeError("/srv/secret"), "Something went wrong on our side"),
+    ],
+)
+async def test_what_fails_is_told_in_words(bench: Bench, error: Exception, words: str) -> None:
+    job = await bench.create()
+    bench.outcome.set_exception(error)
+    await bench.runner.run(job.id)
+    failed = await bench.jobs.get(job.id)
+    assert (failed.status, failed.detail, failed.result) == ("FAILED", words, None)
+    assert bench.told.states[-1] == ("FAILED", 0)
+
+
+async def test_a_cancelled_job_stops_within_two_seconds_and_stays_cancelled(bench: Bench) -> None:
+    job = await bench.create()
+    running = await bench.begin(job)
+    assert (await bench.jobs.cancel(job.id)).status == "CANCELLED"
+    async with asyncio.timeout(2):
+        await running
+    assert (await bench.jobs.cancel(job.id)).status == "CANCELLED", "twice is fine"
+    assert bench.told.states[-1] == ("CANCELLED", 0)
+    waiting = await bench.create()
+    await bench.jobs.cancel(waiting.id)
+    bench.began.clear()
+    await bench.runner.run(waiting.id)
+    assert not bench.began.is_set(), "one that was cancelled while it waited is not begun"
+    for nothing in (str(uuid4()), "no-id"):
+        with pytest.raises(NotFound):
+            await bench.jobs.cancel(nothing)
+        with pytest.raises(NotFound):
+            await bench.jobs.get(nothing)
+
+
+async def test_a_dead_run_is_begun_anew_by_another_worker_and_comes_to_no_second_end(bench: Bench) -> None:
+    job = await bench.create()
+    slow = await bench.begin(job)  # not dead, only not heard of
+    await bench.overdue(job)
+    other = bench.worker()
+    await other.look_after()
+    again = await bench.jobs.get(job.id)
+    assert (again.status, again.progress, again.detail) == ("QUEUED", 0, job_table.LOST)
+    assert await bench.waiting() == 2
+    bench.began.clear()
+    second = asyncio.create_task(other.run(job.id))
+    await bench.began.wait()
+    async with asyncio.timeout(3):
+        await slow  # it hears that the job is not its own any more
+    bench.outcome.set_result(Replay(duration=1, files=[]))
+    await second
+    assert (await bench.jobs.get(job.id)).status == "DONE"
+    assert [status for status, _ in bench.told.states].count("DONE") == 1
+
+
+async def test_a_job_that_kills_its_workers_is_given_up(bench: Bench) -> None:
+    job = await bench.create()
+    for _ in range(job_table.LOSSES):
+        assert await bench.table.begin(UUID(job.id)) is not None
+        await bench.overdue(job)
+        await bench.runner.look_after()
+    failed = await bench.jobs.get(job.id)
+    assert (failed.status, failed.detail) == ("FAILED", job_table.HOPELESS)
+    assert bench.told.states[-1] == ("FAILED", 0)
+
+
+async def test_a_job_that_redis_has_lost_is_queued_again(bench: Bench, redis: Redis) -> None:
+    job = await bench.create()
+    await redis.client.flushdb()
+    await bench.runner.look_after()
+    assert await bench.waiting() == 0, "it is too early to tell"
+    await bench.overdue(job)
+    await bench.runner.look_after()
+    await bench.worker().look_after()
+    assert await bench.waiting() == 1, "once, by one of the workers"
+
+
+async def test_a_worker_that_stops_gives_its_job_back(bench: Bench) -> None:
+    stop = asyncio.Event()
+    serving = asyncio.create_task(bench.queue.serve(bench.runner.run, 1, stop))
+    job = await bench.create()
+    async with asyncio.timeout(5):
+        await bench.began.wait()
+    waiting = await bench.create()
+    await asyncio.sleep(0.2)
+    assert await bench.waiting() == 1, "one at a time"
+    stop.set()
+    bench.runner.stop()
+    async with asyncio.timeout(5):
+        await serving
+    assert (await bench.jobs.get(job.id)).status == "QUEUED"
+    assert (await bench.jobs.get(waiting.id)).status == "QUEUED"
+    assert await bench.waiting() == 2
+    bench.outcome.set_result(Replay(duration=1, files=[]))
+    other = asyncio.Event()
+    serving = asyncio.create_task(JobQueue(bench.queue._redis).serve(bench.worker().run, 1, other))
+    for each in (job, waiting):
+        await bench.until("DONE", each)
+    other.set()
+    await serving
+
+
+async def test_what_may_not_be_asked_for(bench: Bench) -> None:
+    with pytest.raises(Conflict, match="not ended"):
+        await bench.jobs.create(bench.admin, ASK.model_copy(update={"stream_key": "live"}))
+    with pytest.raises(NotFound):
+        await bench.jobs.create(bench.admin, ASK.model_copy(update={"stream_key": "nowhere"}))
+    for _ in range(MOST):
+        await bench.create()
+    with pytest.raises(Conflict, match="not done yet"):
+        await bench.create()
+
+
+async def test_without_redis_a_job_is_stored_and_its_end_is_told_again_when_redis_is_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Redis(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
+    with pytest.raises(Unavailable):
+        await JobQueue(away).push("1")
+    job = await Jobs(bench.table, JobQueue(away), Ended(), bench.told).create(bench.admin, ASK)
+    assert job.status == "QUEUED"
+    await away.close()
+    monkeypatch.setattr("gateway.services.job_runner.SWEEP", 0.05)
+    bench.runner.start()
+    bench.told.losses = None
+    bench.outcome.set_result(Replay(duration=1, files=[]))
+    await bench.runner.run(job.id)
+    bench.told.updates.clear()
+    await asyncio.sleep(0.2)
+    assert bench.told.states == []
+    bench.told.losses = 1
+    async with asyncio.timeout(5):
+        while not bench.told.states:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert bench.told.states == [("DONE", 100)]
+    assert bench.told.updates[0]["id"] == job.id
+    assert now() >= (await bench.jobs.get(job.id)).created_at

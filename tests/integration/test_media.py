@@ -1,0 +1,158 @@
+"""Media with the real ffmpeg: metadata, cuts, what is refused, and that no process outlives its work."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gateway.connections.redis import Redis
+from gateway.devstack import ffmpeg
+from gateway.media.errors import MediaError
+from gateway.media.ffmpeg import Ffmpeg
+from gateway.media.library import Library
+from gateway.media.replays import Replays
+from gateway.metrics import Metrics
+from gateway.protocol.jobs import CreateJob
+from gateway.settings import SettingsError
+from tests.support import record
+
+JOB, RUN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+
+
+class Studio:
+    """A media folder with one recording of six seconds, and what works on it."""
+
+    def __init__(self, folder: Path, redis: Redis) -> None:
+        self.folder = folder
+        self.ffmpeg = Ffmpeg(str(ffmpeg()))
+        self.library = Library(folder, self.ffmpeg, redis, Metrics())
+        self.replays = Replays(self.library, self.ffmpeg, 60.0)
+        self.told: list[float] = []
+
+    def ask(self, **fields: object) -> CreateJob:
+        body = {"kind": "replay", "streamKey": "demo", "source": "live/a.mp4"}
+        return CreateJob.model_validate(body | fields)
+
+    async def made(self, **fields: object) -> dict[str, object]:
+        return (await self.replays.make(JOB, RUN, self.ask(**fields), self.told.append)).model_dump()
+
+    async def fails(self, **fields: object) -> str:
+        with pytest.raises(MediaError) as caught:
+            await self.made(**fields)
+        return str(caught.value)
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "replays" / "demo").glob("*"))
+
+
+def children() -> list[psutil.Process]:
+    """The ffmpeg processes of this one."""
+    return [child for child in psutil.Process().children(recursive=True) if "ffmpeg" in child.name()]
+
+
+@pytest.fixture
+def studio(tmp_path: Path, redis: Redis) -> Studio:
+    record(tmp_path / "live" / "a.mp4", 6)
+    return Studio(tmp_path, redis)
+
+
+async def test_a_cut_is_made_in_several_heights(studio: Studio) -> None:
+    replay = await studio.made(**{"from": 1, "to": 3.5, "renditions": ["360p", "480p"]})
+    assert replay["duration"] == 2.5
+    assert studio.files == [f"{JOB}-360p.mp4", f"{JOB}-480p.mp4"]
+    for name in studio.files:
+        made = await studio.library.metadata(studio.library.source(f"replays/demo/{name}"))
+        assert made.duration == pytest.approx(2.5, abs=0.1)
+        assert (made.video_codec, made.audio_codec) == ("h264", "aac")
+        assert (made.width, made.height) == (320, 240), "no picture becomes larger than it was"
+    assert studio.told == sorted(studio.told)
+    assert studio.told[-1] == pytest.approx(1.0, abs=0.05)
+    assert children() == []
+
+
+async def test_the_end_is_that_of_the_recording_when_none_is_given(studio: Studio) -> None:
+    assert (await studio.made())["duration"] == pytest.approx(6.0, abs=0.1)
+    assert (await studio.made(**{"from": 5, "to": 100}))["duration"] == pytest.approx(1.0, abs=0.1)
+
+
+async def test_what_cannot_be_is_told_in_words(studio: Studio) -> None:
+    (studio.folder / "live" / "text.mp4").write_text("this is no recording")
+    # What a playlist names is never opened, whatever the playlist is called.
+    (studio.folder / "live" / "list.mp4").write_text("#EXTM3U\n#EXTINF:6,\na.mp4\n#EXT-X-ENDLIST\n")
+    (studio.folder / "live" / "script.mp4").write_text("ffconcat version 1.0\nfile a.mp4\n")
+    outside = studio.folder.parent / "outside.mp4"
+    outside.write_bytes((studio.folder / "live" / "a.mp4").read_bytes())
+    (studio.folder / "live" / "link.mp4").symlink_to(outside)
+    (studio.folder / "live" / "loop.mp4").symlink_to(studio.folder / "live" / "loop.mp4")
+    no_recording = "The source is not a recording that can be read"
+    for name in ("text", "list", "script"):
+        assert await studio.fails(source=f"live/{name}.mp4") == no_recording
+    for name in ("live/none.mp4", "live", "live/link.mp4", "live/loop.mp4", "concat:a|b"):
+        assert await studio.fails(source=name) == "There is no such source"
+    assert await studio.fails(**{"from": 7}) == "The cut begins after the end of the recording"
+    assert not (studio.folder / "replays").exists() or studio.files == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"source": "../a.mp4"},
+        {"source": "live/../../a.mp4"},
+        {"source": "/etc/passwd"},
+        {"source": "http://example.com/a.mp4"},
+        {"source": "live\\a.mp4"},
+        {"source": "live/a\n.mp4"},
+        {"source": ""},
+        {"from": 3, "to": 3},
+        {"from": -1},
+        {"to": float("inf")},
+        {"renditions": []},
+        {"renditions": ["720p", "720p"]},
+        {"renditions": ["721p"]},
+        {"kind": "shell"},
+        {"streamKey": "../demo"},
+        {"arguments": ["-y"]},
+    ],
+)
+def test_what_is_no_job_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        CreateJob.model_validate({"kind": "replay", "streamKey": "demo", "source": "live/a.mp4"} | fields)
+
+
+async def test_work_that_is_not_wanted_any_more_leaves_nothing(studio: Studio) -> None:
+    record(studio.folder / "live" / "long.mp4", 20, "1280x720")
+    ask = {"source": "live/long.mp4", "renditions": ["720p", "480p", "360p"]}
+    work = asyncio.create_task(studio.made(**ask))
+    async with asyncio.timeout(10):
+        while not studio.told:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    begun = time.monotonic()
+    work.cancel()
+    await asyncio.wait([work])
+    assert work.cancelled()
+    assert time.monotonic() - begun < 2
+    assert children() == []
+    assert studio.files == []
+    with pytest.raises(MediaError, match="It took too long"):
+        await studio.ffmpeg.convert(["-f", "lavfi", "-i", "testsrc", "-f", "null", "-"], 0.3)
+    assert children() == []
+
+
+async def test_metadata_is_looked_at_once_as_long_as_the_file_is_the_same(studio: Studio, redis: Redis) -> None:
+    source = studio.library.source("live/a.mp4")
+    first = await studio.library.metadata(source)
+    assert first.duration == pytest.approx(6.0, abs=0.1)
+    blind = Library(studio.folder, Ffmpeg("false"), redis, Metrics())
+    assert await blind.metadata(source) == first, "another worker finds it in Redis"
+    record(source, 2)
+    with pytest.raises(MediaError):
+        await blind.metadata(source)
+    assert (await studio.library.metadata(source)).duration == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_program_that_is_not_there_is_a_mistake_in_the_settings() -> None:
+    with pytest.raises(SettingsError, match="FFMPEG: there is no program no-such-ffmpeg"):
+        Ffmpeg("no-such-ffmpeg")
