@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -14,9 +15,9 @@ from gateway.connections.redis import Redis
 from gateway.http.connection import connections
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import mount_pages
-from gateway.keys import CHAT, ROOT, STREAMING
 from gateway.lifespan import Step
 from gateway.metrics import Metrics
+from gateway.realtime.doorkeeper import Doorkeeper
 from gateway.realtime.engine import Engine
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.options import EngineOptions
@@ -28,6 +29,7 @@ from gateway.realtime.rooms import Rooms
 from gateway.realtime.server import Server
 from gateway.realtime.sessions_redis import RedisSessions
 from gateway.security.authenticator import Authenticator
+from gateway.security.devices import DeviceBook, DeviceNames
 from gateway.security.guest_sessions import GuestSessions
 from gateway.security.guest_sessions_postgres import StoredGuestSessions
 from gateway.security.guest_sessions_redis import GuestTokens
@@ -38,7 +40,11 @@ from gateway.security.refresh_tokens import RefreshTokens
 from gateway.security.revocations import Revocations
 from gateway.security.tokens import Tokens
 from gateway.services.accounts import Accounts
+from gateway.services.announcements import Announcements
 from gateway.services.attendance import Attendance
+from gateway.services.authority import Authority
+from gateway.services.banned_devices import BannedDevices
+from gateway.services.bans import Bans
 from gateway.services.catalog import Catalog, Pages
 from gateway.services.chat import Chat
 from gateway.services.deliveries import Deliveries
@@ -47,18 +53,23 @@ from gateway.services.featured import Featured
 from gateway.services.guests import Guests
 from gateway.services.job_table import JobTable
 from gateway.services.jobs import Jobs
+from gateway.services.moderation_log import ModerationLog
 from gateway.services.news import News
 from gateway.services.notifications import Notifications
 from gateway.services.order_writer import OrderWriter
 from gateway.services.orders import Orders
 from gateway.services.room_log import RoomLog
+from gateway.services.room_settings import RoomRules
+from gateway.services.sanctions import Sanctions
 from gateway.services.sessions import Sessions
 from gateway.services.storefront import Shelves, Storefront
 from gateway.services.streams import STREAM_ENDED, Lists, Streams
 from gateway.services.viewers import Viewers
 from gateway.settings import Settings
+from namespaces import asyncapi
 from namespaces.base import Limit, Pipeline
 from namespaces.chat import ChatNamespace
+from namespaces.moderation import ModerationEvents
 from namespaces.root import RootNamespace
 from namespaces.streaming import StreamingNamespace
 
@@ -105,7 +116,14 @@ class Node:
         self._residents = Residents(self._server.kick, revocations.revoked, lambda: self._fanout.losses)
         refresh_tokens = RefreshTokens(self._redis, settings.jwt_refresh_expiration)
         sessions = Sessions(refresh_tokens, revocations, self._fanout)
-        accounts = Accounts(self._database, sessions, tokens, self._passwords, limiter, settings.jwt_expiration)
+        bans = self._bans = Bans(self._database)
+        accounts = Accounts(self._database, sessions, tokens, self._passwords, limiter, bans, settings.jwt_expiration)
+        names = DeviceNames(settings)
+        devices = BannedDevices(
+            self._database,
+            names,
+            DeviceBook(self._redis, names, settings.jwt_refresh_expiration, settings.guest_expiration),
+        )
         self._guest_sessions = GuestSessions(
             GuestTokens(self._redis, settings.guest_expiration),
             StoredGuestSessions(self._database, settings.guest_expiration),
@@ -115,13 +133,16 @@ class Node:
             Sessions(self._guest_sessions, revocations, self._fanout),
             tokens,
             limiter,
+            bans,
+            devices,
             metrics,
             settings.jwt_expiration,
             settings.guest_rate_limit,
         )
-        authenticator = Authenticator(tokens, revocations, accounts, self._guest_sessions)
+        authenticator = Authenticator(tokens, revocations, accounts, self._guest_sessions, bans)
         self._fanout.on_notice("revoked", authenticator.revoked)
         self._fanout.on_notice("revoked", self._residents.revoked)
+        Doorkeeper(self._residents, self._fanout, self._server.kick, bans.of)
 
         self._attendance = Attendance(self._presence, self._fanout)
         self._viewers = Viewers(self._database, self._presence, self._fanout)
@@ -135,7 +156,14 @@ class Node:
         catalog = Catalog(self._database, log, news, pages)
         featured = Featured(self._database, log, news)
         self._orders = Orders(self._database, log, news, OrderWriter(self._database, news, metrics), metrics)
-        self._chat = Chat(self._database, log, streams, self._fanout)
+        authority, record = Authority(self._database), ModerationLog(self._database)
+        rules = RoomRules(self._database, log, authority, record, self._fanout)
+        self._chat = Chat(self._database, log, rules, self._fanout)
+        moderation = ModerationEvents(
+            Sanctions(self._database, log, authority, record, devices, self._chat, self._fanout, metrics),
+            rules,
+            Announcements(self._database, log, authority, record, self._fanout),
+        )
         storefront = Storefront(self._database, log, streams, shelves)
 
         notifications = Notifications(self._database, self._fanout)
@@ -160,9 +188,13 @@ class Node:
             },
             handler_timeout=settings.handler_timeout,
         )
-        self._server.serve(ROOT, RootNamespace(pipeline, self._attendance, storefront))
-        self._server.serve(CHAT, ChatNamespace(pipeline, self._attendance, self._chat))
-        self._server.serve(STREAMING, StreamingNamespace(pipeline, self._viewers))
+        namespaces = (
+            RootNamespace(pipeline, self._attendance, storefront),
+            ChatNamespace(pipeline, self._attendance, self._chat, moderation),
+            StreamingNamespace(pipeline, self._viewers),
+        )
+        for namespace in namespaces:
+            self._server.serve(namespace.name, namespace)
 
         self._app = web.Application()
         http.mount(
@@ -176,6 +208,7 @@ class Node:
             public_keys=tokens.public_keys,
             accounts=accounts,
             guests=guests,
+            devices=devices,
             directory=Directory(self._database, sessions),
             streams=streams,
             catalog=catalog,
@@ -183,6 +216,8 @@ class Node:
             orders=self._orders,
             notifications=notifications,
             jobs=Jobs(JobTable(self._database), JobQueue(self._redis), streams, self._fanout),
+            asyncapi=partial(asyncapi.document, namespaces, pipeline.rates, self._engine.options.path),
+            docs_page=WEB / "docs",
         )
         self._app.router.add_route("*", self._engine.options.path, self._engine.handle)
         if settings.serves_demo:
@@ -212,6 +247,7 @@ class Node:
 
     async def _close_database(self) -> None:
         self._passwords.close()
+        await self._bans.close()
         await self._database.close()
 
     async def _listen(self) -> None:

@@ -250,6 +250,9 @@ class Namespace:
         # A guest may become a member. Another guest they may not: whoever is kept out could go on as that one.
         if principal.user_id != before.user_id and (before.authenticated or not principal.authenticated):
             raise Forbidden("The token is of another user")
+        if principal.user_id != before.user_id:
+            for room in list(socket.attending):
+                await self.readmit(principal, room)
         socket.principal = principal
         self._pipeline.residents.arrived(socket)
         for room, counted in list(socket.attending.items()):

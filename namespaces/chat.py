@@ -8,6 +8,7 @@ from gateway.security.principal import ADMINS, Principal
 from gateway.services.chat import Chat
 from namespaces.attending import Attendance, AttendedNamespace
 from namespaces.base import Limit, Pipeline, Route, greeting
+from namespaces.moderation import ModerationEvents
 
 
 class ChatNamespace(AttendedNamespace):
@@ -16,13 +17,16 @@ class ChatNamespace(AttendedNamespace):
     name = CHAT
     room = staticmethod(chat_room)
 
-    def __init__(self, pipeline: Pipeline, attendance: Attendance, chat_service: Chat) -> None:
+    def __init__(
+        self, pipeline: Pipeline, attendance: Attendance, chat_service: Chat, moderation: ModerationEvents
+    ) -> None:
         self._chat = chat_service
+        self._moderation = moderation
         super().__init__(pipeline, attendance)
 
     def routes(self) -> dict[str, Route]:
         """The events of `/chat`."""
-        return {
+        return self._moderation.routes() | {
             events.CHAT_JOIN_ROOM: Route(chat.JoinRoom, self.join, Limit.JOIN, aside=_history_event),
             events.CHAT_LEAVE_ROOM: Route(chat.LeaveRoom, self.leave, Limit.JOIN),
             events.CHAT_SEND_MESSAGE: Route(
@@ -33,7 +37,7 @@ class ChatNamespace(AttendedNamespace):
         }
 
     async def allow(self, principal: Principal, key: str) -> None:
-        """Whoever is connected may be in the room of every stream."""
+        """Whoever is not banned there may be in the room of every stream."""
         await self._chat.admit(principal, key)
 
     async def welcome(self, socket: Socket) -> None:

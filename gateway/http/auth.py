@@ -11,6 +11,8 @@ from gateway.protocol.identity import EnterAsGuest, Login, Refresh, Register, Se
 from gateway.security.authenticator import COOKIE as ACCESS_COOKIE
 from gateway.security.csrf import COOKIE as CSRF_COOKIE
 from gateway.security.csrf import Csrf
+from gateway.security.devices import COOKIE as DEVICE_COOKIE
+from gateway.security.devices import COOKIE_SECONDS, Device, new_id, valid_id
 from gateway.security.guests import is_guest
 from gateway.security.principal import EVERYONE, Principal
 from gateway.settings import Settings
@@ -40,15 +42,22 @@ class Sessions(Logins, Protocol):
 class Guests(Logins, Protocol):
     """Who may come in without. Raises RateLimited, too: too many new guests from an address."""
 
-    async def enter(self, refresh_token: str | None, address: str, device: str) -> Session: ...
+    async def enter(self, refresh_token: str | None, device: Device) -> Session: ...
+
+
+class Devices(Protocol):
+    """Remembers from where people came. Never raises."""
+
+    async def seen(self, user_id: str, device: Device) -> None: ...
 
 
 class Auth:
     """The routes of identity. Guests use the same ones, and their own service."""
 
-    def __init__(self, accounts: Sessions, guests: Guests, csrf: Csrf, settings: Settings) -> None:
+    def __init__(self, accounts: Sessions, guests: Guests, devices: Devices, csrf: Csrf, settings: Settings) -> None:
         self._accounts = accounts
         self._guests = guests
+        self._devices = devices
         self._csrf = csrf
         self._access_seconds = int(settings.jwt_expiration.total_seconds())
         self._refresh_seconds = int(settings.jwt_refresh_expiration.total_seconds())
@@ -69,22 +78,25 @@ class Auth:
 
     async def register(self, call: Call[Register, None]) -> Reply:
         """Open an account and log in."""
-        return self._let_in(await self._accounts.register(call.body, _device(call)))
+        device = _lasting(_device(call))
+        return await self._let_in(await self._accounts.register(call.body, device.user_agent), device)
 
     async def login(self, call: Call[Login, None]) -> Reply:
         """Log in with e-mail and password."""
-        return self._let_in(await self._accounts.login(call.body, _device(call)))
+        device = _lasting(_device(call))
+        return await self._let_in(await self._accounts.login(call.body, device.user_agent), device)
 
     async def guest(self, call: Call[EnterAsGuest, None]) -> Reply:
         """Come in without an account; who shows the refresh token of a guest, in body or cookie, stays that guest."""
-        return self._let_in(await self._guests.enter(self._refresh_token(call), call.address, _device(call)))
+        device = _lasting(_device(call, call.body.device_id))
+        return await self._let_in(await self._guests.enter(self._refresh_token(call), device), device)
 
     async def refresh(self, call: Call[Refresh, None]) -> Reply:
         """Spend a refresh token, from the body or the cookie, for fresh tokens."""
         token = self._refresh_token(call)
         if token is None:
             raise AuthRequired("No token provided")
-        return self._let_in(await self._those(is_guest(token)).refresh(token))
+        return await self._let_in(await self._those(is_guest(token)).refresh(token), _device(call))
 
     async def logout(self, call: Call[Refresh, None]) -> Reply:
         """End this session, on every node; a caller whose access token has run out is known by the refresh token."""
@@ -124,14 +136,17 @@ class Auth:
             self._csrf.check(call.request.method, call.request.headers, call.request.cookies)
         return token or None
 
-    def _let_in(self, session: Session) -> Reply:
+    async def _let_in(self, session: Session, device: Device) -> Reply:
+        await self._devices.seen(session.user.id, device)
         csrf_token = self._csrf.issue()
-        cookies = (
+        cookies = [
             Cookie(ACCESS_COOKIE, session.access_token, self._access_seconds),
             Cookie(REFRESH_COOKIE, session.refresh_token, self._refresh_seconds, REFRESH_PATH),
             Cookie(CSRF_COOKIE, csrf_token, self._refresh_seconds, http_only=False),
-        )
-        return Reply(session.model_copy(update={"csrf_token": csrf_token}), cookies=cookies)
+        ]
+        if device.id is not None:
+            cookies.append(Cookie(DEVICE_COOKIE, device.id, COOKIE_SECONDS, REFRESH_PATH))
+        return Reply(session.model_copy(update={"csrf_token": csrf_token}), cookies=tuple(cookies))
 
     def _let_out(self) -> Reply:
         cookies = (
@@ -142,5 +157,11 @@ class Auth:
         return Reply(None, cookies=cookies)
 
 
-def _device(call: Call[Any, Any]) -> str:
-    return call.request.headers.get("User-Agent", "")
+def _device(call: Call[Any, Any], device_id: str | None = None) -> Device:
+    shown = device_id or valid_id(call.request.cookies.get(DEVICE_COOKIE))
+    return Device(call.request.headers.get("User-Agent", ""), call.address, shown)
+
+
+def _lasting(device: Device) -> Device:
+    """A device with an id by which it is known again."""
+    return device if device.id is not None else device._replace(id=new_id())

@@ -19,6 +19,14 @@ CHAT_LEAVE_ROOM: Final = "chat:leave-room"
 CHAT_SEND_MESSAGE: Final = "chat:send-message"
 CHAT_DELETE_MESSAGE: Final = "chat:delete-message"
 CHAT_HISTORY: Final = "chat:history"  # also to a joiner that asked for no ack
+CHAT_MUTE_USER: Final = "chat:mute-user"
+CHAT_UNMUTE_USER: Final = "chat:unmute-user"
+CHAT_BAN_USER: Final = "chat:ban-user"
+CHAT_UNBAN_USER: Final = "chat:unban-user"
+CHAT_SLOW_MODE: Final = "chat:slow-mode"
+CHAT_FREEZE: Final = "chat:freeze"
+CHAT_ALLOW_GUESTS: Final = "chat:allow-guests"
+CHAT_ANNOUNCE: Final = "chat:announce"
 
 # --- /chat, to the room ---------------------------------------------------------------------------------------------
 CHAT_MESSAGE: Final = "chat:message"
@@ -26,6 +34,12 @@ CHAT_MESSAGE_DELETED: Final = "chat:message-deleted"
 CHAT_USER_JOINED: Final = "chat:user-joined"
 CHAT_USER_LEFT: Final = "chat:user-left"
 CHAT_ROOM_STATE: Final = "chat:room-state"
+CHAT_SETTINGS: Final = "chat:settings"
+CHAT_ANNOUNCEMENT: Final = "chat:announcement"
+
+# --- /chat, to one person -------------------------------------------------------------------------------------------
+CHAT_MUTED: Final = "chat:muted"
+CHAT_BANNED: Final = "chat:banned"  # in every namespace for a ban everywhere
 
 # --- /streaming -----------------------------------------------------------------------------------------------------
 STREAM_VIEWER_JOIN: Final = "stream:viewer:join"

@@ -94,7 +94,12 @@ class Refresh(Request):
 
 
 class EnterAsGuest(Refresh):
-    """`POST /auth/guest`: who has been a guest before shows their refresh token and stays that guest."""
+    """`POST /auth/guest`: who has been a guest before shows their refresh token and stays that guest.
+
+    Browsers are known again by a cookie; an app without cookies says an id that it keeps.
+    """
+
+    device_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")] | None = Field(None, repr=False)
 
 
 class UserView(Payload):

@@ -41,10 +41,19 @@ class Residents:
         self._seconds: dict[Socket, tuple[str, int]] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[Socket], None]] = []
+        self._rechecks: list[Callable[[], Awaitable[None]]] = [self._recheck_revoked]
 
     def on_arrival(self, listener: Callable[[Socket], None]) -> None:
         """Call `listener` with every socket that is new here, or is of another user or token than before."""
         self._listeners.append(listener)
+
+    def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None:
+        """Call `listener` whenever notices may have been missed; it raises Unavailable to be called again soon."""
+        self._rechecks.append(listener)
+
+    def users(self) -> list[str]:
+        """The ids of all users with a socket here."""
+        return list(self._users)
 
     def of(self, user_id: str) -> Collection[Socket]:
         """The sockets of one user, in all namespaces."""
@@ -101,19 +110,24 @@ class Residents:
         self._kick(socket, events.AUTH_REVOKED, farewell)
 
     async def recheck(self) -> bool:
-        """Ask about everybody, and end those who were revoked; False if not everybody could be asked about."""
+        """Ask about everybody what notices may have told; False if not everybody could be asked about."""
+        complete = True
+        for check in self._rechecks:
+            try:
+                await check()
+            except Unavailable:
+                complete = False
+        return complete
+
+    async def _recheck_revoked(self) -> None:
         sockets = list(self._seconds)
         for first in range(0, len(sockets), BATCH):
             batch = sockets[first : first + BATCH]
             principals = [socket.principal for socket in batch]
-            try:
-                answers = await self._revoked(principals)
-            except Unavailable:
-                return False
+            answers = await self._revoked(principals)
             for socket, principal, revoked in zip(batch, principals, answers, strict=True):
                 if revoked and socket.principal is principal:  # it may have come back with a fresh token meanwhile
                     self._revoke(socket, {})
-        return True
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

@@ -16,6 +16,7 @@ from gateway.errors import Code, GatewayError, Unavailable
 from gateway.metrics import Metrics
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell, Refusal
+from gateway.protocol.wire import Payload
 from gateway.realtime.client import Client, Endpoint
 from gateway.realtime.connection import Connection
 from gateway.realtime.decoder import Packet, PacketType, ProtocolError, decode
@@ -245,7 +246,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
 
     # --- from the inside ----------------------------------------------------------------------------------------------
 
-    def kick(self, socket: Socket, event: str, farewell: Farewell) -> None:
+    def kick(self, socket: Socket, event: str, farewell: Payload) -> None:
         """Tell a client why, end its socket, and its connection if nothing else is on it."""
         if not socket.live:
             return

@@ -54,6 +54,13 @@ class Guests(Protocol):
         """A guest is here: what they have lives on. Raises AuthRequired(TOKEN_REVOKED), or Unavailable."""
 
 
+class Bans(Protocol):
+    """Knows who is banned."""
+
+    async def check(self, user_id: str) -> None:
+        """Raises GatewayError(BANNED) for a user or a guest who is banned everywhere, or Unavailable."""
+
+
 class Authenticator:
     """Fails closed: while Redis or the database does not answer, nobody comes in that they would have to vouch for."""
 
@@ -63,12 +70,14 @@ class Authenticator:
         revocations: Blacklist,
         identities: Identities,
         guests: Guests,
+        bans: Bans,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tokens = tokens
         self._revocations = revocations
         self._identities = identities
         self._guests = guests
+        self._bans = bans
         self._clock = clock
         self._known: OrderedDict[str, tuple[Identity, float]] = OrderedDict()
 
@@ -76,11 +85,12 @@ class Authenticator:
         """The caller behind an access token.
 
         Raises AuthRequired (`No token provided`, `Invalid token`, `Token expired`, `Token has been revoked`), Forbidden
-        (`Account is suspended`) or Unavailable.
+        (`Account is suspended`), BANNED or Unavailable.
         """
         claims = self._tokens.verify_access(token)
         if claims.role is Role.GUEST:
             await self._guests.use(claims)
+            await self._bans.check(claims.user_id)
             return _principal(claims, guest.name_of(claims.user_id), Role.GUEST)
         await self._revocations.check(claims)
         identity = await self._identity(claims.user_id)
@@ -88,6 +98,8 @@ class Authenticator:
             raise AuthRequired("Invalid token")
         if identity.suspended:
             raise Forbidden("Account is suspended")
+        if identity.role is not Role.ADMIN:  # whom nothing holds, nor what was imposed before they became one
+            await self._bans.check(claims.user_id)
         # The role of the account, not of the token: a token that says more than is true any more gives nothing.
         return _principal(claims, identity.username, identity.role)
 

@@ -47,8 +47,15 @@ class Passwords(Protocol):
     def needs_rehash(self, password_hash: str) -> bool: ...
 
 
+class Bans(Protocol):
+    """Knows who is banned."""
+
+    async def check(self, user_id: str) -> None:
+        """Raises GatewayError(BANNED), or Unavailable."""
+
+
 class Accounts(Logins):
-    """Raises AuthRequired, Forbidden (`Account is suspended`), RateLimited, and Unavailable while a server is away."""
+    """Raises AuthRequired, Forbidden (`Account is suspended`), BANNED, RateLimited, Unavailable if a server is away."""
 
     def __init__(
         self,
@@ -57,6 +64,7 @@ class Accounts(Logins):
         tokens: Tokens,
         passwords: Passwords,
         limiter: Limiter,
+        bans: Bans,
         access_lifetime: timedelta,
     ) -> None:
         super().__init__(sessions)
@@ -64,6 +72,7 @@ class Accounts(Logins):
         self._tokens = tokens
         self._passwords = passwords
         self._limiter = limiter
+        self._bans = bans
         self._expires_in = int(access_lifetime.total_seconds())
 
     # --- in and out ---------------------------------------------------------------------------------------------------
@@ -91,6 +100,7 @@ class Accounts(Logins):
         user = await self._proven(email, found, ask.password)
         if user.suspended:
             raise Forbidden("Account is suspended")
+        await self._check_banned(user)
         if self._passwords.needs_rehash(user.password_hash):
             await self._set_password(user, ask.password)
         grant = await self._sessions.open(str(user.id), device)
@@ -103,6 +113,8 @@ class Accounts(Logins):
         """Fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session."""
         user_id, _ = ids(refresh_token)
         user = await find(self._database, user_id)  # first, so that nothing is spent while the database is away
+        if user is not None:
+            await self._check_banned(user)  # nor by somebody who may come back when that has ended
         grant = await self._sessions.rotate(refresh_token)
         if user is None:
             raise AuthRequired("Invalid token")
@@ -152,6 +164,10 @@ class Accounts(Logins):
             raise AuthRequired(WRONG)
         await self._limiter.refund("login", subject)
         return user
+
+    async def _check_banned(self, user: User) -> None:
+        if user.role != Role.ADMIN:
+            await self._bans.check(str(user.id))
 
     async def _still_holds(self, user: User, password: str) -> bool:
         # A new password or a suspension that came after the proof has ended all sessions, but not one opened since.

@@ -1,6 +1,7 @@
-"""Who may moderate what, and whom: the matrix of permissions. Asked by the moderation services, within `database.guard`."""
+"""Who may moderate what, and whom: the permissions. Asked by the moderation services, within `database.guard`."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from gateway.security.principal import Principal, Role
 
 HOST = "SELECT host_id::text AS host FROM streams WHERE key = $1"
 
-USER = "SELECT id, role FROM users WHERE id = $1"
+ROLE = "SELECT role FROM users WHERE id = $1"
 
 
 class Power(StrEnum):
@@ -47,30 +48,27 @@ class Authority:
         if power not in POWERS.get(principal.role, hosting):
             raise Forbidden
 
-    async def subject(self, user_id: str, live_id: str | None) -> str:
-        """The id of a user or a guest on whom somebody may act: on no administrator, nor in a room on its host.
+    async def require_over(self, user_id: str, live_id: str | None) -> None:
+        """Whether anybody may act on a user or a guest: on no administrator, nor in a room on its host.
 
         Raises Forbidden, and NotFound if there is no such user. Of guests it is not known who there was.
         """
         if is_guest(user_id):
-            return user_id
-        user_id, role = await self._user(user_id)
-        if role == Role.ADMIN:
+            return
+        if await self._role(user_id) == Role.ADMIN:
             raise Forbidden("Nobody can act on an administrator")
         if live_id is not None and user_id == await self._host(live_id):
             raise Forbidden("Nobody can act on the host of the room")
-        return user_id
 
     async def _host(self, live_id: str) -> str:
         for row in await self._database.query(HOST, live_id):
             return str(row["host"])
         raise NotFound("There is no such stream")
 
-    async def _user(self, user_id: str) -> tuple[str, str]:
-        try:
-            rows = await self._database.query(USER, UUID(user_id))
-        except ValueError:
-            rows = []
-        for row in rows:
-            return str(row["id"]), row["role"]
+    async def _role(self, user_id: str) -> str:
+        with suppress(ValueError):
+            key = UUID(user_id)
+            if str(key) == user_id:  # sanctions are looked up by the id as it is written everywhere
+                for row in await self._database.query(ROLE, key):
+                    return str(row["role"])
         raise NotFound("There is no such user")

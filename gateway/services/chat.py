@@ -1,9 +1,9 @@
 """What people say about a stream: joining, sending, deleting, reading back. Called by the `/chat` namespace."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway.connections.database import Database
-from gateway.errors import Conflict, Forbidden
+from gateway.errors import Conflict
 from gateway.keys import Room, chat_room
 from gateway.protocol import events
 from gateway.protocol.chat import (
@@ -12,7 +12,6 @@ from gateway.protocol.chat import (
     HistoryPage,
     Joined,
     MessageDeleted,
-    RoomSettings,
     SendMessage,
     Sent,
     You,
@@ -22,13 +21,15 @@ from gateway.security.principal import Principal
 from gateway.services.message_writer import MessageWriter
 from gateway.services.messages import Messages, Placed
 from gateway.services.room_log import RoomLog
+from gateway.services.room_settings import Standing
 
 
-class Streams(Protocol):
-    """Knows the streams."""
+class Rules(Protocol):
+    """Knows how somebody stands in a room."""
 
-    async def require(self, key: str) -> Any:
-        """Raises NotFound for a key that is none."""
+    async def standing(self, principal: Principal, live_id: str) -> Standing:
+        """Raises BANNED, and NotFound if there is no such room."""
+        ...
 
 
 class Fanout(Protocol):
@@ -40,22 +41,22 @@ class Fanout(Protocol):
 class Chat:
     """Raises Unavailable while the database is away; nothing is half-done then. `live_id` is the stream key."""
 
-    def __init__(self, database: Database, log: RoomLog, streams: Streams, fanout: Fanout) -> None:
+    def __init__(self, database: Database, log: RoomLog, rules: Rules, fanout: Fanout) -> None:
         self._database = database
         self._log = log
         self._messages = Messages(database, log)
         self._writer = MessageWriter(database, log, self._messages, fanout)
-        self._streams = streams
+        self._rules = rules
         self._fanout = fanout
 
     # --- coming in ---------------------------------------------------------------------------------------------------
 
-    async def admit(self, _principal: Principal, live_id: str) -> None:
-        """Whether somebody may join a room. Raises NotFound if there is none."""
-        await self._streams.require(live_id)
+    async def admit(self, principal: Principal, live_id: str) -> None:
+        """Whether somebody may join a room. Raises BANNED, and NotFound if there is none."""
+        await self._rules.standing(principal, live_id)
 
     async def snapshot(self, principal: Principal, live_id: str, since: Since | None, members: int) -> Joined:
-        """The room, with so many members, as a socket finds it that hears it by now."""
+        """The room, with so many members, as a socket finds it that hears it by now. Raises BANNED."""
         room = chat_room(live_id)
         async with self._database.guard("chat.join"):
             missed = None
@@ -63,16 +64,19 @@ class Chat:
                 cursor, missed = await self._log.position(room, since)
             if missed is None:
                 cursor, history = await self._messages.latest(live_id)
+        # Read after the cursor: what is changed from then on is heard. A ban is known here, or its notice finds them.
+        standing = await self._rules.standing(principal, live_id)
         return Joined(
             room_name=room.name,
             members=members,
             history=history if missed is None else [],
-            settings=RoomSettings(),
+            settings=standing.settings,
             you=You(
                 user_id=principal.user_id,
                 username=principal.username,
                 role=principal.role,
-                can_send=principal.authenticated,
+                muted_until=standing.muted_until,
+                can_send=standing.can_send,
             ),
             cursor=cursor,
             recovered=missed is not None,
@@ -84,11 +88,9 @@ class Chat:
     async def send(self, principal: Principal, ask: SendMessage) -> Sent:
         """Store a message, then tell the room; the answer means that it is committed.
 
-        A client message id that the sender has used in this room is answered as it was then. Raises Forbidden for
-        guests, and Conflict if that earlier message had another text.
+        A client message id that the sender has used in this room is answered as it was then. Raises Conflict if that
+        earlier message had another text, and BANNED, MUTED, ROOM_FROZEN, SLOW_MODE, or Forbidden where guests may not.
         """
-        if not principal.authenticated:
-            raise Forbidden("Guests may not write in this room")
         return _sent(ask, await self._writer.write(self._messages.draft(principal, ask)))
 
     async def repeated(self, principal: Principal, ask: SendMessage) -> Sent | None:
@@ -121,6 +123,14 @@ class Chat:
                 await self._log.record(room, seq, events.CHAT_MESSAGE_DELETED, told)
             await self._fanout.publish(room, events.CHAT_MESSAGE_DELETED, told, seq)
         return Deleted(message_id=message.id, already_deleted=False)
+
+    async def clear_of(self, principal: Principal, live_id: str, user_id: str, reason: str | None) -> int:
+        """Delete all messages of somebody in a room; how many there were."""
+        async with self._database.guard("chat.clear_of"):
+            ids = await self._messages.of(live_id, user_id)
+        for message_id in ids:
+            await self.delete(principal, DeleteMessage(liveId=live_id, messageId=message_id, reason=reason))
+        return len(ids)
 
     async def history(self, live_id: str, before: str | None, limit: int) -> HistoryPage:
         """A page of messages, oldest first. Raises NotFound if `before` is no message of this room."""

@@ -1,6 +1,7 @@
 """People without an account: let in, kept, let out. Called by the HTTP edge."""
 
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 
@@ -9,10 +10,11 @@ from gateway.metrics import Metrics
 from gateway.protocol.identity import Session, UserView
 from gateway.security import guests
 from gateway.security.client_address import limit_subject
+from gateway.security.devices import Device
 from gateway.security.limits import Limiter
 from gateway.security.principal import Principal, Role
-from gateway.security.refresh_tokens import Grant
-from gateway.services.accounts import Tokens
+from gateway.security.refresh_tokens import Grant, ids
+from gateway.services.accounts import Bans, Tokens
 from gateway.services.logins import Logins
 from gateway.services.sessions import Sessions
 from models.user import UserStatus
@@ -22,14 +24,23 @@ log = structlog.get_logger()
 SCOPE = "guest"
 
 
+class Devices(Protocol):
+    """Knows what is on devices."""
+
+    async def receive(self, guest_id: str, device: Device) -> None:
+        """A new guest inherits what is on their device. Raises GatewayError(BANNED), or Unavailable."""
+
+
 class Guests(Logins):
-    """Raises AuthRequired, RateLimited, and Unavailable when neither Redis nor PostgreSQL is there."""
+    """Raises AuthRequired, BANNED, RateLimited, and Unavailable while nobody can tell whether they are banned."""
 
     def __init__(
         self,
         sessions: Sessions,
         tokens: Tokens,
         limiter: Limiter,
+        bans: Bans,
+        devices: Devices,
         metrics: Metrics,
         access_lifetime: timedelta,
         rate: tuple[int, float],
@@ -37,14 +48,16 @@ class Guests(Logins):
         super().__init__(sessions)
         self._tokens = tokens
         self._limiter = limiter
+        self._bans = bans
+        self._devices = devices
         self._metrics = metrics
         self._expires_in = int(access_lifetime.total_seconds())
         self._rate = rate  # how many new guests of one address, in how many seconds
 
-    async def enter(self, refresh_token: str | None, address: str, device: str) -> Session:
+    async def enter(self, refresh_token: str | None, device: Device) -> Session:
         """Let a guest in. Who shows a guest's refresh token that is good goes on as the guest they are.
 
-        `device` is the user agent. Raises RateLimited when too many new guests came from the address.
+        Raises RateLimited when too many new guests came from the address.
         """
         if refresh_token is not None and guests.is_guest(refresh_token):
             try:
@@ -52,14 +65,17 @@ class Guests(Logins):
             except (AuthRequired, Unavailable) as error:
                 log.debug("a guest begins anew", code=error.code)
         try:
-            await self._limiter.charge(SCOPE, limit_subject(address), *self._rate)
+            await self._limiter.charge(SCOPE, limit_subject(device.address), *self._rate)
         except RateLimited:
             self._metrics.limited.labels(SCOPE).inc()
             raise
-        return self._session(await self._sessions.open(guests.new_id(), device))
+        guest_id = guests.new_id()
+        await self._devices.receive(guest_id, device)
+        return self._session(await self._sessions.open(guest_id, device.user_agent))
 
     async def refresh(self, refresh_token: str) -> Session:
         """Fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session."""
+        await self._bans.check(ids(refresh_token)[0])
         return self._session(await self._sessions.rotate(refresh_token))
 
     async def me(self, principal: Principal) -> UserView:

@@ -36,6 +36,8 @@ PAGE = """
     SELECT * FROM messages WHERE stream_key = $1 AND deleted_at IS NULL AND seq < $2 ORDER BY seq DESC LIMIT $3
 """
 
+OF = "SELECT id FROM messages WHERE stream_key = $1 AND sender_id = $2 AND deleted_at IS NULL ORDER BY seq"
+
 LOCK = "SELECT * FROM messages WHERE id = $1 AND stream_key = $2 FOR UPDATE"
 
 ERASE = """
@@ -84,8 +86,8 @@ class Messages:
         """Store messages in the next places of their rooms and in the rooms' logs, in the given order.
 
         Answers one for each draft: its place, NotFound if there is no such room, or why its sender may not speak there
-        now. A client message id that its sender has used in the room before, or earlier among the drafts, takes no place
-        and is answered as it was, whatever holds now.
+        now. A client message id that its sender has used in the room before, or earlier among the drafts, takes no
+        place and is answered as it was, whatever holds now.
         """
         rows = await self._database.query(
             INSERT,
@@ -122,6 +124,10 @@ class Messages:
         """The newest messages before the one of an id, oldest first. Raises NotFound for an id that is none here."""
         seq = 2**63 - 1 if before is None else await self._place(live_id, before)
         return [_message(row) for row in reversed(await self._database.query(PAGE, live_id, seq, limit))]
+
+    async def of(self, live_id: str, sender_id: str) -> list[str]:
+        """The ids of what somebody has written in a room and that is not deleted."""
+        return [str(row["id"]) for row in await self._database.query(OF, live_id, sender_id)]
 
     async def lock(self, live_id: str, message_id: str) -> Message | None:
         """A message, locked until the transaction ends; None if it was deleted. Raises NotFound for a wrong id."""

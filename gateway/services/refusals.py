@@ -1,8 +1,9 @@
-"""What somebody hears who may not be in a room or not speak there. Used by whoever stores messages or lets people in."""
+"""What somebody hears who may not be in a room, or not speak there. Used by the services of chat and moderation."""
 
 from datetime import datetime
 
-from gateway.errors import CATALOGUE, Code, GatewayError
+from gateway.errors import CATALOGUE, Code, Forbidden, GatewayError
+from gateway.protocol.moderation import FOREVER
 from gateway.protocol.moderation import until as told
 from gateway.protocol.wire import iso
 
@@ -15,9 +16,10 @@ def refusal(code: Code, *, until: datetime | None = None, wait_ms: int | None = 
     `until` is when a ban or a mute ends, None for never; `wait_ms` when slow mode allows the next message.
     """
     if code in (Code.BANNED, Code.MUTED):
-        moment = iso(told(until))
-        text = CATALOGUE[code].message if until is None else f"{CATALOGUE[code].message} until {moment}"
+        ends_at, text = told(until), CATALOGUE[code].message
+        moment = iso(ends_at)
+        text = text if ends_at == FOREVER else f"{text} until {moment}"
         return GatewayError(code, text, details={"until": moment})
     if code is Code.SLOW_MODE:
         return GatewayError(code, retry_after_ms=wait_ms)
-    return GatewayError(code, GUESTS if code is Code.FORBIDDEN else None)
+    return Forbidden(GUESTS) if code is Code.FORBIDDEN else GatewayError(code)

@@ -22,6 +22,8 @@ TRIM = 64  # a room is trimmed once in so many events, by so many rows
 
 NEXT = "UPDATE rooms SET seq = seq + 1 WHERE name = $1 RETURNING seq"
 
+LOCK = "SELECT name FROM rooms WHERE name = $1 FOR NO KEY UPDATE"
+
 RECORD = "INSERT INTO room_events (room, seq, event, payload, created_at) VALUES ($1, $2, $3, $4::text::jsonb, $5)"
 
 # In the order of their names, so that two who need the same rooms never wait for each other.
@@ -104,6 +106,11 @@ class RoomLog:
         """
         async with self._turns.setdefault(room, asyncio.Lock()):
             yield
+
+    async def lock(self, room: Room) -> None:
+        """Within a transaction: let nobody else take places in a room until it ends."""
+        if not await self._database.query(LOCK, room_log_name(room)):
+            raise NotFound("There is no such stream")
 
     async def next(self, room: Room) -> int:
         """Take the next place. Within a transaction, which must fill it with `record`."""

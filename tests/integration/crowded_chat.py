@@ -15,13 +15,12 @@ from gateway.protocol.chat import SendMessage, Sent
 from gateway.protocol.streaming import CreateStream
 from gateway.security.principal import Principal, Role
 from gateway.services.chat import Chat
-from gateway.services.room_log import RoomLog
 from models.message import Message
 from models.room import Room as RoomRow
 from models.room import RoomEvent
 from models.user import User
 from tests.doubles import Heard, principal
-from tests.integration.services import make_streams
+from tests.integration.services import make_chat, make_streams
 from tests.support import make_settings
 
 KEYS = ("demo", "other", "third")
@@ -42,8 +41,7 @@ class Place:
         self.people: list[Principal] = []
 
     def node(self, fanout: Any) -> Chat:
-        streams = make_streams(self.database, self.redis, fanout)
-        return Chat(self.database, RoomLog(self.database), streams, fanout)
+        return make_chat(self.database, fanout)
 
     async def open(self, people: int = 20) -> None:
         await self.database.open()

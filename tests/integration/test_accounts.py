@@ -32,6 +32,7 @@ from gateway.security.refresh_tokens import Grant, RefreshTokens
 from gateway.security.revocations import Bearer, Revocations
 from gateway.security.tokens import Tokens
 from gateway.services.accounts import WRONG_PASSWORDS, Accounts
+from gateway.services.bans import Bans
 from gateway.services.directory import Directory
 from gateway.services.sessions import Sessions
 from models.user import User
@@ -62,14 +63,15 @@ class World:
         self.passwords = CountingPasswords()
         self.tokens = Tokens(settings)
         self.revocations = Revocations(redis, MINUTES)
+        self.bans = Bans(database)
         self.sessions = Sessions(RefreshTokens(redis, timedelta(days=7)), self.revocations, self)
         self.accounts = self.made(self.passwords)
         self.directory = Directory(database, self.sessions)
-        self.authenticator = Authenticator(self.tokens, self.revocations, self.accounts, self)
+        self.authenticator = Authenticator(self.tokens, self.revocations, self.accounts, self, self.bans)
         self.notices: list[dict[str, Any]] = []
 
     def made(self, passwords: Passwords) -> Accounts:
-        return Accounts(self.database, self.sessions, self.tokens, passwords, MemoryLimiter(), MINUTES)
+        return Accounts(self.database, self.sessions, self.tokens, passwords, MemoryLimiter(), self.bans, MINUTES)
 
     async def notify(self, kind: str, body: dict[str, Any]) -> None:
         assert kind == "revoked"

@@ -20,12 +20,11 @@ from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet, with_offset
 from gateway.security.principal import Role
-from gateway.services.chat import Chat
 from gateway.services.room_log import RoomLog
 from models.user import User
 from tests.doubles import EventLog, principal
 from tests.inbox import Inbox
-from tests.integration.services import make_streams
+from tests.integration.services import make_chat, make_streams
 from tests.support import make_settings
 
 ROOM = chat_room("demo")
@@ -195,7 +194,7 @@ async def test_the_log_of_a_room_is_what_a_node_catches_up_from(database_url: st
     await database.open()
     log, silent = RoomLog(database), Silent()
     streams = make_streams(database, redis, silent)
-    chat = Chat(database, log, streams, silent)
+    chat = make_chat(database, silent)
     ada = principal(
         Role.ADMIN,
         str((await User.create(email="a@example.com", username="ada", password_hash="-", role="ADMIN")).id),

@@ -17,14 +17,12 @@ from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Cursor, Since
 from gateway.security.principal import Principal, Role
 from gateway.services import room_log
-from gateway.services.chat import Chat
-from gateway.services.room_log import RoomLog
 from models.message import Message as MessageRow
 from models.message import MessageDeletion
 from models.room import Room, RoomEvent
 from models.user import User
 from tests.doubles import Heard, principal
-from tests.integration.services import make_streams
+from tests.integration.services import make_chat, make_streams
 from tests.support import make_settings
 
 KEY = "demo"
@@ -36,7 +34,7 @@ class Place:
     def __init__(self, database: Database, redis: Redis) -> None:
         self.heard = Heard()
         self.streams = make_streams(database, redis, self.heard)
-        self.nodes = [Chat(database, RoomLog(database), self.streams, self.heard) for _ in range(2)]
+        self.nodes = [make_chat(database, self.heard) for _ in range(2)]
         self.chat = self.nodes[0]
 
     async def person(self, role: Role = Role.USER) -> Principal:

@@ -17,6 +17,7 @@ from gateway.metrics import Metrics
 from gateway.protocol.identity import Session
 from gateway.security import guest_sessions, guests
 from gateway.security.authenticator import Authenticator, Identity
+from gateway.security.devices import Device, DeviceBook, DeviceNames
 from gateway.security.guest_sessions import GuestSessions
 from gateway.security.guest_sessions_postgres import StoredGuestSessions
 from gateway.security.guest_sessions_redis import GuestTokens
@@ -25,6 +26,8 @@ from gateway.security.principal import Principal
 from gateway.security.refresh_tokens import Grant, ReplayedError
 from gateway.security.revocations import Revocations
 from gateway.security.tokens import Tokens
+from gateway.services.banned_devices import BannedDevices
+from gateway.services.bans import Bans
 from gateway.services.guests import Guests
 from gateway.services.sessions import Sessions
 from models.guest import GuestSession
@@ -48,8 +51,10 @@ class World:
         self.sessions = GuestSessions(self.redis_side, self.stored, self.revocations, sweep=0.05)
         tokens = Tokens(make_settings())
         sessions = Sessions(self.sessions, self.revocations, self)
-        self.guests = Guests(sessions, tokens, MemoryLimiter(), self.metrics, MINUTES, rate)
-        self.authenticator = Authenticator(tokens, self.revocations, self, self.sessions)
+        bans, names = Bans(database), DeviceNames(make_settings())
+        self.devices = BannedDevices(database, names, DeviceBook(redis, names, DAY, DAY))
+        self.guests = Guests(sessions, tokens, MemoryLimiter(), bans, self.devices, self.metrics, MINUTES, rate)
+        self.authenticator = Authenticator(tokens, self.revocations, self, self.sessions, bans)
         self.notices: list[dict[str, Any]] = []
 
     async def notify(self, kind: str, body: dict[str, Any]) -> None:
@@ -60,7 +65,7 @@ class World:
         raise AssertionError("a guest is looked up nowhere")
 
     async def enter(self, refresh_token: str | None = None, address: str = HERE) -> Session:
-        return await self.guests.enter(refresh_token, address, "a browser")
+        return await self.guests.enter(refresh_token, Device("a browser", address))
 
     async def who(self, session: Session) -> Principal:
         return await self.authenticator.authenticate(session.access_token)

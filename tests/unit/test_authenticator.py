@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from gateway.errors import AuthRequired, Code, Forbidden, Unavailable
+from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, Unavailable
 from gateway.security.authenticator import CACHE_SECONDS, CACHE_SIZE, Authenticator, Identity, extract_token
 from gateway.security.principal import Role
 from gateway.security.revocations import Bearer
@@ -23,6 +23,7 @@ class Doubles:
         self.role = Role.USER
         self.asked: list[str] = []
         self.used: list[str] = []
+        self.banned: set[str] = set()
 
     def verify_access(self, token: str | None) -> Claims:
         if token is None:
@@ -47,6 +48,15 @@ class Doubles:
         return self.users.get(user_id)
 
 
+class Bans:
+    def __init__(self, world: Doubles) -> None:
+        self._world = world
+
+    async def check(self, user_id: str) -> None:
+        if user_id in self._world.banned:
+            raise GatewayError(Code.BANNED)
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 100.0
@@ -67,7 +77,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def authenticator(world: Doubles, clock: Clock) -> Authenticator:
-    return Authenticator(world, world, world, world, clock)
+    return Authenticator(world, world, world, world, Bans(world), clock)
 
 
 async def test_a_principal_has_name_and_role_of_the_account(authenticator: Authenticator, world: Doubles) -> None:
@@ -177,3 +187,25 @@ def test_where_a_token_is_found(auth: Any, sent: dict[str, str], cookies: dict[s
 def test_a_token_that_is_not_text_is_invalid_and_nothing_else_is_tried(wrong: object) -> None:
     with pytest.raises(AuthRequired, match="Invalid token"):
         extract_token({"token": wrong}, headers(Authorization="Bearer b"), {"accessToken": "c"})
+
+
+@pytest.mark.parametrize("role", [Role.USER, Role.HOST, Role.MODERATOR])
+async def test_who_is_banned_is_refused_at_once(authenticator: Authenticator, world: Doubles, role: Role) -> None:
+    world.users["u1"] = Identity("ann", role, False)
+    await authenticator.authenticate("u1")
+    world.banned.add("u1")
+    with pytest.raises(GatewayError, match="BANNED"):
+        await authenticator.authenticate("u1")
+    world.banned.clear()
+    await authenticator.authenticate("u1")
+
+
+async def test_a_guest_who_is_banned_is_refused_and_an_administrator_never(
+    authenticator: Authenticator, world: Doubles
+) -> None:
+    world.banned |= {"u1", "guest_1"}
+    world.users["u1"] = Identity("ann", Role.ADMIN, False)
+    await authenticator.authenticate("u1")
+    world.role = Role.GUEST
+    with pytest.raises(GatewayError, match="BANNED"):
+        await authenticator.authenticate("guest_1")

@@ -20,7 +20,7 @@ from tests.edge import settings
 NOBODY: Any = None
 RESOURCES = (
     Health(NOBODY),
-    Auth(NOBODY, NOBODY, Csrf(enabled=True), settings()),
+    Auth(NOBODY, NOBODY, NOBODY, Csrf(enabled=True), settings()),
     Keys(lambda: {"keys": []}),
     Users(NOBODY, NOBODY),
     Streams(NOBODY),

@@ -1,0 +1,108 @@
+"""The sockets of people who are muted or banned: told, and put out. Told by notices; asks again as residents does."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from gateway.errors import Code
+from gateway.keys import CHAT, chat_room
+from gateway.protocol import events
+from gateway.protocol.answers import Farewell
+from gateway.protocol.moderation import Banned, Muted
+from gateway.protocol.wire import Payload, now
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Role
+
+BANNED = "banned"  # the notice: {user, live_id, until, reason}; `live_id` is null for everywhere
+UNBANNED = "unbanned"  # the notice: {user, live_id}
+MUTED = "muted"  # the notice: {user, live_id, until}; `until` is null when they may write again
+
+RECENT = 15.0  # s that a ban is remembered: longer than a connect may take from asking who is banned to being here
+BATCH = 500  # people asked about in one statement
+
+
+class Residents(Protocol):
+    """Knows the sockets of this node."""
+
+    def of(self, user_id: str) -> Collection[Socket]: ...
+    def users(self) -> list[str]: ...
+    def on_arrival(self, listener: Callable[[Socket], None]) -> None: ...
+    def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None: ...
+
+
+class Notices(Protocol):
+    """What other nodes tell."""
+
+    def on_notice(self, kind: str, handler: Callable[[dict[str, Any]], Awaitable[None]]) -> None: ...
+
+
+class Doorkeeper:
+    """Notices may be lost: who is banned is asked again when the node hears the others again, and every so often.
+
+    `bans` answers the bans in force of many people, or raises Unavailable.
+    """
+
+    def __init__(
+        self,
+        residents: Residents,
+        notices: Notices,
+        kick: Callable[[Socket, str, Payload], None],
+        bans: Callable[[Sequence[str]], Awaitable[list[tuple[str, Banned]]]],
+    ) -> None:
+        self._residents = residents
+        self._kick = kick
+        self._bans = bans
+        self._recent: dict[tuple[str, str | None], tuple[float, Banned]] = {}  # by whom and where; since when
+        residents.on_arrival(self._arrived)
+        residents.on_recheck(self.recheck)
+        notices.on_notice(BANNED, self._banned)
+        notices.on_notice(UNBANNED, self._unbanned)
+        notices.on_notice(MUTED, self._muted)
+
+    async def recheck(self) -> None:
+        """Put out everybody here who is banned. Raises Unavailable."""
+        users = self._residents.users()
+        for first in range(0, len(users), BATCH):
+            for user_id, ban in await self._bans(users[first : first + BATCH]):
+                self._put_out(user_id, ban)
+
+    async def _banned(self, notice: dict[str, Any]) -> None:
+        ban = Banned(live_id=notice["live_id"], until=datetime.fromisoformat(notice["until"]), reason=notice["reason"])
+        moment = asyncio.get_running_loop().time()
+        self._recent = {who: entry for who, entry in self._recent.items() if entry[0] > moment - RECENT}
+        self._recent[notice["user"], ban.live_id] = moment, ban
+        self._put_out(notice["user"], ban)
+
+    async def _unbanned(self, notice: dict[str, Any]) -> None:
+        self._recent.pop((notice["user"], notice["live_id"]), None)
+
+    async def _muted(self, notice: dict[str, Any]) -> None:
+        until = notice["until"]
+        told = Muted(until=None if until is None else datetime.fromisoformat(until))
+        for socket in _hearing(self._residents.of(notice["user"]), notice["live_id"]):
+            socket.send(events.CHAT_MUTED, told)
+
+    def _arrived(self, socket: Socket) -> None:
+        """It may have been let in while the notice of its ban was on its way."""
+        earliest = asyncio.get_running_loop().time() - RECENT
+        for (user_id, _), (moment, ban) in self._recent.items():
+            if user_id == socket.principal.user_id and moment > earliest:
+                self._end(socket, ban)
+
+    def _put_out(self, user_id: str, ban: Banned) -> None:
+        for socket in list(self._residents.of(user_id)):
+            self._end(socket, ban)
+
+    def _end(self, socket: Socket, ban: Banned) -> None:
+        if ban.until <= now() or socket.principal.role is Role.ADMIN:  # whom nothing holds any more
+            return
+        if ban.live_id is None:
+            socket.send(events.CHAT_BANNED, ban)
+            self._kick(socket, events.AUTH_REVOKED, Farewell(code=Code.BANNED, reconnect=False))
+        elif _hearing([socket], ban.live_id):
+            self._kick(socket, events.CHAT_BANNED, ban)
+
+
+def _hearing(sockets: Collection[Socket], live_id: str) -> list[Socket]:
+    return [socket for socket in sockets if socket.namespace == CHAT and chat_room(live_id) in socket.joined]

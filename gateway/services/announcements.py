@@ -1,0 +1,56 @@
+"""What who moderates a room tells it. Called by `/chat`."""
+
+from typing import Protocol
+
+from gateway.connections.database import Database
+from gateway.keys import Room, chat_room
+from gateway.protocol import events
+from gateway.protocol.moderation import Announce, Announced, Announcement
+from gateway.protocol.wire import Payload, Typed
+from gateway.security.principal import Principal
+from gateway.services.authority import Authority, Power
+from gateway.services.moderation_log import ModerationLog
+from gateway.services.room_log import RoomLog
+from models.moderation import ModerationAction
+
+
+class Fanout(Protocol):
+    """Broadcasts in the order of places. Never raises."""
+
+    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
+
+
+class Announcements:
+    """An announcement is no message: it is in the room's log for those who come back, and not in its history."""
+
+    def __init__(
+        self, database: Database, log: RoomLog, authority: Authority, record: ModerationLog, fanout: Fanout
+    ) -> None:
+        self._database = database
+        self._log = log
+        self._authority = authority
+        self._record = record
+        self._fanout = fanout
+
+    async def announce(self, principal: Principal, ask: Announce) -> Announced:
+        """Tell a room something. Raises Forbidden, NotFound, Unavailable."""
+        room = chat_room(ask.live_id)
+        async with self._database.guard("chat.announce"), self._log.turn(room):
+            async with self._database.transaction():
+                await self._authority.require(principal, Power.ANNOUNCE, ask.live_id)
+                seq = await self._log.next(room)
+                data = Announcement(
+                    seq=seq,
+                    live_id=ask.live_id,
+                    user_id=principal.user_id,
+                    username=principal.username,
+                    role=principal.role,
+                    message=ask.message,
+                )
+                told = Typed(type=events.CHAT_ANNOUNCEMENT, data=data)
+                await self._log.record(room, seq, events.CHAT_ANNOUNCEMENT, told)
+                await self._record.record(
+                    ModerationAction.ANNOUNCE, principal, live_id=ask.live_id, details={"seq": seq}
+                )
+            await self._fanout.publish(room, events.CHAT_ANNOUNCEMENT, told, seq)
+        return Announced(seq=seq, timestamp=data.timestamp)

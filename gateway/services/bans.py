@@ -1,0 +1,55 @@
+"""Who is banned. Asked at every connect and request, by the rooms, and about the sockets that are open."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from gateway.connections.database import Database
+from gateway.connections.gathering import Gathering
+from gateway.errors import Code
+from gateway.protocol.moderation import Banned, until
+from gateway.services.refusals import refusal
+
+IN_FORCE = """
+    SELECT subject_id, stream_key, ends_at, reason FROM sanctions
+    WHERE kind = 'BAN' AND subject_id = ANY($1)
+        AND lifted_at IS NULL AND (ends_at IS NULL OR ends_at > clock_timestamp())
+"""
+
+TOGETHER = 500  # people asked about in one statement
+WAITING = 10_000  # that wait for an answer; more would wait for too long
+
+
+class Bans:
+    """Nothing is cached, so that a lost notice lets nobody in; who comes at the same time is asked about together."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._asking: Gathering[str, datetime | None] = Gathering("bans", self._ends, most=TOGETHER, waiting=WAITING)
+
+    async def check(self, user_id: str) -> None:
+        """Raises BANNED if a user or a guest is banned everywhere, and Unavailable while nobody can tell."""
+        ends_at = await self._asking.call(user_id)
+        if ends_at is not None:
+            raise refusal(Code.BANNED, until=ends_at)
+
+    async def of(self, user_ids: Sequence[str]) -> list[tuple[str, Banned]]:
+        """The bans in force of these people, everywhere and from rooms. Raises Unavailable."""
+        rows = await self._in_force(user_ids)
+        return [
+            (row["subject_id"], Banned(live_id=row["stream_key"], until=until(row["ends_at"]), reason=row["reason"]))
+            for row in rows
+        ]
+
+    async def close(self) -> None:
+        """Answer nobody any more."""
+        await self._asking.close()
+
+    async def _ends(self, user_ids: list[str]) -> list[datetime | None]:
+        rows = await self._in_force(user_ids)
+        ends = {row["subject_id"]: until(row["ends_at"]) for row in rows if row["stream_key"] is None}
+        return [ends.get(user_id) for user_id in user_ids]
+
+    async def _in_force(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
+        async with self._database.guard("bans"):
+            return await self._database.query(IN_FORCE, list(user_ids))

@@ -1,0 +1,183 @@
+"""Mutes and bans: imposed, replaced, lifted. Called by `/chat`; what holds is asked by whoever lets in or stores."""
+
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+from gateway.connections.database import Database
+from gateway.keys import chat_room
+from gateway.metrics import Metrics
+from gateway.protocol.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
+from gateway.protocol.wire import iso
+from gateway.realtime.doorkeeper import BANNED, MUTED, UNBANNED
+from gateway.security.devices import SURE
+from gateway.security.guests import PREFIX
+from gateway.security.principal import Principal
+from gateway.services.authority import Authority, Power
+from gateway.services.banned_devices import BannedDevices
+from gateway.services.moderation_log import ModerationLog
+from gateway.services.room_log import RoomLog
+from models.moderation import ModerationAction, SanctionKind
+
+# By the clock of the database, which is the one that it is compared with.
+IMPOSE = """
+    INSERT INTO sanctions (id, kind, stream_key, subject_id, reason, created_by, created_at, ends_at)
+    SELECT gen_random_uuid(), $1, $2, $3, $4, $5, moment, moment + $6 * interval '1 second'
+    FROM clock_timestamp() AS moment
+    ON CONFLICT (subject_id, kind, coalesce(stream_key, '')) WHERE lifted_at IS NULL DO UPDATE SET
+        reason = excluded.reason, created_by = excluded.created_by,
+        created_at = excluded.created_at, ends_at = excluded.ends_at
+    RETURNING id, ends_at
+"""
+
+# With it goes what guests of the same device have inherited.
+LIFT = """
+    WITH named AS (
+        SELECT id FROM sanctions
+        WHERE subject_id = $1 AND kind = $2 AND stream_key IS NOT DISTINCT FROM $3 AND lifted_at IS NULL
+    ), inherited AS (
+        SELECT s.id FROM named n
+        JOIN banned_devices mine ON mine.sanction_id = n.id AND starts_with(mine.device, $4)
+        JOIN banned_devices d ON d.device = mine.device
+        JOIN sanctions s ON s.id = d.sanction_id
+        WHERE s.kind = $2 AND s.stream_key IS NOT DISTINCT FROM $3 AND s.lifted_at IS NULL
+            AND starts_with(s.subject_id, $5)
+    )
+    UPDATE sanctions SET lifted_at = clock_timestamp()
+    WHERE id IN (SELECT id FROM named UNION SELECT id FROM inherited) RETURNING subject_id
+"""
+
+# One look into the index for each stream.
+WROTE_IN = """
+    SELECT key FROM streams
+    WHERE EXISTS (SELECT FROM messages WHERE stream_key = key AND sender_id = $1 AND deleted_at IS NULL) ORDER BY key
+"""
+
+
+class Notices(Protocol):
+    """Tells all nodes, this one included. Never raises."""
+
+    async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
+
+
+class Clearing(Protocol):
+    """Deletes messages for good."""
+
+    async def clear_of(self, principal: Principal, live_id: str, user_id: str, reason: str | None) -> int:
+        """All messages of somebody in a room; how many there were."""
+        ...
+
+
+class _Imposed(NamedTuple):
+    id: UUID
+    ends_at: datetime | None
+
+
+class Sanctions:
+    """Raises Forbidden for who may not, and whom nobody may act on, NotFound, Unavailable.
+
+    One of a kind holds for somebody in a room: another one replaces it. What is there when the call returns holds for
+    every message that is stored and everybody who connects or joins; the sockets that are open are told on all nodes.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        log: RoomLog,
+        authority: Authority,
+        record: ModerationLog,
+        devices: BannedDevices,
+        clearing: Clearing,
+        notices: Notices,
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._log = log
+        self._authority = authority
+        self._record = record
+        self._devices = devices
+        self._clearing = clearing
+        self._notices = notices
+        self._metrics = metrics
+
+    async def mute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
+        """Let somebody write no more in a room."""
+        imposed = await self._impose(principal, Power.MUTE, ask)
+        ends_at = until(imposed.ends_at)
+        await self._tell_muted(ask.user_id, ask.live_id, ends_at)
+        return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=ends_at)
+
+    async def unmute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
+        """Let somebody write again; fine if they may."""
+        lifted = await self._lift(principal, Power.MUTE, ask)
+        for user_id in lifted:
+            await self._tell_muted(user_id, ask.live_id, None)
+        return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
+
+    async def ban(self, principal: Principal, ask: BanUser) -> BanAck:
+        """Let somebody be in a room no more, or anywhere; `deleted` is how many messages went with them."""
+        imposed = await self._impose(principal, Power.BAN, ask)
+        ends_at = until(imposed.ends_at)
+        notice = {"user": ask.user_id, "live_id": ask.live_id, "until": iso(ends_at), "reason": ask.reason}
+        await self._notices.notify(BANNED, notice)
+        deleted = await self._clear(principal, ask) if ask.delete_messages else 0
+        return BanAck(live_id=ask.live_id, user_id=ask.user_id, until=ends_at, deleted=deleted)
+
+    async def unban(self, principal: Principal, ask: BanUser) -> Sanctioned:
+        """Let somebody come back; fine if they may. Who is banned everywhere and from a room is banned twice."""
+        lifted = await self._lift(principal, Power.BAN, ask)
+        for user_id in lifted:
+            await self._notices.notify(UNBANNED, {"user": user_id, "live_id": ask.live_id})
+        return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
+
+    # --- the steps ----------------------------------------------------------------------------------------------------
+
+    async def _impose(self, principal: Principal, power: Power, ask: MuteUser | BanUser) -> _Imposed:
+        kind = SanctionKind(power)
+        names = await self._devices.of(ask.user_id)
+        async with self._database.guard(f"chat.{power.lower()}"), self._database.transaction():
+            await self._allow(principal, power, ask)
+            rows = await self._database.query(
+                IMPOSE, kind, ask.live_id, ask.user_id, ask.reason, UUID(principal.user_id), ask.seconds
+            )
+            imposed = _Imposed(rows[0]["id"], rows[0]["ends_at"])
+            await self._devices.bind(imposed.id, kind, names)
+            details = {"until": iso(until(imposed.ends_at)), "devices": len(names)}
+            await self._enter(ModerationAction(power), principal, ask, details)
+        self._metrics.sanctions.labels(power.lower()).inc()
+        return imposed
+
+    async def _lift(self, principal: Principal, power: Power, ask: MuteUser | BanUser) -> list[str]:
+        action = ModerationAction(f"UN{power}")
+        async with self._database.guard(f"chat.{action.lower()}"), self._database.transaction():
+            await self._allow(principal, power, ask)
+            rows = await self._database.query(LIFT, ask.user_id, SanctionKind(power), ask.live_id, SURE, PREFIX)
+            if rows:
+                await self._enter(action, principal, ask, {})
+        if rows:
+            self._metrics.sanctions.labels(action.lower()).inc()
+        return [row["subject_id"] for row in rows]
+
+    async def _allow(self, principal: Principal, power: Power, ask: MuteUser | BanUser) -> None:
+        await self._authority.require(principal, power, ask.live_id)
+        await self._authority.require_over(ask.user_id, ask.live_id)
+        if ask.live_id is not None:
+            await self._log.lock(chat_room(ask.live_id))  # what is being stored there is stored before, or asks after
+
+    async def _enter(
+        self, action: ModerationAction, principal: Principal, ask: MuteUser | BanUser, details: dict[str, Any]
+    ) -> None:
+        await self._record.record(
+            action, principal, live_id=ask.live_id, subject_id=ask.user_id, reason=ask.reason, details=details
+        )
+
+    async def _tell_muted(self, user_id: str, live_id: str, ends_at: datetime | None) -> None:
+        moment = None if ends_at is None else iso(ends_at)
+        await self._notices.notify(MUTED, {"user": user_id, "live_id": live_id, "until": moment})
+
+    async def _clear(self, principal: Principal, ask: BanUser) -> int:
+        rooms = [ask.live_id]
+        if ask.live_id is None:
+            async with self._database.guard("chat.wrote_in"):
+                rooms = [row["key"] for row in await self._database.query(WROTE_IN, ask.user_id)]
+        return sum([await self._clearing.clear_of(principal, room, ask.user_id, ask.reason) for room in rooms if room])
