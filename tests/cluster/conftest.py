@@ -12,6 +12,8 @@ from tests.cluster.park import Park
 from tests.cluster.shop import Shop, open_shop
 from tests.support import Databases, Keyspaces
 
+WEBHOOK_SECRET = "whsec_dGhlIG1lZGlhIHNlcnZlciBvZiB0aGUgdGVzdHM="  # of the media server
+
 OpenPark = Callable[..., AbstractAsyncContextManager[Park]]
 
 
@@ -28,7 +30,8 @@ async def shared_shop(
 ) -> AsyncIterator[Shop]:
     """Two nodes for the whole session."""
     folder = tmp_path_factory.mktemp("nodes")
-    async with open_shop(client, folder, await databases.migrated(), keyspaces.fresh()) as shop:
+    servers = await databases.migrated(), keyspaces.fresh()
+    async with open_shop(client, folder, *servers, MEDIA_WEBHOOK_SECRET=WEBHOOK_SECRET) as shop:
         yield shop
 
 

@@ -1,0 +1,79 @@
+"""The media server starts and stops streams by signed messages, as everybody who watches them hears."""
+
+import json
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.protocol.wire import iso, now
+from gateway.security.webhooks import WebhookSignature
+from tests.cluster.conftest import WEBHOOK_SECRET
+from tests.cluster.shop import Shop
+
+
+async def report(shop: Shop, what: str, key: str, *, node: int = 0, **changed: str) -> int:
+    """Send a message as the media server does; the status of the answer."""
+    body = json.dumps({"type": what, "timestamp": iso(now()), "data": {"streamKey": key}}).encode()
+    sent = int(time.time())
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(sent),
+        "webhook-signature": WebhookSignature(WEBHOOK_SECRET).sign("msg_1", sent, body),
+        "Content-Type": "application/json",
+    }
+    url = f"{shop.urls[node]}/api/v1/webhooks/media"
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(url, data=changed.pop("body", body), headers=headers | changed) as response,
+    ):
+        return response.status
+
+
+async def stream(shop: Shop, key: str) -> Any:
+    return await shop.request("GET", f"/streams/{key}", token=(await shop.person()).token, status={200})
+
+
+async def test_a_stream_starts_and_ends_as_the_media_server_says(shop: Shop) -> None:
+    key = await shop.stream()
+    viewer = await shop.viewer(key, node=1)
+    follower = await shop.connect(await shop.person(), "/", node=1)
+    assert await report(shop, "stream.started", key) == 204
+    started = await viewer.expect("stream:started", streamKey=key)
+    assert set(started) == {"streamKey", "timestamp"}
+    told = await follower.expect("upcoming:updated")
+    assert key not in [upcoming["key"] for upcoming in told["streams"]]
+    active = await shop.request("GET", "/streams/active", token=(await shop.person()).token, node=1, status={200})
+    assert key in [live["key"] for live in active["streams"]]
+    assert await report(shop, "stream.started", key, node=1) == 204, "it may say so again"
+    assert await report(shop, "stream.ended", key) == 204
+    await viewer.expect("stream:ended", streamKey=key)
+    assert await report(shop, "stream.ended", key) == 204
+    assert (await stream(shop, key))["status"] == "ENDED"
+    active = await shop.request("GET", "/streams/active", token=(await shop.person()).token, node=1, status={200})
+    assert key not in [live["key"] for live in active["streams"]]
+    assert await report(shop, "stream.started", key) == 409, "a stream lives once"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"webhook-signature": "v1,AAAA"},
+        {"webhook-signature": ""},
+        {"webhook-id": "msg_2"},
+        {"webhook-timestamp": "1700000000"},
+        {"webhook-timestamp": "soon"},
+        {"body": '{"type": "stream.ended"}'},
+    ],
+)
+async def test_what_the_media_server_did_not_sign_is_refused(shop: Shop, changed: dict[str, str]) -> None:
+    key = await shop.stream()
+    assert await report(shop, "stream.started", key, **changed) == 401
+    assert (await stream(shop, key))["status"] == "SCHEDULED"
+
+
+async def test_what_cannot_be_is_refused(shop: Shop) -> None:
+    assert await report(shop, "stream.started", "nowhere") == 404
+    assert await report(shop, "stream.ended", await shop.stream()) == 409
+    assert await report(shop, "stream.paused", await shop.stream()) == 400
