@@ -1,0 +1,119 @@
+"""People come and go for minutes while rooms talk and Redis is restarted: what nodes hold stays what it was.
+
+Only by hand, where nothing else runs: `LEDGER_SECONDS=600 pytest --timeout=0 -s tests/cluster/test_soak.py`.
+"""
+
+import asyncio
+import random
+from contextlib import suppress
+from time import monotonic
+from typing import NamedTuple
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.cluster.conftest import OpenPark
+from tests.cluster.ledger import LONG, SECONDS, Ledger, Size, open_ledger
+from tests.cluster.park import Park
+from tests.cluster.wire_member import WireMember
+
+SIZE = Size(rooms=3, listeners=40, officials=4, speakers=20, rate=50)
+CHURN = 20.0  # people who come, and who go, per second
+STAY = 10.0  # s at most: about a hundred of them are there at any time
+RESTART = 60.0  # s between two deaths of Redis
+WARM = 1 / 3  # of the time, until caches and heaps are as large as they get
+SLOPE = 1.0  # MB per minute, that a node may grow by
+
+pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes: set LEDGER_SECONDS")
+
+
+class Sample(NamedTuple):
+    """What a node holds at a moment."""
+
+    minutes: float
+    megabytes: float
+    files: int
+
+
+async def pass_by(http: aiohttp.ClientSession, park: Park, key: str) -> None:
+    """Somebody comes, listens, says something, and goes, in good order or not."""
+    member = WireMember(http, park.somewhere, await park.shop.person(), key)
+    try:
+        with suppress(TimeoutError, ConnectionError):
+            await member.start()
+            await member.say("hello", "hello")
+            await asyncio.sleep(random.uniform(0, STAY))
+        if random.random() < 0.5:
+            member.drop()
+    finally:
+        await member.stop()
+
+
+async def churn(park: Park, key: str) -> None:
+    """People come all the time."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http, asyncio.TaskGroup() as people:
+        while True:
+            people.create_task(pass_by(http, park, key))
+            await asyncio.sleep(random.expovariate(CHURN))
+
+
+async def restart_redis(park: Park) -> None:
+    """Redis dies now and then."""
+    while True:
+        await asyncio.sleep(RESTART)
+        await park.kill_server(park.redis, 1)
+
+
+async def weigh(park: Park, samples: list[list[Sample]]) -> None:
+    """Look at the nodes all the time."""
+    begun = monotonic()
+    processes = [psutil.Process(node.pid) for node in park.nodes]
+    while True:
+        for process, node_samples in zip(processes, samples, strict=True):
+            minutes = (monotonic() - begun) / 60
+            node_samples.append(Sample(minutes, process.memory_info().rss / 1e6, process.num_fds()))
+        await asyncio.sleep(1)
+
+
+def slope(samples: list[Sample]) -> float:
+    """The growth in MB per minute: least squares."""
+    count = len(samples)
+    minutes = sum(sample.minutes for sample in samples) / count
+    megabytes = sum(sample.megabytes for sample in samples) / count
+    up = sum((sample.minutes - minutes) * (sample.megabytes - megabytes) for sample in samples)
+    return up / sum((sample.minutes - minutes) ** 2 for sample in samples)
+
+
+async def quiet(park: Park, ledger: Ledger) -> list[int]:
+    """The files of each node when only the ledger's members are there."""
+    await asyncio.sleep(5)
+    counted = sum([await park.shop.sockets(number) for number, _ in enumerate(park.nodes)])
+    assert counted == len(ledger.members)
+    return [psutil.Process(node.pid).num_fds() for node in park.nodes]
+
+
+async def test_nothing_grows(open_park: OpenPark) -> None:
+    async with open_park(PING_INTERVAL="5s", PING_TIMEOUT="5s") as park, open_ledger(park, SIZE) as ledger:
+        samples: list[list[Sample]] = [[] for _ in park.nodes]
+        before = await quiet(park, ledger)
+        key = await park.shop.stream()
+        work = [asyncio.create_task(task) for task in (churn(park, key), restart_redis(park), weigh(park, samples))]
+        done, _ = await asyncio.wait(work, timeout=SECONDS, return_when=asyncio.FIRST_EXCEPTION)
+        assert not done, done
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        await asyncio.sleep(10)  # those who vanished are noticed by their pings
+        after = await quiet(park, ledger)
+        await ledger.close()
+    settled = [[sample for sample in one if sample.minutes > WARM * SECONDS / 60] for one in samples]
+    growth = [slope(one) for one in settled]
+    for number, one in enumerate(samples):
+        print(
+            f"node {number}: {one[0].megabytes:.1f} MB at first, {settled[number][0].megabytes:.1f} warm, "
+            f"{one[-1].megabytes:.1f} at last, {growth[number]:+.2f} MB/min; files {before[number]} to "
+            f"{max(sample.files for sample in one)} to {after[number]}"
+        )
+    assert max(growth) < SLOPE
+    assert all(last <= first + 15 for last, first in zip(after, before, strict=True))  # the pools' connections
