@@ -52,7 +52,6 @@ class Shop:
 
     def __init__(self, nodes: Sequence[Node], client: Client, http: aiohttp.ClientSession, database: Any) -> None:
         self.nodes = list(nodes)
-        self.urls = [node.url for node in nodes]
         self.client = client
         self._settings = make_settings()
         self._tokens = Tokens(self._settings)
@@ -60,6 +59,11 @@ class Shop:
         self._database = database
         self._owner: Person | None = None
         self._owned = 0
+
+    @property
+    def urls(self) -> list[str]:
+        """Where the nodes serve."""
+        return [node.url for node in self.nodes]
 
     # --- people ----------------------------------------------------------------------------------------------------
 
