@@ -5,15 +5,15 @@ further room; in each room that it is taken out of there is a mark, and nothing 
 anybody may take out what it holds, in any number of steps, without racing against its node. And as each step touches
 either the leases or one room, all its keys are in one slot of a cluster.
 
-Leases are counted in served time: the time of Redis, in which a silence of all nodes is no longer than `most`. While Redis
-hangs or is away nobody can beat, so nobody's lease may run out.
+Leases are counted in served time: the time of Redis, in which a silence of all nodes is no longer than `most`. While
+Redis hangs or is away nobody can beat, so nobody's lease may run out.
 
 Each change of a room's number of people adds one to `changes` of its news; `told` is up to where the room was told.
 """
 
 _SERVED = """
--- The served time in ms, and the time of Redis. Where there is none yet, or it was lost, it begins with the time of Redis:
--- later than all leases there may still be.
+-- The served time in ms, and the time of Redis. Where there is none yet, or it was lost, it begins with the time of
+-- Redis: later than all leases there may still be.
 local function served(clock, most)
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -100,9 +100,11 @@ ENTER = (
     + _NEWS
     + """
 -- KEYS: presence, peak, news, whom the node holds here, whether it was buried.
--- ARGV: '1' when somebody came, '0' when a node tells anew whom it holds: that is no record, for it may be there under two
--- names, and what the room was told while Redis was away was not the whole; people.
--- Answers {count, peak, 1 if the room is to be told, 1 if they are in, 0 if the node was buried, 2 if the room is over}.
+-- ARGV: '1' when somebody came, '0' when a node tells anew whom it holds; people.
+-- Telling anew is no record, for the node may be there under two names; and the room is told its number again, for what
+-- it heard while Redis was away was not the whole.
+-- Answers {count, peak, 1 if the room is to be told, 1 if they are in: 0 if the node was buried, 2 if the room is
+-- over}.
 local came, changed, state = ARGV[1] == '1', 0, 1 - redis.call('EXISTS', KEYS[5])
 if over(KEYS[3]) then
   redis.call('DEL', KEYS[4])
@@ -149,7 +151,7 @@ BECOME = (
     + """
 -- KEYS: presence, peak, news, whom the node holds here, whether it was buried.
 -- ARGV: who they were, who they are, '1' when the node has another socket of who they were.
--- Answers {count, peak, 1 if the number changed, 1 if they are in, 0 if the node was buried, 2 if the room is over;
+-- Answers {count, peak, 1 if the number changed, 1 if they are in: 0 if the node was buried, 2 if the room is over,
 -- 1 if who they are is new over all nodes, 1 if that was the last node of who they were}.
 local came, gone, state = 0, 0, 1 - redis.call('EXISTS', KEYS[5])
 if over(KEYS[3]) then
@@ -172,8 +174,8 @@ REAP = (
     + _TAKE_OUT
     + """
 -- KEYS: presence, peak, news, whom the dead node holds here, its mark. ARGV: how many at most.
--- Answers {count, peak, 1 if the room is to be told, how many are left to take out}: also of what the dead node changed and
--- did not live to tell. The mark lives longer than any call that may still be on its way.
+-- Answers {count, peak, 1 if the room is to be told, how many are left to take out}. What the dead node changed and did
+-- not live to tell is to be told, too. The mark lives longer than any call that may still be on its way.
 redis.call('SET', KEYS[5], 1, 'EX', 3600)
 if over(KEYS[3]) then
   redis.call('DEL', KEYS[4])
@@ -209,8 +211,8 @@ TURN = (
     + _NEWS
     + """
 -- KEYS: presence, peak, news. ARGV: ms between two turns, ms that the telling of a turn is waited for.
--- Answers {0} when everything was told; {1, ms} when it is worth to ask again in so long; {2, count, peak, changes} to who
--- has the turn and tells the room. Only one tells at a time, or the older of two numbers might be heard last.
+-- Answers {0} when everything was told; {1, ms} when it is worth asking again in so long; {2, count, peak, changes} to
+-- who has the turn and tells the room. Only one tells at a time, or the older of two numbers might be heard last.
 if untold(KEYS[3]) == 0 then return {0} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

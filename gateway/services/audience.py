@@ -1,12 +1,11 @@
-"""What is kept of a stream's viewers when they are gone: the most at one time, and how many there were. Used by viewers."""
+"""What is kept of a stream's viewers: the most at one time, and how many people there were. Used by viewers."""
 
 import asyncio
 from dataclasses import dataclass, field
 
 from gateway.connections.database import Database
-from gateway.errors import Unavailable
 
-# A second after its end everybody has told what they know; an hour later nobody comes late.
+# A minute after the end of a stream everybody has stored what they knew of it; then its numbers stay as they are.
 RECORD = """
     WITH stream AS MATERIALIZED (
         SELECT key FROM streams WHERE key = $1 AND (ended_at IS NULL OR ended_at > now() - interval '1 minute')

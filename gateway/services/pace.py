@@ -1,4 +1,4 @@
-"""Tells rooms how many people are in them: in turns over all nodes, not at every change. Used by attendance and viewers."""
+"""Tells rooms how many are in them: in turns over all nodes, not at every change. Used by attendance and viewers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
