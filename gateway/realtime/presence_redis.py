@@ -125,10 +125,10 @@ class RedisPresence:
 
     async def end(self, room: Room) -> Census:
         """See Presence."""
-        self._local.forget(room)
+        self._forget(room)
         self._ending.add(room)
         try:
-            census = await self._rooms.end(room)
+            census = await self._rooms.end(self._lease.name, room)
         except Unavailable:
             return await self._local.census(room)
         self._ending.discard(room)
@@ -219,8 +219,11 @@ class RedisPresence:
             self._hurry.set()
             raise Unavailable("redis")
         if entered.over:
-            self._local.forget(room)
-            self._idle[room] = asyncio.get_running_loop().time()
+            self._forget(room)
+
+    def _forget(self, room: Room) -> None:
+        self._local.forget(room)
+        self._idle[room] = asyncio.get_running_loop().time()
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 
@@ -250,7 +253,7 @@ class RedisPresence:
             await self._lease.forget(self._take_idle)
         self._metrics.presence_degraded.set(0)
         for room in list(self._ending):
-            self._report(room, await self._rooms.end(room))
+            self._report(room, await self._rooms.end(self._lease.name, room))
             self._ending.discard(room)
         for name in dead:
             self._metrics.presence_buried.inc()

@@ -57,10 +57,10 @@ class PresenceRooms:
             count, peak, changed, left = await self._reap(keys=_keys(room, name), args=[most])
         return Census(count, peak, bool(changed)), left
 
-    async def end(self, room: Room) -> Census:
+    async def end(self, name: str | None, room: Room) -> Census:
         """See Presence."""
         async with self._redis.guard("presence"):
-            count, peak, changed = await self._close(keys=_keys(room))
+            count, peak, changed = await self._close(keys=_keys(room, name)[:4])
         return Census(count, peak, bool(changed))
 
     async def census(self, room: Room) -> Census:

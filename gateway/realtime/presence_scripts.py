@@ -196,7 +196,8 @@ CLOSE = (
     _CENSUS
     + _NEWS
     + """
--- KEYS: presence, peak, news. Answers {count, peak, 1 if the room is to be told}.
+-- KEYS: presence, peak, news; whom the node holds here. Answers {count, peak, 1 if the room is to be told}.
+if KEYS[4] then redis.call('DEL', KEYS[4]) end
 if not over(KEYS[3]) then
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[3], 'over', 1)

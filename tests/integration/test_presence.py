@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -10,7 +11,7 @@ from gateway import keys
 from gateway.connections.redis import Redis
 from gateway.keys import Room, viewers_room
 from gateway.metrics import Metrics
-from gateway.realtime.presence import Census, LocalPresence, Moved, Presence
+from gateway.realtime.presence import Census, LocalPresence, Moved, Presence, Turn
 from gateway.realtime.presence_redis import RedisPresence
 
 ROOM = viewers_room("demo")
@@ -305,3 +306,184 @@ async def test_a_cancelled_enter_counts_nobody(start: StartNode) -> None:
     await asyncio.gather(task, return_exceptions=True)
     await until_count(a, 0)
     assert await a.enter(ROOM, "mina") == Census(1, 1, True)
+
+
+async def stop_beating(*nodes: RedisPresence) -> None:
+    """Silence nodes as a Redis does that hangs; `start` goes on."""
+    tasks = [task for node in nodes for task in node._tasks]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_nodes_that_were_all_cut_off_do_not_bury_each_other(start: StartNode) -> None:
+    nodes = [await start(name) for name in "abc"]
+    for node, who in zip(nodes, ("mina", "jun", "sora"), strict=True):
+        await node.enter(ROOM, who)
+    names = [node._lease.name for node in nodes]
+    await stop_beating(*nodes)
+    await asyncio.sleep(3 * LEASE)
+    for node in nodes:
+        await node.start()
+        assert (await node.census(ROOM)).count == 3
+        await asyncio.sleep(0.05)  # they come back one after the other
+    await asyncio.sleep(LEASE)
+    assert [node._lease.name for node in nodes] == names
+    assert (await nodes[0].census(ROOM)).count == 3
+
+
+async def test_a_lost_clock_keeps_no_dead_node(start: StartNode, redis: Redis) -> None:
+    a, b = await start("a"), await start("b")
+    await a.enter(ROOM, "mina")
+    await b.enter(ROOM, "jun")
+    await redis.client.hincrby(keys.nodes_clock(), "served", 3_600_000)
+    await kill(a)
+    await redis.client.delete(keys.nodes_clock())
+    await until_count(b, 1)
+
+
+# --- turns ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def pair(start: StartNode) -> tuple[RedisPresence, RedisPresence]:
+    return await start("a"), await start("b")
+
+
+async def test_one_of_two_nodes_tells_the_number(pair: tuple[RedisPresence, RedisPresence]) -> None:
+    a, b = pair
+    assert await a.turn(ROOM) == Turn()
+    await a.enter(ROOM, "mina")
+    turn = await a.turn(ROOM)
+    assert turn == Turn(Census(1, 1, False), change=1)
+    await b.enter(ROOM, "jun")
+    assert not (await b.turn(ROOM)).census
+    assert await a.told(ROOM, turn), "jun came meanwhile"
+    waits = [(await node.turn(ROOM)).wait for node in pair]
+    assert all(wait is not None and 0 < wait <= 0.3 for wait in waits)
+    await asyncio.sleep(0.31)
+    turns = [await node.turn(ROOM) for node in pair]
+    assert [turn.census for turn in turns] == [Census(2, 2, False), None]
+    assert not await a.told(ROOM, turns[0])
+    assert [await node.turn(ROOM) for node in pair] == [Turn(), Turn()]
+
+
+async def test_the_last_who_goes_needs_no_turn_but_waits_for_who_tells(
+    pair: tuple[RedisPresence, RedisPresence],
+) -> None:
+    a, b = pair
+    await a.enter(ROOM, "mina")
+    first = await a.turn(ROOM)
+    await a.leave(ROOM, "mina")
+    soon = await b.turn(ROOM)
+    assert soon.census is None
+    assert soon.wait is not None
+    assert soon.wait <= 0.05, "else the older number might be heard last"
+    await a.told(ROOM, first)
+    assert (await b.turn(ROOM)).census == Census(0, 1, False)
+
+
+async def test_who_tells_too_late_has_it_told_again(pair: tuple[RedisPresence, RedisPresence]) -> None:
+    a, b = pair
+    await a.enter(ROOM, "mina")
+    slow = await a.turn(ROOM)
+    await b.enter(ROOM, "jun")
+    await asyncio.sleep(0.31)
+    newer = await b.turn(ROOM)
+    assert newer.census == Census(2, 2, False)
+    assert not await b.told(ROOM, newer)
+    assert await a.told(ROOM, slow), "its number was older, and may have been heard last"
+
+
+async def test_what_a_node_did_not_live_to_tell_is_told(pair: tuple[RedisPresence, RedisPresence]) -> None:
+    """Also when it held nobody any more."""
+    a, b = pair
+    due: list[Room] = []
+
+    async def remember(room: Room, _census: Census) -> None:
+        due.append(room)
+
+    b.on_change(remember)
+    await b.enter(ROOM, "jun")
+    assert not await b.told(ROOM, await b.turn(ROOM))
+    await a.enter(ROOM, "mina")
+    await a.leave(ROOM, "mina")
+    await kill(a)
+
+    async def told() -> bool:
+        return ROOM in due
+
+    await until(told)
+    turn = await b.turn(ROOM)
+    assert turn.census == Census(1, 2, False)
+    assert not await b.told(ROOM, turn)
+
+
+async def test_a_node_that_tells_anew_has_the_rooms_told(start: StartNode) -> None:
+    """While it was cut off, it told its own people that they were alone."""
+    a = await start("a")
+    due: list[Room] = []
+
+    async def remember(room: Room, _census: Census) -> None:
+        due.append(room)
+
+    a.on_change(remember)
+    await a.enter(ROOM, "mina")
+    assert not await a.told(ROOM, await a.turn(ROOM))
+    a._wrong = True
+
+    async def told() -> bool:
+        return ROOM in due
+
+    await until(told)
+    await asyncio.sleep(0.31)
+    assert (await a.turn(ROOM)).census == Census(1, 1, False)
+
+
+# --- the end -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_room_that_is_over_has_nobody(presence: Presence) -> None:
+    for who in ("mina", "jun", "mina"):
+        await presence.enter(ROOM, who)
+    assert await presence.end(ROOM) == Census(0, 2, True)
+    assert (await presence.turn(ROOM)).census == Census(0, 2, False)
+    assert await presence.leave(ROOM, "mina") == Census(0, 2, False)
+    assert await presence.enter(ROOM, "sora") == Census(0, 2, False)
+    assert await presence.become(ROOM, "mina", "hana") == Moved(Census(0, 2, False), False, False)
+    assert await presence.leave(ROOM, "sora") == Census(0, 2, False)
+    assert (await presence.end(ROOM)).count == 0
+    assert presence.rooms() == []
+
+
+async def test_a_room_is_over_for_nodes_that_do_not_know(
+    pair: tuple[RedisPresence, RedisPresence], redis: Redis
+) -> None:
+    a, b = pair
+    for node, who in ((a, "mina"), (b, "jun"), (b, "sora")):
+        await node.enter(ROOM, who)
+    await a.end(ROOM)
+    assert (await b.leave(ROOM, "jun")).count == 0
+    assert b.rooms() == [ROOM]
+    b._wrong = True  # it was cut off, and tells anew whom it holds
+
+    async def forgotten() -> bool:
+        return b.rooms() == []
+
+    await until(forgotten)
+    await b.leave(ROOM, "sora")
+    assert (await b.census(ROOM)).count == 0
+
+    async def nobody_kept() -> bool:
+        return await redis.client.keys("*:node:*") == []
+
+    await until(nobody_kept)
+
+
+async def test_the_end_is_kept_until_redis_is_back(start: StartNode, redis: Redis) -> None:
+    a, b = await start("a"), await start("b")
+    await a.enter(ROOM, "mina")
+    await b.enter(ROOM, "jun")
+    redis._silent_until = time.monotonic() + 0.2
+    assert (await a.end(ROOM)).count == 0
+    await until_count(b, 0)
