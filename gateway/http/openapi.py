@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the declared routes. Served at /api/docs/openapi.json outside production."""
+"""The OpenAPI document, made from the declared routes. Served below /api/docs outside production."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -7,6 +7,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.http.routes import API, IDEMPOTENCY, IDEMPOTENCY_KEY, Route
 from gateway.protocol.answers import HttpError
+from gateway.protocol.examples import example
 
 _REF = "#/components/schemas/{model}"
 _PARTS = (("{key}", "key"), ("{id}", "id"))
@@ -38,8 +39,8 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
     summary = (route.handler.__doc__ or "").strip().splitlines()[0]
     done: dict[str, Any] = {"description": "Done"}
     if route.answer:
-        done["content"] = _json(references[route.answer, "serialization"])
-    failed = {"description": "Refused", "content": _json(references[HttpError, "serialization"])}
+        done["content"] = _json(references[route.answer, "serialization"], schemas)
+    failed = {"description": "Refused", "content": _json(references[HttpError, "serialization"], schemas)}
     status = str(route.status) if route.answer else "204"
     operation: dict[str, Any] = {"summary": summary, "responses": {status: done, "default": failed}}
     parameters: list[dict[str, Any]] = [
@@ -59,15 +60,16 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
     if parameters:
         operation["parameters"] = parameters
     if route.body:
-        operation["requestBody"] = {"required": True, "content": _json(references[route.body, "validation"])}
+        content = _json(references[route.body, "validation"], schemas, whole=False)
+        operation["requestBody"] = {"required": True, "content": content}
     if route.who is not None:
         operation["security"] = [{"bearer": []}, {"cookie": []}]
         operation["description"] = f"For {', '.join(sorted(route.who))}."
     return operation
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
+def _json(schema: dict[str, Any], schemas: dict[str, Any], *, whole: bool = True) -> dict[str, Any]:
+    return {"application/json": {"schema": schema, "example": example(schema, schemas, whole=whole)}}
 
 
 def _cookie_scheme() -> dict[str, str]:

@@ -36,20 +36,21 @@ def mount_pages(app: web.Application, root: Path) -> None:
     """
 
     async def index(_request: web.Request) -> web.Response:
-        return await _file(root / "index.html")
+        return await page_file(root / "index.html")
 
     async def client_library(_request: web.Request) -> web.Response:
-        return await _file(root / CLIENT_LIBRARY)
+        return await page_file(root / CLIENT_LIBRARY)
 
     async def asset(request: web.Request) -> web.Response:
-        return await _file(root / request.match_info["name"])
+        return await page_file(root / request.match_info["name"])
 
     app.router.add_get("/", index)
     app.router.add_get("/assets/vendor/socket.io.js", client_library)
     app.router.add_get(r"/assets/{name:[a-z]+\.(?:css|js|svg)}", asset)
 
 
-async def _file(path: Path) -> web.Response:
+async def page_file(path: Path) -> web.Response:
+    """A file of a page, under the policy of pages. Raises NotFound."""
     try:
         body = await asyncio.to_thread(path.read_bytes)
     except OSError:

@@ -15,6 +15,7 @@ Timestamp = Annotated[
     datetime,
     # What JavaScript's toISOString() gives: UTC, milliseconds, Z.
     PlainSerializer(lambda moment: iso(moment), return_type=str),  # noqa: PLW0108  iso is defined below,
+    Field(json_schema_extra={"format": "date-time"}),
 ]
 # A moment from outside: within what calendars and databases can turn into UTC.
 Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]

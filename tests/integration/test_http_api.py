@@ -1,11 +1,14 @@
 """The mounted HTTP side before stand-ins for the services: health, metrics, identity, products, malformed requests."""
 
 import asyncio
+import inspect
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,15 +21,18 @@ from gateway import http
 from gateway.errors import AuthRequired, Conflict, NotFound
 from gateway.http.connection import connections
 from gateway.http.metrics import metrics_app
+from gateway.http.pages import POLICY
 from gateway.metrics import Metrics
 from gateway.protocol.catalog import ChangeProduct, CreateProduct, Product, ProductPage
 from gateway.protocol.identity import Login, Session, UserView
 from gateway.protocol.queries import ProductQuery
+from gateway.security.devices import Device
 from gateway.security.limits import MemoryLimiter
 from gateway.security.origins import Origins
 from gateway.security.principal import Principal, Role
 from tests.edge import Callers, Client, bearer, refused, serving, settings
 
+WEB = Path(__file__).parent.parent.parent / "web"
 MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 USER = UserView(id="u1", email="a@example.com", username="a", role="USER", status="ACTIVE", created_at=MOMENT)
 
@@ -86,6 +92,13 @@ class Catalog:
             raise NotFound
 
 
+class Devices:
+    """Remembers nobody."""
+
+    async def seen(self, user_id: str, device: Device) -> None:
+        """See Devices."""
+
+
 class House:
     """A client, and what stands behind the server."""
 
@@ -96,20 +109,23 @@ class House:
 
 
 def mounted(node: Node, accounts: Accounts, **changes: Any) -> web.Application:
-    kept, app, metrics, nobody = settings(**changes), web.Application(), Metrics(), object()
-    services: dict[str, Any] = {"accounts": accounts, "directory": nobody, "streams": nobody, "catalog": Catalog()}
-    services["guests"] = nobody
-    services["public_keys"] = lambda: {"keys": []}
-    http.mount(
-        app,
-        settings=kept,
-        metrics=metrics,
-        origins=Origins(kept),
-        readiness=node,
-        authenticator=Callers(),
-        limiter=MemoryLimiter(),
-        **services,
-    )
+    kept, app, metrics = settings(**changes), web.Application(), Metrics()
+    given: dict[str, Any] = {
+        "settings": kept,
+        "metrics": metrics,
+        "origins": Origins(kept),
+        "readiness": node,
+        "authenticator": Callers(),
+        "limiter": MemoryLimiter(),
+        "accounts": accounts,
+        "catalog": Catalog(),
+        "devices": Devices(),
+        "public_keys": lambda: {"keys": []},
+        "asyncapi": lambda version: {"asyncapi": version},
+        "docs_page": WEB / "docs",
+    }
+    nobody = dict.fromkeys(list(inspect.signature(http.mount).parameters)[1:], object())  # the services nobody asks
+    http.mount(app, **nobody | given)
     return app
 
 
@@ -292,11 +308,29 @@ async def test_a_stream_cannot_take_the_address_of_a_list(client: Client, key: s
 # --- documents -------------------------------------------------------------------------------------------------------
 
 
-async def test_the_openapi_document_is_served_outside_production(client: Client) -> None:
-    document = await (await client.get("/api/docs/openapi.json")).json()
-    assert "/api/v1/products/{id}/stock" in document["paths"]
+async def test_the_documents_are_served_outside_production(client: Client) -> None:
+    openapi = await (await client.get("/api/docs/openapi.json")).json()
+    assert "/api/v1/products/{id}/stock" in openapi["paths"]
+    asyncapi = await (await client.get("/api/docs/asyncapi.json")).json()
+    assert asyncapi == {"asyncapi": openapi["info"]["version"]}
     async with house(app_env="production") as strict:
-        await refused(await strict.client.get("/api/docs/openapi.json"), 404, "NOT_FOUND")
+        for name in ("", "/", "/openapi.json", "/asyncapi.json", "/main.js", "/style.css"):
+            await refused(await strict.client.get(f"/api/docs{name}"), 404, "NOT_FOUND")
+
+
+async def test_the_page_of_documents_loads_nothing_from_elsewhere(client: Client) -> None:
+    page = await client.get("/api/docs")
+    text = await page.text()
+    assert page.content_type == "text/html"
+    assert page.headers["Content-Security-Policy"] == POLICY
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert [address for address in loaded if not address.startswith(("/api/docs/", "data:,"))] == []
+    for name in ("main.js", "dom.js", "shape.js", "style.css"):
+        asset = await client.get(f"/api/docs/{name}")
+        assert (asset.status, asset.headers["Content-Security-Policy"]) == (200, POLICY)
+        assert re.findall(r"https?://|url\(", await asset.text()) == []
+    for name in ("index.html", "nothing.js", "..%2fmain.js", "Main.js"):
+        await refused(await client.get(f"/api/docs/{name}"), 404, "NOT_FOUND")
 
 
 # --- odd requests ----------------------------------------------------------------------------------------------------
