@@ -213,7 +213,7 @@ class Worker(Node):
     command = "worker"
 
     def __init__(self, folder: Path, media: Path, **environment: str) -> None:
-        super().__init__(folder, MEDIA_FOLDER=str(media), FFMPEG=str(ffmpeg()), **environment)
+        super().__init__(folder, **({"MEDIA_FOLDER": str(media), "FFMPEG": str(ffmpeg())} | environment))
 
 
 def record(path: Path, seconds: float, size: str = "320x240") -> Path:

@@ -1,0 +1,163 @@
+"""Replays over two nodes and two workers, with the real ffmpeg and the official client; workers die and stop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from gateway.devstack import ffmpeg
+from tests.client.client import Client
+from tests.client.socket import ClientSocket
+from tests.cluster.shop import Person, Shop, open_shop
+from tests.support import Databases, Keyspaces, Worker, record
+
+UPDATE = "job:update"
+
+
+class Studio:
+    """A shop with an ended stream, its recordings, and workers."""
+
+    def __init__(self, shop: Shop, workers: list[Worker], media: Path, admin: Person, key: str) -> None:
+        self.shop = shop
+        self.workers = workers
+        self.media = media
+        self.admin = admin
+        self.key = key
+
+    async def create(self, source: str, **fields: Any) -> str:
+        body = {"kind": "replay", "streamKey": self.key, "source": source} | fields
+        job = await self.shop.request("POST", "/jobs", body=body, token=self.admin.token, status={202})
+        assert job["status"] == "QUEUED"
+        return str(job["id"])
+
+    async def job(self, job_id: str, method: str = "GET", status: int = 200) -> dict[str, Any]:
+        job: dict[str, Any] = await self.shop.request(
+            method, f"/jobs/{job_id}", token=self.admin.token, node=1, status={status}
+        )
+        return job
+
+    async def hear(self, socket: ClientSocket, job_id: str, *states: str, within: float = 30) -> list[dict[str, Any]]:
+        """All that a socket hears of a job until it comes to one of these states."""
+        heard = []
+        while not heard or heard[-1]["status"] not in states:
+            told = await socket.expect(UPDATE, id=job_id, within=within)
+            assert set(told["data"]) == {"id", "kind", "progress", "status", "detail"}
+            heard.append(told["data"])
+        return heard
+
+    @property
+    def busy(self) -> Worker:
+        """The worker that has an ffmpeg process."""
+        return next(worker for worker in self.workers if worker.running and converting(worker))
+
+
+def converting(worker: Worker) -> list[psutil.Process]:
+    """The ffmpeg processes of a worker."""
+    return [child for child in psutil.Process(worker.pid).children(recursive=True) if "ffmpeg" in child.name()]
+
+
+@pytest.fixture(scope="module")
+async def studio(
+    client: Client, databases: Databases, keyspaces: Keyspaces, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Studio]:
+    database_url, redis_url = await databases.migrated(), keyspaces.fresh()
+    folder = tmp_path_factory.mktemp("studio")
+    media = folder / "media"
+    record(media / "long.mp4", 24)
+    # However fast the machine is, nobody converts more than four seconds in one.
+    program = folder / "ffmpeg"
+    program.write_text(f'#!/bin/sh\nexec {ffmpeg()} -readrate 4 "$@"\n')
+    program.chmod(0o755)
+    async with open_shop(client, folder, database_url, redis_url) as shop:
+        environment = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "FFMPEG": str(program)}
+        workers = [Worker(folder, media, **environment) for _ in range(2)]
+        await asyncio.gather(*(worker.start() for worker in workers))
+        admin, key = await shop.person("ADMIN"), await shop.stream()
+        for step in ("start", "stop"):
+            await shop.request("POST", f"/streams/{key}/{step}", token=admin.token, status={200})
+        yield Studio(shop, workers, media, admin, key)
+        await asyncio.gather(*(worker.stop() for worker in workers if worker.running))
+
+
+async def test_a_replay_is_made_and_its_progress_is_heard_everywhere(studio: Studio) -> None:
+    near, far = [await studio.shop.connect(studio.admin, "/", node=node) for node in (0, 1)]
+    job_id = await studio.create("long.mp4", renditions=["720p", "360p"], **{"from": 1, "to": 13})
+    heard = await studio.hear(near, job_id, "DONE")
+    progress = [update["progress"] for update in heard]
+    assert progress == sorted(progress)
+    assert any(0 < part < 100 for part in progress), "real progress, not only the end"
+    assert (heard[-1]["progress"], heard[-1]["detail"]) == (100, "Done")
+    assert await studio.hear(far, job_id, "DONE") == heard
+    job = await studio.job(job_id)
+    assert (job["status"], job["progress"], job["result"]["duration"]) == ("DONE", 100, 12)
+    for file in job["result"]["files"]:
+        made = studio.media / file["path"]
+        assert made.stat().st_size == file["size"] > 1000
+    assert [file["rendition"] for file in job["result"]["files"]] == ["720p", "360p"]
+
+
+async def test_what_cannot_be_done_is_told_without_paths(studio: Studio) -> None:
+    socket = await studio.shop.connect(studio.admin, "/")
+    job_id = await studio.create("none.mp4")
+    heard = await studio.hear(socket, job_id, "FAILED")
+    assert heard[-1]["detail"] == (await studio.job(job_id))["detail"] == "There is no such source"
+    shop, body = studio.shop, {"kind": "replay", "streamKey": studio.key, "source": "long.mp4"}
+    for person in (await shop.person(), await shop.person("HOST"), shop.guest()):
+        await shop.request("POST", "/jobs", body=body, token=person.token, status={403})
+        await shop.request("GET", f"/jobs/{job_id}", token=person.token, status={403})
+    wrong = {"source": "../etc/passwd"}
+    await shop.request("POST", "/jobs", body=body | wrong, token=studio.admin.token, status={400})
+    live = {"streamKey": await shop.stream()}
+    await shop.request("POST", "/jobs", body=body | live, token=studio.admin.token, status={409})
+
+
+async def test_a_cancelled_job_ends_its_ffmpeg_within_two_seconds(studio: Studio) -> None:
+    socket = await studio.shop.connect(studio.admin, "/", node=1)
+    job_id = await studio.create("long.mp4", renditions=["1080p", "720p", "480p"])
+    await studio.hear(socket, job_id, "RUNNING")
+    await socket.expect(UPDATE, lambda told: told["data"]["progress"] > 0, id=job_id, within=10)
+    process = converting(studio.busy)[0]
+    cancelled = await studio.job(job_id, "DELETE")
+    assert (cancelled["status"], cancelled["detail"]) == ("CANCELLED", "Cancelled")
+    async with asyncio.timeout(2):
+        while process.is_running():  # noqa: ASYNC110  it is another process
+            await asyncio.sleep(0.05)
+    heard = await studio.hear(socket, job_id, "CANCELLED")
+    assert heard[-1]["status"] == "CANCELLED"
+    assert list((studio.media / "replays" / studio.key).glob(f"*{job_id}*")) == []
+
+
+async def test_a_job_survives_its_worker(studio: Studio) -> None:
+    socket = await studio.shop.connect(studio.admin, "/")
+    job_id = await studio.create("long.mp4", renditions=["720p", "480p", "360p"], to=10)
+    await socket.expect(UPDATE, lambda told: told["data"]["progress"] > 0, id=job_id, within=10)
+    victim = studio.busy
+    process = converting(victim)[0]
+    await victim.kill()
+    psutil.wait_procs([process], timeout=2)
+    assert not process.is_running(), "ffmpeg dies with its worker"
+    heard = await studio.hear(socket, job_id, "DONE")
+    states = [update["status"] for update in heard]
+    assert states.count("QUEUED") == 1, "it waited for another worker"
+    assert states.count("DONE") == 1
+    assert heard[states.index("QUEUED")]["progress"] == 0, "progress starts again"
+    made = sorted(path.name for path in (studio.media / "replays" / studio.key).glob(f"*{job_id}*"))
+    assert made == [f"{job_id}-{rendition}.mp4" for rendition in ("360p", "480p", "720p")]
+
+
+async def test_a_worker_that_is_stopped_gives_its_job_to_another(studio: Studio) -> None:
+    for worker in studio.workers:
+        if not worker.running:
+            await worker.start()
+    socket = await studio.shop.connect(studio.admin, "/")
+    job_id = await studio.create("long.mp4", renditions=["480p", "360p"], to=10)
+    await studio.hear(socket, job_id, "RUNNING")
+    async with asyncio.timeout(5):
+        while not any(converting(worker) for worker in studio.workers):  # noqa: ASYNC110  another process
+            await asyncio.sleep(0.05)
+    assert await studio.busy.stop() == 0
+    heard = await studio.hear(socket, job_id, "DONE")
+    assert [update["status"] for update in heard if update["status"] != "RUNNING"] == ["QUEUED", "DONE"]
