@@ -89,9 +89,14 @@ async def target(start_node: StartNode, settings: Callable[..., Settings], datab
     connection = await asyncpg.connect(database_url)
     people = dict(await connection.fetch("SELECT email, id::text FROM users"))
     product = await connection.fetchval("SELECT min(id)::text FROM products")
+    order = await connection.fetchval(
+        "INSERT INTO orders (id, user_id, status, total, created_at) "
+        "VALUES (gen_random_uuid(), $1::text::uuid, 'PENDING', 10, now()) RETURNING id::text",
+        people["viewer3@example.com"],
+    )
     await connection.close()
     node = await start_node()
-    known = {"streams": seeds.STREAM, "products": product, "users": people["viewer3@example.com"]}
+    known = {"streams": seeds.STREAM, "products": product, "users": people["viewer3@example.com"], "orders": order}
     yield Target(node.url, people["admin@example.com"], known)
     assert "Traceback" not in node.logs
 

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 
 from gateway.http.auth import Auth
+from gateway.http.featured import Featured
 from gateway.http.health import Health
 from gateway.http.keys import Keys
 from gateway.http.openapi import document
+from gateway.http.orders import Orders
 from gateway.http.products import Products
 from gateway.http.routes import Route
 from gateway.http.streams import Streams
 from gateway.http.users import Users
 from gateway.security.csrf import Csrf
-from gateway.security.principal import ADMINS, HOSTS, Role
+from gateway.security.principal import ADMINS, HOSTS, MEMBERS, Role
 from tests.edge import settings
 
 NOBODY: Any = None
@@ -25,6 +27,8 @@ RESOURCES = (
     Users(NOBODY, NOBODY),
     Streams(NOBODY),
     Products(NOBODY),
+    Featured(NOBODY),
+    Orders(NOBODY),
 )
 ROUTES = {f"{route.method} {route.template}": route for route in chain(*(part.routes() for part in RESOURCES))}
 every_route = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES.keys())
@@ -39,7 +43,9 @@ GET /users/me · PATCH /users/me · GET /users/{id} · POST /users/{id}/suspend 
 POST /streams · GET /streams · GET /streams/active · GET /streams/upcoming · GET /streams/{key}
 POST /streams/{key}/start · POST /streams/{key}/stop
 GET /products · GET /products/{id} · POST /products · PATCH /products/{id} · DELETE /products/{id}
-PATCH /products/{id}/stock · PATCH /products/{id}/sold-out
+PATCH /products · PATCH /products/{id}/stock · PATCH /products/{id}/sold-out
+PUT /streams/{key}/featured-product · DELETE /streams/{key}/featured-product
+POST /orders · GET /orders · GET /orders/{id} · DELETE /orders/{id} · POST /orders/{id}/paid
 """
 FOR_STRANGERS = {"POST /auth/register", "POST /auth/login", "POST /auth/guest", "POST /auth/refresh"}
 
@@ -66,6 +72,8 @@ def test_who_may_change_what() -> None:
             assert route.who == ADMINS, name
         if "/streams" in name and route.method != "GET":
             assert route.who == HOSTS, name
+        if "/orders" in name:
+            assert route.who == (ADMINS if name.endswith("/paid") else MEMBERS), name
         if "/users/{id}" in name:
             assert route.who == ADMINS, name
         if "/users/me" in name:
@@ -97,3 +105,14 @@ def test_the_query_of_a_list_is_told() -> None:
     operation = document([ROUTES["GET /products"]], "1")["paths"]["/api/v1/products"]["get"]
     names = {parameter["name"]: parameter["in"] for parameter in operation["parameters"]}
     assert names == dict.fromkeys(("cursor", "limit", "streamKey", "status", "search"), "query")
+
+
+def test_the_idempotency_key_is_told_where_it_counts() -> None:
+    told = document(list(ROUTES.values()), "1")["paths"]
+    takes = {
+        path
+        for path, operations in told.items()
+        for operation in operations.values()
+        if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", ()))
+    }
+    assert takes == {"/api/v1/orders"}
