@@ -2,70 +2,60 @@
 
 import asyncio
 from types import TracebackType
+from typing import NamedTuple
+
+
+class _Piece(NamedTuple):
+    """A piece of work that has begun."""
+
+    due: float
+    cancelling: int  # who had cancelled its task before
 
 
 class Deadlines:
     """Ends what takes longer than `seconds`. All have the same time: the first to begin is the first to be due.
 
     `asyncio.timeout` makes and cancels a timer of the event loop for each piece of work, nearly all of which is over
-    long before it rings.
+    long before it rings. A task has one piece of work at a time.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.pending: dict[Deadline, float] = {}  # when each is due, in the order of their beginning
+        self.pending: dict[asyncio.Task[object], _Piece] = {}  # in the order of their beginning
+        self._loop: asyncio.AbstractEventLoop | None = (
+            None  # to ask for it each time costs a system call on Python 3.11
+        )
+        self._expired: dict[asyncio.Task[object], _Piece] = {}  # until their tasks have noticed
         self._timer: asyncio.TimerHandle | None = None  # for the first; that one may be over by now
 
-    def limit(self) -> "Deadline":
-        """For a `with` around what the current task shall do in time. Raises TimeoutError."""
-        return Deadline(self)
-
-    def arm(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        """See that the timer rings for the first."""
-        if self._timer is None:
-            self._timer = loop.call_at(due, self._ring, loop)
-
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        now = loop.time()
-        for deadline, due in list(self.pending.items()):
-            if due > now:
-                self.arm(loop, due)
-                return
-            deadline.expire()
-
-
-class Deadline:
-    """The limit of one piece of work."""
-
-    __slots__ = ("_cancelling", "_deadlines", "_expired", "_task")
-
-    def __init__(self, deadlines: Deadlines) -> None:
-        self._deadlines = deadlines
-        self._expired = False
-
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        """For a `with` around what the current task shall do in time, which raises TimeoutError."""
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("only a task can be given up")
-        self._task = task
-        self._cancelling = task.cancelling()
-        loop = task.get_loop()
-        due = loop.time() + self._deadlines.seconds
-        self._deadlines.pending[self] = due
-        self._deadlines.arm(loop, due)
-
-    def expire(self) -> None:
-        """The time is over."""
-        del self._deadlines.pending[self]
-        self._expired = True
-        self._task.cancel()
+        due = loop.time() + self.seconds
+        self.pending[task] = _Piece(due, task.cancelling())
+        if self._timer is None:
+            self._timer = loop.call_at(due, self._ring, loop)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        if not self._expired:
-            del self._deadlines.pending[self]
+        task = asyncio.current_task(self._loop)
+        if task is None or self.pending.pop(task, None) is not None:
+            return
+        piece = self._expired.pop(task)
         # As asyncio.timeout: who was cancelled by somebody else, too, is to end as cancelled.
-        elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if task.uncancel() <= piece.cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        for task, piece in list(self.pending.items()):
+            if piece.due > now:
+                self._timer = loop.call_at(piece.due, self._ring, loop)
+                return
+            self._expired[task] = self.pending.pop(task)
+            task.cancel()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -17,6 +17,9 @@ from gateway.realtime.lines_cluster import ClusterLines
 from gateway.realtime.logged import Log, Place
 from gateway.realtime.packets import event_packet
 from gateway.realtime.sequence import Sequencer
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
 
 log = structlog.get_logger()
 
@@ -34,6 +37,7 @@ class RedisFanout:
     def __init__(self, redis: Redis, local: Local, node_id: str, metrics: Metrics, log: Log) -> None:
         self._local = local
         self._metrics = metrics
+        self._counters: dict[str, Counter] = {}  # by event
         self._rooms: dict[str, Room] = {}  # by channel, while they are heard
         self._lingering: dict[Room, asyncio.TimerHandle] = {}
         self._notices = Notices()
@@ -105,8 +109,14 @@ class RedisFanout:
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
         """See Fanout."""
-        self._metrics.published.labels(event).inc()
+        self._count(event)
         await self._lines.publish(room_channel(room), event_packet(room.namespace, event, payload), seq)
+
+    def _count(self, event: str) -> None:
+        counter = self._counters.get(event)
+        if counter is None:
+            counter = self._counters[event] = self._metrics.published.labels(event)
+        counter.inc()
 
     async def notify(self, kind: str, body: dict[str, Any]) -> None:
         """See Fanout."""

@@ -96,23 +96,23 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             return
         client.working = True
         try:
-            await self._dispatch(connection, client, packet)
+            socket = client.sockets.get(packet.namespace)
+            if packet.type is PacketType.EVENT and socket is not None:
+                await self._endpoints[packet.namespace].handle(socket, packet.data, packet.ack_id)
+            else:
+                await self._dispatch(connection, client, packet, socket)
         finally:
             client.working = False
             if client.gone:
                 self._clean(client)
 
-    async def _dispatch(self, connection: Connection, client: Client, packet: Packet) -> None:
-        kind, namespace, ack_id, data = packet
-        socket = client.sockets.get(namespace)
-        if kind is PacketType.CONNECT:
+    async def _dispatch(self, connection: Connection, client: Client, packet: Packet, socket: Socket | None) -> None:
+        if packet.type is PacketType.CONNECT:
             await self._connect(connection, client, packet)
         elif socket is None:
             # A polite client never gets here; one that goes on after a refusal or a kick is closed.
             connection.close("not connected to the namespace")
-        elif kind is PacketType.EVENT:
-            await self._endpoints[namespace].handle(socket, data, ack_id)
-        elif kind is PacketType.DISCONNECT:
+        elif packet.type is PacketType.DISCONNECT:
             self._end(socket, for_good=True)
             if not client.sockets:
                 connection.unjoin()

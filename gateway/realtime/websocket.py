@@ -111,8 +111,11 @@ class WebSocket(asyncio.Protocol):
         if self._held:  # was on its way when reading was paused
             self._unread += data
             return
+        if len(data) <= SLICE:  # nearly all
+            self._parse(data)
+            return
         for start in range(0, len(data), SLICE):
-            if self._parse(data[start : start + SLICE] if len(data) > SLICE else data):
+            if self._parse(data[start : start + SLICE]):
                 self._unread = data[start + SLICE :]
                 return
 

@@ -12,7 +12,7 @@ async def test_what_hangs_is_given_up_and_what_is_done_in_time_is_not() -> None:
     forever = asyncio.Event()
 
     async def work(wait: bool) -> str:
-        with deadlines.limit():
+        with deadlines:
             await (forever.wait() if wait else asyncio.sleep(0))
         await asyncio.sleep(0.04)  # outside of it there is no limit
         return "done"
@@ -26,10 +26,10 @@ async def test_the_timer_goes_on_for_those_who_came_later() -> None:
     deadlines = Deadlines(0.02)
 
     async def hang() -> None:
-        with deadlines.limit():
+        with deadlines:
             await asyncio.Event().wait()
 
-    with deadlines.limit():
+    with deadlines:
         """Sets the timer, and is over when it rings."""
     await asyncio.sleep(0.01)
     for _ in range(2):
@@ -40,7 +40,7 @@ async def test_the_timer_goes_on_for_those_who_came_later() -> None:
 
 async def test_an_error_of_the_work_is_its_own() -> None:
     deadlines = Deadlines(1)
-    with pytest.raises(ValueError, match="mine"), deadlines.limit():
+    with pytest.raises(ValueError, match="mine"), deadlines:
         raise ValueError("mine")
     assert not deadlines.pending
 
@@ -49,7 +49,7 @@ async def test_who_is_cancelled_by_somebody_else_ends_as_cancelled() -> None:
     deadlines = Deadlines(0.02)
 
     async def hang() -> None:
-        with deadlines.limit():
+        with deadlines:
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
@@ -66,8 +66,8 @@ async def test_who_is_cancelled_by_somebody_else_ends_as_cancelled() -> None:
 
 async def test_the_inner_of_two_limits_is_the_one_that_is_told() -> None:
     outer, inner = Deadlines(5), Deadlines(0.01)
-    with outer.limit():
-        with pytest.raises(TimeoutError), inner.limit():
+    with outer:
+        with pytest.raises(TimeoutError), inner:
             await asyncio.Event().wait()
         await asyncio.sleep(0)
     assert not outer.pending
