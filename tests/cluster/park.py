@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 
 import psutil
 import redis.asyncio
@@ -35,13 +36,16 @@ class Park:
         await asyncio.sleep(away)
         await node.start()
 
-    async def restart_node(self, node: Node) -> float:
-        """Stop a node in good order and start it again; how many s it took to end. It must say that all went well."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
+    async def stop_node(self, node: Node) -> float:
+        """Stop a node in good order; how many s it took to end. It must say that all went well."""
+        begun = monotonic()
         code = await node.stop(signal.SIGTERM)
-        took = loop.time() - begun
         assert code == 0
+        return monotonic() - begun
+
+    async def restart_node(self, node: Node) -> float:
+        """Stop a node in good order and start it again; how many s it took to end."""
+        took = await self.stop_node(node)
         await node.start()
         return took
 

@@ -48,6 +48,7 @@ class Speaker:
         sent = Sent(self.member.key, name, time.monotonic())
         self.sent.append(sent)
         while True:
+            await self.member.ready.wait()
             sent.tries += 1
             begun = time.monotonic()
             try:

@@ -73,6 +73,22 @@ async def test_both_nodes_restarted_in_turn(open_park: OpenPark) -> None:
             assert closed[:4] == ["socket.io", "redis", "http", "database"]
 
 
+async def test_a_node_whose_servers_hang_stops_in_time(open_park: OpenPark) -> None:
+    async with open_park(SHUTDOWN_TIMEOUT="4s") as park, open_ledger(park, SIZE) as ledger:
+        frozen = asyncio.gather(
+            park.freeze(park.redis.pid, 12 if LONG else 7), park.freeze(park.postgres.pid, 12 if LONG else 7)
+        )
+        await asyncio.sleep(0.5)
+        took = await park.stop_node(park.nodes[0])
+        print(f"stopped in {took:.2f} s")
+        assert took < STOP
+        await frozen
+        await park.nodes[0].start()
+        await ledger.flows_again("servers frozen, a node stopped")
+        await ledger.close()
+        assert all(member.warned == member.connects - 1 for member in ledger.members)
+
+
 # --- at random --------------------------------------------------------------------------------------------------------
 
 Fault = Callable[[Park, random.Random], Awaitable[object]]
