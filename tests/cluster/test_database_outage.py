@@ -154,5 +154,7 @@ async def everything_is_whole(park: Park, key: str) -> None:
         events = await connection.fetch("SELECT seq FROM room_events WHERE room = $1 ORDER BY seq", room)
     finally:
         await connection.close()
-    assert [row["seq"] for row in messages] == [row["seq"] for row in events] == list(range(1, head + 1))
+    places = list(range(1, head + 1))
+    assert [row["seq"] for row in messages] == places
+    assert [row["seq"] for row in events] == places[-len(events) :]  # a log forgets what is old
     print(f"{head} messages of those who vanished were stored")
