@@ -71,6 +71,16 @@ async def test_a_key_that_is_none_is_one_line(command: str, environment: dict[st
     assert said == Said(2, [], ["JWT_PRIVATE_KEY: not a private key in PEM without a password"])
 
 
+async def test_a_worker_says_what_it_cannot_work_without(environment: dict[str, str], tmp_path: Path) -> None:
+    assert await dorami("worker", **environment) == Said(
+        2, [], ["MEDIA_FOLDER: a worker needs it, recordings are there"]
+    )
+    said = await dorami("worker", **environment | {"MEDIA_FOLDER": str(tmp_path / "none")})
+    assert said == Said(2, [], ["MEDIA_FOLDER: there is no such folder"])
+    said = await dorami("worker", **environment | {"MEDIA_FOLDER": str(tmp_path), "FFMPEG": "no-ffmpeg"})
+    assert said == Said(2, [], ["FFMPEG: there is no program no-ffmpeg; install ffmpeg, or say where it is"])
+
+
 async def test_nodes_that_start_at_once_migrate_an_empty_database_once(
     start_node: StartNode, empty_database_url: str
 ) -> None:
@@ -245,16 +255,19 @@ async def test_two_nodes_share_the_servers_and_the_seeds(data: Path) -> None:
         assert await dev.end() == (0, [])
 
 
-async def test_a_node_that_dies_is_started_again_where_it_was(data: Path) -> None:
+async def test_what_dies_is_started_again_where_it_was(data: Path) -> None:
     dev = await development(data, "--nodes", "2", "--no-seed")
     try:
         nodes = [process for process in dev.family if "serve" in process.cmdline()]
+        worker = next(process for process in dev.family if "worker" in process.cmdline())
         for node, (number, url) in zip(nodes, enumerate(dev.urls, 1), strict=True):
             node.kill()
             assert await dev.says("ended") == f"node-{number} ended by itself (SIGKILL): starting it again"
             assert await dev.says("again") == f"node-{number} is ready again: {url}"
             async with aiohttp.ClientSession() as http, http.get(f"{url}/api/v1/health/ready") as answer:
                 assert answer.status == 200
+        worker.kill()
+        assert await dev.says("ended") == "the worker ended by itself (SIGKILL): starting it again"
     finally:
         dev.family = psutil.Process(dev.process.pid).children(recursive=True)
         dev.process.send_signal(signal.SIGTERM)
