@@ -51,6 +51,7 @@ from gateway.services.deliveries import Deliveries
 from gateway.services.directory import Directory
 from gateway.services.featured import Featured
 from gateway.services.guests import Guests
+from gateway.services.identities import Identities
 from gateway.services.job_table import JobTable
 from gateway.services.jobs import Jobs
 from gateway.services.moderation_log import ModerationLog
@@ -117,7 +118,10 @@ class Node:
         refresh_tokens = RefreshTokens(self._redis, settings.jwt_refresh_expiration)
         sessions = Sessions(refresh_tokens, revocations, self._fanout)
         bans = self._bans = Bans(self._database)
-        accounts = Accounts(self._database, sessions, tokens, self._passwords, limiter, bans, settings.jwt_expiration)
+        identities = Identities(self._database, self._redis, metrics)
+        accounts = Accounts(
+            self._database, sessions, tokens, self._passwords, limiter, bans, identities, settings.jwt_expiration
+        )
         names = DeviceNames(settings)
         devices = BannedDevices(
             self._database,
@@ -139,7 +143,7 @@ class Node:
             settings.jwt_expiration,
             settings.guest_rate_limit,
         )
-        authenticator = Authenticator(tokens, revocations, accounts, self._guest_sessions, bans)
+        authenticator = Authenticator(tokens, revocations, identities, self._guest_sessions, bans)
         self._fanout.on_notice("revoked", authenticator.revoked)
         self._fanout.on_notice("revoked", self._residents.revoked)
         Doorkeeper(self._residents, self._fanout, self._server.kick, bans.of)
@@ -151,7 +155,7 @@ class Node:
         lists = Lists(self._redis, metrics)
         shelves = Shelves(self._redis, metrics, log)
         pages = Pages(self._redis, metrics, log)
-        self._caches = (lists, shelves, pages)
+        self._caches = (identities, lists, shelves, pages)
         streams = Streams(self._database, news, self._fanout, lists)
         catalog = Catalog(self._database, log, news, pages)
         featured = Featured(self._database, log, news)
@@ -209,7 +213,7 @@ class Node:
             accounts=accounts,
             guests=guests,
             devices=devices,
-            directory=Directory(self._database, sessions),
+            directory=Directory(self._database, sessions, identities),
             streams=streams,
             catalog=catalog,
             featured=featured,

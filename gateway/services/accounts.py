@@ -17,7 +17,6 @@ from gateway.protocol.identity import (
     Session,
     UserView,
 )
-from gateway.security.authenticator import Identity
 from gateway.security.limits import Limiter
 from gateway.security.principal import Principal, Role
 from gateway.security.refresh_tokens import Grant, ids
@@ -54,6 +53,13 @@ class Bans(Protocol):
         """Raises GatewayError(BANNED), or Unavailable."""
 
 
+class Identities(Protocol):
+    """Remembers who users are."""
+
+    async def changed(self, user_id: str) -> None:
+        """A user is somebody else than remembered. Never raises."""
+
+
 class Accounts(Logins):
     """Raises AuthRequired, Forbidden (`Account is suspended`), BANNED, RateLimited, Unavailable if a server is away."""
 
@@ -65,6 +71,7 @@ class Accounts(Logins):
         passwords: Passwords,
         limiter: Limiter,
         bans: Bans,
+        identities: Identities,
         access_lifetime: timedelta,
     ) -> None:
         super().__init__(sessions)
@@ -73,6 +80,7 @@ class Accounts(Logins):
         self._passwords = passwords
         self._limiter = limiter
         self._bans = bans
+        self._identities = identities
         self._expires_in = int(access_lifetime.total_seconds())
 
     # --- in and out ---------------------------------------------------------------------------------------------------
@@ -125,11 +133,6 @@ class Accounts(Logins):
 
     # --- who one is ---------------------------------------------------------------------------------------------------
 
-    async def identity(self, user_id: str) -> Identity | None:
-        """What the authenticator needs to know of a user."""
-        user = await find(self._database, user_id)
-        return None if user is None else Identity(user.username, Role(user.role), user.suspended)
-
     async def me(self, principal: Principal) -> UserView:
         """The caller's own account. Raises NotFound for a guest, who has none."""
         return view(await self._mine(principal))
@@ -140,6 +143,7 @@ class Accounts(Logins):
         user.username = ask.username
         async with self._database.guard("accounts.profile"):
             await user.save(update_fields=["username", "updated_at"])
+        await self._identities.changed(str(user.id))
         return view(user)
 
     async def change_password(self, principal: Principal, ask: ChangePassword) -> None:

@@ -34,6 +34,7 @@ from gateway.security.tokens import Tokens
 from gateway.services.accounts import WRONG_PASSWORDS, Accounts
 from gateway.services.bans import Bans
 from gateway.services.directory import Directory
+from gateway.services.identities import Identities
 from gateway.services.sessions import Sessions
 from models.user import User
 from tests.support import make_settings
@@ -65,13 +66,23 @@ class World:
         self.revocations = Revocations(redis, MINUTES)
         self.bans = Bans(database)
         self.sessions = Sessions(RefreshTokens(redis, timedelta(days=7)), self.revocations, self)
+        self.identities = Identities(database, redis, Metrics())
         self.accounts = self.made(self.passwords)
-        self.directory = Directory(database, self.sessions)
-        self.authenticator = Authenticator(self.tokens, self.revocations, self.accounts, self, self.bans)
+        self.directory = Directory(database, self.sessions, self.identities)
+        self.authenticator = Authenticator(self.tokens, self.revocations, self.identities, self, self.bans)
         self.notices: list[dict[str, Any]] = []
 
     def made(self, passwords: Passwords) -> Accounts:
-        return Accounts(self.database, self.sessions, self.tokens, passwords, MemoryLimiter(), self.bans, MINUTES)
+        return Accounts(
+            self.database,
+            self.sessions,
+            self.tokens,
+            passwords,
+            MemoryLimiter(),
+            self.bans,
+            self.identities,
+            MINUTES,
+        )
 
     async def notify(self, kind: str, body: dict[str, Any]) -> None:
         assert kind == "revoked"
