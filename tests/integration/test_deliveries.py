@@ -1,0 +1,226 @@
+"""Deliveries on a real PostgreSQL: handed over, then marked; nothing lost and nothing repeated without need."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from gateway.connections.database import Database
+from gateway.errors import NotFound, Unavailable
+from gateway.metrics import Metrics
+from gateway.protocol.notifications import SendNotification
+from gateway.protocol.queries import Page
+from gateway.protocol.wire import Typed, now
+from gateway.realtime.fanout import LocalFanout
+from gateway.security.principal import Role
+from gateway.services import deliveries as module
+from gateway.services.deliveries import Deliveries
+from gateway.services.notifications import Notifications
+from models.notification import Notification
+from models.user import User
+from tests.doubles import principal
+from tests.support import make_settings
+
+
+class FakeSocket:
+    """One socket that remembers."""
+
+    def __init__(self, sid: str) -> None:
+        self.sid = sid
+        self.heard: list[str] = []
+
+    def send(self, event: str, payload: Typed) -> None:
+        assert event == payload.type == "notification:new"
+        self.heard.append(payload.data.title)
+
+
+class Here:
+    """Who is on one node."""
+
+    def __init__(self) -> None:
+        self.people: dict[str, list[Any]] = defaultdict(list)
+        self._listeners: list[Callable[[str], None]] = []
+
+    def on_arrival(self, listener: Callable[[str], None]) -> None:
+        self._listeners.append(listener)
+
+    def here(self) -> list[str]:
+        return list(self.people)
+
+    def sockets(self, user_id: str) -> list[Any]:
+        return list(self.people.get(user_id, ()))
+
+    def arrives(self, user_id: str) -> FakeSocket:
+        socket = FakeSocket(f"{user_id}-{len(self.people[user_id])}")
+        self.people[user_id].append(socket)
+        for listener in self._listeners:
+            listener(user_id)
+        return socket
+
+
+class Nobody:
+    def deliver(self, room: Any, packet: bytes) -> None:
+        raise AssertionError("notifications need no room")
+
+
+class Cluster:
+    """Two nodes with one database and one way to tell each other, which may be cut."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.fanout = LocalFanout(Nobody())
+        self.here = [Here(), Here()]
+        self.losses: int | None = 0
+        self.nodes = [
+            Deliveries(database, here, self.fanout, lambda: self.losses, timedelta(days=30), Metrics())
+            for here in self.here
+        ]
+        self.notifications = Notifications(database, self.fanout)
+        self.lost = Notifications(database, LocalFanout(Nobody()))  # its notices reach nobody
+
+    async def person(self) -> str:
+        number = await User.all().count()
+        user = await User.create(email=f"p{number}@example.com", username="p", password_hash="-")
+        return str(user.id)
+
+    async def send(self, *people: str, title: str, lost: bool = False) -> None:
+        body = {"userIds": list(people), "title": title, "message": "m"}
+        await (self.lost if lost else self.notifications).send(SendNotification.model_validate(body))
+
+    async def settle(self) -> None:
+        for node in self.nodes:
+            await node.deliver()
+
+    @staticmethod
+    async def waiting() -> int:
+        return await Notification.filter(delivered_at=None).count()
+
+
+@pytest.fixture
+async def cluster(database_url: str) -> AsyncIterator[Cluster]:
+    database = Database(make_settings(database_url=database_url), Metrics())
+    await database.open()
+    yield Cluster(database)
+    await database.close()
+
+
+async def test_who_is_there_gets_it_at_once_on_every_socket_and_it_is_marked(cluster: Cluster) -> None:
+    person, other = await cluster.person(), await cluster.person()
+    sockets = [cluster.here[0].arrives(person), cluster.here[0].arrives(person), cluster.here[1].arrives(person)]
+    await cluster.send(person, other, title="live")
+    assert [socket.heard for socket in sockets] == [["live"]] * 3
+    assert await cluster.waiting() == 2
+    await cluster.settle()
+    assert [socket.heard for socket in sockets] == [["live"]] * 3
+    assert await cluster.waiting() == 1, "the other one is away"
+
+
+async def test_two_devices_that_come_at_once_get_each_of_what_waits_at_most_once(cluster: Cluster) -> None:
+    person = await cluster.person()
+    titles = [str(number) for number in range(module.EACH * 2 + 5)]
+    for title in titles:
+        await cluster.send(person, title=title)
+    sockets = [cluster.here[node].arrives(person) for node in (0, 1)]
+    await asyncio.gather(*(node.deliver() for node in cluster.nodes))
+    for socket in sockets:
+        assert len(set(socket.heard)) == len(socket.heard)
+        assert socket.heard == sorted(socket.heard, key=int), "the oldest first"
+    assert set(sockets[0].heard) | set(sockets[1].heard) == set(titles)
+    assert await cluster.waiting() == 0
+    late = cluster.here[0].arrives(person)
+    await cluster.settle()
+    assert late.heard == []
+
+
+async def test_a_lost_notice_is_found_by_looking(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICK", 0.02)
+    person = await cluster.person()
+    socket = cluster.here[1].arrives(person)
+    await cluster.settle()
+    await cluster.send(person, title="lost", lost=True)
+    cluster.nodes[1].start()
+    await asyncio.sleep(0.2)
+    assert socket.heard == [], "it has no reason to look yet"
+    cluster.losses = 1
+    async with asyncio.timeout(5):
+        while not socket.heard:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    monkeypatch.setattr(module, "DEAF", 0.02)
+    cluster.losses = None
+    await cluster.send(person, title="deaf", lost=True)
+    async with asyncio.timeout(5):
+        while len(socket.heard) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await cluster.nodes[1].close()
+    assert socket.heard == ["lost", "deaf"]
+    assert await cluster.waiting() == 0
+
+
+async def test_what_could_not_be_marked_is_not_handed_over_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await cluster.person()
+    socket = cluster.here[0].arrives(person)
+    await cluster.nodes[0].deliver()
+    await cluster.send(person, title="once")
+    query = cluster.database.query
+
+    async def away(statement: str, *values: Any) -> list[dict[str, Any]]:
+        if statement == module.MARK:
+            raise Unavailable("database")
+        return await query(statement, *values)
+
+    monkeypatch.setattr(cluster.database, "query", away)
+    for _ in range(2):
+        cluster.here[0].arrives(person)
+        with pytest.raises(Unavailable):
+            await cluster.nodes[0].deliver()
+    monkeypatch.undo()
+    await cluster.nodes[0].deliver()
+    assert socket.heard == ["once"]
+    assert await cluster.waiting() == 0
+
+
+async def test_a_node_that_died_before_it_marked_leaves_it_to_the_next_connect(cluster: Cluster) -> None:
+    person = await cluster.person()
+    first = cluster.here[0].arrives(person)
+    await cluster.send(person, title="again")
+    assert first.heard == ["again"]
+    again = cluster.here[1].arrives(person)
+    await cluster.nodes[1].deliver()
+    assert again.heard == ["again"]
+    assert await cluster.waiting() == 0
+
+
+async def test_what_is_too_old_is_forgotten(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FORGOTTEN", 2)
+    person = await cluster.person()
+    for number in range(6):
+        await cluster.send(person, title=str(number))
+    await Notification.filter(title__in=list("01234")).update(created_at=now() - timedelta(days=31))
+    await cluster.nodes[0].forget()
+    assert [row.title for row in await Notification.all()] == ["5"]
+    page = await cluster.notifications.page(principal(Role.USER, person), Page())
+    assert [item.title for item in page.items] == ["5"]
+
+
+async def test_to_somebody_who_does_not_exist_nothing_is_sent_to_anybody(cluster: Cluster) -> None:
+    person = await cluster.person()
+    with pytest.raises(NotFound):
+        await cluster.send(person, str(UUID(int=7)), title="x")
+    assert await Notification.all().count() == 0
+    await cluster.send(person, person, title="twice named, once sent")
+    assert await Notification.all().count() == 1
+
+
+async def test_a_token_of_nobody_in_particular_disturbs_nobody(cluster: Cluster) -> None:
+    person = await cluster.person()
+    await cluster.send(person, title="x")
+    cluster.here[0].arrives("operator")
+    socket = cluster.here[0].arrives(person)
+    await cluster.nodes[0].deliver()
+    assert socket.heard == ["x"]
