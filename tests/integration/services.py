@@ -1,5 +1,6 @@
 """Services on real servers, put together as a node does it. Used by the tests of services that need a stream or two."""
 
+from datetime import timedelta
 from typing import Any
 
 from gateway.connections.database import Database
@@ -7,11 +8,19 @@ from gateway.connections.redis import Redis
 from gateway.metrics import Metrics
 from gateway.services.authority import Authority
 from gateway.services.chat import Chat
+from gateway.services.clears import Clears
+from gateway.services.deletions import Deletions
+from gateway.services.messages import Messages
 from gateway.services.moderation_log import ModerationLog
+from gateway.services.newest import Newest
 from gateway.services.news import News
+from gateway.services.pins import Pins
 from gateway.services.room_log import RoomLog
 from gateway.services.room_settings import RoomRules
 from gateway.services.streams import Lists, Streams
+from gateway.services.word_lists import WordLists
+
+DAY = timedelta(days=1)
 
 
 def make_streams(database: Database, redis: Redis, fanout: Any) -> Streams:
@@ -25,5 +34,21 @@ def make_rules(database: Database, fanout: Any) -> RoomRules:
 
 
 def make_chat(database: Database, fanout: Any) -> Chat:
-    """The chat of one node."""
-    return Chat(database, RoomLog(database), make_rules(database, fanout), fanout)
+    """The chat of one node, in which no words are listed."""
+    log, metrics, messages = RoomLog(database), Metrics(), Messages(database)
+    authority, record = Authority(database), ModerationLog(database)
+    pins = Pins(database, log, News(log, fanout), authority, record)
+    newest = Newest(database, log, messages, pins, metrics)
+    words = WordLists(database, record, metrics)
+    return Chat(database, log, messages, newest, make_rules(database, fanout), words, fanout)
+
+
+class Curators:
+    """What looks after the messages of one node's chat rooms."""
+
+    def __init__(self, database: Database, fanout: Any) -> None:
+        log, metrics = RoomLog(database), Metrics()
+        news, authority, self.record = News(log, fanout), Authority(database), ModerationLog(database)
+        self.pins = Pins(database, log, news, authority, self.record)
+        self.deletions = Deletions(database, log, news, authority, self.record, self.pins, metrics)
+        self.clears = Clears(database, log, news, authority, self.record, self.pins, metrics)

@@ -1,0 +1,116 @@
+"""A chat room with people of every role, served by two nodes that moderate it. Used by the tests of moderation."""
+
+from typing import Any
+
+from gateway.connections.database import Database
+from gateway.connections.redis import Redis
+from gateway.metrics import Metrics
+from gateway.protocol.chat import SendMessage, Sent
+from gateway.protocol.moderation import AllowGuests, Announce, BanUser, Freeze, MuteUser, SlowMode
+from gateway.protocol.streaming import CreateStream
+from gateway.security.devices import Device, DeviceBook, DeviceNames
+from gateway.security.guests import new_id
+from gateway.security.principal import Principal, Role
+from gateway.services.announcements import Announcements
+from gateway.services.authority import Authority
+from gateway.services.banned_devices import BannedDevices
+from gateway.services.bans import Bans
+from gateway.services.moderation_log import ModerationLog
+from gateway.services.room_log import RoomLog
+from gateway.services.sanctions import Sanctions
+from models.user import User
+from tests.doubles import Heard, principal
+from tests.integration.services import DAY, make_chat, make_rules, make_streams
+from tests.support import make_settings
+
+KEY, ELSEWHERE = "demo", "elsewhere"
+
+
+class Cleared(list[tuple[str, str]]):
+    """Whose messages were deleted where."""
+
+    async def clear_of(self, _principal: Principal, live_id: str, user_id: str, _reason: str | None) -> int:
+        self.append((live_id, user_id))
+        return 1
+
+
+class Hall:
+    """Two nodes' services on one database."""
+
+    def __init__(self, database: Database, redis: Redis) -> None:
+        self.database, self.redis = database, redis
+        self.heard = Heard()
+        self.notices: list[tuple[str, dict[str, Any]]] = []
+        self.cleared = Cleared()
+        self.metrics = Metrics()
+        log, authority, record = RoomLog(database), Authority(database), ModerationLog(database)
+        names = DeviceNames(make_settings())
+        self.book = DeviceBook(redis, names, DAY, DAY)
+        self.devices = BannedDevices(database, names, self.book)
+        self.bans = Bans(database)
+        self.rules = make_rules(database, self.heard)
+        self.announcements = Announcements(database, log, authority, record, self.heard)
+        self.sanctions = Sanctions(database, log, authority, record, self.devices, self.cleared, self, self.metrics)
+        self.nodes = [make_chat(database, self.heard) for _ in range(2)]
+
+    async def notify(self, kind: str, body: dict[str, Any]) -> None:
+        self.notices.append((kind, body))
+
+    async def open(self) -> None:
+        self.admin, self.moderator, self.host, self.other_host, self.user = [
+            await self.person(role) for role in (Role.ADMIN, Role.MODERATOR, Role.HOST, Role.HOST, Role.USER)
+        ]
+        self.guest = principal(Role.GUEST, new_id())
+        streams = make_streams(self.database, self.redis, self.heard)
+        for key, host in ((KEY, self.host), (ELSEWHERE, self.other_host)):
+            await streams.create(host, CreateStream.model_validate({"title": key, "key": key}))
+        self.heard.events.clear()
+
+    async def close(self) -> None:
+        for node in self.nodes:
+            await node.close()
+        await self.bans.close()
+
+    async def person(self, role: Role = Role.USER) -> Principal:
+        number = await User.all().count()
+        user = await User.create(
+            email=f"{number}@example.com", username=f"user{number}", password_hash="-", role=role.value
+        )
+        return principal(role, str(user.id))
+
+    # --- what people do -------------------------------------------------------------------------------------------
+
+    async def say(self, who: Principal, text: str = "hello", name: str | None = None, *, node: int = 0) -> Sent:
+        ask = {"liveId": KEY, "message": text, "clientMessageId": name}
+        return await self.nodes[node].send(who, SendMessage.model_validate(ask))
+
+    async def mute(self, who: Principal, whom: str, **fields: Any) -> Any:
+        return await self.sanctions.mute(who, MuteUser.model_validate({"liveId": KEY, "userId": whom} | fields))
+
+    async def unmute(self, who: Principal, whom: str) -> Any:
+        return await self.sanctions.unmute(who, MuteUser.model_validate({"liveId": KEY, "userId": whom}))
+
+    async def ban(self, who: Principal, whom: str, **fields: Any) -> Any:
+        return await self.sanctions.ban(who, BanUser.model_validate({"userId": whom} | fields))
+
+    async def unban(self, who: Principal, whom: str, **fields: Any) -> Any:
+        return await self.sanctions.unban(who, BanUser.model_validate({"userId": whom} | fields))
+
+    async def slow(self, who: Principal, seconds: int) -> Any:
+        return await self.rules.slow_mode(who, SlowMode.model_validate({"liveId": KEY, "seconds": seconds}))
+
+    async def freeze(self, who: Principal, frozen: bool = True) -> Any:
+        return await self.rules.freeze(who, Freeze.model_validate({"liveId": KEY, "frozen": frozen}))
+
+    async def allow_guests(self, who: Principal, allowed: bool = True) -> Any:
+        return await self.rules.allow_guests(who, AllowGuests.model_validate({"liveId": KEY, "allowed": allowed}))
+
+    async def announce(self, who: Principal, text: str = "hear, hear") -> Any:
+        return await self.announcements.announce(who, Announce.model_validate({"liveId": KEY, "message": text}))
+
+    async def come_as_guest(self, device: Device) -> str:
+        """A new guest, as the HTTP edge lets one in."""
+        guest_id = new_id()
+        await self.devices.receive(guest_id, device)
+        await self.devices.seen(guest_id, device)
+        return guest_id

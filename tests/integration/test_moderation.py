@@ -1,0 +1,372 @@
+"""Who may moderate whom, and what holds for the next message: on a real PostgreSQL, as two nodes use it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from gateway.connections.database import Database
+from gateway.connections.redis import Redis
+from gateway.errors import Code, GatewayError, NotFound
+from gateway.keys import chat_room
+from gateway.metrics import Metrics
+from gateway.protocol.moderation import FOREVER
+from gateway.protocol.wire import Since
+from gateway.security.devices import Device
+from gateway.security.guests import new_id
+from gateway.security.principal import Principal, Role
+from gateway.services.authority import HOSTING, POWERS, Power
+from models.message import Message
+from models.moderation import BannedDevice, ModerationEntry, Sanction
+from models.room import RoomEvent
+from models.user import User
+from tests.doubles import principal
+from tests.integration.moderated import ELSEWHERE, KEY, Hall
+from tests.support import make_settings
+
+HOME = Device("a browser", "192.0.2.1", "device-of-somebody")
+Act = Callable[[Hall, Principal], Awaitable[Any]]
+
+
+@pytest.fixture
+async def hall(database_url: str, redis: Redis) -> AsyncIterator[Hall]:
+    database = Database(make_settings(database_url=database_url), Metrics())
+    await database.open()
+    hall = Hall(database, redis)
+    await hall.open()
+    yield hall
+    await hall.close()
+    await database.close()
+
+
+async def refused(awaitable: Awaitable[Any]) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        await awaitable
+    return caught.value
+
+
+# --- who may --------------------------------------------------------------------------------------------------------
+
+ACTS: dict[str, tuple[Act, set[str]]] = {
+    "mute": (lambda hall, who: hall.mute(who, hall.user.user_id), {"admin", "moderator", "host"}),
+    "unmute": (lambda hall, who: hall.unmute(who, hall.user.user_id), {"admin", "moderator", "host"}),
+    "slow mode": (lambda hall, who: hall.slow(who, 5), {"admin", "moderator", "host"}),
+    "freeze": (lambda hall, who: hall.freeze(who), {"admin", "moderator", "host"}),
+    "allow guests": (lambda hall, who: hall.allow_guests(who), {"admin", "moderator", "host"}),
+    "announce": (lambda hall, who: hall.announce(who), {"admin", "moderator", "host"}),
+    "ban here": (lambda hall, who: hall.ban(who, hall.user.user_id, liveId=KEY), {"admin"}),
+    "ban everywhere": (lambda hall, who: hall.ban(who, hall.user.user_id), {"admin"}),
+    "unban": (lambda hall, who: hall.unban(who, hall.user.user_id), {"admin"}),
+}
+
+
+@pytest.mark.parametrize("actor", ["admin", "moderator", "host", "other_host", "user", "guest"])
+@pytest.mark.parametrize("act", ACTS)
+async def test_who_may_do_what(hall: Hall, act: str, actor: str) -> None:
+    call, allowed = ACTS[act]
+    if actor in allowed:
+        await call(hall, getattr(hall, actor))
+        return
+    assert (await refused(call(hall, getattr(hall, actor)))).code is Code.FORBIDDEN
+    assert not await Sanction.all().count() + await ModerationEntry.all().count() + len(hall.heard.events)
+
+
+def test_the_matrix_says_what_only_administrators_do() -> None:
+    assert frozenset(Power) - HOSTING == {Power.BAN, Power.DELETE, Power.CLEAR}
+    assert POWERS[Role.ADMIN] == frozenset(Power)
+    assert POWERS[Role.MODERATOR] == HOSTING
+
+
+@pytest.mark.parametrize("whom", ["admin", "host"])
+async def test_nobody_acts_on_an_administrator_or_on_the_host_of_the_room(hall: Hall, whom: str) -> None:
+    subject = getattr(hall, whom).user_id
+    for actor in (hall.admin, hall.moderator, hall.host):
+        assert (await refused(hall.mute(actor, subject))).code is Code.FORBIDDEN
+    assert (await refused(hall.ban(hall.admin, subject, liveId=KEY))).code is Code.FORBIDDEN
+    if whom == "admin":
+        assert (await refused(hall.ban(hall.admin, subject))).code is Code.FORBIDDEN
+    else:
+        await hall.ban(hall.admin, subject)  # somebody may have to
+    await hall.mute(hall.moderator, hall.other_host.user_id)  # a guest of this room
+
+
+@pytest.mark.parametrize("whom", ["nobody", "b1a4d5f0-0000-4000-8000-000000000000", "{USER}", "a\x00b"])
+async def test_whom_nobody_knows(hall: Hall, whom: str) -> None:
+    whom = whom.replace("{USER}", hall.user.user_id.upper())
+    assert isinstance(await refused(hall.mute(hall.admin, whom)), NotFound)
+    assert isinstance(await refused(hall.mute(hall.admin, hall.user.user_id, liveId="nowhere")), NotFound)
+
+
+# --- what holds -----------------------------------------------------------------------------------------------------
+
+
+async def test_who_is_muted_is_refused_on_every_node_until_it_ends(hall: Hall) -> None:
+    sent = await hall.say(hall.user, "before", "c-1")
+    ack = await hall.mute(hall.host, hall.user.user_id, seconds=1, reason="rude")
+    error = await refused(hall.say(hall.user, node=1))
+    assert error.code is Code.MUTED
+    assert error.details == {"until": ack.model_dump(mode="json")["until"]}
+    assert hall.notices == [("muted", {"user": hall.user.user_id, "live_id": KEY, **error.details})]
+    joined = await hall.nodes[1].snapshot(hall.user, KEY, None, 1)
+    assert (joined.you.muted_until, joined.you.can_send) == (ack.until, False)
+    again = await hall.say(hall.user, "before", "c-1", node=1)
+    assert again == sent.model_copy(update={"duplicate": True}), "it is stored, whatever holds now"
+    await hall.say(hall.other_host, "the others may")
+    async with asyncio.timeout(5):
+        while not (await hall.nodes[0].snapshot(hall.user, KEY, None, 1)).you.can_send:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await hall.say(hall.user, "after")
+
+
+async def test_unmuting_is_told_and_doing_it_twice_is_fine(hall: Hall) -> None:
+    first = await hall.mute(hall.moderator, hall.user.user_id)
+    assert first.until == FOREVER
+    await hall.mute(hall.moderator, hall.user.user_id, seconds=100)
+    assert await Sanction.all().count() == 1, "another one replaces it"
+    hall.notices.clear()
+    for _ in range(2):
+        assert (await hall.unmute(hall.moderator, hall.user.user_id)).until is None
+    assert hall.notices == [("muted", {"user": hall.user.user_id, "live_id": KEY, "until": None})]
+    await hall.say(hall.user)
+    actions = await ModerationEntry.all().order_by("id").values_list("action", "subject_id", "stream_id")
+    assert actions == [(action, hall.user.user_id, KEY) for action in ("MUTE", "MUTE", "UNMUTE")]
+
+
+async def test_bans_here_and_everywhere(hall: Hall) -> None:
+    user = hall.user.user_id
+    await hall.ban(hall.admin, user, liveId=KEY, seconds=1000)
+    assert (await refused(hall.say(hall.user))).code is Code.BANNED
+    assert (await refused(hall.nodes[1].admit(hall.user, KEY))).code is Code.BANNED
+    assert (await refused(hall.nodes[1].snapshot(hall.user, KEY, None, 1))).code is Code.BANNED
+    await hall.nodes[0].admit(hall.user, ELSEWHERE)
+    await hall.bans.check(user)
+    await hall.unban(hall.admin, user, liveId=KEY)
+    await hall.say(hall.user)
+
+    ack = await hall.ban(hall.admin, user, reason="enough", deleteMessages=True)
+    assert (ack.deleted, hall.cleared) == (1, [(KEY, user)])
+    assert hall.notices[-1] == ("banned", {"user": user, "live_id": None, "until": "9999-12-31T23:59:59.000Z",
+                                           "reason": "enough"})  # fmt: skip
+    error = await refused(hall.bans.check(user))
+    assert (error.code, error.status) == (Code.BANNED, 403)
+    assert (await refused(hall.nodes[0].admit(hall.user, ELSEWHERE))).code is Code.BANNED
+    assert (await refused(hall.say(hall.user))).code is Code.BANNED
+    assert [(who, ban.live_id) for who, ban in await hall.bans.of([user, hall.host.user_id])] == [(user, None)]
+    await hall.unban(hall.admin, user)
+    await hall.say(hall.user)
+
+
+async def test_what_was_imposed_holds_no_administrator_and_no_host_of_the_room(hall: Hall) -> None:
+    await hall.mute(hall.admin, hall.moderator.user_id)
+    assert (await refused(hall.say(hall.moderator))).code is Code.MUTED
+    await User.filter(id=hall.moderator.user_id).update(role="ADMIN")
+    promoted = principal(Role.ADMIN, hall.moderator.user_id)
+    await hall.say(promoted)
+    assert (await hall.nodes[0].snapshot(promoted, KEY, None, 1)).you.can_send
+
+
+@pytest.mark.parametrize("role", ["admin", "moderator", "host", "other_host", "user", "guest"])
+async def test_a_frozen_room_with_a_pause_is_open_to_who_moderates_it(hall: Hall, role: str) -> None:
+    who, trusted = getattr(hall, role), role in ("admin", "moderator", "host")
+    await hall.allow_guests(hall.host)
+    await hall.slow(hall.host, 100)
+    await hall.say(who)
+    error = None if trusted else await refused(hall.say(who, node=1))
+    if error is None:
+        await hall.say(who, node=1)
+    else:
+        assert error.code is Code.SLOW_MODE
+        assert error.retryable
+        assert 90_000 < (error.retry_after_ms or 0) <= 100_000
+    await hall.freeze(hall.host)
+    assert (await hall.nodes[0].snapshot(who, KEY, None, 1)).you.can_send is trusted
+    if trusted:
+        await hall.say(who)
+    else:
+        assert (await refused(hall.say(who))).code is Code.ROOM_FROZEN
+    await hall.freeze(hall.host, frozen=False)
+    await hall.slow(hall.host, 0)
+    await hall.say(who)
+
+
+async def test_guests_write_where_they_are_allowed(hall: Hall) -> None:
+    assert (await refused(hall.say(hall.guest))).code is Code.FORBIDDEN
+    assert not (await hall.nodes[0].snapshot(hall.guest, KEY, None, 1)).you.can_send
+    await hall.allow_guests(hall.moderator)
+    await hall.say(hall.guest)
+    assert (await hall.nodes[0].snapshot(hall.guest, KEY, None, 1)).you.can_send
+    await hall.allow_guests(hall.moderator, allowed=False)
+    assert (await refused(hall.say(hall.guest))).code is Code.FORBIDDEN
+
+
+async def test_the_pause_of_slow_mode_is_exact_over_nodes_and_within_a_batch(hall: Hall) -> None:
+    await hall.slow(hall.host, 1)
+    for _ in range(2):
+        results = await asyncio.gather(
+            *(hall.say(hall.user, f"{n}", node=n % 2) for n in range(20)), return_exceptions=True
+        )
+        errors = [result for result in results if isinstance(result, GatewayError)]
+        assert len(errors) == 19
+        assert {error.code for error in errors} == {Code.SLOW_MODE}
+        await asyncio.sleep(max((error.retry_after_ms or 0) for error in errors) / 1000)
+    await hall.say(hall.user, "once more")
+    messages = await Message.filter(stream_id=KEY).order_by("seq")
+    assert [message.seq for message in messages] == [2, 3, 4], "the settings came first; places have no gaps"
+    gaps = [after.created_at - before.created_at for before, after in pairwise(messages)]
+    assert min(gaps) > timedelta(seconds=0.9)
+
+
+async def test_a_refused_message_may_be_sent_again_under_its_name(hall: Hall) -> None:
+    await hall.slow(hall.host, 300)
+    await hall.say(hall.user, "a", "c-1")
+    for _ in range(2):
+        assert (await refused(hall.say(hall.user, "b", "c-2"))).code is Code.SLOW_MODE
+    await hall.slow(hall.host, 0)
+    assert not (await hall.say(hall.user, "b", "c-2")).duplicate
+    assert (await hall.say(hall.user, "b", "c-2", node=1)).duplicate
+
+
+async def test_what_is_stored_when_a_mute_returns_was_stored_before_it(hall: Hall) -> None:
+    async def talk(node: int) -> None:
+        while True:
+            await hall.say(hall.user, node=node)
+
+    talking = [asyncio.create_task(talk(n)) for n in range(2)]
+    await asyncio.sleep(0.1)
+    await hall.mute(hall.admin, hall.user.user_id)
+    stored = await Message.all().count()
+    for task in talking:
+        assert (await refused(task)).code is Code.MUTED
+    assert await Message.all().count() == stored > 0
+
+
+# --- what the room hears --------------------------------------------------------------------------------------------
+
+
+async def test_settings_are_told_once_and_kept_for_who_comes_back(hall: Hall) -> None:
+    cursor = (await hall.nodes[0].snapshot(hall.user, KEY, None, 1)).cursor
+    for _ in range(2):
+        await hall.slow(hall.host, 30)
+    await hall.freeze(hall.admin)
+    announced = await hall.announce(hall.moderator)
+    told = [event for _, event, _ in hall.heard.events]
+    assert told == ["chat:settings", "chat:settings", "chat:announcement"]
+    settings = {"liveId": KEY, "slowModeSeconds": 30, "frozen": True, "guestsAllowed": False}
+    assert hall.heard.events[1][2] == {"type": "chat:settings", "data": settings}
+    data = hall.heard.events[2][2]["data"]
+    assert (data["message"], data["role"], data["seq"]) == ("hear, hear", "MODERATOR", announced.seq)
+    back = await hall.nodes[1].snapshot(hall.user, KEY, Since.model_validate(cursor.model_dump()), 1)
+    assert [event.event for event in back.events or []] == told
+    assert back.settings.model_dump(by_alias=True).items() <= settings.items()
+    logged = (
+        await RoomEvent.filter(room_id=f"/chat {chat_room(KEY).name}").order_by("seq").values_list("seq", flat=True)
+    )
+    assert logged == [1, 2, 3]
+    actions = await ModerationEntry.all().order_by("id").values_list("action", "details")
+    assert actions[:2] == [("SLOW_MODE", {"slow_mode_seconds": 30}), ("FREEZE", {"frozen": True})]
+
+
+async def test_two_nodes_change_settings_at_once(hall: Hall) -> None:
+    await asyncio.gather(
+        hall.slow(hall.host, 7), hall.freeze(hall.admin), hall.allow_guests(hall.moderator), hall.slow(hall.admin, 9)
+    )
+    settings = (await hall.nodes[0].snapshot(hall.user, KEY, None, 1)).settings
+    assert (settings.slow_mode_seconds in (7, 9), settings.frozen, settings.guests_allowed) == (True, True, True)
+
+
+# --- devices --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_banned_guest_does_not_come_back_as_another(hall: Hall) -> None:
+    guest = await hall.come_as_guest(HOME)
+    await hall.ban(hall.admin, guest)
+    returns = {
+        "the same cookie, another network and browser": Device("another browser", "198.51.100.7", HOME.id),
+        "without cookies": Device(HOME.user_agent, HOME.address),
+        "a private window": Device(HOME.user_agent, HOME.address, "another-device-id"),
+    }
+    for way, device in returns.items():
+        assert (await refused(hall.come_as_guest(device))).code is Code.BANNED, way
+    await hall.come_as_guest(Device("another browser", HOME.address))
+    await BannedDevice.all().update(ends_at=datetime.now(UTC) - timedelta(seconds=1))
+    await BannedDevice.filter(device__startswith="d:").update(ends_at=None)
+    await hall.come_as_guest(returns["a private window"])
+    assert (await refused(hall.come_as_guest(HOME))).code is Code.BANNED, "only the cookie is known for good"
+    await hall.unban(hall.admin, guest)
+    await hall.come_as_guest(HOME)
+
+
+async def test_a_ban_from_a_room_and_a_mute_are_inherited_and_lifted_together(hall: Hall) -> None:
+    await hall.allow_guests(hall.host)
+    first = principal(Role.GUEST, await hall.come_as_guest(HOME))
+    await hall.ban(hall.admin, first.user_id, liveId=KEY)
+    private = Device(HOME.user_agent, HOME.address, "a-private-window")
+    second = principal(Role.GUEST, await hall.come_as_guest(private))
+    third = principal(Role.GUEST, await hall.come_as_guest(private._replace(address="203.0.113.1")))
+    for guest in (first, second, third):
+        assert (await refused(hall.nodes[0].admit(guest, KEY))).code is Code.BANNED
+        assert (await refused(hall.say(guest))).code is Code.BANNED
+        await hall.nodes[0].admit(guest, ELSEWHERE)
+    await hall.unban(hall.admin, first.user_id, liveId=KEY)
+    for guest in (first, second, third):
+        await hall.say(guest)
+
+    await hall.mute(hall.host, first.user_id, seconds=1000)
+    fourth = principal(Role.GUEST, await hall.come_as_guest(HOME))
+    neighbour = principal(Role.GUEST, await hall.come_as_guest(Device(HOME.user_agent, HOME.address)))
+    assert (await refused(hall.say(fourth))).code is Code.MUTED
+    await hall.say(neighbour)
+
+
+async def test_a_banned_member_does_not_come_back_as_a_guest_of_the_same_device(hall: Hall) -> None:
+    await hall.devices.seen(hall.user.user_id, HOME)
+    await hall.ban(hall.admin, hall.user.user_id)
+    assert (await refused(hall.come_as_guest(HOME._replace(address="198.51.100.7")))).code is Code.BANNED
+
+
+async def test_a_device_that_nobody_knows_is_no_reason_not_to_ban(hall: Hall) -> None:
+    guest = new_id()
+    await hall.ban(hall.admin, guest)
+    assert (await refused(hall.bans.check(guest))).code is Code.BANNED
+    rows = await BannedDevice.all()
+    assert not rows
+
+
+async def test_no_name_of_a_device_says_what_it_is(hall: Hall) -> None:
+    guest = await hall.come_as_guest(HOME)
+    await hall.ban(hall.admin, guest)
+    for row in await BannedDevice.all():
+        assert not any(part in row.device for part in (HOME.address, HOME.user_agent, HOME.id or ""))
+        assert len(row.device) == 34
+
+
+# --- while a server is away -----------------------------------------------------------------------------------------
+
+
+async def test_a_ban_is_made_while_redis_is_away(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = Redis(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
+    monkeypatch.setattr(hall.book, "_redis", away)
+    await hall.devices.seen(hall.user.user_id, HOME)
+    await hall.ban(hall.admin, hall.user.user_id)
+    assert (await refused(hall.bans.check(hall.user.user_id))).code is Code.BANNED
+
+
+async def test_nobody_is_let_in_while_it_is_not_known_who_is_banned(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(hall.database, "query", away)
+    assert (await refused(hall.bans.check(hall.user.user_id))).code is Code.SERVICE_UNAVAILABLE
+    assert (await refused(hall.come_as_guest(HOME))).code is Code.SERVICE_UNAVAILABLE
+
+
+async def test_many_who_connect_at_once_are_asked_about_together(hall: Hall) -> None:
+    guests = [new_id() for _ in range(300)]
+    await hall.ban(hall.admin, guests[7])
+    answers = await asyncio.gather(*(hall.bans.check(guest) for guest in guests), return_exceptions=True)
+    assert [n for n, answer in enumerate(answers) if answer is not None] == [7]

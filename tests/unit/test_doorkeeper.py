@@ -1,0 +1,128 @@
+"""Which sockets are told of a mute and put out by a ban, also when the notice is lost or comes too early."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.errors import Unavailable
+from gateway.keys import CHAT, ROOT, Room, chat_room
+from gateway.protocol.moderation import FOREVER, Banned
+from gateway.protocol.wire import Payload, iso, now
+from gateway.realtime.doorkeeper import Doorkeeper
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Role
+from tests.doubles import principal
+
+KEY = "demo"
+Notice = dict[str, Any]
+
+
+class Seat:
+    """A socket as the doorkeeper sees it."""
+
+    def __init__(self, user: str, namespace: str = CHAT, *rooms: Room, role: Role = Role.USER) -> None:
+        self.principal = principal(role, user)
+        self.namespace = namespace
+        self.joined = set(rooms)
+        self.told: list[str] = []
+
+    def send(self, event: str, _payload: Payload) -> None:
+        self.told.append(event)
+
+
+class House:
+    """The sockets of one node, and its notices."""
+
+    def __init__(self, *seats: Seat) -> None:
+        self.seats = list(seats)
+        self.handlers: dict[str, Callable[[Notice], Awaitable[None]]] = {}
+        self.bans: list[tuple[str, Banned]] = []
+        self.away = False
+        self.doorkeeper = Doorkeeper(self, self, self.kick, self.in_force)  # type: ignore[arg-type]  # doubles
+
+    def of(self, user_id: str) -> Collection[Any]:
+        return [seat for seat in self.seats if seat.principal.user_id == user_id]
+
+    def users(self) -> list[str]:
+        return [seat.principal.user_id for seat in self.seats]
+
+    def on_arrival(self, listener: Callable[[Socket], None]) -> None:
+        self.listener = listener
+
+    def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None:
+        self.recheck = listener
+
+    def on_notice(self, kind: str, handler: Callable[[Notice], Awaitable[None]]) -> None:
+        self.handlers[kind] = handler
+
+    def kick(self, seat: Any, event: str, payload: Payload) -> None:
+        seat.send(event, payload)
+        self.seats.remove(seat)
+
+    async def in_force(self, user_ids: Sequence[str]) -> list[tuple[str, Banned]]:
+        if self.away:
+            raise Unavailable("database")
+        return [(user, ban) for user, ban in self.bans if user in user_ids]
+
+    async def tell(self, kind: str, user: str, live_id: str | None = None, until: str | None = None) -> None:
+        notice = {"user": user, "live_id": live_id, "until": until or iso(FOREVER), "reason": None}
+        await self.handlers[kind](notice)
+
+    def arrive(self, seat: Any) -> None:
+        self.seats.append(seat)
+        self.listener(seat)
+
+
+async def test_a_ban_everywhere_ends_every_socket_and_no_other() -> None:
+    anns, bob = [Seat("ann", ROOT), Seat("ann"), Seat("ann", CHAT, chat_room(KEY))], Seat("bob")
+    house = House(*anns, bob)
+    await house.tell("banned", "ann")
+    assert [seat.told for seat in anns] == [["chat:banned", "auth:revoked"]] * 3
+    assert (house.seats, bob.told) == ([bob], [])
+
+
+async def test_a_ban_from_a_room_and_a_mute_concern_who_is_in_it() -> None:
+    inside, outside, root = Seat("ann", CHAT, chat_room(KEY)), Seat("ann", CHAT, chat_room("other")), Seat("ann", ROOT)
+    house = House(inside, outside, root)
+    await house.tell("muted", "ann", KEY)
+    await house.tell("banned", "ann", KEY)
+    assert inside.told == ["chat:muted", "chat:banned"]
+    assert not outside.told + root.told
+    assert house.seats == [outside, root]
+
+
+async def test_who_was_let_in_while_the_notice_was_on_its_way_is_put_out() -> None:
+    house = House()
+    await house.tell("banned", "ann")
+    house.arrive(Seat("ann"))
+    assert not house.seats
+    house.arrive(Seat("bob"))
+    house.arrive(Seat("ann", role=Role.ADMIN))
+    assert len(house.seats) == 2
+
+
+@pytest.mark.parametrize("ends", ["lifted", "by time"])
+async def test_who_is_banned_no_more_stays(ends: str) -> None:
+    house = House()
+    await house.tell("banned", "ann", until=iso(now() - timedelta(seconds=1)) if ends == "by time" else None)
+    if ends == "lifted":
+        await house.handlers["unbanned"]({"user": "ann", "live_id": None})
+    house.arrive(Seat("ann"))
+    assert len(house.seats) == 1
+
+
+async def test_a_lost_notice_is_found_by_asking() -> None:
+    house = House(Seat("ann"), Seat("bob"), Seat("cat", CHAT, chat_room(KEY)))
+    house.bans = [
+        ("ann", Banned(live_id=None, until=FOREVER, reason=None)),
+        ("bob", Banned(live_id=KEY, until=FOREVER, reason=None)),
+        ("cat", Banned(live_id=KEY, until=FOREVER, reason=None)),
+    ]
+    house.away = True
+    with pytest.raises(Unavailable):
+        await house.recheck()
+    house.away = False
+    await house.recheck()
+    assert house.users() == ["bob"]
