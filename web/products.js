@@ -1,4 +1,4 @@
-// The products of a stream, as they change; an admin changes them here. Built by main.js.
+// The products of a stream, as they change; here they are bought, and changed by an admin. Built by main.js.
 
 import { hue } from "./chat.js";
 import { Room } from "./room.js";
@@ -32,6 +32,7 @@ export class Products {
         "live:product:deleted": ({ productId }) => this.#remove(productId),
         "product:low-stock": ({ productName, remainingStock }) =>
           notify(`Only ${remainingStock} left: ${productName}`, "news"),
+        "order:purchase:notification": ({ message }) => notify(message, "news"),
       },
     });
   }
@@ -81,6 +82,9 @@ export class Products {
     const image = card.querySelector("img");
     image.addEventListener("error", () => (image.hidden = true));
     card.addEventListener("animationend", () => card.classList.remove("changed"));
+    const buy = card.querySelector(".buy");
+    buy.setAttribute("aria-label", `Buy ${product.name}`);
+    buy.addEventListener("click", () => this.#buy(product.id, buy));
     const form = card.querySelector("form");
     if (this.#session.user?.role === "ADMIN") {
       form.setAttribute("aria-label", `Change ${product.name}`);
@@ -109,12 +113,29 @@ export class Products {
     put(".stock", soldOut ? "Sold out" : product.stock < LOW ? `Only ${product.stock} left` : `${product.stock} in stock`);
     card.querySelector(".stock").classList.toggle("low", product.stock < LOW);
     card.classList.toggle("sold-out", soldOut);
+    card.querySelector(".buy").hidden = soldOut;
     card.classList.toggle("changed", Boolean(before && (before.price !== product.price || before.stock !== product.stock)));
     const image = card.querySelector("img");
     const own = product.imageUrl?.startsWith("/"); // the page's policy lets no foreign picture in
     if (own && image.getAttribute("src") !== product.imageUrl) image.src = product.imageUrl;
     image.hidden = !own;
     fill(card.querySelector("form"), product, before);
+  }
+
+  async #buy(id, button) {
+    const order = { items: [{ productId: id, quantity: 1 }] };
+    button.disabled = true;
+    try {
+      // Under one key: when the answer is lost, asking again buys nothing twice.
+      const key = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-");
+      const ask = () => this.#session.call("POST", "/orders", order, key);
+      const { items } = await ask().catch((error) => (error.retryable ? ask() : Promise.reject(error)));
+      this.#notify(`It is yours: ${items[0].name}`, "news");
+    } catch (error) {
+      this.#notify(`Not bought: ${error.message}`);
+    } finally {
+      button.disabled = false;
+    }
   }
 
   async #change(id, form) {

@@ -27,9 +27,10 @@ export class Room {
       this.#inside = false;
     });
     for (const event of Object.keys(options.heard)) {
-      realtime.on(namespace, event, (payload) => {
-        if (this.#inside) this.#apply(event, payload);
-        else this.#held.push([event, payload]);
+      realtime.on(namespace, event, (payload, offset) => {
+        const heard = [event, payload, offset && Number(offset.slice(offset.lastIndexOf(".") + 1))];
+        if (this.#inside) this.#apply(...heard);
+        else this.#held.push(heard);
       });
     }
   }
@@ -50,11 +51,11 @@ export class Room {
     const { event, payload } = this.#options.join;
     const answer = await this.#ask(event, { ...payload, since: this.#cursor }, () => visit === this.#visit);
     if (visit !== this.#visit || !answer) return;
-    if (answer.recovered) for (const missed of answer.events) this.#apply(missed.event, missed.payload);
+    if (answer.recovered) for (const missed of answer.events) this.#apply(missed.event, missed.payload, missed.seq);
     else this.#options.snapshot(answer);
     this.#cursor = answer.cursor;
     this.#inside = true;
-    for (const [name, heard] of this.#held) this.#apply(name, heard);
+    for (const heard of this.#held) this.#apply(...heard);
     this.#options.joined?.(answer);
   }
 
@@ -74,12 +75,12 @@ export class Room {
     return null;
   }
 
-  #apply(event, payload) {
-    const data = payload.data ?? payload;
-    if (this.#cursor && data.seq !== undefined) {
-      if (data.seq <= this.#cursor.seq) return;
-      this.#cursor = { ...this.#cursor, seq: data.seq };
+  /** `seq`: its place in the room's log, if it has one. */
+  #apply(event, payload, seq) {
+    if (this.#cursor && seq !== undefined) {
+      if (seq <= this.#cursor.seq) return;
+      this.#cursor = { ...this.#cursor, seq };
     }
-    this.#options.heard[event]?.(data);
+    this.#options.heard[event]?.(payload.data ?? payload);
   }
 }

@@ -5,7 +5,8 @@ const STORED = "dorami.session"; // sessionStorage: one per tab, so two tabs can
 /** An answer that is not the one asked for, from a socket or over HTTP. `message` is fit to be shown. */
 export class Refusal extends Error {
   constructor({ code, message, retryable = false, retryAfterMs, details }) {
-    const problems = Array.isArray(details) ? details.map(({ field, problem }) => ` ${field}: ${problem}.`) : [];
+    const fields = Array.isArray(details) ? details.filter(({ field }) => field) : [];
+    const problems = fields.map(({ field, problem }) => ` ${field}: ${problem}.`);
     const wait = retryAfterMs ? ` Try again in ${Math.ceil(retryAfterMs / 1000)}\u00a0s.` : "";
     super(`${message.replace(/\.$/, "")}.${problems.join("")}${wait}`);
     this.code = code;
@@ -50,9 +51,9 @@ export class Session extends EventTarget {
     return this.#renewing;
   }
 
-  /** An HTTP call as this user; answers the parsed body, throws Refusal. */
-  call(method, path, body) {
-    return this.#call(method, path, body, this.token);
+  /** An HTTP call as this user; answers the parsed body, throws Refusal. Calls with the same `key` are one. */
+  call(method, path, body, key) {
+    return this.#call(method, path, body, this.token, key);
   }
 
   async #exchange() {
@@ -68,9 +69,10 @@ export class Session extends EventTarget {
     }
   }
 
-  async #call(method, path, body, token) {
+  async #call(method, path, body, token, key) {
     const headers = { Accept: "application/json" };
     if (body) headers["Content-Type"] = "application/json";
+    if (key) headers["Idempotency-Key"] = key;
     if (token) headers.Authorization = `Bearer ${token}`;
     let response;
     try {

@@ -69,10 +69,19 @@ const scenarios = {
     // Sold out, and back.
     await card.getByLabel("Stock").fill("0");
     await card.getByRole("button", { name: "Save" }).click();
+    // Bought, which everybody sees.
+    await product(viewer, title).getByRole("button", { name: /Buy/ }).click();
+    for (const tab of [viewer, admin]) {
+      await reads(product(tab, title).locator(".stock"), "76 in stock");
+      await reads(tab.locator(".notice"), /bought 1 × /);
+    }
+    await reads(viewer.locator(".notice"), /It is yours/);
+
     await reads(product(viewer, title).locator(".stock"), "Sold out");
     await card.getByLabel("Stock").fill("20");
     await card.getByRole("button", { name: "Save" }).click();
     await reads(product(viewer, title).locator(".stock"), "20 in stock");
+    assert.equal(await product(viewer, title).getByRole("button", { name: /Buy/ }).count(), 0, "nothing is left to buy");
 
     for (const [tab, text] of [
       [viewer, "Hello from Busan! Does the cup survive a dishwasher?"],

@@ -18,6 +18,7 @@ from gateway.protocol.streaming import CreateStream, StreamView
 from gateway.protocol.wire import Cursor, Since
 from gateway.realtime.presence import LocalPresence
 from gateway.security.principal import Principal, Role
+from gateway.services.cards import Cards
 from gateway.services.catalog import Catalog, Pages
 from gateway.services.news import News
 from gateway.services.room_log import RoomLog
@@ -40,21 +41,18 @@ class Shop:
         self.presence = LocalPresence()
         self.log = RoomLog(database)
         self.streams = make_streams(database, redis, self.heard)
-        logs = [RoomLog(database) for _ in range(2)]
-        self.catalogs = [
-            Catalog(
-                database,
-                log,
-                News(log, self.heard),
-                Pages(redis, Metrics(), log),
-            )
-            for log in logs
-        ]
+        self.catalogs = [self.node(database, redis) for _ in range(2)]
         self.catalog = self.catalogs[0]
         shelves = Shelves(redis, Metrics(), self.log)
         self.storefront = Storefront(database, self.log, self.streams, shelves)
         self.viewers = Viewers(database, self.presence, self.heard)
         self.admin = principal(Role.ADMIN)
+
+    def node(self, database: Database, redis: Redis) -> Catalog:
+        log, cards = RoomLog(database), Cards(redis, Metrics())
+        news = News(log, self.heard)
+        news.read_by(cards.told)
+        return Catalog(database, log, news, Pages(redis, Metrics(), log), cards)
 
     async def person(self, role: Role) -> Principal:
         number = await User.all().count()
@@ -170,6 +168,8 @@ async def test_stock_is_set_or_moved_and_never_below_nothing(shop: Shop) -> None
     assert shop.told() == [("live:product:updated", dumped(gone)), ("live:product:soldout", sold_out)]
     await shop.catalog.sell_out(cup.id)
     assert shop.told() == []
+    await shop.change(gone, name="Mug")
+    assert [event for event, _ in shop.told()] == ["live:product:updated"], "it was sold out before"
 
 
 async def test_fifty_at_once_sell_exactly_what_is_there_and_sold_out_is_told_once(shop: Shop) -> None:

@@ -166,7 +166,7 @@ async def test_one_key_for_different_orders_at_the_same_moment_is_one_of_them(ma
         ann = await market.person()
         products = [await market.product(stock=1) for _ in range(6)]
         answers = await asyncio.gather(
-            *(market.buy(ann, product, key="k", node=n % 2) for n, product in enumerate(products)),
+            *(market.buy(ann, product, key="k", node=n // 3) for n, product in enumerate(products)),
             return_exceptions=True,
         )
         assert sum(isinstance(answer, Conflict) for answer in answers) == 5, answers
@@ -285,3 +285,58 @@ async def test_orders_that_cannot_be_stored_leave_the_others_alone(market: Marke
     answers = await asyncio.gather(*(market.buy(who, cup) for who in (ann, ann, nobody, ann)), return_exceptions=True)
     assert [isinstance(answer, Exception) for answer in answers] == [False, False, True, False]
     assert await market.now(cup) == (2, 4)
+
+
+# --- what an admin changes --------------------------------------------------------------------------------------------
+
+
+async def test_many_changes_are_all_made_or_none(market: Market) -> None:
+    await market.stream("other", await market.person(Role.HOST))
+    cup, mug, hat = await market.product(), await market.product(stock=1), await market.product("other")
+    market.told()
+    changed = await market.change_many(
+        {"id": hat.id, "price": "4.50"}, {"id": cup.id, "name": "Mug"}, {"id": mug.id, "stock": 0, "version": 1}
+    )
+    assert [(product.id, product.version) for product in changed] == [(hat.id, 2), (cup.id, 2), (mug.id, 2)]
+    assert [event for event, _ in market.told()] == ["live:product:updated"] * 2 + ["live:product:soldout"]
+    error = await refused(
+        Code.CONFLICT, market.change_many({"id": cup.id, "stock": 1}, {"id": mug.id, "stock": 1, "version": 1})
+    )
+    assert error.details == {"productId": mug.id, "version": 2}
+    await refused(Code.NOT_FOUND, market.change_many({"id": cup.id, "stock": 1}, {"id": "999", "stock": 1}))
+    assert (await market.now(cup), market.told()) == ((100, 2), [])
+
+
+async def test_many_changes_and_orders_of_the_same_products_do_not_block_each_other(market: Market) -> None:
+    ann = await market.person()
+    products = [await market.product(stock=1000) for _ in range(5)]
+
+    async def change(number: int) -> None:
+        ids = [product.id for product in products]
+        random.Random(number).shuffle(ids)
+        await market.change_many(*({"id": each, "sortOrder": number} for each in ids))
+
+    async def order(number: int) -> None:
+        wanted = products[:]
+        random.Random(number).shuffle(wanted)
+        await market.buy(ann, *wanted, node=number % 2)
+
+    await asyncio.gather(*(act(number) for number in range(1, 16) for act in (change, order)))
+    assert {(await market.now(product))[0] for product in products} == {985}
+    assert len({(await market.now(product))[1] for product in products}) == 1
+
+
+async def test_what_a_stream_shows_first_goes_with_the_product(market: Market) -> None:
+    host = await market.person(Role.HOST)
+    await market.stream("own", host)
+    cup = await market.product("own")
+    await asyncio.gather(*(node.featured.put(host, "own", cup.id) for node in market.nodes for _ in range(3)))
+    assert len(market.heard.named("stream:featured-product:updated")) == 1
+    await asyncio.gather(
+        market.catalog.delete(cup.id), market.featured.put(host, "own", cup.id), return_exceptions=True
+    )
+    shown = [payload["productId"] for payload in market.heard.named("stream:featured-product:updated")]
+    assert shown == [cup.id, None]
+    await refused(Code.NOT_FOUND, market.featured.put(host, "own", cup.id))
+    await refused(Code.FORBIDDEN, market.featured.remove(host, KEY))
+    await refused(Code.NOT_FOUND, market.featured.remove(host, "nowhere"))
