@@ -108,12 +108,14 @@ class _Channel:
         ack = _object({"ok": {"const": True}, "data": data, "ts": _MOMENT})
         made = self._schemas.message
         asked = self._schemas.of(route.shape, "validation")
+        summary = _summary(event, route)
+        roles = {} if route.who == EVERYONE else {"x-roles": sorted(route.who)}
         return {
             "action": "receive",
             "channel": self._channel,
             "title": event,
-            "summary": _first_line(route.shape),
-            "messages": [self._message(event, made(event, asked, _first_line(route.shape), whole=False))],
+            "summary": summary,
+            "messages": [self._message(event, made(event, asked, summary, whole=False))],
             "reply": {
                 "channel": self._channel,
                 "messages": [
@@ -121,7 +123,7 @@ class _Channel:
                     self._reference("failure"),
                 ],
             },
-            "x-roles": sorted(route.who),
+            **roles,
             "x-limit": {"name": route.limit, "requests": rate[0], "seconds": rate[1]},
             "x-room": route.room is not None,
             "x-errors": _errors(route),
@@ -171,5 +173,14 @@ def _object(properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def _first_line(documented: type[Any]) -> str:
-    return (documented.__doc__ or "").strip().splitlines()[0]
+def _summary(event: str, route: Route) -> str:
+    """What the handler says of itself after the event's name, or the shape."""
+    for line in map(_first_line, (route.handler, route.shape)):
+        said = line.removeprefix(f"`{event}`").lstrip(":,. ")
+        if said:
+            return said[0].upper() + said[1:]
+    return ""
+
+
+def _first_line(documented: object) -> str:
+    return (documented.__doc__ or "").strip().partition("\n")[0]

@@ -61,11 +61,11 @@ class RootNamespace(AttendedNamespace):
         await self._enter_by_right(socket)
 
     async def join(self, socket: Socket, ask: catalog.JoinStream) -> catalog.StreamJoined:
-        """`join:stream`."""
+        """`join:stream`: follow the products of a stream, and be told them."""
         return await self.enter(socket, ask.stream_id, lambda _: self._storefront.snapshot(ask.stream_id, ask.since))
 
     async def leave(self, socket: Socket, ask: catalog.LeaveStream) -> catalog.StreamLeft:
-        """`leave:stream`."""
+        """`leave:stream`: follow them no more."""
         await self.depart(socket, ask.stream_id)
         return catalog.StreamLeft(room=self.room(ask.stream_id).name)
 

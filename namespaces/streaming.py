@@ -37,10 +37,10 @@ class StreamingNamespace(AttendedNamespace):
         socket.send(events.CONNECTION_SUCCESS, greeting(socket))
 
     async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
-        """`stream:viewer:join`."""
+        """`stream:viewer:join`: watch a stream, and be counted."""
         return await self.enter(socket, ask.stream_key, partial(self._viewers.snapshot, ask.stream_key))
 
     async def leave(self, socket: Socket, ask: streaming.ViewerLeave) -> streaming.ViewerLeft:
-        """`stream:viewer:leave`."""
+        """`stream:viewer:leave`: watch it no more."""
         census = await self.depart(socket, ask.stream_key)
         return streaming.ViewerLeft(stream_key=ask.stream_key, viewer_count=census.count)

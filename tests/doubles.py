@@ -9,7 +9,8 @@ from uuid import uuid4
 
 from gateway.errors import Unavailable
 from gateway.keys import Room
-from gateway.protocol.wire import Payload
+from gateway.protocol.broadcasts import BROADCASTS
+from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.logged import LoggedEvent, Place
 from gateway.security.principal import Principal, Role
 
@@ -25,6 +26,13 @@ class Heard:
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
         """See Fanout."""
         await asyncio.sleep(random.uniform(0, self.delay))
+        declared = BROADCASTS[room.namespace][event]  # what the documents say of it
+        data = payload.data if isinstance(payload, Typed) else payload
+        assert (type(data), isinstance(payload, Typed), seq is not None) == (
+            declared.data,
+            declared.typed,
+            declared.logged,
+        ), f"{event} is told as gateway/protocol/broadcasts.py does not say"
         self.events.append((room, event, payload.model_dump(mode="json")))
 
     async def notify(self, kind: str, body: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ _NAMES: Final = {
     "message": "Hello!",
     "epoch": "b1f0c4d29a7e4f61",
     "event": "chat:message",
+    "clearId": "7",
 }
 
 

@@ -11,6 +11,9 @@ const STILL = { reducedMotion: "reduce" }; // there is no graphics card: animati
 const WIDE = { ...STILL, viewport: { width: 1360, height: 860 } };
 const NARROW = { ...STILL, viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
+const entryOn = (tab, name) =>
+  tab.locator(".entry").filter({ has: tab.locator("summary > code").getByText(name, { exact: true }) });
+
 const scenarios = {
   async together(browser) {
     const one = await browser.newContext({ ...WIDE, colorScheme: "light" });
@@ -66,9 +69,6 @@ const scenarios = {
     assert.doesNotMatch(before, /12\.34/);
     assert.equal(await viewer.locator("#products form").count(), 0, "only admins change products");
 
-    // Sold out, and back.
-    await card.getByLabel("Stock").fill("0");
-    await card.getByRole("button", { name: "Save" }).click();
     // Bought, which everybody sees.
     await product(viewer, title).getByRole("button", { name: /Buy/ }).click();
     for (const tab of [viewer, admin]) {
@@ -77,11 +77,14 @@ const scenarios = {
     }
     await reads(viewer.locator(".notice"), /It is yours/);
 
+    // Sold out, and back.
+    await card.getByLabel("Stock").fill("0");
+    await card.getByRole("button", { name: "Save" }).click();
     await reads(product(viewer, title).locator(".stock"), "Sold out");
+    assert.equal(await product(viewer, title).getByRole("button", { name: /Buy/ }).count(), 0, "nothing is left to buy");
     await card.getByLabel("Stock").fill("20");
     await card.getByRole("button", { name: "Save" }).click();
     await reads(product(viewer, title).locator(".stock"), "20 in stock");
-    assert.equal(await product(viewer, title).getByRole("button", { name: /Buy/ }).count(), 0, "nothing is left to buy");
 
     for (const [tab, text] of [
       [viewer, "Hello from Busan! Does the cup survive a dishwasher?"],
@@ -164,6 +167,53 @@ const scenarios = {
     // Words longer than the gateway takes never leave the page; an empty one neither.
     await tab.getByLabel("Your message").fill("x".repeat(600));
     assert.equal((await tab.getByLabel("Your message").inputValue()).length, 500);
+  },
+
+  /** The page of documents: everything is listed, unfolds, can be found, and comes from the gateway alone. */
+  async documents(browser) {
+    const context = await browser.newContext({ ...WIDE, colorScheme: "light" });
+    const tab = await openTab(context, `${url}api/docs`);
+    const asked = [];
+    tab.on("request", (request) => asked.push(request.url()));
+    await tab.reload();
+    await tab.locator("body[data-state=ready]").waitFor();
+    assert.deepEqual(asked.filter((address) => !address.startsWith(url) && !address.startsWith("data:")), []);
+    const documents = await tab.evaluate(async () => {
+      const read = async (name) => (await fetch(`/api/docs/${name}.json`)).json();
+      return { openapi: await read("openapi"), asyncapi: await read("asyncapi") };
+    });
+    const routes = Object.values(documents.openapi.paths).flatMap((path) => Object.keys(path)).length;
+    const events = Object.keys(documents.asyncapi.operations).length;
+    assert.equal(await tab.locator(".entry").count(), routes + events);
+    assert.equal(await tab.locator("#errors tr").count(), documents.asyncapi["x-errors"].length + 1);
+
+    const entry = (name) => entryOn(tab, name);
+    await tab.screenshot(picture("documents"));
+    await entry("chat:send-message").locator("summary").first().click();
+    for (const text of ["clientMessageId?", "20 per 10 s", "after joining the room", "NOT_IN_ROOM", "duplicate", "chat:send-message:success"]) {
+      await entry("chat:send-message").getByText(text, { exact: false }).first().waitFor();
+    }
+    await tab.screenshot(picture("documents-event"));
+    await entry("/api/v1/products/{id}/stock").locator("summary").first().click();
+    await entry("/api/v1/products/{id}/stock").getByText("change?").waitFor();
+
+    await tab.getByLabel("Filter").fill("stream:viewer");
+    assert.deepEqual(
+      (await tab.locator(".entry:visible summary > code").allTextContents()).sort(),
+      ["stream:viewer:join", "stream:viewer:leave", "stream:viewer:update"],
+    );
+    await tab.goto(`${url}api/docs#chat.chat:message.sent`);
+    await tab.reload();
+    await tab.locator("body[data-state=ready]").waitFor();
+    assert.ok(await tab.locator("[id='chat.chat:message.sent']").evaluate((found) => found.open));
+
+    const phone = await openTab(await browser.newContext({ ...NARROW, colorScheme: "dark" }), `${url}api/docs`);
+    await phone.locator("body[data-state=ready]").waitFor();
+    await entryOn(phone, "chat:join-room").locator("summary").first().click();
+    await phone.screenshot(picture("documents-phone"));
+    const wider = await phone.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wider <= 0, `${wider} px wider than the screen`);
+    assert.deepEqual([...tab.complaints, ...phone.complaints], []);
   },
 
   /** Against a gateway whose access tokens last a few seconds. */

@@ -1,4 +1,4 @@
-"""The demo page in a real browser: visitors and what they see of each other, as scenarios.mjs has it."""
+"""The demo page and the page of documents in a real browser, as scenarios.mjs has it."""
 
 import asyncio
 import os
@@ -50,10 +50,11 @@ async def play(scenario: str, chromium: str, node: Node) -> None:
         pytest.param("together", {}, id="two tabs see each other's messages, deletions, prices, stock and presence"),
         pytest.param("tunnel", {}, id="who was without a connection gets what was missed and sends what was written"),
         pytest.param("refused", {}, id="a refusal is said and has a way out"),
+        pytest.param("documents", {}, id="the documents list all routes and events, and load nothing from elsewhere"),
         pytest.param("renewed", {"JWT_EXPIRATION": "4s"}, id="tokens are renewed under live sockets"),
     ],
 )
-async def test_the_demo_page(
+async def test_the_pages(
     scenario: str, environment: dict[str, str], chromium: str, database_url: str, start_node: StartNode
 ) -> None:
     await seeds.sow(make_settings(database_url=database_url))

@@ -26,7 +26,8 @@ from gateway.metrics import Metrics
 from gateway.protocol.catalog import ChangeProduct, CreateProduct, Product, ProductPage
 from gateway.protocol.identity import Login, Session, UserView
 from gateway.protocol.queries import ProductQuery
-from gateway.security.devices import Device
+from gateway.security.devices import COOKIE as DEVICE_COOKIE
+from gateway.security.devices import COOKIE_SECONDS, Device, valid_id
 from gateway.security.limits import MemoryLimiter
 from gateway.security.origins import Origins
 from gateway.security.principal import Principal, Role
@@ -213,15 +214,19 @@ async def test_logging_in_gives_tokens_as_cookies_and_in_the_body() -> None:
         assert session["user"]["createdAt"] == "2026-11-21T12:00:00.000Z"
         assert open_house.accounts.device == "a browser"
     set_cookies = cookies(response)
+    device = set_cookies[DEVICE_COOKIE].value
+    assert valid_id(device)
     assert {name: morsel.value for name, morsel in set_cookies.items()} == {
         "accessToken": "USER",
         "refreshToken": "again",
         "csrf-token": session["csrfToken"],
+        DEVICE_COOKIE: device,
     }
-    assert [bool(morsel["httponly"]) for morsel in set_cookies.values()] == [True, True, False]
+    assert {name for name, morsel in set_cookies.items() if not morsel["httponly"]} == {"csrf-token"}
     assert {morsel["samesite"] for morsel in set_cookies.values()} == {"Lax"}
-    assert [morsel["path"] for morsel in set_cookies.values()] == ["/", "/api/v1/auth", "/"]
-    assert [morsel["max-age"] for morsel in set_cookies.values()] == ["900", "604800", "604800"]
+    paths = {name: morsel["path"] for name, morsel in set_cookies.items() if morsel["path"] != "/"}
+    assert paths == dict.fromkeys(("refreshToken", DEVICE_COOKIE), "/api/v1/auth")
+    assert [morsel["max-age"] for morsel in set_cookies.values()] == ["900", "604800", "604800", str(COOKIE_SECONDS)]
     assert not any(morsel["secure"] for morsel in set_cookies.values())  # plain HTTP, in development
 
 

@@ -32,7 +32,7 @@ function entry(id, badge, name, summary, facts, ...body) {
 }
 
 function section(id, title, about, entries) {
-  contents.append(element("a", { href: `#${id}` }, title, element("small", {}, `${entries.length}`)));
+  contents.append(element("a", { href: `#${id}` }, title, element("small", {}, entries.length ? `${entries.length}` : "")));
   sections.append(element("section", { id }, element("h2", {}, title), about ? element("p", {}, ...prose(about)) : "", ...entries));
 }
 
@@ -74,7 +74,7 @@ function received(id, described, root) {
   const [ask] = described.messages.map((message) => follow(message.$ref, root));
   const [ack] = described.reply.messages.map((message) => follow(message.$ref, root));
   const { name, requests, seconds } = described["x-limit"];
-  const facts = [`${requests} per ${seconds} s (limit “${name}”)`, `for ${described["x-roles"].join(", ")}`];
+  const facts = [`${requests} per ${seconds} s (limit “${name}”)`, `for ${described["x-roles"]?.join(", ") ?? "everybody"}`];
   if (described["x-room"]) facts.push("after joining the room");
   return entry(id, "SEND", described.title, described.summary, facts,
     ...part("Payload", payload(ask.payload, ask.examples[0].payload, root)),
