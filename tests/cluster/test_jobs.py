@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from gateway.devstack import ffmpeg
+from gateway.devstack import Redis, ffmpeg
 from tests.client.client import Client
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop, open_shop
@@ -59,6 +59,22 @@ def converting(worker: Worker) -> list[psutil.Process]:
     return [child for child in psutil.Process(worker.pid).children(recursive=True) if "ffmpeg" in child.name()]
 
 
+def slow(folder: Path) -> str:
+    """An ffmpeg that converts no more than four seconds in one, however fast the machine is."""
+    program = folder / "ffmpeg"
+    program.write_text(f'#!/bin/sh\nexec {ffmpeg()} -readrate 4 "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+async def ended_stream(shop: Shop, workers: list[Worker], media: Path) -> Studio:
+    """A stream that is over, and the admin who makes replays of it."""
+    admin, key = await shop.person("ADMIN"), await shop.stream()
+    for step in ("start", "stop"):
+        await shop.request("POST", f"/streams/{key}/{step}", token=admin.token, status={200})
+    return Studio(shop, workers, media, admin, key)
+
+
 @pytest.fixture(scope="module")
 async def studio(
     client: Client, databases: Databases, keyspaces: Keyspaces, tmp_path_factory: pytest.TempPathFactory
@@ -67,18 +83,11 @@ async def studio(
     folder = tmp_path_factory.mktemp("studio")
     media = folder / "media"
     record(media / "long.mp4", 24)
-    # However fast the machine is, nobody converts more than four seconds in one.
-    program = folder / "ffmpeg"
-    program.write_text(f'#!/bin/sh\nexec {ffmpeg()} -readrate 4 "$@"\n')
-    program.chmod(0o755)
     async with open_shop(client, folder, database_url, redis_url) as shop:
-        environment = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "FFMPEG": str(program)}
+        environment = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "FFMPEG": slow(folder)}
         workers = [Worker(folder, media, **environment) for _ in range(2)]
         await asyncio.gather(*(worker.start() for worker in workers))
-        admin, key = await shop.person("ADMIN"), await shop.stream()
-        for step in ("start", "stop"):
-            await shop.request("POST", f"/streams/{key}/{step}", token=admin.token, status={200})
-        yield Studio(shop, workers, media, admin, key)
+        yield await ended_stream(shop, workers, media)
         await asyncio.gather(*(worker.stop() for worker in workers if worker.running))
 
 
@@ -161,3 +170,23 @@ async def test_a_worker_that_is_stopped_gives_its_job_to_another(studio: Studio)
     assert await studio.busy.stop() == 0
     heard = await studio.hear(socket, job_id, "DONE")
     assert [update["status"] for update in heard if update["status"] != "RUNNING"] == ["QUEUED", "DONE"]
+
+
+async def test_the_end_of_a_job_is_heard_although_redis_was_away(
+    client: Client, database_url: str, own_redis: Redis, tmp_path: Path
+) -> None:
+    media = tmp_path / "media"
+    record(media / "long.mp4", 24)
+    worker = Worker(tmp_path, media, DATABASE_URL=database_url, REDIS_URL=own_redis.url, FFMPEG=slow(tmp_path))
+    async with open_shop(client, tmp_path, database_url, own_redis.url, size=1) as shop, worker:
+        studio = await ended_stream(shop, [worker], media)
+        socket = await shop.connect(studio.admin, "/")
+        job_id = await studio.create("long.mp4", to=12)
+        await studio.hear(socket, job_id, "RUNNING")
+        own_redis.kill()
+        await asyncio.sleep(4)  # longer than the conversion takes
+        own_redis.start()
+        heard = await studio.hear(socket, job_id, "DONE")
+        assert heard[-1]["progress"] == 100
+        again = await studio.create("long.mp4", to=1)
+        await studio.hear(socket, again, "DONE")
