@@ -254,9 +254,9 @@ async def test_whose_notice_is_lost_speaks_no_more_and_is_put_out_when_nodes_hea
 async def test_two_thousand_sockets_on_two_nodes_see_an_action(
     client: Client, tmp_path: Path, own_postgres: Postgres, own_redis: Redis
 ) -> None:
-    environment = {"MAX_ADDRESS_CONNECTIONS": "5000", "CONNECT_TIMEOUT": "30s"}
+    servers = own_postgres.url, own_redis.url
     async with (
-        open_shop(client, tmp_path, own_postgres.url, own_redis.url, **environment) as shop,
+        open_shop(client, tmp_path, *servers, MAX_ADDRESS_CONNECTIONS="5000", CONNECT_TIMEOUT="30s") as shop,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
         AsyncExitStack() as stack,
     ):

@@ -261,10 +261,8 @@ async def test_settings_are_told_once_and_kept_for_who_comes_back(hall: Hall) ->
     back = await hall.nodes[1].snapshot(hall.user, KEY, Since.model_validate(cursor.model_dump()), 1)
     assert [event.event for event in back.events or []] == told
     assert back.settings.model_dump(by_alias=True).items() <= settings.items()
-    logged = (
-        await RoomEvent.filter(room_id=f"/chat {chat_room(KEY).name}").order_by("seq").values_list("seq", flat=True)
-    )
-    assert logged == [1, 2, 3]
+    logged = await RoomEvent.filter(room_id=f"/chat {chat_room(KEY).name}").order_by("seq")
+    assert [event.seq for event in logged] == [1, 2, 3]
     actions = await ModerationEntry.all().order_by("id").values_list("action", "details")
     assert actions[:2] == [("SLOW_MODE", {"slow_mode_seconds": 30}), ("FREEZE", {"frozen": True})]
 
@@ -331,8 +329,7 @@ async def test_a_device_that_nobody_knows_is_no_reason_not_to_ban(hall: Hall) ->
     guest = new_id()
     await hall.ban(hall.admin, guest)
     assert (await refused(hall.bans.check(guest))).code is Code.BANNED
-    rows = await BannedDevice.all()
-    assert not rows
+    assert await BannedDevice.all().count() == 0
 
 
 async def test_no_name_of_a_device_says_what_it_is(hall: Hall) -> None:

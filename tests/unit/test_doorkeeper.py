@@ -40,7 +40,7 @@ class House:
         self.handlers: dict[str, Callable[[Notice], Awaitable[None]]] = {}
         self.bans: list[tuple[str, Banned]] = []
         self.away = False
-        self.doorkeeper = Doorkeeper(self, self, self.kick, self.in_force)  # type: ignore[arg-type]  # doubles
+        self.doorkeeper = Doorkeeper(self, self, self.kick, self.in_force)
 
     def of(self, user_id: str) -> Collection[Any]:
         return [seat for seat in self.seats if seat.principal.user_id == user_id]
