@@ -487,3 +487,21 @@ async def test_the_end_is_kept_until_redis_is_back(start: StartNode, redis: Redi
     redis._silent_until = time.monotonic() + 0.2
     assert (await a.end(ROOM)).count == 0
     await until_count(b, 0)
+
+
+async def test_a_hundred_nodes_that_die_leave_nobody(start: StartNode, redis: Redis) -> None:
+    stays = await start("stays")
+    await stays.enter(ROOM, "mina")
+    for number in range(100):
+        dies = await start(f"n{number}")
+        for who in ("mina", "jun", f"user{number}"):
+            await dies.enter(ROOM, who)
+        await kill(dies)
+    await until_count(stays, 1)
+
+    async def buried() -> bool:
+        return bool(await redis.client.zcard(keys.nodes()) == 1)
+
+    await until(buried)
+    assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "1"}
+    assert await redis.client.keys("*:node:n*") == []

@@ -1,0 +1,120 @@
+"""What counting viewers costs in rooms of any size, over two nodes: `python -m bench.presence` prints the table.
+
+CPU times are those of Redis (as it says of itself) and of a node (this process, which is both). A member of a room is a
+user's id, a UUID. Not part of `make bench`: it has no goals and no peers.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import uvloop
+
+from gateway import keys
+from gateway.connections.redis import Redis
+from gateway.devstack import Redis as RedisServer
+from gateway.keys import viewers_room
+from gateway.metrics import Metrics
+from gateway.realtime.presence_lease import Lease
+from gateway.realtime.presence_redis import BEAT, LEASE, RedisPresence
+from tests.support import make_settings
+
+SIZES = (10, 1_000, 10_000, 100_000)
+CALLS = 2_000  # of each kind
+TOGETHER = 20  # calls under way at once, as on a busy node
+ROOM = viewers_room("demo")
+
+
+class Cost(NamedTuple):
+    """Of one call, in µs."""
+
+    redis: float
+    node: float
+
+
+class Bench:
+    """Two nodes, one Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self.nodes = [RedisPresence(redis, name, Metrics(), interval=0.0) for name in "ab"]
+        self.leases = [Lease(redis, name, LEASE, BEAT) for name in "cd"]
+
+    async def each(self, count: int, call: Callable[[int], Awaitable[object]]) -> Cost:
+        """The cost of one of `count` calls."""
+        numbers = iter(range(count))
+
+        async def work() -> None:
+            for number in numbers:
+                await call(number)
+
+        redis, node = await self._redis_cpu(), time.process_time()
+        await asyncio.gather(*(work() for _ in range(TOGETHER)))
+        node, redis = time.process_time() - node, await self._redis_cpu() - redis
+        return Cost(redis / count * 1e6, node / count * 1e6)
+
+    async def people(self) -> int:
+        """Bytes of what names the people of the room: the hash, and each node's set."""
+        client = self._redis.client
+        names = [keys.presence(ROOM), *await client.keys("*:node:*")]
+        return sum([await client.memory_usage(name) or 0 for name in names])
+
+    async def _redis_cpu(self) -> float:
+        said = await self._redis.client.info("cpu")
+        return float(said["used_cpu_user"]) + float(said["used_cpu_sys"])
+
+
+async def measure(bench: Bench, size: int) -> list[str]:
+    """The line of a room with `size` people, half on each node."""
+    crowd = [str(uuid4()) for _ in range(size + CALLS)]
+
+    async def join(number: int) -> None:
+        await bench.nodes[number % 2].enter(ROOM, crowd[number])
+
+    async def leave(number: int) -> None:
+        await bench.nodes[number % 2].leave(ROOM, crowd[number])
+
+    async def beat(number: int) -> None:
+        await bench.leases[number % 2].renew()
+
+    async def tell(number: int) -> None:
+        await bench.nodes[0].enter(ROOM, f"{number}")
+        turn = await bench.nodes[0].turn(ROOM)
+        await bench.nodes[0].told(ROOM, turn)
+
+    await bench.each(size, join)
+    held = await bench.people()
+    joins = await bench.each(CALLS, lambda number: join(size + number))
+    beats = await bench.each(CALLS, beat)
+    turns = await bench.each(CALLS, tell)
+    leaves = await bench.each(CALLS, lambda number: leave(size + number))
+    for node in bench.nodes:
+        await node.close()  # takes out everybody, as others do for a dead node
+    costs = [f"{cost.redis:.0f} + {cost.node:.0f}" for cost in (joins, leaves, beats, turns)]
+    return [f"{size:,}", *costs, f"{held / size:.0f}"]
+
+
+async def main() -> None:
+    """Print the table."""
+    heads = ["people", "join", "leave", "heartbeat", "join, turn and told", "bytes a person"]
+    print("µs of Redis + µs of the node for each call\n")
+    print("|", " | ".join(heads), "|\n|", " | ".join(["--:"] * len(heads)), "|")
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder) / "redis", durable=False) as server:
+            redis = Redis(make_settings(redis_url=server.url, redis_timeout=timedelta(seconds=20)), Metrics())
+            await redis.open()
+            bench = Bench(redis)
+            for node, lease in zip(bench.nodes, bench.leases, strict=True):
+                await node.start()
+                await lease.take()
+            print("|", " | ".join(await measure(bench, size)), "|", flush=True)
+            await redis.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,228 @@
+"""The number of viewers against the truth, on two nodes: random tabs, nodes and Redis killed, a stream that ends."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from pathlib import Path
+
+import aiohttp
+import pytest
+import redis.asyncio
+
+from gateway.devstack import Redis
+from tests.client.client import Client
+from tests.cluster.shop import Person, Shop, open_shop
+from tests.cluster.viewing import Tab
+
+SEED = 20261121
+TOLD = 1.5  # s until everybody has been told: a turn, and some time on a busy machine
+HEALED = 5.0  # s after a fault until the number is exact
+
+
+class House:
+    """One stream, whoever watches it, and the truth about them."""
+
+    def __init__(self, shop: Shop, key: str, server: redis.asyncio.Redis, http: aiohttp.ClientSession) -> None:
+        self.shop = shop
+        self.key = key
+        self._server = server
+        self._name = f"stream:{key}:viewers"
+        self._http = http
+        self._dice = random.Random(SEED)
+        self._people: list[Person] = []
+        self.tabs: list[Tab] = []
+        self.ever: set[str] = set()
+        self.most = 0
+        self.witnesses: list[Tab] = []
+
+    async def open(self) -> None:
+        """Somebody stays on each node to hear what is told."""
+        self._people = [await self.shop.person() for _ in range(12)] + [self.shop.guest() for _ in range(8)]
+        for node in (0, 1):
+            self.witnesses.append(await self.come(self._people[node], node))
+
+    async def come(self, person: Person, node: int) -> Tab:
+        """One more tab."""
+        tab = await Tab(person, self.key, node).open(self._http, self.shop.urls[node])
+        self.tabs.append(tab)
+        self.ever.add(person.id)
+        self.most = max(self.most, self.truth)
+        return tab
+
+    @property
+    def truth(self) -> int:
+        """How many people watch."""
+        return len({tab.person.id for tab in self.tabs})
+
+    async def stir(self, times: int) -> None:
+        """Tabs come and go, and guests log in."""
+        for _ in range(times):
+            others = [tab for tab in self.tabs if tab not in self.witnesses]
+            guests = [tab for tab in others if tab.person.role == "GUEST"]
+            what = self._dice.choices(["come", "leave", "drop", "login"], [6, 2, 2, 1])[0]
+            if what == "come" or not others:
+                await self.come(self._dice.choice(self._people), self._dice.randrange(2))
+            elif what == "login" and guests:
+                await self.log_in(self._dice.choice(guests))
+            else:
+                tab = self._dice.choice(others)
+                self.tabs.remove(tab)
+                if what == "leave":
+                    await tab.leave()
+                else:
+                    tab.drop()
+
+    async def log_in(self, tab: Tab) -> None:
+        """A guest turns out to be a member; the guest's other tabs stay a guest's."""
+        guest, member = tab.person, self._dice.choice([who for who in self._people if who.role != "GUEST"])
+        await tab.become(member)
+        self.ever.add(member.id)
+        if guest.id not in {tab.person.id for tab in self.tabs}:
+            self.ever.discard(guest.id)
+
+    async def count(self) -> int:
+        """What Redis holds; nobody is ever there less than once."""
+        people = await self._server.hgetall(self._name)
+        assert all(int(tabs) > 0 for tabs in people.values()), people
+        return len(people)
+
+    async def exact(self, within: float, *, witnesses: list[Tab] | None = None) -> None:
+        """The number is right, and told to everybody, within so many seconds."""
+        witnesses = self.witnesses if witnesses is None else witnesses
+        found: tuple[object, ...] = ()
+        try:
+            async with asyncio.timeout(within):
+                while found != (self.truth, [self.truth] * len(witnesses)):
+                    await asyncio.sleep(0.02)
+                    found = (await self.count(), [tab.told[-1][1] if tab.told else None for tab in witnesses])
+        except TimeoutError:
+            there, seen = {tab.person.id for tab in self.tabs}, set(await self._server.hkeys(self._name))
+            raise AssertionError(
+                f"{self.truth} watch, {found} are counted and told; too many: {seen - there}, missing: {there - seen}"
+            ) from None
+
+    async def kill(self, node: int) -> None:
+        """A node dies with its tabs."""
+        await self.shop.nodes[node].kill()
+        for tab in [tab for tab in self.tabs if tab.node == node]:
+            self.tabs.remove(tab)
+            if tab in self.witnesses:
+                self.witnesses.remove(tab)
+
+    async def close(self) -> None:
+        """Nobody watches any more."""
+        await asyncio.gather(*(tab.close() for tab in self.tabs))
+
+
+@pytest.fixture
+async def house(client: Client, tmp_path: Path, database_url: str, own_redis: Redis) -> AsyncIterator[House]:
+    server = redis.asyncio.Redis.from_url(own_redis.url, decode_responses=True)
+    async with (
+        open_shop(client, tmp_path, database_url, own_redis.url, JOIN_RATE_LIMIT="10000/10seconds") as shop,
+        aiohttp.ClientSession() as http,
+    ):
+        house = House(shop, await shop.stream(), server, http)
+        await shop.request("POST", f"/streams/{house.key}/start", token=(await shop.owner()).token, status={200})
+        await house.open()
+        yield house
+        await house.close()
+        await server.aclose()
+
+
+def once_a_second(tab: Tab) -> bool:
+    """Whether somebody was told no number within a second of another, but those from and to nobody."""
+    times = [moment for moment, _ in tab.told[1:]]
+    return all(later - earlier > 0.9 for earlier, later in pairwise(times))
+
+
+async def test_the_number_of_viewers_is_the_truth_whatever_dies(house: House, own_redis: Redis) -> None:
+    for _ in range(3):
+        await house.stir(15)
+        await house.exact(TOLD)
+    assert all(once_a_second(tab) for tab in house.witnesses)
+
+    await house.kill(1)
+    assert await house.count() > house.truth, "nobody was on the dead node alone: the test shows nothing"
+    await house.exact(HEALED)
+    await house.shop.nodes[1].start()
+    house.shop.urls[1] = house.shop.nodes[1].url
+    await asyncio.gather(*(house.come(person, 1) for person in house._people[1:8]))
+    house.witnesses.append(house.tabs[-1])
+    await house.exact(2.0)
+
+    own_redis.kill()
+    gone = [tab for tab in house.tabs if tab not in house.witnesses][:4]
+    for tab in gone:
+        house.tabs.remove(tab)
+        tab.drop()
+    await asyncio.sleep(1.0)
+    own_redis.start()
+    await house.exact(HEALED)
+    await house.stir(10)
+    await house.exact(TOLD)
+    assert [line for node in (0, 1) for line in house.shop.complaints(node)] == []
+
+
+async def test_a_redis_that_hangs_makes_nobody_go(house: House, own_redis: Redis) -> None:
+    await house.stir(12)
+    await house.exact(TOLD)
+    truth, since = house.truth, asyncio.get_running_loop().time()
+    own_redis.pause()
+    await asyncio.sleep(5)
+    own_redis.resume()
+    counts = set()
+    async with asyncio.timeout(HEALED):
+        while asyncio.get_running_loop().time() < since + 8:
+            counts.add(await house.count())
+            await asyncio.sleep(0.01)
+    assert counts == {truth}, "the nodes have buried each other"
+    await house.exact(TOLD)
+
+
+async def test_a_node_that_stalls_is_gone_and_back_exactly(house: House) -> None:
+    await house.stir(12)
+    await house.exact(TOLD)
+    away = [tab for tab in house.tabs if tab.node == 1]
+    stay = [tab for tab in house.witnesses if tab.node == 0]
+    house.shop.nodes[1].pause()
+    house.tabs = [tab for tab in house.tabs if tab.node == 0]
+    await house.exact(HEALED, witnesses=stay)
+    house.shop.nodes[1].resume()
+    house.tabs += away
+    await house.exact(2.0)
+
+
+async def test_a_stream_that_ends_has_no_viewers(house: House) -> None:
+    await house.stir(20)
+    await house.exact(TOLD)
+    token = (await house.shop.owner()).token
+    await house.shop.request("POST", f"/streams/{house.key}/stop", token=token, status={200})
+    stay, late = house.tabs, await house.shop.person()
+    house.tabs = []
+    await house.exact(TOLD)
+    again = await Tab(late, house.key, 1).open(house._http, house.shop.urls[1])
+    for tab in (*stay, again):
+        answer = (await tab.ask("stream:viewer:join", {"streamKey": house.key}))["data"]
+        assert (answer["viewerCount"], answer["live"], answer["peakViewers"]) == (0, False, house.most)
+        assert (await tab.ask("stream:viewer:leave", {"streamKey": house.key}))["data"]["viewerCount"] == 0
+    await house.exact(TOLD)
+
+    async def kept() -> tuple[int, int]:
+        stream = await house.shop.request("GET", f"/streams/{house.key}", status={200})
+        return stream["peakViewers"], stream["totalViewers"]
+
+    await within(2.0, lambda found: found == (house.most, len(house.ever)), kept)
+    house.tabs = [*stay, again]
+
+
+async def within(seconds: float, holds: Callable[[tuple[int, int]], bool], ask: Callable[[], object]) -> None:
+    """What is asked comes to hold."""
+    found = None
+    try:
+        async with asyncio.timeout(seconds):
+            while found is None or not holds(found):
+                found = await ask()  # type: ignore[misc]
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"not within {seconds} s: {found}") from None
