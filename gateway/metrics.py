@@ -65,7 +65,7 @@ class Metrics:
             "dorami_orders", "Orders: placed, repeated, paid, cancelled, or why not", ["outcome"], registry=registry
         )
         self.notifications = Counter(
-            "dorami_notifications", "Notifications that were handed to sockets, or forgotten", ["what"], registry=registry
+            "dorami_notifications", "Notifications: handed to sockets, or forgotten", ["what"], registry=registry
         )
         self.cache = Counter(
             "dorami_cache_reads",
@@ -84,6 +84,18 @@ class Metrics:
             registry=registry,
         )
         self.jobs_lost = Counter("dorami_jobs_lost", "Runs of jobs whose worker died", registry=registry)
+        self.messages_erased = Counter(
+            "dorami_messages_erased", "Messages whose text was taken away, by how", ["how"], registry=registry
+        )
+        self.messages_restored = Counter(
+            "dorami_messages_restored", "Messages brought back by undoing a clear", registry=registry
+        )
+        self.originals_forgotten = Counter(
+            "dorami_originals_forgotten", "Deleted texts that have outlived their retention", registry=registry
+        )
+        self.words = Counter(
+            "dorami_words_found", "Messages with a listed word, by what came of it", ["action"], registry=registry
+        )
         self.limited = Counter("dorami_rate_limited", "Requests over a limit", ["scope"], registry=registry)
         self.limits_degraded = Counter(
             "dorami_rate_limit_fallbacks", "Limit checks made by this node alone", registry=registry

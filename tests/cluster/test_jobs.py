@@ -41,7 +41,7 @@ class Studio:
 
     async def hear(self, socket: ClientSocket, job_id: str, *states: str, within: float = 30) -> list[dict[str, Any]]:
         """All that a socket hears of a job until it comes to one of these states."""
-        heard = []
+        heard: list[dict[str, Any]] = []
         while not heard or heard[-1]["status"] not in states:
             told = await socket.expect(UPDATE, id=job_id, within=within)
             assert set(told["data"]) == {"id", "kind", "progress", "status", "detail"}

@@ -35,8 +35,8 @@ class Ended:
     async def get(self, key: str) -> StreamView:
         if key == "nowhere":
             raise NotFound
-        status: Any = "LIVE" if key == "live" else "ENDED"
-        return StreamView.model_construct(key=key, status=status)
+        fields: dict[str, Any] = {"key": key, "status": "LIVE" if key == "live" else "ENDED"}
+        return StreamView.model_construct(**fields)
 
 
 class Told:
