@@ -70,7 +70,7 @@ async def locked(park: Park) -> None:
 
 
 OUTAGES: dict[str, Callable[[Park], Awaitable[None]]] = {
-    "killed": lambda park: park.kill_server(park.postgres, AWAY),
+    "killed": lambda park: park.kill_server(park.postgres, AWAY - 2),
     "frozen": lambda park: park.freeze(park.postgres.pid, AWAY),
     "locked": locked,
 }

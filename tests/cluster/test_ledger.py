@@ -22,7 +22,7 @@ STOP = 10.0  # s that a node under load may take to stop
 
 async def test_without_faults(open_park: OpenPark) -> None:
     async with open_park() as park, open_ledger(park, SIZE) as ledger:
-        await asyncio.sleep(SECONDS or 4)
+        await asyncio.sleep(SECONDS or 3)
         await ledger.close()
         assert all(member.connects == 1 for member in ledger.members)
         assert all(member.reading.repeated == 0 for member in ledger.members)
@@ -74,9 +74,10 @@ async def test_both_nodes_restarted_in_turn(open_park: OpenPark) -> None:
 
 
 async def test_a_node_whose_servers_hang_stops_in_time(open_park: OpenPark) -> None:
-    async with open_park(SHUTDOWN_TIMEOUT="4s") as park, open_ledger(park, SIZE) as ledger:
+    async with open_park(SHUTDOWN_TIMEOUT="2s") as park, open_ledger(park, SIZE) as ledger:
+        await asyncio.sleep(0.5)
         frozen = asyncio.gather(
-            park.freeze(park.redis.pid, 12 if LONG else 7), park.freeze(park.postgres.pid, 12 if LONG else 7)
+            park.freeze(park.redis.pid, 12 if LONG else 4), park.freeze(park.postgres.pid, 12 if LONG else 4)
         )
         await asyncio.sleep(0.5)
         took = await park.stop_node(park.nodes[0])
@@ -110,7 +111,7 @@ async def test_faults_at_random(open_park: OpenPark, seed: int) -> None:
     dice = random.Random(seed)
     async with open_park() as park, open_ledger(park, SIZE) as ledger:
         loop = asyncio.get_running_loop()
-        ends = loop.time() + (SECONDS or 12)
+        ends = loop.time() + (SECONDS or 8)
         while loop.time() < ends:
             name = dice.choice(sorted(FAULTS))
             print(name)
