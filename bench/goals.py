@@ -86,7 +86,7 @@ class Verdict:
 GOALS = (
     Goal("Fan-out to 1000 on one node", "fan-out", CPU_PER_DELIVERY, "node-ws", 0.5),
     Goal("Fan-out to 1000, level with uWebSockets.js", "fan-out", CPU_PER_DELIVERY, "node-uws", 1.0),
-    Goal("Fan-out to 1000, near the limit", "fan-out", CPU_PER_DELIVERY, "c-limit", 1.3),
+    Goal("Fan-out to 1000, one message at a time", "single", CPU_PER_DELIVERY, "c-limit", 1.3),
     Goal("One hot room of 1000", "hot", DELIVERIES, "node-ws", 15, at_least=True),
     Goal("20 rooms of 51", "rooms", DELIVERIES, "node-ws", 3, at_least=True),
     Goal("Across two nodes: the receiver", "cross", CPU_PER_DELIVERY, "node-classic", 0.25),

@@ -58,6 +58,7 @@ PEERS_ARE = (
 # What each scenario shows beside the goals.
 DETAILS: dict[str, tuple[Quantity, ...]] = {
     "fan-out": (CPU_PER_DELIVERY, DELIVERIES),
+    "single": (CPU_PER_DELIVERY, DELIVERIES),
     "hot": (DELIVERIES, CPU_PER_DELIVERY, P50, P99),
     "rooms": (DELIVERIES, CPU_PER_DELIVERY, CPU_PER_MESSAGE, P50, P99),
     "cross": (DELIVERIES, CPU_PER_DELIVERY, CPU_OF_SECOND, P50, P99),

@@ -35,8 +35,15 @@ _FULL = (GATEWAY, "node-full")
 SCENARIOS = (
     Scenario(
         "fan-out",
-        f"the server broadcasts 8 × 40 messages to {MEMBERS} sockets, one per tick of its loop",
+        f"the server broadcasts 8 × 40 messages to {MEMBERS} sockets, one per tick of its loop; "
+        "the gateway joins those that come while it writes",
         f"-m fanout -n {MEMBERS} -b 40 -R 8",
+        (GATEWAY, "node-ws", "c-limit", "node-uws", "python"),
+    ),
+    Scenario(
+        "single",
+        f"the server broadcasts 100 messages to {MEMBERS} sockets, each when all have the one before: nothing to join",
+        f"-m fanout -n {MEMBERS} -b 1 -R 100",
         (GATEWAY, "node-ws", "c-limit", "node-uws", "python"),
     ),
     Scenario(
