@@ -45,6 +45,7 @@ from gateway.services.attendance import Attendance
 from gateway.services.authority import Authority
 from gateway.services.banned_devices import BannedDevices
 from gateway.services.bans import Bans
+from gateway.services.cards import Cards
 from gateway.services.catalog import Catalog, Pages
 from gateway.services.chat import Chat
 from gateway.services.deliveries import Deliveries
@@ -155,9 +156,11 @@ class Node:
         lists = Lists(self._redis, metrics)
         shelves = Shelves(self._redis, metrics, log)
         pages = Pages(self._redis, metrics, log)
-        self._caches = (identities, lists, shelves, pages)
+        self._caches = (identities, lists, shelves, pages, cards)
         streams = Streams(self._database, news, self._fanout, lists)
-        catalog = Catalog(self._database, log, news, pages)
+        cards = Cards(self._redis, metrics)
+        news.read_by(cards.told)
+        catalog = Catalog(self._database, log, news, pages, cards)
         featured = Featured(self._database, log, news)
         self._orders = Orders(self._database, log, news, OrderWriter(self._database, news, metrics), metrics)
         authority, record = Authority(self._database), ModerationLog(self._database)

@@ -63,6 +63,10 @@ def _any(_: object) -> bool:
     return True
 
 
+def _none(_: object) -> int:
+    return 0
+
+
 class Cache(Generic[V]):
     """Values of one type by name, for all nodes. While Redis is away everything is loaded, once a node at a time.
 
@@ -73,12 +77,22 @@ class Cache(Generic[V]):
     its node dies between the two, for `lifetime` seconds.
     """
 
-    def __init__(self, redis: Redis, metrics: Metrics, name: str, shape: Any, lifetime: float) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        metrics: Metrics,
+        name: str,
+        shape: Any,
+        lifetime: float,
+        version: Callable[[V], int] = _none,
+    ) -> None:
+        """`version` says of a value that was loaded which one it is; only write-through asks for it."""
         self._redis = redis
         self._metrics = metrics
         self._name = name
         self._shape: TypeAdapter[V] = TypeAdapter(shape)
         self._lifetime = lifetime
+        self._version = version
         self._look = redis.client.register_script(LOOK)
         self._store = redis.client.register_script(STORE)
         self._write = redis.client.register_script(WRITE)
@@ -180,7 +194,7 @@ class Cache(Generic[V]):
             raise
         with suppress(Unavailable):
             async with self._redis.guard("cache.store"):
-                await self._store(keys=names, args=[token, *self._entry(value, 0)])
+                await self._store(keys=names, args=[token, *self._entry(value, self._version(value))])
         return value
 
     async def _load(self, outcome: str, load: Callable[[], Awaitable[V]]) -> V:

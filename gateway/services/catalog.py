@@ -26,6 +26,7 @@ from gateway.protocol.catalog import (
 from gateway.protocol.orders import Shortage
 from gateway.protocol.queries import ProductQuery
 from gateway.services import cursors, products
+from gateway.services.cards import Cards
 from gateway.services.news import News
 from gateway.services.products import number, view
 from gateway.services.room_cache import RoomCache
@@ -52,16 +53,19 @@ class Catalog:
     Raises Unavailable while the database is away, and NotFound for an id that is none.
     """
 
-    def __init__(self, database: Database, log: RoomLog, news: News, pages: Pages) -> None:
+    def __init__(self, database: Database, log: RoomLog, news: News, pages: Pages, cards: Cards) -> None:
         self._database = database
         self._log = log
         self._news = news
         self._pages = pages
+        self._cards = cards
 
     async def get(self, product_id: str) -> catalog.Product:
-        """One product."""
-        [product] = await self._find([number(product_id)])
-        return view(product)
+        """One product; Cards says how new."""
+        product = await self._cards.read(str(number(product_id)), partial(self._card, number(product_id)))
+        if product is None:
+            raise NotFound("There is no such product")
+        return product
 
     async def page(self, ask: ProductQuery) -> ProductPage:
         """A page of products, newest first. The first ones of a stream, which everybody looks at, are cached."""
@@ -150,6 +154,11 @@ class Catalog:
         return ProductPage(
             items=[view(product) for product in items], next_cursor=cursors.encode((items[-1].id,)) if more else None
         )
+
+    async def _card(self, product_number: int) -> catalog.Product | None:
+        async with self._database.guard("catalog.card"):
+            product = await Product.get_or_none(id=product_number)
+        return None if product is None else view(product)
 
     async def _find(self, numbers: Sequence[int]) -> list[Product]:
         """The products of these numbers. Raises NotFound, with the first that is none if there are several."""

@@ -1,7 +1,7 @@
 """What rooms hear of a change: kept in their logs together with it, told after the commit. Used by what sells."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from gateway.keys import Room
@@ -22,12 +22,20 @@ class Kept(NamedTuple):
     seq: int
 
 
+Reader = Callable[[Sequence[Kept]], Awaitable[None]]  # never raises
+
+
 class News:
     """A node that is killed between `keep` and `tell` loses nothing: the others find it in the logs."""
 
     def __init__(self, log: RoomLog, fanout: Fanout) -> None:
         self._log = log
         self._fanout = fanout
+        self._readers: list[Reader] = []
+
+    def read_by(self, reader: Reader) -> None:
+        """Let somebody on this node know, too, of what it tells."""
+        self._readers.append(reader)
 
     async def keep(self, news: Sequence[Told]) -> list[Kept]:
         """Give events their places: once in a transaction, after all else that it locks. Raises NotFound."""
@@ -35,4 +43,5 @@ class News:
 
     async def tell(self, kept: Sequence[Kept]) -> None:
         """Publish what was kept, after the commit. All at once, of which the fan-out makes one round trip."""
-        await asyncio.gather(*(self._fanout.publish(*told, seq) for told, seq in kept))
+        told = [self._fanout.publish(*told, seq) for told, seq in kept]
+        await asyncio.gather(*told, *(reader(kept) for reader in self._readers))

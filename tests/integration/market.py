@@ -20,6 +20,7 @@ from gateway.protocol.catalog import (
 from gateway.protocol.orders import Order, PlaceOrder
 from gateway.protocol.streaming import CreateStream
 from gateway.security.principal import Principal, Role
+from gateway.services.cards import Cards
 from gateway.services.catalog import Catalog, Pages
 from gateway.services.featured import Featured
 from gateway.services.news import News
@@ -41,7 +42,9 @@ class Node:
     def __init__(self, database: Database, redis: Redis, heard: Heard, metrics: Metrics) -> None:
         self.log = RoomLog(database)
         news = News(self.log, heard)
-        self.catalog = Catalog(database, self.log, news, Pages(redis, metrics, self.log))
+        cards = Cards(redis, metrics)
+        news.read_by(cards.told)
+        self.catalog = Catalog(database, self.log, news, Pages(redis, metrics, self.log), cards)
         self.featured = Featured(database, self.log, news)
         self.orders = Orders(database, self.log, news, OrderWriter(database, news, metrics), metrics)
 

@@ -145,6 +145,18 @@ async def test_what_a_change_has_made_is_read_without_a_load(node: Callable[...,
     assert source.loads == 0
 
 
+async def test_a_write_that_comes_late_does_not_undo_a_load(redis_url: str) -> None:
+    redis = Redis(make_settings(redis_url=redis_url), Metrics())
+    cache: Cache[int] = Cache(redis, Metrics(), NAME, int, 60.0, version=lambda value: value)
+    source = Source()
+    source.value = 5
+    assert await cache.read(KEY, source.load) == 5
+    await cache.write(KEY, 4, version=4)
+    assert await cache.read(KEY, source.load) == 5
+    await cache.close()
+    await redis.close()
+
+
 async def test_a_load_does_not_undo_what_was_written_meanwhile(node: Callable[..., Cache[int]], source: Source) -> None:
     one, other = node(), node()
     source.free.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from gateway.connections.redis import Redis
 from gateway.devstack import Redis as RedisServer
 from gateway.errors import NotFound
 from gateway.metrics import Metrics
+from gateway.protocol.catalog import Product
 from gateway.protocol.queries import ProductQuery
 from tests.integration.market import KEY, Market, open_market
 from tests.support import make_settings
@@ -26,6 +28,10 @@ def loads(market: Market, cache: str) -> float:
     return float(market.metrics.cache.labels(cache, "miss")._value.get())
 
 
+def dumped(product: Product) -> dict[str, Any]:
+    return product.model_dump(mode="json")
+
+
 async def names(market: Market, node: int) -> list[str]:
     return [product.name for product in (await market.nodes[node].catalog.page(FIRST)).items]
 
@@ -35,11 +41,26 @@ async def test_a_page_is_read_once_for_all_nodes_until_it_changes(market: Market
     assert await names(market, 0) == await names(market, 1) == await names(market, 0) == ["Cup"]
     assert loads(market, "products") == 1
     [listed] = (await market.catalog.page(FIRST)).items
-    assert listed.model_dump(mode="json") == (await market.catalog.get(cup.id)).model_dump(mode="json")
+    assert dumped(listed) == dumped(await market.catalog.get(cup.id))
     await market.change(cup, name="Bowl")
     assert await names(market, 1) == ["Bowl"]
     await market.catalog.delete(cup.id)
     assert await names(market, 1) == []
+
+
+async def test_a_product_is_on_its_card_as_the_last_change_left_it(market: Market) -> None:
+    cup = await market.product(price="19.90", stock=3)
+    one, other = (node.catalog for node in market.nodes)
+    assert dumped(await other.get(cup.id)) == dumped(cup)
+    buyer = await market.person()
+    for left in (2, 1, 0):
+        await market.buy(buyer, cup, node=left % 2)
+        assert [(await catalog.get(cup.id)).stock for catalog in (one, other)] == [left, left]
+    assert loads(market, "cards") == 0, "every change has written it"
+    await one.delete(cup.id)
+    with pytest.raises(NotFound):
+        await other.get(cup.id)
+    assert loads(market, "cards") == 0
 
 
 async def test_joins_at_once_are_one_read(market: Market) -> None:

@@ -1,0 +1,39 @@
+"""Single products as everybody looks at them: cached, and written through by every change. Used by catalog and news."""
+
+from collections.abc import Sequence
+
+from gateway.connections.cache import Cache
+from gateway.connections.redis import Redis
+from gateway.metrics import Metrics
+from gateway.protocol import catalog, events
+from gateway.protocol.catalog import ProductGone
+from gateway.protocol.wire import Typed
+from gateway.services.news import Kept
+
+LIFETIME = 30.0  # s; how old a card may get when a node dies between its commit and its writing
+GONE = 2**31  # the version of what is there no more: above all that a product can have
+
+
+class Cards(Cache[catalog.Product | None]):
+    """Products by id; None for one that was deleted."""
+
+    def __init__(self, redis: Redis, metrics: Metrics) -> None:
+        super().__init__(redis, metrics, "cards", catalog.Product | None, LIFETIME, _version)
+
+    async def told(self, kept: Sequence[Kept]) -> None:
+        """What was made known of products is on their cards, of each the newest. Never raises."""
+        newest: dict[str, tuple[catalog.Product | None, int]] = {}
+        for (_, event, payload), _ in kept:
+            if event not in (events.PRODUCT_ADDED, events.PRODUCT_UPDATED, events.PRODUCT_DELETED):
+                continue
+            product = payload.data if isinstance(payload, Typed) else None
+            if isinstance(product, catalog.Product):
+                newest[product.id] = product, product.version
+            elif isinstance(product, ProductGone):
+                newest[product.product_id] = None, GONE
+        for product_id, (product, version) in newest.items():
+            await self.write(product_id, product, version)
+
+
+def _version(product: catalog.Product | None) -> int:
+    return product.version if product else 0  # what is not there yet may come
