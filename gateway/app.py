@@ -48,6 +48,8 @@ from gateway.services.bans import Bans
 from gateway.services.cards import Cards
 from gateway.services.catalog import Catalog, Pages
 from gateway.services.chat import Chat
+from gateway.services.clears import Clears
+from gateway.services.deletions import Deletions
 from gateway.services.deliveries import Deliveries
 from gateway.services.directory import Directory
 from gateway.services.featured import Featured
@@ -55,22 +57,30 @@ from gateway.services.guests import Guests
 from gateway.services.identities import Identities
 from gateway.services.job_table import JobTable
 from gateway.services.jobs import Jobs
+from gateway.services.message_search import MessageSearch
+from gateway.services.messages import Messages
 from gateway.services.moderation_log import ModerationLog
+from gateway.services.newest import Newest
 from gateway.services.news import News
 from gateway.services.notifications import Notifications
 from gateway.services.order_writer import OrderWriter
 from gateway.services.orders import Orders
+from gateway.services.pins import Pins
+from gateway.services.retention import Retention
 from gateway.services.room_log import RoomLog
 from gateway.services.room_settings import RoomRules
+from gateway.services.rounds import Rounds
 from gateway.services.sanctions import Sanctions
 from gateway.services.sessions import Sessions
 from gateway.services.storefront import Shelves, Storefront
 from gateway.services.streams import STREAM_ENDED, Lists, Streams
 from gateway.services.viewers import Viewers
+from gateway.services.word_lists import WordLists
 from gateway.settings import Settings
 from namespaces import asyncapi
 from namespaces.base import Limit, Pipeline
 from namespaces.chat import ChatNamespace
+from namespaces.curation import CurationEvents
 from namespaces.moderation import ModerationEvents
 from namespaces.root import RootNamespace
 from namespaces.streaming import StreamingNamespace
@@ -156,18 +166,26 @@ class Node:
         lists = Lists(self._redis, metrics)
         shelves = Shelves(self._redis, metrics, log)
         pages = Pages(self._redis, metrics, log)
+        cards = Cards(self._redis, metrics)
         self._caches = (identities, lists, shelves, pages, cards)
         streams = Streams(self._database, news, self._fanout, lists)
-        cards = Cards(self._redis, metrics)
         news.read_by(cards.told)
         catalog = Catalog(self._database, log, news, pages, cards)
         featured = Featured(self._database, log, news)
         self._orders = Orders(self._database, log, news, OrderWriter(self._database, news, metrics), metrics)
         authority, record = Authority(self._database), ModerationLog(self._database)
         rules = RoomRules(self._database, log, authority, record, self._fanout)
-        self._chat = Chat(self._database, log, rules, self._fanout)
+        pins = Pins(self._database, log, news, authority, record)
+        self._pin_rounds = Rounds("pins", 1.0, pins.expire)
+        self._words = WordLists(self._database, record, metrics)
+        self._retention = Retention(self._database, settings.deletion_retention, metrics)
+        deletions = Deletions(self._database, log, news, authority, record, pins, metrics)
+        clears = Clears(self._database, log, news, authority, record, pins, metrics)
+        messages = Messages(self._database)
+        self._newest = Newest(self._database, log, messages, pins, metrics)
+        self._chat = Chat(self._database, log, messages, self._newest, rules, self._words, self._fanout)
         moderation = ModerationEvents(
-            Sanctions(self._database, log, authority, record, devices, self._chat, self._fanout, metrics),
+            Sanctions(self._database, log, authority, record, devices, clears, self._fanout, metrics),
             rules,
             Announcements(self._database, log, authority, record, self._fanout),
         )
@@ -197,7 +215,7 @@ class Node:
         )
         namespaces = (
             RootNamespace(pipeline, self._attendance, storefront),
-            ChatNamespace(pipeline, self._attendance, self._chat, moderation),
+            ChatNamespace(pipeline, self._attendance, self._chat, moderation, CurationEvents(deletions, clears, pins)),
             StreamingNamespace(pipeline, self._viewers),
         )
         for namespace in namespaces:
@@ -222,6 +240,9 @@ class Node:
             featured=featured,
             orders=self._orders,
             notifications=notifications,
+            messages=MessageSearch(self._database),
+            record=record,
+            words=self._words,
             jobs=Jobs(JobTable(self._database), JobQueue(self._redis), streams, self._fanout),
             asyncapi=partial(asyncapi.document, namespaces, pipeline.rates, self._engine.options.path),
             docs_page=WEB / "docs",
@@ -296,6 +317,9 @@ class Node:
         self._residents.start()
         self._viewers.start()
         self._deliveries.start()
+        self._pin_rounds.start()
+        await self._words.start()
+        self._retention.start()
         await self._recovery.start()
         self._server.draining = False
         self._open = True
@@ -305,6 +329,10 @@ class Node:
         await self._server.shutdown()
         await self._deliveries.close()
         await self._chat.close()
+        await self._newest.close()
+        await self._pin_rounds.close()
+        await self._words.close()
+        await self._retention.close()
         await self._orders.close()
         await self._recovery.close()
         await self._residents.close()

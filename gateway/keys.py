@@ -193,6 +193,9 @@ def cache_lease(cache: str, key: str) -> str:
 
 MIGRATION_LOCK = 0x646F72616D69  # "dorami": the PostgreSQL advisory lock under which migrations are applied
 
+WORDS_LOCK = 0x776F726473  # "words": the advisory lock under which the lists of words are changed
+RETENTION_LOCK = 0x6F6C64  # "old": the advisory lock of the one who forgets what deleted messages said
+
 
 def room_log_name(room: Room) -> str:
     """The name of a room in the tables of room logs."""

@@ -166,6 +166,7 @@ class Settings(BaseSettings):
     handler_timeout: Duration = timedelta(seconds=10)  # an event handler that takes longer answers SERVICE_UNAVAILABLE
 
     # --- news and jobs ---
+    deletion_retention: Duration = timedelta(days=90)  # then what a deleted message said is forgotten, and no undo
     notification_retention: Duration = timedelta(days=30)  # then a notification is forgotten, read or not
 
     media_folder: Path | None = None  # recordings, and the replays that are made of them; the workers need it

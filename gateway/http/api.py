@@ -16,8 +16,10 @@ from gateway.http.featured import Featured, FeaturedService
 from gateway.http.health import Health, Readiness
 from gateway.http.jobs import Jobs, JobService
 from gateway.http.keys import Keys
+from gateway.http.messages import Messages, MessageSearch
 from gateway.http.metrics import PATH, GuardedMetrics
 from gateway.http.middlewares import Edge
+from gateway.http.moderation import Moderation, ModerationLog, WordLists
 from gateway.http.notifications import Notifications, NotificationService
 from gateway.http.openapi import document
 from gateway.http.orders import Orders, OrderService
@@ -53,6 +55,9 @@ def mount(
     featured: FeaturedService,
     orders: OrderService,
     notifications: NotificationService,
+    messages: MessageSearch,
+    record: ModerationLog,
+    words: WordLists,
     jobs: JobService,
     asyncapi: Document,
     docs_page: Path,
@@ -74,6 +79,8 @@ def mount(
         Featured(featured),
         Orders(orders),
         Notifications(notifications),
+        Messages(messages),
+        Moderation(record, words),
         Jobs(jobs),
     )
     routes = [route for resource in resources for route in resource.routes()]

@@ -15,7 +15,8 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, InvalidPayload, RateLimited, Unavailable
-from gateway.http.routes import Call, Cookie, Reply, Route
+from gateway.http.lines import send_lines
+from gateway.http.routes import Call, Cookie, Lines, Reply, Route
 from gateway.metrics import Metrics
 from gateway.protocol.queries import Query
 from gateway.protocol.wire import Request
@@ -63,7 +64,7 @@ class Dispatcher:
 
         return handle
 
-    async def _work(self, route: Route, request: web.Request) -> web.Response:
+    async def _work(self, route: Route, request: web.Request) -> web.StreamResponse:
         address = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), self._trusted)
         caller = await self._admit(route, request)
         await self._charge(route, request, caller.user_id if caller else limit_subject(address))
@@ -77,6 +78,8 @@ class Dispatcher:
                 answer = await route.handler(Call(request, body, query, address, caller))
         except TimeoutError:
             raise Unavailable("handler") from None
+        if isinstance(answer, Lines):
+            return await send_lines(request, answer)
         return self._answer(route, request, answer if isinstance(answer, Reply) else Reply(answer))
 
     async def _admit(self, route: Route, request: web.Request) -> Principal | None:

@@ -1,7 +1,7 @@
 """What a resource declares: its routes, and what a handler is given and gives back. Read by the dispatcher."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -79,7 +79,14 @@ class Reply(NamedTuple):
     cookies: tuple[Cookie, ...] = ()
 
 
-Handler = Callable[[Call[Any, Any]], Awaitable[Payload | Reply | None]]
+class Lines(NamedTuple):
+    """An answer of any length: each item is sent as a line of JSON when it is made."""
+
+    items: AsyncIterator[Payload]
+    filename: str  # by which a browser saves it
+
+
+Handler = Callable[[Call[Any, Any]], Awaitable[Payload | Reply | Lines | None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from gateway.keys import CHAT, ROOT, STREAMING
-from gateway.protocol import catalog, chat, events, identity, jobs, moderation, notifications, orders, streaming
+from gateway.protocol import catalog, chat, curation, events, identity, jobs, moderation, notifications, orders, streaming
 from gateway.protocol.answers import ErrorEvent, Farewell
 from gateway.protocol.wire import Payload
 
@@ -74,6 +74,10 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
         events.CHAT_HISTORY: Broadcast("It joined without asking for an ack", To.SOCKET, chat.HistoryEvent),
         events.CHAT_MESSAGE: Broadcast("Somebody wrote", To.ROOM, chat.Message, logged=True),
         events.CHAT_MESSAGE_DELETED: Broadcast("A message was deleted", To.ROOM, chat.MessageDeleted, logged=True),
+        events.CHAT_PINNED: Broadcast("A message was pinned", To.ROOM, chat.PinnedMessage, logged=True),
+        events.CHAT_UNPINNED: Broadcast("A message is pinned no more", To.ROOM, curation.Unpinned, logged=True),
+        events.CHAT_CLEARED: Broadcast("Messages were deleted at once", To.ROOM, curation.Cleared, logged=True),
+        events.CHAT_RESTORED: Broadcast("Deleted messages are back", To.ROOM, curation.Restored, logged=True),
         events.CHAT_USER_JOINED: Broadcast("Somebody came, while there are few", To.ROOM, chat.Presence),
         events.CHAT_USER_LEFT: Broadcast("Somebody went, while there are few", To.ROOM, chat.Presence),
         events.CHAT_ROOM_STATE: Broadcast("People came or went, once there are many", To.ROOM, chat.RoomState),

@@ -7,7 +7,18 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from gateway.errors import CATALOGUE, Code
-from gateway.protocol.wire import Cursor, Identifier, Missed, Payload, Request, Since, StreamKey, Timestamp, now
+from gateway.protocol.wire import (
+    Cursor,
+    Identifier,
+    Missed,
+    Payload,
+    Reason,
+    Request,
+    Since,
+    StreamKey,
+    Timestamp,
+    now,
+)
 
 MAX_MESSAGE = 500  # code points, after trimming
 HISTORY = 100  # messages a join answers with, and the most a page holds
@@ -58,7 +69,7 @@ class DeleteMessage(Request):
 
     live_id: StreamKey
     message_id: Identifier
-    reason: Annotated[str, StringConstraints(max_length=500)] | None = None
+    reason: Reason | None = None
 
 
 class History(Request):
@@ -81,6 +92,14 @@ class Message(Payload):
     message: str
     client_message_id: str | None
     timestamp: Timestamp
+
+
+class PinnedMessage(Message):
+    """A message that the room shows on top, and `data` of `chat:pinned`; without `pinned_until` it stays there."""
+
+    pinned_by: str
+    pinned_at: Timestamp
+    pinned_until: Timestamp | None
 
 
 class RoomSettings(Payload):
@@ -107,7 +126,7 @@ class Joined(Payload):
     room_name: str
     members: int
     history: list[Message]
-    pinned: list[Message] = Field(default_factory=list)
+    pinned: list[PinnedMessage] = Field(default_factory=list)
     settings: RoomSettings
     you: You
     cursor: Cursor

@@ -27,6 +27,10 @@ CHAT_SLOW_MODE: Final = "chat:slow-mode"
 CHAT_FREEZE: Final = "chat:freeze"
 CHAT_ALLOW_GUESTS: Final = "chat:allow-guests"
 CHAT_ANNOUNCE: Final = "chat:announce"
+CHAT_PIN_MESSAGE: Final = "chat:pin-message"
+CHAT_UNPIN_MESSAGE: Final = "chat:unpin-message"
+CHAT_CLEAR: Final = "chat:clear"
+CHAT_UNDO_CLEAR: Final = "chat:undo-clear"
 
 # --- /chat, to the room ---------------------------------------------------------------------------------------------
 CHAT_MESSAGE: Final = "chat:message"
@@ -36,6 +40,10 @@ CHAT_USER_LEFT: Final = "chat:user-left"
 CHAT_ROOM_STATE: Final = "chat:room-state"
 CHAT_SETTINGS: Final = "chat:settings"
 CHAT_ANNOUNCEMENT: Final = "chat:announcement"
+CHAT_PINNED: Final = "chat:pinned"
+CHAT_UNPINNED: Final = "chat:unpinned"
+CHAT_CLEARED: Final = "chat:cleared"
+CHAT_RESTORED: Final = "chat:restored"
 
 # --- /chat, to one person -------------------------------------------------------------------------------------------
 CHAT_MUTED: Final = "chat:muted"

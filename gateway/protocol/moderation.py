@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from gateway.protocol.chat import MessageText, RoomSettings
-from gateway.protocol.wire import Identifier, Payload, Request, StreamKey, Timestamp, now
+from gateway.protocol.wire import Identifier, Payload, Reason, Request, StreamKey, Timestamp, now
 
 LONGEST = 31_536_000  # s, a year; what is to last longer has no end
 LONGEST_SLOW_MODE = 300  # s
@@ -14,7 +14,6 @@ LONGEST_SLOW_MODE = 300  # s
 # When a sanction ends that has no end, so that `until` is null for nobody who is held by one.
 FOREVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
-Reason = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
 Seconds = Annotated[int, Field(ge=1, le=LONGEST)]
 
 

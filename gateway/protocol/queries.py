@@ -1,14 +1,17 @@
 """What may stand behind the `?` of a GET: values arrive as text, unknown names are refused. Parsed by the HTTP edge."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from gateway.protocol.catalog import ProductStatus
 from gateway.protocol.orders import OrderStatus
+from gateway.protocol.records import WordActionName
 from gateway.protocol.streaming import StreamStatus
-from gateway.protocol.wire import Identifier, StreamKey
+from gateway.protocol.wire import Identifier, Moment, StreamKey
+from models.moderation import ModerationAction
 
 MAX_PAGE = 100  # items; a page is one answer that a phone renders
 
@@ -51,6 +54,39 @@ class ProductQuery(Page):
     stream_key: StreamKey | None = None
     status: ProductStatus | None = None
     search: Search | None = None
+
+
+class WordQuery(Page):
+    """`GET /moderation/words`: of one room, of one action, or with a text in them."""
+
+    live_id: StreamKey | None = None
+    action: WordActionName | None = None
+    search: Search | None = None
+
+
+class LogQuery(Page):
+    """`GET /moderation/log`: of one room, by or about one person, of one action, from a moment on, before another."""
+
+    live_id: StreamKey | None = None
+    actor_id: UUID | None = None
+    subject_id: Identifier | None = None
+    action: ModerationAction | None = None
+    from_: Annotated[Moment | None, Field(alias="from")] = None
+    to: Moment | None = None
+
+
+class MessageQuery(Page):
+    """`GET /streams/{key}/messages`: of one sender, from a moment on, before another, with words or parts of words.
+
+    `deleted` lists deleted messages and no others; `format=jsonl` answers all of it as lines of JSON.
+    """
+
+    user_id: Identifier | None = None
+    from_: Annotated[Moment | None, Field(alias="from")] = None
+    to: Moment | None = None
+    deleted: bool = False
+    search: Search | None = None
+    format: Literal["json", "jsonl"] = "json"
 
 
 class OrderQuery(Page):

@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 
 StreamKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Reason = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]  # no database stores a NUL
 
 Timestamp = Annotated[
     datetime,

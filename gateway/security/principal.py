@@ -19,6 +19,7 @@ Roles = frozenset[Role]
 EVERYONE: Roles = frozenset(Role)  # guests too
 MEMBERS: Roles = EVERYONE - {Role.GUEST}
 HOSTS: Roles = frozenset({Role.HOST, Role.ADMIN})
+MODERATORS: Roles = frozenset({Role.MODERATOR, Role.ADMIN})
 ADMINS: Roles = frozenset({Role.ADMIN})
 
 

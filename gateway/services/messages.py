@@ -13,7 +13,6 @@ from gateway.protocol.chat import HISTORY, Message, SendMessage
 from gateway.protocol.wire import Cursor, Typed, now
 from gateway.security.principal import Principal
 from gateway.services.refusals import refusal
-from gateway.services.room_log import RoomLog
 
 # One round trip and one transaction, whatever the number of messages: a function of ours, see migrations/models.
 INSERT = "SELECT * FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
@@ -36,40 +35,30 @@ PAGE = """
     SELECT * FROM messages WHERE stream_key = $1 AND deleted_at IS NULL AND seq < $2 ORDER BY seq DESC LIMIT $3
 """
 
-OF = "SELECT id FROM messages WHERE stream_key = $1 AND sender_id = $2 AND deleted_at IS NULL ORDER BY seq"
-
-LOCK = "SELECT * FROM messages WHERE id = $1 AND stream_key = $2 FOR UPDATE"
-
-ERASE = """
-    WITH erased AS (UPDATE messages SET text = NULL, deleted_at = $2 WHERE id = $1)
-    INSERT INTO message_deletions (message_id, text, deleted_by, reason, created_at) VALUES ($1, $3, $4, $5, $2)
-"""
-
 PLACE = "SELECT seq FROM messages WHERE id = $1 AND stream_key = $2"
 
 
 class Placed(NamedTuple):
     """A message in its place. `fresh`: it was stored now; else its sender had sent it before.
 
-    `text` is what it said then, also if it was deleted since.
+    `text` is what it said then, also if it was deleted since, as long as that is kept.
     """
 
     id: str
     seq: int
     timestamp: datetime
-    text: str
+    text: str | None
     fresh: bool
 
 
 class Messages:
     """The messages of all rooms. `live_id` is the stream key everywhere."""
 
-    def __init__(self, database: Database, log: RoomLog) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._log = log
 
-    def draft(self, principal: Principal, ask: SendMessage) -> Message:
-        """A message that has no place yet."""
+    def draft(self, principal: Principal, ask: SendMessage, text: str) -> Message:
+        """A message that has no place yet; `text` is what is to be stored of what was asked for."""
         return Message(
             id=str(uuid4()),
             seq=0,
@@ -77,7 +66,7 @@ class Messages:
             user_id=principal.user_id,
             username=principal.username,
             role=principal.role,
-            message=ask.message,
+            message=text,
             client_message_id=ask.client_message_id,
             timestamp=now(),
         )
@@ -118,31 +107,15 @@ class Messages:
         if not rows:
             raise NotFound("There is no such stream")
         cursor = Cursor(epoch=str(rows[0]["epoch"]), seq=rows[0]["head"])
-        return cursor, [_message(row) for row in rows if row["id"] is not None]
+        return cursor, [message_of(row) for row in rows if row["id"] is not None]
 
     async def page(self, live_id: str, before: str | None, limit: int) -> list[Message]:
         """The newest messages before the one of an id, oldest first. Raises NotFound for an id that is none here."""
         seq = 2**63 - 1 if before is None else await self._place(live_id, before)
-        return [_message(row) for row in reversed(await self._database.query(PAGE, live_id, seq, limit))]
-
-    async def of(self, live_id: str, sender_id: str) -> list[str]:
-        """The ids of what somebody has written in a room and that is not deleted."""
-        return [str(row["id"]) for row in await self._database.query(OF, live_id, sender_id)]
-
-    async def lock(self, live_id: str, message_id: str) -> Message | None:
-        """A message, locked until the transaction ends; None if it was deleted. Raises NotFound for a wrong id."""
-        for row in await self._database.query(LOCK, _uuid(message_id), live_id):
-            return None if row["deleted_at"] else _message(row)
-        raise NotFound("There is no such message")
-
-    async def erase(self, message: Message, deleted_by: str, reason: str | None, moment: datetime) -> None:
-        """Take a message's text out of the messages and of the room's log; for the record it is kept elsewhere."""
-        await self._database.query(ERASE, UUID(message.id), moment, message.message, UUID(deleted_by), reason)
-        redacted = message.model_copy(update={"message": ""})
-        await self._log.redact(chat_room(message.live_id), message.seq, event(redacted))
+        return [message_of(row) for row in reversed(await self._database.query(PAGE, live_id, seq, limit))]
 
     async def _place(self, live_id: str, message_id: str) -> int:
-        for row in await self._database.query(PLACE, _uuid(message_id), live_id):
+        for row in await self._database.query(PLACE, uuid_of(message_id), live_id):
             return int(row["seq"])
         raise NotFound("There is no such message")
 
@@ -152,7 +125,8 @@ def event(message: Message) -> Typed:
     return Typed(type=events.CHAT_MESSAGE, data=message)
 
 
-def _uuid(message_id: str) -> UUID:
+def uuid_of(message_id: str) -> UUID:
+    """The id of a message as the database has it. Raises NotFound for what is none."""
     try:
         return UUID(message_id)
     except ValueError:
@@ -167,7 +141,8 @@ def _refused(row: dict[str, Any]) -> GatewayError:
     return refusal(Code(row["refusal"]), until=row["until"], wait_ms=row["wait_ms"])
 
 
-def _message(row: dict[str, Any]) -> Message:
+def message_of(row: dict[str, Any]) -> Message:
+    """A row of the messages as payload."""
     return Message(
         id=str(row["id"]),
         seq=row["seq"],

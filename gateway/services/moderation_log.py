@@ -2,17 +2,24 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+from pydantic import Field
+
 from gateway.connections.database import Database
+from gateway.protocol.queries import LogQuery
+from gateway.protocol.records import LogEntry, LogPage
 from gateway.security.principal import Principal
-from models.moderation import ModerationAction
+from gateway.services import cursors
+from models.moderation import ModerationAction, ModerationEntry
 
 RECORD = """
     INSERT INTO moderation_log (action, stream_key, actor_id, subject_id, message_id, reason, details, created_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, clock_timestamp()) RETURNING id
 """
+
+Number = Annotated[int, Field(ge=1, lt=2**63)]  # an entry's id, as the database has it
 
 
 class ModerationLog:
@@ -48,3 +55,38 @@ class ModerationLog:
             json.dumps(details or {}, ensure_ascii=False),
         )
         return int(rows[0]["id"])
+
+    async def page(self, ask: LogQuery) -> LogPage:
+        """A page of entries, newest first. Raises InvalidPayload for a cursor that is none, Unavailable."""
+        given = {
+            "stream_id": ask.live_id,
+            "actor_id": ask.actor_id,
+            "subject_id": ask.subject_id,
+            "action": ask.action,
+            "created_at__gte": ask.from_,
+            "created_at__lt": ask.to,
+        }
+        found = ModerationEntry.filter(**{name: value for name, value in given.items() if value is not None})
+        if ask.cursor is not None:
+            (last,) = cursors.decode(ask.cursor, tuple[Number])
+            found = found.filter(id__lt=last)
+        async with self._database.guard("moderation_log.page"):
+            entries = await found.order_by("-id").limit(ask.limit + 1)
+        items, more = entries[: ask.limit], len(entries) > ask.limit
+        return LogPage(
+            items=[_view(entry) for entry in items], next_cursor=cursors.encode((items[-1].id,)) if more else None
+        )
+
+
+def _view(entry: ModerationEntry) -> LogEntry:
+    return LogEntry(
+        id=str(entry.id),
+        action=entry.action,
+        live_id=entry.stream_id,
+        actor_id=str(entry.actor_id),
+        subject_id=entry.subject_id,
+        message_id=None if entry.message_id is None else str(entry.message_id),
+        reason=entry.reason,
+        details=entry.details,
+        timestamp=entry.created_at,
+    )

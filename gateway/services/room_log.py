@@ -12,12 +12,13 @@ import models.room
 from gateway.connections.database import Database
 from gateway.errors import NotFound
 from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_room
-from gateway.protocol.events import CHAT_MESSAGE
+from gateway.protocol.events import CHAT_MESSAGE, CHAT_PINNED
 from gateway.protocol.wire import Cursor, Missed, Payload, Since, now
 from gateway.realtime.logged import LoggedEvent, Place
 
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
 KEPT = 1000  # events of a room that stay in its log
+WITH_TEXT = (CHAT_MESSAGE, CHAT_PINNED)  # events of which nothing is left without their text
 TRIM = 64  # a room is trimmed once in so many events, by so many rows
 
 NEXT = "UPDATE rooms SET seq = seq + 1 WHERE name = $1 RETURNING seq"
@@ -45,8 +46,6 @@ APPEND = """
     SELECT c.before + g.step AS seq FROM given g JOIN counted c ON c.name = g.room ORDER BY g.place
 """
 
-REDACT = "UPDATE room_events SET payload = $3::text::jsonb WHERE room = $1 AND seq = $2"
-
 FORGET = "DELETE FROM room_events WHERE room = $1 AND seq <= $2"
 
 # One statement, so that the events belong to the cursor.
@@ -59,10 +58,10 @@ SINCE = """
 
 HEADS = "SELECT name, epoch, seq FROM rooms WHERE name = ANY($1)"
 
-# A message whose text is gone holds its place; its deletion is an event of its own.
+# A message whose text is gone holds its place, and so does a pin of it; its deletion is an event of its own.
 AFTER = """
     SELECT seq, event,
-        CASE WHEN event = $4 AND payload #>> '{data,message}' = '' THEN NULL ELSE payload::text END AS payload
+        CASE WHEN event = ANY ($4) AND payload #>> '{data,message}' = '' THEN NULL ELSE payload::text END AS payload
     FROM room_events WHERE room = $1 AND seq > $2 ORDER BY seq LIMIT $3
 """
 
@@ -142,10 +141,6 @@ class RoomLog:
             await self.trim(room, last, events[room])
         return places
 
-    async def redact(self, room: Room, seq: int, payload: Payload) -> None:
-        """Replace what is kept in a place, so that it is never heard again."""
-        await self._database.query(REDACT, room_log_name(room), seq, payload.model_dump_json())
-
     async def trim(self, room: Room, seq: int, events: int = 1) -> None:
         """Forget old events, now and then: `seq` is a new place, the last of so many."""
         if seq % TRIM < events and seq > KEPT:
@@ -176,5 +171,5 @@ class RoomLog:
     async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:
         """The first events after a place that are still kept, deleted ones without content. Raises Unavailable."""
         async with self._database.guard("room_log.after"):
-            rows = await self._database.query(AFTER, room_log_name(room), seq, limit, CHAT_MESSAGE)
+            rows = await self._database.query(AFTER, room_log_name(room), seq, limit, WITH_TEXT)
         return [LoggedEvent(row["seq"], row["event"], row["payload"]) for row in rows]

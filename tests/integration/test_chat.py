@@ -22,7 +22,7 @@ from models.message import MessageDeletion
 from models.room import Room, RoomEvent
 from models.user import User
 from tests.doubles import Heard, principal
-from tests.integration.services import make_chat, make_streams
+from tests.integration.services import Curators, make_chat, make_streams
 from tests.support import make_settings
 
 KEY = "demo"
@@ -36,6 +36,8 @@ class Place:
         self.streams = make_streams(database, redis, self.heard)
         self.nodes = [make_chat(database, self.heard) for _ in range(2)]
         self.chat = self.nodes[0]
+        self.keepers = [Curators(database, self.heard) for _ in range(2)]
+        self.curators = self.keepers[0]
 
     async def person(self, role: Role = Role.USER) -> Principal:
         user = await User.create(
@@ -145,7 +147,7 @@ async def test_a_repeated_id_with_another_text_is_a_conflict_also_after_deletion
     sent = await place.chat.send(ann, ask("first", "c-1"))
     with pytest.raises(Conflict):
         await place.nodes[1].send(ann, ask("other", "c-1"))
-    await place.chat.delete(admin, deletion(sent.id))
+    await place.curators.deletions.delete(admin, deletion(sent.id))
     assert (await place.chat.send(ann, ask("first", "c-1"))).duplicate
     with pytest.raises(Conflict):
         await place.chat.send(ann, ask("other", "c-1"))
@@ -169,7 +171,7 @@ async def test_a_deleted_text_is_nowhere_but_in_the_record(place: Place) -> None
     ann, admin = await place.person(), await place.person(Role.ADMIN)
     start = (await place.join()).cursor
     _, unkind, _ = await place.say(ann, "a", "unkind", "b")
-    deleted = await place.chat.delete(admin, deletion(unkind.id))
+    deleted = await place.curators.deletions.delete(admin, deletion(unkind.id))
     assert (deleted.message_id, deleted.already_deleted) == (unkind.id, False)
 
     fresh, back = await place.join(), await place.join(start)
@@ -191,7 +193,7 @@ async def test_a_deleted_text_is_nowhere_but_in_the_record(place: Place) -> None
 async def test_deleting_at_once_on_two_nodes_is_told_once(place: Place) -> None:
     admin = await place.person(Role.ADMIN)
     [sent] = await place.say(await place.person(), "x")
-    answers = await asyncio.gather(*(place.nodes[n % 2].delete(admin, deletion(sent.id)) for n in range(6)))
+    answers = await asyncio.gather(*(place.keepers[n % 2].deletions.delete(admin, deletion(sent.id)) for n in range(6)))
     assert sorted(answer.already_deleted for answer in answers) == [False] + [True] * 5
     assert len(place.heard.named("chat:message-deleted")) == 1
     assert (await Room.get(name=f"/chat live:{KEY}")).seq == 2
@@ -209,7 +211,7 @@ async def test_only_a_message_of_the_room_can_be_deleted(place: Place) -> None:
         deletion(sent.id, "nowhere"),
     ):
         with pytest.raises(NotFound):
-            await place.chat.delete(admin, wrong)
+            await place.curators.deletions.delete(admin, wrong)
     assert texts((await place.join()).history) == ["stays"]
 
 
@@ -219,7 +221,7 @@ async def test_only_a_message_of_the_room_can_be_deleted(place: Place) -> None:
 async def test_history_goes_back_in_pages_without_what_was_deleted(place: Place) -> None:
     ann, admin = await place.person(), await place.person(Role.ADMIN)
     sent = await place.say(ann, *(f"{n}" for n in range(10)))
-    await place.chat.delete(admin, deletion(sent[3].id))
+    await place.curators.deletions.delete(admin, deletion(sent[3].id))
     before, pages = None, []
     while True:
         page = await place.chat.history(KEY, before, 3)

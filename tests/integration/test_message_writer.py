@@ -82,9 +82,9 @@ async def test_what_gathers_is_one_batch_in_the_order_of_coming(place: Place) ->
 
 async def test_two_batches_never_wait_for_each_other(place: Place) -> None:
     """Rooms are locked in the order of their names, whatever that of the messages: so there is no deadlock."""
-    messages = Messages(place.database, RoomLog(place.database))
+    messages = Messages(place.database)
     drafts = [
-        messages.draft(place.people[0], SendMessage.model_validate({"liveId": key, "message": "x"}))
+        messages.draft(place.people[0], SendMessage.model_validate({"liveId": key, "message": "x"}), "x")
         for key in ("third", "demo", "other")
     ]
     free = "SELECT name FROM rooms WHERE name LIKE '/chat%' ORDER BY name FOR UPDATE SKIP LOCKED"

@@ -1,0 +1,40 @@
+"""`/streams/{key}/messages`: what was said in a stream's chat, for admins to look through, search and take along."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from aiohttp import hdrs
+
+from gateway.http.lines import MEDIA_TYPE
+from gateway.http.routes import KEY, READS, Call, Lines, Route
+from gateway.protocol.queries import MessageQuery
+from gateway.protocol.records import StoredMessage, StoredMessagePage
+from gateway.security.principal import ADMINS
+
+
+class MessageSearch(Protocol):
+    """The messages of streams. Both raise NotFound, InvalidPayload for a cursor that is none, and Unavailable."""
+
+    async def page(self, live_id: str, ask: MessageQuery) -> StoredMessagePage: ...
+    async def export(self, live_id: str, ask: MessageQuery) -> AsyncIterator[StoredMessage]: ...
+
+
+class Messages:
+    """The route of messages."""
+
+    def __init__(self, search: MessageSearch) -> None:
+        self._search = search
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        path = f"/streams/{KEY}/messages"
+        return [
+            Route("GET", path, self.page, query=MessageQuery, answer=StoredMessagePage, who=ADMINS, limit=READS),
+        ]
+
+    async def page(self, call: Call[None, MessageQuery]) -> StoredMessagePage | Lines:
+        """A page of messages, newest first, or all of them as lines of JSON."""
+        key = call.path("key")
+        if call.query.format == "jsonl" or MEDIA_TYPE in call.request.headers.get(hdrs.ACCEPT, ""):
+            return Lines(await self._search.export(key, call.query), f"{key}.jsonl")
+        return await self._search.page(key, call.query)

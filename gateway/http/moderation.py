@@ -1,0 +1,63 @@
+"""`/moderation`: the record of what moderators did, and the lists of words."""
+
+from functools import partial
+from typing import Protocol
+
+from gateway.http.routes import ID, READS, WRITES, Call, Route
+from gateway.protocol.queries import LogQuery, WordQuery
+from gateway.protocol.records import AddWord, ChangeWord, LogPage, WordPage, WordView
+from gateway.security.principal import ADMINS, MODERATORS, Principal
+
+
+class ModerationLog(Protocol):
+    """The record. Raises InvalidPayload for a cursor that is none, and Unavailable."""
+
+    async def page(self, ask: LogQuery) -> LogPage: ...
+
+
+class WordLists(Protocol):
+    """The lists of words. Raises NotFound, Conflict for what is listed already, InvalidPayload, Unavailable."""
+
+    async def page(self, ask: WordQuery) -> WordPage: ...
+    async def add(self, principal: Principal, ask: AddWord) -> WordView: ...
+    async def change(self, principal: Principal, word_id: str, ask: ChangeWord) -> WordView: ...
+    async def remove(self, principal: Principal, word_id: str) -> None: ...
+
+
+class Moderation:
+    """The routes of moderation. What is done in a room is done on `/chat`."""
+
+    def __init__(self, record: ModerationLog, words: WordLists) -> None:
+        self._record = record
+        self._words = words
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        admin = partial(Route, who=ADMINS)
+        return [
+            Route("GET", "/moderation/log", self.log, query=LogQuery, answer=LogPage, who=MODERATORS, limit=READS),
+            admin("GET", "/moderation/words", self.words, query=WordQuery, answer=WordPage, limit=READS),
+            admin("POST", "/moderation/words", self.add_word, body=AddWord, answer=WordView, limit=WRITES, status=201),
+            admin("PATCH", f"/moderation/words/{ID}", self.change_word, body=ChangeWord, answer=WordView, limit=WRITES),
+            admin("DELETE", f"/moderation/words/{ID}", self.remove_word, limit=WRITES),
+        ]
+
+    async def log(self, call: Call[None, LogQuery]) -> LogPage:
+        """A page of the moderation log, newest first."""
+        return await self._record.page(call.query)
+
+    async def words(self, call: Call[None, WordQuery]) -> WordPage:
+        """A page of listed words, newest first."""
+        return await self._words.page(call.query)
+
+    async def add_word(self, call: Call[AddWord, None]) -> WordView:
+        """List a word; on all nodes messages are looked through for it within a second."""
+        return await self._words.add(call.principal, call.body)
+
+    async def change_word(self, call: Call[ChangeWord, None]) -> WordView:
+        """Allow, mask or block a listed word."""
+        return await self._words.change(call.principal, call.path("id"), call.body)
+
+    async def remove_word(self, call: Call[None, None]) -> None:
+        """List a word no more."""
+        await self._words.remove(call.principal, call.path("id"))

@@ -1,0 +1,201 @@
+"""Clearing rooms: deleting many messages at once, saying before how many, undoing it. Called by `/chat` and by bans."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from gateway.connections.database import Database
+from gateway.errors import NotFound
+from gateway.keys import chat_room
+from gateway.metrics import Metrics
+from gateway.protocol import events
+from gateway.protocol.curation import Clear, ClearAck, Cleared, Restored, UndoAck, UndoClear
+from gateway.protocol.wire import Payload, Typed, now
+from gateway.security.principal import Principal
+from gateway.services.authority import Authority, Power
+from gateway.services.erasure import NOTHING, Erasure, Span
+from gateway.services.moderation_log import ModerationLog
+from gateway.services.news import News
+from gateway.services.room_log import RoomLog, Told
+from models.moderation import ModerationAction
+
+# Messages changed in one statement, one transaction and one event: others wait for the room that long.
+BATCH = 1000
+
+# Which ones: up to a place, of one sender or of all, from a moment on or from the beginning.
+CHOSEN = """
+    FROM messages WHERE stream_key = $1 AND deleted_at IS NULL AND seq <= $2
+        AND ($3::text IS NULL OR sender_id = $3) AND ($4::timestamptz IS NULL OR created_at >= $4)
+"""
+COUNT = f"SELECT count(*) AS count, max(seq) AS last {CHOSEN}"
+CHOOSE = f"SELECT id {CHOSEN} ORDER BY seq LIMIT $5"
+NO_END = 2**63 - 1
+
+CLEAR = "SELECT id FROM moderation_log WHERE id = $1 AND stream_key = $2 AND action = $3"
+DELETED = """
+    SELECT d.message_id FROM message_deletions d JOIN messages m ON m.id = d.message_id
+    WHERE d.entry_id = $1 AND d.text IS NOT NULL ORDER BY m.seq LIMIT $2
+"""
+KEPT = """
+    SELECT count(*) FILTER (WHERE text IS NOT NULL) AS kept, count(*) FILTER (WHERE text IS NULL) AS lost
+    FROM message_deletions WHERE entry_id = $1
+"""
+
+
+class Pins(Protocol):
+    """What rooms show on top."""
+
+    async def drop_deleted(self, live_id: str) -> list[Told]:
+        """Within a transaction: take down what was deleted; what the room is to be told of it."""
+        ...
+
+
+class Choice(NamedTuple):
+    """Which messages of a room are to go."""
+
+    live_id: str
+    user_id: str | None
+    since: datetime | None
+
+    def up_to(self, seq: int) -> tuple[Any, ...]:
+        """The values of `CHOSEN`."""
+        return self.live_id, seq, self.user_id, self.since
+
+
+class Clears:
+    """Raises Forbidden, NotFound, Unavailable. What is told of is done; a large one may be half-done after Unavailable.
+
+    Then the same request does the rest: it is another clear, with an id of its own.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        log: RoomLog,
+        news: News,
+        authority: Authority,
+        record: ModerationLog,
+        pins: Pins,
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._log = log
+        self._news = news
+        self._authority = authority
+        self._record = record
+        self._erasure = Erasure(database)
+        self._pins = pins
+        self._metrics = metrics
+
+    async def clear(self, principal: Principal, ask: Clear) -> ClearAck:
+        """Delete what is asked for, or say how much it is."""
+        since = None if ask.last_seconds is None else now() - timedelta(seconds=ask.last_seconds)
+        choice = Choice(ask.live_id, ask.user_id, since)
+        if ask.dry_run:
+            async with self._database.guard("chat.clear"):
+                await self._authority.require(principal, Power.CLEAR, ask.live_id)
+                count, _ = await self._count(choice)
+            return ClearAck(deleted=count, clear_id=None, dry_run=True)
+        return await self._clear(principal, choice, ask.reason, ask.last_seconds)
+
+    async def clear_of(self, principal: Principal, live_id: str, user_id: str, reason: str | None) -> int:
+        """Delete all that somebody has written in a room; how many messages there were. Not within a transaction."""
+        return (await self._clear(principal, Choice(live_id, user_id, None), reason, None)).deleted
+
+    async def undo(self, principal: Principal, ask: UndoClear) -> UndoAck:
+        """Bring back what a clear has deleted, as far as it is kept. Undoing it again brings back nothing."""
+        room, clear_id = chat_room(ask.live_id), int(ask.clear_id)
+        restored, more, first = 0, True, True
+        while more:
+            async with self._log.turn(room):
+                async with self._database.guard("chat.undo_clear"), self._database.transaction():
+                    await self._authority.require(principal, Power.CLEAR, ask.live_id)
+                    await self._log.lock(room)
+                    kept, lost = await self._kept(ask.live_id, clear_id)
+                    if kept and first:
+                        await self._record.record(
+                            ModerationAction.UNDO_CLEAR,
+                            principal,
+                            live_id=ask.live_id,
+                            details={"clearId": ask.clear_id, "messages": kept},
+                        )
+                    rows = await self._database.query(DELETED, clear_id, BATCH)
+                    span = await self._erasure.restore([row["message_id"] for row in rows]) if rows else NOTHING
+                    told = await self._news.keep(_restored(ask, span))
+                await self._news.tell(told)
+            restored += span.messages
+            more, first = kept > span.messages > 0, False
+        self._metrics.messages_restored.inc(restored)
+        return UndoAck(restored=restored, lost=lost)
+
+    # --- the steps ----------------------------------------------------------------------------------------------------
+
+    async def _clear(
+        self, principal: Principal, choice: Choice, reason: str | None, last_seconds: int | None
+    ) -> ClearAck:
+        room = chat_room(choice.live_id)
+        entry, last, left = 0, NO_END, 1
+        deleted = 0
+        while left > 0:
+            async with self._log.turn(room):
+                async with self._database.guard("chat.clear"), self._database.transaction():
+                    await self._authority.require(principal, Power.CLEAR, choice.live_id)
+                    await self._log.lock(room)
+                    if not entry:
+                        left, last = await self._count(choice)
+                        if not left:
+                            break
+                        entry = await self._record.record(
+                            ModerationAction.CLEAR,
+                            principal,
+                            live_id=choice.live_id,
+                            subject_id=choice.user_id,
+                            reason=reason,
+                            details={"messages": left, "beforeSeq": last + 1, "lastSeconds": last_seconds},
+                        )
+                    span = await self._erase(principal, choice, last, reason, entry)
+                    told = await self._news.keep(
+                        [*_cleared(choice, span, entry), *await self._pins.drop_deleted(choice.live_id)]
+                    )
+                await self._news.tell(told)
+            deleted += span.messages
+            left = left - span.messages if span.messages else 0
+        self._metrics.messages_erased.labels("clear").inc(deleted)
+        return ClearAck(deleted=deleted, clear_id=str(entry) if entry else None, dry_run=False)
+
+    async def _count(self, choice: Choice) -> tuple[int, int]:
+        """How many messages there are to delete, and the place of the last of them."""
+        row = (await self._database.query(COUNT, *choice.up_to(NO_END)))[0]
+        return row["count"], row["last"] or 0
+
+    async def _erase(self, principal: Principal, choice: Choice, last: int, reason: str | None, entry: int) -> Span:
+        ids = [row["id"] for row in await self._database.query(CHOOSE, *choice.up_to(last), BATCH)]
+        return await self._erasure.erase(choice.live_id, ids, principal.user_id, reason, entry)
+
+    async def _kept(self, live_id: str, clear_id: int) -> tuple[int, int]:
+        """How many messages of a clear can be brought back, and how many not any more. Raises NotFound."""
+        if not await self._database.query(CLEAR, clear_id, live_id, ModerationAction.CLEAR):
+            raise NotFound("There is no such clear")
+        row = (await self._database.query(KEPT, clear_id))[0]
+        return row["kept"], row["lost"]
+
+
+def _cleared(choice: Choice, span: Span, entry: int) -> list[Told]:
+    data = Cleared(
+        live_id=choice.live_id,
+        user_id=choice.user_id,
+        from_seq=span.first,
+        before_seq=span.last + 1,
+        clear_id=str(entry),
+    )
+    return _told(choice.live_id, events.CHAT_CLEARED, data, span)
+
+
+def _restored(ask: UndoClear, span: Span) -> list[Told]:
+    data = Restored(
+        live_id=ask.live_id, clear_id=ask.clear_id, from_seq=span.first, to_seq=span.last, messages=span.messages
+    )
+    return _told(ask.live_id, events.CHAT_RESTORED, data, span)
+
+
+def _told(live_id: str, event: str, data: Payload, span: Span) -> list[Told]:
+    return [Told(chat_room(live_id), event, Typed(type=event, data=data))] if span.messages else []

@@ -1,0 +1,93 @@
+"""Deleting single messages for good. Called by the `/chat` namespace."""
+
+from typing import Protocol
+from uuid import UUID
+
+from gateway.connections.database import Database
+from gateway.errors import NotFound
+from gateway.keys import chat_room
+from gateway.metrics import Metrics
+from gateway.protocol import events
+from gateway.protocol.chat import Deleted, DeleteMessage, MessageDeleted
+from gateway.protocol.wire import Typed
+from gateway.security.principal import Principal
+from gateway.services.authority import Authority, Power
+from gateway.services.erasure import Erasure
+from gateway.services.messages import uuid_of
+from gateway.services.moderation_log import ModerationLog
+from gateway.services.news import Kept, News
+from gateway.services.room_log import RoomLog, Told
+from models.moderation import ModerationAction
+
+FIND = "SELECT id, sender_id, deleted_at FROM messages WHERE id = $1 AND stream_key = $2"
+
+
+class Pins(Protocol):
+    """What rooms show on top."""
+
+    async def drop_deleted(self, live_id: str) -> list[Told]:
+        """Within a transaction: take down what was deleted; what the room is to be told of it."""
+        ...
+
+
+class Deletions:
+    """Raises Forbidden, NotFound, and Unavailable while the database is away; nothing is half-done then."""
+
+    def __init__(
+        self,
+        database: Database,
+        log: RoomLog,
+        news: News,
+        authority: Authority,
+        record: ModerationLog,
+        pins: Pins,
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._log = log
+        self._news = news
+        self._authority = authority
+        self._record = record
+        self._erasure = Erasure(database)
+        self._pins = pins
+        self._metrics = metrics
+
+    async def delete(self, principal: Principal, ask: DeleteMessage) -> Deleted:
+        """Take a message's text away, then tell the room. It is gone from everywhere it can be read before that."""
+        room = chat_room(ask.live_id)
+        async with self._log.turn(room):
+            async with self._database.guard("chat.delete"), self._database.transaction():
+                await self._authority.require(principal, Power.DELETE, ask.live_id)
+                await self._log.lock(room)
+                message_id, sender_id, deleted = await self._find(ask)
+                if deleted:
+                    return Deleted(message_id=str(message_id), already_deleted=True)
+                entry = await self._record.record(
+                    ModerationAction.DELETE_MESSAGE,
+                    principal,
+                    live_id=ask.live_id,
+                    subject_id=sender_id,
+                    message_id=str(message_id),
+                    reason=ask.reason,
+                )
+                await self._erasure.erase(ask.live_id, [message_id], principal.user_id, ask.reason, entry)
+                kept = [await self._keep(principal, ask, str(message_id))]
+                kept += await self._news.keep(await self._pins.drop_deleted(ask.live_id))
+            await self._news.tell(kept)
+        self._metrics.messages_erased.labels("delete").inc()
+        return Deleted(message_id=str(message_id), already_deleted=False)
+
+    async def _find(self, ask: DeleteMessage) -> tuple[UUID, str, bool]:
+        for row in await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id):
+            return row["id"], row["sender_id"], row["deleted_at"] is not None
+        raise NotFound("There is no such message")
+
+    async def _keep(self, principal: Principal, ask: DeleteMessage, message_id: str) -> Kept:
+        room = chat_room(ask.live_id)
+        seq = await self._log.next(room)
+        data = MessageDeleted(
+            message_id=message_id, seq=seq, live_id=ask.live_id, deleted_by=principal.user_id, reason=ask.reason
+        )
+        told = Told(room, events.CHAT_MESSAGE_DELETED, Typed(type=events.CHAT_MESSAGE_DELETED, data=data))
+        await self._log.record(room, seq, told.event, told.payload)
+        return Kept(told, seq)

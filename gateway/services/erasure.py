@@ -1,0 +1,75 @@
+"""How the text of messages is taken away for good, and brought back: the statements. Called by deletions and clears."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from gateway.connections.database import Database
+from gateway.keys import chat_room, room_log_name
+from gateway.protocol import events
+
+# The original goes where only auditors look. In the room's log the message and the pins of it stay, without the text.
+ERASE = """
+    WITH doomed AS MATERIALIZED (
+        SELECT id, seq, text FROM messages WHERE id = ANY ($1) AND deleted_at IS NULL
+    ), kept AS (
+        INSERT INTO message_deletions (message_id, text, entry_id, deleted_by, reason, created_at)
+        SELECT id, text, $3, $4, $5, clock_timestamp() FROM doomed
+    ), erased AS (
+        UPDATE messages m SET text = NULL, deleted_at = clock_timestamp() FROM doomed d WHERE m.id = d.id
+    ), silenced AS (
+        UPDATE room_events e SET payload = jsonb_set(e.payload, '{data,message}', '""') FROM doomed d
+        WHERE e.room = $2 AND e.seq = d.seq AND e.event = $6
+    ), unshown AS (
+        UPDATE room_events e SET payload = jsonb_set(e.payload, '{data,message}', '""')
+        WHERE e.room = $2 AND e.event = $7 AND e.payload #>> '{data,id}' IN (SELECT id::text FROM doomed)
+    )
+    SELECT min(seq) AS first, max(seq) AS last, count(*) AS messages FROM doomed
+"""
+
+# The room's log stays as it is: who comes back to it learns that there is something to read again.
+RESTORE = """
+    WITH back AS (
+        DELETE FROM message_deletions WHERE message_id = ANY ($1) AND text IS NOT NULL RETURNING message_id, text
+    ), restored AS (
+        UPDATE messages m SET text = b.text, deleted_at = NULL FROM back b WHERE m.id = b.message_id RETURNING m.seq
+    )
+    SELECT min(seq) AS first, max(seq) AS last, count(*) AS messages FROM restored
+"""
+
+
+class Span(NamedTuple):
+    """The messages that were changed: the places of the first and the last of them, and how many there were."""
+
+    first: int
+    last: int
+    messages: int
+
+
+NOTHING = Span(0, 0, 0)
+
+
+class Erasure:
+    """For transactions that hold the room's lock (`RoomLog.lock`), so that nobody else changes these messages."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def erase(self, live_id: str, ids: Sequence[UUID], deleted_by: str, reason: str | None, entry: int) -> Span:
+        """Take the texts of some messages of a room away; `entry` of the moderation log says why. One statement."""
+        rows = await self._database.query(
+            ERASE,
+            ids,
+            room_log_name(chat_room(live_id)),
+            entry,
+            UUID(deleted_by),
+            reason,
+            events.CHAT_MESSAGE,
+            events.CHAT_PINNED,
+        )
+        return Span(**rows[0]) if rows[0]["messages"] else NOTHING
+
+    async def restore(self, ids: Sequence[UUID]) -> Span:
+        """Bring back the texts that are still kept. One statement."""
+        rows = await self._database.query(RESTORE, ids)
+        return Span(**rows[0]) if rows[0]["messages"] else NOTHING

@@ -1,0 +1,106 @@
+"""The messages of a stream as administrators read them: filtered, searched, exported. Called by the HTTP edge."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from gateway.connections.database import Database
+from gateway.errors import NotFound
+from gateway.protocol.queries import MessageQuery
+from gateway.protocol.records import StoredMessage, StoredMessagePage
+from gateway.services import cursors
+
+BATCH = 500  # messages read at once for an export: what it holds in memory
+NO_END = 2**63 - 1
+
+Place = Annotated[int, Field(ge=1, lt=2**63)]
+
+EXISTS = "SELECT FROM streams WHERE key = $1"
+
+FILTERED = """
+    m.stream_key = $1 AND m.seq < $2 AND (m.deleted_at IS NOT NULL) = $3
+    AND ($4::text IS NULL OR m.sender_id = $4)
+    AND ($5::timestamptz IS NULL OR m.created_at >= $5) AND ($6::timestamptz IS NULL OR m.created_at < $6)
+"""
+
+SHOWN = "SELECT m.*, d.deleted_by, d.reason FROM {found} m LEFT JOIN message_deletions d ON d.message_id = m.id"
+
+LISTED = SHOWN.format(found="messages") + f" WHERE {FILTERED} ORDER BY m.seq DESC LIMIT $7"
+
+# The index first, whatever the statistics say: without it each message of the stream would be taken apart.
+SEARCHED = f"""
+    WITH found AS MATERIALIZED (
+        SELECT * FROM messages m WHERE message_terms(m.text) @@ message_query($8) AND {FILTERED}
+            AND message_contains(m.text, $8)
+    ) {SHOWN.format(found="found")} ORDER BY m.seq DESC LIMIT $7
+"""  # noqa: S608  parts of our own
+
+
+class MessageSearch:
+    """Newest first. Raises NotFound for an unknown stream, and Unavailable.
+
+    A search finds messages with all the words and runs of letters that were asked for: a word in a script with spaces
+    also as the beginning of one, letters of Hangul, Han, Kana or Thai wherever they stand.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, live_id: str, ask: MessageQuery) -> StoredMessagePage:
+        """A page. Raises InvalidPayload for a cursor that is none."""
+        await self._require(live_id)
+        messages = await self._read(live_id, ask, _place(ask), ask.limit + 1)
+        items, more = messages[: ask.limit], len(messages) > ask.limit
+        return StoredMessagePage(items=items, next_cursor=cursors.encode((items[-1].seq,)) if more else None)
+
+    async def export(self, live_id: str, ask: MessageQuery) -> AsyncIterator[StoredMessage]:
+        """All from the cursor on. Returns when it is known that the stream exists; `limit` is of no meaning here."""
+        await self._require(live_id)
+        return self._all(live_id, ask, _place(ask))
+
+    async def _all(self, live_id: str, ask: MessageQuery, before: int) -> AsyncIterator[StoredMessage]:
+        while messages := await self._read(live_id, ask, before, BATCH):
+            for message in messages:
+                yield message
+            if len(messages) < BATCH:
+                return
+            before = messages[-1].seq
+
+    async def _read(self, live_id: str, ask: MessageQuery, before: int, limit: int) -> list[StoredMessage]:
+        values = [live_id, before, ask.deleted, ask.user_id, ask.from_, ask.to, limit]
+        async with self._database.guard("messages.read"):
+            if ask.search is None:
+                rows = await self._database.query(LISTED, *values)
+            else:
+                rows = await self._database.query(SEARCHED, *values, ask.search)
+        return [_view(row) for row in rows]
+
+    async def _require(self, live_id: str) -> None:
+        async with self._database.guard("messages.require"):
+            if not await self._database.query(EXISTS, live_id):
+                raise NotFound("There is no such stream")
+
+
+def _place(ask: MessageQuery) -> int:
+    if ask.cursor is None:
+        return NO_END
+    (before,) = cursors.decode(ask.cursor, tuple[Place])
+    return before
+
+
+def _view(row: dict[str, Any]) -> StoredMessage:
+    return StoredMessage(
+        id=str(row["id"]),
+        seq=row["seq"],
+        live_id=row["stream_key"],
+        user_id=row["sender_id"],
+        username=row["username"],
+        role=row["role"],
+        message=row["text"],
+        client_message_id=row["client_message_id"],
+        timestamp=row["created_at"],
+        deleted_at=row["deleted_at"],
+        deleted_by=None if row["deleted_by"] is None else str(row["deleted_by"]),
+        reason=row["reason"],
+    )

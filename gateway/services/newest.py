@@ -1,0 +1,91 @@
+"""What joiners are shown: the newest messages and the pins of a room, read once for all who come. Used by chat.py.
+
+Kept in memory, and good only while the room's log stands where it was read: each change of it is an event of that log.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable
+from typing import NamedTuple, Protocol
+
+from gateway.connections.database import Database
+from gateway.connections.gathering import Gathering
+from gateway.errors import GatewayError, NotFound
+from gateway.keys import chat_room
+from gateway.metrics import Metrics
+from gateway.protocol.chat import Message, PinnedMessage
+from gateway.protocol.wire import Cursor, now
+from gateway.realtime.logged import Place
+from gateway.services.messages import Messages
+from gateway.services.room_log import RoomLog
+
+ROOMS = 100  # kept, those that were asked for last: some 100 KB each
+TOGETHER = 2000  # asked for at once
+WAITING = 20_000  # that wait for an answer; more would wait for too long
+
+
+class Snapshot(NamedTuple):
+    """A room, and where its log stood."""
+
+    cursor: Cursor
+    history: list[Message]
+    pinned: list[PinnedMessage]
+
+
+class Pins(Protocol):
+    """What rooms show on top."""
+
+    def shown(self, live_id: str) -> Awaitable[list[PinnedMessage]]: ...
+
+
+class Newest:
+    """Whoever comes while a look is under way is in the next one, so that nobody is shown less than they will hear."""
+
+    def __init__(self, database: Database, log: RoomLog, messages: Messages, pins: Pins, metrics: Metrics) -> None:
+        self._database = database
+        self._log = log
+        self._messages = messages
+        self._pins = pins
+        self._metrics = metrics
+        self._kept: OrderedDict[str, Snapshot] = OrderedDict()
+        self._looking: Gathering[str, Snapshot] = Gathering("newest", self._look, most=TOGETHER, waiting=WAITING)
+
+    async def read(self, live_id: str) -> Snapshot:
+        """A room as it is now. Raises NotFound, Unavailable."""
+        snapshot, moment = await self._looking.call(live_id), now()
+        pinned = [pin for pin in snapshot.pinned if pin.pinned_until is None or pin.pinned_until > moment]
+        return snapshot._replace(pinned=pinned)
+
+    async def close(self) -> None:
+        """Answer nobody any more."""
+        await self._looking.close()
+
+    async def _look(self, live_ids: list[str]) -> list[Snapshot | Exception]:
+        wanted = list(dict.fromkeys(live_ids))
+        heads = await self._log.heads([chat_room(live_id) for live_id in wanted])
+        found = await asyncio.gather(*(self._room(live_id, heads.get(chat_room(live_id))) for live_id in wanted))
+        rooms = dict(zip(wanted, found, strict=True))
+        return [rooms[live_id] for live_id in live_ids]
+
+    async def _room(self, live_id: str, head: Place | None) -> Snapshot | Exception:
+        if head is None:
+            return NotFound("There is no such stream")
+        kept = self._kept.get(live_id)
+        if kept is None or (kept.cursor.epoch, kept.cursor.seq) != head:
+            self._metrics.cache.labels("newest", "miss").inc()
+            try:
+                kept = await self._load(live_id)
+            except GatewayError as error:
+                return error
+        else:
+            self._metrics.cache.labels("newest", "hit").inc()
+        self._kept[live_id] = kept
+        self._kept.move_to_end(live_id)
+        while len(self._kept) > ROOMS:
+            self._kept.popitem(last=False)
+        return kept
+
+    async def _load(self, live_id: str) -> Snapshot:
+        async with self._database.guard("chat.newest"):
+            cursor, history = await self._messages.latest(live_id)
+            return Snapshot(cursor, history, await self._pins.shown(live_id))

@@ -1,0 +1,166 @@
+"""What rooms show on top: pinned, unpinned, and unpinned by time. Called by `/chat`, the chat service and deletions."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from gateway.connections.database import Database
+from gateway.errors import Conflict, NotFound
+from gateway.keys import chat_room
+from gateway.protocol import events
+from gateway.protocol.chat import PinnedMessage
+from gateway.protocol.curation import Cause, PinAck, PinMessage, UnpinAck, UnpinMessage, Unpinned
+from gateway.protocol.wire import Typed
+from gateway.security.principal import Principal
+from gateway.services.authority import Authority, Power
+from gateway.services.messages import message_of, uuid_of
+from gateway.services.moderation_log import ModerationLog
+from gateway.services.news import News
+from gateway.services.room_log import RoomLog, Told
+from models.moderation import ModerationAction
+
+MOST = 5  # of a room; one more takes the place of the oldest
+ROOMS = 100  # whose pins are ended in one round
+
+FIND = "SELECT id, text FROM messages WHERE id = $1 AND stream_key = $2"
+
+# By the clock of the database, which ends them too.
+PIN = """
+    INSERT INTO pins (message_id, stream_key, pinned_by, created_at, ends_at)
+    SELECT $1, $2, $3, moment, moment + $4 * interval '1 second' FROM clock_timestamp() AS moment
+    ON CONFLICT (message_id) DO UPDATE SET
+        pinned_by = excluded.pinned_by, created_at = excluded.created_at, ends_at = excluded.ends_at
+"""
+
+UNPIN = "DELETE FROM pins WHERE message_id = $1 AND stream_key = $2 RETURNING message_id"
+
+REPLACE = """
+    DELETE FROM pins WHERE stream_key = $1 AND message_id IN (
+        SELECT message_id FROM pins WHERE stream_key = $1 ORDER BY created_at DESC, message_id OFFSET $2
+    ) RETURNING message_id
+"""
+
+DROP_DELETED = """
+    DELETE FROM pins p USING messages m
+    WHERE p.stream_key = $1 AND m.id = p.message_id AND m.deleted_at IS NOT NULL RETURNING p.message_id
+"""
+
+DUE = "SELECT DISTINCT stream_key FROM pins WHERE ends_at <= clock_timestamp() LIMIT $1"
+
+EXPIRE = "DELETE FROM pins WHERE stream_key = $1 AND ends_at <= clock_timestamp() RETURNING message_id"
+
+SHOWN = """
+    SELECT m.*, p.pinned_by, p.created_at AS pinned_at, p.ends_at AS pinned_until
+    FROM pins p JOIN messages m ON m.id = p.message_id
+    WHERE p.stream_key = $1 AND m.deleted_at IS NULL AND (p.ends_at IS NULL OR p.ends_at > clock_timestamp())
+    ORDER BY p.created_at, m.seq
+"""
+
+
+class Pins:
+    """Raises Forbidden, NotFound, and Unavailable while the database is away; nothing is half-done then.
+
+    Every change is an event of the room's log in the same transaction, so that each node tells it, and tells it once.
+    """
+
+    def __init__(
+        self, database: Database, log: RoomLog, news: News, authority: Authority, record: ModerationLog
+    ) -> None:
+        self._database = database
+        self._log = log
+        self._news = news
+        self._authority = authority
+        self._record = record
+
+    async def pin(self, principal: Principal, ask: PinMessage) -> PinAck:
+        """Show a message on top. Raises Conflict if it was deleted."""
+        room = chat_room(ask.live_id)
+        async with self._log.turn(room):
+            async with self._database.guard("chat.pin"), self._database.transaction():
+                await self._authority.require(principal, Power.PIN, ask.live_id)
+                await self._log.lock(room)
+                message_id = await self._find(ask)
+                await self._database.query(PIN, message_id, ask.live_id, UUID(principal.user_id), ask.seconds)
+                replaced = await self._database.query(REPLACE, ask.live_id, MOST)
+                [pinned] = [pin for pin in await self.shown(ask.live_id) if pin.id == str(message_id)]
+                await self._enter(ModerationAction.PIN, principal, ask, {"seconds": ask.seconds})
+                told = Told(room, events.CHAT_PINNED, Typed(type=events.CHAT_PINNED, data=pinned))
+                kept = await self._news.keep([*_unpinned(ask.live_id, replaced, Cause.REPLACED), told])
+            await self._news.tell(kept)
+        return PinAck(message_id=pinned.id, until=pinned.pinned_until)
+
+    async def unpin(self, principal: Principal, ask: UnpinMessage) -> UnpinAck:
+        """Take a message down; fine if it is not on top. Raises NotFound for an unknown id."""
+        room = chat_room(ask.live_id)
+        async with self._log.turn(room):
+            async with self._database.guard("chat.unpin"), self._database.transaction():
+                await self._authority.require(principal, Power.PIN, ask.live_id)
+                await self._log.lock(room)
+                rows = await self._database.query(UNPIN, uuid_of(ask.message_id), ask.live_id)
+                if rows:
+                    await self._enter(ModerationAction.UNPIN, principal, ask, {})
+                elif not await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id):
+                    raise NotFound("There is no such message")
+                kept = await self._news.keep(_unpinned(ask.live_id, rows, Cause.UNPINNED))
+            await self._news.tell(kept)
+        return UnpinAck(message_id=str(uuid_of(ask.message_id)), already_unpinned=not rows)
+
+    async def shown(self, live_id: str) -> list[PinnedMessage]:
+        """What a room shows on top, what was pinned first first. Within `database.guard`."""
+        return [
+            PinnedMessage(
+                **message_of(row).model_dump(by_alias=False),
+                pinned_by=str(row["pinned_by"]),
+                pinned_at=row["pinned_at"],
+                pinned_until=row["pinned_until"],
+            )
+            for row in await self._database.query(SHOWN, live_id)
+        ]
+
+    async def drop_deleted(self, live_id: str) -> list[Told]:
+        """Within a transaction: take down what was deleted; what the room is to be told of it."""
+        return list(_unpinned(live_id, await self._database.query(DROP_DELETED, live_id), Cause.DELETED))
+
+    async def expire(self) -> int:
+        """Take down what has had its time, in all rooms; how many. Of several nodes, one does it for each."""
+        async with self._database.guard("pins.due"):
+            due = await self._database.query(DUE, ROOMS)
+        return sum([await self._expire(row["stream_key"]) for row in due])
+
+    async def _expire(self, live_id: str) -> int:
+        room = chat_room(live_id)
+        async with self._log.turn(room):
+            async with self._database.guard("pins.expire"), self._database.transaction():
+                await self._log.lock(room)
+                rows = await self._database.query(EXPIRE, live_id)
+                kept = await self._news.keep(_unpinned(live_id, rows, Cause.EXPIRED))
+            await self._news.tell(kept)
+        return len(rows)
+
+    async def _find(self, ask: PinMessage) -> UUID:
+        for row in await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id):
+            if row["text"] is None:
+                raise Conflict("The message was deleted")
+            message_id: UUID = row["id"]
+            return message_id
+        raise NotFound("There is no such message")
+
+    async def _enter(
+        self, action: ModerationAction, principal: Principal, ask: PinMessage | UnpinMessage, details: dict[str, Any]
+    ) -> None:
+        message_id = str(uuid_of(ask.message_id))
+        await self._record.record(action, principal, live_id=ask.live_id, message_id=message_id, details=details)
+
+
+def _unpinned(live_id: str, rows: Iterable[dict[str, Any]], cause: Cause) -> Sequence[Told]:
+    return [
+        Told(
+            chat_room(live_id),
+            events.CHAT_UNPINNED,
+            Typed(
+                type=events.CHAT_UNPINNED,
+                data=Unpinned(live_id=live_id, message_id=str(row["message_id"]), cause=cause),
+            ),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,50 @@
+"""Forgets what deleted messages said when it has been kept for long enough. Run by every node, by one at a time."""
+
+from datetime import timedelta
+
+from gateway.connections.database import Database
+from gateway.keys import RETENTION_LOCK
+from gateway.metrics import Metrics
+from gateway.services.rounds import Rounds
+
+PAUSE = 60.0  # s between two looks; nearly always nothing
+BATCH = 1000  # texts forgotten in one statement
+
+# Whoever has the lock does it; the others have nothing to wait for.
+FORGET = """
+    WITH mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS held), old AS (
+        SELECT message_id FROM message_deletions
+        WHERE text IS NOT NULL AND created_at < clock_timestamp() - $2::interval AND (SELECT held FROM mine)
+        ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE message_deletions d SET text = NULL FROM old WHERE d.message_id = old.message_id RETURNING d.message_id
+"""
+
+
+class Retention:
+    """Who deleted which message, when and why stays for good; what it said stays for `kept`."""
+
+    def __init__(self, database: Database, kept: timedelta, metrics: Metrics) -> None:
+        self._database = database
+        self._kept = kept
+        self._metrics = metrics
+        self._rounds = Rounds("retention", PAUSE, self.sweep)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._rounds.start()
+
+    async def close(self) -> None:
+        """Look no more."""
+        await self._rounds.close()
+
+    async def sweep(self) -> int:
+        """Forget what is due, in bounded steps; how many texts that were. Raises Unavailable."""
+        forgotten = 0
+        while True:
+            async with self._database.guard("retention"):
+                rows = await self._database.query(FORGET, RETENTION_LOCK, self._kept, BATCH)
+            self._metrics.originals_forgotten.inc(len(rows))
+            forgotten += len(rows)
+            if len(rows) < BATCH:
+                return forgotten

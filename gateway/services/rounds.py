@@ -1,0 +1,45 @@
+"""What a node does every so often as long as it serves. Used by the sweeps of moderation."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from gateway.errors import Unavailable
+
+log = structlog.get_logger()
+
+SPREAD = 0.2  # of the pause, so that not all nodes ask the database at the same moment
+
+
+class Rounds:
+    """Calls `work` about every `pause` seconds. What it raises is the end of a round, not of the rounds."""
+
+    def __init__(self, name: str, pause: float, work: Callable[[], Awaitable[object]]) -> None:
+        self._name = name
+        self._pause = pause
+        self._work = work
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; the first round is after a pause."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
+
+    async def close(self) -> None:
+        """Stop, also in the middle of a round."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._pause * random.uniform(1 - SPREAD, 1 + SPREAD))  # noqa: S311  nothing to guess
+            try:
+                await self._work()
+            except Unavailable:
+                log.debug("a round was skipped", rounds=self._name)  # whoever is away is logged there
+            except Exception:
+                log.exception("a round failed", rounds=self._name)
