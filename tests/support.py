@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -158,7 +159,8 @@ class Node:
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop and wait for that; its exit code."""
         process = self._running
-        process.send_signal(number)
+        with suppress(ProcessLookupError):  # it has ended by itself: its exit code tells
+            process.send_signal(number)
         try:
             async with asyncio.timeout(STOP):
                 return await self._ended()
@@ -168,7 +170,8 @@ class Node:
 
     async def kill(self) -> None:
         """End it as a crash does."""
-        self._running.kill()
+        with suppress(ProcessLookupError):
+            self._running.kill()
         await self._ended()
 
     def pause(self) -> None:
@@ -224,3 +227,11 @@ def record(path: Path, seconds: float, size: str = "320x240") -> Path:
     command = [str(ffmpeg()), "-v", "error", "-nostdin", "-y", *picture, "-t", str(seconds), *coding, str(path)]
     subprocess.run(command, check=True)
     return path
+
+
+def slow_ffmpeg(folder: Path) -> str:
+    """An ffmpeg that reads no more than four seconds in one, however fast the machine is."""
+    program = folder / "ffmpeg"
+    program.write_text(f'#!/bin/sh\nexec {ffmpeg()} -readrate 4 "$@"\n')
+    program.chmod(0o755)
+    return str(program)

@@ -259,7 +259,10 @@ async def open_shop(
     servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "CONNECT_TIMEOUT": f"{CONNECT_TIMEOUT}s"}
     nodes = [Node(folder, **(servers | environment)) for _ in range(size)]
     try:
-        await asyncio.gather(*(node.start() for node in nodes))
+        # All have started or failed before any is stopped.
+        for failed in await asyncio.gather(*(node.start() for node in nodes), return_exceptions=True):
+            if failed is not None:
+                raise failed
         async with (
             aiohttp.ClientSession() as http,
             asyncpg.create_pool(database_url, min_size=1, max_size=2) as database,
