@@ -25,6 +25,7 @@ log = structlog.get_logger()
 BEAT = 1.0  # s between two words of a run; as long may a cancelled one go on
 STORING = 60.0  # s in which the end of a job is tried to be stored: it may have taken an hour to get there
 SWEEP = 2.0  # s between two looks at what is due
+GRACE = 5.0  # s after the database was away in which living runs say so, before any is taken for dead
 RECENT = 60.0  # s for which an end is told again when the nodes may have missed it
 DONE = "Done"
 BROKEN = "Something went wrong on our side"
@@ -192,7 +193,7 @@ class JobRunner:
             try:
                 await self.look_after()
             except Unavailable:
-                log.debug("the jobs that are due must wait")
+                await asyncio.sleep(GRACE)
             except Exception:
                 log.exception("the jobs that are due could not be looked after")
 

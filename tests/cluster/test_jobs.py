@@ -8,11 +8,11 @@ from typing import Any
 import psutil
 import pytest
 
-from gateway.devstack import Redis, ffmpeg
+from gateway.devstack import Redis
 from tests.client.client import Client
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop, open_shop
-from tests.support import Databases, Keyspaces, Worker, record
+from tests.support import Databases, Keyspaces, Worker, record, slow_ffmpeg
 
 UPDATE = "job:update"
 
@@ -59,14 +59,6 @@ def converting(worker: Worker) -> list[psutil.Process]:
     return [child for child in psutil.Process(worker.pid).children(recursive=True) if "ffmpeg" in child.name()]
 
 
-def slow(folder: Path) -> str:
-    """An ffmpeg that converts no more than four seconds in one, however fast the machine is."""
-    program = folder / "ffmpeg"
-    program.write_text(f'#!/bin/sh\nexec {ffmpeg()} -readrate 4 "$@"\n')
-    program.chmod(0o755)
-    return str(program)
-
-
 async def ended_stream(shop: Shop, workers: list[Worker], media: Path) -> Studio:
     """A stream that is over, and the admin who makes replays of it."""
     admin, key = await shop.person("ADMIN"), await shop.stream()
@@ -84,7 +76,7 @@ async def studio(
     media = folder / "media"
     record(media / "long.mp4", 24)
     async with open_shop(client, folder, database_url, redis_url) as shop:
-        environment = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "FFMPEG": slow(folder)}
+        environment = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "FFMPEG": slow_ffmpeg(folder)}
         workers = [Worker(folder, media, **environment) for _ in range(2)]
         await asyncio.gather(*(worker.start() for worker in workers))
         yield await ended_stream(shop, workers, media)
@@ -176,15 +168,15 @@ async def test_the_end_of_a_job_is_heard_although_redis_was_away(
     client: Client, database_url: str, own_redis: Redis, tmp_path: Path
 ) -> None:
     media = tmp_path / "media"
-    record(media / "long.mp4", 24)
-    worker = Worker(tmp_path, media, DATABASE_URL=database_url, REDIS_URL=own_redis.url, FFMPEG=slow(tmp_path))
+    record(media / "long.mp4", 12)
+    worker = Worker(tmp_path, media, DATABASE_URL=database_url, REDIS_URL=own_redis.url, FFMPEG=slow_ffmpeg(tmp_path))
     async with open_shop(client, tmp_path, database_url, own_redis.url, size=1) as shop, worker:
         studio = await ended_stream(shop, [worker], media)
         socket = await shop.connect(studio.admin, "/")
-        job_id = await studio.create("long.mp4", to=12)
+        job_id = await studio.create("long.mp4", to=10)
         await studio.hear(socket, job_id, "RUNNING")
         own_redis.kill()
-        await asyncio.sleep(4)  # longer than the conversion takes
+        await asyncio.sleep(3.5)  # longer than the conversion takes
         own_redis.start()
         heard = await studio.hear(socket, job_id, "DONE")
         assert heard[-1]["progress"] == 100
