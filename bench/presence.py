@@ -8,7 +8,6 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -40,9 +39,9 @@ class Cost(NamedTuple):
 class Bench:
     """Two nodes, one Redis."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, beats: Redis) -> None:
         self._redis = redis
-        self.nodes = [RedisPresence(redis, name, Metrics(), interval=0.0) for name in "ab"]
+        self.nodes = [RedisPresence(redis, name, Metrics(), beats=beats, interval=0.0) for name in "ab"]
         self.leases = [Lease(redis, name, LEASE, BEAT) for name in "cd"]
 
     async def each(self, count: int, call: Callable[[int], Awaitable[object]]) -> Cost:
@@ -106,14 +105,14 @@ async def main() -> None:
     print("|", " | ".join(heads), "|\n|", " | ".join(["--:"] * len(heads)), "|")
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder) / "redis", durable=False) as server:
-            redis = Redis(make_settings(redis_url=server.url, redis_timeout=timedelta(seconds=20)), Metrics())
-            await redis.open()
-            bench = Bench(redis)
+            redis, beats = (Redis(make_settings(redis_url=server.url), Metrics()) for _ in range(2))
+            bench = Bench(redis, beats)
             for node, lease in zip(bench.nodes, bench.leases, strict=True):
                 await node.start()
                 await lease.take()
             print("|", " | ".join(await measure(bench, size)), "|", flush=True)
             await redis.close()
+            await beats.close()
 
 
 if __name__ == "__main__":

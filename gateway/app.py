@@ -98,6 +98,7 @@ class Node:
 
         self._database = Database(settings, metrics)
         self._redis = Redis(settings, metrics)
+        self._beats = Redis(settings.model_copy(update={"redis_pool_size": 2}), metrics)
         self._passwords = Passwords()
 
         origins = Origins(settings)
@@ -118,7 +119,7 @@ class Node:
             recovery=self._recovery,
         )
         self._fanout = RedisFanout(self._redis, self._rooms, node_id, metrics, log)
-        self._presence = RedisPresence(self._redis, node_id, metrics)
+        self._presence = RedisPresence(self._redis, node_id, metrics, beats=self._beats)
         self._rooms.watched_by(self._fanout)
         self._rooms.remembered_by(self._recovery)
 
@@ -310,6 +311,7 @@ class Node:
         await self._socket_sessions.close()
         await self._limiter.close()
         await self._presence.close()
+        await self._beats.close()
         await self._fanout.close()
         await self._redis.close()
 

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 LEASE = 3.0  # s a node is believed to live after a beat: three may be missed
 BEAT = 0.75  # s
 LINGER = 5.0  # s a room that holds nobody stays listed: what was changed last may not have been told yet
-CHUNK = 500  # people in one step: Redis does nothing else meanwhile
+CHUNK = 200  # people in one step, some 5 ms: Redis does nothing else meanwhile
 CLOSING = 2.0  # s to take out one's own people; else the other nodes do
 
 
@@ -38,6 +38,7 @@ class RedisPresence:
         node_id: str,
         metrics: Metrics,
         *,
+        beats: Redis | None = None,
         lease: float = LEASE,
         beat: float = BEAT,
         linger: float = LINGER,
@@ -45,7 +46,8 @@ class RedisPresence:
     ) -> None:
         self._rooms = PresenceRooms(redis)
         self._metrics = metrics
-        self._lease = Lease(redis, node_id, lease, beat)
+        # With connections of its own, or a storm of people who come would have it wait until the node counts as dead.
+        self._lease = Lease(beats or redis, node_id, lease, beat)
         self._beat = beat
         self._linger = linger
         self._interval = interval
