@@ -125,7 +125,7 @@ class Node:
 
         limiter = self._limiter = RedisLimiter(self._redis, metrics)
         tokens = Tokens(settings)
-        revocations = Revocations(self._redis, settings.jwt_expiration)
+        revocations = self._revocations = Revocations(self._redis, settings.jwt_expiration)
         self._residents = Residents(self._server.kick, revocations.revoked, lambda: self._fanout.losses)
         refresh_tokens = RefreshTokens(self._redis, settings.jwt_refresh_expiration)
         sessions = Sessions(refresh_tokens, revocations, self._fanout)
@@ -310,6 +310,7 @@ class Node:
         await self._guest_sessions.close()
         await self._socket_sessions.close()
         await self._limiter.close()
+        await self._revocations.close()
         await self._presence.close()
         await self._beats.close()
         await self._fanout.close()

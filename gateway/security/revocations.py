@@ -10,11 +10,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway import keys
+from gateway.connections.gathering import Gathering
 from gateway.connections.redis import Redis
 from gateway.errors import AuthRequired, Code
 
 # An access token may be signed a moment after its session was revoked, by a refresh that was under way.
 MARGIN = timedelta(seconds=60)
+BATCH = 200  # checks in one round trip
+WAITING = 10_000  # checks without an answer: a crowd that comes at the same moment
 
 # The value is "<moment> <sid> <moment>": tokens issued up to the first moment are revoked, those of the session `sid`
 # only up to the second, which is what held for them before. The first never goes back, whatever a node's clock says.
@@ -53,6 +56,11 @@ class Revocations:
         self._ttl_ms = int((token_lifetime + MARGIN).total_seconds() * 1000)
         self._clock = clock
         self._revoke_user = redis.client.register_script(_REVOKE_USER)
+        self._checks: Gathering[Bearer, bool] = Gathering("redis", self.revoked, most=BATCH, waiting=WAITING)
+
+    async def close(self) -> None:
+        """Check no more; returns when what was asked is answered."""
+        await self._checks.close()
 
     async def revoke_token(self, user_id: str, token_id: str) -> None:
         """One access token."""
@@ -75,8 +83,8 @@ class Revocations:
         return float(moment)
 
     async def check(self, bearer: Bearer) -> None:
-        """Raises AuthRequired(TOKEN_REVOKED) if any of it is revoked. One round trip."""
-        if (await self.revoked([bearer]))[0]:
+        """Raises AuthRequired(TOKEN_REVOKED) if any of it is revoked. Checks that come together share a round trip."""
+        if await self._checks.call(bearer):
             raise AuthRequired("Token has been revoked", Code.TOKEN_REVOKED)
 
     async def revoked(self, bearers: Sequence[Bearer]) -> list[bool]:

@@ -15,7 +15,7 @@ from gateway.metrics import Metrics
 from gateway.protocol.wire import now
 from gateway.services.news import Kept, News
 from gateway.services.order_book import Book, Draft, Placed
-from models.order import Order, OrderItem
+from models.order import Order
 from models.product import Product
 
 log = structlog.get_logger()
@@ -24,11 +24,27 @@ LANES = 2  # batches at the same time, each of other products: one is stored whi
 BATCH = 100  # orders in one transaction
 WAITING = 10_000  # orders of a lane without an answer: a crowd that wants the same at the same moment
 
-# Takes what is there and nothing else, whatever was read before.
-TAKE = """
-    UPDATE products p SET stock = p.stock - t.taken, version = p.version + t.steps, updated_at = $4
-    FROM unnest($1::bigint[], $2::int[], $3::int[]) AS t (id, taken, steps)
-    WHERE p.id = t.id AND p.stock >= t.taken RETURNING p.id
+# One statement, since others wait for the products' locks. It takes what is there and nothing else, whatever was read
+# before; orders go in the order of their unique constraint, so that two who place the same never wait for each other.
+STORE = """
+    WITH taken AS (
+        UPDATE products p SET stock = p.stock - t.taken, version = p.version + t.steps, updated_at = $1
+        FROM unnest($2::bigint[], $3::int[], $4::int[]) AS t (id, taken, steps)
+        WHERE p.id = t.id AND p.stock >= t.taken RETURNING p.id
+    ), placed AS (
+        INSERT INTO orders (id, user_id, status, total, idempotency_key, fingerprint, created_at)
+        SELECT o.id, o.user_id, 'PENDING', o.total, o.key, o.fingerprint, $1
+        FROM unnest($5::uuid[], $6::uuid[], $7::numeric[], $8::text[], $9::text[])
+            AS o (id, user_id, total, key, fingerprint)
+        ORDER BY o.user_id, o.key
+    ), listed AS (
+        INSERT INTO order_items (order_id, product_id, stream_key, name, price, quantity)
+        SELECT i.order_id, i.product_id, i.stream_key, i.name, i.price, i.quantity
+        FROM unnest($10::uuid[], $11::bigint[], $12::text[], $13::text[], $14::numeric[], $15::int[])
+            WITH ORDINALITY AS i (order_id, product_id, stream_key, name, price, quantity, place)
+        ORDER BY i.place
+    )
+    SELECT id FROM taken
 """
 
 
@@ -101,15 +117,32 @@ class OrderWriter:
             book = Book(shelf, await _known(drafts), now())
             answers: list[Placed | Exception] = [book.take(draft) for draft in drafts]
             if book.placed:
-                await self._take(book)
-                await _insert(book.placed)
+                await self._put(book)
             kept = await self._news.keep(book.news)
         return answers, kept
 
-    async def _take(self, book: Book) -> None:
+    async def _put(self, book: Book) -> None:
         numbers = list(book.taken)
-        taken, steps = [book.taken[number] for number in numbers], [book.steps[number] for number in numbers]
-        rows = await self._database.query(TAKE, numbers, taken, steps, book.moment)
+        placed = [placed.order for placed in book.placed]
+        items = [item for each in book.placed for item in each.items]
+        rows = await self._database.query(
+            STORE,
+            book.moment,
+            numbers,
+            [book.taken[number] for number in numbers],
+            [book.steps[number] for number in numbers],
+            [order.id for order in placed],
+            [order.user_id for order in placed],
+            [order.total for order in placed],
+            [order.idempotency_key for order in placed],
+            [order.fingerprint for order in placed],
+            [item.order_id for item in items],
+            [item.product_id for item in items],
+            [item.stream_id for item in items],
+            [item.name for item in items],
+            [item.price for item in items],
+            [item.quantity for item in items],
+        )
         if len(rows) < len(numbers):
             raise RuntimeError("a product was changed in spite of its lock")
 
@@ -126,10 +159,3 @@ async def _known(drafts: Sequence[Draft]) -> dict[tuple[UUID, str], Placed]:
         for order in earlier
         if order.idempotency_key is not None
     }
-
-
-async def _insert(placed: Sequence[Placed]) -> None:
-    # In the order of the unique constraint, so that two who place the same never wait for each other.
-    ordered = sorted(placed, key=lambda placed: (placed.order.user_id, placed.order.idempotency_key or ""))
-    await Order.bulk_create([order for order, _, _ in ordered])
-    await OrderItem.bulk_create([item for _, items, _ in ordered for item in items])
