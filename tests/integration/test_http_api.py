@@ -125,7 +125,7 @@ def mounted(node: Node, accounts: Accounts, **changes: Any) -> web.Application:
         "asyncapi": lambda version: {"asyncapi": version},
         "docs_page": WEB / "docs",
     }
-    nobody = dict.fromkeys(list(inspect.signature(http.mount).parameters)[1:], object())  # the services nobody asks
+    nobody: dict[str, Any] = dict.fromkeys(list(inspect.signature(http.mount).parameters)[1:], object())
     http.mount(app, **nobody | given)
     return app
 

@@ -205,6 +205,7 @@ class House:
             {second: set(sockets) for second, sockets in self.residents._expiring.items()},
             set(self.server._cleaning),
             dict(self.den._deadlines.pending),
+            dict(self.den._deadlines._expired),
             asyncio.all_tasks(),
         )
 
@@ -259,8 +260,9 @@ def strikes(house: House, connection: FakeConnection) -> dict[str, Callable[[], 
         task.cancel()
 
     def time_out() -> None:
-        for deadline in list(house.den._deadlines.pending):
-            deadline.expire()
+        deadlines = house.den._deadlines
+        deadlines.pending = {task: piece._replace(due=0.0) for task, piece in deadlines.pending.items()}
+        deadlines._ring(asyncio.get_running_loop())
 
     def kick() -> None:
         if CHAT in connection.owner.sockets:
