@@ -251,6 +251,7 @@ async def test_whose_notice_is_lost_speaks_no_more_and_is_put_out_when_nodes_hea
 # --- how fast -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(180)
 async def test_two_thousand_sockets_on_two_nodes_see_an_action(
     client: Client, tmp_path: Path, own_postgres: Postgres, own_redis: Redis
 ) -> None:

@@ -219,6 +219,25 @@ async def test_the_pause_of_slow_mode_is_exact_over_nodes_and_within_a_batch(hal
     assert min(gaps) > timedelta(seconds=0.9)
 
 
+async def test_all_of_it_outlives_every_node(hall: Hall, database_url: str, redis: Redis) -> None:
+    slow, muted, banned = [await hall.person() for _ in range(3)]
+    await hall.slow(hall.host, 300)
+    await hall.say(slow)
+    await hall.mute(hall.host, muted.user_id)
+    await hall.ban(hall.admin, banned.user_id)
+    await hall.close()
+    await hall.database.close()
+
+    database = Database(make_settings(database_url=database_url), Metrics())
+    await database.open()
+    reborn = Hall(database, redis)
+    codes = [(await refused(reborn.say(who))).code for who in (slow, muted, banned)]
+    assert codes == [Code.SLOW_MODE, Code.MUTED, Code.BANNED]
+    assert (await refused(reborn.bans.check(banned.user_id))).code is Code.BANNED
+    await reborn.close()
+    await database.close()
+
+
 async def test_a_refused_message_may_be_sent_again_under_its_name(hall: Hall) -> None:
     await hall.slow(hall.host, 300)
     await hall.say(hall.user, "a", "c-1")
