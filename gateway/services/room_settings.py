@@ -116,7 +116,9 @@ class RoomRules:
                 told = Typed(type=events.CHAT_SETTINGS, data=changed)
                 seq = await self._log.next(room)
                 await self._log.record(room, seq, events.CHAT_SETTINGS, told)
-                await self._record.record(action, principal, live_id=live_id, details=change)
+                await self._record.record(
+                    action, principal, live_id=live_id, details=after.model_dump(include=set(change))
+                )
             await self._fanout.publish(room, events.CHAT_SETTINGS, told, seq)
         return changed
 

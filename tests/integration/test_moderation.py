@@ -283,7 +283,7 @@ async def test_settings_are_told_once_and_kept_for_who_comes_back(hall: Hall) ->
     logged = await RoomEvent.filter(room_id=f"/chat {chat_room(KEY).name}").order_by("seq")
     assert [event.seq for event in logged] == [1, 2, 3]
     actions = await ModerationEntry.all().order_by("id").values_list("action", "details")
-    assert actions[:2] == [("SLOW_MODE", {"slow_mode_seconds": 30}), ("FREEZE", {"frozen": True})]
+    assert actions[:2] == [("SLOW_MODE", {"slowModeSeconds": 30}), ("FREEZE", {"frozen": True})]
 
 
 async def test_two_nodes_change_settings_at_once(hall: Hall) -> None:
