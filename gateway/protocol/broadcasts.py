@@ -8,7 +8,18 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from gateway.keys import CHAT, ROOT, STREAMING
-from gateway.protocol import catalog, chat, curation, events, identity, jobs, moderation, notifications, orders, streaming
+from gateway.protocol import (
+    catalog,
+    chat,
+    curation,
+    events,
+    identity,
+    jobs,
+    moderation,
+    notifications,
+    orders,
+    streaming,
+)
 from gateway.protocol.answers import ErrorEvent, Farewell
 from gateway.protocol.wire import Payload
 
