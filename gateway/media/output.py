@@ -12,9 +12,7 @@ _AUDIO = re.compile(r"^ *Stream #0:\d+.*?: Audio: (\w+)", re.MULTILINE)
 REASONS = (
     (re.compile("No space left on device"), "There is no space left for the replay"),
     (
-        re.compile(
-            "Invalid data found|moov atom not found|could not find codec|not on whitelist"
-        ),
+        re.compile("Invalid data found|moov atom not found|could not find codec|not on whitelist"),
         "The source is not a recording that can be read",
     ),
     (re.compile("No such file|Permission denied"), "The source cannot be read"),

@@ -1,0 +1,73 @@
+"""The queue of jobs in a real Redis, in whatever form it is there: each job to one worker, and what an outage does."""
+
+import asyncio
+
+import pytest
+
+from gateway.connections import job_queue
+from gateway.connections.job_queue import JobQueue
+from gateway.connections.redis import Redis
+from gateway.errors import Unavailable
+from gateway.metrics import Metrics
+from tests.support import make_settings
+
+
+class Worker:
+    """Takes jobs and remembers them; each takes as long as the test lets it."""
+
+    def __init__(self, redis: Redis, at_once: int = 1) -> None:
+        self.taken: list[str] = []
+        self.most = self._busy = 0
+        self.stop = asyncio.Event()
+        self._serving = asyncio.create_task(JobQueue(redis).serve(self._work, at_once, self.stop))
+
+    async def _work(self, job_id: str) -> None:
+        self._busy += 1
+        self.most = max(self.most, self._busy)
+        await asyncio.sleep(0.01)
+        self.taken.append(job_id)
+        self._busy -= 1
+        if job_id == "bad":
+            raise RuntimeError
+
+    async def close(self) -> None:
+        self.stop.set()
+        async with asyncio.timeout(5):
+            await self._serving
+
+
+async def comes(workers: list[Worker], count: int) -> list[str]:
+    """Wait until the workers have taken so many jobs, and give them."""
+    async with asyncio.timeout(10):
+        while sum(len(worker.taken) for worker in workers) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return [job_id for worker in workers for job_id in worker.taken]
+
+
+async def test_each_job_goes_to_one_worker_and_no_worker_takes_more_than_it_works_on(redis: Redis) -> None:
+    ids = [str(number) for number in range(30)]
+    for job_id in ids:
+        await JobQueue(redis).push(job_id)
+    workers = [Worker(redis, 1), Worker(redis, 2)]
+    taken = await comes(workers, len(ids))
+    assert sorted(taken, key=int) == ids
+    assert [worker.most for worker in workers] == [1, 2]
+    await JobQueue(redis).push("bad")
+    await JobQueue(redis).push("good")
+    assert {"bad", "good"} <= set(await comes(workers, len(ids) + 2))
+    for worker in workers:
+        await worker.close()
+    await JobQueue(redis).push("late")
+    assert await redis.client.llen("dorami:jobs") == 1, "nobody takes any more"
+
+
+async def test_a_queue_without_redis_says_so_and_a_worker_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_queue, "PAUSE", 0.02)
+    away = Redis(make_settings(), Metrics())
+    with pytest.raises(Unavailable):
+        await JobQueue(away).push("1")
+    worker = Worker(away)
+    await asyncio.sleep(0.2)
+    await worker.close()
+    assert worker.taken == []
+    await away.close()
