@@ -8,9 +8,8 @@ from pydantic import Field
 from gateway.protocol.moderation import Seconds
 from gateway.protocol.wire import Identifier, Payload, Reason, Request, StreamKey, Timestamp, now
 
-EntryId = Annotated[
-    str, Field(pattern=r"^[1-9][0-9]{0,17}$", examples=["42"])
-]  # of the moderation log, as the database counts
+# The id of an entry of the moderation log, as the database counts.
+EntryId = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$", examples=["42"])]
 
 
 class PinMessage(Request):
