@@ -1,0 +1,44 @@
+"""What a socket on `/` hears without asking: it follows the role, which changes with a fresh token."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.errors import Forbidden
+from gateway.keys import ROOT, admins_room, everyone_room
+from gateway.metrics import Metrics
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.socket import Socket
+from gateway.security.principal import Role
+from namespaces.base import Limit
+from namespaces.root import RootNamespace
+from tests.doubles import principal
+from tests.unit.test_server import FakeConnection
+
+NOBODY: Any = None
+
+
+def namespace() -> RootNamespace:
+    pipeline: Any = SimpleNamespace(rates=dict.fromkeys(Limit, (1, 1.0)), handler_timeout=timedelta(seconds=1))
+    return RootNamespace(pipeline, NOBODY, NOBODY)
+
+
+async def test_administrators_hear_of_orders_as_long_as_they_are_administrators() -> None:
+    root, connection = namespace(), FakeConnection()
+    socket: Any = Socket("sid", ROOT, connection, principal(Role.ADMIN, "ann"), Rooms(Metrics()))  # type: ignore[arg-type]
+    await root.welcome(socket)
+    assert socket.joined == {everyone_room(), admins_room()}
+    assert set(socket.attending) == {admins_room()}, "what is missed there is sent when they come back"
+    for role, hears in ((Role.MODERATOR, False), (Role.USER, False), (Role.ADMIN, True), (Role.ADMIN, True)):
+        socket.principal = principal(role, "ann")
+        await root.renewed(socket)
+        assert (admins_room() in socket.joined, admins_room() in socket.attending) == (hears, hears)
+        assert everyone_room() in socket.joined
+
+
+async def test_who_is_no_administrator_any_more_does_not_come_back_as_one() -> None:
+    await namespace().readmit(principal(Role.ADMIN), admins_room())
+    with pytest.raises(Forbidden):
+        await namespace().readmit(principal(Role.MODERATOR), admins_room())
