@@ -35,6 +35,7 @@ async def test_a_browser_is_a_guest_by_its_cookies(browser: aiohttp.ClientSessio
         "accessToken": True,
         "refreshToken": True,
         "csrf-token": False,
+        "deviceId": True,
     }
     assert await (await browser.get("auth/me")).json() == session["user"]
     await refused(await browser.post("auth/guest", json={}), 403, "CSRF_TOKEN_MISSING")
@@ -48,7 +49,7 @@ async def test_a_browser_is_a_guest_by_its_cookies(browser: aiohttp.ClientSessio
 
     headers = {"X-CSRF-Token": renewed["csrfToken"]}
     assert (await browser.post("auth/logout", headers=headers)).status == 204
-    assert list(browser.cookie_jar) == []
+    assert [cookie.key for cookie in browser.cookie_jar] == ["deviceId"], "the device is still the same"
     await refused(await browser.get("auth/me"), 401, "AUTH_REQUIRED")
     body = {"refreshToken": renewed["refreshToken"]}
     await refused(await browser.post("auth/refresh", json=body), 401, "AUTH_REQUIRED")

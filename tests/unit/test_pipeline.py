@@ -107,6 +107,10 @@ class Talk(Namespace):
     async def welcome(self, socket: Any) -> None:
         """Say nothing."""
 
+    async def readmit(self, principal: Principal, room: Room) -> None:
+        if room == chat_room("closed"):
+            raise Forbidden(f"{principal.username} may not")
+
     async def recount(self, socket: Any, room: Room) -> None:
         socket.attending[room] = socket.principal
 
@@ -338,3 +342,14 @@ async def test_a_guest_becomes_a_member_in_every_room() -> None:
     assert socket.principal.user_id == "u1"
     assert socket.joined == set(rooms)
     assert socket.attending == dict.fromkeys(rooms, socket.principal)
+
+
+async def test_a_guest_stays_one_where_the_member_may_not_be() -> None:
+    rooms = chat_room("a"), chat_room("closed")
+    socket = FakeSocket(*rooms)
+    guest = socket.principal = replace(socket.principal, role=Role.GUEST, user_id="guest_1")
+    socket.attending = dict.fromkeys(rooms, guest)
+    await talk().handle(socket, ["auth:refresh", {"token": "a member's"}], 1)  # type: ignore[arg-type]
+    assert socket.told[0][1].error.code == "FORBIDDEN"
+    assert socket.principal == guest
+    assert socket.attending == dict.fromkeys(rooms, guest)
