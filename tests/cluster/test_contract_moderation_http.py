@@ -106,7 +106,8 @@ async def test_the_log_says_who_did_what_and_can_be_paged(shop: Shop) -> None:
     ):
         page = await get(shop, admin, "/moderation/log", liveId=key, **filters)
         assert [entry["action"] for entry in page["items"]] == expected, filters
-    seen, cursor = [], {}
+    seen: list[Any] = []
+    cursor: dict[str, str] = {}
     while True:
         page = await get(shop, admin, "/moderation/log", liveId=key, limit=2, **cursor)
         seen += page["items"]

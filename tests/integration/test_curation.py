@@ -1,0 +1,245 @@
+"""Deleting, clearing, pins, words and what joiners are shown on a real PostgreSQL, as two nodes do it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.connections.database import Database
+from gateway.errors import Code, GatewayError, NotFound
+from gateway.metrics import Metrics
+from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
+from gateway.protocol.curation import Clear, PinMessage, UndoClear
+from gateway.protocol.records import AddWord, ChangeWord
+from gateway.security.principal import Principal, Role
+from gateway.services import clears
+from gateway.services.messages import Messages
+from gateway.services.newest import Newest
+from gateway.services.retention import Retention
+from gateway.services.room_log import RoomLog
+from gateway.services.word_lists import WordLists
+from models.room import Room
+from models.stream import Stream
+from models.user import User
+from tests.doubles import Heard, principal
+from tests.integration.services import Curators, make_chat
+from tests.support import make_settings
+
+KEY = "demo"
+KEPT = timedelta(days=90)
+
+
+class Place:
+    """A stream's chat on two nodes that share a database and hear each other, and its people."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.heard = Heard()
+        self.chats = [make_chat(database, self.heard) for _ in range(2)]
+        self.curators = [Curators(database, self.heard) for _ in range(2)]
+        self.admin = self.ann = principal()
+
+    async def open(self) -> None:
+        self.admin, self.ann = await self.person(Role.ADMIN), await self.person(Role.USER)
+        await Stream.create(key=KEY, title="Demo", description="", host_id=self.admin.user_id)
+        await Room.create(name=f"/chat live:{KEY}", stream_id=KEY)
+
+    async def person(self, role: Role) -> Principal:
+        number = await User.all().count()
+        user = await User.create(email=f"{number}@example.com", username="x", password_hash="-", role=role.value)
+        return principal(role, str(user.id))
+
+    async def say(self, *texts: str, who: Principal | None = None) -> list[Sent]:
+        return [await self.chats[0].send(who or self.ann, ask(text)) for text in texts]
+
+    async def history(self) -> list[str]:
+        return [message.message for message in (await self.chats[1].history(KEY, None, 100)).messages]
+
+    async def value(self, statement: str) -> Any:
+        return next(iter((await self.database.query(statement))[0].values()))
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        return [payload["data"] for payload in self.heard.named(event)]
+
+
+def ask(text: str, name: str | None = None) -> SendMessage:
+    return SendMessage.model_validate({"liveId": KEY, "message": text, "clientMessageId": name})
+
+
+def clear(**fields: Any) -> Clear:
+    return Clear.model_validate({"liveId": KEY} | fields)
+
+
+def undo(clear_id: str | None) -> UndoClear:
+    return UndoClear.model_validate({"liveId": KEY, "clearId": clear_id})
+
+
+def deletion(message_id: str) -> DeleteMessage:
+    return DeleteMessage.model_validate({"liveId": KEY, "messageId": message_id})
+
+
+@pytest.fixture
+async def place(database_url: str) -> AsyncIterator[Place]:
+    database = Database(make_settings(database_url=database_url), Metrics())
+    await database.open()
+    place = Place(database)
+    await place.open()
+    yield place
+    await database.close()
+
+
+# --- clearing -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_large_clear_goes_in_steps_that_are_told_one_by_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clears, "BATCH", 4)
+    await place.say(*(f"{n}" for n in range(10)))
+    service = place.curators[0].clears
+    assert (await service.clear(place.admin, clear(dryRun=True))).deleted == 10
+    done = await service.clear(place.admin, clear())
+    assert done.deleted == 10
+    spans = [(told["fromSeq"], told["beforeSeq"], told["clearId"]) for told in place.told("chat:cleared")]
+    assert spans == [(1, 5, done.clear_id), (5, 9, done.clear_id), (9, 11, done.clear_id)]
+    assert await place.history() == []
+    answers = await asyncio.gather(*(keeper.clears.undo(place.admin, undo(done.clear_id)) for keeper in place.curators))
+    assert sum(answer.restored for answer in answers) == 10
+    assert sum(told["messages"] for told in place.told("chat:restored")) == 10
+    assert await place.history() == [f"{n}" for n in range(10)]
+    assert await place.value("SELECT count(*) FROM message_deletions") == 0
+
+
+async def test_deleting_clearing_and_writing_at_once_never_wait_for_each_other_for_good(place: Place) -> None:
+    sent = await place.say(*(f"{n}" for n in range(20)))
+    await asyncio.gather(
+        *(place.curators[n % 2].deletions.delete(place.admin, deletion(one.id)) for n, one in enumerate(sent)),
+        *(keeper.clears.clear(place.admin, clear()) for keeper in place.curators),
+        *(place.chats[n % 2].send(place.ann, ask(f"new {n}")) for n in range(10)),
+    )
+    count = await place.value("SELECT count(*) FROM messages WHERE text IS NULL")
+    assert count == await place.value("SELECT count(*) FROM message_deletions")
+    assert count >= 20
+    deleted = len(place.told("chat:message-deleted"))
+    assert (
+        deleted + await place.value("SELECT coalesce(sum((details->>'messages')::int), 0) FROM moderation_log") == count
+    )
+    assert await place.value(
+        "SELECT seq = (SELECT count(*) FROM room_events) FROM rooms WHERE name = '/chat live:demo'"
+    )
+
+
+async def test_what_one_did_alone_an_undo_leaves_alone(place: Place) -> None:
+    sent = await place.say("a", "b")
+    await place.curators[0].deletions.delete(place.admin, deletion(sent[0].id))
+    done = await place.curators[0].clears.clear(place.admin, clear())
+    await place.curators[0].clears.undo(place.admin, undo(done.clear_id))
+    assert await place.history() == ["b"]
+    entry = await place.value("SELECT id FROM moderation_log WHERE action = 'DELETE_MESSAGE'")
+    with pytest.raises(NotFound):
+        await place.curators[0].clears.undo(place.admin, undo(str(entry)))
+
+
+# --- retention ------------------------------------------------------------------------------------------------------
+
+
+async def test_originals_are_forgotten_in_time_and_repetitions_still_known(place: Place) -> None:
+    sent = await place.chats[0].send(place.ann, ask("old", "c-1"))
+    await place.curators[0].clears.clear(place.admin, clear())
+    done = place.told("chat:cleared")[0]["clearId"]
+    retention = Retention(place.database, KEPT, Metrics())
+    assert await retention.sweep() == 0
+    await place.database.query("UPDATE message_deletions SET created_at = created_at - interval '91 days'")
+    assert sum(await asyncio.gather(*(retention.sweep() for _ in range(3)))) == 1
+    assert await retention.sweep() == 0
+    assert await place.value("SELECT text FROM message_deletions") is None
+    assert await place.chats[1].send(place.ann, ask("old", "c-1")) == sent.model_copy(update={"duplicate": True})
+    answer = await place.curators[0].clears.undo(place.admin, undo(done))
+    assert (answer.restored, answer.lost) == (0, 1)
+    assert await place.history() == []
+
+
+# --- pins -----------------------------------------------------------------------------------------------------------
+
+
+async def test_of_two_nodes_one_ends_a_pin(place: Place) -> None:
+    [sent] = await place.say("a")
+    pin = PinMessage.model_validate({"liveId": KEY, "messageId": sent.id, "seconds": 60})
+    await place.curators[0].pins.pin(place.admin, pin)
+    assert await place.curators[1].pins.expire() == 0
+    await place.database.query("UPDATE pins SET ends_at = clock_timestamp()")
+    ended = await asyncio.gather(*(place.curators[n % 2].pins.expire() for n in range(6)))
+    assert sorted(ended) == [0, 0, 0, 0, 0, 1]
+    assert [told["cause"] for told in place.told("chat:unpinned")] == ["expired"]
+
+
+async def test_a_deleted_text_leaves_the_log_of_pins_too(place: Place) -> None:
+    [sent] = await place.say("unspeakable")
+    log = RoomLog(place.database)
+    await place.curators[0].pins.pin(place.admin, PinMessage.model_validate({"liveId": KEY, "messageId": sent.id}))
+    await place.curators[0].deletions.delete(place.admin, deletion(sent.id))
+    assert await place.value("SELECT count(*) FROM room_events WHERE strpos(payload::text, 'unspeakable') > 0") == 0
+    room = place.heard.events[0][0]
+    assert [event.event for event in await log.after(room, 0, 10) if event.payload] == [
+        "chat:message-deleted", "chat:unpinned",
+    ]  # fmt: skip
+
+
+# --- what joiners are shown -----------------------------------------------------------------------------------------
+
+
+async def test_a_crowd_that_joins_is_shown_one_look_and_never_an_old_one(place: Place) -> None:
+    metrics = Metrics()
+    keeper = place.curators[0]
+    newest = Newest(place.database, RoomLog(place.database), Messages(place.database), keeper.pins, metrics)
+
+    def looks(outcome: str) -> float:
+        return float(metrics.cache.labels("newest", outcome)._value.get())
+
+    [sent] = await place.say("a")
+    shown = await asyncio.gather(*(newest.read(KEY) for _ in range(500)))
+    assert {message.message for snapshot in shown for message in snapshot.history} == {"a"}
+    assert looks("miss") == 1
+    assert looks("hit") <= 1
+    for change, texts, pins in (
+        (place.say("b"), ["a", "b"], 0),
+        (keeper.pins.pin(place.admin, PinMessage.model_validate({"liveId": KEY, "messageId": sent.id})), ["a", "b"], 1),
+        (keeper.deletions.delete(place.admin, deletion(sent.id)), ["b"], 0),
+        (keeper.clears.clear(place.admin, clear()), [], 0),
+    ):
+        await change
+        snapshot = await newest.read(KEY)
+        assert [message.message for message in snapshot.history] == texts
+        assert len(snapshot.pinned) == pins
+        assert await newest.read(KEY) == snapshot
+    with pytest.raises(NotFound):
+        await newest.read("nowhere")
+    await newest.close()
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+async def test_words_changed_at_once_are_all_known_everywhere(place: Place) -> None:
+    nodes = [WordLists(place.database, keeper.record, Metrics()) for keeper in place.curators]
+    await asyncio.gather(
+        *(
+            nodes[n % 2].add(place.admin, AddWord.model_validate({"word": f"word{n}", "action": "MASK"}))
+            for n in range(10)
+        )
+    )
+    for node in nodes:
+        await node.refresh()
+        assert [node.check(KEY, f"word{n}") for n in range(10)] == ["*" * 5] * 10
+    listed = await nodes[0].add(place.admin, AddWord.model_validate({"word": "rude", "action": "MASK", "liveId": KEY}))
+    await nodes[1].change(place.admin, listed.id, ChangeWord.model_validate({"action": "BLOCK"}))
+    await nodes[0].refresh()
+    with pytest.raises(GatewayError) as refused:
+        nodes[0].check(KEY, "so RUDE")
+    assert refused.value.code is Code.INVALID_MESSAGE
+    assert nodes[0].check("other", "so rude") == "so rude"
+    await nodes[1].remove(place.admin, listed.id)
+    await nodes[0].refresh()
+    assert nodes[0].check(KEY, "so rude") == "so rude"
