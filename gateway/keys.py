@@ -87,9 +87,9 @@ def presence_peak(room: Room) -> str:
 def presence_news(room: Room) -> str:
     """Hash: what a room was told of its number of people. Lives a week after the last change.
 
-    `changes`: how often the number changed; `told`: up to which of them the room knows; `telling`: the same of a node that
-    has its turn; `count`: the number told last; `next`: when the next turn is, in ms of Redis' own clock; `over`: 1 when
-    nobody is counted any more.
+    `changes`: how often the number changed; `told`: up to which of them the room knows; `telling`: the same of a node
+    that has its turn; `count`: the number told last; `next`: when the next turn is, in ms of Redis' own clock; `over`:
+    1 when nobody is counted any more.
     """
     return f"{{{presence(room)}}}:news"
 

@@ -16,8 +16,8 @@ LIFETIME = 60.0  # s
 class Identities:
     """Name, role and standing of users. Raises Unavailable.
 
-    A change of standing that Redis cannot be told leaves its caller with an error (their sessions cannot be ended then),
-    and made again it is told again.
+    A change of standing that Redis cannot be told leaves its caller with an error, since their sessions cannot be ended
+    then; made again, it is told again.
     """
 
     def __init__(self, database: Database, redis: Redis, metrics: Metrics) -> None:

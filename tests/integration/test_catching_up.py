@@ -214,7 +214,8 @@ async def test_the_log_of_a_room_is_what_a_node_catches_up_from(database_url: st
         await chat.send(ada, SendMessage.model_validate({"liveId": "demo", "message": text}))
         for text in ("안녕 <b>", "unkind", "last")
     ]
-    await Curators(database, silent).deletions.delete(ada, DeleteMessage.model_validate({"liveId": "demo", "messageId": sent[1].id}))
+    ask = DeleteMessage.model_validate({"liveId": "demo", "messageId": sent[1].id})
+    await Curators(database, silent).deletions.delete(ada, ask)
     assert [event.seq for event in await log.after(ROOM, 1, 2)] == [2, 3]
     assert await fanout.reach(ROOM, 4, within=2)
     heard = b"\n".join(inbox.of(ROOM)).decode()
