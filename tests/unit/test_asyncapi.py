@@ -22,7 +22,7 @@ RATES = {Limit.MESSAGE: (20, 10.0), Limit.EVENT: (100, 10.0), Limit.JOIN: (10, 1
 @pytest.fixture
 async def namespaces() -> list[Namespace]:
     """Those of a node that is not open."""
-    endpoints: Any = Node(settings())._server._endpoints
+    endpoints: Any = Node(settings())._realtime.server._endpoints
     return list(endpoints.values())
 
 

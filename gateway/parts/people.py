@@ -1,0 +1,110 @@
+"""Who people are and whether they may be here, and news for single persons. Built by the composition root."""
+
+from gateway.parts.realtime import Realtime
+from gateway.parts.servers import Servers
+from gateway.realtime.doorkeeper import Doorkeeper
+from gateway.realtime.persons import Persons
+from gateway.realtime.residents import Residents
+from gateway.security.authenticator import Authenticator
+from gateway.security.devices import DeviceBook, DeviceNames
+from gateway.security.guest_sessions import GuestSessions
+from gateway.security.guest_sessions_postgres import StoredGuestSessions
+from gateway.security.guest_sessions_redis import GuestTokens
+from gateway.security.limits_redis import RedisLimiter
+from gateway.security.passwords import Passwords
+from gateway.security.refresh_tokens import RefreshTokens
+from gateway.security.revocations import Revocations
+from gateway.security.tokens import Tokens
+from gateway.services.accounts import Accounts
+from gateway.services.banned_devices import BannedDevices
+from gateway.services.bans import Bans
+from gateway.services.deliveries import Deliveries
+from gateway.services.directory import Directory
+from gateway.services.guests import Guests
+from gateway.services.identities import Identities
+from gateway.services.notifications import Notifications
+from gateway.services.sessions import Sessions
+
+
+class People:
+    """What both edges ask about whoever calls, and what tells single persons something."""
+
+    def __init__(self, servers: Servers, realtime: Realtime) -> None:
+        settings, metrics, database, redis = servers.settings, servers.metrics, servers.database, servers.redis
+        fanout, kick = realtime.fanout, realtime.server.kick
+        self._passwords = Passwords()
+        self.limiter = RedisLimiter(redis, metrics)
+        self.tokens = Tokens(settings)
+        self._revocations = Revocations(redis, settings.jwt_expiration)
+        self.residents = Residents(kick, self._revocations.revoked, lambda: fanout.losses)
+        self._bans = Bans(database)
+        self._identities = Identities(database, redis, metrics)
+
+        sessions = Sessions(RefreshTokens(redis, settings.jwt_refresh_expiration), self._revocations, fanout)
+        self.directory = Directory(database, sessions, self._identities)
+        self.accounts = Accounts(
+            database,
+            sessions,
+            self.tokens,
+            self._passwords,
+            self.limiter,
+            self._bans,
+            self._identities,
+            settings.jwt_expiration,
+        )
+
+        names = DeviceNames(settings)
+        book = DeviceBook(redis, names, settings.jwt_refresh_expiration, settings.guest_expiration)
+        self.devices = BannedDevices(database, names, book)
+        self._guest_sessions = GuestSessions(
+            GuestTokens(redis, settings.guest_expiration),
+            StoredGuestSessions(database, settings.guest_expiration),
+            self._revocations,
+        )
+        self.guests = Guests(
+            Sessions(self._guest_sessions, self._revocations, fanout),
+            self.tokens,
+            self.limiter,
+            self._bans,
+            self.devices,
+            metrics,
+            settings.jwt_expiration,
+            settings.guest_rate_limit,
+        )
+
+        self.authenticator = Authenticator(
+            self.tokens, self._revocations, self._identities, self._guest_sessions, self._bans
+        )
+        fanout.on_notice("revoked", self.authenticator.revoked)
+        fanout.on_notice("revoked", self.residents.revoked)
+        Doorkeeper(self.residents, fanout, kick, self._bans.of)
+
+        self.notifications = Notifications(database, fanout)
+        self._deliveries = Deliveries(
+            database,
+            Persons(self.residents, fanout),
+            fanout,
+            lambda: fanout.losses,
+            settings.notification_retention,
+            metrics,
+        )
+
+    def start(self) -> None:
+        """Look after those who are here, with Redis open."""
+        self._guest_sessions.start()
+        self.residents.start()
+        self._deliveries.start()
+
+    async def stop(self) -> None:
+        """Look after nobody any more; they can still be told apart."""
+        await self._deliveries.close()
+        await self.residents.close()
+        await self._guest_sessions.close()
+
+    async def close(self) -> None:
+        """Tell nobody apart any more, before Redis and the database close."""
+        await self._identities.close()
+        await self.limiter.close()
+        await self._revocations.close()
+        await self._bans.close()
+        self._passwords.close()

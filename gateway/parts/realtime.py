@@ -1,0 +1,54 @@
+"""What carries events: connections, sockets, rooms, fan-out, presence, recovery. Built by the composition root."""
+
+import secrets
+
+from gateway.parts.servers import Servers
+from gateway.realtime.engine import Engine
+from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.options import EngineOptions
+from gateway.realtime.presence_redis import RedisPresence
+from gateway.realtime.recovery import Recovery
+from gateway.realtime.rooms import Rooms
+from gateway.realtime.server import Server
+from gateway.realtime.sessions_redis import RedisSessions
+from gateway.security.origins import Origins
+
+
+class Realtime:
+    """One node's engine. `server` is given its namespaces by the node."""
+
+    def __init__(self, servers: Servers) -> None:
+        settings, metrics, redis = servers.settings, servers.metrics, servers.redis
+        node_id = settings.node_id or secrets.token_hex(6)
+        origins = self.origins = Origins(settings)
+        rooms = Rooms(metrics)
+        self.engine = Engine(
+            EngineOptions.of(settings),
+            metrics,
+            origin_allowed=lambda handshake: origins.allowed(handshake.origin, handshake.host),
+        )
+        self._sessions = RedisSessions(redis)
+        self.recovery = Recovery(rooms, servers.log, self._sessions, settings.recovery_window, metrics)
+        self.server = Server(
+            self.engine,
+            rooms,
+            metrics,
+            cookie_counts=lambda handshake: origins.may_use_cookies(handshake.origin, handshake.host),
+            recovery=self.recovery,
+        )
+        self.fanout = RedisFanout(redis, rooms, node_id, metrics, servers.log)
+        self.presence = RedisPresence(redis, node_id, metrics, beats=servers.beats)
+        rooms.watched_by(self.fanout)
+        rooms.remembered_by(self.recovery)
+
+    async def open(self) -> None:
+        """Hear the other nodes and be counted among them."""
+        await self.fanout.start()
+        await self.presence.start()
+        await self._sessions.start()
+
+    async def close(self) -> None:
+        """Say goodbye to the other nodes, after the last socket."""
+        await self._sessions.close()
+        await self.presence.close()
+        await self.fanout.close()

@@ -1,0 +1,21 @@
+"""The servers behind a node, PostgreSQL and Redis. Built first of all parts, by the composition root."""
+
+from gateway.connections.database import Database
+from gateway.connections.redis import Redis
+from gateway.metrics import Metrics
+from gateway.services.room_log import RoomLog
+from gateway.settings import Settings
+
+BEATS = 2  # connections that heartbeats have for themselves, so that they wait behind nobody
+
+
+class Servers:
+    """Not connected yet: the database is opened by the node's first step, Redis by its third."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.database = Database(settings, self.metrics)
+        self.redis = Redis(settings, self.metrics)
+        self.beats = Redis(settings.model_copy(update={"redis_pool_size": BEATS}), self.metrics)
+        self.log = RoomLog(self.database)

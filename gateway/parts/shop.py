@@ -1,0 +1,48 @@
+"""What is shown and sold: streams, viewers, products, orders, replays. Built by the composition root."""
+
+from gateway.connections.job_queue import JobQueue
+from gateway.parts.realtime import Realtime
+from gateway.parts.servers import Servers
+from gateway.services.cards import Cards
+from gateway.services.catalog import Catalog, Pages
+from gateway.services.featured import Featured
+from gateway.services.job_table import JobTable
+from gateway.services.jobs import Jobs
+from gateway.services.news import News
+from gateway.services.order_writer import OrderWriter
+from gateway.services.orders import Orders
+from gateway.services.storefront import Shelves, Storefront
+from gateway.services.streams import STREAM_ENDED, Lists, Streams
+from gateway.services.viewers import Viewers
+
+
+class Shop:
+    """What `/`, `/streaming` and the shop's HTTP routes call."""
+
+    def __init__(self, servers: Servers, realtime: Realtime) -> None:
+        metrics, database, redis, log = servers.metrics, servers.database, servers.redis, servers.log
+        fanout = realtime.fanout
+        news = News(log, fanout)
+        lists, cards = Lists(redis, metrics), Cards(redis, metrics)
+        pages, shelves = Pages(redis, metrics, log), Shelves(redis, metrics, log)
+        self._caches = (lists, cards, pages, shelves)
+        news.read_by(cards.told)
+        self.streams = Streams(database, news, fanout, lists)
+        self.viewers = Viewers(database, realtime.presence, fanout)
+        fanout.on_notice(STREAM_ENDED, self.viewers.ended)
+        self.catalog = Catalog(database, log, news, pages, cards)
+        self.featured = Featured(database, log, news)
+        self.storefront = Storefront(database, log, self.streams, shelves)
+        self.orders = Orders(database, log, news, OrderWriter(database, news, metrics), metrics)
+        self.jobs = Jobs(JobTable(database), JobQueue(redis), self.streams, fanout)
+
+    def start(self) -> None:
+        """Count viewers."""
+        self.viewers.start()
+
+    async def close(self) -> None:
+        """Place what was ordered, tell what is due, and take nothing more."""
+        await self.orders.close()
+        await self.viewers.close()
+        for cache in self._caches:
+            await cache.close()

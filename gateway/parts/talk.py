@@ -1,0 +1,67 @@
+"""Chat: messages, how they are kept civil, and the record of it. Built by the composition root."""
+
+from gateway.parts.people import People
+from gateway.parts.realtime import Realtime
+from gateway.parts.servers import Servers
+from gateway.services.announcements import Announcements
+from gateway.services.authority import Authority
+from gateway.services.chat import Chat
+from gateway.services.clears import Clears
+from gateway.services.deletions import Deletions
+from gateway.services.message_search import MessageSearch
+from gateway.services.messages import Messages
+from gateway.services.moderation_log import ModerationLog
+from gateway.services.newest import Newest
+from gateway.services.news import News
+from gateway.services.pins import Pins
+from gateway.services.retention import Retention
+from gateway.services.room_settings import RoomRules
+from gateway.services.rounds import Rounds
+from gateway.services.sanctions import Sanctions
+from gateway.services.word_lists import WordLists
+from namespaces.curation import CurationEvents
+from namespaces.moderation import ModerationEvents
+
+PIN_ROUND = 1.0  # s between two looks for pins whose time is up
+
+
+class Talk:
+    """What `/chat` and the moderators' HTTP routes call."""
+
+    def __init__(self, servers: Servers, realtime: Realtime, people: People) -> None:
+        metrics, database, log = servers.metrics, servers.database, servers.log
+        fanout = realtime.fanout
+        news = News(log, fanout)
+        authority, self.record = Authority(database), ModerationLog(database)
+        rules = RoomRules(database, log, authority, self.record, fanout)
+        pins = Pins(database, log, news, authority, self.record)
+        self._pin_rounds = Rounds("pins", PIN_ROUND, pins.expire)
+        self.words = WordLists(database, self.record, metrics)
+        self._retention = Retention(database, servers.settings.deletion_retention, metrics)
+        messages = Messages(database)
+        self.search = MessageSearch(database)
+        self._newest = Newest(database, log, messages, pins, metrics)
+        self.chat = Chat(database, log, messages, self._newest, rules, self.words, fanout)
+        clears = Clears(database, log, news, authority, self.record, pins, metrics)
+        self.curation = CurationEvents(
+            Deletions(database, log, news, authority, self.record, pins, metrics), clears, pins
+        )
+        self.moderation = ModerationEvents(
+            Sanctions(database, log, authority, self.record, people.devices, clears, fanout, metrics),
+            rules,
+            Announcements(database, log, authority, self.record, fanout),
+        )
+
+    async def start(self) -> None:
+        """Know the listed words, and look for what has run out."""
+        await self.words.start()
+        self._pin_rounds.start()
+        self._retention.start()
+
+    async def close(self) -> None:
+        """Store what was taken, and take nothing more."""
+        await self.chat.close()
+        await self._newest.close()
+        await self._pin_rounds.close()
+        await self._retention.close()
+        await self.words.close()
