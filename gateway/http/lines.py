@@ -8,12 +8,11 @@ import structlog
 from aiohttp import hdrs, web
 
 from gateway.errors import GatewayError
-from gateway.http.routes import Lines
+from gateway.http.routes import LINES, Lines
 from gateway.protocol.wire import Payload
 
 log = structlog.get_logger()
 
-MEDIA_TYPE = "application/x-ndjson"
 CHUNK = 65_536  # bytes sent together
 STALLED = 30.0  # s that a client may take for a chunk
 
@@ -24,7 +23,7 @@ async def send_lines(request: web.Request, lines: Lines) -> web.StreamResponse:
     What fails after the beginning cannot be said any more: the connection is cut, so that nobody takes a part for all.
     """
     response = web.StreamResponse(headers={hdrs.CACHE_CONTROL: "no-store"})
-    response.content_type = MEDIA_TYPE
+    response.content_type = LINES
     response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{lines.filename}"'
     await response.prepare(request)
     if request.method == hdrs.METH_HEAD:

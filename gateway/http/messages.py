@@ -5,8 +5,7 @@ from typing import Protocol
 
 from aiohttp import hdrs
 
-from gateway.http.lines import MEDIA_TYPE
-from gateway.http.routes import KEY, READS, Call, Lines, Route
+from gateway.http.routes import KEY, LINES, READS, Call, Lines, Route
 from gateway.protocol.queries import MessageQuery
 from gateway.protocol.records import StoredMessage, StoredMessagePage
 from gateway.security.principal import ADMINS
@@ -29,12 +28,21 @@ class Messages:
         """The table."""
         path = f"/streams/{KEY}/messages"
         return [
-            Route("GET", path, self.page, query=MessageQuery, answer=StoredMessagePage, who=ADMINS, limit=READS),
+            Route(
+                "GET",
+                path,
+                self.page,
+                query=MessageQuery,
+                answer=StoredMessagePage,
+                lines=StoredMessage,
+                who=ADMINS,
+                limit=READS,
+            ),
         ]
 
     async def page(self, call: Call[None, MessageQuery]) -> StoredMessagePage | Lines:
         """A page of messages, newest first, or all of them as lines of JSON."""
         key = call.path("key")
-        if call.query.format == "jsonl" or MEDIA_TYPE in call.request.headers.get(hdrs.ACCEPT, ""):
+        if call.query.format == "jsonl" or LINES in call.request.headers.get(hdrs.ACCEPT, ""):
             return Lines(await self._search.export(key, call.query), f"{key}.jsonl")
         return await self._search.page(key, call.query)

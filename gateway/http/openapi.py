@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
 
-from gateway.http.routes import API, IDEMPOTENCY, IDEMPOTENCY_KEY, Route
+from gateway.http.routes import API, IDEMPOTENCY, IDEMPOTENCY_KEY, LINES, Route
 from gateway.protocol.answers import HttpError
 from gateway.protocol.examples import example
 
@@ -40,6 +40,8 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
     done: dict[str, Any] = {"description": "Done"}
     if route.answer:
         done["content"] = _json(references[route.answer, "serialization"], schemas)
+    if route.lines:
+        done["content"][LINES] = {"schema": {"type": "string", "description": f"A {route.lines.__name__} in each line"}}
     failed = {"description": "Refused", "content": _json(references[HttpError, "serialization"], schemas)}
     status = str(route.status) if route.answer else "204"
     operation: dict[str, Any] = {"summary": summary, "responses": {status: done, "default": failed}}

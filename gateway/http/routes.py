@@ -13,6 +13,7 @@ from gateway.protocol.wire import Payload, Request
 from gateway.security.principal import Principal, Roles
 
 API = "/api/v1"
+LINES = "application/x-ndjson"  # what an answer of any length is
 
 # Path segments. What does not fit is not found, before anybody is asked about it.
 KEY = "{key:[A-Za-z0-9_-]{1,64}}"
@@ -99,6 +100,7 @@ class Route:
     body: type[Request] | None = None
     query: type[Query] | None = None
     answer: type[Payload] | None = None  # None: no content
+    lines: type[Payload] | None = None  # of what each line is where the answer may be lines of JSON instead
     who: Roles | None = None  # None: anyone, no token is looked at
     lenient: bool = False  # a token that is bad or missing makes no caller instead of a refusal
     limit: int = 1  # times HTTP_RATE_LIMIT; 0: exempt
