@@ -58,7 +58,10 @@ class Gathering(Generic[Ask, Answer]):
         finally:
             self._waiting -= 1
         if isinstance(answer, Exception):
-            raise answer
+            try:
+                raise answer
+            finally:
+                del answer, call  # or the error and this frame keep each other, and all that the frames above hold
         return answer
 
     async def close(self) -> None:

@@ -230,19 +230,17 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
 
     def _close_if_idle(self, connection: Connection) -> None:
         """Close a connection that is in no namespace, after a moment in which it may join another."""
-
-        def check() -> None:
-            client: Client = connection.owner
-            if client.sockets or connection.closed:
-                return
-            if client.busy:  # it may be joining one, or its last is being cleaned up
-                loop.call_later(REFUSAL_GRACE, check)
-            else:
-                connection.close("no namespace")
-
-        loop = asyncio.get_running_loop()
         if not connection.owner.sockets and not connection.closed:
-            loop.call_later(REFUSAL_GRACE, check)
+            asyncio.get_running_loop().call_later(REFUSAL_GRACE, self._close_now_if_idle, connection)
+
+    def _close_now_if_idle(self, connection: Connection) -> None:
+        client: Client = connection.owner
+        if client.sockets or connection.closed:
+            return
+        if client.busy:  # it may be joining one, or its last is being cleaned up
+            self._close_if_idle(connection)
+        else:
+            connection.close("no namespace")
 
     # --- from the inside ----------------------------------------------------------------------------------------------
 

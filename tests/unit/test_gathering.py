@@ -1,6 +1,8 @@
 """Calls that share round trips: what gathers, who waits for whom, and whom an error, a cancel and a close concern."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -118,3 +120,19 @@ async def test_closing_answers_what_was_taken(work: Work) -> None:
     work.open.set()
     await closing
     assert await outcomes(calls) == [2, 4, 6, 8, 10]
+
+
+async def test_an_error_keeps_nothing_alive(work: Work) -> None:
+    """It knows the frames that it went through; a frame that knew it would wait for the collector."""
+    work.open.set()
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(Conflict) as caught:
+            await work.gathering.call(-1)
+        gone = weakref.ref(caught.value)
+        del caught
+        await asyncio.sleep(0)
+        assert gone() is None
+    finally:
+        gc.enable()

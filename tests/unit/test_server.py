@@ -1,6 +1,8 @@
 """The life of a socket: whatever goes wrong on its way, nobody gets in by it and nothing stays."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +14,7 @@ from gateway.errors import AuthRequired, Code, Forbidden, Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol.answers import Farewell
+from gateway.realtime import server
 from gateway.realtime.handshake import Handshake
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.server import Server
@@ -209,6 +212,24 @@ async def test_another_namespace_is_refused_with_a_message(house: House) -> None
     connection = house.arrive()
     await house.say(connection, "0/admin,")
     assert connection.sent[0].startswith('4/admin,{"message":"Invalid namespace"')
+
+
+async def test_who_was_refused_is_freed_without_the_collector(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector seldom looks: what is in a cycle stays for minutes."""
+    monkeypatch.setattr(server, "REFUSAL_GRACE", 0.01)
+    gc.collect()
+    gc.disable()
+    try:
+        connection = house.arrive()
+        await house.say(connection, "0/admin,")
+        async with asyncio.timeout(5):
+            while not connection.closed:  # noqa: ASYNC110  no bell for it
+                await asyncio.sleep(0.01)
+        gone = weakref.ref(connection)
+        del connection
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 async def test_who_is_being_looked_up_hears_nothing(house: House) -> None:
