@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import Context
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from gateway.connections.database import Database
 from gateway.errors import Code, GatewayError, NotFound
+from gateway.keys import RETENTION_LOCK
 from gateway.metrics import Metrics
 from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UndoClear
@@ -152,6 +154,10 @@ async def test_originals_are_forgotten_in_time_and_repetitions_still_known(place
     retention = Retention(place.database, KEPT, Metrics())
     assert await retention.sweep() == 0
     await place.database.query("UPDATE message_deletions SET created_at = created_at - interval '91 days'")
+    async with place.database.transaction():
+        await place.database.query("SELECT pg_advisory_xact_lock($1)", RETENTION_LOCK)
+        other = asyncio.create_task(retention.sweep(), context=Context())  # not on the connection of this block
+        assert await other == 0, "another node is at it"
     assert sum(await asyncio.gather(*(retention.sweep() for _ in range(3)))) == 1
     assert await retention.sweep() == 0
     assert await place.value("SELECT text FROM message_deletions") is None
@@ -165,14 +171,17 @@ async def test_originals_are_forgotten_in_time_and_repetitions_still_known(place
 
 
 async def test_of_two_nodes_one_ends_a_pin(place: Place) -> None:
-    [sent] = await place.say("a")
-    pin = PinMessage.model_validate({"liveId": KEY, "messageId": sent.id, "seconds": 60})
-    await place.curators[0].pins.pin(place.admin, pin)
+    sent = await place.say("for good", "for later", "for a minute")
+    for message, seconds in zip(sent, (None, 600, 60), strict=True):
+        pin = PinMessage.model_validate({"liveId": KEY, "messageId": message.id, "seconds": seconds})
+        await place.curators[0].pins.pin(place.admin, pin)
     assert await place.curators[1].pins.expire() == 0
-    await place.database.query("UPDATE pins SET ends_at = clock_timestamp()")
+    await place.database.query("UPDATE pins SET ends_at = clock_timestamp() WHERE message_id = $1::uuid", sent[2].id)
     ended = await asyncio.gather(*(place.curators[n % 2].pins.expire() for n in range(6)))
     assert sorted(ended) == [0, 0, 0, 0, 0, 1]
-    assert [told["cause"] for told in place.told("chat:unpinned")] == ["expired"]
+    assert [(told["cause"], told["messageId"]) for told in place.told("chat:unpinned")] == [("expired", sent[2].id)]
+    shown = await place.curators[0].pins.shown(KEY)
+    assert [pin.message for pin in shown] == ["for good", "for later"]
 
 
 async def test_a_deleted_text_leaves_the_log_of_pins_too(place: Place) -> None:
