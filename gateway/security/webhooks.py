@@ -25,7 +25,7 @@ class WebhookSignature:
 
     def sign(self, message_id: str, timestamp: int, body: bytes) -> str:
         """The signature of one message."""
-        signed = b".".join((message_id.encode(), str(timestamp).encode(), body))
+        signed = b".".join((_bytes(message_id), str(timestamp).encode(), body))
         return "v1," + base64.b64encode(hmac.digest(self._key, signed, "sha256")).decode()
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
@@ -36,6 +36,11 @@ class WebhookSignature:
         if abs(self._clock() - int(sent)) > TOLERANCE:
             raise AuthRequired("The message is too old, or of the future")
         expected = self.sign(message_id, int(sent), body).encode()
-        given = headers.get("webhook-signature", "").encode().split()
+        given = _bytes(headers.get("webhook-signature", "")).split()
         if not any([hmac.compare_digest(expected, signature) for signature in given]):  # noqa: C419  all, always
             raise AuthRequired("The signature is wrong")
+
+
+def _bytes(header: str) -> bytes:
+    """A header as it came: what is no UTF-8 stands in it as surrogates."""
+    return header.encode("utf-8", "surrogateescape")

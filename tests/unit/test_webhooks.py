@@ -54,3 +54,9 @@ def test_another_body_is_refused(signature: WebhookSignature) -> None:
 def test_a_recording_is_refused(seconds: float) -> None:
     with pytest.raises(AuthRequired):
         WebhookSignature(SECRET, clock=lambda: SENT + seconds).verify(HEADERS, BODY)
+
+
+@pytest.mark.parametrize("header", ["webhook-id", "webhook-signature"])
+def test_a_header_that_is_no_text_is_a_wrong_one(signature: WebhookSignature, header: str) -> None:
+    with pytest.raises(AuthRequired):
+        signature.verify(HEADERS | {header: b"v1,\xff".decode(errors="surrogateescape")}, BODY)
