@@ -12,6 +12,8 @@ from gateway.realtime.presence import Census, Turn
 
 log = structlog.get_logger()
 
+CLOSING = 2.0  # s: two turns, of which other nodes have one at least, if they have left none to this one
+
 
 class Turns(Protocol):
     """Who tells a room its number, over all nodes. Never raises."""
@@ -40,6 +42,7 @@ class Paced:
         self._tell = tell
         self._name = name
         self._paces: dict[Room, _Pace] = {}
+        self._closing = False
 
     def due(self, room: Room, *, at_once: bool = False) -> None:
         """The number of a room has changed; `at_once`: to or from nobody, for which a turn need not be waited for."""
@@ -52,9 +55,12 @@ class Paced:
             pace.hurry.set()
 
     async def close(self) -> None:
-        """Have told what is due."""
-        while self._paces:
-            await asyncio.gather(*(pace.task for pace in self._paces.values() if pace.task is not None))
+        """Have told what is due by now; what other nodes change from here on is theirs to tell."""
+        self._closing = True
+        if tasks := [pace.task for pace in self._paces.values() if pace.task is not None]:
+            _, late = await asyncio.wait(tasks, timeout=CLOSING)
+            for task in late:
+                task.cancel()
 
     async def _run(self, room: Room, pace: _Pace) -> None:
         while pace.due:
@@ -64,7 +70,8 @@ class Paced:
                 turn = await self._turns.turn(room)
                 if turn.census is not None:
                     await self._tell(room, turn.census)
-                    pace.due |= await self._turns.told(room, turn)
+                    more = await self._turns.told(room, turn)
+                    pace.due |= more and not self._closing
             except Exception:
                 log.exception("a room could not be told its number", room=room)
                 continue

@@ -2,8 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from gateway.keys import Room, chat_room, products_room, viewers_room
-from gateway.realtime.presence import Census, LocalPresence
+from gateway.realtime.presence import Census, LocalPresence, Turn
+from gateway.services import pace
 from gateway.services.attendance import NAMED, Attendance
 from gateway.services.pace import Paced
 from tests.doubles import Heard
@@ -150,3 +153,30 @@ async def test_a_failure_to_tell_is_not_the_end() -> None:
     told.come("b")
     await told.paced.close()
     assert told.counts == [2]
+
+
+class Busy:
+    """A room that other nodes change all the time, so that there is always more to tell."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+
+    async def turn(self, _room: Room) -> Turn:
+        await asyncio.sleep(0)
+        return self._turn
+
+    async def told(self, _room: Room, _turn: Turn) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("turn", [Turn(Census(9, 9, changed=False), change=1), Turn(wait=0.01)])
+async def test_a_node_that_stops_leaves_a_busy_room_to_the_others(turn: Turn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "CLOSING", 0.1)
+    told = Told()
+    told.paced._turns = Busy(turn)
+    told.paced.due(CHAT)
+    async with asyncio.timeout(2):
+        await told.paced.close()
+    assert (len(told.counts) > 0) == (turn.census is not None)
+    await asyncio.sleep(0)
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "test"] == []
