@@ -5,6 +5,7 @@ Only by hand, where nothing else runs: `LEDGER_SECONDS=600 pytest --timeout=0 -s
 
 import asyncio
 import random
+import secrets
 from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple
@@ -16,10 +17,12 @@ import pytest
 from tests.cluster.conftest import OpenPark
 from tests.cluster.ledger import LONG, SECONDS, Ledger, Size, open_ledger
 from tests.cluster.park import Park
+from tests.cluster.shop import Person
 from tests.cluster.wire_member import WireMember
 
 SIZE = Size(rooms=3, listeners=40, officials=4, speakers=20, rate=50)
 CHURN = 20.0  # people who come, and who go, per second
+PEOPLE = 400
 STAY = 10.0  # s at most: about a hundred of them are there at any time
 RESTART = 60.0  # s between two deaths of Redis
 WARM = 1 / 3  # of the time, until caches and heaps are as large as they get
@@ -36,13 +39,13 @@ class Sample(NamedTuple):
     files: int
 
 
-async def pass_by(http: aiohttp.ClientSession, park: Park, key: str) -> None:
+async def pass_by(http: aiohttp.ClientSession, park: Park, person: Person, key: str) -> None:
     """Somebody comes, listens, says something, and goes, in good order or not."""
-    member = WireMember(http, park.somewhere, await park.shop.person(), key)
+    member = WireMember(http, park.somewhere, person, key)
     try:
         with suppress(TimeoutError, ConnectionError):
             await member.start()
-            await member.say("hello", "hello")
+            await member.say("hello", secrets.token_hex(8))
             await asyncio.sleep(random.uniform(0, STAY))
         if random.random() < 0.5:
             member.drop()
@@ -52,9 +55,10 @@ async def pass_by(http: aiohttp.ClientSession, park: Park, key: str) -> None:
 
 async def churn(park: Park, key: str) -> None:
     """People come all the time."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http, asyncio.TaskGroup() as people:
+    people = [await park.shop.person() for _ in range(PEOPLE)]  # who come again, so that what is known of them is full
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http, asyncio.TaskGroup() as visits:
         while True:
-            people.create_task(pass_by(http, park, key))
+            visits.create_task(pass_by(http, park, random.choice(people), key))
             await asyncio.sleep(random.expovariate(CHURN))
 
 
