@@ -118,20 +118,22 @@ class Cache(Generic[V]):
 
     async def write(self, key: str, value: V, version: int) -> None:
         """Keep the value that a change has made, unless that of a later one is there already. Never raises."""
-        self._flights.pop(key, None)
         try:
             async with self._redis.guard("cache.write"):
                 await self._write(keys=_names(self._name, key), args=[version, *self._entry(value, version)])
         except Unavailable:
             self._drop_later(key)
+        finally:
+            self._flights.pop(key, None)  # not earlier: who asked meanwhile may have found the old value
 
     async def drop(self, key: str) -> None:
         """Forget a value: it has changed. Never raises; what Redis cannot be told now it is told when it is back."""
-        self._flights.pop(key, None)
         try:
             await self._drop(key)
         except Unavailable:
             self._drop_later(key)
+        finally:
+            self._flights.pop(key, None)  # as in write
 
     async def close(self) -> None:
         """Load and drop nothing any more."""

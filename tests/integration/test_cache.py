@@ -134,6 +134,38 @@ async def test_whoever_asks_after_a_change_on_this_node_does_not_wait_for_an_ear
     assert [await early, await late] == [1, 2]
 
 
+@pytest.mark.parametrize("change", ["drop", "write"])
+async def test_whoever_asks_after_a_change_on_this_node_does_not_wait_for_an_earlier_look(
+    node: Callable[..., Cache[int]], source: Source, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    cache = node()
+    assert await cache.read(KEY, source.load) == 1
+    source.value = 2
+    looked, free, look = asyncio.Event(), asyncio.Event(), cache._look
+
+    async def slow(**how: Any) -> Any:
+        answer = await look(**how)
+        looked.set()
+        await free.wait()
+        return answer
+
+    async def change_redis(*args: Any, **how: Any) -> Any:
+        readers.append(asyncio.create_task(cache.read(KEY, source.load)))
+        await looked.wait()
+        monkeypatch.setattr(cache, "_look", look)
+        return await before(*args, **how)
+
+    readers: list[asyncio.Task[int]] = []
+    before = getattr(cache, f"_{change}")
+    monkeypatch.setattr(cache, "_look", slow)
+    monkeypatch.setattr(cache, f"_{change}", change_redis)
+    await (cache.drop(KEY) if change == "drop" else cache.write(KEY, 2, version=1))
+    late = asyncio.create_task(cache.read(KEY, source.load))
+    await asyncio.sleep(0.05)
+    free.set()
+    assert [await readers[0], await late] == [1, 2]
+
+
 async def test_what_a_change_has_made_is_read_without_a_load(node: Callable[..., Cache[int]], source: Source) -> None:
     one, other = node(), node()
     await one.write(KEY, 7, version=3)
