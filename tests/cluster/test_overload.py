@@ -68,9 +68,11 @@ async def test_who_does_not_read_is_dropped_and_harms_nobody(open_park: OpenPark
         connections = open_connections(processes)
         connector = aiohttp.TCPConnector(limit=0, socket_factory=small_socket)
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        slow: list[WireMember] = []
         for number in range(SLOW):
             member = WireMember(http, park.somewhere, await park.shop.person(), ledger.rooms[0])
             await member.start()
+            slow.append(member)
             stack.push_async_callback(member.stop)
             assert member.transport is not None
             member.transport.pause_reading()
@@ -89,7 +91,11 @@ async def test_who_does_not_read_is_dropped_and_harms_nobody(open_park: OpenPark
         assert max(growth) < GROWTH
         assert ledger.latency(0.99) < 2.0  # 250 ms on a machine that is not busy with other tests
         assert all(member.connects == 1 for member in ledger.members)
-        assert open_connections(processes) == connections
+        for member in slow:
+            await member.stop()  # some have noticed, and come back
+        async with asyncio.timeout(10):
+            while open_connections(processes) > connections:  # noqa: ASYNC110  no bell for it
+                await asyncio.sleep(0.1)
 
 
 # --- somebody who sends too much --------------------------------------------------------------------------------------
