@@ -22,11 +22,15 @@ RECORD = """
     FROM new WHERE key = $1 AND (peak_viewers < $4 OR new.people <> 0)
 """
 
+# In steps, since a statement has no more than DATABASE_TIMEOUT, and what is too much once would be too much always.
 FORGET = """
-    DELETE FROM stream_viewers WHERE stream_key IN (
-        SELECT key FROM streams WHERE ended_at BETWEEN now() - interval '7 days' AND now() - interval '1 hour'
+    DELETE FROM stream_viewers WHERE (stream_key, viewer_id) IN (
+        SELECT v.stream_key, v.viewer_id FROM streams s JOIN stream_viewers v ON v.stream_key = s.key
+        WHERE s.ended_at < now() - interval '1 hour' LIMIT $1
     )
+    RETURNING 1
 """
+FORGOTTEN = 10_000  # names in one step
 
 
 @dataclass
@@ -81,8 +85,10 @@ class Audience:
 
     async def forget(self) -> None:
         """Delete the names of those who watched what is long over; the numbers stay. Raises Unavailable."""
-        async with self._database.guard("audience.forget"):
-            await self._database.query(FORGET)
+        gone = FORGOTTEN
+        while gone == FORGOTTEN:
+            async with self._database.guard("audience.forget"):
+                gone = len(await self._database.query(FORGET, FORGOTTEN))
 
     def _put_back(self, key: str, old: _News) -> None:
         news = self._news.setdefault(key, _News())

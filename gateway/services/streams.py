@@ -1,6 +1,7 @@
 """Live streams: made, listed, started, stopped. Called by the HTTP edge; other services ask whether one exists."""
 
 import secrets
+from contextlib import suppress
 from typing import Any, Protocol
 
 from tortoise.expressions import Q
@@ -140,7 +141,8 @@ class Streams:
                 raise Conflict("The stream has not started")
             if stream.status == StreamStatus.ENDED:
                 return view(stream)
-            stream.status, stream.ended_at = StreamStatus.ENDED.value, now()
+            # The clock of the node that started it may be ahead of ours.
+            stream.status, stream.ended_at = StreamStatus.ENDED.value, max(now(), stream.started_at or now())
             await stream.save()
             kept = await self._news.keep([_moment(stream, events.STREAM_ENDED)])
         await self._news.tell(kept)
@@ -162,11 +164,12 @@ class Streams:
 
     async def _tell_upcoming(self) -> None:
         await self._lists.drop(UPCOMING)
-        try:
-            streams = await self.upcoming()
-        except Unavailable:
-            return  # what was asked is done; the list can be asked for
-        await self._fanout.publish(everyone_room(), events.UPCOMING_UPDATED, streams)
+        told = ""
+        # Until nothing has changed meanwhile: what another node has told may have been heard before this.
+        with suppress(Unavailable):  # what was asked is done; the list can be asked for
+            while (streams := await self.upcoming()).model_dump_json() != told:
+                await self._fanout.publish(everyone_room(), events.UPCOMING_UPDATED, streams)
+                told = streams.model_dump_json()
 
 
 async def run_by(principal: Principal | None, key: str) -> Stream:
