@@ -40,6 +40,11 @@ class JobQueue(AsyncBroker):
         except SendTaskError as error:
             raise Unavailable("redis") from error
 
+    async def waiting(self) -> int:
+        """How many entries nobody has taken yet; a job may have several. Raises Unavailable."""
+        async with self._redis.guard("jobs.waiting"):
+            return int(await self._redis.client.llen(keys.job_queue()))
+
     async def serve(self, work: Callable[[str], Awaitable[None]], at_once: int, stop: asyncio.Event) -> None:
         """Call `work` with the id of each job, so many at once, until `stop`; then wait for those that are worked on.
 

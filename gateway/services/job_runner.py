@@ -26,6 +26,7 @@ BEAT = 1.0  # s between two words of a run; as long may a cancelled one go on
 STORING = 60.0  # s in which the end of a job is tried to be stored: it may have taken an hour to get there
 SWEEP = 2.0  # s between two looks at what is due
 GRACE = 5.0  # s after the database was away in which living runs say so, before any is taken for dead
+CROWDED = 100  # entries of the queue from which on nothing is put there again
 RECENT = 60.0  # s for which an end is told again when the nodes may have missed it
 DONE = "Done"
 BROKEN = "Something went wrong on our side"
@@ -39,6 +40,10 @@ class Queue(Protocol):
 
     async def push(self, job_id: str) -> None:
         """Raises Unavailable."""
+
+    async def waiting(self) -> int:
+        """How many entries nobody has taken yet. Raises Unavailable."""
+        ...
 
 
 class Notices(Herald, Protocol):
@@ -175,8 +180,10 @@ class JobRunner:
 
     async def look_after(self) -> None:
         """Put what is due back into the queue. Raises Unavailable; what it did not get to is due again later."""
+        # Nobody knows whether a job was lost or only has to wait; a long queue must not grow by its own waiting.
+        crowded = await self._queue.waiting() >= CROWDED
         for job in await self._table.due():
-            if job.status == JobStatus.QUEUED:
+            if job.status == JobStatus.QUEUED and not crowded:
                 await self._queue.push(str(job.id))
             if job.died:
                 log.warning("a job lost its worker", job=str(job.id), status=job.status)

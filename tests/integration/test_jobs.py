@@ -94,8 +94,7 @@ class Bench:
         await connection.close()
 
     async def waiting(self) -> int:
-        length: int = await self.queue._redis.client.llen("dorami:jobs")
-        return length
+        return await self.queue.waiting()
 
     async def until(self, status: str, job: Job) -> Job:
         async with asyncio.timeout(10):
@@ -218,6 +217,16 @@ async def test_a_job_that_redis_has_lost_is_queued_again(bench: Bench, redis: Re
     await bench.runner.look_after()
     await bench.worker().look_after()
     assert await bench.waiting() == 1, "once, by one of the workers"
+
+
+async def test_jobs_that_wait_long_do_not_make_the_queue_longer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.services.job_runner.CROWDED", 3)
+    job = await bench.create()
+    for _ in range(5):
+        await bench.overdue(job)
+        await bench.runner.look_after()
+    assert await bench.waiting() == 3
+    assert (await bench.jobs.get(job.id)).status == "QUEUED"
 
 
 async def test_a_worker_that_stops_gives_its_job_back(bench: Bench) -> None:
