@@ -25,7 +25,7 @@ CHURN = 20.0  # people who come, and who go, per second
 PEOPLE = 400
 STAY = 10.0  # s at most: about a hundred of them are there at any time
 RESTART = 60.0  # s between two deaths of Redis
-WARM = 1 / 3  # of the time, until caches and heaps are as large as they get
+WARM = 1 / 2  # of the time, until caches and heaps are as large as they get
 SLOPE = 1.0  # MB per minute, that a node may grow by
 
 pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes: set LEDGER_SECONDS")
