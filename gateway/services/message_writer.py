@@ -1,4 +1,4 @@
-"""Group commit: messages that come while others are being stored are stored together. Used by the chat service."""
+"""Stores chat messages, those that come together together. Used by the chat service."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -7,13 +7,13 @@ from typing import Protocol
 import structlog
 
 from gateway.connections.database import Database
-from gateway.connections.gathering import Gathering
 from gateway.errors import Unavailable
 from gateway.keys import Room, chat_room
 from gateway.protocol import events
 from gateway.protocol.chat import Message
 from gateway.protocol.wire import Payload
 from gateway.services import room_log
+from gateway.services.group_commit import GroupCommit
 from gateway.services.messages import Messages, Placed, event
 from gateway.services.room_log import RoomLog
 
@@ -38,9 +38,9 @@ class MessageWriter:
         self._log = log
         self._messages = messages
         self._fanout = fanout
-        self._lanes: list[Gathering[Message, Placed]] = [
-            Gathering(f"message-writer-{number}", self._write, most=BATCH, waiting=WAITING) for number in range(LANES)
-        ]
+        self._commit: GroupCommit[Message, Placed] = GroupCommit(
+            "messages", self._store, lanes=LANES, most=BATCH, waiting=WAITING
+        )
 
     async def write(self, draft: Message) -> Placed:
         """Store a message in the next place of its room, unless its sender has sent it before, and tell the room.
@@ -49,24 +49,15 @@ class MessageWriter:
         Unavailable if the database is away or too many messages wait. Who is cancelled while waiting does not know
         whether it was stored; if it was, the room is told as of any other.
         """
-        return await self._lanes[hash(draft.live_id) % LANES].call(draft)
+        return await self._commit.write(draft, hash(draft.live_id))
 
     async def close(self) -> None:
         """Take no more messages; returns when those that were taken are stored and told."""
-        for lane in self._lanes:
-            await lane.close()
+        await self._commit.close()
 
-    async def _write(self, drafts: list[Message]) -> Sequence[Placed | Exception]:
-        try:
-            async with self._database.guard("chat.send"):
-                placed = await self._messages.insert(drafts)
-        except Unavailable:
-            raise
-        except Exception as error:
-            if len(drafts) == 1:
-                return [error]
-            log.warning("a batch of messages was refused", messages=len(drafts), reason=type(error).__name__)
-            return await self._write_each(drafts)
+    async def _store(self, drafts: list[Message]) -> Sequence[Placed | Exception]:
+        async with self._database.guard("chat.send"):
+            placed = await self._messages.insert(drafts)
         fresh = [
             draft.model_copy(update={"seq": place.seq})
             for draft, place in zip(drafts, placed, strict=True)
@@ -75,16 +66,6 @@ class MessageWriter:
         await self._tell(fresh)
         await self._trim(fresh)
         return placed
-
-    async def _write_each(self, drafts: list[Message]) -> list[Placed | Exception]:
-        """What one of them did wrong is no reason to refuse its neighbours."""
-        answers: list[Placed | Exception] = []
-        for draft in drafts:
-            try:
-                answers += await self._write([draft])
-            except Unavailable as error:  # what is stored is answered, the rest is not tried
-                return answers + [Unavailable(error.what) for _ in drafts[len(answers) :]]
-        return answers
 
     async def _tell(self, messages: list[Message]) -> None:
         """Publish one after the other, of which the fan-out makes one round trip."""

@@ -1,4 +1,4 @@
-"""Group commit: orders that come while others are being placed are placed together. Used by the orders service.
+"""Places orders, those that come together together. Used by the orders service.
 
 Whatever locks more than one row locks orders, then products by number, then streams, then rooms by name.
 """
@@ -6,19 +6,15 @@ Whatever locks more than one row locks orders, then products by number, then str
 from collections.abc import Sequence
 from uuid import UUID
 
-import structlog
-
 from gateway.connections.database import Database, UniqueError
-from gateway.connections.gathering import Gathering
-from gateway.errors import GatewayError, Unavailable
+from gateway.errors import GatewayError
 from gateway.metrics import Metrics
 from gateway.protocol.wire import now
+from gateway.services.group_commit import GroupCommit
 from gateway.services.news import Kept, News
 from gateway.services.order_book import Book, Draft, Placed
 from models.order import Order
 from models.product import Product
-
-log = structlog.get_logger()
 
 LANES = 2  # batches at the same time, each of other products: one is stored while the other is told
 BATCH = 100  # orders in one transaction
@@ -55,9 +51,9 @@ class OrderWriter:
         self._database = database
         self._news = news
         self._metrics = metrics
-        self._lanes: list[Gathering[Draft, Placed]] = [
-            Gathering(f"order-writer-{number}", self._write, most=BATCH, waiting=WAITING) for number in range(LANES)
-        ]
+        self._commit: GroupCommit[Draft, Placed] = GroupCommit(
+            "orders", self._store, lanes=LANES, most=BATCH, waiting=WAITING
+        )
 
     async def write(self, draft: Draft) -> Placed:
         """Place an order, unless its buyer has placed it before.
@@ -67,7 +63,7 @@ class OrderWriter:
         the order was placed, and the same key says so. Who is cancelled while waiting does not know either.
         """
         try:
-            placed = await self._lanes[min(draft.quantities) % LANES].call(draft)
+            placed = await self._commit.write(draft, min(draft.quantities))
         except GatewayError as error:
             self._metrics.orders.labels(error.code.lower()).inc()
             raise
@@ -76,38 +72,16 @@ class OrderWriter:
 
     async def close(self) -> None:
         """Take no more orders; returns when those that were taken are placed and told."""
-        for lane in self._lanes:
-            await lane.close()
+        await self._commit.close()
 
-    async def _write(self, drafts: list[Draft]) -> list[Placed | Exception]:
+    async def _store(self, drafts: list[Draft]) -> list[Placed | Exception]:
         try:
-            answers, kept = await self._store(drafts)
-        except Unavailable:
-            raise
-        except Exception as error:
-            if len(drafts) == 1:
-                return [error]
-            log.warning("a batch of orders was refused", orders=len(drafts), reason=type(error).__name__)
-            return await self._write_each(drafts)
-        await self._news.tell(kept)
-        return answers
-
-    async def _write_each(self, drafts: list[Draft]) -> list[Placed | Exception]:
-        """What one of them did wrong is no reason to refuse its neighbours."""
-        answers: list[Placed | Exception] = []
-        for draft in drafts:
-            try:
-                answers += await self._write([draft])
-            except Unavailable as error:  # what is stored is answered, the rest is not tried
-                return answers + [Unavailable(error.what) for _ in drafts[len(answers) :]]
-        return answers
-
-    async def _store(self, drafts: list[Draft]) -> tuple[list[Placed | Exception], list[Kept]]:
-        try:
-            return await self._transact(drafts)
+            answers, kept = await self._transact(drafts)
         except UniqueError:
             # Another node has placed an order under one of these keys, of other products: by now it can be seen.
-            return await self._transact(drafts)
+            answers, kept = await self._transact(drafts)
+        await self._news.tell(kept)
+        return answers
 
     async def _transact(self, drafts: list[Draft]) -> tuple[list[Placed | Exception], list[Kept]]:
         numbers = {number for draft in drafts for number in draft.quantities}
