@@ -8,7 +8,10 @@ import pytest
 from gateway.http.auth import Auth
 from gateway.http.featured import Featured
 from gateway.http.health import Health
+from gateway.http.jobs import Jobs
 from gateway.http.keys import Keys
+from gateway.http.messages import Messages
+from gateway.http.notifications import Notifications
 from gateway.http.openapi import document
 from gateway.http.orders import Orders
 from gateway.http.products import Products
@@ -29,6 +32,9 @@ RESOURCES = (
     Products(NOBODY),
     Featured(NOBODY),
     Orders(NOBODY),
+    Notifications(NOBODY),
+    Messages(NOBODY),
+    Jobs(NOBODY),
 )
 ROUTES = {f"{route.method} {route.template}": route for route in chain(*(part.routes() for part in RESOURCES))}
 every_route = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES.keys())
@@ -46,6 +52,7 @@ GET /products · GET /products/{id} · POST /products · PATCH /products/{id} ·
 PATCH /products · PATCH /products/{id}/stock · PATCH /products/{id}/sold-out
 PUT /streams/{key}/featured-product · DELETE /streams/{key}/featured-product
 POST /orders · GET /orders · GET /orders/{id} · DELETE /orders/{id} · POST /orders/{id}/paid
+GET /streams/{key}/messages · POST /notifications · GET /notifications · POST /jobs · GET /jobs/{id} · DELETE /jobs/{id}
 """
 FOR_STRANGERS = {"POST /auth/register", "POST /auth/login", "POST /auth/guest", "POST /auth/refresh"}
 
@@ -74,7 +81,7 @@ def test_who_may_change_what() -> None:
             assert route.who == HOSTS, name
         if "/orders" in name:
             assert route.who == (ADMINS if name.endswith("/paid") else MEMBERS), name
-        if "/users/{id}" in name:
+        if "/users/{id}" in name or "/jobs" in name or name == "POST /notifications" or name.endswith("/messages"):
             assert route.who == ADMINS, name
         if "/users/me" in name:
             assert route.who is not None
