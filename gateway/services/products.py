@@ -1,5 +1,7 @@
 """A product as everybody sees it, and what its room hears of a change. Used by whatever reads or changes products."""
 
+import re
+
 from gateway.errors import NotFound
 from gateway.keys import Room, products_room
 from gateway.protocol import catalog, events
@@ -34,7 +36,7 @@ def view(product: Product) -> catalog.Product:
 def number(product_id: str) -> int:
     """The number of a product. Raises NotFound for what is no product's id."""
     # Only what we would write ourselves, and only what a bigint holds.
-    if not (product_id.isascii() and product_id.isdigit() and len(product_id) < 19):
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", product_id):
         raise NotFound("There is no such product")
     return int(product_id)
 
