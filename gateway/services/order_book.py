@@ -149,6 +149,11 @@ def view(order: Order, items: Iterable[OrderItem]) -> orders.Order:
     )
 
 
+def listed(order: Order) -> list[OrderItem]:
+    """The items of a stored order, read with it, as they were asked for: the table keeps no order."""
+    return sorted(order.items, key=lambda item: item.id)
+
+
 def told(event: str, order: Order, items: Iterable[OrderItem]) -> Told:
     """What administrators hear of an order."""
     return Told(admins_room(), event, Typed(type=event, data=view(order, items)))

@@ -12,7 +12,7 @@ from gateway.metrics import Metrics
 from gateway.protocol.wire import now
 from gateway.services.group_commit import GroupCommit
 from gateway.services.news import Kept, News
-from gateway.services.order_book import Book, Draft, Placed
+from gateway.services.order_book import Book, Draft, Placed, listed
 from models.order import Order
 from models.product import Product
 
@@ -129,7 +129,7 @@ async def _known(drafts: Sequence[Draft]) -> dict[tuple[UUID, str], Placed]:
     users, keys = {user_id for user_id, _ in names}, {key for _, key in names}
     earlier = await Order.filter(user_id__in=users, idempotency_key__in=keys).prefetch_related("items")
     return {
-        (order.user_id, order.idempotency_key): Placed(order, list(order.items), fresh=False)
+        (order.user_id, order.idempotency_key): Placed(order, listed(order), fresh=False)
         for order in earlier
         if order.idempotency_key is not None
     }

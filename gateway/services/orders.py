@@ -16,7 +16,7 @@ from gateway.protocol.orders import OrderPage, PlaceOrder
 from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment, now
 from gateway.security.principal import Principal, Role
-from gateway.services import cursors, products
+from gateway.services import cursors, order_book, products
 from gateway.services.news import News
 from gateway.services.order_book import draft, told, view
 from gateway.services.order_writer import OrderWriter
@@ -62,7 +62,7 @@ class Orders:
             listed = await found.order_by("-created_at", "-id").limit(ask.limit + 1).prefetch_related("items")
         items, more = listed[: ask.limit], len(listed) > ask.limit
         place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
-        return OrderPage(items=[view(order, order.items) for order in items], next_cursor=place)
+        return OrderPage(items=[view(order, order_book.listed(order)) for order in items], next_cursor=place)
 
     async def get(self, principal: Principal, order_id: str) -> orders.Order:
         """One order."""
@@ -70,7 +70,7 @@ class Orders:
             order = await Order.get_or_none(id=_uuid(order_id)).prefetch_related("items")
         if order is None or not _may_see(principal, order):
             raise NotFound("There is no such order")
-        return view(order, order.items)
+        return view(order, order_book.listed(order))
 
     async def cancel(self, principal: Principal, order_id: str) -> orders.Order:
         """Give back what was taken, once; nothing happens if that was done already. Raises Conflict if it is paid."""

@@ -230,6 +230,17 @@ async def test_a_product_that_is_gone_takes_nothing_back(market: Market) -> None
     assert (await market.now(mug))[0] == 100
 
 
+async def test_the_items_keep_their_order_whatever_becomes_of_the_products(market: Market) -> None:
+    ann = await market.person()
+    shelf = [await market.product(name=name) for name in ("Cup", "Mug", "Hat")]
+    order = await market.buy(ann, *reversed(shelf), key="first")
+    await market.catalog.delete(shelf[-1].id)  # its row is written anew, behind the others
+    page = await market.orders.page(ann, OrderQuery())
+    again = await market.buy(ann, *reversed(shelf), key="first")
+    for found in (await market.orders.get(ann, order.id), page.items[0], again):
+        assert [item.name for item in found.items] == ["Hat", "Mug", "Cup"]
+
+
 async def test_whose_orders_one_sees(market: Market) -> None:
     ann, bob, admin = [await market.person(), await market.person(), await market.person(Role.ADMIN)]
     cup = await market.product()
