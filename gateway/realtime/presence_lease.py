@@ -31,6 +31,8 @@ class Lease:
         self._redis = redis
         self._node_id = node_id
         self._length = round(lease * 1000)
+        self._interval = beat
+        self._beaten = 0.0
         # The others beat meanwhile, or Redis was away from all of them: then no lease may run out by it.
         self._silence = round(beat * 1500)
         self._rooms: set[Room] = set()  # on the list
@@ -45,7 +47,15 @@ class Lease:
             if self.name is None:
                 return Pulse(alive=False, dead=[])
             alive, listed, dead = await self._beat(self.name, new=False)
+            self._beaten = asyncio.get_running_loop().time()
             return Pulse(bool(alive) and listed == len(self._rooms), [name for name in dead if name != self.name])
+
+    async def breathe(self) -> None:
+        """Beat if it is time to: between two steps of long work, which would cost the lease. Raises Unavailable."""
+        now = asyncio.get_running_loop().time()
+        if now - self._beaten >= self._interval:
+            self._beaten = now
+            await self.renew()
 
     async def take(self) -> tuple[str | None, set[Room]]:
         """Go on under a new name; the one before and its rooms are to be given up. Raises Unavailable."""

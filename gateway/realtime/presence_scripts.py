@@ -220,7 +220,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local was = redis.call('HMGET', KEYS[3], 'changes', 'count', 'next', 'telling')
 local answer = census(KEYS[1], KEYS[2], 0, false)
 local wait = tonumber(was[3] or 0) - now
-if wait > 0 then
+if wait > 0 and wait <= tonumber(ARGV[1]) then  -- more than that: the clock was set back, or is another server's
   local edge = (answer[1] == 0) ~= (tonumber(was[2] or 0) == 0)
   if not edge then return {1, wait} end
   if was[4] then return {1, math.min(wait, tonumber(ARGV[2]))} end

@@ -399,6 +399,17 @@ async def test_who_tells_too_late_has_it_told_again(pair: tuple[RedisPresence, R
     assert await a.told(ROOM, slow), "its number was older, and may have been heard last"
 
 
+async def test_a_clock_that_was_set_back_makes_nobody_wait(
+    pair: tuple[RedisPresence, RedisPresence], redis: Redis
+) -> None:
+    a, b = pair
+    await a.enter(ROOM, "mina")
+    assert not await a.told(ROOM, await a.turn(ROOM))
+    await redis.client.hincrby(keys.presence_news(ROOM), "next", 3_600_000)
+    await b.enter(ROOM, "jun")
+    assert (await b.turn(ROOM)).census == Census(2, 2, False)
+
+
 async def test_what_a_node_did_not_live_to_tell_is_told(pair: tuple[RedisPresence, RedisPresence]) -> None:
     """Also when it held nobody any more."""
     a, b = pair
