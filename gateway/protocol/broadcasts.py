@@ -72,7 +72,7 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
             "Another product is shown first, or none", To.ROOM, catalog.FeaturedProduct, typed=False, logged=True
         ),
         events.ORDER_PURCHASE_NOTIFICATION: Broadcast(
-            "Somebody has paid for something", To.ROOM, orders.Purchase, typed=False, logged=True
+            "Somebody has ordered something", To.ROOM, orders.Purchase, typed=False, logged=True
         ),
         events.NOTIFICATION_NEW: Broadcast("They have a notification", To.USER, notifications.Notification),
         events.JOB_UPDATE: Broadcast("A job of theirs has got further", To.USER, jobs.JobUpdate),
