@@ -80,6 +80,40 @@ def test_the_matrix_says_what_only_administrators_do() -> None:
     assert POWERS[Role.MODERATOR] == HOSTING
 
 
+HELD = [("moderator", KEY), ("moderator", None), ("host", None), ("other_host", KEY)]
+
+
+@pytest.mark.parametrize(("whom", "where"), HELD)
+async def test_who_is_banned_does_not_moderate_although_their_socket_was_not_told(
+    hall: Hall, whom: str, where: str | None
+) -> None:
+    moderator = getattr(hall, whom)
+    await hall.ban(hall.admin, moderator.user_id, liveId=where)
+    code = Code.FORBIDDEN if whom == "other_host" else Code.BANNED
+    for act in (hall.announce(moderator), hall.mute(moderator, hall.user.user_id), hall.freeze(moderator)):
+        assert (await refused(act)).code is code
+    await hall.unban(hall.admin, moderator.user_id, liveId=where)
+    if whom != "other_host":
+        await hall.announce(moderator)
+
+
+async def test_who_is_muted_neither_announces_nor_lets_themselves_speak_again(hall: Hall) -> None:
+    await hall.mute(hall.admin, hall.moderator.user_id)
+    for act in (hall.announce(hall.moderator), hall.unmute(hall.moderator, hall.moderator.user_id)):
+        assert (await refused(act)).code is Code.MUTED
+    assert (await refused(hall.say(hall.moderator))).code is Code.MUTED
+    await hall.unmute(hall.host, hall.moderator.user_id)
+    await hall.announce(hall.moderator)
+
+
+async def test_what_is_announced_when_a_mute_returns_was_announced_before_it(hall: Hall) -> None:
+    announcing = [asyncio.ensure_future(hall.announce(hall.moderator)) for _ in range(10)]
+    await hall.mute(hall.admin, hall.moderator.user_id)
+    stored = await ModerationEntry.filter(action="ANNOUNCE").count()
+    outcomes = await asyncio.gather(*announcing, return_exceptions=True)
+    assert sum(not isinstance(outcome, GatewayError) for outcome in outcomes) == stored
+
+
 @pytest.mark.parametrize("whom", ["admin", "host"])
 async def test_nobody_acts_on_an_administrator_or_on_the_host_of_the_room(hall: Hall, whom: str) -> None:
     subject = getattr(hall, whom).user_id
