@@ -1,5 +1,6 @@
 """Looks for listed words in texts, compiled once for many texts. Made by the word lists; no I/O here."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -21,6 +22,13 @@ _UNSPACED = (
 )
 _JAMO = range(0x1160, 0x1200)  # medial and final ones, which belong to the letter before them
 
+# What nobody sees although it is of no invisible category (fillers, variation selectors), and strokes and dots that make
+# no letter of their own with the one before them.
+_NOISE = re.compile(
+    "[\u0300-\u036f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+
 
 class _Form(NamedTuple):
     """A text as it is compared; `origins`: for each of its characters, the part of the original that it comes from."""
@@ -38,9 +46,9 @@ class _Match(NamedTuple):
 class WordFilter:
     """The words that hold in one room.
 
-    Words are found whatever their case, width and composition, and with invisible characters within. One that begins or
-    ends with a letter of a spaced script is found only where a word begins or ends there. Of words that contain each
-    other the longest decides, so an allowed one keeps what is in it from being masked or blocked.
+    Words are found whatever their case, width and composition, and with invisible characters or strokes within. One
+    that begins or ends with a letter of a spaced script is found only where a word begins or ends there. Of words that
+    contain each other the longest decides, so an allowed one keeps what is in it from being masked or blocked.
     """
 
     def __init__(self, words: Mapping[str, WordAction]) -> None:
@@ -121,7 +129,7 @@ def _form(text: str) -> _Form:
         return _Form(text.lower(), None)
     if unicodedata.is_normalized("NFKC", text):
         folded = text.casefold()
-        if len(folded) == len(text) and text.isprintable():
+        if len(folded) == len(text) and text.isprintable() and not _NOISE.search(text):
             return _Form(folded, None)
     letters: list[str] = []
     origins: list[tuple[int, int]] = []
@@ -135,7 +143,7 @@ def _form(text: str) -> _Form:
 @lru_cache(4096)  # nearly always a character that was seen before
 def _fold(part: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", part).casefold())
-    return "".join(letter for letter in folded if unicodedata.category(letter) != "Cf")  # invisible: within words
+    return "".join(letter for letter in _NOISE.sub("", folded) if unicodedata.category(letter) != "Cf")
 
 
 def _parts(text: str) -> Iterable[tuple[int, int]]:
