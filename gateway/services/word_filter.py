@@ -22,7 +22,7 @@ _UNSPACED = (
 )
 _JAMO = range(0x1160, 0x1200)  # medial and final ones, which belong to the letter before them
 
-# What nobody sees although it is of no invisible category (fillers, variation selectors), and strokes and dots that make
+# What nobody sees although its category is not an invisible one (fillers, variation selectors), and strokes that make
 # no letter of their own with the one before them.
 _NOISE = re.compile(
     "[\u0300-\u036f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3164\ufe00-\ufe0f\uffa0"
