@@ -42,7 +42,7 @@ class Connection:
     # fmt: off
     __slots__ = (
         "__weakref__", "_carrier", "_heartbeat", "_host", "_inbox", "_join_by", "_left", "_noop_due", "address",
-        "closed", "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
+        "closed", "dropped", "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
     )
     # fmt: on
 
@@ -60,6 +60,7 @@ class Connection:
         self.transport: TransportName = transport
         self.upgrade: Upgrade | None = None
         self.closed = False
+        self.dropped = False  # closed because nobody reads any more: what was sent last may not have arrived
         self._left: str | None = None  # why the client is gone, while its last messages are handled
         self.joined = False
         self.owner: Any = None
@@ -138,6 +139,7 @@ class Connection:
     def drop(self, reason: str) -> None:
         """End at once, without a goodbye: nobody would hear it."""
         if self._finish(reason):
+            self.dropped = True
             self._carrier.abort()
             self._host.ended(self, reason, 0)
 

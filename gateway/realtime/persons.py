@@ -20,6 +20,7 @@ class Residents(Protocol):
 
     def of(self, user_id: str) -> Collection[Socket]: ...
     def on_arrival(self, listener: Callable[[Socket], None]) -> None: ...
+    def on_departure(self, listener: Callable[[Socket], None]) -> None: ...
 
 
 class Herald(Protocol):
@@ -41,12 +42,18 @@ class Persons:
         self._residents = residents
         self._seen: dict[str, None] = {}  # since `here` was asked last some of them have left
         self._listeners: list[Callable[[str], None]] = []
+        self._departures: list[Callable[[str, Socket], None]] = []
         residents.on_arrival(self._arrived)
+        residents.on_departure(self._departed)
         notices.on_notice(TOLD, self._told)
 
     def on_arrival(self, listener: Callable[[str], None]) -> None:
         """Call `listener` with the id of a user who has a new socket on `/`."""
         self._listeners.append(listener)
+
+    def on_departure(self, listener: Callable[[str, Socket], None]) -> None:
+        """Call `listener` with the id of a user and the socket on `/` that they have no more."""
+        self._departures.append(listener)
 
     def here(self) -> list[str]:
         """The ids of all users with a socket on `/`."""
@@ -62,6 +69,11 @@ class Persons:
             self._seen[socket.principal.user_id] = None
             for listener in self._listeners:
                 listener(socket.principal.user_id)
+
+    def _departed(self, socket: Socket) -> None:
+        if socket.namespace == ROOT and socket.principal.authenticated:
+            for listener in self._departures:
+                listener(socket.principal.user_id, socket)
 
     async def _told(self, notice: dict[str, Any]) -> None:
         payload = Typed(type=notice["event"], data=notice["data"])

@@ -41,11 +41,16 @@ class Residents:
         self._seconds: dict[Socket, tuple[str, int]] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[Socket], None]] = []
+        self._departures: list[Callable[[Socket], None]] = []
         self._rechecks: list[Callable[[], Awaitable[None]]] = [self._recheck_revoked]
 
     def on_arrival(self, listener: Callable[[Socket], None]) -> None:
         """Call `listener` with every socket that is new here, or is of another user or token than before."""
         self._listeners.append(listener)
+
+    def on_departure(self, listener: Callable[[Socket], None]) -> None:
+        """Call `listener` with every socket that is gone."""
+        self._departures.append(listener)
 
     def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None:
         """Call `listener` whenever notices may have been missed; it raises Unavailable to be called again soon."""
@@ -72,7 +77,7 @@ class Residents:
 
     def arrived(self, socket: Socket) -> None:
         """Watch a socket, or watch it anew after its principal has changed."""
-        self.gone(socket)
+        self._forget(socket)
         user, second = socket.principal.user_id, int(socket.principal.expires_at.timestamp())
         self._users.setdefault(user, set()).add(socket)
         self._expiring.setdefault(second, set()).add(socket)
@@ -87,11 +92,17 @@ class Residents:
 
     def gone(self, socket: Socket) -> None:
         """Forget a socket."""
+        if self._forget(socket):
+            for listener in self._departures:
+                listener(socket)
+
+    def _forget(self, socket: Socket) -> bool:
         if (noted := self._seconds.pop(socket, None)) is None:
-            return
+            return False
         user, second = noted
         _discard(self._users, user, socket)
         _discard(self._expiring, second, socket)
+        return True
 
     async def revoked(self, notice: dict[str, Any]) -> None:
         """End every socket that a revocation concerns.

@@ -47,6 +47,11 @@ class Socket:
     def __repr__(self) -> str:
         return f"<Socket {self.sid} {self.namespace}>"
 
+    @property
+    def dropped(self) -> bool:
+        """Whether its connection was given up because nobody read any more: what was sent last may not have arrived."""
+        return self.connection.dropped
+
     def send(self, event: str, payload: Payload) -> None:
         """Send an event to this client alone."""
         if self.live:

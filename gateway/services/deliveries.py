@@ -1,7 +1,8 @@
 """Brings notifications to the sockets of whom they are for, now or when they come back. Run by every node.
 
-A notification waits in the database until a node has handed it to a socket: only then it is marked as delivered. So a
-lost notice, a killed node or a server that is away delay it, and in the worst case it comes twice with the same id.
+A notification waits in the database until a node has handed it to a socket: only then it is marked as delivered. When
+all sockets it was handed to turn out to have been silent, it waits again. So a lost notice, a killed node, a phone in a
+tunnel or a server that is away delay it, and in the worst case it comes twice with the same id.
 """
 
 import asyncio
@@ -29,9 +30,10 @@ log = structlog.get_logger()
 TICK = 0.5  # s between two looks at whether there is anything to do by the clock
 RECHECK = 60.0  # s between two looks at what waits for those who are here; finds what a lost notice would have told
 DEAF = 5.0  # s between two, while this node does not hear the others
+EXPIRE = 10.0  # s between two looks at what need not be remembered any more
 SWEEP = 600.0  # s between two looks at what is too old to be kept
 PATIENCE = 1.0  # s until the next attempt while the database is away
-REMEMBERED = 10.0  # s for which it is known to whom a delivered one was handed: longer than a notice takes
+REMEMBERED = 180.0  # s for which it is known to whom one was handed: longer than silence may go unnoticed, and RECHECK
 PEOPLE = 500  # asked about in one query
 EACH = 20  # notifications of one person in one round; who has more gets them in the next
 FORGOTTEN = 1000  # deleted in one statement
@@ -45,6 +47,7 @@ FROM unnest($1::uuid[]) AS person (id) CROSS JOIN LATERAL (
 ORDER BY waiting.created_at, waiting.id
 """
 MARK = "UPDATE notifications SET delivered_at = now() WHERE id = ANY($1::uuid[]) AND delivered_at IS NULL"
+RETURN = "UPDATE notifications SET delivered_at = NULL WHERE id = ANY($1::uuid[])"
 FORGET = """
 DELETE FROM notifications WHERE id IN (
     SELECT id FROM notifications WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -56,6 +59,7 @@ class Persons(Protocol):
     """Who has a socket on `/` of this node."""
 
     def on_arrival(self, listener: Callable[[str], None]) -> None: ...
+    def on_departure(self, listener: Callable[[str, Socket], None]) -> None: ...
     def here(self) -> list[str]: ...
     def sockets(self, user_id: str) -> list[Socket]: ...
 
@@ -64,6 +68,16 @@ class Notices(Protocol):
     """Brings what any node tells all nodes."""
 
     def on_notice(self, kind: str, handler: Handler) -> None: ...
+
+
+class _Handed:
+    """To which sockets of this node a notification was handed, and when."""
+
+    __slots__ = ("since", "told")
+
+    def __init__(self) -> None:
+        self.since = 0.0
+        self.told: set[str] = set()
 
 
 class Deliveries:
@@ -88,10 +102,12 @@ class Deliveries:
         self._metrics = metrics
         self._asked: dict[str, UUID] = {}  # users to look after, those who came first before the others
         self._unmarked: set[str] = set()  # ids of what was handed over
-        self._handed: dict[str, tuple[float, set[str]]] = {}  # id → since when, to which sockets
+        self._unheard: set[str] = set()  # ids of what was handed over to nobody who listened
+        self._handed: dict[str, dict[str, _Handed]] = {}  # by user and id
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         persons.on_arrival(self._arrived)
+        persons.on_departure(self._departed)
         notices.on_notice(NOTIFIED, self._notified)
 
     def start(self) -> None:
@@ -114,22 +130,34 @@ class Deliveries:
             self._asked[user_id] = UUID(user_id)
             self._news.set()
 
+    def _departed(self, user_id: str, socket: Socket) -> None:
+        """Have what went to this socket alone wait again, if it may have gone nowhere."""
+        if not socket.dropped:
+            return
+        for notification_id, handed in self._handed.get(user_id, {}).items():
+            if handed.told == {socket.sid}:
+                self._unmarked.discard(notification_id)
+                self._unheard.add(notification_id)
+                self._arrived(user_id)  # they may be back by now
+            handed.told.discard(socket.sid)
+
     async def _notified(self, notice: dict[str, Any]) -> None:
         for user_id, notification_id in notice["people"].items():
             self._hand(user_id, Notification.model_validate(notice["notification"] | {"id": notification_id}))
 
     def _hand(self, user_id: str, notification: Notification) -> None:
         """Send a notification to those of the user's sockets that were not sent it yet."""
-        _, told = self._handed.get(notification.id, (0.0, set()))
-        sockets = [socket for socket in self._persons.sockets(user_id) if socket.sid not in told]
+        sockets = self._persons.sockets(user_id)
         if not sockets:
             return
+        handed = self._handed.setdefault(user_id, {}).setdefault(notification.id, _Handed())
         payload = Typed(type=events.NOTIFICATION_NEW, data=notification)
-        for socket in sockets:
-            socket.send(events.NOTIFICATION_NEW, payload)
-            told.add(socket.sid)
-        self._metrics.notifications.labels("delivered").inc()
-        self._handed[notification.id] = asyncio.get_running_loop().time(), told
+        if fresh := [socket for socket in sockets if socket.sid not in handed.told]:
+            for socket in fresh:
+                socket.send(events.NOTIFICATION_NEW, payload)
+                handed.told.add(socket.sid)
+            handed.since = asyncio.get_running_loop().time()
+            self._metrics.notifications.labels("delivered").inc()
         self._unmarked.add(notification.id)
         self._news.set()
 
@@ -137,7 +165,8 @@ class Deliveries:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        checked, swept, known = loop.time(), loop.time(), self._losses()
+        checked = swept = expired = loop.time()
+        known = self._losses()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK):
@@ -148,6 +177,9 @@ class Deliveries:
                 checked, known = moment, losses if losses is not None else known
                 for user_id in self._persons.here():
                     self._arrived(user_id)
+            if moment >= expired + EXPIRE:
+                expired = moment
+                self._expire(moment - REMEMBERED)
             try:
                 await self.deliver()
                 if moment >= swept + SWEEP:
@@ -187,15 +219,20 @@ class Deliveries:
             return await self._database.query(WAITING, people, EACH)
 
     async def _mark(self) -> None:
-        if ids := list(self._unmarked):
-            async with self._database.guard("notifications.mark"):
-                await self._database.query(MARK, [UUID(notification_id) for notification_id in ids])
-            self._unmarked.difference_update(ids)
+        for statement, changed in ((RETURN, self._unheard), (MARK, self._unmarked)):
+            if ids := list(changed):
+                async with self._database.guard("notifications.mark"):
+                    await self._database.query(statement, [UUID(notification_id) for notification_id in ids])
+                changed.difference_update(ids)
+
+    def _expire(self, before: float) -> None:
         # One that is still to be marked would be found again, so it is remembered for as long.
-        old = asyncio.get_running_loop().time() - REMEMBERED
-        for notification_id in [one for one, (since, _) in self._handed.items() if since < old]:
-            if notification_id not in self._unmarked:
-                del self._handed[notification_id]
+        for user_id, handed in list(self._handed.items()):
+            young = {one: how for one, how in handed.items() if how.since >= before or one in self._unmarked}
+            if young:
+                self._handed[user_id] = young
+            else:
+                del self._handed[user_id]
 
 
 def _notification(row: dict[str, Any]) -> Notification:

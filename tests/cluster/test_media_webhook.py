@@ -13,7 +13,6 @@ from gateway.security.webhooks import WebhookSignature
 from tests.cluster.conftest import WEBHOOK_SECRET
 from tests.cluster.shop import Shop
 
-
 NOTHING: Mapping[str, str] = {}
 
 

@@ -1,16 +1,19 @@
 """Notifications over two nodes and the official client: everybody gets theirs, now or when they come back."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
 
-from gateway.devstack import Redis
+from gateway.devstack import Postgres, Redis
 from tests.client.client import Client
+from tests.client.raw import PATH
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop, open_shop
 
@@ -151,3 +154,22 @@ async def test_nothing_is_lost_while_redis_is_away(
     assert (await socket.expect(NEW))["data"]["id"] == later
     await settle(socket)
     socket.refute(NEW)
+
+
+async def test_what_went_to_a_phone_in_a_tunnel_comes_when_it_is_back(
+    client: Client, tmp_path: Path, own_postgres: Postgres, own_redis: Redis
+) -> None:
+    servers = own_postgres.url, own_redis.url
+    async with open_shop(client, tmp_path, *servers, PING_INTERVAL="300ms", PING_TIMEOUT="600ms") as shop:
+        person = await shop.person()
+        url = f"{shop.urls[0]}{PATH}websocket"
+        async with aiohttp.ClientSession() as http, http.ws_connect(url) as phone:
+            await phone.send_str("40" + json.dumps({"token": person.token}))
+            while not (await phone.receive_str(timeout=5)).startswith("40"):
+                pass
+            await send(shop, person, title="In the tunnel")  # which it answers no ping in
+            async with asyncio.timeout(10):
+                while await shop.sockets(0):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+        back = await shop.connect(person, "/", node=1)
+        assert (await back.expect(NEW))["data"]["title"] == "In the tunnel"

@@ -31,6 +31,7 @@ class FakeSocket:
 
     def __init__(self, sid: str) -> None:
         self.sid = sid
+        self.dropped = False
         self.heard: list[str] = []
 
     def send(self, event: str, payload: Typed) -> None:
@@ -44,9 +45,19 @@ class Here:
     def __init__(self) -> None:
         self.people: dict[str, list[Any]] = defaultdict(list)
         self._listeners: list[Callable[[str], None]] = []
+        self._departures: list[Callable[[str, Any], None]] = []
 
     def on_arrival(self, listener: Callable[[str], None]) -> None:
         self._listeners.append(listener)
+
+    def on_departure(self, listener: Callable[[str, Any], None]) -> None:
+        self._departures.append(listener)
+
+    def departs(self, user_id: str, socket: FakeSocket, *, dropped: bool) -> None:
+        socket.dropped = dropped
+        self.people[user_id].remove(socket)
+        for listener in self._departures:
+            listener(user_id, socket)
 
     def here(self) -> list[str]:
         return list(self.people)
@@ -193,6 +204,58 @@ async def test_a_node_that_died_before_it_marked_leaves_it_to_the_next_connect(c
     again = cluster.here[1].arrives(person)
     await cluster.nodes[1].deliver()
     assert again.heard == ["again"]
+    assert await cluster.waiting() == 0
+
+
+async def test_what_went_to_a_silent_socket_alone_waits_again(cluster: Cluster) -> None:
+    person = await cluster.person()
+    silent = cluster.here[0].arrives(person)
+    await cluster.send(person, title="in a tunnel")
+    await cluster.settle()
+    assert await cluster.waiting() == 0
+    cluster.here[0].departs(person, silent, dropped=True)
+    await cluster.settle()
+    assert await cluster.waiting() == 1
+    back = cluster.here[1].arrives(person)
+    await cluster.settle()
+    assert (silent.heard, back.heard) == (["in a tunnel"], ["in a tunnel"])
+    assert await cluster.waiting() == 0
+
+
+async def test_who_is_back_before_their_silent_socket_is_noticed_gets_it_then(cluster: Cluster) -> None:
+    person = await cluster.person()
+    silent = cluster.here[0].arrives(person)
+    await cluster.send(person, title="in a tunnel")
+    await cluster.settle()
+    back = cluster.here[0].arrives(person)
+    await cluster.settle()
+    assert back.heard == [], "it counts as delivered"
+    cluster.here[0].departs(person, silent, dropped=True)
+    await cluster.settle()
+    assert back.heard == ["in a tunnel"]
+    assert await cluster.waiting() == 0
+
+
+async def test_what_somebody_heard_does_not_come_again(cluster: Cluster) -> None:
+    person = await cluster.person()
+    silent, closed, elsewhere = (cluster.here[node].arrives(person) for node in (0, 0, 1))
+    await cluster.send(person, title="heard")
+    await cluster.settle()
+    cluster.here[0].departs(person, closed, dropped=False)
+    cluster.here[0].departs(person, silent, dropped=True)
+    await cluster.settle()
+    assert await cluster.waiting() == 0, "it was handed to one that was closed in good order"
+    await cluster.send(person, title="there")
+    await cluster.settle()
+    silent = cluster.here[0].arrives(person)
+    await cluster.send(person, title="here and there")
+    await cluster.settle()
+    cluster.here[0].departs(person, silent, dropped=True)
+    await cluster.nodes[0].deliver()
+    assert await cluster.waiting() == 1, "this node does not know who heard it on others"
+    cluster.here[1].arrives(person)
+    await cluster.nodes[1].deliver()
+    assert elsewhere.heard == ["heard", "there", "here and there"]
     assert await cluster.waiting() == 0
 
 
