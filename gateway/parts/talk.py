@@ -42,7 +42,8 @@ class Talk:
         self.search = MessageSearch(database)
         self._newest = Newest(database, log, messages, pins, metrics)
         self.chat = Chat(database, log, messages, self._newest, rules, self.words, fanout)
-        clears = Clears(database, log, news, authority, self.record, pins, metrics)
+        patience = servers.settings.handler_timeout / 2
+        clears = Clears(database, log, news, authority, self.record, pins, metrics, patience)
         self.curation = CurationEvents(
             Deletions(database, log, news, authority, self.record, pins, metrics), clears, pins
         )

@@ -73,9 +73,13 @@ class Clear(Request):
 
 
 class ClearAck(Payload):
-    """The ack of `chat:clear`; `clear_id` undoes it, and is null if nothing was deleted."""
+    """The ack of `chat:clear`; `clear_id` undoes it, and is null if nothing was deleted.
+
+    `remaining`: a very large clear took too long for one request; the same request goes on with it.
+    """
 
     deleted: int
+    remaining: int
     clear_id: str | None
     dry_run: bool
 
@@ -102,9 +106,13 @@ class UndoClear(Request):
 
 
 class UndoAck(Payload):
-    """The ack of `chat:undo-clear`: how many messages are back, and how many are not kept any more."""
+    """The ack of `chat:undo-clear`: how many messages are back, and how many are not kept any more.
+
+    `remaining`: there were too many for one request; the same request goes on with it.
+    """
 
     restored: int
+    remaining: int
     lost: int
 
 

@@ -1,7 +1,10 @@
 """Clearing rooms: deleting many messages at once, saying before how many, undoing it. Called by `/chat` and by bans."""
 
+import math
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.connections.database import Database
 from gateway.errors import NotFound
@@ -12,7 +15,7 @@ from gateway.protocol.curation import Clear, ClearAck, Cleared, Restored, UndoAc
 from gateway.protocol.wire import Payload, Typed, now
 from gateway.security.principal import Principal
 from gateway.services.authority import Authority, Power
-from gateway.services.erasure import NOTHING, Erasure, Span
+from gateway.services.erasure import Erasure, Span
 from gateway.services.moderation_log import ModerationLog
 from gateway.services.news import News
 from gateway.services.room_log import RoomLog, Told
@@ -20,15 +23,15 @@ from models.moderation import ModerationAction
 
 # Messages changed in one statement, one transaction and one event: others wait for the room that long.
 BATCH = 1000
+LISTED = 100_000  # messages that one request brings back at most: their ids are held in memory
 
-# Which ones: up to a place, of one sender or of all, from a moment on or from the beginning.
+# Which ones: of one sender or of all, from a moment on or from the beginning.
 CHOSEN = """
-    FROM messages WHERE stream_key = $1 AND deleted_at IS NULL AND seq <= $2
-        AND ($3::text IS NULL OR sender_id = $3) AND ($4::timestamptz IS NULL OR created_at >= $4)
+    FROM messages WHERE stream_key = $1 AND deleted_at IS NULL
+        AND ($2::text IS NULL OR sender_id = $2) AND ($3::timestamptz IS NULL OR created_at >= $3)
 """
-COUNT = f"SELECT count(*) AS count, max(seq) AS last {CHOSEN}"
-CHOOSE = f"SELECT id {CHOSEN} ORDER BY seq LIMIT $5"
-NO_END = 2**63 - 1
+COUNT = f"SELECT count(*) AS count, coalesce(max(seq), 0) AS last {CHOSEN}"
+CHOOSE = f"SELECT id {CHOSEN} AND seq > $4 AND seq <= $5 ORDER BY seq LIMIT $6"
 
 CLEAR = "SELECT id FROM moderation_log WHERE id = $1 AND stream_key = $2 AND action = $3"
 DELETED = """
@@ -50,21 +53,18 @@ class Pins(Protocol):
 
 
 class Choice(NamedTuple):
-    """Which messages of a room are to go."""
+    """Which messages of a room are to go: the values of `CHOSEN`."""
 
     live_id: str
     user_id: str | None
     since: datetime | None
 
-    def up_to(self, seq: int) -> tuple[Any, ...]:
-        """The values of `CHOSEN`."""
-        return self.live_id, seq, self.user_id, self.since
-
 
 class Clears:
     """Raises Forbidden, NotFound, Unavailable. What is told of is done; a large one may be half-done after Unavailable.
 
-    Then the same request does the rest: it is another clear, with an id of its own.
+    What takes longer than `patience` is answered with how much remains. In both cases the same request does the rest;
+    that of a clear is another clear, with an id of its own.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Clears:
         record: ModerationLog,
         pins: Pins,
         metrics: Metrics,
+        patience: timedelta,
     ) -> None:
         self._database = database
         self._log = log
@@ -85,6 +86,7 @@ class Clears:
         self._erasure = Erasure(database)
         self._pins = pins
         self._metrics = metrics
+        self._patience = patience.total_seconds()
 
     async def clear(self, principal: Principal, ask: Clear) -> ClearAck:
         """Delete what is asked for, or say how much it is."""
@@ -94,48 +96,52 @@ class Clears:
             async with self._database.guard("chat.clear"):
                 await self._authority.require(principal, Power.CLEAR, ask.live_id)
                 count, _ = await self._count(choice)
-            return ClearAck(deleted=count, clear_id=None, dry_run=True)
-        return await self._clear(principal, choice, ask.reason, ask.last_seconds)
+            return ClearAck(deleted=count, remaining=count, clear_id=None, dry_run=True)
+        return await self._clear(principal, choice, ask.reason, ask.last_seconds, self._patience)
 
     async def clear_of(self, principal: Principal, live_id: str, user_id: str, reason: str | None) -> int:
         """Delete all that somebody has written in a room; how many messages there were. Not within a transaction."""
-        return (await self._clear(principal, Choice(live_id, user_id, None), reason, None)).deleted
+        return (await self._clear(principal, Choice(live_id, user_id, None), reason, None, math.inf)).deleted
 
     async def undo(self, principal: Principal, ask: UndoClear) -> UndoAck:
         """Bring back what a clear has deleted, as far as it is kept. Undoing it again brings back nothing."""
-        room, clear_id = chat_room(ask.live_id), int(ask.clear_id)
-        restored, more, first = 0, True, True
-        while more:
+        room, clear_id, late = chat_room(ask.live_id), int(ask.clear_id), _deadline(self._patience)
+        async with self._database.guard("chat.undo_clear"):
+            await self._authority.require(principal, Power.CLEAR, ask.live_id)
+            kept, _ = await self._kept(ask.live_id, clear_id)
+            ids = [row["message_id"] for row in await self._database.query(DELETED, clear_id, LISTED)]
+        restored = 0
+        for first in range(0, len(ids), BATCH):
+            if first and late():
+                break
             async with self._log.turn(room):
                 async with self._database.guard("chat.undo_clear"), self._database.transaction():
-                    await self._authority.require(principal, Power.CLEAR, ask.live_id)
                     await self._log.lock(room)
-                    kept, lost = await self._kept(ask.live_id, clear_id)
-                    if kept and first:
+                    span = await self._erasure.restore(ids[first : first + BATCH])
+                    if span.messages and not restored:
                         await self._record.record(
                             ModerationAction.UNDO_CLEAR,
                             principal,
                             live_id=ask.live_id,
                             details={"clearId": ask.clear_id, "messages": kept},
                         )
-                    rows = await self._database.query(DELETED, clear_id, BATCH)
-                    span = await self._erasure.restore([row["message_id"] for row in rows]) if rows else NOTHING
                     told = await self._news.keep(_restored(ask, span))
                 await self._news.tell(told)
             restored += span.messages
-            more, first = kept > span.messages > 0, False
-        self._metrics.messages_restored.inc(restored)
-        return UndoAck(restored=restored, lost=lost)
+            self._metrics.messages_restored.inc(span.messages)
+        async with self._database.guard("chat.undo_clear"):
+            remaining, lost = await self._kept(ask.live_id, clear_id)
+        return UndoAck(restored=restored, remaining=remaining, lost=lost)
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
     async def _clear(
-        self, principal: Principal, choice: Choice, reason: str | None, last_seconds: int | None
+        self, principal: Principal, choice: Choice, reason: str | None, last_seconds: int | None, patience: float
     ) -> ClearAck:
-        room = chat_room(choice.live_id)
-        entry, last, left = 0, NO_END, 1
+        room, late = chat_room(choice.live_id), _deadline(patience)
+        entry, left, done, last = 0, 1, 0, 0
         deleted = 0
-        while left > 0:
+        while left > 0 and not (entry and late()):
             async with self._log.turn(room):
                 async with self._database.guard("chat.clear"), self._database.transaction():
                     await self._authority.require(principal, Power.CLEAR, choice.live_id)
@@ -152,24 +158,21 @@ class Clears:
                             reason=reason,
                             details={"messages": left, "beforeSeq": last + 1, "lastSeconds": last_seconds},
                         )
-                    span = await self._erase(principal, choice, last, reason, entry)
+                    ids = [row["id"] for row in await self._database.query(CHOOSE, *choice, done, last, BATCH)]
+                    span = await self._erasure.erase(choice.live_id, ids, principal.user_id, reason, entry)
                     told = await self._news.keep(
                         [*_cleared(choice, span, entry), *await self._pins.drop_deleted(choice.live_id)]
                     )
                 await self._news.tell(told)
-            deleted += span.messages
-            left = left - span.messages if span.messages else 0
-        self._metrics.messages_erased.labels("clear").inc(deleted)
-        return ClearAck(deleted=deleted, clear_id=str(entry) if entry else None, dry_run=False)
+            deleted, done = deleted + span.messages, span.last
+            left = left - span.messages if span.messages else 0  # others may have deleted some of them
+            self._metrics.messages_erased.labels("clear").inc(span.messages)
+        return ClearAck(deleted=deleted, remaining=left, clear_id=str(entry) if entry else None, dry_run=False)
 
     async def _count(self, choice: Choice) -> tuple[int, int]:
         """How many messages there are to delete, and the place of the last of them."""
-        row = (await self._database.query(COUNT, *choice.up_to(NO_END)))[0]
-        return row["count"], row["last"] or 0
-
-    async def _erase(self, principal: Principal, choice: Choice, last: int, reason: str | None, entry: int) -> Span:
-        ids = [row["id"] for row in await self._database.query(CHOOSE, *choice.up_to(last), BATCH)]
-        return await self._erasure.erase(choice.live_id, ids, principal.user_id, reason, entry)
+        row = (await self._database.query(COUNT, *choice))[0]
+        return row["count"], row["last"]
 
     async def _kept(self, live_id: str, clear_id: int) -> tuple[int, int]:
         """How many messages of a clear can be brought back, and how many not any more. Raises NotFound."""
@@ -177,6 +180,12 @@ class Clears:
             raise NotFound("There is no such clear")
         row = (await self._database.query(KEPT, clear_id))[0]
         return row["kept"], row["lost"]
+
+
+def _deadline(patience: float) -> Callable[[], bool]:
+    """Whether so many seconds have passed since this call."""
+    end = time.monotonic() + patience
+    return lambda: time.monotonic() >= end
 
 
 def _cleared(choice: Choice, span: Span, entry: int) -> list[Told]:

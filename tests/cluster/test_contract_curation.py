@@ -69,7 +69,7 @@ async def test_a_clear_takes_what_it_said_it_would_and_can_be_undone(shop: Shop)
     cursor = (await ann.call("chat:join-room", {"liveId": key}))["cursor"]
     ask = {"liveId": key, "userId": bob.id}
     tried = await moderator.call("chat:clear", ask | {"dryRun": True})
-    assert tried == {"deleted": 2, "clearId": None, "dryRun": True}
+    assert tried == {"deleted": 2, "remaining": 2, "clearId": None, "dryRun": True}
     assert await history(ann, key) == ["one", "two", text, text]
 
     done = await moderator.call("chat:clear", ask)

@@ -46,9 +46,9 @@ def make_chat(database: Database, fanout: Any) -> Chat:
 class Curators:
     """What looks after the messages of one node's chat rooms."""
 
-    def __init__(self, database: Database, fanout: Any) -> None:
+    def __init__(self, database: Database, fanout: Any, patience: timedelta = DAY) -> None:
         log, metrics = RoomLog(database), Metrics()
         news, authority, self.record = News(log, fanout), Authority(database), ModerationLog(database)
         self.pins = Pins(database, log, news, authority, self.record)
         self.deletions = Deletions(database, log, news, authority, self.record, self.pins, metrics)
-        self.clears = Clears(database, log, news, authority, self.record, self.pins, metrics)
+        self.clears = Clears(database, log, news, authority, self.record, self.pins, metrics, patience)

@@ -114,6 +114,28 @@ async def test_a_large_clear_goes_in_steps_that_are_told_one_by_one(
     assert await place.value("SELECT count(*) FROM message_deletions") == 0
 
 
+async def test_what_is_too_much_for_one_request_is_done_by_the_same_request_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clears, "BATCH", 4)
+    hasty = Curators(place.database, place.heard, patience=timedelta(0)).clears
+    sent = await place.say(*(f"{n}" for n in range(10)))
+    await place.curators[0].deletions.delete(place.admin, deletion(sent[2].id))
+    answers = [await hasty.clear(place.admin, clear()) for _ in range(4)]
+    assert [(answer.deleted, answer.remaining) for answer in answers] == [(4, 5), (4, 1), (1, 0), (0, 0)]
+    assert [answer.clear_id is None for answer in answers] == [False, False, False, True]
+    assert await place.history() == []
+    done = await place.curators[0].clears.undo(place.admin, undo(answers[0].clear_id))
+    assert (done.restored, done.remaining, done.lost) == (4, 0, 0)
+    whole = await place.curators[0].clears.clear(place.admin, clear())
+    assert (whole.deleted, whole.remaining) == (4, 0)
+    await place.say(*(f"{n}" for n in range(10, 18)))
+    large = await place.curators[0].clears.clear(place.admin, clear())
+    back = [await hasty.undo(place.admin, undo(large.clear_id)) for _ in range(3)]
+    assert [(answer.restored, answer.remaining) for answer in back] == [(4, 4), (4, 0), (0, 0)]
+    assert await place.history() == [f"{n}" for n in range(10, 18)]
+
+
 async def test_deleting_clearing_and_writing_at_once_never_wait_for_each_other_for_good(place: Place) -> None:
     sent = await place.say(*(f"{n}" for n in range(20)))
     await asyncio.gather(
