@@ -86,7 +86,7 @@ async def test_a_clear_takes_what_it_said_it_would_and_can_be_undone(shop: Shop)
     assert (await moderator.call("chat:clear", ask))["clearId"] is None, "there was nothing left"
 
     undo = {"liveId": key, "clearId": done["clearId"]}
-    assert await moderator.call("chat:undo-clear", undo) == {"restored": 2, "lost": 0}
+    assert await moderator.call("chat:undo-clear", undo) == {"restored": 2, "remaining": 0, "lost": 0}
     restored = (await ann.expect("chat:restored"))["data"]
     assert (restored["clearId"], restored["messages"]) == (done["clearId"], 2)
     assert (restored["fromSeq"], restored["toSeq"]) == (sent[0]["seq"], sent[1]["seq"])
