@@ -136,7 +136,8 @@ class Cache(Generic[V]):
             self._flights.pop(key, None)  # as in write
 
     async def close(self) -> None:
-        """Load and drop nothing any more."""
+        """Answer those who wait, then load and drop nothing any more."""
+        await asyncio.gather(*self._flights.values(), return_exceptions=True)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
