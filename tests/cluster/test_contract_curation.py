@@ -91,7 +91,7 @@ async def test_a_clear_takes_what_it_said_it_would_and_can_be_undone(shop: Shop)
     assert (restored["clearId"], restored["messages"]) == (done["clearId"], 2)
     assert (restored["fromSeq"], restored["toSeq"]) == (sent[0]["seq"], sent[1]["seq"])
     assert await history(ann, key) == ["one", "two", text, text]
-    assert await moderator.call("chat:undo-clear", undo) == {"restored": 0, "lost": 0}
+    assert await moderator.call("chat:undo-clear", undo) == {"restored": 0, "remaining": 0, "lost": 0}
     back = await (await shop.connect(bob, "/chat")).call("chat:join-room", {"liveId": key, "since": cursor})
     assert [event["event"] for event in back["events"]] == ["chat:cleared", "chat:restored"]
     assert (await moderator.fail("chat:undo-clear", undo | {"clearId": "999999999"}))["code"] == "NOT_FOUND"

@@ -16,7 +16,7 @@ from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UndoClear
 from gateway.protocol.records import AddWord, ChangeWord
 from gateway.security.principal import Principal, Role
-from gateway.services import clears
+from gateway.services import clears, retention
 from gateway.services.messages import Messages
 from gateway.services.newest import Newest
 from gateway.services.retention import Retention
@@ -187,6 +187,20 @@ async def test_originals_are_forgotten_in_time_and_repetitions_still_known(place
     answer = await place.curators[0].clears.undo(place.admin, undo(done))
     assert (answer.restored, answer.lost) == (0, 1)
     assert await place.history() == []
+
+
+async def test_turns_of_slow_mode_are_forgotten_when_nobody_asks_for_them(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    await place.database.query(
+        "INSERT INTO chat_turns SELECT 'demo', 'guest_' || age, clock_timestamp() - age * interval '1 second' "
+        "FROM unnest(ARRAY[1, 290, 301, 400, 500, 600, 700]) AS age RETURNING sender_id"
+    )
+    await Retention(place.database, KEPT, Metrics()).sweep()
+    assert (
+        await place.value("SELECT string_agg(sender_id, ' ' ORDER BY spoke_at) FROM chat_turns") == "guest_290 guest_1"
+    )
 
 
 # --- pins -----------------------------------------------------------------------------------------------------------
