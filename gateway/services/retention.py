@@ -1,4 +1,4 @@
-"""Forgets what has been kept for long enough: deleted texts, turns of slow mode. Run by every node, by one at once."""
+"""Forgets what has been kept for long enough: deleted texts, turns of slow mode. Run by all nodes, one at a time."""
 
 from datetime import timedelta
 
