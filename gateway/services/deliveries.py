@@ -138,6 +138,7 @@ class Deliveries:
             if handed.told == {socket.sid}:
                 self._unmarked.discard(notification_id)
                 self._unheard.add(notification_id)
+                self._metrics.notifications.labels("unheard").inc()
                 self._arrived(user_id)  # they may be back by now
             handed.told.discard(socket.sid)
 
