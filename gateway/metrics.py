@@ -65,7 +65,10 @@ class Metrics:
             "dorami_orders", "Orders: placed, repeated, paid, cancelled, or why not", ["outcome"], registry=registry
         )
         self.notifications = Counter(
-            "dorami_notifications", "Notifications: handed to sockets, not heard there, or forgotten", ["what"], registry=registry
+            "dorami_notifications",
+            "Notifications: handed to sockets, not heard there, or forgotten",
+            ["what"],
+            registry=registry,
         )
         self.cache = Counter(
             "dorami_cache_reads",
