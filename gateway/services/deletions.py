@@ -1,6 +1,6 @@
 """Deleting single messages for good. Called by the `/chat` namespace."""
 
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from gateway.connections.database import Database
@@ -19,7 +19,18 @@ from gateway.services.news import Kept, News
 from gateway.services.room_log import RoomLog, Told
 from models.moderation import ModerationAction
 
-FIND = "SELECT id, sender_id, deleted_at FROM messages WHERE id = $1 AND stream_key = $2"
+FIND = """
+    SELECT m.id, m.sender_id, m.deleted_at IS NOT NULL AS deleted, coalesce(e.action = $3, false) AS cleared
+    FROM messages m
+    LEFT JOIN message_deletions d ON d.message_id = m.id
+    LEFT JOIN moderation_log e ON e.id = d.entry_id
+    WHERE m.id = $1 AND m.stream_key = $2
+"""
+
+# Taken from the clear that it went with, which would bring it back when it is undone.
+CLAIM = (
+    "UPDATE message_deletions SET entry_id = $2, deleted_by = $3, reason = $4 WHERE message_id = $1 RETURNING entry_id"
+)
 
 
 class Pins(Protocol):
@@ -53,23 +64,30 @@ class Deletions:
         self._metrics = metrics
 
     async def delete(self, principal: Principal, ask: DeleteMessage) -> Deleted:
-        """Take a message's text away, then tell the room. It is gone from everywhere it can be read before that."""
+        """Take a message's text away, then tell the room. It is gone from everywhere it can be read before that.
+
+        One that a clear has deleted stays deleted when that is undone.
+        """
         room = chat_room(ask.live_id)
         async with self._log.turn(room):
             async with self._database.guard("chat.delete"), self._database.transaction():
                 await self._authority.require(principal, Power.DELETE, ask.live_id)
                 await self._log.lock(room)
-                message_id, sender_id, deleted = await self._find(ask)
-                if deleted:
+                found = await self._find(ask)
+                message_id = found["id"]
+                if found["deleted"] and not found["cleared"]:
                     return Deleted(message_id=str(message_id), already_deleted=True)
                 entry = await self._record.record(
                     ModerationAction.DELETE_MESSAGE,
                     principal,
                     live_id=ask.live_id,
-                    subject_id=sender_id,
+                    subject_id=found["sender_id"],
                     message_id=str(message_id),
                     reason=ask.reason,
                 )
+                if found["cleared"]:
+                    await self._database.query(CLAIM, message_id, entry, UUID(principal.user_id), ask.reason)
+                    return Deleted(message_id=str(message_id), already_deleted=True)
                 await self._erasure.erase(ask.live_id, [message_id], principal.user_id, ask.reason, entry)
                 kept = [await self._keep(principal, ask, str(message_id))]
                 kept += await self._news.keep(await self._pins.drop_deleted(ask.live_id))
@@ -77,9 +95,9 @@ class Deletions:
         self._metrics.messages_erased.labels("delete").inc()
         return Deleted(message_id=str(message_id), already_deleted=False)
 
-    async def _find(self, ask: DeleteMessage) -> tuple[UUID, str, bool]:
-        for row in await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id):
-            return row["id"], row["sender_id"], row["deleted_at"] is not None
+    async def _find(self, ask: DeleteMessage) -> dict[str, Any]:
+        for row in await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id, ModerationAction.CLEAR):
+            return row
         raise NotFound("There is no such message")
 
     async def _keep(self, principal: Principal, ask: DeleteMessage, message_id: str) -> Kept:

@@ -166,6 +166,17 @@ async def test_what_one_did_alone_an_undo_leaves_alone(place: Place) -> None:
         await place.curators[0].clears.undo(place.admin, undo(str(entry)))
 
 
+async def test_what_was_deleted_after_a_clear_stays_deleted_when_that_is_undone(place: Place) -> None:
+    sent = await place.say("a", "b")
+    done = await place.curators[0].clears.clear(place.admin, clear())
+    for _ in range(2):
+        assert (await place.curators[0].deletions.delete(place.admin, deletion(sent[0].id))).already_deleted
+    assert await place.value("SELECT count(*) FROM moderation_log WHERE action = 'DELETE_MESSAGE'") == 1
+    answer = await place.curators[0].clears.undo(place.admin, undo(done.clear_id))
+    assert (answer.restored, answer.remaining, answer.lost) == (1, 0, 0)
+    assert await place.history() == ["b"]
+
+
 # --- retention ------------------------------------------------------------------------------------------------------
 
 
