@@ -13,14 +13,13 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 import structlog
-from prometheus_client import Histogram
 from pydantic import ValidationError
 
 from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, NotInRoom, RateLimited, Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol import events
-from gateway.protocol.answers import Success, error_event, failure
+from gateway.protocol.answers import error_event, failure
 from gateway.protocol.identity import AuthRefresh, AuthRefreshed, ConnectionSuccess
 from gateway.protocol.wire import Payload, Request, Typed
 from gateway.realtime.deadlines import Deadlines
@@ -28,6 +27,7 @@ from gateway.realtime.handshake import Handshake
 from gateway.realtime.socket import Socket
 from gateway.security.authenticator import extract_token
 from gateway.security.principal import EVERYONE, Principal, Roles
+from gateway.tallies import Spread
 
 log = structlog.get_logger()
 
@@ -103,7 +103,7 @@ class Namespace:
         self._routes: dict[str, Route] = {events.AUTH_REFRESH: Route(AuthRefresh, self._refresh)} | self.routes()
         self._rates = {event: pipeline.rates[route.limit] for event, route in self._routes.items()}
         self._deadlines = Deadlines(pipeline.handler_timeout.total_seconds())
-        self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome; both are a few known words
+        self._timers: dict[tuple[str, str], Spread] = {}  # by event and outcome; both are a few known words
 
     def routes(self) -> dict[str, Route]:
         """The declared table: everything that is not in it is an unknown event."""
@@ -167,10 +167,13 @@ class Namespace:
     async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
         """Work on one event and answer it exactly once. Raises nothing."""
         started = time.perf_counter()
-        event = args[0] if isinstance(args[0], str) and args[0] in self._routes else None
+        event = args[0]
+        route = self._routes.get(event) if isinstance(event, str) else None
+        if route is None:
+            event = "unknown"
         outcome = "ok"
         try:
-            answer = await self._work(socket, event, args[1:])
+            answer = await self._work(socket, event, route, args)
         except GatewayError as error:
             outcome = error.code
             self._refuse(socket, ack_id, error)
@@ -183,39 +186,36 @@ class Namespace:
                 log.exception("a handler failed", event_name=event, namespace=self.name, request_id=request_id)
         else:
             if ack_id is not None:
-                socket.answer(ack_id, Success(answer))
+                socket.succeed(ack_id, answer)
             else:
-                self._tell(socket, event or "", answer)
-        seconds = time.perf_counter() - started
-        self._timer(event or "unknown", outcome).observe(seconds)
+                self._tell(socket, event, answer)
+        timer = self._timers.get((event, outcome)) or self._timer(event, outcome)
+        timer.observe(time.perf_counter() - started)
 
-    def _timer(self, event: str, outcome: str) -> Histogram:
-        timer = self._timers.get((event, outcome))
-        if timer is None:
-            timer = self._timers[event, outcome] = self._pipeline.metrics.events.labels(self.name, event, outcome)
+    def _timer(self, event: str, outcome: str) -> Spread:
+        timer = self._timers[event, outcome] = self._pipeline.metrics.events.labels(self.name, event, outcome)
         return timer
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
-    async def _work(self, socket: Socket, event: str | None, payloads: Sequence[Any]) -> Payload:
-        if event is None:
+    async def _work(self, socket: Socket, event: str, route: Route | None, args: Sequence[Any]) -> Payload:
+        if route is None:
             raise GatewayError(Code.UNKNOWN_EVENT)
-        route = self._routes[event]
-        ask = parse(route.shape, payloads)
+        ask = parse(route.shape, args)
         if route.room is not None and route.room(ask) not in socket.joined:
             raise NotInRoom
         if route.who is not EVERYONE and socket.principal.role not in route.who:
             raise Forbidden
-        pipeline, subject = self._pipeline, socket.principal.user_id
+        limiter, subject = self._pipeline.limiter, socket.principal.user_id
         count, seconds = self._rates[event]
         try:
             with self._deadlines:
                 try:
-                    await pipeline.limiter.charge(route.limit, subject, count, seconds)
+                    await limiter.charge(route.limit, subject, count, seconds)
                 except RateLimited:
                     earlier = await route.repeated(socket.principal, ask) if route.repeated else None
                     if earlier is None:
-                        pipeline.metrics.limited.labels(route.limit).inc()
+                        self._pipeline.metrics.limited.labels(route.limit).inc()
                         raise
                     return earlier
                 if route.permit is not None:
@@ -224,7 +224,7 @@ class Namespace:
         except TimeoutError:
             raise Unavailable("handler") from None
         if route.repeated is not None and getattr(answer, "duplicate", False):
-            await pipeline.limiter.refund(route.limit, subject)
+            await limiter.refund(route.limit, subject)
         return answer
 
     def _tell(self, socket: Socket, event: str, answer: Payload) -> None:
@@ -262,12 +262,15 @@ class Namespace:
         return AuthRefreshed(user_id=principal.user_id, role=principal.role, expires_at=principal.expires_at)
 
 
-def parse(shape: type[Request], payloads: Sequence[Any]) -> Request:
-    """The one payload of an event. Raises InvalidPayload, or the error whose code a check of the shape names."""
-    if len(payloads) != 1 or not isinstance(payloads[0], dict):
+def parse(shape: type[Request], args: Sequence[Any]) -> Request:
+    """The one payload of an event, which stands behind its name.
+
+    Raises InvalidPayload, or the error whose code a check of the shape names.
+    """
+    if len(args) != 2 or not isinstance(args[1], dict):
         raise InvalidPayload("An event takes exactly one JSON object")
     try:
-        ask: Request = shape.__pydantic_validator__.validate_python(payloads[0])  # what model_validate calls
+        ask: Request = shape.__pydantic_validator__.validate_python(args[1])  # what model_validate calls
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         for problem in problems:

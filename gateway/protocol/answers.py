@@ -1,6 +1,6 @@
 """How a request is answered: one ack, one error event, one HTTP error body. Used by both edges."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -16,15 +16,6 @@ class ErrorBody(Payload):
     retryable: bool
     retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
     details: Any = Field(default=None, exclude_if=lambda v: v is None)
-
-
-class Success(NamedTuple):
-    """The ack of a request that was done: `{"ok": true, "data": …, "ts": …}`, `ts` from when it is sent.
-
-    No Payload: every message has one, and making and encoding a model around another one costs 4 µs.
-    """
-
-    data: Payload
 
 
 class Failure(Payload):

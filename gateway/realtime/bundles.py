@@ -31,11 +31,10 @@ class Bundles:
         self._waiting: dict[Room, _Bundle] = {}
         self._busy = False  # something waits to be sent, is being written, or a pause is on
 
-    def add(self, room: Room, frame: Frame) -> None:
+    def add(self, room: Room, members: Mapping[str, Socket], frame: Frame) -> None:
         """Send a frame to the members of a room, at the end of this tick or of the pause, or, to a few, at once."""
-        bundle = self._waiting.get(room)
+        bundle = self._waiting.get(room) if self._waiting else None
         if bundle is None:
-            members = self._members.get(room, {})
             if len(members) <= FEW:
                 for socket in members.values():
                     socket.connection.send_frame(frame)

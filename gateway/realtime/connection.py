@@ -103,12 +103,18 @@ class Connection:
 
     def received(self, packet: str) -> None:
         """See Listener."""
-        if self.over:
+        if self.closed or self._left is not None:
             return
         kind = packet[:1]
         if kind == MESSAGE:
-            if not self._host.draining:
-                self._put(packet[1:])
+            if self._host.draining:
+                return
+            inbox = self._inbox
+            if inbox is None:
+                inbox = self._inbox = Inbox(self._drained)
+                self._host.work(self)
+            if inbox.put(packet[1:]):
+                self._carrier.pause_reading()
         elif kind == PONG:
             self._heartbeat.pong()
         elif kind == CLOSE:
@@ -157,36 +163,24 @@ class Connection:
 
     # --- messages in order --------------------------------------------------------------------------------------------
 
-    def _put(self, text: str) -> None:
-        inbox = self._inbox
-        if inbox is None:
-            inbox = self._inbox = Inbox(self._handle, self._drained)
-            self._host.work(self)
-        inbox.put(text)
-        if inbox.full:
-            self._carrier.pause_reading()
-
     async def room(self) -> None:
         """Wait until another message may come; for a transport that cannot stop reading otherwise."""
         if self._inbox is not None:
             await self._inbox.room()
 
     async def work(self) -> None:
-        """For the engine: handle what waits."""
+        """For the engine: handle what waits, the next when the one before was handled."""
         try:
-            if self._inbox is not None:
-                await self._inbox.run()
+            while self._inbox is not None and (text := self._inbox.take()) is not None:
+                try:
+                    await self._host.on_message(self, text)
+                except Exception:
+                    log.exception("a message was not handled", sid=self.sid)
+                    self.close(INTERNAL_ERROR)
         finally:
             self._inbox = None
             if self._left is not None:
                 self.lost(self._left)
-
-    async def _handle(self, text: str) -> None:
-        try:
-            await self._host.on_message(self, text)
-        except Exception:
-            log.exception("a message was not handled", sid=self.sid)
-            self.close(INTERNAL_ERROR)
 
     def _drained(self) -> None:
         self._carrier.resume_reading()

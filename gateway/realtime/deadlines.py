@@ -2,14 +2,8 @@
 
 import asyncio
 from types import TracebackType
-from typing import NamedTuple
 
-
-class _Piece(NamedTuple):
-    """A piece of work that has begun."""
-
-    due: float
-    cancelling: int  # who had cancelled its task before
+_Piece = tuple[float, int]  # until when it is to be done, and how often its task had been cancelled before
 
 
 class Deadlines:
@@ -35,7 +29,7 @@ class Deadlines:
         if task is None:
             raise RuntimeError("only a task can be given up")
         due = loop.time() + self.seconds
-        self.pending[task] = _Piece(due, task.cancelling())
+        self.pending[task] = due, task.cancelling()
         if self._timer is None:
             self._timer = loop.call_at(due, self._ring, loop)
 
@@ -45,17 +39,17 @@ class Deadlines:
         task = asyncio.current_task(self._loop)
         if task is None or self.pending.pop(task, None) is not None:
             return
-        piece = self._expired.pop(task)
+        _, cancelling = self._expired.pop(task)
         # As asyncio.timeout: who was cancelled by somebody else, too, is to end as cancelled.
-        if task.uncancel() <= piece.cancelling and kind is asyncio.CancelledError:
+        if task.uncancel() <= cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
         for task, piece in list(self.pending.items()):
-            if piece.due > now:
-                self._timer = loop.call_at(piece.due, self._ring, loop)
+            if piece[0] > now:
+                self._timer = loop.call_at(piece[0], self._ring, loop)
                 return
             self._expired[task] = self.pending.pop(task)
             task.cancel()

@@ -3,7 +3,7 @@
 import json
 import re
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -33,13 +33,8 @@ _KINDS = {str(int(kind)): kind for kind in (PacketType.CONNECT, PacketType.DISCO
 _HEAD = re.compile(r"([0-3])(?:(/[^,]*)(?:,|\Z))?([0-9]*)")
 
 
-class Packet(NamedTuple):
-    """One packet. `data`: for CONNECT an object or None, for EVENT (never empty) and ACK a list, else None."""
-
-    type: PacketType
-    namespace: str
-    ack_id: int | None
-    data: Any
+# Type, namespace, ack id, data: for CONNECT an object or None, for EVENT (never empty) and ACK a list, else None.
+Packet = tuple[PacketType, str, int | None, Any]
 
 
 class ProtocolError(Exception):
@@ -69,12 +64,15 @@ def decode(text: str) -> Packet:
 
     body = text[head.end() :]
     try:
-        data = _loads(body) if body else None
+        try:
+            data = _decode(body) if body else None
+        except msgspec.DecodeError:
+            data = _mended(body)
     except (ValueError, RecursionError):
         raise ProtocolError("the payload is not JSON") from None
     if not _fits(kind, data):
         raise ProtocolError(f"the payload does not fit {kind.name}")
-    return Packet(kind, namespace, ack_id, data)
+    return kind, namespace, ack_id, data
 
 
 def _fits(kind: PacketType, data: Any) -> bool:
@@ -87,13 +85,13 @@ def _fits(kind: PacketType, data: Any) -> bool:
     return isinstance(data, list)
 
 
-def _loads(body: str) -> Any:
-    try:
-        return _decode(body)
-    except msgspec.DecodeError:
-        if "\\ud" not in body.lower():
-            raise
-        # A text cut in the middle of an emoji: JavaScript holds half a character, UTF-8 cannot. It becomes U+FFFD, as
-        # in everything else that a browser sends. msgspec refuses it, so the text takes a round through json.
-        whole = json.dumps(json.loads(body), ensure_ascii=False)
-        return _decode(whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+def _mended(body: str) -> Any:
+    """What msgspec refused, if only for a text that was cut in the middle of an emoji.
+
+    JavaScript holds half a character, UTF-8 cannot. It becomes U+FFFD, as in everything else that a browser sends: the
+    text takes a round through json. Raises ValueError.
+    """
+    if "\\ud" not in body.lower():
+        raise ValueError("not JSON")
+    whole = json.dumps(json.loads(body), ensure_ascii=False)
+    return _decode(whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))

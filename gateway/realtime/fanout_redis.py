@@ -19,7 +19,7 @@ from gateway.realtime.packets import event_packet
 from gateway.realtime.sequence import Sequencer
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter
+    from gateway.tallies import Tally
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class RedisFanout:
     def __init__(self, redis: Redis, local: Local, node_id: str, metrics: Metrics, log: Log) -> None:
         self._local = local
         self._metrics = metrics
-        self._counters: dict[str, Counter] = {}  # by event
+        self._counters: dict[str, Tally] = {}  # by event
         self._rooms: dict[str, Room] = {}  # by channel, while they are heard
         self._lingering: dict[Room, asyncio.TimerHandle] = {}
         self._notices = Notices()

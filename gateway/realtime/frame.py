@@ -50,7 +50,9 @@ class Frame:
         self._packet = packet
         self._text: str | None = None
         size = len(packet) + 1
-        if 126 <= size < 65_536:  # nearly all: in one step
+        if size < 126:  # nearly all have one of these two lengths: in one step
+            self.websocket = b"\x81%c4%b" % (size, packet)
+        elif size < 65_536:
             self.websocket = b"\x81\x7e%c%c4%b" % (size >> 8, size & 255, packet)
         else:
             self.websocket = text_frame(b"4" + packet)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 FULL: Final = 64  # messages that wait before reading from the client stops
@@ -10,19 +10,32 @@ LOW: Final = 32  # messages that still wait when it goes on
 
 
 class Inbox:
-    """Hands on one message after the other, the next when the one before was handled."""
+    """Messages in order. `drained` is called each time that there is room again."""
 
-    __slots__ = ("_drained", "_handle", "_messages", "_waiters")
+    __slots__ = ("_drained", "_messages", "_waiters")
 
-    def __init__(self, handle: Callable[[str], Awaitable[None]], drained: Callable[[], None]) -> None:
-        self._handle = handle
+    def __init__(self, drained: Callable[[], None]) -> None:
         self._drained = drained
         self._messages: deque[str] = deque()
         self._waiters: list[asyncio.Future[None]] = []
 
-    def put(self, text: str) -> None:
-        """Take in a message; takes any number, the transport asks `full` and stops reading."""
+    def put(self, text: str) -> bool:
+        """Take in a message, whatever waits already; whether reading must wait."""
         self._messages.append(text)
+        return len(self._messages) >= FULL
+
+    def take(self) -> str | None:
+        """The next message; None if there is none."""
+        messages = self._messages
+        if not messages:
+            if self._waiters:
+                self._wake()
+            return None
+        text = messages.popleft()
+        if len(messages) == LOW:
+            self._wake()
+            self._drained()
+        return text
 
     @property
     def full(self) -> bool:
@@ -39,16 +52,6 @@ class Inbox:
     def clear(self) -> None:
         """Forget what was not handled: the connection is closed."""
         self._messages.clear()
-        self._wake()
-
-    async def run(self) -> None:
-        """Handle everything, in order; `drained` is called each time there is room again."""
-        while self._messages:
-            text = self._messages.popleft()
-            if len(self._messages) == LOW:
-                self._wake()
-                self._drained()
-            await self._handle(text)
         self._wake()
 
     def _wake(self) -> None:

@@ -6,16 +6,17 @@ from typing import Any
 from pydantic_core import to_json
 
 from gateway.keys import ROOT
-from gateway.protocol.answers import Success
 from gateway.protocol.wire import Payload, epoch_ms
 
 _EVENT = b"2"
-_ACK = b"3"
 
 
 def event_packet(namespace: str, event: str, payload: Payload | dict[str, Any]) -> bytes:
     """`2["event",payload]` on `/`, `2/chat,["event",payload]` elsewhere."""
-    return b"%b%b]" % (_event_head(namespace, event), _json(payload))
+    if isinstance(payload, dict):
+        return b"%b%b]" % (_event_head(namespace, event), _json(payload))
+    # What to_json comes to by a way that is 0.5 µs longer.
+    return b"%b%b]" % (_event_head(namespace, event), payload.__pydantic_serializer__.to_json(payload))
 
 
 def logged_packet(namespace: str, event: str, payload: str) -> bytes:
@@ -28,12 +29,18 @@ def with_offset(packet: bytes, offset: str) -> bytes:
     return b"%b,%b]" % (packet[:-1], _json(offset))
 
 
-def ack_packet(namespace: str, ack_id: int, answer: Success | Payload) -> bytes:
+def ack_packet(namespace: str, ack_id: int, answer: Payload) -> bytes:
     """`3<id>[answer]` on `/`, `3/chat,<id>[answer]` elsewhere."""
-    head = _address(namespace)
-    if isinstance(answer, Success):
-        return b'%b%b%d[{"ok":true,"data":%b,"ts":%d}]' % (_ACK, head, ack_id, _json(answer.data), epoch_ms())
-    return b"%b%b%d[%b]" % (_ACK, head, ack_id, _json(answer))
+    return b"3%b%d[%b]" % (_address(namespace), ack_id, _json(answer))
+
+
+def success_packet(namespace: str, ack_id: int, data: Payload) -> bytes:
+    """The ack of a request that was done, `ts` being the moment it is sent at.
+
+    Written around its data: every message has one, and making and encoding a model around another one costs 4 µs.
+    """
+    encoded = data.__pydantic_serializer__.to_json(data)
+    return b'3%b%d[{"ok":true,"data":%b,"ts":%d}]' % (_address(namespace), ack_id, encoded, epoch_ms())
 
 
 def connect_packet(namespace: str, sid: str, pid: str | None = None) -> bytes:

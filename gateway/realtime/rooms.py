@@ -54,6 +54,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         self._sockets: dict[str, dict[str, Socket]] = {}  # namespace → sid → socket
         self._members: dict[Room, dict[str, Socket]] = {}
         self._bundles = Bundles(self._members)
+        self.catch_up = self._bundles.catch_up  # sends a socket what its rooms were told before what it is sent next
         self._held: Counter[Room] = Counter()  # that are heard for members who are about to come
         self._watcher: Watcher | None = None
         self._memory: Memory | None = None
@@ -171,12 +172,8 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits."""
         members = self._members.get(room)
         if members:
-            self._metrics.delivered.inc(len(members))
-            self._bundles.add(room, Frame(packet))
-
-    def catch_up(self, socket: Socket) -> None:
-        """Send a socket what its rooms were told before what it is sent next."""
-        self._bundles.catch_up(socket)
+            self._metrics.delivered.value += len(members)
+            self._bundles.add(room, members, Frame(packet))
 
     # --- python-socketio's manager interface, on these tables ---------------------------------------------------------
 

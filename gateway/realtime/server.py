@@ -19,7 +19,7 @@ from gateway.protocol.answers import Farewell, Refusal
 from gateway.protocol.wire import Payload
 from gateway.realtime.client import Client, Endpoint
 from gateway.realtime.connection import Connection
-from gateway.realtime.decoder import Packet, PacketType, ProtocolError, decode
+from gateway.realtime.decoder import PacketType, ProtocolError, decode
 from gateway.realtime.engine import Engine
 from gateway.realtime.handshake import Handshake
 from gateway.realtime.packets import connect_packet, disconnect_packet, refusal_packet
@@ -31,6 +31,7 @@ from gateway.security.principal import Principal
 
 log = structlog.get_logger()
 
+_EVENT = PacketType.EVENT  # members of an enumeration are slow to look up
 LAST_CALL = 0.5  # s in which who still comes is told "Server is draining" before the engine takes nobody any more
 REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
 
@@ -84,7 +85,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
 
     async def _received(self, connection: Connection, text: str) -> None:
         try:
-            packet = decode(text)
+            kind, namespace, ack_id, data = decode(text)
         except ProtocolError as error:
             log.info("protocol error", sid=connection.sid, problem=str(error))
             connection.close("parse error")
@@ -96,23 +97,23 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             return
         client.working = True
         try:
-            socket = client.sockets.get(packet.namespace)
-            if packet.type is PacketType.EVENT and socket is not None:
-                await self._endpoints[packet.namespace].handle(socket, packet.data, packet.ack_id)
+            socket = client.sockets.get(namespace)
+            if kind is _EVENT and socket is not None:
+                await self._endpoints[namespace].handle(socket, data, ack_id)
+            elif kind is PacketType.CONNECT:
+                await self._connect(connection, client, namespace, data)
             else:
-                await self._dispatch(connection, client, packet, socket)
+                self._dispatch(connection, client, kind, socket)
         finally:
             client.working = False
             if client.gone:
                 self._clean(client)
 
-    async def _dispatch(self, connection: Connection, client: Client, packet: Packet, socket: Socket | None) -> None:
-        if packet.type is PacketType.CONNECT:
-            await self._connect(connection, client, packet)
-        elif socket is None:
+    def _dispatch(self, connection: Connection, client: Client, kind: PacketType, socket: Socket | None) -> None:
+        if socket is None:
             # A polite client never gets here; one that goes on after a refusal or a kick is closed.
             connection.close("not connected to the namespace")
-        elif packet.type is PacketType.DISCONNECT:
+        elif kind is PacketType.DISCONNECT:
             self._end(socket, for_good=True)
             if not client.sockets:
                 connection.unjoin()
@@ -125,10 +126,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
 
     # --- a socket's life ----------------------------------------------------------------------------------------------
 
-    async def _connect(self, connection: Connection, client: Client, packet: Packet) -> None:
-        namespace = packet.namespace
+    async def _connect(self, connection: Connection, client: Client, namespace: str, auth: Any) -> None:
         try:
-            principal = await self._admit(connection, client, packet)
+            principal = await self._admit(connection, client, namespace, auth)
         except GatewayError as error:
             self._metrics.refused.labels(namespace if namespace in self._endpoints else "unknown", error.code).inc()
             refusal = Refusal(code=error.code, retryable=error.retryable, retry_after_ms=error.retry_after_ms)
@@ -136,22 +136,21 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             self._close_if_idle(connection)
             return
         try:
-            await self._greet(connection, packet, principal)
+            await self._greet(connection, namespace, auth, principal)
         except ConnectionResetError:
             if namespace in client.sockets:
                 raise
             # It left or was kicked while it was greeted, and has been taken out already.
 
-    async def _greet(self, connection: Connection, packet: Packet, principal: Principal) -> None:
+    async def _greet(self, connection: Connection, namespace: str, auth: Any, principal: Principal) -> None:
         """Go on with the socket that a client asks for, or with a new one. What is raised closes the connection."""
-        namespace = packet.namespace
         endpoint = self._endpoints[namespace]
 
         def arrive(sid: str, pid: str | None) -> Socket | None:
             return self._arrive(connection, Socket(sid, namespace, connection, principal, self._rooms, pid))
 
         if self._recovery is not None:
-            if await self._recovery.resume(namespace, packet.data, principal, endpoint, arrive):
+            if await self._recovery.resume(namespace, auth, principal, endpoint, arrive):
                 return
             socket = arrive(secrets.token_urlsafe(15), self._recovery.new_pid())
         else:
@@ -176,25 +175,25 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         connection.send(connect_packet(socket.namespace, socket.sid, socket.pid).decode())
         return socket
 
-    async def _admit(self, connection: Connection, client: Client, packet: Packet) -> Principal:
+    async def _admit(self, connection: Connection, client: Client, namespace: str, auth: Any) -> Principal:
         if self.draining:
             raise GatewayError(Code.SERVICE_UNAVAILABLE, "Server is draining", retry_after_ms=1000)
-        endpoint = self._endpoints.get(packet.namespace)
+        endpoint = self._endpoints.get(namespace)
         if endpoint is None:
             raise GatewayError(Code.NOT_FOUND, "Invalid namespace")
-        if packet.namespace in client.sockets:
+        if namespace in client.sockets:
             raise GatewayError(Code.CONFLICT, "Already connected to this namespace")
         if connection.handshake is None:
             raise Unavailable("handshake")
         try:
-            return await endpoint.admit(connection.handshake, packet.data)
+            return await endpoint.admit(connection.handshake, auth)
         except GatewayError as error:
             if error.code is Code.SERVICE_UNAVAILABLE:
                 raise GatewayError(error.code, "Service unavailable", retry_after_ms=error.retry_after_ms) from error
             raise
         except Exception as error:
             # Whatever goes wrong here, nobody gets in by it.
-            log.exception("connect failed", namespace=packet.namespace)
+            log.exception("connect failed", namespace=namespace)
             raise GatewayError(Code.SERVICE_UNAVAILABLE, "Service unavailable", retry_after_ms=1000) from error
 
     def _end(self, socket: Socket, *, for_good: bool) -> None:

@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 from gateway.keys import Room
-from gateway.protocol.answers import Success
 from gateway.protocol.wire import Payload
 from gateway.realtime.frame import Frame
-from gateway.realtime.packets import ack_packet, event_packet
+from gateway.realtime.packets import ack_packet, event_packet, success_packet
 
 if TYPE_CHECKING:
     from gateway.realtime.connection import Connection
@@ -58,8 +57,14 @@ class Socket:
             self._rooms.catch_up(self)
             self.connection.send_frame(Frame(event_packet(self.namespace, event, payload)))
 
-    def answer(self, ack_id: int, answer: Success | Payload) -> None:
-        """Answer a request whose client asked for an ack."""
+    def succeed(self, ack_id: int, data: Payload) -> None:
+        """Answer a request that was done and whose client asked for an ack: `{"ok": true, "data": …, "ts": …}`."""
+        if self.live:
+            self._rooms.catch_up(self)
+            self.connection.send_frame(Frame(success_packet(self.namespace, ack_id, data)))
+
+    def answer(self, ack_id: int, answer: Payload) -> None:
+        """Answer a request whose client asked for an ack with something else."""
         if self.live:
             self._rooms.catch_up(self)
             self.connection.send_frame(Frame(ack_packet(self.namespace, ack_id, answer)))

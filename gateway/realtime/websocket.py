@@ -185,8 +185,16 @@ class WebSocket(asyncio.Protocol):
         self._push(text_frame(packet.encode(errors="replace")))
 
     def push_frame(self, frame: Frame) -> None:
-        """See Carrier."""
-        self._push(frame.websocket)
+        """See Carrier. As _push, without another call: every message comes through here."""
+        if self._ending:
+            return
+        out = self._out
+        if not out:
+            self._cork.add(self)
+        out.append(frame.websocket)
+        self._size += len(frame.websocket)
+        if self._size > self._limit:
+            self._overflow()
 
     def _push(self, data: bytes) -> None:
         if self._ending:

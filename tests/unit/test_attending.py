@@ -261,7 +261,7 @@ def strikes(house: House, connection: FakeConnection) -> dict[str, Callable[[], 
 
     def time_out() -> None:
         deadlines = house.den._deadlines
-        deadlines.pending = {task: piece._replace(due=0.0) for task, piece in deadlines.pending.items()}
+        deadlines.pending = {task: (0.0, cancelling) for task, (_, cancelling) in deadlines.pending.items()}
         deadlines._ring(asyncio.get_running_loop())
 
     def kick() -> None:

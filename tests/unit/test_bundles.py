@@ -12,7 +12,6 @@ import pytest
 
 from gateway.keys import Room
 from gateway.metrics import Metrics
-from gateway.protocol.answers import Success
 from gateway.protocol.wire import Empty
 from gateway.realtime import bundles
 from gateway.realtime.bundles import FEW
@@ -126,7 +125,7 @@ async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeyp
     for name in "bc":
         hall.say(name)
         await tick()
-    asked.answer(1, Success(Empty()))
+    asked.succeed(1, Empty())
     hall.say("d")
     assert line(heard).frames == [["a"]]
     assert line(asked).heard == ["a", "b", "c", "ack"]
@@ -152,7 +151,7 @@ async def test_what_one_member_is_sent_stands_where_it_belongs() -> None:
     hall = Hall(FEW + 1)
     sender, other, *_ = hall.sockets
     hall.say("a", "b")
-    sender.answer(7, Success(Empty()))
+    sender.succeed(7, Empty())
     hall.say("c")
     sender.send("note", Empty())
     sender.send("note", Empty())

@@ -8,7 +8,7 @@ from namespaces.base import parse
 
 
 def said(message: object) -> str:
-    ask = parse(SendMessage, [{"liveId": "demo", "message": message}])
+    ask = parse(SendMessage, ["chat:send-message", {"liveId": "demo", "message": message}])
     assert isinstance(ask, SendMessage)
     return ask.message
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from gateway.keys import CHAT, ROOT
-from gateway.protocol.wire import Cursor, Typed
-from gateway.realtime.packets import ack_packet, event_packet
+from gateway.protocol.wire import Cursor, Typed, epoch_ms
+from gateway.realtime.packets import ack_packet, event_packet, success_packet
 
 CURSOR = Cursor(epoch="채팅", seq=7)
 
@@ -36,5 +36,13 @@ def test_nested_payloads_keep_their_wire_names() -> None:
     assert json.loads(packet[1:])[1]["data"] == {"epoch": "x", "seq": 1, "pageSize": 3}
 
 
+def test_the_ack_of_what_was_done_has_data_and_the_moment() -> None:
+    packet = success_packet(CHAT, 12, CURSOR)
+    answer = json.loads(packet.removeprefix(b"3/chat,12"))[0]
+    assert abs(answer.pop("ts") - epoch_ms()) < 10_000
+    assert answer == {"ok": True, "data": {"epoch": "채팅", "seq": 7}}
+
+
 def test_what_json_cannot_say_is_null() -> None:
+    assert event_packet(ROOT, "e", Typed(type="e", data=[float("inf")])) == b'2["e",{"type":"e","data":[null]}]'
     assert event_packet(ROOT, "e", {"x": float("nan")}) == b'2["e",{"x":null}]'

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from gateway.errors import Conflict, Forbidden, RateLimited
 from gateway.keys import Room, chat_room
 from gateway.metrics import Metrics
-from gateway.protocol.answers import Failure, Success
+from gateway.protocol.answers import Failure
 from gateway.protocol.chat import Sent
 from gateway.protocol.wire import Payload, Request
 from gateway.security.principal import ADMINS, Principal, Role
@@ -31,6 +31,12 @@ class Said(Payload):
     text: str
 
 
+class Success(NamedTuple):
+    """What a socket was told that its request was answered with."""
+
+    data: Payload
+
+
 class FakeSocket:
     """Records what it is told."""
 
@@ -43,7 +49,10 @@ class FakeSocket:
         self.told: list[tuple[Any, Any]] = []
         self.watched: list[Principal] = []
 
-    def answer(self, ack_id: int, payload: Payload | Success) -> None:
+    def succeed(self, ack_id: int, data: Payload) -> None:
+        self.told.append((ack_id, Success(data)))
+
+    def answer(self, ack_id: int, payload: Payload) -> None:
         self.told.append((ack_id, payload))
 
     def send(self, event: str, payload: Payload) -> None:

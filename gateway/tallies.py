@@ -1,0 +1,92 @@
+"""Counters and histograms of what happens with every message: plain numbers until they are scraped. Used by metrics."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+class Tally:
+    """A number that only grows.
+
+    That of prometheus_client takes a lock and 0.6 µs. Here only the thread of the event loop counts.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def inc(self, amount: int = 1) -> None:
+        """Add to it."""
+        self.value += amount
+
+
+class Spread:
+    """How often something took how long, in seconds."""
+
+    __slots__ = ("_bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)  # by bucket; the last has what took longer than all bounds
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count once more."""
+        self.counts[bisect_left(self._bounds, seconds)] += 1
+        self.sum += seconds
+
+
+class Tallies(Collector):
+    """A metric of tallies, one for each combination of its labels."""
+
+    def __init__(self, name: str, documentation: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
+        self._about = name, documentation
+        self._labels = labels
+        self._children: dict[tuple[str, ...], Tally] = {}
+        registry.register(self)
+
+    def labels(self, *values: str) -> Tally:
+        """The tally of these values, always the same one: hold on to it."""
+        return self._children.setdefault(values, Tally())
+
+    def collect(self) -> Iterator[Metric]:
+        """See Collector."""
+        family = CounterMetricFamily(*self._about, labels=self._labels)
+        for values, tally in self._children.items():
+            family.add_metric(values, tally.value)
+        yield family
+
+
+class Spreads(Collector):
+    """A metric of spreads, one for each combination of its labels. `bounds` are those of its buckets, ascending."""
+
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        labels: Sequence[str],
+        bounds: Sequence[float],
+        registry: CollectorRegistry,
+    ) -> None:
+        self._about = name, documentation
+        self._labels = labels
+        self._bounds = bounds
+        self._children: dict[tuple[str, ...], Spread] = {}
+        registry.register(self)
+
+    def labels(self, *values: str) -> Spread:
+        """The spread of these values, always the same one: hold on to it."""
+        return self._children.setdefault(values, Spread(self._bounds))
+
+    def collect(self) -> Iterator[Metric]:
+        """See Collector."""
+        family = HistogramMetricFamily(*self._about, labels=self._labels)
+        names = [*map(str, map(float, self._bounds)), "+Inf"]
+        for values, spread in self._children.items():
+            family.add_metric(values, list(zip(names, accumulate(spread.counts), strict=True)), spread.sum)
+        yield family
