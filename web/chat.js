@@ -1,117 +1,205 @@
-// The chat of a stream: what was said, saying something, taking it back as an admin. Built by main.js.
+// The chat of a stream: what was said, pinned and announced, and what became of it; saying something. Built by main.js.
 
+import { Composer } from "./composer.js";
+import { Moderation } from "./moderation.js";
+import { notify } from "./notices.js";
+import { portray, sign, span } from "./people.js";
+import { Pins } from "./pins.js";
 import { Room } from "./room.js";
 
-const KEPT = 300; // messages on the page; older ones leave it
+const KEPT = 300; // entries on the page; older ones leave it
+const PAGE = 100; // messages that the gateway gives at once
 const LOST = new Set(["OFFLINE", "NO_ANSWER"]); // we cannot know whether it arrived: send again under the same id
 const AGAIN = 1000; // ms until then, if the connection looks alive
 const CLOSE = 80; // px from the end that still count as reading the newest
-
-const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hour12: false });
 
 export class Chat {
   #realtime;
   #session;
   #liveId;
-  #notify;
   #room;
-  #items = new Map(); // message id → its element
+  #composer;
+  #moderation;
+  #pins;
+  #messages = new Map(); // message id → {message, item}
   #pending = new Map(); // clientMessageId → {text, item}: sent, not yet seen in the room
+  #erasures = 0; // how often messages were taken away
+  #section = document.querySelector("#chat");
   #list = document.querySelector("#messages");
-  #template = document.querySelector("#message-template");
-  #form = document.querySelector("#composer");
   #newest = document.querySelector("#newest");
 
-  constructor(realtime, session, liveId, notify) {
+  constructor(realtime, session, liveId) {
     this.#realtime = realtime;
     this.#session = session;
     this.#liveId = liveId;
-    this.#notify = notify;
+    this.#composer = new Composer(session, (text) => this.#send(text));
+    this.#moderation = new Moderation(realtime, session, liveId);
+    this.#pins = new Pins((messageId) => this.#moderation.unpin(messageId));
     this.#room = new Room(realtime, "/chat", {
       join: { event: "chat:join-room", payload: { liveId } },
-      snapshot: ({ history }) => this.#replace(history),
-      joined: ({ you }) => {
-        this.#form.elements.text.disabled = !you.canSend;
+      snapshot: ({ history, pinned }) => {
+        this.#replace(history);
+        this.#pins.replace(pinned);
+      },
+      admitted: ({ settings, you }) => {
+        this.#section.classList.remove("banned");
+        this.#composer.admitted(you);
+        this.#rule(settings);
+      },
+      joined: () => {
         for (const id of this.#pending.keys()) this.#deliver(id);
       },
-      failed: (error) => notify(`The chat cannot be joined: ${error.message}`),
+      failed: (error) => {
+        if (error.code === "BANNED") this.#ban(error.details.until);
+        else notify(`The chat cannot be joined: ${error.message}`);
+      },
       heard: {
         "chat:message": (message) => this.#add(message),
-        "chat:message-deleted": ({ messageId }) => this.#remove(messageId),
+        "chat:message-deleted": ({ messageId }) => this.#erase(messageId),
+        "chat:cleared": (cleared) => this.#clear(cleared),
+        "chat:restored": (restored) => this.#restore(restored),
+        "chat:announcement": (announcement) => this.#announce(announcement),
+        "chat:pinned": (message) => this.#pins.add(message),
+        "chat:unpinned": ({ messageId }) => this.#pins.remove(messageId),
+        "chat:settings": (settings) => this.#rule(settings),
+        "chat:muted": ({ until }) => this.#composer.muted(until),
       },
     });
-    this.#form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#send(this.#form.elements.text);
+    realtime.on("/chat", "chat:banned", ({ until }) => this.#ban(until));
+    this.#list.addEventListener("click", ({ target }) => {
+      const button = target.closest(".more");
+      const { message } = this.#messages.get(button?.closest("li").dataset.id) ?? {};
+      if (message) this.#moderation.offer(button, message, this.#pins.has(message.id));
     });
     this.#list.addEventListener("scroll", () => this.#atEnd() && (this.#newest.hidden = true), { passive: true });
     this.#newest.addEventListener("click", () => this.#toEnd());
+  }
+
+  /** Who looks may do this in this room. */
+  allow(powers, hostId) {
+    this.#composer.trust(powers.moderates);
+    this.#moderation.allow(powers, hostId);
   }
 
   /** Forget everything: the next one to look may be somebody else. */
   clear() {
     this.#room.forget();
     this.#pending.clear();
-    this.#items.clear();
+    this.#messages.clear();
     this.#list.replaceChildren();
+    this.#pins.clear();
+    this.#composer.clear();
+    this.#section.classList.remove("banned");
   }
 
+  // --- what the room says ---
+
   #replace(history) {
-    this.#items.clear();
+    this.#messages.clear();
     this.#list.replaceChildren(...[...this.#pending.values()].map(({ item }) => item));
     for (const message of history) this.#add(message);
     this.#toEnd();
   }
 
   #add(message) {
-    if (this.#items.has(message.id)) return;
-    const follow = this.#atEnd();
+    if (this.#messages.has(message.id)) return;
     const mine = message.userId === this.#session.user?.id;
     if (mine) this.#settle(message.clientMessageId);
     const item = this.#draw(message, mine);
     item.dataset.id = message.id;
-    this.#items.set(message.id, item);
-    this.#list.insertBefore(item, this.#list.querySelector(".pending"));
-    if (this.#items.size > KEPT) this.#remove(this.#items.keys().next().value);
-    if (follow || mine) this.#toEnd();
+    this.#messages.set(message.id, { message, item });
+    this.#place(item, message.seq, mine);
+  }
+
+  #announce(announcement) {
+    const item = copy("#announcement-template");
+    sign(item, announcement);
+    item.querySelector(".text").textContent = announcement.message;
+    this.#place(item, announcement.seq);
+  }
+
+  /** Put an entry where its place in the room's log says, before what was not sent yet. */
+  #place(item, seq, follow = false) {
+    const end = this.#atEnd();
+    item.dataset.seq = seq;
+    let before = this.#list.lastElementChild;
+    while (before && (before.matches(".pending") || Number(before.dataset.seq) > seq)) before = before.previousElementSibling;
+    if (before) before.after(item);
+    else this.#list.prepend(item);
+    if (this.#list.childElementCount > KEPT + this.#pending.size) this.#forget(this.#list.firstElementChild);
+    if (end || follow) this.#toEnd();
     else this.#newest.hidden = false;
   }
 
-  #remove(id) {
-    const item = this.#items.get(id);
-    if (!item) return;
-    // Whoever deletes by keyboard goes on with the neighbour.
-    const neighbour = item.nextElementSibling ?? item.previousElementSibling;
-    if (item.contains(document.activeElement)) (neighbour?.querySelector(".delete") ?? this.#form.elements.text).focus();
-    item.remove();
-    this.#items.delete(id);
+  #erase(id) {
+    this.#erasures += 1;
+    const known = this.#messages.get(id);
+    if (known) this.#forget(known.item);
   }
 
-  #draw({ id, userId, username, role, message, timestamp }, mine) {
-    const item = this.#template.content.firstElementChild.cloneNode(true);
+  #clear({ userId, fromSeq, beforeSeq }) {
+    this.#erasures += 1;
+    for (const { message, item } of [...this.#messages.values()]) {
+      const meant = message.seq >= fromSeq && message.seq < beforeSeq && (!userId || message.userId === userId);
+      if (meant) this.#forget(item);
+    }
+  }
+
+  /** Ask for what is back, as far as it has a place on this page. */
+  async #restore({ fromSeq }) {
+    try {
+      for (let before, read = 0; read < KEPT; read += PAGE) {
+        const erasures = this.#erasures;
+        const ask = { liveId: this.#liveId, before, limit: PAGE };
+        const { messages, nextBefore } = await this.#realtime.request("/chat", "chat:history", ask);
+        if (erasures !== this.#erasures) return this.#restore({ fromSeq }); // what we were given may be gone by now
+        for (const message of messages) this.#add(message);
+        if (!nextBefore || messages[0].seq <= fromSeq) return;
+        before = nextBefore;
+      }
+    } catch (error) {
+      notify(`Restored messages are missing here: ${error.message}`);
+    }
+  }
+
+  #forget(item) {
+    // Whoever deletes by keyboard goes on with the neighbour.
+    const neighbour = item.nextElementSibling ?? item.previousElementSibling;
+    if (item.contains(document.activeElement)) (neighbour?.querySelector(".more") ?? this.#list).focus();
+    item.remove();
+    this.#messages.delete(item.dataset.id);
+  }
+
+  #rule(settings) {
+    this.#composer.settings(settings);
+    this.#moderation.settings(settings);
+    const { slowModeSeconds, frozen, guestsAllowed } = settings;
+    const say = (selector, text) => {
+      document.querySelector(selector).textContent = text;
+    };
+    say("#rule-frozen", frozen ? "Frozen" : "");
+    say("#rule-slow", slowModeSeconds ? `Slow mode ${span(slowModeSeconds)}` : "");
+    say("#rule-guests", guestsAllowed ? "Guests may write" : "");
+  }
+
+  #ban(until) {
+    this.#composer.banned(until);
+    this.#section.classList.add("banned");
+  }
+
+  #draw({ userId, username, role, message, timestamp }, mine) {
+    const item = copy("#message-template");
     item.classList.toggle("mine", mine);
-    const avatar = item.querySelector(".avatar");
-    portray(avatar, userId, username);
-    item.querySelector(".name").textContent = username;
-    const badge = item.querySelector(".role");
-    badge.textContent = role.toLowerCase();
-    badge.hidden = role === "USER" || role === "GUEST";
-    const time = item.querySelector("time");
-    time.dateTime = timestamp;
-    time.textContent = clock.format(new Date(timestamp));
+    portray(item.querySelector(".avatar"), userId, username);
+    sign(item, { username, role, timestamp });
     item.querySelector(".text").textContent = message;
-    const button = item.querySelector(".delete");
-    if (id && this.#session.user?.role === "ADMIN") {
-      button.setAttribute("aria-label", `Delete the message of ${username}: ${message.slice(0, 60)}`);
-      button.addEventListener("click", () => this.#delete(id, button));
-    } else button.remove();
+    item.querySelector(".more").setAttribute("aria-label", `Moderate the message of ${username}: ${message.slice(0, 60)}`);
     return item;
   }
 
-  #send(input) {
-    const text = input.value.trim();
-    if (!text) return;
-    input.value = "";
+  // --- saying something ---
+
+  #send(text) {
     const id = randomId();
     const { id: userId, username, role } = this.#session.user;
     const item = this.#draw({ userId, username, role, message: text, timestamp: new Date().toISOString() }, true);
@@ -129,14 +217,14 @@ export class Chat {
       const payload = { liveId: this.#liveId, message: sending.text, clientMessageId: id };
       const { duplicate } = await this.#realtime.request("/chat", "chat:send-message", payload);
       if (duplicate) this.#settle(id); // an earlier try had arrived, and what it said is shown or gone by now
+      else this.#composer.accepted();
     } catch (error) {
       if (LOST.has(error.code)) {
         if (this.#room.inside) setTimeout(() => this.#deliver(id), AGAIN);
         return;
       }
       this.#settle(id);
-      this.#form.elements.text.value ||= sending.text;
-      this.#notify(`Not sent: ${error.message}`);
+      if (!this.#composer.refused(error, sending.text)) notify(`Not sent: “${sending.text}” ${error.message}`);
     }
   }
 
@@ -145,15 +233,7 @@ export class Chat {
     this.#pending.delete(id);
   }
 
-  async #delete(messageId, button) {
-    button.disabled = true;
-    try {
-      await this.#realtime.request("/chat", "chat:delete-message", { liveId: this.#liveId, messageId });
-    } catch (error) {
-      button.disabled = false;
-      this.#notify(`Not deleted: ${error.message}`);
-    }
-  }
+  // --- where one reads ---
 
   #atEnd() {
     return this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < CLOSE;
@@ -165,18 +245,7 @@ export class Chat {
   }
 }
 
-/** Somebody's letter (and number) in somebody's colour. */
-export function portray(avatar, id, name) {
-  avatar.textContent = [...name][0].toUpperCase() + (name.match(/\d{1,2}$/)?.[0] ?? "");
-  avatar.style.setProperty("--hue", hue(id));
-}
-
-/** A colour for an id: always the same one; ids that differ little differ much in it. */
-export function hue(id) {
-  let sum = 0;
-  for (const character of id) sum = (sum * 31 + character.codePointAt(0)) % 360;
-  return (sum * 137) % 360;
-}
+const copy = (template) => document.querySelector(template).content.firstElementChild.cloneNode(true);
 
 /** 128 random bits. Not crypto.randomUUID(): that exists only on https and localhost. */
 function randomId() {

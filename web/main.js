@@ -1,6 +1,8 @@
 // The page: who is looking, what is shown, what went wrong. Loaded by index.html.
 
-import { Chat, portray } from "./chat.js";
+import { Chat } from "./chat.js";
+import { followNotifications, notify } from "./notices.js";
+import { portray, powersOf } from "./people.js";
 import { Products } from "./products.js";
 import { Realtime } from "./realtime.js";
 import { Session } from "./session.js";
@@ -8,7 +10,6 @@ import { Viewers } from "./viewers.js";
 
 const STREAM = "demo";
 const PASSWORD = "dorami-dev"; // of all seeds; they exist only in development
-const NOTICE_FOR = 7_000; // ms
 
 const STATES = {
   offline: "Offline",
@@ -22,23 +23,9 @@ const find = (selector) => document.querySelector(selector);
 
 const session = new Session();
 const realtime = new Realtime(session);
-const views = [
-  new Viewers(realtime, STREAM, notify),
-  new Products(realtime, session, STREAM, notify),
-  new Chat(realtime, session, STREAM, notify),
-];
-
-/** Say something in a corner: an `error` (read out at once) or `news`. */
-function notify(text, kind = "error") {
-  const notice = find("#notice-template").content.firstElementChild.cloneNode(true);
-  notice.classList.add(kind);
-  notice.querySelector("p").textContent = text;
-  notice.querySelector("button").addEventListener("click", () => notice.remove());
-  const notices = find(kind === "error" ? "#errors" : "#news");
-  notices.append(notice);
-  while (notices.childElementCount > 3) notices.firstElementChild.remove();
-  setTimeout(() => notice.remove(), NOTICE_FOR);
-}
+const chat = new Chat(realtime, session, STREAM);
+const views = [new Viewers(realtime, STREAM), new Products(realtime, session, STREAM), chat];
+followNotifications(realtime);
 
 /** Show the page that fits: the stream for somebody, the list of people for nobody. */
 function show() {
@@ -53,25 +40,34 @@ function show() {
   document.title = `${user.username} · Dorami live`;
 }
 
+/** Offer what this person may do in a stream of this host; the style hides what the page's classes do not name. */
+function allow(hostId) {
+  const powers = powersOf(session.user, hostId);
+  for (const [power, has] of Object.entries(powers)) document.body.classList.toggle(power, has);
+  chat.allow(powers, hostId);
+}
+
 async function enter() {
   show();
+  allow(null);
   realtime.open();
   try {
     const stream = await session.call("GET", `/streams/${STREAM}`);
     find("#title").textContent = stream.title;
     find("#description").textContent = stream.description;
+    if (session.user) allow(stream.hostId);
   } catch (error) {
     notify(`The stream's title is missing: ${error.message}`);
   }
 }
 
 async function signIn(button) {
-  const people = find("#people");
+  const people = find("#entrance");
   people.inert = true;
   button.classList.add("busy");
   find("#sign-in-error").textContent = "";
   try {
-    await session.login(button.value, PASSWORD);
+    await (button.value ? session.login(button.value, PASSWORD) : session.enterAsGuest());
     await enter();
   } catch (error) {
     find("#sign-in-error").textContent = error.message;
@@ -81,7 +77,7 @@ async function signIn(button) {
   }
 }
 
-find("#people").addEventListener("click", (event) => {
+find("#entrance").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button) signIn(button);
 });
@@ -108,6 +104,7 @@ realtime.addEventListener("state", ({ detail: { state, reason } }) => {
 session.addEventListener("ended", ({ detail }) => {
   realtime.close();
   for (const view of views) view.clear();
+  allow(null);
   document.title = "Dorami live";
   find("#sign-in-error").textContent = detail;
   show();

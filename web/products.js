@@ -1,35 +1,40 @@
-// The products of a stream, as they change; here they are bought, and changed by an admin. Built by main.js.
+// The products of a stream as they change, the featured one first; bought here, changed by an admin. Built by main.js.
 
-import { hue } from "./chat.js";
+import { notify } from "./notices.js";
+import { hue } from "./people.js";
 import { Room } from "./room.js";
 
 const LOW = 5; // below this many, say how many are left
+const START = 40; // px that still count as looking at the first
 
 const money = new Intl.NumberFormat("en", { style: "currency", currency: "USD" });
 
 export class Products {
   #session;
-  #notify;
+  #streamId;
   #room;
   #shown = new Map(); // id → {product, card}
+  #featured = null; // the id of what is shown first
   #list = document.querySelector("#products");
   #template = document.querySelector("#product-template");
 
-  constructor(realtime, session, streamId, notify) {
+  constructor(realtime, session, streamId) {
     this.#session = session;
-    this.#notify = notify;
+    this.#streamId = streamId;
     this.#room = new Room(realtime, "/", {
       join: { event: "join:stream", payload: { streamId } },
       snapshot: ({ products }) => {
         this.clearCards();
         for (const product of products) this.#put(product);
       },
+      admitted: ({ featured }) => this.#feature(featured?.id ?? null, featured),
       failed: (error) => notify(`The products cannot be followed: ${error.message}`),
       heard: {
         "live:product:added": (product) => this.#put(product),
         "live:product:updated": (product) => this.#shown.has(product.id) && this.#put(product),
         "live:product:soldout": ({ productId, version }) => this.#sellOut(productId, version),
         "live:product:deleted": ({ productId }) => this.#remove(productId),
+        "stream:featured-product:updated": ({ productId, product }) => this.#feature(productId, product),
         "product:low-stock": ({ productName, remainingStock }) =>
           notify(`Only ${remainingStock} left: ${productName}`, "news"),
         "order:purchase:notification": ({ message }) => notify(message, "news"),
@@ -45,6 +50,7 @@ export class Products {
 
   clearCards() {
     this.#shown.clear();
+    this.#featured = null;
     this.#list.replaceChildren();
   }
 
@@ -55,10 +61,45 @@ export class Products {
     const card = known?.card ?? this.#create(product);
     this.#shown.set(product.id, { product, card });
     this.#draw(card, product, known?.product);
+    this.#place(product, card);
+  }
+
+  /** Put a card where it belongs; whoever is in it stays there. */
+  #place(product, card) {
     const next = [...this.#shown.values()]
-      .filter((other) => other.product.id !== product.id && sorted(product, other.product) < 0)
-      .sort((one, other) => sorted(one.product, other.product))[0];
-    if (card.nextElementSibling !== (next?.card ?? null) || !card.isConnected) this.#list.insertBefore(card, next?.card ?? null);
+      .filter((other) => other.product.id !== product.id && this.#compare(product, other.product) < 0)
+      .sort((one, other) => this.#compare(one.product, other.product))[0];
+    if (card.isConnected && card.nextElementSibling === (next?.card ?? null)) return;
+    const focused = card.contains(document.activeElement) ? document.activeElement : null;
+    this.#list.insertBefore(card, next?.card ?? null);
+    focused?.focus({ preventScroll: true });
+  }
+
+  /** Show a product first, or none; `product` is what it is now. */
+  #feature(id, product) {
+    const before = this.#featured;
+    const atStart = this.#list.scrollLeft < START;
+    this.#featured = id;
+    if (product) this.#put(product);
+    for (const each of [before, id]) {
+      const known = this.#shown.get(each);
+      if (!known) continue;
+      this.#mark(known.card, each);
+      this.#place(known.product, known.card);
+    }
+    if (atStart) this.#list.scrollLeft = 0; // where products lie in one row, the browser would stay with those it showed
+  }
+
+  #mark(card, id) {
+    const featured = id === this.#featured;
+    card.classList.toggle("featured", featured);
+    card.querySelector(".first").hidden = !featured;
+    card.querySelector(".star").setAttribute("aria-pressed", String(featured));
+  }
+
+  #compare(one, other) {
+    const first = (product) => Number(product.id !== this.#featured);
+    return first(one) - first(other) || one.sortOrder - other.sortOrder || (one.id < other.id ? -1 : 1);
   }
 
   #sellOut(id, version) {
@@ -67,7 +108,7 @@ export class Products {
     const product = { ...known.product, version, stock: 0, status: "SOLD_OUT" };
     this.#shown.set(id, { ...known, product });
     this.#draw(known.card, product, known.product);
-    this.#notify(`Sold out: ${product.name}`, "news");
+    notify(`Sold out: ${product.name}`, "news");
   }
 
   #remove(id) {
@@ -83,8 +124,17 @@ export class Products {
     image.addEventListener("error", () => (image.hidden = true));
     card.addEventListener("animationend", () => card.classList.remove("changed"));
     const buy = card.querySelector(".buy");
-    buy.setAttribute("aria-label", `Buy ${product.name}`);
-    buy.addEventListener("click", () => this.#buy(product.id, buy));
+    if (this.#session.user?.role === "GUEST") {
+      buy.disabled = true;
+      buy.textContent = "Sign in to buy";
+    } else {
+      buy.setAttribute("aria-label", `Buy ${product.name}`);
+      buy.addEventListener("click", () => this.#buy(product.id, buy));
+    }
+    const star = card.querySelector(".star");
+    star.setAttribute("aria-label", `Show ${product.name} first`);
+    star.addEventListener("click", () => this.#choose(product.id, star));
+    this.#mark(card, product.id);
     const form = card.querySelector("form");
     if (this.#session.user?.role === "ADMIN") {
       form.setAttribute("aria-label", `Change ${product.name}`);
@@ -122,6 +172,20 @@ export class Products {
     fill(card.querySelector("form"), product, before);
   }
 
+  async #choose(id, button) {
+    const path = `/streams/${encodeURIComponent(this.#streamId)}/featured-product`;
+    const put = id !== this.#featured;
+    button.disabled = true;
+    try {
+      await this.#session.call(put ? "PUT" : "DELETE", path, put ? { productId: id } : undefined);
+    } catch (error) {
+      notify(`Not shown first: ${error.message}`);
+    } finally {
+      button.disabled = false;
+      button.focus({ preventScroll: true });
+    }
+  }
+
   async #buy(id, button) {
     const order = { items: [{ productId: id, quantity: 1 }] };
     button.disabled = true;
@@ -130,9 +194,9 @@ export class Products {
       const key = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-");
       const ask = () => this.#session.call("POST", "/orders", order, key);
       const { items } = await ask().catch((error) => (error.retryable ? ask() : Promise.reject(error)));
-      this.#notify(`It is yours: ${items[0].name}`, "news");
+      notify(`It is yours: ${items[0].name}`, "success");
     } catch (error) {
-      this.#notify(`Not bought: ${error.message}`);
+      notify(`Not bought: ${error.message}`);
     } finally {
       button.disabled = false;
     }
@@ -149,7 +213,7 @@ export class Products {
     try {
       this.#put(await this.#session.call("PATCH", `/products/${encodeURIComponent(id)}`, change));
     } catch (error) {
-      this.#notify(`Not changed: ${error.message}`);
+      notify(`Not changed: ${error.message}`);
     } finally {
       save.disabled = false;
     }
@@ -164,10 +228,6 @@ function fill(form, product, before) {
     const typed = before && Number(input.value) !== before[field];
     if (!typed) input.value = text;
   }
-}
-
-function sorted(one, other) {
-  return one.sortOrder - other.sortOrder || (one.id < other.id ? -1 : 1);
 }
 
 function initials(name) {

@@ -90,7 +90,9 @@ export class Realtime extends EventTarget {
     });
     const told = (reason) => (data) => (farewell = { reason, retryable: data.reconnect, ...data });
     socket.on("auth:expired", told("Token expired"));
-    socket.on("auth:revoked", told("Token has been revoked"));
+    socket.on("auth:revoked", (data) => told(data.code === "BANNED" ? "You are banned" : "Token has been revoked")(data));
+    // From a room: whoever comes back is told so by the room, and stays in the others. From everywhere: auth:revoked follows.
+    socket.on("chat:banned", () => told("You are banned from a chat")({ reconnect: true }));
     socket.on("server:shutdown", (data) => {
       told("Server is draining")(data);
       this.#manager.reconnectionDelay(data.retryAfterMs ?? RECONNECT_AFTER);

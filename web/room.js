@@ -7,6 +7,7 @@
  * - `join`: {event, payload} that enters the room; after a gap it carries `since`, the place in the room's log we had reached
  * - `heard`: event name → what to do with its `data`
  * - `snapshot`: what to do with the answer to a join that starts afresh
+ * - `admitted`: what to do with what every answer says, before anything newer is heard
  * - `failed`: told of a join that was refused for good
  */
 export class Room {
@@ -53,6 +54,7 @@ export class Room {
     if (visit !== this.#visit || !answer) return;
     if (answer.recovered) for (const missed of answer.events) this.#apply(missed.event, missed.payload, missed.seq);
     else this.#options.snapshot(answer);
+    this.#options.admitted?.(answer);
     this.#cursor = answer.cursor;
     this.#inside = true;
     for (const heard of this.#held) this.#apply(...heard);

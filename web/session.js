@@ -10,6 +10,7 @@ export class Refusal extends Error {
     const wait = retryAfterMs ? ` Try again in ${Math.ceil(retryAfterMs / 1000)}\u00a0s.` : "";
     super(`${message.replace(/\.$/, "")}.${problems.join("")}${wait}`);
     this.code = code;
+    this.details = details;
     this.retryable = retryable;
     this.retryAfterMs = retryAfterMs;
   }
@@ -36,6 +37,11 @@ export class Session extends EventTarget {
 
   async login(email, password) {
     this.#keep(await this.#call("POST", "/auth/login", { email, password }));
+  }
+
+  /** Come in without an account. */
+  async enterAsGuest() {
+    this.#keep(await this.#call("POST", "/auth/guest", {}));
   }
 
   /** Forget who this tab is, and have the gateway forget it too. */

@@ -14,6 +14,10 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+const STILL = { reducedMotion: "reduce" }; // there is no graphics card: animations would take the processor
+export const WIDE = { ...STILL, viewport: { width: 1360, height: 860 } };
+export const NARROW = { ...STILL, viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+
 /** A headless Chromium with a fresh profile; `run(browser)` gets it. */
 export async function withBrowser(executablePath, run) {
   const browser = await chromium.launch({ executablePath, args: FLAGS });
@@ -53,6 +57,12 @@ export const product = (tab, name) => tab.locator("#products > li").filter({ has
 export async function say(tab, text) {
   await tab.getByLabel("Your message").fill(text);
   await tab.keyboard.press("Enter");
+}
+
+/** Choose from the menu of a message, as moderators do. */
+export async function moderate(tab, text, entry) {
+  await message(tab, text).getByRole("button", { name: /Moderate/ }).click();
+  await tab.getByRole("menuitem", { name: entry }).click();
 }
 
 /** Wait until a locator's text fits. */

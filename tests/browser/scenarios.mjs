@@ -3,18 +3,18 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { connected, message, openTab, product, reads, say, signIn, tunnel, withBrowser } from "./page.mjs";
+import { moderation } from "./moderation.mjs";
+import { connected, message, moderate, NARROW, openTab, product, reads, say, signIn, tunnel, WIDE, withBrowser } from "./page.mjs";
 
 const [name, chromium, url, artifacts] = process.argv.slice(2);
 const picture = (file) => ({ path: join(artifacts, `${file}.png`) });
-const STILL = { reducedMotion: "reduce" }; // there is no graphics card: animations would take the processor
-const WIDE = { ...STILL, viewport: { width: 1360, height: 860 } };
-const NARROW = { ...STILL, viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
 const entryOn = (tab, name) =>
   tab.locator(".entry").filter({ has: tab.locator("summary > code").getByText(name, { exact: true }) });
 
 const scenarios = {
+  ...moderation,
+
   async together(browser) {
     const one = await browser.newContext({ ...WIDE, colorScheme: "light" });
     const viewer = await openTab(one, url);
@@ -37,7 +37,7 @@ const scenarios = {
       assert.equal(await tab.locator("#messages .pending").count(), 0);
       assert.equal(await message(tab, hostile).count(), 1);
     }
-    assert.equal(await message(viewer, hostile).getByRole("button").count(), 0, "only admins delete");
+    assert.equal(await message(viewer, hostile).getByRole("button").count(), 0, "only moderators have a menu");
 
     // Who comes later sees it in the history; a second tab of the same person is nobody new.
     const late = await openTab(one, url);
@@ -46,8 +46,10 @@ const scenarios = {
     await reads(late.locator("#viewers"), /^2$/);
 
     // Deleted is deleted for all, by keyboard.
-    await message(admin, hostile).getByRole("button", { name: /Delete/ }).focus();
+    await message(admin, hostile).getByRole("button", { name: /Moderate/ }).focus();
     await admin.keyboard.press("Enter");
+    await admin.getByRole("menuitem", { name: "Pin on top" }).and(admin.locator(":focus")).waitFor();
+    for (const key of ["ArrowDown", "ArrowDown", "Enter"]) await admin.keyboard.press(key);
     for (const tab of [viewer, admin, late]) await message(tab, hostile).waitFor({ state: "detached" });
     await late.reload();
     await connected(late);
@@ -129,7 +131,7 @@ const scenarios = {
       way.cut();
       await traveller.locator("#connection[data-state=recovering]").waitFor();
       await say(admin, "Inside the tunnel");
-      await message(admin, "Before the tunnel").getByRole("button", { name: /Delete/ }).click();
+      await moderate(admin, "Before the tunnel", "Delete message");
       await message(admin, "Before the tunnel").waitFor({ state: "detached" });
       const card = admin.locator("#products > li").nth(1);
       await card.getByLabel("Price").fill("43.21");
@@ -239,4 +241,4 @@ const scenarios = {
   },
 };
 
-await withBrowser(chromium, scenarios[name]);
+await withBrowser(chromium, (browser) => scenarios[name](browser, { url, picture }));
