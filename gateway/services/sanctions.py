@@ -1,5 +1,7 @@
 """Mutes and bans: imposed, replaced, lifted. Called by `/chat`; what holds is asked by whoever lets in or stores."""
 
+import asyncio
+import time
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -46,6 +48,13 @@ LIFT = """
     UPDATE sanctions SET lifted_at = clock_timestamp()
     WHERE id IN (SELECT id FROM named UNION SELECT id FROM inherited) RETURNING subject_id
 """
+
+# A number that all transactions have passed which began before it was drawn, once the second statement says so.
+DRAW = "SELECT pg_current_xact_id()::text::bigint AS answer"
+PASSED = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= $1 AS answer"
+
+LOOK = 0.005  # s between two looks whether what was being stored has been
+LONGEST = 0.5  # s that a ban waits for that: there may be other, longer transactions
 
 # One look into the index for each stream.
 WROTE_IN = """
@@ -120,6 +129,8 @@ class Sanctions:
         ends_at = until(imposed.ends_at)
         notice = {"user": ask.user_id, "live_id": ask.live_id, "until": iso(ends_at), "reason": ask.reason}
         await self._notices.notify(BANNED, notice)
+        if ask.live_id is None:
+            await self._settle()
         deleted = await self._clear(principal, ask) if ask.delete_messages else 0
         return BanAck(live_id=ask.live_id, user_id=ask.user_id, until=ends_at, deleted=deleted)
 
@@ -163,6 +174,19 @@ class Sanctions:
         await self._authority.require_over(ask.user_id, ask.live_id)
         if ask.live_id is not None:
             await self._log.lock(chat_room(ask.live_id))  # what is being stored there is stored before, or asks after
+
+    async def _settle(self) -> None:
+        """A ban everywhere locks no room: wait until nothing is being stored that did not know of it."""
+        end = time.monotonic() + LONGEST
+        number = await self._ask(DRAW)
+        while time.monotonic() < end:
+            if await self._ask(PASSED, number):
+                return
+            await asyncio.sleep(LOOK)
+
+    async def _ask(self, statement: str, *values: Any) -> Any:
+        async with self._database.guard("chat.settle"):
+            return (await self._database.query(statement, *values))[0]["answer"]
 
     async def _enter(
         self, action: ModerationAction, principal: Principal, ask: MuteUser | BanUser, details: dict[str, Any]

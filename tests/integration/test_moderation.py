@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -13,12 +14,16 @@ from gateway.connections.redis import Redis
 from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
+from gateway.protocol.chat import Message as Draft
+from gateway.protocol.chat import SendMessage
 from gateway.protocol.moderation import FOREVER
 from gateway.protocol.wire import Since
 from gateway.security.devices import Device
 from gateway.security.guests import new_id
 from gateway.security.principal import Principal, Role
+from gateway.services import sanctions
 from gateway.services.authority import HOSTING, POWERS, Power
+from gateway.services.messages import Messages
 from models.message import Message
 from models.moderation import BannedDevice, ModerationEntry, Sanction
 from models.room import RoomEvent
@@ -297,6 +302,33 @@ async def test_what_is_stored_when_a_mute_returns_was_stored_before_it(hall: Hal
 
 
 # --- what the room hears --------------------------------------------------------------------------------------------
+
+
+async def test_a_ban_everywhere_returns_when_nothing_is_being_stored_that_did_not_know_of_it(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sanctions, "LONGEST", 60.0)
+
+    async with hall.database.transaction():
+        await Messages(hall.database).insert([a_draft(hall, hall.user)])
+        ban = asyncio.create_task(hall.ban(hall.admin, hall.user.user_id, deleteMessages=True), context=Context())
+        await asyncio.wait([ban], timeout=0.3)
+        assert not ban.done()
+    await ban
+    assert hall.cleared == [(KEY, hall.user.user_id)], "its room is among those that are cleared"
+    assert (await refused(hall.say(hall.user))).code is Code.BANNED
+
+
+async def test_a_ban_everywhere_does_not_wait_for_ever(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sanctions, "LONGEST", 0.05)
+    async with hall.database.transaction():
+        await Messages(hall.database).insert([a_draft(hall, hall.user)])
+        await asyncio.create_task(hall.ban(hall.admin, hall.user.user_id), context=Context())
+
+
+def a_draft(hall: Hall, who: Principal) -> Draft:
+    ask = SendMessage.model_validate({"liveId": KEY, "message": "hello"})
+    return Messages(hall.database).draft(who, ask, ask.message)
 
 
 async def test_settings_are_told_once_and_kept_for_who_comes_back(hall: Hall) -> None:
