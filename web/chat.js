@@ -178,7 +178,7 @@ export class Chat {
       document.querySelector(selector).textContent = text;
     };
     say("#rule-frozen", frozen ? "Frozen" : "");
-    say("#rule-slow", slowModeSeconds ? `Slow mode ${span(slowModeSeconds)}` : "");
+    say("#rule-slow", slowModeSeconds ? `Slow ${span(slowModeSeconds)}` : "");
     say("#rule-guests", guestsAllowed ? "Guests may write" : "");
   }
 

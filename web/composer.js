@@ -38,7 +38,7 @@ export class Composer {
 
   settings(settings) {
     this.#settings = settings;
-    if (!settings.slowModeSeconds) this.#waitUntil = 0;
+    this.#waitUntil = Math.min(this.#waitUntil, performance.now() + settings.slowModeSeconds * 1000);
     this.#show();
   }
 

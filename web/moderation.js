@@ -23,13 +23,9 @@ export class Moderation {
     this.#session = session;
     this.#liveId = liveId;
     const opener = document.querySelector("#room-button");
-    opener.addEventListener("click", () => {
-      this.#panel.togglePopover();
-      place(this.#panel, opener);
-    });
     this.#panel.addEventListener("toggle", ({ newState }) => {
-      opener.setAttribute("aria-expanded", String(newState === "open"));
-      this.#disarm();
+      if (newState === "open") place(this.#panel, opener);
+      else this.#disarm();
     });
     this.#panel.querySelector(".dismiss").addEventListener("click", () => this.#panel.hidePopover());
     const { slow, frozen, guests } = this.#rules.elements;

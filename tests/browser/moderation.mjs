@@ -116,6 +116,7 @@ export const moderation = {
     assert.equal(await guest.getByRole("button", { name: "Sign in to buy" }).first().isDisabled(), true);
 
     await host.getByRole("button", { name: "Moderate the chat" }).click();
+    await host.getByLabel("Slow mode").and(host.locator(":focus")).waitFor();
     await host.getByLabel("Guests may write").check();
     await mayWrite(guest, true);
     await say(guest, "Hello from outside");
@@ -157,6 +158,8 @@ export const moderation = {
     await reads(again.locator("#countdown"), /^\d s$/);
     await send(again).and(again.locator(":enabled")).waitFor();
     await again.locator("#countdown").waitFor({ state: "hidden" });
+    await host.getByRole("button", { name: "Moderate the chat" }).click();
+    await host.getByRole("dialog").waitFor({ state: "hidden" });
 
     const context = await browser.newContext({ ...NARROW, colorScheme: "dark" });
     const phone = await openTab(context, url);

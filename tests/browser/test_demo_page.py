@@ -13,7 +13,7 @@ from tests.support import Node, make_settings
 
 HERE = Path(__file__).parent
 PICTURES = HERE.parent.parent / "artifacts"  # of the page, to be looked at
-PATIENCE = 50  # s for a scenario on a busy machine; each takes a few
+PATIENCE = 90  # s for a scenario on a busy machine; each takes a few
 
 
 @pytest.fixture(scope="module")
