@@ -1,6 +1,5 @@
 """The connections to Redis, in whatever form: bounded pools, bounded waiting, one kind of error. Used by both edges."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from gateway.connections import redis_sentinel
+from gateway.connections.patience import Patience
 from gateway.connections.redis_cluster import Cluster
 from gateway.connections.redis_cluster_client import ClusterClient
 from gateway.connections.redis_url import CLUSTER, several
@@ -136,7 +136,7 @@ class Redis:
         started = time.perf_counter()
         outcome = "failed"  # by what was done with the answer
         try:
-            async with asyncio.timeout(self.timeout):
+            async with Patience(self.timeout):
                 yield
             outcome = "ok"
         except AWAY as error:

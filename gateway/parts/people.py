@@ -38,10 +38,10 @@ class People:
         self._revocations = Revocations(redis, settings.jwt_expiration)
         self.residents = Residents(kick, self._revocations.revoked, lambda: fanout.losses)
         self._bans = Bans(database)
-        self._identities = Identities(database, redis, metrics)
+        self._identities = Identities(database)
 
         sessions = Sessions(RefreshTokens(redis, settings.jwt_refresh_expiration), self._revocations, fanout)
-        self.directory = Directory(database, sessions, self._identities)
+        self.directory = Directory(database, sessions)
         self.accounts = Accounts(
             database,
             sessions,
@@ -49,7 +49,6 @@ class People:
             self._passwords,
             self.limiter,
             self._bans,
-            self._identities,
             settings.jwt_expiration,
         )
 

@@ -53,13 +53,6 @@ class Bans(Protocol):
         """Raises GatewayError(BANNED), or Unavailable."""
 
 
-class Identities(Protocol):
-    """Remembers who users are."""
-
-    async def changed(self, user_id: str) -> None:
-        """A user is somebody else than remembered. Never raises."""
-
-
 class Accounts(Logins):
     """Raises AuthRequired, Forbidden (`Account is suspended`), BANNED, RateLimited, Unavailable if a server is away."""
 
@@ -71,7 +64,6 @@ class Accounts(Logins):
         passwords: Passwords,
         limiter: Limiter,
         bans: Bans,
-        identities: Identities,
         access_lifetime: timedelta,
     ) -> None:
         super().__init__(sessions)
@@ -80,7 +72,6 @@ class Accounts(Logins):
         self._passwords = passwords
         self._limiter = limiter
         self._bans = bans
-        self._identities = identities
         self._expires_in = int(access_lifetime.total_seconds())
 
     # --- in and out ---------------------------------------------------------------------------------------------------
@@ -143,7 +134,6 @@ class Accounts(Logins):
         user.username = ask.username
         async with self._database.guard("accounts.profile"):
             await user.save(update_fields=["username", "updated_at"])
-        await self._identities.changed(str(user.id))
         return view(user)
 
     async def change_password(self, principal: Principal, ask: ChangePassword) -> None:

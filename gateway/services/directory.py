@@ -11,7 +11,7 @@ from gateway.protocol.queries import UserQuery
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal, Role
 from gateway.services import cursors
-from gateway.services.accounts import Identities, find, view
+from gateway.services.accounts import find, view
 from gateway.services.sessions import Sessions
 from models.user import User, UserStatus
 
@@ -22,10 +22,9 @@ class Directory:
     A change is stored first and then made to bite; after Unavailable the same call does both again.
     """
 
-    def __init__(self, database: Database, sessions: Sessions, identities: Identities) -> None:
+    def __init__(self, database: Database, sessions: Sessions) -> None:
         self._database = database
         self._sessions = sessions
-        self._identities = identities
 
     async def page(self, admin: Principal, ask: UserQuery) -> UserPage:
         """A page of accounts, newest first. Raises Forbidden, and InvalidPayload for a cursor that is none."""
@@ -91,7 +90,6 @@ class Directory:
     async def _store(self, user: User, *fields: str) -> None:
         async with self._database.guard("directory.store"):
             await user.save(update_fields=[*fields, "updated_at"])
-        await self._identities.changed(str(user.id))
 
 
 def _check_admin(principal: Principal) -> None:

@@ -1,41 +1,45 @@
-"""Who users are, as every connect and request asks: cached for all nodes. Called by the authenticator."""
+"""Who users are, as every connect and request asks. Called by the authenticator, which remembers it for a moment."""
 
-from functools import partial
+from uuid import UUID
 
-from gateway.connections.cache import Cache
 from gateway.connections.database import Database
-from gateway.connections.redis import Redis
-from gateway.metrics import Metrics
+from gateway.connections.gathering import Gathering
 from gateway.security.authenticator import Identity
 from gateway.security.principal import Role
-from gateway.services.accounts import find
+from models.user import UserStatus
 
-LIFETIME = 60.0  # s
+WHO = "SELECT id::text, username, role, status FROM users WHERE id = ANY($1::uuid[])"
+
+TOGETHER = 500  # users asked about in one statement
+WAITING = 10_000  # that wait for an answer; more would wait for too long
 
 
 class Identities:
-    """Name, role and standing of users. Raises Unavailable.
+    """Who comes at the same time is asked about together: when a node dies, thousands are back at once."""
 
-    A change of standing that Redis cannot be told leaves its caller with an error, since their sessions cannot be ended
-    then; made again, it is told again.
-    """
-
-    def __init__(self, database: Database, redis: Redis, metrics: Metrics) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._cache: Cache[Identity | None] = Cache(redis, metrics, "identities", Identity | None, LIFETIME)
+        self._asking: Gathering[UUID, Identity | None] = Gathering(
+            "identities", self._who, most=TOGETHER, waiting=WAITING
+        )
 
     async def identity(self, user_id: str) -> Identity | None:
-        """What the authenticator needs to know of a user; None if there is no such user."""
-        return await self._cache.read(user_id, partial(self._load, user_id))
-
-    async def changed(self, user_id: str) -> None:
-        """A user has another name, role or standing: after the commit, before anybody is told. Never raises."""
-        await self._cache.drop(user_id)
+        """What the authenticator needs to know of a user; None if there is no such user. Raises Unavailable."""
+        try:
+            key = UUID(user_id)
+        except ValueError:
+            return None
+        return await self._asking.call(key)
 
     async def close(self) -> None:
-        """Ask nothing any more."""
-        await self._cache.close()
+        """Answer nobody any more."""
+        await self._asking.close()
 
-    async def _load(self, user_id: str) -> Identity | None:
-        user = await find(self._database, user_id)
-        return None if user is None else Identity(user.username, Role(user.role), user.suspended)
+    async def _who(self, user_ids: list[UUID]) -> list[Identity | None]:
+        async with self._database.guard("identities"):
+            rows = await self._database.query(WHO, user_ids)
+        found = {
+            UUID(row["id"]): Identity(row["username"], Role(row["role"]), row["status"] == UserStatus.SUSPENDED)
+            for row in rows
+        }
+        return [found.get(user_id) for user_id in user_ids]

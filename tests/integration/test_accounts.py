@@ -66,9 +66,9 @@ class World:
         self.revocations = Revocations(redis, MINUTES)
         self.bans = Bans(database)
         self.sessions = Sessions(RefreshTokens(redis, timedelta(days=7)), self.revocations, self)
-        self.identities = Identities(database, redis, Metrics())
+        self.identities = Identities(database)
         self.accounts = self.made(self.passwords)
-        self.directory = Directory(database, self.sessions, self.identities)
+        self.directory = Directory(database, self.sessions)
         self.authenticator = Authenticator(self.tokens, self.revocations, self.identities, self, self.bans)
         self.notices: list[dict[str, Any]] = []
 
@@ -80,7 +80,6 @@ class World:
             passwords,
             MemoryLimiter(),
             self.bans,
-            self.identities,
             MINUTES,
         )
 
