@@ -23,6 +23,7 @@ export class Chat {
   #pins;
   #messages = new Map(); // message id → {message, item}
   #pending = new Map(); // clientMessageId → {text, item}: sent, not yet seen in the room
+  #following = true; // the newest is in sight, and is to stay so
   #erasures = 0; // how often messages were taken away
   #section = document.querySelector("#chat");
   #list = document.querySelector("#messages");
@@ -65,13 +66,22 @@ export class Chat {
         "chat:muted": ({ until }) => this.#composer.muted(until),
       },
     });
+    realtime.addEventListener("state", ({ detail: { state, reason } }) => {
+      this.#composer.shutOut(state === "refused" ? reason : "");
+    });
     realtime.on("/chat", "chat:banned", ({ until }) => this.#ban(until));
     this.#list.addEventListener("click", ({ target }) => {
       const button = target.closest(".more");
       const { message } = this.#messages.get(button?.closest("li").dataset.id) ?? {};
       if (message) this.#moderation.offer(button, message, this.#pins.has(message.id));
     });
-    this.#list.addEventListener("scroll", () => this.#atEnd() && (this.#newest.hidden = true), { passive: true });
+    const scrolled = () => {
+      this.#following = this.#atEnd();
+      if (this.#following) this.#newest.hidden = true;
+    };
+    this.#list.addEventListener("scroll", scrolled, { passive: true });
+    // Pins and rules come and go around the list: whoever reads the newest goes on with it.
+    new ResizeObserver(() => this.#following && this.#toEnd()).observe(this.#list);
     this.#newest.addEventListener("click", () => this.#toEnd());
   }
 
@@ -120,7 +130,7 @@ export class Chat {
 
   /** Put an entry where its place in the room's log says, before what was not sent yet. */
   #place(item, seq, follow = false) {
-    const end = this.#atEnd();
+    const end = this.#following;
     item.dataset.seq = seq;
     let before = this.#list.lastElementChild;
     while (before && (before.matches(".pending") || Number(before.dataset.seq) > seq)) before = before.previousElementSibling;
@@ -240,6 +250,7 @@ export class Chat {
   }
 
   #toEnd() {
+    this.#following = true;
     this.#list.scrollTop = this.#list.scrollHeight;
     this.#newest.hidden = true;
   }

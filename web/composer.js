@@ -12,6 +12,7 @@ export class Composer {
   #trusted = false; // the room's rules do not hold for who moderates it
   #mutedUntil = null;
   #bannedUntil = null;
+  #shutOut = ""; // why the gateway lets this person in no more
   #waitUntil = 0; // by performance.now(): a wait is a duration, whatever the clock of this machine says
   #timer;
   #form = document.querySelector("#composer");
@@ -50,6 +51,12 @@ export class Composer {
 
   banned(until) {
     this.#bannedUntil = until;
+    this.#show();
+  }
+
+  /** The gateway has refused this person for good, or for "" has not. */
+  shutOut(reason) {
+    this.#shutOut = reason;
     this.#show();
   }
 
@@ -96,6 +103,7 @@ export class Composer {
 
   /** Why this person cannot write at all, or nothing. */
   #closed() {
+    if (this.#shutOut) return `You cannot write here: ${this.#shutOut}.`;
     if (this.#bannedUntil) return `You are banned from this chat${ending(this.#bannedUntil)}.`;
     if (this.#mutedUntil) return `You are muted${ending(this.#mutedUntil)}. You can go on reading.`;
     if (this.#trusted) return "";

@@ -164,6 +164,8 @@ const scenarios = {
     });
     await tab.reload();
     await reads(tab.locator("#connection-text"), "Refused: Invalid token");
+    await reads(tab.locator("#composer-reason"), "You cannot write here: Invalid token.");
+    assert.equal(await tab.getByLabel("Your message").isDisabled(), true);
     await tab.getByRole("button", { name: "Sign out" }).click();
     await signIn(tab, /Joon/);
     // Words longer than the gateway takes never leave the page; an empty one neither.
