@@ -22,7 +22,7 @@ class Shop:
     def __init__(self, servers: Servers, realtime: Realtime) -> None:
         metrics, database, redis, log = servers.metrics, servers.database, servers.redis, servers.log
         fanout = realtime.fanout
-        news = News(log, fanout)
+        news = News(database, log, fanout)
         lists, cards = Lists(redis, metrics), Cards(redis, metrics)
         pages, shelves = Pages(redis, metrics, log), Shelves(redis, metrics, log)
         self._caches = (lists, cards, pages, shelves)
@@ -30,10 +30,10 @@ class Shop:
         self.streams = Streams(database, news, fanout, lists)
         self.viewers = Viewers(database, realtime.presence, fanout)
         fanout.on_notice(STREAM_ENDED, self.viewers.ended)
-        self.catalog = Catalog(database, log, news, pages, cards)
-        self.featured = Featured(database, log, news)
+        self.catalog = Catalog(database, news, pages, cards)
+        self.featured = Featured(news)
         self.storefront = Storefront(database, log, self.streams, shelves)
-        self.orders = Orders(database, log, news, OrderWriter(database, news, metrics), metrics)
+        self.orders = Orders(database, news, OrderWriter(database, news, metrics), metrics)
         self.jobs = Jobs(JobTable(database), JobQueue(redis), self.streams, fanout)
 
     def start(self) -> None:

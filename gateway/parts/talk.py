@@ -31,7 +31,7 @@ class Talk:
     def __init__(self, servers: Servers, realtime: Realtime, people: People) -> None:
         metrics, database, log = servers.metrics, servers.database, servers.log
         fanout = realtime.fanout
-        news = News(log, fanout)
+        news = News(database, log, fanout)
         authority, self.record = Authority(database), ModerationLog(database)
         rules = RoomRules(database, log, authority, self.record, fanout)
         pins = Pins(database, log, news, authority, self.record)

@@ -1,7 +1,6 @@
 """What is sold: products and their stock. Called by the HTTP edge."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import Annotated, Any
 
@@ -53,9 +52,8 @@ class Catalog:
     Raises Unavailable while the database is away, and NotFound for an id that is none.
     """
 
-    def __init__(self, database: Database, log: RoomLog, news: News, pages: Pages, cards: Cards) -> None:
+    def __init__(self, database: Database, news: News, pages: Pages, cards: Cards) -> None:
         self._database = database
-        self._log = log
         self._news = news
         self._pages = pages
         self._cards = cards
@@ -82,11 +80,9 @@ class Catalog:
         fields = ask.model_dump()
         product = Product(stream_id=fields.pop("stream_key"), **fields)
         try:
-            async with self._database.guard("catalog.create"), self._log.turn(products_room(ask.stream_key)):
-                async with self._database.transaction():
-                    await product.save()
-                    kept = await self._news.keep([products.added(product)])
-                await self._news.tell(kept)
+            async with self._news.change("catalog.create", products_room(ask.stream_key)) as news:
+                await product.save()
+                news.append(products.added(product))
         except DanglingError:
             raise NotFound("There is no such stream") from None
         return view(product)
@@ -126,16 +122,13 @@ class Catalog:
         """Take a product off its stream for good; if the stream shows it first, it shows nothing first from now on."""
         [product] = await self._find([number(product_id)])
         stream_key = product.stream_id
-        async with self._database.guard("catalog.delete"), self._log.turn(products_room(stream_key)):
-            async with self._database.transaction():
-                if await Product.filter(id=product.id).select_for_update().first() is None:
-                    raise NotFound("There is no such product")
-                news = [products.deleted(product)]
-                if await Stream.filter(featured_product_id=product.id).update(featured_product_id=None):
-                    news.insert(0, products.featured(stream_key, None))
-                await Product.filter(id=product.id).delete()
-                kept = await self._news.keep(news)
-            await self._news.tell(kept)
+        async with self._news.change("catalog.delete", products_room(stream_key)) as news:
+            if await Product.filter(id=product.id).select_for_update().first() is None:
+                raise NotFound("There is no such product")
+            if await Stream.filter(featured_product_id=product.id).update(featured_product_id=None):
+                news.append(products.featured(stream_key, None))
+            await Product.filter(id=product.id).delete()
+            news.append(products.deleted(product))
 
     # --- the steps ---------------------------------------------------------------------------------------------------
 
@@ -167,23 +160,17 @@ class Catalog:
         return _all(found, numbers)
 
     async def _change(self, changes: dict[int, Changes]) -> list[catalog.Product]:
-        """Lock some products, apply what is to change of each as it is then, keep and tell the news."""
-        rooms = sorted({products_room(product.stream_id) for product in await self._find(list(changes))})
-        async with AsyncExitStack() as turns, self._database.guard("catalog.change"):
-            for room in rooms:
-                await turns.enter_async_context(self._log.turn(room))
-            async with self._database.transaction():
-                rows = await Product.filter(id__in=list(changes)).order_by("id").select_for_update(no_key=True)
-                found = _all({product.id: product for product in rows}, list(changes))
-                news = []
-                for product in found:
-                    before, given = product.stock, changes[product.id](product)
-                    if any(getattr(product, field) != value for field, value in given.items()):
-                        product.update_from_dict(given | {"version": product.version + 1})
-                        await product.save()
-                        news += products.changed(product, before)
-                kept = await self._news.keep(news)
-            await self._news.tell(kept)
+        """Lock some products, and apply what is to change of each as it is then."""
+        rooms = [products_room(product.stream_id) for product in await self._find(list(changes))]
+        async with self._news.change("catalog.change", *rooms) as news:
+            rows = await Product.filter(id__in=list(changes)).order_by("id").select_for_update(no_key=True)
+            found = _all({product.id: product for product in rows}, list(changes))
+            for product in found:
+                before, given = product.stock, changes[product.id](product)
+                if any(getattr(product, field) != value for field, value in given.items()):
+                    product.update_from_dict(given | {"version": product.version + 1})
+                    await product.save()
+                    news.extend(products.changed(product, before))
         return [view(product) for product in found]
 
 

@@ -1,6 +1,5 @@
 """The product that a stream shows first. Called by the HTTP edge."""
 
-from gateway.connections.database import Database
 from gateway.errors import NotFound
 from gateway.keys import products_room
 from gateway.protocol.catalog import FeaturedProduct
@@ -8,7 +7,6 @@ from gateway.security.principal import Principal
 from gateway.services import products
 from gateway.services.news import News
 from gateway.services.products import number, view
-from gateway.services.room_log import RoomLog
 from gateway.services.streams import run_by
 from models.product import Product
 from models.stream import Stream
@@ -17,9 +15,7 @@ from models.stream import Stream
 class Featured:
     """For the stream's host and for ADMINs. Raises NotFound, Forbidden for another's stream, Unavailable."""
 
-    def __init__(self, database: Database, log: RoomLog, news: News) -> None:
-        self._database = database
-        self._log = log
+    def __init__(self, news: News) -> None:
         self._news = news
 
     async def put(self, principal: Principal, stream_key: str, product_id: str) -> FeaturedProduct:
@@ -31,19 +27,15 @@ class Featured:
         await self._feature(principal, stream_key, None)
 
     async def _feature(self, principal: Principal, stream_key: str, product_number: int | None) -> FeaturedProduct:
-        async with self._database.guard("featured.put"), self._log.turn(products_room(stream_key)):
-            async with self._database.transaction():
-                # The product before the stream, as whoever deletes it locks them.
-                product = None if product_number is None else await _product(stream_key, product_number)
-                stream = await run_by(principal, stream_key)
-                if product_number is not None and product is None:
-                    raise NotFound("The stream has no such product")
-                news = []
-                if stream.featured_product_id != product_number:
-                    await Stream.filter(key=stream_key).update(featured_product_id=product_number)
-                    news = [products.featured(stream_key, product)]
-                kept = await self._news.keep(news)
-            await self._news.tell(kept)
+        async with self._news.change("featured.put", products_room(stream_key)) as news:
+            # The product before the stream, as whoever deletes it locks them.
+            product = None if product_number is None else await _product(stream_key, product_number)
+            stream = await run_by(principal, stream_key)
+            if product_number is not None and product is None:
+                raise NotFound("The stream has no such product")
+            if stream.featured_product_id != product_number:
+                await Stream.filter(key=stream_key).update(featured_product_id=product_number)
+                news.append(products.featured(stream_key, product))
         shown = None if product is None else view(product)
         return FeaturedProduct(stream_key=stream_key, product_id=shown.id if shown else None, product=shown)
 

@@ -1,9 +1,11 @@
 """What rooms hear of a change: kept in their logs together with it, told after the commit. Used by what sells."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple, Protocol
 
+from gateway.connections.database import Database
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
 from gateway.services.room_log import RoomLog, Told
@@ -28,7 +30,8 @@ Reader = Callable[[Sequence[Kept]], Awaitable[None]]  # never raises
 class News:
     """A node that is killed between `keep` and `tell` loses nothing: the others find it in the logs."""
 
-    def __init__(self, log: RoomLog, fanout: Fanout) -> None:
+    def __init__(self, database: Database, log: RoomLog, fanout: Fanout) -> None:
+        self._database = database
         self._log = log
         self._fanout = fanout
         self._readers: list[Reader] = []
@@ -36,6 +39,20 @@ class News:
     def read_by(self, reader: Reader) -> None:
         """Let somebody on this node know, too, of what it tells."""
         self._readers.append(reader)
+
+    @asynccontextmanager
+    async def change(self, call: str, *rooms: Room) -> AsyncIterator[list[Told]]:
+        """A transaction with its news: what is put into the list is kept with it, and told after the commit.
+
+        `call` is its name in the metrics. On this node, those that name the same room go one after the other, told
+        included. An error within undoes all of it. Raises NotFound for a room of no stream, and Unavailable.
+        """
+        news: list[Told] = []
+        async with self._log.turn(*rooms):
+            async with self._database.guard(call), self._database.transaction():
+                yield news
+                kept = await self.keep(news)
+            await self.tell(kept)
 
     async def keep(self, news: Sequence[Told]) -> list[Kept]:
         """Give events their places: once in a transaction, after all else that it locks. Raises NotFound."""

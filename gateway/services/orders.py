@@ -20,7 +20,7 @@ from gateway.services import cursors, order_book, products
 from gateway.services.news import News
 from gateway.services.order_book import draft, told, view
 from gateway.services.order_writer import OrderWriter
-from gateway.services.room_log import RoomLog, Told
+from gateway.services.room_log import Told
 from models.order import Order, OrderItem, OrderStatus
 from models.product import Product
 
@@ -28,9 +28,8 @@ from models.product import Product
 class Orders:
     """Raises NotFound for an order that is none or, but for ADMINs, somebody else's; and Unavailable."""
 
-    def __init__(self, database: Database, log: RoomLog, news: News, writer: OrderWriter, metrics: Metrics) -> None:
+    def __init__(self, database: Database, news: News, writer: OrderWriter, metrics: Metrics) -> None:
         self._database = database
-        self._log = log
         self._news = news
         self._writer = writer
         self._metrics = metrics
@@ -74,39 +73,32 @@ class Orders:
 
     async def cancel(self, principal: Principal, order_id: str) -> orders.Order:
         """Give back what was taken, once; nothing happens if that was done already. Raises Conflict if it is paid."""
-        async with self._cancelling, self._database.guard("orders.cancel"):
-            async with self._database.transaction():
-                order, items = await _lock(principal, order_id)
-                if order.status == OrderStatus.PAID:
-                    raise Conflict("The order is paid")
-                cancels = order.status == OrderStatus.PENDING
-                kept = []
-                if cancels:
-                    moment = now()
-                    order.status, order.cancelled_at = OrderStatus.CANCELLED.value, moment
-                    await order.save(update_fields=["status", "cancelled_at"])
-                    news = []
-                    for product, quantity in await _sold(items):
-                        news += await _give_back(product, quantity, moment)
-                    kept = await self._news.keep(news)
-            await self._news.tell(kept)
+        async with self._cancelling, self._news.change("orders.cancel") as news:
+            order, items = await _lock(principal, order_id)
+            if order.status == OrderStatus.PAID:
+                raise Conflict("The order is paid")
+            cancels = order.status == OrderStatus.PENDING
+            if cancels:
+                moment = now()
+                order.status, order.cancelled_at = OrderStatus.CANCELLED.value, moment
+                await order.save(update_fields=["status", "cancelled_at"])
+                for product, quantity in await _sold(items):
+                    news.extend(await _give_back(product, quantity, moment))
         if cancels:
             self._metrics.orders.labels("cancelled").inc()
         return view(order, items)
 
     async def pay(self, principal: Principal, order_id: str) -> orders.Order:
         """Note that an order is paid; nothing happens if it is already. Raises Conflict if it was cancelled."""
-        async with self._database.guard("orders.pay"), self._log.turn(admins_room()):
-            async with self._database.transaction():
-                order, items = await _lock(principal, order_id)
-                if order.status == OrderStatus.CANCELLED:
-                    raise Conflict("The order was cancelled")
-                pays = order.status == OrderStatus.PENDING
-                if pays:
-                    order.status, order.paid_at = OrderStatus.PAID.value, now()
-                    await order.save(update_fields=["status", "paid_at"])
-                kept = await self._news.keep([told(events.ORDER_PAID, order, items)] if pays else [])
-            await self._news.tell(kept)
+        async with self._news.change("orders.pay", admins_room()) as news:
+            order, items = await _lock(principal, order_id)
+            if order.status == OrderStatus.CANCELLED:
+                raise Conflict("The order was cancelled")
+            pays = order.status == OrderStatus.PENDING
+            if pays:
+                order.status, order.paid_at = OrderStatus.PAID.value, now()
+                await order.save(update_fields=["status", "paid_at"])
+                news.append(told(events.ORDER_PAID, order, items))
         if pays:
             self._metrics.orders.labels("paid").inc()
         return view(order, items)

@@ -4,13 +4,13 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import models.room
 from gateway.connections.database import Database
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Unavailable
 from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_room
 from gateway.protocol.events import CHAT_MESSAGE, CHAT_PINNED
 from gateway.protocol.wire import Cursor, Missed, Payload, Since, now
@@ -19,6 +19,7 @@ from gateway.realtime.logged import LoggedEvent, Place
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
 KEPT = 1000  # events of a room that stay in its log
 WITH_TEXT = (CHAT_MESSAGE, CHAT_PINNED)  # events of which nothing is left without their text
+TURN = 2.0  # s that one waits for those before: as long as for the database
 TRIM = 64  # a room is trimmed once in so many events, by so many rows
 
 NEXT = "UPDATE rooms SET seq = seq + 1 WHERE name = $1 RETURNING seq"
@@ -98,12 +99,19 @@ class RoomLog:
         self._turns: WeakValueDictionary[Room, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def turn(self, room: Room) -> AsyncIterator[None]:
-        """On this node, transactions that take places in a room are let in one after the other.
+    async def turn(self, *rooms: Room) -> AsyncIterator[None]:
+        """On this node, transactions that take places in the same room are let in one after the other.
 
-        The room's row lets in only one anyway; but who waits for that has a connection, which others could use.
+        The room's row lets in only one anyway; but who waits for that has a connection, which others could use. Raises
+        Unavailable for who has waited for too long.
         """
-        async with self._turns.setdefault(room, asyncio.Lock()):
+        async with AsyncExitStack() as turns:
+            try:
+                async with asyncio.timeout(TURN):
+                    for room in sorted(set(rooms)):
+                        await turns.enter_async_context(self._turns.setdefault(room, asyncio.Lock()))
+            except TimeoutError:
+                raise Unavailable("room") from None
             yield
 
     async def lock(self, room: Room) -> None:

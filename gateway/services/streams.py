@@ -116,7 +116,7 @@ class Streams:
 
         Without a principal it is the media server that says so.
         """
-        async with self._database.guard("streams.start"), self._database.transaction():
+        async with self._news.change("streams.start", viewers_room(key)) as news:
             stream = await run_by(principal, key)
             if stream.status == StreamStatus.ENDED:
                 raise Conflict("The stream has ended")
@@ -124,8 +124,7 @@ class Streams:
                 return view(stream)
             stream.status, stream.started_at = StreamStatus.LIVE.value, now()
             await stream.save()
-            kept = await self._news.keep([_moment(stream, events.STREAM_STARTED)])
-        await self._news.tell(kept)
+            news.append(_moment(stream, events.STREAM_STARTED))
         await self._lists.drop(ACTIVE)
         await self._tell_upcoming()
         return view(stream)
@@ -135,7 +134,7 @@ class Streams:
 
         Without a principal it is the media server that says so.
         """
-        async with self._database.guard("streams.stop"), self._database.transaction():
+        async with self._news.change("streams.stop", viewers_room(key)) as news:
             stream = await run_by(principal, key)
             if stream.status == StreamStatus.SCHEDULED:
                 raise Conflict("The stream has not started")
@@ -144,8 +143,7 @@ class Streams:
             # The clock of the node that started it may be ahead of ours.
             stream.status, stream.ended_at = StreamStatus.ENDED.value, max(now(), stream.started_at or now())
             await stream.save()
-            kept = await self._news.keep([_moment(stream, events.STREAM_ENDED)])
-        await self._news.tell(kept)
+            news.append(_moment(stream, events.STREAM_ENDED))
         await self._fanout.notify(STREAM_ENDED, {"streamKey": key})
         await self._lists.drop(ACTIVE)
         return view(stream)

@@ -41,12 +41,12 @@ class Node:
 
     def __init__(self, database: Database, redis: Redis, heard: Heard, metrics: Metrics) -> None:
         self.log = RoomLog(database)
-        news = News(self.log, heard)
+        news = News(database, self.log, heard)
         cards = Cards(redis, metrics)
         news.read_by(cards.told)
-        self.catalog = Catalog(database, self.log, news, Pages(redis, metrics, self.log), cards)
-        self.featured = Featured(database, self.log, news)
-        self.orders = Orders(database, self.log, news, OrderWriter(database, news, metrics), metrics)
+        self.catalog = Catalog(database, news, Pages(redis, metrics, self.log), cards)
+        self.featured = Featured(news)
+        self.orders = Orders(database, news, OrderWriter(database, news, metrics), metrics)
 
 
 class Market:

@@ -25,7 +25,7 @@ DAY = timedelta(days=1)
 
 def make_streams(database: Database, redis: Redis, fanout: Any) -> Streams:
     """The streams of one node."""
-    return Streams(database, News(RoomLog(database), fanout), fanout, Lists(redis, Metrics()))
+    return Streams(database, News(database, RoomLog(database), fanout), fanout, Lists(redis, Metrics()))
 
 
 def make_rules(database: Database, fanout: Any) -> RoomRules:
@@ -37,7 +37,7 @@ def make_chat(database: Database, fanout: Any) -> Chat:
     """The chat of one node, in which no words are listed."""
     log, metrics, messages = RoomLog(database), Metrics(), Messages(database)
     authority, record = Authority(database), ModerationLog(database)
-    pins = Pins(database, log, News(log, fanout), authority, record)
+    pins = Pins(database, log, News(database, log, fanout), authority, record)
     newest = Newest(database, log, messages, pins, metrics)
     words = WordLists(database, record, metrics)
     return Chat(database, log, messages, newest, make_rules(database, fanout), words, fanout)
@@ -48,7 +48,7 @@ class Curators:
 
     def __init__(self, database: Database, fanout: Any, patience: timedelta = DAY) -> None:
         log, metrics = RoomLog(database), Metrics()
-        news, authority, self.record = News(log, fanout), Authority(database), ModerationLog(database)
+        news, authority, self.record = News(database, log, fanout), Authority(database), ModerationLog(database)
         self.pins = Pins(database, log, news, authority, self.record)
         self.deletions = Deletions(database, log, news, authority, self.record, self.pins, metrics)
         self.clears = Clears(database, log, news, authority, self.record, self.pins, metrics, patience)

@@ -50,9 +50,9 @@ class Shop:
 
     def node(self, database: Database, redis: Redis) -> Catalog:
         log, cards = RoomLog(database), Cards(redis, Metrics())
-        news = News(log, self.heard)
+        news = News(database, log, self.heard)
         news.read_by(cards.told)
-        return Catalog(database, log, news, Pages(redis, Metrics(), log), cards)
+        return Catalog(database, news, Pages(redis, Metrics(), log), cards)
 
     async def person(self, role: Role) -> Principal:
         number = await User.all().count()
