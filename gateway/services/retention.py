@@ -1,4 +1,4 @@
-"""Forgets what has been kept for long enough: deleted texts, turns of slow mode. Run by all nodes, one at a time."""
+"""Forgets what has been kept for long enough: deleted texts, turns, devices. Run by all nodes, one at a time."""
 
 from datetime import timedelta
 
@@ -29,6 +29,17 @@ FORGET_TURNS = """
     ) RETURNING sender_id
 """
 
+# Devices of bans that have ended, and networks whose time is up.
+FORGET_DEVICES = """
+    WITH mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS held)
+    DELETE FROM banned_devices WHERE id IN (
+        SELECT d.id FROM banned_devices d JOIN sanctions s ON s.id = d.sanction_id
+        WHERE (s.lifted_at IS NOT NULL OR s.ends_at < clock_timestamp() OR d.ends_at < clock_timestamp())
+            AND (SELECT held FROM mine)
+        LIMIT $2 FOR UPDATE OF d SKIP LOCKED
+    ) RETURNING id
+"""
+
 
 class Retention:
     """Who deleted which message, when and why stays for good; what it said stays for `kept`."""
@@ -52,6 +63,7 @@ class Retention:
         forgotten = await self._forget(FORGET, RETENTION_LOCK, self._kept, BATCH)
         self._metrics.originals_forgotten.inc(forgotten)
         await self._forget(FORGET_TURNS, timedelta(seconds=LONGEST_SLOW_MODE), BATCH)
+        await self._forget(FORGET_DEVICES, RETENTION_LOCK, BATCH)
         return forgotten
 
     async def _forget(self, statement: str, *values: object) -> int:

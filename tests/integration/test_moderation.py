@@ -24,6 +24,7 @@ from gateway.security.principal import Principal, Role
 from gateway.services import sanctions
 from gateway.services.authority import HOSTING, POWERS, Power
 from gateway.services.messages import Messages
+from gateway.services.retention import Retention
 from models.message import Message
 from models.moderation import BannedDevice, ModerationEntry, Sanction
 from models.room import RoomEvent
@@ -408,6 +409,27 @@ async def test_a_banned_member_does_not_come_back_as_a_guest_of_the_same_device(
     await hall.devices.seen(hall.user.user_id, HOME)
     await hall.ban(hall.admin, hall.user.user_id)
     assert (await refused(hall.come_as_guest(HOME._replace(address="198.51.100.7")))).code is Code.BANNED
+
+
+async def test_devices_are_forgotten_with_what_was_imposed_on_them(hall: Hall) -> None:
+    lifted, ended, held = [
+        await hall.come_as_guest(Device("a browser", f"198.51.100.{n}", f"device-number-{n}-of-three"))
+        for n in range(3)
+    ]
+    for guest in (lifted, ended, held):
+        await hall.ban(hall.admin, guest)
+    await hall.unban(hall.admin, lifted)
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    await Sanction.filter(subject_id=ended).update(created_at=past - timedelta(minutes=1), ends_at=past)
+    sweep = Retention(hall.database, timedelta(days=90), Metrics()).sweep
+    await sweep()
+    assert {device.sanction_id for device in await BannedDevice.all()} == {
+        sanction.id for sanction in await Sanction.filter(subject_id=held)
+    }
+    assert await BannedDevice.all().count() == 2
+    await BannedDevice.filter(ends_at__isnull=False).update(ends_at=past)
+    await sweep()
+    assert [device.device[:2] for device in await BannedDevice.all()] == ["d:"]
 
 
 async def test_a_device_that_nobody_knows_is_no_reason_not_to_ban(hall: Hall) -> None:
