@@ -33,7 +33,7 @@ class Talk:
         fanout = realtime.fanout
         news = News(database, log, fanout)
         authority, self.record = Authority(database), ModerationLog(database)
-        rules = RoomRules(database, log, authority, self.record, fanout)
+        rules = RoomRules(database, log, news, authority, self.record)
         pins = Pins(database, log, news, authority, self.record)
         self._pin_rounds = Rounds("pins", PIN_ROUND, pins.expire)
         self.words = WordLists(database, self.record, metrics)

@@ -114,19 +114,17 @@ class Clears:
         for first in range(0, len(ids), BATCH):
             if first and late():
                 break
-            async with self._log.turn(room):
-                async with self._database.guard("chat.undo_clear"), self._database.transaction():
-                    await self._log.lock(room)
-                    span = await self._erasure.restore(ids[first : first + BATCH])
-                    if span.messages and not restored:
-                        await self._record.record(
-                            ModerationAction.UNDO_CLEAR,
-                            principal,
-                            live_id=ask.live_id,
-                            details={"clearId": ask.clear_id, "messages": kept},
-                        )
-                    told = await self._news.keep(_restored(ask, span))
-                await self._news.tell(told)
+            async with self._news.change("chat.undo_clear", room) as news:
+                await self._log.lock(room)
+                span = await self._erasure.restore(ids[first : first + BATCH])
+                if span.messages and not restored:
+                    await self._record.record(
+                        ModerationAction.UNDO_CLEAR,
+                        principal,
+                        live_id=ask.live_id,
+                        details={"clearId": ask.clear_id, "messages": kept},
+                    )
+                news.extend(_restored(ask, span))
             restored += span.messages
             self._metrics.messages_restored.inc(span.messages)
         async with self._database.guard("chat.undo_clear"):
@@ -142,28 +140,25 @@ class Clears:
         entry, left, done, last = 0, 1, 0, 0
         deleted = 0
         while left > 0 and not (entry and late()):
-            async with self._log.turn(room):
-                async with self._database.guard("chat.clear"), self._database.transaction():
-                    await self._authority.require(principal, Power.CLEAR, choice.live_id)
-                    await self._log.lock(room)
-                    if not entry:
-                        left, last = await self._count(choice)
-                        if not left:
-                            break
-                        entry = await self._record.record(
-                            ModerationAction.CLEAR,
-                            principal,
-                            live_id=choice.live_id,
-                            subject_id=choice.user_id,
-                            reason=reason,
-                            details={"messages": left, "beforeSeq": last + 1, "lastSeconds": last_seconds},
-                        )
-                    ids = [row["id"] for row in await self._database.query(CHOOSE, *choice, done, last, BATCH)]
-                    span = await self._erasure.erase(choice.live_id, ids, principal.user_id, reason, entry)
-                    told = await self._news.keep(
-                        [*_cleared(choice, span, entry), *await self._pins.drop_deleted(choice.live_id)]
+            async with self._news.change("chat.clear", room) as news:
+                await self._authority.require(principal, Power.CLEAR, choice.live_id)
+                await self._log.lock(room)
+                if not entry:
+                    left, last = await self._count(choice)
+                    if not left:
+                        break
+                    entry = await self._record.record(
+                        ModerationAction.CLEAR,
+                        principal,
+                        live_id=choice.live_id,
+                        subject_id=choice.user_id,
+                        reason=reason,
+                        details={"messages": left, "beforeSeq": last + 1, "lastSeconds": last_seconds},
                     )
-                await self._news.tell(told)
+                ids = [row["id"] for row in await self._database.query(CHOOSE, *choice, done, last, BATCH)]
+                span = await self._erasure.erase(choice.live_id, ids, principal.user_id, reason, entry)
+                news.extend(_cleared(choice, span, entry))
+                news.extend(await self._pins.drop_deleted(choice.live_id))
             deleted, done = deleted + span.messages, span.last
             left = left - span.messages if span.messages else 0  # others may have deleted some of them
             self._metrics.messages_erased.labels("clear").inc(span.messages)

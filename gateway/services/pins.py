@@ -75,34 +75,30 @@ class Pins:
     async def pin(self, principal: Principal, ask: PinMessage) -> PinAck:
         """Show a message on top. Raises Conflict if it was deleted."""
         room = chat_room(ask.live_id)
-        async with self._log.turn(room):
-            async with self._database.guard("chat.pin"), self._database.transaction():
-                await self._authority.require(principal, Power.PIN, ask.live_id)
-                await self._log.lock(room)
-                message_id = await self._find(ask)
-                await self._database.query(PIN, message_id, ask.live_id, UUID(principal.user_id), ask.seconds)
-                replaced = await self._database.query(REPLACE, ask.live_id, MOST)
-                [pinned] = [pin for pin in await self.shown(ask.live_id) if pin.id == str(message_id)]
-                await self._enter(ModerationAction.PIN, principal, ask, {"seconds": ask.seconds})
-                told = Told(room, events.CHAT_PINNED, Typed(type=events.CHAT_PINNED, data=pinned))
-                kept = await self._news.keep([*_unpinned(ask.live_id, replaced, Cause.REPLACED), told])
-            await self._news.tell(kept)
+        async with self._news.change("chat.pin", room) as news:
+            await self._authority.require(principal, Power.PIN, ask.live_id)
+            await self._log.lock(room)
+            message_id = await self._find(ask)
+            await self._database.query(PIN, message_id, ask.live_id, UUID(principal.user_id), ask.seconds)
+            replaced = await self._database.query(REPLACE, ask.live_id, MOST)
+            [pinned] = [pin for pin in await self.shown(ask.live_id) if pin.id == str(message_id)]
+            await self._enter(ModerationAction.PIN, principal, ask, {"seconds": ask.seconds})
+            told = Told(room, events.CHAT_PINNED, Typed(type=events.CHAT_PINNED, data=pinned))
+            news.extend([*_unpinned(ask.live_id, replaced, Cause.REPLACED), told])
         return PinAck(message_id=pinned.id, until=pinned.pinned_until)
 
     async def unpin(self, principal: Principal, ask: UnpinMessage) -> UnpinAck:
         """Take a message down; fine if it is not on top. Raises NotFound for an unknown id."""
         room = chat_room(ask.live_id)
-        async with self._log.turn(room):
-            async with self._database.guard("chat.unpin"), self._database.transaction():
-                await self._authority.require(principal, Power.PIN, ask.live_id)
-                await self._log.lock(room)
-                rows = await self._database.query(UNPIN, uuid_of(ask.message_id), ask.live_id)
-                if rows:
-                    await self._enter(ModerationAction.UNPIN, principal, ask, {})
-                elif not await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id):
-                    raise NotFound("There is no such message")
-                kept = await self._news.keep(_unpinned(ask.live_id, rows, Cause.UNPINNED))
-            await self._news.tell(kept)
+        async with self._news.change("chat.unpin", room) as news:
+            await self._authority.require(principal, Power.PIN, ask.live_id)
+            await self._log.lock(room)
+            rows = await self._database.query(UNPIN, uuid_of(ask.message_id), ask.live_id)
+            if rows:
+                await self._enter(ModerationAction.UNPIN, principal, ask, {})
+            elif not await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id):
+                raise NotFound("There is no such message")
+            news.extend(_unpinned(ask.live_id, rows, Cause.UNPINNED))
         return UnpinAck(message_id=str(uuid_of(ask.message_id)), already_unpinned=not rows)
 
     async def shown(self, live_id: str) -> list[PinnedMessage]:
@@ -129,12 +125,10 @@ class Pins:
 
     async def _expire(self, live_id: str) -> int:
         room = chat_room(live_id)
-        async with self._log.turn(room):
-            async with self._database.guard("pins.expire"), self._database.transaction():
-                await self._log.lock(room)
-                rows = await self._database.query(EXPIRE, live_id)
-                kept = await self._news.keep(_unpinned(live_id, rows, Cause.EXPIRED))
-            await self._news.tell(kept)
+        async with self._news.change("pins.expire", room) as news:
+            await self._log.lock(room)
+            rows = await self._database.query(EXPIRE, live_id)
+            news.extend(_unpinned(live_id, rows, Cause.EXPIRED))
         return len(rows)
 
     async def _find(self, ask: PinMessage) -> UUID:

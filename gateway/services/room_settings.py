@@ -1,20 +1,21 @@
 """How chat rooms are kept civil, and how somebody stands under it. Called by the chat service and `/chat`."""
 
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from gateway.connections.database import Database
 from gateway.errors import Code, NotFound
-from gateway.keys import Room, chat_room
+from gateway.keys import chat_room
 from gateway.protocol import events
 from gateway.protocol.chat import RoomSettings
 from gateway.protocol.moderation import AllowGuests, Freeze, SettingsChanged, SlowMode, until
-from gateway.protocol.wire import Payload, Typed
+from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal, Role
 from gateway.services.authority import Authority, Power
 from gateway.services.moderation_log import ModerationLog
+from gateway.services.news import News
 from gateway.services.refusals import refusal
-from gateway.services.room_log import RoomLog
+from gateway.services.room_log import RoomLog, Told
 from models.moderation import ModerationAction
 
 # What store_messages asks with every message; this answers who joins.
@@ -37,12 +38,6 @@ SET = """
 FORGET_TURNS = "DELETE FROM chat_turns WHERE stream_key = $1"
 
 
-class Fanout(Protocol):
-    """Broadcasts in the order of places. Never raises."""
-
-    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
-
-
 class Standing(NamedTuple):
     """What holds for somebody in a room that they may be in."""
 
@@ -55,13 +50,13 @@ class RoomRules:
     """Raises Forbidden for who may not moderate the room, NotFound, Unavailable. `live_id` is the stream key."""
 
     def __init__(
-        self, database: Database, log: RoomLog, authority: Authority, record: ModerationLog, fanout: Fanout
+        self, database: Database, log: RoomLog, news: News, authority: Authority, record: ModerationLog
     ) -> None:
         self._database = database
         self._log = log
+        self._news = news
         self._authority = authority
         self._record = record
-        self._fanout = fanout
 
     async def standing(self, principal: Principal, live_id: str) -> Standing:
         """How somebody finds a room. Raises BANNED, and NotFound if there is no such room."""
@@ -101,25 +96,19 @@ class RoomRules:
     ) -> SettingsChanged:
         """Change one setting and tell the room; what is so already is neither told nor recorded."""
         room = chat_room(live_id)
-        async with self._database.guard("chat.settings"), self._log.turn(room):
-            async with self._database.transaction():
-                await self._authority.require(principal, Power.SETTINGS, live_id)
-                await self._log.lock(room)
-                before = await self._read(live_id)
-                after = before.model_copy(update=change)
-                changed = SettingsChanged(live_id=live_id, **after.model_dump(by_alias=False))
-                if after == before:
-                    return changed
-                await self._database.query(SET, live_id, after.slow_mode_seconds, after.frozen, after.guests_allowed)
-                if after.slow_mode_seconds == 0:
-                    await self._database.query(FORGET_TURNS, live_id)
-                told = Typed(type=events.CHAT_SETTINGS, data=changed)
-                seq = await self._log.next(room)
-                await self._log.record(room, seq, events.CHAT_SETTINGS, told)
-                await self._record.record(
-                    action, principal, live_id=live_id, details=after.model_dump(include=set(change))
-                )
-            await self._fanout.publish(room, events.CHAT_SETTINGS, told, seq)
+        async with self._news.change("chat.settings", room) as news:
+            await self._authority.require(principal, Power.SETTINGS, live_id)
+            await self._log.lock(room)
+            before = await self._read(live_id)
+            after = before.model_copy(update=change)
+            changed = SettingsChanged(live_id=live_id, **after.model_dump(by_alias=False))
+            if after == before:
+                return changed
+            await self._database.query(SET, live_id, after.slow_mode_seconds, after.frozen, after.guests_allowed)
+            if after.slow_mode_seconds == 0:
+                await self._database.query(FORGET_TURNS, live_id)
+            news.append(Told(room, events.CHAT_SETTINGS, Typed(type=events.CHAT_SETTINGS, data=changed)))
+            await self._record.record(action, principal, live_id=live_id, details=after.model_dump(include=set(change)))
         return changed
 
     async def _read(self, live_id: str) -> RoomSettings:

@@ -30,7 +30,8 @@ def make_streams(database: Database, redis: Redis, fanout: Any) -> Streams:
 
 def make_rules(database: Database, fanout: Any) -> RoomRules:
     """How the chat rooms of one node are kept civil."""
-    return RoomRules(database, RoomLog(database), Authority(database), ModerationLog(database), fanout)
+    log = RoomLog(database)
+    return RoomRules(database, log, News(database, log, fanout), Authority(database), ModerationLog(database))
 
 
 def make_chat(database: Database, fanout: Any) -> Chat:
