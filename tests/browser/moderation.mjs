@@ -16,9 +16,9 @@ async function mayWrite(tab, may) {
 
 /** A tab for each of `people`, who are names; a `Guest` comes in without one. */
 async function gather(browser, url, people) {
-  const context = await browser.newContext({ ...WIDE, colorScheme: "light" });
   const tabs = [];
   for (const person of people) {
+    const context = await browser.newContext({ ...WIDE, colorScheme: "light" }); // a tab behind another one is slow
     const tab = await openTab(context, url);
     await signIn(tab, person === "Guest" ? "Watch as guest" : new RegExp(person));
     tabs.push(tab);
