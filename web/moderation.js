@@ -104,7 +104,8 @@ export class Moderation {
     this.#disarm();
     if (!done?.clearId) return;
     this.#panel.hidePopover();
-    this.#undoable(`${messages(done.deleted)} deleted`, "Not restored", "chat:undo-clear", { clearId: done.clearId });
+    const left = done.remaining ? `, ${messages(done.remaining)} left: clear again` : "";
+    this.#undoable(`${messages(done.deleted)} deleted${left}`, "Not restored", "chat:undo-clear", { clearId: done.clearId });
   }
 
   async #rule(event, payload, input) {
@@ -120,7 +121,11 @@ export class Moderation {
   }
 
   #undoable(text, failure, event, payload) {
-    notify(text, "success", { action: { label: "Undo", run: () => this.#ask(failure, event, payload) } });
+    const run = async () => {
+      const undone = await this.#ask(failure, event, payload);
+      if (undone?.remaining) this.#undoable(`${messages(undone.remaining)} still to come back`, failure, event, payload);
+    };
+    notify(text, "success", { action: { label: "Undo", run } });
   }
 
   /** The answer to a request about this room, or null: then it was said what failed. */
