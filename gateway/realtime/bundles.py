@@ -41,7 +41,7 @@ class Bundles:
                 return
             if not self._busy:
                 self._busy = True
-                asyncio.get_running_loop().call_soon(self._flush_all)
+                asyncio.get_running_loop().call_soon(self._flush_soon)
             bundle = self._waiting[room] = _Bundle()
         bundle.frames.append(frame)
         bundle.size += len(frame.websocket)
@@ -60,6 +60,10 @@ class Bundles:
         if bundle is not None:
             bundle.send(self._members[room].values())
 
+    def _flush_soon(self) -> None:
+        # Behind the acks of this tick, which are written at its end: a broadcast to many takes milliseconds.
+        asyncio.get_running_loop().call_soon(self._flush_all)
+
     def _flush_all(self) -> None:
         if not self._waiting:  # nothing came during the pause
             self._busy = False
@@ -70,12 +74,8 @@ class Bundles:
             for room, bundle in waiting.items():
                 bundle.send(self._members[room].values())
         finally:
-            # Behind the transports, which write at the end of this tick.
-            asyncio.get_running_loop().call_soon(self._written, started)
-
-    def _written(self, started: float) -> None:
-        pause = min(PAUSE, time.monotonic() - started)
-        asyncio.get_running_loop().call_later(pause, self._flush_all)
+            pause = min(PAUSE, time.monotonic() - started)
+            asyncio.get_running_loop().call_later(pause, self._flush_all)
 
 
 class _Bundle:
@@ -96,7 +96,7 @@ class _Bundle:
     def send(self, members: Iterable[Socket]) -> None:
         whole = self.frames[0] if len(self.frames) == 1 else JoinedFrame(self.frames)
         for socket in members:
-            if socket in self._ahead:
+            if self._ahead and socket in self._ahead:
                 self.send_to(socket)
             else:
-                socket.connection.send_frame(whole)
+                socket.connection.broadcast(whole)

@@ -87,6 +87,11 @@ class Connection:
         if not self.closed:
             self._carrier.push_frame(frame)
 
+    def broadcast(self, frame: Frame) -> None:
+        """The same, but at once if nothing waits: a frame for many, that has waited for what it can be joined with."""
+        if not self.closed:
+            self._carrier.write_frame(frame)
+
     def unjoin(self) -> None:
         """The client has left all it had joined: it has as long as a new one to join something again."""
         self.joined = False

@@ -34,6 +34,9 @@ class Carrier(Protocol):
     def push_frame(self, frame: Frame) -> None:
         """The same for a packet shared between connections."""
 
+    def write_frame(self, frame: Frame) -> None:
+        """The same at once if nothing waits."""
+
     def ping(self) -> None:
         """Send a ping, before whatever still waits."""
 

@@ -42,6 +42,9 @@ class Line:
     def send_frame(self, frame: Frame) -> None:
         self.frames.append([_name(text) for text in frame.text.split(SEPARATOR)])
 
+    def broadcast(self, frame: Frame) -> None:
+        self.send_frame(frame)
+
     @property
     def heard(self) -> list[str]:
         return [name for frame in self.frames for name in frame]
@@ -119,7 +122,7 @@ async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeyp
     monkeypatch.setattr(bundles, "PAUSE", 0.03)
     hall = Hall(FEW + 1)
     heard, asked, *_ = hall.sockets
-    monkeypatch.setattr(line(hall.sockets[-1]), "send_frame", lambda _: time.sleep(0.05))
+    monkeypatch.setattr(line(hall.sockets[-1]), "broadcast", lambda _: time.sleep(0.05))
     hall.say("a")
     await tick()
     for name in "bc":
@@ -251,7 +254,7 @@ async def test_a_member_that_does_not_read_is_dropped_at_its_limit_and_costs_the
     hall, transport = Hall(FEW + 1), Stuck()
     stuck: Any = WebSocket(transport, EngineOptions(max_send_buffer=1000), Cork())  # type: ignore[arg-type]  # a double
     stuck.start(b"head", b"")
-    hall.come(connection=SimpleNamespace(send_frame=stuck.push_frame))
+    hall.come(connection=SimpleNamespace(broadcast=stuck.write_frame))
     names: list[str] = []
     while not transport.aborted:
         assert len(names) < 100
@@ -261,3 +264,25 @@ async def test_a_member_that_does_not_read_is_dropped_at_its_limit_and_costs_the
     assert [line(socket).heard for socket in hall.sockets] == [names] * (FEW + 1)
     assert stuck._out == []
     assert len(b"".join(transport.written)) < 1000
+
+
+async def test_a_broadcast_is_written_at_once_but_never_before_what_waits() -> None:
+    transport, cork = Stuck(), Cork()
+    socket: Any = WebSocket(transport, EngineOptions(), cork)  # type: ignore[arg-type]  # a double
+    socket.start(b"head", b"")
+    frames = [Frame(packet(name)) for name in "abcd"]
+    socket.write_frame(frames[0])
+    assert transport.written == []  # the head waits
+    await tick()
+    assert transport.written == [b"head" + frames[0].websocket]
+    socket.resume_writing()
+    socket.write_frame(frames[1])
+    assert transport.written[1:] == [frames[1].websocket]
+    socket.write_frame(frames[2])  # the kernel took nothing after that one
+    socket.resume_writing()
+    assert transport.written[2:] == [frames[2].websocket]
+    socket.resume_writing()
+    socket.end("6", 1000, 0.1)
+    socket.resume_writing()
+    socket.write_frame(frames[3])
+    assert frames[3].websocket not in transport.written

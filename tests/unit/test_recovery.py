@@ -70,6 +70,8 @@ class FakeConnection:
     def send_frame(self, frame: Any) -> None:
         self.sent.append(frame.text[1:])
 
+    broadcast = send_frame
+
 
 class Desk:
     """A node's rooms, their log, and a namespace that lets people back in unless `closed`."""

@@ -50,6 +50,8 @@ class FakeConnection:
     def send_frame(self, frame: Any) -> None:
         self.sent.append(frame.text[1:])
 
+    broadcast = send_frame
+
     def close(self, reason: str) -> None:
         self.closed, self.reason = True, reason
 
