@@ -1,14 +1,17 @@
 """Access tokens, as signed JWTs. Issued by accounts, verified by the authenticator at every connect and request."""
 
+import json
 import math
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import jwt
+from jwt.utils import base64url_decode
 
 from gateway.errors import AuthRequired, Code
 from gateway.security.principal import Role
@@ -17,6 +20,7 @@ from gateway.settings import Settings
 
 MAX_TOKEN = 4096  # characters; ours have about 500, and nothing longer is worth parsing
 SKEW = 10.0  # s that the clock of the issuing node may be ahead of ours
+REMEMBERED = 1024  # tokens that were verified; 1 kB each
 REQUIRED = ["sub", "role", "sid", "jti", "type", "iat", "exp", "iss", "aud"]
 
 
@@ -41,6 +45,8 @@ class Tokens:
         self._audience = settings.jwt_audience
         self._lifetime = settings.jwt_expiration.total_seconds()
         self._clock = clock
+        # A client shows the same token to each namespace and with each request. Only what was signed gets in here.
+        self._signed = lru_cache(maxsize=REMEMBERED)(self._read)
 
     def issue_access(self, user_id: str, role: Role, session_id: str) -> str:
         """A fresh token for one session of a user."""
@@ -73,17 +79,22 @@ class Tokens:
             raise AuthRequired("No token provided")
         if len(token) > MAX_TOKEN:
             raise AuthRequired("Invalid token")
-        payload = self._payload(token)
-        claims = _claims(payload)
-        if payload["type"] != "access" or claims.issued_at.timestamp() > self._clock() + SKEW:
+        claims = self._signed(token)
+        if claims.issued_at.timestamp() > self._clock() + SKEW:
             raise AuthRequired("Invalid token")
         if claims.expires_at.timestamp() <= self._clock():
             raise AuthRequired("Token expired", Code.TOKEN_EXPIRED)
         return claims
 
+    def _read(self, token: str) -> Claims:
+        payload = self._payload(token)
+        if payload["type"] != "access":
+            raise AuthRequired("Invalid token")
+        return _claims(payload)
+
     def _payload(self, token: str) -> dict[str, Any]:
         try:
-            key = self._keys.find(jwt.get_unverified_header(token).get("kid"))
+            key = self._keys.find(_kid(token))
             if key is None:
                 raise AuthRequired("Invalid token")
             return jwt.decode(
@@ -95,9 +106,15 @@ class Tokens:
                 # The two moments are compared below, on one clock and with a word of their own for "expired".
                 options={"require": REQUIRED, "strict_aud": True, "verify_exp": False, "verify_iat": False},
             )
-        except (jwt.PyJWTError, ValueError):
+        except (jwt.PyJWTError, ValueError, RecursionError):
             # From None: what was wrong with a forged token is nobody's business, and its parts belong in no traceback.
             raise AuthRequired("Invalid token") from None
+
+
+def _kid(token: str) -> object:
+    # Of the header alone: jwt.get_unverified_header takes the whole token to pieces, as jwt.decode does once more.
+    header = json.loads(base64url_decode(token.partition(".")[0]))
+    return header.get("kid") if isinstance(header, dict) else None
 
 
 def _claims(payload: dict[str, Any]) -> Claims:

@@ -88,6 +88,17 @@ def test_an_expired_token_is_told_apart(token: str) -> None:
     assert refusal(token, tokens(NOW + 901)) == ("Token expired", Code.TOKEN_EXPIRED)
 
 
+def test_a_token_that_was_verified_before_still_runs_out_and_its_forgery_is_still_refused(token: str) -> None:
+    now = [NOW]
+    verifier = Tokens(settings(), clock=lambda: now[0])
+    assert verifier.verify_access(token) == verifier.verify_access(token)
+    head, payload, signature = token.split(".")
+    for forgery in (f"{head}.{payload}.{signature[::-1]}", f"{head}.{payload}", f"{head}.{payload}."):
+        assert refusal(forgery, verifier) == INVALID
+    now[0] = NOW + 901
+    assert refusal(token, verifier) == ("Token expired", Code.TOKEN_EXPIRED)
+
+
 def test_an_expired_token_of_somebody_else_is_just_invalid(claims: dict[str, Any]) -> None:
     assert refusal(signed(claims | {"aud": "others"}), tokens(NOW + 2000)) == INVALID
     assert refusal(signed(claims, secret=OTHER), tokens(NOW + 2000)) == INVALID
