@@ -251,6 +251,7 @@ async def test_the_pause_of_slow_mode_is_exact_over_nodes_and_within_a_batch(hal
         errors = [result for result in results if isinstance(result, GatewayError)]
         assert len(errors) == 19
         assert {error.code for error in errors} == {Code.SLOW_MODE}
+        assert all(0 < (error.retry_after_ms or 0) <= 1000 for error in errors)
         await asyncio.sleep(max((error.retry_after_ms or 0) for error in errors) / 1000)
     await hall.say(hall.user, "once more")
     messages = await Message.filter(stream_id=KEY).order_by("seq")
