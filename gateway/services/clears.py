@@ -116,7 +116,7 @@ class Clears:
                 break
             async with self._news.change("chat.undo_clear", room) as news:
                 await self._log.lock(room)
-                span = await self._erasure.restore(ids[first : first + BATCH])
+                span = await self._erasure.restore(ids[first : first + BATCH], clear_id)
                 if span.messages and not restored:
                     await self._record.record(
                         ModerationAction.UNDO_CLEAR,

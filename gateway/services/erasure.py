@@ -30,7 +30,8 @@ ERASE = """
 # The room's log stays as it is: who comes back to it learns that there is something to read again.
 RESTORE = """
     WITH back AS (
-        DELETE FROM message_deletions WHERE message_id = ANY ($1) AND text IS NOT NULL RETURNING message_id, text
+        DELETE FROM message_deletions
+        WHERE message_id = ANY ($1) AND entry_id = $2 AND text IS NOT NULL RETURNING message_id, text
     ), restored AS (
         UPDATE messages m SET text = b.text, deleted_at = NULL FROM back b WHERE m.id = b.message_id RETURNING m.seq
     )
@@ -69,7 +70,7 @@ class Erasure:
         )
         return Span(**rows[0]) if rows[0]["messages"] else NOTHING
 
-    async def restore(self, ids: Sequence[UUID]) -> Span:
-        """Bring back the texts that are still kept. One statement."""
-        rows = await self._database.query(RESTORE, ids)
+    async def restore(self, ids: Sequence[UUID], entry: int) -> Span:
+        """Bring back the texts that went with an entry and are still kept. One statement."""
+        rows = await self._database.query(RESTORE, ids, entry)
         return Span(**rows[0]) if rows[0]["messages"] else NOTHING

@@ -177,6 +177,32 @@ async def test_what_was_deleted_after_a_clear_stays_deleted_when_that_is_undone(
     assert await place.history() == ["b"]
 
 
+@pytest.mark.parametrize("meanwhile", ["deleted", "brought back and cleared again"])
+async def test_an_undo_in_steps_leaves_alone_what_others_did_between_two_of_them(
+    place: Place, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    monkeypatch.setattr(clears, "BATCH", 1)
+    sent = await place.say("a", "b")
+    mine, other = place.curators
+    done = await mine.clears.clear(place.admin, clear())
+    publish, told = place.heard.publish, asyncio.Event()
+
+    async def interrupted(room: Any, event: str, payload: Any, seq: int | None = None) -> None:
+        await publish(room, event, payload, seq)
+        if event == "chat:restored" and not told.is_set():
+            told.set()
+            if meanwhile == "deleted":
+                await other.deletions.delete(place.admin, deletion(sent[1].id))
+            else:
+                await other.clears.undo(place.admin, undo(done.clear_id))
+                await other.clears.clear(place.admin, clear())
+
+    monkeypatch.setattr(place.heard, "publish", interrupted)
+    answer = await mine.clears.undo(place.admin, undo(done.clear_id))
+    assert (answer.restored, answer.remaining) == (1, 0)
+    assert await place.history() == (["a"] if meanwhile == "deleted" else [])
+
+
 # --- retention ------------------------------------------------------------------------------------------------------
 
 
