@@ -25,7 +25,7 @@ STANDING = """
     LEFT JOIN chat_settings c ON c.stream_key = s.key
     LEFT JOIN sanctions x ON x.subject_id = $2 AND (x.stream_key = s.key OR x.stream_key IS NULL)
         AND x.lifted_at IS NULL AND (x.ends_at IS NULL OR x.ends_at > clock_timestamp())
-    WHERE s.key = $1 ORDER BY x.kind
+    WHERE s.key = $1 ORDER BY x.ends_at  -- of two bans the longer comes last
 """
 
 SETTINGS = "SELECT slow_mode_seconds, frozen, guests_allowed FROM chat_settings WHERE stream_key = $1"

@@ -17,7 +17,7 @@ from gateway.metrics import Metrics
 from gateway.protocol.chat import Message as Draft
 from gateway.protocol.chat import SendMessage
 from gateway.protocol.moderation import FOREVER
-from gateway.protocol.wire import Since
+from gateway.protocol.wire import Since, iso
 from gateway.security.devices import Device
 from gateway.security.guests import new_id
 from gateway.security.principal import Principal, Role
@@ -197,6 +197,16 @@ async def test_bans_here_and_everywhere(hall: Hall) -> None:
     assert [(who, ban.live_id) for who, ban in await hall.bans.of([user, hall.host.user_id])] == [(user, None)]
     await hall.unban(hall.admin, user)
     await hall.say(hall.user)
+
+
+@pytest.mark.parametrize("longer", [KEY, None])
+async def test_who_is_banned_twice_is_told_when_the_longer_ban_ends(hall: Hall, longer: str | None) -> None:
+    for where in (KEY, None):
+        await hall.ban(hall.admin, hall.user.user_id, liveId=where, seconds=1000 if where == longer else 100)
+    ends_at = (await Sanction.get(stream_id=longer)).ends_at
+    assert ends_at is not None
+    for act in (hall.nodes[0].admit(hall.user, KEY), hall.say(hall.user)):
+        assert (await refused(act)).details == {"until": iso(ends_at)}
 
 
 async def test_what_was_imposed_holds_no_administrator_and_no_host_of_the_room(hall: Hall) -> None:
