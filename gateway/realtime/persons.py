@@ -61,8 +61,8 @@ class Persons:
         return list(self._seen)
 
     def sockets(self, user_id: str) -> list[Socket]:
-        """The sockets of one user on `/`."""
-        return [socket for socket in self._residents.of(user_id) if socket.namespace == ROOT]
+        """The sockets of one user on `/`; those whose client is gone are none, although they may not be cleaned up."""
+        return [socket for socket in self._residents.of(user_id) if socket.namespace == ROOT and socket.hears]
 
     def _arrived(self, socket: Socket) -> None:
         if socket.namespace == ROOT and socket.principal.authenticated:

@@ -47,6 +47,11 @@ class Socket:
         return f"<Socket {self.sid} {self.namespace}>"
 
     @property
+    def hears(self) -> bool:
+        """Whether its client is there, as far as is known: it may be gone while its last request is worked on."""
+        return self.live and not self.connection.over
+
+    @property
     def dropped(self) -> bool:
         """Whether its connection was given up because nobody read any more: what was sent last may not have arrived."""
         return self.connection.dropped

@@ -173,3 +173,24 @@ async def test_what_went_to_a_phone_in_a_tunnel_comes_when_it_is_back(
                     await asyncio.sleep(0.1)
         back = await shop.connect(person, "/", node=1)
         assert (await back.expect(NEW))["data"]["title"] == "In the tunnel"
+
+
+async def test_who_left_in_the_middle_of_a_request_gets_it_when_they_are_back(
+    fragile_shop: tuple[Shop, asyncpg.Connection],
+) -> None:
+    shop, database = fragile_shop
+    person, key = await shop.person(), await shop.stream()
+    url = f"{shop.urls[0]}{PATH}websocket"
+    async with database.transaction():
+        await database.execute("LOCK TABLE rooms IN ACCESS EXCLUSIVE MODE")  # which the request waits for
+        async with aiohttp.ClientSession() as http, http.ws_connect(url) as page:
+            await page.send_str("40" + json.dumps({"token": person.token}))
+            while not (await page.receive_str(timeout=5)).startswith("40"):
+                pass
+            await page.send_str("42" + json.dumps(["join:stream", {"streamId": key}]))
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)
+        (sent,) = await send(shop, person)
+        await asyncio.sleep(0.2)
+    back = await shop.connect(person, "/", node=1)
+    assert (await back.expect(NEW))["data"]["id"] == sent
