@@ -87,6 +87,8 @@ class RedisPresence:
 
     async def enter(self, room: Room, who: str) -> Census:
         """See Presence."""
+        if room in self._ending:
+            return await self._local.census(room)
         alone = self._local.add(room, who)
         try:
             return await self._unless_away(self._held.settle(room, who)) or alone
@@ -140,7 +142,8 @@ class RedisPresence:
             return await self._rooms.turn(room, self._interval)
         except Unavailable:
             turn = await self._local.turn(room)
-            await self._local.told(room, turn)
+            if turn.census is not None:
+                await self._local.told(room, turn)
             return turn._replace(change=0)
 
     async def told(self, room: Room, turn: Turn) -> bool:

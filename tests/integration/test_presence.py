@@ -455,6 +455,15 @@ async def test_a_node_that_tells_anew_has_the_rooms_told(start: StartNode) -> No
     assert (await a.turn(ROOM)).census == Census(1, 1, False)
 
 
+async def test_what_was_told_without_redis_is_not_told_again(start: StartNode, redis: Redis) -> None:
+    node = await start("a")
+    redis._silent_until = time.monotonic() + 60
+    await node.enter(ROOM, "mina")
+    assert (await node.turn(ROOM)).census == Census(1, 1, False)
+    assert [await node.turn(ROOM) for _ in range(3)] == [Turn()] * 3
+    redis._silent_until = 0.0
+
+
 # --- the end -------------------------------------------------------------------------------------------------------
 
 
@@ -502,6 +511,19 @@ async def test_the_end_is_kept_until_redis_is_back(start: StartNode, redis: Redi
     redis._silent_until = time.monotonic() + 0.2
     assert (await a.end(ROOM)).count == 0
     await until_count(b, 0)
+
+
+async def test_nobody_comes_into_what_is_over_while_redis_is_away(start: StartNode, redis: Redis) -> None:
+    node = await start("a")
+    await node.enter(ROOM, "mina")
+    redis._silent_until = time.monotonic() + 0.3
+    assert (await node.end(ROOM)).count == 0
+    assert await node.enter(ROOM, "jun") == Census(0, 0, False)
+    assert await node.leave(ROOM, "jun") == Census(0, 0, False)
+    assert await node.turn(ROOM) == Turn()
+    assert node.rooms() == []
+    await until_count(node, 0)
+    assert (await node.enter(ROOM, "jun")).count == 0
 
 
 async def test_a_hundred_nodes_that_die_leave_nobody(start: StartNode, redis: Redis) -> None:
