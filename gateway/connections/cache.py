@@ -20,6 +20,7 @@ from gateway.metrics import Metrics
 log = structlog.get_logger()
 
 LEASE = 5.0  # s that one who loads has before somebody else may
+WAIT = 1.0  # s that others wait for what is being loaded: whoever does it may have died, or hang
 TRIES = 3  # flights that somebody joins before they load for themselves
 POLL = 0.02  # s between two looks for what another node is loading
 REFRESH = 0.2  # of its lifetime: who finds no more than that left makes the value anew while others still read it
@@ -73,8 +74,9 @@ class Cache(Generic[V]):
     Cache-aside: `read`, and after the commit of a change `drop`. Write-through: `write`, with a version that grows with
     each change. Whoever knows how new a value has to be says so with `good`, and needs neither.
 
-    A value is loaded by one of all who ask for it. It is stale at most from a commit to the `drop` that follows it; if
-    its node dies between the two, for `lifetime` seconds.
+    A value is loaded by one of all who ask for it; if that takes longer than `WAIT`, by one on each node. It is stale
+    at most from a commit to the `drop` or `write` that follows it, on other nodes until the reads that were under way
+    have ended; if the commit's node dies between the two, or is not told of its commit, for `lifetime` seconds.
     """
 
     def __init__(
@@ -146,7 +148,7 @@ class Cache(Generic[V]):
 
     async def _fly(self, key: str, load: Callable[[], Awaitable[V]], good: Callable[[V], bool]) -> V:
         token = secrets.token_hex(8)
-        ends = time.monotonic() + LEASE
+        ends = time.monotonic() + WAIT
         while key not in self._undropped and time.monotonic() < ends:
             try:
                 kept, leased = await self._looked(key, token, good)

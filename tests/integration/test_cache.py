@@ -227,6 +227,18 @@ async def test_who_waits_is_answered_before_a_node_ends(node: Callable[..., Cach
     await closing
 
 
+async def test_a_node_that_died_while_it_loaded_keeps_nobody_waiting_for_long(
+    node: Callable[..., Cache[int]], source: Source, redis: Redis
+) -> None:
+    lease = round(cache_module.LEASE * 1000)
+    await redis.client.set(keys.cache_lease(NAME, KEY), "dead", px=lease)
+    nodes = node(), node()
+    async with asyncio.timeout(cache_module.LEASE / 2):
+        assert await asyncio.gather(*(cache.read(KEY, source.load) for cache in nodes for _ in range(20))) == [1] * 40
+    assert source.loads == 2, "once a node"
+    assert await redis.client.get(keys.cached(NAME, KEY)) is None, "it was not theirs to keep"
+
+
 async def test_an_error_is_told_to_who_asked_and_kept_from_nobody(
     node: Callable[..., Cache[int]], source: Source
 ) -> None:
