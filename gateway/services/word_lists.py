@@ -1,5 +1,6 @@
 """The lists of words that messages are looked through for. Asked by the chat service, changed over HTTP by admins."""
 
+import asyncio
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -45,6 +46,7 @@ class WordLists:
         self._metrics = metrics
         self._version: int | None = -1  # of no list
         self._general, self._rooms = word_filter.compiled([])
+        self._reading = asyncio.Lock()  # who has read an older list must not write it over a newer one
         self._rounds = Rounds("word-lists", CHECK, self.refresh)
 
     async def start(self) -> None:
@@ -58,14 +60,15 @@ class WordLists:
 
     async def refresh(self) -> None:
         """Read the lists if they have changed. Raises Unavailable."""
-        async with self._database.guard("words.refresh"):
-            version = (await self._database.query(VERSION, ACTIONS))[0]["version"]
-            if version == self._version:
-                return
-            rows = await self._database.query(ALL)
-        words = ((row["stream_key"], row["word"], WordAction(row["action"])) for row in rows)
-        self._general, self._rooms = word_filter.compiled(words)
-        self._version = version
+        async with self._reading:
+            async with self._database.guard("words.refresh"):
+                version = (await self._database.query(VERSION, ACTIONS))[0]["version"]
+                if version == self._version:
+                    return
+                rows = await self._database.query(ALL)
+            words = ((row["stream_key"], row["word"], WordAction(row["action"])) for row in rows)
+            self._general, self._rooms = word_filter.compiled(words)
+            self._version = version
 
     # --- messages -----------------------------------------------------------------------------------------------------
 

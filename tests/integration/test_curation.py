@@ -16,12 +16,13 @@ from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UndoClear
 from gateway.protocol.records import AddWord, ChangeWord
 from gateway.security.principal import Principal, Role
-from gateway.services import clears, retention
+from gateway.services import clears, retention, word_lists
 from gateway.services.messages import Messages
 from gateway.services.newest import Newest
 from gateway.services.retention import Retention
 from gateway.services.room_log import RoomLog
 from gateway.services.word_lists import WordLists
+from models.moderation import ModerationAction
 from models.room import Room
 from models.stream import Stream
 from models.user import User
@@ -302,6 +303,33 @@ async def test_a_crowd_that_joins_is_shown_one_look_and_never_an_old_one(place: 
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_look_at_the_lists_that_began_before_a_change_does_not_end_after_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = WordLists(place.database, place.curators[0].record, Metrics())
+    await words.add(place.admin, AddWord.model_validate({"word": "first", "action": "BLOCK"}))
+    query, slow, goes_on = place.database.query, [word_lists.ALL], asyncio.Event()
+
+    async def read(statement: str, *values: Any) -> list[dict[str, Any]]:
+        rows = await query(statement, *values)
+        if statement in slow:
+            slow.clear()
+            await goes_on.wait()
+        return rows
+
+    monkeypatch.setattr(place.database, "query", read)
+    await place.curators[1].record.record(ModerationAction.ADD_WORD, place.admin)  # of another node
+    looking = asyncio.create_task(words.refresh())
+    async with asyncio.timeout(5):
+        while slow:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    adding = asyncio.create_task(words.add(place.admin, AddWord.model_validate({"word": "second", "action": "MASK"})))
+    await asyncio.wait([adding], timeout=0.3)
+    goes_on.set()
+    await asyncio.gather(looking, adding)
+    assert words.check(KEY, "second") == "******"
 
 
 async def test_words_changed_at_once_are_all_known_everywhere(place: Place) -> None:
