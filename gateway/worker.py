@@ -22,7 +22,10 @@ from gateway.realtime.fanout_redis import RedisFanout
 from gateway.services.job_runner import JobRunner
 from gateway.services.job_table import JobTable
 from gateway.services.room_log import RoomLog
+from gateway.services.rounds import Rounds
 from gateway.settings import Settings, SettingsError
+
+TIDY = 600.0  # s between two looks for what dead workers left
 
 
 class Nobody:
@@ -49,6 +52,7 @@ class Worker:
         ffmpeg = Ffmpeg(settings.ffmpeg)
         self._library = Library(settings.media_folder, ffmpeg, self._redis, metrics)
         replays = Replays(self._library, ffmpeg, settings.job_timeout.total_seconds())
+        self._tidying = Rounds("unfinished replays", TIDY, replays.tidy)
         self._queue = JobQueue(self._redis)
         self._jobs = JobRunner(JobTable(self._database), self._queue, self._fanout, {"replay": replays.make}, metrics)
         self._stop = asyncio.Event()
@@ -80,6 +84,7 @@ class Worker:
 
     async def _begin(self) -> None:
         self._jobs.start()
+        self._tidying.start()
         serving = self._queue.serve(self._jobs.run, self._settings.worker_jobs, self._stop)
         self._serving = asyncio.get_running_loop().create_task(serving, name="jobs")
 
@@ -90,6 +95,7 @@ class Worker:
         if self._serving is not None:
             with suppress(asyncio.CancelledError):
                 await self._serving
+        await self._tidying.close()
         await self._jobs.close()
 
 

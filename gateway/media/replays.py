@@ -1,14 +1,20 @@
 """Replays: cut out of a recording, in one or more heights of picture. Called by the job runner."""
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+
+import structlog
 
 from gateway.media.errors import MediaError
 from gateway.media.ffmpeg import SOURCE, Ffmpeg
 from gateway.media.library import Library
 from gateway.media.output import Metadata
 from gateway.protocol.jobs import CreateJob, Rendition, Replay, ReplayFile
+
+log = structlog.get_logger()
 
 FOLDER = "replays"  # in the media folder
 
@@ -44,6 +50,17 @@ class Replays:
             for rendition, part in unfinished.items():
                 part.replace(finished[rendition])
         return Replay(duration=round(duration, 3), files=[self._file(*item) for item in finished.items()])
+
+    async def tidy(self) -> None:
+        """Delete unfinished files that no run can be writing to: its worker died, and nobody began its job anew."""
+        await asyncio.to_thread(self._tidy, time.time() - self._limit)
+
+    def _tidy(self, before: float) -> None:
+        for part in (self._library.folder / FOLDER).glob("*/.*.part"):
+            with suppress(FileNotFoundError):  # it was finished meanwhile, or another worker was faster
+                if part.stat().st_mtime < before:
+                    part.unlink()
+                    log.info("an unfinished replay was deleted", name=part.name)
 
     def _file(self, rendition: Rendition, path: Path) -> ReplayFile:
         name = path.relative_to(self._library.folder).as_posix()

@@ -1,4 +1,4 @@
-"""What a node does every so often as long as it serves. Used by the sweeps of moderation."""
+"""What a process does every so often as long as it serves. Used by the sweeps of nodes and workers."""
 
 import asyncio
 import random

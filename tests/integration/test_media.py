@@ -1,6 +1,7 @@
 """Media with the real ffmpeg: metadata, cuts, what is refused, and that no process outlives its work."""
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -139,6 +140,18 @@ async def test_work_that_is_not_wanted_any_more_leaves_nothing(tmp_path: Path, r
     with pytest.raises(MediaError, match="It took too long"):
         await studio.ffmpeg.convert(["-f", "lavfi", "-i", "testsrc", "-f", "null", "-"], 0.5)
     assert children() == []
+
+
+async def test_what_a_dead_worker_left_is_deleted_when_nobody_can_be_at_work_on_it(studio: Studio) -> None:
+    await studio.made()
+    folder = studio.folder / "replays" / "demo"
+    left, fresh = (folder / f".{JOB}-{height}-{RUN}.part" for height in ("720p", "480p"))
+    for part in (left, fresh):
+        part.write_bytes(b"unfinished")
+    for old in (left, folder / f"{JOB}-720p.mp4"):
+        os.utime(old, (time.time() - 61, time.time() - 61))  # a run has 60 s
+    await studio.replays.tidy()
+    assert studio.files == sorted([fresh.name, f"{JOB}-720p.mp4"])
 
 
 async def test_metadata_is_looked_at_once_as_long_as_the_file_is_the_same(studio: Studio, redis: Redis) -> None:
