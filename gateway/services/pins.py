@@ -76,8 +76,8 @@ class Pins:
         """Show a message on top. Raises Conflict if it was deleted."""
         room = chat_room(ask.live_id)
         async with self._news.change("chat.pin", room) as news:
-            await self._authority.require(principal, Power.PIN, ask.live_id)
             await self._log.lock(room)
+            await self._authority.require(principal, Power.PIN, ask.live_id)
             message_id = await self._find(ask)
             await self._database.query(PIN, message_id, ask.live_id, UUID(principal.user_id), ask.seconds)
             replaced = await self._database.query(REPLACE, ask.live_id, MOST)
@@ -91,8 +91,8 @@ class Pins:
         """Take a message down; fine if it is not on top. Raises NotFound for an unknown id."""
         room = chat_room(ask.live_id)
         async with self._news.change("chat.unpin", room) as news:
-            await self._authority.require(principal, Power.PIN, ask.live_id)
             await self._log.lock(room)
+            await self._authority.require(principal, Power.PIN, ask.live_id)
             rows = await self._database.query(UNPIN, uuid_of(ask.message_id), ask.live_id)
             if rows:
                 await self._enter(ModerationAction.UNPIN, principal, ask, {})

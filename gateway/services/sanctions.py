@@ -170,10 +170,10 @@ class Sanctions:
         return [row["subject_id"] for row in rows]
 
     async def _allow(self, principal: Principal, power: Power, ask: MuteUser | BanUser) -> None:
-        await self._authority.require(principal, power, ask.live_id)
-        await self._authority.require_over(ask.user_id, ask.live_id)
         if ask.live_id is not None:
             await self._log.lock(chat_room(ask.live_id))  # what is being stored there is stored before, or asks after
+        await self._authority.require(principal, power, ask.live_id)
+        await self._authority.require_over(ask.user_id, ask.live_id)
 
     async def _settle(self) -> None:
         """A ban everywhere locks no room: wait until nothing is being stored that did not know of it."""

@@ -6,6 +6,7 @@ from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -16,6 +17,7 @@ from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.protocol.chat import Message as Draft
 from gateway.protocol.chat import SendMessage
+from gateway.protocol.curation import PinMessage, UnpinMessage
 from gateway.protocol.moderation import FOREVER
 from gateway.protocol.wire import Since, iso
 from gateway.security.devices import Device
@@ -25,12 +27,14 @@ from gateway.services import sanctions
 from gateway.services.authority import HOSTING, POWERS, Power
 from gateway.services.messages import Messages
 from gateway.services.retention import Retention
+from gateway.services.room_log import RoomLog
 from models.message import Message
 from models.moderation import BannedDevice, ModerationEntry, Sanction
 from models.room import RoomEvent
 from models.user import User
 from tests.doubles import principal
 from tests.integration.moderated import ELSEWHERE, KEY, Hall
+from tests.integration.services import Curators
 from tests.support import make_settings
 
 HOME = Device("a browser", "192.0.2.1", "device-of-somebody")
@@ -112,12 +116,24 @@ async def test_who_is_muted_neither_announces_nor_lets_themselves_speak_again(ha
     await hall.announce(hall.moderator)
 
 
-async def test_what_is_announced_when_a_mute_returns_was_announced_before_it(hall: Hall) -> None:
-    announcing = [asyncio.ensure_future(hall.announce(hall.moderator)) for _ in range(10)]
-    await hall.mute(hall.admin, hall.moderator.user_id)
-    stored = await ModerationEntry.filter(action="ANNOUNCE").count()
-    outcomes = await asyncio.gather(*announcing, return_exceptions=True)
-    assert sum(not isinstance(outcome, GatewayError) for outcome in outcomes) == stored
+@pytest.mark.parametrize("act", ["mute", "unmute", "slow mode", "freeze", "allow guests", "announce", "pin", "unpin"])
+async def test_who_is_muted_while_they_wait_for_the_room_does_not_moderate_it_any_more(hall: Hall, act: str) -> None:
+    sent = await hall.say(hall.user)
+    pins = Curators(hall.database, hall.heard).pins
+    pin = {"liveId": KEY, "messageId": sent.id}
+    acts = {name: call for name, (call, _) in ACTS.items()} | {
+        "pin": lambda hall, who: pins.pin(who, PinMessage.model_validate(pin)),
+        "unpin": lambda hall, who: pins.unpin(who, UnpinMessage.model_validate(pin)),
+    }
+    async with hall.database.transaction():
+        await RoomLog(hall.database).lock(chat_room(KEY))
+        acting = asyncio.create_task(refused(acts[act](hall, hall.moderator)), context=Context())
+        await asyncio.wait([acting], timeout=0.3)
+        assert not acting.done()
+        await hall.database.query(
+            sanctions.IMPOSE, "MUTE", KEY, hall.moderator.user_id, None, UUID(hall.admin.user_id), None
+        )
+    assert (await acting).code is Code.MUTED
 
 
 @pytest.mark.parametrize("whom", ["admin", "host"])
