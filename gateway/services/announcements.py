@@ -35,8 +35,8 @@ class Announcements:
     async def announce(self, principal: Principal, ask: Announce) -> Announced:
         """Tell a room something. Raises Forbidden, BANNED, MUTED, NotFound, Unavailable."""
         room = chat_room(ask.live_id)
-        async with self._database.guard("chat.announce"), self._log.turn(room):
-            async with self._database.transaction():
+        async with self._log.turn(room):
+            async with self._database.guard("chat.announce"), self._database.transaction():
                 await self._log.lock(room)  # so that nothing of somebody is announced after their mute has returned
                 await self._authority.require(principal, Power.ANNOUNCE, ask.live_id)
                 seq = await self._log.next(room)

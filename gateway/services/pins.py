@@ -49,10 +49,11 @@ DUE = "SELECT DISTINCT stream_key FROM pins WHERE ends_at <= clock_timestamp() L
 
 EXPIRE = "DELETE FROM pins WHERE stream_key = $1 AND ends_at <= clock_timestamp() RETURNING message_id"
 
+# As of the beginning of the transaction: one that is pinned in it is shown, however short and however slow.
 SHOWN = """
     SELECT m.*, p.pinned_by, p.created_at AS pinned_at, p.ends_at AS pinned_until
     FROM pins p JOIN messages m ON m.id = p.message_id
-    WHERE p.stream_key = $1 AND m.deleted_at IS NULL AND (p.ends_at IS NULL OR p.ends_at > clock_timestamp())
+    WHERE p.stream_key = $1 AND m.deleted_at IS NULL AND (p.ends_at IS NULL OR p.ends_at > now())
     ORDER BY p.created_at, m.seq
 """
 

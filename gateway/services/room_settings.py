@@ -97,7 +97,7 @@ class RoomRules:
         """Change one setting and tell the room; what is so already is neither told nor recorded."""
         room = chat_room(live_id)
         async with self._news.change("chat.settings", room) as news:
-            await self._log.lock(room)  # first, so that nobody does what they might before they were muted
+            await self._log.lock(room)  # before asking who may: they may be muted meanwhile
             await self._authority.require(principal, Power.SETTINGS, live_id)
             before = await self._read(live_id)
             after = before.model_copy(update=change)

@@ -16,7 +16,7 @@ from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UndoClear
 from gateway.protocol.records import AddWord, ChangeWord
 from gateway.security.principal import Principal, Role
-from gateway.services import clears, retention, word_lists
+from gateway.services import clears, pins, retention, word_lists
 from gateway.services.messages import Messages
 from gateway.services.newest import Newest
 from gateway.services.retention import Retention
@@ -258,6 +258,25 @@ async def test_of_two_nodes_one_ends_a_pin(place: Place) -> None:
     assert [pin.message for pin in shown] == ["for good", "for later"]
 
 
+async def test_a_pin_that_ends_while_it_is_made_is_told_all_the_same(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [sent] = await place.say("for a second")
+    query = place.database.query
+
+    async def slow(statement: str, *values: Any) -> list[dict[str, Any]]:
+        if statement == pins.REPLACE:
+            await asyncio.sleep(1.1)
+        return await query(statement, *values)
+
+    monkeypatch.setattr(place.database, "query", slow)
+    pin = PinMessage.model_validate({"liveId": KEY, "messageId": sent.id, "seconds": 1})
+    assert (await place.curators[0].pins.pin(place.admin, pin)).message_id == sent.id
+    assert [pin["id"] for pin in place.told("chat:pinned")] == [sent.id]
+    assert await place.curators[0].pins.shown(KEY) == []
+    assert await place.curators[0].pins.expire() == 1
+
+
 async def test_a_deleted_text_leaves_the_log_of_pins_too(place: Place) -> None:
     [sent] = await place.say("unspeakable")
     log = RoomLog(place.database)
@@ -286,7 +305,7 @@ async def test_a_crowd_that_joins_is_shown_one_look_and_never_an_old_one(place: 
     assert {message.message for snapshot in shown for message in snapshot.history} == {"a"}
     assert looks("miss") == 1
     assert looks("hit") <= 1
-    for change, texts, pins in (
+    for change, texts, pinned in (
         (place.say("b"), ["a", "b"], 0),
         (keeper.pins.pin(place.admin, PinMessage.model_validate({"liveId": KEY, "messageId": sent.id})), ["a", "b"], 1),
         (keeper.deletions.delete(place.admin, deletion(sent.id)), ["b"], 0),
@@ -295,7 +314,7 @@ async def test_a_crowd_that_joins_is_shown_one_look_and_never_an_old_one(place: 
         await change
         snapshot = await newest.read(KEY)
         assert [message.message for message in snapshot.history] == texts
-        assert len(snapshot.pinned) == pins
+        assert len(snapshot.pinned) == pinned
         assert await newest.read(KEY) == snapshot
     with pytest.raises(NotFound):
         await newest.read("nowhere")
