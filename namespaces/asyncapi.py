@@ -164,7 +164,7 @@ def _errors(route: Route) -> list[Code]:
     own = []
     if route.room is not None:
         own.append(Code.NOT_IN_ROOM)
-    if route.who != EVERYONE or route.permit is not None:
+    if route.who != EVERYONE:
         own.append(Code.FORBIDDEN)
     return [*own, *ALWAYS]
 

@@ -1,6 +1,6 @@
 """The pipeline that every event goes through. The Socket.IO server calls it; chat, streaming and root fill its table.
 
-who (Principal) → declared table → shape → in the room? → role → limit → permission → handler → answer
+who (Principal) → declared table → shape → in the room? → role → limit → handler → answer
 """
 
 import secrets
@@ -49,7 +49,6 @@ class Route:
     limit: Limit = Limit.EVENT
     room: Callable[[Any], Room] | None = None  # must have been joined
     who: Roles = EVERYONE
-    permit: Callable[[Principal, Any], Awaitable[None]] | None = None  # raises Forbidden where a role is not enough
     repeated: Callable[[Principal, Any], Awaitable[Payload | None]] | None = None  # the answer given earlier, if any
     aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event told first to a client that asked for no ack
 
@@ -218,8 +217,6 @@ class Namespace:
                         self._pipeline.metrics.limited.labels(route.limit).inc()
                         raise
                     return earlier
-                if route.permit is not None:
-                    await route.permit(socket.principal, ask)
                 answer = await route.handler(socket, ask)
         except TimeoutError:
             raise Unavailable("handler") from None

@@ -105,7 +105,6 @@ class Talk(Namespace):
             "say": Route(Say, self.say),
             "say-in-room": Route(Say, self.say, room=lambda ask: chat_room(ask.live_id)),
             "say-as-admin": Route(Say, self.say, who=ADMINS),
-            "say-if-short": Route(Say, self.say, permit=self.permit),
             "send": Route(Say, self.send, Limit.MESSAGE, repeated=self.earlier),
             "explode": Route(Say, self.explode),
             "reset": Route(Say, self.reset),
@@ -122,10 +121,6 @@ class Talk(Namespace):
 
     async def recount(self, socket: Any, room: Room) -> None:
         socket.attending[room] = socket.principal
-
-    async def permit(self, principal: Principal, ask: Say) -> None:
-        if len(ask.live_id) > 1:
-            raise Forbidden(f"{principal.username} may not")
 
     async def say(self, _socket: Any, ask: Say) -> Said:
         return Said(text=ask.live_id * ask.count)
@@ -270,15 +265,6 @@ async def test_a_role_that_may_not_is_refused_before_it_is_charged() -> None:
     socket = FakeSocket()
     socket.principal = replace(socket.principal, role=Role.ADMIN)
     assert isinstance(await ask(talk(limiter), ["say-as-admin", {"liveId": "a"}], socket=socket), Success)
-
-
-async def test_a_permission_that_depends_on_what_is_asked() -> None:
-    limiter = FakeLimiter(2)
-    assert isinstance(await ask(talk(limiter), ["say-if-short", {"liveId": "a"}]), Success)
-    answer = await ask(talk(limiter), ["say-if-short", {"liveId": "ab"}])
-    assert isinstance(answer, Failure)
-    assert (answer.error.code, answer.error.message) == ("FORBIDDEN", "name may not")
-    assert limiter.left == 0, "looking it up has its price"
 
 
 async def test_only_valid_requests_are_charged() -> None:
