@@ -56,7 +56,10 @@ class Subscriber:
 
     async def subscribe(self, channel: str) -> None:
         """Hear a channel; returns when Redis has confirmed it, or when that takes too long: it goes on trying."""
-        confirmed = self._wanted.setdefault(channel, asyncio.Event())
+        confirmed = self._wanted.get(channel)
+        if confirmed is None:
+            confirmed = self._wanted[channel] = asyncio.Event()
+            self._asked.discard(channel)  # it may have been let go a moment ago, and Redis has not been told yet
         self._changed.set()
         await self._confirmed([confirmed])
 

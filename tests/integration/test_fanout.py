@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -219,6 +220,21 @@ async def test_a_room_is_heard_a_little_longer(
     await a.fanout.watch(room)
     assert await subscribers() == 1
     await publish(a, room, 1)
+    await a.inbox.until(lambda inbox: inbox.of(room) == packets(room, 1))
+
+
+async def test_who_comes_back_the_moment_a_room_was_let_go_does_not_wait(pair: list[Node], room: Room) -> None:
+    """Redis has not been told yet that nobody is there: nothing is to be undone, but it must confirm."""
+    a, b = pair
+    assert isinstance(a.fanout, RedisFanout)
+    await a.fanout.watch(room)
+    a.fanout.unwatch(room)
+    a.fanout._lingering[room].cancel()
+    a.fanout._drop(room)
+    started = time.monotonic()
+    await a.fanout.watch(room)
+    assert time.monotonic() - started < 0.5
+    await publish(b, room, 1)
     await a.inbox.until(lambda inbox: inbox.of(room) == packets(room, 1))
 
 
