@@ -17,6 +17,7 @@ from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, ConnectionError, RedisError  # noqa: A004
 
+from gateway.connections.patience import Patience
 from gateway.connections.redis_url import Address
 
 AWAY = (RedisError, OSError, TimeoutError)
@@ -184,7 +185,7 @@ class Cluster:
         if now() < server.silent_until:
             raise ConnectionError("the server did not answer a moment ago")
         try:
-            async with asyncio.timeout(self._patience):
+            async with Patience(self._patience):
                 return await use(server.client)
         except (TimeoutError, redis.exceptions.TimeoutError):
             server.silent_until = now() + PAUSE

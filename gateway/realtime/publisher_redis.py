@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import redis.exceptions
 import structlog
 
+from gateway.connections.patience import Patience
 from gateway.connections.redis import AWAY, Channels
 from gateway.connections.redis_replies import Replies
 
@@ -109,7 +110,7 @@ class Publisher:
             if not self._queue:
                 self._waiting.clear()
             try:
-                async with asyncio.timeout(self._server.timeout):
+                async with Patience(self._server.timeout):
                     await self._send(batch)
             except AWAY as error:
                 self._give_up(reason=type(error).__name__)

@@ -180,6 +180,19 @@ async def test_hung(pair: list[Node], own_redis: RedisServer, seconds: float, mo
     assert len(set(heard)) == len(heard)  # what Redis did in the end was not published again
 
 
+async def test_a_busy_node_does_not_take_redis_for_away(pair: list[Node]) -> None:
+    """The answer is there; a crowd of clients kept the node from reading it."""
+    a, b = pair
+    for number in range(3):
+        await a.say(number)
+        await asyncio.sleep(0)  # it is sent
+        time.sleep(1.5 * TIMEOUT)  # noqa: ASYNC251
+        await asyncio.sleep(0.05)
+        assert not a.degraded
+    assert a.heard(0, 3)
+    assert b.heard(0, 3)
+
+
 async def test_who_publishes_waits_while_too_much_waits(pair: list[Node], own_redis: RedisServer) -> None:
     a, _ = pair
     count = 5 * publisher_redis.CROWDED

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -18,7 +19,7 @@ from gateway.keys import Room, chat_room, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
 from gateway.realtime.packets import event_packet
-from tests.integration.test_redis_faults import Node, close, make_node
+from tests.integration.test_redis_faults import TIMEOUT, Node, close, make_node
 from tests.redis_topologies import ClusterTopology, Process
 from tests.support import make_settings
 
@@ -184,6 +185,22 @@ async def test_a_server_that_hangs_is_the_trouble_of_its_own_keys(servers: Clust
         return await a.redis.ping() and all(node.fanout.healthy for node in pair)
 
     await until(answers, within=5)
+
+
+async def test_a_busy_node_takes_no_server_for_silent(servers: ClusterTopology, pair: list[Node]) -> None:
+    """The answer is there; a crowd of clients kept the node from reading it."""
+    a, _ = pair
+    key = key_on(servers, servers.masters[0])
+    await a.redis.client.set(key, "here")
+
+    async def read() -> Any:
+        async with a.redis.guard("test"):
+            return await a.redis.client.get(key)
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)  # it is asked
+    time.sleep(1.5 * TIMEOUT)  # noqa: ASYNC251
+    assert await reading == "here"
 
 
 async def test_a_master_dies_and_its_replica_is_promoted(servers: ClusterTopology, pair: list[Node]) -> None:
