@@ -167,6 +167,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             return None
         former = self._rooms.socket(socket.namespace, socket.sid)
         if former is not None:  # its connection is dead, and nobody has noticed that yet
+            former.pid = None  # what it is still leaving is no news of who comes back
             self._end(former, for_good=False)
         client: Client = connection.owner
         client.sockets[socket.namespace] = socket

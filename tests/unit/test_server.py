@@ -113,11 +113,11 @@ class Lobby:
 class House:
     """A server with one namespace and no network."""
 
-    def __init__(self) -> None:
+    def __init__(self, recovery: Any = None) -> None:
         self.engine, self.lobby, self.metrics = FakeEngine(), Lobby(), Metrics()
         self.rooms = Rooms(self.metrics)
         self.cookie_counts = True
-        self.server = Server(self.engine, self.rooms, self.metrics, lambda _: self.cookie_counts)  # type: ignore[arg-type]  # a double
+        self.server = Server(self.engine, self.rooms, self.metrics, lambda _: self.cookie_counts, recovery)  # type: ignore[arg-type]  # a double
         self.server.serve("/chat", self.lobby)
 
     def arrive(self, sid: str = "c1") -> FakeConnection:
@@ -348,6 +348,34 @@ async def test_who_leaves_while_joining_is_in_no_room(house: House) -> None:
         await joining
     assert house.empty
     assert watched == []
+
+
+async def test_what_a_lost_socket_still_leaves_is_no_news_of_who_came_back_as_it() -> None:
+    """Their connection is dead without anybody having noticed, and a request of theirs is still worked on."""
+
+    class Memory:
+        """Recovers everybody as the first, and forgets whom it is told to."""
+
+        first: tuple[str, str] | None = None
+
+        def new_pid(self) -> str:
+            return "pid"
+
+        async def resume(self, _namespace: str, _auth: Any, _who: Any, _endpoint: Any, arrive: Any) -> bool:
+            return self.first is not None and arrive(*self.first) is not None
+
+        def lost(self, socket: Socket) -> None:
+            assert socket.pid is None, "its session belongs to who came back"
+
+    memory = Memory()
+    house = House(recovery=memory)
+    _, former = await house.enter("c1")
+    memory.first = former.sid, "pid"
+    _, back = await house.enter("c2")
+    assert (back.sid, back.pid) == (former.sid, "pid")
+    assert former.pid is None
+    assert not former.live
+    assert house.rooms.socket("/chat", back.sid) is back
 
 
 async def test_a_kicked_socket_is_told_and_loses_its_connection(house: House) -> None:
