@@ -1,7 +1,7 @@
 """One Engine.IO session, whatever its transport: messages go up in order, packets go down. Made by the engine."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiohttp import web
@@ -20,6 +20,7 @@ from gateway.realtime.transport import (
     INTERNAL_ERROR,
     PARSE_ERROR,
     PING_TIMEOUT,
+    SLOW_CLIENT,
     Carrier,
     Host,
     TransportName,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from gateway.realtime.upgrade import Upgrade
 
 log = structlog.get_logger()
+
+TURN: Final = 64  # messages of one client that are handled in a row, if no handler waits, before others have their turn
 
 
 class Connection:
@@ -142,10 +145,14 @@ class Connection:
 
     def lost(self, reason: str) -> None:
         """See Listener. What the client said before it left is handled first."""
-        if self._inbox is not None:
-            self._left = self._left or reason
-        elif self._finish(reason):
-            self._host.ended(self, reason, 0)
+        self.dropped = self.dropped or reason == SLOW_CLIENT
+        if self._inbox is None:
+            if self._finish(reason):
+                self._host.ended(self, reason, 0)
+            return
+        self._left = self._left or reason
+        if self.upgrade is not None:  # or it would bring a transport that nobody ends
+            self.upgrade.cancel()
 
     def drop(self, reason: str) -> None:
         """End at once, without a goodbye: nobody would hear it."""
@@ -175,6 +182,7 @@ class Connection:
 
     async def work(self) -> None:
         """For the engine: handle what waits, the next when the one before was handled."""
+        left = TURN
         try:
             while self._inbox is not None and (text := self._inbox.take()) is not None:
                 try:
@@ -182,6 +190,10 @@ class Connection:
                 except Exception:
                     log.exception("a message was not handled", sid=self.sid)
                     self.close(INTERNAL_ERROR)
+                left -= 1
+                if not left:
+                    left = TURN
+                    await asyncio.sleep(0)
         finally:
             self._inbox = None
             if self._left is not None:

@@ -5,6 +5,7 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
 from typing import Any
 
 import structlog
@@ -190,7 +191,8 @@ class Engine:
             self._spawn(self._waiting.popleft().work())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        worker = asyncio.get_running_loop().create_task(work, name="messages")
+        # Not in the context of the request that brought the first message: the logs would lay the others at its door.
+        worker = asyncio.get_running_loop().create_task(work, name="messages", context=Context())
         self._workers.add(worker)
         worker.add_done_callback(self._workers.discard)
 

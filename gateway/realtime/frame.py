@@ -61,7 +61,8 @@ class Frame:
     def text(self) -> str:
         """The Engine.IO packet as polling sends it; made when the first polling client needs it."""
         if self._text is None:
-            self._text = MESSAGE + self._packet.decode()
+            # Ours is UTF-8; what a foreign writer in Redis made must not stop the broadcasts that wait behind it.
+            self._text = MESSAGE + self._packet.decode(errors="replace")
         return self._text
 
 

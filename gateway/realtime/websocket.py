@@ -1,15 +1,16 @@
 """One websocket: bytes from the event loop in, Engine.IO packets to its listener, and back. Made by the engine."""
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import WSMsgType
-from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+from aiohttp._websocket.reader import WebSocketReader
 from aiohttp.http import WebSocketError, WSCloseCode
 
 from gateway.realtime.cork import Cork
 from gateway.realtime.frame import NOOP, PING, Frame, close_frame, pong_frame, text_frame
+from gateway.realtime.inlet import inlet
 from gateway.realtime.options import GRACE, EngineOptions
 from gateway.realtime.transport import (
     CLIENT_LEFT,
@@ -27,37 +28,6 @@ SLICE: Final = 16_384  # bytes that are parsed before looking whether the connec
 CHUNK: Final = 65_536  # bytes that are written before looking whether the client keeps up; a ping waits behind no more
 _PING: Final = text_frame(PING.encode())
 _LAST_CODE: Final = 4999  # that a close frame may have (RFC 6455, 7.4.2)
-
-
-class _Inlet(WebSocketDataQueue):
-    """Where aiohttp's compiled reader puts complete messages, instead of a queue per connection that a task waits on.
-
-    Parsing is synchronous and what it found is taken at once, so one inlet serves all connections. It is never over its
-    limit: it does not count. The reader accepts unmasked frames from clients, which RFC 6455 forbids; masks protect
-    proxies against scripts in a browser, not this server, so that is let be.
-    """
-
-    def __init__(self) -> None:
-        # Not the base's __init__: it makes the queue that we do without.
-        self.messages: list[tuple[WSMsgType, Any, Any]] = []
-        self.error: BaseException | None = None
-
-    def feed_data(self, data: Any, size: int) -> None:  # noqa: ARG002
-        """A complete message: its type, its content, and the reason of a close."""
-        self.messages.append(data)
-
-    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:  # noqa: ARG002
-        """What arrived is no websocket traffic."""
-        self.error = exc
-
-    def take(self) -> tuple[list[tuple[WSMsgType, Any, Any]], BaseException | None]:
-        """What the last feed brought: complete messages, and what ended the parsing."""
-        found = self.messages, self.error
-        self.messages, self.error = [], None
-        return found
-
-
-_inlet = _Inlet()
 
 
 class WebSocket(asyncio.Protocol):
@@ -79,7 +49,7 @@ class WebSocket(asyncio.Protocol):
         self._listener: Listener = NOBODY
         self._cork = cork
         # The reader refuses what reaches its limit; ours is what may still be sent.
-        self._reader = WebSocketReader(_inlet, options.max_packet_size + 1, compress=False, decode_text=True)
+        self._reader = WebSocketReader(inlet, options.max_packet_size + 1, compress=False, decode_text=True)
         self._limit = options.max_send_buffer
         self._delay = options.max_send_delay
         self._out: list[bytes] = []
@@ -125,7 +95,7 @@ class WebSocket(asyncio.Protocol):
     def _parse(self, data: bytes) -> bool:
         """Hand on what is complete; whether reading was paused meanwhile."""
         self._reader.feed_data(data)
-        messages, error = _inlet.take()
+        messages, error = inlet.take()
         for kind, content, _ in messages:
             if kind is WSMsgType.CLOSE:
                 self._closed_by_client(content)
@@ -215,15 +185,15 @@ class WebSocket(asyncio.Protocol):
         if self._out or self._paused:
             self.push_frame(frame)
         elif not self._ending:
-            try:
+            try:  # as _write, without another call
                 self._transport.write(frame.websocket)
-            except Exception:  # one client's trouble must not cost the others their packets
-                log.exception("a transport could not be written to")
+            except Exception as error:
+                self._broken(error)
 
     def ping(self) -> None:
         """See Carrier."""
         if not self._ending:
-            self._transport.write(_PING)
+            self._write(_PING)
 
     def flush(self) -> None:
         """Write what the kernel takes, in order."""
@@ -233,7 +203,7 @@ class WebSocket(asyncio.Protocol):
             else:
                 data = self._first_chunk()
             self._size -= len(data)
-            self._transport.write(data)
+            self._write(data)
 
     def _first_chunk(self) -> bytes:
         size = count = 0
@@ -247,9 +217,24 @@ class WebSocket(asyncio.Protocol):
     def _overflow(self) -> None:
         self.flush()
         if self._size > self._limit:
-            # Told later: this may be in the midst of a broadcast, whose room must not change under it.
-            asyncio.get_running_loop().call_soon(self._listener.lost, SLOW_CLIENT)
-            self.abort()
+            self._give_up(SLOW_CLIENT)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._transport.write(data)
+        except Exception as error:
+            self._broken(error)
+
+    def _broken(self, error: Exception) -> None:
+        # One client's trouble must not cost the others their packets. What this one is to hear has a hole now: it is to
+        # come back and be told what it missed.
+        log.error("a transport could not be written to", exc_info=error)
+        self._give_up(TRANSPORT_ERROR)
+
+    def _give_up(self, reason: str) -> None:
+        # Told later: this may be in the midst of a broadcast, whose room must not change under it.
+        asyncio.get_running_loop().call_soon(self._listener.lost, reason)
+        self.abort()
 
     def pause_writing(self) -> None:
         """From the event loop: the kernel takes nothing more for now."""

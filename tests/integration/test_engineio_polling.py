@@ -173,6 +173,7 @@ async def test_a_client_that_never_polls_is_dropped_by_bytes(http: aiohttp.Clien
             connection.send_frame(frame)
         assert session.sid not in echo.ended  # told later, never from within a broadcast
         assert await echo.until_ended(session.sid) == "slow client"
+        assert connection.dropped
         assert connection._carrier._packets == []  # type: ignore[attr-defined]
 
 
@@ -313,6 +314,28 @@ async def test_closing_the_session_closes_the_websocket_on_probation(echo: Echo,
         assert await socket.receive_str() == "3probe"
         echo.engine.connections[session.sid].close("kicked")
         assert await close_code(socket) == 1008
+
+
+async def test_who_has_left_does_not_upgrade_any_more(http: aiohttp.ClientSession) -> None:
+    """The transport would belong to a connection that is over: nobody would ever end it."""
+    release = asyncio.Event()
+
+    async def blocked(_connection: Connection, _text: str) -> None:
+        await release.wait()
+
+    async with echo_server(OPTIONS) as echo:
+        echo.handling = blocked
+        session = await Poller(http, echo).open()
+        async with websocket(http, echo, session.sid) as socket:
+            await socket.send_str("2probe")
+            assert await socket.receive_str() == "3probe"
+            await session.post("4last words" + SEPARATOR + "1")
+            await socket.send_str("5")
+            assert await close_code(socket) == 1008
+        assert session.sid not in echo.ended
+        release.set()
+        assert await echo.until_ended(session.sid) == "transport close"
+        assert [text for _, text in echo.heard] == ["last words"]
 
 
 async def test_nothing_is_lost_or_reordered_by_the_upgrade(http: aiohttp.ClientSession) -> None:

@@ -136,6 +136,7 @@ async def test_a_client_that_vanishes_is_noticed(echo: Echo) -> None:
     async with connected(echo) as (client, connection):
         client.writer.transport.abort()
         assert await echo.until_ended(connection.sid) in {"transport close", "transport error"}
+        assert not connection.dropped
 
 
 # --- the upgrade request --------------------------------------------------------------------------------------------
@@ -278,6 +279,7 @@ async def test_a_slow_reader_is_dropped_by_bytes_with_bounded_memory() -> None:
             await asyncio.sleep(0)
         assert echo.ended[connection.sid] == "slow client"
         assert held <= 65_536
+        assert connection.dropped
         assert echo.counted("slow client") == 1
         assert not connection._carrier._out  # type: ignore[attr-defined]
         other[1].close()
@@ -305,6 +307,7 @@ async def test_a_reader_without_progress_is_dropped_by_time() -> None:
         await asyncio.sleep(0.1)
         assert connection.sid not in echo.ended
         assert await echo.until_ended(connection.sid, within=1) == "slow client"
+        assert connection.dropped
 
 
 async def test_a_slow_reader_that_makes_progress_is_kept_and_gets_everything_in_order() -> None:
@@ -342,6 +345,21 @@ async def test_messages_are_handled_one_after_the_other() -> None:
         assert most == 1
         await eventually(lambda: not connection.busy)
         assert not echo.engine._workers
+
+
+async def test_a_flood_that_nothing_has_to_wait_for_leaves_the_others_their_turn() -> None:
+    """One read from the kernel may bring twenty thousand of the smallest messages."""
+    async with echo_server(OPTIONS) as echo, connected(echo) as (flood, flooding), connected(echo) as (client, _):
+        echo.handling = silent
+        await flood.send(masked("4x") * 30_000)
+        await client.send(masked("4please"))
+        await eventually(lambda: len(echo.heard) == 30_001)
+        assert [text for _, text in echo.heard].index("please") < 2000  # of 30,000
+        assert flooding.sid not in echo.ended
+
+
+async def silent(_connection: Connection, _text: str) -> None:
+    """Handles a message without waiting."""
 
 
 async def test_reading_pauses_while_messages_wait() -> None:
@@ -442,6 +460,7 @@ async def test_a_blocked_peer_without_pongs_is_cut_at_the_ping_timeout() -> None
         for _ in range(100):
             connection.send("x" * 100_000)
         assert await echo.until_ended(connection.sid, within=0.6) == "ping timeout"
+        assert connection.dropped
         client.reader._transport.resume_reading()  # type: ignore[attr-defined]
         await client.gone(within=1)
 

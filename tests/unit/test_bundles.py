@@ -266,6 +266,65 @@ async def test_a_member_that_does_not_read_is_dropped_at_its_limit_and_costs_the
     assert len(b"".join(transport.written)) < 1000
 
 
+class Broken(Stuck):
+    """A TCP transport that cannot be written to."""
+
+    def write(self, data: bytes) -> None:
+        raise RuntimeError("the handle is closed")
+
+
+class Ended:
+    """Hears of the end of a transport."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def lost(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+@pytest.mark.parametrize("corked", [False, True])
+async def test_a_member_that_cannot_be_written_to_is_ended_and_costs_the_others_nothing(corked: bool) -> None:
+    """Going on would leave a hole in what it hears; ended, its client comes back and is told what it missed."""
+    hall, transport, ended = Hall(FEW), Broken(), Ended()
+    broken: Any = WebSocket(transport, EngineOptions(max_send_buffer=60), Cork())  # type: ignore[arg-type]  # a double
+    broken.listen(ended)
+    if corked:
+        broken.push("x" * 50)  # the next goes over the limit, and has it written
+    hall.come(connection=SimpleNamespace(broadcast=broken.write_frame))
+    hall.sockets.append(hall.come())
+    hall.say("a")
+    await tick()
+    assert hall.frames() == [[["a"]]] * (FEW + 1)
+    assert transport.aborted
+    await tick()
+    assert ended.reasons == ["transport error"]
+
+
+async def test_a_ping_that_cannot_be_written_harms_nobody_who_is_due_with_it() -> None:
+    transport, ended = Broken(), Ended()
+    broken: Any = WebSocket(transport, EngineOptions(), Cork())  # type: ignore[arg-type]  # a double
+    broken.listen(ended)
+    broken.ping()
+    await tick()
+    assert ended.reasons == ["transport error"]
+
+
+async def test_foreign_bytes_that_are_no_text_stop_no_other_broadcast() -> None:
+    """Whoever may write to Redis can bring them; a polling member would need them as text."""
+    hall = Hall(FEW + 1)
+    polling = Polling(EngineOptions(), Cork())
+    hall.come(connection=SimpleNamespace(broadcast=polling.write_frame, send_frame=polling.push_frame))
+    for socket in hall.sockets:
+        hall.rooms.admit(socket, OTHER)
+    line(hall.sockets[0]).frames.clear()
+    hall.rooms.deliver(ROOM, b'2/chat,["\xff"]')
+    hall.say("a", room=OTHER)
+    await tick()
+    assert polling.retire() == ['42/chat,["\ufffd"]']
+    assert [line(socket).heard for socket in hall.sockets] == [["\ufffd", "a"]] * (FEW + 1)
+
+
 async def test_a_broadcast_is_written_at_once_but_never_before_what_waits() -> None:
     transport, cork = Stuck(), Cork()
     socket: Any = WebSocket(transport, EngineOptions(), cork)  # type: ignore[arg-type]  # a double

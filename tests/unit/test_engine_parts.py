@@ -16,8 +16,8 @@ from multidict import CIMultiDict
 from gateway.realtime.frame import Frame, close_frame, pong_frame, text_frame
 from gateway.realtime.handshake import Handshake, RefusedError, accept_websocket, check_protocol
 from gateway.realtime.heartbeat import Beat, Heartbeat
+from gateway.realtime.inlet import inlet
 from gateway.realtime.options import EngineOptions
-from gateway.realtime.websocket import _inlet
 from gateway.realtime.wheel import Wheel
 from tests.support import make_settings
 
@@ -214,13 +214,13 @@ def test_a_websocket_is_accepted_as_the_rfc_says() -> None:
 
 def test_the_parts_of_aiohttp_that_the_engine_stands_on() -> None:
     """If one of these moves with an upgrade of aiohttp, the file named beside it has to follow."""
-    # websocket.py: the compiled reader, and a data queue whose methods Python may override.
+    # websocket.py: the compiled reader. inlet.py: a data queue whose methods Python may override.
     assert WebSocketReader.__module__ == "aiohttp._websocket.reader_c"
-    reader = WebSocketReader(_inlet, 11, compress=False, decode_text=True)
+    reader = WebSocketReader(inlet, 11, compress=False, decode_text=True)
     reader.feed_data(b"\x81\x8a\0\0\0\0" + b"x" * 10)
-    assert _inlet.take() == ([(WSMsgType.TEXT, "x" * 10, "")], None)
+    assert inlet.take() == ([(WSMsgType.TEXT, "x" * 10, "")], None)
     reader.feed_data(b"\x81\x8b\0\0\0\0" + b"x" * 11)
-    messages, error = _inlet.take()
+    messages, error = inlet.take()
     assert messages == []
     assert isinstance(error, WebSocketError)
     assert error.code == 1009

@@ -19,7 +19,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from gateway.connections.redis_replies import Replies
-from gateway.realtime.websocket import _Inlet
+from gateway.realtime.inlet import Inlet
 
 TEXT = bytes((0x81, 0x82, 0, 0, 0, 0)) + b"hi"  # a masked text frame
 
@@ -58,7 +58,7 @@ def test_python_socketio_goes_through_its_manager(method: str) -> None:
 def test_aiohttp_s_compiled_reader_feeds_our_inlet(limit_reached: bool) -> None:
     """gateway/realtime/websocket.py reads frames with it."""
     assert "reader_c" in WebSocketReader.__module__, "the compiled reader is not there: this would be slow"
-    inlet = _Inlet()
+    inlet = Inlet()
     reader = WebSocketReader(inlet, 2 if limit_reached else 3, compress=False, decode_text=True)
     reader.feed_data(TEXT[:3])
     assert limit_reached or inlet.take() == ([], None)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from gateway.metrics import Metrics
 from gateway.realtime.engine import Engine, EngineOptions
@@ -16,10 +17,12 @@ class Speaker:
     def __init__(self, handle: Callable[[], Awaitable[None]] | None = None) -> None:
         self.handle = handle
         self.task: asyncio.Task[Any] | None = None
+        self.logged: dict[str, Any] = {}
         self.done = False
 
     async def work(self) -> None:
         self.task = asyncio.current_task()
+        self.logged = get_contextvars()
         if self.handle is not None:
             await self.handle()
         self.done = True
@@ -65,6 +68,19 @@ async def test_nobody_waits_behind_a_handler_that_waits(engine: Engine) -> None:
     assert all(speaker.done for speaker in speakers)
     assert not engine._workers
     assert not engine._waiting
+
+
+async def test_what_others_say_is_not_logged_as_of_the_request_that_came_first(engine: Engine) -> None:
+    """The messages of a polling client come with an HTTP request, which has an id."""
+    polling, other, waiting = Speaker(), Speaker(lambda: asyncio.sleep(0.01)), Speaker()
+    with bound_contextvars(request_id="of the POST"):
+        engine.work(polling)  # type: ignore[arg-type]
+    for speaker in (other, waiting):
+        engine.work(speaker)  # type: ignore[arg-type]
+    await ticks(3)
+    assert polling.done
+    assert waiting.done
+    assert [speaker.logged for speaker in (polling, other, waiting)] == [{}, {}, {}]
 
 
 async def test_a_worker_that_is_cancelled_takes_nobody_with_it(engine: Engine) -> None:
