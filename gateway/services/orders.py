@@ -1,6 +1,5 @@
 """What members buy: placing orders, reading them, cancelling, and that they are paid. Called by the HTTP edge."""
 
-import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -33,7 +32,6 @@ class Orders:
         self._news = news
         self._writer = writer
         self._metrics = metrics
-        self._cancelling = asyncio.Lock()  # who waits for a product's row has a connection, which others could use
 
     async def place(self, principal: Principal, ask: PlaceOrder, key: str | None) -> orders.Order:
         """Buy all of it or nothing, at the prices of this moment; asked again under the same key, the same answer.
@@ -73,7 +71,8 @@ class Orders:
 
     async def cancel(self, principal: Principal, order_id: str) -> orders.Order:
         """Give back what was taken, once; nothing happens if that was done already. Raises Conflict if it is paid."""
-        async with self._cancelling, self._news.change("orders.cancel") as news:
+        # In turn with each other: who waits for a product's row has a connection, which others could use.
+        async with self._news.change("orders.cancel", admins_room()) as news:
             order, items = await _lock(principal, order_id)
             if order.status == OrderStatus.PAID:
                 raise Conflict("The order is paid")

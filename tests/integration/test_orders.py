@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import ValidationError
 
 from gateway.connections.redis import Redis
-from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound
+from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound, Unavailable
 from gateway.keys import products_room
 from gateway.protocol.orders import MAX_ITEMS, MAX_QUANTITY, PlaceOrder
 from gateway.protocol.queries import OrderQuery
@@ -18,6 +19,7 @@ from gateway.security.principal import Role
 from models.order import Order as StoredOrder
 from tests.doubles import principal
 from tests.integration.market import ADMINS, KEY, Market, open_market, total
+from tests.support import make_settings
 
 
 @pytest.fixture
@@ -196,6 +198,26 @@ async def test_cancelling_gives_back_once_however_often_it_is_asked(market: Mark
     ]
     await refused(Code.CONFLICT, market.orders.pay(admin, order.id))
     assert market.counted("cancelled") == 1
+
+
+async def test_who_cancels_behind_others_hears_in_time_that_it_cannot_be_done(
+    market: Market, database_url: str
+) -> None:
+    ann, cup = await market.person(), await market.product(stock=9)
+    orders = [await market.buy(ann, cup) for _ in range(6)]
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+            async with asyncio.timeout(2 * make_settings().database_timeout.total_seconds() + 0.5):
+                calls = (market.orders.cancel(ann, order.id) for order in orders)
+                answers = await asyncio.gather(*calls, return_exceptions=True)
+    finally:
+        await connection.close()
+    assert {type(answer) for answer in answers} == {Unavailable}
+    for order in orders:
+        assert (await market.orders.cancel(ann, order.id)).status == "CANCELLED"
+    assert (await market.now(cup))[0] == 9
 
 
 async def test_paid_once_and_not_cancelled_any_more(market: Market) -> None:
