@@ -66,8 +66,9 @@ async def edge(
 ) -> AsyncIterator[Client]:
     """A client of nothing but some routes and what surrounds every route."""
     kept, metrics, app = settings(**changes), metrics or Metrics(), web.Application()
-    Edge(Cors(Origins(kept)), metrics, production=kept.production).mount(app)
-    dispatcher = Dispatcher(kept, Callers(), limiter or MemoryLimiter(), Csrf(kept.csrf_enabled), metrics)
+    origins = Origins(kept)
+    Edge(Cors(origins), metrics, production=kept.production).mount(app)
+    dispatcher = Dispatcher(kept, Callers(), limiter or MemoryLimiter(), Csrf(kept.csrf_enabled, origins), metrics)
     for route in routes:
         app.router.add_route(route.method, route.path, dispatcher.serve(route))
     async with serving(app) as client:

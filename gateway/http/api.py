@@ -67,7 +67,7 @@ def mount(
     Whatever else the application serves is inside the edge, too. The metrics are here unless they have their own port.
     """
     Edge(Cors(origins), metrics, production=settings.production).mount(app)
-    csrf = Csrf(settings.csrf_enabled)
+    csrf = Csrf(settings.csrf_enabled, origins)
     dispatcher = Dispatcher(settings, authenticator, limiter, csrf, metrics)
     resources = (
         Health(readiness),

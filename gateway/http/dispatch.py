@@ -1,4 +1,4 @@
-"""The one path every request of the API takes: who → limit → shape → handler → JSON. Made by mount(), asked by aiohttp.
+"""The one path every request of the API takes: page → who → limit → shape → handler → JSON. Made by mount().
 
 Errors are raised; the edge around it (middlewares.py) answers them.
 """
@@ -65,6 +65,7 @@ class Dispatcher:
         return handle
 
     async def _work(self, route: Route, request: web.Request) -> web.StreamResponse:
+        self._csrf.check_page(request.method, request.headers)
         address = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), self._trusted)
         caller = await self._admit(route, request)
         await self._charge(route, request, caller.user_id if caller else limit_subject(address))

@@ -1,9 +1,10 @@
-"""Cross-site request forgery: double submit of a token, in a readable cookie and in a header. Used by the HTTP edge."""
+"""Cross-site request forgery: the page that asks, and a token in a cookie and in a header. Used by the HTTP edge."""
 
 import secrets
 from collections.abc import Mapping
 
 from gateway.errors import Code, Forbidden
+from gateway.security.origins import Origins
 
 COOKIE = "csrf-token"
 HEADER = "X-CSRF-Token"
@@ -11,14 +12,27 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Csrf:
-    """The check of requests that cookies authenticate: another site can make a browser send them, but not read them."""
+    """What another site can make a browser send: requests with the visitor's cookies, whose answers it cannot read."""
 
-    def __init__(self, enabled: bool) -> None:
+    def __init__(self, enabled: bool, origins: Origins) -> None:
         self._enabled = enabled
+        self._origins = origins
 
     def issue(self) -> str:
         """A fresh token, for the cookie and the body of a login."""
         return secrets.token_urlsafe(32)
+
+    def check_page(self, method: str, headers: Mapping[str, str]) -> None:
+        """Let a request pass unless a page that is not listed sent it to change something: then raise Forbidden.
+
+        No cookie has to come with it: a form on any site can be sent without one, and its answer would set some, by
+        which the visitor is logged out or somebody else.
+        """
+        origin = headers.get("Origin")
+        if not self._enabled or method in SAFE_METHODS or origin is None:
+            return
+        if not self._origins.allowed(origin, headers.get("Host", "")):
+            raise Forbidden("This origin is not allowed")
 
     def check(self, method: str, headers: Mapping[str, str], cookies: Mapping[str, str]) -> None:
         """Let a cookie-authenticated request pass, or raise Forbidden with CSRF_TOKEN_MISSING or CSRF_TOKEN_INVALID."""

@@ -55,6 +55,16 @@ async def test_a_browser_is_a_guest_by_its_cookies(browser: aiohttp.ClientSessio
     await refused(await browser.post("auth/refresh", json=body), 401, "AUTH_REQUIRED")
 
 
+@pytest.mark.parametrize("path", ["guest", "logout"])
+async def test_a_form_of_another_site_makes_nobody_somebody_else(browser: aiohttp.ClientSession, path: str) -> None:
+    # What a browser sends for it: no cookies, which are for the same site alone. What the answer sets it would keep.
+    headers = {"Origin": "https://evil.example", "Content-Type": "application/x-www-form-urlencoded"}
+    response = await browser.post(f"auth/{path}", headers=headers)
+    await refused(response, 403, "FORBIDDEN", "This origin is not allowed")
+    assert "Set-Cookie" not in response.headers
+    assert not list(browser.cookie_jar)
+
+
 async def test_a_guest_becomes_a_member_in_the_same_browser(browser: aiohttp.ClientSession) -> None:
     await browser.post("auth/guest")
     account = {"email": "ann@example.com", "username": "ann", "password": "correct horse"}

@@ -298,6 +298,14 @@ async def test_a_cookie_needs_the_csrf_token_to_change_something(client: Client)
     assert (await client.post("/admins", headers=cookie | bearer(Role.ADMIN))).status == 200
 
 
+async def test_a_page_that_is_not_listed_changes_nothing(client: Client) -> None:
+    evil = {"Origin": "https://evil.example"}
+    await refused(await client.delete("/nothing", headers=evil), 403, "FORBIDDEN", "This origin is not allowed")
+    await refused(await client.post("/admins", headers=evil | bearer(Role.ADMIN)), 403, "FORBIDDEN")
+    assert (await client.get("/who", headers=evil | bearer(Role.USER))).status == 200  # it cannot read the answer
+    assert (await client.delete("/nothing", headers={"Origin": "https://shop.example"})).status == 204
+
+
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 

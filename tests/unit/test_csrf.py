@@ -1,11 +1,15 @@
-"""The double submit of the CSRF token."""
+"""Requests that another site makes a browser send: the double submit of the token, and which pages may ask."""
 
 import pytest
 
 from gateway.errors import Code, Forbidden
 from gateway.security.csrf import Csrf
+from gateway.security.origins import Origins
+from tests.support import make_settings
 
 COOKIES = {"csrf-token": "secret"}
+
+ORIGINS = Origins(make_settings(cors_origins="https://shop.example"))
 
 
 def refused(csrf: Csrf, method: str, headers: dict[str, str], cookies: dict[str, str]) -> Code:
@@ -16,7 +20,7 @@ def refused(csrf: Csrf, method: str, headers: dict[str, str], cookies: dict[str,
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "BREW"])
 def test_an_unsafe_request_needs_the_header(method: str) -> None:
-    csrf = Csrf(enabled=True)
+    csrf = Csrf(enabled=True, origins=ORIGINS)
     csrf.check(method, {"X-CSRF-Token": "secret"}, COOKIES)
     assert refused(csrf, method, {}, COOKIES) is Code.CSRF_TOKEN_MISSING
     assert refused(csrf, method, {"X-CSRF-Token": ""}, COOKIES) is Code.CSRF_TOKEN_MISSING
@@ -27,15 +31,29 @@ def test_an_unsafe_request_needs_the_header(method: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_reading_needs_no_token(method: str) -> None:
-    Csrf(enabled=True).check(method, {}, COOKIES)
+    Csrf(enabled=True, origins=ORIGINS).check(method, {}, COOKIES)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://shop.example.evil.example", ""])
+def test_a_foreign_page_changes_nothing_even_without_a_cookie(origin: str) -> None:
+    csrf = Csrf(enabled=True, origins=ORIGINS)
+    with pytest.raises(Forbidden):
+        csrf.check_page("POST", {"Origin": origin, "Host": "gateway.example"})
+    csrf.check_page("GET", {"Origin": origin, "Host": "gateway.example"})
+    Csrf(enabled=False, origins=ORIGINS).check_page("POST", {"Origin": origin, "Host": "gateway.example"})
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "https://shop.example"}, {"Origin": "https://gateway.example"}])
+def test_listed_pages_our_own_and_what_is_no_page_may(headers: dict[str, str]) -> None:
+    Csrf(enabled=True, origins=ORIGINS).check_page("POST", headers | {"Host": "gateway.example"})
 
 
 def test_it_can_be_switched_off() -> None:
-    Csrf(enabled=False).check("POST", {}, COOKIES)
+    Csrf(enabled=False, origins=ORIGINS).check("POST", {}, COOKIES)
 
 
 def test_every_token_is_another() -> None:
-    csrf = Csrf(enabled=True)
+    csrf = Csrf(enabled=True, origins=ORIGINS)
     tokens = {csrf.issue() for _ in range(10)}
     assert len(tokens) == 10
     assert min(map(len, tokens)) >= 43

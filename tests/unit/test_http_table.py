@@ -19,13 +19,14 @@ from gateway.http.routes import Route
 from gateway.http.streams import Streams
 from gateway.http.users import Users
 from gateway.security.csrf import Csrf
+from gateway.security.origins import Origins
 from gateway.security.principal import ADMINS, HOSTS, MEMBERS, Role
 from tests.edge import settings
 
 NOBODY: Any = None
 RESOURCES = (
     Health(NOBODY),
-    Auth(NOBODY, NOBODY, NOBODY, Csrf(enabled=True), settings()),
+    Auth(NOBODY, NOBODY, NOBODY, Csrf(enabled=True, origins=Origins(settings())), settings()),
     Keys(lambda: {"keys": []}),
     Users(NOBODY, NOBODY),
     Streams(NOBODY),
