@@ -17,7 +17,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
 DEVELOPMENT_SECRET = "dorami-development-secret-not-for-production"  # noqa: S105  public on purpose, refused in production
 
+MAX_DURATION = timedelta(days=3650)  # with more, moments leave what calendars know
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_ORIGIN = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
 
 
 class SettingsError(Exception):
@@ -43,14 +46,16 @@ def _duration(value: object) -> object:
         seconds = float(match[1]) * _UNITS[match[2] or "s"]
         if seconds <= 0:
             raise ValueError("a duration must be longer than nothing")
+        if seconds > MAX_DURATION.total_seconds():
+            raise ValueError(f"a duration may be {MAX_DURATION.days}d at the most")
         return timedelta(seconds=seconds)
     return value
 
 
 def _rate(value: object) -> object:
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)?\s*(second|minute|hour)s?\s*", value)
-        if match is None or int(match[1]) == 0:
+        match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})?\s*(second|minute|hour)s?\s*", value)
+        if match is None or 0 in (int(match[1]), int(match[2] or 1)):
             raise ValueError('not a rate; write it like "10/minute" or "100/10 seconds"')
         unit = {"second": 1, "minute": 60, "hour": 3600}[match[3]]
         return (int(match[1]), float(int(match[2] or 1) * unit))
@@ -72,9 +77,10 @@ def _origins(value: object) -> object:
         value = [item.strip().rstrip("/") for item in value.split(",") if item.strip()]
     if isinstance(value, (list, tuple)):
         for origin in value:
-            if origin != "*" and not re.fullmatch(r"https?://[^/\s*]+", origin):
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(f'"{origin}" is not an origin; write it like "https://shop.example"')
-        return tuple(value)
+        # As browsers send them: never with the port that goes without saying.
+        return tuple(origin.removesuffix(":443" if origin.startswith("https") else ":80") for origin in value)
     return value
 
 
@@ -102,7 +108,13 @@ RedisUrl = Annotated[SecretStr, _url("redis", "rediss", "unix", "redis-sentinel"
 class Settings(BaseSettings):
     """The settings of one gateway process. Passwords and keys are `SecretStr`: they never show in a repr or a log."""
 
-    model_config = SettingsConfigDict(case_sensitive=False, extra="ignore", frozen=True, validate_default=True)
+    model_config = SettingsConfigDict(
+        case_sensitive=False,
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+        env_ignore_empty=True,  # an empty variable is how compose files and charts say that it is not set
+    )
 
     # --- where we run ---
     app_env: Environment = Field(
@@ -110,7 +122,7 @@ class Settings(BaseSettings):
     )  # strict unless told otherwise
     host: str = "0.0.0.0"  # noqa: S104  a pod listens on all its addresses
     port: int = Field(3001, ge=0, le=65535)  # 0 takes a free one, for tests
-    node_id: str | None = Field(None, max_length=64)  # shown in logs and presence; made at the start when not given
+    node_id: str | None = Field(None, pattern=r"^[\w.-]{1,64}$")  # in logs and Redis; made at the start
     shutdown_timeout: Duration = timedelta(seconds=25)  # what a drain may take; orchestrators kill after 30 s
 
     # --- servers ---

@@ -35,13 +35,23 @@ def lines() -> list[str]:
 def test_a_right_environment_is_read(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("JWT_EXPIRATION", "90m")
     environment.setenv("CHAT_RATE_LIMIT", "5/30 seconds")
-    environment.setenv("CORS_ORIGINS", "https://shop.example/, https://admin.example")
+    environment.setenv("CORS_ORIGINS", "https://shop.example/, https://admin.example:443,http://[::1]:8080")
     settings = load()
     assert settings.production
     assert settings.port == 3001
     assert settings.jwt_expiration == timedelta(minutes=90)
     assert settings.chat_rate_limit == (5, 30.0)
-    assert settings.cors_origins == ("https://shop.example", "https://admin.example")
+    assert settings.cors_origins == ("https://shop.example", "https://admin.example", "http://[::1]:8080")
+
+
+def test_an_empty_variable_is_not_set(environment: pytest.MonkeyPatch) -> None:
+    for name in ("METRICS_PORT", "METRICS_TOKEN", "MEDIA_FOLDER", "JWT_PRIVATE_KEY", "MEDIA_WEBHOOK_SECRET", "NODE_ID"):
+        environment.setenv(name, "")
+    settings = load()
+    assert (settings.metrics_port, settings.metrics_token, settings.media_folder) == (None, None, None)
+    assert (settings.jwt_private_key, settings.media_webhook_secret, settings.node_id) == (None, None, None)
+    environment.setenv("JWT_SECRET", "")
+    assert lines() == ["JWT_SECRET: is required"]
 
 
 def test_the_environment_is_production_unless_told_otherwise(environment: pytest.MonkeyPatch) -> None:
@@ -71,6 +81,13 @@ def test_the_environment_is_production_unless_told_otherwise(environment: pytest
         ("JWT_PREVIOUS_SECRETS", DEVELOPMENT_SECRET, "JWT_PREVIOUS_SECRETS: the development secret is public"),
         ("JWT_EXPIRATION", "soon", 'JWT_EXPIRATION: not a duration; write it like "15m", "7d", "30s" or "500ms"'),
         ("JWT_EXPIRATION", "0s", "JWT_EXPIRATION: a duration must be longer than nothing"),
+        ("JWT_EXPIRATION", "99999999999999d", "JWT_EXPIRATION: a duration may be 3650d at the most"),
+        ("JWT_EXPIRATION", f"{'9' * 400}s", "JWT_EXPIRATION: a duration may be 3650d at the most"),
+        (
+            "HTTP_RATE_LIMIT",
+            "10/0 minutes",
+            'HTTP_RATE_LIMIT: not a rate; write it like "10/minute" or "100/10 seconds"',
+        ),
         ("HTTP_RATE_LIMIT", "0/minute", 'HTTP_RATE_LIMIT: not a rate; write it like "10/minute" or "100/10 seconds"'),
         ("CORS_ORIGINS", "*", 'CORS_ORIGINS: "*" lets every web site act for your users, list the exact origins'),
         (
@@ -78,6 +95,12 @@ def test_the_environment_is_production_unless_told_otherwise(environment: pytest
             "shop.example",
             'CORS_ORIGINS: "shop.example" is not an origin; write it like "https://shop.example"',
         ),
+        (
+            "CORS_ORIGINS",
+            "https://shop.example?a=1",
+            'CORS_ORIGINS: "https://shop.example?a=1" is not an origin; write it like "https://shop.example"',
+        ),
+        ("NODE_ID", "node}1", "NODE_ID: string should match pattern '^[\\w.-]{1,64}$'"),
         ("CSRF_ENABLED", "false", "CSRF_ENABLED: can be switched off only outside production"),
         ("DEMO_PAGE", "true", "DEMO_PAGE: the demo page exists only outside production"),
         ("PORT", "99999", "PORT: input should be less than or equal to 65535"),
