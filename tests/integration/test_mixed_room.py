@@ -1,0 +1,175 @@
+"""A room of many, by every transport: all hear the same in the same order, and answers stand where they belong."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from gateway.realtime.bundles import FEW
+from tests.integration.echo import PATIENCE, Poller, hello, websocket
+from tests.integration.lounge import JOIN, Scene, scene
+
+SEPARATOR = "\x1e"
+SPEAKERS = 4
+BURSTS, BURST = 12, 8  # what each of them says
+END = '42/lounge,["said",{"text":"end"}]'
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Scene]:
+    """A server with a lounge."""
+    async with scene() as running:
+        yield running
+
+
+class Member:
+    """Hears everything from when it is in the lounge until the end."""
+
+    def __init__(self, http: aiohttp.ClientSession, stage: Scene, joined: asyncio.Barrier) -> None:
+        self.http, self.echo, self.joined = http, stage.echo, joined
+        self.heard: list[str] = []
+
+    async def run(self) -> None:
+        """Join, hear, and be off."""
+        async with websocket(self.http, self.echo) as socket:
+            await hello(socket)
+            await socket.send_str(f"4{JOIN}")
+            await self.hear(socket)
+
+    async def hear(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Everything that comes over a websocket."""
+        while END not in self.heard[-1:]:
+            await self.take(await socket.receive_str(timeout=PATIENCE))
+
+    async def take(self, *packets: str) -> None:
+        """Note what came; whoever has joined waits for the others."""
+        for packet in packets:
+            if packet.startswith("40/lounge,"):
+                await self.joined.wait()
+            elif packet != "6":
+                self.heard.append(packet)
+
+    @property
+    def said(self) -> list[str]:
+        """What it heard the room say."""
+        return [packet for packet in self.heard if packet.startswith("42")]
+
+
+class PollingMember(Member):
+    """The same by polling; changes over to a websocket after so many polls, if it does."""
+
+    def __init__(
+        self, http: aiohttp.ClientSession, stage: Scene, joined: asyncio.Barrier, changes: int | None = None
+    ) -> None:
+        super().__init__(http, stage, joined)
+        self.changes = changes
+
+    async def run(self) -> None:
+        """See Member."""
+        poller = await Poller(self.http, self.echo).open()
+        await poller.post(f"4{JOIN}")
+        polls = 0
+        while END not in self.heard[-1:]:
+            if polls == self.changes:
+                await self.change(poller)
+                return
+            await self.poll(poller)
+            polls += 1
+        await poller.post("1")
+
+    async def poll(self, poller: Poller) -> None:
+        """One answer."""
+        status, body = await poller.get()
+        assert status == 200
+        await self.take(*body.split(SEPARATOR))
+
+    async def change(self, poller: Poller) -> None:
+        """As the official client: probe, let the last poll end, change over."""
+        last = asyncio.create_task(self.poll(poller))
+        async with websocket(self.http, self.echo, poller.sid) as socket:
+            await socket.send_str("2probe")
+            assert await socket.receive_str(timeout=PATIENCE) == "3probe"
+            await last
+            await socket.send_str("5")
+            await self.hear(socket)
+
+
+class PasserBy(Member):
+    """Comes and goes: each time what waits for the room is written before."""
+
+    async def run(self) -> None:
+        """See Member."""
+        while True:
+            async with websocket(self.http, self.echo) as socket:
+                await hello(socket)
+                await socket.send_str(f"4{JOIN}")
+                for _ in range(5):
+                    await socket.receive_str(timeout=PATIENCE)
+
+
+class Speaker(Member):
+    """Says something in bursts, and asks for answers; the last one to be done says "end"."""
+
+    def __init__(
+        self, http: aiohttp.ClientSession, stage: Scene, joined: asyncio.Barrier, done: asyncio.Barrier, name: str
+    ) -> None:
+        super().__init__(http, stage, joined)
+        self.done, self.name = done, name
+
+    async def hear(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """See Member."""
+        speaking = asyncio.create_task(self.speak(socket))
+        await super().hear(socket)
+        await speaking
+
+    async def speak(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Everything it has to say."""
+        await self.joined.wait()
+        for number in range(BURSTS * BURST):
+            await socket.send_str(f'42/lounge,{number}["say",{{"text":"{self.name} {number}"}}]')
+            if number % BURST == 0:
+                await asyncio.sleep(0.003)
+        if await self.done.wait() == 0:
+            await socket.send_str('42/lounge,["say",{"text":"end"}]')
+
+    def answered_in_place(self) -> None:
+        """Each answer comes after what the room heard of it, and before what came about later."""
+        answers = [at for at, packet in enumerate(self.heard) if packet.startswith("43")]
+        numbers = [int(self.heard[at].removeprefix("43/lounge,").partition("[")[0]) for at in answers]
+        assert numbers == list(range(BURSTS * BURST))
+        for number, at in enumerate(answers):
+            assert json.loads(self.heard[at].partition(f",{number}")[2])[0]["ok"] is True
+            before = [packet for packet in self.heard[:at] if f'"{self.name} ' in packet and packet.startswith("42")]
+            assert len(before) == number + 1
+
+
+async def test_all_hear_the_same_in_the_same_order(stage: Scene) -> None:
+    listeners, polling, changing = FEW, 3, 6
+    # A speaker waits twice: as it is let in, and before it speaks.
+    joined = asyncio.Barrier(listeners + polling + changing + 2 * SPEAKERS)
+    done = asyncio.Barrier(SPEAKERS)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        speakers = [Speaker(http, stage, joined, done, f"s{number}") for number in range(SPEAKERS)]
+        members = [
+            *speakers,
+            *(Member(http, stage, joined) for _ in range(listeners)),
+            *(PollingMember(http, stage, joined) for _ in range(polling)),
+            *(PollingMember(http, stage, joined, changes=2 + number) for number in range(changing)),
+        ]
+        passing = [asyncio.create_task(PasserBy(http, stage, joined).run()) for _ in range(3)]
+        try:
+            async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+                for member in members:
+                    tasks.create_task(member.run())
+        finally:
+            for task in passing:
+                task.cancel()
+            await asyncio.wait(passing)
+    said = members[-1].said
+    assert len(said) == len(set(said)) == SPEAKERS * BURSTS * BURST + 1
+    assert all(member.said == said for member in members)
+    for speaker in speakers:
+        speaker.answered_in_place()
