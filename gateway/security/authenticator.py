@@ -80,6 +80,7 @@ class Authenticator:
         self._bans = bans
         self._clock = clock
         self._known: OrderedDict[str, tuple[Identity, float]] = OrderedDict()
+        self._changes = 0  # that were told
 
     async def authenticate(self, token: str | None) -> Principal:
         """The caller behind an access token.
@@ -105,16 +106,17 @@ class Authenticator:
 
     async def revoked(self, notice: Mapping[str, Any]) -> None:
         """A user's standing has changed on some node: ask the database again. Handler of the notice `revoked`."""
+        self._changes += 1
         self._known.pop(str(notice.get("sub")), None)
 
     async def _identity(self, user_id: str) -> Identity | None:
         entry = self._known.get(user_id)
         if entry is not None and entry[1] > self._clock():
             return entry[0]
-        asked = self._clock()
+        asked, changes = self._clock(), self._changes
         identity = await self._identities.identity(user_id)
         self._known.pop(user_id, None)
-        if identity is not None:
+        if identity is not None and changes == self._changes:  # else it may have been read before the change
             self._known[user_id] = identity, asked + CACHE_SECONDS
             if len(self._known) > CACHE_SIZE:
                 self._known.popitem(last=False)

@@ -21,7 +21,10 @@ T = TypeVar("T")
 
 
 class Passwords:
-    """Hashes and verifies, never on the loop and only a few at a time. Raises Unavailable when too many wait."""
+    """Hashes and verifies, never on the loop and only a few at a time.
+
+    Raises Unavailable when too many wait, and for whoever still waits at `close` or comes after it.
+    """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
@@ -29,6 +32,7 @@ class Passwords:
         # A caller that goes away does not free its place before the hash is done or dropped.
         self._places = BoundedSemaphore(THREADS + WAITING)
         self._nobody = _hash_of_nothing(self._hasher)
+        self._closed = False
 
     async def hash(self, password: str) -> str:
         """The hash to store."""
@@ -45,6 +49,7 @@ class Passwords:
 
     def close(self) -> None:
         """Let the threads end."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _matches(self, password_hash: str, password: str) -> bool:
@@ -54,11 +59,16 @@ class Passwords:
             return False
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if not self._places.acquire(blocking=False):
+        if self._closed or not self._places.acquire(blocking=False):
             raise Unavailable("passwords")
         job = self._threads.submit(work)
         job.add_done_callback(lambda _: self._places.release())
-        return await asyncio.wrap_future(job)
+        try:
+            return await asyncio.wrap_future(job)
+        except asyncio.CancelledError:
+            if self._closed:  # what `close` has dropped looks like a caller who was cancelled
+                raise Unavailable("passwords") from None
+            raise
 
 
 def _hash_of_nothing(hasher: PasswordHasher) -> str:

@@ -143,6 +143,23 @@ async def test_a_notice_ends_the_memory_at_once(authenticator: Authenticator, wo
         await authenticator.authenticate("u1")
 
 
+async def test_what_was_being_read_when_a_notice_came_is_not_remembered(
+    authenticator: Authenticator, world: Doubles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = world.identity
+
+    async def slow(user_id: str) -> Identity | None:
+        identity = await read(user_id)
+        world.users["u1"] = Identity("ann", Role.USER, True)
+        await authenticator.revoked({"sub": "u1"})
+        return identity
+
+    monkeypatch.setattr(world, "identity", slow)
+    await authenticator.authenticate("u1")  # it came before the change
+    with pytest.raises(Forbidden):
+        await authenticator.authenticate("u1")
+
+
 async def test_unknown_users_are_not_remembered(authenticator: Authenticator, world: Doubles) -> None:
     with pytest.raises(AuthRequired):
         await authenticator.authenticate("u2")

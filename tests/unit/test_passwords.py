@@ -90,3 +90,17 @@ async def test_the_loop_goes_on_and_a_flood_is_turned_away(
     assert all(await asyncio.gather(*logins))
     assert most <= THREADS
     assert await passwords.verify("x", "y")
+
+
+async def test_who_still_waits_at_the_end_is_told_so(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(PasswordHasher, "hash", lambda *_: str(gate.wait(5)))
+    registering = [asyncio.create_task(passwords.hash("x")) for _ in range(THREADS + 1)]
+    await asyncio.sleep(0)
+    passwords.close()
+    gate.set()
+    *begun, waiting = await asyncio.gather(*registering, return_exceptions=True)
+    assert begun == ["True"] * THREADS
+    assert isinstance(waiting, Unavailable)
+    with pytest.raises(Unavailable):
+        await passwords.hash("x")
