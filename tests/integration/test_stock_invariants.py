@@ -1,9 +1,11 @@
-"""Random orders, cancellations, payments and changes of stock at once, on two nodes: what must be true after all."""
+"""Random orders, cancellations, payments and changes of what is sold, on two nodes: what must be true after all."""
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
+from itertools import dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +13,11 @@ import pytest
 from gateway.connections.redis import Redis
 from gateway.errors import GatewayError
 from gateway.keys import Room, products_room
+from gateway.protocol.catalog import ChangeProducts
 from gateway.security.principal import Principal, Role
 from models.order import Order, OrderItem
 from models.product import Product as StoredProduct
+from models.stream import Stream
 from tests.integration.market import ADMINS, KEY, Market, open_market
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 SEEDS = (1, 2)
 WORKERS = 16
 ACTIONS = 20  # of each worker
+ACTS = ("_order", "_cancel", "_pay", "_supply", "_reprice", "_feature", "_withdraw")
 ROOMS = (products_room(KEY), products_room("other"), ADMINS)
 
 
@@ -35,8 +40,17 @@ class Storm:
         self.admin: Principal
         self._rng = random.Random(seed)
         self._people: list[Principal] = []
-        self._products: list[Product] = []
+        self.products: list[Product] = []
         self._placed: list[str] = []
+        self._acts = {
+            self._order: 12,
+            self._cancel: 6,
+            self._pay: 2,
+            self._supply: 4,
+            self._reprice: 3,
+            self._feature: 3,
+            self._withdraw: 1,
+        }
 
     async def prepare(self) -> None:
         """A few people, a few products of two streams."""
@@ -44,8 +58,8 @@ class Storm:
         self._people = [await self.market.person() for _ in range(6)]
         await self.market.stream("other", self.admin)
         for key in (KEY, KEY, KEY, "other", "other"):
-            self._products.append(await self.market.product(key, stock=self._rng.randint(5, 40)))
-        self.stock.update({product.id: product.stock for product in self._products})
+            self.products.append(await self.market.product(key, stock=self._rng.randint(5, 40)))
+        self.stock.update({product.id: product.stock for product in self.products})
         self.market.heard.events = []
 
     async def rage(self) -> None:
@@ -54,7 +68,7 @@ class Storm:
 
     async def _work(self) -> None:
         for _ in range(ACTIONS):
-            [act] = self._rng.choices([self._order, self._cancel, self._pay, self._supply], [6, 3, 1, 2])
+            [act] = self._rng.choices(list(self._acts), list(self._acts.values()))
             try:
                 await act()
                 self.outcomes[act.__name__] += 1
@@ -63,7 +77,7 @@ class Storm:
 
     async def _order(self) -> None:
         wanted = [
-            (product, self._rng.randint(1, 4)) for product in self._rng.sample(self._products, self._rng.randint(1, 4))
+            (product, self._rng.randint(1, 4)) for product in self._rng.sample(self.products, self._rng.randint(1, 4))
         ]
         key = self._rng.choice([None, f"key-{self._rng.randint(1, 30)}"])
         order = await self.market.buy(self._rng.choice(self._people), *wanted, key=key, node=self._node())
@@ -78,9 +92,25 @@ class Storm:
             await self.market.nodes[self._node()].orders.pay(self.admin, self._rng.choice(self._placed))
 
     async def _supply(self) -> None:
-        product, change = self._rng.choice(self._products), self._rng.randint(-5, 5)
+        product, change = self._rng.choice(self.products), self._rng.randint(-5, 5)
         await self.market.stock(product, self._node(), change=change)
         self.stock[product.id] += change
+
+    async def _reprice(self) -> None:
+        some = self._rng.sample(self.products, 2)
+        price = self._rng.randint(1, 1000)
+        changes = ChangeProducts.model_validate({"items": [{"id": product.id, "price": price} for product in some]})
+        await self.market.nodes[self._node()].catalog.change_many(changes)
+
+    async def _feature(self) -> None:
+        featured, product = self.market.nodes[self._node()].featured, self._rng.choice(self.products)
+        if self._rng.random() < 0.2:
+            await featured.remove(self.admin, product.stream_key)
+        else:
+            await featured.put(self.admin, product.stream_key, product.id)
+
+    async def _withdraw(self) -> None:
+        await self.market.nodes[self._node()].catalog.delete(self.products[-1].id)
 
     def _node(self) -> int:
         return self._rng.randint(0, 1)
@@ -98,7 +128,7 @@ async def storm(database_url: str, redis: Redis, request: pytest.FixtureRequest)
 
 async def test_stock_and_sold_make_what_there_was(storm: Storm) -> None:
     assert not storm.outcomes["SERVICE_UNAVAILABLE"], "nobody waits for nobody for ever"
-    for name in ("_order", "_cancel", "_pay", "_supply", "INSUFFICIENT_STOCK", "CONFLICT"):
+    for name in (*ACTS, "INSUFFICIENT_STOCK", "CONFLICT", "NOT_FOUND"):
         assert storm.outcomes[name] > 0, storm.outcomes
     sold: Counter[str] = Counter()
     for item in await OrderItem.filter(order__status__in=["PENDING", "PAID"]):
@@ -134,6 +164,21 @@ async def test_what_was_told_is_what_is_in_the_logs(storm: Storm) -> None:
         logged = await storm.market.logged(room)
         assert [seq for seq, _ in logged] == list(range(1, len(logged) + 1))
         assert _kinds(storm, room) == Counter(event for _, event in logged if event != "live:product:added")
+
+
+async def test_what_is_withdrawn_is_neither_sold_nor_shown_any_more(storm: Storm) -> None:
+    withdrawn = storm.products[-1].id
+    for key in (KEY, "other"):
+        logged = await storm.market.nodes[0].log.after(products_room(key), 0, 100_000)
+        told = [(event.event, json.loads(event.payload or "")) for event in logged]
+        shown = [payload["productId"] for event, payload in told if event == "stream:featured-product:updated"]
+        assert all(before != after for before, after in pairwise([None, *shown])), "only what changes is told"
+        stream = await Stream.get(key=key)
+        assert shown[-1:] == [str(stream.featured_product_id) if stream.featured_product_id else None]
+        after = list(dropwhile(lambda each: each[0] != "live:product:deleted", told))
+        assert [payload["data"] for _, payload in after[:1]] == ([{"productId": withdrawn}] if key == "other" else [])
+        assert not any(payload.get("data", {}).get("id") == withdrawn for _, payload in after)
+        assert not any(payload.get("productId") == withdrawn for _, payload in after)
 
 
 def _kinds(storm: Storm, room: Room) -> Counter[Any]:
