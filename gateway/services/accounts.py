@@ -30,6 +30,7 @@ WRONG_PASSWORDS = 10
 WRONG_PASSWORDS_SECONDS = 900.0
 
 WRONG = "E-mail or password is wrong"
+TAKEN = "There is an account with this e-mail address"
 
 
 class Tokens(Protocol):
@@ -78,15 +79,20 @@ class Accounts(Logins):
 
     async def register(self, ask: Register, device: str) -> Session:
         """Open an account and log in. Raises Conflict if the e-mail address has one."""
+        email = normal(ask.email)
+        async with self._database.guard("accounts.register"):
+            if await User.exists(email=email):
+                raise Conflict(TAKEN)
         password_hash = await self._passwords.hash(ask.password)
+        user = User(email=email, username=ask.username, password_hash=password_hash, role=Role.USER.value)
+        # First, so that who is told to try again finds no account in the way; a session of nobody just runs out.
+        grant = await self._sessions.open(str(user.id), device)
         try:
             async with self._database.guard("accounts.register"):
-                user = await User.create(
-                    email=normal(ask.email), username=ask.username, password_hash=password_hash, role=Role.USER.value
-                )
+                await user.save(force_create=True)
         except IntegrityError:
-            raise Conflict("There is an account with this e-mail address") from None
-        return self._session(user, await self._sessions.open(str(user.id), device))
+            raise Conflict(TAKEN) from None
+        return self._session(user, grant)
 
     async def login(self, ask: Login, device: str) -> Session:
         """A new session; `device` is the user agent.
@@ -137,14 +143,20 @@ class Accounts(Logins):
         return view(user)
 
     async def change_password(self, principal: Principal, ask: ChangePassword) -> None:
-        """Take another password; every other session ends. Raises Forbidden if the current one is wrong."""
+        """Take another password; every other session ends. Raises Forbidden if the current one is wrong.
+
+        After Unavailable the same call does what is left to do.
+        """
         user = await self._mine(principal)
         try:
             await self._proven(user.email, user, ask.current_password)
         except AuthRequired:
-            raise Forbidden("The current password is wrong") from None
-        if not await self._set_password(user, ask.new_password):
-            raise Conflict("The password was changed elsewhere")
+            # The new one may have been taken already, by a call that then did not get as far as the sessions.
+            if not await self._passwords.verify(user.password_hash, ask.new_password):
+                raise Forbidden("The current password is wrong") from None
+        else:
+            if not await self._set_password(user, ask.new_password):
+                raise Conflict("The password was changed elsewhere")
         await self._sessions.end_all(principal.user_id, keep=principal.session_id)
 
     # --- the steps ----------------------------------------------------------------------------------------------------

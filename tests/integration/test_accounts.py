@@ -153,6 +153,23 @@ async def test_an_address_has_one_account_in_every_spelling(world: World) -> Non
     assert (await world.accounts.login(Login(email=" Ann@EXAMPLE.com", password=PASSWORD), "")).user.username == "ann"
 
 
+async def test_no_account_is_made_whose_owner_is_told_to_try_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(world.sessions, "open", away)
+        with pytest.raises(Unavailable):
+            await world.register()
+    assert (await world.who(await world.register())).username == "ann"
+
+
+async def test_of_two_who_register_the_same_address_at_once_one_gets_it(world: World) -> None:
+    answers = await asyncio.gather(world.register(), world.register(), return_exceptions=True)
+    [session] = [answer for answer in answers if isinstance(answer, Session)]
+    assert sum(isinstance(answer, Conflict) for answer in answers) == 1
+    assert (await world.who(session)).user_id == session.user.id
+
+
 async def test_unknown_and_wrong_get_the_same_answer_for_the_same_work(world: World) -> None:
     await world.register()
     answers = []
@@ -354,6 +371,23 @@ async def test_a_new_password_ends_every_other_session(world: World) -> None:
     await world.login(password="another password")
 
 
+async def test_a_new_password_whose_sessions_could_not_be_ended_is_finished_by_the_same_call(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = await world.register(), await world.login()
+    principal = await world.who(here)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.revocations, "revoke_user", away)
+        with pytest.raises(Unavailable):
+            await world.accounts.change_password(principal, change(PASSWORD, "another password"))
+    await world.who(there)
+    await world.accounts.change_password(principal, change(PASSWORD, "another password"))
+    assert (await world.refused(there)).code == Code.TOKEN_REVOKED
+    await world.login(password="another password")
+    with pytest.raises(Forbidden):
+        await world.accounts.change_password(principal, change(PASSWORD, "a third password"))
+
+
 async def test_two_new_passwords_at_once_are_not_both_told_it_worked(world: World) -> None:
     principal = await world.who(await world.register())
     changes = [world.accounts.change_password(principal, change(PASSWORD, f"new password {n}")) for n in range(2)]
@@ -466,6 +500,10 @@ async def test_no_secret_in_a_repr_or_a_log(world: World, redis: Redis) -> None:
     assert PASSWORD not in shown
     assert user.password_hash not in shown
     assert PASSWORD not in user.password_hash
+
+
+async def away(*_: object) -> None:
+    raise Unavailable("redis")
 
 
 def change(current: str, new: str) -> ChangePassword:
