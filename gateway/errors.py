@@ -153,8 +153,10 @@ class Conflict(GatewayError):
 class RateLimited(GatewayError):
     """The caller has used up a limit of so many; `retry_after_ms` is when one more fits."""
 
-    def __init__(self, retry_after_ms: int, *, limit: int | None = None, details: Any = None) -> None:
-        super().__init__(Code.RATE_LIMIT_EXCEEDED, details=details, retry_after_ms=retry_after_ms)
+    retry_after_ms: int
+
+    def __init__(self, retry_after_ms: int, *, limit: int) -> None:
+        super().__init__(Code.RATE_LIMIT_EXCEEDED, retry_after_ms=retry_after_ms)
         self.limit = limit
 
 

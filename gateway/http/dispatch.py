@@ -60,7 +60,11 @@ class Dispatcher:
         """What aiohttp calls for one route."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            return await self._work(route, request)
+            try:
+                return await self._work(route, request)
+            except RateLimited as error:  # by the route's limit or by one of the service, which then is the nearer one
+                request[RATE_HEADERS] = rate_headers(error.limit, 0, error.retry_after_ms)
+                raise
 
         return handle
 
@@ -106,9 +110,8 @@ class Dispatcher:
         limit = count * route.limit
         try:
             left = await self._limiter.charge(f"http:{route.method} {route.template}", subject, limit, seconds)
-        except RateLimited as error:
+        except RateLimited:
             self._metrics.limited.labels("http").inc()
-            request[RATE_HEADERS] = rate_headers(limit, 0, error.retry_after_ms or 0)
             raise
         request[RATE_HEADERS] = rate_headers(left.limit, left.remaining, left.reset_ms)
 

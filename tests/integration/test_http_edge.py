@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from gateway.errors import CATALOGUE, Code, GatewayError, InvalidPayload
+from gateway.errors import CATALOGUE, Code, GatewayError, InvalidPayload, RateLimited
 from gateway.http import dispatch
 from gateway.http.dispatch import parse_body
 from gateway.http.routes import KEY, Call, Cookie, Reply, Route
@@ -63,6 +63,10 @@ async def raise_code(call: Call[None, None]) -> Said:
     raise GatewayError(Code(call.path("key")), retry_after_ms=1500 if call.path("key") == "SLOW_MODE" else None)
 
 
+async def enough(_call: Call[None, None]) -> Said:
+    raise RateLimited(90_500, limit=3)
+
+
 async def sleep(_call: Call[None, None]) -> Said:
     await asyncio.Event().wait()
     raise AssertionError
@@ -83,6 +87,7 @@ ROUTES = [
     Route("GET", "/explode", explode, answer=Said),
     Route("GET", f"/raise/{KEY}", raise_code, answer=Said),
     Route("GET", "/sleep", sleep, answer=Said),
+    Route("GET", "/enough", enough, answer=Said),
     Route("GET", "/context", context, answer=Said),
     Route("GET", "/biscuits", biscuits, answer=Said),
     Route("GET", "/who", who, answer=Said, who=EVERYONE),
@@ -328,6 +333,14 @@ async def test_a_route_is_limited_per_client_and_says_so() -> None:
         await refused(await client.get("/who", headers=bearer(Role.ADMIN)), 429, "RATE_LIMIT_EXCEEDED")
         assert (await client.post("/say", json={})).headers["RateLimit-Remaining"] == "1"  # errors say it as well
     assert metrics.registry.get_sample_value("dorami_rate_limited_total", {"scope": "http"}) == 2
+
+
+async def test_a_limit_of_the_service_is_told_instead_of_the_routes(client: Client) -> None:
+    response = await client.get("/enough")
+    await refused(response, 429, "RATE_LIMIT_EXCEEDED")
+    told = {name: response.headers[f"RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset")}
+    assert told == {"Limit": "3", "Remaining": "0", "Reset": "91"}
+    assert response.headers["Retry-After"] == "91"
 
 
 async def test_behind_a_trusted_proxy_each_client_has_its_own_limit() -> None:

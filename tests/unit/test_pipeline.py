@@ -67,7 +67,7 @@ class FakeLimiter:
 
     async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> None:
         if self.left == 0:
-            raise RateLimited(1234)
+            raise RateLimited(1234, limit=20)
         self.left -= 1
 
     async def refund(self, scope: str, subject: str) -> None:
