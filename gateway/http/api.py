@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -94,4 +94,11 @@ def mount(
         token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
         app.router.add_get(PATH, GuardedMetrics(metrics, token).get)
     if not settings.production:
-        mount_docs(app, docs_page, version("dorami-gateway"), openapi=partial(document, routes), asyncapi=asyncapi)
+        mount_docs(app, docs_page, _version(), openapi=partial(document, routes), asyncapi=asyncapi)
+
+
+def _version() -> str:
+    try:
+        return version("dorami-gateway")
+    except PackageNotFoundError:  # the image has the files and no package
+        return "unknown"
