@@ -1,4 +1,4 @@
-"""A sale while nodes and Redis die: every order once, and all news of it once and in order at the official client."""
+"""A sale while nodes and servers die: every order once, and all news of it once and in order at the official client."""
 
 import asyncio
 import itertools
@@ -109,6 +109,34 @@ async def test_nodes_and_redis_die_in_the_middle_of_a_sale(open_park: OpenPark) 
             assert len(await follower.expect_all("order:purchase:notification", len(bought))) == len(bought)
         told = await admin.expect_all("order:new", len(bought), within=SETTLE)
         assert Counter(event["data"]["id"] for event in told) == bought
+        assert park.tracebacks() == []
+
+
+async def test_postgres_hangs_and_dies_in_the_middle_of_a_sale(open_park: OpenPark) -> None:
+    async with open_park(2) as park, aiohttp.ClientSession() as http:
+        shop = park.shop
+        key = await shop.stream()
+        product = await shop.product(key, stock=1_000_000)
+        follower = await follow(shop, key, 1)
+        buyers = [Buyer(shop, who, product, http) for who in await shop.crowd(BUYERS)]
+        buying = [asyncio.create_task(buyer.run()) for buyer in buyers]
+        await asyncio.sleep(0.5)
+        await park.freeze(park.postgres.pid, 3.0)
+        await asyncio.sleep(0.5)
+        await park.kill_server(park.postgres, 1.0)
+        await asyncio.sleep(0.5)
+        for buyer in buyers:
+            buyer.open = False
+        await asyncio.gather(*buying)
+        bought = Counter(order for buyer in buyers for order in buyer.bought)
+        print(f"\n{len(bought)} orders, {sum(buyer.retries for buyer in buyers)} retries")
+        assert set(bought.values()) == {1}
+        updated = await follower.expect_all("live:product:updated", len(bought), within=SETTLE)
+        assert [event["data"]["version"] for event in updated] == list(range(2, len(bought) + 2))
+        now = await shop.request("GET", f"/products/{product['id']}", status={200})
+        listed = await shop.request("GET", f"/products?streamKey={key}", node=1, status={200})
+        stored = [(each["stock"], each["version"]) for each in (now, listed["items"][0])]
+        assert stored == [(product["stock"] - len(bought), len(bought) + 1)] * 2
         assert park.tracebacks() == []
 
 
