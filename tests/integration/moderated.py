@@ -5,7 +5,8 @@ from typing import Any
 from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.metrics import Metrics
-from gateway.protocol.chat import SendMessage, Sent
+from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
+from gateway.protocol.curation import Clear, PinMessage, UnpinMessage
 from gateway.protocol.moderation import AllowGuests, Announce, BanUser, Freeze, MuteUser, SlowMode
 from gateway.protocol.streaming import CreateStream
 from gateway.security.devices import Device, DeviceBook, DeviceNames
@@ -20,7 +21,7 @@ from gateway.services.room_log import RoomLog
 from gateway.services.sanctions import Sanctions
 from models.user import User
 from tests.doubles import Heard, principal
-from tests.integration.services import DAY, make_chat, make_rules, make_streams
+from tests.integration.services import DAY, Curators, make_chat, make_rules, make_streams
 from tests.support import make_settings
 
 KEY, ELSEWHERE = "demo", "elsewhere"
@@ -43,6 +44,7 @@ class Hall:
         self.notices: list[tuple[str, dict[str, Any]]] = []
         self.cleared = Cleared()
         self.metrics = Metrics()
+        self.said = ""  # the message that was said last
         log, authority, record = RoomLog(database), Authority(database), ModerationLog(database)
         names = DeviceNames(make_settings())
         self.book = DeviceBook(redis, names, DAY, DAY)
@@ -51,6 +53,7 @@ class Hall:
         self.rules = make_rules(database, self.heard)
         self.announcements = Announcements(database, log, authority, record, self.heard)
         self.sanctions = Sanctions(database, log, authority, record, self.devices, self.cleared, self, self.metrics)
+        self.curators = Curators(database, self.heard)
         self.nodes = [make_chat(database, self.heard) for _ in range(2)]
 
     async def notify(self, kind: str, body: dict[str, Any]) -> None:
@@ -82,7 +85,9 @@ class Hall:
 
     async def say(self, who: Principal, text: str = "hello", name: str | None = None, *, node: int = 0) -> Sent:
         ask = {"liveId": KEY, "message": text, "clientMessageId": name}
-        return await self.nodes[node].send(who, SendMessage.model_validate(ask))
+        sent = await self.nodes[node].send(who, SendMessage.model_validate(ask))
+        self.said = sent.id
+        return sent
 
     async def mute(self, who: Principal, whom: str, **fields: Any) -> Any:
         return await self.sanctions.mute(who, MuteUser.model_validate({"liveId": KEY, "userId": whom} | fields))
@@ -107,6 +112,21 @@ class Hall:
 
     async def announce(self, who: Principal, text: str = "hear, hear") -> Any:
         return await self.announcements.announce(who, Announce.model_validate({"liveId": KEY, "message": text}))
+
+    async def pin(self, who: Principal) -> Any:
+        ask = PinMessage.model_validate({"liveId": KEY, "messageId": self.said})
+        return await self.curators.pins.pin(who, ask)
+
+    async def unpin(self, who: Principal) -> Any:
+        ask = UnpinMessage.model_validate({"liveId": KEY, "messageId": self.said})
+        return await self.curators.pins.unpin(who, ask)
+
+    async def delete(self, who: Principal) -> Any:
+        ask = DeleteMessage.model_validate({"liveId": KEY, "messageId": self.said})
+        return await self.curators.deletions.delete(who, ask)
+
+    async def clear(self, who: Principal, **fields: Any) -> Any:
+        return await self.curators.clears.clear(who, Clear.model_validate({"liveId": KEY} | fields))
 
     async def come_as_guest(self, device: Device) -> str:
         """A new guest, as the HTTP edge lets one in."""

@@ -17,7 +17,6 @@ from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.protocol.chat import Message as Draft
 from gateway.protocol.chat import SendMessage
-from gateway.protocol.curation import PinMessage, UnpinMessage
 from gateway.protocol.moderation import FOREVER
 from gateway.protocol.wire import Since, iso
 from gateway.security.devices import Device
@@ -34,7 +33,6 @@ from models.room import RoomEvent
 from models.user import User
 from tests.doubles import principal
 from tests.integration.moderated import ELSEWHERE, KEY, Hall
-from tests.integration.services import Curators
 from tests.support import make_settings
 
 HOME = Device("a browser", "192.0.2.1", "device-of-somebody")
@@ -67,6 +65,11 @@ ACTS: dict[str, tuple[Act, set[str]]] = {
     "freeze": (lambda hall, who: hall.freeze(who), {"admin", "moderator", "host"}),
     "allow guests": (lambda hall, who: hall.allow_guests(who), {"admin", "moderator", "host"}),
     "announce": (lambda hall, who: hall.announce(who), {"admin", "moderator", "host"}),
+    "pin": (lambda hall, who: hall.pin(who), {"admin", "moderator", "host"}),
+    "unpin": (lambda hall, who: hall.unpin(who), {"admin", "moderator", "host"}),
+    "delete": (lambda hall, who: hall.delete(who), {"admin"}),
+    "clear": (lambda hall, who: hall.clear(who), {"admin"}),
+    "say how much a clear is": (lambda hall, who: hall.clear(who, dryRun=True), {"admin"}),
     "ban here": (lambda hall, who: hall.ban(who, hall.user.user_id, liveId=KEY), {"admin"}),
     "ban everywhere": (lambda hall, who: hall.ban(who, hall.user.user_id), {"admin"}),
     "unban": (lambda hall, who: hall.unban(who, hall.user.user_id), {"admin"}),
@@ -77,6 +80,8 @@ ACTS: dict[str, tuple[Act, set[str]]] = {
 @pytest.mark.parametrize("act", ACTS)
 async def test_who_may_do_what(hall: Hall, act: str, actor: str) -> None:
     call, allowed = ACTS[act]
+    await hall.say(hall.user)
+    hall.heard.events.clear()
     if actor in allowed:
         await call(hall, getattr(hall, actor))
         return
@@ -116,18 +121,13 @@ async def test_who_is_muted_neither_announces_nor_lets_themselves_speak_again(ha
     await hall.announce(hall.moderator)
 
 
-@pytest.mark.parametrize("act", ["mute", "unmute", "slow mode", "freeze", "allow guests", "announce", "pin", "unpin"])
+@pytest.mark.parametrize("act", [act for act, (_, who) in ACTS.items() if "moderator" in who])
 async def test_who_is_muted_while_they_wait_for_the_room_does_not_moderate_it_any_more(hall: Hall, act: str) -> None:
-    sent = await hall.say(hall.user)
-    pins = Curators(hall.database, hall.heard).pins
-    pin = {"liveId": KEY, "messageId": sent.id}
-    acts = {name: call for name, (call, _) in ACTS.items()} | {
-        "pin": lambda hall, who: pins.pin(who, PinMessage.model_validate(pin)),
-        "unpin": lambda hall, who: pins.unpin(who, UnpinMessage.model_validate(pin)),
-    }
+    await hall.say(hall.user)
+    call, _ = ACTS[act]
     async with hall.database.transaction():
         await RoomLog(hall.database).lock(chat_room(KEY))
-        acting = asyncio.create_task(refused(acts[act](hall, hall.moderator)), context=Context())
+        acting = asyncio.create_task(refused(call(hall, hall.moderator)), context=Context())
         await asyncio.wait([acting], timeout=0.3)
         assert not acting.done()
         await hall.database.query(
@@ -286,6 +286,21 @@ async def test_the_pause_of_slow_mode_is_exact_over_nodes_and_within_a_batch(hal
     assert min(gaps) > timedelta(seconds=0.9)
 
 
+@pytest.mark.parametrize("where", [KEY, None])
+async def test_a_ban_ends_by_time_for_its_guest_and_for_the_device(hall: Hall, where: str | None) -> None:
+    guest = principal(Role.GUEST, await hall.come_as_guest(HOME))
+    await hall.ban(hall.admin, guest.user_id, liveId=where, seconds=60)
+    assert (await refused(hall.nodes[1].admit(guest, KEY))).code is Code.BANNED
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    await Sanction.all().update(created_at=past - timedelta(minutes=1), ends_at=past)
+    for who in (guest, principal(Role.GUEST, await hall.come_as_guest(HOME))):
+        await hall.bans.check(who.user_id)
+        await hall.nodes[1].admit(who, KEY)
+    assert await hall.bans.of([guest.user_id]) == []
+    await hall.ban(hall.admin, guest.user_id, liveId=where)
+    assert (await refused(hall.nodes[1].admit(guest, KEY))).code is Code.BANNED, "one that has ended is replaced"
+
+
 async def test_all_of_it_outlives_every_node(hall: Hall, database_url: str, redis: Redis) -> None:
     slow, muted, banned = [await hall.person() for _ in range(3)]
     await hall.slow(hall.host, 300)
@@ -315,17 +330,29 @@ async def test_a_refused_message_may_be_sent_again_under_its_name(hall: Hall) ->
     assert (await hall.say(hall.user, "b", "c-2", node=1)).duplicate
 
 
-async def test_what_is_stored_when_a_mute_returns_was_stored_before_it(hall: Hall) -> None:
+@pytest.mark.parametrize(
+    ("act", "code"),
+    [
+        (lambda hall: hall.mute(hall.admin, hall.user.user_id), Code.MUTED),
+        (lambda hall: hall.ban(hall.admin, hall.user.user_id, liveId=KEY), Code.BANNED),
+        (lambda hall: hall.ban(hall.admin, hall.user.user_id), Code.BANNED),
+        (lambda hall: hall.freeze(hall.host), Code.ROOM_FROZEN),
+    ],
+    ids=["mute", "ban here", "ban everywhere", "freeze"],
+)
+async def test_what_is_stored_when_it_returns_was_stored_before_it(
+    hall: Hall, act: Callable[[Hall], Awaitable[Any]], code: Code
+) -> None:
     async def talk(node: int) -> None:
         while True:
             await hall.say(hall.user, node=node)
 
     talking = [asyncio.create_task(talk(n)) for n in range(2)]
     await asyncio.sleep(0.1)
-    await hall.mute(hall.admin, hall.user.user_id)
+    await act(hall)
     stored = await Message.all().count()
     for task in talking:
-        assert (await refused(task)).code is Code.MUTED
+        assert (await refused(task)).code is code
     assert await Message.all().count() == stored > 0
 
 
