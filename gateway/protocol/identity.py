@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from gateway.protocol.wire import Payload, Request, Timestamp, now
+from gateway.protocol.wire import Payload, Reason, Request, Timestamp, now
 
 # One @ with something around it and no blanks: whether mail arrives there only mail can tell.
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
@@ -74,11 +74,9 @@ class ChangeProfile(Request):
 
 
 class Suspend(Request):
-    """`POST /users/{id}/suspend`: the reason is for the record."""
+    """`POST /users/{id}/suspend`: the reason, if there is one, is for the record."""
 
-    reason: Annotated[
-        str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True, pattern=r"^[^\x00]+$")
-    ]
+    reason: Reason | None = None
 
 
 class ChangeRole(Request):

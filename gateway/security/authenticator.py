@@ -93,12 +93,12 @@ class Authenticator:
             await self._guests.use(claims)
             await self._bans.check(claims.user_id)
             return _principal(claims, guest.name_of(claims.user_id), Role.GUEST)
-        await self._revocations.check(claims)
         identity = await self._identity(claims.user_id)
         if identity is None:
             raise AuthRequired("Invalid token")
-        if identity.suspended:
+        if identity.suspended:  # asked first: a suspension revokes as well, and this is what it is to be told as
             raise Forbidden("Account is suspended")
+        await self._revocations.check(claims)
         if identity.role is not Role.ADMIN:  # whom nothing holds, nor what was imposed before they became one
             await self._bans.check(claims.user_id)
         # The role of the account, not of the token: a token that says more than is true any more gives nothing.
@@ -126,10 +126,11 @@ class Authenticator:
 def extract_token(auth: object, headers: Mapping[str, str], cookies: Mapping[str, str]) -> str | None:
     """The access token of a handshake or a request: `auth.token`, else `Authorization: Bearer`, else the cookie.
 
-    `headers` is a case-insensitive mapping. Raises AuthRequired if `auth.token` is given and is not a text.
+    `headers` is a case-insensitive mapping; an empty `auth.token` is none, as clients send it that have nobody logged
+    in. Raises AuthRequired if it is not a text.
     """
-    if isinstance(auth, Mapping) and (token := auth.get("token")) is not None:
-        if not isinstance(token, str) or not token:
+    if isinstance(auth, Mapping) and (token := auth.get("token")) not in (None, ""):
+        if not isinstance(token, str):
             raise AuthRequired("Invalid token")
         return token
     scheme, _, credentials = headers.get("Authorization", "").partition(" ")

@@ -51,7 +51,7 @@ class Directory:
         user = await self._other(admin, user_id)
         if user.role == Role.ADMIN:
             raise Forbidden("An ADMIN cannot be suspended")
-        user.status, user.suspended_reason = UserStatus.SUSPENDED.value, ask.reason
+        user.status, user.suspended_reason = UserStatus.SUSPENDED.value, ask.reason or ""
         await self._store(user, "status", "suspended_reason")
         await self._sessions.end_all(str(user.id))
         return view(user)

@@ -152,6 +152,15 @@ async def test_with_a_token_that_is_none_of_ours(shop: Shop, namespace: str) -> 
         assert refused.data == {"code": "AUTH_REQUIRED", "retryable": False}
 
 
+async def test_an_empty_token_is_none_and_the_next_place_is_looked_at(shop: Shop) -> None:
+    refused = await refusal(shop, auth={"token": ""})
+    assert refused.message == "No token provided"
+    ann = await shop.person()
+    headers = {"Cookie": f"accessToken={ann.token}", "Origin": shop.urls[0]}
+    socket = await shop.client.connect(shop.urls[0], auth={"token": ""}, extraHeaders=headers)
+    assert (await socket.expect("connected"))["userId"] == ann.id
+
+
 @pytest.mark.parametrize("auth", [{"token": 5}, {"token": ["x"]}, {"token": {"a": 1}}, {"token": True}])
 async def test_with_a_token_that_is_not_text(shop: Shop, auth: dict[str, Any]) -> None:
     refused = await refusal(shop, auth=auth)

@@ -61,6 +61,27 @@ async def test_logout_ends_all_sockets_of_the_session_on_every_node(shop: Shop) 
     stays.refute("auth:revoked")
 
 
+async def test_a_suspension_ends_all_sockets_and_says_so_to_who_comes_again(shop: Shop) -> None:
+    admin, ann = await shop.person("ADMIN"), await shop.person()
+    session = await shop.login(ann)
+    sockets = [
+        await shop.client.connect(url, namespace, token=session) for url in shop.urls for namespace in NAMESPACES
+    ]
+    asked = time.monotonic()
+    await shop.request("POST", f"/users/{ann.id}/suspend", token=admin.token, status={200})
+    await asyncio.gather(*(farewell(socket, "auth:revoked", "TOKEN_REVOKED", within=1) for socket in sockets))
+    assert time.monotonic() - asked < 1
+
+    for url in shop.urls:
+        for namespace in NAMESPACES:
+            with pytest.raises(RefusedError) as caught:
+                await shop.client.connect(url, namespace, token=session)
+            assert caught.value.message == "Account is suspended"
+            assert caught.value.data == {"code": "FORBIDDEN", "retryable": False}
+    told = await shop.request("GET", "/auth/me", token=session, status={403})
+    assert (told["errorCode"], told["message"]) == ("FORBIDDEN", "Account is suspended")
+
+
 async def test_who_stays_on_the_line_after_the_end_loses_it(shop: Shop) -> None:
     """The official client hangs up by itself; one that does not, and one that comes again, is hung up on."""
     ann = await shop.person()

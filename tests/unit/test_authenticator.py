@@ -103,11 +103,17 @@ async def test_the_refusals(authenticator: Authenticator, world: Doubles) -> Non
         await authenticator.authenticate(None)
     with pytest.raises(AuthRequired, match="Invalid token"):
         await authenticator.authenticate("nobody")
-    world.users["u1"] = Identity("ann", Role.USER, True)
-    with pytest.raises(Forbidden, match="Account is suspended"):
-        await authenticator.authenticate("u1")
     world.revoked = True
     with pytest.raises(AuthRequired, match="Token has been revoked"):
+        await authenticator.authenticate("u1")
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+async def test_who_is_suspended_is_told_so_whether_or_not_their_token_was_revoked(
+    authenticator: Authenticator, world: Doubles, revoked: bool
+) -> None:
+    world.users["u1"], world.revoked = Identity("ann", Role.USER, True), revoked
+    with pytest.raises(Forbidden, match="Account is suspended"):
         await authenticator.authenticate("u1")
 
 
@@ -188,6 +194,8 @@ def headers(**values: str) -> CIMultiDict[str]:
         (None, {"AUTHORIZATION": "bearer  b "}, {"accessToken": "c"}, "b"),
         (None, {}, {"accessToken": "c"}, "c"),
         ({"token": None}, {}, {"accessToken": "c"}, "c"),
+        ({"token": ""}, {"authorization": "Bearer b"}, {"accessToken": "c"}, "b"),
+        ({"token": ""}, {}, {}, None),
         (None, {"Authorization": "Basic eDp5"}, {"accessToken": "c"}, "c"),
         (None, {"Authorization": "Bearer"}, {"accessToken": "c"}, ""),
         (None, {}, {"accessToken": ""}, None),
@@ -200,7 +208,7 @@ def test_where_a_token_is_found(auth: Any, sent: dict[str, str], cookies: dict[s
     assert extract_token(auth, headers(**sent), cookies) == found
 
 
-@pytest.mark.parametrize("wrong", ["", 1, True, ["a"], {"a": 1}])
+@pytest.mark.parametrize("wrong", [0, 1, True, ["a"], {"a": 1}])
 def test_a_token_that_is_not_text_is_invalid_and_nothing_else_is_tried(wrong: object) -> None:
     with pytest.raises(AuthRequired, match="Invalid token"):
         extract_token({"token": wrong}, headers(Authorization="Bearer b"), {"accessToken": "c"})
