@@ -2,12 +2,16 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 
 from gateway.http.connection import connections
+from gateway.http.lines import send_lines
+from gateway.http.routes import Lines
+from gateway.protocol.wire import Empty
 from tests.integration.echo import eventually
 
 KEEPALIVE = 0.3
@@ -24,11 +28,29 @@ class House:
     def __init__(self, server: web.Server, address: tuple[str, int]) -> None:
         self._server = server
         self.address = address
+        self.exports = 0  # that are being made
+        self.failures: list[Exception] = []
 
     @property
     def held(self) -> int:
         """How many connections it holds."""
         return len(self._server.connections)
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        """Lines without an end."""
+        self.exports += 1
+        try:
+            return await send_lines(request, Lines(_endless(), "endless.jsonl"))
+        except Exception as error:
+            self.failures.append(error)
+            raise
+        finally:
+            self.exports -= 1
+
+
+async def _endless() -> AsyncIterator[Empty]:
+    while True:
+        yield Empty()
 
 
 @pytest.fixture
@@ -48,7 +70,11 @@ async def house() -> AsyncIterator[House]:
             request.transport.write(b"5\r\nxxxxx\r\n" * 1000)
         return response
 
+    async def export(request: web.Request) -> web.StreamResponse:
+        return await made.export(request)
+
     app = web.Application()
+    app.router.add_get("/export", export)
     app.router.add_get("/nearly", nearly)
     app.router.add_get("/small", small)
     app.router.add_get("/large", large)
@@ -57,7 +83,8 @@ async def house() -> AsyncIterator[House]:
     assert runner.server is not None
     factory = connections(runner.server, keepalive=KEEPALIVE, stuck=STUCK)
     listener = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
-    yield House(runner.server, listener.sockets[0].getsockname())
+    made = House(runner.server, listener.sockets[0].getsockname())
+    yield made
     listener.close()
     await runner.cleanup()
 
@@ -98,6 +125,19 @@ async def test_a_client_that_does_not_read(house: House, ask: bytes) -> None:
         await eventually(lambda: not house.held, PATIENCE)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
+
+
+@pytest.mark.parametrize("how", ["leaves", "breaks off", "takes nothing"])
+async def test_an_export_ends_with_its_client_and_is_no_failure(house: House, how: str) -> None:
+    with socket.create_connection(house.address) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", how == "breaks off", 0))
+        client.sendall(ASK.replace(b"small", b"export"))
+        await eventually(lambda: house.exports == 1)
+        await asyncio.sleep(STUCK / 2)  # the buffers fill
+        if how != "takes nothing":
+            client.close()
+        await eventually(lambda: not house.exports and not house.held, PATIENCE)
+    assert house.failures == []
 
 
 async def test_a_client_that_reads_slowly_gets_everything(house: House) -> None:
