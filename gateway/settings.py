@@ -98,6 +98,7 @@ def _secrets(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Rate = Annotated[tuple[int, float], BeforeValidator(_rate), NoDecode]  # how many, in how many seconds
+OptionalRate = Annotated[tuple[int, float] | None, BeforeValidator(_rate), NoDecode]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), NoDecode]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks), NoDecode]
 SecretList = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets), NoDecode]
@@ -160,7 +161,7 @@ class Settings(BaseSettings):
     http_rate_limit: Rate = (10, 60.0)  # per client and route
     chat_rate_limit: Rate = (20, 10.0)  # chat:send-message per user
     event_rate_limit: Rate = (100, 10.0)  # every other event per user
-    guest_rate_limit: Rate = (100, 3600.0)  # new guests per address; many people may share one
+    guest_rate_limit: OptionalRate = None  # new guests per address; many people may share one. None: see `new_guests`
     join_rate_limit: Rate = (10, 10.0)  # joins and leaves per user
 
     # --- Engine.IO ---
@@ -205,6 +206,15 @@ class Settings(BaseSettings):
     def serves_demo(self) -> bool:
         """Whether `/` is the demo page."""
         return not self.production and self.demo_page is not False
+
+    @property
+    def new_guests(self) -> tuple[int, float]:
+        """How many new guests an address may have, in how many seconds.
+
+        Unless GUEST_RATE_LIMIT says: each hour what HTTP_RATE_LIMIT lets in within ten minutes, 100 by default.
+        """
+        many, seconds = self.http_rate_limit
+        return self.guest_rate_limit or (max(1, round(many * 600 / seconds)), 3600.0)
 
     # Field by field, so that every mistake is told at once.
 

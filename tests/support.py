@@ -109,7 +109,6 @@ class Node:
             "JWT_SECRET": DEVELOPMENT_SECRET,
             # A test asks from one address what a crowd would ask from many; those about limits set their own.
             "HTTP_RATE_LIMIT": "100000/minute",
-            "GUEST_RATE_LIMIT": "100000/minute",
             **environment,
         }
         self._log_file = folder / f"node-{id(self):x}.log"

@@ -68,7 +68,7 @@ class People:
             self.devices,
             metrics,
             settings.jwt_expiration,
-            settings.guest_rate_limit,
+            settings.new_guests,
         )
 
         self.authenticator = Authenticator(

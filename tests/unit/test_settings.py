@@ -44,6 +44,23 @@ def test_a_right_environment_is_read(environment: pytest.MonkeyPatch) -> None:
     assert settings.cors_origins == ("https://shop.example", "https://admin.example", "http://[::1]:8080")
 
 
+@pytest.mark.parametrize(
+    ("http", "guests", "allowed"),
+    [
+        ("", "", (100, 3600.0)),
+        ("100/10 seconds", "", (6_000, 3600.0)),
+        ("1/hour", "", (1, 3600.0)),
+        ("100/10 seconds", "3/minute", (3, 60.0)),
+    ],
+)
+def test_new_guests_are_limited_as_requests_are(
+    environment: pytest.MonkeyPatch, http: str, guests: str, allowed: tuple[int, float]
+) -> None:
+    environment.setenv("HTTP_RATE_LIMIT", http)
+    environment.setenv("GUEST_RATE_LIMIT", guests)
+    assert load().new_guests == allowed
+
+
 def test_an_empty_variable_is_not_set(environment: pytest.MonkeyPatch) -> None:
     for name in ("METRICS_PORT", "METRICS_TOKEN", "MEDIA_FOLDER", "JWT_PRIVATE_KEY", "MEDIA_WEBHOOK_SECRET", "NODE_ID"):
         environment.setenv(name, "")
