@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from gateway import http
 from gateway.errors import AuthRequired, Conflict, NotFound
 from gateway.http.connection import connections
+from gateway.http.health import Health
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import POLICY
 from gateway.metrics import Metrics
@@ -177,6 +178,30 @@ async def test_alive_and_ready() -> None:
         assert (response.status, (await response.json())["status"]) == (503, "draining")
         assert (await client.get("/api/v1/health/live")).status == 200
         assert (await client.head("/api/v1/health/live")).status == 200
+
+
+async def test_all_who_ask_whether_it_is_ready_share_one_check() -> None:
+    class Waiting:
+        draining = False
+        answers, checks = asyncio.Event(), 0
+
+        async def check(self) -> dict[str, bool]:
+            self.checks += 1
+            await self.answers.wait()
+            return {"database": True}
+
+    node = Waiting()
+    health = Health(node)
+    nothing: Any = None
+    asking = [asyncio.create_task(health.ready(nothing)) for _ in range(20)]
+    await asyncio.sleep(0)
+    asking.pop(0).cancel()  # whoever goes takes nobody along
+    await asyncio.sleep(0)
+    node.answers.set()
+    assert {reply.status for reply in await asyncio.gather(*asking)} == {200}
+    assert node.checks == 1
+    await health.ready(nothing)
+    assert node.checks == 2, "nothing is remembered"
 
 
 async def test_metrics_are_for_this_machine_or_for_the_token(client: Client) -> None:
