@@ -1,4 +1,4 @@
-"""aiohttp's side of one TCP connection, with our answer to malformed requests. Made for the listening socket."""
+"""aiohttp's side of one TCP connection, with our answer to odd requests. Made for the listening socket."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
 from gateway.errors import Code, GatewayError
-from gateway.http.envelope import refusal
+from gateway.http.envelope import http_refusal, refusal
 from gateway.http.headers import protect
 
 KEEPALIVE = 10.0  # s that an idle connection, or a head that does not end, is held; with the front's 5 s at most 15
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class HttpConnection(web.RequestHandler):
-    """Answers malformed requests in the envelope; a client's mistake is no reason to log a traceback.
+    """Answers in the envelope what reaches no handler of ours; a client's mistake is no reason to log a traceback.
 
     A client that takes nothing of its answer loses the connection: aiohttp would wait for it for ever.
     """
@@ -58,6 +58,14 @@ class HttpConnection(web.RequestHandler):
         """What aiohttp calls with what it did not expect: among it, the rest of a refused body that cannot be read."""
         if not isinstance(options.get("exc_info"), RequestPayloadError):
             super().log_exception(*args, **options)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """What aiohttp calls with an answer. One that it raised before it asked us (`Expect`) has no envelope yet."""
+        if isinstance(resp, web.HTTPError):
+            resp = http_refusal(resp, "none")
+        return await super().finish_response(request, resp, start_time)
 
     def _calm(self) -> None:
         if self._patience is not None:

@@ -366,19 +366,23 @@ async def test_the_page_of_documents_loads_nothing_from_elsewhere(client: Client
 # --- odd requests ----------------------------------------------------------------------------------------------------
 
 
+EXPECTING = b"GET /api/v1/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: nonsense\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    "request_bytes",
+    ("request_bytes", "status"),
     [
-        b"nonsense\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 20 + b"\r\n\r\n",
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 20 + b"\r\n\r\n", 400),
+        (EXPECTING, 417),
     ],
 )
 async def test_what_is_not_http_is_answered_without_a_traceback(
-    request_bytes: bytes, caplog: pytest.LogCaptureFixture
+    request_bytes: bytes, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     runner = web.AppRunner(mounted(Node(), Accounts()))
     await runner.setup()
@@ -390,9 +394,9 @@ async def test_what_is_not_http_is_answered_without_a_traceback(
     writer.close()
     listener.close()
     await runner.cleanup()
-    assert head.startswith(b"HTTP/1.0 400 ")
+    assert int(head.split()[1]) == status
     assert b"aiohttp" not in head
-    assert json.loads(body)["errorCode"] == "INVALID_PAYLOAD"
+    assert (json.loads(body)["statusCode"], json.loads(body)["errorCode"]) == (status, "INVALID_PAYLOAD")
     assert not caplog.records
 
 
