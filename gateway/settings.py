@@ -129,7 +129,8 @@ class Settings(BaseSettings):
     # --- servers ---
     database_url: DatabaseUrl
     database_pool_size: int = Field(10, ge=1, le=200)  # connections per process
-    database_timeout: Duration = timedelta(seconds=2)  # for one statement, and for getting a connection
+    # For one statement, and for getting a connection. Who sends a message is told within 2 s that it was not stored.
+    database_timeout: Duration = timedelta(seconds=1.8)
     migrate_at_start: bool = True  # off: where a job of its own migrates before a release
     database_pgbouncer: bool = False  # behind pgbouncer in transaction mode: nothing may belong to a session
     redis_url: RedisUrl  # one server, the master of sentinels, or a cluster: the forms are in the README

@@ -44,6 +44,10 @@ def test_a_right_environment_is_read(environment: pytest.MonkeyPatch) -> None:
     assert settings.cors_origins == ("https://shop.example", "https://admin.example", "http://[::1]:8080")
 
 
+def test_a_statement_ends_before_its_sender_has_waited_for_two_seconds(environment: pytest.MonkeyPatch) -> None:
+    assert load().database_timeout <= timedelta(seconds=1.9)
+
+
 @pytest.mark.parametrize(
     ("http", "guests", "allowed"),
     [
