@@ -43,7 +43,7 @@ export class Chat {
         this.#pins.replace(pinned);
       },
       admitted: ({ settings, you }) => {
-        this.#section.classList.remove("banned");
+        this.#section.classList.add("known"); // only now no messages means that nobody has said anything
         this.#composer.admitted(you);
         this.#rule(settings);
       },
@@ -99,7 +99,7 @@ export class Chat {
     this.#list.replaceChildren();
     this.#pins.clear();
     this.#composer.clear();
-    this.#section.classList.remove("banned");
+    this.#section.classList.remove("known");
   }
 
   // --- what the room says ---
@@ -194,7 +194,7 @@ export class Chat {
 
   #ban(until) {
     this.#composer.banned(until);
-    this.#section.classList.add("banned");
+    this.#section.classList.remove("known");
   }
 
   #draw({ userId, username, role, message, timestamp }, mine) {

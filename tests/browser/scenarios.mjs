@@ -166,8 +166,12 @@ const scenarios = {
     await reads(tab.locator("#connection-text"), "Refused: Invalid token");
     await reads(tab.locator("#composer-reason"), "You cannot write here: Invalid token.");
     assert.equal(await tab.getByLabel("Your message").isDisabled(), true);
+    const empty = () => tab.locator("#messages").evaluate((list) => getComputedStyle(list, "::after").content);
+    assert.equal(await empty(), "none", "nobody knows what was said");
     await tab.getByRole("button", { name: "Sign out" }).click();
     await signIn(tab, /Joon/);
+    await tab.locator("#chat.known").waitFor();
+    assert.equal(await empty(), '"Nobody has said anything yet."');
     // Words longer than the gateway takes never leave the page; an empty one neither.
     await tab.getByLabel("Your message").fill("x".repeat(600));
     assert.equal((await tab.getByLabel("Your message").inputValue()).length, 500);
