@@ -26,7 +26,7 @@ test: install chromium ## Install and run all tests
 		$(BIN)/pytest $(PARALLEL) --ignore=tests/browser $(ARGS); \
 	fi
 
-lint: install ## Style, types, imports between the rooms, migrations
+lint: install ## Style, types, imports between the rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

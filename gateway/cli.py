@@ -110,7 +110,11 @@ def token(
     role: Annotated[Role | None, typer.Option(help="Role in the token; the account's own if not given.")] = None,
     ttl: Annotated[str | None, typer.Option(help='How long it lasts, like "15m"; JWT_EXPIRATION if not given.')] = None,
 ) -> None:
-    """Mint an access token for an account. With an id and a role it is not looked up."""
+    """Mint an access token for an account. With an id and a role it is not looked up.
+
+    What is revoked is remembered for JWT_EXPIRATION: a token that lasts longer outlives every logout, and is ended by a
+    suspension or a ban alone.
+    """
     settings = _settings(**({"jwt_expiration": ttl} if ttl else {}))
     typer.echo(asyncio.run(_mint(settings, user, role)))
 

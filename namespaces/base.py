@@ -6,7 +6,7 @@ who (Principal) → declared table → shape → in the room? → role → limit
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -19,7 +19,7 @@ from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, NotInR
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol import events
-from gateway.protocol.answers import error_event, failure
+from gateway.protocol.answers import error_event, failure, misfit
 from gateway.protocol.identity import AuthRefresh, AuthRefreshed, ConnectionSuccess
 from gateway.protocol.wire import Payload, Request, Typed
 from gateway.realtime.deadlines import Deadlines
@@ -269,12 +269,7 @@ def parse(shape: type[Request], args: Sequence[Any]) -> Request:
     try:
         ask: Request = shape.__pydantic_validator__.validate_python(args[1])  # what model_validate calls
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        for problem in problems:
-            with suppress(ValueError):
-                raise GatewayError(Code(problem["type"]), problem["msg"]) from None
-        details = [{"field": ".".join(map(str, p["loc"])), "problem": p["msg"]} for p in problems]
-        raise InvalidPayload(details=details) from None
+        raise misfit(error) from None
     return ask
 
 

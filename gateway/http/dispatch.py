@@ -18,6 +18,7 @@ from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, InvalidP
 from gateway.http.lines import send_lines
 from gateway.http.routes import Call, Cookie, Lines, Reply, Route
 from gateway.metrics import Metrics
+from gateway.protocol.answers import misfit
 from gateway.protocol.queries import Query
 from gateway.protocol.wire import Request
 from gateway.security.authenticator import extract_token
@@ -157,7 +158,9 @@ def parse_body(shape: type[Request], raw: bytes) -> Request:
     try:
         return shape.model_validate_json(raw or b"{}")
     except ValidationError as error:
-        raise _invalid(error) from None
+        if error.errors(include_input=False)[0]["type"] == "json_invalid":
+            raise InvalidPayload("The body is not valid JSON") from None
+        raise misfit(error) from None
 
 
 def parse_query(shape: type[Query], query: Mapping[str, str]) -> Query:
@@ -168,17 +171,7 @@ def parse_query(shape: type[Query], query: Mapping[str, str]) -> Query:
     try:
         return shape.model_validate(given)
     except ValidationError as error:
-        raise _invalid(error) from None
-
-
-def _invalid(error: ValidationError) -> GatewayError:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    for problem in problems:
-        if problem["type"] == "json_invalid":
-            return InvalidPayload("The body is not valid JSON")
-        with suppress(ValueError):
-            return GatewayError(Code(problem["type"]), problem["msg"])
-    return InvalidPayload(details=[{"field": ".".join(map(str, p["loc"])), "problem": p["msg"]} for p in problems])
+        raise misfit(error) from None
 
 
 def _refuse_nul(raw: bytes) -> None:

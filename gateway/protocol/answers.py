@@ -1,10 +1,11 @@
 """How a request is answered: one ack, one error event, one HTTP error body. Used by both edges."""
 
+from contextlib import suppress
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from gateway.errors import GatewayError
+from gateway.errors import Code, GatewayError, InvalidPayload
 from gateway.protocol.wire import Payload, Timestamp, epoch_ms, now
 
 
@@ -64,6 +65,15 @@ class Farewell(Payload):
     code: str
     reconnect: bool
     retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
+
+
+def misfit(error: ValidationError) -> GatewayError:
+    """What is wrong with a request that does not fit its shape: the code that a check of the shape names, or a list."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    for problem in problems:
+        with suppress(ValueError):
+            return GatewayError(Code(problem["type"]), problem["msg"])
+    return InvalidPayload(details=[{"field": ".".join(map(str, p["loc"])), "problem": p["msg"]} for p in problems])
 
 
 def failure(error: GatewayError, request_id: str) -> Failure:
