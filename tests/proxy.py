@@ -9,7 +9,7 @@ class Proxy:
     """Stands between a node and Redis; `mute` leaves its connections open and lets nothing more come from Redis."""
 
     def __init__(self, server: RedisServer) -> None:
-        self._path = server.url.removeprefix("unix://").partition("?")[0]
+        self.switch(server)
         self._muted: list[asyncio.Event] = []
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -17,6 +17,10 @@ class Proxy:
     async def start(self) -> str:
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return f"redis://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
+
+    def switch(self, server: RedisServer) -> None:
+        """Lead new connections there; those that are open stay where they are."""
+        self._path = server.url.removeprefix("unix://").partition("?")[0]
 
     def mute(self) -> None:
         for muted in self._muted:

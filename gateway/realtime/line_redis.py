@@ -16,6 +16,7 @@ from gateway.realtime.subscriber_redis import Subscriber
 log = structlog.get_logger()
 
 STALE = 4.0  # s without hearing the own canary, after which a node calls itself deaf
+MISSED = 3  # canaries in a row that may not come back before both connections are made anew
 SOURCES = 1000  # runs of other nodes that are remembered
 DIGITS = 18  # of a number: more than any node lives to publish
 
@@ -80,6 +81,7 @@ class Line:
         self._numbers: dict[bytes, int] = {}  # the newest heard of each other source
         self.canary = canary or node_channel(self._source.decode())
         self._heard_at = 0.0
+        self._missed = 0  # canaries since then, while both connections seemed well
         self._publisher = Publisher(server, self._next_canary, self._lost)
         self._subscriber = Subscriber(server, [*always, self.canary], self._heard, self._lost)
 
@@ -126,6 +128,14 @@ class Line:
         return b"%b:%d/%d\n%b" % (self._source, self._number, seq, packet)
 
     def _next_canary(self) -> tuple[str, bytes]:
+        if self._subscriber.connected and not self._publisher.away:
+            self._missed += 1
+        if self._missed > MISSED:
+            # After a failover behind one address, one connection may be at the new server and one at the old.
+            log.warning("what this node publishes does not come back: it connects anew")
+            self._missed = 0
+            self._publisher.renew()
+            self._subscriber.renew()
         return self.canary, self._numbered(b"")
 
     # --- hearing ------------------------------------------------------------------------------------------------------
@@ -146,6 +156,7 @@ class Line:
 
     def _heard_own(self, number: int) -> None:
         self._heard_at = time.monotonic()
+        self._missed = 0
         if self.degraded and self._subscriber.connected:
             self.degraded = False
             self._ears.well()
@@ -158,6 +169,7 @@ class Line:
     def _lost(self) -> None:
         """The subscription or Redis itself is lost: this node's own people get at least what was published here."""
         self.degraded = True
+        self._missed = 0
         self._ears.lost()
         while self._unheard:
             _, channel, packet, seq = self._unheard.popleft()

@@ -47,6 +47,7 @@ class Publisher:
         self._waiting = asyncio.Event()
         self._connection: AbstractConnection | None = None
         self._replies: Replies | None = None  # of the connection, when it is open
+        self._renewing = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -73,6 +74,10 @@ class Publisher:
         """Publish, with all that is published meanwhile. Nothing while `away`."""
         if not self.away:
             self._enqueue(channel, data)
+
+    def renew(self) -> None:
+        """Publish what comes next on a new connection: the server may not be the one any more."""
+        self._renewing = True
 
     @property
     def crowded(self) -> bool:
@@ -129,6 +134,9 @@ class Publisher:
                 self._settle(through)
 
     async def _send(self, batch: list[bytes]) -> None:
+        if self._renewing:
+            self._renewing = False
+            await self._disconnect()
         reused = self._replies is not None
         try:
             await self._exchange(batch)

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import structlog
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as LostError
 
 from gateway.connections.redis import AWAY, Channels
 from gateway.connections.redis_replies import Replies
@@ -38,6 +39,7 @@ class Subscriber:
         self._missing: set[str] = set()  # wanted when it connected, and not confirmed yet
         self._tries = 0  # to connect, since it last worked
         self._changed = asyncio.Event()
+        self._renewing = False
         self._reachable = asyncio.Event()
         self._reachable.set()  # nothing speaks against it yet
         self._task: asyncio.Task[None] | None = None
@@ -67,6 +69,11 @@ class Subscriber:
         """Hear a channel no more."""
         self._wanted.pop(channel, None)
         self._missing.discard(channel)
+        self._changed.set()
+
+    def renew(self) -> None:
+        """Hear on a new connection: the server may not be the one any more."""
+        self._renewing = True
         self._changed.set()
 
     async def _confirmed(self, events: list[asyncio.Event]) -> None:
@@ -107,6 +114,7 @@ class Subscriber:
 
     async def _hear(self, connection: AbstractConnection) -> None:
         self._missing = set(self._wanted)
+        self._renewing = False
         self._changed.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._ask(connection), name="fanout-subscriber-writer")
@@ -121,6 +129,8 @@ class Subscriber:
         while True:
             await self._changed.wait()
             self._changed.clear()
+            if self._renewing:
+                raise LostError("to be made anew")
             surplus, missing = self._asked - self._wanted.keys(), self._wanted.keys() - self._asked
             self._asked = set(self._wanted)
             shard, size = ("S", 1) if self._server.sharded else ("", CHUNK)  # a command is for one slot of a cluster

@@ -1,9 +1,11 @@
 """What becomes of connections, fan-out, presence and limits while Redis is killed, hangs, cuts or goes silent."""
 
 import asyncio
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -277,6 +279,31 @@ async def test_presence_and_limits_alone_and_together_again(pair: list[Node], ow
             await asyncio.sleep(0.02)
     assert await b.presence.census(ROOM) == Census(2, 2, changed=False)  # mina left before sora was told
     assert (await a.limiter.charge("chat", "mina", 20, 10.0)).remaining == 19
+
+
+async def test_a_node_that_listens_elsewhere_than_it_publishes_notices(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failover behind one address: the subscription was cut and is at the new server, the publisher at the old."""
+    monkeypatch.setattr(publisher_redis, "BEAT", 0.2)
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, RedisServer(Path(folder) / "redis") as promoted:
+        proxy = Proxy(own_redis)
+        a, b = await make_node(await proxy.start(), "a"), await make_node(promoted.url, "b")
+        try:
+            for node in (a, b):
+                await node.fanout.watch(ROOM)
+            proxy.switch(promoted)
+            await kill_connections(own_redis, "pubsub")
+            await flows(b, a, 0, within=2)
+            await flows(a, b, 10_000, within=3)
+            await flows(b, a, 20_000, within=2)
+            async with asyncio.timeout(2):
+                while not a.fanout.healthy or a.degraded:  # noqa: ASYNC110  nothing rings a bell
+                    await asyncio.sleep(0.01)
+        finally:
+            for node in (a, b):
+                await close(node)
+            await proxy.close()
 
 
 async def test_it_starts_without_redis(own_redis: RedisServer) -> None:
