@@ -2,25 +2,19 @@
 
 import base64
 import binascii
-import re
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.setting_forms import DatabaseUrl, Duration, Networks, OptionalRate, Origins, Rate, RedisUrl, SecretList
 
 MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
 DEVELOPMENT_SECRET = "dorami-development-secret-not-for-production"  # noqa: S105  public on purpose, refused in production
-
-MAX_DURATION = timedelta(days=3650)  # with more, moments leave what calendars know
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_ORIGIN = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
 
 
 class SettingsError(Exception):
@@ -36,74 +30,6 @@ class Environment(StrEnum):
 
     PRODUCTION = "production"
     DEVELOPMENT = "development"
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", value)
-        if match is None:
-            raise ValueError('not a duration; write it like "15m", "7d", "30s" or "500ms"')
-        seconds = float(match[1]) * _UNITS[match[2] or "s"]
-        if seconds <= 0:
-            raise ValueError("a duration must be longer than nothing")
-        if seconds > MAX_DURATION.total_seconds():
-            raise ValueError(f"a duration may be {MAX_DURATION.days}d at the most")
-        return timedelta(seconds=seconds)
-    return value
-
-
-def _rate(value: object) -> object:
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})?\s*(second|minute|hour)s?\s*", value)
-        if match is None or 0 in (int(match[1]), int(match[2] or 1)):
-            raise ValueError('not a rate; write it like "10/minute" or "100/10 seconds"')
-        unit = {"second": 1, "minute": 60, "hour": 3600}[match[3]]
-        return (int(match[1]), float(int(match[2] or 1) * unit))
-    return value
-
-
-def _url(*schemes: str) -> BeforeValidator:
-    def check(value: object) -> object:
-        parts = urlsplit(value) if isinstance(value, str) else None
-        if parts is None or parts.scheme not in schemes or not (parts.netloc or parts.path or parts.query):
-            raise ValueError(f"not a URL of the form {schemes[0]}://host:port/name")
-        return value
-
-    return BeforeValidator(check)
-
-
-def _origins(value: object) -> object:
-    if isinstance(value, str):
-        value = [item.strip().rstrip("/") for item in value.split(",") if item.strip()]
-    if isinstance(value, (list, tuple)):
-        for origin in value:
-            if origin != "*" and not _ORIGIN.fullmatch(origin):
-                raise ValueError(f'"{origin}" is not an origin; write it like "https://shop.example"')
-        # As browsers send them: never with the port that goes without saying.
-        return tuple(origin.removesuffix(":443" if origin.startswith("https") else ":80") for origin in value)
-    return value
-
-
-def _networks(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(ip_network(item.strip(), strict=False) for item in value.split(",") if item.strip())
-    return value
-
-
-def _secrets(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(SecretStr(item.strip()) for item in value.split(",") if item.strip())
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Rate = Annotated[tuple[int, float], BeforeValidator(_rate), NoDecode]  # how many, in how many seconds
-OptionalRate = Annotated[tuple[int, float] | None, BeforeValidator(_rate), NoDecode]
-Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), NoDecode]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks), NoDecode]
-SecretList = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets), NoDecode]
-DatabaseUrl = Annotated[SecretStr, _url("postgres", "postgresql")]
-RedisUrl = Annotated[SecretStr, _url("redis", "rediss", "unix", "redis-sentinel", "redis-cluster")]
 
 
 class Settings(BaseSettings):
