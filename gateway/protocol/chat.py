@@ -80,11 +80,10 @@ class History(Request):
     limit: Annotated[int, Field(ge=1, le=HISTORY)] = HISTORY
 
 
-class Message(Payload):
-    """One stored message, as history gives it and `chat:message` broadcasts it."""
+class Said(Payload):
+    """What somebody said, wherever it is shown."""
 
     id: str
-    seq: int
     live_id: str
     user_id: str
     username: str
@@ -94,8 +93,17 @@ class Message(Payload):
     timestamp: Timestamp
 
 
-class PinnedMessage(Message):
-    """A message that the room shows on top, and `data` of `chat:pinned`; without `pinned_until` it stays there."""
+class Message(Said):
+    """One stored message, as history gives it and `chat:message` broadcasts it."""
+
+    seq: int
+
+
+class PinnedMessage(Said):
+    """A message that the room shows on top, and `data` of `chat:pinned`; without `pinned_until` it stays there.
+
+    It has no `seq`: that of an event is its own place in the log, and clients drop one that they have had.
+    """
 
     pinned_by: str
     pinned_at: Timestamp

@@ -106,7 +106,7 @@ class Pins:
         """What a room shows on top, what was pinned first first. Within `database.guard`."""
         return [
             PinnedMessage(
-                **message_of(row).model_dump(by_alias=False),
+                **message_of(row).model_dump(by_alias=False, exclude={"seq"}),
                 pinned_by=str(row["pinned_by"]),
                 pinned_at=row["pinned_at"],
                 pinned_until=row["pinned_until"],

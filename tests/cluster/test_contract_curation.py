@@ -145,6 +145,7 @@ async def test_a_pin_is_shown_to_all_and_to_who_joins_until_it_ends(shop: Shop) 
     ]  # fmt: skip
     joined = await ann.call("chat:join-room", {"liveId": key})
     assert joined["pinned"][0] == pinned[0]
+    assert not any("seq" in pin for pin in pinned), "clients drop a place that they have had"
 
     unpinned = (await ann.expect("chat:unpinned", within=10))["data"]
     assert (unpinned["messageId"], unpinned["cause"]) == (sent[1]["id"], "expired")
