@@ -21,7 +21,7 @@ from gateway.realtime.handshake import (
 )
 from gateway.realtime.options import EngineOptions
 from gateway.realtime.polling import Polling
-from gateway.realtime.transport import OVERSIZE, PARSE_ERROR, TRANSPORT_ERROR, TransportName
+from gateway.realtime.transport import DUPLICATE_POST, OVERSIZE, PARSE_ERROR, TRANSPORT_ERROR, TransportName
 
 _FROM_CLIENT: Final = (CLOSE, PONG, MESSAGE)
 
@@ -53,6 +53,7 @@ class Endpoint:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._options = sessions.options
+        self._posting: set[str] = set()  # sessions with a POST that is not answered yet
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Any request to the Socket.IO path. What a page may read of the answer is said around it, as for all paths."""
@@ -83,10 +84,17 @@ class Endpoint:
         connection = self._sessions.session(sid)
         if request.method == hdrs.METH_GET:
             return await connection.poll(request)
-        if request.method == hdrs.METH_POST and connection.transport == "polling":
+        if request.method != hdrs.METH_POST or connection.transport != "polling":
+            raise RefusedError(*BAD_REQUEST)
+        if sid in self._posting:
+            connection.violated(WSCloseCode.PROTOCOL_ERROR, DUPLICATE_POST)
+            raise RefusedError(*BAD_REQUEST)
+        self._posting.add(sid)
+        try:
             await self._post(request, connection)
-            return "ok"
-        raise RefusedError(*BAD_REQUEST)
+        finally:
+            self._posting.discard(sid)
+        return "ok"
 
     async def _post(self, request: web.Request, connection: Connection) -> None:
         try:

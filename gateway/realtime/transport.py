@@ -21,6 +21,7 @@ PARSE_ERROR: Final = "parse error"
 CONNECT_TIMEOUT: Final = "connect timeout"
 SLOW_CLIENT: Final = "slow client"
 DUPLICATE_POLL: Final = "duplicate poll"
+DUPLICATE_POST: Final = "duplicate post"
 OVERSIZE: Final = "too large"
 INTERNAL_ERROR: Final = "internal error"
 

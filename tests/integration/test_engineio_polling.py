@@ -137,6 +137,28 @@ async def test_a_post_waits_while_too_many_messages_wait(http: aiohttp.ClientSes
 # --- polls ----------------------------------------------------------------------------------------------------------
 
 
+async def test_a_second_post_beside_one_that_waits_ends_the_session(http: aiohttp.ClientSession) -> None:
+    """No client sends two at once; from one that does, any number of bodies would wait in memory."""
+    release = asyncio.Event()
+
+    async def blocked(_connection: Connection, _text: str) -> None:
+        await release.wait()
+
+    async with echo_server(OPTIONS) as echo:
+        echo.handling = blocked
+        session = await Poller(http, echo).open()
+        assert await session.post(SEPARATOR.join(["4x"] * 100)) == (200, "ok")
+        waiting = asyncio.create_task(session.post("4waits"))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        assert (await session.post("4too much"))[0] == 400
+        assert await echo.until_ended(session.sid) == "duplicate post"
+        await waiting
+        release.set()
+        await eventually(lambda: not echo.engine._workers)
+        assert len(echo.heard) == 1
+
+
 async def test_what_one_tick_sends_is_one_answer(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     connection = echo.engine.connections[session.sid]
