@@ -39,7 +39,7 @@ class Lease:
         self._lock = asyncio.Lock()  # who changes the list, or compares it
         script = redis.client.register_script
         self._do_beat, self._do_register = script(scripts.BEAT), script(scripts.REGISTER)
-        self._do_bury = script(scripts.BURY)
+        self._do_remember, self._do_bury = script(scripts.REMEMBER), script(scripts.BURY)
 
     async def renew(self) -> Pulse:
         """Beat. Raises Unavailable."""
@@ -57,14 +57,19 @@ class Lease:
             self._beaten = now
             await self.renew()
 
-    async def take(self) -> tuple[str | None, set[Room]]:
-        """Go on under a new name; the one before and its rooms are to be given up. Raises Unavailable."""
+    async def take(self) -> str | None:
+        """Go on under a new name; the one before is to be given up. Raises Unavailable.
+
+        Redis may have lost it, and somebody may have been counted under it since. So it is put there again: if we fail,
+        or die, before its people are taken out, they are found by its lease.
+        """
         name = f"{self._node_id}.{secrets.token_hex(4)}"
         async with self._lock:
+            if (old := self.name) is not None:
+                await self._remember(old, self._rooms)
             await self._beat(name, new=True)
-            old, rooms = self.name, self._rooms
             self.name, self._rooms = name, set()
-        return old, rooms
+        return old
 
     async def register(self, room: Room) -> str:
         """Have a room on the list; the name. Raises Unavailable, also when the lease is over."""
@@ -92,17 +97,21 @@ class Lease:
                 async with self._redis.guard("presence"):
                     await self._redis.client.srem(keys.node_rooms(self.name), *map(room_text, over))
 
-    async def end(self, name: str, known: Collection[Room] = ()) -> set[Room]:
+    async def end(self, name: str) -> set[Room]:
         """End a lease for good; the rooms that are to be emptied now. Raises Unavailable."""
         client = self._redis.client
         async with self._redis.guard("presence"):
             await client.zadd(keys.nodes(), {name: 0}, xx=True)  # if we die here, others go on
-            return {*known, *map(text_room, map(str, await client.smembers(keys.node_rooms(name))))}
+            return set(map(text_room, map(str, await client.smembers(keys.node_rooms(name)))))
 
     async def bury(self, name: str) -> None:
         """Forget a name whose rooms are empty. Raises Unavailable."""
         async with self._redis.guard("presence"):
             await self._do_bury(keys=[keys.nodes(), keys.node_rooms(name)], args=[name])
+
+    async def _remember(self, name: str, rooms: Collection[Room]) -> None:
+        async with self._redis.guard("presence"):
+            await self._do_remember(keys=_keys(name), args=[name, self._length, self._silence, *map(room_text, rooms)])
 
     async def _beat(self, name: str, *, new: bool) -> tuple[int, int, list[str]]:
         async with self._redis.guard("presence"):

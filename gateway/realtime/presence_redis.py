@@ -1,7 +1,7 @@
 """Presence over all nodes in Redis: counted once a person, and healed when a node dies. Used by services."""
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -206,18 +206,18 @@ class RedisPresence:
     async def _begin_anew(self) -> None:
         self._wrong = False  # from here on: what fails during this makes it so again
         try:
-            old, rooms = await self._lease.take()
+            old = await self._lease.take()
             self._metrics.presence_renamed.inc()
             await self._held.announce(self._news.report)
             if old is not None:
-                await self._give_up(old, rooms)
+                await self._give_up(old)
         except BaseException:
             self._wrong = True
             raise
 
-    async def _give_up(self, name: str, known: Collection[Room] = ()) -> None:
+    async def _give_up(self, name: str) -> None:
         """Take out the people of a dead node, or of a name that is not used any more. Any node may, at any time."""
-        for room in await self._lease.end(name, known):
+        for room in await self._lease.end(name):
             left = 1
             while left:
                 census, left = await self._rooms.reap(name, room, CHUNK)

@@ -4,11 +4,13 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from gateway import keys
 from gateway.connections.redis import Redis
+from gateway.errors import Unavailable
 from gateway.keys import Room, viewers_room
 from gateway.metrics import Metrics
 from gateway.realtime.presence import Census, LocalPresence, Moved, Presence, Turn
@@ -300,6 +302,31 @@ async def test_an_emptied_redis_is_filled_again(start: StartNode, redis: Redis) 
     await b.leave(ROOM, "jun")
     await a.leave(ROOM, "mina")
     assert (await a.census(ROOM)).count == 0
+
+
+async def test_a_name_that_redis_lost_leaves_nobody_although_giving_it_up_fails_first(
+    start: StartNode, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = await start("a")
+    await a.enter(ROOM, "mina")
+    announce, attempts = a._held.announce, 0
+
+    async def fails_first(report: Any) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            raise Unavailable("redis")
+        await announce(report)
+
+    monkeypatch.setattr(a._held, "announce", fails_first)
+    await redis.client.flushdb()
+    await a.enter(ROOM, "jun")  # under the name of which Redis knows nothing any more
+
+    async def exact() -> bool:
+        counted = await redis.client.hgetall("stream:demo:viewers")
+        return attempts > 1 and counted == {"mina": "1", "jun": "1"}
+
+    await until(exact)
 
 
 async def test_a_cancelled_enter_counts_nobody(start: StartNode) -> None:
