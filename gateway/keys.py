@@ -120,7 +120,7 @@ def nodes_clock() -> str:
 
 
 def socket_session(pid: str) -> str:
-    """String: what a socket leaves behind (ids, user, rooms with their places), as JSON; by its private id."""
+    """String: what a socket leaves behind: "<turn> <ids, user, rooms with their places as JSON>"; by its private id."""
     return f"dorami:socket:{pid}"
 
 

@@ -36,7 +36,7 @@ class Store(Protocol):
     """Sessions by their private id."""
 
     def keep(self, pid: str, session: Session, seconds: float) -> None: ...
-    def drop(self, pid: str) -> None: ...
+    def drop(self, pid: str, turn: int) -> None: ...
     async def claim(self, pid: str) -> Session | None: ...
 
 
@@ -94,7 +94,7 @@ class Recovery:
             # Renewed four times as often: a node that dies between two leaves more than the window.
             self._keep(socket, 2 * self._window)
         elif socket.pid is not None:
-            self._store.drop(socket.pid)
+            self._store.drop(socket.pid, socket.turn)
 
     def lost(self, socket: Socket) -> None:
         """A socket's connection was lost; its client may come back."""
@@ -105,13 +105,13 @@ class Recovery:
         """A socket has left, or was made to: nobody shall come back as it."""
         if socket.pid is not None:
             if socket.attending:
-                self._store.drop(socket.pid)
+                self._store.drop(socket.pid, socket.turn)
             socket.pid = None  # what it is still leaving is no news of it any more
 
     def _keep(self, socket: Socket, seconds: float) -> None:
         if socket.pid is not None:
             rooms = {room: socket.places.get(room) for room in socket.attending}
-            session = Session(socket.sid, socket.namespace, socket.principal.user_id, rooms)
+            session = Session(socket.sid, socket.namespace, socket.principal.user_id, rooms, socket.turn)
             self._store.keep(socket.pid, session, seconds)
 
     async def _renew(self) -> None:
@@ -182,6 +182,7 @@ class Recovery:
             if socket is None:
                 self._store.keep(pid, session, self._window)
                 raise _NotRecovered("gone")
+            socket.turn = session.turn + 1
             for room, events in missed.items():
                 self._send(socket, room, places[room], events)
             for room in session.rooms:

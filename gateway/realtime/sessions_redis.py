@@ -16,19 +16,40 @@ log = structlog.get_logger()
 
 BATCH = 200  # sessions in one round trip
 
+# An entry is "<turn> <JSON>". A node that has not noticed yet that a client went on elsewhere says nothing any more.
+
+KEEP = """
+-- KEYS: entry. ARGV: turn, entry, ms to live.
+local entry = redis.call('GET', KEYS[1])
+if entry and tonumber(string.match(entry, '^%d+')) > tonumber(ARGV[1]) then return end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+"""
+
+DROP = """
+-- KEYS: entry. ARGV: turn.
+local entry = redis.call('GET', KEYS[1])
+if entry and tonumber(string.match(entry, '^%d+')) > tonumber(ARGV[1]) then return end
+redis.call('DEL', KEYS[1])
+"""
+
 
 class Session(NamedTuple):
-    """A socket without its connection. `rooms`: where it was counted, and from which place on it may miss events."""
+    """A socket without its connection. `rooms`: where it was counted, and from which place on it may miss events.
+
+    `turn`: how often its client had come back as it.
+    """
 
     sid: str
     namespace: str
     user_id: str
     rooms: dict[Room, Place | None]
+    turn: int = 0
 
 
 class _Entry(NamedTuple):
     """What is to be written: a session, or None to delete it."""
 
+    turn: int
     session: Session | None
     seconds: float
 
@@ -38,6 +59,7 @@ class RedisSessions:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._keep, self._drop = redis.client.register_script(KEEP), redis.client.register_script(DROP)
         self._pending: dict[str, _Entry] = {}
         self._waiting = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -56,12 +78,12 @@ class RedisSessions:
         await self._write()
 
     def keep(self, pid: str, session: Session, seconds: float) -> None:
-        """Keep a session for so long from now on."""
-        self._put(pid, _Entry(session, seconds))
+        """Keep a session for so long from now on, unless that of a later turn is kept."""
+        self._put(pid, _Entry(session.turn, session, seconds))
 
-    def drop(self, pid: str) -> None:
-        """Keep a session no more."""
-        self._put(pid, _Entry(None, 0.0))
+    def drop(self, pid: str, turn: int) -> None:
+        """Keep the session of a turn no more."""
+        self._put(pid, _Entry(turn, None, 0.0))
 
     async def claim(self, pid: str) -> Session | None:
         """Take a session out: only one gets it. None if there is none. Raises Unavailable."""
@@ -96,20 +118,22 @@ class RedisSessions:
     async def _send(self, batch: dict[str, _Entry]) -> None:
         async with self._redis.guard("sessions"):
             pipeline = self._redis.client.pipeline(transaction=False)
-            for pid, (session, seconds) in batch.items():
+            for pid, (turn, session, seconds) in batch.items():
+                names = [socket_session(pid)]
                 if session is None:
-                    pipeline.delete(socket_session(pid))
+                    await self._drop(keys=names, args=[turn], client=pipeline)
                 else:
-                    pipeline.set(socket_session(pid), _text(session), px=round(seconds * 1000))
+                    await self._keep(keys=names, args=[turn, _text(session), round(seconds * 1000)], client=pipeline)
             await pipeline.execute()
 
 
 def _text(session: Session) -> str:
     rooms = {room.name: place for room, place in session.rooms.items()}
-    return json.dumps([session.sid, session.namespace, session.user_id, rooms])
+    return f"{session.turn} {json.dumps([session.sid, session.namespace, session.user_id, rooms])}"
 
 
 def _session(text: str) -> Session:
-    sid, namespace, user_id, rooms = json.loads(text)
+    turn, _, content = text.partition(" ")
+    sid, namespace, user_id, rooms = json.loads(content)
     places = {Room(namespace, name): None if place is None else Place(*place) for name, place in rooms.items()}
-    return Session(sid, namespace, user_id, places)
+    return Session(sid, namespace, user_id, places, int(turn))

@@ -19,7 +19,7 @@ class Socket:
 
     # fmt: off
     __slots__ = (
-        "_rooms", "attending", "connection", "joined", "live", "namespace", "pid", "places", "principal", "sid",
+        "_rooms", "attending", "connection", "joined", "live", "namespace", "pid", "places", "principal", "sid", "turn",
     )
     # fmt: on
 
@@ -34,6 +34,7 @@ class Socket:
     ) -> None:
         self.sid = sid
         self.pid = pid  # known to its client alone, who may come back as this socket with it
+        self.turn = 0  # how often its client has come back as it
         self.namespace = namespace
         self.connection = connection
         self.principal = principal

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -45,11 +46,27 @@ async def test_only_one_gets_it(sessions: RedisSessions, redis: Redis, pid: str)
 
 async def test_the_last_word_counts(sessions: RedisSessions, redis: Redis, pid: str) -> None:
     sessions.keep(pid, SESSION, 60)
-    sessions.drop(pid)
+    sessions.drop(pid, 0)
     assert await sessions.claim(pid) is None
-    sessions.drop(pid)
+    sessions.drop(pid, 0)
     sessions.keep(pid, SESSION, 60)
     assert await sessions.claim(pid) == SESSION
+
+
+async def test_a_node_that_holds_who_went_on_elsewhere_has_no_say(
+    sessions: RedisSessions, redis: Redis, pid: str
+) -> None:
+    there, back = RedisSessions(redis), SESSION._replace(turn=10, rooms={chat_room("c"): Place("epoch", 9)})
+    for late in (partial(sessions.keep, pid, SESSION._replace(turn=9), 60), partial(sessions.drop, pid, 9)):
+        there.keep(pid, back, 60)
+        await there.close()
+        late()
+        assert await sessions.claim(pid) == back
+    there.keep(pid, back, 60)
+    await there.close()
+    there.drop(pid, 10)
+    await there.close()
+    assert await sessions.claim(pid) is None
 
 
 async def test_it_is_kept_for_its_time(sessions: RedisSessions, pid: str) -> None:

@@ -46,7 +46,7 @@ class Store:
         self.kept[pid] = session
         self.seconds = seconds
 
-    def drop(self, pid: str) -> None:
+    def drop(self, pid: str, turn: int) -> None:
         """See Store."""
         self.kept.pop(pid, None)
 
@@ -343,6 +343,16 @@ async def test_who_was_made_to_leave_is_forgotten_whatever_it_was_doing(desk: De
     desk.recovery.forget(socket)
     socket.unattend(ROOM)
     assert desk.store.kept == {}
+
+
+async def test_what_is_remembered_of_who_came_back_says_so(desk: Desk) -> None:
+    """A node that has not noticed that its connection is dead keeps the session as it knows it."""
+    await desk.lose()
+    for turn in (1, 2):
+        assert await desk.come_back() == []
+        assert desk.store.kept[PID].turn == turn
+        desk.recovery.lost(desk.back[-1])
+        desk.rooms.remove(desk.back[-1])
 
 
 async def test_who_stays_is_remembered_for_longer(desk: Desk) -> None:
