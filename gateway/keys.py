@@ -5,7 +5,6 @@ from typing import NamedTuple
 CHAT = "/chat"
 STREAMING = "/streaming"
 ROOT = "/"
-NAMESPACES = (ROOT, CHAT, STREAMING)
 
 
 class Room(NamedTuple):

@@ -43,10 +43,6 @@ class Payload(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, populate_by_name=True, serialize_by_alias=True)
 
 
-class Empty(Payload):
-    """An answer without content."""
-
-
 def now() -> datetime:
     """The current moment, in UTC."""
     return datetime.now(UTC)

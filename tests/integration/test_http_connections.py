@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.http.connection import connections
 from gateway.http.lines import send_lines
 from gateway.http.routes import Lines
-from gateway.protocol.wire import Empty
+from gateway.protocol.wire import Payload
 from tests.integration.echo import eventually
 
 KEEPALIVE = 0.3
@@ -48,9 +48,9 @@ class House:
             self.exports -= 1
 
 
-async def _endless() -> AsyncIterator[Empty]:
+async def _endless() -> AsyncIterator[Payload]:
     while True:
-        yield Empty()
+        yield Payload()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from gateway.keys import CHAT, Room, chat_room
 from gateway.metrics import Metrics
 from gateway.protocol import chat
 from gateway.protocol.answers import Farewell
-from gateway.protocol.wire import Empty, Payload, Typed
+from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.presence import Census, LocalPresence, Moved
 from gateway.realtime.residents import Residents
 from gateway.realtime.rooms import Rooms
@@ -125,7 +125,7 @@ class Den(AttendedNamespace):
         await self._fate.step()
 
     async def welcome(self, socket: Socket) -> None:
-        socket.send("welcome", Empty())
+        socket.send("welcome", Payload())
         await self._fate.step()
 
     async def join(self, socket: Socket, ask: chat.LeaveRoom) -> Payload:

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.keys import Room
 from gateway.metrics import Metrics
-from gateway.protocol.wire import Empty
+from gateway.protocol.wire import Payload
 from gateway.realtime import bundles
 from gateway.realtime.bundles import FEW
 from gateway.realtime.cork import Cork
@@ -128,7 +128,7 @@ async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeyp
     for name in "bc":
         hall.say(name)
         await tick()
-    asked.succeed(1, Empty())
+    asked.succeed(1, Payload())
     hall.say("d")
     assert line(heard).frames == [["a"]]
     assert line(asked).heard == ["a", "b", "c", "ack"]
@@ -154,10 +154,10 @@ async def test_what_one_member_is_sent_stands_where_it_belongs() -> None:
     hall = Hall(FEW + 1)
     sender, other, *_ = hall.sockets
     hall.say("a", "b")
-    sender.succeed(7, Empty())
+    sender.succeed(7, Payload())
     hall.say("c")
-    sender.send("note", Empty())
-    sender.send("note", Empty())
+    sender.send("note", Payload())
+    sender.send("note", Payload())
     hall.say("d")
     await hall.rooms.emit("all", {}, "/chat")
     hall.say("e")
