@@ -2,8 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable
+from bisect import bisect
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import groupby
 from typing import NamedTuple, Protocol
 
 from gateway.connections.database import Database
@@ -31,7 +34,14 @@ CHOSEN = """
         AND ($2::text IS NULL OR sender_id = $2) AND ($3::timestamptz IS NULL OR created_at >= $3)
 """
 COUNT = f"SELECT count(*) AS count, coalesce(max(seq), 0) AS last {CHOSEN}"
-CHOOSE = f"SELECT id {CHOSEN} AND seq > $4 AND seq <= $5 ORDER BY seq LIMIT $6"
+CHOOSE = f"SELECT id, seq {CHOSEN} AND seq > $4 AND seq <= $5 ORDER BY seq LIMIT $6"
+
+# A clear by time goes by the clocks of several nodes, places by when a message was stored.
+SPARED = """
+    SELECT seq FROM messages
+    WHERE stream_key = $1 AND deleted_at IS NULL AND ($2::text IS NULL OR sender_id = $2) AND seq BETWEEN $3 AND $4
+    ORDER BY seq
+"""
 
 CLEAR = "SELECT id FROM moderation_log WHERE id = $1 AND stream_key = $2 AND action = $3"
 DELETED = """
@@ -155,9 +165,10 @@ class Clears:
                         reason=reason,
                         details={"messages": left, "beforeSeq": last + 1, "lastSeconds": last_seconds},
                     )
-                ids = [row["id"] for row in await self._database.query(CHOOSE, *choice, done, last, BATCH)]
+                chosen = await self._database.query(CHOOSE, *choice, done, last, BATCH)
+                ids, places = [row["id"] for row in chosen], [row["seq"] for row in chosen]
                 span = await self._erasure.erase(choice.live_id, ids, principal.user_id, reason, entry)
-                news.extend(_cleared(choice, span, entry))
+                news.extend(_cleared(choice, places, await self._spared(choice, span), entry))
                 news.extend(await self._pins.drop_deleted(choice.live_id))
             deleted, done = deleted + span.messages, span.last
             left = left - span.messages if span.messages else 0  # others may have deleted some of them
@@ -168,6 +179,11 @@ class Clears:
         """How many messages there are to delete, and the place of the last of them."""
         row = (await self._database.query(COUNT, *choice))[0]
         return row["count"], row["last"]
+
+    async def _spared(self, choice: Choice, span: Span) -> list[int]:
+        """The places of messages that stay between those that are gone; of the sender, if one was chosen."""
+        rows = await self._database.query(SPARED, choice.live_id, choice.user_id, span.first, span.last)
+        return [row["seq"] for row in rows]
 
     async def _kept(self, live_id: str, clear_id: int) -> tuple[int, int]:
         """How many messages of a clear can be brought back, and how many not any more. Raises NotFound."""
@@ -183,23 +199,33 @@ def _deadline(patience: float) -> Callable[[], bool]:
     return lambda: time.monotonic() >= end
 
 
-def _cleared(choice: Choice, span: Span, entry: int) -> list[Told]:
-    data = Cleared(
-        live_id=choice.live_id,
-        user_id=choice.user_id,
-        from_seq=span.first,
-        before_seq=span.last + 1,
-        clear_id=str(entry),
-    )
-    return _told(choice.live_id, events.CHAT_CLEARED, data, span)
+def _cleared(choice: Choice, places: Sequence[int], spared: Sequence[int], entry: int) -> list[Told]:
+    """What is gone, in as few events as say nothing else: nearly always one."""
+    runs = [list(run) for _, run in groupby(places, partial(bisect, spared))]
+    return [
+        _told(
+            choice.live_id,
+            events.CHAT_CLEARED,
+            Cleared(
+                live_id=choice.live_id,
+                user_id=choice.user_id,
+                from_seq=run[0],
+                before_seq=run[-1] + 1,
+                clear_id=str(entry),
+            ),
+        )
+        for run in runs
+    ]
 
 
 def _restored(ask: UndoClear, span: Span) -> list[Told]:
+    if not span.messages:
+        return []
     data = Restored(
         live_id=ask.live_id, clear_id=ask.clear_id, from_seq=span.first, to_seq=span.last, messages=span.messages
     )
-    return _told(ask.live_id, events.CHAT_RESTORED, data, span)
+    return [_told(ask.live_id, events.CHAT_RESTORED, data)]
 
 
-def _told(live_id: str, event: str, data: Payload, span: Span) -> list[Told]:
-    return [Told(chat_room(live_id), event, Typed(type=event, data=data))] if span.messages else []
+def _told(live_id: str, event: str, data: Payload) -> Told:
+    return Told(chat_room(live_id), event, Typed(type=event, data=data))

@@ -115,6 +115,24 @@ async def test_a_large_clear_goes_in_steps_that_are_told_one_by_one(
     assert await place.value("SELECT count(*) FROM message_deletions") == 0
 
 
+async def test_what_a_clear_by_time_spares_between_others_is_not_told_to_be_gone(place: Place) -> None:
+    """Messages are in the order in which they were stored, and their times are those of several nodes."""
+    bob = await place.person(Role.USER)
+    await place.say("a")
+    [spared] = await place.say("b", who=bob)
+    await place.say("c", "d")
+    await place.database.query(
+        "UPDATE messages SET created_at = created_at - interval '1 hour' WHERE seq = $1 RETURNING seq", spared.seq
+    )
+    done = await place.curators[0].clears.clear(place.admin, clear(lastSeconds=600))
+    assert (done.deleted, await place.history()) == (3, ["b"])
+    assert [(told["fromSeq"], told["beforeSeq"]) for told in place.told("chat:cleared")] == [(1, 2), (3, 5)]
+    await place.curators[0].clears.undo(place.admin, undo(done.clear_id))
+    place.heard.events.clear()
+    await place.curators[0].clears.clear(place.admin, clear(lastSeconds=600, userId=place.ann.user_id))
+    assert [(told["fromSeq"], told["beforeSeq"]) for told in place.told("chat:cleared")] == [(1, 5)], "of one sender"
+
+
 async def test_what_is_too_much_for_one_request_is_done_by_the_same_request_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
