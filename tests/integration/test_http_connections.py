@@ -48,9 +48,15 @@ class House:
             self.exports -= 1
 
 
-async def _endless() -> AsyncIterator[Payload]:
+class Line(Payload):
+    """Long enough that the buffers are soon full."""
+
+    text: str = "x" * 10_000
+
+
+async def _endless() -> AsyncIterator[Line]:
     while True:
-        yield Payload()
+        yield Line()
 
 
 @pytest.fixture
