@@ -1,10 +1,13 @@
 """Whose request this is, when there are proxies in between. Asked wherever an address is limited or recorded."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
+
+_WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[^:]*))(?::\d+)?")  # as some load balancers write them
 
 IPV6_CUSTOMER = 64  # bits; one customer has a whole /64 and could send from 2^64 addresses
 
@@ -45,8 +48,9 @@ def loopback(address: str | None) -> bool:
 
 @lru_cache(maxsize=4096)  # a connection asks three times for the same one, a proxy's is that of all of its clients
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    match = _WITH_PORT.fullmatch(text := text.strip())
     try:
-        found = ip_address(text.strip().partition("%")[0])
+        found = ip_address((match["six"] or match["four"] or "" if match else text).partition("%")[0])
     except ValueError:
         return None
     return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
