@@ -17,7 +17,7 @@ from gateway.connections.redis import Redis
 from gateway.keys import CHAT, ROOT, STREAMING, Room
 from gateway.lifespan import settle
 from gateway.metrics import Metrics
-from gateway.protocol.wire import Empty, Payload, Request
+from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engine import Engine
 from gateway.realtime.fanout import Fanout, LocalFanout
 from gateway.realtime.fanout_redis import RedisFanout
@@ -29,7 +29,8 @@ from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal
 from gateway.security.tokens import Tokens
 from gateway.settings import load
-from namespaces.base import Limit, Namespace, Pipeline, Route
+from namespaces.base import Namespace, Pipeline
+from namespaces.routes import Limit, Route
 
 AUTHOR = {"id": "u00000", "name": "viewer_00000", "color": "#7fb2ff"}
 
@@ -57,6 +58,10 @@ class Burst(Request):
     stream_key: str
     n: int
     text: str
+
+
+class Empty(Payload):
+    """An answer without content."""
 
 
 class Message(Payload):

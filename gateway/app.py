@@ -20,9 +20,10 @@ from gateway.parts.talk import Talk
 from gateway.services.attendance import Attendance
 from gateway.settings import Settings
 from namespaces import asyncapi
-from namespaces.base import Limit, Pipeline
+from namespaces.base import Pipeline
 from namespaces.chat import ChatNamespace
 from namespaces.root import RootNamespace
+from namespaces.routes import Limit
 from namespaces.streaming import StreamingNamespace
 
 WEB = Path(__file__).parent.parent / "web"

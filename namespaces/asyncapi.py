@@ -12,7 +12,8 @@ from gateway.protocol.broadcasts import BROADCASTS, Broadcast
 from gateway.protocol.examples import example
 from gateway.protocol.wire import Payload
 from gateway.security.principal import EVERYONE
-from namespaces.base import Limit, Namespace, Route
+from namespaces.base import Namespace
+from namespaces.routes import Limit, Route
 
 Schema = dict[str, Any]
 _MOMENT: Schema = {"type": "integer", "description": "ms since 1970", "examples": [1_795_262_400_000]}

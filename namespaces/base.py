@@ -5,11 +5,10 @@ who (Principal) → declared table → shape → in the room? → role → limit
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 import structlog
@@ -26,31 +25,11 @@ from gateway.realtime.deadlines import Deadlines
 from gateway.realtime.handshake import Handshake
 from gateway.realtime.socket import Socket
 from gateway.security.authenticator import extract_token
-from gateway.security.principal import EVERYONE, Principal, Roles
+from gateway.security.principal import EVERYONE, Principal
 from gateway.tallies import Spread
+from namespaces.routes import Limit, Route
 
 log = structlog.get_logger()
-
-
-class Limit(StrEnum):
-    """Which allowance an event is charged to; their sizes are settings."""
-
-    MESSAGE = "chat"
-    EVENT = "event"
-    JOIN = "join"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One event of a namespace: its shape, its handler, and what must hold before the handler is called."""
-
-    shape: type[Request]
-    handler: Callable[[Socket, Any], Awaitable[Payload]]
-    limit: Limit = Limit.EVENT
-    room: Callable[[Any], Room] | None = None  # must have been joined
-    who: Roles = EVERYONE
-    repeated: Callable[[Principal, Any], Awaitable[Payload | None]] | None = None  # the answer given earlier, if any
-    aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event told first to a client that asked for no ack
 
 
 class Authenticator(Protocol):

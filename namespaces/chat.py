@@ -7,9 +7,10 @@ from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.chat import Chat
 from namespaces.attending import Attendance, AttendedNamespace
-from namespaces.base import Limit, Pipeline, Route, greeting
+from namespaces.base import Pipeline, greeting
 from namespaces.curation import CurationEvents
 from namespaces.moderation import ModerationEvents
+from namespaces.routes import Limit, Route
 
 
 class ChatNamespace(AttendedNamespace):

@@ -6,7 +6,7 @@ from gateway.security.principal import ADMINS, MEMBERS
 from gateway.services.clears import Clears
 from gateway.services.deletions import Deletions
 from gateway.services.pins import Pins
-from namespaces.base import Route
+from namespaces.routes import Route
 
 
 class CurationEvents:

@@ -6,7 +6,7 @@ from gateway.security.principal import ADMINS, MEMBERS
 from gateway.services.announcements import Announcements
 from gateway.services.room_settings import RoomRules
 from gateway.services.sanctions import Sanctions
-from namespaces.base import Route
+from namespaces.routes import Route
 
 
 class ModerationEvents:

@@ -8,7 +8,8 @@ from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal, Role
 from gateway.services.storefront import Storefront
 from namespaces.attending import Attendance, AttendedNamespace
-from namespaces.base import Limit, Pipeline, Route
+from namespaces.base import Pipeline
+from namespaces.routes import Limit, Route
 
 
 class RootNamespace(AttendedNamespace):

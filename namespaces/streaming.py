@@ -8,7 +8,8 @@ from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.viewers import Viewers
 from namespaces.attending import AttendedNamespace
-from namespaces.base import Limit, Pipeline, Route, greeting
+from namespaces.base import Pipeline, greeting
+from namespaces.routes import Limit, Route
 
 
 class StreamingNamespace(AttendedNamespace):

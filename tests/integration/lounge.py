@@ -20,7 +20,8 @@ from gateway.realtime.residents import Residents
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal, Role
-from namespaces.base import Limit, Namespace, Pipeline, Route
+from namespaces.base import Namespace, Pipeline
+from namespaces.routes import Limit, Route
 from tests.integration.echo import Echo, Poller, eventually, hello, websocket
 from tests.integration.parrots import Aviary, aviary
 

@@ -24,7 +24,8 @@ from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal, Role
 from gateway.services.attendance import Attendance
 from namespaces.attending import AttendedNamespace
-from namespaces.base import Limit, Pipeline, Route
+from namespaces.base import Pipeline
+from namespaces.routes import Limit, Route
 from tests.doubles import principal
 from tests.unit.test_server import FakeConnection, FakeEngine
 

@@ -15,7 +15,8 @@ from gateway.protocol.answers import Failure
 from gateway.protocol.chat import Sent
 from gateway.protocol.wire import Payload, Request
 from gateway.security.principal import ADMINS, Principal, Role
-from namespaces.base import Limit, Namespace, Pipeline, Route
+from namespaces.base import Namespace, Pipeline
+from namespaces.routes import Limit, Route
 
 
 class Say(Request):

@@ -12,8 +12,8 @@ from gateway.metrics import Metrics
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.socket import Socket
 from gateway.security.principal import Role
-from namespaces.base import Limit
 from namespaces.root import RootNamespace
+from namespaces.routes import Limit
 from tests.doubles import principal
 from tests.unit.test_server import FakeConnection
 
