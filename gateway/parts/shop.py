@@ -44,5 +44,6 @@ class Shop:
         """Place what was ordered, tell what is due, and take nothing more."""
         await self.orders.close()
         await self.viewers.close()
+        await self.storefront.close()
         for cache in self._caches:
             await cache.close()

@@ -11,6 +11,7 @@ from gateway.security.principal import Principal
 from gateway.services.message_writer import MessageWriter
 from gateway.services.messages import Messages, Placed
 from gateway.services.newest import Snapshot
+from gateway.services.replays import Replays
 from gateway.services.room_log import RoomLog
 from gateway.services.room_settings import Standing
 from gateway.services.word_filter import said
@@ -60,9 +61,9 @@ class Chat:
         fanout: Fanout,
     ) -> None:
         self._database = database
-        self._log = log
         self._messages = messages
         self._newest = newest
+        self._replays = Replays(log)
         self._writer = MessageWriter(database, log, messages, fanout)
         self._rules = rules
         self._words = words
@@ -79,8 +80,7 @@ class Chat:
         snapshot, missed = await self._newest.read(live_id), None
         cursor = snapshot.cursor
         if since is not None:
-            async with self._database.guard("chat.since"):
-                place, missed = await self._log.position(room, since)
+            place, missed = await self._replays.position(room, since)
             cursor = place if missed is not None else cursor
         # Read after the cursor: what is changed from then on is heard. A ban is known here, or its notice finds them.
         standing = await self._rules.standing(principal, live_id)
@@ -136,8 +136,9 @@ class Chat:
         return HistoryPage(messages=page, next_before=page[0].id if len(messages) > limit else None)
 
     async def close(self) -> None:
-        """Take no more messages; returns when those that were taken are stored and told."""
+        """Take no more messages, answer nobody who comes; returns when what was taken is stored and told."""
         await self._writer.close()
+        await self._replays.close()
 
 
 def _sent(ask: SendMessage, placed: Placed) -> Sent:

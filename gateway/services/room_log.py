@@ -13,7 +13,7 @@ from gateway.connections.database import Database
 from gateway.errors import NotFound, Unavailable
 from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_room
 from gateway.protocol.events import CHAT_MESSAGE, CHAT_PINNED
-from gateway.protocol.wire import Cursor, Missed, Payload, Since, now
+from gateway.protocol.wire import Cursor, Missed, Payload, now
 from gateway.realtime.logged import LoggedEvent, Place
 
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
@@ -50,10 +50,9 @@ APPEND = """
 FORGET = "DELETE FROM room_events WHERE room = $1 AND seq <= $2"
 
 # One statement, so that the events belong to the cursor.
-SINCE = """
+TAIL = """
     SELECT r.epoch, r.seq AS head, e.seq, e.event, e.payload
-    FROM rooms r LEFT JOIN room_events e
-        ON e.room = r.name AND r.epoch::text = $2 AND e.seq > $3 AND r.seq - $3 <= $4
+    FROM rooms r LEFT JOIN room_events e ON e.room = r.name AND e.seq > greatest($2, r.seq - $3)
     WHERE r.name = $1 ORDER BY e.seq
 """
 
@@ -75,11 +74,11 @@ class Told(NamedTuple):
     payload: Payload
 
 
-class Position(NamedTuple):
-    """Where a room's log stands, and what came after the client's cursor: None if that is not known any more."""
+class Tail(NamedTuple):
+    """Where a room's log stands, and what came last in it, without gaps."""
 
     cursor: Cursor
-    events: list[Missed] | None
+    events: list[Missed]
 
 
 async def open_rooms(stream_key: str) -> None:
@@ -89,7 +88,7 @@ async def open_rooms(stream_key: str) -> None:
 
 
 class RoomLog:
-    """Everything but what the fan-out reads (`heads`, `after`) is for within `database.guard`.
+    """Everything but what is read of it (`tail`, `heads`, `after`) is for within `database.guard`.
 
     Raises NotFound for a room of a stream that is none.
     """
@@ -154,10 +153,10 @@ class RoomLog:
         if seq % TRIM < events and seq > KEPT:
             await self._database.query(FORGET, room_log_name(room), seq - KEPT)
 
-    async def position(self, room: Room, since: Since | None) -> Position:
-        """Where the log stands, with everything after `since` if that is of this log, complete, and not too much."""
-        epoch, seq = (since.epoch, since.seq) if since is not None and 0 <= since.seq < 2**63 else ("", 0)
-        rows = await self._database.query(SINCE, room_log_name(room), epoch, seq, REPLAY)
+    async def tail(self, room: Room, seq: int) -> Tail:
+        """What is kept of the events after a place, and of those the last that one may miss. Raises Unavailable."""
+        async with self._database.guard("room_log.tail"):
+            rows = await self._database.query(TAIL, room_log_name(room), seq, REPLAY)
         if not rows:
             raise NotFound("There is no such stream")
         cursor = Cursor(epoch=str(rows[0]["epoch"]), seq=rows[0]["head"])
@@ -166,8 +165,7 @@ class RoomLog:
             for row in rows
             if row["seq"] is not None
         ]
-        known = epoch == cursor.epoch and len(events) == cursor.seq - seq
-        return Position(cursor, events if known else None)
+        return Tail(cursor, events)
 
     async def heads(self, rooms: Sequence[Room]) -> dict[Room, Place]:
         """Where the logs of rooms stand; rooms without a log are left out. Raises Unavailable."""

@@ -12,6 +12,7 @@ from gateway.protocol.catalog import StreamJoined
 from gateway.protocol.wire import Payload, Since
 from gateway.realtime.logged import Place
 from gateway.services.products import view
+from gateway.services.replays import Replays
 from gateway.services.room_cache import RoomCache
 from gateway.services.room_log import RoomLog
 from models.product import Product
@@ -45,7 +46,7 @@ class Storefront:
 
     def __init__(self, database: Database, log: RoomLog, streams: Streams, shelves: Shelves) -> None:
         self._database = database
-        self._log = log
+        self._replays = Replays(log)
         self._streams = streams
         self._shelves = shelves
 
@@ -56,9 +57,8 @@ class Storefront:
     async def snapshot(self, key: str, since: Since | None) -> StreamJoined:
         """The products as a socket finds them that hears of changes by now."""
         room = products_room(key)
-        async with self._database.guard("storefront.join"):
-            # The place first: what changes before the products are read is heard again, and known by its version.
-            cursor, events = await self._log.position(room, since)
+        # The place first: what changes before the products are read is heard again, and known by its version.
+        cursor, events = await self._replays.position(room, since)
         shelf = await self._shelves.read(room, "shelf", partial(self._shelf, key), Place(cursor.epoch, cursor.seq))
         return StreamJoined(
             room=room.name,
@@ -68,6 +68,10 @@ class Storefront:
             recovered=events is not None,
             events=events,
         )
+
+    async def close(self) -> None:
+        """Answer nobody any more."""
+        await self._replays.close()
 
     async def _shelf(self, key: str) -> Shelf:
         async with self._database.guard("storefront.shelf"):

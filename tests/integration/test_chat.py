@@ -17,6 +17,8 @@ from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Cursor, Since
 from gateway.security.principal import Principal, Role
 from gateway.services import room_log
+from gateway.services.replays import Position, Replays
+from gateway.services.room_log import RoomLog
 from models.message import Message as MessageRow
 from models.message import MessageDeletion
 from models.room import Room, RoomEvent
@@ -32,6 +34,7 @@ class Place:
     """One stream's chat, served by two nodes that share a database and hear each other."""
 
     def __init__(self, database: Database, redis: Redis) -> None:
+        self.database = database
         self.heard = Heard()
         self.streams = make_streams(database, redis, self.heard)
         self.nodes = [make_chat(database, self.heard) for _ in range(2)]
@@ -264,6 +267,38 @@ async def test_since_a_cursor_there_is_everything_after_it_or_a_fresh_start(
         joined = await place.join(now.model_copy(update=worthless))
         assert (joined.recovered, joined.events, len(joined.history)) == (False, None, 6)
         assert joined.cursor == now
+
+
+async def test_a_crowd_that_comes_back_is_answered_by_one_look_and_each_with_what_they_missed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_log, "REPLAY", 20)
+    await place.say(await place.person(), *(f"{n}" for n in range(30)))
+    now = (await place.join()).cursor
+    query, looks = place.database.query, []
+
+    async def counted(statement: str, *values: Any) -> list[dict[str, Any]]:
+        looks.extend([statement] if statement == room_log.TAIL else [])
+        return await query(statement, *values)
+
+    monkeypatch.setattr(place.database, "query", counted)
+    cursors = [now.model_copy(update={"seq": seq}) for seq in range(-1, 33)] * 10
+    cursors += [now.model_copy(update={"seq": 2**70}), now.model_copy(update={"epoch": "another\0", "seq": 12})]
+    joins = await asyncio.gather(*(place.join(cursor) for cursor in cursors))
+    assert len(looks) <= 2
+    for cursor, joined in zip(cursors, joins, strict=True):
+        assert joined.cursor == now
+        assert joined.recovered == (cursor.epoch == now.epoch and 10 <= cursor.seq <= 30)
+        if joined.recovered:
+            assert [event.seq for event in joined.events or ()] == list(range(cursor.seq + 1, 31))
+
+
+async def test_who_comes_to_a_room_that_is_none_is_no_trouble_to_those_who_come_with_them(place: Place) -> None:
+    replays = Replays(RoomLog(place.database))
+    rooms = [chat_room("nowhere"), chat_room(KEY), chat_room("nowhere")]
+    answers = await asyncio.gather(*(replays.position(room, None) for room in rooms), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [NotFound, Position, NotFound]
+    await replays.close()
 
 
 async def test_a_log_is_trimmed_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
