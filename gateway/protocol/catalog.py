@@ -18,11 +18,13 @@ ProductStatus = Literal["AVAILABLE", "SOLD_OUT"]
 def _price(value: object) -> object:
     # A JSON number arrives as int or float; str() of a float is its shortest form, so 19.9 stays 19.9.
     # A text is digits as we write them: Decimal takes those of all scripts, and 1_000.
-    if isinstance(value, str) and DECIMAL.fullmatch(value):
-        return Decimal(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        raise ValueError("not an amount of money")  # noqa: TRY004  pydantic turns ValueError into an answer
-    return Decimal(str(value))
+    if isinstance(value, str):
+        valid = DECIMAL.fullmatch(value) is not None
+    else:
+        valid = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+    if not valid:
+        raise ValueError("not an amount of money")
+    return Decimal(str(value)) or Decimal(0)  # the database knows no -0
 
 
 Price = Annotated[Decimal, BeforeValidator(_price), Field(ge=0, max_digits=10, decimal_places=2, allow_inf_nan=False)]

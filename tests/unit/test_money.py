@@ -32,6 +32,11 @@ def test_an_amount_is_a_number_or_a_decimal_string(text: str, price: str) -> Non
     assert priced(text) == Decimal(price)
 
 
+@pytest.mark.parametrize("text", ["-0", "-0.0", '"-0"', '"-0.00"'])
+def test_nothing_has_no_sign(text: str) -> None:
+    assert str(priced(text)) == "0", "what is told is what is stored"
+
+
 @pytest.mark.parametrize(
     "text",
     [
