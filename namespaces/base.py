@@ -152,6 +152,10 @@ class Namespace:
         outcome = "ok"
         try:
             answer = await self._work(socket, event, route, args)
+            if ack_id is not None:
+                socket.succeed(ack_id, answer)
+            else:
+                self._tell(socket, event, answer)
         except GatewayError as error:
             outcome = error.code
             self._refuse(socket, ack_id, error)
@@ -162,11 +166,6 @@ class Namespace:
                 outcome = Code.INTERNAL_ERROR
                 request_id = self._refuse(socket, ack_id, GatewayError(Code.INTERNAL_ERROR))
                 log.exception("a handler failed", event_name=event, namespace=self.name, request_id=request_id)
-        else:
-            if ack_id is not None:
-                socket.succeed(ack_id, answer)
-            else:
-                self._tell(socket, event, answer)
         timer = self._timers.get((event, outcome)) or self._timer(event, outcome)
         timer.observe(time.perf_counter() - started)
 

@@ -14,6 +14,7 @@ from gateway.metrics import Metrics
 from gateway.protocol.answers import Failure
 from gateway.protocol.chat import Sent
 from gateway.protocol.wire import Payload, Request
+from gateway.realtime.packets import success_packet
 from gateway.security.principal import ADMINS, Principal, Role
 from namespaces.base import Namespace, Pipeline
 from namespaces.routes import Limit, Route
@@ -51,6 +52,7 @@ class FakeSocket:
         self.watched: list[Principal] = []
 
     def succeed(self, ack_id: int, data: Payload) -> None:
+        success_packet("/talk", ack_id, data)  # what cannot be written is not told
         self.told.append((ack_id, Success(data)))
 
     def answer(self, ack_id: int, payload: Payload) -> None:
@@ -109,6 +111,7 @@ class Talk(Namespace):
             "send": Route(Say, self.send, Limit.MESSAGE, repeated=self.earlier),
             "explode": Route(Say, self.explode),
             "reset": Route(Say, self.reset),
+            "mumble": Route(Say, self.mumble),
             "refuse": Route(Say, self.refuse),
             "hang": Route(Say, self.hang),
         }
@@ -137,6 +140,9 @@ class Talk(Namespace):
 
     async def reset(self, _socket: Any, _ask: Say) -> Said:
         raise ConnectionResetError
+
+    async def mumble(self, _socket: Any, _ask: Say) -> Said:
+        return Said.model_construct(text="\ud800")
 
     async def refuse(self, _socket: Any, ask: Say) -> Said:
         raise Conflict("twice", details={"was": ask.live_id})
@@ -233,6 +239,10 @@ async def test_an_exploding_handler_is_an_internal_error_that_tells_nothing() ->
     assert answer.error.code == "INTERNAL_ERROR"
     assert "secret" not in answer.model_dump_json()
     assert "hush" not in answer.model_dump_json()
+
+
+async def test_an_answer_that_cannot_be_written_is_an_internal_error() -> None:
+    assert await code_of(talk(), ["mumble", {"liveId": "a"}]) == "INTERNAL_ERROR"
 
 
 async def test_a_connection_that_a_handler_lost_is_an_error_too_unless_it_is_the_clients() -> None:
