@@ -31,6 +31,8 @@ from namespaces.routes import Limit, Route
 
 log = structlog.get_logger()
 
+INVALID = 400  # the status of requests that are not charged
+
 
 class Authenticator(Protocol):
     """Turns a token into a principal."""
@@ -198,6 +200,10 @@ class Namespace:
                 answer = await route.handler(socket, ask)
         except TimeoutError:
             raise Unavailable("handler") from None
+        except GatewayError as error:
+            if error.status == INVALID:  # as only the handler could know: a word that is blocked
+                await limiter.refund(route.limit, subject)
+            raise
         if route.repeated is not None and getattr(answer, "duplicate", False):
             await limiter.refund(route.limit, subject)
         return answer

@@ -43,7 +43,8 @@ async def test_listed_words_hold_on_all_nodes_within_a_second(shop: Shop) -> Non
     await say(ann, key, "시발점이 어디")
     assert (await ann.expect("chat:message"))["data"]["message"] == "시발점이 어디"
     ask = {"liveId": key, "message": "a Bad word!"}
-    assert (await ann.fail("chat:send-message", ask))["code"] == "INVALID_MESSAGE"
+    for _ in range(25):
+        assert (await ann.fail("chat:send-message", ask))["code"] == "INVALID_MESSAGE", "and it costs nothing"
     other = await shop.stream()
     assert (await say(await shop.chatter(other), other, "bad word"))["duplicate"] is False, "only in its room"
 

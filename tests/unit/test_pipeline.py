@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gateway.errors import Conflict, Forbidden, RateLimited
+from gateway.errors import Code, Conflict, Forbidden, GatewayError, RateLimited
 from gateway.keys import Room, chat_room
 from gateway.metrics import Metrics
 from gateway.protocol.answers import Failure
@@ -113,6 +113,7 @@ class Talk(Namespace):
             "reset": Route(Say, self.reset),
             "mumble": Route(Say, self.mumble),
             "refuse": Route(Say, self.refuse),
+            "find-invalid": Route(Say, self.find_invalid),
             "hang": Route(Say, self.hang),
         }
 
@@ -146,6 +147,9 @@ class Talk(Namespace):
 
     async def refuse(self, _socket: Any, ask: Say) -> Said:
         raise Conflict("twice", details={"was": ask.live_id})
+
+    async def find_invalid(self, _socket: Any, _ask: Say) -> Said:
+        raise GatewayError(Code.INVALID_MESSAGE)
 
     async def hang(self, _socket: Any, _ask: Say) -> Said:
         await asyncio.Event().wait()
@@ -284,6 +288,7 @@ async def test_only_valid_requests_are_charged() -> None:
     await ask(namespace, ["say", {"wrong": 1}])
     await ask(namespace, ["nothing"])
     await ask(namespace, ["say-in-room", {"liveId": "a"}])
+    assert await code_of(namespace, ["find-invalid", {"liveId": "a"}]) == "INVALID_MESSAGE"
     assert limiter.left == 1
     await ask(namespace, ["say", {"liveId": "a"}])
     assert limiter.left == 0
