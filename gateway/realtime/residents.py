@@ -5,12 +5,16 @@ import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
+import structlog
+
 from gateway.errors import Code, Unavailable
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
 from gateway.protocol.wire import now
 from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal
+
+log = structlog.get_logger()
 
 SWEEP = 0.5  # s between two looks at who has run out, and whether a notice may have been missed
 RECHECK = 30.0  # s between two looks at who was revoked; finds what a lost notice would have told
@@ -127,6 +131,9 @@ class Residents:
             try:
                 await check()
             except Unavailable:
+                complete = False
+            except Exception:
+                log.exception("the sockets here could not be checked")
                 complete = False
         return complete
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -133,6 +134,36 @@ async def test_nobody_is_ended_because_nobody_could_be_asked() -> None:
     residents, kicked = house(Seat("a"))
     assert not await residents.recheck()
     assert not kicked
+
+
+async def test_tokens_run_out_whatever_becomes_of_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One failure, of what was found in Redis, say, must not leave everybody in for good."""
+    monkeypatch.setattr("gateway.realtime.residents.SWEEP", 0.001)
+    monkeypatch.setattr("gateway.realtime.residents.RECHECK", 0.0)
+    failed, asked = asyncio.Event(), asyncio.Event()
+
+    async def answers(_principals: Sequence[Principal]) -> list[bool]:
+        failed.set()
+        raise ValueError("no number")
+
+    async def others() -> None:
+        asked.set()
+
+    residents, kicked = house(answers=answers)
+    residents.on_recheck(others)
+    late = Seat("b")
+    late.principal = replace(late.principal, expires_at=datetime.now(UTC) + timedelta(minutes=1))
+    residents.arrived(late)  # type: ignore[arg-type]  # a double
+    residents.start()
+    async with asyncio.timeout(1):
+        await failed.wait()
+        await asked.wait()
+    late.principal = replace(late.principal, expires_at=datetime.now(UTC))
+    residents.arrived(late)  # type: ignore[arg-type]
+    async with asyncio.timeout(2):
+        while not kicked:  # noqa: ASYNC110  a turn of its task is all it takes
+            await asyncio.sleep(0.001)
+    await residents.close()
 
 
 async def test_whoever_may_have_missed_a_notice_asks_until_answered(monkeypatch: pytest.MonkeyPatch) -> None:
