@@ -162,7 +162,7 @@ class RedisFanout:
             try:
                 kind, body = json.loads(packet)
                 await self._notices.tell(kind, body)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 log.warning("a notice could not be read")
 
 

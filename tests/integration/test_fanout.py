@@ -21,7 +21,7 @@ from tests.inbox import Inbox
 
 FOREIGN = (
     b"", b"\n", b"123", b"hello", b":\n", b"x:\n", b"x:y\n", b"x:-1\n", b"x:" + b"9" * 5000 + b"\n", b"\xff\xfe:1",
-    b"x:1/\n", b"x:1/y\n", b"x:1/2/3\n", b"x:/1\n", b"x:1\n[", b"y:1\nnull", b"z:1\n[[],{}]",
+    b"x:1/\n", b"x:1/y\n", b"x:1/2/3\n", b"x:/1\n", b"x:1\n[", b"y:1\nnull", b"z:1\n[[],{}]", b"v:1\n" + b"[" * 100_000,
 )  # fmt: skip
 
 
@@ -239,7 +239,13 @@ async def test_who_comes_back_the_moment_a_room_was_let_go_does_not_wait(pair: l
 
 
 async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], room: Room, redis: Redis) -> None:
-    a, _ = pair
+    a, b = pair
+    told = asyncio.Event()
+
+    async def note(_body: dict[str, Any]) -> None:
+        told.set()
+
+    b.fanout.on_notice("news", note)
     await a.fanout.watch(room)
     for channel in (room_channel(room), control_channel()):
         for data in FOREIGN:
@@ -248,6 +254,8 @@ async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], ro
     await publish(a, room, 1)
     await a.inbox.until(lambda inbox: packets(room, 1)[0] in inbox.of(room))
     assert a.fanout.healthy
+    await a.fanout.notify("news", {})
+    await asyncio.wait_for(told.wait(), 2)  # by the one that heard all of them on the channel of notices alone
 
 
 async def test_a_socket_table_that_fails_breaks_nothing(redis: Redis, room: Room) -> None:
