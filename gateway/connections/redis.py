@@ -16,6 +16,7 @@ from gateway.connections import redis_sentinel
 from gateway.connections.patience import Patience
 from gateway.connections.redis_cluster import Cluster
 from gateway.connections.redis_cluster_client import ClusterClient
+from gateway.connections.redis_primary import PRIMARY
 from gateway.connections.redis_url import CLUSTER, several
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
@@ -88,6 +89,8 @@ class Redis:
                 self._pool = BlockingConnectionPool(**options, **redis_sentinel.options(said, self.timeout))
             else:
                 self._pool = BlockingConnectionPool.from_url(url, **options)
+                plain = self._pool.connection_class
+                self._pool.connection_class = PRIMARY.get(plain, plain)
         except ValueError:
             raise SettingsError(["REDIS_URL: one of its parts cannot be read"]) from None
         self.client = redis.asyncio.Redis(connection_pool=self._pool)

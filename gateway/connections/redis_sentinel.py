@@ -11,8 +11,9 @@ from typing import Any
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError, ReadOnlyError, RedisError  # noqa: A004
+from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError, RedisError  # noqa: A004
 
+from gateway.connections.redis_primary import PrimaryConnection
 from gateway.connections.redis_url import Address, Several
 
 
@@ -72,7 +73,7 @@ class Sentinels:
             await connection.disconnect(nowait=True)
 
 
-class MasterConnection(Connection):
+class MasterConnection(PrimaryConnection):
     """A connection to whoever is the master when it connects.
 
     Once anybody has heard of another master, those in the pool that lead to the old one reconnect at their next use:
@@ -108,14 +109,6 @@ class MasterConnection(Connection):
             return str((await self.read_response())[0])
         except NoPermissionError:  # a user of few rights: the sentinels' word must do
             return "master"
-
-    async def read_response(self, *args: Any, **options: Any) -> Any:
-        """An answer; a master that became a replica meanwhile is a lost connection."""
-        try:
-            return await super().read_response(*args, **options)
-        except ReadOnlyError:
-            await self.disconnect(nowait=True)
-            raise ConnectionError("the server is not the master any more") from None
 
 
 def options(said: Several, timeout: float) -> dict[str, Any]:

@@ -306,6 +306,31 @@ async def test_a_node_that_listens_elsewhere_than_it_publishes_notices(
             await proxy.close()
 
 
+async def test_calls_follow_a_failover_behind_one_address(own_redis: RedisServer) -> None:
+    """The server that was is a replica now, and keeps the connections that it has."""
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, RedisServer(Path(folder) / "redis") as promoted:
+        proxy = Proxy(own_redis)
+        redis = Redis(make_settings(redis_url=await proxy.start(), redis_pool_size=3), Metrics())
+        await asyncio.gather(*(redis.client.set(f"k{number}", number) for number in range(10)))  # fills the pool
+        old = Redis(make_settings(redis_url=own_redis.url), Metrics())
+        await old.client.replicaof("127.0.0.1", 1)
+        proxy.switch(promoted)
+        failures = 0
+        for number in range(10):
+            try:
+                async with redis.guard("test"):
+                    await redis.client.set(f"k{number}", "new")
+            except Unavailable:
+                failures += 1
+        assert failures <= 3  # one for each connection
+        async with redis.guard("test"):
+            assert await redis.client.get("k9") == "new"
+        await old.client.replicaof("NO", "ONE")
+        await old.close()
+        await redis.close()
+        await proxy.close()
+
+
 async def test_it_starts_without_redis(own_redis: RedisServer) -> None:
     own_redis.kill()
     started = time.monotonic()

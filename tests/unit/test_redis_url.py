@@ -1,12 +1,13 @@
 """Which Redis a URL means, and where a command to a cluster goes; nothing is connected."""
 
 import pytest
-from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import UnixDomainSocketConnection
 
 from gateway import keys
 from gateway.connections.redis import Redis
 from gateway.connections.redis_cluster import slot
 from gateway.connections.redis_cluster_client import slot_of
+from gateway.connections.redis_primary import PrimaryConnection, PrimaryTlsConnection
 from gateway.connections.redis_sentinel import MasterConnection
 from gateway.connections.redis_url import describe, several
 from gateway.keys import Room, chat_room, products_room, viewers_room
@@ -18,8 +19,8 @@ from tests.support import make_settings
 @pytest.mark.parametrize(
     ("url", "kind"),
     [
-        ("redis://:secret@cache:6380/3", Connection),
-        ("rediss://cache", SSLConnection),
+        ("redis://:secret@cache:6380/3", PrimaryConnection),
+        ("rediss://cache", PrimaryTlsConnection),
         ("unix:///run/redis.sock?db=3", UnixDomainSocketConnection),
         ("redis-sentinel://:secret@one:26379,two:26379/main", MasterConnection),
     ],
