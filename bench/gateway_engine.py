@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gateway import logs
 from gateway.connections.redis import Redis
-from gateway.keys import CHAT, ROOT, STREAMING, Room
+from gateway.keys import CHAT, ROOT, STREAMING, Room, chat_room
 from gateway.lifespan import settle
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload, Request
@@ -128,20 +128,20 @@ class Chat(Silent):
 
     async def join(self, socket: Socket, ask: Join) -> Empty:
         """Join."""
-        await socket.enter(Room(CHAT, ask.stream_key))
+        await socket.enter(chat_room(ask.stream_key))
         return Empty()
 
     async def send(self, _socket: Socket, ask: Send) -> Stored:
         """Broadcast."""
         message = self._message(ask.stream_key, ask.text, ask.user, ask.ts)
-        await self._fanout.publish(Room(CHAT, ask.stream_key), "chat:message", message)
+        await self._fanout.publish(chat_room(ask.stream_key), "chat:message", message)
         return Stored(id=message.id)
 
     async def burst(self, _socket: Socket, ask: Burst) -> Empty:
         """Broadcast many, each in a tick of its own, as messages come."""
         for _ in range(ask.n):
             message = self._message(ask.stream_key, ask.text, AUTHOR, 0)
-            await self._fanout.publish(Room(CHAT, ask.stream_key), "chat:message", message)
+            await self._fanout.publish(chat_room(ask.stream_key), "chat:message", message)
             await asyncio.sleep(0)
         return Empty()
 
