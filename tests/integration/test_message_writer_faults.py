@@ -6,10 +6,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-import asyncpg
 import pytest
 
 from gateway.connections import migrations
+from gateway.connections.database import AWAY
 from gateway.connections.redis import Redis
 from gateway.devstack import Postgres
 from gateway.errors import GatewayError, Unavailable
@@ -110,7 +110,7 @@ async def fragile(own_postgres: Postgres, redis: Redis, monkeypatch: pytest.Monk
 
 
 async def test_killed_in_the_middle_of_a_batch(fragile: Place, own_postgres: Postgres) -> None:
-    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # of the one that held them back
+    with suppress(*AWAY):  # of the one that held them back
         async with fragile.held():
             sends = [asyncio.create_task(fragile.send(n % 20, f"{n}", f"{n}")) for n in range(20)]
             await fragile.stuck()
