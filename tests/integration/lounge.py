@@ -145,9 +145,9 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene() -> AsyncIterator[Scene]:
+async def scene(options: EngineOptions = OPTIONS) -> AsyncIterator[Scene]:
     """A running scene, behind the gateway's own side of HTTP."""
-    async with aviary(OPTIONS, {}) as birds, listening(birds.echo), aiohttp.ClientSession() as http:
+    async with aviary(options, {}) as birds, listening(birds.echo), aiohttp.ClientSession() as http:
         running = Scene(birds)
         running.witness = await WebsocketVisitor(http, running).open()
         await running.witness.join()

