@@ -20,7 +20,7 @@ from gateway.settings import Settings
 
 MAX_TOKEN = 4096  # characters; ours have about 500, and nothing longer is worth parsing
 SKEW = 10.0  # s that the clock of the issuing node may be ahead of ours
-REMEMBERED = 1024  # tokens that were verified; 1 kB each
+REMEMBERED = 1024  # tokens that were verified
 REQUIRED = ["sub", "role", "sid", "jti", "type", "iat", "exp", "iss", "aud"]
 
 
