@@ -8,6 +8,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from gateway import lifespan
+from gateway.concurrency.periodic import Rounds
 from gateway.connections.database import Database
 from gateway.connections.job_queue import JobQueue
 from gateway.connections.redis import Redis
@@ -22,7 +23,6 @@ from gateway.realtime.fanout_redis import RedisFanout
 from gateway.services.job_runner import JobRunner
 from gateway.services.job_table import JobTable
 from gateway.services.room_log import RoomLog
-from gateway.services.rounds import Rounds
 from gateway.settings import Settings, SettingsError
 
 TIDY = 600.0  # s between two looks for what dead workers left

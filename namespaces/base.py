@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import structlog
 from pydantic import ValidationError
 
+from gateway.concurrency.deadlines import Deadlines
 from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, NotInRoom, RateLimited, Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
@@ -21,7 +22,6 @@ from gateway.protocol import events
 from gateway.protocol.answers import error_event, failure, misfit
 from gateway.protocol.identity import AuthRefresh, AuthRefreshed, ConnectionSuccess
 from gateway.protocol.wire import Payload, Request, Typed
-from gateway.realtime.deadlines import Deadlines
 from gateway.realtime.handshake import Handshake
 from gateway.realtime.socket import Socket
 from gateway.security.authenticator import extract_token

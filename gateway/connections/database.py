@@ -15,7 +15,7 @@ from tortoise.backends.asyncpg.client import TransactionWrapper
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
 
-from gateway.connections.outage import Outage
+from gateway.concurrency.outage import Outage
 from gateway.connections.postgres import Client
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics

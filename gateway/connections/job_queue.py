@@ -15,7 +15,7 @@ from taskiq.kicker import AsyncKicker
 from taskiq.receiver import Receiver
 
 from gateway import keys
-from gateway.connections.outage import Outage
+from gateway.concurrency.outage import Outage
 from gateway.connections.redis import Redis
 from gateway.errors import Unavailable
 

@@ -12,8 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from gateway.concurrency.timeouts import Patience
 from gateway.connections import redis_sentinel
-from gateway.connections.patience import Patience
 from gateway.connections.redis_cluster import Cluster
 from gateway.connections.redis_cluster_client import ClusterClient
 from gateway.connections.redis_primary import PRIMARY

@@ -17,7 +17,7 @@ from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, ConnectionError, RedisError  # noqa: A004
 
-from gateway.connections.patience import Patience
+from gateway.concurrency.timeouts import Patience
 from gateway.connections.redis_url import Address
 
 AWAY = (RedisError, OSError, TimeoutError)

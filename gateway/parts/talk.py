@@ -1,5 +1,6 @@
 """Chat: messages, how they are kept civil, and the record of it. Built by the composition root."""
 
+from gateway.concurrency.periodic import Rounds
 from gateway.parts.people import People
 from gateway.parts.realtime import Realtime
 from gateway.parts.servers import Servers
@@ -16,7 +17,6 @@ from gateway.services.news import News
 from gateway.services.pins import Pins
 from gateway.services.retention import Retention
 from gateway.services.room_settings import RoomRules
-from gateway.services.rounds import Rounds
 from gateway.services.sanctions import Sanctions
 from gateway.services.word_lists import WordLists
 from namespaces.curation import CurationEvents

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import redis.exceptions
 import structlog
 
-from gateway.connections.patience import Patience
+from gateway.concurrency.timeouts import Patience
 from gateway.connections.redis import AWAY, Channels
 from gateway.connections.redis_replies import Replies
 

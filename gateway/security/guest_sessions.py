@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from gateway.connections.outage import Outage
+from gateway.concurrency.outage import Outage
 from gateway.errors import AuthRequired, Unavailable
 from gateway.security.guest_sessions_postgres import StoredGuestSessions
 from gateway.security.guest_sessions_redis import GuestTokens

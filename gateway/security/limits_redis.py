@@ -6,7 +6,7 @@ import structlog
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway import keys
-from gateway.connections.gathering import Gathering
+from gateway.concurrency.batcher import Gathering
 from gateway.connections.redis import Redis
 from gateway.errors import RateLimited, Unavailable
 from gateway.metrics import Metrics

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway import keys
-from gateway.connections.gathering import Gathering
+from gateway.concurrency.batcher import Gathering
 from gateway.connections.redis import Redis
 from gateway.errors import AuthRequired, Code
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from gateway.concurrency.batcher import Gathering
 from gateway.connections.database import Database
-from gateway.connections.gathering import Gathering
 from gateway.errors import Code
 from gateway.protocol.moderation import Banned, until
 from gateway.services.refusals import refusal

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
+from gateway.concurrency.batcher import Gathering
 from gateway.connections.database import Database
-from gateway.connections.gathering import Gathering
 from gateway.security.authenticator import Identity
 from gateway.security.principal import Role
 from models.user import UserStatus

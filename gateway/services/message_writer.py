@@ -6,6 +6,7 @@ from typing import Protocol
 
 import structlog
 
+from gateway.concurrency.group_commit import GroupCommit
 from gateway.connections.database import Database
 from gateway.errors import Unavailable
 from gateway.keys import Room, chat_room
@@ -13,7 +14,6 @@ from gateway.protocol import events
 from gateway.protocol.chat import Message
 from gateway.protocol.wire import Payload
 from gateway.services import room_log
-from gateway.services.group_commit import GroupCommit
 from gateway.services.messages import Messages, Placed, event
 from gateway.services.room_log import RoomLog
 

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable
 from typing import NamedTuple, Protocol
 
+from gateway.concurrency.batcher import Gathering
 from gateway.connections.database import Database
-from gateway.connections.gathering import Gathering
 from gateway.errors import GatewayError, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics

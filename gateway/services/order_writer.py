@@ -6,11 +6,11 @@ Whatever locks more than one row locks orders, then products by number, then str
 from collections.abc import Sequence
 from uuid import UUID
 
+from gateway.concurrency.group_commit import GroupCommit
 from gateway.connections.database import Database, UniqueError
 from gateway.errors import GatewayError
 from gateway.metrics import Metrics
 from gateway.protocol.wire import now
-from gateway.services.group_commit import GroupCommit
 from gateway.services.news import Kept, News
 from gateway.services.order_book import Book, Draft, Placed, listed
 from models.order import Order

@@ -3,7 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
-from gateway.connections.gathering import Gathering
+from gateway.concurrency.batcher import Gathering
 from gateway.errors import NotFound
 from gateway.keys import Room
 from gateway.protocol.wire import Cursor, Missed, Since

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
+from gateway.concurrency.periodic import Rounds
 from gateway.connections.database import Database
 from gateway.keys import RETENTION_LOCK
 from gateway.metrics import Metrics
 from gateway.protocol.moderation import LONGEST_SLOW_MODE
-from gateway.services.rounds import Rounds
 
 PAUSE = 60.0  # s between two looks; nearly always nothing
 BATCH = 1000  # rows forgotten in one statement

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from pydantic import Field
 from tortoise.expressions import Q
 
+from gateway.concurrency.periodic import Rounds
 from gateway.connections.database import DanglingError, Database, UniqueError
 from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
 from gateway.keys import WORDS_LOCK
@@ -17,7 +18,6 @@ from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal
 from gateway.services import cursors, word_filter
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.rounds import Rounds
 from models.moderation import ListedWord, ModerationAction, WordAction
 
 CHECK = 0.5  # s between two looks for changes: all nodes know of one within a second, and there is no notice to lose

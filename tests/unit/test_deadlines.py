@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.realtime.deadlines import Deadlines
+from gateway.concurrency.deadlines import Deadlines
 
 
 async def test_what_hangs_is_given_up_and_what_is_done_in_time_is_not() -> None:

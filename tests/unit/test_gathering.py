@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from gateway.connections.gathering import Gathering
+from gateway.concurrency.batcher import Gathering
 from gateway.errors import Conflict, Unavailable
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.connections.outage import Outage
+from gateway.concurrency.outage import Outage
 from gateway.errors import Unavailable
 from gateway.security.guest_sessions import GuestSessions
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from gateway.connections.patience import Patience
+from gateway.concurrency.timeouts import Patience
 
 
 async def test_what_comes_in_time_is_no_matter() -> None:

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from gateway.connections.gathering import Gathering
+from gateway.concurrency.batcher import Gathering
 from gateway.errors import Unavailable
 
 log = structlog.get_logger()
