@@ -16,10 +16,10 @@ from uuid import uuid4
 
 from bench.scenarios import Place, Scenario
 from bench.servers import ALONE, BUILD, FULL, PAIR, Server, inherited
-from gateway.connections import migrations
-from gateway.connections.database import Database
 from gateway.devstack import Postgres, Redis, Stack
 from gateway.metrics import Metrics
+from gateway.postgres import migrations
+from gateway.postgres.database import Database
 from gateway.security.principal import Role
 from gateway.security.tokens import Tokens
 from gateway.services.room_log import open_rooms

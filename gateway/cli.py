@@ -42,7 +42,7 @@ def serve() -> None:
     import uvloop
 
     from gateway import app
-    from gateway.connections import migrations
+    from gateway.postgres import migrations
 
     if missing := asyncio.run(migrations.pending(settings)):
         if not settings.migrate_at_start:
@@ -123,7 +123,7 @@ def token(
 def migrate() -> None:
     """Apply the migrations that are missing. Safe to run on several machines at once."""
     settings = _settings()
-    from gateway.connections import migrations
+    from gateway.postgres import migrations
 
     for name in asyncio.run(migrations.migrate(settings)):
         typer.echo(f"applied {name}")
@@ -134,7 +134,7 @@ def migrate() -> None:
 def status() -> None:
     """List the migrations that are missing. Fails if there are any."""
     settings = _settings()
-    from gateway.connections import migrations
+    from gateway.postgres import migrations
 
     missing = asyncio.run(migrations.pending(settings))
     for name in missing:
@@ -161,11 +161,11 @@ def _fail(*lines: str, code: int = 1) -> NoReturn:
 
 async def _check(settings: Settings) -> bool:
     """Say how each part is; whether all are right."""
-    from gateway.connections import migrations
-    from gateway.connections.database import Database
     from gateway.connections.redis import Redis
     from gateway.connections.redis_url import describe
     from gateway.metrics import Metrics
+    from gateway.postgres import migrations
+    from gateway.postgres.database import Database
 
     metrics = Metrics()
     database, redis = Database(settings, metrics), Redis(settings, metrics)
@@ -192,8 +192,8 @@ async def _check(settings: Settings) -> bool:
 
 
 async def _mint(settings: Settings, user: str, role: Role | None) -> str:
-    from gateway.connections.database import Database
     from gateway.metrics import Metrics
+    from gateway.postgres.database import Database
     from gateway.security.tokens import Tokens
     from gateway.services.accounts import find, normal
     from models.user import User

@@ -169,7 +169,7 @@ def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
 
 async def _prepare(settings: Settings, *, seed: bool) -> None:
     """Bring the database up to date."""
-    from gateway.connections import migrations  # after the servers were asked to start: this takes a while
+    from gateway.postgres import migrations
 
     for name in await migrations.migrate(settings):
         typer.echo(f"Applied {name}")

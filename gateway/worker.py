@@ -9,7 +9,6 @@ from aiohttp import web
 
 from gateway import lifespan
 from gateway.concurrency.periodic import Rounds
-from gateway.connections.database import Database
 from gateway.connections.job_queue import JobQueue
 from gateway.connections.redis import Redis
 from gateway.http.metrics import metrics_app
@@ -19,6 +18,7 @@ from gateway.media.ffmpeg import Ffmpeg
 from gateway.media.library import Library
 from gateway.media.replays import Replays
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.services.job_runner import JobRunner
 from gateway.services.job_table import JobTable

@@ -55,7 +55,7 @@ class Databases:
     async def migrated(self) -> str:
         """The URL of a fresh database with today's tables and no rows."""
         if not self._migrated:
-            from gateway.connections import migrations  # only who needs a database loads Tortoise
+            from gateway.postgres import migrations
 
             await self._execute(f"CREATE DATABASE {self.TEMPLATE}")
             await migrations.migrate(make_settings(database_url=self._postgres.database_url(self.TEMPLATE)))

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from gateway.connections.database import Database
 from gateway.errors import AuthRequired
+from gateway.postgres.database import Database
 from gateway.protocol.wire import now
 from gateway.security.refresh_tokens import (
     GRACE,

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from tortoise.exceptions import IntegrityError
 
-from gateway.connections.database import Database
 from gateway.errors import AuthRequired, Conflict, Forbidden, NotFound
+from gateway.postgres.database import Database
 from gateway.protocol.identity import (
     ChangePassword,
     ChangeProfile,

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from gateway.connections.database import Database
 from gateway.keys import Room, chat_room
+from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.moderation import Announce, Announced, Announcement
 from gateway.protocol.wire import Payload, Typed

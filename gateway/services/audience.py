@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from gateway.connections.database import Database
+from gateway.postgres.database import Database
 
 # A minute after the end of a stream everybody has stored what they knew of it; then its numbers stay as they are.
 RECORD = """

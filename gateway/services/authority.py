@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from gateway.connections.database import Database
 from gateway.errors import Code, Forbidden, NotFound
+from gateway.postgres.database import Database
 from gateway.security.guests import is_guest
 from gateway.security.principal import Principal, Role
 from gateway.services.refusals import refusal

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import structlog
 
-from gateway.connections.database import Database
 from gateway.errors import Code, Unavailable
+from gateway.postgres.database import Database
 from gateway.protocol.moderation import until
 from gateway.security.devices import LIKELY, SURE, Device
 from gateway.services.refusals import refusal

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from gateway.concurrency.batcher import Gathering
-from gateway.connections.database import Database
 from gateway.errors import Code
+from gateway.postgres.database import Database
 from gateway.protocol.moderation import Banned, until
 from gateway.services.refusals import refusal
 

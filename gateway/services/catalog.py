@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from pydantic import Field
 from tortoise.expressions import Q
 
-from gateway.connections.database import DanglingError, Database
 from gateway.connections.redis import Redis
 from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
 from gateway.keys import products_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import DanglingError, Database
 from gateway.protocol import catalog
 from gateway.protocol.catalog import (
     MAX_STOCK,

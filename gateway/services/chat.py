@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from gateway.connections.database import Database
 from gateway.errors import Conflict, GatewayError
 from gateway.keys import Room, chat_room
+from gateway.postgres.database import Database
 from gateway.protocol.chat import HistoryPage, Joined, SendMessage, Sent, You
 from gateway.protocol.wire import Payload, Since
 from gateway.security.principal import Principal

@@ -9,10 +9,10 @@ from functools import partial
 from itertools import groupby
 from typing import NamedTuple, Protocol
 
-from gateway.connections.database import Database
 from gateway.errors import NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.curation import Clear, ClearAck, Cleared, Restored, UndoAck, UndoClear
 from gateway.protocol.wire import Payload, Typed, now

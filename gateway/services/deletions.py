@@ -3,10 +3,10 @@
 from typing import Any, Protocol
 from uuid import UUID
 
-from gateway.connections.database import Database
 from gateway.errors import NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import Deleted, DeleteMessage, MessageDeleted
 from gateway.protocol.wire import Typed

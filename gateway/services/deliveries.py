@@ -15,9 +15,9 @@ from uuid import UUID
 
 import structlog
 
-from gateway.connections.database import Database
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.notifications import Notification
 from gateway.protocol.wire import Typed, now

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from tortoise.expressions import Q
 
-from gateway.connections.database import Database
 from gateway.errors import Forbidden, NotFound
+from gateway.postgres.database import Database
 from gateway.protocol.identity import ChangeRole, Suspend, UserPage, UserView
 from gateway.protocol.queries import UserQuery
 from gateway.protocol.wire import Moment

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from gateway.connections.database import Database
 from gateway.keys import chat_room, room_log_name
+from gateway.postgres.database import Database
 from gateway.protocol import events
 
 # The original goes where only auditors look. In the room's log the message and the pins of it stay, without the text.

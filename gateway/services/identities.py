@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from gateway.concurrency.batcher import Gathering
-from gateway.connections.database import Database
+from gateway.postgres.database import Database
 from gateway.security.authenticator import Identity
 from gateway.security.principal import Role
 from models.user import UserStatus

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from gateway.connections.database import Database
+from gateway.postgres.database import Database
 from gateway.protocol.jobs import CreateJob, Job, JobKind, JobState, JobUpdate
 from models.job import JobStatus
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from gateway.connections.database import Database
 from gateway.errors import NotFound
+from gateway.postgres.database import Database
 from gateway.protocol.queries import MessageQuery
 from gateway.protocol.records import StoredMessage, StoredMessagePage
 from gateway.services import cursors

@@ -7,9 +7,9 @@ from typing import Protocol
 import structlog
 
 from gateway.concurrency.group_commit import GroupCommit
-from gateway.connections.database import Database
 from gateway.errors import Unavailable
 from gateway.keys import Room, chat_room
+from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import Message
 from gateway.protocol.wire import Payload

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from gateway.connections.database import Database
 from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import chat_room, room_log_name
+from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import HISTORY, Message, SendMessage
 from gateway.protocol.wire import Cursor, Typed, now

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from gateway.connections.database import Database
+from gateway.postgres.database import Database
 from gateway.protocol.queries import LogQuery
 from gateway.protocol.records import LogEntry, LogPage
 from gateway.security.principal import Principal

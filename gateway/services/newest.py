@@ -9,10 +9,10 @@ from collections.abc import Awaitable
 from typing import NamedTuple, Protocol
 
 from gateway.concurrency.batcher import Gathering
-from gateway.connections.database import Database
 from gateway.errors import GatewayError, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.chat import Message, PinnedMessage
 from gateway.protocol.wire import Cursor, now
 from gateway.realtime.logged import Place

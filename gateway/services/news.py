@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple, Protocol
 
-from gateway.connections.database import Database
 from gateway.keys import Room
+from gateway.postgres.database import Database
 from gateway.protocol.wire import Payload
 from gateway.services.room_log import RoomLog, Told
 

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 from tortoise.expressions import Q
 
-from gateway.connections.database import Database
 from gateway.errors import Forbidden, NotFound
+from gateway.postgres.database import Database
 from gateway.protocol.notifications import (
     Notification,
     NotificationPage,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from gateway.concurrency.group_commit import GroupCommit
-from gateway.connections.database import Database, UniqueError
 from gateway.errors import GatewayError
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database, UniqueError
 from gateway.protocol.wire import now
 from gateway.services.news import Kept, News
 from gateway.services.order_book import Book, Draft, Placed, listed

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from tortoise.expressions import Q
 
-from gateway.connections.database import Database
 from gateway.errors import Conflict, Forbidden, NotFound
 from gateway.keys import admins_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol import events, orders
 from gateway.protocol.orders import OrderPage, PlaceOrder
 from gateway.protocol.queries import OrderQuery

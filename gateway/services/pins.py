@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from gateway.connections.database import Database
 from gateway.errors import Conflict, NotFound
 from gateway.keys import chat_room
+from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import PinnedMessage
 from gateway.protocol.curation import Cause, PinAck, PinMessage, UnpinAck, UnpinMessage, Unpinned

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from gateway.concurrency.periodic import Rounds
-from gateway.connections.database import Database
 from gateway.keys import RETENTION_LOCK
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.moderation import LONGEST_SLOW_MODE
 
 PAUSE = 60.0  # s between two looks; nearly always nothing

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import models.room
-from gateway.connections.database import Database
 from gateway.errors import NotFound, Unavailable
 from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_room
+from gateway.postgres.database import Database
 from gateway.protocol.events import CHAT_MESSAGE, CHAT_PINNED
 from gateway.protocol.wire import Cursor, Missed, Payload, now
 from gateway.realtime.logged import LoggedEvent, Place

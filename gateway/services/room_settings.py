@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from gateway.connections.database import Database
 from gateway.errors import Code, NotFound
 from gateway.keys import chat_room
+from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import RoomSettings
 from gateway.protocol.moderation import AllowGuests, Freeze, SettingsChanged, SlowMode, until

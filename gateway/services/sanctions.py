@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from gateway.connections.database import Database
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
 from gateway.protocol.wire import iso
 from gateway.realtime.doorkeeper import BANNED, MUTED, UNBANNED

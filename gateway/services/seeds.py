@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from gateway.connections.database import Database
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Role
 from gateway.services.room_log import open_rooms

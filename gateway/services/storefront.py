@@ -3,10 +3,10 @@
 from functools import partial
 from typing import Any, Protocol
 
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.keys import products_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol import catalog
 from gateway.protocol.catalog import StreamJoined
 from gateway.protocol.wire import Payload, Since

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 from tortoise.expressions import Q
 
 from gateway.connections.cache import Cache
-from gateway.connections.database import Database, UniqueError
 from gateway.connections.redis import Redis
 from gateway.errors import Conflict, Forbidden, NotFound, Unavailable
 from gateway.keys import Room, everyone_room, viewers_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database, UniqueError
 from gateway.protocol import events
 from gateway.protocol.queries import StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamMoment, StreamPage, StreamView, UpcomingStreams

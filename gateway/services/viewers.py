@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 import structlog
 
-from gateway.connections.database import Database
 from gateway.errors import NotFound, Unavailable
 from gateway.keys import STREAMING, Room, viewers_room
+from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
 from gateway.protocol.wire import Payload, Typed

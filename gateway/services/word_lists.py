@@ -8,10 +8,10 @@ from pydantic import Field
 from tortoise.expressions import Q
 
 from gateway.concurrency.periodic import Rounds
-from gateway.connections.database import DanglingError, Database, UniqueError
 from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
 from gateway.keys import WORDS_LOCK
 from gateway.metrics import Metrics
+from gateway.postgres.database import DanglingError, Database, UniqueError
 from gateway.protocol.queries import WordQuery
 from gateway.protocol.records import AddWord, ChangeWord, WordPage, WordView
 from gateway.protocol.wire import Moment

@@ -7,10 +7,10 @@ from typing import Any
 
 import asyncpg
 
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.chat import SendMessage, Sent
 from gateway.protocol.streaming import CreateStream
 from gateway.security.principal import Principal, Role

@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.keys import Room, admins_room, products_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.catalog import (
     ChangeProduct,
     ChangeProducts,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UnpinMessage
 from gateway.protocol.moderation import AllowGuests, Announce, BanUser, Freeze, MuteUser, SlowMode

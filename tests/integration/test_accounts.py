@@ -10,10 +10,10 @@ import structlog
 from argon2 import PasswordHasher
 
 from gateway import keys
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.errors import AuthRequired, Code, Conflict, Forbidden, GatewayError, NotFound, RateLimited, Unavailable
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.identity import (
     ChangePassword,
     ChangeProfile,

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound
 from gateway.keys import everyone_room, products_room, viewers_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct, Product, StreamJoined
 from gateway.protocol.queries import ProductQuery, StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamView

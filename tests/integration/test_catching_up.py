@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.devstack import Redis as RedisServer
 from gateway.keys import Room, chat_room, products_room, viewers_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, SendMessage
 from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Cursor

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.errors import Conflict, Forbidden, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, Joined, Message, SendMessage, Sent
 from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Cursor, Since

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.connections.database import Database
 from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import RETENTION_LOCK
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UndoClear
 from gateway.protocol.records import AddWord, ChangeWord

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.connections.database import Database
 from gateway.errors import Code, GatewayError
 from gateway.keys import chat_room, room_log_name
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, Message, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UndoClear, UnpinMessage
 from gateway.security.principal import Principal, Role

@@ -13,11 +13,11 @@ import pytest
 from tortoise.exceptions import IntegrityError
 from tortoise.models import Model
 
-from gateway.connections import migrations
-from gateway.connections.database import ConstraintError, Database, UniqueError
 from gateway.devstack import Postgres
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
+from gateway.postgres import migrations
+from gateway.postgres.database import ConstraintError, Database, UniqueError
 from gateway.services.room_log import open_rooms
 from gateway.settings import Settings
 from models.message import Message

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from gateway.connections.database import Database
 from gateway.errors import NotFound, Unavailable
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.notifications import SendNotification
 from gateway.protocol.queries import Page
 from gateway.protocol.wire import Typed, now

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from gateway import keys
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.devstack import Redis as RedisServer
 from gateway.errors import AuthRequired, Code, RateLimited, Unavailable
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.identity import Session
 from gateway.security import guest_sessions, guests
 from gateway.security.authenticator import Authenticator, Identity

@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from gateway.connections.database import Database
 from gateway.connections.job_queue import JobQueue
 from gateway.connections.redis import Redis
 from gateway.errors import Conflict, NotFound, Unavailable
 from gateway.media.errors import MediaError
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.jobs import CreateJob, Job, Replay
 from gateway.protocol.streaming import StreamView
 from gateway.protocol.wire import now

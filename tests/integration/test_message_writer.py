@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.connections.database import DanglingError
 from gateway.connections.redis import Redis
 from gateway.errors import Conflict, InvalidPayload, NotFound
 from gateway.keys import Room, chat_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import DanglingError
 from gateway.protocol.chat import SendMessage, Sent
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.services import message_writer

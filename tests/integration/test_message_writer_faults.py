@@ -8,11 +8,11 @@ from contextlib import suppress
 
 import pytest
 
-from gateway.connections import migrations
-from gateway.connections.database import AWAY
 from gateway.connections.redis import Redis
 from gateway.devstack import Postgres
 from gateway.errors import GatewayError, Unavailable
+from gateway.postgres import migrations
+from gateway.postgres.database import AWAY
 from gateway.protocol.chat import Sent
 from gateway.services import message_writer
 from models.message import Message

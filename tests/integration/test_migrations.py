@@ -6,9 +6,9 @@ from collections import Counter
 import asyncpg
 import pytest
 
-from gateway.connections import migrations
 from gateway.errors import Unavailable
 from gateway.keys import MIGRATION_LOCK
+from gateway.postgres import migrations
 from tests.support import make_settings
 
 

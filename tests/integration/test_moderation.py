@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.chat import Message as Draft
 from gateway.protocol.chat import SendMessage
 from gateway.protocol.moderation import FOREVER

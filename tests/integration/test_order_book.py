@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.connections.database import Database
 from gateway.errors import Code, GatewayError
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.protocol.orders import PlaceOrder
 from gateway.services.order_book import Book, Draft, Placed, draft, masked
 from models.product import Product

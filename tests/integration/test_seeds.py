@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.connections.database import Database
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.security.passwords import Passwords
 from gateway.services import seeds
 from gateway.settings import SettingsError

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.connections.database import Database
 from gateway.connections.redis import Redis
 from gateway.keys import Room
+from gateway.postgres.database import Database
 from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Payload
 from gateway.security.principal import Role

@@ -16,9 +16,9 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
 
 from gateway.concurrency.outage import Outage
-from gateway.connections.postgres import Client
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
+from gateway.postgres.client import Client
 from gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import structlog
 from aerich import Command
 from tortoise.context import TortoiseContext
 
-from gateway.connections.database import configuration, mapped
 from gateway.keys import MIGRATION_LOCK
+from gateway.postgres.database import configuration, mapped
 from gateway.settings import Settings
 
 log = structlog.get_logger()
