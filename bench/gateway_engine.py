@@ -13,7 +13,6 @@ import uvloop
 from aiohttp import web
 
 from gateway import logs
-from gateway.connections.redis import Redis
 from gateway.keys import CHAT, ROOT, STREAMING, Room, chat_room
 from gateway.lifespan import settle
 from gateway.metrics import Metrics
@@ -26,6 +25,7 @@ from gateway.realtime.options import EngineOptions
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.server import Server
 from gateway.realtime.socket import Socket
+from gateway.redis.client import Redis
 from gateway.security.principal import Principal
 from gateway.security.tokens import Tokens
 from gateway.settings import load

@@ -15,12 +15,12 @@ from uuid import uuid4
 import uvloop
 
 from gateway import keys
-from gateway.connections.redis import Redis
 from gateway.devstack import Redis as RedisServer
 from gateway.keys import viewers_room
 from gateway.metrics import Metrics
 from gateway.realtime.presence_lease import Lease
 from gateway.realtime.presence_redis import BEAT, LEASE, RedisPresence
+from gateway.redis.client import Redis
 from tests.support import make_settings
 
 SIZES = (10, 1_000, 10_000, 100_000)

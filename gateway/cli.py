@@ -161,11 +161,11 @@ def _fail(*lines: str, code: int = 1) -> NoReturn:
 
 async def _check(settings: Settings) -> bool:
     """Say how each part is; whether all are right."""
-    from gateway.connections.redis import Redis
-    from gateway.connections.redis_url import describe
     from gateway.metrics import Metrics
     from gateway.postgres import migrations
     from gateway.postgres.database import Database
+    from gateway.redis.client import Redis
+    from gateway.redis.url import describe
 
     metrics = Metrics()
     database, redis = Database(settings, metrics), Redis(settings, metrics)

@@ -9,8 +9,6 @@ from aiohttp import web
 
 from gateway import lifespan
 from gateway.concurrency.periodic import Rounds
-from gateway.connections.job_queue import JobQueue
-from gateway.connections.redis import Redis
 from gateway.http.metrics import metrics_app
 from gateway.keys import Room
 from gateway.lifespan import Step
@@ -20,6 +18,8 @@ from gateway.media.replays import Replays
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.realtime.fanout_redis import RedisFanout
+from gateway.redis.client import Redis
+from gateway.redis.job_queue import JobQueue
 from gateway.services.job_runner import JobRunner
 from gateway.services.job_table import JobTable
 from gateway.services.room_log import RoomLog

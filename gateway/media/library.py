@@ -3,12 +3,12 @@
 import hashlib
 from pathlib import Path
 
-from gateway.connections.cache import Cache
-from gateway.connections.redis import Redis
 from gateway.media.errors import MediaError
 from gateway.media.ffmpeg import Ffmpeg
 from gateway.media.output import Metadata
 from gateway.metrics import Metrics
+from gateway.redis.cache import Cache
+from gateway.redis.client import Redis
 
 REMEMBERED = 86_400.0  # s; a file that is changed is another one, so nothing is ever stale
 

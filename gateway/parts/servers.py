@@ -1,8 +1,8 @@
 """The servers behind a node, PostgreSQL and Redis. Built first of all parts, by the composition root."""
 
-from gateway.connections.redis import Redis
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
+from gateway.redis.client import Redis
 from gateway.services.room_log import RoomLog
 from gateway.settings import Settings
 

@@ -1,8 +1,8 @@
 """What is shown and sold: streams, viewers, products, orders, replays. Built by the composition root."""
 
-from gateway.connections.job_queue import JobQueue
 from gateway.parts.realtime import Realtime
 from gateway.parts.servers import Servers
+from gateway.redis.job_queue import JobQueue
 from gateway.services.cards import Cards
 from gateway.services.catalog import Catalog, Pages
 from gateway.services.featured import Featured

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gateway.connections.redis import Redis
 from gateway.keys import Room, control_channel, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload
@@ -17,6 +16,7 @@ from gateway.realtime.lines_cluster import ClusterLines
 from gateway.realtime.logged import Log, Place
 from gateway.realtime.packets import event_packet
 from gateway.realtime.sequence import Sequencer
+from gateway.redis.client import Redis
 
 if TYPE_CHECKING:
     from gateway.tallies import Tally

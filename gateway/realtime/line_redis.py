@@ -8,10 +8,10 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from gateway.connections.redis import Channels
 from gateway.keys import node_channel
 from gateway.realtime.publisher_redis import Publisher
 from gateway.realtime.subscriber_redis import Subscriber
+from gateway.redis.client import Channels
 
 log = structlog.get_logger()
 

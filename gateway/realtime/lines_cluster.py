@@ -7,11 +7,11 @@ from itertools import count, islice
 
 import structlog
 
-from gateway.connections.redis import AWAY
-from gateway.connections.redis_cluster import Cluster, slot
-from gateway.connections.redis_url import Address
 from gateway.keys import node_channel
 from gateway.realtime.line_redis import Ears, Line
+from gateway.redis.client import AWAY
+from gateway.redis.cluster import Cluster, slot
+from gateway.redis.url import Address
 
 log = structlog.get_logger()
 

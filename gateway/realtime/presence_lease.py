@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from gateway import keys
-from gateway.connections.redis import Redis
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.realtime import presence_scripts as scripts
+from gateway.redis.client import Redis
 
 
 class Pulse(NamedTuple):

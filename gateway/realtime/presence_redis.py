@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import structlog
 
-from gateway.connections.redis import Redis
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
@@ -16,6 +15,7 @@ from gateway.realtime.presence_held import CHUNK, Held
 from gateway.realtime.presence_lease import Lease
 from gateway.realtime.presence_news import PresenceNews
 from gateway.realtime.presence_rooms import PresenceRooms
+from gateway.redis.client import Redis
 
 log = structlog.get_logger()
 

@@ -11,8 +11,8 @@ import redis.exceptions
 import structlog
 
 from gateway.concurrency.timeouts import Patience
-from gateway.connections.redis import AWAY, Channels
-from gateway.connections.redis_replies import Replies
+from gateway.redis.client import AWAY, Channels
+from gateway.redis.replies import Replies
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import structlog
 
-from gateway.connections.redis import Redis
 from gateway.errors import Unavailable
 from gateway.keys import Room, socket_session
 from gateway.realtime.logged import Place
+from gateway.redis.client import Redis
 
 log = structlog.get_logger()
 

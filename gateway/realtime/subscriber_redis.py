@@ -9,8 +9,8 @@ import structlog
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as LostError
 
-from gateway.connections.redis import AWAY, Channels
-from gateway.connections.redis_replies import Replies
+from gateway.redis.client import AWAY, Channels
+from gateway.redis.replies import Replies
 
 log = structlog.get_logger()
 

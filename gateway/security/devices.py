@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from gateway import keys
-from gateway.connections.redis import Redis
+from gateway.redis.client import Redis
 from gateway.security.client_address import limit_subject
 from gateway.security.guests import is_guest
 from gateway.settings import Settings

@@ -7,9 +7,9 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway import keys
 from gateway.concurrency.batcher import Gathering
-from gateway.connections.redis import Redis
 from gateway.errors import RateLimited, Unavailable
 from gateway.metrics import Metrics
+from gateway.redis.client import Redis
 from gateway.security.limits import Allowance, MemoryLimiter
 
 log = structlog.get_logger()

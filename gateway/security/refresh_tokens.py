@@ -19,8 +19,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway import keys
-from gateway.connections.redis import Redis
 from gateway.errors import AuthRequired
+from gateway.redis.client import Redis
 from gateway.security.session_scripts import DELETE, DELETE_ALL, ROTATE, SAVE
 
 GRACE = timedelta(seconds=10)  # callers of one moment; longer would give a thief more time to be one of them

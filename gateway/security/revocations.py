@@ -11,8 +11,8 @@ from typing import Protocol
 
 from gateway import keys
 from gateway.concurrency.batcher import Gathering
-from gateway.connections.redis import Redis
 from gateway.errors import AuthRequired, Code
+from gateway.redis.client import Redis
 
 # An access token may be signed a moment after its session was revoked, by a refresh that was under way.
 MARGIN = timedelta(seconds=60)

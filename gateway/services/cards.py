@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from gateway.connections.cache import Cache
-from gateway.connections.redis import Redis
 from gateway.metrics import Metrics
 from gateway.protocol import catalog, events
 from gateway.protocol.catalog import ProductGone
 from gateway.protocol.wire import Typed
+from gateway.redis.cache import Cache
+from gateway.redis.client import Redis
 from gateway.services.news import Kept
 
 LIFETIME = 30.0  # s; how old a card may get when a node dies between its commit and its writing

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from pydantic import Field
 from tortoise.expressions import Q
 
-from gateway.connections.redis import Redis
 from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
 from gateway.keys import products_room
 from gateway.metrics import Metrics
@@ -24,6 +23,7 @@ from gateway.protocol.catalog import (
 )
 from gateway.protocol.orders import Shortage
 from gateway.protocol.queries import ProductQuery
+from gateway.redis.client import Redis
 from gateway.services import cursors, products
 from gateway.services.cards import Cards
 from gateway.services.news import News

@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from gateway.connections.cache import Cache
-from gateway.connections.redis import Redis
 from gateway.errors import NotFound
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.logged import Place
+from gateway.redis.cache import Cache
+from gateway.redis.client import Redis
 from gateway.services.room_log import RoomLog
 
 LIFETIME = 300.0  # s; a change ends a value, not its age

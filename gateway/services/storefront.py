@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any, Protocol
 
-from gateway.connections.redis import Redis
 from gateway.keys import products_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -11,6 +10,7 @@ from gateway.protocol import catalog
 from gateway.protocol.catalog import StreamJoined
 from gateway.protocol.wire import Payload, Since
 from gateway.realtime.logged import Place
+from gateway.redis.client import Redis
 from gateway.services.products import view
 from gateway.services.replays import Replays
 from gateway.services.room_cache import RoomCache

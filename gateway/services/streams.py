@@ -6,8 +6,6 @@ from typing import Any, Protocol
 
 from tortoise.expressions import Q
 
-from gateway.connections.cache import Cache
-from gateway.connections.redis import Redis
 from gateway.errors import Conflict, Forbidden, NotFound, Unavailable
 from gateway.keys import Room, everyone_room, viewers_room
 from gateway.metrics import Metrics
@@ -16,6 +14,8 @@ from gateway.protocol import events
 from gateway.protocol.queries import StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamMoment, StreamPage, StreamView, UpcomingStreams
 from gateway.protocol.wire import Moment, Payload, StreamKey, now
+from gateway.redis.cache import Cache
+from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
 from gateway.services import cursors
 from gateway.services.news import News

@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from gateway.connections.redis import Redis as Connection
 from gateway.devstack import Redis
 from gateway.metrics import Metrics
+from gateway.redis.client import Redis as Connection
 from tests.client.raw import PATH, raw_websocket
 from tests.conftest import StartNode
 from tests.support import make_settings

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from gateway.connections.redis import Redis as Connection
 from gateway.devstack import Redis
 from gateway.metrics import Metrics
+from gateway.redis.client import Redis as Connection
 from gateway.security.revocations import Revocations
 from tests.client.client import Client
 from tests.client.raw import RawSocket, raw_websocket

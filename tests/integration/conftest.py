@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.metrics import Metrics
+from gateway.redis.client import Redis
 from tests.support import make_settings
 
 

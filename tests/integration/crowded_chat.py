@@ -7,12 +7,12 @@ from typing import Any
 
 import asyncpg
 
-from gateway.connections.redis import Redis
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.chat import SendMessage, Sent
 from gateway.protocol.streaming import CreateStream
+from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
 from gateway.services.chat import Chat
 from models.message import Message

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from gateway.connections.redis import Redis
 from gateway.keys import Room, admins_room, products_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -19,6 +18,7 @@ from gateway.protocol.catalog import (
 )
 from gateway.protocol.orders import Order, PlaceOrder
 from gateway.protocol.streaming import CreateStream
+from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
 from gateway.services.cards import Cards
 from gateway.services.catalog import Catalog, Pages

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from gateway.connections.redis import Redis
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UnpinMessage
 from gateway.protocol.moderation import AllowGuests, Announce, BanUser, Freeze, MuteUser, SlowMode
 from gateway.protocol.streaming import CreateStream
+from gateway.redis.client import Redis
 from gateway.security.devices import Device, DeviceBook, DeviceNames
 from gateway.security.guests import new_id
 from gateway.security.principal import Principal, Role

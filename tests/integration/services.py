@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from gateway.connections.redis import Redis
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
+from gateway.redis.client import Redis
 from gateway.services.authority import Authority
 from gateway.services.chat import Chat
 from gateway.services.clears import Clears

@@ -10,7 +10,6 @@ import structlog
 from argon2 import PasswordHasher
 
 from gateway import keys
-from gateway.connections.redis import Redis
 from gateway.errors import AuthRequired, Code, Conflict, Forbidden, GatewayError, NotFound, RateLimited, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -24,6 +23,7 @@ from gateway.protocol.identity import (
     Session,
     Suspend,
 )
+from gateway.redis.client import Redis
 from gateway.security.authenticator import Authenticator
 from gateway.security.limits import MemoryLimiter
 from gateway.security.passwords import Passwords

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from gateway import keys
-from gateway.connections import cache as cache_module
-from gateway.connections.cache import Cache
-from gateway.connections.redis import Redis
 from gateway.devstack import Redis as RedisServer
 from gateway.errors import NotFound
 from gateway.metrics import Metrics
+from gateway.redis import cache as cache_module
+from gateway.redis.cache import Cache
+from gateway.redis.client import Redis
 from tests.support import make_settings
 
 NAME = "numbers"

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound
 from gateway.keys import everyone_room, products_room, viewers_room
 from gateway.metrics import Metrics
@@ -17,6 +16,7 @@ from gateway.protocol.queries import ProductQuery, StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamView
 from gateway.protocol.wire import Cursor, Since
 from gateway.realtime.presence import LocalPresence
+from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
 from gateway.services.cards import Cards
 from gateway.services.catalog import Catalog, Pages

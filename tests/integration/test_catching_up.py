@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.devstack import Redis as RedisServer
 from gateway.keys import Room, chat_room, products_room, viewers_room
 from gateway.metrics import Metrics
@@ -19,6 +18,7 @@ from gateway.realtime import sequence, subscriber_redis
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet, with_offset
+from gateway.redis.client import Redis
 from gateway.security.principal import Role
 from gateway.services.room_log import RoomLog
 from models.user import User

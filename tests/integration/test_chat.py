@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.errors import Conflict, Forbidden, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
@@ -15,6 +14,7 @@ from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, Joined, Message, SendMessage, Sent
 from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Cursor, Since
+from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
 from gateway.services import room_log
 from gateway.services.replays import Position, Replays

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.keys import Room, chat_room, control_channel, products_room, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
@@ -16,6 +15,7 @@ from gateway.realtime import fanout_redis
 from gateway.realtime.fanout import Fanout, LocalFanout
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.packets import event_packet
+from gateway.redis.client import Redis
 from tests.doubles import EventLog
 from tests.inbox import Inbox
 

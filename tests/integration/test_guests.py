@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from gateway import keys
-from gateway.connections.redis import Redis
 from gateway.devstack import Redis as RedisServer
 from gateway.errors import AuthRequired, Code, RateLimited, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.identity import Session
+from gateway.redis.client import Redis
 from gateway.security import guest_sessions, guests
 from gateway.security.authenticator import Authenticator, Identity
 from gateway.security.devices import Device, DeviceBook, DeviceNames

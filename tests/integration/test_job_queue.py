@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from gateway.connections import job_queue
-from gateway.connections.job_queue import JobQueue
-from gateway.connections.redis import Redis
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
+from gateway.redis import job_queue
+from gateway.redis.client import Redis
+from gateway.redis.job_queue import JobQueue
 from tests.support import make_settings
 
 

@@ -8,8 +8,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from gateway.connections.job_queue import JobQueue
-from gateway.connections.redis import Redis
 from gateway.errors import Conflict, NotFound, Unavailable
 from gateway.media.errors import MediaError
 from gateway.metrics import Metrics
@@ -17,6 +15,8 @@ from gateway.postgres.database import Database
 from gateway.protocol.jobs import CreateJob, Job, Replay
 from gateway.protocol.streaming import StreamView
 from gateway.protocol.wire import now
+from gateway.redis.client import Redis
+from gateway.redis.job_queue import JobQueue
 from gateway.security.principal import Principal, Role
 from gateway.services import job_table
 from gateway.services.job_runner import JobRunner

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import pytest
 
 from gateway import keys
-from gateway.connections.redis import Redis
 from gateway.errors import RateLimited
 from gateway.metrics import Metrics
+from gateway.redis.client import Redis
 from gateway.security.limits import Limiter, MemoryLimiter
 from gateway.security.limits_redis import RedisLimiter
 from tests.support import make_settings

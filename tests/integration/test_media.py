@@ -8,7 +8,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.devstack import ffmpeg
 from gateway.media.errors import MediaError
 from gateway.media.ffmpeg import Ffmpeg
@@ -16,6 +15,7 @@ from gateway.media.library import Library
 from gateway.media.replays import Replays
 from gateway.metrics import Metrics
 from gateway.protocol.jobs import CreateJob
+from gateway.redis.client import Redis
 from gateway.settings import SettingsError
 from tests.support import record, slow_ffmpeg
 

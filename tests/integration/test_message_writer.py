@@ -6,13 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.errors import Conflict, InvalidPayload, NotFound
 from gateway.keys import Room, chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import DanglingError
 from gateway.protocol.chat import SendMessage, Sent
 from gateway.realtime.fanout_redis import RedisFanout
+from gateway.redis.client import Redis
 from gateway.services import message_writer
 from gateway.services.messages import Messages
 from gateway.services.room_log import RoomLog

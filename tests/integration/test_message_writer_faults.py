@@ -8,12 +8,12 @@ from contextlib import suppress
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.devstack import Postgres
 from gateway.errors import GatewayError, Unavailable
 from gateway.postgres import migrations
 from gateway.postgres.database import AWAY
 from gateway.protocol.chat import Sent
+from gateway.redis.client import Redis
 from gateway.services import message_writer
 from models.message import Message
 from tests.integration.crowded_chat import KEYS, Place, texts

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
@@ -19,6 +18,7 @@ from gateway.protocol.chat import Message as Draft
 from gateway.protocol.chat import SendMessage
 from gateway.protocol.moderation import FOREVER
 from gateway.protocol.wire import Since, iso
+from gateway.redis.client import Redis
 from gateway.security.devices import Device
 from gateway.security.guests import new_id
 from gateway.security.principal import Principal, Role

@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 from pydantic import ValidationError
 
-from gateway.connections.redis import Redis
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound, Unavailable
 from gateway.keys import products_room
 from gateway.protocol.orders import MAX_ITEMS, MAX_QUANTITY, PlaceOrder
 from gateway.protocol.queries import OrderQuery
+from gateway.redis.client import Redis
 from gateway.security.principal import Role
 from models.order import Order as StoredOrder
 from tests.doubles import principal

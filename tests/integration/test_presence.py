@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from gateway import keys
-from gateway.connections.redis import Redis
 from gateway.errors import Unavailable
 from gateway.keys import Room, viewers_room
 from gateway.metrics import Metrics
 from gateway.realtime.presence import Census, LocalPresence, Moved, Presence, Turn
 from gateway.realtime.presence_redis import RedisPresence
+from gateway.redis.client import Redis
 
 ROOM = viewers_room("demo")
 LEASE, BEAT = 0.4, 0.1  # s

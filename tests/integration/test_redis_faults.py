@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.devstack import Redis as RedisServer
 from gateway.errors import RateLimited, Unavailable
 from gateway.keys import chat_room, presence
@@ -22,6 +21,7 @@ from gateway.realtime.logged import Log
 from gateway.realtime.packets import event_packet
 from gateway.realtime.presence import Census
 from gateway.realtime.presence_redis import RedisPresence
+from gateway.redis.client import Redis
 from gateway.security.limits_redis import RedisLimiter
 from tests.doubles import EventLog
 from tests.inbox import Inbox

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.metrics import Metrics
 from gateway.realtime import subscriber_redis
+from gateway.redis.client import Redis
 from tests.integration.test_redis_faults import ROOM, Node, close, flows, make_node, talk
 from tests.redis_topologies import PASSWORD, SentinelTopology
 from tests.support import make_settings

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from gateway import keys
-from gateway.connections.redis import Redis
 from gateway.errors import AuthRequired, Unavailable
 from gateway.metrics import Metrics
+from gateway.redis.client import Redis
 from gateway.security.refresh_tokens import MAX_SESSIONS, Grant, RefreshTokens, ReplayedError
 from tests.support import make_settings
 

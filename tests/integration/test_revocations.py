@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.metrics import Metrics
+from gateway.redis.client import Redis
 from gateway.security.principal import Role
 from gateway.security.revocations import MARGIN, Revocations
 from gateway.security.tokens import Claims

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.devstack import Redis as RedisServer
 from gateway.errors import NotFound
 from gateway.metrics import Metrics
 from gateway.protocol.catalog import Product
 from gateway.protocol.queries import ProductQuery
+from gateway.redis.client import Redis
 from tests.integration.market import KEY, Market, open_market
 from tests.support import make_settings
 

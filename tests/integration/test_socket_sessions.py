@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.devstack import Redis as RedisServer
 from gateway.errors import Unavailable
 from gateway.keys import chat_room, socket_session
@@ -15,6 +14,7 @@ from gateway.metrics import Metrics
 from gateway.realtime import sessions_redis
 from gateway.realtime.logged import Place
 from gateway.realtime.sessions_redis import RedisSessions, Session
+from gateway.redis.client import Redis
 from tests.support import make_settings
 
 SESSION = Session("s", "/chat", "한", {chat_room("a"): Place("epoch", 7), chat_room("b"): None})

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.errors import GatewayError
 from gateway.keys import Room, products_room
 from gateway.protocol.catalog import ChangeProducts
+from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
 from models.order import Order, OrderItem
 from models.product import Product as StoredProduct

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gateway.connections.redis import Redis
 from gateway.keys import Room
 from gateway.postgres.database import Database
 from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Payload
+from gateway.redis.client import Redis
 from gateway.security.principal import Role
 from gateway.services import audience
 from gateway.services.audience import Audience

@@ -4,14 +4,14 @@ import pytest
 from redis.asyncio.connection import UnixDomainSocketConnection
 
 from gateway import keys
-from gateway.connections.redis import Redis
-from gateway.connections.redis_cluster import slot
-from gateway.connections.redis_cluster_client import slot_of
-from gateway.connections.redis_primary import PrimaryConnection, PrimaryTlsConnection
-from gateway.connections.redis_sentinel import MasterConnection
-from gateway.connections.redis_url import describe, several
 from gateway.keys import Room, chat_room, products_room, viewers_room
 from gateway.metrics import Metrics
+from gateway.redis.client import Redis
+from gateway.redis.cluster import slot
+from gateway.redis.cluster_client import slot_of
+from gateway.redis.primary import PrimaryConnection, PrimaryTlsConnection
+from gateway.redis.sentinel import MasterConnection
+from gateway.redis.url import describe, several
 from gateway.settings import SettingsError
 from tests.support import make_settings
 

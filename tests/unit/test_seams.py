@@ -18,8 +18,8 @@ from redis.asyncio.connection import Connection as RedisConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from gateway.connections.redis_replies import Replies
 from gateway.realtime.inlet import Inlet
+from gateway.redis.replies import Replies
 
 TEXT = bytes((0x81, 0x82, 0, 0, 0, 0)) + b"hi"  # a masked text frame
 
@@ -91,7 +91,7 @@ def test_aiohttp_s_cookie_parser() -> None:
 
 
 async def test_redis_py_reads_through_a_stream_that_we_take_over() -> None:
-    """gateway/connections/redis_replies.py reads from it as soon as a connection is open."""
+    """gateway/redis/replies.py reads from it as soon as a connection is open."""
 
     async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$4\r\ndata\r\n:1\r\n-NOPERM no\r\n")

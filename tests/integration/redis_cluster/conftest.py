@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio import RedisCluster
 
 from gateway import keys
-from gateway.connections.redis import Redis
 from gateway.metrics import Metrics
+from gateway.redis.client import Redis
 from tests.redis_topologies import PASSWORD, ClusterTopology
 from tests.support import make_settings
 

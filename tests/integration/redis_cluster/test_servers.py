@@ -12,13 +12,13 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway import keys
-from gateway.connections.redis import Redis
-from gateway.connections.redis_cluster import slot
 from gateway.errors import Unavailable
 from gateway.keys import Room, chat_room, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
 from gateway.realtime.packets import event_packet
+from gateway.redis.client import Redis
+from gateway.redis.cluster import slot
 from tests.integration.test_redis_faults import TIMEOUT, Node, close, make_node
 from tests.redis_topologies import ClusterTopology, Process
 from tests.support import make_settings

@@ -16,8 +16,8 @@ from taskiq.receiver import Receiver
 
 from gateway import keys
 from gateway.concurrency.outage import Outage
-from gateway.connections.redis import Redis
 from gateway.errors import Unavailable
+from gateway.redis.client import Redis
 
 TASK = "job"
 PAUSE = 0.5  # s between two attempts while Redis is away

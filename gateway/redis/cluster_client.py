@@ -16,8 +16,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from gateway.connections.redis_cluster import Cluster, slot
-from gateway.connections.redis_url import Address
+from gateway.redis.cluster import Cluster, slot
+from gateway.redis.url import Address
 
 REDIRECTIONS = 5
 NAP = 0.05  # s before asking again for keys that are on their way from one server to another

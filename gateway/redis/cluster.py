@@ -18,7 +18,7 @@ from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, ConnectionError, RedisError  # noqa: A004
 
 from gateway.concurrency.timeouts import Patience
-from gateway.connections.redis_url import Address
+from gateway.redis.url import Address
 
 AWAY = (RedisError, OSError, TimeoutError)
 PAUSE = 0.5  # s without calls to a server that did not answer: its slots' callers fail at once, the others' go on

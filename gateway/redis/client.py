@@ -13,13 +13,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from gateway.concurrency.timeouts import Patience
-from gateway.connections import redis_sentinel
-from gateway.connections.redis_cluster import Cluster
-from gateway.connections.redis_cluster_client import ClusterClient
-from gateway.connections.redis_primary import PRIMARY
-from gateway.connections.redis_url import CLUSTER, several
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
+from gateway.redis import sentinel
+from gateway.redis.cluster import Cluster
+from gateway.redis.cluster_client import ClusterClient
+from gateway.redis.primary import PRIMARY
+from gateway.redis.url import CLUSTER, several
 from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()
@@ -86,7 +86,7 @@ class Redis:
             return
         try:
             if said is not None:
-                self._pool = BlockingConnectionPool(**options, **redis_sentinel.options(said, self.timeout))
+                self._pool = BlockingConnectionPool(**options, **sentinel.options(said, self.timeout))
             else:
                 self._pool = BlockingConnectionPool.from_url(url, **options)
                 plain = self._pool.connection_class

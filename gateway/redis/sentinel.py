@@ -13,8 +13,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError, RedisError  # noqa: A004
 
-from gateway.connections.redis_primary import PrimaryConnection
-from gateway.connections.redis_url import Address, Several
+from gateway.redis.primary import PrimaryConnection
+from gateway.redis.url import Address, Several
 
 
 class Sentinels:

@@ -13,9 +13,9 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from gateway import keys
-from gateway.connections.redis import Redis
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
+from gateway.redis.client import Redis
 
 log = structlog.get_logger()
 
