@@ -15,7 +15,7 @@ from uuid import uuid4
 import uvloop
 
 from gateway import keys
-from gateway.devstack import Redis as RedisServer
+from gateway.dev.servers import Redis as RedisServer
 from gateway.keys import viewers_room
 from gateway.metrics import Metrics
 from gateway.realtime.presence_lease import Lease

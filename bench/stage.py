@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from bench.scenarios import Place, Scenario
 from bench.servers import ALONE, BUILD, FULL, PAIR, Server, inherited
-from gateway.devstack import Postgres, Redis, Stack
+from gateway.dev.servers import Postgres, Redis, Stack
 from gateway.metrics import Metrics
 from gateway.postgres import migrations
 from gateway.postgres.database import Database

@@ -82,8 +82,8 @@ def dev(
 ) -> None:
     """Everything for development: servers, migrations, seeds, nodes. DATABASE_URL and REDIS_URL are used when set."""
     try:
-        from gateway.development import Plan, develop
-        from gateway.devserver import StackError
+        from gateway.dev.launcher import Plan, develop
+        from gateway.dev.server_process import StackError
     except ImportError as error:
         _fail(f"{error.name} is not installed: `dorami dev` needs requirements/dev.txt")
     try:

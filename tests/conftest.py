@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from gateway.devstack import Postgres, Redis, Stack
+from gateway.dev.servers import Postgres, Redis, Stack
 from gateway.settings import Settings
 from tests.support import Databases, Keyspaces, Node, make_settings
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.devstack import Redis as RedisServer
+from gateway.dev.servers import Redis as RedisServer
 
 
 class Proxy:

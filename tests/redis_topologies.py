@@ -12,7 +12,7 @@ from typing import Any, Self
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from gateway.devserver import PATIENCE, Server, bundled, with_parent
+from gateway.dev.server_process import PATIENCE, Server, bundled, with_parent
 
 PASSWORD = "not-a-secret"  # of the servers and of the sentinels
 SLOTS = REDIS_CLUSTER_HASH_SLOTS

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import asyncpg
 
-from gateway.devserver import with_parent
-from gateway.devstack import Postgres, Redis, ffmpeg
+from gateway.dev.server_process import with_parent
+from gateway.dev.servers import Postgres, Redis, ffmpeg
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings
 
 START = 20.0  # s that a node may take to be ready, on a busy machine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.services import seeds
+from gateway.dev import seeds
 from tests.conftest import StartNode
 from tests.support import Node, make_settings
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.devstack import Postgres, Redis
+from gateway.dev.servers import Postgres, Redis
 from tests.client.client import Client, official_client
 from tests.cluster.park import Park
 from tests.cluster.shop import Shop, open_shop

@@ -10,8 +10,8 @@ from time import monotonic
 import psutil
 import redis.asyncio
 
-from gateway.devserver import Server
-from gateway.devstack import Postgres, Redis
+from gateway.dev.server_process import Server
+from gateway.dev.servers import Postgres, Redis
 from tests.cluster.shop import Shop
 from tests.support import Node
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.devstack import Redis
+from gateway.dev.servers import Redis
 from tests.client.client import TRANSPORTS, Client
 from tests.client.socket import ClientSocket, RefusedError
 from tests.cluster.shop import open_shop

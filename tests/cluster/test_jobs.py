@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from gateway.devstack import Redis
+from gateway.dev.servers import Redis
 from tests.client.client import Client
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop, open_shop

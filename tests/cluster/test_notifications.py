@@ -11,7 +11,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from gateway.devstack import Postgres, Redis
+from gateway.dev.servers import Postgres, Redis
 from tests.client.client import Client
 from tests.client.raw import PATH
 from tests.client.socket import ClientSocket

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from gateway.devstack import Redis
+from gateway.dev.servers import Redis
 from gateway.keys import socket_session
 from tests.client.client import TRANSPORTS, Client, Transport
 from tests.client.socket import ClientSocket, RefusedError

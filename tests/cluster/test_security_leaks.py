@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from gateway.devstack import Redis
+from gateway.dev.servers import Redis
 from gateway.metrics import Metrics
 from gateway.redis.client import Redis as Connection
 from tests.client.raw import PATH, raw_websocket

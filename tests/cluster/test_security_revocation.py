@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from gateway.devstack import Redis
+from gateway.dev.servers import Redis
 from gateway.metrics import Metrics
 from gateway.redis.client import Redis as Connection
 from gateway.security.revocations import Revocations

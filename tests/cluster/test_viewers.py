@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import redis.asyncio
 
-from gateway.devstack import Redis
+from gateway.dev.servers import Redis
 from tests.client.client import Client
 from tests.cluster.shop import Person, Shop, open_shop
 from tests.cluster.viewing import Tab

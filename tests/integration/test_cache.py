@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway import keys
-from gateway.devstack import Redis as RedisServer
+from gateway.dev.servers import Redis as RedisServer
 from gateway.errors import NotFound
 from gateway.metrics import Metrics
 from gateway.redis import cache as cache_module

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.devstack import Redis as RedisServer
+from gateway.dev.servers import Redis as RedisServer
 from gateway.keys import Room, chat_room, products_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database

@@ -11,9 +11,9 @@ import aiohttp
 import psutil
 import pytest
 
+from gateway.dev import seeds
 from gateway.security.principal import Role
 from gateway.security.tokens import Tokens
-from gateway.services import seeds
 from gateway.settings import DEVELOPMENT_SECRET
 from tests.conftest import StartNode
 from tests.support import make_settings

@@ -13,7 +13,7 @@ import pytest
 from tortoise.exceptions import IntegrityError
 from tortoise.models import Model
 
-from gateway.devstack import Postgres
+from gateway.dev.servers import Postgres
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres import migrations

@@ -10,12 +10,12 @@ import psutil
 import pytest
 import redis
 
-from gateway.devserver import StackError
-from gateway.devstack import Postgres, Redis, Stack
+from gateway.dev.server_process import StackError
+from gateway.dev.servers import Postgres, Redis, Stack
 
 PARENT = """
 import pathlib, sys, time
-from gateway.devstack import Stack
+from gateway.dev.servers import Stack
 with Stack(pathlib.Path(sys.argv[1]), durable=False) as stack:
     print(stack.postgres.pid, stack.redis.pid, flush=True)
     time.sleep(60)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway import keys
-from gateway.devstack import Redis as RedisServer
+from gateway.dev.servers import Redis as RedisServer
 from gateway.errors import AuthRequired, Code, RateLimited, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database

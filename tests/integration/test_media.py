@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gateway.devstack import ffmpeg
+from gateway.dev.servers import ffmpeg
 from gateway.media.errors import MediaError
 from gateway.media.ffmpeg import Ffmpeg
 from gateway.media.library import Library

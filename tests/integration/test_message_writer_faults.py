@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from gateway.devstack import Postgres
+from gateway.dev.servers import Postgres
 from gateway.errors import GatewayError, Unavailable
 from gateway.postgres import migrations
 from gateway.postgres.database import AWAY

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.devstack import Redis as RedisServer
+from gateway.dev.servers import Redis as RedisServer
 from gateway.errors import RateLimited, Unavailable
 from gateway.keys import chat_room, presence
 from gateway.metrics import Metrics

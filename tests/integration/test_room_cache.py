@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.devstack import Redis as RedisServer
+from gateway.dev.servers import Redis as RedisServer
 from gateway.errors import NotFound
 from gateway.metrics import Metrics
 from gateway.protocol.catalog import Product

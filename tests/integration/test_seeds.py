@@ -2,10 +2,10 @@
 
 import pytest
 
+from gateway.dev import seeds
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.security.passwords import Passwords
-from gateway.services import seeds
 from gateway.settings import SettingsError
 from models.product import Product
 from models.stream import Stream

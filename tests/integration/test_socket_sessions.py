@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from gateway.devstack import Redis as RedisServer
+from gateway.dev.servers import Redis as RedisServer
 from gateway.errors import Unavailable
 from gateway.keys import chat_room, socket_session
 from gateway.metrics import Metrics

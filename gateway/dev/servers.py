@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Self
 from urllib.parse import quote
 
-from gateway.devserver import Server, StackError, bundled, with_parent
+from gateway.dev.server_process import Server, StackError, bundled, with_parent
 
 NOBODY = "nobody"  # whom PostgreSQL runs as when we are root; it refuses to be root
 

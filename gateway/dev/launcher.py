@@ -16,8 +16,8 @@ from typing import Self
 import typer
 
 from gateway import logs
-from gateway.devserver import StackError, ending, with_parent
-from gateway.devstack import Stack, ffmpeg
+from gateway.dev.server_process import StackError, ending, with_parent
+from gateway.dev.servers import Stack, ffmpeg
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings, SettingsError, load
 
 WATCH = 0.1  # s between two looks at whether everything runs
@@ -174,7 +174,7 @@ async def _prepare(settings: Settings, *, seed: bool) -> None:
     for name in await migrations.migrate(settings):
         typer.echo(f"Applied {name}")
     if seed:
-        from gateway.services import seeds
+        from gateway.dev import seeds
 
         if await seeds.sow(settings):
             typer.echo("Seeded")
@@ -185,7 +185,7 @@ def _welcome(urls: Sequence[str], plan: Plan) -> None:
     for url in urls[1:]:
         typer.echo(f"  and on           {url}")
     if plan.seed:
-        from gateway.services.seeds import PASSWORD, PEOPLE
+        from gateway.dev.seeds import PASSWORD, PEOPLE
 
         people = ", ".join(f"{person.email} ({person.role})" for person in PEOPLE)
         typer.echo(f"  Log in as        {people}")
