@@ -22,7 +22,7 @@ from gateway.postgres import migrations
 from gateway.postgres.database import Database
 from gateway.security.principal import Role
 from gateway.security.tokens import Tokens
-from gateway.services.room_log import open_rooms
+from gateway.services.rooms.log import open_rooms
 from gateway.settings import Environment, Settings, load
 from models.stream import Stream, StreamStatus
 from models.user import User

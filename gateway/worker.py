@@ -22,7 +22,7 @@ from gateway.redis.client import Redis
 from gateway.redis.job_queue import JobQueue
 from gateway.services.job_runner import JobRunner
 from gateway.services.job_table import JobTable
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 from gateway.settings import Settings, SettingsError
 
 TIDY = 600.0  # s between two looks for what dead workers left

@@ -9,7 +9,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Role
-from gateway.services.room_log import open_rooms
+from gateway.services.rooms.log import open_rooms
 from gateway.settings import Settings, SettingsError
 from models.product import Product
 from models.stream import Stream, StreamStatus

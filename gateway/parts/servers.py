@@ -3,7 +3,7 @@
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.redis.client import Redis
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 from gateway.settings import Settings
 
 BEATS = 2  # connections that heartbeats have for themselves, so that they wait behind nobody

@@ -8,9 +8,9 @@ from gateway.services.catalog import Catalog, Pages
 from gateway.services.featured import Featured
 from gateway.services.job_table import JobTable
 from gateway.services.jobs import Jobs
-from gateway.services.news import News
 from gateway.services.order_writer import OrderWriter
 from gateway.services.orders import Orders
+from gateway.services.rooms.outbox import News
 from gateway.services.storefront import Shelves, Storefront
 from gateway.services.streams import STREAM_ENDED, Lists, Streams
 from gateway.services.viewers import Viewers

@@ -13,10 +13,10 @@ from gateway.services.message_search import MessageSearch
 from gateway.services.messages import Messages
 from gateway.services.moderation_log import ModerationLog
 from gateway.services.newest import Newest
-from gateway.services.news import News
 from gateway.services.pins import Pins
 from gateway.services.retention import Retention
 from gateway.services.room_settings import RoomRules
+from gateway.services.rooms.outbox import News
 from gateway.services.sanctions import Sanctions
 from gateway.services.word_lists import WordLists
 from namespaces.curation import CurationEvents

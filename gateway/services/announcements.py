@@ -10,7 +10,7 @@ from gateway.protocol.wire import Payload, Typed
 from gateway.security.principal import Principal
 from gateway.services.authority import Authority, Power
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 from models.moderation import ModerationAction
 
 

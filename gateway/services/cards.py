@@ -8,7 +8,7 @@ from gateway.protocol.catalog import ProductGone
 from gateway.protocol.wire import Typed
 from gateway.redis.cache import Cache
 from gateway.redis.client import Redis
-from gateway.services.news import Kept
+from gateway.services.rooms.outbox import Kept
 
 LIFETIME = 30.0  # s; how old a card may get when a node dies between its commit and its writing
 GONE = 2**31  # the version of what is there no more: above all that a product can have

@@ -11,7 +11,7 @@ from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFoun
 from gateway.keys import products_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import DanglingError, Database
-from gateway.protocol import catalog
+from gateway.protocol import catalog, cursors
 from gateway.protocol.catalog import (
     MAX_STOCK,
     ChangedProducts,
@@ -24,12 +24,12 @@ from gateway.protocol.catalog import (
 from gateway.protocol.orders import Shortage
 from gateway.protocol.queries import ProductQuery
 from gateway.redis.client import Redis
-from gateway.services import cursors, products
+from gateway.services import products
 from gateway.services.cards import Cards
-from gateway.services.news import News
 from gateway.services.products import number, view
-from gateway.services.room_cache import RoomCache
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.cache import RoomCache
+from gateway.services.rooms.log import RoomLog
+from gateway.services.rooms.outbox import News
 from models.product import Product
 from models.stream import Stream
 

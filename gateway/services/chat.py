@@ -11,9 +11,9 @@ from gateway.security.principal import Principal
 from gateway.services.message_writer import MessageWriter
 from gateway.services.messages import Messages, Placed
 from gateway.services.newest import Snapshot
-from gateway.services.replays import Replays
-from gateway.services.room_log import RoomLog
 from gateway.services.room_settings import Standing
+from gateway.services.rooms.catch_up import Replays
+from gateway.services.rooms.log import RoomLog
 from gateway.services.word_filter import said
 
 

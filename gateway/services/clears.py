@@ -20,8 +20,8 @@ from gateway.security.principal import Principal
 from gateway.services.authority import Authority, Power
 from gateway.services.erasure import Erasure, Span
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.news import News
-from gateway.services.room_log import RoomLog, Told
+from gateway.services.rooms.log import RoomLog, Told
+from gateway.services.rooms.outbox import News
 from models.moderation import ModerationAction
 
 # Messages changed in one statement, one transaction and one event: others wait for the room that long.

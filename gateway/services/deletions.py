@@ -15,8 +15,8 @@ from gateway.services.authority import Authority, Power
 from gateway.services.erasure import Erasure
 from gateway.services.messages import uuid_of
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.news import Kept, News
-from gateway.services.room_log import RoomLog, Told
+from gateway.services.rooms.log import RoomLog, Told
+from gateway.services.rooms.outbox import Kept, News
 from models.moderation import ModerationAction
 
 FIND = """

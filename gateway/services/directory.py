@@ -6,11 +6,11 @@ from tortoise.expressions import Q
 
 from gateway.errors import Forbidden, NotFound
 from gateway.postgres.database import Database
+from gateway.protocol import cursors
 from gateway.protocol.identity import ChangeRole, Suspend, UserPage, UserView
 from gateway.protocol.queries import UserQuery
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal, Role
-from gateway.services import cursors
 from gateway.services.accounts import find, view
 from gateway.services.sessions import Sessions
 from models.user import User, UserStatus

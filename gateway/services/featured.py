@@ -5,8 +5,8 @@ from gateway.keys import products_room
 from gateway.protocol.catalog import FeaturedProduct
 from gateway.security.principal import Principal
 from gateway.services import products
-from gateway.services.news import News
 from gateway.services.products import number, view
+from gateway.services.rooms.outbox import News
 from gateway.services.streams import run_by
 from models.product import Product
 from models.stream import Stream

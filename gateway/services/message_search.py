@@ -7,9 +7,9 @@ from pydantic import Field
 
 from gateway.errors import NotFound
 from gateway.postgres.database import Database
+from gateway.protocol import cursors
 from gateway.protocol.queries import MessageQuery
 from gateway.protocol.records import StoredMessage, StoredMessagePage
-from gateway.services import cursors
 
 BATCH = 500  # messages read at once for an export: what it holds in memory
 NO_END = 2**63 - 1

@@ -8,10 +8,10 @@ from uuid import UUID
 from pydantic import Field
 
 from gateway.postgres.database import Database
+from gateway.protocol import cursors
 from gateway.protocol.queries import LogQuery
 from gateway.protocol.records import LogEntry, LogPage
 from gateway.security.principal import Principal
-from gateway.services import cursors
 from models.moderation import ModerationAction, ModerationEntry
 
 RECORD = """

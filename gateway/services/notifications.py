@@ -7,6 +7,7 @@ from tortoise.expressions import Q
 
 from gateway.errors import Forbidden, NotFound
 from gateway.postgres.database import Database
+from gateway.protocol import cursors
 from gateway.protocol.notifications import (
     Notification,
     NotificationPage,
@@ -17,7 +18,6 @@ from gateway.protocol.notifications import (
 from gateway.protocol.queries import Page
 from gateway.protocol.wire import Moment, now
 from gateway.security.principal import Principal
-from gateway.services import cursors
 from models.notification import Level
 from models.notification import Notification as Row
 

@@ -11,8 +11,8 @@ from gateway.errors import GatewayError
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
 from gateway.protocol.wire import now
-from gateway.services.news import Kept, News
 from gateway.services.order_book import Book, Draft, Placed, listed
+from gateway.services.rooms.outbox import Kept, News
 from models.order import Order
 from models.product import Product
 

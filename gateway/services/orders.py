@@ -10,16 +10,16 @@ from gateway.errors import Conflict, Forbidden, NotFound
 from gateway.keys import admins_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol import events, orders
+from gateway.protocol import cursors, events, orders
 from gateway.protocol.orders import OrderPage, PlaceOrder
 from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment, now
 from gateway.security.principal import Principal, Role
-from gateway.services import cursors, order_book, products
-from gateway.services.news import News
+from gateway.services import order_book, products
 from gateway.services.order_book import draft, told, view
 from gateway.services.order_writer import OrderWriter
-from gateway.services.room_log import Told
+from gateway.services.rooms.log import Told
+from gateway.services.rooms.outbox import News
 from models.order import Order, OrderItem, OrderStatus
 from models.product import Product
 

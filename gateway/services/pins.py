@@ -15,8 +15,8 @@ from gateway.security.principal import Principal
 from gateway.services.authority import Authority, Power
 from gateway.services.messages import message_of, uuid_of
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.news import News
-from gateway.services.room_log import RoomLog, Told
+from gateway.services.rooms.log import RoomLog, Told
+from gateway.services.rooms.outbox import News
 from models.moderation import ModerationAction
 
 MOST = 5  # of a room; one more takes the place of the oldest

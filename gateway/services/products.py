@@ -7,7 +7,7 @@ from gateway.keys import Room, products_room
 from gateway.protocol import catalog, events
 from gateway.protocol.catalog import LOW_STOCK, FeaturedProduct, LowStock, ProductGone, SoldOut
 from gateway.protocol.wire import Payload, Typed
-from gateway.services.room_log import Told
+from gateway.services.rooms.log import Told
 from models.product import Product
 
 

@@ -13,9 +13,9 @@ from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal, Role
 from gateway.services.authority import Authority, Power
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.news import News
 from gateway.services.refusals import refusal
-from gateway.services.room_log import RoomLog, Told
+from gateway.services.rooms.log import RoomLog, Told
+from gateway.services.rooms.outbox import News
 from models.moderation import ModerationAction
 
 # What store_messages asks with every message; this answers who joins.

@@ -18,7 +18,7 @@ from gateway.security.principal import Principal
 from gateway.services.authority import Authority, Power
 from gateway.services.banned_devices import BannedDevices
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 from models.moderation import ModerationAction, SanctionKind
 
 # By the clock of the database, which is the one that it is compared with.

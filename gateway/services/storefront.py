@@ -12,9 +12,9 @@ from gateway.protocol.wire import Payload, Since
 from gateway.realtime.logged import Place
 from gateway.redis.client import Redis
 from gateway.services.products import view
-from gateway.services.replays import Replays
-from gateway.services.room_cache import RoomCache
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.cache import RoomCache
+from gateway.services.rooms.catch_up import Replays
+from gateway.services.rooms.log import RoomLog
 from models.product import Product
 
 SHOWN = 200  # products that a join answers with; a stream sells a few dozen

@@ -10,16 +10,15 @@ from gateway.errors import Conflict, Forbidden, NotFound, Unavailable
 from gateway.keys import Room, everyone_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
-from gateway.protocol import events
+from gateway.protocol import cursors, events
 from gateway.protocol.queries import StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamMoment, StreamPage, StreamView, UpcomingStreams
 from gateway.protocol.wire import Moment, Payload, StreamKey, now
 from gateway.redis.cache import Cache
 from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
-from gateway.services import cursors
-from gateway.services.news import News
-from gateway.services.room_log import Told, open_rooms
+from gateway.services.rooms.log import Told, open_rooms
+from gateway.services.rooms.outbox import News
 from models.stream import Stream, StreamStatus
 
 LISTED = 100  # streams in the lists of what is live and what is to come

@@ -12,11 +12,12 @@ from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFoun
 from gateway.keys import WORDS_LOCK
 from gateway.metrics import Metrics
 from gateway.postgres.database import DanglingError, Database, UniqueError
+from gateway.protocol import cursors
 from gateway.protocol.queries import WordQuery
 from gateway.protocol.records import AddWord, ChangeWord, WordPage, WordView
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal
-from gateway.services import cursors, word_filter
+from gateway.services import word_filter
 from gateway.services.moderation_log import ModerationLog
 from models.moderation import ListedWord, ModerationAction, WordAction
 

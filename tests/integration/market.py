@@ -23,10 +23,10 @@ from gateway.security.principal import Principal, Role
 from gateway.services.cards import Cards
 from gateway.services.catalog import Catalog, Pages
 from gateway.services.featured import Featured
-from gateway.services.news import News
 from gateway.services.order_writer import OrderWriter
 from gateway.services.orders import Orders
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
+from gateway.services.rooms.outbox import News
 from gateway.services.storefront import Shelves, Storefront
 from models.user import User
 from tests.doubles import Heard, principal

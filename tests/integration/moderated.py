@@ -17,7 +17,7 @@ from gateway.services.authority import Authority
 from gateway.services.banned_devices import BannedDevices
 from gateway.services.bans import Bans
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 from gateway.services.sanctions import Sanctions
 from models.user import User
 from tests.doubles import Heard, principal

@@ -13,10 +13,10 @@ from gateway.services.deletions import Deletions
 from gateway.services.messages import Messages
 from gateway.services.moderation_log import ModerationLog
 from gateway.services.newest import Newest
-from gateway.services.news import News
 from gateway.services.pins import Pins
-from gateway.services.room_log import RoomLog
 from gateway.services.room_settings import RoomRules
+from gateway.services.rooms.log import RoomLog
+from gateway.services.rooms.outbox import News
 from gateway.services.streams import Lists, Streams
 from gateway.services.word_lists import WordLists
 

@@ -20,8 +20,8 @@ from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
 from gateway.services.cards import Cards
 from gateway.services.catalog import Catalog, Pages
-from gateway.services.news import News
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
+from gateway.services.rooms.outbox import News
 from gateway.services.storefront import Shelves, Storefront
 from gateway.services.viewers import Viewers
 from models.stream import Stream

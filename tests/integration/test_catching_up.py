@@ -20,7 +20,7 @@ from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet, with_offset
 from gateway.redis.client import Redis
 from gateway.security.principal import Role
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 from models.user import User
 from tests.doubles import EventLog, principal
 from tests.inbox import Inbox

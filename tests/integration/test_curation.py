@@ -20,7 +20,7 @@ from gateway.services import clears, pins, retention, word_lists
 from gateway.services.messages import Messages
 from gateway.services.newest import Newest
 from gateway.services.retention import Retention
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 from gateway.services.word_lists import WordLists
 from models.moderation import ModerationAction
 from models.room import Room

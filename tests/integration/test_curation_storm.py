@@ -18,7 +18,7 @@ from gateway.security.principal import Principal, Role
 from gateway.services import clears, pins
 from gateway.services.messages import Messages
 from gateway.services.newest import Newest
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 from models.message import Message as MessageRow
 from models.message import MessageDeletion
 from models.room import Room, RoomEvent

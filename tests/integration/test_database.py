@@ -18,7 +18,7 @@ from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres import migrations
 from gateway.postgres.database import ConstraintError, Database, UniqueError
-from gateway.services.room_log import open_rooms
+from gateway.services.rooms.log import open_rooms
 from gateway.settings import Settings
 from models.message import Message
 from models.product import Product

@@ -15,7 +15,7 @@ from gateway.realtime.fanout_redis import RedisFanout
 from gateway.redis.client import Redis
 from gateway.services import message_writer
 from gateway.services.messages import Messages
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 from models.message import Message
 from tests.doubles import principal
 from tests.inbox import Inbox

@@ -26,7 +26,7 @@ from gateway.services import sanctions
 from gateway.services.authority import HOSTING, POWERS, Power
 from gateway.services.messages import Messages
 from gateway.services.retention import Retention
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 from models.message import Message
 from models.moderation import BannedDevice, ModerationEntry, Sanction
 from models.room import RoomEvent

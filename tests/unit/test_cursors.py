@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.errors import InvalidPayload
-from gateway.services import cursors
+from gateway.protocol import cursors
 
 
 def test_a_cursor_comes_back_as_it_was() -> None:

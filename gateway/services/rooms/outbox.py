@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from gateway.keys import Room
 from gateway.postgres.database import Database
 from gateway.protocol.wire import Payload
-from gateway.services.room_log import RoomLog, Told
+from gateway.services.rooms.log import RoomLog, Told
 
 
 class Fanout(Protocol):

@@ -7,7 +7,7 @@ from gateway.concurrency.batcher import Gathering
 from gateway.errors import NotFound
 from gateway.keys import Room
 from gateway.protocol.wire import Cursor, Missed, Since
-from gateway.services.room_log import RoomLog, Tail
+from gateway.services.rooms.log import RoomLog, Tail
 
 TOGETHER = 2000  # asked for at once
 WAITING = 20_000  # that wait for an answer; more would wait for too long

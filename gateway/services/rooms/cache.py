@@ -9,7 +9,7 @@ from gateway.metrics import Metrics
 from gateway.realtime.logged import Place
 from gateway.redis.cache import Cache
 from gateway.redis.client import Redis
-from gateway.services.room_log import RoomLog
+from gateway.services.rooms.log import RoomLog
 
 LIFETIME = 300.0  # s; a change ends a value, not its age
 
