@@ -14,7 +14,7 @@ from gateway.protocol import events
 from gateway.protocol.chat import Message
 from gateway.protocol.wire import Payload
 from gateway.services.messages import Messages, Placed, event
-from gateway.services.rooms import log
+from gateway.services.rooms import log as room_log
 from gateway.services.rooms.log import RoomLog
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class MessageWriter:
             log.exception("stored messages were not told")  # the rooms get them from their logs
 
     async def _trim(self, messages: list[Message]) -> None:
-        due = {message.live_id: message.seq for message in messages if message.seq % log.TRIM == 0}
+        due = {message.live_id: message.seq for message in messages if message.seq % room_log.TRIM == 0}
         if due:
             with suppress(Unavailable):  # the next time will do
                 async with self._database.guard("chat.trim"):

@@ -16,7 +16,7 @@ from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Cursor, Since
 from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
-from gateway.services.rooms import log
+from gateway.services.rooms import log as room_log
 from gateway.services.rooms.catch_up import Position, Replays
 from gateway.services.rooms.log import RoomLog
 from models.message import Message as MessageRow
@@ -253,7 +253,7 @@ async def test_a_join_has_the_newest_hundred_and_their_cursor(place: Place) -> N
 async def test_since_a_cursor_there_is_everything_after_it_or_a_fresh_start(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "REPLAY", 5)
+    monkeypatch.setattr(room_log, "REPLAY", 5)
     ann = await place.person()
     await place.say(ann, *(f"{n}" for n in range(6)))
     now = (await place.join()).cursor
@@ -272,13 +272,13 @@ async def test_since_a_cursor_there_is_everything_after_it_or_a_fresh_start(
 async def test_a_crowd_that_comes_back_is_answered_by_one_look_and_each_with_what_they_missed(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "REPLAY", 20)
+    monkeypatch.setattr(room_log, "REPLAY", 20)
     await place.say(await place.person(), *(f"{n}" for n in range(30)))
     now = (await place.join()).cursor
     query, looks = place.database.query, []
 
     async def counted(statement: str, *values: Any) -> list[dict[str, Any]]:
-        looks.extend([statement] if statement == log.TAIL else [])
+        looks.extend([statement] if statement == room_log.TAIL else [])
         return await query(statement, *values)
 
     monkeypatch.setattr(place.database, "query", counted)
@@ -302,8 +302,8 @@ async def test_who_comes_to_a_room_that_is_none_is_no_trouble_to_those_who_come_
 
 
 async def test_a_log_is_trimmed_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "KEPT", 10)
-    monkeypatch.setattr(log, "TRIM", 4)
+    monkeypatch.setattr(room_log, "KEPT", 10)
+    monkeypatch.setattr(room_log, "TRIM", 4)
     await place.say(await place.person(), *(f"{n}" for n in range(21)))
     assert [event.seq for event in await RoomEvent.all().order_by("seq")] == list(range(11, 22))
     now = (await place.join()).cursor
