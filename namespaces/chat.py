@@ -5,7 +5,7 @@ from gateway.protocol import chat, events
 from gateway.protocol.wire import Typed
 from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal
-from gateway.services.chat import Chat
+from gateway.services.chat.chat import Chat
 from namespaces.attending import Attendance, AttendedNamespace
 from namespaces.base import Pipeline, greeting
 from namespaces.curation import CurationEvents

@@ -6,13 +6,13 @@ from gateway.parts.realtime import Realtime
 from gateway.parts.servers import Servers
 from gateway.services.announcements import Announcements
 from gateway.services.authority import Authority
-from gateway.services.chat import Chat
+from gateway.services.chat.chat import Chat
+from gateway.services.chat.messages import Messages
+from gateway.services.chat.search import MessageSearch
+from gateway.services.chat.snapshot import Newest
 from gateway.services.clears import Clears
 from gateway.services.deletions import Deletions
-from gateway.services.message_search import MessageSearch
-from gateway.services.messages import Messages
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.newest import Newest
 from gateway.services.pins import Pins
 from gateway.services.retention import Retention
 from gateway.services.room_settings import RoomRules

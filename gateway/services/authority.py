@@ -10,7 +10,7 @@ from gateway.errors import Code, Forbidden, NotFound
 from gateway.postgres.database import Database
 from gateway.security.guests import is_guest
 from gateway.security.principal import Principal, Role
-from gateway.services.refusals import refusal
+from gateway.services.chat.refusals import refusal
 from models.moderation import SanctionKind
 
 HOST = "SELECT host_id::text AS host FROM streams WHERE key = $1"

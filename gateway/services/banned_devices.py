@@ -10,7 +10,7 @@ from gateway.errors import Code, Unavailable
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import until
 from gateway.security.devices import LIKELY, SURE, Device
-from gateway.services.refusals import refusal
+from gateway.services.chat.refusals import refusal
 from models.moderation import SanctionKind
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from gateway.concurrency.batcher import Gathering
 from gateway.errors import Code
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import Banned, until
-from gateway.services.refusals import refusal
+from gateway.services.chat.refusals import refusal
 
 IN_FORCE = """
     SELECT subject_id, stream_key, ends_at, reason FROM sanctions

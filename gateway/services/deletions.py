@@ -12,8 +12,8 @@ from gateway.protocol.chat import Deleted, DeleteMessage, MessageDeleted
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
 from gateway.services.authority import Authority, Power
+from gateway.services.chat.messages import uuid_of
 from gateway.services.erasure import Erasure
-from gateway.services.messages import uuid_of
 from gateway.services.moderation_log import ModerationLog
 from gateway.services.rooms.log import RoomLog, Told
 from gateway.services.rooms.outbox import Kept, News

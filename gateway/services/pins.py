@@ -13,7 +13,7 @@ from gateway.protocol.curation import Cause, PinAck, PinMessage, UnpinAck, Unpin
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
 from gateway.services.authority import Authority, Power
-from gateway.services.messages import message_of, uuid_of
+from gateway.services.chat.messages import message_of, uuid_of
 from gateway.services.moderation_log import ModerationLog
 from gateway.services.rooms.log import RoomLog, Told
 from gateway.services.rooms.outbox import News

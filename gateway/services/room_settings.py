@@ -12,8 +12,8 @@ from gateway.protocol.moderation import AllowGuests, Freeze, SettingsChanged, Sl
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal, Role
 from gateway.services.authority import Authority, Power
+from gateway.services.chat.refusals import refusal
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.refusals import refusal
 from gateway.services.rooms.log import RoomLog, Told
 from gateway.services.rooms.outbox import News
 from models.moderation import ModerationAction

@@ -17,7 +17,7 @@ from gateway.protocol.queries import WordQuery
 from gateway.protocol.records import AddWord, ChangeWord, WordPage, WordView
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal
-from gateway.services import word_filter
+from gateway.services.chat import word_filter
 from gateway.services.moderation_log import ModerationLog
 from models.moderation import ListedWord, ModerationAction, WordAction
 

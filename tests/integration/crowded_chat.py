@@ -14,7 +14,7 @@ from gateway.protocol.chat import SendMessage, Sent
 from gateway.protocol.streaming import CreateStream
 from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
-from gateway.services.chat import Chat
+from gateway.services.chat.chat import Chat
 from models.message import Message
 from models.room import Room as RoomRow
 from models.room import RoomEvent

@@ -7,12 +7,12 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.redis.client import Redis
 from gateway.services.authority import Authority
-from gateway.services.chat import Chat
+from gateway.services.chat.chat import Chat
+from gateway.services.chat.messages import Messages
+from gateway.services.chat.snapshot import Newest
 from gateway.services.clears import Clears
 from gateway.services.deletions import Deletions
-from gateway.services.messages import Messages
 from gateway.services.moderation_log import ModerationLog
-from gateway.services.newest import Newest
 from gateway.services.pins import Pins
 from gateway.services.room_settings import RoomRules
 from gateway.services.rooms.log import RoomLog

@@ -17,8 +17,8 @@ from gateway.protocol.curation import Clear, PinMessage, UndoClear
 from gateway.protocol.records import AddWord, ChangeWord
 from gateway.security.principal import Principal, Role
 from gateway.services import clears, pins, retention, word_lists
-from gateway.services.messages import Messages
-from gateway.services.newest import Newest
+from gateway.services.chat.messages import Messages
+from gateway.services.chat.snapshot import Newest
 from gateway.services.retention import Retention
 from gateway.services.rooms.log import RoomLog
 from gateway.services.word_lists import WordLists

@@ -13,8 +13,8 @@ from gateway.postgres.database import DanglingError
 from gateway.protocol.chat import SendMessage, Sent
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.redis.client import Redis
-from gateway.services import message_writer
-from gateway.services.messages import Messages
+from gateway.services.chat import writer
+from gateway.services.chat.messages import Messages
 from gateway.services.rooms.log import RoomLog
 from models.message import Message
 from tests.doubles import principal
@@ -24,7 +24,7 @@ from tests.integration.crowded_chat import KEY, KEYS, Place, texts
 
 @pytest.fixture
 async def place(database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
-    monkeypatch.setattr(message_writer, "LANES", 1)
+    monkeypatch.setattr(writer, "LANES", 1)
     place = Place(database_url, redis)
     await place.open()
     yield place

@@ -14,7 +14,7 @@ from gateway.postgres import migrations
 from gateway.postgres.database import AWAY
 from gateway.protocol.chat import Sent
 from gateway.redis.client import Redis
-from gateway.services import message_writer
+from gateway.services.chat import writer
 from models.message import Message
 from tests.integration.crowded_chat import KEYS, Place, texts
 from tests.support import make_settings
@@ -22,7 +22,7 @@ from tests.support import make_settings
 
 @pytest.fixture
 async def place(database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
-    monkeypatch.setattr(message_writer, "LANES", 1)
+    monkeypatch.setattr(writer, "LANES", 1)
     place = Place(database_url, redis)
     await place.open()
     yield place
@@ -64,8 +64,8 @@ async def test_a_storm_of_cancelled_senders_loses_nobody_elses_message(place: Pl
 @pytest.fixture
 async def impatient(database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     """The same with little time, and few who may wait."""
-    monkeypatch.setattr(message_writer, "LANES", 1)
-    monkeypatch.setattr(message_writer, "WAITING", 25)
+    monkeypatch.setattr(writer, "LANES", 1)
+    monkeypatch.setattr(writer, "WAITING", 25)
     place = Place(database_url, redis, database_timeout="500ms")
     await place.open()
     yield place
@@ -101,7 +101,7 @@ async def test_too_many_that_wait_are_told_to_come_back(impatient: Place) -> Non
 @pytest.fixture
 async def fragile(own_postgres: Postgres, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     """The same on a server of this test's own."""
-    monkeypatch.setattr(message_writer, "LANES", 1)
+    monkeypatch.setattr(writer, "LANES", 1)
     place = Place(own_postgres.url, redis, database_pool_size=3)
     await migrations.migrate(make_settings(database_url=own_postgres.url))
     await place.open()

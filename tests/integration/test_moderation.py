@@ -24,7 +24,7 @@ from gateway.security.guests import new_id
 from gateway.security.principal import Principal, Role
 from gateway.services import sanctions
 from gateway.services.authority import HOSTING, POWERS, Power
-from gateway.services.messages import Messages
+from gateway.services.chat.messages import Messages
 from gateway.services.retention import Retention
 from gateway.services.rooms.log import RoomLog
 from models.message import Message

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from gateway.services.word_filter import MASK, WordFilter, compiled, normal, said
+from gateway.services.chat.word_filter import MASK, WordFilter, compiled, normal, said
 from models.moderation import WordAction
 
 A, M, B = WordAction.ALLOW, WordAction.MASK, WordAction.BLOCK

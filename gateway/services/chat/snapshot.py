@@ -16,7 +16,7 @@ from gateway.postgres.database import Database
 from gateway.protocol.chat import Message, PinnedMessage
 from gateway.protocol.wire import Cursor, now
 from gateway.realtime.logged import Place
-from gateway.services.messages import Messages
+from gateway.services.chat.messages import Messages
 from gateway.services.rooms.log import RoomLog
 
 ROOMS = 100  # kept, those that were asked for last: some 100 KB each

@@ -12,7 +12,7 @@ from gateway.protocol import events
 from gateway.protocol.chat import HISTORY, Message, SendMessage
 from gateway.protocol.wire import Cursor, Typed, now
 from gateway.security.principal import Principal
-from gateway.services.refusals import refusal
+from gateway.services.chat.refusals import refusal
 
 # One round trip and one transaction, whatever the number of messages: a function of ours, see migrations/models.
 INSERT = "SELECT * FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"

@@ -13,7 +13,7 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import Message
 from gateway.protocol.wire import Payload
-from gateway.services.messages import Messages, Placed, event
+from gateway.services.chat.messages import Messages, Placed, event
 from gateway.services.rooms import log as room_log
 from gateway.services.rooms.log import RoomLog
 

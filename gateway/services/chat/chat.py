@@ -8,13 +8,13 @@ from gateway.postgres.database import Database
 from gateway.protocol.chat import HistoryPage, Joined, SendMessage, Sent, You
 from gateway.protocol.wire import Payload, Since
 from gateway.security.principal import Principal
-from gateway.services.message_writer import MessageWriter
-from gateway.services.messages import Messages, Placed
-from gateway.services.newest import Snapshot
+from gateway.services.chat.messages import Messages, Placed
+from gateway.services.chat.snapshot import Snapshot
+from gateway.services.chat.word_filter import said
+from gateway.services.chat.writer import MessageWriter
 from gateway.services.room_settings import Standing
 from gateway.services.rooms.catch_up import Replays
 from gateway.services.rooms.log import RoomLog
-from gateway.services.word_filter import said
 
 
 class Rules(Protocol):
