@@ -3,9 +3,9 @@
 from gateway.protocol import chat, curation, events
 from gateway.realtime.socket import Socket
 from gateway.security.principal import ADMINS, MEMBERS
-from gateway.services.clears import Clears
-from gateway.services.deletions import Deletions
-from gateway.services.pins import Pins
+from gateway.services.moderation.clears import Clears
+from gateway.services.moderation.deletions import Deletions
+from gateway.services.moderation.pins import Pins
 from namespaces.routes import Route
 
 

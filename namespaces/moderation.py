@@ -3,9 +3,9 @@
 from gateway.protocol import events, moderation
 from gateway.realtime.socket import Socket
 from gateway.security.principal import ADMINS, MEMBERS
-from gateway.services.announcements import Announcements
-from gateway.services.room_settings import RoomRules
-from gateway.services.sanctions import Sanctions
+from gateway.services.moderation.announcements import Announcements
+from gateway.services.moderation.room_settings import RoomRules
+from gateway.services.moderation.sanctions import Sanctions
 from namespaces.routes import Route
 
 

@@ -12,13 +12,13 @@ from gateway.redis.client import Redis
 from gateway.security.devices import Device, DeviceBook, DeviceNames
 from gateway.security.guests import new_id
 from gateway.security.principal import Principal, Role
-from gateway.services.announcements import Announcements
-from gateway.services.authority import Authority
-from gateway.services.banned_devices import BannedDevices
-from gateway.services.bans import Bans
-from gateway.services.moderation_log import ModerationLog
+from gateway.services.moderation.announcements import Announcements
+from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.banned_devices import BannedDevices
+from gateway.services.moderation.bans import Bans
+from gateway.services.moderation.permissions import Authority
+from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.rooms.log import RoomLog
-from gateway.services.sanctions import Sanctions
 from models.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import DAY, Curators, make_chat, make_rules, make_streams

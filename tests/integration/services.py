@@ -6,19 +6,19 @@ from typing import Any
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.redis.client import Redis
-from gateway.services.authority import Authority
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.snapshot import Newest
-from gateway.services.clears import Clears
-from gateway.services.deletions import Deletions
-from gateway.services.moderation_log import ModerationLog
-from gateway.services.pins import Pins
-from gateway.services.room_settings import RoomRules
+from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.clears import Clears
+from gateway.services.moderation.deletions import Deletions
+from gateway.services.moderation.permissions import Authority
+from gateway.services.moderation.pins import Pins
+from gateway.services.moderation.room_settings import RoomRules
+from gateway.services.moderation.word_lists import WordLists
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import News
 from gateway.services.streams import Lists, Streams
-from gateway.services.word_lists import WordLists
 
 DAY = timedelta(days=1)
 

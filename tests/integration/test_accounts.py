@@ -32,9 +32,9 @@ from gateway.security.refresh_tokens import Grant, RefreshTokens
 from gateway.security.revocations import Bearer, Revocations
 from gateway.security.tokens import Tokens
 from gateway.services.accounts import WRONG_PASSWORDS, Accounts
-from gateway.services.bans import Bans
 from gateway.services.directory import Directory
 from gateway.services.identities import Identities
+from gateway.services.moderation.bans import Bans
 from gateway.services.sessions import Sessions
 from models.user import User
 from tests.support import make_settings

@@ -16,12 +16,12 @@ from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UndoClear
 from gateway.protocol.records import AddWord, ChangeWord
 from gateway.security.principal import Principal, Role
-from gateway.services import clears, pins, retention, word_lists
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.snapshot import Newest
-from gateway.services.retention import Retention
+from gateway.services.moderation import clears, pins, retention, word_lists
+from gateway.services.moderation.retention import Retention
+from gateway.services.moderation.word_lists import WordLists
 from gateway.services.rooms.log import RoomLog
-from gateway.services.word_lists import WordLists
 from models.moderation import ModerationAction
 from models.room import Room
 from models.stream import Stream

@@ -15,9 +15,9 @@ from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, Message, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UndoClear, UnpinMessage
 from gateway.security.principal import Principal, Role
-from gateway.services import clears, pins
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.snapshot import Newest
+from gateway.services.moderation import clears, pins
 from gateway.services.rooms.log import RoomLog
 from models.message import Message as MessageRow
 from models.message import MessageDeletion

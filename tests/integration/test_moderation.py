@@ -22,10 +22,10 @@ from gateway.redis.client import Redis
 from gateway.security.devices import Device
 from gateway.security.guests import new_id
 from gateway.security.principal import Principal, Role
-from gateway.services import sanctions
-from gateway.services.authority import HOSTING, POWERS, Power
 from gateway.services.chat.messages import Messages
-from gateway.services.retention import Retention
+from gateway.services.moderation import sanctions
+from gateway.services.moderation.permissions import HOSTING, POWERS, Power
+from gateway.services.moderation.retention import Retention
 from gateway.services.rooms.log import RoomLog
 from models.message import Message
 from models.moderation import BannedDevice, ModerationEntry, Sanction

@@ -12,7 +12,7 @@ from gateway.services.chat.messages import Messages, Placed
 from gateway.services.chat.snapshot import Snapshot
 from gateway.services.chat.word_filter import said
 from gateway.services.chat.writer import MessageWriter
-from gateway.services.room_settings import Standing
+from gateway.services.moderation.room_settings import Standing
 from gateway.services.rooms.catch_up import Replays
 from gateway.services.rooms.log import RoomLog
 

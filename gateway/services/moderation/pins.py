@@ -12,9 +12,9 @@ from gateway.protocol.chat import PinnedMessage
 from gateway.protocol.curation import Cause, PinAck, PinMessage, UnpinAck, UnpinMessage, Unpinned
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
-from gateway.services.authority import Authority, Power
 from gateway.services.chat.messages import message_of, uuid_of
-from gateway.services.moderation_log import ModerationLog
+from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.permissions import Authority, Power
 from gateway.services.rooms.log import RoomLog, Told
 from gateway.services.rooms.outbox import News
 from models.moderation import ModerationAction

@@ -11,9 +11,9 @@ from gateway.protocol.chat import RoomSettings
 from gateway.protocol.moderation import AllowGuests, Freeze, SettingsChanged, SlowMode, until
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal, Role
-from gateway.services.authority import Authority, Power
 from gateway.services.chat.refusals import refusal
-from gateway.services.moderation_log import ModerationLog
+from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.permissions import Authority, Power
 from gateway.services.rooms.log import RoomLog, Told
 from gateway.services.rooms.outbox import News
 from models.moderation import ModerationAction

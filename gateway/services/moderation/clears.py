@@ -17,9 +17,9 @@ from gateway.protocol import events
 from gateway.protocol.curation import Clear, ClearAck, Cleared, Restored, UndoAck, UndoClear
 from gateway.protocol.wire import Payload, Typed, now
 from gateway.security.principal import Principal
-from gateway.services.authority import Authority, Power
-from gateway.services.erasure import Erasure, Span
-from gateway.services.moderation_log import ModerationLog
+from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.erasure import Erasure, Span
+from gateway.services.moderation.permissions import Authority, Power
 from gateway.services.rooms.log import RoomLog, Told
 from gateway.services.rooms.outbox import News
 from models.moderation import ModerationAction

@@ -8,8 +8,8 @@ from gateway.protocol import events
 from gateway.protocol.moderation import Announce, Announced, Announcement
 from gateway.protocol.wire import Payload, Typed
 from gateway.security.principal import Principal
-from gateway.services.authority import Authority, Power
-from gateway.services.moderation_log import ModerationLog
+from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.permissions import Authority, Power
 from gateway.services.rooms.log import RoomLog
 from models.moderation import ModerationAction
 

@@ -18,7 +18,7 @@ from gateway.protocol.records import AddWord, ChangeWord, WordPage, WordView
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal
 from gateway.services.chat import word_filter
-from gateway.services.moderation_log import ModerationLog
+from gateway.services.moderation.audit_log import ModerationLog
 from models.moderation import ListedWord, ModerationAction, WordAction
 
 CHECK = 0.5  # s between two looks for changes: all nodes know of one within a second, and there is no notice to lose

@@ -15,9 +15,9 @@ from gateway.realtime.doorkeeper import BANNED, MUTED, UNBANNED
 from gateway.security.devices import SURE
 from gateway.security.guests import PREFIX
 from gateway.security.principal import Principal
-from gateway.services.authority import Authority, Power
-from gateway.services.banned_devices import BannedDevices
-from gateway.services.moderation_log import ModerationLog
+from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.banned_devices import BannedDevices
+from gateway.services.moderation.permissions import Authority, Power
 from gateway.services.rooms.log import RoomLog
 from models.moderation import ModerationAction, SanctionKind
 

@@ -11,10 +11,10 @@ from gateway.protocol import events
 from gateway.protocol.chat import Deleted, DeleteMessage, MessageDeleted
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
-from gateway.services.authority import Authority, Power
 from gateway.services.chat.messages import uuid_of
-from gateway.services.erasure import Erasure
-from gateway.services.moderation_log import ModerationLog
+from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.erasure import Erasure
+from gateway.services.moderation.permissions import Authority, Power
 from gateway.services.rooms.log import RoomLog, Told
 from gateway.services.rooms.outbox import Kept, News
 from models.moderation import ModerationAction
