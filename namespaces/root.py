@@ -6,7 +6,7 @@ from gateway.protocol import catalog, events
 from gateway.protocol.identity import Connected
 from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal, Role
-from gateway.services.storefront import Storefront
+from gateway.services.commerce.storefront import Storefront
 from namespaces.attending import Attendance, AttendedNamespace
 from namespaces.base import Pipeline
 from namespaces.routes import Limit, Route

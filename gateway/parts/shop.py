@@ -3,15 +3,15 @@
 from gateway.parts.realtime import Realtime
 from gateway.parts.servers import Servers
 from gateway.redis.job_queue import JobQueue
-from gateway.services.cards import Cards
-from gateway.services.catalog import Catalog, Pages
-from gateway.services.featured import Featured
+from gateway.services.commerce.catalog import Catalog, Pages
+from gateway.services.commerce.featured import Featured
+from gateway.services.commerce.order_writer import OrderWriter
+from gateway.services.commerce.orders import Orders
+from gateway.services.commerce.product_cache import Cards
+from gateway.services.commerce.storefront import Shelves, Storefront
 from gateway.services.job_table import JobTable
 from gateway.services.jobs import Jobs
-from gateway.services.order_writer import OrderWriter
-from gateway.services.orders import Orders
 from gateway.services.rooms.outbox import News
-from gateway.services.storefront import Shelves, Storefront
 from gateway.services.streams import STREAM_ENDED, Lists, Streams
 from gateway.services.viewers import Viewers
 

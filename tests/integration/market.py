@@ -20,14 +20,14 @@ from gateway.protocol.orders import Order, PlaceOrder
 from gateway.protocol.streaming import CreateStream
 from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
-from gateway.services.cards import Cards
-from gateway.services.catalog import Catalog, Pages
-from gateway.services.featured import Featured
-from gateway.services.order_writer import OrderWriter
-from gateway.services.orders import Orders
+from gateway.services.commerce.catalog import Catalog, Pages
+from gateway.services.commerce.featured import Featured
+from gateway.services.commerce.order_writer import OrderWriter
+from gateway.services.commerce.orders import Orders
+from gateway.services.commerce.product_cache import Cards
+from gateway.services.commerce.storefront import Shelves, Storefront
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import News
-from gateway.services.storefront import Shelves, Storefront
 from models.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import make_streams

@@ -18,11 +18,11 @@ from gateway.protocol.wire import Cursor, Since
 from gateway.realtime.presence import LocalPresence
 from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
-from gateway.services.cards import Cards
-from gateway.services.catalog import Catalog, Pages
+from gateway.services.commerce.catalog import Catalog, Pages
+from gateway.services.commerce.product_cache import Cards
+from gateway.services.commerce.storefront import Shelves, Storefront
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import News
-from gateway.services.storefront import Shelves, Storefront
 from gateway.services.viewers import Viewers
 from models.stream import Stream
 from models.user import User

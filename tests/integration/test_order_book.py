@@ -11,7 +11,7 @@ from gateway.errors import Code, GatewayError
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.orders import PlaceOrder
-from gateway.services.order_book import Book, Draft, Placed, draft, masked
+from gateway.services.commerce.order_book import Book, Draft, Placed, draft, masked
 from models.product import Product
 from tests.doubles import principal
 from tests.support import make_settings

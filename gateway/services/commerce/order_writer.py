@@ -11,7 +11,7 @@ from gateway.errors import GatewayError
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
 from gateway.protocol.wire import now
-from gateway.services.order_book import Book, Draft, Placed, listed
+from gateway.services.commerce.order_book import Book, Draft, Placed, listed
 from gateway.services.rooms.outbox import Kept, News
 from models.order import Order
 from models.product import Product

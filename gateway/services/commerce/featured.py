@@ -4,8 +4,8 @@ from gateway.errors import NotFound
 from gateway.keys import products_room
 from gateway.protocol.catalog import FeaturedProduct
 from gateway.security.principal import Principal
-from gateway.services import products
-from gateway.services.products import number, view
+from gateway.services.commerce import products
+from gateway.services.commerce.products import number, view
 from gateway.services.rooms.outbox import News
 from gateway.services.streams import run_by
 from models.product import Product

@@ -14,7 +14,7 @@ from gateway.protocol import events, orders
 from gateway.protocol.orders import PlaceOrder, Purchase, Shortage
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
-from gateway.services import products
+from gateway.services.commerce import products
 from gateway.services.rooms.log import Told
 from models.order import Order, OrderItem, OrderStatus
 from models.product import Product

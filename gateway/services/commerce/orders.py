@@ -15,9 +15,9 @@ from gateway.protocol.orders import OrderPage, PlaceOrder
 from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment, now
 from gateway.security.principal import Principal, Role
-from gateway.services import order_book, products
-from gateway.services.order_book import draft, told, view
-from gateway.services.order_writer import OrderWriter
+from gateway.services.commerce import order_book, products
+from gateway.services.commerce.order_book import draft, told, view
+from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.rooms.log import Told
 from gateway.services.rooms.outbox import News
 from models.order import Order, OrderItem, OrderStatus

@@ -11,7 +11,7 @@ from gateway.protocol.catalog import StreamJoined
 from gateway.protocol.wire import Payload, Since
 from gateway.realtime.logged import Place
 from gateway.redis.client import Redis
-from gateway.services.products import view
+from gateway.services.commerce.products import view
 from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.catch_up import Replays
 from gateway.services.rooms.log import RoomLog

@@ -24,9 +24,9 @@ from gateway.protocol.catalog import (
 from gateway.protocol.orders import Shortage
 from gateway.protocol.queries import ProductQuery
 from gateway.redis.client import Redis
-from gateway.services import products
-from gateway.services.cards import Cards
-from gateway.services.products import number, view
+from gateway.services.commerce import products
+from gateway.services.commerce.product_cache import Cards
+from gateway.services.commerce.products import number, view
 from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import News
