@@ -17,7 +17,7 @@ from gateway.parts.realtime import Realtime
 from gateway.parts.servers import Servers
 from gateway.parts.shop import Shop
 from gateway.parts.talk import Talk
-from gateway.services.attendance import Attendance
+from gateway.services.streams.attendance import Attendance
 from gateway.settings import Settings
 from namespaces import asyncapi
 from namespaces.base import Pipeline

@@ -6,7 +6,7 @@ from gateway.keys import STREAMING, viewers_room
 from gateway.protocol import events, streaming
 from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal
-from gateway.services.viewers import Viewers
+from gateway.services.streams.viewers import Viewers
 from namespaces.attending import AttendedNamespace
 from namespaces.base import Pipeline, greeting
 from namespaces.routes import Limit, Route

@@ -12,8 +12,8 @@ from gateway.services.commerce.storefront import Shelves, Storefront
 from gateway.services.job_table import JobTable
 from gateway.services.jobs import Jobs
 from gateway.services.rooms.outbox import News
-from gateway.services.streams import STREAM_ENDED, Lists, Streams
-from gateway.services.viewers import Viewers
+from gateway.services.streams.streams import STREAM_ENDED, Lists, Streams
+from gateway.services.streams.viewers import Viewers
 
 
 class Shop:

@@ -18,7 +18,7 @@ from gateway.services.moderation.room_settings import RoomRules
 from gateway.services.moderation.word_lists import WordLists
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import News
-from gateway.services.streams import Lists, Streams
+from gateway.services.streams.streams import Lists, Streams
 
 DAY = timedelta(days=1)
 

@@ -23,7 +23,7 @@ from gateway.services.commerce.product_cache import Cards
 from gateway.services.commerce.storefront import Shelves, Storefront
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import News
-from gateway.services.viewers import Viewers
+from gateway.services.streams.viewers import Viewers
 from models.stream import Stream
 from models.user import User
 from tests.doubles import Heard, principal

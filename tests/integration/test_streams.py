@@ -13,9 +13,9 @@ from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Payload
 from gateway.redis.client import Redis
 from gateway.security.principal import Role
-from gateway.services import audience
-from gateway.services.audience import Audience
-from gateway.services.streams import Streams
+from gateway.services.streams import audience
+from gateway.services.streams.audience import Audience
+from gateway.services.streams.streams import Streams
 from tests.doubles import Heard
 from tests.integration.market import KEY, Market, open_market
 from tests.integration.services import make_streams

@@ -6,9 +6,9 @@ import pytest
 
 from gateway.keys import Room, chat_room, products_room, viewers_room
 from gateway.realtime.presence import Census, LocalPresence, Turn
-from gateway.services import pace
-from gateway.services.attendance import NAMED, Attendance
-from gateway.services.pace import Paced
+from gateway.services.streams import throttle
+from gateway.services.streams.attendance import NAMED, Attendance
+from gateway.services.streams.throttle import Paced
 from tests.doubles import Heard
 
 CHAT = chat_room("demo")
@@ -171,7 +171,7 @@ class Busy:
 
 @pytest.mark.parametrize("turn", [Turn(Census(9, 9, changed=False), change=1), Turn(wait=0.01)])
 async def test_a_node_that_stops_leaves_a_busy_room_to_the_others(turn: Turn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "CLOSING", 0.1)
+    monkeypatch.setattr(throttle, "CLOSING", 0.1)
     told = Told()
     told.paced._turns = Busy(turn)
     told.paced.due(CHAT)

@@ -22,7 +22,7 @@ from gateway.realtime.rooms import Rooms
 from gateway.realtime.server import Server
 from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal, Role
-from gateway.services.attendance import Attendance
+from gateway.services.streams.attendance import Attendance
 from namespaces.attending import AttendedNamespace
 from namespaces.base import Pipeline
 from namespaces.routes import Limit, Route

@@ -7,7 +7,7 @@ from gateway.security.principal import Principal
 from gateway.services.commerce import products
 from gateway.services.commerce.products import number, view
 from gateway.services.rooms.outbox import News
-from gateway.services.streams import run_by
+from gateway.services.streams.streams import run_by
 from models.product import Product
 from models.stream import Stream
 

@@ -13,8 +13,8 @@ from gateway.protocol import events
 from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
 from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.presence import Callback, Census, Moved, Turn
-from gateway.services.audience import Audience
-from gateway.services.pace import Paced
+from gateway.services.streams.audience import Audience
+from gateway.services.streams.throttle import Paced
 from models.stream import Stream, StreamStatus
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from gateway.protocol import chat, events
 from gateway.protocol.catalog import StreamPresence
 from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.presence import Callback, Census, Moved, Turn
-from gateway.services.pace import Paced
+from gateway.services.streams.throttle import Paced
 
 NAMED = 50  # members up to which everybody is told who comes and goes
 
