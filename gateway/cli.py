@@ -195,7 +195,7 @@ async def _mint(settings: Settings, user: str, role: Role | None) -> str:
     from gateway.metrics import Metrics
     from gateway.postgres.database import Database
     from gateway.security.tokens import Tokens
-    from gateway.services.accounts import find, normal
+    from gateway.services.accounts.accounts import find, normal
     from models.user import User
 
     if role is None or "@" in user:

@@ -15,15 +15,15 @@ from gateway.security.passwords import Passwords
 from gateway.security.refresh_tokens import RefreshTokens
 from gateway.security.revocations import Revocations
 from gateway.security.tokens import Tokens
-from gateway.services.accounts import Accounts
+from gateway.services.accounts.accounts import Accounts
+from gateway.services.accounts.directory import Directory
+from gateway.services.accounts.guests import Guests
+from gateway.services.accounts.identities import Identities
+from gateway.services.accounts.sessions import Sessions
 from gateway.services.deliveries import Deliveries
-from gateway.services.directory import Directory
-from gateway.services.guests import Guests
-from gateway.services.identities import Identities
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
 from gateway.services.notifications import Notifications
-from gateway.services.sessions import Sessions
 
 
 class People:

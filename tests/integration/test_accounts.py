@@ -31,11 +31,11 @@ from gateway.security.principal import Principal, Role
 from gateway.security.refresh_tokens import Grant, RefreshTokens
 from gateway.security.revocations import Bearer, Revocations
 from gateway.security.tokens import Tokens
-from gateway.services.accounts import WRONG_PASSWORDS, Accounts
-from gateway.services.directory import Directory
-from gateway.services.identities import Identities
+from gateway.services.accounts.accounts import WRONG_PASSWORDS, Accounts
+from gateway.services.accounts.directory import Directory
+from gateway.services.accounts.identities import Identities
+from gateway.services.accounts.sessions import Sessions
 from gateway.services.moderation.bans import Bans
-from gateway.services.sessions import Sessions
 from models.user import User
 from tests.support import make_settings
 

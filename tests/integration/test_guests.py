@@ -26,10 +26,10 @@ from gateway.security.principal import Principal
 from gateway.security.refresh_tokens import Grant, ReplayedError
 from gateway.security.revocations import Revocations
 from gateway.security.tokens import Tokens
-from gateway.services.guests import Guests
+from gateway.services.accounts.guests import Guests
+from gateway.services.accounts.sessions import Sessions
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
-from gateway.services.sessions import Sessions
 from models.guest import GuestSession
 from tests.support import make_settings
 

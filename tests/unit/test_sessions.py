@@ -7,7 +7,7 @@ import pytest
 
 from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.security.refresh_tokens import Grant, ReplayedError, SessionRecord
-from gateway.services.sessions import Sessions
+from gateway.services.accounts.sessions import Sessions
 
 
 class Recorder:

@@ -11,8 +11,8 @@ from gateway.protocol.identity import ChangeRole, Suspend, UserPage, UserView
 from gateway.protocol.queries import UserQuery
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal, Role
-from gateway.services.accounts import find, view
-from gateway.services.sessions import Sessions
+from gateway.services.accounts.accounts import find, view
+from gateway.services.accounts.sessions import Sessions
 from models.user import User, UserStatus
 
 

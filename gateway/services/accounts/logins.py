@@ -3,7 +3,7 @@
 from gateway.errors import NotFound
 from gateway.protocol.identity import SessionList, SessionView
 from gateway.security.principal import Principal
-from gateway.services.sessions import Sessions
+from gateway.services.accounts.sessions import Sessions
 
 
 class Logins:

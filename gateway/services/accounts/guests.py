@@ -14,9 +14,9 @@ from gateway.security.devices import Device
 from gateway.security.limits import Limiter
 from gateway.security.principal import Principal, Role
 from gateway.security.refresh_tokens import Grant, ids
-from gateway.services.accounts import Bans, Tokens
-from gateway.services.logins import Logins
-from gateway.services.sessions import Sessions
+from gateway.services.accounts.accounts import Bans, Tokens
+from gateway.services.accounts.logins import Logins
+from gateway.services.accounts.sessions import Sessions
 from models.user import UserStatus
 
 log = structlog.get_logger()

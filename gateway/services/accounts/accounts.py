@@ -20,8 +20,8 @@ from gateway.protocol.identity import (
 from gateway.security.limits import Limiter
 from gateway.security.principal import Principal, Role
 from gateway.security.refresh_tokens import Grant, ids
-from gateway.services.logins import Logins
-from gateway.services.sessions import Sessions
+from gateway.services.accounts.logins import Logins
+from gateway.services.accounts.sessions import Sessions
 from models.user import User
 
 # Wrong passwords for one account, from wherever: enough for a forgetful owner, hopeless for a guesser. How often one
