@@ -20,8 +20,8 @@ from gateway.postgres.database import Database
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.redis.client import Redis
 from gateway.redis.job_queue import JobQueue
-from gateway.services.job_runner import JobRunner
-from gateway.services.job_table import JobTable
+from gateway.services.jobs.runner import JobRunner
+from gateway.services.jobs.table import JobTable
 from gateway.services.rooms.log import RoomLog
 from gateway.settings import Settings, SettingsError
 

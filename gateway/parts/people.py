@@ -20,10 +20,10 @@ from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.guests import Guests
 from gateway.services.accounts.identities import Identities
 from gateway.services.accounts.sessions import Sessions
-from gateway.services.deliveries import Deliveries
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
-from gateway.services.notifications import Notifications
+from gateway.services.notifications.deliveries import Deliveries
+from gateway.services.notifications.notifications import Notifications
 
 
 class People:

@@ -9,8 +9,8 @@ from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.orders import Orders
 from gateway.services.commerce.product_cache import Cards
 from gateway.services.commerce.storefront import Shelves, Storefront
-from gateway.services.job_table import JobTable
-from gateway.services.jobs import Jobs
+from gateway.services.jobs.jobs import Jobs
+from gateway.services.jobs.table import JobTable
 from gateway.services.rooms.outbox import News
 from gateway.services.streams.streams import STREAM_ENDED, Lists, Streams
 from gateway.services.streams.viewers import Viewers

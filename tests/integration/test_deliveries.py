@@ -17,9 +17,9 @@ from gateway.protocol.queries import Page
 from gateway.protocol.wire import Typed, now
 from gateway.realtime.fanout import LocalFanout
 from gateway.security.principal import Role
-from gateway.services import deliveries as module
-from gateway.services.deliveries import Deliveries
-from gateway.services.notifications import Notifications
+from gateway.services.notifications import deliveries as module
+from gateway.services.notifications.deliveries import Deliveries
+from gateway.services.notifications.notifications import Notifications
 from models.notification import Notification
 from models.user import User
 from tests.doubles import principal

@@ -18,10 +18,10 @@ from gateway.protocol.wire import now
 from gateway.redis.client import Redis
 from gateway.redis.job_queue import JobQueue
 from gateway.security.principal import Principal, Role
-from gateway.services import job_table
-from gateway.services.job_runner import JobRunner
-from gateway.services.job_table import JobTable
-from gateway.services.jobs import MOST, Jobs
+from gateway.services.jobs import table as job_table
+from gateway.services.jobs.jobs import MOST, Jobs
+from gateway.services.jobs.runner import JobRunner
+from gateway.services.jobs.table import JobTable
 from models.user import User
 from tests.doubles import principal
 from tests.support import make_settings
@@ -220,7 +220,7 @@ async def test_a_job_that_redis_has_lost_is_queued_again(bench: Bench, redis: Re
 
 
 async def test_jobs_that_wait_long_do_not_make_the_queue_longer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.services.job_runner.CROWDED", 3)
+    monkeypatch.setattr("gateway.services.jobs.runner.CROWDED", 3)
     job = await bench.create()
     for _ in range(5):
         await bench.overdue(job)
@@ -274,7 +274,7 @@ async def test_without_redis_a_job_is_stored_and_its_end_is_told_again_when_redi
     job = await Jobs(bench.table, JobQueue(away), Ended(), bench.told).create(bench.admin, ASK)
     assert job.status == "QUEUED"
     await away.close()
-    monkeypatch.setattr("gateway.services.job_runner.SWEEP", 0.05)
+    monkeypatch.setattr("gateway.services.jobs.runner.SWEEP", 0.05)
     bench.runner.start()
     bench.told.losses = None
     bench.outcome.set_result(Replay(duration=1, files=[]))

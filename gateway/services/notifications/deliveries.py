@@ -23,7 +23,7 @@ from gateway.protocol.notifications import Notification
 from gateway.protocol.wire import Typed, now
 from gateway.realtime.fanout import Handler
 from gateway.realtime.socket import Socket
-from gateway.services.notifications import NOTIFIED
+from gateway.services.notifications.notifications import NOTIFIED
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from gateway.protocol import events
 from gateway.protocol.jobs import CreateJob
 from gateway.protocol.wire import Payload
 from gateway.realtime.persons import Herald, tell
-from gateway.services.job_table import JobTable, Row
+from gateway.services.jobs.table import JobTable, Row
 from models.job import JobStatus
 
 log = structlog.get_logger()

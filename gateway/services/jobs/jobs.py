@@ -11,7 +11,7 @@ from gateway.protocol.jobs import CreateJob, Job
 from gateway.protocol.streaming import StreamView
 from gateway.realtime.persons import Herald, tell
 from gateway.security.principal import Principal
-from gateway.services.job_table import JobTable
+from gateway.services.jobs.table import JobTable
 from models.job import JobStatus
 
 log = structlog.get_logger()
