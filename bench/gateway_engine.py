@@ -17,11 +17,11 @@ from gateway.keys import CHAT, ROOT, STREAMING, Room, chat_room
 from gateway.lifespan import settle
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload, Request
-from gateway.realtime.engine import Engine
+from gateway.realtime.engineio.options import EngineOptions
+from gateway.realtime.engineio.server import Engine
 from gateway.realtime.fanout import Fanout, LocalFanout
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.logged import LoggedEvent, Place
-from gateway.realtime.options import EngineOptions
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.server import Server
 from gateway.realtime.socket import Socket

@@ -3,9 +3,9 @@
 import secrets
 
 from gateway.parts.servers import Servers
-from gateway.realtime.engine import Engine
+from gateway.realtime.engineio.options import EngineOptions
+from gateway.realtime.engineio.server import Engine
 from gateway.realtime.fanout_redis import RedisFanout
-from gateway.realtime.options import EngineOptions
 from gateway.realtime.presence_redis import RedisPresence
 from gateway.realtime.recovery import Recovery
 from gateway.realtime.rooms import Rooms

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gateway.keys import Room
-from gateway.realtime.frame import Frame, JoinedFrame
+from gateway.realtime.engineio.frame import Frame, JoinedFrame
 from gateway.realtime.socket import Socket
 
 FEW: Final = 16  # members for whom joining costs more than it spares

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.keys import Room
-from gateway.realtime.handshake import Handshake
+from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.socket import Socket
 from gateway.security.principal import Principal
 

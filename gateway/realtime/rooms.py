@@ -10,7 +10,7 @@ import socketio
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.bundles import Bundles
-from gateway.realtime.frame import Frame
+from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet
 from gateway.realtime.socket import Socket

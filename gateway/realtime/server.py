@@ -18,10 +18,10 @@ from gateway.protocol import events
 from gateway.protocol.answers import Farewell, Refusal
 from gateway.protocol.wire import Payload
 from gateway.realtime.client import Client, Endpoint
-from gateway.realtime.connection import Connection
 from gateway.realtime.decoder import PacketType, ProtocolError, decode
-from gateway.realtime.engine import Engine
-from gateway.realtime.handshake import Handshake
+from gateway.realtime.engineio.connection import Connection
+from gateway.realtime.engineio.handshake import Handshake
+from gateway.realtime.engineio.server import Engine
 from gateway.realtime.packets import connect_packet, disconnect_packet, refusal_packet
 from gateway.realtime.recovery import Recovery
 from gateway.realtime.rooms import Rooms

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
-from gateway.realtime.frame import Frame
+from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.packets import ack_packet, event_packet, success_packet
 
 if TYPE_CHECKING:
-    from gateway.realtime.connection import Connection
+    from gateway.realtime.engineio.connection import Connection
     from gateway.realtime.logged import Place
     from gateway.realtime.rooms import Rooms
     from gateway.security.principal import Principal

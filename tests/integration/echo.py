@@ -11,9 +11,9 @@ import aiohttp
 from aiohttp import web
 
 from gateway.metrics import Metrics
-from gateway.realtime.connection import Connection
-from gateway.realtime.engine import Engine, EngineOptions
-from gateway.realtime.handshake import Handshake
+from gateway.realtime.engineio.connection import Connection
+from gateway.realtime.engineio.handshake import Handshake
+from gateway.realtime.engineio.server import Engine, EngineOptions
 
 PATIENCE = 5.0  # s that a test waits for what must come
 

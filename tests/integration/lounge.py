@@ -14,7 +14,7 @@ from gateway.errors import AuthRequired
 from gateway.http.connection import connections
 from gateway.keys import Room
 from gateway.protocol.wire import Payload, Request
-from gateway.realtime.engine import EngineOptions
+from gateway.realtime.engineio.server import EngineOptions
 from gateway.realtime.packets import event_packet
 from gateway.realtime.residents import Residents
 from gateway.realtime.rooms import Rooms

@@ -10,8 +10,8 @@ import aiohttp
 
 from gateway.keys import Room
 from gateway.metrics import Metrics
-from gateway.realtime.engine import EngineOptions
-from gateway.realtime.handshake import Handshake
+from gateway.realtime.engineio.handshake import Handshake
+from gateway.realtime.engineio.server import EngineOptions
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.server import Server
 from gateway.realtime.socket import Socket

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from gateway.realtime.engine import EngineOptions
+from gateway.realtime.engineio.server import EngineOptions
 from tests.integration.echo import (
     Echo,
     Poller,

@@ -10,10 +10,10 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from gateway.realtime.connection import Connection
-from gateway.realtime.engine import EngineOptions
-from gateway.realtime.frame import Frame
-from gateway.realtime.options import GRACE
+from gateway.realtime.engineio.connection import Connection
+from gateway.realtime.engineio.frame import Frame
+from gateway.realtime.engineio.options import GRACE
+from gateway.realtime.engineio.server import EngineOptions
 from tests.integration.echo import (
     Echo,
     Wire,

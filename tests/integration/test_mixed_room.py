@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from gateway.realtime.bundles import FEW
-from gateway.realtime.options import EngineOptions
+from gateway.realtime.engineio.options import EngineOptions
 from tests.integration.echo import PATIENCE, Poller, hello, websocket
 from tests.integration.lounge import JOIN, Scene, scene
 

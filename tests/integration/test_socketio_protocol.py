@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from gateway.realtime.engine import EngineOptions
+from gateway.realtime.engineio.server import EngineOptions
 from tests.integration.echo import PATIENCE, Echo, Poller, close_code, hello, websocket
 from tests.integration.parrots import Aviary, Parrot, Talker, aviary
 

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from gateway.realtime.connection import Connection
-from gateway.realtime.engine import EngineOptions
-from gateway.realtime.options import GRACE
+from gateway.realtime.engineio.connection import Connection
+from gateway.realtime.engineio.options import GRACE
+from gateway.realtime.engineio.server import EngineOptions
 from tests.integration.echo import Echo, Wire, echo_server, masked, wire
 
 LARGEST = 70_000

@@ -15,13 +15,13 @@ from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload
 from gateway.realtime import bundles
 from gateway.realtime.bundles import FEW
-from gateway.realtime.cork import Cork
-from gateway.realtime.frame import SEPARATOR, Frame, JoinedFrame, text_frame
-from gateway.realtime.options import EngineOptions
-from gateway.realtime.polling import Polling
+from gateway.realtime.engineio.cork import Cork
+from gateway.realtime.engineio.frame import SEPARATOR, Frame, JoinedFrame, text_frame
+from gateway.realtime.engineio.options import EngineOptions
+from gateway.realtime.engineio.polling import Polling
+from gateway.realtime.engineio.websocket import WebSocket
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.socket import Socket
-from gateway.realtime.websocket import WebSocket
 from gateway.security.principal import Principal, Role
 
 ROOM, OTHER = Room("/chat", "live:a"), Room("/chat", "live:b")

@@ -13,12 +13,12 @@ from aiohttp.http import HttpRequestParser, WebSocketError
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
-from gateway.realtime.frame import Frame, close_frame, pong_frame, text_frame
-from gateway.realtime.handshake import Handshake, RefusedError, accept_websocket, check_protocol
-from gateway.realtime.heartbeat import Beat, Heartbeat
-from gateway.realtime.inlet import inlet
-from gateway.realtime.options import EngineOptions
-from gateway.realtime.wheel import Wheel
+from gateway.realtime.engineio.frame import Frame, close_frame, pong_frame, text_frame
+from gateway.realtime.engineio.frame_reader import inlet
+from gateway.realtime.engineio.handshake import Handshake, RefusedError, accept_websocket, check_protocol
+from gateway.realtime.engineio.heartbeat import Beat, Heartbeat
+from gateway.realtime.engineio.options import EngineOptions
+from gateway.realtime.engineio.timer_wheel import Wheel
 from tests.support import make_settings
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

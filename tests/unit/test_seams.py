@@ -18,7 +18,7 @@ from redis.asyncio.connection import Connection as RedisConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from gateway.realtime.inlet import Inlet
+from gateway.realtime.engineio.frame_reader import Inlet
 from gateway.redis.replies import Replies
 
 TEXT = bytes((0x81, 0x82, 0, 0, 0, 0)) + b"hi"  # a masked text frame
@@ -56,7 +56,7 @@ def test_python_socketio_goes_through_its_manager(method: str) -> None:
 
 @pytest.mark.parametrize("limit_reached", [False, True])
 def test_aiohttp_s_compiled_reader_feeds_our_inlet(limit_reached: bool) -> None:
-    """gateway/realtime/websocket.py reads frames with it."""
+    """gateway/realtime/engineio/websocket.py reads frames with it."""
     assert "reader_c" in WebSocketReader.__module__, "the compiled reader is not there: this would be slow"
     inlet = Inlet()
     reader = WebSocketReader(inlet, 2 if limit_reached else 3, compress=False, decode_text=True)
@@ -73,7 +73,7 @@ def test_aiohttp_s_compiled_reader_feeds_our_inlet(limit_reached: bool) -> None:
 
 
 async def test_aiohttp_s_request_parser_stops_at_an_upgrade() -> None:
-    """gateway/realtime/front.py parses the heads of websockets with it."""
+    """gateway/realtime/engineio/front.py parses the heads of websockets with it."""
     parser = HttpRequestParser(SimpleNamespace(), asyncio.get_running_loop(), 16_384)  # type: ignore[arg-type]
     head = b"GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     messages, upgraded, rest = parser.feed_data(head + TEXT)
@@ -83,7 +83,7 @@ async def test_aiohttp_s_request_parser_stops_at_an_upgrade() -> None:
 
 
 def test_aiohttp_s_cookie_parser() -> None:
-    """gateway/realtime/handshake.py reads cookies as `request.cookies` does."""
+    """gateway/realtime/engineio/handshake.py reads cookies as `request.cookies` does."""
     assert [(name, morsel.value) for name, morsel in parse_cookie_header("a=1; accessToken=x.y.z")] == [
         ("a", "1"),
         ("accessToken", "x.y.z"),

@@ -15,7 +15,7 @@ from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol.answers import Farewell
 from gateway.realtime import server
-from gateway.realtime.handshake import Handshake
+from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.rooms import Rooms
 from gateway.realtime.server import Server
 from gateway.realtime.socket import Socket

@@ -8,7 +8,7 @@ import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from gateway.metrics import Metrics
-from gateway.realtime.engine import Engine, EngineOptions
+from gateway.realtime.engineio.server import Engine, EngineOptions
 
 
 class Speaker:

@@ -7,13 +7,13 @@ import structlog
 from aiohttp import web
 from aiohttp.http import WSCloseCode
 
-from gateway.realtime.frame import CLOSE, MESSAGE, NOOP, PONG, Frame
-from gateway.realtime.handshake import BAD_REQUEST, Handshake, RefusedError
-from gateway.realtime.heartbeat import Beat, Heartbeat
-from gateway.realtime.inbox import Inbox
-from gateway.realtime.options import GRACE
-from gateway.realtime.polling import DuplicatePollError, Polling
-from gateway.realtime.transport import (
+from gateway.realtime.engineio.frame import CLOSE, MESSAGE, NOOP, PONG, Frame
+from gateway.realtime.engineio.handshake import BAD_REQUEST, Handshake, RefusedError
+from gateway.realtime.engineio.heartbeat import Beat, Heartbeat
+from gateway.realtime.engineio.inbox import Inbox
+from gateway.realtime.engineio.options import GRACE
+from gateway.realtime.engineio.polling import DuplicatePollError, Polling
+from gateway.realtime.engineio.transport import (
     CLIENT_LEFT,
     CONNECT_TIMEOUT,
     DUPLICATE_POLL,
@@ -25,10 +25,10 @@ from gateway.realtime.transport import (
     Host,
     TransportName,
 )
-from gateway.realtime.websocket import WebSocket
+from gateway.realtime.engineio.websocket import WebSocket
 
 if TYPE_CHECKING:
-    from gateway.realtime.upgrade import Upgrade
+    from gateway.realtime.engineio.upgrade import Upgrade
 
 log = structlog.get_logger()
 

@@ -1,7 +1,7 @@
 """How many connections each client address has open: a flood from one stops at its limit. Kept by the engine."""
 
-from gateway.realtime.handshake import CROWDED, Handshake, RefusedError
-from gateway.realtime.options import EngineOptions
+from gateway.realtime.engineio.handshake import CROWDED, Handshake, RefusedError
+from gateway.realtime.engineio.options import EngineOptions
 from gateway.security.client_address import client_address, limit_subject
 
 

@@ -12,7 +12,7 @@ from aiohttp._cookie_helpers import parse_cookie_header  # what request.cookies 
 from aiohttp.http_parser import RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from gateway.realtime.transport import TransportName
+from gateway.realtime.engineio.transport import TransportName
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 

@@ -5,10 +5,10 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.realtime.cork import Cork
-from gateway.realtime.frame import NOOP, PING, SEPARATOR, Frame
-from gateway.realtime.options import EngineOptions
-from gateway.realtime.transport import CLIENT_LEFT, NOBODY, SLOW_CLIENT, Listener
+from gateway.realtime.engineio.cork import Cork
+from gateway.realtime.engineio.frame import NOOP, PING, SEPARATOR, Frame
+from gateway.realtime.engineio.options import EngineOptions
+from gateway.realtime.engineio.transport import CLIENT_LEFT, NOBODY, SLOW_CLIENT, Listener
 
 ABSENCE: Final = 1.0  # s between two looks whether the client of an open poll is still there
 

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from gateway.realtime.frame import Frame
-from gateway.realtime.options import EngineOptions
-from gateway.realtime.wheel import Wheel
+from gateway.realtime.engineio.frame import Frame
+from gateway.realtime.engineio.options import EngineOptions
+from gateway.realtime.engineio.timer_wheel import Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from gateway.realtime.connection import Connection
+    from gateway.realtime.engineio.connection import Connection
 
 TransportName = Literal["polling", "websocket"]
 

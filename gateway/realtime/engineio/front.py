@@ -12,9 +12,9 @@ from typing import Any, Final, Protocol, cast
 from aiohttp.http import HttpRequestParser
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.realtime.endpoint import Sessions
-from gateway.realtime.handshake import RefusedError, accept_websocket, of_message
-from gateway.realtime.wheel import Wheel
+from gateway.realtime.engineio.handshake import RefusedError, accept_websocket, of_message
+from gateway.realtime.engineio.http_endpoint import Sessions
+from gateway.realtime.engineio.timer_wheel import Wheel
 
 MAX_HEAD: Final = 16_384  # bytes of a request's head that are kept here; aiohttp judges what is larger
 

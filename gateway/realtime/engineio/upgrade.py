@@ -3,9 +3,9 @@
 import asyncio
 from typing import Protocol
 
-from gateway.realtime.frame import NOOP, PING, PONG, UPGRADE
-from gateway.realtime.options import GRACE
-from gateway.realtime.websocket import WebSocket
+from gateway.realtime.engineio.frame import NOOP, PING, PONG, UPGRADE
+from gateway.realtime.engineio.options import GRACE
+from gateway.realtime.engineio.websocket import WebSocket
 
 _PROBE = "probe"
 _POLICY = 1008  # websocket close code

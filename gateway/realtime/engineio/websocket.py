@@ -8,11 +8,11 @@ from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketReader
 from aiohttp.http import WebSocketError, WSCloseCode
 
-from gateway.realtime.cork import Cork
-from gateway.realtime.frame import NOOP, PING, Frame, close_frame, pong_frame, text_frame
-from gateway.realtime.inlet import inlet
-from gateway.realtime.options import GRACE, EngineOptions
-from gateway.realtime.transport import (
+from gateway.realtime.engineio.cork import Cork
+from gateway.realtime.engineio.frame import NOOP, PING, Frame, close_frame, pong_frame, text_frame
+from gateway.realtime.engineio.frame_reader import inlet
+from gateway.realtime.engineio.options import GRACE, EngineOptions
+from gateway.realtime.engineio.transport import (
     CLIENT_LEFT,
     NOBODY,
     OVERSIZE,

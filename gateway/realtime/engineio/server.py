@@ -13,13 +13,12 @@ from aiohttp import web
 from aiohttp.http import WSCloseCode
 
 from gateway.metrics import Metrics
-from gateway.realtime.connection import Connection
-from gateway.realtime.cork import Cork
-from gateway.realtime.crowd import Crowd
-from gateway.realtime.endpoint import Endpoint
-from gateway.realtime.frame import NOOP, OPEN
-from gateway.realtime.front import Front
-from gateway.realtime.handshake import (
+from gateway.realtime.engineio.address_limit import Crowd
+from gateway.realtime.engineio.connection import Connection
+from gateway.realtime.engineio.cork import Cork
+from gateway.realtime.engineio.frame import NOOP, OPEN
+from gateway.realtime.engineio.front import Front
+from gateway.realtime.engineio.handshake import (
     DRAINING,
     FORBIDDEN,
     UNKNOWN_SESSION,
@@ -27,12 +26,13 @@ from gateway.realtime.handshake import (
     RefusedError,
     check_protocol,
 )
-from gateway.realtime.options import GRACE, EngineOptions
-from gateway.realtime.polling import Polling
-from gateway.realtime.transport import TransportName
-from gateway.realtime.upgrade import Upgrade
-from gateway.realtime.websocket import WebSocket
-from gateway.realtime.wheel import Wheel
+from gateway.realtime.engineio.http_endpoint import Endpoint
+from gateway.realtime.engineio.options import GRACE, EngineOptions
+from gateway.realtime.engineio.polling import Polling
+from gateway.realtime.engineio.timer_wheel import Wheel
+from gateway.realtime.engineio.transport import TransportName
+from gateway.realtime.engineio.upgrade import Upgrade
+from gateway.realtime.engineio.websocket import WebSocket
 
 __all__ = ["Engine", "EngineOptions"]
 

@@ -7,9 +7,9 @@ from aiohttp import hdrs, web
 from aiohttp.http import WSCloseCode
 from aiohttp.web_protocol import RequestPayloadError
 
-from gateway.realtime.connection import Connection
-from gateway.realtime.frame import CLOSE, MESSAGE, PONG, SEPARATOR
-from gateway.realtime.handshake import (
+from gateway.realtime.engineio.connection import Connection
+from gateway.realtime.engineio.frame import CLOSE, MESSAGE, PONG, SEPARATOR
+from gateway.realtime.engineio.handshake import (
     BAD_METHOD,
     BAD_REQUEST,
     TOO_LARGE,
@@ -19,9 +19,9 @@ from gateway.realtime.handshake import (
     accept_websocket,
     of_request,
 )
-from gateway.realtime.options import EngineOptions
-from gateway.realtime.polling import Polling
-from gateway.realtime.transport import DUPLICATE_POST, OVERSIZE, PARSE_ERROR, TRANSPORT_ERROR, TransportName
+from gateway.realtime.engineio.options import EngineOptions
+from gateway.realtime.engineio.polling import Polling
+from gateway.realtime.engineio.transport import DUPLICATE_POST, OVERSIZE, PARSE_ERROR, TRANSPORT_ERROR, TransportName
 
 _FROM_CLIENT: Final = (CLOSE, PONG, MESSAGE)
 
