@@ -22,9 +22,9 @@ from gateway.realtime.engineio.server import Engine
 from gateway.realtime.fanout import Fanout, LocalFanout
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.logged import LoggedEvent, Place
-from gateway.realtime.rooms import Rooms
-from gateway.realtime.server import Server
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.server import Server
+from gateway.realtime.socketio.socket import Socket
 from gateway.redis.client import Redis
 from gateway.security.principal import Principal
 from gateway.security.tokens import Tokens

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from gateway.keys import Room
 from gateway.realtime.presence import Census
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from namespaces.base import Namespace, Pipeline
 

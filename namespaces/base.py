@@ -23,7 +23,7 @@ from gateway.protocol.answers import error_event, failure, misfit
 from gateway.protocol.identity import AuthRefresh, AuthRefreshed, ConnectionSuccess
 from gateway.protocol.wire import Payload, Request, Typed
 from gateway.realtime.engineio.handshake import Handshake
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.authenticator import extract_token
 from gateway.security.principal import EVERYONE, Principal
 from gateway.tallies import Spread

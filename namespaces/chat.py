@@ -3,7 +3,7 @@
 from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import chat, events
 from gateway.protocol.wire import Typed
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.chat.chat import Chat
 from namespaces.attending import Attendance, AttendedNamespace

@@ -1,7 +1,7 @@
 """What moderators send on `/chat` about messages: the part of its table that deletes, clears, pins. Used by chat.py."""
 
 from gateway.protocol import chat, curation, events
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import ADMINS, MEMBERS
 from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.deletions import Deletions

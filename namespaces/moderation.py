@@ -1,7 +1,7 @@
 """What moderators send on `/chat`: the part of its table that calls the moderation services. Used by chat.py."""
 
 from gateway.protocol import events, moderation
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import ADMINS, MEMBERS
 from gateway.services.moderation.announcements import Announcements
 from gateway.services.moderation.room_settings import RoomRules

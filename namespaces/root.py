@@ -4,7 +4,7 @@ from gateway.errors import Forbidden
 from gateway.keys import ROOT, Room, admins_room, everyone_room, products_room
 from gateway.protocol import catalog, events
 from gateway.protocol.identity import Connected
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from gateway.services.commerce.storefront import Storefront
 from namespaces.attending import Attendance, AttendedNamespace

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.keys import Room
 from gateway.protocol.wire import Payload, Request
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import EVERYONE, Principal, Roles
 
 

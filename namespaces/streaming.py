@@ -4,7 +4,7 @@ from functools import partial
 
 from gateway.keys import STREAMING, viewers_room
 from gateway.protocol import events, streaming
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.streams.viewers import Viewers
 from namespaces.attending import AttendedNamespace

@@ -7,10 +7,10 @@ from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import Engine
 from gateway.realtime.fanout_redis import RedisFanout
 from gateway.realtime.presence_redis import RedisPresence
-from gateway.realtime.recovery import Recovery
-from gateway.realtime.rooms import Rooms
-from gateway.realtime.server import Server
-from gateway.realtime.sessions_redis import RedisSessions
+from gateway.realtime.socketio.recovery import Recovery
+from gateway.realtime.socketio.recovery_store import RedisSessions
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.server import Server
 from gateway.security.origins import Origins
 
 

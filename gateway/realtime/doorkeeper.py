@@ -11,7 +11,7 @@ from gateway.protocol import events
 from gateway.protocol.answers import Farewell
 from gateway.protocol.moderation import Banned, Muted
 from gateway.protocol.wire import Payload, now
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Role
 
 BANNED = "banned"  # the notice: {user, live_id, until, reason}; `live_id` is null for everywhere

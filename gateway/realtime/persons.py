@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from gateway.keys import ROOT
 from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.fanout import Handler
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 
 TOLD = "told"  # the notice: {user, event, data}
 

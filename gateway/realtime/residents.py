@@ -11,7 +11,7 @@ from gateway.errors import Code, Unavailable
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
 from gateway.protocol.wire import now
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 
 log = structlog.get_logger()

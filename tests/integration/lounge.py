@@ -17,8 +17,8 @@ from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.server import EngineOptions
 from gateway.realtime.packets import event_packet
 from gateway.realtime.residents import Residents
-from gateway.realtime.rooms import Rooms
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from namespaces.base import Namespace, Pipeline
 from namespaces.routes import Limit, Route

@@ -12,9 +12,9 @@ from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.engineio.server import EngineOptions
-from gateway.realtime.rooms import Rooms
-from gateway.realtime.server import Server
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.server import Server
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from tests.integration.echo import PATIENCE, Echo, echo_server, eventually, hello
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from gateway.realtime.bundles import FEW
 from gateway.realtime.engineio.options import EngineOptions
+from gateway.realtime.socketio.frame_batches import FEW
 from tests.integration.echo import PATIENCE, Poller, hello, websocket
 from tests.integration.lounge import JOIN, Scene, scene
 

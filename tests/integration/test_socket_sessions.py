@@ -11,9 +11,9 @@ from gateway.dev.servers import Redis as RedisServer
 from gateway.errors import Unavailable
 from gateway.keys import chat_room, socket_session
 from gateway.metrics import Metrics
-from gateway.realtime import sessions_redis
 from gateway.realtime.logged import Place
-from gateway.realtime.sessions_redis import RedisSessions, Session
+from gateway.realtime.socketio import recovery_store
+from gateway.realtime.socketio.recovery_store import RedisSessions, Session
 from gateway.redis.client import Redis
 from tests.support import make_settings
 
@@ -77,7 +77,7 @@ async def test_it_is_kept_for_its_time(sessions: RedisSessions, pid: str) -> Non
 
 
 async def test_many_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions_redis, "BATCH", 10)
+    monkeypatch.setattr(recovery_store, "BATCH", 10)
     sessions = RedisSessions(redis)
     pids = [secrets.token_hex(12) for _ in range(95)]
     for pid in pids:

@@ -18,9 +18,9 @@ from gateway.protocol.answers import Farewell
 from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.presence import Census, LocalPresence, Moved
 from gateway.realtime.residents import Residents
-from gateway.realtime.rooms import Rooms
-from gateway.realtime.server import Server
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.server import Server
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from gateway.services.streams.attendance import Attendance
 from namespaces.attending import AttendedNamespace

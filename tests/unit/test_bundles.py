@@ -13,15 +13,15 @@ import pytest
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload
-from gateway.realtime import bundles
-from gateway.realtime.bundles import FEW
 from gateway.realtime.engineio.cork import Cork
 from gateway.realtime.engineio.frame import SEPARATOR, Frame, JoinedFrame, text_frame
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.polling import Polling
 from gateway.realtime.engineio.websocket import WebSocket
-from gateway.realtime.rooms import Rooms
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio import frame_batches
+from gateway.realtime.socketio.frame_batches import FEW
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 
 ROOM, OTHER = Room("/chat", "live:a"), Room("/chat", "live:b")
@@ -98,7 +98,7 @@ async def test_many_members_get_one_frame_a_tick() -> None:
     await tick()
     assert hall.frames() == [[["a", "b", "c"]]] * (FEW + 1)
     hall.say("d")
-    await asyncio.sleep(2 * bundles.PAUSE)
+    await asyncio.sleep(2 * frame_batches.PAUSE)
     assert hall.frames() == [[["a", "b", "c"], ["d"]]] * (FEW + 1)
     assert hall.metrics.registry.get_sample_value("dorami_deliveries_total") == 4 * (FEW + 1)
 
@@ -110,7 +110,7 @@ async def test_a_few_members_get_it_at_once() -> None:
 
 
 async def test_a_full_bundle_does_not_wait_for_the_end_of_the_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundles, "FULL", 2 * len(Frame(packet("a")).websocket))
+    monkeypatch.setattr(frame_batches, "FULL", 2 * len(Frame(packet("a")).websocket))
     hall = Hall(FEW + 1)
     hall.say("a", "b", "c")
     assert hall.frames() == [[["a", "b"]]] * (FEW + 1)
@@ -119,7 +119,7 @@ async def test_a_full_bundle_does_not_wait_for_the_end_of_the_tick(monkeypatch: 
 
 
 async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundles, "PAUSE", 0.03)
+    monkeypatch.setattr(frame_batches, "PAUSE", 0.03)
     hall = Hall(FEW + 1)
     heard, asked, *_ = hall.sockets
     monkeypatch.setattr(line(hall.sockets[-1]), "broadcast", lambda _: time.sleep(0.05))
@@ -138,12 +138,12 @@ async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeyp
 
 
 async def test_after_a_pause_in_which_nothing_came_nothing_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundles, "PAUSE", 0.0)
+    monkeypatch.setattr(frame_batches, "PAUSE", 0.0)
     hall = Hall(FEW + 1)
     for _ in range(3):
         hall.say("a")
         await tick()
-    monkeypatch.setattr(bundles, "PAUSE", 60.0)
+    monkeypatch.setattr(frame_batches, "PAUSE", 60.0)
     await asyncio.sleep(0.01)
     hall.say("b")
     await tick()
@@ -260,7 +260,7 @@ async def test_a_member_that_does_not_read_is_dropped_at_its_limit_and_costs_the
         assert len(names) < 100
         names += ["a", "b"]
         hall.say("a", "b")
-        await asyncio.sleep(2 * bundles.PAUSE)
+        await asyncio.sleep(2 * frame_batches.PAUSE)
     assert [line(socket).heard for socket in hall.sockets] == [names] * (FEW + 1)
     assert stuck._out == []
     assert len(b"".join(transport.written)) < 1000

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.realtime.decoder import PacketType, ProtocolError, decode
+from gateway.realtime.socketio.decoder import PacketType, ProtocolError, decode
 
 
 @pytest.mark.parametrize(

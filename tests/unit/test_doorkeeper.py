@@ -11,7 +11,7 @@ from gateway.keys import CHAT, ROOT, Room, chat_room
 from gateway.protocol.moderation import FOREVER, Banned
 from gateway.protocol.wire import Payload, iso, now
 from gateway.realtime.doorkeeper import Doorkeeper
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Role
 from tests.doubles import principal
 

@@ -10,15 +10,15 @@ import pytest
 from gateway.errors import Forbidden, Unavailable
 from gateway.keys import Room, chat_room, products_room
 from gateway.metrics import Metrics
-from gateway.realtime import recovery as recovery_module
 from gateway.realtime import sequence
 from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.packets import logged_packet
-from gateway.realtime.recovery import Recovery
-from gateway.realtime.rooms import Rooms
 from gateway.realtime.sequence import Sequencer
-from gateway.realtime.sessions_redis import Session
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio import recovery as recovery_module
+from gateway.realtime.socketio.recovery import Recovery
+from gateway.realtime.socketio.recovery_store import Session
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from tests.doubles import EventLog, principal
 

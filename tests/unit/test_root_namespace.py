@@ -9,8 +9,8 @@ import pytest
 from gateway.errors import Forbidden
 from gateway.keys import ROOT, admins_room, everyone_room
 from gateway.metrics import Metrics
-from gateway.realtime.rooms import Rooms
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Role
 from namespaces.root import RootNamespace
 from namespaces.routes import Limit

@@ -25,7 +25,7 @@ TEXT = bytes((0x81, 0x82, 0, 0, 0, 0)) + b"hi"  # a masked text frame
 
 
 def test_python_socketio_builds_its_engine_through_one_method() -> None:
-    """gateway/realtime/server.py overrides it."""
+    """gateway/realtime/socketio/server.py overrides it."""
     asked: dict[str, Any] = {}
     registered: list[str] = []
 
@@ -46,8 +46,8 @@ def test_python_socketio_builds_its_engine_through_one_method() -> None:
     "method", ["emit", "enter_room", "leave_room", "close_room", "get_rooms", "can_disconnect", "get_participants"]
 )
 def test_python_socketio_goes_through_its_manager(method: str) -> None:
-    """gateway/realtime/rooms.py overrides these, with these arguments."""
-    from gateway.realtime.rooms import Rooms
+    """gateway/realtime/socketio/rooms.py overrides these, with these arguments."""
+    from gateway.realtime.socketio.rooms import Rooms
 
     theirs = inspect.signature(getattr(socketio.AsyncManager, method)).parameters
     ours = inspect.signature(getattr(Rooms, method)).parameters

@@ -14,11 +14,11 @@ from gateway.errors import AuthRequired, Code, Forbidden, Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol.answers import Farewell
-from gateway.realtime import server
 from gateway.realtime.engineio.handshake import Handshake
-from gateway.realtime.rooms import Rooms
-from gateway.realtime.server import Server
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio import server as server
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.server import Server
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 
 ROOM = Room("/chat", "live:a")

@@ -22,7 +22,7 @@ from gateway.protocol import events
 from gateway.protocol.notifications import Notification
 from gateway.protocol.wire import Typed, now
 from gateway.realtime.fanout import Handler
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.services.notifications.notifications import NOTIFIED
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.keys import Room
 from gateway.realtime.engineio.frame import Frame, JoinedFrame
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 
 FEW: Final = 16  # members for whom joining costs more than it spares
 FULL: Final = 32_768  # bytes that are joined at most: a transport writes a frame in one piece

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.keys import Room
 from gateway.realtime.engineio.handshake import Handshake
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 
 if TYPE_CHECKING:

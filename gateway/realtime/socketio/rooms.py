@@ -9,11 +9,11 @@ import socketio
 
 from gateway.keys import Room
 from gateway.metrics import Metrics
-from gateway.realtime.bundles import Bundles
 from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.frame_batches import Bundles
+from gateway.realtime.socketio.socket import Socket
 
 
 class Watcher(Protocol):

@@ -17,15 +17,15 @@ from gateway.metrics import Metrics
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell, Refusal
 from gateway.protocol.wire import Payload
-from gateway.realtime.client import Client, Endpoint
-from gateway.realtime.decoder import PacketType, ProtocolError, decode
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.engineio.server import Engine
 from gateway.realtime.packets import connect_packet, disconnect_packet, refusal_packet
-from gateway.realtime.recovery import Recovery
-from gateway.realtime.rooms import Rooms
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.client import Client, Endpoint
+from gateway.realtime.socketio.decoder import PacketType, ProtocolError, decode
+from gateway.realtime.socketio.recovery import Recovery
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.authenticator import COOKIE
 from gateway.security.principal import Principal
 

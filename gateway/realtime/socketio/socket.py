@@ -10,7 +10,7 @@ from gateway.realtime.packets import ack_packet, event_packet, success_packet
 if TYPE_CHECKING:
     from gateway.realtime.engineio.connection import Connection
     from gateway.realtime.logged import Place
-    from gateway.realtime.rooms import Rooms
+    from gateway.realtime.socketio.rooms import Rooms
     from gateway.security.principal import Principal
 
 

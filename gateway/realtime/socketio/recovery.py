@@ -15,9 +15,9 @@ from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.logged import Log, LoggedEvent, Place
 from gateway.realtime.packets import logged_packet, with_offset
-from gateway.realtime.rooms import Rooms
-from gateway.realtime.sessions_redis import Session
-from gateway.realtime.socket import Socket
+from gateway.realtime.socketio.recovery_store import Session
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 
 log = structlog.get_logger()
