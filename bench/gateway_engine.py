@@ -19,8 +19,8 @@ from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import Engine
-from gateway.realtime.fanout import Fanout, LocalFanout
-from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.fanout.fanout import Fanout, LocalFanout
+from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import Server

@@ -17,7 +17,7 @@ from gateway.media.library import Library
 from gateway.media.replays import Replays
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.fanout.redis import RedisFanout
 from gateway.redis.client import Redis
 from gateway.redis.job_queue import JobQueue
 from gateway.services.jobs.runner import JobRunner

@@ -5,7 +5,7 @@ import secrets
 from gateway.parts.servers import Servers
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import Engine
-from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.presence_redis import RedisPresence
 from gateway.realtime.socketio.recovery import Recovery
 from gateway.realtime.socketio.recovery_store import RedisSessions

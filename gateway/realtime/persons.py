@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from gateway.keys import ROOT
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.fanout import Handler
+from gateway.realtime.fanout.fanout import Handler
 from gateway.realtime.socketio.socket import Socket
 
 TOLD = "told"  # the notice: {user, event, data}

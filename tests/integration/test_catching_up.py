@@ -14,8 +14,8 @@ from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, SendMessage
 from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Cursor
-from gateway.realtime import sequence, subscriber_redis
-from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.fanout import sequencer, subscriber
+from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet, with_offset
 from gateway.redis.client import Redis
@@ -93,7 +93,7 @@ def told(seq: int) -> bytes:
 
 @pytest.fixture
 async def pair(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
-    monkeypatch.setattr(sequence, "CHECK", 0.5)
+    monkeypatch.setattr(sequencer, "CHECK", 0.5)
     pair = Pair(own_redis)
     await pair.open()
     yield pair
@@ -166,7 +166,7 @@ async def test_cut_subscriptions_under_traffic(pair: Pair) -> None:
 @pytest.mark.parametrize("seconds", [0.15, 0.8])
 async def test_redis_hung_under_traffic(pair: Pair, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter than the time-out: late. Longer: what it does in the end comes twice, and is heard once."""
-    monkeypatch.setattr(subscriber_redis, "DEAF_AFTER", 1.2)
+    monkeypatch.setattr(subscriber, "DEAF_AFTER", 1.2)
     stop = asyncio.Event()
     talking = asyncio.create_task(pair.talk(stop))
     await asyncio.sleep(0.1)

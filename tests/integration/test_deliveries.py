@@ -15,7 +15,7 @@ from gateway.postgres.database import Database
 from gateway.protocol.notifications import SendNotification
 from gateway.protocol.queries import Page
 from gateway.protocol.wire import Typed, now
-from gateway.realtime.fanout import LocalFanout
+from gateway.realtime.fanout.fanout import LocalFanout
 from gateway.security.principal import Role
 from gateway.services.notifications import deliveries as module
 from gateway.services.notifications.deliveries import Deliveries

@@ -11,9 +11,9 @@ import pytest
 from gateway.keys import Room, chat_room, control_channel, products_room, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
-from gateway.realtime import fanout_redis
-from gateway.realtime.fanout import Fanout, LocalFanout
-from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.fanout import redis as fanout_redis
+from gateway.realtime.fanout.fanout import Fanout, LocalFanout
+from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.packets import event_packet
 from gateway.redis.client import Redis
 from tests.doubles import EventLog

@@ -11,7 +11,7 @@ from gateway.keys import Room, chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import DanglingError
 from gateway.protocol.chat import SendMessage, Sent
-from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.fanout.redis import RedisFanout
 from gateway.redis.client import Redis
 from gateway.services.chat import writer
 from gateway.services.chat.messages import Messages

@@ -15,8 +15,8 @@ from gateway.errors import RateLimited, Unavailable
 from gateway.keys import chat_room, presence
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
-from gateway.realtime import publisher_redis, subscriber_redis
-from gateway.realtime.fanout_redis import RedisFanout
+from gateway.realtime.fanout import publisher, subscriber
+from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.logged import Log
 from gateway.realtime.packets import event_packet
 from gateway.realtime.presence import Census
@@ -165,7 +165,7 @@ async def test_cut_publishers_lose_nothing(pair: list[Node], own_redis: RedisSer
 @pytest.mark.parametrize("seconds", [0.15, 0.6, 1.5])
 async def test_hung(pair: list[Node], own_redis: RedisServer, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter than the time-out, longer than it, and long enough to call the subscription deaf."""
-    monkeypatch.setattr(subscriber_redis, "DEAF_AFTER", 1.2)
+    monkeypatch.setattr(subscriber, "DEAF_AFTER", 1.2)
     a, b = pair
     stop = asyncio.Event()
     talking = asyncio.create_task(talk(a, 0, stop))
@@ -197,7 +197,7 @@ async def test_a_busy_node_does_not_take_redis_for_away(pair: list[Node]) -> Non
 
 async def test_who_publishes_waits_while_too_much_waits(pair: list[Node], own_redis: RedisServer) -> None:
     a, _ = pair
-    count = 5 * publisher_redis.CROWDED
+    count = 5 * publisher.CROWDED
     said = 0
 
     async def flood() -> None:
@@ -209,12 +209,12 @@ async def test_who_publishes_waits_while_too_much_waits(pair: list[Node], own_re
     own_redis.pause()
     flooding = asyncio.create_task(flood())
     async with asyncio.timeout(5):
-        while said < publisher_redis.CROWDED - 10:  # noqa: ASYNC110  nothing rings a bell
+        while said < publisher.CROWDED - 10:  # noqa: ASYNC110  nothing rings a bell
             await asyncio.sleep(0)
     for _ in range(10):
         await asyncio.sleep(0)
     assert a.fanout.healthy
-    assert said <= publisher_redis.CROWDED + publisher_redis.BATCH
+    assert said <= publisher.CROWDED + publisher.BATCH
     await flooding  # nobody waits for longer than a call may take
     await a.inbox.until(lambda _: a.heard(0, count))
 
@@ -285,7 +285,7 @@ async def test_a_node_that_listens_elsewhere_than_it_publishes_notices(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failover behind one address: the subscription was cut and is at the new server, the publisher at the old."""
-    monkeypatch.setattr(publisher_redis, "BEAT", 0.2)
+    monkeypatch.setattr(publisher, "BEAT", 0.2)
     with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, RedisServer(Path(folder) / "redis") as promoted:
         proxy = Proxy(own_redis)
         a, b = await make_node(await proxy.start(), "a"), await make_node(promoted.url, "b")
@@ -351,7 +351,7 @@ async def test_a_deaf_subscription_is_noticed(
     pair: list[Node], own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The socket looks alive, its other end is gone."""
-    monkeypatch.setattr(subscriber_redis, "DEAF_AFTER", 1.2)
+    monkeypatch.setattr(subscriber, "DEAF_AFTER", 1.2)
     a, _ = pair
     proxy = Proxy(own_redis)
     c = await make_node(await proxy.start(), "c")

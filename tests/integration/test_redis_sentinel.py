@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.metrics import Metrics
-from gateway.realtime import subscriber_redis
+from gateway.realtime.fanout import subscriber
 from gateway.redis.client import Redis
 from tests.integration.test_redis_faults import ROOM, Node, close, flows, make_node, talk
 from tests.redis_topologies import PASSWORD, SentinelTopology
@@ -50,7 +50,7 @@ async def test_nodes_follow_the_master_when_it_hangs(
     servers: SentinelTopology, pair: list[Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A killed one is in tests/cluster/test_redis_forms.py."""
-    monkeypatch.setattr(subscriber_redis, "DEAF_AFTER", 1.2)
+    monkeypatch.setattr(subscriber, "DEAF_AFTER", 1.2)
     a, b = pair
     await a.presence.enter(ROOM, "mina")
     await b.presence.enter(ROOM, "jun")

@@ -10,10 +10,10 @@ import pytest
 from gateway.errors import Forbidden, Unavailable
 from gateway.keys import Room, chat_room, products_room
 from gateway.metrics import Metrics
-from gateway.realtime import sequence
+from gateway.realtime.fanout import sequencer
+from gateway.realtime.fanout.sequencer import Sequencer
 from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.packets import logged_packet
-from gateway.realtime.sequence import Sequencer
 from gateway.realtime.socketio import recovery as recovery_module
 from gateway.realtime.socketio.recovery import Recovery
 from gateway.realtime.socketio.recovery_store import Session
@@ -140,7 +140,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    monkeypatch.setattr(sequence, "LATE", 0.01)
+    monkeypatch.setattr(sequencer, "LATE", 0.01)
     desk = Desk()
     await desk.hearing.start()
     yield desk

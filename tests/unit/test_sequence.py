@@ -8,10 +8,10 @@ import pytest
 
 from gateway.keys import Room, chat_room, viewers_room
 from gateway.metrics import Metrics
-from gateway.realtime import sequence
+from gateway.realtime.fanout import sequencer
+from gateway.realtime.fanout.sequencer import Sequencer
 from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.packets import logged_packet, with_offset
-from gateway.realtime.sequence import Sequencer
 from tests.doubles import EventLog
 from tests.inbox import Inbox
 
@@ -56,9 +56,9 @@ def told(seq: int) -> bytes:
 
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    monkeypatch.setattr(sequence, "LATE", 0.02)
-    monkeypatch.setattr(sequence, "RETRY", 0.01)
-    monkeypatch.setattr(sequence, "CHECK", 60.0)
+    monkeypatch.setattr(sequencer, "LATE", 0.02)
+    monkeypatch.setattr(sequencer, "RETRY", 0.01)
+    monkeypatch.setattr(sequencer, "CHECK", 60.0)
     bench = Bench()
     await bench.sequencer.start()
     yield bench
@@ -95,7 +95,7 @@ async def test_what_overtook_waits_for_its_turn(bench: Bench) -> None:
     assert bench.heard == [1, 2, 3]
     bench.offer(4)
     assert bench.heard == [1, 2, 3, 4, 5]
-    await asyncio.sleep(2 * sequence.LATE)
+    await asyncio.sleep(2 * sequencer.LATE)
     assert bench.log.reads == 0  # the late ones came in time
 
 
@@ -153,9 +153,9 @@ async def test_what_came_in_time_after_a_look_is_not_read(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(2)
     bench.sequencer.check()
-    await asyncio.sleep(sequence.LATE / 2)
+    await asyncio.sleep(sequencer.LATE / 2)
     bench.offer(1, 2)
-    await asyncio.sleep(2 * sequence.LATE)
+    await asyncio.sleep(2 * sequencer.LATE)
     assert bench.heard == [1, 2]
     assert bench.log.reads == 0
 
@@ -186,12 +186,12 @@ async def test_an_event_that_is_not_in_the_log_is_dropped(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(1)
     bench.offer(1, 10**17)
-    await asyncio.sleep(3 * sequence.LATE)
+    await asyncio.sleep(3 * sequencer.LATE)
     reads = bench.log.reads
     bench.write(2)
     bench.offer(2, 3)
     assert bench.heard == [1, 2, 3]
-    await asyncio.sleep(3 * sequence.LATE)
+    await asyncio.sleep(3 * sequencer.LATE)
     assert (bench.heard, bench.log.reads) == ([1, 2, 3], reads)
 
 
@@ -220,14 +220,14 @@ async def test_a_gap_waits_for_a_log_that_is_away(bench: Bench) -> None:
     bench.write(3)
     bench.log.away = True
     bench.offer(1, 3)
-    await asyncio.sleep(3 * sequence.LATE)
+    await asyncio.sleep(3 * sequencer.LATE)
     assert bench.heard == [1]
     bench.log.away = False
     await bench.until(1, 2, 3)
 
 
 async def test_more_than_is_held_comes_from_the_log(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sequence, "HELD", 5)
+    monkeypatch.setattr(sequencer, "HELD", 5)
     await bench.sequencer.watch(ROOM)
     bench.write(50)
     bench.offer(*range(2, 51))
@@ -291,6 +291,6 @@ async def test_a_room_that_is_left_is_forgotten(bench: Bench) -> None:
     bench.write(3)
     bench.offer(3)
     bench.sequencer.forget(ROOM)
-    await asyncio.sleep(2 * sequence.LATE)
+    await asyncio.sleep(2 * sequencer.LATE)
     assert bench.heard == []
     assert asyncio.all_tasks() == before

@@ -21,7 +21,7 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.notifications import Notification
 from gateway.protocol.wire import Typed, now
-from gateway.realtime.fanout import Handler
+from gateway.realtime.fanout.fanout import Handler
 from gateway.realtime.socketio.socket import Socket
 from gateway.services.notifications.notifications import NOTIFIED
 

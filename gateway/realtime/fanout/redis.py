@@ -10,12 +10,12 @@ import structlog
 from gateway.keys import Room, control_channel, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload
-from gateway.realtime.fanout import Handler, Local, Notices
-from gateway.realtime.line_redis import Ears, Line, Lines
-from gateway.realtime.lines_cluster import ClusterLines
+from gateway.realtime.fanout.channels import Ears, Line, Lines
+from gateway.realtime.fanout.cluster import ClusterLines
+from gateway.realtime.fanout.fanout import Handler, Local, Notices
+from gateway.realtime.fanout.sequencer import Sequencer
 from gateway.realtime.logged import Log, Place
 from gateway.realtime.packets import event_packet
-from gateway.realtime.sequence import Sequencer
 from gateway.redis.client import Redis
 
 if TYPE_CHECKING:

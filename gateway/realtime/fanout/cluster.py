@@ -8,7 +8,7 @@ from itertools import count, islice
 import structlog
 
 from gateway.keys import node_channel
-from gateway.realtime.line_redis import Ears, Line
+from gateway.realtime.fanout.channels import Ears, Line
 from gateway.redis.client import AWAY
 from gateway.redis.cluster import Cluster, slot
 from gateway.redis.url import Address

@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 import structlog
 
 from gateway.keys import node_channel
-from gateway.realtime.publisher_redis import Publisher
-from gateway.realtime.subscriber_redis import Subscriber
+from gateway.realtime.fanout.publisher import Publisher
+from gateway.realtime.fanout.subscriber import Subscriber
 from gateway.redis.client import Channels
 
 log = structlog.get_logger()
