@@ -18,8 +18,8 @@ from gateway import keys
 from gateway.dev.servers import Redis as RedisServer
 from gateway.keys import viewers_room
 from gateway.metrics import Metrics
-from gateway.realtime.presence_lease import Lease
-from gateway.realtime.presence_redis import BEAT, LEASE, RedisPresence
+from gateway.realtime.presence.lease import Lease
+from gateway.realtime.presence.redis import BEAT, LEASE, RedisPresence
 from gateway.redis.client import Redis
 from tests.support import make_settings
 

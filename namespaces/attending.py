@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Protocol, TypeVar
 
 from gateway.keys import Room
-from gateway.realtime.presence import Census
+from gateway.realtime.presence.presence import Census
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from namespaces.base import Namespace, Pipeline

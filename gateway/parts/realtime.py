@@ -6,7 +6,7 @@ from gateway.parts.servers import Servers
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import Engine
 from gateway.realtime.fanout.redis import RedisFanout
-from gateway.realtime.presence_redis import RedisPresence
+from gateway.realtime.presence.redis import RedisPresence
 from gateway.realtime.socketio.recovery import Recovery
 from gateway.realtime.socketio.recovery_store import RedisSessions
 from gateway.realtime.socketio.rooms import Rooms

@@ -15,7 +15,7 @@ from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct, 
 from gateway.protocol.queries import ProductQuery, StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamView
 from gateway.protocol.wire import Cursor, Since
-from gateway.realtime.presence import LocalPresence
+from gateway.realtime.presence.presence import LocalPresence
 from gateway.redis.client import Redis
 from gateway.security.principal import Principal, Role
 from gateway.services.commerce.catalog import Catalog, Pages

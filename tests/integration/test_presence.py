@@ -12,8 +12,8 @@ from gateway import keys
 from gateway.errors import Unavailable
 from gateway.keys import Room, viewers_room
 from gateway.metrics import Metrics
-from gateway.realtime.presence import Census, LocalPresence, Moved, Presence, Turn
-from gateway.realtime.presence_redis import RedisPresence
+from gateway.realtime.presence.presence import Census, LocalPresence, Moved, Presence, Turn
+from gateway.realtime.presence.redis import RedisPresence
 from gateway.redis.client import Redis
 
 ROOM = viewers_room("demo")

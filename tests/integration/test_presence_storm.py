@@ -12,7 +12,7 @@ import pytest
 
 from gateway.keys import Room, presence, viewers_room
 from gateway.metrics import Metrics
-from gateway.realtime.presence_redis import RedisPresence
+from gateway.realtime.presence.redis import RedisPresence
 from gateway.redis.client import Redis
 from tests.integration.test_presence import kill, until
 from tests.support import make_settings

@@ -19,8 +19,8 @@ from gateway.realtime.fanout import publisher, subscriber
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.logged import Log
 from gateway.realtime.packets import event_packet
-from gateway.realtime.presence import Census
-from gateway.realtime.presence_redis import RedisPresence
+from gateway.realtime.presence.presence import Census
+from gateway.realtime.presence.redis import RedisPresence
 from gateway.redis.client import Redis
 from gateway.security.limits_redis import RedisLimiter
 from tests.doubles import EventLog

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.keys import Room, chat_room, products_room, viewers_room
-from gateway.realtime.presence import Census, LocalPresence, Turn
+from gateway.realtime.presence.presence import Census, LocalPresence, Turn
 from gateway.services.streams import throttle
 from gateway.services.streams.attendance import NAMED, Attendance
 from gateway.services.streams.throttle import Paced

@@ -6,7 +6,7 @@ from gateway.keys import CHAT, Room
 from gateway.protocol import chat, events
 from gateway.protocol.catalog import StreamPresence
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.presence import Callback, Census, Moved, Turn
+from gateway.realtime.presence.presence import Callback, Census, Moved, Turn
 from gateway.services.streams.throttle import Paced
 
 NAMED = 50  # members up to which everybody is told who comes and goes

@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from gateway.keys import Room
-from gateway.realtime.presence import Census, Turn
+from gateway.realtime.presence.presence import Census, Turn
 
 log = structlog.get_logger()
 

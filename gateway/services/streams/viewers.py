@@ -12,7 +12,7 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.presence import Callback, Census, Moved, Turn
+from gateway.realtime.presence.presence import Callback, Census, Moved, Turn
 from gateway.services.streams.audience import Audience
 from gateway.services.streams.throttle import Paced
 from models.stream import Stream, StreamStatus

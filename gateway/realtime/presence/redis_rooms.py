@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from gateway import keys
 from gateway.keys import Room
-from gateway.realtime import presence_scripts as scripts
-from gateway.realtime.presence import INTERVAL, Census, Moved, Turn
+from gateway.realtime.presence import scripts as scripts
+from gateway.realtime.presence.presence import INTERVAL, Census, Moved, Turn
 from gateway.redis.client import Redis
 
 TELLING = 50  # ms that the telling of a turn is waited for when the first comes or the last goes

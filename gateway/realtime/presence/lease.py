@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gateway import keys
 from gateway.errors import Unavailable
 from gateway.keys import Room
-from gateway.realtime import presence_scripts as scripts
+from gateway.realtime.presence import scripts as scripts
 from gateway.redis.client import Redis
 
 

@@ -10,11 +10,11 @@ import structlog
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
-from gateway.realtime.presence import INTERVAL, Callback, Census, LocalPresence, Moved, Turn
-from gateway.realtime.presence_held import CHUNK, Held
-from gateway.realtime.presence_lease import Lease
-from gateway.realtime.presence_news import PresenceNews
-from gateway.realtime.presence_rooms import PresenceRooms
+from gateway.realtime.presence.changes import PresenceNews
+from gateway.realtime.presence.held import CHUNK, Held
+from gateway.realtime.presence.lease import Lease
+from gateway.realtime.presence.presence import INTERVAL, Callback, Census, LocalPresence, Moved, Turn
+from gateway.realtime.presence.redis_rooms import PresenceRooms
 from gateway.redis.client import Redis
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from gateway.keys import Room
-from gateway.realtime.presence import Callback, Census
+from gateway.realtime.presence.presence import Callback, Census
 
 log = structlog.get_logger()
 

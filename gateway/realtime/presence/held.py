@@ -6,9 +6,9 @@ from weakref import WeakValueDictionary
 
 from gateway.errors import Unavailable
 from gateway.keys import Room
-from gateway.realtime.presence import Census, LocalPresence, Moved
-from gateway.realtime.presence_lease import Lease
-from gateway.realtime.presence_rooms import Entered, PresenceRooms
+from gateway.realtime.presence.lease import Lease
+from gateway.realtime.presence.presence import Census, LocalPresence, Moved
+from gateway.realtime.presence.redis_rooms import Entered, PresenceRooms
 
 CHUNK = 200  # people in one step, some 5 ms: Redis does nothing else meanwhile
 
