@@ -2,9 +2,9 @@
 
 from gateway.parts.realtime import Realtime
 from gateway.parts.servers import Servers
-from gateway.realtime.doorkeeper import Doorkeeper
-from gateway.realtime.persons import Persons
-from gateway.realtime.residents import Residents
+from gateway.realtime.members.ban_enforcer import Doorkeeper
+from gateway.realtime.members.registry import Residents
+from gateway.realtime.members.user_delivery import Persons
 from gateway.security.authenticator import Authenticator
 from gateway.security.devices import DeviceBook, DeviceNames
 from gateway.security.guest_sessions import GuestSessions

@@ -15,8 +15,8 @@ from gateway.http.connection import connections
 from gateway.keys import Room
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.server import EngineOptions
+from gateway.realtime.members.registry import Residents
 from gateway.realtime.packets import event_packet
-from gateway.realtime.residents import Residents
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role

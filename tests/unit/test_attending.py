@@ -16,8 +16,8 @@ from gateway.metrics import Metrics
 from gateway.protocol import chat
 from gateway.protocol.answers import Farewell
 from gateway.protocol.wire import Payload, Typed
+from gateway.realtime.members.registry import Residents
 from gateway.realtime.presence.presence import Census, LocalPresence, Moved
-from gateway.realtime.residents import Residents
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import Server
 from gateway.realtime.socketio.socket import Socket

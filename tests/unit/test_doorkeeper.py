@@ -10,7 +10,7 @@ from gateway.errors import Unavailable
 from gateway.keys import CHAT, ROOT, Room, chat_room
 from gateway.protocol.moderation import FOREVER, Banned
 from gateway.protocol.wire import Payload, iso, now
-from gateway.realtime.doorkeeper import Doorkeeper
+from gateway.realtime.members.ban_enforcer import Doorkeeper
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Role
 from tests.doubles import principal

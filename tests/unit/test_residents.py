@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import Unavailable
 from gateway.protocol.answers import Farewell
-from gateway.realtime.residents import Residents
+from gateway.realtime.members.registry import Residents
 from gateway.security.principal import Principal, Role
 
 ISSUED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -138,8 +138,8 @@ async def test_nobody_is_ended_because_nobody_could_be_asked() -> None:
 
 async def test_tokens_run_out_whatever_becomes_of_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     """One failure, of what was found in Redis, say, must not leave everybody in for good."""
-    monkeypatch.setattr("gateway.realtime.residents.SWEEP", 0.001)
-    monkeypatch.setattr("gateway.realtime.residents.RECHECK", 0.0)
+    monkeypatch.setattr("gateway.realtime.members.registry.SWEEP", 0.001)
+    monkeypatch.setattr("gateway.realtime.members.registry.RECHECK", 0.0)
     failed, asked = asyncio.Event(), asyncio.Event()
 
     async def answers(_principals: Sequence[Principal]) -> list[bool]:
@@ -168,7 +168,7 @@ async def test_tokens_run_out_whatever_becomes_of_asking(monkeypatch: pytest.Mon
 
 async def test_whoever_may_have_missed_a_notice_asks_until_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """However short the loss was, and however long Redis does not answer after it."""
-    monkeypatch.setattr("gateway.realtime.residents.SWEEP", 0.001)
+    monkeypatch.setattr("gateway.realtime.members.registry.SWEEP", 0.001)
     asked: list[int | None] = []
     losses: int | None = 0
     away = True

@@ -9,7 +9,7 @@ from gateway.errors import Conflict, NotFound, Unavailable
 from gateway.protocol import events
 from gateway.protocol.jobs import CreateJob, Job
 from gateway.protocol.streaming import StreamView
-from gateway.realtime.persons import Herald, tell
+from gateway.realtime.members.user_delivery import Herald, tell
 from gateway.security.principal import Principal
 from gateway.services.jobs.table import JobTable
 from models.job import JobStatus

@@ -16,7 +16,7 @@ from gateway.metrics import Metrics
 from gateway.protocol import events
 from gateway.protocol.jobs import CreateJob
 from gateway.protocol.wire import Payload
-from gateway.realtime.persons import Herald, tell
+from gateway.realtime.members.user_delivery import Herald, tell
 from gateway.services.jobs.table import JobTable, Row
 from models.job import JobStatus
 

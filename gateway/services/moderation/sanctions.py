@@ -11,7 +11,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
 from gateway.protocol.wire import iso
-from gateway.realtime.doorkeeper import BANNED, MUTED, UNBANNED
+from gateway.realtime.members.ban_enforcer import BANNED, MUTED, UNBANNED
 from gateway.security.devices import SURE
 from gateway.security.guests import PREFIX
 from gateway.security.principal import Principal
