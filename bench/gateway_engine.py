@@ -27,7 +27,7 @@ from gateway.realtime.socketio.server import Server
 from gateway.realtime.socketio.socket import Socket
 from gateway.redis.client import Redis
 from gateway.security.principal import Principal
-from gateway.security.tokens import Tokens
+from gateway.security.tokens.tokens import Tokens
 from gateway.settings import load
 from namespaces.base import Namespace, Pipeline
 from namespaces.routes import Limit, Route

@@ -21,7 +21,7 @@ from gateway.metrics import Metrics
 from gateway.postgres import migrations
 from gateway.postgres.database import Database
 from gateway.security.principal import Role
-from gateway.security.tokens import Tokens
+from gateway.security.tokens.tokens import Tokens
 from gateway.services.rooms.log import open_rooms
 from gateway.settings import Environment, Settings, load
 from models.stream import Stream, StreamStatus

@@ -96,7 +96,7 @@ def dev(
 def check() -> None:
     """Check the settings, the database, Redis and the migrations, one line each. Fails if one is not right."""
     settings = _settings()
-    from gateway.security.tokens import Tokens
+    from gateway.security.tokens.tokens import Tokens
 
     Tokens(settings)  # a key that is none is a mistake in the settings, too
     typer.echo(f"settings    ok ({settings.app_env.value})")
@@ -194,7 +194,7 @@ async def _check(settings: Settings) -> bool:
 async def _mint(settings: Settings, user: str, role: Role | None) -> str:
     from gateway.metrics import Metrics
     from gateway.postgres.database import Database
-    from gateway.security.tokens import Tokens
+    from gateway.security.tokens.tokens import Tokens
     from gateway.services.accounts.accounts import find, normal
     from models.user import User
 

@@ -24,8 +24,8 @@ from gateway.protocol.identity import AuthRefresh, AuthRefreshed, ConnectionSucc
 from gateway.protocol.wire import Payload, Request, Typed
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.socketio.socket import Socket
-from gateway.security.authenticator import extract_token
 from gateway.security.principal import EVERYONE, Principal
+from gateway.security.tokens.authenticator import extract_token
 from gateway.tallies import Spread
 from namespaces.routes import Limit, Route
 

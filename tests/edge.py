@@ -16,9 +16,9 @@ from gateway.http.dispatch import Dispatcher
 from gateway.http.middlewares import Edge
 from gateway.http.routes import Route
 from gateway.metrics import Metrics
-from gateway.security.csrf import Csrf
-from gateway.security.limits import Limiter, MemoryLimiter
-from gateway.security.origins import Origins
+from gateway.security.browsers.csrf import Csrf
+from gateway.security.browsers.origins import Origins
+from gateway.security.limits.limits import Limiter, MemoryLimiter
 from gateway.security.principal import Principal, Role
 from gateway.settings import Settings
 from tests.support import make_settings

@@ -29,9 +29,9 @@ from gateway.http.streams import Streams, StreamService
 from gateway.http.users import Accounts, Directory, Users
 from gateway.http.webhooks import Webhooks
 from gateway.metrics import Metrics
-from gateway.security.csrf import Csrf
-from gateway.security.limits import Limiter
-from gateway.security.origins import Origins
+from gateway.security.browsers.csrf import Csrf
+from gateway.security.browsers.origins import Origins
+from gateway.security.limits.limits import Limiter
 from gateway.security.webhooks import WebhookSignature
 from gateway.settings import Settings
 

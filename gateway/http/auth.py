@@ -8,13 +8,13 @@ from typing import Any, Protocol
 from gateway.errors import AuthRequired
 from gateway.http.routes import ID, READS, Call, Cookie, Reply, Route
 from gateway.protocol.identity import EnterAsGuest, Login, Refresh, Register, Session, SessionList, UserView
-from gateway.security.authenticator import COOKIE as ACCESS_COOKIE
-from gateway.security.csrf import COOKIE as CSRF_COOKIE
-from gateway.security.csrf import Csrf
-from gateway.security.devices import COOKIE as DEVICE_COOKIE
-from gateway.security.devices import COOKIE_SECONDS, Device, new_id, valid_id
-from gateway.security.guests import is_guest
+from gateway.security.browsers.csrf import COOKIE as CSRF_COOKIE
+from gateway.security.browsers.csrf import Csrf
 from gateway.security.principal import EVERYONE, Principal
+from gateway.security.sessions.devices import COOKIE as DEVICE_COOKIE
+from gateway.security.sessions.devices import COOKIE_SECONDS, Device, new_id, valid_id
+from gateway.security.sessions.guest_ids import is_guest
+from gateway.security.tokens.authenticator import COOKIE as ACCESS_COOKIE
 from gateway.settings import Settings
 
 REFRESH_COOKIE = "refreshToken"

@@ -3,8 +3,8 @@
 from aiohttp import hdrs, web
 
 from gateway.errors import Forbidden
-from gateway.security.csrf import HEADER
-from gateway.security.origins import Origins
+from gateway.security.browsers.csrf import HEADER
+from gateway.security.browsers.origins import Origins
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",

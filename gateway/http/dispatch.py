@@ -21,11 +21,11 @@ from gateway.metrics import Metrics
 from gateway.protocol.answers import misfit
 from gateway.protocol.queries import Query
 from gateway.protocol.wire import Request
-from gateway.security.authenticator import extract_token
-from gateway.security.client_address import client_address, limit_subject
-from gateway.security.csrf import Csrf
-from gateway.security.limits import Limiter
+from gateway.security.browsers.client_address import client_address, limit_subject
+from gateway.security.browsers.csrf import Csrf
+from gateway.security.limits.limits import Limiter
 from gateway.security.principal import Principal
+from gateway.security.tokens.authenticator import extract_token
 from gateway.settings import Settings
 
 MAX_BODY = 131_072  # bytes; the largest request is a product with 20 picture addresses and a description

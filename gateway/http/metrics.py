@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from gateway.errors import AuthRequired, Forbidden
 from gateway.metrics import Metrics
-from gateway.security.client_address import loopback
+from gateway.security.browsers.client_address import loopback
 
 PATH = "/metrics"
 _PROXIED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy on this machine is no scraper

@@ -5,16 +5,16 @@ from gateway.parts.servers import Servers
 from gateway.realtime.members.ban_enforcer import Doorkeeper
 from gateway.realtime.members.registry import Residents
 from gateway.realtime.members.user_delivery import Persons
-from gateway.security.authenticator import Authenticator
-from gateway.security.devices import DeviceBook, DeviceNames
-from gateway.security.guest_sessions import GuestSessions
-from gateway.security.guest_sessions_postgres import StoredGuestSessions
-from gateway.security.guest_sessions_redis import GuestTokens
-from gateway.security.limits_redis import RedisLimiter
+from gateway.security.limits.redis import RedisLimiter
 from gateway.security.passwords import Passwords
-from gateway.security.refresh_tokens import RefreshTokens
-from gateway.security.revocations import Revocations
-from gateway.security.tokens import Tokens
+from gateway.security.sessions.devices import DeviceBook, DeviceNames
+from gateway.security.sessions.guest_sessions import GuestSessions
+from gateway.security.sessions.guest_sessions_postgres import StoredGuestSessions
+from gateway.security.sessions.guest_sessions_redis import GuestTokens
+from gateway.security.sessions.refresh_tokens import RefreshTokens
+from gateway.security.tokens.authenticator import Authenticator
+from gateway.security.tokens.revocations import Revocations
+from gateway.security.tokens.tokens import Tokens
 from gateway.services.accounts.accounts import Accounts
 from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.guests import Guests

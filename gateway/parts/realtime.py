@@ -11,7 +11,7 @@ from gateway.realtime.socketio.recovery import Recovery
 from gateway.realtime.socketio.recovery_store import RedisSessions
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import Server
-from gateway.security.origins import Origins
+from gateway.security.browsers.origins import Origins
 
 
 class Realtime:

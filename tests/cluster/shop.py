@@ -19,7 +19,7 @@ import asyncpg
 import jwt
 
 from gateway.security.principal import Role
-from gateway.security.tokens import Tokens
+from gateway.security.tokens.tokens import Tokens
 from tests.client.client import Client
 from tests.client.socket import ClientSocket
 from tests.support import Node, make_settings

@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.dev.servers import Redis
 from gateway.metrics import Metrics
 from gateway.redis.client import Redis as Connection
-from gateway.security.revocations import Revocations
+from gateway.security.tokens.revocations import Revocations
 from tests.client.client import Client
 from tests.client.raw import RawSocket, raw_websocket
 from tests.cluster.shop import Person, Shop, open_shop

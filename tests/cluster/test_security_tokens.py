@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from gateway.security.tokens import Tokens
+from gateway.security.tokens.tokens import Tokens
 from tests.client.client import Client
 from tests.client.raw import raw_polling, raw_websocket
 from tests.cluster.shop import PASSWORD, Person, Shop, open_shop

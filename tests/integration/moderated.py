@@ -9,9 +9,9 @@ from gateway.protocol.curation import Clear, PinMessage, UnpinMessage
 from gateway.protocol.moderation import AllowGuests, Announce, BanUser, Freeze, MuteUser, SlowMode
 from gateway.protocol.streaming import CreateStream
 from gateway.redis.client import Redis
-from gateway.security.devices import Device, DeviceBook, DeviceNames
-from gateway.security.guests import new_id
 from gateway.security.principal import Principal, Role
+from gateway.security.sessions.devices import Device, DeviceBook, DeviceNames
+from gateway.security.sessions.guest_ids import new_id
 from gateway.services.moderation.announcements import Announcements
 from gateway.services.moderation.audit_log import ModerationLog
 from gateway.services.moderation.banned_devices import BannedDevices

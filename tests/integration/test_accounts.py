@@ -24,13 +24,13 @@ from gateway.protocol.identity import (
     Suspend,
 )
 from gateway.redis.client import Redis
-from gateway.security.authenticator import Authenticator
-from gateway.security.limits import MemoryLimiter
+from gateway.security.limits.limits import MemoryLimiter
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Principal, Role
-from gateway.security.refresh_tokens import Grant, RefreshTokens
-from gateway.security.revocations import Bearer, Revocations
-from gateway.security.tokens import Tokens
+from gateway.security.sessions.refresh_tokens import Grant, RefreshTokens
+from gateway.security.tokens.authenticator import Authenticator
+from gateway.security.tokens.revocations import Bearer, Revocations
+from gateway.security.tokens.tokens import Tokens
 from gateway.services.accounts.accounts import WRONG_PASSWORDS, Accounts
 from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.identities import Identities

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.dev import seeds
 from gateway.security.principal import Role
-from gateway.security.tokens import Tokens
+from gateway.security.tokens.tokens import Tokens
 from gateway.settings import DEVELOPMENT_SECRET
 from tests.conftest import StartNode
 from tests.support import make_settings

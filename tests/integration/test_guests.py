@@ -15,17 +15,17 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.identity import Session
 from gateway.redis.client import Redis
-from gateway.security import guest_sessions, guests
-from gateway.security.authenticator import Authenticator, Identity
-from gateway.security.devices import Device, DeviceBook, DeviceNames
-from gateway.security.guest_sessions import GuestSessions
-from gateway.security.guest_sessions_postgres import StoredGuestSessions
-from gateway.security.guest_sessions_redis import GuestTokens
-from gateway.security.limits import MemoryLimiter
+from gateway.security.limits.limits import MemoryLimiter
 from gateway.security.principal import Principal
-from gateway.security.refresh_tokens import Grant, ReplayedError
-from gateway.security.revocations import Revocations
-from gateway.security.tokens import Tokens
+from gateway.security.sessions import guest_ids, guest_sessions
+from gateway.security.sessions.devices import Device, DeviceBook, DeviceNames
+from gateway.security.sessions.guest_sessions import GuestSessions
+from gateway.security.sessions.guest_sessions_postgres import StoredGuestSessions
+from gateway.security.sessions.guest_sessions_redis import GuestTokens
+from gateway.security.sessions.refresh_tokens import Grant, ReplayedError
+from gateway.security.tokens.authenticator import Authenticator, Identity
+from gateway.security.tokens.revocations import Revocations
+from gateway.security.tokens.tokens import Tokens
 from gateway.services.accounts.guests import Guests
 from gateway.services.accounts.sessions import Sessions
 from gateway.services.moderation.banned_devices import BannedDevices
@@ -170,7 +170,7 @@ async def test_each_use_keeps_the_session_in_postgres_for_a_day(without_redis: W
 
 async def test_a_session_that_nobody_used_runs_out(database: Database, redis: Redis) -> None:
     tokens = GuestTokens(redis, timedelta(seconds=0.3))
-    grant = await tokens.save(guests.new_id(), "")
+    grant = await tokens.save(guest_ids.new_id(), "")
     end = time.monotonic() + 0.6
     while time.monotonic() < end:
         assert await tokens.touch(grant.user_id, grant.session_id)
@@ -180,7 +180,7 @@ async def test_a_session_that_nobody_used_runs_out(database: Database, redis: Re
     with pytest.raises(AuthRequired):
         await tokens.rotate(grant.token)
     stored = StoredGuestSessions(database, DAY)
-    grant = await stored.save(guests.new_id(), "")
+    grant = await stored.save(guest_ids.new_id(), "")
     await age(grant.session_id, DAY)
     assert not await stored.touch(grant.user_id, grant.session_id)
     assert (await stored.rotate(grant.token), await stored.look_up(grant.token)) == (None, None)
@@ -214,7 +214,7 @@ async def grace_over(world: World, grant: Grant) -> None:
 
 
 async def test_callers_of_one_moment_get_one_successor(store: GuestTokens | StoredGuestSessions) -> None:
-    grant = await store.save(guests.new_id(), "a browser")
+    grant = await store.save(guest_ids.new_id(), "a browser")
     granted = await asyncio.gather(*(store.rotate(grant.token) for _ in range(8)))
     (successor,) = set(granted)
     assert successor is not None
@@ -224,7 +224,7 @@ async def test_callers_of_one_moment_get_one_successor(store: GuestTokens | Stor
 
 
 async def test_a_late_copy_ends_the_session(world: World, store: GuestTokens | StoredGuestSessions) -> None:
-    grant = await store.save(guests.new_id(), "a browser")
+    grant = await store.save(guest_ids.new_id(), "a browser")
     successor = await store.rotate(grant.token)
     assert successor is not None
     await grace_over(world, grant)
@@ -236,16 +236,16 @@ async def test_a_late_copy_ends_the_session(world: World, store: GuestTokens | S
 
 
 async def test_a_guess_at_a_token_changes_nothing(store: GuestTokens | StoredGuestSessions) -> None:
-    grant = await store.save(guests.new_id(), "a browser")
+    grant = await store.save(guest_ids.new_id(), "a browser")
     with pytest.raises(AuthRequired):
         await store.rotate(grant.token[:-1] + ("A" if grant.token[-1] != "A" else "B"))
     assert await store.look_up(grant.token) == grant
 
 
 async def test_ending_all_but_one(store: GuestTokens | StoredGuestSessions) -> None:
-    guest = guests.new_id()
+    guest = guest_ids.new_id()
     kept, ended = await store.save(guest, "kept"), await store.save(guest, "ended")
-    other = await store.save(guests.new_id(), "")
+    other = await store.save(guest_ids.new_id(), "")
     assert await store.delete_all(guest, keep=kept.session_id) == [ended.session_id]
     assert [(record.session_id, record.device) for record in await store.sessions(guest)] == [(kept.session_id, "kept")]
     assert not await store.delete(guest, other.session_id)
@@ -307,7 +307,7 @@ async def test_redis_dies_and_comes_back(database: Database, own_redis: RedisSer
 
 async def left_behind(world: World) -> Grant:
     """A session that was opened while Redis was away."""
-    return await world.stored.save(guests.new_id(), "a browser")
+    return await world.stored.save(guest_ids.new_id(), "a browser")
 
 
 async def test_what_is_used_is_moved_at_once(world: World) -> None:

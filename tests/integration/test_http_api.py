@@ -27,11 +27,11 @@ from gateway.metrics import Metrics
 from gateway.protocol.catalog import ChangeProduct, CreateProduct, Product, ProductPage
 from gateway.protocol.identity import Login, Session, UserView
 from gateway.protocol.queries import ProductQuery
-from gateway.security.devices import COOKIE as DEVICE_COOKIE
-from gateway.security.devices import COOKIE_SECONDS, Device, valid_id
-from gateway.security.limits import MemoryLimiter
-from gateway.security.origins import Origins
+from gateway.security.browsers.origins import Origins
+from gateway.security.limits.limits import MemoryLimiter
 from gateway.security.principal import Principal, Role
+from gateway.security.sessions.devices import COOKIE as DEVICE_COOKIE
+from gateway.security.sessions.devices import COOKIE_SECONDS, Device, valid_id
 from tests.edge import Callers, Client, bearer, refused, serving, settings
 
 WEB = Path(__file__).parent.parent.parent / "web"

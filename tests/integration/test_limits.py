@@ -10,8 +10,8 @@ from gateway import keys
 from gateway.errors import RateLimited
 from gateway.metrics import Metrics
 from gateway.redis.client import Redis
-from gateway.security.limits import Limiter, MemoryLimiter
-from gateway.security.limits_redis import RedisLimiter
+from gateway.security.limits.limits import Limiter, MemoryLimiter
+from gateway.security.limits.redis import RedisLimiter
 from tests.support import make_settings
 
 # Moves what was charged into the past, which for a limit is the same as time going by.

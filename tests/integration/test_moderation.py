@@ -19,9 +19,9 @@ from gateway.protocol.chat import SendMessage
 from gateway.protocol.moderation import FOREVER
 from gateway.protocol.wire import Since, iso
 from gateway.redis.client import Redis
-from gateway.security.devices import Device
-from gateway.security.guests import new_id
 from gateway.security.principal import Principal, Role
+from gateway.security.sessions.devices import Device
+from gateway.security.sessions.guest_ids import new_id
 from gateway.services.chat.messages import Messages
 from gateway.services.moderation import sanctions
 from gateway.services.moderation.permissions import HOSTING, POWERS, Power

@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from gateway.dev import seeds
 from gateway.security.principal import Role
-from gateway.security.tokens import Tokens
+from gateway.security.tokens.tokens import Tokens
 from gateway.settings import Settings
 from tests.conftest import StartNode
 from tests.support import make_settings

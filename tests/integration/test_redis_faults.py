@@ -22,7 +22,7 @@ from gateway.realtime.packets import event_packet
 from gateway.realtime.presence.presence import Census
 from gateway.realtime.presence.redis import RedisPresence
 from gateway.redis.client import Redis
-from gateway.security.limits_redis import RedisLimiter
+from gateway.security.limits.redis import RedisLimiter
 from tests.doubles import EventLog
 from tests.inbox import Inbox
 from tests.proxy import Proxy

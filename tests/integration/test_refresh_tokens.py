@@ -10,7 +10,7 @@ from gateway import keys
 from gateway.errors import AuthRequired, Unavailable
 from gateway.metrics import Metrics
 from gateway.redis.client import Redis
-from gateway.security.refresh_tokens import MAX_SESSIONS, Grant, RefreshTokens, ReplayedError
+from gateway.security.sessions.refresh_tokens import MAX_SESSIONS, Grant, RefreshTokens, ReplayedError
 from tests.support import make_settings
 
 WEEK = timedelta(days=7)

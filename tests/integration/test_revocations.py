@@ -9,8 +9,8 @@ from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.metrics import Metrics
 from gateway.redis.client import Redis
 from gateway.security.principal import Role
-from gateway.security.revocations import MARGIN, Revocations
-from gateway.security.tokens import Claims
+from gateway.security.tokens.revocations import MARGIN, Revocations
+from gateway.security.tokens.tokens import Claims
 from tests.support import make_settings
 
 LIFETIME = timedelta(minutes=15)

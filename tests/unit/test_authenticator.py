@@ -7,10 +7,10 @@ import pytest
 from multidict import CIMultiDict
 
 from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, Unavailable
-from gateway.security.authenticator import CACHE_SECONDS, CACHE_SIZE, Authenticator, Identity, extract_token
 from gateway.security.principal import Role
-from gateway.security.revocations import Bearer
-from gateway.security.tokens import Claims
+from gateway.security.tokens.authenticator import CACHE_SECONDS, CACHE_SIZE, Authenticator, Identity, extract_token
+from gateway.security.tokens.revocations import Bearer
+from gateway.security.tokens.tokens import Claims
 
 
 class Doubles:

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.security.client_address import client_address, limit_subject, loopback
+from gateway.security.browsers.client_address import client_address, limit_subject, loopback
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from gateway.errors import Code, Forbidden
-from gateway.security.csrf import Csrf
-from gateway.security.origins import Origins
+from gateway.security.browsers.csrf import Csrf
+from gateway.security.browsers.origins import Origins
 from tests.support import make_settings
 
 COOKIES = {"csrf-token": "secret"}

@@ -18,8 +18,8 @@ from gateway.http.products import Products
 from gateway.http.routes import Route
 from gateway.http.streams import Streams
 from gateway.http.users import Users
-from gateway.security.csrf import Csrf
-from gateway.security.origins import Origins
+from gateway.security.browsers.csrf import Csrf
+from gateway.security.browsers.origins import Origins
 from gateway.security.principal import ADMINS, HOSTS, MEMBERS, Role
 from tests.edge import settings
 

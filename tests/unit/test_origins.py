@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.security.origins import Origins
+from gateway.security.browsers.origins import Origins
 from tests.edge import settings
 
 HOST = "gateway.example"

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from gateway.concurrency.outage import Outage
 from gateway.errors import Unavailable
-from gateway.security.guest_sessions import GuestSessions
+from gateway.security.sessions.guest_sessions import GuestSessions
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import AuthRequired, Code, Unavailable
-from gateway.security.refresh_tokens import Grant, ReplayedError, SessionRecord
+from gateway.security.sessions.refresh_tokens import Grant, ReplayedError, SessionRecord
 from gateway.services.accounts.sessions import Sessions
 
 

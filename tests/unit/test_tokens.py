@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from gateway.errors import AuthRequired, Code
 from gateway.security.principal import Role
-from gateway.security.signing_keys import Keyring
-from gateway.security.tokens import REQUIRED, Tokens
+from gateway.security.tokens.signing_keys import Keyring
+from gateway.security.tokens.tokens import REQUIRED, Tokens
 from gateway.settings import DEVELOPMENT_SECRET, Settings, SettingsError, load
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"

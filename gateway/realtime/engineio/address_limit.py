@@ -2,7 +2,7 @@
 
 from gateway.realtime.engineio.handshake import CROWDED, Handshake, RefusedError
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.security.client_address import client_address, limit_subject
+from gateway.security.browsers.client_address import client_address, limit_subject
 
 
 class Crowd:

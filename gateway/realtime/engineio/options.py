@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from gateway.security.client_address import Network
+from gateway.security.browsers.client_address import Network
 from gateway.settings import Settings
 
 GRACE = 0.2  # s for a last packet to arrive before the transport of a closed connection is torn down

@@ -26,8 +26,8 @@ from gateway.realtime.socketio.decoder import PacketType, ProtocolError, decode
 from gateway.realtime.socketio.recovery import Recovery
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
-from gateway.security.authenticator import COOKIE
 from gateway.security.principal import Principal
+from gateway.security.tokens.authenticator import COOKIE
 
 log = structlog.get_logger()
 

@@ -17,9 +17,9 @@ from gateway.protocol.identity import (
     Session,
     UserView,
 )
-from gateway.security.limits import Limiter
+from gateway.security.limits.limits import Limiter
 from gateway.security.principal import Principal, Role
-from gateway.security.refresh_tokens import Grant, ids
+from gateway.security.sessions.refresh_tokens import Grant, ids
 from gateway.services.accounts.logins import Logins
 from gateway.services.accounts.sessions import Sessions
 from models.user import User

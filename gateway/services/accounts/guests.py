@@ -8,12 +8,12 @@ import structlog
 from gateway.errors import AuthRequired, RateLimited, Unavailable
 from gateway.metrics import Metrics
 from gateway.protocol.identity import Session, UserView
-from gateway.security import guests
-from gateway.security.client_address import limit_subject
-from gateway.security.devices import Device
-from gateway.security.limits import Limiter
+from gateway.security.browsers.client_address import limit_subject
+from gateway.security.limits.limits import Limiter
 from gateway.security.principal import Principal, Role
-from gateway.security.refresh_tokens import Grant, ids
+from gateway.security.sessions import guest_ids
+from gateway.security.sessions.devices import Device
+from gateway.security.sessions.refresh_tokens import Grant, ids
 from gateway.services.accounts.accounts import Bans, Tokens
 from gateway.services.accounts.logins import Logins
 from gateway.services.accounts.sessions import Sessions
@@ -59,7 +59,7 @@ class Guests(Logins):
 
         Raises RateLimited when too many new guests came from the address.
         """
-        if refresh_token is not None and guests.is_guest(refresh_token):
+        if refresh_token is not None and guest_ids.is_guest(refresh_token):
             try:
                 return await self.refresh(refresh_token)
             except (AuthRequired, Unavailable) as error:
@@ -69,7 +69,7 @@ class Guests(Logins):
         except RateLimited:
             self._metrics.limited.labels(SCOPE).inc()
             raise
-        guest_id = guests.new_id()
+        guest_id = guest_ids.new_id()
         await self._devices.receive(guest_id, device)
         return self._session(await self._sessions.open(guest_id, device.user_agent))
 
@@ -95,8 +95,8 @@ def _view(guest_id: str) -> UserView:
     return UserView(
         id=guest_id,
         email=None,
-        username=guests.name_of(guest_id),
+        username=guest_ids.name_of(guest_id),
         role=Role.GUEST.value,
         status=UserStatus.ACTIVE.value,
-        created_at=guests.made_at(guest_id),
+        created_at=guest_ids.made_at(guest_id),
     )

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from gateway.concurrency.batcher import Gathering
 from gateway.postgres.database import Database
-from gateway.security.authenticator import Identity
 from gateway.security.principal import Role
+from gateway.security.tokens.authenticator import Identity
 from models.user import UserStatus
 
 WHO = "SELECT id::text, username, role, status FROM users WHERE id = ANY($1::uuid[])"

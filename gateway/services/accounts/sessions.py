@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import structlog
 
 from gateway.errors import AuthRequired, Code
-from gateway.security.refresh_tokens import Grant, ReplayedError, SessionRecord
+from gateway.security.sessions.refresh_tokens import Grant, ReplayedError, SessionRecord
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ import structlog
 from gateway.errors import Code, Unavailable
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import until
-from gateway.security.devices import LIKELY, SURE, Device
+from gateway.security.sessions.devices import LIKELY, SURE, Device
 from gateway.services.chat.refusals import refusal
 from models.moderation import SanctionKind
 

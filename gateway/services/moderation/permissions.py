@@ -8,8 +8,8 @@ from uuid import UUID
 
 from gateway.errors import Code, Forbidden, NotFound
 from gateway.postgres.database import Database
-from gateway.security.guests import is_guest
 from gateway.security.principal import Principal, Role
+from gateway.security.sessions.guest_ids import is_guest
 from gateway.services.chat.refusals import refusal
 from models.moderation import SanctionKind
 

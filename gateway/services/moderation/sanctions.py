@@ -12,9 +12,9 @@ from gateway.postgres.database import Database
 from gateway.protocol.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
 from gateway.protocol.wire import iso
 from gateway.realtime.members.ban_enforcer import BANNED, MUTED, UNBANNED
-from gateway.security.devices import SURE
-from gateway.security.guests import PREFIX
 from gateway.security.principal import Principal
+from gateway.security.sessions.devices import SURE
+from gateway.security.sessions.guest_ids import PREFIX
 from gateway.services.moderation.audit_log import ModerationLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.permissions import Authority, Power

@@ -12,10 +12,10 @@ import structlog
 
 from gateway.concurrency.outage import Outage
 from gateway.errors import AuthRequired, Unavailable
-from gateway.security.guest_sessions_postgres import StoredGuestSessions
-from gateway.security.guest_sessions_redis import GuestTokens
-from gateway.security.refresh_tokens import Grant, SessionRecord, ids
-from gateway.security.revocations import Bearer
+from gateway.security.sessions.guest_sessions_postgres import StoredGuestSessions
+from gateway.security.sessions.guest_sessions_redis import GuestTokens
+from gateway.security.sessions.refresh_tokens import Grant, SessionRecord, ids
+from gateway.security.tokens.revocations import Bearer
 
 log = structlog.get_logger()
 

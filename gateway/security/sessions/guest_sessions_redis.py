@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from gateway import keys
 from gateway.protocol.wire import now
 from gateway.redis.client import Redis
-from gateway.security.refresh_tokens import GRACE, RefreshTokens, session_keys
-from gateway.security.session_scripts import RESTORE, TOUCH
+from gateway.security.sessions.refresh_tokens import GRACE, RefreshTokens, session_keys
+from gateway.security.sessions.scripts import RESTORE, TOUCH
 from models.guest import GuestSession
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from gateway.errors import AuthRequired
 from gateway.postgres.database import Database
 from gateway.protocol.wire import now
-from gateway.security.refresh_tokens import (
+from gateway.security.sessions.refresh_tokens import (
     GRACE,
     Grant,
     ReplayedError,

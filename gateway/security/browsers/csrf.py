@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 
 from gateway.errors import Code, Forbidden
-from gateway.security.origins import Origins
+from gateway.security.browsers.origins import Origins
 
 COOKIE = "csrf-token"
 HEADER = "X-CSRF-Token"

@@ -10,7 +10,7 @@ from gateway.concurrency.batcher import Gathering
 from gateway.errors import RateLimited, Unavailable
 from gateway.metrics import Metrics
 from gateway.redis.client import Redis
-from gateway.security.limits import Allowance, MemoryLimiter
+from gateway.security.limits.limits import Allowance, MemoryLimiter
 
 log = structlog.get_logger()
 

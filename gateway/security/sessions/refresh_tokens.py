@@ -21,7 +21,7 @@ from typing import Any
 from gateway import keys
 from gateway.errors import AuthRequired
 from gateway.redis.client import Redis
-from gateway.security.session_scripts import DELETE, DELETE_ALL, ROTATE, SAVE
+from gateway.security.sessions.scripts import DELETE, DELETE_ALL, ROTATE, SAVE
 
 GRACE = timedelta(seconds=10)  # callers of one moment; longer would give a thief more time to be one of them
 MAX_SESSIONS = 100  # of one user; a script that logs in all day must not fill Redis, its oldest session ends

@@ -15,7 +15,7 @@ from jwt.utils import base64url_decode
 
 from gateway.errors import AuthRequired, Code
 from gateway.security.principal import Role
-from gateway.security.signing_keys import Keyring
+from gateway.security.tokens.signing_keys import Keyring
 from gateway.settings import Settings
 
 MAX_TOKEN = 4096  # characters; ours have about 500, and nothing longer is worth parsing

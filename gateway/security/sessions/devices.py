@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from gateway import keys
 from gateway.redis.client import Redis
-from gateway.security.client_address import limit_subject
-from gateway.security.guests import is_guest
+from gateway.security.browsers.client_address import limit_subject
+from gateway.security.sessions.guest_ids import is_guest
 from gateway.settings import Settings
 
 COOKIE = "deviceId"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.errors import AuthRequired, Forbidden
-from gateway.security import guests as guest
 from gateway.security.principal import Principal, Role
-from gateway.security.revocations import Bearer
-from gateway.security.tokens import Claims
+from gateway.security.sessions import guest_ids as guest
+from gateway.security.tokens.revocations import Bearer
+from gateway.security.tokens.tokens import Claims
 
 COOKIE = "accessToken"
 CACHE_SECONDS = 5.0  # how long a node may go on with what it knew of a user when it missed the notice of a change
