@@ -12,11 +12,11 @@ from gateway.http.connection import connections
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import mount_pages
 from gateway.lifespan import Step
-from gateway.parts.people import People
+from gateway.parts.accounts import People
+from gateway.parts.chat import Talk
+from gateway.parts.commerce import Shop
 from gateway.parts.realtime import Realtime
 from gateway.parts.servers import Servers
-from gateway.parts.shop import Shop
-from gateway.parts.talk import Talk
 from gateway.services.streams.attendance import Attendance
 from gateway.settings import Settings
 from namespaces import asyncapi

@@ -11,7 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, Validation
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gateway.setting_forms import DatabaseUrl, Duration, Networks, OptionalRate, Origins, Rate, RedisUrl, SecretList
+from gateway.setting_types import DatabaseUrl, Duration, Networks, OptionalRate, Origins, Rate, RedisUrl, SecretList
 
 MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
 DEVELOPMENT_SECRET = "dorami-development-secret-not-for-production"  # noqa: S105  public on purpose, refused in production

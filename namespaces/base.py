@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from gateway.concurrency.deadlines import Deadlines
 from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, NotInRoom, RateLimited, Unavailable
+from gateway.instruments import Spread
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol import events
@@ -26,7 +27,6 @@ from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import EVERYONE, Principal
 from gateway.security.tokens.authenticator import extract_token
-from gateway.tallies import Spread
 from namespaces.routes import Limit, Route
 
 log = structlog.get_logger()

@@ -6,10 +6,10 @@ from gateway.protocol.wire import Typed
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.chat.chat import Chat
-from namespaces.attending import Attendance, AttendedNamespace
 from namespaces.base import Pipeline, greeting
 from namespaces.curation import CurationEvents
 from namespaces.moderation import ModerationEvents
+from namespaces.room_namespace import Attendance, AttendedNamespace
 from namespaces.routes import Limit, Route
 
 

@@ -7,8 +7,8 @@ from gateway.protocol.identity import Connected
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from gateway.services.commerce.storefront import Storefront
-from namespaces.attending import Attendance, AttendedNamespace
 from namespaces.base import Pipeline
+from namespaces.room_namespace import Attendance, AttendedNamespace
 from namespaces.routes import Limit, Route
 
 

@@ -7,8 +7,8 @@ from gateway.protocol import events, streaming
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.streams.viewers import Viewers
-from namespaces.attending import AttendedNamespace
 from namespaces.base import Pipeline, greeting
+from namespaces.room_namespace import AttendedNamespace
 from namespaces.routes import Limit, Route
 
 

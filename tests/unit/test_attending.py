@@ -23,8 +23,8 @@ from gateway.realtime.socketio.server import Server
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from gateway.services.streams.attendance import Attendance
-from namespaces.attending import AttendedNamespace
 from namespaces.base import Pipeline
+from namespaces.room_namespace import AttendedNamespace
 from namespaces.routes import Limit, Route
 from tests.doubles import principal
 from tests.unit.test_server import FakeConnection, FakeEngine

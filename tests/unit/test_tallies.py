@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from gateway.tallies import Spreads, Tallies
+from gateway.instruments import Spreads, Tallies
 
 BOUNDS = (0.5, 1, 10.0)
 

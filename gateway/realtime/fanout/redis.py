@@ -19,7 +19,7 @@ from gateway.realtime.packets import event_packet
 from gateway.redis.client import Redis
 
 if TYPE_CHECKING:
-    from gateway.tallies import Tally
+    from gateway.instruments import Tally
 
 log = structlog.get_logger()
 

@@ -1,7 +1,7 @@
 """Chat: messages, how they are kept civil, and the record of it. Built by the composition root."""
 
 from gateway.concurrency.periodic import Rounds
-from gateway.parts.people import People
+from gateway.parts.accounts import People
 from gateway.parts.realtime import Realtime
 from gateway.parts.servers import Servers
 from gateway.services.chat.chat import Chat
