@@ -18,14 +18,14 @@ from gateway.lifespan import settle
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.realtime.engineio.server import Engine
+from gateway.realtime.engineio.server import EngineServer
 from gateway.realtime.fanout.fanout import Fanout, LocalFanout
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.socketio.rooms import Rooms
-from gateway.realtime.socketio.server import Server
+from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal
 from gateway.security.tokens.tokens import Tokens
 from gateway.settings import load
@@ -208,11 +208,11 @@ async def serve(port: int, *, over_redis: bool) -> None:
     logs.configure(settings)
     metrics = Metrics()
     rooms = Rooms(metrics)
-    engine = Engine(EngineOptions.of(settings), metrics, origin_allowed=lambda _: True)
-    server = Server(engine, rooms, metrics, cookie_counts=lambda _: False)
+    engine = EngineServer(EngineOptions.of(settings), metrics, origin_allowed=lambda _: True)
+    server = SocketServer(engine, rooms, metrics, cookie_counts=lambda _: False)
     fanout: Fanout
     if over_redis:
-        fanout = shared = RedisFanout(Redis(settings, metrics), rooms, f"bench-{port}", metrics, NoLog())
+        fanout = shared = RedisFanout(RedisClient(settings, metrics), rooms, f"bench-{port}", metrics, NoLog())
         rooms.watched_by(shared)
         await shared.start()
     else:

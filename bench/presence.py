@@ -15,12 +15,12 @@ from uuid import uuid4
 import uvloop
 
 from gateway import keys
-from gateway.dev.servers import Redis as RedisServer
+from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.keys import viewers_room
 from gateway.metrics import Metrics
 from gateway.realtime.presence.lease import Lease
 from gateway.realtime.presence.redis import BEAT, LEASE, RedisPresence
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from tests.support import make_settings
 
 SIZES = (10, 1_000, 10_000, 100_000)
@@ -39,7 +39,7 @@ class Cost(NamedTuple):
 class Bench:
     """Two nodes, one Redis."""
 
-    def __init__(self, redis: Redis, beats: Redis) -> None:
+    def __init__(self, redis: RedisClient, beats: RedisClient) -> None:
         self._redis = redis
         self.nodes = [RedisPresence(redis, name, Metrics(), beats=beats, interval=0.0) for name in "ab"]
         self.leases = [Lease(redis, name, LEASE, BEAT) for name in "cd"]
@@ -105,7 +105,7 @@ async def main() -> None:
     print("|", " | ".join(heads), "|\n|", " | ".join(["--:"] * len(heads)), "|")
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder) / "redis", durable=False) as server:
-            redis, beats = (Redis(make_settings(redis_url=server.url), Metrics()) for _ in range(2))
+            redis, beats = (RedisClient(make_settings(redis_url=server.url), Metrics()) for _ in range(2))
             bench = Bench(redis, beats)
             for node, lease in zip(bench.nodes, bench.leases, strict=True):
                 await node.start()

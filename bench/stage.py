@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from bench.scenarios import Place, Scenario
 from bench.servers import ALONE, BUILD, FULL, PAIR, Server, inherited
-from gateway.dev.servers import Postgres, Redis, Stack
+from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 from gateway.metrics import Metrics
 from gateway.postgres import migrations
 from gateway.postgres.database import Database
@@ -60,8 +60,8 @@ class Stage:
             stack = opening.enter_context(Stack(self._folder / "servers"))
             if stack.postgres is None or stack.redis is None:
                 raise FailedError("the servers are not there")
-            self._postgres: Postgres = stack.postgres
-            self._redis: Redis = stack.redis
+            self._postgres: PostgresProcess = stack.postgres
+            self._redis: RedisProcess = stack.redis
             settings = self._settings()
             asyncio.run(migrations.migrate(settings))
             users = asyncio.run(_fill(settings))

@@ -12,11 +12,11 @@ from gateway.http.connection import connections
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import mount_pages
 from gateway.lifespan import Step
-from gateway.parts.accounts import People
-from gateway.parts.chat import Talk
-from gateway.parts.commerce import Shop
-from gateway.parts.realtime import Realtime
-from gateway.parts.servers import Servers
+from gateway.parts.accounts import AccountsPart
+from gateway.parts.chat import ChatPart
+from gateway.parts.commerce import CommercePart
+from gateway.parts.realtime import RealtimePart
+from gateway.parts.servers import ServersPart
 from gateway.services.streams.attendance import Attendance
 from gateway.settings import Settings
 from namespaces import asyncapi
@@ -34,11 +34,11 @@ class Node:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        servers = self._servers = Servers(settings)
-        realtime = self._realtime = Realtime(servers)
-        people = self._people = People(servers, realtime)
-        shop = self._shop = Shop(servers, realtime)
-        talk = self._talk = Talk(servers, realtime, people)
+        servers = self._servers = ServersPart(settings)
+        realtime = self._realtime = RealtimePart(servers)
+        people = self._people = AccountsPart(servers, realtime)
+        shop = self._shop = CommercePart(servers, realtime)
+        talk = self._talk = ChatPart(servers, realtime, people)
         self._attendance = Attendance(realtime.presence, realtime.fanout)
 
         pipeline = Pipeline(

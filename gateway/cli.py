@@ -164,11 +164,11 @@ async def _check(settings: Settings) -> bool:
     from gateway.metrics import Metrics
     from gateway.postgres import migrations
     from gateway.postgres.database import Database
-    from gateway.redis.client import Redis
+    from gateway.redis.client import RedisClient
     from gateway.redis.url import describe
 
     metrics = Metrics()
-    database, redis = Database(settings, metrics), Redis(settings, metrics)
+    database, redis = Database(settings, metrics), RedisClient(settings, metrics)
     try:
         redis_answers = await redis.ping()
     finally:

@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricF
 from prometheus_client.registry import Collector
 
 
-class Tally:
+class Counter:
     """A number that only grows.
 
     That of prometheus_client takes a lock and 0.6 µs. Here only the thread of the event loop counts.
@@ -25,7 +25,7 @@ class Tally:
         self.value += amount
 
 
-class Spread:
+class Histogram:
     """How often something took how long, in seconds."""
 
     __slots__ = ("_bounds", "counts", "sum")
@@ -41,18 +41,18 @@ class Spread:
         self.sum += seconds
 
 
-class Tallies(Collector):
+class CounterFamily(Collector):
     """A metric of tallies, one for each combination of its labels."""
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
         self._about = name, documentation
         self._labels = labels
-        self._children: dict[tuple[str, ...], Tally] = {}
+        self._children: dict[tuple[str, ...], Counter] = {}
         registry.register(self)
 
-    def labels(self, *values: str) -> Tally:
+    def labels(self, *values: str) -> Counter:
         """The tally of these values, always the same one: hold on to it."""
-        return self._children.setdefault(values, Tally())
+        return self._children.setdefault(values, Counter())
 
     def collect(self) -> Iterator[Metric]:
         """See Collector."""
@@ -62,7 +62,7 @@ class Tallies(Collector):
         yield family
 
 
-class Spreads(Collector):
+class HistogramFamily(Collector):
     """A metric of spreads, one for each combination of its labels. `bounds` are those of its buckets, ascending."""
 
     def __init__(
@@ -76,12 +76,12 @@ class Spreads(Collector):
         self._about = name, documentation
         self._labels = labels
         self._bounds = bounds
-        self._children: dict[tuple[str, ...], Spread] = {}
+        self._children: dict[tuple[str, ...], Histogram] = {}
         registry.register(self)
 
-    def labels(self, *values: str) -> Spread:
+    def labels(self, *values: str) -> Histogram:
         """The spread of these values, always the same one: hold on to it."""
-        return self._children.setdefault(values, Spread(self._bounds))
+        return self._children.setdefault(values, Histogram(self._bounds))
 
     def collect(self) -> Iterator[Metric]:
         """See Collector."""

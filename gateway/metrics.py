@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from gateway.instruments import Spreads, Tallies
+from gateway.instruments import CounterFamily, HistogramFamily
 
 # Event handlers and HTTP routes take from under a millisecond to a database timeout.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -19,15 +19,17 @@ class Metrics:
         self.connections = Gauge("dorami_connections", "Open Engine.IO connections", ["transport"], registry=registry)
         self.refused = Counter("dorami_connects_refused", "Refused connects", ["namespace", "code"], registry=registry)
         self.closed = Counter("dorami_connections_closed", "Ended Engine.IO connections", ["reason"], registry=registry)
-        self.events = Spreads(
+        self.events = HistogramFamily(
             "dorami_event_seconds",
             "Events from clients: outcome is ok or an error code",
             ["namespace", "event", "outcome"],
             SECONDS,
             registry,
         )
-        self.published = Tallies("dorami_broadcasts_published", "Broadcasts by event", ["event"], registry)
-        self.delivered = Tallies("dorami_deliveries", "Packets handed to sockets by broadcasts", [], registry).labels()
+        self.published = CounterFamily("dorami_broadcasts_published", "Broadcasts by event", ["event"], registry)
+        self.delivered = CounterFamily(
+            "dorami_deliveries", "Packets handed to sockets by broadcasts", [], registry
+        ).labels()
         self.degraded = Gauge("dorami_fanout_degraded", "1 while broadcasts reach only this node", registry=registry)
         self.gaps = Counter(
             "dorami_room_gaps", "Times that a room's missing events were looked for in its log", registry=registry

@@ -8,7 +8,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from gateway import lifespan
-from gateway.concurrency.periodic import Rounds
+from gateway.concurrency.periodic import Periodic
 from gateway.http.metrics import metrics_app
 from gateway.keys import Room
 from gateway.lifespan import Step
@@ -18,7 +18,7 @@ from gateway.media.replays import Replays
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.realtime.fanout.redis import RedisFanout
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue
 from gateway.services.jobs.runner import JobRunner
 from gateway.services.jobs.table import JobTable
@@ -46,13 +46,13 @@ class Worker:
         self._settings = settings
         metrics = Metrics()
         self._database = Database(settings, metrics)
-        self._redis = Redis(settings, metrics)
+        self._redis = RedisClient(settings, metrics)
         name = f"{settings.node_id or 'worker'}.{secrets.token_hex(6)}"
         self._fanout = RedisFanout(self._redis, Nobody(), name, metrics, RoomLog(self._database))
         ffmpeg = Ffmpeg(settings.ffmpeg)
         self._library = Library(settings.media_folder, ffmpeg, self._redis, metrics)
         replays = Replays(self._library, ffmpeg, settings.job_timeout.total_seconds())
-        self._tidying = Rounds("unfinished replays", TIDY, replays.tidy)
+        self._tidying = Periodic("unfinished replays", TIDY, replays.tidy)
         self._queue = JobQueue(self._redis)
         self._jobs = JobRunner(JobTable(self._database), self._queue, self._fanout, {"replay": replays.make}, metrics)
         self._stop = asyncio.Event()

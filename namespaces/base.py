@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from gateway.concurrency.deadlines import Deadlines
 from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, NotInRoom, RateLimited, Unavailable
-from gateway.instruments import Spread
+from gateway.instruments import Histogram
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol import events
@@ -83,7 +83,7 @@ class Namespace:
         self._routes: dict[str, Route] = {events.AUTH_REFRESH: Route(AuthRefresh, self._refresh)} | self.routes()
         self._rates = {event: pipeline.rates[route.limit] for event, route in self._routes.items()}
         self._deadlines = Deadlines(pipeline.handler_timeout.total_seconds())
-        self._timers: dict[tuple[str, str], Spread] = {}  # by event and outcome; both are a few known words
+        self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome; both are a few known words
 
     def routes(self) -> dict[str, Route]:
         """The declared table: everything that is not in it is an unknown event."""
@@ -171,7 +171,7 @@ class Namespace:
         timer = self._timers.get((event, outcome)) or self._timer(event, outcome)
         timer.observe(time.perf_counter() - started)
 
-    def _timer(self, event: str, outcome: str) -> Spread:
+    def _timer(self, event: str, outcome: str) -> Histogram:
         timer = self._timers[event, outcome] = self._pipeline.metrics.events.labels(self.name, event, outcome)
         return timer
 

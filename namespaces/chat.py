@@ -9,11 +9,11 @@ from gateway.services.chat.chat import Chat
 from namespaces.base import Pipeline, greeting
 from namespaces.curation import CurationEvents
 from namespaces.moderation import ModerationEvents
-from namespaces.room_namespace import Attendance, AttendedNamespace
+from namespaces.room_namespace import Attendance, RoomNamespace
 from namespaces.routes import Limit, Route
 
 
-class ChatNamespace(AttendedNamespace):
+class ChatNamespace(RoomNamespace):
     """Joining, leaving, sending and reading back; what moderators do is in tables of its own."""
 
     name = CHAT

@@ -4,7 +4,7 @@ from gateway.protocol import events, moderation
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import ADMINS, MEMBERS
 from gateway.services.moderation.announcements import Announcements
-from gateway.services.moderation.room_settings import RoomRules
+from gateway.services.moderation.room_settings import RoomSettingsService
 from gateway.services.moderation.sanctions import Sanctions
 from namespaces.routes import Route
 
@@ -12,7 +12,7 @@ from namespaces.routes import Route
 class ModerationEvents:
     """Muting, banning, settings and announcements. Nobody has to be in the room that they moderate."""
 
-    def __init__(self, sanctions: Sanctions, rules: RoomRules, announcements: Announcements) -> None:
+    def __init__(self, sanctions: Sanctions, rules: RoomSettingsService, announcements: Announcements) -> None:
         self._sanctions = sanctions
         self._rules = rules
         self._announcements = announcements

@@ -27,7 +27,7 @@ class Attendance(Protocol):
     async def census(self, room: Room) -> Census: ...
 
 
-class AttendedNamespace(Namespace):
+class RoomNamespace(Namespace):
     """A namespace with one room for each key. Subclasses say `room` and `allow`; their handlers `enter` and `depart`.
 
     A socket is counted in exactly the rooms of `socket.attending`, as whom it says there, whatever is given up.

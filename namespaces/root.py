@@ -8,11 +8,11 @@ from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from gateway.services.commerce.storefront import Storefront
 from namespaces.base import Pipeline
-from namespaces.room_namespace import Attendance, AttendedNamespace
+from namespaces.room_namespace import Attendance, RoomNamespace
 from namespaces.routes import Limit, Route
 
 
-class RootNamespace(AttendedNamespace):
+class RootNamespace(RoomNamespace):
     """Following the products of a stream."""
 
     name = ROOT

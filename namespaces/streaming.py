@@ -8,11 +8,11 @@ from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.streams.viewers import Viewers
 from namespaces.base import Pipeline, greeting
-from namespaces.room_namespace import AttendedNamespace
+from namespaces.room_namespace import RoomNamespace
 from namespaces.routes import Limit, Route
 
 
-class StreamingNamespace(AttendedNamespace):
+class StreamingNamespace(RoomNamespace):
     """Viewers come and go."""
 
     name = STREAMING

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from gateway.dev.servers import Postgres, Redis, Stack
+from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 from gateway.settings import Settings
 from tests.support import Databases, Keyspaces, Node, make_settings
 
@@ -96,17 +96,17 @@ async def start_node(database_url: str, redis_url: str, tmp_path: Path) -> Async
 
 
 @pytest.fixture
-def own_redis() -> Iterator[Redis]:
+def own_redis() -> Iterator[RedisProcess]:
     """A Redis of this test's own, to be killed, paused and started again; what it acknowledged survives a kill."""
-    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, Redis(Path(folder) / "redis") as redis:
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, RedisProcess(Path(folder) / "redis") as redis:
         yield redis
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
+def own_postgres() -> Iterator[PostgresProcess]:
     """A PostgreSQL of this test's own, to be killed, paused and started again; its database `postgres` is empty."""
     with (
         tempfile.TemporaryDirectory(prefix="dorami-test-") as folder,
-        Postgres(Path(folder) / "postgres", durable=False) as postgres,
+        PostgresProcess(Path(folder) / "postgres", durable=False) as postgres,
     ):
         yield postgres

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.dev.servers import Redis as RedisServer
+from gateway.dev.servers import RedisProcess as RedisServer
 
 
 class Proxy:

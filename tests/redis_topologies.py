@@ -12,7 +12,7 @@ from typing import Any, Self
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from gateway.dev.server_process import PATIENCE, Server, bundled, with_parent
+from gateway.dev.server_process import PATIENCE, ServerProcess, bundled, with_parent
 
 PASSWORD = "not-a-secret"  # of the servers and of the sentinels
 SLOTS = REDIS_CLUSTER_HASH_SLOTS
@@ -35,7 +35,7 @@ def until(holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-class Process(Server):
+class Process(ServerProcess):
     """One server on a port of the loopback; `options` as in its configuration file."""
 
     title = "Redis"

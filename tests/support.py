@@ -13,7 +13,7 @@ from typing import Any, Self
 import asyncpg
 
 from gateway.dev.server_process import with_parent
-from gateway.dev.servers import Postgres, Redis, ffmpeg
+from gateway.dev.servers import PostgresProcess, RedisProcess, ffmpeg
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings
 
 START = 20.0  # s that a node may take to be ready, on a busy machine
@@ -41,7 +41,7 @@ class Databases:
 
     TEMPLATE = "template_migrated"
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: PostgresProcess) -> None:
         self._postgres = postgres
         self._numbers = itertools.count(1)
         self._migrated = False
@@ -83,7 +83,7 @@ class Keyspaces:
     Channels are shared by all of them: nodes of two tests at the same time hear each other's broadcasts.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: RedisProcess) -> None:
         self._redis = redis
         self._numbers = itertools.count(1)
 

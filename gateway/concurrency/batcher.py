@@ -7,16 +7,16 @@ from typing import Generic, NamedTuple, TypeVar
 
 from gateway.errors import Unavailable
 
-Ask = TypeVar("Ask")
+Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
-class _Call(NamedTuple, Generic[Ask, Answer]):
-    ask: Ask
+class _Call(NamedTuple, Generic[Request, Answer]):
+    ask: Request
     answer: asyncio.Future[Answer | Exception]
 
 
-class Gathering(Generic[Ask, Answer]):
+class Batcher(Generic[Request, Answer]):
     """One batch at a time; while it is under way the next one gathers. There is no timer.
 
     So a call that comes alone is worked on at once, and the more there are, the less each of them costs. `work` gets up
@@ -27,7 +27,7 @@ class Gathering(Generic[Ask, Answer]):
     def __init__(
         self,
         name: str,
-        work: Callable[[list[Ask]], Awaitable[Sequence[Answer | Exception]]],
+        work: Callable[[list[Request]], Awaitable[Sequence[Answer | Exception]]],
         *,
         most: int,
         waiting: int,
@@ -37,18 +37,18 @@ class Gathering(Generic[Ask, Answer]):
         self._most = most
         self._limit = waiting
         self._waiting = 0  # calls without an answer
-        self._queue: deque[_Call[Ask, Answer]] = deque()
+        self._queue: deque[_Call[Request, Answer]] = deque()
         self._task: asyncio.Task[None] | None = None  # while there is something to do
         self._closed = False
 
-    async def call(self, ask: Ask) -> Answer:
+    async def call(self, ask: Request) -> Answer:
         """The answer of `work`. Raises its error, or Unavailable when too many wait, or after `close`.
 
         A caller that is cancelled leaves the others alone; what it asked for is done if it was begun.
         """
         if self._closed or self._waiting >= self._limit:
             raise Unavailable(self._name)
-        call: _Call[Ask, Answer] = _Call(ask, asyncio.get_running_loop().create_future())
+        call: _Call[Request, Answer] = _Call(ask, asyncio.get_running_loop().create_future())
         self._queue.append(call)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=self._name)
@@ -79,7 +79,7 @@ class Gathering(Generic[Ask, Answer]):
         finally:
             self._task = None
 
-    async def _serve(self, batch: list[_Call[Ask, Answer]]) -> None:
+    async def _serve(self, batch: list[_Call[Request, Answer]]) -> None:
         try:
             answers = await self._work([call.ask for call in batch])
         except Unavailable as error:
@@ -94,6 +94,6 @@ class Gathering(Generic[Ask, Answer]):
                 _settle(call, answer)
 
 
-def _settle(call: _Call[Ask, Answer], answer: Answer | Exception) -> None:
+def _settle(call: _Call[Request, Answer], answer: Answer | Exception) -> None:
     if not call.answer.done():
         call.answer.set_result(answer)

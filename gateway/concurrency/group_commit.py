@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from gateway.concurrency.batcher import Gathering
+from gateway.concurrency.batcher import Batcher
 from gateway.errors import Unavailable
 
 log = structlog.get_logger()
@@ -32,8 +32,8 @@ class GroupCommit(Generic[Draft, Placed]):
     ) -> None:
         self._name = name
         self._store = store
-        self._lanes: list[Gathering[Draft, Placed]] = [
-            Gathering(f"{name}-{number}", self._write, most=most, waiting=waiting) for number in range(lanes)
+        self._lanes: list[Batcher[Draft, Placed]] = [
+            Batcher(f"{name}-{number}", self._write, most=most, waiting=waiting) for number in range(lanes)
         ]
 
     async def write(self, draft: Draft, lane: int) -> Placed:

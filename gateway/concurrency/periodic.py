@@ -14,7 +14,7 @@ log = structlog.get_logger()
 SPREAD = 0.2  # of the pause, so that not all nodes ask the database at the same moment
 
 
-class Rounds:
+class Periodic:
     """Calls `work` about every `pause` seconds. What it raises is the end of a round, not of the rounds."""
 
     def __init__(self, name: str, pause: float, work: Callable[[], Awaitable[object]]) -> None:

@@ -6,8 +6,8 @@ from types import TracebackType
 SLICES = 8
 
 
-class Patience:
-    """`async with Patience(seconds):` raises TimeoutError when the block takes longer, as `asyncio.timeout` does.
+class FairTimeout:
+    """`async with FairTimeout(seconds):` raises TimeoutError when the block takes longer, as `asyncio.timeout` does.
 
     But a thousand clients that come at once keep the loop busy for a second, and an answer that arrived in the first
     millisecond is read after the timer. So the time is waited for in slices, each begun when the one before was noticed

@@ -38,7 +38,7 @@ def ending(code: int) -> str:
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
-class Server(ABC):
+class ServerProcess(ABC):
     """One server process with its data in one folder. Started again after anything, it finds its data and no rival."""
 
     title = ""  # for people

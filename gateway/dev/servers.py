@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import IO, Self
 from urllib.parse import quote
 
-from gateway.dev.server_process import Server, StackError, bundled, with_parent
+from gateway.dev.server_process import ServerProcess, StackError, bundled, with_parent
 
 NOBODY = "nobody"  # whom PostgreSQL runs as when we are root; it refuses to be root
 
 
-class Postgres(Server):
+class PostgresProcess(ServerProcess):
     """PostgreSQL on a Unix socket; the superuser `postgres` needs no password, the socket is for our user alone."""
 
     title = "PostgreSQL"
@@ -92,10 +92,10 @@ class Postgres(Server):
         return with_parent(command, signal.SIGINT, options=[*identity, *passage])
 
 
-class Redis(Server):
+class RedisProcess(ServerProcess):
     """Valkey, or the Redis-compatible server on the PATH, on a Unix socket, with a logical database for every test."""
 
-    title = "Redis"
+    title = "RedisProcess"
     process_names = ("valkey-server", "redis-server")
     databases = 4096
 
@@ -159,12 +159,12 @@ class Stack:
 
     def __init__(self, folder: Path, *, postgres: bool = True, redis: bool = True, durable: bool = True) -> None:
         self.folder = folder.resolve()
-        self.postgres = Postgres(self.folder / "postgres", durable=durable) if postgres else None
-        self.redis = Redis(self.folder / "redis", durable=durable) if redis else None
+        self.postgres = PostgresProcess(self.folder / "postgres", durable=durable) if postgres else None
+        self.redis = RedisProcess(self.folder / "redis", durable=durable) if redis else None
         self._open = ExitStack()
 
     @property
-    def servers(self) -> list[Server]:
+    def servers(self) -> list[ServerProcess]:
         """Those it is asked for."""
         return [server for server in (self.postgres, self.redis) if server is not None]
 

@@ -8,7 +8,7 @@ from gateway.media.ffmpeg import Ffmpeg
 from gateway.media.output import Metadata
 from gateway.metrics import Metrics
 from gateway.redis.cache import Cache
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 
 REMEMBERED = 86_400.0  # s; a file that is changed is another one, so nothing is ever stale
 
@@ -16,7 +16,7 @@ REMEMBERED = 86_400.0  # s; a file that is changed is another one, so nothing is
 class Library:
     """Every name is below one folder. Raises MediaError for what is not there or not a recording."""
 
-    def __init__(self, folder: Path, ffmpeg: Ffmpeg, redis: Redis, metrics: Metrics) -> None:
+    def __init__(self, folder: Path, ffmpeg: Ffmpeg, redis: RedisClient, metrics: Metrics) -> None:
         self.folder = folder.resolve()
         self._ffmpeg = ffmpeg
         self._cache: Cache[Metadata] = Cache(redis, metrics, "media", Metadata, REMEMBERED)

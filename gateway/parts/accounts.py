@@ -1,10 +1,10 @@
 """Who people are and whether they may be here, and news for single persons. Built by the composition root."""
 
-from gateway.parts.realtime import Realtime
-from gateway.parts.servers import Servers
-from gateway.realtime.members.ban_enforcer import Doorkeeper
-from gateway.realtime.members.registry import Residents
-from gateway.realtime.members.user_delivery import Persons
+from gateway.parts.realtime import RealtimePart
+from gateway.parts.servers import ServersPart
+from gateway.realtime.members.ban_enforcer import BanEnforcer
+from gateway.realtime.members.registry import SocketRegistry
+from gateway.realtime.members.user_delivery import UserDelivery
 from gateway.security.limits.redis import RedisLimiter
 from gateway.security.passwords import Passwords
 from gateway.security.sessions.devices import DeviceBook, DeviceNames
@@ -26,17 +26,17 @@ from gateway.services.notifications.deliveries import Deliveries
 from gateway.services.notifications.notifications import Notifications
 
 
-class People:
+class AccountsPart:
     """What both edges ask about whoever calls, and what tells single persons something."""
 
-    def __init__(self, servers: Servers, realtime: Realtime) -> None:
+    def __init__(self, servers: ServersPart, realtime: RealtimePart) -> None:
         settings, metrics, database, redis = servers.settings, servers.metrics, servers.database, servers.redis
         fanout, kick = realtime.fanout, realtime.server.kick
         self._passwords = Passwords()
         self.limiter = RedisLimiter(redis, metrics)
         self.tokens = Tokens(settings)
         self._revocations = Revocations(redis, settings.jwt_expiration)
-        self.residents = Residents(kick, self._revocations.revoked, lambda: fanout.losses)
+        self.residents = SocketRegistry(kick, self._revocations.revoked, lambda: fanout.losses)
         self._bans = Bans(database)
         self._identities = Identities(database)
 
@@ -76,12 +76,12 @@ class People:
         )
         fanout.on_notice("revoked", self.authenticator.revoked)
         fanout.on_notice("revoked", self.residents.revoked)
-        Doorkeeper(self.residents, fanout, kick, self._bans.of)
+        BanEnforcer(self.residents, fanout, kick, self._bans.of)
 
         self.notifications = Notifications(database, fanout)
         self._deliveries = Deliveries(
             database,
-            Persons(self.residents, fanout),
+            UserDelivery(self.residents, fanout),
             fanout,
             lambda: fanout.losses,
             settings.notification_retention,

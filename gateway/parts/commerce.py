@@ -1,30 +1,30 @@
 """What is shown and sold: streams, viewers, products, orders, replays. Built by the composition root."""
 
-from gateway.parts.realtime import Realtime
-from gateway.parts.servers import Servers
+from gateway.parts.realtime import RealtimePart
+from gateway.parts.servers import ServersPart
 from gateway.redis.job_queue import JobQueue
-from gateway.services.commerce.catalog import Catalog, Pages
+from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.featured import Featured
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.orders import Orders
-from gateway.services.commerce.product_cache import Cards
-from gateway.services.commerce.storefront import Shelves, Storefront
+from gateway.services.commerce.product_cache import ProductCache
+from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.jobs.jobs import Jobs
 from gateway.services.jobs.table import JobTable
-from gateway.services.rooms.outbox import News
-from gateway.services.streams.streams import STREAM_ENDED, Lists, Streams
+from gateway.services.rooms.outbox import Outbox
+from gateway.services.streams.streams import STREAM_ENDED, Streams, UpcomingCache
 from gateway.services.streams.viewers import Viewers
 
 
-class Shop:
+class CommercePart:
     """What `/`, `/streaming` and the shop's HTTP routes call."""
 
-    def __init__(self, servers: Servers, realtime: Realtime) -> None:
+    def __init__(self, servers: ServersPart, realtime: RealtimePart) -> None:
         metrics, database, redis, log = servers.metrics, servers.database, servers.redis, servers.log
         fanout = realtime.fanout
-        news = News(database, log, fanout)
-        lists, cards = Lists(redis, metrics), Cards(redis, metrics)
-        pages, shelves = Pages(redis, metrics, log), Shelves(redis, metrics, log)
+        news = Outbox(database, log, fanout)
+        lists, cards = UpcomingCache(redis, metrics), ProductCache(redis, metrics)
+        pages, shelves = ProductPageCache(redis, metrics, log), ShelfCache(redis, metrics, log)
         self._caches = (lists, cards, pages, shelves)
         news.read_by(cards.told)
         self.streams = Streams(database, news, fanout, lists)

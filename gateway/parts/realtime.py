@@ -2,34 +2,34 @@
 
 import secrets
 
-from gateway.parts.servers import Servers
+from gateway.parts.servers import ServersPart
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.realtime.engineio.server import Engine
+from gateway.realtime.engineio.server import EngineServer
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.presence.redis import RedisPresence
 from gateway.realtime.socketio.recovery import Recovery
-from gateway.realtime.socketio.recovery_store import RedisSessions
+from gateway.realtime.socketio.recovery_store import RecoveryStore
 from gateway.realtime.socketio.rooms import Rooms
-from gateway.realtime.socketio.server import Server
+from gateway.realtime.socketio.server import SocketServer
 from gateway.security.browsers.origins import Origins
 
 
-class Realtime:
+class RealtimePart:
     """One node's engine. `server` is given its namespaces by the node."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: ServersPart) -> None:
         settings, metrics, redis = servers.settings, servers.metrics, servers.redis
         node_id = settings.node_id or secrets.token_hex(6)
         origins = self.origins = Origins(settings)
         rooms = Rooms(metrics)
-        self.engine = Engine(
+        self.engine = EngineServer(
             EngineOptions.of(settings),
             metrics,
             origin_allowed=lambda handshake: origins.allowed(handshake.origin, handshake.host),
         )
-        self._sessions = RedisSessions(redis)
+        self._sessions = RecoveryStore(redis)
         self.recovery = Recovery(rooms, servers.log, self._sessions, settings.recovery_window, metrics)
-        self.server = Server(
+        self.server = SocketServer(
             self.engine,
             rooms,
             metrics,

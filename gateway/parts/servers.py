@@ -2,20 +2,20 @@
 
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.services.rooms.log import RoomLog
 from gateway.settings import Settings
 
 BEATS = 2  # connections that heartbeats have for themselves, so that they wait behind nobody
 
 
-class Servers:
+class ServersPart:
     """Not connected yet: the database is opened by the node's first step, Redis by its third."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.database = Database(settings, self.metrics)
-        self.redis = Redis(settings, self.metrics)
-        self.beats = Redis(settings.model_copy(update={"redis_pool_size": BEATS}), self.metrics)
+        self.redis = RedisClient(settings, self.metrics)
+        self.beats = RedisClient(settings.model_copy(update={"redis_pool_size": BEATS}), self.metrics)
         self.log = RoomLog(self.database)

@@ -15,7 +15,7 @@ from tortoise.connection import get_connections
 BROKEN = (asyncio.CancelledError, TimeoutError, OSError)
 
 
-class Connection(asyncpg.Connection):  # type: ignore[misc]
+class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that is not reset between two uses, which saves a round trip on each: nobody leaves state behind."""
 
     def get_reset_query(self) -> str:
@@ -23,7 +23,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         return ""
 
 
-class Client(AsyncpgDBClient):
+class PostgresClient(AsyncpgDBClient):
     """The pool behind all models. `dsn` and `pool` come from the credentials, the rest of them is not used."""
 
     def __init__(self, dsn: SecretStr, pool: dict[str, Any], **kwargs: Any) -> None:
@@ -34,7 +34,7 @@ class Client(AsyncpgDBClient):
     async def create_connection(self, with_db: bool) -> None:  # noqa: ARG002  the name is Tortoise's
         """Open the pool."""
         self._pool = await asyncpg.create_pool(
-            self._dsn.get_secret_value(), connection_class=Connection, **self._options
+            self._dsn.get_secret_value(), connection_class=PooledConnection, **self._options
         )
         await self._post_connect()
 
@@ -97,4 +97,4 @@ async def begin(client: TransactionWrapper) -> AsyncIterator[None]:
     await transaction.commit()
 
 
-client_class = Client
+client_class = PostgresClient

@@ -18,7 +18,7 @@ from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalEr
 from gateway.concurrency.outage import Outage
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
-from gateway.postgres.client import Client
+from gateway.postgres.client import PostgresClient
 from gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class UniqueError(ConstraintError):
     """There is such a row already."""
 
 
-class DanglingError(ConstraintError):
+class ForeignKeyError(ConstraintError):
     """The row refers to one that is not there, or others refer to it."""
 
 
@@ -74,7 +74,7 @@ class Database:
         await Stream.get_or_none(key=key)
     """
 
-    _client: Client  # while it is open
+    _client: PostgresClient  # while it is open
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._config = configuration(settings)
@@ -87,7 +87,7 @@ class Database:
         """Make the first connections. Raises Unavailable if that fails."""
         with self._context:  # of this task only while it is made; everybody else finds it by the fallback
             await self._context.init(self._config, _enable_global_fallback=True)
-        self._client = cast("Client", self._context.db())
+        self._client = cast("PostgresClient", self._context.db())
         try:
             with mapped("open", self._outage):
                 await self._client.create_connection(with_db=True)
@@ -166,7 +166,7 @@ def configuration(settings: Settings, *models: str, patient: bool = False) -> di
         }
     credentials = {"dsn": settings.database_url, "pool": pool}
     return {
-        "connections": {"default": {"engine": Client.__module__, "credentials": credentials}},
+        "connections": {"default": {"engine": PostgresClient.__module__, "credentials": credentials}},
         "apps": {"models": {"models": [*MODELS, *models], "default_connection": "default"}},
         "use_tz": True,
         "timezone": "UTC",
@@ -202,5 +202,5 @@ def _constraint_error(cause: Any) -> ConstraintError:
     if isinstance(cause, asyncpg.UniqueViolationError):
         return UniqueError(name)
     if isinstance(cause, asyncpg.ForeignKeyViolationError):
-        return DanglingError(name)
+        return ForeignKeyError(name)
     return ConstraintError(name)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from gateway import keys
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 
 log = structlog.get_logger()
 
@@ -81,7 +81,7 @@ class Cache(Generic[V]):
 
     def __init__(
         self,
-        redis: Redis,
+        redis: RedisClient,
         metrics: Metrics,
         name: str,
         shape: Any,

@@ -12,14 +12,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from gateway.concurrency.timeouts import Patience
+from gateway.concurrency.timeouts import FairTimeout
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
 from gateway.redis import sentinel
 from gateway.redis.cluster import Cluster
 from gateway.redis.cluster_client import ClusterClient
 from gateway.redis.primary import PRIMARY
-from gateway.redis.url import CLUSTER, several
+from gateway.redis.url import CLUSTER, server_list
 from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when the serv
 PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
 
 
-class Channels(Protocol):
+class PubSubServer(Protocol):
     """A server whose channels can be published on and heard."""
 
     @property
@@ -46,7 +46,7 @@ class Channels(Protocol):
         ...
 
 
-class Redis:
+class RedisClient:
     """One process's connections to Redis: one server, the master that sentinels name, or the servers of a cluster.
 
     `client` answers in `str`. Every use of it goes into `guard`, which bounds it and maps its errors:
@@ -76,7 +76,7 @@ class Redis:
             "driver_info": None,  # saves a round trip on each connect
         }
         url = settings.redis_url.get_secret_value()
-        said = several(url)
+        said = server_list(url)
         self.cluster = None
         if said is not None and said.form == CLUSTER:
             access = {"username": said.username, "password": said.password}
@@ -116,7 +116,7 @@ class Redis:
             return False
 
     def connection(self) -> AbstractConnection:
-        """See Channels. Those of a cluster belong to its servers: see Cluster.channels."""
+        """See PubSubServer. Those of a cluster belong to its servers: see Cluster.channels."""
         if self.cluster is not None:
             raise ValueError("a cluster has channels on each of its servers")
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
@@ -139,7 +139,7 @@ class Redis:
         started = time.perf_counter()
         outcome = "failed"  # by what was done with the answer
         try:
-            async with Patience(self.timeout):
+            async with FairTimeout(self.timeout):
                 yield
             outcome = "ok"
         except AWAY as error:

@@ -17,7 +17,7 @@ from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, ConnectionError, RedisError  # noqa: A004
 
-from gateway.concurrency.timeouts import Patience
+from gateway.concurrency.timeouts import FairTimeout
 from gateway.redis.url import Address
 
 AWAY = (RedisError, OSError, TimeoutError)
@@ -34,7 +34,7 @@ def slot(name: str | bytes) -> int:
 Use = Callable[[redis.asyncio.Redis], Awaitable[Any]]
 
 
-class Range(NamedTuple):
+class SlotRange(NamedTuple):
     """Slots that follow each other, and who serves them."""
 
     first: int
@@ -42,7 +42,7 @@ class Range(NamedTuple):
     owner: Address
 
 
-class Server:
+class ClusterServer:
     """One server of a cluster, with connections of its own."""
 
     def __init__(self, options: dict[str, Any], address: Address) -> None:
@@ -57,10 +57,10 @@ class Server:
             await self.pool.aclose()
 
 
-class ServerChannels(NamedTuple):
+class ClusterPubSubServer(NamedTuple):
     """See Channels, in redis.py: those of one server, sharded."""
 
-    server: Server
+    server: ClusterServer
     timeout: float
     sharded: bool = True
 
@@ -78,8 +78,8 @@ class Cluster:
         self._options = options
         self._patience = timeout * SHARE
         self._seeds = frozenset(seeds)
-        self._servers = {address: Server(options, address) for address in self._seeds}
-        self._ranges: list[Range] = []  # by slot
+        self._servers = {address: ClusterServer(options, address) for address in self._seeds}
+        self._ranges: list[SlotRange] = []  # by slot
         self._moved: dict[int, Address] = {}  # heard from a server since
         self.version = 0  # of what is known
         self._learned = 0
@@ -156,7 +156,7 @@ class Cluster:
         for first, last, *serving in answer:
             # A server that does not know its own name leaves it out: it is the one that was asked.
             addresses = [Address(str(host or teller.host), int(port)) for host, port, *_ in serving]
-            ranges.append(Range(int(first), int(last), addresses[0]))
+            ranges.append(SlotRange(int(first), int(last), addresses[0]))
             members.update(addresses)
         self._learned += 1
         if self._moved or sorted(ranges) != self._ranges:
@@ -166,7 +166,7 @@ class Cluster:
         for address in self._servers.keys() - members:
             self._spawn(self._servers.pop(address).close())
         for address in members - self._servers.keys():
-            self._servers[address] = Server(self._options, address)
+            self._servers[address] = ClusterServer(self._options, address)
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work, name="redis-cluster")
@@ -175,9 +175,9 @@ class Cluster:
 
     # --- servers ------------------------------------------------------------------------------------------------------
 
-    def channels(self, address: Address) -> "ServerChannels":
+    def channels(self, address: Address) -> "ClusterPubSubServer":
         """The channels of one server."""
-        return ServerChannels(self._server(address), self.timeout)
+        return ClusterPubSubServer(self._server(address), self.timeout)
 
     async def call(self, address: Address, use: Use) -> Any:
         """Use one server's client, bounded. Raises redis-py's ConnectionError when it does not answer in time."""
@@ -185,7 +185,7 @@ class Cluster:
         if now() < server.silent_until:
             raise ConnectionError("the server did not answer a moment ago")
         try:
-            async with Patience(self._patience):
+            async with FairTimeout(self._patience):
                 return await use(server.client)
         except (TimeoutError, redis.exceptions.TimeoutError):
             server.silent_until = now() + PAUSE
@@ -202,7 +202,7 @@ class Cluster:
         await asyncio.gather(*(self.call(address, lambda client: client.ping()) for address in self.known_owners()))
         return True
 
-    def _server(self, address: Address) -> Server:
+    def _server(self, address: Address) -> ClusterServer:
         if address not in self._servers:  # heard of in a redirection
-            self._servers[address] = Server(self._options, address)
+            self._servers[address] = ClusterServer(self._options, address)
         return self._servers[address]

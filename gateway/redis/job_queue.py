@@ -17,7 +17,7 @@ from taskiq.receiver import Receiver
 from gateway import keys
 from gateway.concurrency.outage import Outage
 from gateway.errors import Unavailable
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 
 TASK = "job"
 PAUSE = 0.5  # s between two attempts while Redis is away
@@ -26,7 +26,7 @@ PAUSE = 0.5  # s between two attempts while Redis is away
 class JobQueue(AsyncBroker):
     """First come, first served."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         super().__init__()
         self._redis = redis
         self._kicker: AsyncKicker[[str], Any] = AsyncKicker(TASK, self, {})

@@ -10,7 +10,7 @@ from redis.exceptions import InvalidResponse, RedisError, ResponseError
 CHUNK = 65_536  # bytes that are read at once
 
 
-class Replies:
+class ReplyReader:
     """What the server says on a connection that was opened, and that nobody else reads from, as bytes.
 
     redis-py reads answer by answer, each through four coroutines and a timer. Here a step of the task takes all

@@ -14,13 +14,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError, RedisError  # noqa: A004
 
 from gateway.redis.primary import PrimaryConnection
-from gateway.redis.url import Address, Several
+from gateway.redis.url import Address, ServerList
 
 
 class Sentinels:
     """Who the master is, as its sentinels say."""
 
-    def __init__(self, said: Several, timeout: float) -> None:
+    def __init__(self, said: ServerList, timeout: float) -> None:
         self.master: Address | None = None  # as was heard last
         self._service = said.service
         self._access: dict[str, Any] = {"username": said.username, "password": said.password}
@@ -111,7 +111,7 @@ class MasterConnection(PrimaryConnection):
             return "master"
 
 
-def options(said: Several, timeout: float) -> dict[str, Any]:
+def options(said: ServerList, timeout: float) -> dict[str, Any]:
     """What a pool of connections to the master is made with."""
     return {
         "connection_class": MasterConnection,

@@ -22,7 +22,7 @@ class Address(NamedTuple):
     port: int
 
 
-class Several(NamedTuple):
+class ServerList(NamedTuple):
     """The servers that a URL lists, and who we are for them. Its repr does not show the password."""
 
     form: str
@@ -32,10 +32,10 @@ class Several(NamedTuple):
     password: str | None
 
     def __repr__(self) -> str:
-        return f"Several({describe_several(self)})"
+        return f"ServerList({describe_server_list(self)})"
 
 
-def several(url: str) -> Several | None:
+def server_list(url: str) -> ServerList | None:
     """What a URL that lists servers says; None for the forms with one server.
 
     Raises SettingsError with one line, which has nothing of the URL in it.
@@ -56,16 +56,16 @@ def several(url: str) -> Several | None:
     if parts.query or parts.fragment or (service and parts.scheme == CLUSTER):
         raise SettingsError([f"REDIS_URL: has parts too many; write it like {_EXAMPLES[parts.scheme]}"])
     names = (unquote(username) or None, unquote(password) or None)
-    return Several(parts.scheme, tuple(addresses), service or SERVICE, *names)
+    return ServerList(parts.scheme, tuple(addresses), service or SERVICE, *names)
 
 
 def describe(url: str) -> str:
     """Which form a URL has, in words for the person at the terminal; nothing secret."""
-    found = several(url)
-    return describe_several(found) if found else "one server"
+    found = server_list(url)
+    return describe_server_list(found) if found else "one server"
 
 
-def describe_several(found: Several) -> str:
+def describe_server_list(found: ServerList) -> str:
     """The same for what a URL said."""
     if found.form == CLUSTER:
         return f"cluster, found by {len(found.addresses)} of its servers"

@@ -1,1 +1,1 @@
-"""The migrations of the main database, in the order of their numbers. Applied by gateway/connections/migrations.py."""
+"""The migrations of the main database, in the order of their numbers. Applied by gateway/postgres/migrations.py."""

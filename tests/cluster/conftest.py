@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dev.servers import Postgres, Redis
+from gateway.dev.servers import PostgresProcess, RedisProcess
 from tests.client.client import Client, official_client
 from tests.cluster.park import Park
 from tests.cluster.shop import Shop, open_shop
@@ -45,7 +45,7 @@ def shop(shared_shop: Shop) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def open_park(client: Client, tmp_path: Path, own_postgres: Postgres, own_redis: Redis) -> OpenPark:
+def open_park(client: Client, tmp_path: Path, own_postgres: PostgresProcess, own_redis: RedisProcess) -> OpenPark:
     """Opens nodes on servers of this test's own, without limits that a load would meet: `open_park(3, A="b")`."""
 
     @asynccontextmanager

@@ -10,8 +10,8 @@ from time import monotonic
 import psutil
 import redis.asyncio
 
-from gateway.dev.server_process import Server
-from gateway.dev.servers import Postgres, Redis
+from gateway.dev.server_process import ServerProcess
+from gateway.dev.servers import PostgresProcess, RedisProcess
 from tests.cluster.shop import Shop
 from tests.support import Node
 
@@ -19,7 +19,7 @@ from tests.support import Node
 class Park:
     """Everything that may fail. Whatever was done to it can be undone."""
 
-    def __init__(self, shop: Shop, postgres: Postgres, redis_server: Redis) -> None:
+    def __init__(self, shop: Shop, postgres: PostgresProcess, redis_server: RedisProcess) -> None:
         self.shop = shop
         self.nodes = shop.nodes
         self.postgres = postgres
@@ -49,7 +49,7 @@ class Park:
         await node.start()
         return took
 
-    async def kill_server(self, server: Server, away: float) -> None:
+    async def kill_server(self, server: ServerProcess, away: float) -> None:
         """End PostgreSQL or Redis as a crash does; start it again after `away` s."""
         server.kill()
         await asyncio.sleep(away)

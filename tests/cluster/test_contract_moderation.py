@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.dev.servers import Postgres, Redis
+from gateway.dev.servers import PostgresProcess, RedisProcess
 from tests.client.client import Client
 from tests.client.raw import PATH
 from tests.client.socket import ClientSocket, RefusedError
@@ -230,7 +230,7 @@ async def test_announcements(shop: Shop) -> None:
 
 
 async def test_whose_notice_is_lost_speaks_no_more_and_is_put_out_when_nodes_hear_again(
-    client: Client, tmp_path: Path, database_url: str, own_redis: Redis
+    client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
     async with open_shop(client, tmp_path, database_url, own_redis.url) as shop:
         key = await shop.stream()
@@ -253,7 +253,7 @@ async def test_whose_notice_is_lost_speaks_no_more_and_is_put_out_when_nodes_hea
 
 @pytest.mark.timeout(180)
 async def test_two_thousand_sockets_on_two_nodes_see_an_action(
-    client: Client, tmp_path: Path, own_postgres: Postgres, own_redis: Redis
+    client: Client, tmp_path: Path, own_postgres: PostgresProcess, own_redis: RedisProcess
 ) -> None:
     servers = own_postgres.url, own_redis.url
     async with (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dev.servers import Redis
+from gateway.dev.servers import RedisProcess
 from tests.client.client import TRANSPORTS, Client
 from tests.client.socket import ClientSocket, RefusedError
 from tests.cluster.shop import open_shop
@@ -90,7 +90,7 @@ async def test_a_node_that_is_killed_takes_nobody_with_it(
 
 
 async def test_redis_goes_away_and_comes_back(
-    client: Client, tmp_path: Path, database_url: str, own_redis: Redis
+    client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
     async with open_shop(client, tmp_path, database_url, own_redis.url) as shop:
         key = await shop.stream()

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from gateway.dev.servers import Redis
+from gateway.dev.servers import RedisProcess
 from tests.client.client import Client
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop, open_shop
@@ -165,7 +165,7 @@ async def test_a_worker_that_is_stopped_gives_its_job_to_another(studio: Studio)
 
 
 async def test_the_end_of_a_job_is_heard_although_redis_was_away(
-    client: Client, database_url: str, own_redis: Redis, tmp_path: Path
+    client: Client, database_url: str, own_redis: RedisProcess, tmp_path: Path
 ) -> None:
     media = tmp_path / "media"
     record(media / "long.mp4", 12)

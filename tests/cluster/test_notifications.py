@@ -11,7 +11,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from gateway.dev.servers import Postgres, Redis
+from gateway.dev.servers import PostgresProcess, RedisProcess
 from tests.client.client import Client
 from tests.client.raw import PATH
 from tests.client.socket import ClientSocket
@@ -120,7 +120,7 @@ async def test_who_does_not_exist_keeps_everybody_from_being_told(shop: Shop) ->
 
 @pytest.fixture
 async def fragile_shop(
-    client: Client, database_url: str, own_redis: Redis, tmp_path: Path
+    client: Client, database_url: str, own_redis: RedisProcess, tmp_path: Path
 ) -> AsyncIterator[tuple[Shop, asyncpg.Connection]]:
     """Two nodes on a Redis that may be killed."""
     connection = await asyncpg.connect(database_url)
@@ -130,7 +130,7 @@ async def fragile_shop(
 
 
 async def test_nothing_is_lost_while_redis_is_away(
-    fragile_shop: tuple[Shop, asyncpg.Connection], own_redis: Redis
+    fragile_shop: tuple[Shop, asyncpg.Connection], own_redis: RedisProcess
 ) -> None:
     shop, database = fragile_shop
     person = await shop.person()
@@ -157,7 +157,7 @@ async def test_nothing_is_lost_while_redis_is_away(
 
 
 async def test_what_went_to_a_phone_in_a_tunnel_comes_when_it_is_back(
-    client: Client, tmp_path: Path, own_postgres: Postgres, own_redis: Redis
+    client: Client, tmp_path: Path, own_postgres: PostgresProcess, own_redis: RedisProcess
 ) -> None:
     servers = own_postgres.url, own_redis.url
     async with open_shop(client, tmp_path, *servers, PING_INTERVAL="300ms", PING_TIMEOUT="600ms") as shop:

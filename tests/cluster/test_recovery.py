@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from gateway.dev.servers import Redis
+from gateway.dev.servers import RedisProcess
 from gateway.keys import socket_session
 from tests.client.client import TRANSPORTS, Client, Transport
 from tests.client.socket import ClientSocket, RefusedError
@@ -53,7 +53,7 @@ async def heard_all(sockets: list[ClientSocket], acked: Sent) -> None:
 
 
 async def test_redis_restarted_and_cut_under_traffic_loses_nobody_a_message(
-    client: Client, tmp_path: Path, database_url: str, own_redis: Redis
+    client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
     async with open_shop(client, tmp_path, database_url, own_redis.url, CHAT_RATE_LIMIT="1000/second") as shop:
         key = await shop.stream()
@@ -320,7 +320,9 @@ async def test_the_node_was_killed_or_stopped(
         assert texts(await socket.expect_all("chat:message", 1)) == ["still here"]
 
 
-async def test_redis_lost_everything(client: Client, tmp_path: Path, database_url: str, own_redis: Redis) -> None:
+async def test_redis_lost_everything(
+    client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
+) -> None:
     """No session is left, and nobody is refused for that."""
     async with open_shop(client, tmp_path, database_url, own_redis.url) as shop:
         key = await shop.stream()

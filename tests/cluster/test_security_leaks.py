@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from gateway.dev.servers import Redis
+from gateway.dev.servers import RedisProcess
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis as Connection
+from gateway.redis.client import RedisClient as Connection
 from tests.client.raw import PATH, raw_websocket
 from tests.conftest import StartNode
 from tests.support import make_settings
@@ -128,7 +128,7 @@ async def garbage(url: str, token: str) -> str:
 
 
 async def test_no_secret_in_logs_metrics_or_errors(
-    start_node: StartNode, database_url: str, own_redis: Redis, tmp_path: Path
+    start_node: StartNode, database_url: str, own_redis: RedisProcess, tmp_path: Path
 ) -> None:
     settings = {
         "REDIS_URL": own_redis.url,

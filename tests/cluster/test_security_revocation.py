@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from gateway.dev.servers import Redis
+from gateway.dev.servers import RedisProcess
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis as Connection
+from gateway.redis.client import RedisClient as Connection
 from gateway.security.tokens.revocations import Revocations
 from tests.client.client import Client
 from tests.client.raw import RawSocket, raw_websocket
@@ -58,7 +58,7 @@ async def revoke_silently(redis: Connection, person: Person) -> None:
 
 
 async def test_a_revocation_whose_notice_was_lost_is_found(
-    client: Client, tmp_path: Path, database_url: str, own_redis: Redis
+    client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
     redis = Connection(make_settings(redis_url=own_redis.url), Metrics())
     async with open_shop(client, tmp_path, database_url, own_redis.url) as shop, AsyncExitStack() as stack:

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import redis.asyncio
 
-from gateway.dev.servers import Redis
+from gateway.dev.servers import RedisProcess
 from tests.client.client import Client
 from tests.cluster.shop import Person, Shop, open_shop
 from tests.cluster.viewing import Tab
@@ -116,7 +116,7 @@ class House:
 
 
 @pytest.fixture
-async def house(client: Client, tmp_path: Path, database_url: str, own_redis: Redis) -> AsyncIterator[House]:
+async def house(client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess) -> AsyncIterator[House]:
     server = redis.asyncio.Redis.from_url(own_redis.url, decode_responses=True)
     async with (
         open_shop(client, tmp_path, database_url, own_redis.url, JOIN_RATE_LIMIT="10000/10seconds") as shop,
@@ -136,7 +136,7 @@ def once_a_second(tab: Tab) -> bool:
     return all(later - earlier > 0.9 for earlier, later in pairwise(times))
 
 
-async def test_the_number_of_viewers_is_the_truth_whatever_dies(house: House, own_redis: Redis) -> None:
+async def test_the_number_of_viewers_is_the_truth_whatever_dies(house: House, own_redis: RedisProcess) -> None:
     for _ in range(3):
         await house.stir(15)
         await house.exact(TOLD)
@@ -164,7 +164,7 @@ async def test_the_number_of_viewers_is_the_truth_whatever_dies(house: House, ow
     assert [line for node in (0, 1) for line in house.shop.complaints(node)] == []
 
 
-async def test_a_redis_that_hangs_makes_nobody_go(house: House, own_redis: Redis) -> None:
+async def test_a_redis_that_hangs_makes_nobody_go(house: House, own_redis: RedisProcess) -> None:
     await house.stir(12)
     await house.exact(TOLD)
     truth, since = house.truth, asyncio.get_running_loop().time()

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from tests.support import make_settings
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
+async def redis(redis_url: str) -> AsyncIterator[RedisClient]:
     """A connection to this test's own logical database of Redis."""
-    connected = Redis(make_settings(redis_url=redis_url), Metrics())
+    connected = RedisClient(make_settings(redis_url=redis_url), Metrics())
     yield connected
     await connected.close()

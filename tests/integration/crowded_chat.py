@@ -12,7 +12,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.chat import SendMessage, Sent
 from gateway.protocol.streaming import CreateStream
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.chat.chat import Chat
 from models.message import Message
@@ -30,7 +30,7 @@ KEY = KEYS[0]
 class Place:
     """The chats of three streams, served by two nodes on one PostgreSQL."""
 
-    def __init__(self, url: str, redis: Redis, **overrides: Any) -> None:
+    def __init__(self, url: str, redis: RedisClient, **overrides: Any) -> None:
         self.url = url
         self.redis = redis
         self.metrics = Metrics()

@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.metrics import Metrics
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.handshake import Handshake
-from gateway.realtime.engineio.server import Engine, EngineOptions
+from gateway.realtime.engineio.server import EngineOptions, EngineServer
 
 PATIENCE = 5.0  # s that a test waits for what must come
 
@@ -21,7 +21,7 @@ PATIENCE = 5.0  # s that a test waits for what must come
 class Echo:
     """A running server. What it saw: `opened`, `heard` (sid, text) in order, `ended` sid → reason."""
 
-    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+    def __init__(self, engine: EngineServer, metrics: Metrics) -> None:
         self.engine = engine
         self.metrics = metrics
         self.url = ""
@@ -77,7 +77,7 @@ async def echo_server(
 ) -> AsyncIterator[Echo]:
     """An echo server on a free port, with aiohttp behind the front as in the gateway."""
     metrics = Metrics()
-    engine = Engine(options or EngineOptions(), metrics, origin_allowed=origin_allowed)
+    engine = EngineServer(options or EngineOptions(), metrics, origin_allowed=origin_allowed)
     echo = Echo(engine, metrics)
     application = web.Application()
     application.router.add_route("*", engine.options.path, engine.handle)

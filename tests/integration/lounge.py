@@ -15,7 +15,7 @@ from gateway.http.connection import connections
 from gateway.keys import Room
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.server import EngineOptions
-from gateway.realtime.members.registry import Residents
+from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.packets import event_packet
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
@@ -114,7 +114,7 @@ class Scene:
         self.echo = birds.echo
         self.witness: Visitor
         door = Doorkeeper()
-        self._residents = Residents(birds.server.kick, self._revoked, lambda: 0)
+        self._residents = SocketRegistry(birds.server.kick, self._revoked, lambda: 0)
         pipeline = Pipeline(door, door, self._residents, birds.metrics, dict.fromkeys(Limit, (1, 1.0)), SHORT)
         birds.server.serve("/lounge", Lounge(pipeline, birds.rooms))
 

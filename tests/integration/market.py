@@ -18,16 +18,16 @@ from gateway.protocol.catalog import (
 )
 from gateway.protocol.orders import Order, PlaceOrder
 from gateway.protocol.streaming import CreateStream
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
-from gateway.services.commerce.catalog import Catalog, Pages
+from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.featured import Featured
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.orders import Orders
-from gateway.services.commerce.product_cache import Cards
-from gateway.services.commerce.storefront import Shelves, Storefront
+from gateway.services.commerce.product_cache import ProductCache
+from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.rooms.log import RoomLog
-from gateway.services.rooms.outbox import News
+from gateway.services.rooms.outbox import Outbox
 from models.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import make_streams
@@ -39,12 +39,12 @@ KEY = "demo"
 class Node:
     """What one node sells with."""
 
-    def __init__(self, database: Database, redis: Redis, heard: Heard, metrics: Metrics) -> None:
+    def __init__(self, database: Database, redis: RedisClient, heard: Heard, metrics: Metrics) -> None:
         self.log = RoomLog(database)
-        news = News(database, self.log, heard)
-        cards = Cards(redis, metrics)
+        news = Outbox(database, self.log, heard)
+        cards = ProductCache(redis, metrics)
         news.read_by(cards.told)
-        self.catalog = Catalog(database, news, Pages(redis, metrics, self.log), cards)
+        self.catalog = Catalog(database, news, ProductPageCache(redis, metrics, self.log), cards)
         self.featured = Featured(news)
         self.orders = Orders(database, news, OrderWriter(database, news, metrics), metrics)
 
@@ -52,7 +52,7 @@ class Node:
 class Market:
     """One stream, sold by two nodes that share a database and are heard together."""
 
-    def __init__(self, database: Database, redis: Redis, metrics: Metrics) -> None:
+    def __init__(self, database: Database, redis: RedisClient, metrics: Metrics) -> None:
         self.heard = Heard()
         self.database = database
         self.metrics = metrics
@@ -60,7 +60,7 @@ class Market:
         self.catalog, self.orders, self.featured = self.nodes[0].catalog, self.nodes[0].orders, self.nodes[0].featured
         self.streams = make_streams(database, redis, self.heard)
         log = self.nodes[0].log
-        shelves = Shelves(redis, metrics, log)
+        shelves = ShelfCache(redis, metrics, log)
         self.storefront = Storefront(database, log, self.streams, shelves)
 
     async def person(self, role: Role = Role.USER) -> Principal:
@@ -121,7 +121,7 @@ class Market:
 
 
 @asynccontextmanager
-async def open_market(database_url: str, redis: Redis, **overrides: Any) -> AsyncIterator[Market]:
+async def open_market(database_url: str, redis: RedisClient, **overrides: Any) -> AsyncIterator[Market]:
     """Open for business, with one stream and no product."""
     metrics = Metrics()
     database = Database(make_settings(database_url=database_url, **overrides), metrics)

@@ -8,15 +8,15 @@ from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UnpinMessage
 from gateway.protocol.moderation import AllowGuests, Announce, BanUser, Freeze, MuteUser, SlowMode
 from gateway.protocol.streaming import CreateStream
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import Device, DeviceBook, DeviceNames
 from gateway.security.sessions.guest_ids import new_id
 from gateway.services.moderation.announcements import Announcements
-from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
-from gateway.services.moderation.permissions import Authority
+from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.rooms.log import RoomLog
 from models.user import User
@@ -38,14 +38,14 @@ class Cleared(list[tuple[str, str]]):
 class Hall:
     """Two nodes' services on one database."""
 
-    def __init__(self, database: Database, redis: Redis) -> None:
+    def __init__(self, database: Database, redis: RedisClient) -> None:
         self.database, self.redis = database, redis
         self.heard = Heard()
         self.notices: list[tuple[str, dict[str, Any]]] = []
         self.cleared = Cleared()
         self.metrics = Metrics()
         self.said = ""  # the message that was said last
-        log, authority, record = RoomLog(database), Authority(database), ModerationLog(database)
+        log, authority, record = RoomLog(database), Permissions(database), AuditLog(database)
         names = DeviceNames(make_settings())
         self.book = DeviceBook(redis, names, DAY, DAY)
         self.devices = BannedDevices(database, names, self.book)

@@ -13,7 +13,7 @@ from gateway.metrics import Metrics
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.engineio.server import EngineOptions
 from gateway.realtime.socketio.rooms import Rooms
-from gateway.realtime.socketio.server import Server
+from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from tests.integration.echo import PATIENCE, Echo, echo_server, eventually, hello
@@ -68,7 +68,7 @@ class Aviary:
     def __init__(self, echo: Echo, namespaces: Mapping[str, Parrot]) -> None:
         self.echo = echo
         self.rooms = Rooms(echo.metrics)
-        self.server = Server(echo.engine, self.rooms, echo.metrics, lambda _: True)
+        self.server = SocketServer(echo.engine, self.rooms, echo.metrics, lambda _: True)
         for name, endpoint in namespaces.items():
             self.server.serve(name, endpoint)
 

@@ -5,41 +5,41 @@ from typing import Any
 
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages
-from gateway.services.chat.snapshot import Newest
-from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.chat.snapshot import Snapshots
+from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.deletions import Deletions
-from gateway.services.moderation.permissions import Authority
+from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.pins import Pins
-from gateway.services.moderation.room_settings import RoomRules
+from gateway.services.moderation.room_settings import RoomSettingsService
 from gateway.services.moderation.word_lists import WordLists
 from gateway.services.rooms.log import RoomLog
-from gateway.services.rooms.outbox import News
-from gateway.services.streams.streams import Lists, Streams
+from gateway.services.rooms.outbox import Outbox
+from gateway.services.streams.streams import Streams, UpcomingCache
 
 DAY = timedelta(days=1)
 
 
-def make_streams(database: Database, redis: Redis, fanout: Any) -> Streams:
+def make_streams(database: Database, redis: RedisClient, fanout: Any) -> Streams:
     """The streams of one node."""
-    return Streams(database, News(database, RoomLog(database), fanout), fanout, Lists(redis, Metrics()))
+    return Streams(database, Outbox(database, RoomLog(database), fanout), fanout, UpcomingCache(redis, Metrics()))
 
 
-def make_rules(database: Database, fanout: Any) -> RoomRules:
+def make_rules(database: Database, fanout: Any) -> RoomSettingsService:
     """How the chat rooms of one node are kept civil."""
     log = RoomLog(database)
-    return RoomRules(database, log, News(database, log, fanout), Authority(database), ModerationLog(database))
+    return RoomSettingsService(database, log, Outbox(database, log, fanout), Permissions(database), AuditLog(database))
 
 
 def make_chat(database: Database, fanout: Any) -> Chat:
     """The chat of one node, in which no words are listed."""
     log, metrics, messages = RoomLog(database), Metrics(), Messages(database)
-    authority, record = Authority(database), ModerationLog(database)
-    pins = Pins(database, log, News(database, log, fanout), authority, record)
-    newest = Newest(database, log, messages, pins, metrics)
+    authority, record = Permissions(database), AuditLog(database)
+    pins = Pins(database, log, Outbox(database, log, fanout), authority, record)
+    newest = Snapshots(database, log, messages, pins, metrics)
     words = WordLists(database, record, metrics)
     return Chat(database, log, messages, newest, make_rules(database, fanout), words, fanout)
 
@@ -49,7 +49,7 @@ class Curators:
 
     def __init__(self, database: Database, fanout: Any, patience: timedelta = DAY) -> None:
         log, metrics = RoomLog(database), Metrics()
-        news, authority, self.record = News(database, log, fanout), Authority(database), ModerationLog(database)
+        news, authority, self.record = Outbox(database, log, fanout), Permissions(database), AuditLog(database)
         self.pins = Pins(database, log, news, authority, self.record)
         self.deletions = Deletions(database, log, news, authority, self.record, self.pins, metrics)
         self.clears = Clears(database, log, news, authority, self.record, self.pins, metrics, patience)

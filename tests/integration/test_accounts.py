@@ -23,7 +23,7 @@ from gateway.protocol.identity import (
     Session,
     Suspend,
 )
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import MemoryLimiter
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Principal, Role
@@ -58,7 +58,7 @@ class CountingPasswords(Passwords):
 class World:
     """One node's identity, wired as the composition root does, with the notices it sends."""
 
-    def __init__(self, database: Database, redis: Redis) -> None:
+    def __init__(self, database: Database, redis: RedisClient) -> None:
         settings = make_settings()
         self.database = database
         self.passwords = CountingPasswords()
@@ -128,7 +128,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def world(database: Database, redis: Redis) -> AsyncIterator[World]:
+async def world(database: Database, redis: RedisClient) -> AsyncIterator[World]:
     world = World(database, redis)
     yield world
     world.passwords.close()
@@ -251,7 +251,7 @@ async def test_fifty_parallel_refreshes_get_one_successor(world: World) -> None:
     assert not world.notices
 
 
-async def test_a_replay_ends_the_session_everywhere(world: World, redis: Redis) -> None:
+async def test_a_replay_ends_the_session_everywhere(world: World, redis: RedisClient) -> None:
     first, other = await world.register(), await world.login()
     second = await world.accounts.refresh(first.refresh_token)
     principal = await world.who(second)
@@ -483,7 +483,7 @@ async def test_who_may_not_use_the_directory(world: World) -> None:
 # --- no leaks ---------------------------------------------------------------------------------------------------------
 
 
-async def test_no_secret_in_a_repr_or_a_log(world: World, redis: Redis) -> None:
+async def test_no_secret_in_a_repr_or_a_log(world: World, redis: RedisClient) -> None:
     with structlog.testing.capture_logs() as logs:
         session = await world.register()
         principal = await world.who(session)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from gateway import keys
-from gateway.dev.servers import Redis as RedisServer
+from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.errors import NotFound
 from gateway.metrics import Metrics
 from gateway.redis import cache as cache_module
 from gateway.redis.cache import Cache
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from tests.support import make_settings
 
 NAME = "numbers"
@@ -46,7 +46,7 @@ async def node(redis_url: str) -> AsyncIterator[Callable[..., Cache[int]]]:
     opened: list[Any] = []
 
     def make(lifetime: float = 60.0, url: str = redis_url) -> Cache[int]:
-        redis = Redis(make_settings(redis_url=url, redis_timeout="300ms"), Metrics())
+        redis = RedisClient(make_settings(redis_url=url, redis_timeout="300ms"), Metrics())
         cache: Cache[int] = Cache(redis, Metrics(), NAME, int, lifetime)
         opened.extend((cache, redis))
         return cache
@@ -182,7 +182,7 @@ async def test_what_a_change_has_made_is_read_without_a_load(node: Callable[...,
 
 
 async def test_a_write_that_comes_late_does_not_undo_a_load(redis_url: str) -> None:
-    redis = Redis(make_settings(redis_url=redis_url), Metrics())
+    redis = RedisClient(make_settings(redis_url=redis_url), Metrics())
     cache: Cache[int] = Cache(redis, Metrics(), NAME, int, 60.0, version=lambda value: value)
     source = Source()
     source.value = 5
@@ -228,7 +228,7 @@ async def test_who_waits_is_answered_before_a_node_ends(node: Callable[..., Cach
 
 
 async def test_a_node_that_died_while_it_loaded_keeps_nobody_waiting_for_long(
-    node: Callable[..., Cache[int]], source: Source, redis: Redis
+    node: Callable[..., Cache[int]], source: Source, redis: RedisClient
 ) -> None:
     lease = round(cache_module.LEASE * 1000)
     await redis.client.set(keys.cache_lease(NAME, KEY), "dead", px=lease)
@@ -254,7 +254,7 @@ async def test_an_error_is_told_to_who_asked_and_kept_from_nobody(
 
 
 async def test_a_value_of_another_shape_is_loaded_anew(
-    node: Callable[..., Cache[int]], source: Source, redis: Redis
+    node: Callable[..., Cache[int]], source: Source, redis: RedisClient
 ) -> None:
     await redis.client.set(keys.cached(NAME, KEY), '0 {"of": "another version"}')
     cache = node()

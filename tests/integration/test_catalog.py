@@ -16,13 +16,13 @@ from gateway.protocol.queries import ProductQuery, StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamView
 from gateway.protocol.wire import Cursor, Since
 from gateway.realtime.presence.presence import LocalPresence
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
-from gateway.services.commerce.catalog import Catalog, Pages
-from gateway.services.commerce.product_cache import Cards
-from gateway.services.commerce.storefront import Shelves, Storefront
+from gateway.services.commerce.catalog import Catalog, ProductPageCache
+from gateway.services.commerce.product_cache import ProductCache
+from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.rooms.log import RoomLog
-from gateway.services.rooms.outbox import News
+from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.viewers import Viewers
 from models.stream import Stream
 from models.user import User
@@ -36,23 +36,23 @@ KEY = "demo"
 class Shop:
     """One stream's products, changed by two nodes that share a database and hear each other."""
 
-    def __init__(self, database: Database, redis: Redis) -> None:
+    def __init__(self, database: Database, redis: RedisClient) -> None:
         self.heard = Heard()
         self.presence = LocalPresence()
         self.log = RoomLog(database)
         self.streams = make_streams(database, redis, self.heard)
         self.catalogs = [self.node(database, redis) for _ in range(2)]
         self.catalog = self.catalogs[0]
-        shelves = Shelves(redis, Metrics(), self.log)
+        shelves = ShelfCache(redis, Metrics(), self.log)
         self.storefront = Storefront(database, self.log, self.streams, shelves)
         self.viewers = Viewers(database, self.presence, self.heard)
         self.admin = principal(Role.ADMIN)
 
-    def node(self, database: Database, redis: Redis) -> Catalog:
-        log, cards = RoomLog(database), Cards(redis, Metrics())
-        news = News(database, log, self.heard)
+    def node(self, database: Database, redis: RedisClient) -> Catalog:
+        log, cards = RoomLog(database), ProductCache(redis, Metrics())
+        news = Outbox(database, log, self.heard)
         news.read_by(cards.told)
-        return Catalog(database, news, Pages(redis, Metrics(), log), cards)
+        return Catalog(database, news, ProductPageCache(redis, Metrics(), log), cards)
 
     async def person(self, role: Role) -> Principal:
         number = await User.all().count()
@@ -84,7 +84,7 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(database_url: str, redis: Redis) -> AsyncIterator[Shop]:
+async def shop(database_url: str, redis: RedisClient) -> AsyncIterator[Shop]:
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
     shop = Shop(database, redis)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.dev.servers import Redis as RedisServer
+from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.keys import Room, chat_room, products_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -18,7 +18,7 @@ from gateway.realtime.fanout import sequencer, subscriber
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet, with_offset
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from gateway.services.rooms.log import RoomLog
 from models.user import User
@@ -32,7 +32,7 @@ TIMEOUT = 0.3  # s that a call to Redis may take here
 
 
 class Node(NamedTuple):
-    redis: Redis
+    redis: RedisClient
     fanout: RedisFanout
     inbox: Inbox
 
@@ -53,7 +53,7 @@ class Pair:
     async def open(self) -> None:
         for name in "ab":
             settings = make_settings(redis_url=self.server.url, redis_timeout=f"{TIMEOUT}s")
-            redis, inbox = Redis(settings, Metrics()), Inbox()
+            redis, inbox = RedisClient(settings, Metrics()), Inbox()
             fanout = RedisFanout(redis, inbox, name, Metrics(), self.log)
             await fanout.start()
             await fanout.watch(ROOM)
@@ -153,7 +153,7 @@ async def test_what_was_said_while_redis_was_away_is_heard_everywhere_even_if_no
 async def test_cut_subscriptions_under_traffic(pair: Pair) -> None:
     stop = asyncio.Event()
     talking = asyncio.create_task(pair.talk(stop))
-    killer = Redis(make_settings(redis_url=pair.server.url), Metrics())
+    killer = RedisClient(make_settings(redis_url=pair.server.url), Metrics())
     for kind in ("pubsub", "normal", "pubsub", "pubsub", "normal", "pubsub"):
         await asyncio.sleep(0.1)
         await killer.client.client_kill_filter(_type=kind, skipme=True)
@@ -189,7 +189,7 @@ class Silent:
         """See Fanout."""
 
 
-async def test_the_log_of_a_room_is_what_a_node_catches_up_from(database_url: str, redis: Redis) -> None:
+async def test_the_log_of_a_room_is_what_a_node_catches_up_from(database_url: str, redis: RedisClient) -> None:
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
     log, silent = RoomLog(database), Silent()

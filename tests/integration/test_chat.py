@@ -14,10 +14,10 @@ from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, Joined, Message, SendMessage, Sent
 from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Cursor, Since
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.rooms import log as room_log
-from gateway.services.rooms.catch_up import Position, Replays
+from gateway.services.rooms.catch_up import CatchUp, Position
 from gateway.services.rooms.log import RoomLog
 from models.message import Message as MessageRow
 from models.message import MessageDeletion
@@ -33,7 +33,7 @@ KEY = "demo"
 class Place:
     """One stream's chat, served by two nodes that share a database and hear each other."""
 
-    def __init__(self, database: Database, redis: Redis) -> None:
+    def __init__(self, database: Database, redis: RedisClient) -> None:
         self.database = database
         self.heard = Heard()
         self.streams = make_streams(database, redis, self.heard)
@@ -76,7 +76,7 @@ def texts(messages: list[Message]) -> list[str]:
 
 
 @pytest.fixture
-async def place(database_url: str, redis: Redis) -> AsyncIterator[Place]:
+async def place(database_url: str, redis: RedisClient) -> AsyncIterator[Place]:
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
     place = Place(database, redis)
@@ -294,7 +294,7 @@ async def test_a_crowd_that_comes_back_is_answered_by_one_look_and_each_with_wha
 
 
 async def test_who_comes_to_a_room_that_is_none_is_no_trouble_to_those_who_come_with_them(place: Place) -> None:
-    replays = Replays(RoomLog(place.database))
+    replays = CatchUp(RoomLog(place.database))
     rooms = [chat_room("nowhere"), chat_room(KEY), chat_room("nowhere")]
     answers = await asyncio.gather(*(replays.position(room, None) for room in rooms), return_exceptions=True)
     assert [type(answer) for answer in answers] == [NotFound, Position, NotFound]

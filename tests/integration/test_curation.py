@@ -17,7 +17,7 @@ from gateway.protocol.curation import Clear, PinMessage, UndoClear
 from gateway.protocol.records import AddWord, ChangeWord
 from gateway.security.principal import Principal, Role
 from gateway.services.chat.messages import Messages
-from gateway.services.chat.snapshot import Newest
+from gateway.services.chat.snapshot import Snapshots
 from gateway.services.moderation import clears, pins, retention, word_lists
 from gateway.services.moderation.retention import Retention
 from gateway.services.moderation.word_lists import WordLists
@@ -313,7 +313,7 @@ async def test_a_deleted_text_leaves_the_log_of_pins_too(place: Place) -> None:
 async def test_a_crowd_that_joins_is_shown_one_look_and_never_an_old_one(place: Place) -> None:
     metrics = Metrics()
     keeper = place.curators[0]
-    newest = Newest(place.database, RoomLog(place.database), Messages(place.database), keeper.pins, metrics)
+    newest = Snapshots(place.database, RoomLog(place.database), Messages(place.database), keeper.pins, metrics)
 
     def looks(outcome: str) -> float:
         return float(metrics.cache.labels("newest", outcome)._value.get())

@@ -16,7 +16,7 @@ from gateway.protocol.chat import DeleteMessage, Message, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UndoClear, UnpinMessage
 from gateway.security.principal import Principal, Role
 from gateway.services.chat.messages import Messages
-from gateway.services.chat.snapshot import Newest
+from gateway.services.chat.snapshot import Snapshots
 from gateway.services.moderation import clears, pins
 from gateway.services.rooms.log import RoomLog
 from models.message import Message as MessageRow
@@ -40,7 +40,7 @@ class Crowd:
         self.heard = Heard()
         self.chats = [make_chat(database, self.heard) for _ in range(2)]
         self.curators = [Curators(database, self.heard) for _ in range(2)]
-        self.newest = Newest(database, RoomLog(database), Messages(database), self.curators[0].pins, Metrics())
+        self.newest = Snapshots(database, RoomLog(database), Messages(database), self.curators[0].pins, Metrics())
         self.people: list[Principal] = []
         self.sent: list[tuple[Principal, SendMessage, Sent]] = []
         self.clears: list[str] = []

@@ -13,7 +13,7 @@ import pytest
 from tortoise.exceptions import IntegrityError
 from tortoise.models import Model
 
-from gateway.dev.servers import Postgres
+from gateway.dev.servers import PostgresProcess
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres import migrations
@@ -276,7 +276,7 @@ async def test_a_statement_that_takes_too_long_is_ended_on_the_server_too(settin
 
 
 @pytest.fixture
-async def fragile(own_postgres: Postgres) -> AsyncIterator[Database]:
+async def fragile(own_postgres: PostgresProcess) -> AsyncIterator[Database]:
     """A database on a server of this test's own."""
     settings = make_settings(database_url=own_postgres.url, database_pool_size=SIZE)
     await migrations.migrate(settings)
@@ -295,7 +295,7 @@ async def fails_within(seconds: float, database: Database) -> None:
     assert await database.ping() is False
 
 
-async def test_killed_and_started_again(fragile: Database, own_postgres: Postgres) -> None:
+async def test_killed_and_started_again(fragile: Database, own_postgres: PostgresProcess) -> None:
     await work(fragile)
     own_postgres.kill()
     await fails_within(1, fragile)
@@ -305,7 +305,7 @@ async def test_killed_and_started_again(fragile: Database, own_postgres: Postgre
     assert await User.all().count() == 1
 
 
-async def test_killed_in_the_middle_of_a_transaction(fragile: Database, own_postgres: Postgres) -> None:
+async def test_killed_in_the_middle_of_a_transaction(fragile: Database, own_postgres: PostgresProcess) -> None:
     async def be_cut() -> None:
         async with fragile.guard("test"), fragile.transaction():
             await a_stream()
@@ -320,7 +320,7 @@ async def test_killed_in_the_middle_of_a_transaction(fragile: Database, own_post
     await all_slots_are_there(fragile)
 
 
-async def test_frozen_and_thawed(fragile: Database, own_postgres: Postgres) -> None:
+async def test_frozen_and_thawed(fragile: Database, own_postgres: PostgresProcess) -> None:
     await all_slots_are_there(fragile)
     frozen = [psutil.Process(own_postgres.pid), *psutil.Process(own_postgres.pid).children()]
     for process in frozen:

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from gateway.dev.server_process import StackError
-from gateway.dev.servers import Postgres, Redis, Stack
+from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 
 PARENT = """
 import pathlib, sys, time
@@ -83,7 +83,7 @@ async def test_orphans_are_ended_and_leftovers_do_not_matter(folder: Path) -> No
         assert stack.postgres is not None
         assert stack.redis is not None
         orphans = [psutil.Process(stack.postgres.pid), psutil.Process(stack.redis.pid)]
-        with Postgres(stack.postgres.folder, durable=False), Redis(stack.redis.folder, durable=False):
+        with PostgresProcess(stack.postgres.folder, durable=False), RedisProcess(stack.redis.folder, durable=False):
             assert not psutil.wait_procs(orphans, 1)[1]
     # A process that has come to the id a dead server wrote down: this one, say.
     (folder / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{folder}/postgres\n0\n5432\n\n\n1 1\nready\n")
@@ -91,7 +91,7 @@ async def test_orphans_are_ended_and_leftovers_do_not_matter(folder: Path) -> No
         await visits(stack)
 
 
-async def test_a_killed_or_frozen_server_comes_back(own_redis: Redis, own_postgres: Postgres) -> None:
+async def test_a_killed_or_frozen_server_comes_back(own_redis: RedisProcess, own_postgres: PostgresProcess) -> None:
     with redis.Redis.from_url(own_redis.url, socket_timeout=0.2) as client:
         client.set("kept", "yes")
         own_redis.kill()
@@ -117,7 +117,7 @@ async def test_a_path_too_long_for_a_socket_is_no_obstacle(tmp_path: Path) -> No
 
 
 def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path) -> None:
-    server = Postgres(tmp_path / "postgres", durable=False)
+    server = PostgresProcess(tmp_path / "postgres", durable=False)
     with server:
         pass
     (tmp_path / "postgres" / "postgresql.conf").write_text("nonsense = true\n")
@@ -129,6 +129,6 @@ def test_no_folder_is_opened_to_others(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     me = psutil.Process().username()
-    with Postgres(private / "postgres", durable=False) as postgres:
+    with PostgresProcess(private / "postgres", durable=False) as postgres:
         assert psutil.Process(postgres.pid).username() == ("nobody" if me == "root" else me)
     assert private.stat().st_mode & 0o777 == 0o700

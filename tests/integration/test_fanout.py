@@ -15,7 +15,7 @@ from gateway.realtime.fanout import redis as fanout_redis
 from gateway.realtime.fanout.fanout import Fanout, LocalFanout
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.packets import event_packet
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from tests.doubles import EventLog
 from tests.inbox import Inbox
 
@@ -37,7 +37,7 @@ def room() -> Room:
 
 
 @pytest.fixture
-async def pair(redis: Redis) -> AsyncIterator[list[Node]]:
+async def pair(redis: RedisClient) -> AsyncIterator[list[Node]]:
     """Two nodes on one Redis."""
     nodes = []
     for node_id in "ab":
@@ -187,7 +187,7 @@ async def test_a_watched_room_misses_nothing(pair: list[Node], room: Room) -> No
     assert len(heard) >= said - watching
 
 
-async def test_what_is_published_twice_is_heard_once(pair: list[Node], room: Room, redis: Redis) -> None:
+async def test_what_is_published_twice_is_heard_once(pair: list[Node], room: Room, redis: RedisClient) -> None:
     """A node whose connection breaks in the middle cannot know what got through, and publishes it again."""
     a, _ = pair
     await a.fanout.watch(room)
@@ -198,7 +198,7 @@ async def test_what_is_published_twice_is_heard_once(pair: list[Node], room: Roo
 
 
 async def test_a_room_is_heard_a_little_longer(
-    pair: list[Node], room: Room, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    pair: list[Node], room: Room, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout_redis, "LINGER", 0.1)
     channel = room_channel(room)
@@ -239,7 +239,7 @@ async def test_who_comes_back_the_moment_a_room_was_let_go_does_not_wait(pair: l
     await a.inbox.until(lambda inbox: inbox.of(room) == packets(room, 1))
 
 
-async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], room: Room, redis: Redis) -> None:
+async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], room: Room, redis: RedisClient) -> None:
     a, b = pair
     told = asyncio.Event()
 
@@ -259,7 +259,7 @@ async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], ro
     await asyncio.wait_for(told.wait(), 2)  # by the one that heard all of them on the channel of notices alone
 
 
-async def test_a_socket_table_that_fails_breaks_nothing(redis: Redis, room: Room) -> None:
+async def test_a_socket_table_that_fails_breaks_nothing(redis: RedisClient, room: Room) -> None:
     class Broken(Inbox):
         def deliver(self, room: Room, packet: bytes) -> None:
             super().deliver(room, packet)
@@ -284,7 +284,7 @@ async def test_what_was_published_before_closing_arrives(pair: list[Node], room:
     await b.inbox.until(lambda inbox: inbox.of(room) == packets(room, 500))
 
 
-async def test_closing_leaves_no_task_and_no_subscription(redis: Redis, room: Room) -> None:
+async def test_closing_leaves_no_task_and_no_subscription(redis: RedisClient, room: Room) -> None:
     before = asyncio.all_tasks()
     fanout = RedisFanout(redis, Inbox(), "c", Metrics(), EventLog())
     await fanout.start()

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from gateway import keys
-from gateway.dev.servers import Redis as RedisServer
+from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.errors import AuthRequired, Code, RateLimited, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.identity import Session
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import MemoryLimiter
 from gateway.security.principal import Principal
 from gateway.security.sessions import guest_ids, guest_sessions
@@ -42,7 +42,7 @@ AWAY = "redis://127.0.0.1:1/0"
 class World:
     """One node's guests, wired as the composition root does, with the notices it sends."""
 
-    def __init__(self, database: Database, redis: Redis, *, rate: tuple[int, float] = (100, 3600.0)) -> None:
+    def __init__(self, database: Database, redis: RedisClient, *, rate: tuple[int, float] = (100, 3600.0)) -> None:
         self.redis = redis
         self.metrics = Metrics()
         self.revocations = Revocations(redis, MINUTES)
@@ -84,13 +84,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def world(database: Database, redis: Redis) -> World:
+def world(database: Database, redis: RedisClient) -> World:
     return World(database, redis)
 
 
 @pytest.fixture
 async def without_redis(database: Database) -> AsyncIterator[World]:
-    redis = Redis(make_settings(redis_url=AWAY), Metrics())
+    redis = RedisClient(make_settings(redis_url=AWAY), Metrics())
     yield World(database, redis)
     await redis.close()
 
@@ -168,7 +168,7 @@ async def test_each_use_keeps_the_session_in_postgres_for_a_day(without_redis: W
         assert row.expires_at - datetime.now(UTC) > timedelta(hours=23, minutes=59)
 
 
-async def test_a_session_that_nobody_used_runs_out(database: Database, redis: Redis) -> None:
+async def test_a_session_that_nobody_used_runs_out(database: Database, redis: RedisClient) -> None:
     tokens = GuestTokens(redis, timedelta(seconds=0.3))
     grant = await tokens.save(guest_ids.new_id(), "")
     end = time.monotonic() + 0.6
@@ -186,7 +186,7 @@ async def test_a_session_that_nobody_used_runs_out(database: Database, redis: Re
     assert (await stored.rotate(grant.token), await stored.look_up(grant.token)) == (None, None)
 
 
-async def test_new_guests_of_one_address_are_limited(database: Database, redis: Redis) -> None:
+async def test_new_guests_of_one_address_are_limited(database: Database, redis: RedisClient) -> None:
     world = World(database, redis, rate=(2, 60.0))
     first = await world.enter(address="2001:db8::1")
     await world.enter(address="2001:db8::2")
@@ -266,7 +266,7 @@ async def test_no_token_is_stored(without_redis: World) -> None:
 
 async def test_redis_dies_and_comes_back(database: Database, own_redis: RedisServer) -> None:
     """Who came while it was away is who they were, before, while and after."""
-    redis = Redis(make_settings(redis_url=own_redis.url), Metrics())
+    redis = RedisClient(make_settings(redis_url=own_redis.url), Metrics())
     world = World(database, redis)
     world.sessions.start()
     before = await world.enter()
@@ -328,7 +328,7 @@ async def test_an_access_token_brings_its_session_back(world: World, without_red
 
 
 async def test_two_nodes_move_each_session_once(
-    world: World, database: Database, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    world: World, database: Database, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guest_sessions, "BATCH", 4)  # a bound for each step
     grants = [await left_behind(world) for _ in range(9)]

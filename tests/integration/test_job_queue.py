@@ -7,7 +7,7 @@ import pytest
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
 from gateway.redis import job_queue
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue
 from tests.support import make_settings
 
@@ -15,7 +15,7 @@ from tests.support import make_settings
 class Worker:
     """Takes jobs and remembers them; each takes as long as the test lets it."""
 
-    def __init__(self, redis: Redis, at_once: int = 1) -> None:
+    def __init__(self, redis: RedisClient, at_once: int = 1) -> None:
         self.taken: list[str] = []
         self.most = self._busy = 0
         self.stop = asyncio.Event()
@@ -44,7 +44,7 @@ async def comes(workers: list[Worker], count: int) -> list[str]:
     return [job_id for worker in workers for job_id in worker.taken]
 
 
-async def test_each_job_goes_to_one_worker_and_no_worker_takes_more_than_it_works_on(redis: Redis) -> None:
+async def test_each_job_goes_to_one_worker_and_no_worker_takes_more_than_it_works_on(redis: RedisClient) -> None:
     ids = [str(number) for number in range(30)]
     for job_id in ids:
         await JobQueue(redis).push(job_id)
@@ -63,7 +63,7 @@ async def test_each_job_goes_to_one_worker_and_no_worker_takes_more_than_it_work
 
 async def test_a_queue_without_redis_says_so_and_a_worker_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_queue, "PAUSE", 0.02)
-    away = Redis(make_settings(), Metrics())
+    away = RedisClient(make_settings(), Metrics())
     with pytest.raises(Unavailable):
         await JobQueue(away).push("1")
     worker = Worker(away)

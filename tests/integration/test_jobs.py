@@ -15,7 +15,7 @@ from gateway.postgres.database import Database
 from gateway.protocol.jobs import CreateJob, Job, Replay
 from gateway.protocol.streaming import StreamView
 from gateway.protocol.wire import now
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue
 from gateway.security.principal import Principal, Role
 from gateway.services.jobs import table as job_table
@@ -58,7 +58,7 @@ class Told:
 class Bench:
     """A job bench with one worker whose work the test does by hand."""
 
-    def __init__(self, database: Database, redis: Redis, url: str) -> None:
+    def __init__(self, database: Database, redis: RedisClient, url: str) -> None:
         self.table = JobTable(database)
         self.told = Told()
         self.queue = JobQueue(redis)
@@ -104,7 +104,7 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(database_url: str, redis: Redis) -> AsyncIterator[Bench]:
+async def bench(database_url: str, redis: RedisClient) -> AsyncIterator[Bench]:
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
     bench = Bench(database, redis, database_url)
@@ -208,7 +208,7 @@ async def test_a_job_that_kills_its_workers_is_given_up(bench: Bench) -> None:
     assert bench.told.states[-1] == ("FAILED", 0)
 
 
-async def test_a_job_that_redis_has_lost_is_queued_again(bench: Bench, redis: Redis) -> None:
+async def test_a_job_that_redis_has_lost_is_queued_again(bench: Bench, redis: RedisClient) -> None:
     job = await bench.create()
     await redis.client.flushdb()
     await bench.runner.look_after()
@@ -268,7 +268,7 @@ async def test_what_may_not_be_asked_for(bench: Bench) -> None:
 async def test_without_redis_a_job_is_stored_and_its_end_is_told_again_when_redis_is_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away = Redis(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
+    away = RedisClient(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
     with pytest.raises(Unavailable):
         await JobQueue(away).push("1")
     job = await Jobs(bench.table, JobQueue(away), Ended(), bench.told).create(bench.admin, ASK)

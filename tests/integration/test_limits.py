@@ -9,7 +9,7 @@ import pytest
 from gateway import keys
 from gateway.errors import RateLimited
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import Limiter, MemoryLimiter
 from gateway.security.limits.redis import RedisLimiter
 from tests.support import make_settings
@@ -26,7 +26,7 @@ class Bench(NamedTuple):
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def bench(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator[Bench]:
+async def bench(request: pytest.FixtureRequest, redis: RedisClient) -> AsyncIterator[Bench]:
     if request.param == "memory":
         now = 1000.0
 
@@ -109,7 +109,7 @@ async def test_a_refund_makes_room_for_one(bench: Bench) -> None:
 
 
 async def test_thirty_at_once_over_two_nodes(redis_url: str) -> None:
-    connections = [Redis(make_settings(redis_url=redis_url), Metrics()) for _ in range(2)]
+    connections = [RedisClient(make_settings(redis_url=redis_url), Metrics()) for _ in range(2)]
     limiters = [RedisLimiter(connection, Metrics()) for connection in connections]
     passed = await asyncio.gather(*(charge(limiters[i % 2], limit=20) for i in range(30)))
     assert sum(passed) == 20
@@ -117,7 +117,7 @@ async def test_thirty_at_once_over_two_nodes(redis_url: str) -> None:
         await connection.close()
 
 
-async def test_charges_that_come_together_are_told_apart(redis: Redis) -> None:
+async def test_charges_that_come_together_are_told_apart(redis: RedisClient) -> None:
     """Also by a server that does not know the script, and when one of the keys is something else."""
     limiter = RedisLimiter(redis, metrics := Metrics())
     await redis.client.script_flush()
@@ -128,14 +128,14 @@ async def test_charges_that_come_together_are_told_apart(redis: Redis) -> None:
     assert metrics.registry.get_sample_value("dorami_rate_limit_fallbacks_total") == 1  # the odd one
 
 
-async def test_closed_it_counts_alone(redis: Redis) -> None:
+async def test_closed_it_counts_alone(redis: RedisClient) -> None:
     limiter = RedisLimiter(redis, Metrics())
     assert await charge(limiter, limit=4) == 1
     await limiter.close()
     assert await charge(limiter, 4, limit=4) == 2
 
 
-async def test_a_window_leaves_nothing_behind(redis: Redis) -> None:
+async def test_a_window_leaves_nothing_behind(redis: RedisClient) -> None:
     await RedisLimiter(redis, Metrics()).charge("chat", "mina", 3, 0.05)
     await asyncio.sleep(0.1)
     assert await redis.client.exists(keys.rate_limit("chat", "mina")) == 0
@@ -143,7 +143,7 @@ async def test_a_window_leaves_nothing_behind(redis: Redis) -> None:
 
 async def test_half_for_each_node_while_redis_is_away() -> None:
     metrics = Metrics()
-    redis = Redis(make_settings(), metrics)  # nobody listens there
+    redis = RedisClient(make_settings(), metrics)  # nobody listens there
     limiter = RedisLimiter(redis, metrics)
     assert await charge(limiter, 30, limit=20) == 10
     assert await charge(limiter, 3, limit=1, subject="jun") == 1  # never none at all

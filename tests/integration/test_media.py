@@ -15,7 +15,7 @@ from gateway.media.library import Library
 from gateway.media.replays import Replays
 from gateway.metrics import Metrics
 from gateway.protocol.jobs import CreateJob
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.settings import SettingsError
 from tests.support import record, slow_ffmpeg
 
@@ -25,7 +25,7 @@ JOB, RUN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-2222
 class Studio:
     """A media folder with one recording of six seconds, and what works on it."""
 
-    def __init__(self, folder: Path, redis: Redis, program: str) -> None:
+    def __init__(self, folder: Path, redis: RedisClient, program: str) -> None:
         self.folder = folder
         self.ffmpeg = Ffmpeg(program)
         self.library = Library(folder, self.ffmpeg, redis, Metrics())
@@ -55,7 +55,7 @@ def children() -> list[psutil.Process]:
 
 
 @pytest.fixture
-def studio(tmp_path: Path, redis: Redis) -> Studio:
+def studio(tmp_path: Path, redis: RedisClient) -> Studio:
     record(tmp_path / "live" / "a.mp4", 6)
     return Studio(tmp_path, redis, str(ffmpeg()))
 
@@ -123,7 +123,7 @@ def test_what_is_no_job_is_refused(fields: dict[str, object]) -> None:
         CreateJob.model_validate({"kind": "replay", "streamKey": "demo", "source": "live/a.mp4"} | fields)
 
 
-async def test_work_that_is_not_wanted_any_more_leaves_nothing(tmp_path: Path, redis: Redis) -> None:
+async def test_work_that_is_not_wanted_any_more_leaves_nothing(tmp_path: Path, redis: RedisClient) -> None:
     record(tmp_path / "live" / "a.mp4", 20)
     studio = Studio(tmp_path, redis, slow_ffmpeg(tmp_path))
     work = asyncio.create_task(studio.made())
@@ -154,7 +154,7 @@ async def test_what_a_dead_worker_left_is_deleted_when_nobody_can_be_at_work_on_
     assert studio.files == sorted([fresh.name, f"{JOB}-720p.mp4"])
 
 
-async def test_metadata_is_looked_at_once_as_long_as_the_file_is_the_same(studio: Studio, redis: Redis) -> None:
+async def test_metadata_is_looked_at_once_as_long_as_the_file_is_the_same(studio: Studio, redis: RedisClient) -> None:
     source = studio.library.source("live/a.mp4")
     first = await studio.library.metadata(source)
     assert first.duration == pytest.approx(6.0, abs=0.1)

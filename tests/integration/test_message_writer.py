@@ -9,10 +9,10 @@ import pytest
 from gateway.errors import Conflict, InvalidPayload, NotFound
 from gateway.keys import Room, chat_room
 from gateway.metrics import Metrics
-from gateway.postgres.database import DanglingError
+from gateway.postgres.database import ForeignKeyError
 from gateway.protocol.chat import SendMessage, Sent
 from gateway.realtime.fanout.redis import RedisFanout
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.services.chat import writer
 from gateway.services.chat.messages import Messages
 from gateway.services.rooms.log import RoomLog
@@ -23,7 +23,7 @@ from tests.integration.crowded_chat import KEY, KEYS, Place, texts
 
 
 @pytest.fixture
-async def place(database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     monkeypatch.setattr(writer, "LANES", 1)
     place = Place(database_url, redis)
     await place.open()
@@ -34,7 +34,7 @@ async def place(database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
 # --- many at once ---------------------------------------------------------------------------------------------------
 
 
-async def test_two_hundred_senders_over_two_nodes_are_heard_in_one_order(database_url: str, redis: Redis) -> None:
+async def test_two_hundred_senders_over_two_nodes_are_heard_in_one_order(database_url: str, redis: RedisClient) -> None:
     place = Place(database_url, redis)
     await place.open(people=200)
     inboxes = [Inbox(), Inbox()]
@@ -150,7 +150,7 @@ async def test_what_is_refused_leaves_its_neighbours_alone(place: Place) -> None
         place.send(3, "x", key="nowhere"),
         place.send(4, "c"),
     )
-    kinds = [Sent, DanglingError, Sent, InvalidPayload, Sent, NotFound, Sent]
+    kinds = [Sent, ForeignKeyError, Sent, InvalidPayload, Sent, NotFound, Sent]
     assert [type(result) for result in results] == kinds
     assert texts(await place.holds_together()) == ["first", "a", "b", "c"]
 

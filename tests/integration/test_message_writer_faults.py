@@ -8,12 +8,12 @@ from contextlib import suppress
 
 import pytest
 
-from gateway.dev.servers import Postgres
+from gateway.dev.servers import PostgresProcess
 from gateway.errors import GatewayError, Unavailable
 from gateway.postgres import migrations
 from gateway.postgres.database import AWAY
 from gateway.protocol.chat import Sent
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.services.chat import writer
 from models.message import Message
 from tests.integration.crowded_chat import KEYS, Place, texts
@@ -21,7 +21,7 @@ from tests.support import make_settings
 
 
 @pytest.fixture
-async def place(database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     monkeypatch.setattr(writer, "LANES", 1)
     place = Place(database_url, redis)
     await place.open()
@@ -62,7 +62,7 @@ async def test_a_storm_of_cancelled_senders_loses_nobody_elses_message(place: Pl
 
 
 @pytest.fixture
-async def impatient(database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def impatient(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     """The same with little time, and few who may wait."""
     monkeypatch.setattr(writer, "LANES", 1)
     monkeypatch.setattr(writer, "WAITING", 25)
@@ -99,7 +99,9 @@ async def test_too_many_that_wait_are_told_to_come_back(impatient: Place) -> Non
 
 
 @pytest.fixture
-async def fragile(own_postgres: Postgres, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def fragile(
+    own_postgres: PostgresProcess, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Place]:
     """The same on a server of this test's own."""
     monkeypatch.setattr(writer, "LANES", 1)
     place = Place(own_postgres.url, redis, database_pool_size=3)
@@ -109,7 +111,7 @@ async def fragile(own_postgres: Postgres, redis: Redis, monkeypatch: pytest.Monk
     await place.close()
 
 
-async def test_killed_in_the_middle_of_a_batch(fragile: Place, own_postgres: Postgres) -> None:
+async def test_killed_in_the_middle_of_a_batch(fragile: Place, own_postgres: PostgresProcess) -> None:
     with suppress(*AWAY):  # of the one that held them back
         async with fragile.held():
             sends = [asyncio.create_task(fragile.send(n % 20, f"{n}", f"{n}")) for n in range(20)]
@@ -131,7 +133,7 @@ async def test_killed_in_the_middle_of_a_batch(fragile: Place, own_postgres: Pos
 
 
 async def test_killed_at_any_moment_what_was_acked_is_there_and_a_retry_is_stored_once(
-    fragile: Place, own_postgres: Postgres
+    fragile: Place, own_postgres: PostgresProcess
 ) -> None:
     acked: dict[str, Sent] = {}
     failed: list[tuple[int, str]] = []

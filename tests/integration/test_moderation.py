@@ -18,7 +18,7 @@ from gateway.protocol.chat import Message as Draft
 from gateway.protocol.chat import SendMessage
 from gateway.protocol.moderation import FOREVER
 from gateway.protocol.wire import Since, iso
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import Device
 from gateway.security.sessions.guest_ids import new_id
@@ -40,7 +40,7 @@ Act = Callable[[Hall, Principal], Awaitable[Any]]
 
 
 @pytest.fixture
-async def hall(database_url: str, redis: Redis) -> AsyncIterator[Hall]:
+async def hall(database_url: str, redis: RedisClient) -> AsyncIterator[Hall]:
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
     hall = Hall(database, redis)
@@ -301,7 +301,7 @@ async def test_a_ban_ends_by_time_for_its_guest_and_for_the_device(hall: Hall, w
     assert (await refused(hall.nodes[1].admit(guest, KEY))).code is Code.BANNED, "one that has ended is replaced"
 
 
-async def test_all_of_it_outlives_every_node(hall: Hall, database_url: str, redis: Redis) -> None:
+async def test_all_of_it_outlives_every_node(hall: Hall, database_url: str, redis: RedisClient) -> None:
     slow, muted, banned = [await hall.person() for _ in range(3)]
     await hall.slow(hall.host, 300)
     await hall.say(slow)
@@ -505,7 +505,7 @@ async def test_no_name_of_a_device_says_what_it_is(hall: Hall) -> None:
 
 
 async def test_a_ban_is_made_while_redis_is_away(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
-    away = Redis(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
+    away = RedisClient(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
     monkeypatch.setattr(hall.book, "_redis", away)
     await hall.devices.seen(hall.user.user_id, HOME)
     await hall.ban(hall.admin, hall.user.user_id)

@@ -14,7 +14,7 @@ from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound, Un
 from gateway.keys import products_room
 from gateway.protocol.orders import MAX_ITEMS, MAX_QUANTITY, PlaceOrder
 from gateway.protocol.queries import OrderQuery
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from models.order import Order as StoredOrder
 from tests.doubles import principal
@@ -23,7 +23,7 @@ from tests.support import make_settings
 
 
 @pytest.fixture
-async def market(database_url: str, redis: Redis) -> AsyncIterator[Market]:
+async def market(database_url: str, redis: RedisClient) -> AsyncIterator[Market]:
     async with open_market(database_url, redis) as market:
         yield market
 

@@ -12,9 +12,9 @@ from gateway import keys
 from gateway.errors import Unavailable
 from gateway.keys import Room, viewers_room
 from gateway.metrics import Metrics
-from gateway.realtime.presence.presence import Census, LocalPresence, Moved, Presence, Turn
+from gateway.realtime.presence.presence import Census, LocalPresence, Moved, Presence, PublishSlot
 from gateway.realtime.presence.redis import RedisPresence
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 
 ROOM = viewers_room("demo")
 LEASE, BEAT = 0.4, 0.1  # s
@@ -23,7 +23,7 @@ StartNode = Callable[[str], Awaitable[RedisPresence]]
 
 
 @pytest.fixture
-async def start(redis: Redis) -> AsyncIterator[StartNode]:
+async def start(redis: RedisClient) -> AsyncIterator[StartNode]:
     """Starts the presence of a node, with a short lease."""
     nodes: list[RedisPresence] = []
 
@@ -127,7 +127,7 @@ async def test_a_guest_with_two_tabs_who_logs_in(presence: Presence) -> None:
 # --- several nodes -------------------------------------------------------------------------------------------------
 
 
-async def test_one_person_on_two_nodes_is_one(start: StartNode, redis: Redis) -> None:
+async def test_one_person_on_two_nodes_is_one(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     assert await a.enter(ROOM, "mina") == Census(1, 1, True)
     assert await b.enter(ROOM, "mina") == Census(1, 1, False)
@@ -137,7 +137,7 @@ async def test_one_person_on_two_nodes_is_one(start: StartNode, redis: Redis) ->
     assert await b.leave(ROOM, "mina") == Census(1, 2, True)
 
 
-async def test_a_guest_who_logs_in_where_they_are_on_another_node(start: StartNode, redis: Redis) -> None:
+async def test_a_guest_who_logs_in_where_they_are_on_another_node(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "guest")
     await b.enter(ROOM, "mina")
@@ -150,7 +150,7 @@ async def test_a_guest_who_logs_in_where_they_are_on_another_node(start: StartNo
     assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "1", "guest": "1"}
 
 
-async def test_a_login_that_is_cancelled_is_counted_in_the_end(start: StartNode, redis: Redis) -> None:
+async def test_a_login_that_is_cancelled_is_counted_in_the_end(start: StartNode, redis: RedisClient) -> None:
     a = await start("a")
     await a.enter(ROOM, "guest")
     task = asyncio.create_task(a.become(ROOM, "guest", "mina"))
@@ -164,7 +164,7 @@ async def test_a_login_that_is_cancelled_is_counted_in_the_end(start: StartNode,
     await until(settled)
 
 
-async def test_a_dead_node_takes_its_people_along(start: StartNode, redis: Redis) -> None:
+async def test_a_dead_node_takes_its_people_along(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     told: list[tuple[Room, Census]] = []
 
@@ -198,7 +198,7 @@ async def test_a_dead_node_takes_its_people_along(start: StartNode, redis: Redis
     assert await redis.client.keys("*:node:a.*") == []
 
 
-async def test_closing_takes_its_people_out_at_once(start: StartNode, redis: Redis) -> None:
+async def test_closing_takes_its_people_out_at_once(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "jun")
@@ -231,7 +231,7 @@ async def test_a_node_that_was_away_comes_back(start: StartNode) -> None:
     assert (await b.census(ROOM)).count == 0
 
 
-async def test_nothing_is_written_for_a_node_that_was_declared_dead(start: StartNode, redis: Redis) -> None:
+async def test_nothing_is_written_for_a_node_that_was_declared_dead(start: StartNode, redis: RedisClient) -> None:
     """Else it would stay for ever: the others have buried that node and do not look again."""
     a, b = await start("a"), await start("b")
     name = a._lease.name
@@ -249,7 +249,7 @@ async def test_nothing_is_written_for_a_node_that_was_declared_dead(start: Start
     assert await redis.client.hgetall(keys.presence(ROOM)) == {"mina": "1"}
 
 
-async def test_rooms_that_hold_nobody_are_not_remembered(start: StartNode, redis: Redis) -> None:
+async def test_rooms_that_hold_nobody_are_not_remembered(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     for number in range(30):
         await a.enter(viewers_room(f"r{number}"), "mina")
@@ -268,7 +268,7 @@ async def test_rooms_that_hold_nobody_are_not_remembered(start: StartNode, redis
     await until_count(b, 0, viewers_room("r1"))
 
 
-async def test_a_lost_list_of_rooms_is_made_anew(start: StartNode, redis: Redis) -> None:
+async def test_a_lost_list_of_rooms_is_made_anew(start: StartNode, redis: RedisClient) -> None:
     """A replica that was promoted may not have heard of the latest of it."""
     a = await start("a")
     await a.enter(ROOM, "mina")
@@ -286,7 +286,7 @@ async def test_a_lost_list_of_rooms_is_made_anew(start: StartNode, redis: Redis)
     await until(counted)
 
 
-async def test_an_emptied_redis_is_filled_again(start: StartNode, redis: Redis) -> None:
+async def test_an_emptied_redis_is_filled_again(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "mina")
@@ -305,7 +305,7 @@ async def test_an_emptied_redis_is_filled_again(start: StartNode, redis: Redis) 
 
 
 async def test_a_name_that_redis_lost_leaves_nobody_although_giving_it_up_fails_first(
-    start: StartNode, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    start: StartNode, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a = await start("a")
     await a.enter(ROOM, "mina")
@@ -363,7 +363,7 @@ async def test_nodes_that_were_all_cut_off_do_not_bury_each_other(start: StartNo
     assert (await nodes[0].census(ROOM)).count == 3
 
 
-async def test_a_lost_clock_keeps_no_dead_node(start: StartNode, redis: Redis) -> None:
+async def test_a_lost_clock_keeps_no_dead_node(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "jun")
@@ -383,10 +383,10 @@ async def pair(start: StartNode) -> tuple[RedisPresence, RedisPresence]:
 
 async def test_one_of_two_nodes_tells_the_number(pair: tuple[RedisPresence, RedisPresence]) -> None:
     a, b = pair
-    assert await a.turn(ROOM) == Turn()
+    assert await a.turn(ROOM) == PublishSlot()
     await a.enter(ROOM, "mina")
     turn = await a.turn(ROOM)
-    assert turn == Turn(Census(1, 1, False), change=1)
+    assert turn == PublishSlot(Census(1, 1, False), change=1)
     await b.enter(ROOM, "jun")
     assert not (await b.turn(ROOM)).census
     assert await a.told(ROOM, turn), "jun came meanwhile"
@@ -396,7 +396,7 @@ async def test_one_of_two_nodes_tells_the_number(pair: tuple[RedisPresence, Redi
     turns = [await node.turn(ROOM) for node in pair]
     assert [turn.census for turn in turns] == [Census(2, 2, False), None]
     assert not await a.told(ROOM, turns[0])
-    assert [await node.turn(ROOM) for node in pair] == [Turn(), Turn()]
+    assert [await node.turn(ROOM) for node in pair] == [PublishSlot(), PublishSlot()]
 
 
 async def test_the_last_who_goes_needs_no_turn_but_waits_for_who_tells(
@@ -427,7 +427,7 @@ async def test_who_tells_too_late_has_it_told_again(pair: tuple[RedisPresence, R
 
 
 async def test_a_clock_that_was_set_back_makes_nobody_wait(
-    pair: tuple[RedisPresence, RedisPresence], redis: Redis
+    pair: tuple[RedisPresence, RedisPresence], redis: RedisClient
 ) -> None:
     a, b = pair
     await a.enter(ROOM, "mina")
@@ -482,12 +482,12 @@ async def test_a_node_that_tells_anew_has_the_rooms_told(start: StartNode) -> No
     assert (await a.turn(ROOM)).census == Census(1, 1, False)
 
 
-async def test_what_was_told_without_redis_is_not_told_again(start: StartNode, redis: Redis) -> None:
+async def test_what_was_told_without_redis_is_not_told_again(start: StartNode, redis: RedisClient) -> None:
     node = await start("a")
     redis._silent_until = time.monotonic() + 60
     await node.enter(ROOM, "mina")
     assert (await node.turn(ROOM)).census == Census(1, 1, False)
-    assert [await node.turn(ROOM) for _ in range(3)] == [Turn()] * 3
+    assert [await node.turn(ROOM) for _ in range(3)] == [PublishSlot()] * 3
     redis._silent_until = 0.0
 
 
@@ -508,7 +508,7 @@ async def test_a_room_that_is_over_has_nobody(presence: Presence) -> None:
 
 
 async def test_a_room_is_over_for_nodes_that_do_not_know(
-    pair: tuple[RedisPresence, RedisPresence], redis: Redis
+    pair: tuple[RedisPresence, RedisPresence], redis: RedisClient
 ) -> None:
     a, b = pair
     for node, who in ((a, "mina"), (b, "jun"), (b, "sora")):
@@ -531,7 +531,7 @@ async def test_a_room_is_over_for_nodes_that_do_not_know(
     await until(nobody_kept)
 
 
-async def test_the_end_is_kept_until_redis_is_back(start: StartNode, redis: Redis) -> None:
+async def test_the_end_is_kept_until_redis_is_back(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "jun")
@@ -540,20 +540,20 @@ async def test_the_end_is_kept_until_redis_is_back(start: StartNode, redis: Redi
     await until_count(b, 0)
 
 
-async def test_nobody_comes_into_what_is_over_while_redis_is_away(start: StartNode, redis: Redis) -> None:
+async def test_nobody_comes_into_what_is_over_while_redis_is_away(start: StartNode, redis: RedisClient) -> None:
     node = await start("a")
     await node.enter(ROOM, "mina")
     redis._silent_until = time.monotonic() + 0.3
     assert (await node.end(ROOM)).count == 0
     assert await node.enter(ROOM, "jun") == Census(0, 0, False)
     assert await node.leave(ROOM, "jun") == Census(0, 0, False)
-    assert await node.turn(ROOM) == Turn()
+    assert await node.turn(ROOM) == PublishSlot()
     assert node.rooms() == []
     await until_count(node, 0)
     assert (await node.enter(ROOM, "jun")).count == 0
 
 
-async def test_a_hundred_nodes_that_die_leave_nobody(start: StartNode, redis: Redis) -> None:
+async def test_a_hundred_nodes_that_die_leave_nobody(start: StartNode, redis: RedisClient) -> None:
     stays = await start("stays")
     await stays.enter(ROOM, "mina")
     for number in range(100):

@@ -13,7 +13,7 @@ import pytest
 from gateway.keys import Room, presence, viewers_room
 from gateway.metrics import Metrics
 from gateway.realtime.presence.redis import RedisPresence
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from tests.integration.test_presence import kill, until
 from tests.support import make_settings
 
@@ -30,7 +30,7 @@ LEASE, BEAT = 0.4, 0.1  # s
 class Node:
     """A node, and who is there by its sockets."""
 
-    redis: Redis
+    redis: RedisClient
     presence: RedisPresence
     sockets: list[tuple[Room, str]] = field(default_factory=list)
     calls: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -47,7 +47,7 @@ class Storm:
 
     async def start(self) -> None:
         """One more node."""
-        redis = Redis(make_settings(redis_url=self._url, redis_timeout="300ms"), Metrics())
+        redis = RedisClient(make_settings(redis_url=self._url, redis_timeout="300ms"), Metrics())
         name = f"n{len(self._all)}"
         node = Node(redis, RedisPresence(redis, name, Metrics(), lease=LEASE, beat=BEAT, linger=0.3))
         await node.presence.start()
@@ -131,7 +131,7 @@ async def storm(redis_url: str, request: pytest.FixtureRequest) -> AsyncIterator
     await storm.close()
 
 
-async def test_everybody_is_counted_where_they_are_whatever_went_wrong(storm: Storm, redis: Redis) -> None:
+async def test_everybody_is_counted_where_they_are_whatever_went_wrong(storm: Storm, redis: RedisClient) -> None:
     await storm.rage()
 
     async def exact() -> bool:

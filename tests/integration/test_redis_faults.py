@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.dev.servers import Redis as RedisServer
+from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.errors import RateLimited, Unavailable
 from gateway.keys import chat_room, presence
 from gateway.metrics import Metrics
@@ -21,7 +21,7 @@ from gateway.realtime.logged import Log
 from gateway.realtime.packets import event_packet
 from gateway.realtime.presence.presence import Census
 from gateway.realtime.presence.redis import RedisPresence
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.limits.redis import RedisLimiter
 from tests.doubles import EventLog
 from tests.inbox import Inbox
@@ -34,7 +34,7 @@ BOUND = 3 * TIMEOUT  # a publication may wait for the one under way, and the mac
 
 
 class Node(NamedTuple):
-    redis: Redis
+    redis: RedisClient
     fanout: RedisFanout
     presence: RedisPresence
     limiter: RedisLimiter
@@ -59,7 +59,7 @@ class Node(NamedTuple):
 
 async def make_node(url: str, node_id: str, log: Log | None = None) -> Node:
     metrics, inbox = Metrics(), Inbox()
-    redis = Redis(make_settings(redis_url=url, redis_timeout=f"{TIMEOUT}s", redis_pool_size=5), metrics)
+    redis = RedisClient(make_settings(redis_url=url, redis_timeout=f"{TIMEOUT}s", redis_pool_size=5), metrics)
     fanout = RedisFanout(redis, inbox, node_id, metrics, log or EventLog())
     presence = RedisPresence(redis, node_id, metrics, lease=0.6, beat=0.1)
     await redis.open()
@@ -108,7 +108,7 @@ async def flows(sender: Node, receiver: Node, number: int, within: float) -> int
 
 
 async def kill_connections(server: RedisServer, kind: str) -> None:
-    client = Redis(make_settings(redis_url=server.url), Metrics())
+    client = RedisClient(make_settings(redis_url=server.url), Metrics())
     await client.client.client_kill_filter(_type=kind, skipme=True)
     await client.close()
 
@@ -310,9 +310,9 @@ async def test_calls_follow_a_failover_behind_one_address(own_redis: RedisServer
     """The server that was is a replica now, and keeps the connections that it has."""
     with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, RedisServer(Path(folder) / "redis") as promoted:
         proxy = Proxy(own_redis)
-        redis = Redis(make_settings(redis_url=await proxy.start(), redis_pool_size=3), Metrics())
+        redis = RedisClient(make_settings(redis_url=await proxy.start(), redis_pool_size=3), Metrics())
         await asyncio.gather(*(redis.client.set(f"k{number}", number) for number in range(10)))  # fills the pool
-        old = Redis(make_settings(redis_url=own_redis.url), Metrics())
+        old = RedisClient(make_settings(redis_url=own_redis.url), Metrics())
         await old.client.replicaof("127.0.0.1", 1)
         proxy.switch(promoted)
         failures = 0

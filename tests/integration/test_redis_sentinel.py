@@ -10,7 +10,7 @@ import pytest
 
 from gateway.metrics import Metrics
 from gateway.realtime.fanout import subscriber
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from tests.integration.test_redis_faults import ROOM, Node, close, flows, make_node, talk
 from tests.redis_topologies import PASSWORD, SentinelTopology
 from tests.support import make_settings
@@ -81,7 +81,7 @@ async def test_nodes_follow_the_master_when_it_hangs(
 
 
 async def test_the_pool_waits_when_it_is_full(quiet: SentinelTopology) -> None:
-    redis = Redis(make_settings(redis_url=quiet.url, redis_pool_size=3), Metrics())
+    redis = RedisClient(make_settings(redis_url=quiet.url, redis_pool_size=3), Metrics())
     await asyncio.gather(*(redis.client.incr("x") for _ in range(50)))
     assert await redis.client.get("x") == "50"
     assert quiet.master.ask("CLIENT", "LIST", "TYPE", "normal").count(" name= ") <= 3 + 1
@@ -92,19 +92,19 @@ async def test_sentinels_that_are_gone_are_not_missed(quiet: SentinelTopology) -
     first, second, _ = quiet.sentinels
     second.kill()
     first.pause()
-    redis = Redis(make_settings(redis_url=quiet.url), Metrics())
+    redis = RedisClient(make_settings(redis_url=quiet.url), Metrics())
     assert await redis.ping()
     await redis.close()
     first.resume()
 
 
 async def test_no_master_of_that_name(quiet: SentinelTopology) -> None:
-    redis = Redis(make_settings(redis_url=quiet.url.replace("/mymaster", "/other")), Metrics())
+    redis = RedisClient(make_settings(redis_url=quiet.url.replace("/mymaster", "/other")), Metrics())
     assert not await redis.ping()
     await redis.close()
 
 
 async def test_a_wrong_password(quiet: SentinelTopology) -> None:
-    redis = Redis(make_settings(redis_url=quiet.url.replace(f":{PASSWORD}@", ":wrong@")), Metrics())
+    redis = RedisClient(make_settings(redis_url=quiet.url.replace(f":{PASSWORD}@", ":wrong@")), Metrics())
     assert not await redis.ping()
     await redis.close()

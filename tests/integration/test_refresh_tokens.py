@@ -9,7 +9,7 @@ import pytest
 from gateway import keys
 from gateway.errors import AuthRequired, Unavailable
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.sessions.refresh_tokens import MAX_SESSIONS, Grant, RefreshTokens, ReplayedError
 from tests.support import make_settings
 
@@ -18,11 +18,11 @@ USER = "8d7c7bd8-6f3b-4ce2-9d68-5f7c1f4f7a10"
 
 
 @pytest.fixture
-def tokens(redis: Redis) -> RefreshTokens:
+def tokens(redis: RedisClient) -> RefreshTokens:
     return RefreshTokens(redis, WEEK)
 
 
-async def grace_over(redis: Redis, grant: Grant) -> None:
+async def grace_over(redis: RedisClient, grant: Grant) -> None:
     """What ten seconds do."""
     assert await redis.client.delete(keys.refresh_salt(grant.user_id, grant.session_id)) == 1
 
@@ -38,7 +38,7 @@ async def test_save_look_up_delete(tokens: RefreshTokens) -> None:
         await tokens.rotate(grant.token)
 
 
-async def test_redis_holds_no_token_and_forgets_in_a_week(tokens: RefreshTokens, redis: Redis) -> None:
+async def test_redis_holds_no_token_and_forgets_in_a_week(tokens: RefreshTokens, redis: RedisClient) -> None:
     grant = await tokens.save(USER, "a browser")
     issued = [grant.token]
     for _ in range(3):
@@ -69,10 +69,10 @@ async def test_rotation_spends_the_token(tokens: RefreshTokens) -> None:
 
 
 async def test_fifty_refreshes_at_once_rotate_once_on_two_nodes(
-    tokens: RefreshTokens, redis: Redis, redis_url: str
+    tokens: RefreshTokens, redis: RedisClient, redis_url: str
 ) -> None:
     first = await tokens.save(USER, "a browser")
-    other = Redis(make_settings(redis_url=redis_url), Metrics())
+    other = RedisClient(make_settings(redis_url=redis_url), Metrics())
     nodes = [tokens, RefreshTokens(other, WEEK)]
     grants = await asyncio.gather(*(nodes[number % 2].rotate(first.token) for number in range(50)))
     await other.close()
@@ -81,7 +81,7 @@ async def test_fifty_refreshes_at_once_rotate_once_on_two_nodes(
     assert await tokens.look_up(grants[0].token) is not None
 
 
-async def test_a_later_replay_ends_the_session(tokens: RefreshTokens, redis: Redis) -> None:
+async def test_a_later_replay_ends_the_session(tokens: RefreshTokens, redis: RedisClient) -> None:
     first = await tokens.save(USER, "a browser")
     other = await tokens.save(USER, "a phone")
     second = await tokens.rotate(first.token)
@@ -103,7 +103,7 @@ async def test_only_the_last_token_has_a_grace(tokens: RefreshTokens) -> None:
         await tokens.rotate(first.token)
 
 
-async def test_the_grace_is_ten_seconds(tokens: RefreshTokens, redis: Redis) -> None:
+async def test_the_grace_is_ten_seconds(tokens: RefreshTokens, redis: RedisClient) -> None:
     grant = await tokens.save(USER, "a browser")
     await tokens.rotate(grant.token)
     assert 9_000 < await redis.client.pttl(keys.refresh_salt(USER, grant.session_id)) <= 10_000
@@ -169,7 +169,7 @@ async def test_all_sessions_of_a_user_end_but_one(tokens: RefreshTokens) -> None
     assert await tokens.look_up(stranger.token) is not None
 
 
-async def test_a_session_that_ran_out_is_neither_listed_nor_kept(tokens: RefreshTokens, redis: Redis) -> None:
+async def test_a_session_that_ran_out_is_neither_listed_nor_kept(tokens: RefreshTokens, redis: RedisClient) -> None:
     short = RefreshTokens(redis, timedelta(milliseconds=20))
     old = await short.save(USER, "old")
     await tokens.save(USER, "new")
@@ -190,7 +190,7 @@ async def test_the_oldest_session_makes_room(tokens: RefreshTokens) -> None:
 
 
 async def test_redis_away() -> None:
-    away = Redis(make_settings(), Metrics())
+    away = RedisClient(make_settings(), Metrics())
     tokens = RefreshTokens(away, WEEK)
     with pytest.raises(Unavailable):
         await tokens.save(USER, "x")

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from gateway.security.tokens.revocations import MARGIN, Revocations
 from gateway.security.tokens.tokens import Claims
@@ -31,7 +31,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def revocations(redis: Redis, clock: Clock) -> Revocations:
+def revocations(redis: RedisClient, clock: Clock) -> Revocations:
     return Revocations(redis, LIFETIME, clock)
 
 
@@ -92,7 +92,7 @@ async def test_a_clock_that_is_behind_brings_nothing_back(revocations: Revocatio
     assert await revocations.revoked([claims(NOW - 1)]) == [True]
 
 
-async def test_each_lives_as_long_as_a_token_may(revocations: Revocations, redis: Redis) -> None:
+async def test_each_lives_as_long_as_a_token_may(revocations: Revocations, redis: RedisClient) -> None:
     await revocations.revoke_token("u1", "j1")
     await revocations.revoke_sessions("u1", ["s1"])
     await revocations.revoke_user("u1")
@@ -111,7 +111,7 @@ async def test_many_at_once(revocations: Revocations) -> None:
 
 
 async def test_redis_away() -> None:
-    away = Redis(make_settings(), Metrics())
+    away = RedisClient(make_settings(), Metrics())
     with pytest.raises(Unavailable):
         await Revocations(away, LIFETIME).check(claims())
     await away.close()

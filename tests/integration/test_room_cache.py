@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from gateway.dev.servers import Redis as RedisServer
+from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.errors import NotFound
 from gateway.metrics import Metrics
 from gateway.protocol.catalog import Product
 from gateway.protocol.queries import ProductQuery
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from tests.integration.market import KEY, Market, open_market
 from tests.support import make_settings
 
@@ -19,7 +19,7 @@ FIRST = ProductQuery.model_validate({"streamKey": KEY})
 
 
 @pytest.fixture
-async def market(database_url: str, redis: Redis) -> AsyncIterator[Market]:
+async def market(database_url: str, redis: RedisClient) -> AsyncIterator[Market]:
     async with open_market(database_url, redis) as market:
         yield market
 
@@ -100,7 +100,7 @@ async def test_a_stream_that_is_none_has_no_products(market: Market) -> None:
 
 
 async def test_without_redis_everything_is_read(database_url: str, own_redis: RedisServer) -> None:
-    redis = Redis(make_settings(redis_url=own_redis.url, redis_timeout="300ms"), Metrics())
+    redis = RedisClient(make_settings(redis_url=own_redis.url, redis_timeout="300ms"), Metrics())
     async with open_market(database_url, redis) as market:
         cup = await market.product()
         assert await names(market, 0) == ["Cup"]

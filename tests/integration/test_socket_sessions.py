@@ -7,17 +7,17 @@ from functools import partial
 
 import pytest
 
-from gateway.dev.servers import Redis as RedisServer
+from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.errors import Unavailable
 from gateway.keys import chat_room, socket_session
 from gateway.metrics import Metrics
 from gateway.realtime.logged import Place
 from gateway.realtime.socketio import recovery_store
-from gateway.realtime.socketio.recovery_store import RedisSessions, Session
-from gateway.redis.client import Redis
+from gateway.realtime.socketio.recovery_store import RecoverySession, RecoveryStore
+from gateway.redis.client import RedisClient
 from tests.support import make_settings
 
-SESSION = Session("s", "/chat", "한", {chat_room("a"): Place("epoch", 7), chat_room("b"): None})
+SESSION = RecoverySession("s", "/chat", "한", {chat_room("a"): Place("epoch", 7), chat_room("b"): None})
 
 
 @pytest.fixture
@@ -26,16 +26,16 @@ def pid() -> str:
 
 
 @pytest.fixture
-async def sessions(redis: Redis) -> AsyncIterator[RedisSessions]:
-    sessions = RedisSessions(redis)
+async def sessions(redis: RedisClient) -> AsyncIterator[RecoveryStore]:
+    sessions = RecoveryStore(redis)
     await sessions.start()
     yield sessions
     await sessions.close()
 
 
-async def test_only_one_gets_it(sessions: RedisSessions, redis: Redis, pid: str) -> None:
+async def test_only_one_gets_it(sessions: RecoveryStore, redis: RedisClient, pid: str) -> None:
     sessions.keep(pid, SESSION, 60)
-    another = RedisSessions(redis)  # of another node
+    another = RecoveryStore(redis)  # of another node
     assert await sessions.claim("x") is None
     async with asyncio.timeout(2):
         while not await redis.client.exists(socket_session(pid)):  # noqa: ASYNC110  nobody waits for it but this test
@@ -44,7 +44,7 @@ async def test_only_one_gets_it(sessions: RedisSessions, redis: Redis, pid: str)
     assert [claim for claim in claims if claim is not None] == [SESSION]
 
 
-async def test_the_last_word_counts(sessions: RedisSessions, redis: Redis, pid: str) -> None:
+async def test_the_last_word_counts(sessions: RecoveryStore, redis: RedisClient, pid: str) -> None:
     sessions.keep(pid, SESSION, 60)
     sessions.drop(pid, 0)
     assert await sessions.claim(pid) is None
@@ -54,9 +54,9 @@ async def test_the_last_word_counts(sessions: RedisSessions, redis: Redis, pid: 
 
 
 async def test_a_node_that_holds_who_went_on_elsewhere_has_no_say(
-    sessions: RedisSessions, redis: Redis, pid: str
+    sessions: RecoveryStore, redis: RedisClient, pid: str
 ) -> None:
-    there, back = RedisSessions(redis), SESSION._replace(turn=10, rooms={chat_room("c"): Place("epoch", 9)})
+    there, back = RecoveryStore(redis), SESSION._replace(turn=10, rooms={chat_room("c"): Place("epoch", 9)})
     for late in (partial(sessions.keep, pid, SESSION._replace(turn=9), 60), partial(sessions.drop, pid, 9)):
         there.keep(pid, back, 60)
         await there.close()
@@ -69,16 +69,16 @@ async def test_a_node_that_holds_who_went_on_elsewhere_has_no_say(
     assert await sessions.claim(pid) is None
 
 
-async def test_it_is_kept_for_its_time(sessions: RedisSessions, pid: str) -> None:
+async def test_it_is_kept_for_its_time(sessions: RecoveryStore, pid: str) -> None:
     sessions.keep(pid, SESSION, 0.05)
     await sessions.claim("x")
     await asyncio.sleep(0.15)
     assert await sessions.claim(pid) is None
 
 
-async def test_many_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_at_once(redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery_store, "BATCH", 10)
-    sessions = RedisSessions(redis)
+    sessions = RecoveryStore(redis)
     pids = [secrets.token_hex(12) for _ in range(95)]
     for pid in pids:
         sessions.keep(pid, SESSION, 60)
@@ -87,8 +87,8 @@ async def test_many_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_redis_away(own_redis: RedisServer) -> None:
-    redis = Redis(make_settings(redis_url=own_redis.url, redis_timeout="300ms"), Metrics())
-    sessions = RedisSessions(redis)
+    redis = RedisClient(make_settings(redis_url=own_redis.url, redis_timeout="300ms"), Metrics())
+    sessions = RecoveryStore(redis)
     await sessions.start()
     own_redis.kill()
     sessions.keep("p", SESSION, 60)

@@ -13,7 +13,7 @@ import pytest
 from gateway.errors import GatewayError
 from gateway.keys import Room, products_room
 from gateway.protocol.catalog import ChangeProducts
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from models.order import Order, OrderItem
 from models.product import Product as StoredProduct
@@ -117,7 +117,7 @@ class Storm:
 
 
 @pytest.fixture(params=SEEDS)
-async def storm(database_url: str, redis: Redis, request: pytest.FixtureRequest) -> AsyncIterator[Storm]:
+async def storm(database_url: str, redis: RedisClient, request: pytest.FixtureRequest) -> AsyncIterator[Storm]:
     """After it is over."""
     async with open_market(database_url, redis) as market:
         storm = Storm(market, request.param)

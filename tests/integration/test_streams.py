@@ -11,7 +11,7 @@ from gateway.keys import Room
 from gateway.postgres.database import Database
 from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Payload
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from gateway.services.streams import audience
 from gateway.services.streams.audience import Audience
@@ -22,7 +22,7 @@ from tests.integration.services import make_streams
 
 
 @pytest.fixture
-async def market(database_url: str, redis: Redis) -> AsyncIterator[Market]:
+async def market(database_url: str, redis: RedisClient) -> AsyncIterator[Market]:
     async with open_market(database_url, redis) as market:
         yield market
 
@@ -60,7 +60,7 @@ async def test_a_stream_ends_although_the_clock_of_whoever_started_it_was_ahead(
     assert stream.ended_at == stream.started_at
 
 
-async def test_the_newest_list_of_what_is_to_come_is_heard_last(market: Market, redis: Redis) -> None:
+async def test_the_newest_list_of_what_is_to_come_is_heard_last(market: Market, redis: RedisClient) -> None:
     slow = Slow(market.heard)
     first = asyncio.create_task(create(market, make_streams(market.database, redis, slow), "one"))
     await slow.reached.wait()

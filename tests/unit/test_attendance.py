@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from gateway.keys import Room, chat_room, products_room, viewers_room
-from gateway.realtime.presence.presence import Census, LocalPresence, Turn
+from gateway.realtime.presence.presence import Census, LocalPresence, PublishSlot
 from gateway.services.streams import throttle
 from gateway.services.streams.attendance import NAMED, Attendance
-from gateway.services.streams.throttle import Paced
+from gateway.services.streams.throttle import Throttle
 from tests.doubles import Heard
 
 CHAT = chat_room("demo")
@@ -80,7 +80,7 @@ class Told:
 
     def __init__(self) -> None:
         self.presence = LocalPresence(0.02)
-        self.paced = Paced(self.presence, self.tell, "test")
+        self.paced = Throttle(self.presence, self.tell, "test")
         self.counts: list[int] = []
         self.rooms: list[Room] = []
         self.broken = 0
@@ -158,19 +158,21 @@ async def test_a_failure_to_tell_is_not_the_end() -> None:
 class Busy:
     """A room that other nodes change all the time, so that there is always more to tell."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: PublishSlot) -> None:
         self._turn = turn
 
-    async def turn(self, _room: Room) -> Turn:
+    async def turn(self, _room: Room) -> PublishSlot:
         await asyncio.sleep(0)
         return self._turn
 
-    async def told(self, _room: Room, _turn: Turn) -> bool:
+    async def told(self, _room: Room, _turn: PublishSlot) -> bool:
         return True
 
 
-@pytest.mark.parametrize("turn", [Turn(Census(9, 9, changed=False), change=1), Turn(wait=0.01)])
-async def test_a_node_that_stops_leaves_a_busy_room_to_the_others(turn: Turn, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("turn", [PublishSlot(Census(9, 9, changed=False), change=1), PublishSlot(wait=0.01)])
+async def test_a_node_that_stops_leaves_a_busy_room_to_the_others(
+    turn: PublishSlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(throttle, "CLOSING", 0.1)
     told = Told()
     told.paced._turns = Busy(turn)

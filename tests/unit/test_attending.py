@@ -16,15 +16,15 @@ from gateway.metrics import Metrics
 from gateway.protocol import chat
 from gateway.protocol.answers import Farewell
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.members.registry import Residents
+from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.presence.presence import Census, LocalPresence, Moved
 from gateway.realtime.socketio.rooms import Rooms
-from gateway.realtime.socketio.server import Server
+from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from gateway.services.streams.attendance import Attendance
 from namespaces.base import Pipeline
-from namespaces.room_namespace import AttendedNamespace
+from namespaces.room_namespace import RoomNamespace
 from namespaces.routes import Limit, Route
 from tests.doubles import principal
 from tests.unit.test_server import FakeConnection, FakeEngine
@@ -109,7 +109,7 @@ class World:
         return [False for _ in who]
 
 
-class Den(AttendedNamespace):
+class Den(RoomNamespace):
     """Rooms to come into and to leave."""
 
     name = CHAT
@@ -150,8 +150,8 @@ class House:
         self.engine = engine
         self.rooms, self.presence = Rooms(metrics), SlowPresence(self.fate)
         self.rooms.watched_by(world)
-        self.server = Server(engine, self.rooms, metrics, lambda _: True)
-        self.residents = Residents(self.server.kick, world.revoked, lambda: 0)
+        self.server = SocketServer(engine, self.rooms, metrics, lambda _: True)
+        self.residents = SocketRegistry(self.server.kick, world.revoked, lambda: 0)
         rates = dict.fromkeys(Limit, (1, 1.0))
         pipeline = Pipeline(world, world, self.residents, metrics, rates, timedelta(seconds=5))
         self.attendance = Attendance(self.presence, world)

@@ -10,7 +10,7 @@ from gateway.errors import Unavailable
 from gateway.keys import CHAT, ROOT, Room, chat_room
 from gateway.protocol.moderation import FOREVER, Banned
 from gateway.protocol.wire import Payload, iso, now
-from gateway.realtime.members.ban_enforcer import Doorkeeper
+from gateway.realtime.members.ban_enforcer import BanEnforcer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Role
 from tests.doubles import principal
@@ -40,7 +40,7 @@ class House:
         self.handlers: dict[str, Callable[[Notice], Awaitable[None]]] = {}
         self.bans: list[tuple[str, Banned]] = []
         self.away = False
-        self.doorkeeper = Doorkeeper(self, self, self.kick, self.in_force)
+        self.doorkeeper = BanEnforcer(self, self, self.kick, self.in_force)
 
     def of(self, user_id: str) -> Collection[Any]:
         return [seat for seat in self.seats if seat.principal.user_id == user_id]

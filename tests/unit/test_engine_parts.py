@@ -14,11 +14,11 @@ from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
 from gateway.realtime.engineio.frame import Frame, close_frame, pong_frame, text_frame
-from gateway.realtime.engineio.frame_reader import inlet
+from gateway.realtime.engineio.frame_reader import frame_queue
 from gateway.realtime.engineio.handshake import Handshake, RefusedError, accept_websocket, check_protocol
 from gateway.realtime.engineio.heartbeat import Beat, Heartbeat
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.realtime.engineio.timer_wheel import Wheel
+from gateway.realtime.engineio.timer_wheel import TimerWheel
 from tests.support import make_settings
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -106,7 +106,7 @@ class Item:
 
 
 async def test_the_wheel_asks_in_time_and_again_and_forgets() -> None:
-    wheel = Wheel(0.005)
+    wheel = TimerWheel(0.005)
     start = asyncio.get_running_loop().time()
     late, soon, removed, repeated = Item(), Item(), Item(), Item(0.01, 0.0)
     wheel.at(late, start + 0.05)
@@ -124,7 +124,7 @@ async def test_the_wheel_asks_in_time_and_again_and_forgets() -> None:
 
 
 async def test_the_first_slot_is_not_forgotten_when_one_item_joins_it_and_the_next_goes_further() -> None:
-    wheel = Wheel(0.005)
+    wheel = TimerWheel(0.005)
 
     class Planned(Item):
         """Asks to be asked again at these moments of the loop's clock."""
@@ -144,7 +144,7 @@ async def test_the_first_slot_is_not_forgotten_when_one_item_joins_it_and_the_ne
 
 
 async def test_an_item_moves_to_its_newest_moment() -> None:
-    wheel = Wheel(0.005)
+    wheel = TimerWheel(0.005)
     now = asyncio.get_running_loop().time()
     item = Item()
     wheel.at(item, now + 60)
@@ -155,7 +155,7 @@ async def test_an_item_moves_to_its_newest_moment() -> None:
 
 
 async def test_items_may_remove_each_other_while_they_are_asked() -> None:
-    wheel = Wheel(0.005)
+    wheel = TimerWheel(0.005)
 
     class Enemy(Item):
         other: "Enemy"
@@ -216,11 +216,11 @@ def test_the_parts_of_aiohttp_that_the_engine_stands_on() -> None:
     """If one of these moves with an upgrade of aiohttp, the file named beside it has to follow."""
     # websocket.py: the compiled reader. inlet.py: a data queue whose methods Python may override.
     assert WebSocketReader.__module__ == "aiohttp._websocket.reader_c"
-    reader = WebSocketReader(inlet, 11, compress=False, decode_text=True)
+    reader = WebSocketReader(frame_queue, 11, compress=False, decode_text=True)
     reader.feed_data(b"\x81\x8a\0\0\0\0" + b"x" * 10)
-    assert inlet.take() == ([(WSMsgType.TEXT, "x" * 10, "")], None)
+    assert frame_queue.take() == ([(WSMsgType.TEXT, "x" * 10, "")], None)
     reader.feed_data(b"\x81\x8b\0\0\0\0" + b"x" * 11)
-    messages, error = inlet.take()
+    messages, error = frame_queue.take()
     assert messages == []
     assert isinstance(error, WebSocketError)
     assert error.code == 1009

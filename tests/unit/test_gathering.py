@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from gateway.concurrency.batcher import Gathering
+from gateway.concurrency.batcher import Batcher
 from gateway.errors import Conflict, Unavailable
 
 
@@ -18,7 +18,7 @@ class Work:
         self.batches: list[list[int]] = []
         self.open = asyncio.Event()
         self.error: Exception | None = None
-        self.gathering: Gathering[int, int] = Gathering("numbers", self.run, most=3, waiting=8)
+        self.gathering: Batcher[int, int] = Batcher("numbers", self.run, most=3, waiting=8)
 
     async def run(self, numbers: list[int]) -> Sequence[int | Exception]:
         self.batches.append(numbers)

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from gateway.concurrency.timeouts import Patience
+from gateway.concurrency.timeouts import FairTimeout
 
 
 async def test_what_comes_in_time_is_no_matter() -> None:
-    async with Patience(5.0):
+    async with FairTimeout(5.0):
         await asyncio.sleep(0)
     await asyncio.sleep(0)
 
@@ -17,7 +17,7 @@ async def test_what_comes_in_time_is_no_matter() -> None:
 async def test_what_does_not_come_is_given_up() -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
-        async with Patience(0.08):
+        async with FairTimeout(0.08):
             await asyncio.Event().wait()
     assert time.monotonic() - begun >= 0.07
 
@@ -34,7 +34,7 @@ async def test_an_answer_that_is_there_is_read_however_busy_the_loop_was() -> No
 
     theirs.write(b"ask\n")
     crowd = asyncio.create_task(busy())
-    async with Patience(0.1):
+    async with FairTimeout(0.1):
         assert await ours.readline() == b"answer\n"
     await crowd
     theirs.close()
@@ -45,11 +45,11 @@ async def test_an_answer_that_is_there_is_read_however_busy_the_loop_was() -> No
 
 async def test_an_error_and_a_cancellation_pass() -> None:
     with pytest.raises(ValueError, match="ours"):
-        async with Patience(5.0):
+        async with FairTimeout(5.0):
             raise ValueError("ours")
 
     async def wait() -> None:
-        async with Patience(5.0):
+        async with FairTimeout(5.0):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())

@@ -16,7 +16,7 @@ from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.packets import logged_packet
 from gateway.realtime.socketio import recovery as recovery_module
 from gateway.realtime.socketio.recovery import Recovery
-from gateway.realtime.socketio.recovery_store import Session
+from gateway.realtime.socketio.recovery_store import RecoverySession
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
@@ -37,11 +37,11 @@ class Store:
     """Sessions in memory."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Session] = {}
+        self.kept: dict[str, RecoverySession] = {}
         self.seconds = 0.0
         self.away = False
 
-    def keep(self, pid: str, session: Session, seconds: float) -> None:
+    def keep(self, pid: str, session: RecoverySession, seconds: float) -> None:
         """See Store."""
         self.kept[pid] = session
         self.seconds = seconds
@@ -50,7 +50,7 @@ class Store:
         """See Store."""
         self.kept.pop(pid, None)
 
-    async def claim(self, pid: str) -> Session | None:
+    async def claim(self, pid: str) -> RecoverySession | None:
         """See Store."""
         await asyncio.sleep(0)
         if self.away:
@@ -324,7 +324,7 @@ async def test_what_is_remembered(desk: Desk) -> None:
     await socket.enter(ROOM)
     socket.attend(ROOM)
     place = Place(EventLog.EPOCH, 3)
-    assert desk.store.kept == {PID: Session("s", "/chat", "ann", {ROOM: place})}
+    assert desk.store.kept == {PID: RecoverySession("s", "/chat", "ann", {ROOM: place})}
     assert desk.store.seconds == 20.0
     desk.write(2, offer=True)
     desk.recovery.lost(socket)

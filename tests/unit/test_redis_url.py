@@ -6,12 +6,12 @@ from redis.asyncio.connection import UnixDomainSocketConnection
 from gateway import keys
 from gateway.keys import Room, chat_room, products_room, viewers_room
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.redis.cluster import slot
 from gateway.redis.cluster_client import slot_of
 from gateway.redis.primary import PrimaryConnection, PrimaryTlsConnection
 from gateway.redis.sentinel import MasterConnection
-from gateway.redis.url import describe, several
+from gateway.redis.url import describe, server_list
 from gateway.settings import SettingsError
 from tests.support import make_settings
 
@@ -26,28 +26,28 @@ from tests.support import make_settings
     ],
 )
 def test_the_forms_with_one_server_at_a_time(url: str, kind: type) -> None:
-    redis = Redis(make_settings(redis_url=url), Metrics())
+    redis = RedisClient(make_settings(redis_url=url), Metrics())
     assert type(redis.connection()) is kind
     assert "secret" not in repr(redis.connection())
 
 
 def test_sentinels() -> None:
-    said = several("redis-sentinel://us%40er:se%2Fcret@one:1,two,[::1]:3/main")
+    said = server_list("redis-sentinel://us%40er:se%2Fcret@one:1,two,[::1]:3/main")
     assert said is not None
     assert said.addresses == (("one", 1), ("two", 26379), ("::1", 3))
     assert (said.service, said.username, said.password) == ("main", "us@er", "se/cret")
     assert "cret" not in repr(said)
-    plain = several("redis-sentinel://one")
+    plain = server_list("redis-sentinel://one")
     assert plain is not None
     assert (plain.service, plain.username, plain.password) == ("mymaster", None, None)
 
 
 def test_a_cluster() -> None:
-    said = several("redis-cluster://:secret@one:7000,two")
+    said = server_list("redis-cluster://:secret@one:7000,two")
     assert said is not None
     assert said.addresses == (("one", 7000), ("two", 6379))
     assert (said.username, said.password) == (None, "secret")
-    redis = Redis(make_settings(redis_url="redis-cluster://:secret@one:7000,two"), Metrics())
+    redis = RedisClient(make_settings(redis_url="redis-cluster://:secret@one:7000,two"), Metrics())
     assert redis.cluster is not None
     with pytest.raises(ValueError, match="each of its servers"):
         redis.connection()
@@ -79,7 +79,7 @@ def test_the_form_in_words(url: str, form: str) -> None:
 )
 def test_what_cannot_be_read_stops_the_start_in_one_line_without_the_password(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Redis(make_settings(redis_url=url), Metrics())
+        RedisClient(make_settings(redis_url=url), Metrics())
     (line,) = caught.value.lines
     assert line.startswith("REDIS_URL: ")
     assert "secret" not in f"{caught.value!r}{caught.value}"

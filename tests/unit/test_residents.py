@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import Unavailable
 from gateway.protocol.answers import Farewell
-from gateway.realtime.members.registry import Residents
+from gateway.realtime.members.registry import SocketRegistry
 from gateway.security.principal import Principal, Role
 
 ISSUED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,9 +38,9 @@ async def no_answers(_principals: Sequence[Principal]) -> list[bool]:
     raise Unavailable("redis")
 
 
-def house(*seats: Seat, answers: Answers | None = None) -> tuple[Residents, Kicked]:
+def house(*seats: Seat, answers: Answers | None = None) -> tuple[SocketRegistry, Kicked]:
     kicked = Kicked()
-    residents = Residents(kicked, answers or no_answers, lambda: 0)
+    residents = SocketRegistry(kicked, answers or no_answers, lambda: 0)
     for seat in seats:
         residents.arrived(seat)  # type: ignore[arg-type]  # a double
     return residents, kicked
@@ -181,7 +181,7 @@ async def test_whoever_may_have_missed_a_notice_asks_until_answered(monkeypatch:
             raise Unavailable("redis")
         return [False for _ in principals]
 
-    residents = Residents(Kicked(), answers, lambda: losses)
+    residents = SocketRegistry(Kicked(), answers, lambda: losses)
     residents.arrived(Seat("a"))  # type: ignore[arg-type]  # a double
     residents.start()
     await asyncio.sleep(0.02)

@@ -18,8 +18,8 @@ from redis.asyncio.connection import Connection as RedisConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from gateway.realtime.engineio.frame_reader import Inlet
-from gateway.redis.replies import Replies
+from gateway.realtime.engineio.frame_reader import FrameQueue
+from gateway.redis.replies import ReplyReader
 
 TEXT = bytes((0x81, 0x82, 0, 0, 0, 0)) + b"hi"  # a masked text frame
 
@@ -58,7 +58,7 @@ def test_python_socketio_goes_through_its_manager(method: str) -> None:
 def test_aiohttp_s_compiled_reader_feeds_our_inlet(limit_reached: bool) -> None:
     """gateway/realtime/engineio/websocket.py reads frames with it."""
     assert "reader_c" in WebSocketReader.__module__, "the compiled reader is not there: this would be slow"
-    inlet = Inlet()
+    inlet = FrameQueue()
     reader = WebSocketReader(inlet, 2 if limit_reached else 3, compress=False, decode_text=True)
     reader.feed_data(TEXT[:3])
     assert limit_reached or inlet.take() == ([], None)
@@ -103,7 +103,7 @@ async def test_redis_py_reads_through_a_stream_that_we_take_over() -> None:
         connection = RedisConnection(host=host, port=port, protocol=2, driver_info=None)
         await connection.connect()  # type: ignore[no-untyped-call]
         with pytest.raises(ResponseError, match="NOPERM"):
-            await Replies(connection).some()
+            await ReplyReader(connection).some()
         await connection.disconnect()
         with pytest.raises(RedisConnectionError):
-            Replies(connection)
+            ReplyReader(connection)

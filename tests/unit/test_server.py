@@ -17,7 +17,7 @@ from gateway.protocol.answers import Farewell
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.socketio import server as server
 from gateway.realtime.socketio.rooms import Rooms
-from gateway.realtime.socketio.server import Server
+from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 
@@ -117,7 +117,7 @@ class House:
         self.engine, self.lobby, self.metrics = FakeEngine(), Lobby(), Metrics()
         self.rooms = Rooms(self.metrics)
         self.cookie_counts = True
-        self.server = Server(self.engine, self.rooms, self.metrics, lambda _: self.cookie_counts, recovery)  # type: ignore[arg-type]  # a double
+        self.server = SocketServer(self.engine, self.rooms, self.metrics, lambda _: self.cookie_counts, recovery)  # type: ignore[arg-type]  # a double
         self.server.serve("/chat", self.lobby)
 
     def arrive(self, sid: str = "c1") -> FakeConnection:

@@ -2,14 +2,14 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from gateway.instruments import Spreads, Tallies
+from gateway.instruments import CounterFamily, HistogramFamily
 
 BOUNDS = (0.5, 1, 10.0)
 
 
 def test_tallies_are_scraped_as_a_counter() -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    tallies = Tallies("sold", "What was sold", ["what"], ours)
+    tallies = CounterFamily("sold", "What was sold", ["what"], ours)
     counter = Counter("sold", "What was sold", ["what"], registry=theirs)
     for what, amount in (("tea", 1), ("milk", 3), ("tea", 2)):
         tallies.labels(what).inc(amount)
@@ -19,13 +19,13 @@ def test_tallies_are_scraped_as_a_counter() -> None:
 
 def test_a_tally_without_labels() -> None:
     registry = CollectorRegistry()
-    Tallies("sold", "What was sold", [], registry).labels().inc()
+    CounterFamily("sold", "What was sold", [], registry).labels().inc()
     assert registry.get_sample_value("sold_total") == 1
 
 
 def test_spreads_are_scraped_as_a_histogram() -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    spreads = Spreads("took", "How long it took", ["what"], BOUNDS, ours)
+    spreads = HistogramFamily("took", "How long it took", ["what"], BOUNDS, ours)
     histogram = Histogram("took", "How long it took", ["what"], buckets=BOUNDS, registry=theirs)
     for what, seconds in (("tea", 0.1), ("tea", 0.5), ("milk", 0.75), ("tea", 2.0), ("tea", 99.0)):
         spreads.labels(what).observe(seconds)

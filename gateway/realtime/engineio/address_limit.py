@@ -5,7 +5,7 @@ from gateway.realtime.engineio.options import EngineOptions
 from gateway.security.browsers.client_address import client_address, limit_subject
 
 
-class Crowd:
+class AddressLimit:
     """Counts by address, for IPv6 by the network of one customer. An address without connections is forgotten."""
 
     def __init__(self, options: EngineOptions) -> None:

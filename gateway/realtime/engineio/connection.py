@@ -21,8 +21,8 @@ from gateway.realtime.engineio.transport import (
     PARSE_ERROR,
     PING_TIMEOUT,
     SLOW_CLIENT,
-    Carrier,
     Host,
+    Transport,
     TransportName,
 )
 from gateway.realtime.engineio.websocket import WebSocket
@@ -68,9 +68,9 @@ class Connection:
         self.joined = False
         self.owner: Any = None
         self.slot: int | None = None
-        self._carrier: Carrier
+        self._carrier: Transport
 
-    def begin(self, carrier: Carrier) -> None:
+    def begin(self, carrier: Transport) -> None:
         """Use this transport, and be on time from now on."""
         self._carrier = carrier
         self._host.wheel.at(self, self._next(asyncio.get_running_loop().time()))

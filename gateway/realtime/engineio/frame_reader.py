@@ -6,7 +6,7 @@ from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketDataQueue
 
 
-class Inlet(WebSocketDataQueue):
+class FrameQueue(WebSocketDataQueue):
     """Complete messages, instead of a queue per connection that a task waits on.
 
     Parsing is synchronous and what it found is taken at once, so one inlet serves all connections. It is never over its
@@ -34,4 +34,4 @@ class Inlet(WebSocketDataQueue):
         return found
 
 
-inlet = Inlet()
+frame_queue = FrameQueue()

@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.realtime.engineio.handshake import RefusedError, accept_websocket, of_message
 from gateway.realtime.engineio.http_endpoint import Sessions
-from gateway.realtime.engineio.timer_wheel import Wheel
+from gateway.realtime.engineio.timer_wheel import TimerWheel
 
 MAX_HEAD: Final = 16_384  # bytes of a request's head that are kept here; aiohttp judges what is larger
 
@@ -22,7 +22,7 @@ MAX_HEAD: Final = 16_384  # bytes of a request's head that are kept here; aiohtt
 class Gate(Sessions, Protocol):
     """The engine, as the front needs it."""
 
-    wheel: Wheel
+    wheel: TimerWheel
 
 
 class Front(asyncio.Protocol):

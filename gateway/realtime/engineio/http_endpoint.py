@@ -47,7 +47,7 @@ class Sessions(Protocol):
         """Make a TCP connection a websocket."""
 
 
-class Endpoint:
+class HttpEndpoint:
     """Answers the requests of polling clients."""
 
     def __init__(self, sessions: Sessions) -> None:

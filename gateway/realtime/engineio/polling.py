@@ -8,7 +8,7 @@ from aiohttp import web
 from gateway.realtime.engineio.cork import Cork
 from gateway.realtime.engineio.frame import NOOP, PING, SEPARATOR, Frame
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.realtime.engineio.transport import CLIENT_LEFT, NOBODY, SLOW_CLIENT, Listener
+from gateway.realtime.engineio.transport import CLIENT_LEFT, NULL_LISTENER, SLOW_CLIENT, Listener
 
 ABSENCE: Final = 1.0  # s between two looks whether the client of an open poll is still there
 
@@ -25,7 +25,7 @@ class Polling:
     def __init__(self, options: EngineOptions, cork: Cork) -> None:
         self._cork = cork
         self._limit = options.max_send_buffer
-        self._listener: Listener = NOBODY
+        self._listener: Listener = NULL_LISTENER
         self._packets: list[str] = []
         self._size = 0  # bytes in _packets
         self._request: web.Request | None = None  # the GET that waits
@@ -127,5 +127,5 @@ class Polling:
 
     def _stop(self) -> None:
         self._ended = True
-        self._listener = NOBODY
+        self._listener = NULL_LISTENER
         self.flush()

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.http import WSCloseCode
 
 from gateway.metrics import Metrics
-from gateway.realtime.engineio.address_limit import Crowd
+from gateway.realtime.engineio.address_limit import AddressLimit
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.cork import Cork
 from gateway.realtime.engineio.frame import NOOP, OPEN
@@ -26,20 +26,20 @@ from gateway.realtime.engineio.handshake import (
     RefusedError,
     check_protocol,
 )
-from gateway.realtime.engineio.http_endpoint import Endpoint
+from gateway.realtime.engineio.http_endpoint import HttpEndpoint
 from gateway.realtime.engineio.options import GRACE, EngineOptions
 from gateway.realtime.engineio.polling import Polling
-from gateway.realtime.engineio.timer_wheel import Wheel
+from gateway.realtime.engineio.timer_wheel import TimerWheel
 from gateway.realtime.engineio.transport import TransportName
 from gateway.realtime.engineio.upgrade import Upgrade
 from gateway.realtime.engineio.websocket import WebSocket
 
-__all__ = ["Engine", "EngineOptions"]
+__all__ = ["EngineOptions", "EngineServer"]
 
 log = structlog.get_logger()
 
 
-class Engine:
+class EngineServer:
     """All Engine.IO connections of a node.
 
     The layer above sets three callbacks before the first client comes. `on_message` of one connection is never called
@@ -52,7 +52,7 @@ class Engine:
         self, options: EngineOptions, metrics: Metrics, *, origin_allowed: Callable[[Handshake], bool]
     ) -> None:
         self.options = options
-        self.wheel = Wheel(options.tick)
+        self.wheel = TimerWheel(options.tick)
         self.draining = False
         self.connections: dict[str, Connection] = {}
         self.on_connect: Callable[[Connection], None] = lambda _: None
@@ -66,12 +66,12 @@ class Engine:
         }
         self._terms_polling, self._terms_websocket = _terms(options, ["websocket"]), _terms(options, [])
         self._cork = Cork()
-        self._crowd = Crowd(options)
+        self._crowd = AddressLimit(options)
         self._waiting: deque[Connection] = deque()  # that have said something in this tick
         self._workers: set[asyncio.Task[None]] = set()
         self._leaving: dict[str, Connection] = {}  # closed, but a poll may still fetch the goodbye
         self._fronts: set[Front] = set()
-        self._endpoint = Endpoint(self)
+        self._endpoint = HttpEndpoint(self)
 
     # --- for the composition root and the layer above -----------------------------------------------------------------
 

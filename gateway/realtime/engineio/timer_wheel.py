@@ -13,7 +13,7 @@ class Timed(Protocol):
         """Do what is due at `now` and give the next moment to be asked, None for never. Must not raise."""
 
 
-class Wheel:
+class TimerWheel:
     """Keeps each item in the slot of its next moment, and one event loop timer for the first slot there is.
 
     Moments are of the loop's clock. All moments within a slot count as reached when its time begins: an item is

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.realtime.engineio.timer_wheel import Wheel
+from gateway.realtime.engineio.timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ OVERSIZE: Final = "too large"
 INTERNAL_ERROR: Final = "internal error"
 
 
-class Carrier(Protocol):
+class Transport(Protocol):
     """A transport, as its connection sees it. Nothing here waits or raises; what cannot be sent any more is dropped."""
 
     def push(self, packet: str) -> None:
@@ -80,7 +80,7 @@ class Host(Protocol):
     """The engine, as its connections need it."""
 
     options: EngineOptions
-    wheel: Wheel
+    wheel: TimerWheel
     draining: bool
 
     on_message: "Callable[[Connection, str], Awaitable[None]]"  # hands a message to the layer above
@@ -95,7 +95,7 @@ class Host(Protocol):
         """The connection is over. Called once. For `linger` s more a poll may fetch what it was sent last."""
 
 
-class Nobody:
+class NullListener:
     """Hears what comes after the end; cuts the ring of references between a transport and its connection."""
 
     def received(self, packet: str) -> None:
@@ -111,4 +111,4 @@ class Nobody:
         """Ignored."""
 
 
-NOBODY: Final = Nobody()
+NULL_LISTENER: Final = NullListener()

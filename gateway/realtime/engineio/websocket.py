@@ -10,11 +10,11 @@ from aiohttp.http import WebSocketError, WSCloseCode
 
 from gateway.realtime.engineio.cork import Cork
 from gateway.realtime.engineio.frame import NOOP, PING, Frame, close_frame, pong_frame, text_frame
-from gateway.realtime.engineio.frame_reader import inlet
+from gateway.realtime.engineio.frame_reader import frame_queue
 from gateway.realtime.engineio.options import GRACE, EngineOptions
 from gateway.realtime.engineio.transport import (
     CLIENT_LEFT,
-    NOBODY,
+    NULL_LISTENER,
     OVERSIZE,
     PARSE_ERROR,
     SLOW_CLIENT,
@@ -46,10 +46,10 @@ class WebSocket(asyncio.Protocol):
 
     def __init__(self, transport: asyncio.Transport, options: EngineOptions, cork: Cork) -> None:
         self._transport = transport
-        self._listener: Listener = NOBODY
+        self._listener: Listener = NULL_LISTENER
         self._cork = cork
         # The reader refuses what reaches its limit; ours is what may still be sent.
-        self._reader = WebSocketReader(inlet, options.max_packet_size + 1, compress=False, decode_text=True)
+        self._reader = WebSocketReader(frame_queue, options.max_packet_size + 1, compress=False, decode_text=True)
         self._limit = options.max_send_buffer
         self._delay = options.max_send_delay
         self._out: list[bytes] = []
@@ -95,7 +95,7 @@ class WebSocket(asyncio.Protocol):
     def _parse(self, data: bytes) -> bool:
         """Hand on what is complete; whether reading was paused meanwhile."""
         self._reader.feed_data(data)
-        messages, error = inlet.take()
+        messages, error = frame_queue.take()
         for kind, content, _ in messages:
             if kind is WSMsgType.CLOSE:
                 self._closed_by_client(content)
@@ -145,7 +145,7 @@ class WebSocket(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """From the event loop."""
-        listener, self._listener = self._listener, NOBODY
+        listener, self._listener = self._listener, NULL_LISTENER
         self._ending = True
         self._paused = False
         self._out.clear()

@@ -11,7 +11,7 @@ import structlog
 from gateway.keys import node_channel
 from gateway.realtime.fanout.publisher import Publisher
 from gateway.realtime.fanout.subscriber import Subscriber
-from gateway.redis.client import Channels
+from gateway.redis.client import PubSubServer
 
 log = structlog.get_logger()
 
@@ -21,7 +21,7 @@ SOURCES = 1000  # runs of other nodes that are remembered
 DIGITS = 18  # of a number: more than any node lives to publish
 
 
-class Ears(NamedTuple):
+class ChannelCallbacks(NamedTuple):
     """What is called with what comes. None of them waits or raises."""
 
     deliver: Callable[[str, bytes, int | None], None]  # channel, packet, place in the room's log
@@ -29,7 +29,7 @@ class Ears(NamedTuple):
     well: Callable[[], None]  # that is over
 
 
-class Lines(Protocol):
+class Channels(Protocol):
     """The way between the nodes: one server's line, or those of a cluster's servers."""
 
     @property
@@ -61,8 +61,8 @@ class Lines(Protocol):
         """
 
 
-class Line:
-    """See Lines; those of one server.
+class RedisChannels:
+    """See Channels; those of one server.
 
     What is published is `source:number`, for a logged event `/seq`, a line feed, and the ready packet. Every node
     delivers what comes back through Redis, the publishing one too: so all have one order. What this node published and
@@ -71,7 +71,12 @@ class Line:
     """
 
     def __init__(
-        self, server: Channels, node_id: str, ears: Ears, always: Iterable[str] = (), canary: str | None = None
+        self,
+        server: PubSubServer,
+        node_id: str,
+        ears: ChannelCallbacks,
+        always: Iterable[str] = (),
+        canary: str | None = None,
     ) -> None:
         self.degraded = False
         self._ears = ears
@@ -86,32 +91,32 @@ class Line:
         self._subscriber = Subscriber(server, [*always, self.canary], self._heard, self._lost)
 
     async def start(self) -> None:
-        """See Lines."""
+        """See Channels."""
         await self._subscriber.start()
         await self._publisher.start()
         self._heard_at = time.monotonic()
 
     async def close(self) -> None:
-        """See Lines."""
+        """See Channels."""
         await self._publisher.close()
         await self._subscriber.close()
 
     @property
     def healthy(self) -> bool:
-        """See Lines."""
+        """See Channels."""
         fresh = time.monotonic() - self._heard_at < STALE
         return fresh and self._subscriber.connected and not self._publisher.away
 
     async def subscribe(self, channel: str) -> None:
-        """See Lines."""
+        """See Channels."""
         await self._subscriber.subscribe(channel)
 
     def unsubscribe(self, channel: str) -> None:
-        """See Lines."""
+        """See Channels."""
         self._subscriber.unsubscribe(channel)
 
     async def publish(self, channel: str, packet: bytes, seq: int | None, *, confirmed: bool = False) -> None:
-        """See Lines."""
+        """See Channels."""
         data = self._numbered(packet, seq)
         if self._subscriber.connected and not self._publisher.away:
             self._unheard.append((self._number, channel, packet, seq))

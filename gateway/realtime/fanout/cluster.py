@@ -8,7 +8,7 @@ from itertools import count, islice
 import structlog
 
 from gateway.keys import node_channel
-from gateway.realtime.fanout.channels import Ears, Line
+from gateway.realtime.fanout.channels import ChannelCallbacks, RedisChannels
 from gateway.redis.client import AWAY
 from gateway.redis.cluster import Cluster, slot
 from gateway.redis.url import Address
@@ -20,19 +20,19 @@ HURRY = 0.2  # s while something is wrong
 TRIES = 500_000  # names for a canary; who serves a single slot of 16,384 has one among these for sure
 
 
-class ClusterLines:
+class ClusterChannels:
     """See Lines. A server that is away degrades the rooms of its slots, and only those.
 
     Each line is as a single server's: its own numbers, its own canary on a channel of the server's slots. When slots
     move, or a replica is promoted, their channels are heard on the new line before anything is published on it.
     """
 
-    def __init__(self, cluster: Cluster, node_id: str, ears: Ears, always: Iterable[str] = ()) -> None:
+    def __init__(self, cluster: Cluster, node_id: str, ears: ChannelCallbacks, always: Iterable[str] = ()) -> None:
         self._cluster = cluster
         self._node_id = node_id
         self._ears = ears
-        self._lines: dict[Address, Line] = {}
-        self._homes: dict[str, Line | None] = dict.fromkeys(always)  # by channel that is to be heard
+        self._lines: dict[Address, RedisChannels] = {}
+        self._homes: dict[str, RedisChannels | None] = dict.fromkeys(always)  # by channel that is to be heard
         self._canaries = count(1)
         self._version = 0  # of what the cluster was known to be when this was arranged
         self._settled = False  # all channels are where they belong, as far as is known
@@ -83,7 +83,7 @@ class ClusterLines:
         else:
             await line.publish(channel, packet, seq, confirmed=confirmed)
 
-    def _line(self, channel: str) -> Line | None:
+    def _line(self, channel: str) -> RedisChannels | None:
         owner = self._cluster.known_owner(slot(channel))
         return None if owner is None else self._lines.get(owner)
 
@@ -114,7 +114,7 @@ class ClusterLines:
             if not self.degraded:
                 self._ears.well()
 
-    async def _renew_lines(self) -> list[Line]:
+    async def _renew_lines(self) -> list[RedisChannels]:
         """Have a line to each server whose canary it serves; those that are not needed any more."""
         owners, over, fresh = self._cluster.known_owners(), [], []
         for address, line in list(self._lines.items()):
@@ -122,7 +122,7 @@ class ClusterLines:
                 over.append(self._lines.pop(address))
         for address in owners - self._lines.keys():
             if (canary := self._canary(address)) is not None:
-                fresh.append(Line(self._cluster.channels(address), self._node_id, self._ears, canary=canary))
+                fresh.append(RedisChannels(self._cluster.channels(address), self._node_id, self._ears, canary=canary))
                 self._lines[address] = fresh[-1]
         await asyncio.gather(*(line.start() for line in fresh))
         return over

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import redis.exceptions
 import structlog
 
-from gateway.concurrency.timeouts import Patience
-from gateway.redis.client import AWAY, Channels
-from gateway.redis.replies import Replies
+from gateway.concurrency.timeouts import FairTimeout
+from gateway.redis.client import AWAY, PubSubServer
+from gateway.redis.replies import ReplyReader
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
@@ -33,7 +33,9 @@ class Publisher:
     called whenever Redis takes nothing, before those who wait for it are released.
     """
 
-    def __init__(self, server: Channels, canary: Callable[[], tuple[str, bytes]], failed: Callable[[], None]) -> None:
+    def __init__(
+        self, server: PubSubServer, canary: Callable[[], tuple[str, bytes]], failed: Callable[[], None]
+    ) -> None:
         self.away = False
         self._server = server
         # The command as Redis reads it, up to the channel: redis-py takes 5 µs to write the same.
@@ -46,7 +48,7 @@ class Publisher:
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()  # for how many to be settled
         self._waiting = asyncio.Event()
         self._connection: AbstractConnection | None = None
-        self._replies: Replies | None = None  # of the connection, when it is open
+        self._replies: ReplyReader | None = None  # of the connection, when it is open
         self._renewing = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -115,7 +117,7 @@ class Publisher:
             if not self._queue:
                 self._waiting.clear()
             try:
-                async with Patience(self._server.timeout):
+                async with FairTimeout(self._server.timeout):
                     await self._send(batch)
             except AWAY as error:
                 self._give_up(reason=type(error).__name__)
@@ -151,7 +153,7 @@ class Publisher:
         if self._connection is None or self._replies is None:
             self._connection = self._server.connection()
             await self._connection.connect()  # type: ignore[no-untyped-call]
-            self._replies = Replies(self._connection)
+            self._replies = ReplyReader(self._connection)
         await self._connection.send_packed_command(b"".join(batch), check_health=False)
         answers = 0
         while answers < len(batch):

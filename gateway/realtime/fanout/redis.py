@@ -10,16 +10,16 @@ import structlog
 from gateway.keys import Room, control_channel, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload
-from gateway.realtime.fanout.channels import Ears, Line, Lines
-from gateway.realtime.fanout.cluster import ClusterLines
+from gateway.realtime.fanout.channels import ChannelCallbacks, Channels, RedisChannels
+from gateway.realtime.fanout.cluster import ClusterChannels
 from gateway.realtime.fanout.fanout import Handler, Local, Notices
 from gateway.realtime.fanout.sequencer import Sequencer
 from gateway.realtime.logged import Log, Place
 from gateway.realtime.packets import event_packet
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 
 if TYPE_CHECKING:
-    from gateway.instruments import Tally
+    from gateway.instruments import Counter
 
 log = structlog.get_logger()
 
@@ -34,17 +34,17 @@ class RedisFanout:
     sequencer, which knows their order by itself and finds what Redis has lost.
     """
 
-    def __init__(self, redis: Redis, local: Local, node_id: str, metrics: Metrics, log: Log) -> None:
+    def __init__(self, redis: RedisClient, local: Local, node_id: str, metrics: Metrics, log: Log) -> None:
         self._local = local
         self._metrics = metrics
-        self._counters: dict[str, Tally] = {}  # by event
+        self._counters: dict[str, Counter] = {}  # by event
         self._rooms: dict[str, Room] = {}  # by channel, while they are heard
         self._lingering: dict[Room, asyncio.TimerHandle] = {}
         self._notices = Notices()
         self._told: asyncio.Queue[bytes] = asyncio.Queue(NOTICES)
         self._sequencer = Sequencer(log, self._hand_over, metrics)
         self._losses = 0
-        self._lines = _lines(redis, node_id, Ears(self._deliver, self._lost, self._well))
+        self._lines = _lines(redis, node_id, ChannelCallbacks(self._deliver, self._lost, self._well))
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -166,8 +166,8 @@ class RedisFanout:
                 log.warning("a notice could not be read")
 
 
-def _lines(redis: Redis, node_id: str, ears: Ears) -> Lines:
+def _lines(redis: RedisClient, node_id: str, ears: ChannelCallbacks) -> Channels:
     always = [control_channel()]
     if redis.cluster is not None:
-        return ClusterLines(redis.cluster, node_id, ears, always)
-    return Line(redis, node_id, ears, always)
+        return ClusterChannels(redis.cluster, node_id, ears, always)
+    return RedisChannels(redis, node_id, ears, always)

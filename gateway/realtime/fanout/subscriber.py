@@ -9,8 +9,8 @@ import structlog
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as LostError
 
-from gateway.redis.client import AWAY, Channels
-from gateway.redis.replies import Replies
+from gateway.redis.client import AWAY, PubSubServer
+from gateway.redis.replies import ReplyReader
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ class Subscriber:
     """
 
     def __init__(
-        self, server: Channels, always: Iterable[str], heard: Callable[[str, bytes], None], lost: Callable[[], None]
+        self, server: PubSubServer, always: Iterable[str], heard: Callable[[str, bytes], None], lost: Callable[[], None]
     ) -> None:
         self.connected = False  # and every channel that was wanted when it connected is confirmed
         self._server = server
@@ -118,7 +118,7 @@ class Subscriber:
         self._changed.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._ask(connection), name="fanout-subscriber-writer")
-            replies = Replies(connection)
+            replies = ReplyReader(connection)
             while True:
                 async with asyncio.timeout(DEAF_AFTER):  # or nothing comes, not even the canary
                     messages = await replies.some()

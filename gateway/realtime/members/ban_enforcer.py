@@ -37,7 +37,7 @@ class Notices(Protocol):
     def on_notice(self, kind: str, handler: Callable[[dict[str, Any]], Awaitable[None]]) -> None: ...
 
 
-class Doorkeeper:
+class BanEnforcer:
     """Notices may be lost: who is banned is asked again when the node hears the others again, and every so often.
 
     `bans` answers the bans in force of many people, or raises Unavailable.

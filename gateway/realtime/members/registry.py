@@ -22,7 +22,7 @@ BATCH = 500  # sockets asked about in one round trip
 RECENT = 15.0  # s that a notice is remembered: longer than a connect may take from asking who it is to being here
 
 
-class Residents:
+class SocketRegistry:
     """The sockets of this node by user and by the second in which their token runs out: one timer for all of them.
 
     Revocations come as notices. Those that do not come are found by asking again: every so often, and as soon as the

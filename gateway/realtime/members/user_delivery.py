@@ -35,7 +35,7 @@ class Notices(Protocol):
     def on_notice(self, kind: str, handler: Handler) -> None: ...
 
 
-class Persons:
+class UserDelivery:
     """Who has a socket on `/` of this node. Guests are nobody here: nothing is addressed to them."""
 
     def __init__(self, residents: Residents, notices: Notices) -> None:

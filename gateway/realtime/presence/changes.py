@@ -10,7 +10,7 @@ from gateway.realtime.presence.presence import Callback, Census
 log = structlog.get_logger()
 
 
-class PresenceNews:
+class PresenceChanges:
     """Of each room the newest, in a task of their own: a heartbeat waits for nobody who listens."""
 
     def __init__(self) -> None:

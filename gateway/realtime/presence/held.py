@@ -8,21 +8,21 @@ from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.realtime.presence.lease import Lease
 from gateway.realtime.presence.presence import Census, LocalPresence, Moved
-from gateway.realtime.presence.redis_rooms import Entered, PresenceRooms
+from gateway.realtime.presence.redis_rooms import Entered, RedisRooms
 
 CHUNK = 200  # people in one step, some 5 ms: Redis does nothing else meanwhile
 
 Report = Callable[[Room, Census], None]
 
 
-class Held:
+class LocalMembers:
     """What raises Unavailable may have left Redis with something else: then all are to be announced under a new name.
 
     `hurry` is called when the name of now is not good any more.
     """
 
     def __init__(
-        self, local: LocalPresence, rooms: PresenceRooms, lease: Lease, linger: float, hurry: Callable[[], None]
+        self, local: LocalPresence, rooms: RedisRooms, lease: Lease, linger: float, hurry: Callable[[], None]
     ) -> None:
         self._local = local
         self._rooms = rooms

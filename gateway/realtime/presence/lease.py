@@ -9,7 +9,7 @@ from gateway import keys
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.realtime.presence import scripts as scripts
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 
 
 class Pulse(NamedTuple):
@@ -26,7 +26,7 @@ class Lease:
     The list and the leases are in one slot of a cluster, each room's people in another.
     """
 
-    def __init__(self, redis: Redis, node_id: str, lease: float, beat: float) -> None:
+    def __init__(self, redis: RedisClient, node_id: str, lease: float, beat: float) -> None:
         self.name: str | None = None
         self._redis = redis
         self._node_id = node_id

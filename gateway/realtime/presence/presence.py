@@ -25,7 +25,7 @@ class Moved(NamedTuple):
     gone: bool  # whom they were has no other socket there
 
 
-class Turn(NamedTuple):
+class PublishSlot(NamedTuple):
     """Whether the asker is to tell a room its number now. When there is neither a census nor a wait, all is told."""
 
     census: Census | None = None  # what to tell
@@ -62,11 +62,11 @@ class Presence(Protocol):
         """
         ...
 
-    async def turn(self, room: Room) -> Turn:
+    async def turn(self, room: Room) -> PublishSlot:
         """Ask to tell a room its number. Over all nodes one gets the turn in `INTERVAL`, at once from or to nobody."""
         ...
 
-    async def told(self, room: Room, turn: Turn) -> bool:
+    async def told(self, room: Room, turn: PublishSlot) -> bool:
         """The room was told; whether there is more to tell. Without this the next turn tells the room again."""
         ...
 
@@ -125,18 +125,18 @@ class LocalPresence:
         state.over = True
         return _census(state, changed=state.changes > state.told)
 
-    async def turn(self, room: Room) -> Turn:
+    async def turn(self, room: Room) -> PublishSlot:
         """See Presence."""
         state = self._rooms.get(room)
         if state is None or state.changes == state.told:
-            return Turn()
+            return PublishSlot()
         now, count = asyncio.get_running_loop().time(), len(state.sockets)
         if state.next > now and (count == 0) == (state.shown == 0):
-            return Turn(wait=state.next - now)
+            return PublishSlot(wait=state.next - now)
         state.next, state.shown = now + self._interval, count
-        return Turn(_census(state), change=state.changes)
+        return PublishSlot(_census(state), change=state.changes)
 
-    async def told(self, room: Room, turn: Turn) -> bool:
+    async def told(self, room: Room, turn: PublishSlot) -> bool:
         """See Presence."""
         state = self._rooms.get(room)
         if state is None:

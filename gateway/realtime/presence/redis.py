@@ -10,12 +10,12 @@ import structlog
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
-from gateway.realtime.presence.changes import PresenceNews
-from gateway.realtime.presence.held import CHUNK, Held
+from gateway.realtime.presence.changes import PresenceChanges
+from gateway.realtime.presence.held import CHUNK, LocalMembers
 from gateway.realtime.presence.lease import Lease
-from gateway.realtime.presence.presence import INTERVAL, Callback, Census, LocalPresence, Moved, Turn
-from gateway.realtime.presence.redis_rooms import PresenceRooms
-from gateway.redis.client import Redis
+from gateway.realtime.presence.presence import INTERVAL, Callback, Census, LocalPresence, Moved, PublishSlot
+from gateway.realtime.presence.redis_rooms import RedisRooms
+from gateway.redis.client import RedisClient
 
 log = structlog.get_logger()
 
@@ -37,17 +37,17 @@ class RedisPresence:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: RedisClient,
         node_id: str,
         metrics: Metrics,
         *,
-        beats: Redis | None = None,
+        beats: RedisClient | None = None,
         lease: float = LEASE,
         beat: float = BEAT,
         linger: float = LINGER,
         interval: float = INTERVAL,
     ) -> None:
-        self._rooms = PresenceRooms(redis)
+        self._rooms = RedisRooms(redis)
         self._metrics = metrics
         # With connections of its own, or a storm of people who come would have it wait until the node counts as dead.
         self._lease = Lease(beats or redis, node_id, lease, beat)
@@ -57,8 +57,8 @@ class RedisPresence:
         self._wrong = False  # what is in Redis under our name
         self._ending: set[Room] = set()  # over, which Redis has not been told
         self._local = LocalPresence(interval)
-        self._held = Held(self._local, self._rooms, self._lease, linger, self._hurry.set)
-        self._news = PresenceNews()
+        self._held = LocalMembers(self._local, self._rooms, self._lease, linger, self._hurry.set)
+        self._news = PresenceChanges()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -136,7 +136,7 @@ class RedisPresence:
         self._ending.discard(room)
         return census
 
-    async def turn(self, room: Room) -> Turn:
+    async def turn(self, room: Room) -> PublishSlot:
         """See Presence. While Redis is away, each node tells its own people."""
         try:
             return await self._rooms.turn(room, self._interval)
@@ -146,7 +146,7 @@ class RedisPresence:
                 await self._local.told(room, turn)
             return turn._replace(change=0)
 
-    async def told(self, room: Room, turn: Turn) -> bool:
+    async def told(self, room: Room, turn: PublishSlot) -> bool:
         """See Presence."""
         try:
             return turn.change > 0 and await self._rooms.told(room, turn)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from gateway import keys
 from gateway.keys import Room
 from gateway.realtime.presence import scripts as scripts
-from gateway.realtime.presence.presence import INTERVAL, Census, Moved, Turn
-from gateway.redis.client import Redis
+from gateway.realtime.presence.presence import INTERVAL, Census, Moved, PublishSlot
+from gateway.redis.client import RedisClient
 
 TELLING = 50  # ms that the telling of a turn is waited for when the first comes or the last goes
 OVER = 2
@@ -20,10 +20,10 @@ class Entered(NamedTuple):
     over: bool  # nobody is in the room any more; they are not in
 
 
-class PresenceRooms:
+class RedisRooms:
     """Raises Unavailable while Redis is away. Whatever is repeated, or done late, is right."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         script = redis.client.register_script
         self._enter, self._leave = script(scripts.ENTER), script(scripts.LEAVE)
@@ -70,17 +70,17 @@ class PresenceRooms:
             peak = int(await self._redis.client.get(keys.presence_peak(room)) or 0)
         return Census(count, peak, changed=False)
 
-    async def turn(self, room: Room, interval: float = INTERVAL) -> Turn:
+    async def turn(self, room: Room, interval: float = INTERVAL) -> PublishSlot:
         """See Presence."""
         async with self._redis.guard("presence.turn"):
             match await self._turn(keys=_keys(room), args=[round(interval * 1000), TELLING]):
                 case [1, wait]:
-                    return Turn(wait=wait / 1000)
+                    return PublishSlot(wait=wait / 1000)
                 case [2, count, peak, change]:
-                    return Turn(Census(count, peak, changed=False), change=change)
-        return Turn()
+                    return PublishSlot(Census(count, peak, changed=False), change=change)
+        return PublishSlot()
 
-    async def told(self, room: Room, turn: Turn) -> bool:
+    async def told(self, room: Room, turn: PublishSlot) -> bool:
         """See Presence."""
         async with self._redis.guard("presence.turn"):
             return bool(await self._told(keys=[keys.presence_news(room)], args=[turn.change]))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import asyncio
 
 
-class Endpoint(Protocol):
+class NamespaceHandler(Protocol):
     """A namespace, as the server needs it."""
 
     async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:

@@ -14,7 +14,7 @@ FULL: Final = 32_768  # bytes that are joined at most: a transport writes a fram
 PAUSE: Final = 0.005  # s at most that rooms are not written to, after they were written to
 
 
-class Bundles:
+class FrameBatches:
     """The frames that are to be sent next, by room.
 
     A member then costs one frame a tick and not one a message: with 8 messages in a tick 0.05 µs a delivery before the
@@ -28,7 +28,7 @@ class Bundles:
 
     def __init__(self, members: Mapping[Room, Mapping[str, Socket]]) -> None:
         self._members = members
-        self._waiting: dict[Room, _Bundle] = {}
+        self._waiting: dict[Room, _Batch] = {}
         self._busy = False  # something waits to be sent, is being written, or a pause is on
 
     def add(self, room: Room, members: Mapping[str, Socket], frame: Frame) -> None:
@@ -42,7 +42,7 @@ class Bundles:
             if not self._busy:
                 self._busy = True
                 asyncio.get_running_loop().call_soon(self._flush_soon)
-            bundle = self._waiting[room] = _Bundle()
+            bundle = self._waiting[room] = _Batch()
         bundle.frames.append(frame)
         bundle.size += len(frame.websocket)
         if bundle.size >= FULL:
@@ -78,7 +78,7 @@ class Bundles:
             asyncio.get_running_loop().call_later(pause, self._flush_all)
 
 
-class _Bundle:
+class _Batch:
     """What waits for one room."""
 
     __slots__ = ("_ahead", "frames", "size")

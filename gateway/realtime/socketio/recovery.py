@@ -15,7 +15,7 @@ from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.logged import Log, LoggedEvent, Place
 from gateway.realtime.packets import logged_packet, with_offset
-from gateway.realtime.socketio.recovery_store import Session
+from gateway.realtime.socketio.recovery_store import RecoverySession
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
@@ -35,9 +35,9 @@ _OFFSET = re.compile(r"(.{1,128})@([0-9a-f]{8})\.([0-9]{1,18})")
 class Store(Protocol):
     """Sessions by their private id."""
 
-    def keep(self, pid: str, session: Session, seconds: float) -> None: ...
+    def keep(self, pid: str, session: RecoverySession, seconds: float) -> None: ...
     def drop(self, pid: str, turn: int) -> None: ...
-    async def claim(self, pid: str) -> Session | None: ...
+    async def claim(self, pid: str) -> RecoverySession | None: ...
 
 
 class Endpoint(Protocol):
@@ -111,7 +111,7 @@ class Recovery:
     def _keep(self, socket: Socket, seconds: float) -> None:
         if socket.pid is not None:
             rooms = {room: socket.places.get(room) for room in socket.attending}
-            session = Session(socket.sid, socket.namespace, socket.principal.user_id, rooms, socket.turn)
+            session = RecoverySession(socket.sid, socket.namespace, socket.principal.user_id, rooms, socket.turn)
             self._store.keep(socket.pid, session, seconds)
 
     async def _renew(self) -> None:
@@ -190,7 +190,7 @@ class Recovery:
                 socket.attend(room, places.get(room))
             return socket
 
-    async def _places(self, session: Session, offset: object) -> dict[Room, Place]:
+    async def _places(self, session: RecoverySession, offset: object) -> dict[Room, Place]:
         """From where on the socket may have missed something in its rooms: those that have a log."""
         known = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
         places = {}

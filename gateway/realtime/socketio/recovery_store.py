@@ -10,7 +10,7 @@ import structlog
 from gateway.errors import Unavailable
 from gateway.keys import Room, socket_session
 from gateway.realtime.logged import Place
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ redis.call('DEL', KEYS[1])
 """
 
 
-class Session(NamedTuple):
+class RecoverySession(NamedTuple):
     """A socket without its connection. `rooms`: where it was counted, and from which place on it may miss events.
 
     `turn`: how often its client had come back as it.
@@ -50,14 +50,14 @@ class _Entry(NamedTuple):
     """What is to be written: a session, or None to delete it."""
 
     turn: int
-    session: Session | None
+    session: RecoverySession | None
     seconds: float
 
 
-class RedisSessions:
+class RecoveryStore:
     """Sessions by their private id. Whoever keeps one does not wait for Redis; what it does not take is not kept."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         self._keep, self._drop = redis.client.register_script(KEEP), redis.client.register_script(DROP)
         self._pending: dict[str, _Entry] = {}
@@ -77,7 +77,7 @@ class RedisSessions:
                 await self._task
         await self._write()
 
-    def keep(self, pid: str, session: Session, seconds: float) -> None:
+    def keep(self, pid: str, session: RecoverySession, seconds: float) -> None:
         """Keep a session for so long from now on, unless that of a later turn is kept."""
         self._put(pid, _Entry(session.turn, session, seconds))
 
@@ -85,7 +85,7 @@ class RedisSessions:
         """Keep the session of a turn no more."""
         self._put(pid, _Entry(turn, None, 0.0))
 
-    async def claim(self, pid: str) -> Session | None:
+    async def claim(self, pid: str) -> RecoverySession | None:
         """Take a session out: only one gets it. None if there is none. Raises Unavailable."""
         if pid in self._pending:
             await self._write()
@@ -127,13 +127,13 @@ class RedisSessions:
             await pipeline.execute()
 
 
-def _text(session: Session) -> str:
+def _text(session: RecoverySession) -> str:
     rooms = {room.name: place for room, place in session.rooms.items()}
     return f"{session.turn} {json.dumps([session.sid, session.namespace, session.user_id, rooms])}"
 
 
-def _session(text: str) -> Session:
+def _session(text: str) -> RecoverySession:
     turn, _, content = text.partition(" ")
     sid, namespace, user_id, rooms = json.loads(content)
     places = {Room(namespace, name): None if place is None else Place(*place) for name, place in rooms.items()}
-    return Session(sid, namespace, user_id, places, int(turn))
+    return RecoverySession(sid, namespace, user_id, places, int(turn))

@@ -12,7 +12,7 @@ from gateway.metrics import Metrics
 from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import event_packet
-from gateway.realtime.socketio.frame_batches import Bundles
+from gateway.realtime.socketio.frame_batches import FrameBatches
 from gateway.realtime.socketio.socket import Socket
 
 
@@ -53,7 +53,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         self._metrics = metrics
         self._sockets: dict[str, dict[str, Socket]] = {}  # namespace → sid → socket
         self._members: dict[Room, dict[str, Socket]] = {}
-        self._bundles = Bundles(self._members)
+        self._bundles = FrameBatches(self._members)
         self.catch_up = self._bundles.catch_up  # sends a socket what its rooms were told before what it is sent next
         self._held: Counter[Room] = Counter()  # that are heard for members who are about to come
         self._watcher: Watcher | None = None

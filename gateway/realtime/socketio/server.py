@@ -19,9 +19,9 @@ from gateway.protocol.answers import Farewell, Refusal
 from gateway.protocol.wire import Payload
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.handshake import Handshake
-from gateway.realtime.engineio.server import Engine
+from gateway.realtime.engineio.server import EngineServer
 from gateway.realtime.packets import connect_packet, disconnect_packet, refusal_packet
-from gateway.realtime.socketio.client import Client, Endpoint
+from gateway.realtime.socketio.client import Client, NamespaceHandler
 from gateway.realtime.socketio.decoder import PacketType, ProtocolError, decode
 from gateway.realtime.socketio.recovery import Recovery
 from gateway.realtime.socketio.rooms import Rooms
@@ -36,7 +36,7 @@ LAST_CALL = 0.5  # s in which who still comes is told "Server is draining" befor
 REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
 
 
-class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
+class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
     """python-socketio's server on our engine and our rooms.
 
     The parts of python-socketio that this relies on: BaseServer.__init__ building its Engine.IO server through
@@ -46,7 +46,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineServer,
         rooms: Rooms,
         metrics: Metrics,
         cookie_counts: Callable[[Handshake], bool],
@@ -61,7 +61,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         self._engine = engine
         self._rooms = rooms
         self._metrics = metrics
-        self._endpoints: dict[str, Endpoint] = {}
+        self._endpoints: dict[str, NamespaceHandler] = {}
         self._cleaning: set[asyncio.Task[None]] = set()
         self.draining = False
         super().__init__(client_manager=rooms, logger=log, async_handlers=False)
@@ -72,7 +72,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
     def _engineio_server_class(self) -> Any:
         return lambda **_: self._engine
 
-    def serve(self, namespace: str, endpoint: Endpoint) -> None:
+    def serve(self, namespace: str, endpoint: NamespaceHandler) -> None:
         """Mount a namespace. Any other is refused."""
         self._endpoints[namespace] = endpoint
 

@@ -6,10 +6,10 @@ import structlog
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway import keys
-from gateway.concurrency.batcher import Gathering
+from gateway.concurrency.batcher import Batcher
 from gateway.errors import RateLimited, Unavailable
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import Allowance, MemoryLimiter
 
 log = structlog.get_logger()
@@ -54,12 +54,12 @@ class RedisLimiter:
     Each charge is one atomic step; those that come while others are on their way to Redis share the next round trip.
     """
 
-    def __init__(self, redis: Redis, metrics: Metrics) -> None:
+    def __init__(self, redis: RedisClient, metrics: Metrics) -> None:
         self._redis = redis
         self._metrics = metrics
         self._alone = MemoryLimiter()
         self._script = redis.client.register_script(CHARGE)
-        self._charges: Gathering[Charge, Counted] = Gathering("limits", self._count, most=BATCH, waiting=WAITING)
+        self._charges: Batcher[Charge, Counted] = Batcher("limits", self._count, most=BATCH, waiting=WAITING)
 
     async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> Allowance:
         """See Limiter."""

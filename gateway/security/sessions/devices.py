@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from gateway import keys
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.browsers.client_address import limit_subject
 from gateway.security.sessions.guest_ids import is_guest
 from gateway.settings import Settings
@@ -74,7 +74,7 @@ class DeviceNames:
 class DeviceBook:
     """Which devices people came from lately, in Redis. Raises Unavailable while that is away."""
 
-    def __init__(self, redis: Redis, names: DeviceNames, lifetime: timedelta, guest_lifetime: timedelta) -> None:
+    def __init__(self, redis: RedisClient, names: DeviceNames, lifetime: timedelta, guest_lifetime: timedelta) -> None:
         self._redis = redis
         self._names = names
         self._lifetime = lifetime

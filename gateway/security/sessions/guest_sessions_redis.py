@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from gateway import keys
 from gateway.protocol.wire import now
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.sessions.refresh_tokens import GRACE, RefreshTokens, session_keys
 from gateway.security.sessions.scripts import RESTORE, TOUCH
 from models.guest import GuestSession
@@ -13,7 +13,7 @@ from models.guest import GuestSession
 class GuestTokens(RefreshTokens):
     """A session lives `lifetime` from its last use. Raises Unavailable while Redis is away."""
 
-    def __init__(self, redis: Redis, lifetime: timedelta, grace: timedelta = GRACE) -> None:
+    def __init__(self, redis: RedisClient, lifetime: timedelta, grace: timedelta = GRACE) -> None:
         super().__init__(redis, lifetime, grace)
         self._touch, self._restore = map(redis.client.register_script, (TOUCH, RESTORE))
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from gateway import keys
 from gateway.errors import AuthRequired
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.sessions.scripts import DELETE, DELETE_ALL, ROTATE, SAVE
 
 GRACE = timedelta(seconds=10)  # callers of one moment; longer would give a thief more time to be one of them
@@ -61,7 +61,7 @@ class ReplayedError(Exception):
 class RefreshTokens:
     """Each token lives `lifetime` from its making. Raises Unavailable while Redis is away."""
 
-    def __init__(self, redis: Redis, lifetime: timedelta, grace: timedelta = GRACE) -> None:
+    def __init__(self, redis: RedisClient, lifetime: timedelta, grace: timedelta = GRACE) -> None:
         self._redis = redis
         self._ttl_ms = int(lifetime.total_seconds() * 1000)
         self._grace_ms = int(grace.total_seconds() * 1000)

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway import keys
-from gateway.concurrency.batcher import Gathering
+from gateway.concurrency.batcher import Batcher
 from gateway.errors import AuthRequired, Code
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 
 # An access token may be signed a moment after its session was revoked, by a refresh that was under way.
 MARGIN = timedelta(seconds=60)
@@ -51,12 +51,12 @@ class Bearer(Protocol):
 class Revocations:
     """Each lives as long as an access token that it could concern. Raises Unavailable while Redis is away."""
 
-    def __init__(self, redis: Redis, token_lifetime: timedelta, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, redis: RedisClient, token_lifetime: timedelta, clock: Callable[[], float] = time.time) -> None:
         self._redis = redis
         self._ttl_ms = int((token_lifetime + MARGIN).total_seconds() * 1000)
         self._clock = clock
         self._revoke_user = redis.client.register_script(_REVOKE_USER)
-        self._checks: Gathering[Bearer, bool] = Gathering("redis", self.revoked, most=BATCH, waiting=WAITING)
+        self._checks: Batcher[Bearer, bool] = Batcher("redis", self.revoked, most=BATCH, waiting=WAITING)
 
     async def close(self) -> None:
         """Check no more; returns when what was asked is answered."""

@@ -13,7 +13,7 @@ from gateway.services.chat.snapshot import Snapshot
 from gateway.services.chat.word_filter import said
 from gateway.services.chat.writer import MessageWriter
 from gateway.services.moderation.room_settings import Standing
-from gateway.services.rooms.catch_up import Replays
+from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
 
 
@@ -63,7 +63,7 @@ class Chat:
         self._database = database
         self._messages = messages
         self._newest = newest
-        self._replays = Replays(log)
+        self._replays = CatchUp(log)
         self._writer = MessageWriter(database, log, messages, fanout)
         self._rules = rules
         self._words = words

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable
 from typing import NamedTuple, Protocol
 
-from gateway.concurrency.batcher import Gathering
+from gateway.concurrency.batcher import Batcher
 from gateway.errors import GatewayError, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
@@ -38,7 +38,7 @@ class Pins(Protocol):
     def shown(self, live_id: str) -> Awaitable[list[PinnedMessage]]: ...
 
 
-class Newest:
+class Snapshots:
     """Whoever comes while a look is under way is in the next one, so that nobody is shown less than they will hear."""
 
     def __init__(self, database: Database, log: RoomLog, messages: Messages, pins: Pins, metrics: Metrics) -> None:
@@ -48,7 +48,7 @@ class Newest:
         self._pins = pins
         self._metrics = metrics
         self._kept: OrderedDict[str, Snapshot] = OrderedDict()
-        self._looking: Gathering[str, Snapshot] = Gathering("newest", self._look, most=TOGETHER, waiting=WAITING)
+        self._looking: Batcher[str, Snapshot] = Batcher("newest", self._look, most=TOGETHER, waiting=WAITING)
 
     async def read(self, live_id: str) -> Snapshot:
         """A room as it is now. Raises NotFound, Unavailable."""

@@ -10,7 +10,7 @@ from tortoise.expressions import Q
 from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
 from gateway.keys import products_room
 from gateway.metrics import Metrics
-from gateway.postgres.database import DanglingError, Database
+from gateway.postgres.database import Database, ForeignKeyError
 from gateway.protocol import catalog, cursors
 from gateway.protocol.catalog import (
     MAX_STOCK,
@@ -23,13 +23,13 @@ from gateway.protocol.catalog import (
 )
 from gateway.protocol.orders import Shortage
 from gateway.protocol.queries import ProductQuery
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.services.commerce import products
-from gateway.services.commerce.product_cache import Cards
+from gateway.services.commerce.product_cache import ProductCache
 from gateway.services.commerce.products import number, view
 from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.log import RoomLog
-from gateway.services.rooms.outbox import News
+from gateway.services.rooms.outbox import Outbox
 from models.product import Product
 from models.stream import Stream
 
@@ -39,10 +39,10 @@ CLEARABLE = frozenset({"original_price", "image_url"})  # fields that may be cha
 Changes = Callable[[Product], dict[str, Any]]  # what to change of a product, given how it is
 
 
-class Pages(RoomCache[ProductPage]):
+class ProductPageCache(RoomCache[ProductPage]):
     """The first pages of streams' products."""
 
-    def __init__(self, redis: Redis, metrics: Metrics, log: RoomLog) -> None:
+    def __init__(self, redis: RedisClient, metrics: Metrics, log: RoomLog) -> None:
         super().__init__(redis, metrics, "products", ProductPage, log)
 
 
@@ -52,7 +52,7 @@ class Catalog:
     Raises Unavailable while the database is away, and NotFound for an id that is none.
     """
 
-    def __init__(self, database: Database, news: News, pages: Pages, cards: Cards) -> None:
+    def __init__(self, database: Database, news: Outbox, pages: ProductPageCache, cards: ProductCache) -> None:
         self._database = database
         self._news = news
         self._pages = pages
@@ -83,7 +83,7 @@ class Catalog:
             async with self._news.change("catalog.create", products_room(ask.stream_key)) as news:
                 await product.save()
                 news.append(products.added(product))
-        except DanglingError:
+        except ForeignKeyError:
             raise NotFound("There is no such stream") from None
         return view(product)
 

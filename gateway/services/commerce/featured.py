@@ -6,7 +6,7 @@ from gateway.protocol.catalog import FeaturedProduct
 from gateway.security.principal import Principal
 from gateway.services.commerce import products
 from gateway.services.commerce.products import number, view
-from gateway.services.rooms.outbox import News
+from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.streams import run_by
 from models.product import Product
 from models.stream import Stream
@@ -15,7 +15,7 @@ from models.stream import Stream
 class Featured:
     """For the stream's host and for ADMINs. Raises NotFound, Forbidden for another's stream, Unavailable."""
 
-    def __init__(self, news: News) -> None:
+    def __init__(self, news: Outbox) -> None:
         self._news = news
 
     async def put(self, principal: Principal, stream_key: str, product_id: str) -> FeaturedProduct:

@@ -12,7 +12,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
 from gateway.protocol.wire import now
 from gateway.services.commerce.order_book import Book, Draft, Placed, listed
-from gateway.services.rooms.outbox import Kept, News
+from gateway.services.rooms.outbox import LoggedTold, Outbox
 from models.order import Order
 from models.product import Product
 
@@ -47,7 +47,7 @@ STORE = """
 class OrderWriter:
     """Places orders, then tells the rooms. A batch is one transaction and one publication."""
 
-    def __init__(self, database: Database, news: News, metrics: Metrics) -> None:
+    def __init__(self, database: Database, news: Outbox, metrics: Metrics) -> None:
         self._database = database
         self._news = news
         self._metrics = metrics
@@ -83,7 +83,7 @@ class OrderWriter:
         await self._news.tell(kept)
         return answers
 
-    async def _transact(self, drafts: list[Draft]) -> tuple[list[Placed | Exception], list[Kept]]:
+    async def _transact(self, drafts: list[Draft]) -> tuple[list[Placed | Exception], list[LoggedTold]]:
         numbers = {number for draft in drafts for number in draft.quantities}
         async with self._database.guard("orders.place"), self._database.transaction():
             shelf = await Product.filter(id__in=numbers).order_by("id").select_for_update(no_key=True)

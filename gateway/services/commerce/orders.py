@@ -19,7 +19,7 @@ from gateway.services.commerce import order_book, products
 from gateway.services.commerce.order_book import draft, told, view
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.rooms.log import Told
-from gateway.services.rooms.outbox import News
+from gateway.services.rooms.outbox import Outbox
 from models.order import Order, OrderItem, OrderStatus
 from models.product import Product
 
@@ -27,7 +27,7 @@ from models.product import Product
 class Orders:
     """Raises NotFound for an order that is none or, but for ADMINs, somebody else's; and Unavailable."""
 
-    def __init__(self, database: Database, news: News, writer: OrderWriter, metrics: Metrics) -> None:
+    def __init__(self, database: Database, news: Outbox, writer: OrderWriter, metrics: Metrics) -> None:
         self._database = database
         self._news = news
         self._writer = writer

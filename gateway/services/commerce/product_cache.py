@@ -7,20 +7,20 @@ from gateway.protocol import catalog, events
 from gateway.protocol.catalog import ProductGone
 from gateway.protocol.wire import Typed
 from gateway.redis.cache import Cache
-from gateway.redis.client import Redis
-from gateway.services.rooms.outbox import Kept
+from gateway.redis.client import RedisClient
+from gateway.services.rooms.outbox import LoggedTold
 
 LIFETIME = 30.0  # s; how old a card may get when a node dies between its commit and its writing
 GONE = 2**31  # the version of what is there no more: above all that a product can have
 
 
-class Cards(Cache[catalog.Product | None]):
+class ProductCache(Cache[catalog.Product | None]):
     """Products by id; None for one that was deleted."""
 
-    def __init__(self, redis: Redis, metrics: Metrics) -> None:
+    def __init__(self, redis: RedisClient, metrics: Metrics) -> None:
         super().__init__(redis, metrics, "cards", catalog.Product | None, LIFETIME, _version)
 
-    async def told(self, kept: Sequence[Kept]) -> None:
+    async def told(self, kept: Sequence[LoggedTold]) -> None:
         """What was made known of products is on their cards, of each the newest. Never raises."""
         newest: dict[str, tuple[catalog.Product | None, int]] = {}
         for (_, event, payload), _ in kept:

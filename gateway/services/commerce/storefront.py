@@ -10,10 +10,10 @@ from gateway.protocol import catalog
 from gateway.protocol.catalog import StreamJoined
 from gateway.protocol.wire import Payload, Since
 from gateway.realtime.logged import Place
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.services.commerce.products import view
 from gateway.services.rooms.cache import RoomCache
-from gateway.services.rooms.catch_up import Replays
+from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
 from models.product import Product
 
@@ -34,19 +34,19 @@ class Shelf(Payload):
     featured: catalog.Product | None
 
 
-class Shelves(RoomCache[Shelf]):
+class ShelfCache(RoomCache[Shelf]):
     """The shelves of streams, by their rooms."""
 
-    def __init__(self, redis: Redis, metrics: Metrics, log: RoomLog) -> None:
+    def __init__(self, redis: RedisClient, metrics: Metrics, log: RoomLog) -> None:
         super().__init__(redis, metrics, "shelves", Shelf, log)
 
 
 class Storefront:
     """Raises Unavailable while the database is away."""
 
-    def __init__(self, database: Database, log: RoomLog, streams: Streams, shelves: Shelves) -> None:
+    def __init__(self, database: Database, log: RoomLog, streams: Streams, shelves: ShelfCache) -> None:
         self._database = database
-        self._replays = Replays(log)
+        self._replays = CatchUp(log)
         self._streams = streams
         self._shelves = shelves
 

@@ -8,8 +8,8 @@ from gateway.protocol import events
 from gateway.protocol.moderation import Announce, Announced, Announcement
 from gateway.protocol.wire import Payload, Typed
 from gateway.security.principal import Principal
-from gateway.services.moderation.audit_log import ModerationLog
-from gateway.services.moderation.permissions import Authority, Power
+from gateway.services.moderation.audit_log import AuditLog
+from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog
 from models.moderation import ModerationAction
 
@@ -24,7 +24,7 @@ class Announcements:
     """An announcement is no message: it is in the room's log for those who come back, and not in its history."""
 
     def __init__(
-        self, database: Database, log: RoomLog, authority: Authority, record: ModerationLog, fanout: Fanout
+        self, database: Database, log: RoomLog, authority: Permissions, record: AuditLog, fanout: Fanout
     ) -> None:
         self._database = database
         self._log = log

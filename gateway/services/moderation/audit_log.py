@@ -22,7 +22,7 @@ RECORD = """
 Number = Annotated[int, Field(ge=1, lt=2**63)]  # an entry's id, as the database has it
 
 
-class ModerationLog:
+class AuditLog:
     """Entries are added and never changed. None of them holds what a message said."""
 
     def __init__(self, database: Database) -> None:

@@ -17,11 +17,11 @@ from gateway.protocol import events
 from gateway.protocol.curation import Clear, ClearAck, Cleared, Restored, UndoAck, UndoClear
 from gateway.protocol.wire import Payload, Typed, now
 from gateway.security.principal import Principal
-from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure, Span
-from gateway.services.moderation.permissions import Authority, Power
+from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog, Told
-from gateway.services.rooms.outbox import News
+from gateway.services.rooms.outbox import Outbox
 from models.moderation import ModerationAction
 
 # Messages changed in one statement, one transaction and one event: others wait for the room that long.
@@ -81,9 +81,9 @@ class Clears:
         self,
         database: Database,
         log: RoomLog,
-        news: News,
-        authority: Authority,
-        record: ModerationLog,
+        news: Outbox,
+        authority: Permissions,
+        record: AuditLog,
         pins: Pins,
         metrics: Metrics,
         patience: timedelta,

@@ -12,11 +12,11 @@ from gateway.protocol.chat import Deleted, DeleteMessage, MessageDeleted
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
 from gateway.services.chat.messages import uuid_of
-from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure
-from gateway.services.moderation.permissions import Authority, Power
+from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog, Told
-from gateway.services.rooms.outbox import Kept, News
+from gateway.services.rooms.outbox import LoggedTold, Outbox
 from models.moderation import ModerationAction
 
 FIND = """
@@ -48,9 +48,9 @@ class Deletions:
         self,
         database: Database,
         log: RoomLog,
-        news: News,
-        authority: Authority,
-        record: ModerationLog,
+        news: Outbox,
+        authority: Permissions,
+        record: AuditLog,
         pins: Pins,
         metrics: Metrics,
     ) -> None:
@@ -100,7 +100,7 @@ class Deletions:
             return row
         raise NotFound("There is no such message")
 
-    async def _keep(self, principal: Principal, ask: DeleteMessage, message_id: str) -> Kept:
+    async def _keep(self, principal: Principal, ask: DeleteMessage, message_id: str) -> LoggedTold:
         room = chat_room(ask.live_id)
         seq = await self._log.next(room)
         data = MessageDeleted(
@@ -108,4 +108,4 @@ class Deletions:
         )
         told = Told(room, events.CHAT_MESSAGE_DELETED, Typed(type=events.CHAT_MESSAGE_DELETED, data=data))
         await self._log.record(room, seq, told.event, told.payload)
-        return Kept(told, seq)
+        return LoggedTold(told, seq)

@@ -51,7 +51,7 @@ POWERS: Mapping[Role, frozenset[Power]] = {  # in every room
 REFUSALS = {SanctionKind.BAN: Code.BANNED, SanctionKind.MUTE: Code.MUTED}
 
 
-class Authority:
+class Permissions:
     """Hosts are those whom the stream names, whatever their role."""
 
     def __init__(self, database: Database) -> None:

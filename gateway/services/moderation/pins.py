@@ -13,10 +13,10 @@ from gateway.protocol.curation import Cause, PinAck, PinMessage, UnpinAck, Unpin
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
 from gateway.services.chat.messages import message_of, uuid_of
-from gateway.services.moderation.audit_log import ModerationLog
-from gateway.services.moderation.permissions import Authority, Power
+from gateway.services.moderation.audit_log import AuditLog
+from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog, Told
-from gateway.services.rooms.outbox import News
+from gateway.services.rooms.outbox import Outbox
 from models.moderation import ModerationAction
 
 MOST = 5  # of a room; one more takes the place of the oldest
@@ -65,7 +65,7 @@ class Pins:
     """
 
     def __init__(
-        self, database: Database, log: RoomLog, news: News, authority: Authority, record: ModerationLog
+        self, database: Database, log: RoomLog, news: Outbox, authority: Permissions, record: AuditLog
     ) -> None:
         self._database = database
         self._log = log

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from gateway.concurrency.periodic import Rounds
+from gateway.concurrency.periodic import Periodic
 from gateway.keys import RETENTION_LOCK
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -48,7 +48,7 @@ class Retention:
         self._database = database
         self._kept = kept
         self._metrics = metrics
-        self._rounds = Rounds("retention", PAUSE, self.sweep)
+        self._rounds = Periodic("retention", PAUSE, self.sweep)
 
     def start(self) -> None:
         """Begin to look."""

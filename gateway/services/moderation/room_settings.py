@@ -12,10 +12,10 @@ from gateway.protocol.moderation import AllowGuests, Freeze, SettingsChanged, Sl
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal, Role
 from gateway.services.chat.refusals import refusal
-from gateway.services.moderation.audit_log import ModerationLog
-from gateway.services.moderation.permissions import Authority, Power
+from gateway.services.moderation.audit_log import AuditLog
+from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog, Told
-from gateway.services.rooms.outbox import News
+from gateway.services.rooms.outbox import Outbox
 from models.moderation import ModerationAction
 
 # What store_messages asks with every message; this answers who joins.
@@ -46,11 +46,11 @@ class Standing(NamedTuple):
     can_send: bool
 
 
-class RoomRules:
+class RoomSettingsService:
     """Raises Forbidden for who may not moderate the room, NotFound, Unavailable. `live_id` is the stream key."""
 
     def __init__(
-        self, database: Database, log: RoomLog, news: News, authority: Authority, record: ModerationLog
+        self, database: Database, log: RoomLog, news: Outbox, authority: Permissions, record: AuditLog
     ) -> None:
         self._database = database
         self._log = log

@@ -15,9 +15,9 @@ from gateway.realtime.members.ban_enforcer import BANNED, MUTED, UNBANNED
 from gateway.security.principal import Principal
 from gateway.security.sessions.devices import SURE
 from gateway.security.sessions.guest_ids import PREFIX
-from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
-from gateway.services.moderation.permissions import Authority, Power
+from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog
 from models.moderation import ModerationAction, SanctionKind
 
@@ -93,8 +93,8 @@ class Sanctions:
         self,
         database: Database,
         log: RoomLog,
-        authority: Authority,
-        record: ModerationLog,
+        authority: Permissions,
+        record: AuditLog,
         devices: BannedDevices,
         clearing: Clearing,
         notices: Notices,

@@ -7,18 +7,18 @@ from uuid import UUID, uuid4
 from pydantic import Field
 from tortoise.expressions import Q
 
-from gateway.concurrency.periodic import Rounds
+from gateway.concurrency.periodic import Periodic
 from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
 from gateway.keys import WORDS_LOCK
 from gateway.metrics import Metrics
-from gateway.postgres.database import DanglingError, Database, UniqueError
+from gateway.postgres.database import Database, ForeignKeyError, UniqueError
 from gateway.protocol import cursors
 from gateway.protocol.queries import WordQuery
 from gateway.protocol.records import AddWord, ChangeWord, WordPage, WordView
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal
 from gateway.services.chat import word_filter
-from gateway.services.moderation.audit_log import ModerationLog
+from gateway.services.moderation.audit_log import AuditLog
 from models.moderation import ListedWord, ModerationAction, WordAction
 
 CHECK = 0.5  # s between two looks for changes: all nodes know of one within a second, and there is no notice to lose
@@ -41,14 +41,14 @@ class WordLists:
     While the database is away, the lists are those that were read last.
     """
 
-    def __init__(self, database: Database, record: ModerationLog, metrics: Metrics) -> None:
+    def __init__(self, database: Database, record: AuditLog, metrics: Metrics) -> None:
         self._database = database
         self._record = record
         self._metrics = metrics
         self._version: int | None = -1  # of no list
         self._general, self._rooms = word_filter.compiled([])
         self._reading = asyncio.Lock()  # who has read an older list must not write it over a newer one
-        self._rounds = Rounds("word-lists", CHECK, self.refresh)
+        self._rounds = Periodic("word-lists", CHECK, self.refresh)
 
     async def start(self) -> None:
         """Read the lists. Raises Unavailable."""
@@ -120,7 +120,7 @@ class WordLists:
                 await self._enter(ModerationAction.ADD_WORD, principal, listed)
         except UniqueError:
             raise Conflict("This word is listed there") from None
-        except DanglingError:
+        except ForeignKeyError:
             raise NotFound("There is no such stream") from None
         await self.refresh()
         return _view(listed)

@@ -8,7 +8,7 @@ from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.logged import Place
 from gateway.redis.cache import Cache
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.services.rooms.log import RoomLog
 
 LIFETIME = 300.0  # s; a change ends a value, not its age
@@ -30,7 +30,7 @@ class RoomCache(Generic[V]):
     So a node killed after its commit, and Redis being away, leave nothing behind that is too old.
     """
 
-    def __init__(self, redis: Redis, metrics: Metrics, name: str, shape: Any, log: RoomLog) -> None:
+    def __init__(self, redis: RedisClient, metrics: Metrics, name: str, shape: Any, log: RoomLog) -> None:
         self._cache: Cache[_AsOf[V]] = Cache(redis, metrics, name, _AsOf[shape], LIFETIME)
         self._log = log
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
-from gateway.concurrency.batcher import Gathering
+from gateway.concurrency.batcher import Batcher
 from gateway.errors import NotFound
 from gateway.keys import Room
 from gateway.protocol.wire import Cursor, Missed, Since
@@ -21,12 +21,12 @@ class Position(NamedTuple):
     events: list[Missed] | None
 
 
-class Replays:
+class CatchUp:
     """Whoever comes while a look is under way is in the next one, so that nobody is shown less than they will hear."""
 
     def __init__(self, log: RoomLog) -> None:
         self._log = log
-        self._looking: Gathering[tuple[Room, Since | None], Position] = Gathering(
+        self._looking: Batcher[tuple[Room, Since | None], Position] = Batcher(
             "replays", self._look, most=TOGETHER, waiting=WAITING
         )
 

@@ -17,17 +17,17 @@ class Fanout(Protocol):
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
 
 
-class Kept(NamedTuple):
+class LoggedTold(NamedTuple):
     """An event in its place."""
 
     told: Told
     seq: int
 
 
-Reader = Callable[[Sequence[Kept]], Awaitable[None]]  # never raises
+Reader = Callable[[Sequence[LoggedTold]], Awaitable[None]]  # never raises
 
 
-class News:
+class Outbox:
     """A node that is killed between `keep` and `tell` loses nothing: the others find it in the logs."""
 
     def __init__(self, database: Database, log: RoomLog, fanout: Fanout) -> None:
@@ -54,11 +54,11 @@ class News:
                 kept = await self.keep(news)
             await self.tell(kept)
 
-    async def keep(self, news: Sequence[Told]) -> list[Kept]:
+    async def keep(self, news: Sequence[Told]) -> list[LoggedTold]:
         """Give events their places: once in a transaction, after all else that it locks. Raises NotFound."""
-        return [Kept(told, seq) for told, seq in zip(news, await self._log.append(news), strict=True)]
+        return [LoggedTold(told, seq) for told, seq in zip(news, await self._log.append(news), strict=True)]
 
-    async def tell(self, kept: Sequence[Kept]) -> None:
+    async def tell(self, kept: Sequence[LoggedTold]) -> None:
         """Publish what was kept, after the commit. All at once, of which the fan-out makes one round trip."""
         told = [self._fanout.publish(*told, seq) for told, seq in kept]
         await asyncio.gather(*told, *(reader(kept) for reader in self._readers))

@@ -6,8 +6,8 @@ from gateway.keys import CHAT, Room
 from gateway.protocol import chat, events
 from gateway.protocol.catalog import StreamPresence
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.presence.presence import Callback, Census, Moved, Turn
-from gateway.services.streams.throttle import Paced
+from gateway.realtime.presence.presence import Callback, Census, Moved, PublishSlot
+from gateway.services.streams.throttle import Throttle
 
 NAMED = 50  # members up to which everybody is told who comes and goes
 
@@ -19,8 +19,8 @@ class Presence(Protocol):
     async def leave(self, room: Room, who: str) -> Census: ...
     async def become(self, room: Room, before: str, after: str) -> Moved: ...
     async def census(self, room: Room) -> Census: ...
-    async def turn(self, room: Room) -> Turn: ...
-    async def told(self, room: Room, turn: Turn) -> bool: ...
+    async def turn(self, room: Room) -> PublishSlot: ...
+    async def told(self, room: Room, turn: PublishSlot) -> bool: ...
     def on_change(self, callback: Callback) -> None: ...
 
 
@@ -36,7 +36,7 @@ class Attendance:
     def __init__(self, presence: Presence, fanout: Fanout) -> None:
         self._presence = presence
         self._fanout = fanout
-        self._numbers = Paced(presence, self._tell_number, "attendance")
+        self._numbers = Throttle(presence, self._tell_number, "attendance")
         presence.on_change(self._changed)
 
     async def close(self) -> None:

@@ -34,7 +34,7 @@ FORGOTTEN = 10_000  # names in one step
 
 
 @dataclass
-class _News:
+class _Unstored:
     """What is not stored yet of one stream. `came` and `gone` have nobody in common."""
 
     came: set[str] = field(default_factory=set)
@@ -51,24 +51,24 @@ class Audience:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._news: dict[str, _News] = {}
+        self._news: dict[str, _Unstored] = {}
         self._lock = asyncio.Lock()
 
     def came(self, key: str, who: str) -> None:
         """Somebody watches a stream; again or for the first time."""
-        news = self._news.setdefault(key, _News())
+        news = self._news.setdefault(key, _Unstored())
         news.came.add(who)
         news.gone.discard(who)
 
     def was_not(self, key: str, who: str) -> None:
         """Somebody who watched was somebody else, who is counted."""
-        news = self._news.setdefault(key, _News())
+        news = self._news.setdefault(key, _Unstored())
         news.came.discard(who)
         news.gone.add(who)
 
     def peaked(self, key: str, peak: int) -> None:
         """So many watched at one time."""
-        news = self._news.setdefault(key, _News())
+        news = self._news.setdefault(key, _Unstored())
         news.peak = max(news.peak, peak)
 
     async def store(self) -> None:
@@ -90,8 +90,8 @@ class Audience:
             async with self._database.guard("audience.forget"):
                 gone = len(await self._database.query(FORGET, FORGOTTEN))
 
-    def _put_back(self, key: str, old: _News) -> None:
-        news = self._news.setdefault(key, _News())
+    def _put_back(self, key: str, old: _Unstored) -> None:
+        news = self._news.setdefault(key, _Unstored())
         news.came |= old.came - news.gone
         news.gone |= old.gone - news.came
         news.peak = max(news.peak, old.peak)

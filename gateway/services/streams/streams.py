@@ -15,10 +15,10 @@ from gateway.protocol.queries import StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamMoment, StreamPage, StreamView, UpcomingStreams
 from gateway.protocol.wire import Moment, Payload, StreamKey, now
 from gateway.redis.cache import Cache
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.rooms.log import Told, open_rooms
-from gateway.services.rooms.outbox import News
+from gateway.services.rooms.outbox import Outbox
 from models.stream import Stream, StreamStatus
 
 LISTED = 100  # streams in the lists of what is live and what is to come
@@ -35,17 +35,17 @@ class Fanout(Protocol):
     async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
 
 
-class Lists(Cache[UpcomingStreams]):
+class UpcomingCache(Cache[UpcomingStreams]):
     """The streams that are live, and those that are to come."""
 
-    def __init__(self, redis: Redis, metrics: Metrics) -> None:
+    def __init__(self, redis: RedisClient, metrics: Metrics) -> None:
         super().__init__(redis, metrics, "streams", UpcomingStreams, LIFETIME)
 
 
 class Streams:
     """Raises Unavailable while the database is away, NotFound for an unknown key, Forbidden for another's stream."""
 
-    def __init__(self, database: Database, news: News, fanout: Fanout, lists: Lists) -> None:
+    def __init__(self, database: Database, news: Outbox, fanout: Fanout, lists: UpcomingCache) -> None:
         self._database = database
         self._news = news
         self._fanout = fanout

@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from gateway.keys import Room
-from gateway.realtime.presence.presence import Census, Turn
+from gateway.realtime.presence.presence import Census, PublishSlot
 
 log = structlog.get_logger()
 
@@ -18,11 +18,11 @@ CLOSING = 2.0  # s: two turns, of which other nodes have one at least, if they h
 class Turns(Protocol):
     """Who tells a room its number, over all nodes. Never raises."""
 
-    async def turn(self, room: Room) -> Turn: ...
-    async def told(self, room: Room, turn: Turn) -> bool: ...
+    async def turn(self, room: Room) -> PublishSlot: ...
+    async def told(self, room: Room, turn: PublishSlot) -> bool: ...
 
 
-class _Pace:
+class _RoomThrottle:
     """One room's."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class _Pace:
         self.task: asyncio.Task[None] | None = None
 
 
-class Paced:
+class Throttle:
     """Calls `tell(room, census)` when something was due for a room and this node gets the turn.
 
     One task per room at most, and none for a room of which all is told, by whatever node.
@@ -41,14 +41,14 @@ class Paced:
         self._turns = turns
         self._tell = tell
         self._name = name
-        self._paces: dict[Room, _Pace] = {}
+        self._paces: dict[Room, _RoomThrottle] = {}
         self._closing = False
 
     def due(self, room: Room, *, at_once: bool = False) -> None:
         """The number of a room has changed; `at_once`: to or from nobody, for which a turn need not be waited for."""
         pace = self._paces.get(room)
         if pace is None:
-            pace = self._paces[room] = _Pace()
+            pace = self._paces[room] = _RoomThrottle()
             pace.task = asyncio.create_task(self._run(room, pace), name=self._name)
         pace.due = True
         if at_once:
@@ -62,7 +62,7 @@ class Paced:
             for task in late:
                 task.cancel()
 
-    async def _run(self, room: Room, pace: _Pace) -> None:
+    async def _run(self, room: Room, pace: _RoomThrottle) -> None:
         while pace.due:
             pace.due = False
             pace.hurry.clear()

@@ -12,9 +12,9 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.presence.presence import Callback, Census, Moved, Turn
+from gateway.realtime.presence.presence import Callback, Census, Moved, PublishSlot
 from gateway.services.streams.audience import Audience
-from gateway.services.streams.throttle import Paced
+from gateway.services.streams.throttle import Throttle
 from models.stream import Stream, StreamStatus
 
 log = structlog.get_logger()
@@ -32,8 +32,8 @@ class Presence(Protocol):
     async def become(self, room: Room, before: str, after: str) -> Moved: ...
     async def census(self, room: Room) -> Census: ...
     async def end(self, room: Room) -> Census: ...
-    async def turn(self, room: Room) -> Turn: ...
-    async def told(self, room: Room, turn: Turn) -> bool: ...
+    async def turn(self, room: Room) -> PublishSlot: ...
+    async def told(self, room: Room, turn: PublishSlot) -> bool: ...
     def rooms(self) -> list[Room]: ...
     def on_change(self, callback: Callback) -> None: ...
 
@@ -55,7 +55,7 @@ class Viewers:
         self._presence = presence
         self._fanout = fanout
         self._audience = Audience(database)
-        self._updates = Paced(presence, self._tell, "viewers")
+        self._updates = Throttle(presence, self._tell, "viewers")
         self._task: asyncio.Task[None] | None = None
         presence.on_change(self._changed)
 

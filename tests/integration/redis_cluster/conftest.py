@@ -10,7 +10,7 @@ from redis.asyncio import RedisCluster
 
 from gateway import keys
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from tests.redis_topologies import PASSWORD, ClusterTopology
 from tests.support import make_settings
 
@@ -30,9 +30,11 @@ def redis_url(cluster: ClusterTopology) -> str:
 
 
 @pytest.fixture
-async def redis(redis_url: str, cluster: ClusterTopology, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Redis]:
+async def redis(
+    redis_url: str, cluster: ClusterTopology, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[RedisClient]:
     """A connection to the cluster. What only tests ask, and no key says of whom, another client asks of all servers."""
-    connected = Redis(make_settings(redis_url=redis_url), Metrics())
+    connected = RedisClient(make_settings(redis_url=redis_url), Metrics())
     observer = RedisCluster(
         host="127.0.0.1", port=cluster.masters[0].port, password=PASSWORD, decode_responses=True, protocol=2
     )

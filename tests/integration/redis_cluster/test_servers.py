@@ -17,7 +17,7 @@ from gateway.keys import Room, chat_room, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
 from gateway.realtime.packets import event_packet
-from gateway.redis.client import Redis
+from gateway.redis.client import RedisClient
 from gateway.redis.cluster import slot
 from tests.integration.test_redis_faults import TIMEOUT, Node, close, make_node
 from tests.redis_topologies import ClusterTopology, Process
@@ -103,7 +103,7 @@ async def until(holds: Callable[[], Awaitable[bool]], *, within: float) -> None:
 
 
 async def test_commands_go_where_their_keys_are(servers: ClusterTopology) -> None:
-    redis = Redis(make_settings(redis_url=servers.url, redis_pool_size=2), Metrics())
+    redis = RedisClient(make_settings(redis_url=servers.url, redis_pool_size=2), Metrics())
     names = [f"key{number}" for number in range(100)]
     await asyncio.gather(*(redis.client.set(name, number) for number, name in enumerate(names)))
     pipeline = redis.client.pipeline(transaction=False)
