@@ -8,13 +8,13 @@ import pytest
 
 from gateway.dev.servers import PostgresProcess, RedisProcess
 from tests.client.client import Client, official_client
-from tests.cluster.park import Park
+from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.shop import Shop, open_shop
 from tests.support import Databases, Keyspaces
 
 WEBHOOK_SECRET = "whsec_dGhlIG1lZGlhIHNlcnZlciBvZiB0aGUgdGVzdHM="  # of the media server
 
-OpenPark = Callable[..., AbstractAsyncContextManager[Park]]
+OpenFaultyCluster = Callable[..., AbstractAsyncContextManager[FaultyCluster]]
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +45,16 @@ def shop(shared_shop: Shop) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def open_park(client: Client, tmp_path: Path, own_postgres: PostgresProcess, own_redis: RedisProcess) -> OpenPark:
-    """Opens nodes on servers of this test's own, without limits that a load would meet: `open_park(3, A="b")`."""
+def open_faulty_cluster(
+    client: Client, tmp_path: Path, own_postgres: PostgresProcess, own_redis: RedisProcess
+) -> OpenFaultyCluster:
+    """Open nodes on servers of this test alone, without limits that a load meets: `open_faulty_cluster(3, A="b")`."""
 
     @asynccontextmanager
-    async def opened(nodes: int = 2, **environment: str) -> AsyncIterator[Park]:
+    async def opened(nodes: int = 2, **environment: str) -> AsyncIterator[FaultyCluster]:
         rates = {f"{name}_RATE_LIMIT": "100000/second" for name in ("CHAT", "EVENT", "JOIN")}
         servers = own_postgres.url, own_redis.url
         async with open_shop(client, tmp_path, *servers, size=nodes, **(rates | environment)) as shop:
-            yield Park(shop, own_postgres, own_redis)
+            yield FaultyCluster(shop, own_postgres, own_redis)
 
     return opened

@@ -12,9 +12,9 @@ import aiohttp
 import asyncpg
 
 from gateway.keys import chat_room, room_log_name
+from tests.cluster.chat_sender import ChatSender, Sent, text
+from tests.cluster.faulty_cluster import FaultyCluster, balancer
 from tests.cluster.members import Member, OfficialMember
-from tests.cluster.park import Park, balancer
-from tests.cluster.speaker import Sent, Speaker, text
 from tests.cluster.wire_member import WireMember
 
 SECONDS = float(os.environ.get("LEDGER_SECONDS", "0"))  # of a load by hand
@@ -41,9 +41,9 @@ class Ledger:
     """The members of some rooms, and what they sent and read."""
 
     def __init__(
-        self, park: Park, size: Size, rooms: list[str], members: list[Member], speakers: list[Speaker]
+        self, cluster: FaultyCluster, size: Size, rooms: list[str], members: list[Member], speakers: list[ChatSender]
     ) -> None:
-        self._park = park
+        self._park = cluster
         self._size = size
         self.rooms = rooms
         self._speakers = speakers
@@ -158,16 +158,16 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(park: Park, size: Size) -> AsyncIterator[Ledger]:
+async def open_ledger(cluster: FaultyCluster, size: Size) -> AsyncIterator[Ledger]:
     """Let people come into rooms and begin to talk. Leave the block to stop all of it; `close` checks."""
-    shop = park.shop
+    shop = cluster.shop
     rooms = [await shop.stream() for _ in range(size.rooms)]
     async with AsyncExitStack() as stack:
         # A socket of each member: no limit of the library's pool.
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-        url = await stack.enter_async_context(balancer(park.somewhere))
+        url = await stack.enter_async_context(balancer(cluster.somewhere))
         wires = [
-            WireMember(http, park.somewhere, await shop.person(), rooms[number % size.rooms])
+            WireMember(http, cluster.somewhere, await shop.person(), rooms[number % size.rooms])
             for number in range(size.listeners + size.speakers)
         ]
         officials = [
@@ -180,8 +180,8 @@ async def open_ledger(park: Park, size: Size) -> AsyncIterator[Ledger]:
         await asyncio.gather(*(member.start() for member in members))
         pause = size.speakers / size.rate
         speakers = [
-            Speaker(member, f"s{number}", pause, size.length) for number, member in enumerate(wires[: size.speakers])
+            ChatSender(member, f"s{number}", pause, size.length) for number, member in enumerate(wires[: size.speakers])
         ]
-        ledger = Ledger(park, size, rooms, members, speakers)
+        ledger = Ledger(cluster, size, rooms, members, speakers)
         stack.push_async_callback(ledger.abandon)
         yield ledger

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.client.client import Client
-from tests.cluster.reading import Reading
+from tests.cluster.room_reader import RoomReader
 from tests.cluster.shop import Person
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Member(Protocol):
     """Somebody in a room of the ledger."""
 
     key: str  # of its room
-    reading: Reading
+    reading: RoomReader
     warned: int  # how often it was told that its node stops
     connects: int
     recovered: int  # connects that went on as the same socket
@@ -45,7 +45,7 @@ class OfficialMember:
         self._url = url  # of a balancer: the library knows one address
         self._person = person
         self.key = key
-        self.reading = Reading()
+        self.reading = RoomReader()
         self.warned = self.connects = self.recovered = 0
         self.wrongs: list[str] = []
         self.ready = asyncio.Event()

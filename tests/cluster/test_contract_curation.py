@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from tests.client.socket import ClientSocket
+from tests.cluster.data_search import AUDIT, keys_with, tables_with
 from tests.cluster.shop import Person, Shop
-from tests.cluster.whereabouts import AUDIT, keys_with, tables_with
 
 
 async def say(socket: ClientSocket, key: str, *texts: str) -> list[dict[str, Any]]:

@@ -15,10 +15,10 @@ import asyncpg
 import pytest
 
 from gateway.keys import chat_room, room_log_name
-from tests.cluster.conftest import OpenPark
-from tests.cluster.curated import CuratedMember
+from tests.cluster.conftest import OpenFaultyCluster
+from tests.cluster.curated_member import CuratedMember
+from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.ledger import LONG, SECONDS, SETTLE
-from tests.cluster.park import Park
 from tests.cluster.test_ledger import FAULTS
 
 WRITERS, CURATORS = 6, 3
@@ -28,8 +28,8 @@ NEWEST = 30  # messages that anybody still cares about
 class Room:
     """Who writes in it, who curates it, and what became of what they did."""
 
-    def __init__(self, park: Park, key: str, http: aiohttp.ClientSession) -> None:
-        self._park = park
+    def __init__(self, cluster: FaultyCluster, key: str, http: aiohttp.ClientSession) -> None:
+        self._park = cluster
         self.key = key
         self._http = http
         self.members: list[CuratedMember] = []
@@ -126,11 +126,11 @@ class Room:
 
 
 @asynccontextmanager
-async def open_room(park: Park) -> AsyncIterator[Room]:
+async def open_room(cluster: FaultyCluster) -> AsyncIterator[Room]:
     """A room in which all of it goes on until the block is left, or `end`."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-        room = Room(park, await park.shop.stream(), http)
+        room = Room(cluster, await cluster.shop.stream(), http)
         writers = [await room.come_in("USER") for _ in range(WRITERS)]
         curators = [await room.come_in("ADMIN") for _ in range(CURATORS)]
         for member in room.members:
@@ -146,13 +146,15 @@ async def open_room(park: Park) -> AsyncIterator[Room]:
 
 
 @pytest.mark.parametrize("seed", range(15) if LONG else [4])
-async def test_what_was_deleted_stays_so_and_everybody_shows_what_is_stored(open_park: OpenPark, seed: int) -> None:
+async def test_what_was_deleted_stays_so_and_everybody_shows_what_is_stored(
+    open_faulty_cluster: OpenFaultyCluster, seed: int
+) -> None:
     dice = random.Random(seed)
-    async with open_park() as park, open_room(park) as room:
+    async with open_faulty_cluster() as cluster, open_room(cluster) as room:
         ends = time.monotonic() + (SECONDS or 6)
         while time.monotonic() < ends:
             name = dice.choice(sorted(FAULTS))
             print(name)
-            await FAULTS[name](park, dice)
+            await FAULTS[name](cluster, dice)
             dice.choice(room.members).drop()
             await asyncio.sleep(dice.uniform(0, 1))

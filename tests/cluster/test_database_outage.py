@@ -15,9 +15,9 @@ import asyncpg
 import pytest
 
 from gateway.keys import chat_room, room_log_name
-from tests.cluster.conftest import OpenPark
+from tests.cluster.conftest import OpenFaultyCluster
+from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.ledger import LONG, Size, open_ledger
-from tests.cluster.park import Park
 from tests.cluster.wire_member import WireMember
 
 AWAY = 10.0 if LONG else 3.0  # s
@@ -35,9 +35,9 @@ class Seen(NamedTuple):
 
 
 @asynccontextmanager
-async def probed(park: Park) -> AsyncIterator[list[list[Seen]]]:
+async def probed(cluster: FaultyCluster) -> AsyncIterator[list[list[Seen]]]:
     """What each node says of its readiness, all the time."""
-    seen: list[list[Seen]] = [[] for _ in park.nodes]
+    seen: list[list[Seen]] = [[] for _ in cluster.nodes]
 
     async def probe(url: str, answers: list[Seen]) -> None:
         async with aiohttp.ClientSession() as http:
@@ -47,7 +47,7 @@ async def probed(park: Park) -> AsyncIterator[list[list[Seen]]]:
                     assert response.status in (200, 503)
                 await asyncio.sleep(0.1)
 
-    probes = [asyncio.create_task(probe(node.url, answers)) for node, answers in zip(park.nodes, seen, strict=True)]
+    probes = [asyncio.create_task(probe(node.url, answers)) for node, answers in zip(cluster.nodes, seen, strict=True)]
     try:
         yield seen
     finally:
@@ -58,9 +58,9 @@ async def probed(park: Park) -> AsyncIterator[list[list[Seen]]]:
                 await task
 
 
-async def locked(park: Park) -> None:
+async def locked(cluster: FaultyCluster) -> None:
     """Somebody holds what every request needs: all connections of all pools wait."""
-    connection = await asyncpg.connect(park.postgres.url)
+    connection = await asyncpg.connect(cluster.postgres.url)
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE rooms, messages, streams, users IN ACCESS EXCLUSIVE MODE")
@@ -69,23 +69,23 @@ async def locked(park: Park) -> None:
         await connection.close()
 
 
-OUTAGES: dict[str, Callable[[Park], Awaitable[None]]] = {
-    "killed": lambda park: park.kill_server(park.postgres, AWAY - 2),
-    "frozen": lambda park: park.freeze(park.postgres.pid, AWAY),
+OUTAGES: dict[str, Callable[[FaultyCluster], Awaitable[None]]] = {
+    "killed": lambda cluster: cluster.kill_server(cluster.postgres, AWAY - 2),
+    "frozen": lambda cluster: cluster.freeze(cluster.postgres.pid, AWAY),
     "locked": locked,
 }
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
-async def test_postgresql_is_away(open_park: OpenPark, outage: str) -> None:
+async def test_postgresql_is_away(open_faulty_cluster: OpenFaultyCluster, outage: str) -> None:
     async with (
-        open_park(DATABASE_POOL_SIZE=f"{POOL}") as park,
-        open_ledger(park, SIZE) as ledger,
-        probed(park) as seen,
+        open_faulty_cluster(DATABASE_POOL_SIZE=f"{POOL}") as cluster,
+        open_ledger(cluster, SIZE) as ledger,
+        probed(cluster) as seen,
     ):
         await asyncio.sleep(0.5)
         begun = monotonic()
-        await OUTAGES[outage](park)
+        await OUTAGES[outage](cluster)
         over = monotonic()
         assert await ledger.flows_again(outage) < AGAIN
         await ledger.close()
@@ -101,12 +101,12 @@ async def test_postgresql_is_away(open_park: OpenPark, outage: str) -> None:
             back = next(moment for moment, ready in answers if moment > over and ready)
             print(f"ready {back - over:.2f} s after it was over")
             assert back - over < AGAIN
-        await nothing_is_left_open(park)
+        await nothing_is_left_open(cluster)
 
 
-async def nothing_is_left_open(park: Park) -> None:
+async def nothing_is_left_open(cluster: FaultyCluster) -> None:
     """No transaction hangs, and no pool is larger than it may be."""
-    connection = await asyncpg.connect(park.postgres.url)
+    connection = await asyncpg.connect(cluster.postgres.url)
     try:
         states = await connection.fetch(
             "SELECT state FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -115,16 +115,16 @@ async def nothing_is_left_open(park: Park) -> None:
         await connection.close()
     assert {row["state"] for row in states} <= {"idle", "active"}
     ours = 2  # the pool of the test itself
-    assert len(states) <= POOL * len(park.nodes) + ours
+    assert len(states) <= POOL * len(cluster.nodes) + ours
 
 
-async def test_senders_who_vanish_while_they_are_answered(open_park: OpenPark) -> None:
+async def test_senders_who_vanish_while_they_are_answered(open_faulty_cluster: OpenFaultyCluster) -> None:
     dice = random.Random(7)
-    async with open_park(DATABASE_POOL_SIZE=f"{POOL}") as park, open_ledger(park, SIZE) as ledger:
-        key = await park.shop.stream()
+    async with open_faulty_cluster(DATABASE_POOL_SIZE=f"{POOL}") as cluster, open_ledger(cluster, SIZE) as ledger:
+        key = await cluster.shop.stream()
 
         async def vanish(http: aiohttp.ClientSession, number: int) -> None:
-            member = WireMember(http, park.somewhere, await park.shop.person(), key)
+            member = WireMember(http, cluster.somewhere, await cluster.shop.person(), key)
             await member.start()
             sends = [asyncio.create_task(member.say(f"{number}", f"{number}-{n}")) for n in range(5)]
             await asyncio.sleep(dice.uniform(0, 0.01))
@@ -140,13 +140,13 @@ async def test_senders_who_vanish_while_they_are_answered(open_park: OpenPark) -
         assert await ledger.flows_again("a storm") < AGAIN
         await ledger.close()
         assert {trouble for sent in ledger.sent for trouble in sent.troubles} == set()
-        await nothing_is_left_open(park)
-        await everything_is_whole(park, key)
+        await nothing_is_left_open(cluster)
+        await everything_is_whole(cluster, key)
 
 
-async def everything_is_whole(park: Park, key: str) -> None:
+async def everything_is_whole(cluster: FaultyCluster, key: str) -> None:
     """What those who vanished said is stored with its place in the log, or not at all."""
-    connection = await asyncpg.connect(park.postgres.url)
+    connection = await asyncpg.connect(cluster.postgres.url)
     try:
         room = room_log_name(chat_room(key))
         head = await connection.fetchval("SELECT seq FROM rooms WHERE name = $1", room)

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 
 from tests.client.client import Client
-from tests.cluster.conftest import OpenPark
+from tests.cluster.conftest import OpenFaultyCluster
 from tests.cluster.shop import Person
 
 ORDERS = 2_000
@@ -25,9 +25,11 @@ async def buy(http: aiohttp.ClientSession, url: str, who: Person, product: dict[
         return response.status, answer.get("errorCode", ""), time.perf_counter() - begun
 
 
-async def test_two_thousand_orders_for_a_hundred_things_sell_exactly_those(open_park: OpenPark, client: Client) -> None:
-    async with open_park(2) as park:
-        shop = park.shop
+async def test_two_thousand_orders_for_a_hundred_things_sell_exactly_those(
+    open_faulty_cluster: OpenFaultyCluster, client: Client
+) -> None:
+    async with open_faulty_cluster(2) as cluster:
+        shop = cluster.shop
         key = await shop.stream()
         product = await shop.product(key, stock=STOCK)
         followers = [await shop.connect(await shop.person(), "/", node=node) for node in (0, 1)]

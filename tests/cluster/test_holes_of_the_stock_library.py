@@ -16,7 +16,7 @@ from tests.client.client import Client
 from tests.client.raw import PATH, raw_polling, raw_websocket
 from tests.client.socket import RefusedError
 from tests.cluster.shop import CONNECT_TIMEOUT, Shop
-from tests.cluster.stock import Target, stock_server
+from tests.cluster.stock_server import Target, stock_server
 
 Promise = Callable[[Target, Client], Awaitable[None]]
 

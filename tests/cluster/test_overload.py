@@ -11,9 +11,9 @@ import aiohttp
 import psutil
 
 from tests.client.socket import ClientSocket
-from tests.cluster.conftest import OpenPark
+from tests.cluster.conftest import OpenFaultyCluster
+from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.ledger import LONG, Size, open_ledger
-from tests.cluster.park import Park
 from tests.cluster.wire_member import WireMember
 
 # --- people who do not read -------------------------------------------------------------------------------------------
@@ -45,11 +45,11 @@ def open_connections(nodes: list[psutil.Process]) -> int:
     return sum(len(node.net_connections("tcp")) for node in nodes)
 
 
-async def closed_as_slow(park: Park) -> int:
+async def closed_as_slow(cluster: FaultyCluster) -> int:
     """How many connections the nodes have dropped because their clients did not read."""
     total = 0
     async with aiohttp.ClientSession() as http:
-        for node in park.nodes:
+        for node in cluster.nodes:
             async with http.get(f"{node.url}/metrics") as response:
                 for line in (await response.text()).splitlines():
                     if line.startswith('dorami_connections_closed_total{reason="slow client"}'):
@@ -57,20 +57,20 @@ async def closed_as_slow(park: Park) -> int:
     return total
 
 
-async def test_who_does_not_read_is_dropped_and_harms_nobody(open_park: OpenPark) -> None:
+async def test_who_does_not_read_is_dropped_and_harms_nobody(open_faulty_cluster: OpenFaultyCluster) -> None:
     async with (
-        open_park(MAX_SEND_DELAY=f"{DELAY}s") as park,
-        open_ledger(park, LOUD) as ledger,
+        open_faulty_cluster(MAX_SEND_DELAY=f"{DELAY}s") as cluster,
+        open_ledger(cluster, LOUD) as ledger,
         AsyncExitStack() as stack,
     ):
-        processes = [psutil.Process(node.pid) for node in park.nodes]
+        processes = [psutil.Process(node.pid) for node in cluster.nodes]
         before = [process.memory_info().rss for process in processes]
         connections = open_connections(processes)
         connector = aiohttp.TCPConnector(limit=0, socket_factory=small_socket)
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         slow: list[WireMember] = []
         for number in range(SLOW):
-            member = WireMember(http, park.somewhere, await park.shop.person(), ledger.rooms[0])
+            member = WireMember(http, cluster.somewhere, await cluster.shop.person(), ledger.rooms[0])
             await member.start()
             slow.append(member)
             stack.push_async_callback(member.stop)
@@ -81,7 +81,7 @@ async def test_who_does_not_read_is_dropped_and_harms_nobody(open_park: OpenPark
                 stack.callback(pongs.cancel)
         begun, dropped, most = monotonic(), 0, list(before)
         while len(ledger.sent) < MESSAGES or dropped < SLOW:
-            if dropped < SLOW and (dropped := await closed_as_slow(park)) == SLOW:
+            if dropped < SLOW and (dropped := await closed_as_slow(cluster)) == SLOW:
                 print(f"all dropped after {monotonic() - begun:.1f} s and {len(ledger.sent)} messages")
             most = [max(pair) for pair in zip(most, (process.memory_info().rss for process in processes), strict=True)]
             await asyncio.sleep(0.2)
@@ -105,10 +105,10 @@ LIMIT = 20
 SKEW = 0.3  # s between a message's charge and its time stamp, on a busy machine
 
 
-async def test_no_window_has_more_than_the_limit_and_none_has_less(open_park: OpenPark) -> None:
-    async with open_park(CHAT_RATE_LIMIT=f"{LIMIT}/{WINDOW:.0f} seconds") as park:
-        key, ann = await park.shop.stream(), await park.shop.person()
-        sockets = [await park.shop.chatter(key, as_=ann, node=number % 2) for number in range(6)]
+async def test_no_window_has_more_than_the_limit_and_none_has_less(open_faulty_cluster: OpenFaultyCluster) -> None:
+    async with open_faulty_cluster(CHAT_RATE_LIMIT=f"{LIMIT}/{WINDOW:.0f} seconds") as cluster:
+        key, ann = await cluster.shop.stream(), await cluster.shop.person()
+        sockets = [await cluster.shop.chatter(key, as_=ann, node=number % 2) for number in range(6)]
         ends = asyncio.get_running_loop().time() + 3.5 * WINDOW
 
         async def hammer(ears: ClientSocket) -> list[float]:

@@ -11,8 +11,8 @@ import asyncpg
 
 from gateway.keys import admins_room, room_log_name
 from tests.client.socket import ClientSocket
-from tests.cluster.conftest import OpenPark
-from tests.cluster.park import Park
+from tests.cluster.conftest import OpenFaultyCluster
+from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.shop import Person, Shop
 
 SETTLE = 15.0  # s that the last event may take to the last follower, when all servers are there again
@@ -59,10 +59,10 @@ async def follow(shop: Shop, key: str, node: int) -> ClientSocket:
     return socket
 
 
-async def ready(park: Park) -> None:
+async def ready(cluster: FaultyCluster) -> None:
     """Wait until every node has all its servers."""
     async with asyncio.timeout(SETTLE), aiohttp.ClientSession() as http:
-        for node in park.nodes:
+        for node in cluster.nodes:
             while True:
                 async with http.get(f"{node.url}/api/v1/health/ready") as response:
                     if response.status == 200:
@@ -70,30 +70,30 @@ async def ready(park: Park) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def disturb(park: Park, guest: ClientSocket) -> None:
+async def disturb(cluster: FaultyCluster, guest: ClientSocket) -> None:
     """Kill the node of a follower, who comes back to the other one; then Redis; each in the middle of the sale."""
     await asyncio.sleep(0.7)
-    await park.nodes[0].kill()
+    await cluster.nodes[0].kill()
     await guest.ended()
-    await guest.reconnect(url=park.nodes[1].url)
+    await guest.reconnect(url=cluster.nodes[1].url)
     assert guest.recovered
     await asyncio.sleep(0.7)
-    await park.nodes[0].start()
+    await cluster.nodes[0].start()
     await asyncio.sleep(0.7)
-    await park.kill_server(park.redis, 1.0)
+    await cluster.kill_server(cluster.redis, 1.0)
     await asyncio.sleep(1.5)
 
 
-async def test_nodes_and_redis_die_in_the_middle_of_a_sale(open_park: OpenPark) -> None:
-    async with open_park(2) as park, aiohttp.ClientSession() as http:
-        shop = park.shop
+async def test_nodes_and_redis_die_in_the_middle_of_a_sale(open_faulty_cluster: OpenFaultyCluster) -> None:
+    async with open_faulty_cluster(2) as cluster, aiohttp.ClientSession() as http:
+        shop = cluster.shop
         key = await shop.stream()
         product = await shop.product(key, stock=1_000_000)
         guest, stays = await follow(shop, key, 0), await follow(shop, key, 1)
         admin = await shop.connect(await shop.person("ADMIN"), "/", node=1)
         buyers = [Buyer(shop, who, product, http) for who in await shop.crowd(BUYERS)]
         buying = [asyncio.create_task(buyer.run()) for buyer in buyers]
-        await disturb(park, guest)
+        await disturb(cluster, guest)
         for buyer in buyers:
             buyer.open = False
         await asyncio.gather(*buying)
@@ -109,21 +109,21 @@ async def test_nodes_and_redis_die_in_the_middle_of_a_sale(open_park: OpenPark) 
             assert len(await follower.expect_all("order:purchase:notification", len(bought))) == len(bought)
         told = await admin.expect_all("order:new", len(bought), within=SETTLE)
         assert Counter(event["data"]["id"] for event in told) == bought
-        assert park.tracebacks() == []
+        assert cluster.tracebacks() == []
 
 
-async def test_postgres_hangs_and_dies_in_the_middle_of_a_sale(open_park: OpenPark) -> None:
-    async with open_park(2) as park, aiohttp.ClientSession() as http:
-        shop = park.shop
+async def test_postgres_hangs_and_dies_in_the_middle_of_a_sale(open_faulty_cluster: OpenFaultyCluster) -> None:
+    async with open_faulty_cluster(2) as cluster, aiohttp.ClientSession() as http:
+        shop = cluster.shop
         key = await shop.stream()
         product = await shop.product(key, stock=1_000_000)
         follower = await follow(shop, key, 1)
         buyers = [Buyer(shop, who, product, http) for who in await shop.crowd(BUYERS)]
         buying = [asyncio.create_task(buyer.run()) for buyer in buyers]
         await asyncio.sleep(0.5)
-        await park.freeze(park.postgres.pid, 3.0)
+        await cluster.freeze(cluster.postgres.pid, 3.0)
         await asyncio.sleep(0.5)
-        await park.kill_server(park.postgres, 1.0)
+        await cluster.kill_server(cluster.postgres, 1.0)
         await asyncio.sleep(0.5)
         for buyer in buyers:
             buyer.open = False
@@ -137,17 +137,19 @@ async def test_postgres_hangs_and_dies_in_the_middle_of_a_sale(open_park: OpenPa
         listed = await shop.request("GET", f"/products?streamKey={key}", node=1, status={200})
         stored = [(each["stock"], each["version"]) for each in (now, listed["items"][0])]
         assert stored == [(product["stock"] - len(bought), len(bought) + 1)] * 2
-        assert park.tracebacks() == []
+        assert cluster.tracebacks() == []
 
 
-async def test_what_a_node_committed_and_never_told_is_heard_and_is_not_sold_again(open_park: OpenPark) -> None:
-    async with open_park(2) as park:
-        shop = park.shop
+async def test_what_a_node_committed_and_never_told_is_heard_and_is_not_sold_again(
+    open_faulty_cluster: OpenFaultyCluster,
+) -> None:
+    async with open_faulty_cluster(2) as cluster:
+        shop = cluster.shop
         key = await shop.stream()
         product = await shop.product(key, stock=1)
         stays, ann = await follow(shop, key, 1), await shop.person()
         admin = await shop.connect(await shop.person("ADMIN"), "/", node=1)
-        database = await asyncpg.connect(park.postgres.url)
+        database = await asyncpg.connect(cluster.postgres.url)
 
         async def counts(statement: str) -> None:
             async with asyncio.timeout(SETTLE):
@@ -160,9 +162,9 @@ async def test_what_a_node_committed_and_never_told_is_heard_and_is_not_sold_aga
                 await database.execute("SELECT FROM rooms WHERE name = $1 FOR UPDATE", room_log_name(admins_room()))
                 buying = asyncio.create_task(shop.buy(ann, product, key="k"))
                 await counts("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-                park.redis.kill()
+                cluster.redis.kill()
             await counts("SELECT count(*) FROM orders")
-            await park.nodes[0].kill()
+            await cluster.nodes[0].kill()
             await asyncio.gather(buying, return_exceptions=True)
         finally:
             await database.close()
@@ -170,7 +172,7 @@ async def test_what_a_node_committed_and_never_told_is_heard_and_is_not_sold_aga
         assert (await stays.expect("live:product:soldout", within=SETTLE))["data"]["version"] == 2
         assert len(stays.take("live:product:updated", version=2)) == 1
         told = await admin.expect("order:new", userId=ann.id, within=SETTLE)
-        await asyncio.to_thread(park.redis.start)
-        await park.nodes[0].start()
-        await ready(park)
+        await asyncio.to_thread(cluster.redis.start)
+        await cluster.nodes[0].start()
+        await ready(cluster)
         assert await shop.buy(ann, product, key="k", node=1) == told["data"]

@@ -14,9 +14,9 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.cluster.conftest import OpenPark
+from tests.cluster.conftest import OpenFaultyCluster
+from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.ledger import LONG, SECONDS, Ledger, Size, open_ledger
-from tests.cluster.park import Park
 from tests.cluster.shop import Person
 from tests.cluster.wire_member import WireMember
 
@@ -39,9 +39,9 @@ class Sample(NamedTuple):
     files: int
 
 
-async def pass_by(http: aiohttp.ClientSession, park: Park, person: Person, key: str) -> None:
+async def pass_by(http: aiohttp.ClientSession, cluster: FaultyCluster, person: Person, key: str) -> None:
     """Somebody comes, listens, says something, and goes, in good order or not."""
-    member = WireMember(http, park.somewhere, person, key)
+    member = WireMember(http, cluster.somewhere, person, key)
     try:
         with suppress(TimeoutError, ConnectionError):
             await member.start()
@@ -53,26 +53,28 @@ async def pass_by(http: aiohttp.ClientSession, park: Park, person: Person, key: 
         await member.stop()
 
 
-async def churn(park: Park, key: str) -> None:
+async def churn(cluster: FaultyCluster, key: str) -> None:
     """People come all the time."""
-    people = [await park.shop.person() for _ in range(PEOPLE)]  # who come again, so that what is known of them is full
+    people = [
+        await cluster.shop.person() for _ in range(PEOPLE)
+    ]  # who come again, so that what is known of them is full
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http, asyncio.TaskGroup() as visits:
         while True:
-            visits.create_task(pass_by(http, park, random.choice(people), key))
+            visits.create_task(pass_by(http, cluster, random.choice(people), key))
             await asyncio.sleep(random.expovariate(CHURN))
 
 
-async def restart_redis(park: Park) -> None:
+async def restart_redis(cluster: FaultyCluster) -> None:
     """Redis dies now and then."""
     while True:
         await asyncio.sleep(RESTART)
-        await park.kill_server(park.redis, 1)
+        await cluster.kill_server(cluster.redis, 1)
 
 
-async def weigh(park: Park, samples: list[list[Sample]]) -> None:
+async def weigh(cluster: FaultyCluster, samples: list[list[Sample]]) -> None:
     """Look at the nodes all the time."""
     begun = monotonic()
-    processes = [psutil.Process(node.pid) for node in park.nodes]
+    processes = [psutil.Process(node.pid) for node in cluster.nodes]
     while True:
         for process, node_samples in zip(processes, samples, strict=True):
             minutes = (monotonic() - begun) / 60
@@ -89,27 +91,32 @@ def slope(samples: list[Sample]) -> float:
     return up / sum((sample.minutes - minutes) ** 2 for sample in samples)
 
 
-async def quiet(park: Park, ledger: Ledger) -> list[int]:
+async def quiet(cluster: FaultyCluster, ledger: Ledger) -> list[int]:
     """The files of each node when only the ledger's members are there."""
     await asyncio.sleep(5)
-    counted = sum([await park.shop.sockets(number) for number, _ in enumerate(park.nodes)])
+    counted = sum([await cluster.shop.sockets(number) for number, _ in enumerate(cluster.nodes)])
     assert counted == len(ledger.members)
-    return [psutil.Process(node.pid).num_fds() for node in park.nodes]
+    return [psutil.Process(node.pid).num_fds() for node in cluster.nodes]
 
 
-async def test_nothing_grows(open_park: OpenPark) -> None:
-    async with open_park(PING_INTERVAL="5s", PING_TIMEOUT="5s") as park, open_ledger(park, SIZE) as ledger:
-        samples: list[list[Sample]] = [[] for _ in park.nodes]
-        before = await quiet(park, ledger)
-        key = await park.shop.stream()
-        work = [asyncio.create_task(task) for task in (churn(park, key), restart_redis(park), weigh(park, samples))]
+async def test_nothing_grows(open_faulty_cluster: OpenFaultyCluster) -> None:
+    async with (
+        open_faulty_cluster(PING_INTERVAL="5s", PING_TIMEOUT="5s") as cluster,
+        open_ledger(cluster, SIZE) as ledger,
+    ):
+        samples: list[list[Sample]] = [[] for _ in cluster.nodes]
+        before = await quiet(cluster, ledger)
+        key = await cluster.shop.stream()
+        work = [
+            asyncio.create_task(task) for task in (churn(cluster, key), restart_redis(cluster), weigh(cluster, samples))
+        ]
         done, _ = await asyncio.wait(work, timeout=SECONDS, return_when=asyncio.FIRST_EXCEPTION)
         assert not done, done
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
         await asyncio.sleep(10)  # those who vanished are noticed by their pings
-        after = await quiet(park, ledger)
+        after = await quiet(cluster, ledger)
         await ledger.close()
     settled = [[sample for sample in one if sample.minutes > WARM * SECONDS / 60] for one in samples]
     growth = [slope(one) for one in settled]

@@ -13,7 +13,7 @@ import redis.asyncio
 from gateway.dev.servers import RedisProcess
 from tests.client.client import Client
 from tests.cluster.shop import Person, Shop, open_shop
-from tests.cluster.viewing import Tab
+from tests.cluster.viewer_tabs import Tab
 
 SEED = 20261121
 TOLD = 1.5  # s until everybody has been told: a turn, and some time on a busy machine

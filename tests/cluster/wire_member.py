@@ -11,7 +11,7 @@ import aiohttp
 
 from tests.client.raw import PATH
 from tests.cluster.members import ARRIVE, PAUSE
-from tests.cluster.reading import Reading
+from tests.cluster.room_reader import RoomReader
 from tests.cluster.shop import Person
 
 ANSWER = 5.0  # s that a member waits for an answer before it asks again
@@ -27,7 +27,7 @@ class WireMember:
         self._where = where
         self._person = person
         self.key = key
-        self.reading = Reading()
+        self.reading = RoomReader()
         self.warned = self.connects = self.recovered = 0
         self.wrongs: list[str] = []
         self.ready = asyncio.Event()  # it is in the room

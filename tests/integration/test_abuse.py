@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 import structlog
 
-from tests.integration.corpus import CLOSED, LET_BE, PIECES, POLITE, REFUSED, REQUESTS, SPEECH
-from tests.integration.echo import masked, upgrade_request, wire
-from tests.integration.lounge import JOIN, SOON, PollingVisitor, Scene, Visitor, WebsocketVisitor, scene
+from tests.integration.abuse_corpus import CLOSED, LET_BE, PIECES, POLITE, REFUSED, REQUESTS, SPEECH
+from tests.integration.abuse_scene import JOIN, SOON, PollingVisitor, Scene, Visitor, WebsocketVisitor, scene
+from tests.integration.engineio_echo import masked, upgrade_request, wire
 
 SEED = 20260
 VISITORS: dict[str, Callable[[aiohttp.ClientSession, Scene], Visitor]] = {

@@ -22,8 +22,8 @@ from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from gateway.services.rooms.log import RoomLog
 from models.user import User
+from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog, principal
-from tests.inbox import Inbox
 from tests.integration.services import Curators, make_chat, make_streams
 from tests.support import make_settings
 
@@ -34,7 +34,7 @@ TIMEOUT = 0.3  # s that a call to Redis may take here
 class Node(NamedTuple):
     redis: RedisClient
     fanout: RedisFanout
-    inbox: Inbox
+    inbox: DeliveredPackets
 
     async def close(self) -> None:
         await self.fanout.close()
@@ -53,7 +53,7 @@ class Pair:
     async def open(self) -> None:
         for name in "ab":
             settings = make_settings(redis_url=self.server.url, redis_timeout=f"{TIMEOUT}s")
-            redis, inbox = RedisClient(settings, Metrics()), Inbox()
+            redis, inbox = RedisClient(settings, Metrics()), DeliveredPackets()
             fanout = RedisFanout(redis, inbox, name, Metrics(), self.log)
             await fanout.start()
             await fanout.watch(ROOM)
@@ -201,7 +201,7 @@ async def test_the_log_of_a_room_is_what_a_node_catches_up_from(database_url: st
     )
     await streams.create(ada, CreateStream.model_validate({"title": "Demo", "key": "demo"}))
 
-    inbox = Inbox()
+    inbox = DeliveredPackets()
     fanout = RedisFanout(redis, inbox, "c", Metrics(), log)
     await fanout.start()
     rooms = [ROOM, products_room("demo"), viewers_room("demo")]

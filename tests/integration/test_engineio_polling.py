@@ -11,7 +11,7 @@ import pytest
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.engineio.server import EngineOptions
-from tests.integration.echo import (
+from tests.integration.engineio_echo import (
     Echo,
     Poller,
     close_code,

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from gateway.realtime.engineio.server import EngineOptions
-from tests.integration.echo import (
+from tests.integration.engineio_echo import (
     Echo,
     Poller,
     close_code,

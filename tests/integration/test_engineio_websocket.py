@@ -14,7 +14,7 @@ from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.engineio.options import GRACE
 from gateway.realtime.engineio.server import EngineOptions
-from tests.integration.echo import (
+from tests.integration.engineio_echo import (
     Echo,
     Wire,
     close_code,

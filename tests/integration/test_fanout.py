@@ -16,8 +16,8 @@ from gateway.realtime.fanout.fanout import Fanout, LocalFanout
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.packets import event_packet
 from gateway.redis.client import RedisClient
+from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
-from tests.inbox import Inbox
 
 FOREIGN = (
     b"", b"\n", b"123", b"hello", b":\n", b"x:\n", b"x:y\n", b"x:-1\n", b"x:" + b"9" * 5000 + b"\n", b"\xff\xfe:1",
@@ -27,7 +27,7 @@ FOREIGN = (
 
 class Node(NamedTuple):
     fanout: Fanout
-    inbox: Inbox
+    inbox: DeliveredPackets
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def pair(redis: RedisClient) -> AsyncIterator[list[Node]]:
     """Two nodes on one Redis."""
     nodes = []
     for node_id in "ab":
-        inbox = Inbox()
+        inbox = DeliveredPackets()
         nodes.append(Node(fanout := RedisFanout(redis, inbox, node_id, Metrics(), EventLog()), inbox))
         await fanout.start()
     yield nodes
@@ -54,7 +54,7 @@ async def pair(redis: RedisClient) -> AsyncIterator[list[Node]]:
 async def nodes(request: pytest.FixtureRequest, pair: list[Node]) -> list[Node]:
     if request.param == "redis":
         return pair
-    inbox = Inbox()
+    inbox = DeliveredPackets()
     return [Node(LocalFanout(inbox), inbox)]
 
 
@@ -260,7 +260,7 @@ async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], ro
 
 
 async def test_a_socket_table_that_fails_breaks_nothing(redis: RedisClient, room: Room) -> None:
-    class Broken(Inbox):
+    class Broken(DeliveredPackets):
         def deliver(self, room: Room, packet: bytes) -> None:
             super().deliver(room, packet)
             if len(self.packets) == 1:
@@ -286,7 +286,7 @@ async def test_what_was_published_before_closing_arrives(pair: list[Node], room:
 
 async def test_closing_leaves_no_task_and_no_subscription(redis: RedisClient, room: Room) -> None:
     before = asyncio.all_tasks()
-    fanout = RedisFanout(redis, Inbox(), "c", Metrics(), EventLog())
+    fanout = RedisFanout(redis, DeliveredPackets(), "c", Metrics(), EventLog())
     await fanout.start()
     await fanout.watch(room)
     await fanout.close()

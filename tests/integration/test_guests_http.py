@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import StartNode
-from tests.edge import refused
+from tests.http_edge import refused
 from tests.support import Node
 
 

@@ -32,7 +32,7 @@ from gateway.security.limits.limits import MemoryLimiter
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import COOKIE as DEVICE_COOKIE
 from gateway.security.sessions.devices import COOKIE_SECONDS, Device, valid_id
-from tests.edge import Callers, Client, bearer, refused, serving, settings
+from tests.http_edge import Callers, Client, bearer, refused, serving, settings
 
 WEB = Path(__file__).parent.parent.parent / "web"
 MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -12,7 +12,7 @@ from gateway.http.connection import connections
 from gateway.http.lines import send_lines
 from gateway.http.routes import Lines
 from gateway.protocol.wire import Payload
-from tests.integration.echo import eventually
+from tests.integration.engineio_echo import eventually
 
 KEEPALIVE = 0.3
 STUCK = 0.3

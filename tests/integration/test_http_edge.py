@@ -23,7 +23,7 @@ from gateway.protocol.queries import ProductQuery
 from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Payload, Request
 from gateway.security.principal import ADMINS, EVERYONE, MEMBERS, Role
-from tests.edge import Client, bearer, edge, refused
+from tests.http_edge import Client, bearer, edge, refused
 
 
 class Say(Request):

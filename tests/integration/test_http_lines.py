@@ -11,7 +11,7 @@ from gateway.errors import Unavailable
 from gateway.http.lines import CHUNK
 from gateway.http.routes import Call, Lines, Route
 from gateway.protocol.wire import Payload
-from tests.edge import edge
+from tests.http_edge import edge
 
 MANY = 4 * CHUNK // 100  # lines, of more than 100 bytes each
 

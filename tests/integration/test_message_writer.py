@@ -17,15 +17,15 @@ from gateway.services.chat import writer
 from gateway.services.chat.messages import Messages
 from gateway.services.rooms.log import RoomLog
 from models.message import Message
+from tests.delivered_packets import DeliveredPackets
 from tests.doubles import principal
-from tests.inbox import Inbox
-from tests.integration.crowded_chat import KEY, KEYS, Place, texts
+from tests.integration.chat_nodes import KEY, KEYS, ChatNodes, texts
 
 
 @pytest.fixture
-async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
     monkeypatch.setattr(writer, "LANES", 1)
-    place = Place(database_url, redis)
+    place = ChatNodes(database_url, redis)
     await place.open()
     yield place
     await place.close()
@@ -35,9 +35,9 @@ async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.Monke
 
 
 async def test_two_hundred_senders_over_two_nodes_are_heard_in_one_order(database_url: str, redis: RedisClient) -> None:
-    place = Place(database_url, redis)
+    place = ChatNodes(database_url, redis)
     await place.open(people=200)
-    inboxes = [Inbox(), Inbox()]
+    inboxes = [DeliveredPackets(), DeliveredPackets()]
     fanouts = [RedisFanout(redis, inboxes[n], f"n{n}", Metrics(), RoomLog(place.database)) for n in range(2)]
     rooms = [chat_room(key) for key in KEYS]
     for fanout in fanouts:
@@ -69,18 +69,18 @@ async def test_two_hundred_senders_over_two_nodes_are_heard_in_one_order(databas
         await fanout.close()
 
 
-def heard_texts(inbox: Inbox, room: Room) -> list[str]:
+def heard_texts(inbox: DeliveredPackets, room: Room) -> list[str]:
     return [packet.decode().partition('"message":"')[2].partition('"')[0] for packet in inbox.of(room)]
 
 
-async def test_what_gathers_is_one_batch_in_the_order_of_coming(place: Place) -> None:
+async def test_what_gathers_is_one_batch_in_the_order_of_coming(place: ChatNodes) -> None:
     await place.gathered(*(place.send(n % 5, f"{n}", key=KEYS[n % 2]) for n in range(60)))
     assert place.batches == 2
     assert texts(await place.holds_together(KEYS[0])) == ["first", *(f"{n}" for n in range(0, 60, 2))]
     assert texts(await place.holds_together(KEYS[1])) == [f"{n}" for n in range(1, 60, 2)]
 
 
-async def test_two_batches_never_wait_for_each_other(place: Place) -> None:
+async def test_two_batches_never_wait_for_each_other(place: ChatNodes) -> None:
     """Rooms are locked in the order of their names, whatever that of the messages: so there is no deadlock."""
     messages = Messages(place.database)
     drafts = [
@@ -101,7 +101,7 @@ async def test_two_batches_never_wait_for_each_other(place: Place) -> None:
 # --- repetitions ----------------------------------------------------------------------------------------------------
 
 
-async def test_repetitions_in_one_batch_and_of_former_ones(place: Place) -> None:
+async def test_repetitions_in_one_batch_and_of_former_ones(place: ChatNodes) -> None:
     old = await place.send(1, "old", "c-1")
     sent = await place.gathered(
         place.send(1, "old", "c-1"),  # 0: stored by a former batch
@@ -124,7 +124,7 @@ async def test_repetitions_in_one_batch_and_of_former_ones(place: Place) -> None
     assert texts(await place.holds_together("other")) == ["new"]
 
 
-async def test_the_same_message_on_two_nodes_at_once(place: Place) -> None:
+async def test_the_same_message_on_two_nodes_at_once(place: ChatNodes) -> None:
     """The one that waits for the other's transaction must see what that has stored."""
     async with place.held():
         sends = [asyncio.create_task(place.send(1, "once", "c-1", node=n % 2)) for n in range(8)]
@@ -139,7 +139,7 @@ async def test_the_same_message_on_two_nodes_at_once(place: Place) -> None:
 # --- refusals -------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_refused_leaves_its_neighbours_alone(place: Place) -> None:
+async def test_what_is_refused_leaves_its_neighbours_alone(place: ChatNodes) -> None:
     nul = SendMessage.model_construct(live_id=KEY, message="a\x00b", client_message_id=None)
     results = await place.gathered(
         place.send(1, "a"),
@@ -155,7 +155,7 @@ async def test_what_is_refused_leaves_its_neighbours_alone(place: Place) -> None
     assert texts(await place.holds_together()) == ["first", "a", "b", "c"]
 
 
-async def test_a_room_that_is_none_is_no_reason_to_store_each_by_itself(place: Place) -> None:
+async def test_a_room_that_is_none_is_no_reason_to_store_each_by_itself(place: ChatNodes) -> None:
     results = await place.gathered(place.send(1, "a"), place.send(1, "x", key="nowhere"), place.send(1, "b"))
     assert [type(result) for result in results] == [Sent, NotFound, Sent]
     assert place.batches == 2

@@ -16,14 +16,14 @@ from gateway.protocol.chat import Sent
 from gateway.redis.client import RedisClient
 from gateway.services.chat import writer
 from models.message import Message
-from tests.integration.crowded_chat import KEYS, Place, texts
+from tests.integration.chat_nodes import KEYS, ChatNodes, texts
 from tests.support import make_settings
 
 
 @pytest.fixture
-async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
     monkeypatch.setattr(writer, "LANES", 1)
-    place = Place(database_url, redis)
+    place = ChatNodes(database_url, redis)
     await place.open()
     yield place
     await place.close()
@@ -32,7 +32,7 @@ async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.Monke
 # --- cancelling -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_storm_of_cancelled_senders_loses_nobody_elses_message(place: Place) -> None:
+async def test_a_storm_of_cancelled_senders_loses_nobody_elses_message(place: ChatNodes) -> None:
     dice = random.Random(20261121)
     kept, cancelled = set(), set()
     for storm in range(10):
@@ -62,17 +62,17 @@ async def test_a_storm_of_cancelled_senders_loses_nobody_elses_message(place: Pl
 
 
 @pytest.fixture
-async def impatient(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def impatient(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
     """The same with little time, and few who may wait."""
     monkeypatch.setattr(writer, "LANES", 1)
     monkeypatch.setattr(writer, "WAITING", 25)
-    place = Place(database_url, redis, database_timeout="500ms")
+    place = ChatNodes(database_url, redis, database_timeout="500ms")
     await place.open()
     yield place
     await place.close()
 
 
-async def test_a_room_that_cannot_be_written_to_is_unavailable_in_time_for_all_who_wait(impatient: Place) -> None:
+async def test_a_room_that_cannot_be_written_to_is_unavailable_in_time_for_all_who_wait(impatient: ChatNodes) -> None:
     async with impatient.held():
         begun = time.monotonic()
         sends = [asyncio.create_task(impatient.send(0, "x"))]
@@ -87,7 +87,7 @@ async def test_a_room_that_cannot_be_written_to_is_unavailable_in_time_for_all_w
     await impatient.holds_together()
 
 
-async def test_too_many_that_wait_are_told_to_come_back(impatient: Place) -> None:
+async def test_too_many_that_wait_are_told_to_come_back(impatient: ChatNodes) -> None:
     async with impatient.held():
         tasks = [asyncio.create_task(impatient.send(n % 20, "x")) for n in range(27)]
         await impatient.stuck()
@@ -101,17 +101,17 @@ async def test_too_many_that_wait_are_told_to_come_back(impatient: Place) -> Non
 @pytest.fixture
 async def fragile(
     own_postgres: PostgresProcess, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[ChatNodes]:
     """The same on a server of this test's own."""
     monkeypatch.setattr(writer, "LANES", 1)
-    place = Place(own_postgres.url, redis, database_pool_size=3)
+    place = ChatNodes(own_postgres.url, redis, database_pool_size=3)
     await migrations.migrate(make_settings(database_url=own_postgres.url))
     await place.open()
     yield place
     await place.close()
 
 
-async def test_killed_in_the_middle_of_a_batch(fragile: Place, own_postgres: PostgresProcess) -> None:
+async def test_killed_in_the_middle_of_a_batch(fragile: ChatNodes, own_postgres: PostgresProcess) -> None:
     with suppress(*AWAY):  # of the one that held them back
         async with fragile.held():
             sends = [asyncio.create_task(fragile.send(n % 20, f"{n}", f"{n}")) for n in range(20)]
@@ -133,7 +133,7 @@ async def test_killed_in_the_middle_of_a_batch(fragile: Place, own_postgres: Pos
 
 
 async def test_killed_at_any_moment_what_was_acked_is_there_and_a_retry_is_stored_once(
-    fragile: Place, own_postgres: PostgresProcess
+    fragile: ChatNodes, own_postgres: PostgresProcess
 ) -> None:
     acked: dict[str, Sent] = {}
     failed: list[tuple[int, str]] = []
@@ -168,7 +168,7 @@ async def test_killed_at_any_moment_what_was_acked_is_there_and_a_retry_is_store
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
-async def test_closing_stores_and_tells_what_was_taken(place: Place) -> None:
+async def test_closing_stores_and_tells_what_was_taken(place: ChatNodes) -> None:
     async with place.held():
         tasks = [asyncio.create_task(place.send(0, "0"))]
         await place.stuck()

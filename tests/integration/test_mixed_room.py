@@ -9,8 +9,8 @@ import pytest
 
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.socketio.frame_batches import FEW
-from tests.integration.echo import PATIENCE, Poller, hello, websocket
-from tests.integration.lounge import JOIN, Scene, scene
+from tests.integration.abuse_scene import JOIN, Scene, scene
+from tests.integration.engineio_echo import PATIENCE, Poller, hello, websocket
 
 SEPARATOR = "\x1e"
 SPEAKERS = 4

@@ -32,18 +32,18 @@ from models.moderation import BannedDevice, ModerationEntry, Sanction
 from models.room import RoomEvent
 from models.user import User
 from tests.doubles import principal
-from tests.integration.moderated import ELSEWHERE, KEY, Hall
+from tests.integration.moderated_room import ELSEWHERE, KEY, ModeratedRoom
 from tests.support import make_settings
 
 HOME = Device("a browser", "192.0.2.1", "device-of-somebody")
-Act = Callable[[Hall, Principal], Awaitable[Any]]
+Act = Callable[[ModeratedRoom, Principal], Awaitable[Any]]
 
 
 @pytest.fixture
-async def hall(database_url: str, redis: RedisClient) -> AsyncIterator[Hall]:
+async def hall(database_url: str, redis: RedisClient) -> AsyncIterator[ModeratedRoom]:
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
-    hall = Hall(database, redis)
+    hall = ModeratedRoom(database, redis)
     await hall.open()
     yield hall
     await hall.close()
@@ -78,7 +78,7 @@ ACTS: dict[str, tuple[Act, set[str]]] = {
 
 @pytest.mark.parametrize("actor", ["admin", "moderator", "host", "other_host", "user", "guest"])
 @pytest.mark.parametrize("act", ACTS)
-async def test_who_may_do_what(hall: Hall, act: str, actor: str) -> None:
+async def test_who_may_do_what(hall: ModeratedRoom, act: str, actor: str) -> None:
     call, allowed = ACTS[act]
     await hall.say(hall.user)
     hall.heard.events.clear()
@@ -100,7 +100,7 @@ HELD = [("moderator", KEY), ("moderator", None), ("host", None), ("other_host", 
 
 @pytest.mark.parametrize(("whom", "where"), HELD)
 async def test_who_is_banned_does_not_moderate_although_their_socket_was_not_told(
-    hall: Hall, whom: str, where: str | None
+    hall: ModeratedRoom, whom: str, where: str | None
 ) -> None:
     moderator = getattr(hall, whom)
     await hall.ban(hall.admin, moderator.user_id, liveId=where)
@@ -112,7 +112,7 @@ async def test_who_is_banned_does_not_moderate_although_their_socket_was_not_tol
         await hall.announce(moderator)
 
 
-async def test_who_is_muted_neither_announces_nor_lets_themselves_speak_again(hall: Hall) -> None:
+async def test_who_is_muted_neither_announces_nor_lets_themselves_speak_again(hall: ModeratedRoom) -> None:
     await hall.mute(hall.admin, hall.moderator.user_id)
     for act in (hall.announce(hall.moderator), hall.unmute(hall.moderator, hall.moderator.user_id)):
         assert (await refused(act)).code is Code.MUTED
@@ -122,7 +122,9 @@ async def test_who_is_muted_neither_announces_nor_lets_themselves_speak_again(ha
 
 
 @pytest.mark.parametrize("act", [act for act, (_, who) in ACTS.items() if "moderator" in who])
-async def test_who_is_muted_while_they_wait_for_the_room_does_not_moderate_it_any_more(hall: Hall, act: str) -> None:
+async def test_who_is_muted_while_they_wait_for_the_room_does_not_moderate_it_any_more(
+    hall: ModeratedRoom, act: str
+) -> None:
     await hall.say(hall.user)
     call, _ = ACTS[act]
     async with hall.database.transaction():
@@ -137,7 +139,7 @@ async def test_who_is_muted_while_they_wait_for_the_room_does_not_moderate_it_an
 
 
 @pytest.mark.parametrize("whom", ["admin", "host"])
-async def test_nobody_acts_on_an_administrator_or_on_the_host_of_the_room(hall: Hall, whom: str) -> None:
+async def test_nobody_acts_on_an_administrator_or_on_the_host_of_the_room(hall: ModeratedRoom, whom: str) -> None:
     subject = getattr(hall, whom).user_id
     for actor in (hall.admin, hall.moderator, hall.host):
         assert (await refused(hall.mute(actor, subject))).code is Code.FORBIDDEN
@@ -150,7 +152,7 @@ async def test_nobody_acts_on_an_administrator_or_on_the_host_of_the_room(hall: 
 
 
 @pytest.mark.parametrize("whom", ["nobody", "b1a4d5f0-0000-4000-8000-000000000000", "{USER}", "a\x00b"])
-async def test_whom_nobody_knows(hall: Hall, whom: str) -> None:
+async def test_whom_nobody_knows(hall: ModeratedRoom, whom: str) -> None:
     whom = whom.replace("{USER}", hall.user.user_id.upper())
     assert isinstance(await refused(hall.mute(hall.admin, whom)), NotFound)
     assert isinstance(await refused(hall.mute(hall.admin, hall.user.user_id, liveId="nowhere")), NotFound)
@@ -159,7 +161,7 @@ async def test_whom_nobody_knows(hall: Hall, whom: str) -> None:
 # --- what holds -----------------------------------------------------------------------------------------------------
 
 
-async def test_who_is_muted_is_refused_on_every_node_until_it_ends(hall: Hall) -> None:
+async def test_who_is_muted_is_refused_on_every_node_until_it_ends(hall: ModeratedRoom) -> None:
     sent = await hall.say(hall.user, "before", "c-1")
     ack = await hall.mute(hall.host, hall.user.user_id, seconds=1, reason="rude")
     error = await refused(hall.say(hall.user, node=1))
@@ -177,7 +179,7 @@ async def test_who_is_muted_is_refused_on_every_node_until_it_ends(hall: Hall) -
     await hall.say(hall.user, "after")
 
 
-async def test_unmuting_is_told_and_doing_it_twice_is_fine(hall: Hall) -> None:
+async def test_unmuting_is_told_and_doing_it_twice_is_fine(hall: ModeratedRoom) -> None:
     first = await hall.mute(hall.moderator, hall.user.user_id)
     assert first.until == FOREVER
     await hall.mute(hall.moderator, hall.user.user_id, seconds=100)
@@ -191,7 +193,7 @@ async def test_unmuting_is_told_and_doing_it_twice_is_fine(hall: Hall) -> None:
     assert actions == [(action, hall.user.user_id, KEY) for action in ("MUTE", "MUTE", "UNMUTE")]
 
 
-async def test_bans_here_and_everywhere(hall: Hall) -> None:
+async def test_bans_here_and_everywhere(hall: ModeratedRoom) -> None:
     user = hall.user.user_id
     await hall.ban(hall.admin, user, liveId=KEY, seconds=1000)
     assert (await refused(hall.say(hall.user))).code is Code.BANNED
@@ -216,7 +218,7 @@ async def test_bans_here_and_everywhere(hall: Hall) -> None:
 
 
 @pytest.mark.parametrize("longer", [KEY, None])
-async def test_who_is_banned_twice_is_told_when_the_longer_ban_ends(hall: Hall, longer: str | None) -> None:
+async def test_who_is_banned_twice_is_told_when_the_longer_ban_ends(hall: ModeratedRoom, longer: str | None) -> None:
     for where in (KEY, None):
         await hall.ban(hall.admin, hall.user.user_id, liveId=where, seconds=1000 if where == longer else 100)
     ends_at = (await Sanction.get(stream_id=longer)).ends_at
@@ -225,7 +227,7 @@ async def test_who_is_banned_twice_is_told_when_the_longer_ban_ends(hall: Hall, 
         assert (await refused(act)).details == {"until": iso(ends_at)}
 
 
-async def test_what_was_imposed_holds_no_administrator_and_no_host_of_the_room(hall: Hall) -> None:
+async def test_what_was_imposed_holds_no_administrator_and_no_host_of_the_room(hall: ModeratedRoom) -> None:
     await hall.mute(hall.admin, hall.moderator.user_id)
     assert (await refused(hall.say(hall.moderator))).code is Code.MUTED
     await User.filter(id=hall.moderator.user_id).update(role="ADMIN")
@@ -235,7 +237,7 @@ async def test_what_was_imposed_holds_no_administrator_and_no_host_of_the_room(h
 
 
 @pytest.mark.parametrize("role", ["admin", "moderator", "host", "other_host", "user", "guest"])
-async def test_a_frozen_room_with_a_pause_is_open_to_who_moderates_it(hall: Hall, role: str) -> None:
+async def test_a_frozen_room_with_a_pause_is_open_to_who_moderates_it(hall: ModeratedRoom, role: str) -> None:
     who, trusted = getattr(hall, role), role in ("admin", "moderator", "host")
     await hall.allow_guests(hall.host)
     await hall.slow(hall.host, 100)
@@ -258,7 +260,7 @@ async def test_a_frozen_room_with_a_pause_is_open_to_who_moderates_it(hall: Hall
     await hall.say(who)
 
 
-async def test_guests_write_where_they_are_allowed(hall: Hall) -> None:
+async def test_guests_write_where_they_are_allowed(hall: ModeratedRoom) -> None:
     assert (await refused(hall.say(hall.guest))).code is Code.FORBIDDEN
     assert not (await hall.nodes[0].snapshot(hall.guest, KEY, None, 1)).you.can_send
     await hall.allow_guests(hall.moderator)
@@ -268,7 +270,7 @@ async def test_guests_write_where_they_are_allowed(hall: Hall) -> None:
     assert (await refused(hall.say(hall.guest))).code is Code.FORBIDDEN
 
 
-async def test_the_pause_of_slow_mode_is_exact_over_nodes_and_within_a_batch(hall: Hall) -> None:
+async def test_the_pause_of_slow_mode_is_exact_over_nodes_and_within_a_batch(hall: ModeratedRoom) -> None:
     await hall.slow(hall.host, 1)
     for _ in range(2):
         results = await asyncio.gather(
@@ -287,7 +289,7 @@ async def test_the_pause_of_slow_mode_is_exact_over_nodes_and_within_a_batch(hal
 
 
 @pytest.mark.parametrize("where", [KEY, None])
-async def test_a_ban_ends_by_time_for_its_guest_and_for_the_device(hall: Hall, where: str | None) -> None:
+async def test_a_ban_ends_by_time_for_its_guest_and_for_the_device(hall: ModeratedRoom, where: str | None) -> None:
     guest = principal(Role.GUEST, await hall.come_as_guest(HOME))
     await hall.ban(hall.admin, guest.user_id, liveId=where, seconds=60)
     assert (await refused(hall.nodes[1].admit(guest, KEY))).code is Code.BANNED
@@ -301,7 +303,7 @@ async def test_a_ban_ends_by_time_for_its_guest_and_for_the_device(hall: Hall, w
     assert (await refused(hall.nodes[1].admit(guest, KEY))).code is Code.BANNED, "one that has ended is replaced"
 
 
-async def test_all_of_it_outlives_every_node(hall: Hall, database_url: str, redis: RedisClient) -> None:
+async def test_all_of_it_outlives_every_node(hall: ModeratedRoom, database_url: str, redis: RedisClient) -> None:
     slow, muted, banned = [await hall.person() for _ in range(3)]
     await hall.slow(hall.host, 300)
     await hall.say(slow)
@@ -312,7 +314,7 @@ async def test_all_of_it_outlives_every_node(hall: Hall, database_url: str, redi
 
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
-    reborn = Hall(database, redis)
+    reborn = ModeratedRoom(database, redis)
     codes = [(await refused(reborn.say(who))).code for who in (slow, muted, banned)]
     assert codes == [Code.SLOW_MODE, Code.MUTED, Code.BANNED]
     assert (await refused(reborn.bans.check(banned.user_id))).code is Code.BANNED
@@ -320,7 +322,7 @@ async def test_all_of_it_outlives_every_node(hall: Hall, database_url: str, redi
     await database.close()
 
 
-async def test_a_refused_message_may_be_sent_again_under_its_name(hall: Hall) -> None:
+async def test_a_refused_message_may_be_sent_again_under_its_name(hall: ModeratedRoom) -> None:
     await hall.slow(hall.host, 300)
     await hall.say(hall.user, "a", "c-1")
     for _ in range(2):
@@ -341,7 +343,7 @@ async def test_a_refused_message_may_be_sent_again_under_its_name(hall: Hall) ->
     ids=["mute", "ban here", "ban everywhere", "freeze"],
 )
 async def test_what_is_stored_when_it_returns_was_stored_before_it(
-    hall: Hall, act: Callable[[Hall], Awaitable[Any]], code: Code
+    hall: ModeratedRoom, act: Callable[[ModeratedRoom], Awaitable[Any]], code: Code
 ) -> None:
     async def talk(node: int) -> None:
         while True:
@@ -360,7 +362,7 @@ async def test_what_is_stored_when_it_returns_was_stored_before_it(
 
 
 async def test_a_ban_everywhere_returns_when_nothing_is_being_stored_that_did_not_know_of_it(
-    hall: Hall, monkeypatch: pytest.MonkeyPatch
+    hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sanctions, "LONGEST", 60.0)
 
@@ -374,19 +376,19 @@ async def test_a_ban_everywhere_returns_when_nothing_is_being_stored_that_did_no
     assert (await refused(hall.say(hall.user))).code is Code.BANNED
 
 
-async def test_a_ban_everywhere_does_not_wait_for_ever(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ban_everywhere_does_not_wait_for_ever(hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sanctions, "LONGEST", 0.05)
     async with hall.database.transaction():
         await Messages(hall.database).insert([a_draft(hall, hall.user)])
         await asyncio.create_task(hall.ban(hall.admin, hall.user.user_id), context=Context())
 
 
-def a_draft(hall: Hall, who: Principal) -> Draft:
+def a_draft(hall: ModeratedRoom, who: Principal) -> Draft:
     ask = SendMessage.model_validate({"liveId": KEY, "message": "hello"})
     return Messages(hall.database).draft(who, ask, ask.message)
 
 
-async def test_settings_are_told_once_and_kept_for_who_comes_back(hall: Hall) -> None:
+async def test_settings_are_told_once_and_kept_for_who_comes_back(hall: ModeratedRoom) -> None:
     cursor = (await hall.nodes[0].snapshot(hall.user, KEY, None, 1)).cursor
     for _ in range(2):
         await hall.slow(hall.host, 30)
@@ -407,7 +409,7 @@ async def test_settings_are_told_once_and_kept_for_who_comes_back(hall: Hall) ->
     assert actions[:2] == [("SLOW_MODE", {"slowModeSeconds": 30}), ("FREEZE", {"frozen": True})]
 
 
-async def test_two_nodes_change_settings_at_once(hall: Hall) -> None:
+async def test_two_nodes_change_settings_at_once(hall: ModeratedRoom) -> None:
     await asyncio.gather(
         hall.slow(hall.host, 7), hall.freeze(hall.admin), hall.allow_guests(hall.moderator), hall.slow(hall.admin, 9)
     )
@@ -418,7 +420,7 @@ async def test_two_nodes_change_settings_at_once(hall: Hall) -> None:
 # --- devices --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_banned_guest_does_not_come_back_as_another(hall: Hall) -> None:
+async def test_a_banned_guest_does_not_come_back_as_another(hall: ModeratedRoom) -> None:
     guest = await hall.come_as_guest(HOME)
     await hall.ban(hall.admin, guest)
     returns = {
@@ -437,7 +439,7 @@ async def test_a_banned_guest_does_not_come_back_as_another(hall: Hall) -> None:
     await hall.come_as_guest(HOME)
 
 
-async def test_a_ban_from_a_room_and_a_mute_are_inherited_and_lifted_together(hall: Hall) -> None:
+async def test_a_ban_from_a_room_and_a_mute_are_inherited_and_lifted_together(hall: ModeratedRoom) -> None:
     await hall.allow_guests(hall.host)
     first = principal(Role.GUEST, await hall.come_as_guest(HOME))
     await hall.ban(hall.admin, first.user_id, liveId=KEY)
@@ -459,13 +461,13 @@ async def test_a_ban_from_a_room_and_a_mute_are_inherited_and_lifted_together(ha
     await hall.say(neighbour)
 
 
-async def test_a_banned_member_does_not_come_back_as_a_guest_of_the_same_device(hall: Hall) -> None:
+async def test_a_banned_member_does_not_come_back_as_a_guest_of_the_same_device(hall: ModeratedRoom) -> None:
     await hall.devices.seen(hall.user.user_id, HOME)
     await hall.ban(hall.admin, hall.user.user_id)
     assert (await refused(hall.come_as_guest(HOME._replace(address="198.51.100.7")))).code is Code.BANNED
 
 
-async def test_devices_are_forgotten_with_what_was_imposed_on_them(hall: Hall) -> None:
+async def test_devices_are_forgotten_with_what_was_imposed_on_them(hall: ModeratedRoom) -> None:
     lifted, ended, held = [
         await hall.come_as_guest(Device("a browser", f"198.51.100.{n}", f"device-number-{n}-of-three"))
         for n in range(3)
@@ -486,14 +488,14 @@ async def test_devices_are_forgotten_with_what_was_imposed_on_them(hall: Hall) -
     assert [device.device[:2] for device in await BannedDevice.all()] == ["d:"]
 
 
-async def test_a_device_that_nobody_knows_is_no_reason_not_to_ban(hall: Hall) -> None:
+async def test_a_device_that_nobody_knows_is_no_reason_not_to_ban(hall: ModeratedRoom) -> None:
     guest = new_id()
     await hall.ban(hall.admin, guest)
     assert (await refused(hall.bans.check(guest))).code is Code.BANNED
     assert await BannedDevice.all().count() == 0
 
 
-async def test_no_name_of_a_device_says_what_it_is(hall: Hall) -> None:
+async def test_no_name_of_a_device_says_what_it_is(hall: ModeratedRoom) -> None:
     guest = await hall.come_as_guest(HOME)
     await hall.ban(hall.admin, guest)
     for row in await BannedDevice.all():
@@ -504,7 +506,7 @@ async def test_no_name_of_a_device_says_what_it_is(hall: Hall) -> None:
 # --- while a server is away -----------------------------------------------------------------------------------------
 
 
-async def test_a_ban_is_made_while_redis_is_away(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ban_is_made_while_redis_is_away(hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     away = RedisClient(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
     monkeypatch.setattr(hall.book, "_redis", away)
     await hall.devices.seen(hall.user.user_id, HOME)
@@ -513,7 +515,7 @@ async def test_a_ban_is_made_while_redis_is_away(hall: Hall, monkeypatch: pytest
 
 
 async def test_nobody_is_let_in_while_it_is_not_known_who_is_banned(
-    hall: Hall, monkeypatch: pytest.MonkeyPatch
+    hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object) -> None:
         raise ConnectionRefusedError
@@ -523,7 +525,7 @@ async def test_nobody_is_let_in_while_it_is_not_known_who_is_banned(
     assert (await refused(hall.come_as_guest(HOME))).code is Code.SERVICE_UNAVAILABLE
 
 
-async def test_many_who_connect_at_once_are_asked_about_together(hall: Hall) -> None:
+async def test_many_who_connect_at_once_are_asked_about_together(hall: ModeratedRoom) -> None:
     guests = [new_id() for _ in range(300)]
     await hall.ban(hall.admin, guests[7])
     answers = await asyncio.gather(*(hall.bans.check(guest) for guest in guests), return_exceptions=True)

@@ -12,7 +12,7 @@ from gateway.http.middlewares import Edge
 from gateway.http.pages import CLIENT_LIBRARY, mount_pages
 from gateway.metrics import Metrics
 from gateway.security.browsers.origins import Origins
-from tests.edge import Client, refused, serving, settings
+from tests.http_edge import Client, refused, serving, settings
 
 WEB = Path(__file__).parent.parent.parent / "web"
 LIBRARY = "/assets/vendor/socket.io.js"

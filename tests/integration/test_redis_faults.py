@@ -23,8 +23,8 @@ from gateway.realtime.presence.presence import Census
 from gateway.realtime.presence.redis import RedisPresence
 from gateway.redis.client import RedisClient
 from gateway.security.limits.redis import RedisLimiter
+from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
-from tests.inbox import Inbox
 from tests.proxy import Proxy
 from tests.support import make_settings
 
@@ -38,7 +38,7 @@ class Node(NamedTuple):
     fanout: RedisFanout
     presence: RedisPresence
     limiter: RedisLimiter
-    inbox: Inbox
+    inbox: DeliveredPackets
     metrics: Metrics
 
     @property
@@ -58,7 +58,7 @@ class Node(NamedTuple):
 
 
 async def make_node(url: str, node_id: str, log: Log | None = None) -> Node:
-    metrics, inbox = Metrics(), Inbox()
+    metrics, inbox = Metrics(), DeliveredPackets()
     redis = RedisClient(make_settings(redis_url=url, redis_timeout=f"{TIMEOUT}s", redis_pool_size=5), metrics)
     fanout = RedisFanout(redis, inbox, node_id, metrics, log or EventLog())
     presence = RedisPresence(redis, node_id, metrics, lease=0.6, beat=0.1)

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from gateway.realtime.engineio.server import EngineOptions
-from tests.integration.echo import PATIENCE, Echo, Poller, close_code, hello, websocket
-from tests.integration.parrots import Aviary, Parrot, Talker, aviary
+from tests.integration.engineio_echo import PATIENCE, Echo, Poller, close_code, hello, websocket
+from tests.integration.socketio_echo import EchoCluster, EchoNamespace, RawClient, echo_cluster
 
 INTERVAL, TIMEOUT = 0.3, 0.2  # the suite's own
 OPTIONS = EngineOptions(ping_interval=INTERVAL, ping_timeout=TIMEOUT, connect_timeout=5, max_packet_size=1_000_000)
@@ -21,14 +21,14 @@ HELLO = {"pingInterval": 300, "pingTimeout": 200, "maxPayload": 1_000_000}
 
 
 @pytest.fixture(scope="module")
-async def birds() -> AsyncIterator[Aviary]:
+async def birds() -> AsyncIterator[EchoCluster]:
     """A server with a quick heart and the namespaces of the suite."""
-    async with aviary(OPTIONS, {"/": Parrot(), "/custom": Parrot()}) as running:
+    async with echo_cluster(OPTIONS, {"/": EchoNamespace(), "/custom": EchoNamespace()}) as running:
         yield running
 
 
 @pytest.fixture
-def echo(birds: Aviary) -> Echo:
+def echo(birds: EchoCluster) -> Echo:
     """Its engine."""
     return birds.echo
 
@@ -41,17 +41,17 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def talker(echo: Echo, http: aiohttp.ClientSession) -> AsyncIterator[Talker]:
+async def talker(echo: Echo, http: aiohttp.ClientSession) -> AsyncIterator[RawClient]:
     """A client with a websocket, in no namespace yet."""
     async with websocket(http, echo) as socket:
-        yield await Talker(socket).greeted()
+        yield await RawClient(socket).greeted()
 
 
 @pytest.fixture
-async def member(echo: Echo, http: aiohttp.ClientSession) -> AsyncIterator[Talker]:
+async def member(echo: Echo, http: aiohttp.ClientSession) -> AsyncIterator[RawClient]:
     """A client in `/`."""
     async with websocket(http, echo) as socket:
-        yield await Talker(socket).joined()
+        yield await RawClient(socket).joined()
 
 
 # --- Engine.IO: handshake -------------------------------------------------------------------------------------------
@@ -116,13 +116,13 @@ async def test_polling_closes_without_a_pong(echo: Echo, http: aiohttp.ClientSes
     assert (await session.get())[0] == 400
 
 
-async def test_websocket_is_pinged(talker: Talker) -> None:
+async def test_websocket_is_pinged(talker: RawClient) -> None:
     for _ in range(3):
         assert await talker.socket.receive_str(timeout=PATIENCE) == "2"
         await talker.say("3")
 
 
-async def test_websocket_closes_without_a_pong(talker: Talker) -> None:
+async def test_websocket_closes_without_a_pong(talker: RawClient) -> None:
     await close_code(talker.socket, within=INTERVAL + TIMEOUT + 0.3)
 
 
@@ -138,7 +138,7 @@ async def test_polling_client_closes(echo: Echo, http: aiohttp.ClientSession) ->
     assert (await session.get())[0] == 400
 
 
-async def test_websocket_client_closes(talker: Talker) -> None:
+async def test_websocket_client_closes(talker: RawClient) -> None:
     await talker.say("1")
     assert await close_code(talker.socket) == 1000
 
@@ -149,7 +149,7 @@ async def test_websocket_client_closes(talker: Talker) -> None:
 async def test_polling_is_upgraded(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     async with websocket(http, echo, session.sid) as socket:
-        talker = Talker(socket)
+        talker = RawClient(socket)
         await talker.say("2probe")
         assert await talker.hear() == "3probe"
         await talker.say("5", "40")
@@ -159,7 +159,7 @@ async def test_polling_is_upgraded(echo: Echo, http: aiohttp.ClientSession) -> N
 async def test_polling_is_over_after_the_upgrade(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     async with websocket(http, echo, session.sid) as socket:
-        await Talker(socket).say("2probe", "5")
+        await RawClient(socket).say("2probe", "5")
         assert await socket.receive_str() == "3probe"
         assert (await session.get())[0] == 400
 
@@ -167,7 +167,7 @@ async def test_polling_is_over_after_the_upgrade(echo: Echo, http: aiohttp.Clien
 async def test_a_second_websocket_is_closed_after_the_upgrade(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     async with websocket(http, echo, session.sid) as socket:
-        await Talker(socket).say("2probe", "5")
+        await RawClient(socket).say("2probe", "5")
         async with websocket(http, echo, session.sid) as second:
             assert await close_code(second) == 1008
 
@@ -180,7 +180,7 @@ async def test_a_second_websocket_is_closed_after_the_upgrade(echo: Echo, http: 
     [("", "", "{}"), ("", '{"token":"123"}', '{"token":"123"}'), ("/custom,", "", "{}"),
      ("/custom,", '{"token":"abc"}', '{"token":"abc"}')],
 )  # fmt: skip
-async def test_a_namespace_lets_in(talker: Talker, address: str, payload: str, auth: str) -> None:
+async def test_a_namespace_lets_in(talker: RawClient, address: str, payload: str, auth: str) -> None:
     await talker.say(f"40{address}{payload}")
     packet = await talker.hear()
     assert packet.startswith(f"40{address}{{")
@@ -190,7 +190,7 @@ async def test_a_namespace_lets_in(talker: Talker, address: str, payload: str, a
     assert await talker.hear() == f'42{address}["auth",{auth}]'
 
 
-async def test_an_unknown_namespace_is_refused(talker: Talker) -> None:
+async def test_an_unknown_namespace_is_refused(talker: RawClient) -> None:
     """With `data`, as every refusal of ours; the suite expects the message alone."""
     await talker.say("40/random")
     packet = await talker.hear()
@@ -201,14 +201,14 @@ async def test_an_unknown_namespace_is_refused(talker: Talker) -> None:
     }
 
 
-async def test_an_invalid_handshake_closes(talker: Talker) -> None:
+async def test_an_invalid_handshake_closes(talker: RawClient) -> None:
     await talker.say("4abc")
     assert await close_code(talker.socket) == 1000
 
 
 async def test_no_handshake_at_all_closes(http: aiohttp.ClientSession) -> None:
     patient = EngineOptions(connect_timeout=0.2)  # its heart is slow: it is not the ping that ends it
-    async with aviary(patient, {"/": Parrot()}) as birds, websocket(http, birds.echo) as socket:
+    async with echo_cluster(patient, {"/": EchoNamespace()}) as birds, websocket(http, birds.echo) as socket:
         await hello(socket)
         assert await close_code(socket, within=1) == 1000
         assert birds.echo.counted("connect timeout") == 1
@@ -217,14 +217,14 @@ async def test_no_handshake_at_all_closes(http: aiohttp.ClientSession) -> None:
 # --- disconnect -----------------------------------------------------------------------------------------------------
 
 
-async def test_who_leaves_the_main_namespace_stays_connected(member: Talker) -> None:
+async def test_who_leaves_the_main_namespace_stays_connected(member: RawClient) -> None:
     await member.say("41")
     assert await member.socket.receive_str(timeout=PATIENCE) == "2"
     await member.say("3", "40")
     assert (await member.hear()).startswith("40{")
 
 
-async def test_who_leaves_another_namespace_stays_in_the_main_one(member: Talker) -> None:
+async def test_who_leaves_another_namespace_stays_in_the_main_one(member: RawClient) -> None:
     await member.say("40/custom")
     assert (await member.hear()).startswith("40/custom,{")
     assert await member.hear() == '42/custom,["auth",{}]'
@@ -235,11 +235,11 @@ async def test_who_leaves_another_namespace_stays_in_the_main_one(member: Talker
 async def test_who_leaves_has_as_long_as_a_new_one_to_join_again(http: aiohttp.ClientSession) -> None:
     """Ours: a client that left everything is no member, and no connection may cost memory for ever."""
     async with (
-        aviary(EngineOptions(connect_timeout=0.3), {"/": Parrot()}) as birds,
+        echo_cluster(EngineOptions(connect_timeout=0.3), {"/": EchoNamespace()}) as birds,
         websocket(http, birds.echo) as back,
         websocket(http, birds.echo) as gone,
     ):
-        talkers = [await Talker(socket).joined() for socket in (back, gone)]
+        talkers = [await RawClient(socket).joined() for socket in (back, gone)]
         await asyncio.sleep(0.35)
         for talker in talkers:
             await talker.say("41")
@@ -252,12 +252,12 @@ async def test_who_leaves_has_as_long_as_a_new_one_to_join_again(http: aiohttp.C
 # --- message --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_message_is_heard_and_answered(member: Talker) -> None:
+async def test_a_message_is_heard_and_answered(member: RawClient) -> None:
     await member.say('42["message",1,"2",{"3":[true]}]')
     assert await member.hear() == '42["message-back",1,"2",{"3":[true]}]'
 
 
-async def test_a_message_gets_its_ack(member: Talker) -> None:
+async def test_a_message_gets_its_ack(member: RawClient) -> None:
     await member.say('42456["message-with-ack",1,"2",{"3":[false]}]')
     assert await member.hear() == '43456[1,"2",{"3":[false]}]'
 
@@ -270,13 +270,13 @@ async def test_a_message_gets_its_ack(member: Talker) -> None:
         (b"\x01\x02\x03", 1003),
     ],
 )
-async def test_a_message_with_attachments_closes(member: Talker, packet: str | bytes, code: int) -> None:
+async def test_a_message_with_attachments_closes(member: RawClient, packet: str | bytes, code: int) -> None:
     """The suite expects them back; the gateway's contract has no event that takes any."""
     await member.say(packet)
     assert await close_code(member.socket) == code
 
 
 @pytest.mark.parametrize("packet", ["4abc", "42{}", '42abc["message-with-ack",1,"2",{"3":[false]}]'])
-async def test_what_is_no_packet_closes(member: Talker, packet: str) -> None:
+async def test_what_is_no_packet_closes(member: RawClient, packet: str) -> None:
     await member.say(packet)
     assert await close_code(member.socket) == 1000

@@ -18,7 +18,7 @@ from gateway.security.principal import Principal, Role
 from models.order import Order, OrderItem
 from models.product import Product as StoredProduct
 from models.stream import Stream
-from tests.integration.market import ADMINS, KEY, Market, open_market
+from tests.integration.commerce_nodes import ADMINS, KEY, CommerceNodes, open_commerce_nodes
 
 if TYPE_CHECKING:
     from gateway.protocol.catalog import Product
@@ -33,8 +33,8 @@ ROOMS = (products_room(KEY), products_room("other"), ADMINS)
 class Storm:
     """People who do whatever comes to their minds."""
 
-    def __init__(self, market: Market, seed: int) -> None:
-        self.market = market
+    def __init__(self, commerce: CommerceNodes, seed: int) -> None:
+        self.commerce = commerce
         self.outcomes: Counter[str] = Counter()
         self.stock: Counter[str] = Counter()  # that was there at the beginning or came by changes, by product
         self.admin: Principal
@@ -54,13 +54,13 @@ class Storm:
 
     async def prepare(self) -> None:
         """A few people, a few products of two streams."""
-        self.admin = await self.market.person(Role.ADMIN)
-        self._people = [await self.market.person() for _ in range(6)]
-        await self.market.stream("other", self.admin)
+        self.admin = await self.commerce.person(Role.ADMIN)
+        self._people = [await self.commerce.person() for _ in range(6)]
+        await self.commerce.stream("other", self.admin)
         for key in (KEY, KEY, KEY, "other", "other"):
-            self.products.append(await self.market.product(key, stock=self._rng.randint(5, 40)))
+            self.products.append(await self.commerce.product(key, stock=self._rng.randint(5, 40)))
         self.stock.update({product.id: product.stock for product in self.products})
-        self.market.heard.events = []
+        self.commerce.heard.events = []
 
     async def rage(self) -> None:
         """All of them at once."""
@@ -80,37 +80,37 @@ class Storm:
             (product, self._rng.randint(1, 4)) for product in self._rng.sample(self.products, self._rng.randint(1, 4))
         ]
         key = self._rng.choice([None, f"key-{self._rng.randint(1, 30)}"])
-        order = await self.market.buy(self._rng.choice(self._people), *wanted, key=key, node=self._node())
+        order = await self.commerce.buy(self._rng.choice(self._people), *wanted, key=key, node=self._node())
         self._placed.append(order.id)
 
     async def _cancel(self) -> None:
         if self._placed:
-            await self.market.nodes[self._node()].orders.cancel(self.admin, self._rng.choice(self._placed))
+            await self.commerce.nodes[self._node()].orders.cancel(self.admin, self._rng.choice(self._placed))
 
     async def _pay(self) -> None:
         if self._placed:
-            await self.market.nodes[self._node()].orders.pay(self.admin, self._rng.choice(self._placed))
+            await self.commerce.nodes[self._node()].orders.pay(self.admin, self._rng.choice(self._placed))
 
     async def _supply(self) -> None:
         product, change = self._rng.choice(self.products), self._rng.randint(-5, 5)
-        await self.market.stock(product, self._node(), change=change)
+        await self.commerce.stock(product, self._node(), change=change)
         self.stock[product.id] += change
 
     async def _reprice(self) -> None:
         some = self._rng.sample(self.products, 2)
         price = self._rng.randint(1, 1000)
         changes = ChangeProducts.model_validate({"items": [{"id": product.id, "price": price} for product in some]})
-        await self.market.nodes[self._node()].catalog.change_many(changes)
+        await self.commerce.nodes[self._node()].catalog.change_many(changes)
 
     async def _feature(self) -> None:
-        featured, product = self.market.nodes[self._node()].featured, self._rng.choice(self.products)
+        featured, product = self.commerce.nodes[self._node()].featured, self._rng.choice(self.products)
         if self._rng.random() < 0.2:
             await featured.remove(self.admin, product.stream_key)
         else:
             await featured.put(self.admin, product.stream_key, product.id)
 
     async def _withdraw(self) -> None:
-        await self.market.nodes[self._node()].catalog.delete(self.products[-1].id)
+        await self.commerce.nodes[self._node()].catalog.delete(self.products[-1].id)
 
     def _node(self) -> int:
         return self._rng.randint(0, 1)
@@ -119,8 +119,8 @@ class Storm:
 @pytest.fixture(params=SEEDS)
 async def storm(database_url: str, redis: RedisClient, request: pytest.FixtureRequest) -> AsyncIterator[Storm]:
     """After it is over."""
-    async with open_market(database_url, redis) as market:
-        storm = Storm(market, request.param)
+    async with open_commerce_nodes(database_url, redis) as commerce:
+        storm = Storm(commerce, request.param)
         await storm.prepare()
         await storm.rage()
         yield storm
@@ -143,7 +143,7 @@ async def test_stock_and_sold_make_what_there_was(storm: Storm) -> None:
 
 
 async def test_every_version_is_told_once_and_sold_out_by_who_took_the_last(storm: Storm) -> None:
-    heard = [(event, payload) for _, event, payload in storm.market.heard.events]
+    heard = [(event, payload) for _, event, payload in storm.commerce.heard.events]
     updated = [payload["data"] for event, payload in heard if event == "live:product:updated"]
     soldout = [payload["data"] for event, payload in heard if event == "live:product:soldout"]
     for product in await StoredProduct.all():
@@ -158,10 +158,10 @@ async def test_every_version_is_told_once_and_sold_out_by_who_took_the_last(stor
 
 
 async def test_what_was_told_is_what_is_in_the_logs(storm: Storm) -> None:
-    orders = [payload["data"]["id"] for _, event, payload in storm.market.heard.events if event == "order:new"]
+    orders = [payload["data"]["id"] for _, event, payload in storm.commerce.heard.events if event == "order:new"]
     assert sorted(orders) == sorted(str(order.id) for order in await Order.all())
     for room in ROOMS:
-        logged = await storm.market.logged(room)
+        logged = await storm.commerce.logged(room)
         assert [seq for seq, _ in logged] == list(range(1, len(logged) + 1))
         assert _kinds(storm, room) == Counter(event for _, event in logged if event != "live:product:added")
 
@@ -169,7 +169,7 @@ async def test_what_was_told_is_what_is_in_the_logs(storm: Storm) -> None:
 async def test_what_is_withdrawn_is_neither_sold_nor_shown_any_more(storm: Storm) -> None:
     withdrawn = storm.products[-1].id
     for key in (KEY, "other"):
-        logged = await storm.market.nodes[0].log.after(products_room(key), 0, 100_000)
+        logged = await storm.commerce.nodes[0].log.after(products_room(key), 0, 100_000)
         told = [(event.event, json.loads(event.payload or "")) for event in logged]
         shown = [payload["productId"] for event, payload in told if event == "stream:featured-product:updated"]
         assert all(before != after for before, after in pairwise([None, *shown])), "only what changes is told"
@@ -182,4 +182,4 @@ async def test_what_is_withdrawn_is_neither_sold_nor_shown_any_more(storm: Storm
 
 
 def _kinds(storm: Storm, room: Room) -> Counter[Any]:
-    return Counter(event for where, event, _ in storm.market.heard.events if where == room)
+    return Counter(event for where, event, _ in storm.commerce.heard.events if where == room)

@@ -14,7 +14,7 @@ import pytest
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.options import GRACE
 from gateway.realtime.engineio.server import EngineOptions
-from tests.integration.echo import Echo, Wire, echo_server, masked, wire
+from tests.integration.engineio_echo import Echo, Wire, echo_server, masked, wire
 
 LARGEST = 70_000
 OPTIONS = EngineOptions(max_packet_size=LARGEST)

@@ -14,7 +14,7 @@ from gateway.protocol.examples import example
 from namespaces import asyncapi
 from namespaces.base import Namespace
 from namespaces.routes import Limit
-from tests.edge import settings
+from tests.http_edge import settings
 from tests.unit.test_http_table import references
 
 RATES = {Limit.MESSAGE: (20, 10.0), Limit.EVENT: (100, 10.0), Limit.JOIN: (10, 10.0)}

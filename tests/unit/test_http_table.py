@@ -21,7 +21,7 @@ from gateway.http.users import Users
 from gateway.security.browsers.csrf import Csrf
 from gateway.security.browsers.origins import Origins
 from gateway.security.principal import ADMINS, HOSTS, MEMBERS, Role
-from tests.edge import settings
+from tests.http_edge import settings
 
 NOBODY: Any = None
 RESOURCES = (

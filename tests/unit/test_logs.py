@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from gateway import logs
-from tests.edge import settings
+from tests.http_edge import settings
 
 
 @pytest.fixture(autouse=True)

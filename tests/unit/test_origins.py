@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.security.browsers.origins import Origins
-from tests.edge import settings
+from tests.http_edge import settings
 
 HOST = "gateway.example"
 

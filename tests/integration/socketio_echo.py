@@ -16,10 +16,10 @@ from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
-from tests.integration.echo import PATIENCE, Echo, echo_server, eventually, hello
+from tests.integration.engineio_echo import PATIENCE, Echo, echo_server, eventually, hello
 
 
-class Parrot:
+class EchoNamespace:
     """A namespace that lets everybody in; `auth` tells them what they came with.
 
     `message` comes back as `message-back`, `message-with-ack` as its ack; it knows nothing else.
@@ -62,10 +62,10 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-class Aviary:
+class EchoCluster:
     """A running server. `echo` is its engine as the engine's tests have it; nothing echoes there."""
 
-    def __init__(self, echo: Echo, namespaces: Mapping[str, Parrot]) -> None:
+    def __init__(self, echo: Echo, namespaces: Mapping[str, EchoNamespace]) -> None:
         self.echo = echo
         self.rooms = Rooms(echo.metrics)
         self.server = SocketServer(echo.engine, self.rooms, echo.metrics, lambda _: True)
@@ -90,16 +90,16 @@ class Aviary:
 
 
 @contextlib.asynccontextmanager
-async def aviary(options: EngineOptions, namespaces: Mapping[str, Parrot]) -> AsyncIterator[Aviary]:
+async def echo_cluster(options: EngineOptions, namespaces: Mapping[str, EchoNamespace]) -> AsyncIterator[EchoCluster]:
     """A server on a free port with these namespaces; at the end nothing of any client may be left."""
     async with echo_server(options) as echo:
-        running = Aviary(echo, namespaces)
+        running = EchoCluster(echo, namespaces)
         yield running
         await echo.engine.close("server shutdown", 1.0)
         await eventually(lambda: running.deserted)
 
 
-class Talker:
+class RawClient:
     """A websocket client that says what a test wants. Its library queues what comes, so no packet is missed."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:

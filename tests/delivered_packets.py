@@ -6,7 +6,7 @@ from collections.abc import Callable
 from gateway.keys import Room
 
 
-class Inbox:
+class DeliveredPackets:
     """Keeps what is delivered on a node, in order."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Inbox:
     def of(self, room: Room) -> list[bytes]:
         return [packet for there, packet in self.packets if there == room]
 
-    async def until(self, holds: Callable[["Inbox"], bool], *, seconds: float = 5.0) -> None:
+    async def until(self, holds: Callable[["DeliveredPackets"], bool], *, seconds: float = 5.0) -> None:
         """Wait for deliveries that make it hold."""
         async with asyncio.timeout(seconds):
             while not holds(self):

@@ -23,7 +23,7 @@ class Sent:
         self.troubles: list[str] = []
 
 
-class Speaker:
+class ChatSender:
     """Talks through a member until stopped; each message is sent with the same id until it is acked."""
 
     def __init__(self, member: WireMember, name: str, pause: float, length: int) -> None:

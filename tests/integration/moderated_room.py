@@ -35,7 +35,7 @@ class Cleared(list[tuple[str, str]]):
         return 1
 
 
-class Hall:
+class ModeratedRoom:
     """Two nodes' services on one database."""
 
     def __init__(self, database: Database, redis: RedisClient) -> None:

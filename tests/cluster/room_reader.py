@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 
-class Reading:
+class RoomReader:
     """The messages of a room in the order in which a client would show them.
 
     A place that is known already is dropped. What arrives while a join is under way waits for its answer, which holds

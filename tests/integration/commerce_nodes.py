@@ -49,7 +49,7 @@ class Node:
         self.orders = Orders(database, news, OrderWriter(database, news, metrics), metrics)
 
 
-class Market:
+class CommerceNodes:
     """One stream, sold by two nodes that share a database and are heard together."""
 
     def __init__(self, database: Database, redis: RedisClient, metrics: Metrics) -> None:
@@ -121,18 +121,18 @@ class Market:
 
 
 @asynccontextmanager
-async def open_market(database_url: str, redis: RedisClient, **overrides: Any) -> AsyncIterator[Market]:
+async def open_commerce_nodes(database_url: str, redis: RedisClient, **overrides: Any) -> AsyncIterator[CommerceNodes]:
     """Open for business, with one stream and no product."""
     metrics = Metrics()
     database = Database(make_settings(database_url=database_url, **overrides), metrics)
     await database.open()
-    market = Market(database, redis, metrics)
-    await market.stream(KEY, await market.person(Role.ADMIN))
-    market.heard.events.clear()
+    commerce = CommerceNodes(database, redis, metrics)
+    await commerce.stream(KEY, await commerce.person(Role.ADMIN))
+    commerce.heard.events.clear()
     try:
-        yield market
+        yield commerce
     finally:
-        for node in market.nodes:
+        for node in commerce.nodes:
             await node.orders.close()
         await database.close()
 

@@ -16,7 +16,7 @@ from tests.cluster.shop import Shop
 from tests.support import Node
 
 
-class Park:
+class FaultyCluster:
     """Everything that may fail. Whatever was done to it can be undone."""
 
     def __init__(self, shop: Shop, postgres: PostgresProcess, redis_server: RedisProcess) -> None:

@@ -2,8 +2,8 @@
 
 import gzip
 
-from tests.integration.echo import masked
-from tests.integration.lounge import JOIN, PROBE
+from tests.integration.abuse_scene import JOIN, PROBE
+from tests.integration.engineio_echo import masked
 
 RESERVED = ["connect", "disconnect", "connect_error", "disconnecting", "newListener", "removeListener"]
 

@@ -12,8 +12,8 @@ from gateway.realtime.fanout import sequencer
 from gateway.realtime.fanout.sequencer import Sequencer
 from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.packets import logged_packet, with_offset
+from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
-from tests.inbox import Inbox
 
 ROOM = chat_room("demo")
 
@@ -24,7 +24,7 @@ class Bench:
     def __init__(self) -> None:
         self.log = EventLog()
         self.log.rooms[ROOM] = []
-        self.inbox = Inbox()
+        self.inbox = DeliveredPackets()
         self.metrics = Metrics()
         self.sequencer = Sequencer(self.log, self.inbox.deliver, self.metrics)
 

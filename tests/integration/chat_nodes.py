@@ -27,7 +27,7 @@ KEYS = ("demo", "other", "third")
 KEY = KEYS[0]
 
 
-class Place:
+class ChatNodes:
     """The chats of three streams, served by two nodes on one PostgreSQL."""
 
     def __init__(self, url: str, redis: RedisClient, **overrides: Any) -> None:

@@ -22,8 +22,8 @@ from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from namespaces.base import Namespace, Pipeline
 from namespaces.routes import Limit, Route
-from tests.integration.echo import Echo, Poller, eventually, hello, websocket
-from tests.integration.parrots import Aviary, aviary
+from tests.integration.engineio_echo import Echo, Poller, eventually, hello, websocket
+from tests.integration.socketio_echo import EchoCluster, echo_cluster
 
 ROOM = Room("/lounge", "everybody")
 JOIN = '0/lounge,{"token":"good"}'
@@ -49,7 +49,7 @@ class Said(Payload):
     text: str
 
 
-class Lounge(Namespace):
+class AbuseNamespace(Namespace):
     """Everybody hears what anybody says; two more events go wrong."""
 
     name = "/lounge"
@@ -89,7 +89,7 @@ class Lounge(Namespace):
         raise AssertionError
 
 
-class Doorkeeper:
+class Refuser:
     """Knows one token, and lets everybody do as much as they like."""
 
     async def authenticate(self, token: str | None) -> Principal:
@@ -109,14 +109,14 @@ class Doorkeeper:
 class Scene:
     """A server with a lounge and a witness in it."""
 
-    def __init__(self, birds: Aviary) -> None:
+    def __init__(self, birds: EchoCluster) -> None:
         self.birds = birds
         self.echo = birds.echo
         self.witness: Visitor
-        door = Doorkeeper()
+        door = Refuser()
         self._residents = SocketRegistry(birds.server.kick, self._revoked, lambda: 0)
         pipeline = Pipeline(door, door, self._residents, birds.metrics, dict.fromkeys(Limit, (1, 1.0)), SHORT)
-        birds.server.serve("/lounge", Lounge(pipeline, birds.rooms))
+        birds.server.serve("/lounge", AbuseNamespace(pipeline, birds.rooms))
 
     async def _revoked(self, principals: Sequence[Principal]) -> list[bool]:
         return [False for _ in principals]
@@ -147,7 +147,7 @@ class Scene:
 @contextlib.asynccontextmanager
 async def scene(options: EngineOptions = OPTIONS) -> AsyncIterator[Scene]:
     """A running scene, behind the gateway's own side of HTTP."""
-    async with aviary(options, {}) as birds, listening(birds.echo), aiohttp.ClientSession() as http:
+    async with echo_cluster(options, {}) as birds, listening(birds.echo), aiohttp.ClientSession() as http:
         running = Scene(birds)
         running.witness = await WebsocketVisitor(http, running).open()
         await running.witness.join()

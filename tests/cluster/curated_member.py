@@ -10,12 +10,12 @@ import aiohttp
 
 from gateway.protocol.chat import HISTORY
 from tests.cluster.members import PAUSE
-from tests.cluster.reading import Reading
+from tests.cluster.room_reader import RoomReader
 from tests.cluster.shop import Person
 from tests.cluster.wire_member import ANSWER, WireMember
 
 
-class CuratedReading(Reading):
+class CuratedReader(RoomReader):
     """The messages and pins that a client shows, by all events of the room.
 
     `gone` says of each message when its deletion was acked: who connects after that must not see its text any more.
@@ -32,7 +32,7 @@ class CuratedReading(Reading):
         self._places: dict[str, int] = {}
 
     def joined(self, answer: dict[str, Any]) -> None:
-        """See Reading."""
+        """See RoomReader."""
         cursor, fresh = answer["cursor"], not answer["recovered"]
         if fresh:
             self.restarts += self._epoch is not None
@@ -97,7 +97,7 @@ class CuratedReading(Reading):
 class CuratedMember(WireMember):
     """One who reads all that the room hears, and repeats what they ask for until it is answered."""
 
-    reading: CuratedReading
+    reading: CuratedReader
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class CuratedMember(WireMember):
         gone: Mapping[str, float],
     ) -> None:
         super().__init__(http, where, person, key)
-        self.reading = CuratedReading(gone)
+        self.reading = CuratedReader(gone)
 
     async def done(self, event: str, **ask: Any) -> dict[str, Any]:
         """Ask until it is done, or refused for good; the answer's data or its error."""
