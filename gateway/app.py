@@ -88,7 +88,7 @@ class Node:
             asyncapi=partial(asyncapi.document, namespaces, pipeline.rates, path),
             docs_page=WEB / "docs",
         )
-        app.router.add_route("*", path, realtime.engine.handle)
+        realtime.async_server.attach(app, path)
         if settings.serves_demo:
             mount_pages(app, WEB)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)

@@ -7,6 +7,7 @@ from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import EngineServer
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.presence.redis import RedisPresence
+from gateway.realtime.socketio.compat import AsyncServer
 from gateway.realtime.socketio.recovery import Recovery
 from gateway.realtime.socketio.recovery_store import RecoveryStore
 from gateway.realtime.socketio.rooms import Rooms
@@ -36,6 +37,7 @@ class RealtimePart:
             cookie_counts=lambda handshake: origins.may_use_cookies(handshake.origin, handshake.host),
             recovery=self.recovery,
         )
+        self.async_server = AsyncServer(self.server, rooms, self.engine)
         self.fanout = RedisFanout(redis, rooms, node_id, metrics, servers.log)
         self.presence = RedisPresence(redis, node_id, metrics, beats=servers.beats)
         rooms.watched_by(self.fanout)

@@ -159,7 +159,7 @@ async def test_what_one_member_is_sent_stands_where_it_belongs() -> None:
     sender.send("note", Payload())
     sender.send("note", Payload())
     hall.say("d")
-    await hall.rooms.emit("all", {}, "/chat")
+    hall.rooms.deliver_to(hall.sockets, b'2/chat,["all",{}]')
     hall.say("e")
     await tick()
     assert line(sender).heard == ["a", "b", "ack", "c", "note", "note", "d", "all", "e"]

@@ -19,13 +19,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from gateway.realtime.engineio.frame_reader import FrameQueue
+from gateway.realtime.socketio.compat import AsyncServer, _Manager
 from gateway.redis.replies import ReplyReader
 
 TEXT = bytes((0x81, 0x82, 0, 0, 0, 0)) + b"hi"  # a masked text frame
 
 
 def test_python_socketio_builds_its_engine_through_one_method() -> None:
-    """gateway/realtime/socketio/server.py overrides it."""
+    """gateway/realtime/socketio/compat.py overrides it."""
     asked: dict[str, Any] = {}
     registered: list[str] = []
 
@@ -46,12 +47,17 @@ def test_python_socketio_builds_its_engine_through_one_method() -> None:
     "method", ["emit", "enter_room", "leave_room", "close_room", "get_rooms", "can_disconnect", "get_participants"]
 )
 def test_python_socketio_goes_through_its_manager(method: str) -> None:
-    """gateway/realtime/socketio/rooms.py overrides these, with these arguments."""
-    from gateway.realtime.socketio.rooms import Rooms
-
+    """gateway/realtime/socketio/compat.py overrides these, with these arguments."""
     theirs = inspect.signature(getattr(socketio.AsyncManager, method)).parameters
-    ours = inspect.signature(getattr(Rooms, method)).parameters
+    ours = inspect.signature(getattr(_Manager, method)).parameters
     assert [name for name in theirs if name != "kwargs"] == [name for name in ours if name != "_"]
+
+
+@pytest.mark.parametrize("method", ["disconnect", "on", "register_namespace"])
+def test_python_socketio_s_server_takes_these_arguments(method: str) -> None:
+    """gateway/realtime/socketio/compat.py overrides these."""
+    theirs = inspect.signature(getattr(socketio.AsyncServer, method)).parameters
+    assert list(inspect.signature(getattr(AsyncServer, method)).parameters) == list(theirs)
 
 
 @pytest.mark.parametrize("limit_reached", [False, True])

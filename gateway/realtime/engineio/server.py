@@ -1,4 +1,4 @@
-"""The Engine.IO v4 server: makes connections and hands their messages up. Stands where engineio.AsyncServer stands."""
+"""The Engine.IO v4 server: makes connections and hands their messages up."""
 
 import asyncio
 import json
@@ -46,8 +46,6 @@ class EngineServer:
     before the previous call has returned; while more than 64 of its messages wait, nothing is read from it.
     """
 
-    async_mode = "aiohttp"  # python-socketio asks
-
     def __init__(
         self, options: EngineOptions, metrics: Metrics, *, origin_allowed: Callable[[Handshake], bool]
     ) -> None:
@@ -74,9 +72,6 @@ class EngineServer:
         self._endpoint = HttpEndpoint(self)
 
     # --- for the composition root and the layer above -----------------------------------------------------------------
-
-    def on(self, event: str, handler: Any) -> None:
-        """python-socketio registers its own handlers here; the layer above uses the three callbacks instead."""
 
     def protocol_factory(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
         """What a listening socket makes of a TCP connection; `http` makes aiohttp's protocol for what is not ours."""

@@ -1,17 +1,14 @@
-"""Which sockets of this node are in which room. python-socketio's client manager; the fan-out delivers through it."""
+"""The sockets of this node and the rooms that they are in. The server adds sockets; the fan-out delivers through it."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
-
-import socketio
+from typing import Protocol
 
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.logged import Place
-from gateway.realtime.packets import event_packet
 from gateway.realtime.socketio.frame_batches import FrameBatches
 from gateway.realtime.socketio.socket import Socket
 
@@ -41,15 +38,14 @@ class Memory(Protocol):
         """A socket attends other rooms than before, or as somebody else."""
 
 
-class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
+class Rooms:
     """The sockets and rooms of this node.
 
-    Stands in for python-socketio's manager with tables of its own: a socket knows its rooms, so leaving costs what was
-    joined and not what exists, and only sockets that passed authentication are in a table at all.
+    A socket knows its rooms, so leaving costs what was joined and not what exists. Only authenticated sockets are in a
+    table.
     """
 
     def __init__(self, metrics: Metrics) -> None:
-        super().__init__()
         self._metrics = metrics
         self._sockets: dict[str, dict[str, Socket]] = {}  # namespace → sid → socket
         self._members: dict[Room, dict[str, Socket]] = {}
@@ -97,6 +93,10 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         for table in list(self._sockets.values()):
             yield from list(table.values())
 
+    def sockets_of(self, namespace: str) -> Mapping[str, Socket]:
+        """The sockets of one namespace by sid."""
+        return self._sockets.get(namespace, {})
+
     # --- rooms --------------------------------------------------------------------------------------------------------
 
     async def enter(self, socket: Socket, room: Room) -> bool:
@@ -138,6 +138,10 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
             for room in rooms:
                 self._unwatch(room)
 
+    def members(self, room: Room) -> Mapping[str, Socket]:
+        """The members of a room on this node by sid."""
+        return self._members.get(room, {})
+
     def place(self, room: Room) -> Place | None:
         """Up to where the members here have been sent what is in a room's log; None for a room without one."""
         return None if self._watcher is None else self._watcher.place(room)
@@ -175,79 +179,10 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
             self._metrics.delivered.value += len(members)
             self._bundles.add(room, members, Frame(packet))
 
-    # --- python-socketio's manager interface, on these tables ---------------------------------------------------------
-
-    async def emit(
-        self,
-        event: str,
-        data: Any,
-        namespace: str,
-        room: str | list[str] | None = None,
-        skip_sid: str | list[str] | None = None,
-        callback: Any = None,
-        to: str | list[str] | None = None,
-        **_: Any,
-    ) -> None:
-        """`AsyncServer.emit` to sockets of this node: to a room, a sid, or without either the whole namespace."""
-        if callback is not None:
-            raise ValueError("broadcasts take no ack; send a request id in the payload instead")
-        skip = {skip_sid} if isinstance(skip_sid, str) else set(skip_sid or ())
-        targets = [self.socket(namespace, sid) for sid, _ in self.get_participants(namespace, to or room)]
-        frame = Frame(event_packet(namespace, event, data))
-        for socket in targets:
-            if socket is not None and socket.sid not in skip:
-                self.catch_up(socket)
-                socket.connection.send_frame(frame)
-                self._metrics.delivered.inc()
-
-    def get_namespaces(self) -> Iterable[str]:
-        """The namespaces that have sockets."""
-        return [name for name, table in self._sockets.items() if table]
-
-    def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
-        """(sid, Engine.IO sid) of everybody in a room, or in a list of rooms, each once."""
-        found: dict[str, Socket] = {}
-        for name in room if isinstance(room, (list, tuple)) else [room]:
-            if name is None:
-                found |= self._sockets.get(namespace, {})
-            elif (socket := self.socket(namespace, name)) is not None:
-                found[socket.sid] = socket
-            else:
-                found |= self._members.get(Room(namespace, name), {})
-        for sid, socket in found.items():
-            yield sid, socket.connection.sid
-
-    def is_connected(self, sid: str, namespace: str) -> bool:
-        """Whether a socket is connected."""
-        return self.socket(namespace, sid) is not None
-
-    def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
-        """The Engine.IO sid of a socket's connection."""
-        socket = self.socket(namespace, sid)
-        return socket.connection.sid if socket else None
-
-    def get_rooms(self, sid: str, namespace: str) -> list[str]:
-        """The names of a socket's rooms, its own sid among them, as python-socketio has it."""
-        socket = self.socket(namespace, sid)
-        return [sid, *(room.name for room in socket.joined)] if socket else []
-
-    async def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:  # noqa: ARG002
-        """`AsyncServer.enter_room`."""
-        socket = self.socket(namespace, sid)
-        if socket is None:
-            raise ValueError("sid is not connected to requested namespace")
-        await self.enter(socket, Room(namespace, room))
-
-    async def leave_room(self, sid: str, namespace: str, room: str) -> None:
-        """`AsyncServer.leave_room`."""
-        if (socket := self.socket(namespace, sid)) is not None:
-            self.leave(socket, Room(namespace, room))
-
-    async def close_room(self, room: str, namespace: str) -> None:
-        """`AsyncServer.close_room`: everybody leaves."""
-        for socket in list(self._members.get(Room(namespace, room), {}).values()):
-            self.leave(socket, Room(namespace, room))
-
-    async def can_disconnect(self, sid: str, namespace: str) -> bool:
-        """Whether this node holds the socket."""
-        return self.is_connected(sid, namespace)
+    def deliver_to(self, sockets: Iterable[Socket], packet: bytes) -> None:
+        """Send a ready Socket.IO packet to some sockets, each after what its rooms were sent before."""
+        frame = Frame(packet)
+        for socket in sockets:
+            self.catch_up(socket)
+            socket.connection.send_frame(frame)
+            self._metrics.delivered.inc()

@@ -1,7 +1,7 @@
-"""The Socket.IO server: packets in, sockets made and ended, events to their namespace. Built by the composition root.
+"""The Socket.IO server: reads packets, makes and ends sockets, hands events to their namespace.
 
-It stands on python-socketio's AsyncServer and replaces what is not safe there: who may connect, how an event is
-dispatched and what happens when any of it fails. Nothing here waits for a client.
+Built by the composition root on the Engine.IO server. It never waits for a client. `compat.py` offers it as
+python-socketio's `AsyncServer`.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-import socketio
 import structlog
 
 from gateway.errors import Code, GatewayError, Unavailable
@@ -36,13 +35,8 @@ LAST_CALL = 0.5  # s in which who still comes is told "Server is draining" befor
 REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
 
 
-class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
-    """python-socketio's server on our engine and our rooms.
-
-    The parts of python-socketio that this relies on: BaseServer.__init__ building its Engine.IO server through
-    `_engineio_server_class()`, and AsyncServer's public methods going through the manager. tests/unit/test_seams.py
-    fails when either moves.
-    """
+class SocketServer:
+    """The sockets of all connections of a node, each in one namespace."""
 
     def __init__(
         self,
@@ -64,13 +58,9 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         self._endpoints: dict[str, NamespaceHandler] = {}
         self._cleaning: set[asyncio.Task[None]] = set()
         self.draining = False
-        super().__init__(client_manager=rooms, logger=log, async_handlers=False)
         engine.on_connect = self._connected
         engine.on_message = self._received
         engine.on_close = self._closed
-
-    def _engineio_server_class(self) -> Any:
-        return lambda **_: self._engine
 
     def serve(self, namespace: str, endpoint: NamespaceHandler) -> None:
         """Mount a namespace. Any other is refused."""
@@ -249,15 +239,10 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         if not socket.live:
             return
         socket.send(event, farewell)
-        self._expel(socket)
+        self.disconnect(socket)
 
-    async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:  # noqa: ARG002
-        """`AsyncServer.disconnect` for a socket of this node."""
-        socket = self._rooms.socket(namespace or "/", sid)
-        if socket is not None:
-            self._expel(socket)
-
-    def _expel(self, socket: Socket) -> None:
+    def disconnect(self, socket: Socket) -> None:
+        """End a socket, and its connection if nothing else is on it. Its client does not reconnect by itself."""
         self._end(socket, for_good=True)
         socket.connection.send(disconnect_packet(socket.namespace).decode())
         self._close_if_idle(socket.connection)
