@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway import lifespan
 from gateway.concurrency.periodic import Periodic
+from gateway.errors import Unavailable
 from gateway.http.metrics import metrics_app
 from gateway.keys import Room
 from gateway.lifespan import Step
@@ -52,7 +53,7 @@ class Worker:
         ffmpeg = Ffmpeg(settings.ffmpeg)
         self._library = Library(settings.media_folder, ffmpeg, self._redis, metrics)
         replays = Replays(self._library, ffmpeg, settings.job_timeout.total_seconds())
-        self._tidying = Periodic("unfinished replays", TIDY, replays.tidy)
+        self._tidying = Periodic("unfinished replays", TIDY, replays.tidy, Unavailable)
         self._queue = JobQueue(self._redis)
         self._jobs = JobRunner(JobTable(self._database), self._queue, self._fanout, {"replay": replays.make}, metrics)
         self._stop = asyncio.Event()

@@ -1,11 +1,10 @@
 """Calls that share round trips: who comes while one is under way is in the next. Used by limits and messages."""
 
 import asyncio
+import copy
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
-
-from gateway.errors import Unavailable
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -21,7 +20,7 @@ class Batcher(Generic[Request, Answer]):
 
     So a call that comes alone is worked on at once, and the more there are, the less each of them costs. `work` gets up
     to `most` asks in the order of their coming, and returns an answer or an error for each of them. What it raises is
-    for all of them; Unavailable is for those behind them, too: they have waited for as long, and would wait again.
+    for all of them; `unavailable` is for those behind them, too: they have waited for as long, and would wait again.
     """
 
     def __init__(
@@ -31,23 +30,25 @@ class Batcher(Generic[Request, Answer]):
         *,
         most: int,
         waiting: int,
+        unavailable: type[Exception],  # made of a name when too many wait
     ) -> None:
         self._name = name
         self._work = work
         self._most = most
         self._limit = waiting
+        self._unavailable = unavailable
         self._waiting = 0  # calls without an answer
         self._queue: deque[_Call[Request, Answer]] = deque()
         self._task: asyncio.Task[None] | None = None  # while there is something to do
         self._closed = False
 
     async def call(self, ask: Request) -> Answer:
-        """The answer of `work`. Raises its error, or Unavailable when too many wait, or after `close`.
+        """The answer of `work`. Raises its error, or `unavailable` when too many wait, or after `close`.
 
         A caller that is cancelled leaves the others alone; what it asked for is done if it was begun.
         """
         if self._closed or self._waiting >= self._limit:
-            raise Unavailable(self._name)
+            raise self._unavailable(self._name)
         call: _Call[Request, Answer] = _Call(ask, asyncio.get_running_loop().create_future())
         self._queue.append(call)
         if self._task is None:
@@ -82,9 +83,9 @@ class Batcher(Generic[Request, Answer]):
     async def _serve(self, batch: list[_Call[Request, Answer]]) -> None:
         try:
             answers = await self._work([call.ask for call in batch])
-        except Unavailable as error:
+        except self._unavailable as error:
             for call in [*batch, *self._queue]:
-                _settle(call, Unavailable(error.what))  # each its own: who raises one writes into it
+                _settle(call, copy.copy(error))  # each its own: who raises one writes into it
             self._queue.clear()
         except Exception as error:
             for call in batch:

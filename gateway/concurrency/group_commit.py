@@ -1,12 +1,12 @@
 """Group commit: what comes while others are stored is stored together. Used by the writers of messages and orders."""
 
+import copy
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 import structlog
 
 from gateway.concurrency.batcher import Batcher
-from gateway.errors import Unavailable
 
 log = structlog.get_logger()
 
@@ -18,7 +18,7 @@ class GroupCommit(Generic[Draft, Placed]):
     """A few lanes, each with one batch at a time. `store` makes a batch durable: an answer or an error for each of it.
 
     What `store` raises is about the batch as a whole: it is tried again one by one, so what one of them did wrong is no
-    reason to refuse its neighbours. Only Unavailable is for all of them, and for those behind them.
+    reason to refuse its neighbours. Only `unavailable` is for all of them, and for those behind them.
     """
 
     def __init__(
@@ -29,11 +29,14 @@ class GroupCommit(Generic[Draft, Placed]):
         lanes: int,
         most: int,
         waiting: int,
+        unavailable: type[Exception],
     ) -> None:
         self._name = name
         self._store = store
+        self._unavailable = unavailable
         self._lanes: list[Batcher[Draft, Placed]] = [
-            Batcher(f"{name}-{number}", self._write, most=most, waiting=waiting) for number in range(lanes)
+            Batcher(f"{name}-{number}", self._write, most=most, waiting=waiting, unavailable=unavailable)
+            for number in range(lanes)
         ]
 
     async def write(self, draft: Draft, lane: int) -> Placed:
@@ -51,7 +54,7 @@ class GroupCommit(Generic[Draft, Placed]):
     async def _write(self, drafts: list[Draft]) -> Sequence[Placed | Exception]:
         try:
             return await self._store(drafts)
-        except Unavailable:
+        except self._unavailable:
             raise
         except Exception as error:
             if len(drafts) == 1:
@@ -61,6 +64,6 @@ class GroupCommit(Generic[Draft, Placed]):
         for draft in drafts:
             try:
                 answers += await self._write([draft])
-            except Unavailable as error:  # what is stored is answered, the rest is not tried
-                return answers + [Unavailable(error.what) for _ in drafts[len(answers) :]]
+            except self._unavailable as error:  # what is stored is answered, the rest is not tried
+                return answers + [copy.copy(error) for _ in drafts[len(answers) :]]
         return answers

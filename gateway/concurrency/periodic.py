@@ -7,20 +7,24 @@ from contextlib import suppress
 
 import structlog
 
-from gateway.errors import Unavailable
-
 log = structlog.get_logger()
 
 SPREAD = 0.2  # of the pause, so that not all nodes ask the database at the same moment
 
 
 class Periodic:
-    """Calls `work` about every `pause` seconds. What it raises is the end of a round, not of the rounds."""
+    """Calls `work` about every `pause` seconds. What it raises is the end of a round, not of the rounds.
 
-    def __init__(self, name: str, pause: float, work: Callable[[], Awaitable[object]]) -> None:
+    `unavailable` is an error of which somebody else has told the log.
+    """
+
+    def __init__(
+        self, name: str, pause: float, work: Callable[[], Awaitable[object]], unavailable: type[Exception]
+    ) -> None:
         self._name = name
         self._pause = pause
         self._work = work
+        self._unavailable = unavailable
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -39,7 +43,7 @@ class Periodic:
             await asyncio.sleep(self._pause * random.uniform(1 - SPREAD, 1 + SPREAD))  # noqa: S311  nothing to guess
             try:
                 await self._work()
-            except Unavailable:
+            except self._unavailable:
                 log.debug("a round was skipped", rounds=self._name)  # whoever is away is logged there
             except Exception:
                 log.exception("a round failed", rounds=self._name)

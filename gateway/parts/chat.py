@@ -1,6 +1,7 @@
 """Chat: messages, how they are kept civil, and the record of it. Built by the composition root."""
 
 from gateway.concurrency.periodic import Periodic
+from gateway.errors import Unavailable
 from gateway.parts.accounts import AccountsPart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
@@ -35,7 +36,7 @@ class ChatPart:
         authority, self.record = Permissions(database), AuditLog(database)
         rules = RoomSettingsService(database, log, news, authority, self.record)
         pins = Pins(database, log, news, authority, self.record)
-        self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire)
+        self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire, Unavailable)
         self.words = WordLists(database, self.record, metrics)
         self._retention = Retention(database, servers.settings.deletion_retention, metrics)
         messages = Messages(database)

@@ -18,7 +18,7 @@ class Work:
         self.batches: list[list[int]] = []
         self.open = asyncio.Event()
         self.error: Exception | None = None
-        self.gathering: Batcher[int, int] = Batcher("numbers", self.run, most=3, waiting=8)
+        self.gathering: Batcher[int, int] = Batcher("numbers", self.run, most=3, waiting=8, unavailable=Unavailable)
 
     async def run(self, numbers: list[int]) -> Sequence[int | Exception]:
         self.batches.append(numbers)

@@ -59,7 +59,9 @@ class RedisLimiter:
         self._metrics = metrics
         self._alone = MemoryLimiter()
         self._script = redis.client.register_script(CHARGE)
-        self._charges: Batcher[Charge, Counted] = Batcher("limits", self._count, most=BATCH, waiting=WAITING)
+        self._charges: Batcher[Charge, Counted] = Batcher(
+            "limits", self._count, most=BATCH, waiting=WAITING, unavailable=Unavailable
+        )
 
     async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> Allowance:
         """See Limiter."""

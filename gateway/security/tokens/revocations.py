@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gateway import keys
 from gateway.concurrency.batcher import Batcher
-from gateway.errors import AuthRequired, Code
+from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.redis.client import RedisClient
 
 # An access token may be signed a moment after its session was revoked, by a refresh that was under way.
@@ -56,7 +56,9 @@ class Revocations:
         self._ttl_ms = int((token_lifetime + MARGIN).total_seconds() * 1000)
         self._clock = clock
         self._revoke_user = redis.client.register_script(_REVOKE_USER)
-        self._checks: Batcher[Bearer, bool] = Batcher("redis", self.revoked, most=BATCH, waiting=WAITING)
+        self._checks: Batcher[Bearer, bool] = Batcher(
+            "redis", self.revoked, most=BATCH, waiting=WAITING, unavailable=Unavailable
+        )
 
     async def close(self) -> None:
         """Check no more; returns when what was asked is answered."""

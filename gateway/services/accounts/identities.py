@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from gateway.concurrency.batcher import Batcher
+from gateway.errors import Unavailable
 from gateway.postgres.database import Database
 from gateway.security.principal import Role
 from gateway.security.tokens.authenticator import Identity
@@ -19,7 +20,9 @@ class Identities:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asking: Batcher[UUID, Identity | None] = Batcher("identities", self._who, most=TOGETHER, waiting=WAITING)
+        self._asking: Batcher[UUID, Identity | None] = Batcher(
+            "identities", self._who, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+        )
 
     async def identity(self, user_id: str) -> Identity | None:
         """What the authenticator needs to know of a user; None if there is no such user. Raises Unavailable."""

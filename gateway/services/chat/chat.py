@@ -10,9 +10,9 @@ from gateway.protocol.wire import Payload, Since
 from gateway.security.principal import Principal
 from gateway.services.chat.messages import Messages, Placed
 from gateway.services.chat.snapshot import Snapshot
+from gateway.services.chat.standing import Standing
 from gateway.services.chat.word_filter import said
 from gateway.services.chat.writer import MessageWriter
-from gateway.services.moderation.room_settings import Standing
 from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from typing import NamedTuple, Protocol
 
 from gateway.concurrency.batcher import Batcher
-from gateway.errors import GatewayError, NotFound
+from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -48,7 +48,9 @@ class Snapshots:
         self._pins = pins
         self._metrics = metrics
         self._kept: OrderedDict[str, Snapshot] = OrderedDict()
-        self._looking: Batcher[str, Snapshot] = Batcher("newest", self._look, most=TOGETHER, waiting=WAITING)
+        self._looking: Batcher[str, Snapshot] = Batcher(
+            "newest", self._look, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+        )
 
     async def read(self, live_id: str) -> Snapshot:
         """A room as it is now. Raises NotFound, Unavailable."""

@@ -39,7 +39,7 @@ class MessageWriter:
         self._messages = messages
         self._fanout = fanout
         self._commit: GroupCommit[Message, Placed] = GroupCommit(
-            "messages", self._store, lanes=LANES, most=BATCH, waiting=WAITING
+            "messages", self._store, lanes=LANES, most=BATCH, waiting=WAITING, unavailable=Unavailable
         )
 
     async def write(self, draft: Message) -> Placed:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from gateway.concurrency.group_commit import GroupCommit
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
 from gateway.protocol.wire import now
@@ -52,7 +52,7 @@ class OrderWriter:
         self._news = news
         self._metrics = metrics
         self._commit: GroupCommit[Draft, Placed] = GroupCommit(
-            "orders", self._store, lanes=LANES, most=BATCH, waiting=WAITING
+            "orders", self._store, lanes=LANES, most=BATCH, waiting=WAITING, unavailable=Unavailable
         )
 
     async def write(self, draft: Draft) -> Placed:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.concurrency.batcher import Batcher
-from gateway.errors import Code
+from gateway.errors import Code, Unavailable
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import Banned, until
 from gateway.services.chat.refusals import refusal
@@ -25,7 +25,9 @@ class Bans:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asking: Batcher[str, datetime | None] = Batcher("bans", self._ends, most=TOGETHER, waiting=WAITING)
+        self._asking: Batcher[str, datetime | None] = Batcher(
+            "bans", self._ends, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+        )
 
     async def check(self, user_id: str) -> None:
         """Raises BANNED if a user or a guest is banned everywhere, and Unavailable while nobody can tell."""

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from gateway.concurrency.periodic import Periodic
+from gateway.errors import Unavailable
 from gateway.keys import RETENTION_LOCK
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -48,7 +49,7 @@ class Retention:
         self._database = database
         self._kept = kept
         self._metrics = metrics
-        self._rounds = Periodic("retention", PAUSE, self.sweep)
+        self._rounds = Periodic("retention", PAUSE, self.sweep, Unavailable)
 
     def start(self) -> None:
         """Begin to look."""

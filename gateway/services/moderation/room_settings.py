@@ -1,7 +1,6 @@
 """How chat rooms are kept civil, and how somebody stands under it. Called by the chat service and `/chat`."""
 
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.errors import Code, NotFound
 from gateway.keys import chat_room
@@ -12,6 +11,7 @@ from gateway.protocol.moderation import AllowGuests, Freeze, SettingsChanged, Sl
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal, Role
 from gateway.services.chat.refusals import refusal
+from gateway.services.chat.standing import Standing
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog, Told
@@ -36,14 +36,6 @@ SET = """
 """
 
 FORGET_TURNS = "DELETE FROM chat_turns WHERE stream_key = $1"
-
-
-class Standing(NamedTuple):
-    """What holds for somebody in a room that they may be in."""
-
-    settings: RoomSettings
-    muted_until: datetime | None
-    can_send: bool
 
 
 class RoomSettingsService:

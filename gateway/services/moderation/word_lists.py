@@ -8,7 +8,7 @@ from pydantic import Field
 from tortoise.expressions import Q
 
 from gateway.concurrency.periodic import Periodic
-from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
+from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound, Unavailable
 from gateway.keys import WORDS_LOCK
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, ForeignKeyError, UniqueError
@@ -48,7 +48,7 @@ class WordLists:
         self._version: int | None = -1  # of no list
         self._general, self._rooms = word_filter.compiled([])
         self._reading = asyncio.Lock()  # who has read an older list must not write it over a newer one
-        self._rounds = Periodic("word-lists", CHECK, self.refresh)
+        self._rounds = Periodic("word-lists", CHECK, self.refresh, Unavailable)
 
     async def start(self) -> None:
         """Read the lists. Raises Unavailable."""

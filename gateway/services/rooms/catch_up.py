@@ -4,7 +4,7 @@ import asyncio
 from typing import NamedTuple
 
 from gateway.concurrency.batcher import Batcher
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Unavailable
 from gateway.keys import Room
 from gateway.protocol.wire import Cursor, Missed, Since
 from gateway.services.rooms.log import RoomLog, Tail
@@ -27,7 +27,7 @@ class CatchUp:
     def __init__(self, log: RoomLog) -> None:
         self._log = log
         self._looking: Batcher[tuple[Room, Since | None], Position] = Batcher(
-            "replays", self._look, most=TOGETHER, waiting=WAITING
+            "replays", self._look, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
         )
 
     async def position(self, room: Room, since: Since | None) -> Position:
