@@ -31,6 +31,12 @@ class Metrics:
             "dorami_deliveries", "Packets handed to sockets by broadcasts", [], registry
         ).labels()
         self.degraded = Gauge("dorami_fanout_degraded", "1 while broadcasts reach only this node", registry=registry)
+        self.notices_ignored = Counter(
+            "dorami_notices_ignored",
+            "Notices between nodes that were not handled: unknown, malformed, or overflow",
+            ["reason"],
+            registry=registry,
+        )
         self.gaps = Counter(
             "dorami_room_gaps", "Times that a room's missing events were looked for in its log", registry=registry
         )

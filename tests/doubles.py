@@ -12,6 +12,7 @@ from gateway.keys import Room
 from gateway.protocol.broadcasts import BROADCASTS
 from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.logged import LoggedEvent, Place
+from gateway.realtime.notices import Notice
 from gateway.security.principal import Principal, Role
 
 
@@ -20,7 +21,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.events: list[tuple[Room, str, Any]] = []
-        self.notices: list[tuple[str, dict[str, Any]]] = []
+        self.notices: list[Notice] = []
         self.delay = 0.0  # s that publishing takes at most
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
@@ -35,9 +36,9 @@ class Heard:
         ), f"{event} is told as gateway/protocol/broadcasts.py does not say"
         self.events.append((room, event, payload.model_dump(mode="json")))
 
-    async def notify(self, kind: str, body: dict[str, Any]) -> None:
+    async def notify(self, notice: Notice) -> None:
         """See Fanout."""
-        self.notices.append((kind, body))
+        self.notices.append(notice)
 
     def named(self, *events: str) -> list[Any]:
         """The payloads of these events."""

@@ -5,6 +5,7 @@ from gateway.parts.servers import ServersPart
 from gateway.realtime.members.ban_enforcer import BanEnforcer
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.members.user_delivery import UserDelivery
+from gateway.realtime.notices import Revoked
 from gateway.security.limits.redis import RedisLimiter
 from gateway.security.passwords import Passwords
 from gateway.security.sessions.devices import DeviceBook, DeviceNames
@@ -74,8 +75,8 @@ class AccountsPart:
         self.authenticator = Authenticator(
             self.tokens, self._revocations, self._identities, self._guest_sessions, self._bans
         )
-        fanout.on_notice("revoked", self.authenticator.revoked)
-        fanout.on_notice("revoked", self.residents.revoked)
+        fanout.on_notice(Revoked, self._forget_identity)
+        fanout.on_notice(Revoked, self.residents.revoked)
         BanEnforcer(self.residents, fanout, kick, self._bans.of)
 
         self.notifications = Notifications(database, fanout)
@@ -87,6 +88,9 @@ class AccountsPart:
             settings.notification_retention,
             metrics,
         )
+
+    async def _forget_identity(self, notice: Revoked) -> None:
+        self.authenticator.forget(notice.user_id)
 
     def start(self) -> None:
         """Look after those who are here, with Redis open."""

@@ -2,6 +2,7 @@
 
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
+from gateway.realtime.notices import StreamEnded
 from gateway.redis.job_queue import JobQueue
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.featured import Featured
@@ -12,7 +13,7 @@ from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.jobs.jobs import Jobs
 from gateway.services.jobs.table import JobTable
 from gateway.services.rooms.outbox import Outbox
-from gateway.services.streams.streams import STREAM_ENDED, Streams, UpcomingCache
+from gateway.services.streams.streams import Streams, UpcomingCache
 from gateway.services.streams.viewers import Viewers
 
 
@@ -29,7 +30,7 @@ class CommercePart:
         news.read_by(cards.told)
         self.streams = Streams(database, news, fanout, lists)
         self.viewers = Viewers(database, realtime.presence, fanout)
-        fanout.on_notice(STREAM_ENDED, self.viewers.ended)
+        fanout.on_notice(StreamEnded, self.viewers.ended)
         self.catalog = Catalog(database, news, pages, cards)
         self.featured = Featured(news)
         self.storefront = Storefront(database, log, self.streams, shelves)

@@ -8,6 +8,7 @@ from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
 from gateway.protocol.curation import Clear, PinMessage, UnpinMessage
 from gateway.protocol.moderation import AllowGuests, Announce, BanUser, Freeze, MuteUser, SlowMode
 from gateway.protocol.streaming import CreateStream
+from gateway.realtime.notices import Notice
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import Device, DeviceBook, DeviceNames
@@ -41,7 +42,7 @@ class ModeratedRoom:
     def __init__(self, database: Database, redis: RedisClient) -> None:
         self.database, self.redis = database, redis
         self.heard = Heard()
-        self.notices: list[tuple[str, dict[str, Any]]] = []
+        self.notices: list[Notice] = []
         self.cleared = Cleared()
         self.metrics = Metrics()
         self.said = ""  # the message that was said last
@@ -56,8 +57,8 @@ class ModeratedRoom:
         self.curators = Curators(database, self.heard)
         self.nodes = [make_chat(database, self.heard) for _ in range(2)]
 
-    async def notify(self, kind: str, body: dict[str, Any]) -> None:
-        self.notices.append((kind, body))
+    async def notify(self, notice: Notice) -> None:
+        self.notices.append(notice)
 
     async def open(self) -> None:
         self.admin, self.moderator, self.host, self.other_host, self.user = [

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import structlog
@@ -23,6 +22,7 @@ from gateway.protocol.identity import (
     Session,
     Suspend,
 )
+from gateway.realtime.notices import Notice, Revoked
 from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import MemoryLimiter
 from gateway.security.passwords import Passwords
@@ -70,7 +70,7 @@ class World:
         self.accounts = self.made(self.passwords)
         self.directory = Directory(database, self.sessions)
         self.authenticator = Authenticator(self.tokens, self.revocations, self.identities, self, self.bans)
-        self.notices: list[dict[str, Any]] = []
+        self.notices: list[Revoked] = []
 
     def made(self, passwords: Passwords) -> Accounts:
         return Accounts(
@@ -83,10 +83,10 @@ class World:
             MINUTES,
         )
 
-    async def notify(self, kind: str, body: dict[str, Any]) -> None:
-        assert kind == "revoked"
-        self.notices.append(body)
-        await self.authenticator.revoked(body)
+    async def notify(self, notice: Notice) -> None:
+        assert isinstance(notice, Revoked)
+        self.notices.append(notice)
+        self.authenticator.forget(notice.user_id)
 
     async def use(self, bearer: Bearer) -> None:
         raise AssertionError("there are no guests here")
@@ -259,7 +259,7 @@ async def test_a_replay_ends_the_session_everywhere(world: World, redis: RedisCl
     assert (await world.lost(first)).code == Code.TOKEN_REVOKED
     assert (await world.refused(second)).code == Code.TOKEN_REVOKED
     assert (await world.lost(second)).message == "Invalid token"
-    assert [notice["sid"] for notice in world.notices] == [principal.session_id]
+    assert [notice.session_id for notice in world.notices] == [principal.session_id]
     await world.who(other)
     await world.accounts.refresh(other.refresh_token)
 
@@ -300,7 +300,7 @@ async def test_logout_ends_this_session_only(world: World) -> None:
     await world.accounts.logout(principal)
     assert (await world.refused(here)).message == "Token has been revoked"
     assert (await world.lost(here)).message == "Invalid token"
-    assert [notice["sid"] for notice in world.notices] == [principal.session_id]
+    assert [notice.session_id for notice in world.notices] == [principal.session_id]
     await world.who(there)
     await world.accounts.logout(principal)  # again
 
@@ -328,8 +328,8 @@ async def test_logout_all_and_a_login_right_after(world: World) -> None:
     with pytest.raises(AuthRequired, match="revoked"):
         await world.authenticator.authenticate(minted)
     [notice] = world.notices
-    assert (notice["sub"], notice["code"]) == (principal.user_id, Code.TOKEN_REVOKED)
-    assert principal.issued_at.timestamp() <= notice["before"]
+    assert (notice.user_id, notice.code) == (principal.user_id, Code.TOKEN_REVOKED)
+    assert principal.issued_at.timestamp() <= (notice.before or 0)
     await asyncio.sleep(0.002)
     await world.who(await world.login())
     await world.who(stranger)
@@ -365,7 +365,7 @@ async def test_a_new_password_ends_every_other_session(world: World) -> None:
     assert (await world.lost(there)).message == "Invalid token"
     await world.who(here)
     await world.accounts.refresh(here.refresh_token)
-    assert world.notices[-1]["keep_sid"] == principal.session_id
+    assert world.notices[-1].keep_session_id == principal.session_id
     with pytest.raises(AuthRequired):
         await world.login()
     await world.login(password="another password")
@@ -439,10 +439,10 @@ async def test_a_suspension_bites_however_the_id_is_spelled(world: World) -> Non
     await world.who(session)
     await asyncio.sleep(0.002)
     await world.directory.suspend(admin, session.user.id.upper().replace("-", ""), Suspend())
-    assert world.notices[-1]["sub"] == session.user.id
+    assert world.notices[-1].user_id == session.user.id
     assert (await world.refused(session)).message == "Account is suspended"
     await User.filter(id=session.user.id).update(status="ACTIVE", suspended_reason=None)
-    await world.authenticator.revoked({"sub": session.user.id})
+    world.authenticator.forget(session.user.id)
     assert (await world.refused(session)).code == Code.TOKEN_REVOKED
 
 
@@ -455,7 +455,7 @@ async def test_a_new_role_ends_access_tokens_and_comes_with_the_next(world: Worl
     await asyncio.sleep(0.002)
     refreshed = await world.accounts.refresh(session.refresh_token)
     assert (await world.who(refreshed)).role is Role.HOST
-    assert world.notices[-1]["sub"] == session.user.id
+    assert world.notices[-1].user_id == session.user.id
 
 
 async def test_who_may_not_use_the_directory(world: World) -> None:

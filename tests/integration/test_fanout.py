@@ -4,7 +4,8 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import pytest
 
@@ -14,6 +15,7 @@ from gateway.protocol.wire import Cursor
 from gateway.realtime.fanout import redis as fanout_redis
 from gateway.realtime.fanout.fanout import Fanout, LocalFanout
 from gateway.realtime.fanout.redis import RedisFanout
+from gateway.realtime.notices import Notice, Revoked, StreamEnded
 from gateway.realtime.packets import event_packet
 from gateway.redis.client import RedisClient
 from tests.delivered_packets import DeliveredPackets
@@ -22,6 +24,7 @@ from tests.doubles import EventLog
 FOREIGN = (
     b"", b"\n", b"123", b"hello", b":\n", b"x:\n", b"x:y\n", b"x:-1\n", b"x:" + b"9" * 5000 + b"\n", b"\xff\xfe:1",
     b"x:1/\n", b"x:1/y\n", b"x:1/2/3\n", b"x:/1\n", b"x:1\n[", b"y:1\nnull", b"z:1\n[[],{}]", b"v:1\n" + b"[" * 100_000,
+    b'u:1\n["stream-ended",1,{}]', b't:1\n["of-tomorrow",1,{}]',
 )  # fmt: skip
 
 
@@ -101,37 +104,37 @@ async def test_rooms_of_the_same_name_are_apart(nodes: list[Node], room: Room) -
 
 
 async def test_a_notice_reaches_every_node(nodes: list[Node], room: Room) -> None:
-    heard: list[tuple[int, dict[str, Any]]] = []
+    heard: list[tuple[int, Notice]] = []
     done = asyncio.Event()
 
-    async def hear(number: int, body: dict[str, Any]) -> None:
-        heard.append((number, body))
+    async def hear(number: int, notice: Notice) -> None:
+        heard.append((number, notice))
         if len(heard) == len(nodes):
             done.set()
 
     for number, node in enumerate(nodes):
-        node.fanout.on_notice("revoked", lambda body, number=number: hear(number, body))  # type: ignore[misc]
-        node.fanout.on_notice("other", lambda body: hear(99, body))
-    await nodes[0].fanout.notify("revoked", {"sid": "한"})
+        node.fanout.on_notice(Revoked, partial(hear, number))
+        node.fanout.on_notice(StreamEnded, partial(hear, 99))
+    await nodes[0].fanout.notify(Revoked("한"))
     async with asyncio.timeout(2):
         await done.wait()
-    assert sorted(heard, key=lambda item: item[0]) == [(number, {"sid": "한"}) for number in range(len(nodes))]
+    assert sorted(heard, key=lambda item: item[0]) == [(number, Revoked("한")) for number in range(len(nodes))]
 
 
 async def test_a_notice_whose_handler_fails_does_not_stop_the_next(nodes: list[Node]) -> None:
     heard = asyncio.Event()
 
-    async def fail(body: dict[str, Any]) -> None:
+    async def fail(_notice: StreamEnded) -> None:
         raise RuntimeError("not my day")
 
-    async def hear(body: dict[str, Any]) -> None:
-        if body["n"] == 2:
+    async def hear(notice: StreamEnded) -> None:
+        if notice.stream_key == "second":
             heard.set()
 
-    nodes[-1].fanout.on_notice("revoked", fail)
-    nodes[-1].fanout.on_notice("revoked", hear)
-    await nodes[0].fanout.notify("revoked", {"n": 1})
-    await nodes[0].fanout.notify("revoked", {"n": 2})
+    nodes[-1].fanout.on_notice(StreamEnded, fail)
+    nodes[-1].fanout.on_notice(StreamEnded, hear)
+    await nodes[0].fanout.notify(StreamEnded("first"))
+    await nodes[0].fanout.notify(StreamEnded("second"))
     async with asyncio.timeout(2):
         await heard.wait()
 
@@ -243,10 +246,10 @@ async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], ro
     a, b = pair
     told = asyncio.Event()
 
-    async def note(_body: dict[str, Any]) -> None:
+    async def note(_notice: StreamEnded) -> None:
         told.set()
 
-    b.fanout.on_notice("news", note)
+    b.fanout.on_notice(StreamEnded, note)
     await a.fanout.watch(room)
     for channel in (room_channel(room), control_channel()):
         for data in FOREIGN:
@@ -255,8 +258,12 @@ async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], ro
     await publish(a, room, 1)
     await a.inbox.until(lambda inbox: packets(room, 1)[0] in inbox.of(room))
     assert a.fanout.healthy
-    await a.fanout.notify("news", {})
+    await a.fanout.notify(StreamEnded("demo"))
     await asyncio.wait_for(told.wait(), 2)  # by the one that heard all of them on the channel of notices alone
+    assert isinstance(b.fanout, RedisFanout)
+    ignored = b.fanout._metrics.notices_ignored
+    for reason in ("unknown", "malformed"):  # other tests may publish on the channel of notices, too
+        assert ignored.labels(reason)._value.get() >= 1
 
 
 async def test_a_socket_table_that_fails_breaks_nothing(redis: RedisClient, room: Room) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from gateway.errors import AuthRequired, Code, RateLimited, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.identity import Session
+from gateway.realtime.notices import Notice, Revoked
 from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import MemoryLimiter
 from gateway.security.principal import Principal
@@ -55,11 +55,10 @@ class World:
         self.devices = BannedDevices(database, names, DeviceBook(redis, names, DAY, DAY))
         self.guests = Guests(sessions, tokens, MemoryLimiter(), bans, self.devices, self.metrics, MINUTES, rate)
         self.authenticator = Authenticator(tokens, self.revocations, self, self.sessions, bans)
-        self.notices: list[dict[str, Any]] = []
+        self.notices: list[Notice] = []
 
-    async def notify(self, kind: str, body: dict[str, Any]) -> None:
-        assert kind == "revoked"
-        self.notices.append(body)
+    async def notify(self, notice: Notice) -> None:
+        self.notices.append(notice)
 
     async def identity(self, user_id: str) -> Identity | None:
         raise AssertionError("a guest is looked up nowhere")
@@ -368,7 +367,7 @@ async def test_logout_is_for_good(world: World) -> None:
     session = await world.enter()
     principal = await world.who(session)
     await world.guests.logout(principal)
-    assert world.notices == [{"sub": principal.user_id, "sid": principal.session_id, "code": "TOKEN_REVOKED"}]
+    assert world.notices == [Revoked(principal.user_id, session_id=principal.session_id)]
     with pytest.raises(AuthRequired) as caught:
         await world.who(session)
     assert caught.value.code is Code.TOKEN_REVOKED

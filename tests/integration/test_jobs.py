@@ -15,6 +15,7 @@ from gateway.postgres.database import Database
 from gateway.protocol.jobs import CreateJob, Job, Replay
 from gateway.protocol.streaming import StreamView
 from gateway.protocol.wire import now
+from gateway.realtime.notices import Notice, UserEvent
 from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue
 from gateway.security.principal import Principal, Role
@@ -46,9 +47,10 @@ class Told:
         self.losses: int | None = 0
         self.updates: list[dict[str, Any]] = []
 
-    async def notify(self, kind: str, body: dict[str, Any]) -> None:
-        assert (kind, body["event"]) == ("told", "job:update")
-        self.updates.append(body["data"] | {"user": body["user"]})
+    async def notify(self, notice: Notice) -> None:
+        assert isinstance(notice, UserEvent)
+        assert notice.event == "job:update"
+        self.updates.append(notice.data | {"user": notice.user_id})
 
     @property
     def states(self) -> list[tuple[str, int]]:

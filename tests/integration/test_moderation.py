@@ -18,6 +18,7 @@ from gateway.protocol.chat import Message as Draft
 from gateway.protocol.chat import SendMessage
 from gateway.protocol.moderation import FOREVER
 from gateway.protocol.wire import Since, iso
+from gateway.realtime.notices import UserBanned, UserMuted
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import Device
@@ -167,7 +168,7 @@ async def test_who_is_muted_is_refused_on_every_node_until_it_ends(hall: Moderat
     error = await refused(hall.say(hall.user, node=1))
     assert error.code is Code.MUTED
     assert error.details == {"until": ack.model_dump(mode="json")["until"]}
-    assert hall.notices == [("muted", {"user": hall.user.user_id, "live_id": KEY, **error.details})]
+    assert hall.notices == [UserMuted(hall.user.user_id, KEY, ack.until)]
     joined = await hall.nodes[1].snapshot(hall.user, KEY, None, 1)
     assert (joined.you.muted_until, joined.you.can_send) == (ack.until, False)
     again = await hall.say(hall.user, "before", "c-1", node=1)
@@ -187,7 +188,7 @@ async def test_unmuting_is_told_and_doing_it_twice_is_fine(hall: ModeratedRoom) 
     hall.notices.clear()
     for _ in range(2):
         assert (await hall.unmute(hall.moderator, hall.user.user_id)).until is None
-    assert hall.notices == [("muted", {"user": hall.user.user_id, "live_id": KEY, "until": None})]
+    assert hall.notices == [UserMuted(hall.user.user_id, KEY, None)]
     await hall.say(hall.user)
     actions = await ModerationEntry.all().order_by("id").values_list("action", "subject_id", "stream_id")
     assert actions == [(action, hall.user.user_id, KEY) for action in ("MUTE", "MUTE", "UNMUTE")]
@@ -206,8 +207,7 @@ async def test_bans_here_and_everywhere(hall: ModeratedRoom) -> None:
 
     ack = await hall.ban(hall.admin, user, reason="enough", deleteMessages=True)
     assert (ack.deleted, hall.cleared) == (1, [(KEY, user)])
-    assert hall.notices[-1] == ("banned", {"user": user, "live_id": None, "until": "9999-12-31T23:59:59.000Z",
-                                           "reason": "enough"})  # fmt: skip
+    assert hall.notices[-1] == UserBanned(user, None, FOREVER, "enough")
     error = await refused(hall.bans.check(user))
     assert (error.code, error.status) == (Code.BANNED, 403)
     assert (await refused(hall.nodes[0].admit(hall.user, ELSEWHERE))).code is Code.BANNED

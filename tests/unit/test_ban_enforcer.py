@@ -9,14 +9,14 @@ import pytest
 from gateway.errors import Unavailable
 from gateway.keys import CHAT, ROOT, Room, chat_room
 from gateway.protocol.moderation import FOREVER, Banned
-from gateway.protocol.wire import Payload, iso, now
+from gateway.protocol.wire import Payload, now
 from gateway.realtime.members.ban_enforcer import BanEnforcer
+from gateway.realtime.notices import N, Notice, UserBanned, UserMuted, UserUnbanned
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Role
 from tests.doubles import principal
 
 KEY = "demo"
-Notice = dict[str, Any]
 
 
 class Seat:
@@ -37,7 +37,7 @@ class House:
 
     def __init__(self, *seats: Seat) -> None:
         self.seats = list(seats)
-        self.handlers: dict[str, Callable[[Notice], Awaitable[None]]] = {}
+        self.handlers: dict[type[Notice], Callable[[Any], Awaitable[None]]] = {}
         self.bans: list[tuple[str, Banned]] = []
         self.away = False
         self.doorkeeper = BanEnforcer(self, self, self.kick, self.in_force)
@@ -54,7 +54,7 @@ class House:
     def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None:
         self.recheck = listener
 
-    def on_notice(self, kind: str, handler: Callable[[Notice], Awaitable[None]]) -> None:
+    def on_notice(self, kind: type[N], handler: Callable[[N], Awaitable[None]]) -> None:
         self.handlers[kind] = handler
 
     def kick(self, seat: Any, event: str, payload: Payload) -> None:
@@ -66,9 +66,8 @@ class House:
             raise Unavailable("database")
         return [(user, ban) for user, ban in self.bans if user in user_ids]
 
-    async def tell(self, kind: str, user: str, live_id: str | None = None, until: str | None = None) -> None:
-        notice = {"user": user, "live_id": live_id, "until": until or iso(FOREVER), "reason": None}
-        await self.handlers[kind](notice)
+    async def receive(self, notice: Notice) -> None:
+        await self.handlers[type(notice)](notice)
 
     def arrive(self, seat: Any) -> None:
         self.seats.append(seat)
@@ -78,7 +77,7 @@ class House:
 async def test_a_ban_everywhere_ends_every_socket_and_no_other() -> None:
     anns, bob = [Seat("ann", ROOT), Seat("ann"), Seat("ann", CHAT, chat_room(KEY))], Seat("bob")
     house = House(*anns, bob)
-    await house.tell("banned", "ann")
+    await house.receive(UserBanned("ann", None, FOREVER))
     assert [seat.told for seat in anns] == [["chat:banned", "auth:revoked"]] * 3
     assert (house.seats, bob.told) == ([bob], [])
 
@@ -86,8 +85,8 @@ async def test_a_ban_everywhere_ends_every_socket_and_no_other() -> None:
 async def test_a_ban_from_a_room_and_a_mute_concern_who_is_in_it() -> None:
     inside, outside, root = Seat("ann", CHAT, chat_room(KEY)), Seat("ann", CHAT, chat_room("other")), Seat("ann", ROOT)
     house = House(inside, outside, root)
-    await house.tell("muted", "ann", KEY)
-    await house.tell("banned", "ann", KEY)
+    await house.receive(UserMuted("ann", KEY, FOREVER))
+    await house.receive(UserBanned("ann", KEY, FOREVER))
     assert inside.told == ["chat:muted", "chat:banned"]
     assert not outside.told + root.told
     assert house.seats == [outside, root]
@@ -95,7 +94,7 @@ async def test_a_ban_from_a_room_and_a_mute_concern_who_is_in_it() -> None:
 
 async def test_who_was_let_in_while_the_notice_was_on_its_way_is_put_out() -> None:
     house = House()
-    await house.tell("banned", "ann")
+    await house.receive(UserBanned("ann", None, FOREVER))
     house.arrive(Seat("ann"))
     assert not house.seats
     house.arrive(Seat("bob"))
@@ -106,9 +105,10 @@ async def test_who_was_let_in_while_the_notice_was_on_its_way_is_put_out() -> No
 @pytest.mark.parametrize("ends", ["lifted", "by time"])
 async def test_who_is_banned_no_more_stays(ends: str) -> None:
     house = House()
-    await house.tell("banned", "ann", until=iso(now() - timedelta(seconds=1)) if ends == "by time" else None)
+    until = now() - timedelta(seconds=1) if ends == "by time" else FOREVER
+    await house.receive(UserBanned("ann", None, until))
     if ends == "lifted":
-        await house.handlers["unbanned"]({"user": "ann", "live_id": None})
+        await house.receive(UserUnbanned("ann", None))
     house.arrive(Seat("ann"))
     assert len(house.seats) == 1
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import AuthRequired, Code, Unavailable
+from gateway.realtime.notices import Notice, Revoked
 from gateway.security.sessions.refresh_tokens import Grant, ReplayedError, SessionRecord
 from gateway.services.accounts.sessions import Sessions
 
@@ -52,8 +53,8 @@ class Recorder:
         self._did("revoke user", user_id, keep_sid)
         return 12.5
 
-    async def notify(self, kind: str, body: dict[str, Any]) -> None:
-        self._did("notify", kind, body)
+    async def notify(self, notice: Notice) -> None:
+        self._did("notify", notice)
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def sessions(recorder: Recorder) -> Sessions:
 
 ENDED = [
     ("revoke sessions", "u1", "s1"),
-    ("notify", "revoked", {"sub": "u1", "sid": "s1", "code": Code.TOKEN_REVOKED}),
+    ("notify", Revoked("u1", session_id="s1")),
     ("delete", "u1", "s1"),
 ]
 
@@ -80,10 +81,9 @@ async def test_the_end_of_one(sessions: Sessions, recorder: Recorder) -> None:
 
 async def test_the_end_of_all_but_one(sessions: Sessions, recorder: Recorder) -> None:
     await sessions.end_all("u1", keep="s3")
-    notice = {"sub": "u1", "before": 12.5, "keep_sid": "s3", "code": Code.TOKEN_REVOKED, "reconnect": False}
     assert recorder.done == [
         ("revoke user", "u1", "s3"),
-        ("notify", "revoked", notice),
+        ("notify", Revoked("u1", before=12.5, keep_session_id="s3")),
         ("delete all", "u1", "s3"),
         ("revoke sessions", "u1", "s1", "s2"),
     ]
@@ -91,8 +91,10 @@ async def test_the_end_of_all_but_one(sessions: Sessions, recorder: Recorder) ->
 
 async def test_access_alone(sessions: Sessions, recorder: Recorder) -> None:
     await sessions.revoke_access("u1")
-    notice = {"sub": "u1", "before": 12.5, "code": Code.TOKEN_REVOKED, "reconnect": True}
-    assert recorder.done == [("revoke user", "u1", None), ("notify", "revoked", notice)]
+    assert recorder.done == [
+        ("revoke user", "u1", None),
+        ("notify", Revoked("u1", before=12.5, reconnect=True)),
+    ]
 
 
 async def test_nothing_is_told_that_was_not_revoked(sessions: Sessions, recorder: Recorder) -> None:

@@ -11,6 +11,7 @@ import pytest
 from gateway.errors import Unavailable
 from gateway.protocol.answers import Farewell
 from gateway.realtime.members.registry import SocketRegistry
+from gateway.realtime.notices import Revoked
 from gateway.security.principal import Principal, Role
 
 ISSUED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,18 +50,16 @@ def house(*seats: Seat, answers: Answers | None = None) -> tuple[SocketRegistry,
 @pytest.mark.parametrize(
     ("notice", "expected"),
     [
-        ({"jti": "t2"}, {"a/s1/t2"}),
-        ({"sid": "s1"}, {"a/s1/t1", "a/s1/t2"}),
-        ({"sub": "a"}, {"a/s1/t1", "a/s1/t2", "a/s2/t3"}),
-        ({"sub": "a", "keep_sid": "s1"}, {"a/s2/t3"}),
-        ({"sub": "a", "before": ISSUED.timestamp() - 1}, set()),
-        ({"sub": "a", "before": ISSUED.timestamp()}, {"a/s1/t1", "a/s1/t2", "a/s2/t3"}),
-        ({"sub": "nobody"}, set()),
-        ({"jti": "nothing"}, set()),
-        ({}, set()),
+        (Revoked("a", session_id="s1"), {"a/s1/t1", "a/s1/t2"}),
+        (Revoked("a", session_id="s4"), set()),
+        (Revoked("a"), {"a/s1/t1", "a/s1/t2", "a/s2/t3"}),
+        (Revoked("a", keep_session_id="s1"), {"a/s2/t3"}),
+        (Revoked("a", before=ISSUED.timestamp() - 1), set()),
+        (Revoked("a", before=ISSUED.timestamp()), {"a/s1/t1", "a/s1/t2", "a/s2/t3"}),
+        (Revoked("nobody"), set()),
     ],
 )
-async def test_a_revocation_ends_whom_it_names(notice: dict[str, Any], expected: set[str]) -> None:
+async def test_a_revocation_ends_whom_it_names(notice: Revoked, expected: set[str]) -> None:
     residents, kicked = house(
         Seat("a", "s1", "t1"), Seat("a", "s1", "t2"), Seat("a", "s2", "t3"), Seat("b", "s4", "t4")
     )
@@ -95,13 +94,13 @@ async def test_a_socket_that_is_gone_is_forgotten() -> None:
     residents.gone(seat)  # type: ignore[arg-type]
     residents.gone(seat)  # type: ignore[arg-type]
     residents.expire(2**40)
-    await residents.revoked({"sub": "a"})
+    await residents.revoked(Revoked("a"))
     assert not kicked
 
 
 async def test_who_arrives_just_after_the_notice_is_ended_too() -> None:
     residents, kicked = house()
-    await residents.revoked({"sid": "s", "sub": "a", "reconnect": True})
+    await residents.revoked(Revoked("a", session_id="s", reconnect=True))
     late, other = Seat("a", "s"), Seat("b", "s2")
     for seat in (late, other):
         residents.arrived(seat)  # type: ignore[arg-type]

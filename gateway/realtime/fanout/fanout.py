@@ -8,12 +8,12 @@ import structlog
 
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
+from gateway.realtime.notices import N, Notice, NoticeSender, NoticeSource, decode, encode
 from gateway.realtime.packets import event_packet
 
 log = structlog.get_logger()
 
-PATIENCE = 5.0  # s that the handler of a notice may take
-Handler = Callable[[dict[str, Any]], Awaitable[None]]
+HANDLER_TIMEOUT = 5.0  # s that the handler of a notice may take
 
 
 class Local(Protocol):
@@ -23,7 +23,7 @@ class Local(Protocol):
         """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits."""
 
 
-class Fanout(Protocol):
+class Fanout(NoticeSender, NoticeSource, Protocol):
     """Sends what a room hears to every node that has members of it, in one order for all of them."""
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
@@ -42,36 +42,30 @@ class Fanout(Protocol):
     def unwatch(self, room: Room) -> None:
         """A room has no members on this node any more."""
 
-    async def notify(self, kind: str, body: dict[str, Any]) -> None:
-        """Tell every node, this one included; `body` is JSON-ready. Never raises."""
-
-    def on_notice(self, kind: str, handler: Handler) -> None:
-        """Call `handler` with the body of every notice of a kind; one notice at a time, in order."""
-
     @property
     def healthy(self) -> bool:
         """Whether this node hears the others; False is a reason to take it out of service."""
         ...
 
 
-class Notices:
-    """Who wants to know of which kind of notice."""
+class NoticeHandlers:
+    """The handlers of each kind of notice."""
 
     def __init__(self) -> None:
-        self._handlers: dict[str, list[Handler]] = {}
+        self._handlers: dict[type[Notice], list[Callable[[Any], Awaitable[None]]]] = {}
 
-    def on(self, kind: str, handler: Handler) -> None:
-        """Add a handler."""
+    def add(self, kind: type[N], handler: Callable[[N], Awaitable[None]]) -> None:
+        """Call `handler` with every notice of a kind."""
         self._handlers.setdefault(kind, []).append(handler)
 
-    async def tell(self, kind: str, body: dict[str, Any]) -> None:
-        """Call the handlers of a kind. One that raises or hangs is logged and left: the next notice must arrive."""
-        for handler in self._handlers.get(kind, ()):
+    async def call(self, notice: Notice) -> None:
+        """Call the handlers of a notice. One that raises or hangs is logged and left: the next notice must arrive."""
+        for handler in self._handlers.get(type(notice), ()):
             try:
-                async with asyncio.timeout(PATIENCE):
-                    await handler(body)
+                async with asyncio.timeout(HANDLER_TIMEOUT):
+                    await handler(notice)
             except Exception:
-                log.exception("a notice could not be handled", kind=kind)
+                log.exception("a notice could not be handled", kind=notice.kind)
 
 
 class LocalFanout:
@@ -81,7 +75,7 @@ class LocalFanout:
 
     def __init__(self, local: Local) -> None:
         self._local = local
-        self._notices = Notices()
+        self._handlers = NoticeHandlers()
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:  # noqa: ARG002
         """See Fanout; there is nobody else whose events could come first."""
@@ -93,10 +87,11 @@ class LocalFanout:
     def unwatch(self, room: Room) -> None:
         """See Fanout; nothing has to be done to hear oneself."""
 
-    async def notify(self, kind: str, body: dict[str, Any]) -> None:
-        """See Fanout."""
-        await self._notices.tell(kind, body)
+    async def notify(self, notice: Notice) -> None:
+        """See Fanout. It takes the same form on its way as between nodes."""
+        if (received := decode(encode(notice))) is not None:
+            await self._handlers.call(received)
 
-    def on_notice(self, kind: str, handler: Handler) -> None:
+    def on_notice(self, kind: type[N], handler: Callable[[N], Awaitable[None]]) -> None:
         """See Fanout."""
-        self._notices.on(kind, handler)
+        self._handlers.add(kind, handler)

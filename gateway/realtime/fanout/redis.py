@@ -1,9 +1,9 @@
 """Broadcasts over Redis: a channel per room, ready packets, one order on every node. Services publish through it."""
 
 import asyncio
-import json
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -12,9 +12,10 @@ from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload
 from gateway.realtime.fanout.channels import ChannelCallbacks, Channels, RedisChannels
 from gateway.realtime.fanout.cluster import ClusterChannels
-from gateway.realtime.fanout.fanout import Handler, Local, Notices
+from gateway.realtime.fanout.fanout import Local, NoticeHandlers
 from gateway.realtime.fanout.sequencer import Sequencer
 from gateway.realtime.logged import Log, Place
+from gateway.realtime.notices import MalformedNotice, N, Notice, decode, encode
 from gateway.realtime.packets import event_packet
 from gateway.redis.client import RedisClient
 
@@ -40,8 +41,9 @@ class RedisFanout:
         self._counters: dict[str, Counter] = {}  # by event
         self._rooms: dict[str, Room] = {}  # by channel, while they are heard
         self._lingering: dict[Room, asyncio.TimerHandle] = {}
-        self._notices = Notices()
-        self._told: asyncio.Queue[bytes] = asyncio.Queue(NOTICES)
+        self._handlers = NoticeHandlers()
+        self._notices: asyncio.Queue[bytes] = asyncio.Queue(NOTICES)
+        self._reported: set[str] = set()  # reasons for which a notice was ignored
         self._sequencer = Sequencer(log, self._hand_over, metrics)
         self._losses = 0
         self._lines = _lines(redis, node_id, ChannelCallbacks(self._deliver, self._lost, self._well))
@@ -118,13 +120,13 @@ class RedisFanout:
             counter = self._counters[event] = self._metrics.published.labels(event)
         counter.inc()
 
-    async def notify(self, kind: str, body: dict[str, Any]) -> None:
+    async def notify(self, notice: Notice) -> None:
         """See Fanout."""
-        await self._lines.publish(control_channel(), json.dumps([kind, body]).encode(), None, confirmed=True)
+        await self._lines.publish(control_channel(), encode(notice), None, confirmed=True)
 
-    def on_notice(self, kind: str, handler: Handler) -> None:
+    def on_notice(self, kind: type[N], handler: Callable[[N], Awaitable[None]]) -> None:
         """See Fanout."""
-        self._notices.on(kind, handler)
+        self._handlers.add(kind, handler)
 
     # --- hearing ----------------------------------------------------------------------------------------------------
 
@@ -145,10 +147,10 @@ class RedisFanout:
                 self._sequencer.offer(room, seq, packet)
         elif channel == control_channel():
             try:
-                self._told.put_nowait(packet)
+                self._notices.put_nowait(packet)
             except asyncio.QueueFull:
                 self._losses += 1
-                log.error("a notice was dropped: too many wait")  # noqa: TRY400  the trace would say nothing
+                self._ignored("overflow", "too many wait for their handlers")
 
     def _hand_over(self, room: Room, packet: bytes) -> None:
         try:
@@ -158,12 +160,23 @@ class RedisFanout:
 
     async def _handle_notices(self) -> None:
         while True:
-            packet = await self._told.get()
+            packet = await self._notices.get()
             try:
-                kind, body = json.loads(packet)
-                await self._notices.tell(kind, body)
-            except (ValueError, TypeError, RecursionError):
-                log.warning("a notice could not be read")
+                notice = decode(packet)
+            except MalformedNotice as error:
+                self._ignored("malformed", str(error))
+                continue
+            if notice is None:
+                self._ignored("unknown", "a newer version of the gateway may have sent it")
+            else:
+                await self._handlers.call(notice)
+
+    def _ignored(self, reason: str, detail: str) -> None:
+        """Count a notice that was not handled, and log the first one of each reason."""
+        self._metrics.notices_ignored.labels(reason).inc()
+        if reason not in self._reported:
+            self._reported.add(reason)
+            log.warning("a notice was ignored", reason=reason, detail=detail)
 
 
 def _lines(redis: RedisClient, node_id: str, ears: ChannelCallbacks) -> Channels:

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway.errors import Code
 from gateway.keys import CHAT, chat_room
@@ -11,12 +10,9 @@ from gateway.protocol import events
 from gateway.protocol.answers import Farewell
 from gateway.protocol.moderation import Banned, Muted
 from gateway.protocol.wire import Payload, now
+from gateway.realtime.notices import NoticeSource, UserBanned, UserMuted, UserUnbanned
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Role
-
-BANNED = "banned"  # the notice: {user, live_id, until, reason}; `live_id` is null for everywhere
-UNBANNED = "unbanned"  # the notice: {user, live_id}
-MUTED = "muted"  # the notice: {user, live_id, until}; `until` is null when they may write again
 
 RECENT = 15.0  # s that a ban is remembered: longer than a connect may take from asking who is banned to being here
 BATCH = 500  # people asked about in one statement
@@ -31,12 +27,6 @@ class Residents(Protocol):
     def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None: ...
 
 
-class Notices(Protocol):
-    """What other nodes tell."""
-
-    def on_notice(self, kind: str, handler: Callable[[dict[str, Any]], Awaitable[None]]) -> None: ...
-
-
 class BanEnforcer:
     """Notices may be lost: who is banned is asked again when the node hears the others again, and every so often.
 
@@ -46,7 +36,7 @@ class BanEnforcer:
     def __init__(
         self,
         residents: Residents,
-        notices: Notices,
+        notices: NoticeSource,
         kick: Callable[[Socket, str, Payload], None],
         bans: Callable[[Sequence[str]], Awaitable[list[tuple[str, Banned]]]],
     ) -> None:
@@ -56,9 +46,9 @@ class BanEnforcer:
         self._recent: dict[tuple[str, str | None], tuple[float, Banned]] = {}  # by whom and where; since when
         residents.on_arrival(self._arrived)
         residents.on_recheck(self.recheck)
-        notices.on_notice(BANNED, self._banned)
-        notices.on_notice(UNBANNED, self._unbanned)
-        notices.on_notice(MUTED, self._muted)
+        notices.on_notice(UserBanned, self._banned)
+        notices.on_notice(UserUnbanned, self._unbanned)
+        notices.on_notice(UserMuted, self._muted)
 
     async def recheck(self) -> None:
         """Put out everybody here who is banned. Raises Unavailable."""
@@ -67,21 +57,20 @@ class BanEnforcer:
             for user_id, ban in await self._bans(users[first : first + BATCH]):
                 self._put_out(user_id, ban)
 
-    async def _banned(self, notice: dict[str, Any]) -> None:
-        ban = Banned(live_id=notice["live_id"], until=datetime.fromisoformat(notice["until"]), reason=notice["reason"])
+    async def _banned(self, notice: UserBanned) -> None:
+        ban = Banned(live_id=notice.live_id, until=notice.until, reason=notice.reason)
         moment = asyncio.get_running_loop().time()
         self._recent = {who: entry for who, entry in self._recent.items() if entry[0] > moment - RECENT}
-        self._recent[notice["user"], ban.live_id] = moment, ban
-        self._put_out(notice["user"], ban)
+        self._recent[notice.user_id, ban.live_id] = moment, ban
+        self._put_out(notice.user_id, ban)
 
-    async def _unbanned(self, notice: dict[str, Any]) -> None:
-        self._recent.pop((notice["user"], notice["live_id"]), None)
+    async def _unbanned(self, notice: UserUnbanned) -> None:
+        self._recent.pop((notice.user_id, notice.live_id), None)
 
-    async def _muted(self, notice: dict[str, Any]) -> None:
-        until = notice["until"]
-        told = Muted(until=None if until is None else datetime.fromisoformat(until))
-        for socket in _hearing(self._residents.of(notice["user"]), notice["live_id"]):
-            socket.send(events.CHAT_MUTED, told)
+    async def _muted(self, notice: UserMuted) -> None:
+        muted = Muted(until=notice.until)
+        for socket in _hearing(self._residents.of(notice.user_id), notice.live_id):
+            socket.send(events.CHAT_MUTED, muted)
 
     def _arrived(self, socket: Socket) -> None:
         """It may have been let in while the notice of its ban was on its way."""

@@ -1,4 +1,4 @@
-"""How long a socket may stay: until its token runs out or is revoked. Told by the namespaces and by notices."""
+"""The sockets of this node by user and token, and how long each may stay. Called by the namespaces and by notices."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from gateway.errors import Code, Unavailable
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
 from gateway.protocol.wire import now
+from gateway.realtime.notices import Revoked
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 
@@ -39,7 +40,7 @@ class SocketRegistry:
         self._kick = kick
         self._revoked = revoked
         self._losses = losses
-        self._recent: list[tuple[float, dict[str, Any]]] = []
+        self._recent: list[tuple[float, Revoked]] = []
         self._users: dict[str, set[Socket]] = {}
         self._expiring: dict[int, set[Socket]] = {}
         self._seconds: dict[Socket, tuple[str, int]] = {}
@@ -108,21 +109,14 @@ class SocketRegistry:
         _discard(self._expiring, second, socket)
         return True
 
-    async def revoked(self, notice: dict[str, Any]) -> None:
-        """End every socket that a revocation concerns.
-
-        `notice` names a token (`jti`), a session (`sid`) or a user (`sub`, all that was issued before `before`, in s,
-        except in the session `keep_sid`), and the `code` to tell.
-        """
+    async def revoked(self, notice: Revoked) -> None:
+        """End every socket that a revocation concerns."""
         self._recent.append((asyncio.get_running_loop().time(), notice))
-        user = notice.get("sub")
-        candidates = self._users.get(user, set()) if user is not None else self._seconds
-        for socket in [socket for socket in candidates if _concerns(notice, socket)]:
+        for socket in [socket for socket in self.of(notice.user_id) if _concerns(notice, socket)]:
             self._revoke(socket, notice)
 
-    def _revoke(self, socket: Socket, notice: dict[str, Any]) -> None:
-        farewell = Farewell(code=notice.get("code", Code.TOKEN_REVOKED), reconnect=bool(notice.get("reconnect")))
-        self._kick(socket, events.AUTH_REVOKED, farewell)
+    def _revoke(self, socket: Socket, notice: Revoked) -> None:
+        self._kick(socket, events.AUTH_REVOKED, Farewell(code=notice.code, reconnect=notice.reconnect))
 
     async def recheck(self) -> bool:
         """Ask about everybody what notices may have told; False if not everybody could be asked about."""
@@ -145,7 +139,7 @@ class SocketRegistry:
             answers = await self._revoked(principals)
             for socket, principal, revoked in zip(batch, principals, answers, strict=True):
                 if revoked and socket.principal is principal:  # it may have come back with a fresh token meanwhile
-                    self._revoke(socket, {})
+                    self._revoke(socket, Revoked(principal.user_id))
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -174,14 +168,12 @@ def _discard(table: dict[Any, set[Socket]], key: object, socket: Socket) -> None
         del table[key]
 
 
-def _concerns(notice: dict[str, Any], socket: Socket) -> bool:
+def _concerns(notice: Revoked, socket: Socket) -> bool:
     who = socket.principal
-    if "jti" in notice:
-        return bool(who.token_id == notice["jti"])
-    if "sid" in notice:
-        return bool(who.session_id == notice["sid"])
-    return (
-        who.user_id == notice.get("sub")
-        and who.session_id != notice.get("keep_sid")
-        and who.issued_at.timestamp() <= float(notice.get("before", "inf"))
+    if who.user_id != notice.user_id:
+        return False
+    if notice.session_id is not None:
+        return who.session_id == notice.session_id
+    return who.session_id != notice.keep_session_id and (
+        notice.before is None or who.issued_at.timestamp() <= notice.before
     )

@@ -5,14 +5,12 @@ for one person is a notice to all nodes, of which those that have a socket of th
 """
 
 from collections.abc import Callable, Collection
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway.keys import ROOT
-from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.fanout.fanout import Handler
+from gateway.protocol.wire import Typed
+from gateway.realtime.notices import NoticeSource, UserEvent
 from gateway.realtime.socketio.socket import Socket
-
-TOLD = "told"  # the notice: {user, event, data}
 
 
 class Residents(Protocol):
@@ -23,29 +21,17 @@ class Residents(Protocol):
     def on_departure(self, listener: Callable[[Socket], None]) -> None: ...
 
 
-class Herald(Protocol):
-    """Tells all nodes, this one included. Never raises."""
-
-    async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
-
-
-class Notices(Protocol):
-    """Brings what any node tells all nodes."""
-
-    def on_notice(self, kind: str, handler: Handler) -> None: ...
-
-
 class UserDelivery:
     """Who has a socket on `/` of this node. Guests are nobody here: nothing is addressed to them."""
 
-    def __init__(self, residents: Residents, notices: Notices) -> None:
+    def __init__(self, residents: Residents, notices: NoticeSource) -> None:
         self._residents = residents
         self._seen: dict[str, None] = {}  # since `here` was asked last some of them have left
         self._listeners: list[Callable[[str], None]] = []
         self._departures: list[Callable[[str, Socket], None]] = []
         residents.on_arrival(self._arrived)
         residents.on_departure(self._departed)
-        notices.on_notice(TOLD, self._told)
+        notices.on_notice(UserEvent, self._send)
 
     def on_arrival(self, listener: Callable[[str], None]) -> None:
         """Call `listener` with the id of a user who has a new socket on `/`."""
@@ -75,12 +61,7 @@ class UserDelivery:
             for listener in self._departures:
                 listener(socket.principal.user_id, socket)
 
-    async def _told(self, notice: dict[str, Any]) -> None:
-        payload = Typed(type=notice["event"], data=notice["data"])
-        for socket in self.sockets(notice["user"]):
-            socket.send(notice["event"], payload)
-
-
-async def tell(herald: Herald, user_id: str, event: str, data: Payload) -> None:
-    """Send `event {type, data}` to all sockets of a user on `/`, on every node. Never raises."""
-    await herald.notify(TOLD, {"user": user_id, "event": event, "data": data.model_dump(mode="json")})
+    async def _send(self, notice: UserEvent) -> None:
+        payload = Typed(type=notice.event, data=notice.data)
+        for socket in self.sockets(notice.user_id):
+            socket.send(notice.event, payload)

@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway.errors import AuthRequired, Forbidden
 from gateway.security.principal import Principal, Role
@@ -104,10 +104,10 @@ class Authenticator:
         # The role of the account, not of the token: a token that says more than is true any more gives nothing.
         return _principal(claims, identity.username, identity.role)
 
-    async def revoked(self, notice: Mapping[str, Any]) -> None:
-        """A user's standing has changed on some node: ask the database again. Handler of the notice `revoked`."""
+    def forget(self, user_id: str) -> None:
+        """Ask the database again about a user: their name, role or status has changed."""
         self._changes += 1
-        self._known.pop(str(notice.get("sub")), None)
+        self._known.pop(user_id, None)
 
     async def _identity(self, user_id: str) -> Identity | None:
         entry = self._known.get(user_id)

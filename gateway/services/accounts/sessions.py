@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
 from gateway.errors import AuthRequired, Code
+from gateway.realtime.notices import NoticeSender, Revoked
 from gateway.security.sessions.refresh_tokens import Grant, ReplayedError, SessionRecord
 
 log = structlog.get_logger()
-
-REVOKED = "revoked"  # the notice to all nodes: {sub, sid} or {sub, before, keep_sid?}, always with the `code` to tell
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -34,19 +33,13 @@ class Revocations(Protocol):
     async def revoke_user(self, user_id: str, keep_sid: str | None = None) -> float: ...
 
 
-class Notices(Protocol):
-    """Tells all nodes, this one included. Never raises."""
-
-    async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
-
-
 class Sessions:
     """What ends is revoked first, then announced, then deleted: what a failure leaves undone, the same call does again.
 
     Raises Unavailable while Redis is away.
     """
 
-    def __init__(self, refresh_tokens: RefreshTokens, revocations: Revocations, notices: Notices) -> None:
+    def __init__(self, refresh_tokens: RefreshTokens, revocations: Revocations, notices: NoticeSender) -> None:
         self._refresh_tokens = refresh_tokens
         self._revocations = revocations
         self._notices = notices
@@ -77,7 +70,7 @@ class Sessions:
         if not _SESSION_ID.fullmatch(session_id):
             return False
         await self._revocations.revoke_sessions(user_id, [session_id])
-        await self._notices.notify(REVOKED, {"sid": session_id, "sub": user_id, "code": Code.TOKEN_REVOKED})
+        await self._notices.notify(Revoked(user_id, session_id=session_id))
         return await self._refresh_tokens.delete(user_id, session_id)
 
     async def end_all(self, user_id: str, keep: str | None = None) -> None:
@@ -93,6 +86,4 @@ class Sessions:
 
     async def _revoke_access(self, user_id: str, keep: str | None, *, reconnect: bool) -> None:
         before = await self._revocations.revoke_user(user_id, keep)
-        kept = {} if keep is None else {"keep_sid": keep}
-        notice = {"sub": user_id, "before": before, "code": Code.TOKEN_REVOKED, "reconnect": reconnect}
-        await self._notices.notify(REVOKED, notice | kept)
+        await self._notices.notify(Revoked(user_id, before=before, keep_session_id=keep, reconnect=reconnect))

@@ -9,7 +9,7 @@ from gateway.errors import Conflict, NotFound, Unavailable
 from gateway.protocol import events
 from gateway.protocol.jobs import CreateJob, Job
 from gateway.protocol.streaming import StreamView
-from gateway.realtime.members.user_delivery import Herald, tell
+from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.security.principal import Principal
 from gateway.services.jobs.table import JobTable
 from models.job import JobStatus
@@ -37,11 +37,11 @@ class Queue(Protocol):
 class Jobs:
     """For ADMINs only. What is stored will be done; Redis only makes it soon. Raises Unavailable without a database."""
 
-    def __init__(self, table: JobTable, queue: Queue, streams: Streams, herald: Herald) -> None:
+    def __init__(self, table: JobTable, queue: Queue, streams: Streams, notices: NoticeSender) -> None:
         self._table = table
         self._queue = queue
         self._streams = streams
-        self._herald = herald
+        self._notices = notices
 
     async def create(self, admin: Principal, ask: CreateJob) -> Job:
         """Ask for a job. Raises NotFound for an unknown stream, Conflict for one that is not over, or too many jobs."""
@@ -69,7 +69,8 @@ class Jobs:
         """End a job; its worker stops within about a second. Raises NotFound, Conflict if it has ended otherwise."""
         row = await self._table.cancel(_uuid(job_id))
         if row is not None:
-            await tell(self._herald, str(row.user_id), events.JOB_UPDATE, row.update())
+            update = row.update().model_dump(mode="json")
+            await self._notices.notify(UserEvent(str(row.user_id), events.JOB_UPDATE, update))
             return row.view()
         job = await self.get(job_id)
         if job.status != JobStatus.CANCELLED:

@@ -16,7 +16,7 @@ from gateway.metrics import Metrics
 from gateway.protocol import events
 from gateway.protocol.jobs import CreateJob
 from gateway.protocol.wire import Payload
-from gateway.realtime.members.user_delivery import Herald, tell
+from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.services.jobs.table import JobTable, Row
 from models.job import JobStatus
 
@@ -46,7 +46,7 @@ class Queue(Protocol):
         ...
 
 
-class Notices(Herald, Protocol):
+class Notices(NoticeSender, Protocol):
     """Tells all nodes.
 
     `losses` says how often what was told may have been lost, or None while nothing can be told.
@@ -210,7 +210,8 @@ class JobRunner:
                 await self._tell(job)
 
     async def _tell(self, job: Row) -> None:
-        await tell(self._notices, str(job.user_id), events.JOB_UPDATE, job.update())
+        update = job.update().model_dump(mode="json")
+        await self._notices.notify(UserEvent(str(job.user_id), events.JOB_UPDATE, update))
 
 
 async def _cancel(work: "asyncio.Future[Payload]") -> None:

@@ -11,7 +11,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
 from gateway.protocol.wire import iso
-from gateway.realtime.members.ban_enforcer import BANNED, MUTED, UNBANNED
+from gateway.realtime.notices import NoticeSender, UserBanned, UserMuted, UserUnbanned
 from gateway.security.principal import Principal
 from gateway.security.sessions.devices import SURE
 from gateway.security.sessions.guest_ids import PREFIX
@@ -63,12 +63,6 @@ WROTE_IN = """
 """
 
 
-class Notices(Protocol):
-    """Tells all nodes, this one included. Never raises."""
-
-    async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
-
-
 class Clearing(Protocol):
     """Deletes messages for good."""
 
@@ -97,7 +91,7 @@ class Sanctions:
         record: AuditLog,
         devices: BannedDevices,
         clearing: Clearing,
-        notices: Notices,
+        notices: NoticeSender,
         metrics: Metrics,
     ) -> None:
         self._database = database
@@ -113,22 +107,21 @@ class Sanctions:
         """Let somebody write no more in a room."""
         imposed = await self._impose(principal, Power.MUTE, ask)
         ends_at = until(imposed.ends_at)
-        await self._tell_muted(ask.user_id, ask.live_id, ends_at)
+        await self._notices.notify(UserMuted(ask.user_id, ask.live_id, ends_at))
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=ends_at)
 
     async def unmute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
         """Let somebody write again; fine if they may."""
         lifted = await self._lift(principal, Power.MUTE, ask)
         for user_id in lifted:
-            await self._tell_muted(user_id, ask.live_id, None)
+            await self._notices.notify(UserMuted(user_id, ask.live_id, None))
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
 
     async def ban(self, principal: Principal, ask: BanUser) -> BanAck:
         """Let somebody be in a room no more, or anywhere; `deleted` is how many messages went with them."""
         imposed = await self._impose(principal, Power.BAN, ask)
         ends_at = until(imposed.ends_at)
-        notice = {"user": ask.user_id, "live_id": ask.live_id, "until": iso(ends_at), "reason": ask.reason}
-        await self._notices.notify(BANNED, notice)
+        await self._notices.notify(UserBanned(ask.user_id, ask.live_id, ends_at, ask.reason))
         if ask.live_id is None:
             await self._settle()
         deleted = await self._clear(principal, ask) if ask.delete_messages else 0
@@ -138,7 +131,7 @@ class Sanctions:
         """Let somebody come back; fine if they may. Who is banned everywhere and from a room is banned twice."""
         lifted = await self._lift(principal, Power.BAN, ask)
         for user_id in lifted:
-            await self._notices.notify(UNBANNED, {"user": user_id, "live_id": ask.live_id})
+            await self._notices.notify(UserUnbanned(user_id, ask.live_id))
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
 
     # --- the steps ----------------------------------------------------------------------------------------------------
@@ -194,10 +187,6 @@ class Sanctions:
         await self._record.record(
             action, principal, live_id=ask.live_id, subject_id=ask.user_id, reason=ask.reason, details=details
         )
-
-    async def _tell_muted(self, user_id: str, live_id: str, ends_at: datetime | None) -> None:
-        moment = None if ends_at is None else iso(ends_at)
-        await self._notices.notify(MUTED, {"user": user_id, "live_id": live_id, "until": moment})
 
     async def _clear(self, principal: Principal, ask: BanUser) -> int:
         rooms = [ask.live_id]

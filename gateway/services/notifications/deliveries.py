@@ -21,9 +21,8 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.notifications import Notification
 from gateway.protocol.wire import Typed, now
-from gateway.realtime.fanout.fanout import Handler
+from gateway.realtime.notices import NoticeSource, NotificationSent
 from gateway.realtime.socketio.socket import Socket
-from gateway.services.notifications.notifications import NOTIFIED
 
 log = structlog.get_logger()
 
@@ -64,12 +63,6 @@ class Persons(Protocol):
     def sockets(self, user_id: str) -> list[Socket]: ...
 
 
-class Notices(Protocol):
-    """Brings what any node tells all nodes."""
-
-    def on_notice(self, kind: str, handler: Handler) -> None: ...
-
-
 class _Handed:
     """To which sockets of this node a notification was handed, and when."""
 
@@ -90,7 +83,7 @@ class Deliveries:
         self,
         database: Database,
         persons: Persons,
-        notices: Notices,
+        notices: NoticeSource,
         losses: Callable[[], int | None],
         retention: timedelta,
         metrics: Metrics,
@@ -108,7 +101,7 @@ class Deliveries:
         self._task: asyncio.Task[None] | None = None
         persons.on_arrival(self._arrived)
         persons.on_departure(self._departed)
-        notices.on_notice(NOTIFIED, self._notified)
+        notices.on_notice(NotificationSent, self._sent)
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -142,9 +135,18 @@ class Deliveries:
                 self._arrived(user_id)  # they may be back by now
             handed.told.discard(socket.sid)
 
-    async def _notified(self, notice: dict[str, Any]) -> None:
-        for user_id, notification_id in notice["people"].items():
-            self._hand(user_id, Notification.model_validate(notice["notification"] | {"id": notification_id}))
+    async def _sent(self, notice: NotificationSent) -> None:
+        for user_id, notification_id in notice.ids.items():
+            notification = Notification.model_validate(
+                {
+                    "id": notification_id,
+                    "title": notice.title,
+                    "message": notice.message,
+                    "level": notice.level,
+                    "timestamp": notice.timestamp,
+                }
+            )
+            self._hand(user_id, notification)
 
     def _hand(self, user_id: str, notification: Notification) -> None:
         """Send a notification to those of the user's sockets that were not sent it yet."""

@@ -1,6 +1,5 @@
 """Notifications: sent by admins, read by whom they are for. Called by the HTTP edge; deliveries do the rest."""
 
-from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 from tortoise.expressions import Q
@@ -17,11 +16,10 @@ from gateway.protocol.notifications import (
 )
 from gateway.protocol.queries import Page
 from gateway.protocol.wire import Moment, now
+from gateway.realtime.notices import NoticeSender, NotificationSent
 from gateway.security.principal import Principal
 from models.notification import Level
 from models.notification import Notification as Row
-
-NOTIFIED = "notified"  # the notice to all nodes: {people: {user id: notification id}, notification}
 
 # One copy for each person that exists. As rows, so that an unknown one makes a difference that can be counted.
 STORE = """
@@ -32,19 +30,13 @@ RETURNING notifications.id
 """
 
 
-class Notices(Protocol):
-    """Tells all nodes, this one included. Never raises."""
-
-    async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
-
-
 class Notifications:
     """What is sent is stored for everybody it is for in one transaction, then told; who is away gets it later.
 
     Raises Unavailable while the database is away.
     """
 
-    def __init__(self, database: Database, notices: Notices) -> None:
+    def __init__(self, database: Database, notices: NoticeSender) -> None:
         self._database = database
         self._notices = notices
 
@@ -57,9 +49,8 @@ class Notifications:
             stored = await self._database.query(STORE, ids, people, ask.title, ask.message, ask.level, moment)
             if len(stored) < len(copies):
                 raise NotFound("There is no such user")
-        told = Notification(id="", title=ask.title, message=ask.message, level=ask.level, timestamp=moment)
         whose = {str(user_id): str(copy) for user_id, copy in copies.items()}
-        await self._notices.notify(NOTIFIED, {"people": whose, "notification": told.model_dump(mode="json")})
+        await self._notices.notify(NotificationSent(whose, ask.title, ask.message, ask.level, moment))
         return SentNotifications(items=[SentNotification(id=copy, user_id=user) for user, copy in whose.items()])
 
     async def page(self, principal: Principal, ask: Page) -> NotificationPage:

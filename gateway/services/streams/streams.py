@@ -2,7 +2,7 @@
 
 import secrets
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 from tortoise.expressions import Q
 
@@ -14,6 +14,7 @@ from gateway.protocol import cursors, events
 from gateway.protocol.queries import StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamMoment, StreamPage, StreamView, UpcomingStreams
 from gateway.protocol.wire import Moment, Payload, StreamKey, now
+from gateway.realtime.notices import NoticeSender, StreamEnded
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
@@ -23,16 +24,14 @@ from models.stream import Stream, StreamStatus
 
 LISTED = 100  # streams in the lists of what is live and what is to come
 KNOWN = 100_000  # keys that a node remembers, at most
-STREAM_ENDED = "stream-ended"  # a notice to all nodes: {streamKey}
 ACTIVE, UPCOMING = "active", "upcoming"  # the lists
 LIFETIME = 10.0  # s a list is kept: what it says of peaks may be that old
 
 
-class Fanout(Protocol):
+class Fanout(NoticeSender, Protocol):
     """Broadcasts. Never raises."""
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
-    async def notify(self, kind: str, body: dict[str, Any]) -> None: ...
 
 
 class UpcomingCache(Cache[UpcomingStreams]):
@@ -143,7 +142,7 @@ class Streams:
             stream.status, stream.ended_at = StreamStatus.ENDED.value, max(now(), stream.started_at or now())
             await stream.save()
             news.append(_moment(stream, events.STREAM_ENDED))
-        await self._fanout.notify(STREAM_ENDED, {"streamKey": key})
+        await self._fanout.notify(StreamEnded(key))
         await self._lists.drop(ACTIVE)
         return view(stream)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -12,6 +12,7 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
 from gateway.protocol.wire import Payload, Typed
+from gateway.realtime.notices import StreamEnded
 from gateway.realtime.presence.presence import Callback, Census, Moved, PublishSlot
 from gateway.services.streams.audience import Audience
 from gateway.services.streams.throttle import Throttle
@@ -117,9 +118,9 @@ class Viewers:
         """How many watch. Never raises."""
         return await self._presence.census(room)
 
-    async def ended(self, notice: dict[str, Any]) -> None:
-        """A stream has ended: `{streamKey}`, as told to all nodes."""
-        await self._end(viewers_room(notice["streamKey"]))
+    async def ended(self, notice: StreamEnded) -> None:
+        """A stream has ended: it has no viewers any more."""
+        await self._end(viewers_room(notice.stream_key))
 
     # --- what they are told -------------------------------------------------------------------------------------------
 
