@@ -12,6 +12,7 @@ import uvloop
 from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 from gateway.settings import Settings
 from tests.support import Databases, Keyspaces, Node, make_settings
+from tests.timing import SCALE, scaled
 
 StartNode = Callable[..., Awaitable[Node]]
 
@@ -19,6 +20,28 @@ StartNode = Callable[..., Awaitable[Node]]
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop that the gateway runs on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+TIERS = ("unit", "integration", "cluster", "browser")  # folders of tests, and the markers of what is in them
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare a marker for each tier: `pytest -m unit`."""
+    for tier in TIERS:
+        config.addinivalue_line("markers", f"{tier}: a test in tests/{tier}/")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with its tier, and scale the time it may take."""
+    here = Path(__file__).parent
+    for item in items:
+        tier = item.path.relative_to(here).parts[0]
+        if tier in TIERS:
+            item.add_marker(tier)
+        own = item.get_closest_marker("timeout")
+        limit = own.args[0] if own and own.args else float(config.getini("timeout"))
+        if SCALE != 1 and limit:
+            item.add_marker(pytest.mark.timeout(scaled(limit)), append=False)
 
 
 @pytest.fixture(scope="session")

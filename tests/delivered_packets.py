@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from gateway.keys import Room
+from tests.timing import time_limit
 
 
 class DeliveredPackets:
@@ -22,7 +23,7 @@ class DeliveredPackets:
 
     async def until(self, holds: Callable[["DeliveredPackets"], bool], *, seconds: float = 5.0) -> None:
         """Wait for deliveries that make it hold."""
-        async with asyncio.timeout(seconds):
+        async with time_limit(seconds):
             while not holds(self):
                 self._changed.clear()
                 await self._changed.wait()

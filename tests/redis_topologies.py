@@ -3,8 +3,6 @@
 import shutil
 import signal
 import socket
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +10,8 @@ from typing import Any, Self
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from gateway.dev.server_process import PATIENCE, ServerProcess, bundled, with_parent
+from gateway.dev.server_process import ServerProcess, bundled, with_parent
+from tests.timing import until_now
 
 PASSWORD = "not-a-secret"  # of the servers and of the sentinels
 SLOTS = REDIS_CLUSTER_HASH_SLOTS
@@ -25,14 +24,6 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait for what the servers agree on among themselves."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.02)
 
 
 class Process(ServerProcess):
@@ -148,8 +139,8 @@ class SentinelTopology(_Topology):
             known = [dict(zip(state[::2], state[1::2], strict=True)) for state in states]
             return all((state["num-other-sentinels"], state["num-slaves"]) == ("2", "1") for state in known)
 
-        until(know_all, "the sentinels know each other and the replica")
-        until(lambda: self.data[1].ask("ROLE")[3] == "connected", "the replica follows")
+        until_now(know_all, what="the sentinels know each other and the replica")
+        until_now(lambda: self.data[1].ask("ROLE")[3] == "connected", what="the replica follows")
 
 
 class ClusterTopology(_Topology):
@@ -191,12 +182,12 @@ class ClusterTopology(_Topology):
         for number, server in enumerate(self.masters):
             server.ask("CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
         last = self.masters[-1].ask("CLUSTER", "MYID")
-        until(lambda: last in str(self.replica.ask("CLUSTER", "NODES")), "the replica knows its master")
+        until_now(lambda: last in str(self.replica.ask("CLUSTER", "NODES")), what="the replica knows its master")
         self.replica.ask("CLUSTER", "REPLICATE", last)
 
         def formed() -> bool:
             states = [str(server.ask("CLUSTER", "INFO")) for server in self.servers]
             return all("cluster_state:ok" in state and "cluster_known_nodes:4" in state for state in states)
 
-        until(formed, "the cluster is complete")
-        until(lambda: self.replica.ask("ROLE")[3] == "connected", "the replica follows")
+        until_now(formed, what="the cluster is complete")
+        until_now(lambda: self.replica.ask("ROLE")[3] == "connected", what="the replica follows")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ import asyncpg
 from gateway.dev.server_process import with_parent
 from gateway.dev.servers import PostgresProcess, RedisProcess, ffmpeg
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings
+from tests.timing import scaled, time_limit
 
 START = 20.0  # s that a node may take to be ready, on a busy machine
 STOP = 20.0  # s that a node may take to stop
@@ -32,6 +34,8 @@ def make_settings(**overrides: Any) -> Settings:
         "database_url": "postgresql://nobody@127.0.0.1:1/nothing",
         "redis_url": "redis://127.0.0.1:1/0",
         "jwt_secret": DEVELOPMENT_SECRET,
+        "database_timeout": timedelta(seconds=scaled(1.8)),
+        "redis_timeout": timedelta(seconds=scaled(1)),
     }
     return Settings(**(defaults | overrides))
 
@@ -109,6 +113,8 @@ class Node:
             "JWT_SECRET": DEVELOPMENT_SECRET,
             # A test asks from one address what a crowd would ask from many; those about limits set their own.
             "HTTP_RATE_LIMIT": "100000/minute",
+            "DATABASE_TIMEOUT": f"{scaled(1800):.0f}ms",
+            "REDIS_TIMEOUT": f"{scaled(1000):.0f}ms",
             **environment,
         }
         self._log_file = folder / f"node-{id(self):x}.log"
@@ -147,7 +153,7 @@ class Node:
         assert self._process.stdout is not None
         line = ""
         try:
-            async with asyncio.timeout(START):
+            async with time_limit(START):
                 line = (await self._process.stdout.readline()).decode().strip()
         finally:
             if not line.startswith("ready"):
@@ -161,7 +167,7 @@ class Node:
         with suppress(ProcessLookupError):  # it has ended by itself: its exit code tells
             process.send_signal(number)
         try:
-            async with asyncio.timeout(STOP):
+            async with time_limit(STOP):
                 return await self._ended()
         except TimeoutError:
             await self.kill()

@@ -3,6 +3,8 @@
 import { createServer, connect } from "node:net";
 import { chromium } from "playwright-core";
 
+const SCALE = Number(process.env.TEST_TIME_SCALE ?? 1); // see tests/timing.py
+
 const FLAGS = [
   "--headless",
   "--no-sandbox",
@@ -31,7 +33,7 @@ export async function withBrowser(executablePath, run) {
 /** A new tab of a new visitor. `complaints` collects console errors, exceptions and policy violations. */
 export async function openTab(context, url) {
   const tab = await context.newPage();
-  tab.setDefaultTimeout(10_000);
+  tab.setDefaultTimeout(10_000 * SCALE);
   tab.complaints = [];
   tab.on("console", (message) => message.type() === "error" && tab.complaints.push(`console: ${message.text()}`));
   tab.on("pageerror", (error) => tab.complaints.push(`exception: ${error.message}`));

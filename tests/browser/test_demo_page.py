@@ -10,6 +10,7 @@ import pytest
 from gateway.dev import seeds
 from tests.conftest import StartNode
 from tests.support import Node, make_settings
+from tests.timing import time_limit
 
 HERE = Path(__file__).parent
 PICTURES = HERE.parent.parent / "artifacts"  # of the page, to be looked at
@@ -35,7 +36,7 @@ async def play(scenario: str, chromium: str, node: Node) -> None:
         cwd=HERE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with time_limit(PATIENCE):
             said, _ = await process.communicate()
     finally:
         if process.returncode is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.client.socket import ClientSocket
+from tests.timing import scaled
 
 HERE = Path(__file__).parent
 
@@ -77,7 +78,7 @@ class Client:
         future = self._calls[number] = asyncio.get_running_loop().create_future()
         self.tell(command, call=number, **fields)
         try:
-            answer = await asyncio.wait_for(future, within)
+            answer = await asyncio.wait_for(future, scaled(within))
         except TimeoutError:
             raise AssertionError(f"no ack in {within} s for {fields}") from None
         finally:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from tests.client.socket import PATIENCE
+from tests.timing import PATIENCE, scaled, time_limit
 
 PATH = "/socket.io/?EIO=4&transport="
 
@@ -43,7 +43,7 @@ class RawSocket:
 
     async def until(self, beginning: str, within: float = PATIENCE) -> str:
         """Wait for a frame that begins so, and give it. A closed connection fails."""
-        async with asyncio.timeout(within):
+        async with time_limit(within):
             while (frame := await self._next()) is not None:
                 if frame.startswith(beginning):
                     return frame
@@ -61,7 +61,7 @@ class RawSocket:
 
     async def closed(self, within: float = 2.0) -> int | None:
         """Wait until the server has closed, and give the websocket close code."""
-        async with asyncio.timeout(within):
+        async with time_limit(within):
             while await self._next() is not None:
                 pass
         return self._socket.close_code
@@ -84,7 +84,7 @@ async def raw_websocket(url: str, **headers: str) -> AsyncIterator[RawSocket]:
         aiohttp.ClientSession() as session,
         session.ws_connect(f"{url}{PATH}websocket", headers=headers, max_msg_size=0, autoping=True) as socket,
     ):
-        opened = await socket.receive_str(timeout=PATIENCE)
+        opened = await socket.receive_str(timeout=scaled(PATIENCE))
         assert opened.startswith("0{"), opened
         yield RawSocket(socket, json.loads(opened[1:]))
 
@@ -130,7 +130,7 @@ class RawPolling:
 
     async def until(self, beginning: str, within: float = PATIENCE) -> str:
         """Poll until a packet begins so, and give it."""
-        async with asyncio.timeout(within):
+        async with time_limit(within):
             while True:
                 status, packets = await self.poll()
                 assert status == 200, packets
@@ -140,7 +140,7 @@ class RawPolling:
 
     async def gone(self, within: float = 2.0) -> None:
         """Poll until the server no longer knows the session."""
-        async with asyncio.timeout(within):
+        async with time_limit(within):
             while (await self.poll())[0] == 200:
                 pass
 
@@ -148,7 +148,7 @@ class RawPolling:
 @contextlib.asynccontextmanager
 async def raw_polling(url: str) -> AsyncIterator[RawPolling]:
     """An Engine.IO session over polling, in no namespace yet."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=scaled(PATIENCE))) as session:
         async with session.get(f"{url}{PATH}polling") as response:
             opened = await response.text()
         assert opened.startswith("0{"), opened

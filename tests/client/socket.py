@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
+from tests.timing import PATIENCE, time_limit
+
 if TYPE_CHECKING:
     from tests.client.client import Client
 
-PATIENCE = 5.0  # seconds an expectation waits; only a failing test ever waits so long
 
 T = TypeVar("T")
 
@@ -194,7 +195,7 @@ class ClientSocket:
 
     async def _until(self, found: Callable[[], T | None], within: float, what: str) -> T:
         try:
-            async with asyncio.timeout(within):
+            async with time_limit(within):
                 while (result := found()) is None:
                     self._news.clear()
                     await self._news.wait()

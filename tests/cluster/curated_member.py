@@ -13,6 +13,7 @@ from tests.cluster.members import PAUSE
 from tests.cluster.room_reader import RoomReader
 from tests.cluster.shop import Person
 from tests.cluster.wire_member import ANSWER, WireMember
+from tests.timing import time_limit
 
 
 class CuratedReader(RoomReader):
@@ -115,7 +116,7 @@ class CuratedMember(WireMember):
         while True:
             await self.ready.wait()
             try:
-                async with asyncio.timeout(ANSWER):
+                async with time_limit(ANSWER):
                     ack = await self._ask(event, {"liveId": self.key} | ask)
             except (ConnectionError, TimeoutError):
                 continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tests.client.client import Client
 from tests.cluster.room_reader import RoomReader
 from tests.cluster.shop import Person
+from tests.timing import scaled, time_limit
 
 if TYPE_CHECKING:
     from tests.client.socket import ClientSocket
@@ -58,11 +59,11 @@ class OfficialMember:
             "reconnection": True,
             "reconnectionDelay": 100,
             "reconnectionDelayMax": 500,
-            "timeout": 5000,
+            "timeout": int(scaled(5000)),
         }
         self._socket = self._client.open(self._url, "/chat", token=self._person.token, **options)
         self._socket.listener = self._heard
-        async with asyncio.timeout(ARRIVE):
+        async with time_limit(ARRIVE):
             await self.ready.wait()
 
     async def stop(self) -> None:

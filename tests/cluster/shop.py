@@ -23,6 +23,7 @@ from gateway.security.tokens.tokens import Tokens
 from tests.client.client import Client
 from tests.client.socket import ClientSocket
 from tests.support import Node, make_settings
+from tests.timing import scaled
 
 CONNECT_TIMEOUT = (
     2  # seconds of the nodes' setting of that name, shorter than the default so that a test can wait for it
@@ -148,7 +149,7 @@ class Shop:
     async def settles(self, key: str, members: int, *, node: int = 0, within: float = 3.0) -> None:
         """The chat room counts to so many members within a few seconds."""
         probe = await self.connect(self.guest(), "/chat", node=node)
-        counts, ends = [], time.monotonic() + within
+        counts, ends = [], time.monotonic() + scaled(within)
         pauses = itertools.chain((0.05, 0.1, 0.2, 0.4), itertools.repeat(0.8))
         for pause in pauses:
             counts.append((await probe.call("chat:join-room", {"liveId": key}))["members"] - 1)

@@ -20,6 +20,7 @@ from tests.cluster.curated_member import CuratedMember
 from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.ledger import LONG, SECONDS, SETTLE
 from tests.cluster.test_ledger import FAULTS
+from tests.timing import time_limit
 
 WRITERS, CURATORS = 6, 3
 NEWEST = 30  # messages that anybody still cares about
@@ -116,7 +117,7 @@ class Room:
         """Let pins end that are to end, and wait until everybody has heard the last event."""
         due = "SELECT count(*) FROM pins WHERE stream_key = $1 AND ends_at IS NOT NULL"
         await connection.execute("UPDATE pins SET ends_at = now() WHERE stream_key = $1 AND ends_at > now()", self.key)
-        async with asyncio.timeout(SETTLE):
+        async with time_limit(SETTLE):
             while await connection.fetchval(due, self.key):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             name = room_log_name(chat_room(self.key))

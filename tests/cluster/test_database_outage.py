@@ -19,10 +19,11 @@ from tests.cluster.conftest import OpenFaultyCluster
 from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.ledger import LONG, Size, open_ledger
 from tests.cluster.wire_member import WireMember
+from tests.timing import scaled
 
 AWAY = 10.0 if LONG else 3.0  # s
-IN_TIME = 4.0  # s for an error, and until a node is not ready; 3 are promised, and a busy machine may need more
-AGAIN = 5.0  # s to be well again; 2 are promised
+IN_TIME = scaled(4.0)  # s for an error, and until a node is not ready; 3 are promised, and a busy machine may need more
+AGAIN = scaled(5.0)  # s to be well again; 2 are promised
 POOL = 3
 SIZE = Size(listeners=60, speakers=20) if LONG else Size()
 

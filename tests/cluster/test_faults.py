@@ -10,6 +10,7 @@ from gateway.dev.servers import RedisProcess
 from tests.client.client import TRANSPORTS, Client
 from tests.client.socket import ClientSocket, RefusedError
 from tests.cluster.shop import open_shop
+from tests.timing import time_limit
 
 
 async def told_to_go(socket: ClientSocket) -> None:
@@ -110,7 +111,7 @@ async def test_redis_goes_away_and_comes_back(
         own_redis.start()
         # Everything flows again by itself, both ways, and what was missed is in the log.
         for talker, listener in ((here, there), (there, here)):
-            async with asyncio.timeout(5):
+            async with time_limit(5):
                 heard = False
                 while not heard:
                     sent = await talker.call("chat:send-message", {"liveId": key, "message": "is anybody there?"})

@@ -17,6 +17,7 @@ from tests.client.raw import PATH, raw_polling, raw_websocket
 from tests.client.socket import RefusedError
 from tests.cluster.shop import CONNECT_TIMEOUT, Shop
 from tests.cluster.stock_server import Target, stock_server
+from tests.timing import scaled, time_limit
 
 Promise = Callable[[Target, Client], Awaitable[None]]
 
@@ -36,7 +37,7 @@ def join(target: Target) -> str:
 
 async def back_to(target: Target, count: int) -> None:
     """The server believes to have so many sockets again, soon."""
-    async with asyncio.timeout(target.patience):
+    async with time_limit(target.patience):
         while await target.sockets() != count:  # noqa: ASYNC110  there is no event to wait for: the question is asked from outside
             await asyncio.sleep(0.02)
 
@@ -179,7 +180,7 @@ async def b4_fifty_packets_in_one_poll_are_answered(target: Target, client: Clie
 
 @promise
 async def b5_a_poll_that_is_too_large_is_answered(target: Target, client: Client) -> None:
-    async with raw_polling(target.url) as raw, asyncio.timeout(target.patience):
+    async with raw_polling(target.url) as raw, time_limit(target.patience):
         status, _ = await raw.post("4" + "x" * 100_000)
         assert status in {400, 413}
 
@@ -194,7 +195,7 @@ async def b6_a_session_is_upgraded_by_one_websocket_only(target: Target, client:
                 with suppress(aiohttp.ClientError):
                     socket = await sockets.enter_async_context(session.ws_connect(url))
                     await socket.send_str("2probe")
-                    accepted += (await socket.receive(timeout=target.patience)).data == "3probe"
+                    accepted += (await socket.receive(timeout=scaled(target.patience))).data == "3probe"
         assert accepted == 1
 
 

@@ -13,6 +13,7 @@ from tests.client.client import Client
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop, open_shop
 from tests.support import Databases, Keyspaces, Worker, record, slow_ffmpeg
+from tests.timing import until
 
 UPDATE = "job:update"
 
@@ -123,9 +124,7 @@ async def test_a_cancelled_job_ends_its_ffmpeg_within_two_seconds(studio: Studio
     process = converting(studio.busy)[0]
     cancelled = await studio.job(job_id, "DELETE")
     assert (cancelled["status"], cancelled["detail"]) == ("CANCELLED", "Cancelled")
-    async with asyncio.timeout(2):
-        while process.is_running():  # noqa: ASYNC110  it is another process
-            await asyncio.sleep(0.05)
+    await until(lambda: not process.is_running(), within=2)
     heard = await studio.hear(socket, job_id, "CANCELLED")
     assert heard[-1]["status"] == "CANCELLED"
     assert list((studio.media / "replays" / studio.key).glob(f"*{job_id}*")) == []
@@ -156,9 +155,7 @@ async def test_a_worker_that_is_stopped_gives_its_job_to_another(studio: Studio)
     socket = await studio.shop.connect(studio.admin, "/")
     job_id = await studio.create("long.mp4", renditions=["480p", "360p"], to=10)
     await studio.hear(socket, job_id, "RUNNING")
-    async with asyncio.timeout(5):
-        while not any(converting(worker) for worker in studio.workers):  # noqa: ASYNC110  another process
-            await asyncio.sleep(0.05)
+    await until(lambda: any(converting(worker) for worker in studio.workers))
     assert await studio.busy.stop() == 0
     heard = await studio.hear(socket, job_id, "DONE")
     assert [update["status"] for update in heard if update["status"] != "RUNNING"] == ["QUEUED", "DONE"]

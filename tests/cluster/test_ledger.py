@@ -13,10 +13,11 @@ import pytest
 from tests.cluster.conftest import OpenFaultyCluster
 from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.ledger import LONG, SECONDS, Ledger, Size, open_ledger
+from tests.timing import scaled
 
 SIZE = Size(rooms=3, listeners=270, officials=4, speakers=26, rate=50) if LONG else Size()
 CROWD = Size(listeners=100 if LONG else 20, officials=4, speakers=20, rate=50)
-AGAIN = 5.0  # s to flow again after a fault; 2 are promised, and a busy machine may need more
+AGAIN = scaled(5.0)  # s to flow again after a fault; 2 are promised, and a busy machine may need more
 STOP = 10.0  # s that a node under load may take to stop
 
 
@@ -63,7 +64,7 @@ async def test_both_nodes_restarted_in_turn(open_faulty_cluster: OpenFaultyClust
                 await asyncio.sleep(0.5)
                 took = await cluster.restart_node(node)
                 print(f"stopped in {took:.2f} s")
-                assert took < STOP
+                assert took < scaled(STOP)
                 await ledger.flows_again("node restarted")
         await ledger.close()
         # Whoever lost a connection was told before, and nobody lost more than their node did.
@@ -83,7 +84,7 @@ async def test_a_node_whose_servers_hang_stops_in_time(open_faulty_cluster: Open
         await asyncio.sleep(0.5)
         took = await cluster.stop_node(cluster.nodes[0])
         print(f"stopped in {took:.2f} s")
-        assert took < STOP
+        assert took < scaled(STOP)
         await frozen
         await cluster.nodes[0].start()
         await ledger.flows_again("servers frozen, a node stopped")

@@ -16,6 +16,7 @@ from tests.client.client import Client
 from tests.client.raw import PATH
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop, open_shop
+from tests.timing import time_limit
 
 NEW = "notification:new"
 
@@ -36,7 +37,7 @@ async def settle(socket: ClientSocket) -> None:
 
 async def ready(shop: Shop, node: int) -> None:
     """Wait until a node has all its servers again."""
-    async with asyncio.timeout(10):
+    async with time_limit(10):
         while (await shop.request("GET", "/health/ready", node=node, status={200, 503}))["status"] != "ok":  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
@@ -168,7 +169,7 @@ async def test_what_went_to_a_phone_in_a_tunnel_comes_when_it_is_back(
             while not (await phone.receive_str(timeout=5)).startswith("40"):
                 pass
             await send(shop, person, title="In the tunnel")  # which it answers no ping in
-            async with asyncio.timeout(10):
+            async with time_limit(10):
                 while await shop.sockets(0):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         back = await shop.connect(person, "/", node=1)

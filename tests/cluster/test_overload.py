@@ -15,6 +15,7 @@ from tests.cluster.conftest import OpenFaultyCluster
 from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.ledger import LONG, Size, open_ledger
 from tests.cluster.wire_member import WireMember
+from tests.timing import until
 
 # --- people who do not read -------------------------------------------------------------------------------------------
 
@@ -93,9 +94,7 @@ async def test_who_does_not_read_is_dropped_and_harms_nobody(open_faulty_cluster
         assert all(member.connects == 1 for member in ledger.members)
         for member in slow:
             await member.stop()  # some have noticed, and come back
-        async with asyncio.timeout(10):
-            while open_connections(processes) > connections:  # noqa: ASYNC110  no bell for it
-                await asyncio.sleep(0.1)
+        await until(lambda: open_connections(processes) <= connections, within=10)
 
 
 # --- somebody who sends too much --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from gateway.keys import socket_session
 from tests.client.client import TRANSPORTS, Client, Transport
 from tests.client.socket import ClientSocket, RefusedError
 from tests.cluster.shop import Shop, open_shop
+from tests.timing import time_limit, until
 
 Sent = list[dict[str, Any]]
 
@@ -233,9 +234,7 @@ async def test_an_offset_that_cannot_be_true(shop: Shop, seq: str) -> None:
     cursor = (await socket.call("chat:join-room", {"liveId": key}))["cursor"]
     await say(socket, key, "one")
     offset = f"live:{key}@{cursor['epoch'][:8]}"
-    async with asyncio.timeout(5):
-        while not any(heard.offset == f"{offset}.1" for heard in socket.mailbox):  # noqa: ASYNC110  no bell for it
-            await asyncio.sleep(0.01)
+    await until(lambda: all(heard.offset == f"{offset}.1" for heard in socket.mailbox))
     await socket.drop()
     again = await shop.client.connect(
         shop.urls[0], "/chat", auth={"token": ann.token, "pid": socket.pid, "offset": f"{offset}.{seq}"}
@@ -330,7 +329,7 @@ async def test_redis_lost_everything(
         cursor = (await socket.call("chat:join-room", {"liveId": key}))["cursor"]
         await socket.drop()
         connection = redis.asyncio.Redis.from_url(own_redis.url, decode_responses=True)
-        async with asyncio.timeout(5):
+        async with time_limit(5):
             while await connection.pttl(socket_session(str(socket.pid))) > 120_000:  # noqa: ASYNC110  no bell for it
                 await asyncio.sleep(0.01)
         await connection.flushall()

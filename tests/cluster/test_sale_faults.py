@@ -14,6 +14,7 @@ from tests.client.socket import ClientSocket
 from tests.cluster.conftest import OpenFaultyCluster
 from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.shop import Person, Shop
+from tests.timing import time_limit
 
 SETTLE = 15.0  # s that the last event may take to the last follower, when all servers are there again
 BUYERS = 6
@@ -61,7 +62,7 @@ async def follow(shop: Shop, key: str, node: int) -> ClientSocket:
 
 async def ready(cluster: FaultyCluster) -> None:
     """Wait until every node has all its servers."""
-    async with asyncio.timeout(SETTLE), aiohttp.ClientSession() as http:
+    async with time_limit(SETTLE), aiohttp.ClientSession() as http:
         for node in cluster.nodes:
             while True:
                 async with http.get(f"{node.url}/api/v1/health/ready") as response:
@@ -152,7 +153,7 @@ async def test_what_a_node_committed_and_never_told_is_heard_and_is_not_sold_aga
         database = await asyncpg.connect(cluster.postgres.url)
 
         async def counts(statement: str) -> None:
-            async with asyncio.timeout(SETTLE):
+            async with time_limit(SETTLE):
                 while not await database.fetchval(statement):  # noqa: ASYNC110  PostgreSQL tells nobody
                     await asyncio.sleep(0.01)
 

@@ -17,6 +17,7 @@ from tests.client.client import Client
 from tests.client.raw import PATH, raw_websocket
 from tests.cluster.shop import open_shop
 from tests.support import Databases, Keyspaces, Node
+from tests.timing import time_limit
 
 LISTED = "https://shop.example"
 OWN = "the node's own page"
@@ -203,7 +204,7 @@ async def slow_head(url: str, start: bytes) -> float:
     try:
         while True:
             try:
-                async with asyncio.timeout(1):
+                async with time_limit(1):
                     if not await reader.read(1000):
                         return time.monotonic() - begun
             except TimeoutError:

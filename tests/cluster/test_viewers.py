@@ -14,6 +14,7 @@ from gateway.dev.servers import RedisProcess
 from tests.client.client import Client
 from tests.cluster.shop import Person, Shop, open_shop
 from tests.cluster.viewer_tabs import Tab
+from tests.timing import time_limit
 
 SEED = 20261121
 TOLD = 1.5  # s until everybody has been told: a turn, and some time on a busy machine
@@ -92,7 +93,7 @@ class House:
         witnesses = self.witnesses if witnesses is None else witnesses
         found: tuple[object, ...] = ()
         try:
-            async with asyncio.timeout(within):
+            async with time_limit(within):
                 while found != (self.truth, [self.truth] * len(witnesses)):
                     await asyncio.sleep(0.02)
                     found = (await self.count(), [tab.told[-1][1] if tab.told else None for tab in witnesses])
@@ -172,7 +173,7 @@ async def test_a_redis_that_hangs_makes_nobody_go(house: House, own_redis: Redis
     await asyncio.sleep(5)
     own_redis.resume()
     counts = set()
-    async with asyncio.timeout(HEALED):
+    async with time_limit(HEALED):
         while asyncio.get_running_loop().time() < since + 8:
             counts.add(await house.count())
             await asyncio.sleep(0.01)
@@ -220,7 +221,7 @@ async def within(seconds: float, holds: Callable[[tuple[int, int]], bool], ask: 
     """What is asked comes to hold."""
     found = None
     try:
-        async with asyncio.timeout(seconds):
+        async with time_limit(seconds):
             while found is None or not holds(found):
                 found = await ask()  # type: ignore[misc]
                 await asyncio.sleep(0.05)

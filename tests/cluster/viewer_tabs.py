@@ -9,6 +9,7 @@ import aiohttp
 
 from tests.client.raw import PATH
 from tests.cluster.shop import Person
+from tests.timing import time_limit
 
 ANSWER = 5.0  # s
 
@@ -31,7 +32,7 @@ class Tab:
         connected = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read(connected))
         await self._socket.send_str(f"40/streaming,{json.dumps({'token': self.person.token})}")
-        async with asyncio.timeout(ANSWER):
+        async with time_limit(ANSWER):
             await connected
         answer = await self.ask("stream:viewer:join", {"streamKey": self._key})
         assert answer["ok"], answer
@@ -44,7 +45,7 @@ class Tab:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         await self._socket.send_str(f"42/streaming,{number}{json.dumps([event, payload])}")
-        async with asyncio.timeout(ANSWER):
+        async with time_limit(ANSWER):
             return await answer
 
     async def leave(self) -> None:

@@ -13,6 +13,7 @@ from tests.client.raw import PATH
 from tests.cluster.members import ARRIVE, PAUSE
 from tests.cluster.room_reader import RoomReader
 from tests.cluster.shop import Person
+from tests.timing import time_limit
 
 ANSWER = 5.0  # s that a member waits for an answer before it asks again
 
@@ -42,7 +43,7 @@ class WireMember:
     async def start(self) -> None:
         """Come in; returns when it is in the room."""
         self._task = asyncio.create_task(self._stay(), name=f"member {self._person.username}")
-        async with asyncio.timeout(ARRIVE):
+        async with time_limit(ARRIVE):
             await self.ready.wait()
 
     async def stop(self) -> None:
@@ -55,7 +56,7 @@ class WireMember:
     async def say(self, text: str, client_message_id: str) -> dict[str, Any]:
         """Send a message and give the ack. Raises ConnectionError when the connection was lost, or TimeoutError."""
         ask = {"liveId": self.key, "message": text, "clientMessageId": client_message_id}
-        async with asyncio.timeout(ANSWER):
+        async with time_limit(ANSWER):
             await self.ready.wait()
             return await self._ask("chat:send-message", ask)
 

@@ -22,8 +22,9 @@ from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from namespaces.base import Namespace, Pipeline
 from namespaces.routes import Limit, Route
-from tests.integration.engineio_echo import Echo, Poller, eventually, hello, websocket
+from tests.integration.engineio_echo import Echo, Poller, hello, websocket
 from tests.integration.socketio_echo import EchoCluster, echo_cluster
+from tests.timing import time_limit, until
 
 ROOM = Room("/lounge", "everybody")
 JOIN = '0/lounge,{"token":"good"}'
@@ -124,8 +125,8 @@ class Scene:
     async def unharmed(self, tasks: int) -> None:
         """The witness is heard and answered, and within a moment it is all that the server knows of, in `tasks`."""
         assert (await self.witness.probed()).startswith("43/lounge,77"), "the witness was cut off"
-        with contextlib.suppress(TimeoutError):
-            await eventually(lambda: self._inventory() == ALONE and len(asyncio.all_tasks()) <= tasks, SOON)
+        with contextlib.suppress(AssertionError):  # the next lines say more
+            await until(lambda: self._inventory() == ALONE and len(asyncio.all_tasks()) <= tasks, within=SOON)
         assert self._inventory() == ALONE
         assert len(asyncio.all_tasks()) <= tasks
 
@@ -190,7 +191,7 @@ class Visitor(Protocol):
 
     async def until(self, beginning: str) -> str:
         """What comes first: a packet that begins so, or "closed"."""
-        async with asyncio.timeout(SOON):
+        async with time_limit(SOON):
             while (packet := await self.next()) is not None:
                 self.heard.append(packet)
                 if packet.startswith(beginning):

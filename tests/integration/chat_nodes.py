@@ -22,6 +22,7 @@ from models.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import make_chat, make_streams
 from tests.support import make_settings
+from tests.timing import time_limit, turns
 
 KEYS = ("demo", "other", "third")
 KEY = KEYS[0]
@@ -77,14 +78,14 @@ class ChatNodes:
             first = asyncio.create_task(self.send(0, "first"))
             await self.stuck()
             together = asyncio.gather(*sends, return_exceptions=True)
-            await asyncio.sleep(0.01)
+            await turns()
         await first
         return await together
 
     async def stuck(self, count: int = 1) -> None:
         """Wait until so many batches wait for the room."""
         waiting = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%store_m%'"
-        async with asyncio.timeout(2):
+        async with time_limit():
             while (await self.database.query(waiting))[0]["n"] != count:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 

@@ -14,8 +14,7 @@ from gateway.metrics import Metrics
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.engineio.server import EngineOptions, EngineServer
-
-PATIENCE = 5.0  # s that a test waits for what must come
+from tests.timing import PATIENCE, scaled, time_limit, until
 
 
 class Echo:
@@ -67,7 +66,7 @@ class Echo:
 
     async def until_ended(self, sid: str, within: float = PATIENCE) -> str:
         """Wait until a connection has ended, and give the reason."""
-        await eventually(lambda: sid in self.ended, within)
+        await until(lambda: sid in self.ended, within=within)
         return self.ended[sid]
 
 
@@ -95,13 +94,6 @@ async def echo_server(
     assert not engine.connections
     assert not engine._workers
     assert not engine._fronts
-
-
-async def eventually(condition: Callable[[], bool], within: float = PATIENCE) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110  anything at all can be the condition
-            await asyncio.sleep(0.005)
 
 
 class Poller:
@@ -159,7 +151,7 @@ async def websocket(
 
 async def hello(socket_: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
     """The handshake packet of a websocket."""
-    text = await socket_.receive_str(timeout=PATIENCE)
+    text = await socket_.receive_str(timeout=scaled(PATIENCE))
     assert text.startswith("0{")
     answer: dict[str, Any] = json.loads(text[1:])
     return answer
@@ -167,7 +159,7 @@ async def hello(socket_: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
 
 async def close_code(socket_: aiohttp.ClientWebSocketResponse, within: float = PATIENCE) -> int | None:
     """Wait until the server closes, and give its code."""
-    async with asyncio.timeout(within):
+    async with time_limit(within):
         while True:
             message = await socket_.receive()
             if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
@@ -188,7 +180,7 @@ class Wire:
 
     async def head(self) -> bytes:
         """The head of an answer."""
-        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), scaled(PATIENCE))
 
     async def upgrade(self, echo: Echo, sid: str | None = None, rest: bytes = b"") -> None:
         """Become a websocket, sending `rest` right behind the request."""
@@ -197,7 +189,7 @@ class Wire:
 
     async def frame(self) -> tuple[int, bytes]:
         """One frame of the server: opcode and payload."""
-        async with asyncio.timeout(PATIENCE):
+        async with time_limit(PATIENCE):
             first, second = await self.reader.readexactly(2)
             size = second & 127
             if size >= 126:
@@ -213,7 +205,7 @@ class Wire:
     async def gone(self, within: float = PATIENCE) -> None:
         """Wait until the server has ended the TCP connection."""
         with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(within):
+            async with time_limit(within):
                 while await self.reader.read(65_536):
                     pass
 

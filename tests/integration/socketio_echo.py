@@ -16,7 +16,8 @@ from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
-from tests.integration.engineio_echo import PATIENCE, Echo, echo_server, eventually, hello
+from tests.integration.engineio_echo import Echo, echo_server, hello
+from tests.timing import PATIENCE, scaled, until
 
 
 class EchoNamespace:
@@ -96,7 +97,7 @@ async def echo_cluster(options: EngineOptions, namespaces: Mapping[str, EchoName
         running = EchoCluster(echo, namespaces)
         yield running
         await echo.engine.close("server shutdown", 1.0)
-        await eventually(lambda: running.deserted)
+        await until(lambda: running.deserted)
 
 
 class RawClient:
@@ -128,6 +129,6 @@ class RawClient:
 
     async def hear(self) -> str:
         """The next packet; pings are answered and not told."""
-        while (packet := await self.socket.receive_str(timeout=PATIENCE)) == "2":
+        while (packet := await self.socket.receive_str(timeout=scaled(PATIENCE))) == "2":
             await self.say("3")
         return packet

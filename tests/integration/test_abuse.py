@@ -17,6 +17,7 @@ import structlog
 from tests.integration.abuse_corpus import CLOSED, LET_BE, PIECES, POLITE, REFUSED, REQUESTS, SPEECH
 from tests.integration.abuse_scene import JOIN, SOON, PollingVisitor, Scene, Visitor, WebsocketVisitor, scene
 from tests.integration.engineio_echo import masked, upgrade_request, wire
+from tests.timing import scaled
 
 SEED = 20260
 VISITORS: dict[str, Callable[[aiohttp.ClientSession, Scene], Visitor]] = {
@@ -49,7 +50,7 @@ async def quiet(stage: Scene, caplog: pytest.LogCaptureFixture, request: pytest.
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     """A client."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SOON)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=scaled(SOON))) as session:
         yield session
 
 
@@ -114,7 +115,7 @@ async def answered(stage: Scene, data: bytes, within: float = SOON) -> int:
     async with wire(stage.echo) as client:
         with contextlib.suppress(ConnectionError):
             await client.send(data)
-            head = await asyncio.wait_for(client.reader.read(65_536), within)
+            head = await asyncio.wait_for(client.reader.read(65_536), scaled(within))
             return int(head.split(b" ", 2)[1]) if head else 0
     return 0
 

@@ -14,6 +14,7 @@ from gateway.redis import cache as cache_module
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from tests.support import make_settings
+from tests.timing import time_limit, until
 
 NAME = "numbers"
 KEY = "one"
@@ -56,12 +57,6 @@ async def node(redis_url: str) -> AsyncIterator[Callable[..., Cache[int]]]:
         await one.close()
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
 async def test_what_one_node_has_loaded_all_nodes_read(node: Callable[..., Cache[int]], source: Source) -> None:
     one, other = node(), node()
     assert [await one.read(KEY, source.load), await one.read(KEY, source.load)] == [1, 1]
@@ -102,7 +97,7 @@ async def test_a_value_is_made_anew_before_it_runs_out(
     assert await cache.read(KEY, source.load) == 1  # while it is being made anew
     await until(lambda: source.loads == 2)
     source.free.set()
-    async with asyncio.timeout(5):
+    async with time_limit(5):
         while await cache.read(KEY, source.load) != 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert source.loads == 2
@@ -233,7 +228,7 @@ async def test_a_node_that_died_while_it_loaded_keeps_nobody_waiting_for_long(
     lease = round(cache_module.LEASE * 1000)
     await redis.client.set(keys.cache_lease(NAME, KEY), "dead", px=lease)
     nodes = node(), node()
-    async with asyncio.timeout(cache_module.LEASE / 2):
+    async with time_limit(cache_module.LEASE / 2):
         assert await asyncio.gather(*(cache.read(KEY, source.load) for cache in nodes for _ in range(20))) == [1] * 40
     assert source.loads == 2, "once a node"
     assert await redis.client.get(keys.cached(NAME, KEY)) is None, "it was not theirs to keep"
@@ -249,7 +244,7 @@ async def test_an_error_is_told_to_who_asked_and_kept_from_nobody(
 
     answers = await asyncio.gather(*(cache.read(KEY, fail) for _ in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [NotFound] * 3
-    async with asyncio.timeout(1):  # not after the lease of the one that failed
+    async with time_limit(1):  # not after the lease of the one that failed
         assert await node().read(KEY, source.load) == 1
 
 
@@ -272,6 +267,6 @@ async def test_redis_may_be_away(node: Callable[..., Cache[int]], source: Source
     await one.drop(KEY)  # which Redis will only hear when it is back, with the old value
     own_redis.start()
     assert await one.read(KEY, source.load) == 2
-    async with asyncio.timeout(5):
+    async with time_limit(5):
         while await other.read(KEY, source.load) != 2:  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -17,6 +17,7 @@ from gateway.security.tokens.tokens import Tokens
 from gateway.settings import DEVELOPMENT_SECRET
 from tests.conftest import StartNode
 from tests.support import make_settings
+from tests.timing import time_limit
 
 START = 30.0  # s that `dorami dev` may take, on a busy machine
 
@@ -177,7 +178,7 @@ class Development:
         """Wait until it says where it serves."""
         assert self.process.stdout is not None
         said = []
-        async with asyncio.timeout(START):
+        async with time_limit(START):
             async for line in self.process.stdout:
                 said.append(line.decode())
                 if "http://" in said[-1]:
@@ -191,7 +192,7 @@ class Development:
     async def says(self, word: str) -> str:
         """Wait for a line that has a word."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(START):
+        async with time_limit(START):
             async for line in self.process.stdout:
                 if word in line.decode():
                     return line.decode().strip()
@@ -199,7 +200,7 @@ class Development:
 
     async def end(self) -> tuple[int, list[psutil.Process]]:
         """Wait for its end; its exit code and who is left behind."""
-        async with asyncio.timeout(START):
+        async with time_limit(START):
             await self.process.communicate()
         left = await asyncio.to_thread(lambda: psutil.wait_procs(self.family, 10)[1])
         assert self.process.returncode is not None

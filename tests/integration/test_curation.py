@@ -29,6 +29,7 @@ from models.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import Curators, make_chat
 from tests.support import make_settings
+from tests.timing import until
 
 KEY = "demo"
 KEPT = timedelta(days=90)
@@ -359,9 +360,7 @@ async def test_a_look_at_the_lists_that_began_before_a_change_does_not_end_after
     monkeypatch.setattr(place.database, "query", read)
     await place.curators[1].record.record(ModerationAction.ADD_WORD, place.admin)  # of another node
     looking = asyncio.create_task(words.refresh())
-    async with asyncio.timeout(5):
-        while slow:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: not slow)
     adding = asyncio.create_task(words.add(place.admin, AddWord.model_validate({"word": "second", "action": "MASK"})))
     await asyncio.wait([adding], timeout=0.3)
     goes_on.set()

@@ -26,6 +26,7 @@ from models.room import RoomEvent
 from models.stream import Stream
 from models.user import User
 from tests.support import make_settings
+from tests.timing import time_limit
 
 SIZE = 3  # connections of the pool
 
@@ -265,7 +266,7 @@ async def test_a_statement_that_takes_too_long_is_ended_on_the_server_too(settin
         with pytest.raises(Unavailable):
             async with database.guard("test"):
                 await database.query("SELECT pg_sleep(5)")
-        async with asyncio.timeout(2):
+        async with time_limit(2):
             while (await database.query(running))[0]["running"] > 1:  # noqa: ASYNC110  one is this query itself
                 await asyncio.sleep(0.02)
     finally:

@@ -24,6 +24,7 @@ from models.notification import Notification
 from models.user import User
 from tests.doubles import principal
 from tests.support import make_settings
+from tests.timing import until
 
 
 class FakeSocket:
@@ -157,15 +158,11 @@ async def test_a_lost_notice_is_found_by_looking(cluster: Cluster, monkeypatch: 
     await asyncio.sleep(0.2)
     assert socket.heard == [], "it has no reason to look yet"
     cluster.losses = 1
-    async with asyncio.timeout(5):
-        while not socket.heard:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: socket.heard)
     monkeypatch.setattr(module, "DEAF", 0.02)
     cluster.losses = None
     await cluster.send(person, title="deaf", lost=True)
-    async with asyncio.timeout(5):
-        while len(socket.heard) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: len(socket.heard) >= 2)
     await cluster.nodes[1].close()
     assert socket.heard == ["lost", "deaf"]
     assert await cluster.waiting() == 0

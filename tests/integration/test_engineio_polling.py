@@ -16,12 +16,12 @@ from tests.integration.engineio_echo import (
     Poller,
     close_code,
     echo_server,
-    eventually,
     hello,
     websocket,
     websocket_url,
     wire,
 )
+from tests.timing import scaled, until
 
 SEPARATOR = "\x1e"
 OPTIONS = EngineOptions(upgrade_timeout=0.3, request_timeout=0.3)
@@ -37,7 +37,7 @@ async def echo() -> AsyncIterator[Echo]:
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     """A client."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=scaled(5))) as session:
         yield session
 
 
@@ -130,7 +130,7 @@ async def test_a_post_waits_while_too_many_messages_wait(http: aiohttp.ClientSes
         assert not second.done()
         release.set()
         assert await second == (200, "ok")
-        await eventually(lambda: len(echo.heard) == 101)
+        await until(lambda: len(echo.heard) == 101)
         assert echo.heard[-1] == (session.sid, "last")
 
 
@@ -155,7 +155,7 @@ async def test_a_second_post_beside_one_that_waits_ends_the_session(http: aiohtt
         assert await echo.until_ended(session.sid) == "duplicate post"
         await waiting
         release.set()
-        await eventually(lambda: not echo.engine._workers)
+        await until(lambda: not echo.engine._workers)
         assert len(echo.heard) == 1
 
 
@@ -182,7 +182,7 @@ async def test_a_goodbye_can_be_fetched_for_a_moment(echo: Echo, http: aiohttp.C
 async def test_a_goodbye_that_nobody_fetches_is_forgotten(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     echo.engine.connections[session.sid].close("kicked", grace=0.05)
-    await eventually(lambda: not echo.engine._leaving)
+    await until(lambda: not echo.engine._leaving)
     assert (await session.get())[0] == 400
 
 
@@ -412,7 +412,7 @@ async def test_what_the_client_says_keeps_its_order_over_the_upgrade(echo: Echo,
             await socket.send_str("5")
             for number in range(100, 200):
                 await socket.send_str(f"4{number}")
-            await eventually(lambda: len(own.heard) == 200)
+            await until(lambda: len(own.heard) == 200)
         assert [text for _, text in own.heard] == [str(number) for number in range(200)]
         await own.until_ended(session.sid)
         assert (own.gauge("polling"), own.gauge("websocket")) == (0, 0)

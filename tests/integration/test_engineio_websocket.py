@@ -19,13 +19,13 @@ from tests.integration.engineio_echo import (
     Wire,
     close_code,
     echo_server,
-    eventually,
     hello,
     masked,
     upgrade_request,
     websocket,
     wire,
 )
+from tests.timing import until
 
 LARGEST = 4096
 OPTIONS = EngineOptions(max_packet_size=LARGEST)
@@ -343,7 +343,7 @@ async def test_messages_are_handled_one_after_the_other() -> None:
         for number in range(200):
             assert await client.frame() == (1, f"4{number}".encode())
         assert most == 1
-        await eventually(lambda: not connection.busy)
+        await until(lambda: not connection.busy)
         assert not echo.engine._workers
 
 
@@ -353,7 +353,7 @@ async def test_a_flood_that_nothing_has_to_wait_for_leaves_the_others_their_turn
         echo.handling = silent
         await flood.send(masked("4x") * 30_000)
         await client.send(masked("4please"))
-        await eventually(lambda: len(echo.heard) == 30_001)
+        await until(lambda: len(echo.heard) == 30_001)
         assert [text for _, text in echo.heard].index("please") < 2000  # of 30,000
         assert flooding.sid not in echo.ended
 
@@ -372,13 +372,13 @@ async def test_reading_pauses_while_messages_wait() -> None:
         echo.handling = blocked
         flood = b"".join(masked(f"4{number}") for number in range(200_000))
         sending = asyncio.create_task(client.send(flood))
-        await eventually(lambda: connection._carrier._held)  # type: ignore[attr-defined]
+        await until(lambda: connection._carrier._held)  # type: ignore[attr-defined]
         await asyncio.sleep(0.05)
         assert connection._inbox is not None
         assert len(connection._inbox._messages) < 3000  # of 200,000: what one slice of bytes held
         release.set()
         await sending
-        await eventually(lambda: len(echo.heard) == 200_000)
+        await until(lambda: len(echo.heard) == 200_000)
         assert [text for _, text in echo.heard] == [str(number) for number in range(200_000)]
 
 
@@ -408,11 +408,11 @@ async def test_what_waits_when_the_server_closes_is_not_handled() -> None:
     async with echo_server(OPTIONS) as echo, connected(echo) as (client, connection):
         echo.handling = blocked
         await client.send(masked("4first") + masked("4second"))
-        await eventually(lambda: len(echo.heard) == 1)
+        await until(lambda: len(echo.heard) == 1)
         connection.close("kicked")
         assert echo.ended[connection.sid] == "kicked"
         release.set()
-        await eventually(lambda: not echo.engine._workers)
+        await until(lambda: not echo.engine._workers)
         assert [text for _, text in echo.heard] == ["first"]
 
 
@@ -493,12 +493,12 @@ async def test_an_idle_connection_costs_no_task_and_a_closed_one_nothing() -> No
         stack.callback(gc.enable)
         for client in clients:
             client.writer.transport.abort()
-        await eventually(lambda: not echo.engine.connections)
+        await until(lambda: not echo.engine.connections)
         echo.opened.clear()
         assert echo.gauge("websocket") == 0
         assert not echo.engine.wheel._slots
         # Freed by counting references: a node that many clients leave need not wait for the garbage collector.
-        await eventually(lambda: not any(reference() for reference in references))
+        await until(lambda: not any(reference() for reference in references))
 
 
 async def test_closing_the_engine_tells_everybody_and_lets_handlers_finish(http: aiohttp.ClientSession) -> None:
@@ -511,7 +511,7 @@ async def test_closing_the_engine_tells_everybody_and_lets_handlers_finish(http:
         await hello(busy)
         echo.handling = slowly
         await busy.send_str("4last")
-        await eventually(lambda: len(echo.heard) == 1)
+        await until(lambda: len(echo.heard) == 1)
         closing = asyncio.create_task(echo.engine.close("server shutdown", 2.0))
         assert await close_code(idle) == 1000
         assert await busy.receive_str() == "4last"

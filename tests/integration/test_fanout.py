@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from gateway.realtime.packets import event_packet
 from gateway.redis.client import RedisClient
 from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
+from tests.timing import time_limit, until
 
 FOREIGN = (
     b"", b"\n", b"123", b"hello", b":\n", b"x:\n", b"x:y\n", b"x:-1\n", b"x:" + b"9" * 5000 + b"\n", b"\xff\xfe:1",
@@ -70,12 +71,6 @@ async def publish(node: Node, room: Room, count: int, first: int = 0) -> None:
         await node.fanout.publish(room, "e", Cursor(epoch="x", seq=number))
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(5):
-        while not await holds():  # noqa: ASYNC110  nothing in Redis rings a bell
-            await asyncio.sleep(0.01)
-
-
 # --- the contract -------------------------------------------------------------------------------------------------
 
 
@@ -116,7 +111,7 @@ async def test_a_notice_reaches_every_node(nodes: list[Node], room: Room) -> Non
         node.fanout.on_notice(Revoked, partial(hear, number))
         node.fanout.on_notice(StreamEnded, partial(hear, 99))
     await nodes[0].fanout.notify(Revoked("한"))
-    async with asyncio.timeout(2):
+    async with time_limit(2):
         await done.wait()
     assert sorted(heard, key=lambda item: item[0]) == [(number, Revoked("한")) for number in range(len(nodes))]
 
@@ -135,7 +130,7 @@ async def test_a_notice_whose_handler_fails_does_not_stop_the_next(nodes: list[N
     nodes[-1].fanout.on_notice(StreamEnded, hear)
     await nodes[0].fanout.notify(StreamEnded("first"))
     await nodes[0].fanout.notify(StreamEnded("second"))
-    async with asyncio.timeout(2):
+    async with time_limit(2):
         await heard.wait()
 
 
@@ -220,7 +215,7 @@ async def test_a_room_is_heard_a_little_longer(
     assert await subscribers() == 1
     a.fanout.unwatch(room)
     assert await subscribers() == 1
-    await eventually(nobody)
+    await until(nobody)
     await a.fanout.watch(room)
     assert await subscribers() == 1
     await publish(a, room, 1)
@@ -303,4 +298,4 @@ async def test_closing_leaves_no_task_and_no_subscription(redis: RedisClient, ro
     async def nobody() -> bool:
         return bool((await redis.client.pubsub_numsub(room_channel(room)))[0][1] == 0)
 
-    await eventually(nobody)
+    await until(nobody)

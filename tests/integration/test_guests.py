@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -32,6 +32,7 @@ from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
 from models.guest import GuestSession
 from tests.support import make_settings
+from tests.timing import until
 
 DAY = timedelta(hours=24)
 MINUTES = timedelta(minutes=15)
@@ -92,13 +93,6 @@ async def without_redis(database: Database) -> AsyncIterator[World]:
     redis = RedisClient(make_settings(redis_url=AWAY), Metrics())
     yield World(database, redis)
     await redis.close()
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what must come to hold within a few sweeps."""
-    async with asyncio.timeout(5):
-        while not await holds():  # noqa: ASYNC110  nothing in the servers rings a bell
-            await asyncio.sleep(0.01)
 
 
 async def age(session_id: str, by: timedelta) -> None:

@@ -12,11 +12,10 @@ from gateway.http.connection import connections
 from gateway.http.lines import send_lines
 from gateway.http.routes import Lines
 from gateway.protocol.wire import Payload
-from tests.integration.engineio_echo import eventually
+from tests.timing import time_limit, until
 
 KEEPALIVE = 0.3
 STUCK = 0.3
-PATIENCE = 3.0
 LARGE = b"x" * 20_000_000  # bytes; more than all buffers on the way
 
 ASK = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -107,12 +106,12 @@ async def test_an_idle_connection_and_a_head_that_never_ends(house: House, start
                 writer.write(b"x")
 
     slowly = asyncio.create_task(trickle())
-    async with asyncio.timeout(PATIENCE):
+    async with time_limit():
         answered = await reader.read()
     slowly.cancel()
     writer.close()
     assert answered.count(b"200 OK") == start.count(ASK)
-    await eventually(lambda: not house.held)
+    await until(lambda: not house.held)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +126,8 @@ async def test_a_client_that_does_not_read(house: House, ask: bytes) -> None:
         loop = asyncio.get_running_loop()
         await loop.sock_connect(client, house.address)
         sending = asyncio.create_task(loop.sock_sendall(client, ask))
-        await eventually(lambda: house.held == 1)
-        await eventually(lambda: not house.held, PATIENCE)
+        await until(lambda: house.held == 1)
+        await until(lambda: not house.held)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 
@@ -138,11 +137,11 @@ async def test_an_export_ends_with_its_client_and_is_no_failure(house: House, ho
     with socket.create_connection(house.address) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", how == "breaks off", 0))
         client.sendall(ASK.replace(b"small", b"export"))
-        await eventually(lambda: house.exports == 1)
+        await until(lambda: house.exports == 1)
         await asyncio.sleep(STUCK / 2)  # the buffers fill
         if how != "takes nothing":
             client.close()
-        await eventually(lambda: not house.exports and not house.held, PATIENCE)
+        await until(lambda: not house.exports and not house.held)
     assert house.failures == []
 
 

@@ -12,6 +12,7 @@ from gateway.http.lines import CHUNK
 from gateway.http.routes import Call, Lines, Route
 from gateway.protocol.wire import Payload
 from tests.http_edge import edge
+from tests.timing import time_limit
 
 MANY = 4 * CHUNK // 100  # lines, of more than 100 bytes each
 
@@ -78,5 +79,5 @@ async def test_nothing_is_made_for_a_reader_who_is_gone() -> None:
         async with client.get("/lines") as response:
             await response.content.readline()
             response.close()
-        async with asyncio.timeout(5):
+        async with time_limit(5):
             await source.ended.wait()

@@ -10,6 +10,7 @@ from gateway.redis import job_queue
 from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue
 from tests.support import make_settings
+from tests.timing import time_limit, until
 
 
 class Worker:
@@ -32,15 +33,13 @@ class Worker:
 
     async def close(self) -> None:
         self.stop.set()
-        async with asyncio.timeout(5):
+        async with time_limit(5):
             await self._serving
 
 
 async def comes(workers: list[Worker], count: int) -> list[str]:
     """Wait until the workers have taken so many jobs, and give them."""
-    async with asyncio.timeout(10):
-        while sum(len(worker.taken) for worker in workers) < count:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: sum(len(worker.taken) for worker in workers) >= count, within=10)
     return [job_id for worker in workers for job_id in worker.taken]
 
 

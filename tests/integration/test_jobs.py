@@ -26,6 +26,7 @@ from gateway.services.jobs.table import JobTable
 from models.user import User
 from tests.doubles import principal
 from tests.support import make_settings
+from tests.timing import time_limit, until
 
 ASK = CreateJob.model_validate({"kind": "replay", "streamKey": "demo", "source": "a.mp4"})
 
@@ -99,7 +100,7 @@ class Bench:
         return await self.queue.waiting()
 
     async def until(self, status: str, job: Job) -> Job:
-        async with asyncio.timeout(10):
+        async with time_limit(10):
             while (found := await self.jobs.get(job.id)).status != status:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         return found
@@ -124,9 +125,7 @@ async def test_a_job_is_done_once_and_everything_is_told(bench: Bench) -> None:
     running = await bench.begin(job)
     await bench.worker().run(job.id)  # another worker that got it, too: nothing happens
     bench.progress(0.426)
-    async with asyncio.timeout(5):
-        while ("RUNNING", 42) not in bench.told.states:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await until(lambda: ("RUNNING", 42) in bench.told.states)
     bench.progress(1.0)
     bench.outcome.set_result(Replay(duration=1.5, files=[]))
     await running
@@ -163,7 +162,7 @@ async def test_a_cancelled_job_stops_within_two_seconds_and_stays_cancelled(benc
     job = await bench.create()
     running = await bench.begin(job)
     assert (await bench.jobs.cancel(job.id)).status == "CANCELLED"
-    async with asyncio.timeout(2):
+    async with time_limit(2):
         await running
     assert (await bench.jobs.cancel(job.id)).status == "CANCELLED", "twice is fine"
     assert bench.told.states[-1] == ("CANCELLED", 0)
@@ -191,7 +190,7 @@ async def test_a_dead_run_is_begun_anew_by_another_worker_and_comes_to_no_second
     bench.began.clear()
     second = asyncio.create_task(other.run(job.id))
     await bench.began.wait()
-    async with asyncio.timeout(3):
+    async with time_limit(3):
         await slow  # it hears that the job is not its own any more
     bench.outcome.set_result(Replay(duration=1, files=[]))
     await second
@@ -235,14 +234,14 @@ async def test_a_worker_that_stops_gives_its_job_back(bench: Bench) -> None:
     stop = asyncio.Event()
     serving = asyncio.create_task(bench.queue.serve(bench.runner.run, 1, stop))
     job = await bench.create()
-    async with asyncio.timeout(5):
+    async with time_limit(5):
         await bench.began.wait()
     waiting = await bench.create()
     await asyncio.sleep(0.2)
     assert await bench.waiting() == 1, "one at a time"
     stop.set()
     bench.runner.stop()
-    async with asyncio.timeout(5):
+    async with time_limit(5):
         await serving
     assert (await bench.jobs.get(job.id)).status == "QUEUED"
     assert (await bench.jobs.get(waiting.id)).status == "QUEUED"
@@ -285,9 +284,7 @@ async def test_without_redis_a_job_is_stored_and_its_end_is_told_again_when_redi
     await asyncio.sleep(0.2)
     assert bench.told.states == []
     bench.told.losses = 1
-    async with asyncio.timeout(5):
-        while not bench.told.states:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await until(lambda: bench.told.states)
     assert bench.told.states == [("DONE", 100)]
     assert bench.told.updates[0]["id"] == job.id
     assert now() >= (await bench.jobs.get(job.id)).created_at

@@ -18,6 +18,7 @@ from gateway.protocol.jobs import CreateJob
 from gateway.redis.client import RedisClient
 from gateway.settings import SettingsError
 from tests.support import record, slow_ffmpeg
+from tests.timing import until
 
 JOB, RUN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
@@ -127,9 +128,7 @@ async def test_work_that_is_not_wanted_any_more_leaves_nothing(tmp_path: Path, r
     record(tmp_path / "live" / "a.mp4", 20)
     studio = Studio(tmp_path, redis, slow_ffmpeg(tmp_path))
     work = asyncio.create_task(studio.made())
-    async with asyncio.timeout(10):
-        while not studio.told:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await until(lambda: studio.told, within=10)
     begun = time.monotonic()
     work.cancel()
     await asyncio.wait([work])

@@ -10,7 +10,8 @@ import pytest
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.socketio.frame_batches import FEW
 from tests.integration.abuse_scene import JOIN, Scene, scene
-from tests.integration.engineio_echo import PATIENCE, Poller, hello, websocket
+from tests.integration.engineio_echo import Poller, hello, websocket
+from tests.timing import PATIENCE, scaled, time_limit
 
 SEPARATOR = "\x1e"
 SPEAKERS = 4
@@ -42,7 +43,7 @@ class Member:
     async def hear(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Everything that comes over a websocket."""
         while END not in self.heard[-1:]:
-            await self.take(await socket.receive_str(timeout=PATIENCE))
+            await self.take(await socket.receive_str(timeout=scaled(PATIENCE)))
 
     async def take(self, *packets: str) -> None:
         """Note what came; whoever has joined waits for the others."""
@@ -91,7 +92,7 @@ class PollingMember(Member):
         last = asyncio.create_task(self.poll(poller))
         async with websocket(self.http, self.echo, poller.sid) as socket:
             await socket.send_str("2probe")
-            assert await socket.receive_str(timeout=PATIENCE) == "3probe"
+            assert await socket.receive_str(timeout=scaled(PATIENCE)) == "3probe"
             await last
             await socket.send_str("5")
             await self.hear(socket)
@@ -107,7 +108,7 @@ class PasserBy(Member):
                 await hello(socket)
                 await socket.send_str(f"4{JOIN}")
                 for _ in range(5):
-                    await socket.receive_str(timeout=PATIENCE)
+                    await socket.receive_str(timeout=scaled(PATIENCE))
 
 
 class Speaker(Member):
@@ -162,7 +163,7 @@ async def test_all_hear_the_same_in_the_same_order(stage: Scene) -> None:
         ]
         passing = [asyncio.create_task(PasserBy(http, stage, joined).run()) for _ in range(3)]
         try:
-            async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            async with time_limit(30), asyncio.TaskGroup() as tasks:
                 for member in members:
                     tasks.create_task(member.run())
         finally:

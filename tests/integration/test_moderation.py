@@ -35,6 +35,7 @@ from models.user import User
 from tests.doubles import principal
 from tests.integration.moderated_room import ELSEWHERE, KEY, ModeratedRoom
 from tests.support import make_settings
+from tests.timing import time_limit
 
 HOME = Device("a browser", "192.0.2.1", "device-of-somebody")
 Act = Callable[[ModeratedRoom, Principal], Awaitable[Any]]
@@ -174,7 +175,7 @@ async def test_who_is_muted_is_refused_on_every_node_until_it_ends(hall: Moderat
     again = await hall.say(hall.user, "before", "c-1", node=1)
     assert again == sent.model_copy(update={"duplicate": True}), "it is stored, whatever holds now"
     await hall.say(hall.other_host, "the others may")
-    async with asyncio.timeout(5):
+    async with time_limit(5):
         while not (await hall.nodes[0].snapshot(hall.user, KEY, None, 1)).you.can_send:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await hall.say(hall.user, "after")

@@ -20,6 +20,7 @@ from models.order import Order as StoredOrder
 from tests.doubles import principal
 from tests.integration.commerce_nodes import ADMINS, KEY, CommerceNodes, open_commerce_nodes, total
 from tests.support import make_settings
+from tests.timing import time_limit
 
 
 @pytest.fixture
@@ -209,7 +210,7 @@ async def test_who_cancels_behind_others_hears_in_time_that_it_cannot_be_done(
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
-            async with asyncio.timeout(2 * make_settings().database_timeout.total_seconds() + 0.5):
+            async with time_limit(2 * make_settings().database_timeout.total_seconds() + 0.5):
                 calls = (commerce.orders.cancel(ann, order.id) for order in orders)
                 answers = await asyncio.gather(*calls, return_exceptions=True)
     finally:

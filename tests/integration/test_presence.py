@@ -15,9 +15,10 @@ from gateway.metrics import Metrics
 from gateway.realtime.presence.presence import Census, LocalPresence, Moved, Presence, PublishSlot
 from gateway.realtime.presence.redis import RedisPresence
 from gateway.redis.client import RedisClient
+from tests.timing import scaled, until
 
 ROOM = viewers_room("demo")
-LEASE, BEAT = 0.4, 0.1  # s
+LEASE, BEAT = scaled(0.4), 0.1  # s
 
 StartNode = Callable[[str], Awaitable[RedisPresence]]
 
@@ -50,13 +51,6 @@ async def kill(node: RedisPresence) -> None:
         task.cancel()
     await asyncio.gather(*node._tasks, return_exceptions=True)
     node._lease.name = None  # so that closing it later does nothing
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what must come to hold within a few beats, which come late on a busy machine."""
-    async with asyncio.timeout(15):
-        while not await holds():  # noqa: ASYNC110  nothing in Redis rings a bell
-            await asyncio.sleep(0.01)
 
 
 async def until_count(presence: Presence, count: int, room: Room = ROOM) -> None:

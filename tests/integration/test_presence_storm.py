@@ -14,8 +14,9 @@ from gateway.keys import Room, presence, viewers_room
 from gateway.metrics import Metrics
 from gateway.realtime.presence.redis import RedisPresence
 from gateway.redis.client import RedisClient
-from tests.integration.test_presence import kill, until
+from tests.integration.test_presence import kill
 from tests.support import make_settings
+from tests.timing import until
 
 SEEDS = (1, 2, 3)
 ROOMS = [viewers_room(name) for name in ("one", "two")]

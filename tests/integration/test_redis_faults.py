@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,9 +28,10 @@ from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
 from tests.proxy import Proxy
 from tests.support import make_settings
+from tests.timing import scaled, time_limit, until
 
 ROOM = chat_room("demo")
-TIMEOUT = 0.3  # s that a call may take here
+TIMEOUT = scaled(0.3)  # s that a call may take here
 BOUND = 3 * TIMEOUT  # a publication may wait for the one under way, and the machine may be busy
 
 
@@ -59,9 +61,11 @@ class Node(NamedTuple):
 
 async def make_node(url: str, node_id: str, log: Log | None = None) -> Node:
     metrics, inbox = Metrics(), DeliveredPackets()
-    redis = RedisClient(make_settings(redis_url=url, redis_timeout=f"{TIMEOUT}s", redis_pool_size=5), metrics)
+    redis = RedisClient(
+        make_settings(redis_url=url, redis_timeout=timedelta(seconds=TIMEOUT), redis_pool_size=5), metrics
+    )
     fanout = RedisFanout(redis, inbox, node_id, metrics, log or EventLog())
-    presence = RedisPresence(redis, node_id, metrics, lease=0.6, beat=0.1)
+    presence = RedisPresence(redis, node_id, metrics, lease=scaled(0.6), beat=0.1)
     await redis.open()
     await fanout.start()
     await presence.start()
@@ -98,7 +102,7 @@ async def talk(node: Node, first: int, stop: asyncio.Event) -> int:
 
 async def flows(sender: Node, receiver: Node, number: int, within: float) -> int:
     """Publish until something arrives; the next number."""
-    async with asyncio.timeout(within):
+    async with time_limit(within):
         before = len(receiver.inbox.of(ROOM))
         while len(receiver.inbox.of(ROOM)) == before:
             await sender.say(number)
@@ -129,9 +133,7 @@ async def test_killed_and_started_again(pair: list[Node], own_redis: RedisServer
     stop.set()
     count = await talking
     await a.inbox.until(lambda _: a.heard(0, count))  # one's own people missed nothing and got nothing twice
-    async with asyncio.timeout(2):
-        while any(node.degraded or not node.fanout.healthy for node in pair):  # noqa: ASYNC110  nothing rings a bell
-            await asyncio.sleep(0.01)
+    await until(lambda: all(node.fanout.healthy and not node.degraded for node in pair), within=2)
 
 
 async def test_cut_subscriptions(pair: list[Node], own_redis: RedisServer) -> None:
@@ -208,9 +210,7 @@ async def test_who_publishes_waits_while_too_much_waits(pair: list[Node], own_re
 
     own_redis.pause()
     flooding = asyncio.create_task(flood())
-    async with asyncio.timeout(5):
-        while said < publisher.CROWDED - 10:  # noqa: ASYNC110  nothing rings a bell
-            await asyncio.sleep(0)
+    await until(lambda: said >= publisher.CROWDED - 10)
     for _ in range(10):
         await asyncio.sleep(0)
     assert a.fanout.healthy
@@ -274,7 +274,7 @@ async def test_presence_and_limits_alone_and_together_again(pair: list[Node], ow
     assert passed == 10
     own_redis.start()
     expected = {"sora": "1", "jun": "1"}
-    async with asyncio.timeout(3):
+    async with time_limit(3):
         while await a.redis.client.hgetall(presence(ROOM)) != expected:  # noqa: ASYNC110  nothing in Redis rings a bell
             await asyncio.sleep(0.02)
     assert await b.presence.census(ROOM) == Census(2, 2, changed=False)  # mina left before sora was told
@@ -297,9 +297,7 @@ async def test_a_node_that_listens_elsewhere_than_it_publishes_notices(
             await flows(b, a, 0, within=2)
             await flows(a, b, 10_000, within=3)
             await flows(b, a, 20_000, within=2)
-            async with asyncio.timeout(2):
-                while not a.fanout.healthy or a.degraded:  # noqa: ASYNC110  nothing rings a bell
-                    await asyncio.sleep(0.01)
+            await until(lambda: a.fanout.healthy and not a.degraded, within=2)
         finally:
             for node in (a, b):
                 await close(node)

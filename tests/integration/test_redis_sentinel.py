@@ -14,6 +14,7 @@ from gateway.redis.client import RedisClient
 from tests.integration.test_redis_faults import ROOM, Node, close, flows, make_node, talk
 from tests.redis_topologies import PASSWORD, SentinelTopology
 from tests.support import make_settings
+from tests.timing import time_limit, until
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ async def pair(servers: SentinelTopology) -> AsyncIterator[list[Node]]:
 
 
 async def count_is(node: Node, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with time_limit(5):
         while (await node.presence.census(ROOM)).count != count:  # noqa: ASYNC110  nothing in Redis rings a bell
             await asyncio.sleep(0.02)
 
@@ -73,9 +74,7 @@ async def test_nodes_follow_the_master_when_it_hangs(
     for node in pair:
         await count_is(node, 2)
     assert (await b.limiter.charge("chat", "jun", 20, 60.0)).remaining == 19
-    async with asyncio.timeout(5):
-        while not all(node.fanout.healthy and not node.degraded for node in pair):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: all(node.fanout.healthy and not node.degraded for node in pair))
     assert len(await a.redis.client.client_list(_type="normal")) <= 2 * (5 + 1) + len(servers.sentinels) * 2 + 1
     lost.resume()
 

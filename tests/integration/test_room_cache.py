@@ -14,6 +14,7 @@ from gateway.protocol.queries import ProductQuery
 from gateway.redis.client import RedisClient
 from tests.integration.commerce_nodes import KEY, CommerceNodes, open_commerce_nodes
 from tests.support import make_settings
+from tests.timing import time_limit
 
 FIRST = ProductQuery.model_validate({"streamKey": KEY})
 
@@ -108,7 +109,7 @@ async def test_without_redis_everything_is_read(database_url: str, own_redis: Re
         await commerce.change(cup, name="Bowl")
         assert await names(commerce, 1) == ["Bowl"]
         own_redis.start()
-        async with asyncio.timeout(5):
+        async with time_limit(5):
             while not await redis.ping():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert await names(commerce, 0) == await names(commerce, 1) == ["Bowl"]

@@ -16,6 +16,7 @@ from gateway.realtime.socketio import recovery_store
 from gateway.realtime.socketio.recovery_store import RecoverySession, RecoveryStore
 from gateway.redis.client import RedisClient
 from tests.support import make_settings
+from tests.timing import time_limit
 
 SESSION = RecoverySession("s", "/chat", "한", {chat_room("a"): Place("epoch", 7), chat_room("b"): None})
 
@@ -37,7 +38,7 @@ async def test_only_one_gets_it(sessions: RecoveryStore, redis: RedisClient, pid
     sessions.keep(pid, SESSION, 60)
     another = RecoveryStore(redis)  # of another node
     assert await sessions.claim("x") is None
-    async with asyncio.timeout(2):
+    async with time_limit(2):
         while not await redis.client.exists(socket_session(pid)):  # noqa: ASYNC110  nobody waits for it but this test
             await asyncio.sleep(0.005)
     claims = await asyncio.gather(*(node.claim(pid) for node in (sessions, another) * 3))

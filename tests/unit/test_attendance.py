@@ -10,6 +10,7 @@ from gateway.services.streams import throttle
 from gateway.services.streams.attendance import NAMED, Attendance
 from gateway.services.streams.throttle import Throttle
 from tests.doubles import Heard
+from tests.timing import time_limit, until
 
 CHAT = chat_room("demo")
 
@@ -103,9 +104,7 @@ class Told:
             self.paced.due(room, at_once=census.count == 0)
 
     async def until(self, *counts: int) -> None:
-        async with asyncio.timeout(1):
-            while self.counts != list(counts):  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await until(lambda: self.counts == list(counts), within=1)
 
 
 async def test_what_changes_again_and_again_is_told_once_a_turn() -> None:
@@ -177,7 +176,7 @@ async def test_a_node_that_stops_leaves_a_busy_room_to_the_others(
     told = Told()
     told.paced._turns = Busy(turn)
     told.paced.due(CHAT)
-    async with asyncio.timeout(2):
+    async with time_limit(2):
         await told.paced.close()
     assert (len(told.counts) > 0) == (turn.census is not None)
     await asyncio.sleep(0)

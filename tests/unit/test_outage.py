@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from gateway.concurrency.outage import Outage
 from gateway.errors import Unavailable
 from gateway.security.sessions.guest_sessions import GuestSessions
+from tests.timing import scaled
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ async def test_the_sweep_of_guest_sessions_complains_once_an_outage(monkeypatch:
         sessions = GuestSessions(unused, double, unused, sweep=0.001)
         monkeypatch.setattr(sessions._outage, "_quiet", 0.0)
         sessions.start()
-        await asyncio.wait_for(stored.done.wait(), 5)
+        await asyncio.wait_for(stored.done.wait(), scaled(5))
         await sessions.close()
     assert [(line["event"], line["log_level"]) for line in logs] == [
         ("the sessions of guests cannot be moved", "warning"),

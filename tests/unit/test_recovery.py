@@ -21,6 +21,7 @@ from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from tests.doubles import EventLog, principal
+from tests.timing import until
 
 ROOM = chat_room("demo")
 PID = "p" * 24
@@ -361,9 +362,7 @@ async def test_who_stays_is_remembered_for_longer(desk: Desk) -> None:
     socket.attend(ROOM)
     desk.store.kept.clear()  # Redis has lost everything
     await desk.recovery.start()
-    async with asyncio.timeout(1):
-        while PID not in desk.store.kept:  # noqa: ASYNC110  a turn of the loop is all it takes
-            await asyncio.sleep(0)
+    await until(lambda: PID in desk.store.kept, within=1)
     await desk.recovery.close()
 
 

@@ -13,6 +13,7 @@ from gateway.protocol.answers import Farewell
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import Revoked
 from gateway.security.principal import Principal, Role
+from tests.timing import scaled, time_limit, until
 
 ISSUED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -154,14 +155,12 @@ async def test_tokens_run_out_whatever_becomes_of_asking(monkeypatch: pytest.Mon
     late.principal = replace(late.principal, expires_at=datetime.now(UTC) + timedelta(minutes=1))
     residents.arrived(late)  # type: ignore[arg-type]  # a double
     residents.start()
-    async with asyncio.timeout(1):
+    async with time_limit(1):
         await failed.wait()
         await asked.wait()
     late.principal = replace(late.principal, expires_at=datetime.now(UTC))
     residents.arrived(late)  # type: ignore[arg-type]
-    async with asyncio.timeout(2):
-        while not kicked:  # noqa: ASYNC110  a turn of its task is all it takes
-            await asyncio.sleep(0.001)
+    await until(lambda: kicked, within=2)
     await residents.close()
 
 
@@ -191,14 +190,14 @@ async def test_whoever_may_have_missed_a_notice_asks_until_answered(monkeypatch:
     losses = 1
     for _ in range(3):
         again.clear()
-        await asyncio.wait_for(again.wait(), 1)
+        await asyncio.wait_for(again.wait(), scaled(5))
     away = False
     again.clear()
-    await asyncio.wait_for(again.wait(), 1)
+    await asyncio.wait_for(again.wait(), scaled(5))
     count = len(asked)
     await asyncio.sleep(0.02)
     assert len(asked) == count
     losses = 2  # lost and found between two looks
     again.clear()
-    await asyncio.wait_for(again.wait(), 1)
+    await asyncio.wait_for(again.wait(), scaled(5))
     await residents.close()
