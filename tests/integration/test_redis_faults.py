@@ -235,7 +235,7 @@ async def test_calls_are_bounded_while_it_hangs(pair: list[Node], own_redis: Red
     assert (await a.limiter.charge("chat", "mina", 20, 10.0)).limit == 10
     await a.fanout.watch(chat_room("new"))
     await close(a)
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < scaled(3)
 
 
 async def test_the_pool_is_as_good_as_new_afterwards(pair: list[Node], own_redis: RedisServer) -> None:
@@ -338,7 +338,7 @@ async def test_it_starts_without_redis(own_redis: RedisServer) -> None:
         await node.fanout.watch(ROOM)
     await a.say(0)
     assert a.heard(0, 1)
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < scaled(3)
     own_redis.start()
     await flows(a, b, 100, within=2)
     for node in nodes:
