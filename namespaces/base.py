@@ -26,7 +26,7 @@ from gateway.protocol.wire import Payload, Request, Typed
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import EVERYONE, Principal
-from gateway.security.tokens.authenticator import extract_token
+from gateway.security.tokens.authenticator import authenticate_first, extract_tokens
 from namespaces.routes import Limit, Route
 
 log = structlog.get_logger()
@@ -123,9 +123,9 @@ class Namespace:
 
     async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
         """Who is connecting. Raises GatewayError with the wire's refusal texts."""
-        token = extract_token(auth, handshake.headers, handshake.cookies)
+        tokens = extract_tokens(auth, handshake.headers, handshake.cookies)
         with self._deadlines:
-            return await self._pipeline.authenticator.authenticate(token)
+            return await authenticate_first(self._pipeline.authenticator, tokens)
 
     async def opened(self, socket: Socket) -> None:
         """A socket was connected."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from gateway.errors import AuthRequired
 from gateway.http.routes import ID, READS, Call, Cookie, Reply, Route
 from gateway.protocol.identity import EnterAsGuest, Login, Refresh, Register, Session, SessionList, UserView
+from gateway.security.browsers.cookies import candidates, read_cookies
 from gateway.security.browsers.csrf import COOKIE as CSRF_COOKIE
 from gateway.security.browsers.csrf import Csrf
 from gateway.security.principal import EVERYONE, Principal
@@ -25,6 +26,7 @@ class Logins(Protocol):
     """Who is in. Raises AuthRequired, Forbidden (suspended), NotFound, Unavailable."""
 
     async def refresh(self, refresh_token: str) -> Session: ...
+    async def holds(self, refresh_token: str) -> bool: ...
     async def logout(self, principal: Principal | None, refresh_token: str | None = None) -> None: ...
     async def logout_all(self, principal: Principal) -> None: ...
     async def me(self, principal: Principal) -> UserView: ...
@@ -89,18 +91,18 @@ class Auth:
     async def guest(self, call: Call[EnterAsGuest, None]) -> Reply:
         """Come in without an account; who shows the refresh token of a guest, in body or cookie, stays that guest."""
         device = _lasting(_device(call, call.body.device_id))
-        return await self._let_in(await self._guests.enter(self._refresh_token(call), device), device)
+        return await self._let_in(await self._guests.enter(await self._refresh_token(call), device), device)
 
     async def refresh(self, call: Call[Refresh, None]) -> Reply:
         """Spend a refresh token, from the body or the cookie, for fresh tokens."""
-        token = self._refresh_token(call)
+        token = await self._refresh_token(call)
         if token is None:
             raise AuthRequired("No token provided")
         return await self._let_in(await self._those(is_guest(token)).refresh(token), _device(call))
 
     async def logout(self, call: Call[Refresh, None]) -> Reply:
         """End this session, on every node; a caller whose access token has run out is known by the refresh token."""
-        refresh_token = None if call.caller else self._refresh_token(call)
+        refresh_token = None if call.caller else await self._refresh_token(call)
         guest = is_guest(refresh_token or "") if call.caller is None else not call.caller.authenticated
         await self._those(guest).logout(call.caller, refresh_token)
         return self._let_out()
@@ -128,13 +130,24 @@ class Auth:
     def _of(self, call: Call[None, None]) -> Logins:
         return self._those(not call.principal.authenticated)
 
-    def _refresh_token(self, call: Call[Refresh, None] | Call[EnterAsGuest, None]) -> str | None:
+    async def _refresh_token(self, call: Call[Refresh, None] | Call[EnterAsGuest, None]) -> str | None:
+        """Return the refresh token of a request: from the body, else from the cookie.
+
+        Of several cookies it is the first that is some session's current token: to spend another one, such as one that
+        was left behind at another path, would end its session as a replay.
+        """
         if call.body.refresh_token is not None:
             return call.body.refresh_token
-        token = call.request.cookies.get(REFRESH_COOKIE)
-        if token:
-            self._csrf.check(call.request.method, call.request.headers, call.request.cookies)
-        return token or None
+        cookies = read_cookies(call.request.headers)
+        tokens = candidates(cookies, REFRESH_COOKIE)
+        if not tokens:
+            return None
+        self._csrf.check(call.request.method, call.request.headers, cookies)
+        if len(tokens) > 1:
+            for token in tokens:
+                if await self._those(is_guest(token)).holds(token):
+                    return token
+        return tokens[0]
 
     async def _let_in(self, session: Session, device: Device) -> Reply:
         await self._devices.seen(session.user.id, device)
@@ -158,7 +171,7 @@ class Auth:
 
 
 def _device(call: Call[Any, Any], device_id: str | None = None) -> Device:
-    shown = device_id or valid_id(call.request.cookies.get(DEVICE_COOKIE))
+    shown = device_id or next(filter(valid_id, candidates(read_cookies(call.request.headers), DEVICE_COOKIE)), None)
     return Device(call.request.headers.get("User-Agent", ""), call.address, shown)
 
 

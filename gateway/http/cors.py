@@ -4,7 +4,7 @@ from aiohttp import hdrs, web
 
 from gateway.errors import Forbidden
 from gateway.security.browsers.csrf import HEADER
-from gateway.security.browsers.origins import Origins
+from gateway.security.browsers.origins import Origins, origin_of
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
@@ -25,7 +25,7 @@ class Cors:
 
         Raises Forbidden for origins that are not listed.
         """
-        origin = request.headers.get(hdrs.ORIGIN)
+        origin = origin_of(request.headers)
         asks = request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
         if not asks or origin is None:
             return None
@@ -35,7 +35,7 @@ class Cors:
 
     def headers(self, request: web.BaseRequest) -> dict[str, str]:
         """What lets the page that sent a request read the answer; nothing for pages that may not."""
-        origin = request.headers.get(hdrs.ORIGIN)
+        origin = origin_of(request.headers)
         if origin is None or not self._origins.allowed(origin, _host(request)):
             return {}
         if not self._origins.trusted(origin, _host(request)):  # allowed by "*" alone: readable, but never with cookies

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import MultiDict
 from pydantic import ValidationError
 
 from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, InvalidPayload, RateLimited, Unavailable
@@ -22,15 +23,17 @@ from gateway.protocol.answers import misfit
 from gateway.protocol.queries import Query
 from gateway.protocol.wire import Request
 from gateway.security.browsers.client_address import client_address, limit_subject
+from gateway.security.browsers.cookies import read_cookies
 from gateway.security.browsers.csrf import Csrf
 from gateway.security.limits.limits import Limiter
 from gateway.security.principal import Principal
-from gateway.security.tokens.authenticator import extract_token
+from gateway.security.tokens.authenticator import authenticate_first, extract_tokens
 from gateway.settings import Settings
 
 MAX_BODY = 131_072  # bytes; the largest request is a product with 20 picture addresses and a description
 BODY_SECONDS = 10.0  # for a body to arrive; who is slower holds a connection for nothing
 
+NO_COOKIES: MultiDict[str] = MultiDict()
 RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])  # what the limits say, for every answer to the request
 
 
@@ -91,15 +94,16 @@ class Dispatcher:
     async def _admit(self, route: Route, request: web.Request) -> Principal | None:
         if route.who is None:
             return None
-        token = extract_token(None, request.headers, request.cookies)
+        cookies = read_cookies(request.headers)
+        tokens = extract_tokens(None, request.headers, cookies)
         try:
-            principal = await self._authenticator.authenticate(token)
+            principal = await authenticate_first(self._authenticator, tokens)
         except AuthRequired:
             if route.lenient:
                 return None
             raise
-        if extract_token(None, request.headers, {}) is None:  # it was the cookie that spoke
-            self._csrf.check(request.method, request.headers, request.cookies)
+        if not extract_tokens(None, request.headers, NO_COOKIES):  # it was a cookie that spoke
+            self._csrf.check(request.method, request.headers, cookies)
         if principal.role not in route.who:
             raise Forbidden
         return principal

@@ -10,6 +10,7 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import web
 
+from gateway.http.connection import connections
 from gateway.metrics import Metrics
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.handshake import Handshake
@@ -83,7 +84,8 @@ async def echo_server(
     runner = web.AppRunner(application)
     await runner.setup()
     assert runner.server is not None
-    server = await asyncio.get_running_loop().create_server(engine.protocol_factory(runner.server), "127.0.0.1", 0)
+    factory = engine.protocol_factory(connections(runner.server))
+    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
     echo.url = "http://{}:{}".format(*server.sockets[0].getsockname()[:2])
     try:
         yield echo

@@ -153,7 +153,10 @@ async def test_a_client_that_vanishes_is_noticed(echo: Echo) -> None:
         ({"Connection": "close"}, 400),
         ({"Upgrade": None}, 400),
         ({"Upgrade": "h2c"}, 400),
+        ({"Content_Length": "1"}, 400),
         ({"Content_Length": "5"}, 400),
+        ({"Transfer_Encoding": "chunked"}, 400),
+        ({"Sec_WebSocket_Protocol": "a b"}, 400),
     ],
 )
 async def test_a_wrong_upgrade_is_refused(echo: Echo, changes: dict[str, str | None], status: int) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 
 from tests.conftest import StartNode
 from tests.http_edge import refused
@@ -53,6 +54,29 @@ async def test_a_browser_is_a_guest_by_its_cookies(browser: aiohttp.ClientSessio
     await refused(await browser.get("auth/me"), 401, "AUTH_REQUIRED")
     body = {"refreshToken": renewed["refreshToken"]}
     await refused(await browser.post("auth/refresh", json=body), 401, "AUTH_REQUIRED")
+
+
+async def test_of_several_cookies_of_one_name_the_good_one_counts(node: Node) -> None:
+    """A spent refresh token was left behind at another path: it is not taken for a replay."""
+    url = f"{node.url}/api/v1/auth"
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        first = await (await http.post(f"{url}/guest")).json()
+        second = first
+        for _ in range(2):  # the one before the current one may be shown again for a while
+            second = await (await http.post(f"{url}/refresh", json={"refreshToken": second["refreshToken"]})).json()
+        lines = [
+            ("Cookie", f"accessToken=foreign; refreshToken={first['refreshToken']}; csrf-token=old"),
+            ("Cookie", f"refreshToken=x; refreshToken={second['refreshToken']}"),
+            ("Cookie", f"accessToken={second['accessToken']}; csrf-token={second['csrfToken']}"),
+            ("X-CSRF-Token", second["csrfToken"]),
+        ]
+        async with http.get(f"{url}/me", headers=CIMultiDict(lines)) as response:
+            assert (await response.json())["id"] == first["user"]["id"]
+        async with http.post(f"{url}/refresh", json={}, headers=CIMultiDict(lines)) as response:
+            assert response.status == 200, await response.text()
+            assert (await response.json())["user"] == first["user"]
+        foreign = CIMultiDict([("Cookie", "accessToken=foreign"), ("Cookie", "accessToken=x")])
+        await refused(await http.get(f"{url}/me", headers=foreign), 401, "AUTH_REQUIRED", "Invalid token")
 
 
 @pytest.mark.parametrize("path", ["guest", "logout"])

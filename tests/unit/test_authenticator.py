@@ -4,11 +4,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiDict
 
 from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, Unavailable
-from gateway.security.principal import Role
-from gateway.security.tokens.authenticator import CACHE_SECONDS, CACHE_SIZE, Authenticator, Identity, extract_token
+from gateway.security.browsers.cookies import SAME_NAME
+from gateway.security.principal import Principal, Role
+from gateway.security.tokens.authenticator import (
+    CACHE_SECONDS,
+    CACHE_SIZE,
+    Authenticator,
+    Identity,
+    authenticate_first,
+    extract_tokens,
+)
 from gateway.security.tokens.revocations import Bearer
 from gateway.security.tokens.tokens import Claims
 
@@ -187,31 +195,76 @@ def headers(**values: str) -> CIMultiDict[str]:
 
 
 @pytest.mark.parametrize(
-    ("auth", "sent", "cookies", "found"),
+    ("auth", "sent", "cookie", "found"),
     [
-        ({"token": "a"}, {"authorization": "Bearer b"}, {"accessToken": "c"}, "a"),
-        ({}, {"authorization": "Bearer b"}, {"accessToken": "c"}, "b"),
-        (None, {"AUTHORIZATION": "bearer  b "}, {"accessToken": "c"}, "b"),
-        (None, {}, {"accessToken": "c"}, "c"),
-        ({"token": None}, {}, {"accessToken": "c"}, "c"),
-        ({"token": ""}, {"authorization": "Bearer b"}, {"accessToken": "c"}, "b"),
-        ({"token": ""}, {}, {}, None),
-        (None, {"Authorization": "Basic eDp5"}, {"accessToken": "c"}, "c"),
-        (None, {"Authorization": "Bearer"}, {"accessToken": "c"}, ""),
-        (None, {}, {"accessToken": ""}, None),
-        (None, {}, {}, None),
-        ("a", {}, {}, None),
-        (["a"], {}, {}, None),
+        ({"token": "a"}, {"authorization": "Bearer b"}, "c", ["a"]),
+        ({}, {"authorization": "Bearer b"}, "c", ["b"]),
+        (None, {"AUTHORIZATION": "bearer  b "}, "c", ["b"]),
+        (None, {}, "c", ["c"]),
+        ({"token": None}, {}, "c", ["c"]),
+        ({"token": ""}, {"authorization": "Bearer b"}, "c", ["b"]),
+        ({"token": ""}, {}, None, []),
+        (None, {"Authorization": "Basic eDp5"}, "c", ["c"]),
+        (None, {"Authorization": "Bearer"}, "c", [""]),
+        (None, {}, "", []),
+        (None, {}, None, []),
+        ("a", {}, None, []),
+        (["a"], {}, None, []),
     ],
 )
-def test_where_a_token_is_found(auth: Any, sent: dict[str, str], cookies: dict[str, str], found: str | None) -> None:
-    assert extract_token(auth, headers(**sent), cookies) == found
+def test_where_tokens_are_found(auth: Any, sent: dict[str, str], cookie: str | None, found: list[str]) -> None:
+    cookies = MultiDict() if cookie is None else MultiDict(accessToken=cookie)
+    assert extract_tokens(auth, headers(**sent), cookies) == found
+
+
+def test_each_cookie_of_the_name_is_a_candidate_up_to_a_bound() -> None:
+    cookies = MultiDict([("accessToken", value) for value in ("b", "", "a", "b")])
+    assert extract_tokens(None, headers(), cookies) == ["b", "a"]
+    many = MultiDict([("accessToken", str(number)) for number in range(100)])
+    assert extract_tokens(None, headers(), many) == [str(number) for number in range(SAME_NAME)]
 
 
 @pytest.mark.parametrize("wrong", [0, 1, True, ["a"], {"a": 1}])
 def test_a_token_that_is_not_text_is_invalid_and_nothing_else_is_tried(wrong: object) -> None:
     with pytest.raises(AuthRequired, match="Invalid token"):
-        extract_token({"token": wrong}, headers(Authorization="Bearer b"), {"accessToken": "c"})
+        extract_tokens({"token": wrong}, headers(Authorization="Bearer b"), MultiDict(accessToken="c"))
+
+
+class Answers:
+    """An authenticator that knows one token, and says of others what their name says."""
+
+    async def authenticate(self, token: str | None) -> Principal:
+        match token:
+            case "good":
+                moment = datetime.now(UTC)
+                return Principal("u", "ann", Role.USER, "s", "t", moment, moment)
+            case "expired":
+                raise AuthRequired("Token expired", Code.TOKEN_EXPIRED)
+            case "banned":
+                raise GatewayError(Code.BANNED)
+            case None:
+                raise AuthRequired("No token provided")
+        raise AuthRequired("Invalid token")
+
+
+@pytest.mark.parametrize("tokens", [["good"], ["foreign", "good"], ["expired", "good", "banned"], ["", "good"]])
+async def test_the_first_good_token_counts(tokens: list[str]) -> None:
+    assert (await authenticate_first(Answers(), tokens)).user_id == "u"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ([], "No token provided"),
+        (["foreign"], "Invalid token"),
+        (["foreign", "expired"], "Token expired"),
+        (["expired", "foreign"], "Token expired"),
+        (["foreign", "banned", "good"], "BANNED"),
+    ],
+)
+async def test_without_a_good_token_the_refusal_is_about_ours(tokens: list[str], message: str) -> None:
+    with pytest.raises(GatewayError, match=message):
+        await authenticate_first(Answers(), tokens)
 
 
 @pytest.mark.parametrize("role", [Role.USER, Role.HOST, Role.MODERATOR])

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketReader
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http import HttpRequestParser, WebSocketError
+from aiohttp.http import HttpRequestParser, HttpVersion10, HttpVersion11, WebSocketError
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
@@ -191,7 +191,22 @@ def test_the_protocol_is_checked() -> None:
 
 def test_cookies_are_read_and_bad_ones_left_out() -> None:
     assert handshake({}, Cookie='accessToken=abc.def; b@d; other="x y"').cookies["accessToken"] == "abc.def"
-    assert handshake({}).cookies == {}
+    assert list(handshake({}).cookies) == []
+
+
+def test_cookies_may_come_on_several_lines_and_several_times() -> None:
+    lines = [("Cookie", "accessToken=old"), ("Cookie", "theme=dark; accessToken=new"), ("Host", "x")]
+    shaken = Handshake("/socket.io/", {}, CIMultiDict(lines), "127.0.0.1", secure=False)
+    assert shaken.cookies.getall("accessToken") == ["old", "new"]
+    kept = shaken.lasting("accessToken")
+    assert kept.headers["Cookie"] == "accessToken=old; accessToken=new"
+    assert "Cookie" not in shaken.lasting(None).headers
+
+
+def test_an_origin_on_two_lines_is_no_origin() -> None:
+    lines = [("Origin", "https://shop.example"), ("Origin", "https://shop.example")]
+    shaken = Handshake("/socket.io/", {}, CIMultiDict(lines), "127.0.0.1", secure=False)
+    assert shaken.origin == "https://shop.example, https://shop.example"
 
 
 def test_a_websocket_is_accepted_as_the_rfc_says() -> None:
@@ -203,10 +218,11 @@ def test_a_websocket_is_accepted_as_the_rfc_says() -> None:
             "Sec-WebSocket-Version": "13",
         }
     )
-    answer = accept_websocket("GET", headers)
+    answer = accept_websocket("GET", HttpVersion11, headers)
     assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answer
-    with pytest.raises(RefusedError):
-        accept_websocket("POST", headers)
+    for method, version in (("POST", HttpVersion11), ("GET", HttpVersion10)):
+        with pytest.raises(RefusedError):
+            accept_websocket(method, version, headers)
 
 
 # --- aiohttp's private parts ------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ HOST = "gateway.example"
         ("https://[", False),
         ("file://gateway.example", False),
         (None, True),
+        ("https://shop.example, https://shop.example", False),
+        ("https://gateway.example, https://gateway.example", False),
         ("http://gateway.example", True),
         ("https://gateway.example:443", True),
         ("https://gateway.example:444", False),
@@ -47,6 +49,7 @@ def test_an_origin_can_be_demanded() -> None:
 def test_everybody_may_come_but_only_named_ones_bring_cookies() -> None:
     origins = Origins(settings(cors_origins="*,https://shop.example"))
     assert origins.allowed("https://anywhere.example", HOST)
+    assert not origins.allowed("https://anywhere.example, https://shop.example", HOST), "two lines are no origin"
     assert not origins.trusted("https://anywhere.example", HOST)
     assert not origins.trusted("*", HOST)
     assert origins.trusted("https://shop.example", HOST)

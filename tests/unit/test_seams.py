@@ -89,7 +89,7 @@ async def test_aiohttp_s_request_parser_stops_at_an_upgrade() -> None:
 
 
 def test_aiohttp_s_cookie_parser() -> None:
-    """gateway/realtime/engineio/handshake.py reads cookies as `request.cookies` does."""
+    """gateway/security/browsers/cookies.py reads cookies as `request.cookies` does."""
     assert [(name, morsel.value) for name, morsel in parse_cookie_header("a=1; accessToken=x.y.z")] == [
         ("a", "1"),
         ("accessToken", "x.y.z"),

@@ -67,31 +67,32 @@ class Front(asyncio.Protocol):
         start = b"GET " + self._gate.options.path.encode()
         if not head.startswith(start[: len(head)]):
             self._give_to_http(transport)
-        elif b"\r\n\r\n" in head:
-            if b"websocket" not in head.lower() or not self._upgrade(transport):
+        elif (end := head.find(b"\r\n\r\n") + 4) > 3:
+            if b"websocket" not in head[:end].lower() or not self._upgrade(transport, end):
                 self._give_to_http(transport)
         elif len(head) > MAX_HEAD:
             self._give_to_http(transport)
 
-    def _upgrade(self, transport: asyncio.Transport) -> bool:
+    def _upgrade(self, transport: asyncio.Transport, end: int) -> bool:
+        # Only the head is parsed: what follows it are frames, since a request with a body is not accepted.
         parser = HttpRequestParser(cast("Any", self), asyncio.get_running_loop(), MAX_HEAD)
         try:
-            messages, upgraded, rest = parser.feed_data(self._head)
-            [(message, _)] = messages
+            [(message, _)] = parser.feed_data(self._head[:end])[0]
         except (HttpProcessingError, ValueError):
             return False
-        if not upgraded or message.url.path != self._gate.options.path:
+        if message.url.path != self._gate.options.path:
             return False
         secure = transport.get_extra_info("sslcontext") is not None
         handshake = of_message(message, transport.get_extra_info("peername"), secure=secure)
         try:
             if self._gate.admit(handshake) != "websocket":
                 return False
-            answer = accept_websocket(message.method, message.headers)
+            answer = accept_websocket(message.method, message.version, message.headers)
             if handshake.sid is not None:
                 self._gate.session(handshake.sid)
         except RefusedError:
             return False
+        rest = self._head[end:]
         self._leave()
         self._gate.open_websocket(handshake, transport, answer, rest)
         return True

@@ -3,16 +3,19 @@
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from aiohttp import hdrs, web
-from aiohttp._cookie_helpers import parse_cookie_header  # what request.cookies is made with
 from aiohttp.http_parser import RawRequestMessage
-from multidict import CIMultiDict, CIMultiDictProxy
+from aiohttp.http_writer import HttpVersion, HttpVersion11
+from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 
 from gateway.realtime.engineio.transport import TransportName
+from gateway.security.browsers.cookies import candidates, read_cookies
+from gateway.security.browsers.origins import origin_of
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
@@ -42,6 +45,8 @@ DRAINING = (503, 3, "Server is draining")
 
 # What a namespace that is joined later may still have to know.
 _LASTING: Final = (hdrs.AUTHORIZATION, hdrs.ORIGIN, hdrs.HOST)
+_COOKIE_VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*")  # RFC 6265, 4.1.1
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +60,14 @@ class Handshake:
     secure: bool  # this hop is encrypted
 
     @property
-    def cookies(self) -> Mapping[str, str]:
-        """The cookies; unreadable ones are left out."""
-        header = self.headers.get(hdrs.COOKIE)
-        return {name: morsel.value for name, morsel in parse_cookie_header(header)} if header else {}
+    def cookies(self) -> MultiMapping[str]:
+        """The cookies of all Cookie lines; malformed ones are left out."""
+        return read_cookies(self.headers)
 
     @property
     def origin(self) -> str | None:
-        """The Origin header."""
-        return self.headers.get(hdrs.ORIGIN)
+        """The Origin header; several lines make a text that is no origin."""
+        return origin_of(self.headers)
 
     @property
     def host(self) -> str:
@@ -76,20 +80,22 @@ class Handshake:
         return self.query.get("sid")
 
     def lasting(self, cookie: str | None) -> "Handshake":
-        """What of it may stay for the life of a connection: who it is from, and of all cookies at most this one."""
+        """Return what may stay for the life of a connection: who it is from, and of all cookies those of this name."""
         headers = CIMultiDict({name: self.headers[name] for name in _LASTING if name in self.headers})
-        if cookie is not None and (value := self.cookies.get(cookie)):
-            headers[hdrs.COOKIE] = f"{cookie}={value}"
+        if cookie is not None:
+            values = [value for value in candidates(self.cookies, cookie) if _COOKIE_VALUE.fullmatch(value)]
+            if values:
+                headers[hdrs.COOKIE] = "; ".join(f"{cookie}={value}" for value in values)
         return replace(self, query={}, headers=headers)
 
 
 def of_request(request: web.Request) -> Handshake:
-    """The handshake of a request that came through aiohttp."""
+    """Return the handshake of a request that came through aiohttp."""
     return Handshake(request.path, request.query, request.headers, request.remote or "", request.secure)
 
 
 def of_message(message: RawRequestMessage, peer: Any, *, secure: bool) -> Handshake:
-    """The handshake of a parsed head; `peer` is the transport's peername."""
+    """Return the handshake of a parsed head; `peer` is the transport's peername."""
     remote = str(peer[0]) if isinstance(peer, tuple) else ""
     return Handshake(message.url.path, message.url.query, message.headers, remote, secure)
 
@@ -107,21 +113,25 @@ def check_protocol(handshake: Handshake) -> TransportName:
             raise RefusedError(*UNKNOWN_TRANSPORT)
 
 
-def accept_websocket(method: str, headers: Mapping[str, str]) -> bytes:
-    """The head of the answer that makes this request a websocket (RFC 6455, 4.2). Raises RefusedError.
+def accept_websocket(method: str, version: HttpVersion, headers: CIMultiDict[str] | CIMultiDictProxy[str]) -> bytes:
+    """Return the head of the answer that makes this request a websocket (RFC 6455, 4.2). Raises RefusedError.
 
-    No extension is accepted: compression costs 100 kB a connection and deflates each broadcast once per recipient.
+    A header that stands on several lines is one list (RFC 9110, 5.3). No extension is accepted: compression costs
+    100 kB a connection and deflates each broadcast once per recipient. Of the subprotocols the first is, as by the
+    Node server: a client that asks for one fails without.
     """
     if method != hdrs.METH_GET:
         raise RefusedError(*BAD_METHOD)
-    upgrade, connection = headers.get(hdrs.UPGRADE, ""), headers.get(hdrs.CONNECTION, "")
-    if upgrade.strip().lower() != "websocket" or "upgrade" not in _tokens(connection):
+    if version != HttpVersion11 or "websocket" not in _tokens(headers, hdrs.UPGRADE):
         raise RefusedError(*BAD_REQUEST)
-    if hdrs.TRANSFER_ENCODING in headers or headers.get(hdrs.CONTENT_LENGTH, "0") != "0":
+    if "upgrade" not in _tokens(headers, hdrs.CONNECTION):
+        raise RefusedError(*BAD_REQUEST)
+    if hdrs.TRANSFER_ENCODING in headers or any(length != "0" for length in headers.getall(hdrs.CONTENT_LENGTH, ())):
         raise RefusedError(*BAD_REQUEST)  # what follows the head must be frames and nothing else
-    if headers.get(hdrs.SEC_WEBSOCKET_VERSION) != "13":
+    if "13" not in _tokens(headers, hdrs.SEC_WEBSOCKET_VERSION):
         raise RefusedError(*BAD_VERSION)
-    key = headers.get(hdrs.SEC_WEBSOCKET_KEY, "").strip()
+    keys = headers.getall(hdrs.SEC_WEBSOCKET_KEY, ())
+    key = keys[0].strip() if len(keys) == 1 else ""
     try:
         valid = len(base64.b64decode(key, validate=True)) == 16
     except (binascii.Error, ValueError):
@@ -129,11 +139,22 @@ def accept_websocket(method: str, headers: Mapping[str, str]) -> bytes:
     if not valid:
         raise RefusedError(*BAD_REQUEST)
     accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest())
-    return (
+    head = (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n"
     )
+    subprotocols = [token for token in _list(headers, hdrs.SEC_WEBSOCKET_PROTOCOL) if token]
+    if subprotocols:
+        if not all(map(_TOKEN.fullmatch, subprotocols)):
+            raise RefusedError(*BAD_REQUEST)
+        head += b"Sec-WebSocket-Protocol: " + subprotocols[0].encode() + b"\r\n"
+    return head + b"\r\n"
 
 
-def _tokens(header: str) -> set[str]:
-    return {token.strip().lower() for token in header.split(",")}
+def _list(headers: CIMultiDict[str] | CIMultiDictProxy[str], name: str) -> list[str]:
+    """The items of a header that is a comma-separated list, from all of its lines."""
+    return [item.strip() for line in headers.getall(name, ()) for item in line.split(",")]
+
+
+def _tokens(headers: CIMultiDict[str] | CIMultiDictProxy[str], name: str) -> set[str]:
+    return {token.lower() for token in _list(headers, name)}

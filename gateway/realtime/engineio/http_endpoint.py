@@ -140,7 +140,7 @@ class HttpEndpoint:
     # --- websocket on a connection that aiohttp has -------------------------------------------------------------------
 
     def _websocket(self, request: web.Request, handshake: Handshake) -> web.Response:
-        head = accept_websocket(request.method, request.headers)
+        head = accept_websocket(request.method, request.version, request.headers)
         if handshake.sid is not None:
             self._sessions.session(handshake.sid)
         protocol, transport = request.protocol, request.transport

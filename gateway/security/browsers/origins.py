@@ -2,9 +2,18 @@
 
 from urllib.parse import urlsplit
 
+from aiohttp import hdrs
+from multidict import CIMultiDict, CIMultiDictProxy
+
 from gateway.settings import Settings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def origin_of(headers: CIMultiDict[str] | CIMultiDictProxy[str]) -> str | None:
+    """Return the Origin header, None without one. Several lines are one list (RFC 9110, 5.3), which is no origin."""
+    lines = headers.getall(hdrs.ORIGIN, ())
+    return ", ".join(lines) if lines else None
 
 
 class Origins:
@@ -22,7 +31,7 @@ class Origins:
         """Whether a request with this Origin header (None: none was sent) and this Host header may be served."""
         if origin is None:
             return not self._required  # apps and servers send none; a browser always does
-        return "*" in self._listed or self.trusted(origin, host)
+        return ("*" in self._listed and "," not in origin) or self.trusted(origin, host)
 
     def may_use_cookies(self, origin: str | None, host: str) -> bool:
         """Whether the cookies of an allowed request speak for it; without an Origin no page has sent it."""

@@ -2,11 +2,14 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.errors import AuthRequired, Forbidden
+from multidict import MultiMapping
+
+from gateway.errors import AuthRequired, Code, Forbidden
+from gateway.security.browsers.cookies import candidates
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions import guest_ids as guest
 from gateway.security.tokens.revocations import Bearer
@@ -123,8 +126,9 @@ class Authenticator:
         return identity
 
 
-def extract_token(auth: object, headers: Mapping[str, str], cookies: Mapping[str, str]) -> str | None:
-    """The access token of a handshake or a request: `auth.token`, else `Authorization: Bearer`, else the cookie.
+def extract_tokens(auth: object, headers: Mapping[str, str], cookies: MultiMapping[str]) -> list[str]:
+    """Return the access tokens that a handshake or a request brings: `auth.token`, else `Authorization: Bearer`, else
+    every cookie of that name, in order.
 
     `headers` is a case-insensitive mapping; an empty `auth.token` is none, as clients send it that have nobody logged
     in. Raises AuthRequired if it is not a text.
@@ -132,11 +136,34 @@ def extract_token(auth: object, headers: Mapping[str, str], cookies: Mapping[str
     if isinstance(auth, Mapping) and (token := auth.get("token")) not in (None, ""):
         if not isinstance(token, str):
             raise AuthRequired("Invalid token")
-        return token
+        return [token]
     scheme, _, credentials = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return credentials.strip()
-    return cookies.get(COOKIE) or None
+        return [credentials.strip()]
+    return candidates(cookies, COOKIE)
+
+
+class SingleAuthenticator(Protocol):
+    """Turns a token into a principal."""
+
+    async def authenticate(self, token: str | None) -> Principal:
+        """Raises GatewayError with the wire's refusal texts."""
+
+
+async def authenticate_first(authenticator: SingleAuthenticator, tokens: Sequence[str]) -> Principal:
+    """Return the caller behind the first token that is good.
+
+    If none is, the error says most about the one that was ours: that it has expired or was revoked, rather than that
+    another one is invalid. Raises what Authenticator.authenticate raises.
+    """
+    refusal: AuthRequired | None = None
+    for token in tokens or (None,):
+        try:
+            return await authenticator.authenticate(token)
+        except AuthRequired as error:
+            if refusal is None or refusal.code is Code.AUTH_REQUIRED:
+                refusal = error
+    raise refusal or AuthRequired("No token provided")
 
 
 def _principal(claims: Claims, username: str, role: Role) -> Principal:

@@ -12,6 +12,10 @@ class Logins:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
+    async def holds(self, refresh_token: str) -> bool:
+        """Whether this is the current refresh token of a session. It is not spent."""
+        return await self._sessions.holder(refresh_token) is not None
+
     async def logout(self, principal: Principal | None, refresh_token: str | None = None) -> None:
         """End the session of the caller: known by their access token, or when it has run out by their refresh token."""
         if principal is not None:
