@@ -95,7 +95,7 @@ class PostgresProcess(ServerProcess):
 class RedisProcess(ServerProcess):
     """Valkey, or the Redis-compatible server on the PATH, on a Unix socket, with a logical database for every test."""
 
-    title = "RedisProcess"
+    title = "Redis"
     process_names = ("valkey-server", "redis-server")
     databases = 4096
 
