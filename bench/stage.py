@@ -127,6 +127,7 @@ class Stage:
             "CHAT_RATE_LIMIT": NO_LIMIT,
             "EVENT_RATE_LIMIT": NO_LIMIT,
             "JOIN_RATE_LIMIT": NO_LIMIT,
+            "REFUSED_RATE_LIMIT": NO_LIMIT,
             "CHAT_LIMIT": NO_LIMIT.partition("/")[0],
         }
         return Server(command, core, environment, urls, self._folder)

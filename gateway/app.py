@@ -50,6 +50,7 @@ class Node:
                 Limit.MESSAGE: settings.chat_rate_limit,
                 Limit.EVENT: settings.event_rate_limit,
                 Limit.JOIN: settings.join_rate_limit,
+                Limit.REFUSED: settings.refused_rate_limit,
             },
             handler_timeout=settings.handler_timeout,
         )

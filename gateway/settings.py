@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     chat_rate_limit: Rate = (20, 10.0)  # chat:send-message per user
     event_rate_limit: Rate = (100, 10.0)  # every other event per user
     guest_rate_limit: OptionalRate = None  # new guests per address; many people may share one. None: see `new_guests`
+    refused_rate_limit: Rate = (100, 10.0)  # refused events per user; above it nothing that the user sends is looked at
     join_rate_limit: Rate = (10, 10.0)  # joins and leaves per user
 
     # --- Engine.IO ---

@@ -21,17 +21,19 @@ from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol import events
 from gateway.protocol.answers import error_event, failure, misfit
+from gateway.protocol.bounds import check_event
 from gateway.protocol.identity import AuthRefresh, AuthRefreshed, ConnectionSuccess
 from gateway.protocol.wire import Payload, Request, Typed
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.socketio.socket import Socket
+from gateway.security.limits.refusals import Refusals
 from gateway.security.principal import EVERYONE, Principal
 from gateway.security.tokens.authenticator import authenticate_first, extract_tokens
 from namespaces.routes import Limit, Route
 
 log = structlog.get_logger()
 
-INVALID = 400  # the status of requests that are not charged
+INVALID = 400  # the status of requests that are charged as refused ones
 
 
 class Authenticator(Protocol):
@@ -82,6 +84,7 @@ class Namespace:
         self._pipeline = pipeline
         self._routes: dict[str, Route] = {events.AUTH_REFRESH: Route(AuthRefresh, self._refresh)} | self.routes()
         self._rates = {event: pipeline.rates[route.limit] for event, route in self._routes.items()}
+        self._refusals = Refusals(pipeline.limiter, pipeline.rates[Limit.REFUSED])
         self._deadlines = Deadlines(pipeline.handler_timeout.total_seconds())
         self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome; both are a few known words
 
@@ -178,13 +181,12 @@ class Namespace:
     # --- the steps ----------------------------------------------------------------------------------------------------
 
     async def _work(self, socket: Socket, event: str, route: Route | None, args: Sequence[Any]) -> Payload:
-        if route is None:
-            raise GatewayError(Code.UNKNOWN_EVENT)
-        ask = parse(route.shape, args)
-        if route.room is not None and route.room(ask) not in socket.joined:
-            raise NotInRoom
-        if route.who is not EVERYONE and socket.principal.role not in route.who:
-            raise Forbidden
+        self._refusals.check(socket.principal.user_id)
+        try:
+            route, ask = checked(socket, route, args)
+        except GatewayError:
+            await self._charge_refusal(socket)
+            raise
         limiter, subject = self._pipeline.limiter, socket.principal.user_id
         count, seconds = self._rates[event]
         try:
@@ -203,10 +205,18 @@ class Namespace:
         except GatewayError as error:
             if error.status == INVALID:  # as only the handler could know: a word that is blocked
                 await limiter.refund(route.limit, subject)
+                await self._charge_refusal(socket)
             raise
         if route.repeated is not None and getattr(answer, "duplicate", False):
             await limiter.refund(route.limit, subject)
         return answer
+
+    async def _charge_refusal(self, socket: Socket) -> None:
+        try:
+            await self._refusals.charge(socket.principal.user_id)
+        except RateLimited:
+            self._pipeline.metrics.limited.labels(Limit.REFUSED).inc()
+            raise
 
     def _tell(self, socket: Socket, event: str, answer: Payload) -> None:
         aside = self._routes[event].aside
@@ -243,6 +253,21 @@ class Namespace:
         return AuthRefreshed(user_id=principal.user_id, role=principal.role, expires_at=principal.expires_at)
 
 
+def checked(socket: Socket, route: Route | None, args: Sequence[Any]) -> tuple[Route, Request]:
+    """A request that may be charged and handled: the event exists, its payload fits, the sender may ask for it here.
+
+    Raises GatewayError.
+    """
+    if route is None:
+        raise GatewayError(Code.UNKNOWN_EVENT)
+    ask = parse(route.shape, args)
+    if route.room is not None and route.room(ask) not in socket.joined:
+        raise NotInRoom
+    if route.who is not EVERYONE and socket.principal.role not in route.who:
+        raise Forbidden
+    return route, ask
+
+
 def parse(shape: type[Request], args: Sequence[Any]) -> Request:
     """The one payload of an event, which stands behind its name.
 
@@ -250,6 +275,7 @@ def parse(shape: type[Request], args: Sequence[Any]) -> Request:
     """
     if len(args) != 2 or not isinstance(args[1], dict):
         raise InvalidPayload("An event takes exactly one JSON object")
+    check_event(args[1])
     try:
         ask: Request = shape.__pydantic_validator__.validate_python(args[1])  # what model_validate calls
     except ValidationError as error:

@@ -17,6 +17,7 @@ class Limit(StrEnum):
     MESSAGE = "chat"
     EVENT = "event"
     JOIN = "join"
+    REFUSED = "refused"  # requests that do not fit, whatever they ask for
 
 
 @dataclass(frozen=True, slots=True)

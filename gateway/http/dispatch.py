@@ -4,12 +4,11 @@ Errors are raised; the edge around it (middlewares.py) answers them.
 """
 
 import asyncio
-import json
 import math
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import MultiDict
@@ -20,6 +19,7 @@ from gateway.http.lines import send_lines
 from gateway.http.routes import Call, Cookie, Lines, Reply, Route
 from gateway.metrics import Metrics
 from gateway.protocol.answers import misfit
+from gateway.protocol.bounds import MAX_BODY_VALUES, check_values
 from gateway.protocol.queries import Query
 from gateway.protocol.wire import Request
 from gateway.security.browsers.client_address import client_address, limit_subject
@@ -157,13 +157,18 @@ def parse_body(shape: type[Request], raw: bytes) -> Request:
 
     Raises InvalidPayload, or the error whose code a check of the shape names.
     """
-    if rb"\u0000" in raw:
-        _refuse_nul(raw)
+    if not raw:
+        raw = b"{}"
     try:
-        return shape.model_validate_json(raw or b"{}")
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        raise InvalidPayload("The body is not valid JSON") from None
+    check_values(value, MAX_BODY_VALUES)
+    if rb"\u0000" in raw:
+        _refuse_nul(value)
+    try:
+        return shape.model_validate_json(raw)
     except ValidationError as error:
-        if error.errors(include_input=False)[0]["type"] == "json_invalid":
-            raise InvalidPayload("The body is not valid JSON") from None
         raise misfit(error) from None
 
 
@@ -178,18 +183,17 @@ def parse_query(shape: type[Query], query: Mapping[str, str]) -> Query:
         raise misfit(error) from None
 
 
-def _refuse_nul(raw: bytes) -> None:
+def _refuse_nul(body: object) -> None:
     """PostgreSQL stores no text with a NUL in it, so none is taken; an escaped backslash before `u0000` is harmless."""
-    with suppress(ValueError, RecursionError):  # the shape will say what is wrong with it
-        pending: list[Any] = [json.loads(raw)]
-        while pending:
-            value = pending.pop()
-            if isinstance(value, str) and "\0" in value:
-                raise InvalidPayload("Text must not contain NUL characters")
-            if isinstance(value, dict):
-                pending += [*value.keys(), *value.values()]
-            elif isinstance(value, list):
-                pending += value
+    pending = [body]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str) and "\0" in value:
+            raise InvalidPayload("Text must not contain NUL characters")
+        if isinstance(value, dict):
+            pending += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            pending += value
 
 
 async def _read(request: web.Request) -> bytes:

@@ -8,6 +8,9 @@ from pydantic import Field, ValidationError
 from gateway.errors import Code, GatewayError, InvalidPayload
 from gateway.protocol.wire import Payload, Timestamp, epoch_ms, now
 
+MAX_DETAILS = 10  # problems that an answer lists
+MAX_FIELD_NAME = 100  # characters of a field's name in it
+
 
 class ErrorBody(Payload):
     """What an ack says of a failure."""
@@ -68,12 +71,20 @@ class Farewell(Payload):
 
 
 def misfit(error: ValidationError) -> GatewayError:
-    """What is wrong with a request that does not fit its shape: the code that a check of the shape names, or a list."""
+    """What is wrong with a request that does not fit its shape: the code that a check of the shape names, or a list.
+
+    The list has MAX_DETAILS problems at most. Names of fields come from the client and are cut.
+    """
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     for problem in problems:
         with suppress(ValueError):
             return GatewayError(Code(problem["type"]), problem["msg"])
-    return InvalidPayload(details=[{"field": ".".join(map(str, p["loc"])), "problem": p["msg"]} for p in problems])
+    return InvalidPayload(
+        details=[
+            {"field": ".".join(map(str, problem["loc"]))[:MAX_FIELD_NAME], "problem": problem["msg"]}
+            for problem in problems[:MAX_DETAILS]
+        ]
+    )
 
 
 def failure(error: GatewayError, request_id: str) -> Failure:

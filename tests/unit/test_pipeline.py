@@ -1,6 +1,7 @@
 """The pipeline of namespaces/base.py: whatever arrives is answered exactly once, and nothing gets past its order."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -63,12 +64,19 @@ class FakeSocket:
 
 
 class FakeLimiter:
-    """Allows `left` more."""
+    """Allows `left` more requests, and `refusals` more refused ones."""
 
-    def __init__(self, left: int = 100) -> None:
+    def __init__(self, left: int = 100, refusals: int = 100) -> None:
         self.left = left
+        self.refusals = refusals
+        self.refused = 0
 
     async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> None:
+        if scope == Limit.REFUSED:
+            if self.refused == self.refusals:
+                raise RateLimited(60_000, limit=self.refusals)
+            self.refused += 1
+            return
         if self.left == 0:
             raise RateLimited(1234, limit=20)
         self.left -= 1
@@ -290,11 +298,54 @@ async def test_only_valid_requests_are_charged() -> None:
     await ask(namespace, ["say-in-room", {"liveId": "a"}])
     assert await code_of(namespace, ["find-invalid", {"liveId": "a"}]) == "INVALID_MESSAGE"
     assert limiter.left == 1
+    assert limiter.refused == 4
     await ask(namespace, ["say", {"liveId": "a"}])
     assert limiter.left == 0
     answer = await ask(namespace, ["say", {"liveId": "a"}])
     assert isinstance(answer, Failure)
     assert (answer.error.code, answer.error.retry_after_ms) == ("RATE_LIMIT_EXCEEDED", 1234)
+
+
+async def test_above_the_limit_of_refused_requests_nothing_is_looked_at() -> None:
+    limiter = FakeLimiter(refusals=2)
+    namespace = talk(limiter)
+    for _ in range(2):
+        assert await code_of(namespace, ["say", {"wrong": 1}]) == "INVALID_PAYLOAD"
+    assert await code_of(namespace, ["nothing"]) == "RATE_LIMIT_EXCEEDED"
+    limiter.refusals = 100  # it is this node that remembers
+    answer = await ask(namespace, ["say", {"liveId": "a"}])
+    assert isinstance(answer, Failure)
+    assert answer.error.code == "RATE_LIMIT_EXCEEDED"
+    assert 59_000 < (answer.error.retry_after_ms or 0) <= 60_000
+    assert limiter.left == 100
+    other = FakeSocket()
+    other.principal = replace(other.principal, user_id="u2")
+    assert isinstance(await ask(namespace, ["say", {"liveId": "a"}], socket=other), Success)
+
+
+async def test_a_refusal_lists_ten_problems_at_most_and_long_names_cut() -> None:
+    answer = await ask(talk(), ["say", {f"{'x' * 200}{number}": 1 for number in range(20)}])
+    assert isinstance(answer, Failure)
+    assert len(answer.error.details) == 10
+    assert all(len(detail["field"]) <= 100 for detail in answer.error.details)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {f"f{number}": 1 for number in range(6000)},
+        {"liveId": {f"f{number}": 1 for number in range(6000)}},
+        {"liveId": [{}] * 20_000},
+        {"liveId": [[[[[[[[[1]]]]]]]]]},
+        {"liveId": [[{"a": 1}] * 100] * 100},
+    ],
+)
+async def test_a_large_payload_is_refused_before_it_costs_anything(payload: dict[str, Any]) -> None:
+    namespace = talk(FakeLimiter(refusals=10_000))
+    started = time.process_time()
+    for _ in range(100):
+        assert await code_of(namespace, ["say", payload]) == "INVALID_PAYLOAD"
+    assert (time.process_time() - started) / 100 < 0.002  # s; the list of all problems took 30 ms
 
 
 async def test_a_repeated_request_costs_nothing_and_is_answered_above_the_limit_too() -> None:

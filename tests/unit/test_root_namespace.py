@@ -21,7 +21,9 @@ NOBODY: Any = None
 
 
 def namespace() -> RootNamespace:
-    pipeline: Any = SimpleNamespace(rates=dict.fromkeys(Limit, (1, 1.0)), handler_timeout=timedelta(seconds=1))
+    pipeline: Any = SimpleNamespace(
+        rates=dict.fromkeys(Limit, (1, 1.0)), handler_timeout=timedelta(seconds=1), limiter=None
+    )
     return RootNamespace(pipeline, NOBODY, NOBODY)
 
 

@@ -17,6 +17,7 @@ from gateway.realtime.engineio.transport import (
     CLIENT_LEFT,
     CONNECT_TIMEOUT,
     DUPLICATE_POLL,
+    FLOOD,
     INTERNAL_ERROR,
     PARSE_ERROR,
     PING_TIMEOUT,
@@ -25,6 +26,7 @@ from gateway.realtime.engineio.transport import (
     Transport,
     TransportName,
 )
+from gateway.realtime.engineio.turns import TURN
 from gateway.realtime.engineio.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -32,7 +34,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TURN: Final = 64  # messages of one client that are handled in a row, if no handler waits, before others have their turn
+IN_A_ROW: Final = 64  # messages of one client that are handled before others have their turn
+# A client that goes on with more than this waits for its turn with all others that do: limits of events add up to 50/s.
+STEADY: Final = 200  # messages a second
+CREDIT: Final = IN_A_ROW / STEADY  # s of it that a client may use up at once
+WEIGHT: Final = 2048  # characters that count as one more message
+
+MAX_CONTROLS: Final = 256  # pongs and pings of a client between two of our pings; it needs a handful
 
 
 class Connection:
@@ -44,8 +52,8 @@ class Connection:
 
     # fmt: off
     __slots__ = (
-        "__weakref__", "_carrier", "_heartbeat", "_host", "_inbox", "_join_by", "_left", "_noop_due", "address",
-        "closed", "dropped", "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
+        "__weakref__", "_carrier", "_controls", "_heartbeat", "_host", "_inbox", "_join_by", "_left", "_noop_due",
+        "_spent", "address", "closed", "dropped", "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
     )
     # fmt: on
 
@@ -56,6 +64,8 @@ class Connection:
         self._heartbeat = Heartbeat(options.ping_interval, options.ping_timeout, now)
         self._join_by = now + options.connect_timeout
         self._inbox: Inbox | None = None
+        self._spent = now  # up to when the messages so far would have taken at the steady rate
+        self._controls = 0  # pongs and pings since our last ping
         self._noop_due = False  # the poll that is open, or the next, is to end for an upgrade
         self.sid = sid
         self.address = address  # of the client, behind trusted proxies, as limits count it
@@ -125,11 +135,18 @@ class Connection:
                 self._carrier.pause_reading()
         elif kind == PONG:
             self._heartbeat.pong()
+            self.controlled()
         elif kind == CLOSE:
             self._carrier.end(NOOP, WSCloseCode.OK, GRACE)
             self.lost(CLIENT_LEFT)
         else:
             self.violated(WSCloseCode.PROTOCOL_ERROR, PARSE_ERROR)
+
+    def controlled(self) -> None:
+        """See Listener."""
+        self._controls += 1
+        if self._controls > MAX_CONTROLS:
+            self.violated(WSCloseCode.POLICY_VIOLATION, FLOOD)
 
     def violated(self, code: int, reason: str) -> None:
         """See Listener."""
@@ -182,18 +199,25 @@ class Connection:
 
     async def work(self) -> None:
         """For the engine: handle what waits, the next when the one before was handled."""
-        left = TURN
+        clock = asyncio.get_running_loop().time
+        now = clock()
+        left = 0 if self._spent > now + CREDIT else IN_A_ROW
+        until = now + TURN
         try:
             while self._inbox is not None and (text := self._inbox.take()) is not None:
+                if not left or now >= until:
+                    await self._host.turns.next()
+                    now = clock()
+                    left, until = IN_A_ROW, now + TURN
+                spent = self._spent
+                self._spent = (max(now, spent)) + (1 + len(text) / WEIGHT) / STEADY
                 try:
                     await self._host.on_message(self, text)
                 except Exception:
                     log.exception("a message was not handled", sid=self.sid)
                     self.close(INTERNAL_ERROR)
                 left -= 1
-                if not left:
-                    left = TURN
-                    await asyncio.sleep(0)
+                now = clock()
         finally:
             self._inbox = None
             if self._left is not None:
@@ -223,6 +247,7 @@ class Connection:
         if reason is None:
             beat = self._heartbeat.due(now)
             if beat is Beat.PING:
+                self._controls = 0
                 self._carrier.ping()
             reason = PING_TIMEOUT if beat is Beat.DEAD else None
         if reason is not None:

@@ -31,6 +31,7 @@ from gateway.realtime.engineio.options import GRACE, EngineOptions
 from gateway.realtime.engineio.polling import Polling
 from gateway.realtime.engineio.timer_wheel import TimerWheel
 from gateway.realtime.engineio.transport import TransportName
+from gateway.realtime.engineio.turns import Turns
 from gateway.realtime.engineio.upgrade import Upgrade
 from gateway.realtime.engineio.websocket import WebSocket
 
@@ -51,6 +52,7 @@ class EngineServer:
     ) -> None:
         self.options = options
         self.wheel = TimerWheel(options.tick)
+        self.turns = Turns()
         self.draining = False
         self.connections: dict[str, Connection] = {}
         self.on_connect: Callable[[Connection], None] = lambda _: None

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.timer_wheel import TimerWheel
+from gateway.realtime.engineio.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ SLOW_CLIENT: Final = "slow client"
 DUPLICATE_POLL: Final = "duplicate poll"
 DUPLICATE_POST: Final = "duplicate post"
 OVERSIZE: Final = "too large"
+FLOOD: Final = "flood"  # of pings and pongs
 INTERNAL_ERROR: Final = "internal error"
 
 
@@ -66,6 +68,9 @@ class Listener(Protocol):
     def received(self, packet: str) -> None:
         """One Engine.IO packet, not yet looked at."""
 
+    def controlled(self) -> None:
+        """The client sent a ping of the transport itself, or an unexpected pong."""
+
     def violated(self, code: int, reason: str) -> None:
         """The client broke the rules of the transport: end it, with this websocket close code."""
 
@@ -81,6 +86,7 @@ class Host(Protocol):
 
     options: EngineOptions
     wheel: TimerWheel
+    turns: Turns
     draining: bool
 
     on_message: "Callable[[Connection, str], Awaitable[None]]"  # hands a message to the layer above
@@ -99,6 +105,9 @@ class NullListener:
     """Hears what comes after the end; cuts the ring of references between a transport and its connection."""
 
     def received(self, packet: str) -> None:
+        """Ignored."""
+
+    def controlled(self) -> None:
         """Ignored."""
 
     def violated(self, code: int, reason: str) -> None:

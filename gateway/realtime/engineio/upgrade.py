@@ -47,6 +47,9 @@ class Upgrade:
         else:
             self.cancel()
 
+    def controlled(self) -> None:
+        """See Listener. The timer bounds how many there can be."""
+
     def violated(self, code: int, reason: str) -> None:  # noqa: ARG002
         """See Listener."""
         self._fail(code)

@@ -21,10 +21,11 @@ from gateway.realtime.engineio.transport import (
     TRANSPORT_ERROR,
     Listener,
 )
+from gateway.realtime.engineio.turns import TURN
 
 log = structlog.get_logger()
 
-SLICE: Final = 16_384  # bytes that are parsed before looking whether the connection has had enough for now
+SLICE: Final = 4_096  # bytes that are parsed before looking whether the connection has had enough for now
 CHUNK: Final = 65_536  # bytes that are written before looking whether the client keeps up; a ping waits behind no more
 _PING: Final = text_frame(PING.encode())
 _LAST_CODE: Final = 4999  # that a close frame may have (RFC 6455, 7.4.2)
@@ -87,8 +88,15 @@ class WebSocket(asyncio.Protocol):
         if len(data) <= SLICE:  # nearly all
             self._parse(data)
             return
+        loop = asyncio.get_running_loop()
+        until = loop.time() + TURN
         for start in range(0, len(data), SLICE):
-            if self._parse(data[start : start + SLICE]):
+            held = self._parse(data[start : start + SLICE])
+            if not held and loop.time() >= until:
+                self.pause_reading()
+                loop.call_soon(self.resume_reading)
+                held = True
+            if held:
                 self._unread = data[start + SLICE :]
                 return
 
@@ -106,6 +114,9 @@ class WebSocket(asyncio.Protocol):
                 self._listener.received(content)
             elif kind is WSMsgType.PING:
                 self._push(pong_frame(content))
+                self._listener.controlled()
+            elif kind is WSMsgType.PONG:
+                self._listener.controlled()
             elif kind is WSMsgType.BINARY:
                 self._listener.violated(WSCloseCode.UNSUPPORTED_DATA, PARSE_ERROR)
         if error is not None and not self._ending:

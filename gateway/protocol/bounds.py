@@ -1,0 +1,44 @@
+"""How much a client's JSON may hold. Checked before its shape: a report of 6,000 unknown fields takes 30 ms."""
+
+from typing import Any, Final
+
+from gateway.errors import InvalidPayload
+
+MAX_FIELDS: Final = 32  # of one object; our shapes have half of that
+MAX_DEPTH: Final = 8  # objects and lists in each other
+MAX_EVENT_VALUES: Final = 256  # in the payload of an event, at all depths
+MAX_BODY_VALUES: Final = 4096  # in the body of an HTTP request; the largest changes many products at once
+
+
+def check_event(payload: dict[str, Any]) -> None:
+    """Raise InvalidPayload if the payload of an event holds more than any shape of ours."""
+    if len(payload) > MAX_FIELDS:
+        raise InvalidPayload("The object has too many fields")
+    for value in payload.values():
+        if value.__class__ is dict or value.__class__ is list:
+            check_values(payload, MAX_EVENT_VALUES)
+            return
+
+
+def check_values(value: object, most: int) -> None:
+    """Raise InvalidPayload if parsed JSON has more than `most` values, a large object, or is nested too deeply.
+
+    The work is bounded by `most`, whatever `value` holds.
+    """
+    count, level = 1, [value]
+    for _ in range(MAX_DEPTH):
+        deeper: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                if len(item) > MAX_FIELDS:
+                    raise InvalidPayload("An object has too many fields")
+            elif not isinstance(item, list):
+                continue
+            count += len(item)
+            if count > most:
+                raise InvalidPayload("The request holds too many values")
+            deeper += item.values() if isinstance(item, dict) else item
+        if not deeper:
+            return
+        level = deeper
+    raise InvalidPayload("The request is nested too deeply")

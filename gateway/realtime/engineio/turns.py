@@ -1,0 +1,42 @@
+"""Shares the event loop among connections that send a lot. Used by connections; made by the engine."""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+TURN: Final = 0.005  # s for which one connection may keep the event loop
+MOST: Final = 64  # connections that are let go on in one tick
+
+
+class Turns:
+    """A queue of connections that had their turn. Each tick lets some of them go on, in order.
+
+    It is one per tick while turns are long, and more while they are short: ticks stay near TURN, however many
+    connections wait, and the messages of all others are handled in between.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._share = 1  # that may go on in the next tick
+        self._last = 0.0  # the tick before
+
+    async def next(self) -> None:
+        """Wait for another turn; one tick at least."""
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        self._waiting.append(turn)
+        if len(self._waiting) == 1:
+            self._last = loop.time()
+            loop.call_soon(self._release, loop)
+        await turn
+
+    def _release(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        self._share = max(1, self._share // 2) if now - self._last > TURN else min(self._share * 2, MOST)
+        self._last = now
+        for _ in range(min(self._share, len(self._waiting))):
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+        if self._waiting:
+            loop.call_soon(self._release, loop)

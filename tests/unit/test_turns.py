@@ -1,0 +1,164 @@
+"""How connections that send a lot share the event loop with the others."""
+
+import asyncio
+import operator
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+from gateway.metrics import Metrics
+from gateway.realtime.engineio.connection import CREDIT, IN_A_ROW, MAX_CONTROLS, STEADY, Connection
+from gateway.realtime.engineio.server import EngineOptions, EngineServer
+from gateway.realtime.engineio.turns import TURN, Turns
+
+
+class Silent:
+    """A transport that sends nothing."""
+
+    def __init__(self) -> None:
+        self.ended: list[int] = []
+        self.polling = None
+
+    def check_at(self, _now: float) -> None:
+        return None
+
+    def pause_reading(self) -> None:
+        """Nothing comes anyway."""
+
+    def resume_reading(self) -> None:
+        """See pause_reading."""
+
+    def abort(self) -> None:
+        """See pause_reading."""
+
+    def end(self, _last: str, code: int, _grace: float) -> None:
+        self.ended.append(code)
+
+
+def engine() -> EngineServer:
+    return EngineServer(EngineOptions(), Metrics(), origin_allowed=lambda _: True)
+
+
+def connect(host: EngineServer, sid: str) -> tuple[Connection, Silent]:
+    transport = Silent()
+    connection = Connection(host, sid, cast("Any", None), "websocket", "127.0.0.1")
+    connection.begin(cast("Any", transport))
+    host.connections[sid] = connection
+    host._crowd.entered("127.0.0.1")
+    return connection, transport
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  a tick is what is counted here
+        await asyncio.sleep(0)
+
+
+def burn(seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+async def test_turns_are_given_in_order() -> None:
+    turns, order = Turns(), []
+
+    async def wait(number: int) -> None:
+        await turns.next()
+        order.append(number)
+
+    await asyncio.gather(*(wait(number) for number in range(200)))
+    assert order == list(range(200))
+
+
+async def test_one_long_turn_a_tick_is_given_and_many_short_ones() -> None:
+    turns = Turns()
+    running = [0]
+    together: list[int] = []
+
+    async def wait(seconds: float) -> None:
+        await turns.next()
+        running[0] += 1
+        burn(seconds)
+
+    async def watch() -> None:
+        while running[0] < 20:
+            before = running[0]
+            await asyncio.sleep(0)
+            together.append(running[0] - before)
+
+    await asyncio.gather(watch(), *(wait(2 * TURN) for _ in range(20)))
+    assert max(together[4:]) <= 2
+    running[0] = 0
+    together.clear()
+    await asyncio.gather(watch(), *(wait(0) for _ in range(20)))
+    assert max(together) > 2
+
+
+async def test_a_message_is_handled_between_the_turns_of_many_who_flood() -> None:
+    """64 connections with 64 messages of 2 ms each: 8 s of work, in which nobody else may wait for long."""
+    host = engine()
+    handled: list[str] = []
+
+    async def handle(connection: Connection, text: str) -> None:
+        handled.append(connection.sid)
+        if text == "slow":
+            burn(0.002)
+
+    host.on_message = handle
+    flood = [connect(host, f"f{number}")[0] for number in range(64)]
+    for connection in flood:
+        for _ in range(IN_A_ROW):
+            connection.received("4slow")
+    polite, _ = connect(host, "polite")
+    waits: list[int] = []
+    for _ in range(5):
+        await asyncio.sleep(0.005)
+        handled.clear()
+        polite.received("4hello")
+        await until(partial(operator.contains, handled, "polite"))
+        waits.append(handled.index("polite"))
+    # In messages of the flood: a turn or two. In one round of everybody it would be 64 turns with 3 messages each.
+    assert sorted(waits)[2] <= 16, waits
+    for connection in flood:
+        connection.drop("test")
+
+
+async def test_a_client_that_goes_on_sending_waits_for_its_turn() -> None:
+    host = engine()
+    given = 0
+
+    async def handle(_connection: Connection, _text: str) -> None:
+        """Nothing to do."""
+
+    async def count() -> None:
+        nonlocal given
+        given += 1
+        await asyncio.sleep(0)
+
+    host.on_message = handle
+    host.turns.next = count  # type: ignore[method-assign]
+    connection, _ = connect(host, "s")
+    for _ in range(int(STEADY * CREDIT)):
+        connection.received("4x")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert given == 0
+    connection.received("4x")
+    connection.received("4" + "x" * 60_000)
+    connection.received("4x")
+    await until(lambda: not connection.busy)
+    connection.received("4x")
+    await until(lambda: not connection.busy)
+    assert given >= 1
+    connection.drop("test")
+
+
+async def test_a_flood_of_pongs_ends_the_connection() -> None:
+    host = engine()
+    connection, transport = connect(host, "s")
+    for _ in range(MAX_CONTROLS):
+        connection.received("3")
+    assert transport.ended == []
+    connection.received("3")
+    assert transport.ended == [1008]
