@@ -42,7 +42,7 @@ class ChatPart:
         messages = Messages(database)
         self.search = MessageSearch(database)
         self._newest = Snapshots(database, log, messages, pins, metrics)
-        self.chat = Chat(database, log, messages, self._newest, rules, self.words, fanout)
+        self.chat = Chat(database, log, messages, self._newest, self.words, fanout)
         patience = servers.settings.handler_timeout / 2
         clears = Clears(database, log, news, authority, self.record, pins, metrics, patience)
         self.curation = CurationEvents(

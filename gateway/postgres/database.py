@@ -161,6 +161,9 @@ def configuration(settings: Settings, *models: str, patient: bool = False) -> di
         # What we gave up waiting for must not go on there, holding locks.
         limit = int(seconds * 1000)
         pool["server_settings"] = {
+            # A plan that was made while a table is empty is kept while it grows: it must not scan what has an index.
+            "enable_seqscan": "off",
+            "jit": "off",  # compiling takes longer than any statement here
             "statement_timeout": f"{limit}",
             "idle_in_transaction_session_timeout": f"{2 * limit}",  # a node that was stopped by a signal
         }

@@ -41,7 +41,7 @@ def make_chat(database: Database, fanout: Any) -> Chat:
     pins = Pins(database, log, Outbox(database, log, fanout), authority, record)
     newest = Snapshots(database, log, messages, pins, metrics)
     words = WordLists(database, record, metrics)
-    return Chat(database, log, messages, newest, make_rules(database, fanout), words, fanout)
+    return Chat(database, log, messages, newest, words, fanout)
 
 
 class Curators:

@@ -9,11 +9,13 @@ import pytest
 from gateway.errors import Unavailable
 from gateway.keys import MIGRATION_LOCK
 from gateway.postgres import migrations
+from migrations import functions
 from tests.support import make_settings
 
 
 def files() -> list[str]:
-    return sorted(file.stem for file in (migrations.FOLDER / migrations.APP).glob("[0-9]*.py"))
+    names = [file.stem for file in (migrations.FOLDER / migrations.APP).glob("[0-9]*.py")]
+    return sorted(names, key=lambda name: int(name.partition("_")[0]))
 
 
 def test_no_two_migrations_have_one_number() -> None:
@@ -47,6 +49,27 @@ async def test_the_models_say_nothing_that_the_migrations_do_not(database_url: s
     for forgotten in set(files()) - set(written):
         (migrations.FOLDER / migrations.APP / f"{forgotten}.py").unlink()
     assert name is None, "run `generate` after changing a model"
+
+
+FUNCTIONS = """
+    SELECT p.proname AS name, pg_get_functiondef(p.oid) AS definition
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public'
+"""
+
+
+async def test_the_functions_of_the_database_are_the_files(database_url: str, empty_database_url: str) -> None:
+    """Made from the files alone, every function is what the migrations have made, to the letter."""
+    migrated, made = await asyncpg.connect(database_url), await asyncpg.connect(empty_database_url)
+    try:
+        names = sorted(file.stem for file in functions.FOLDER.glob("*.sql"))
+        async with made.transaction():
+            await made.execute(functions.apply(*names))
+        expected = {row["name"]: row["definition"] for row in await made.fetch(FUNCTIONS)}
+        assert sorted(expected) == names
+        assert {row["name"]: row["definition"] for row in await migrated.fetch(FUNCTIONS)} == expected
+    finally:
+        await migrated.close()
+        await made.close()
 
 
 async def test_a_database_that_is_away_is_unavailable() -> None:

@@ -2,27 +2,19 @@
 
 from typing import Protocol
 
-from gateway.errors import Conflict, GatewayError
+from gateway.errors import Code, Conflict, GatewayError
 from gateway.keys import Room, chat_room
 from gateway.postgres.database import Database
 from gateway.protocol.chat import HistoryPage, Joined, SendMessage, Sent, You
 from gateway.protocol.wire import Payload, Since
 from gateway.security.principal import Principal
+from gateway.services.chat import standing
 from gateway.services.chat.messages import Messages, Placed
 from gateway.services.chat.snapshot import Snapshot
-from gateway.services.chat.standing import Standing
 from gateway.services.chat.word_filter import said
 from gateway.services.chat.writer import MessageWriter
 from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
-
-
-class Rules(Protocol):
-    """Knows how somebody stands in a room."""
-
-    async def standing(self, principal: Principal, live_id: str) -> Standing:
-        """Raises BANNED, and NotFound if there is no such room."""
-        ...
 
 
 class Newest(Protocol):
@@ -56,7 +48,6 @@ class Chat:
         log: RoomLog,
         messages: Messages,
         newest: Newest,
-        rules: Rules,
         words: Words,
         fanout: Fanout,
     ) -> None:
@@ -65,14 +56,13 @@ class Chat:
         self._newest = newest
         self._replays = CatchUp(log)
         self._writer = MessageWriter(database, log, messages, fanout)
-        self._rules = rules
         self._words = words
 
     # --- coming in ---------------------------------------------------------------------------------------------------
 
     async def admit(self, principal: Principal, live_id: str) -> None:
         """Whether somebody may join a room. Raises BANNED, and NotFound if there is none."""
-        await self._rules.standing(principal, live_id)
+        await self._standing(principal, live_id)
 
     async def snapshot(self, principal: Principal, live_id: str, since: Since | None, members: int) -> Joined:
         """The room, with so many members, as a socket finds it that hears it by now. Raises BANNED."""
@@ -83,24 +73,30 @@ class Chat:
             place, missed = await self._replays.position(room, since)
             cursor = place if missed is not None else cursor
         # Read after the cursor: what is changed from then on is heard. A ban is known here, or its notice finds them.
-        standing = await self._rules.standing(principal, live_id)
+        stands = await self._standing(principal, live_id)
         return Joined(
             room_name=room.name,
             members=members,
             history=snapshot.history if missed is None else [],
             pinned=snapshot.pinned,
-            settings=standing.settings,
+            settings=stands.settings,
             you=You(
                 user_id=principal.user_id,
                 username=principal.username,
                 role=principal.role,
-                muted_until=standing.muted_until,
-                can_send=standing.can_send,
+                muted_until=stands.muted_until,
+                can_send=stands.can_send,
             ),
             cursor=cursor,
             recovered=missed is not None,
             events=missed,
         )
+
+    async def _standing(self, principal: Principal, live_id: str) -> standing.Standing:
+        async with self._database.guard("chat.standing"):
+            found = await standing.read(self._database, principal, live_id)
+        found.require(Code.BANNED)
+        return found
 
     # --- messages -----------------------------------------------------------------------------------------------------
 

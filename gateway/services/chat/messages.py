@@ -14,14 +14,10 @@ from gateway.protocol.wire import Cursor, Typed, now
 from gateway.security.principal import Principal
 from gateway.services.chat.refusals import refusal
 
-# One round trip and one transaction, whatever the number of messages: a function of ours, see migrations/models.
+# One round trip and one transaction, whatever the number of messages: see migrations/sql/.
 INSERT = "SELECT * FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 
-SENT = """
-    SELECT m.id, m.seq, m.created_at, coalesce(m.text, d.text) AS text, false AS fresh
-    FROM messages m LEFT JOIN message_deletions d ON d.message_id = m.id
-    WHERE m.stream_key = $1 AND m.sender_id = $2 AND m.client_message_id = $3
-"""
+SENT = "SELECT *, false AS fresh FROM sent_message($1, $2, $3)"
 
 # One statement, so that the messages belong to the cursor.
 LATEST = """
@@ -35,7 +31,7 @@ PAGE = """
     SELECT * FROM messages WHERE stream_key = $1 AND deleted_at IS NULL AND seq < $2 ORDER BY seq DESC LIMIT $3
 """
 
-PLACE = "SELECT seq FROM messages WHERE id = $1 AND stream_key = $2"
+PLACE = "SELECT seq, stream_key FROM messages WHERE id = $1"  # by nothing else: another index could be taken for it
 
 
 class Placed(NamedTuple):
@@ -115,8 +111,9 @@ class Messages:
         return [message_of(row) for row in reversed(await self._database.query(PAGE, live_id, seq, limit))]
 
     async def _place(self, live_id: str, message_id: str) -> int:
-        for row in await self._database.query(PLACE, uuid_of(message_id), live_id):
-            return int(row["seq"])
+        for row in await self._database.query(PLACE, uuid_of(message_id)):
+            if row["stream_key"] == live_id:
+                return int(row["seq"])
         raise NotFound("There is no such message")
 
 

@@ -24,7 +24,10 @@ FILTERED = """
     AND ($5::timestamptz IS NULL OR m.created_at >= $5) AND ($6::timestamptz IS NULL OR m.created_at < $6)
 """
 
-SHOWN = "SELECT m.*, d.deleted_by, d.reason FROM {found} m LEFT JOIN message_deletions d ON d.message_id = m.id"
+SHOWN = """
+    SELECT m.*, d.deleted_by, d.reason FROM {found} m
+    LEFT JOIN LATERAL (SELECT * FROM message_deletions WHERE message_id = m.id LIMIT 1) d ON true
+"""
 
 LISTED = SHOWN.format(found="messages") + f" WHERE {FILTERED} ORDER BY m.seq DESC LIMIT $7"
 

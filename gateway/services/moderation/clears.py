@@ -45,7 +45,8 @@ SPARED = """
 
 CLEAR = "SELECT id FROM moderation_log WHERE id = $1 AND stream_key = $2 AND action = $3"
 DELETED = """
-    SELECT d.message_id FROM message_deletions d JOIN messages m ON m.id = d.message_id
+    SELECT d.message_id FROM message_deletions d
+    CROSS JOIN LATERAL (SELECT seq FROM messages WHERE id = d.message_id LIMIT 1) m
     WHERE d.entry_id = $1 AND d.text IS NOT NULL ORDER BY m.seq LIMIT $2
 """
 KEPT = """

@@ -22,7 +22,7 @@ from models.moderation import ModerationAction
 FIND = """
     SELECT m.id, m.sender_id, m.deleted_at IS NOT NULL AS deleted, coalesce(e.action = $3, false) AS cleared
     FROM messages m
-    LEFT JOIN message_deletions d ON d.message_id = m.id
+    LEFT JOIN LATERAL (SELECT * FROM message_deletions WHERE message_id = m.id LIMIT 1) d ON true
     LEFT JOIN moderation_log e ON e.id = d.entry_id
     WHERE m.id = $1 AND m.stream_key = $2
 """

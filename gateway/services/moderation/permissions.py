@@ -3,28 +3,15 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from gateway.errors import Code, Forbidden, NotFound
 from gateway.postgres.database import Database
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.guest_ids import is_guest
-from gateway.services.chat.refusals import refusal
-from models.moderation import SanctionKind
+from gateway.services.chat import standing
 
 HOST = "SELECT host_id::text AS host FROM streams WHERE key = $1"
-
-# With what holds somebody there: what store_messages asks of who speaks.
-STANDING = """
-    SELECT s.host_id::text AS host, x.kind, x.ends_at FROM streams s LEFT JOIN LATERAL (
-        SELECT kind, ends_at FROM sanctions
-        WHERE subject_id = $2 AND (stream_key IS NULL OR (stream_key = s.key AND s.host_id::text <> $2))
-            AND lifted_at IS NULL AND (ends_at IS NULL OR ends_at > clock_timestamp())
-        ORDER BY kind, ends_at DESC NULLS FIRST LIMIT 1
-    ) x ON true
-    WHERE s.key = $1
-"""
 
 ROLE = "SELECT role FROM users WHERE id = $1"
 
@@ -41,14 +28,13 @@ class Power(StrEnum):
     CLEAR = "CLEAR"
 
 
+NONE: frozenset[Power] = frozenset()
 HOSTING = frozenset({Power.MUTE, Power.SETTINGS, Power.ANNOUNCE, Power.PIN})  # of a host in a room of their own
 
 POWERS: Mapping[Role, frozenset[Power]] = {  # in every room
     Role.ADMIN: frozenset(Power),
     Role.MODERATOR: HOSTING,
 }
-
-REFUSALS = {SanctionKind.BAN: Code.BANNED, SanctionKind.MUTE: Code.MUTED}
 
 
 class Permissions:
@@ -63,16 +49,12 @@ class Permissions:
         Raises Forbidden, NotFound for no room, and BANNED or MUTED: who may not speak there does not moderate either,
         or they would announce what they may not say, and let themselves speak again.
         """
-        hosting: frozenset[Power] = frozenset()
-        held: dict[str, Any] | None = None
-        if live_id is not None:
-            row = await self._standing(principal, live_id)
-            hosting = HOSTING if principal.user_id == row["host"] else hosting
-            held = row if row["kind"] and principal.role is not Role.ADMIN else None
+        held = None if live_id is None else await standing.read(self._database, principal, live_id)
+        hosting = HOSTING if held is not None and held.hosting else NONE
         if power not in POWERS.get(principal.role, hosting):
             raise Forbidden
         if held is not None:
-            raise refusal(REFUSALS[held["kind"]], until=held["ends_at"])
+            held.require(Code.BANNED, Code.MUTED)
 
     async def require_over(self, user_id: str, live_id: str | None) -> None:
         """Whether anybody may act on a user or a guest: on no administrator, nor in a room on its host.
@@ -85,11 +67,6 @@ class Permissions:
             raise Forbidden("Nobody can act on an administrator")
         if live_id is not None and user_id == await self._host(live_id):
             raise Forbidden("Nobody can act on the host of the room")
-
-    async def _standing(self, principal: Principal, live_id: str) -> dict[str, Any]:
-        for row in await self._database.query(STANDING, live_id, principal.user_id):
-            return row
-        raise NotFound("There is no such stream")
 
     async def _host(self, live_id: str) -> str:
         for row in await self._database.query(HOST, live_id):

@@ -41,8 +41,9 @@ REPLACE = """
 """
 
 DROP_DELETED = """
-    DELETE FROM pins p USING messages m
-    WHERE p.stream_key = $1 AND m.id = p.message_id AND m.deleted_at IS NOT NULL RETURNING p.message_id
+    DELETE FROM pins p
+    WHERE p.stream_key = $1 AND (SELECT m.deleted_at FROM messages m WHERE m.id = p.message_id) IS NOT NULL
+    RETURNING p.message_id
 """
 
 DUE = "SELECT DISTINCT stream_key FROM pins WHERE ends_at <= clock_timestamp() LIMIT $1"
@@ -52,7 +53,7 @@ EXPIRE = "DELETE FROM pins WHERE stream_key = $1 AND ends_at <= clock_timestamp(
 # As of the beginning of the transaction: one that is pinned in it is shown, however short and however slow.
 SHOWN = """
     SELECT m.*, p.pinned_by, p.created_at AS pinned_at, p.ends_at AS pinned_until
-    FROM pins p JOIN messages m ON m.id = p.message_id
+    FROM pins p CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = p.message_id LIMIT 1) m
     WHERE p.stream_key = $1 AND m.deleted_at IS NULL AND (p.ends_at IS NULL OR p.ends_at > now())
     ORDER BY p.created_at, m.seq
 """

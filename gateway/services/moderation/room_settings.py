@@ -1,32 +1,19 @@
-"""How chat rooms are kept civil, and how somebody stands under it. Called by the chat service and `/chat`."""
+"""The settings of chat rooms: slow mode, freezing, guests. Called by `/chat`."""
 
 from typing import Any
 
-from gateway.errors import Code, NotFound
 from gateway.keys import chat_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import RoomSettings
-from gateway.protocol.moderation import AllowGuests, Freeze, SettingsChanged, SlowMode, until
+from gateway.protocol.moderation import AllowGuests, Freeze, SettingsChanged, SlowMode
 from gateway.protocol.wire import Typed
-from gateway.security.principal import Principal, Role
-from gateway.services.chat.refusals import refusal
-from gateway.services.chat.standing import Standing
+from gateway.security.principal import Principal
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog, Told
 from gateway.services.rooms.outbox import Outbox
 from models.moderation import ModerationAction
-
-# What store_messages asks with every message; this answers who joins.
-STANDING = """
-    SELECT s.host_id::text AS host, c.slow_mode_seconds, c.frozen, c.guests_allowed, x.kind, x.stream_key, x.ends_at
-    FROM streams s
-    LEFT JOIN chat_settings c ON c.stream_key = s.key
-    LEFT JOIN sanctions x ON x.subject_id = $2 AND (x.stream_key = s.key OR x.stream_key IS NULL)
-        AND x.lifted_at IS NULL AND (x.ends_at IS NULL OR x.ends_at > clock_timestamp())
-    WHERE s.key = $1 ORDER BY x.ends_at  -- of two bans the longer comes last
-"""
 
 SETTINGS = "SELECT slow_mode_seconds, frozen, guests_allowed FROM chat_settings WHERE stream_key = $1"
 
@@ -49,24 +36,6 @@ class RoomSettingsService:
         self._news = news
         self._authority = authority
         self._record = record
-
-    async def standing(self, principal: Principal, live_id: str) -> Standing:
-        """How somebody finds a room. Raises BANNED, and NotFound if there is no such room."""
-        async with self._database.guard("chat.standing"):
-            rows = await self._database.query(STANDING, live_id, principal.user_id)
-        if not rows:
-            raise NotFound("There is no such stream")
-        settings, hosting = _settings(rows[0]), rows[0]["host"] == principal.user_id
-        ends = {
-            row["kind"]: until(row["ends_at"])
-            for row in rows
-            if principal.role is not Role.ADMIN and not (hosting and row["stream_key"] is not None)
-        }
-        if "BAN" in ends:
-            raise refusal(Code.BANNED, until=ends["BAN"])
-        trusted = hosting or principal.role in (Role.ADMIN, Role.MODERATOR)
-        open_to = trusted or (not settings.frozen and (principal.authenticated or settings.guests_allowed))
-        return Standing(settings, ends.get("MUTE"), open_to and "MUTE" not in ends)
 
     async def slow_mode(self, principal: Principal, ask: SlowMode) -> SettingsChanged:
         """Let so much time pass between two messages of one sender."""
@@ -111,7 +80,5 @@ class RoomSettingsService:
 
 def _settings(row: dict[str, Any]) -> RoomSettings:
     return RoomSettings(
-        slow_mode_seconds=row["slow_mode_seconds"] or 0,
-        frozen=bool(row["frozen"]),
-        guests_allowed=bool(row["guests_allowed"]),
+        slow_mode_seconds=row["slow_mode_seconds"], frozen=row["frozen"], guests_allowed=row["guests_allowed"]
     )

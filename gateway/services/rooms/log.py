@@ -52,7 +52,9 @@ FORGET = "DELETE FROM room_events WHERE room = $1 AND seq <= $2"
 # One statement, so that the events belong to the cursor.
 TAIL = """
     SELECT r.epoch, r.seq AS head, e.seq, e.event, e.payload
-    FROM rooms r LEFT JOIN room_events e ON e.room = r.name AND e.seq > greatest($2, r.seq - $3)
+    FROM rooms r LEFT JOIN LATERAL (
+        SELECT * FROM room_events WHERE room = r.name AND seq > greatest($2, r.seq - $3) ORDER BY seq LIMIT $3
+    ) e ON true
     WHERE r.name = $1 ORDER BY e.seq
 """
 

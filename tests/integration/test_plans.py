@@ -1,0 +1,135 @@
+"""What PostgreSQL reads for a request does not grow with what is stored, also by plans from when nothing was stored."""
+
+import asyncio
+import importlib
+import inspect
+import json
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+
+from gateway import services
+from gateway.postgres.database import configuration
+from gateway.protocol.wire import Since
+from gateway.redis.client import RedisClient
+from tests.integration.chat_nodes import KEY, ChatNodes
+from tests.support import make_settings
+
+STORED = 20_000
+BATCH = 200
+WARM = 10  # times that a statement runs before its plan is kept: PostgreSQL plans the first five anew
+
+# Tables that may grow by thousands of rows before they are analyzed.
+FAST = {"messages", "message_deletions", "room_events", "chat_turns", "orders", "order_items", "notifications"}
+
+# Statements that may read a whole table while its statistics say that it is empty: sweeps, what a moderator does now
+# and then, and the list of words, which is read as a whole.
+WHOLE = {
+    "moderation.clears.DELETED",
+    "moderation.erasure.RESTORE",
+    "moderation.retention.FORGET",
+    "moderation.retention.FORGET_TURNS",
+    "moderation.sanctions.WROTE_IN",
+    "moderation.word_lists.ALL",
+    "notifications.deliveries.FORGET",
+}
+
+READ = """
+    SELECT relname AS name, seq_scan AS scans, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) AS rows
+    FROM pg_stat_user_tables
+"""
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    """The SQL constants of all services."""
+    for info in pkgutil.walk_packages(services.__path__, f"{services.__name__}."):
+        for name, text in inspect.getmembers(importlib.import_module(info.name)):
+            beginnings = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH ")
+            if name.isupper() and isinstance(text, str) and text.lstrip().startswith(beginnings) and "{" not in text:
+                yield f"{info.name.removeprefix(services.__name__)[1:]}.{name}", text
+
+
+def whole(plan: Any) -> set[str]:
+    """The tables of which a plan reads all rows, and the fast tables that it reads by an index without a condition."""
+    found = set()
+    if plan["Node Type"] == "Seq Scan" or (
+        plan["Node Type"].startswith("Index") and plan.get("Relation Name") in FAST and "Index Cond" not in plan
+    ):
+        found.add(plan["Relation Name"])
+    return found.union(*(whole(part) for part in plan.get("Plans", ())))
+
+
+async def test_no_statement_reads_a_whole_table(database_url: str) -> None:
+    pool = configuration(make_settings(database_url=database_url))["connections"]["default"]["credentials"]["pool"]
+    options = pool["server_settings"] | {"plan_cache_mode": "force_generic_plan"}
+    connection = await asyncpg.connect(database_url, server_settings=options)
+    try:
+        await connection.execute("ANALYZE")
+        checked, found = 0, {}
+        for name, text in statements():
+            await connection.execute(f"PREPARE statement AS {text}")
+            count = await connection.fetchval(
+                "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'statement'"
+            )
+            values = f"({', '.join(['NULL'] * count)})" if count else ""
+            plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE statement{values}"))
+            await connection.execute("DEALLOCATE statement")
+            checked += 1
+            if tables := whole(plan[0]["Plan"]):
+                found[name] = tables
+        assert checked > 50
+        assert found.keys() == WHOLE, json.dumps({name: sorted(tables) for name, tables in found.items()}, indent=1)
+    finally:
+        await connection.close()
+
+
+async def test_what_a_message_costs_does_not_grow(database_url: str, redis: RedisClient) -> None:
+    place = ChatNodes(database_url, redis, database_pool_size=1)
+    await place.open()
+    for table in FAST:
+        await place.database.query(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    await place.database.query("ANALYZE")
+    for number in range(WARM):
+        await talk(place, number)
+    for first in range(0, 1000, BATCH):
+        await store(place, first)
+    early = await read(place, "early")
+    for first in range(1000, STORED, BATCH):
+        await store(place, first)
+    late = await read(place, "late")
+    assert {name: scans for name, (scans, _) in late.items() if scans} == {}
+    for name, (_, rows) in late.items():
+        assert rows <= 1.2 * early[name][1] + 100, (name, early, late)  # old events are deleted now and then
+    await place.close()
+
+
+async def store(place: ChatNodes, first: int) -> None:
+    await asyncio.gather(*(place.send(n % 20, f"{n}", f"stored {n}") for n in range(first, first + BATCH)))
+
+
+async def talk(place: ChatNodes, name: object) -> None:
+    """What is asked of the chat again and again."""
+    someone = place.people[1]
+    sent = await place.send(someone, "hello", f"{name}")
+    assert (await place.send(someone, "hello", f"{name}")).duplicate
+    await place.chat.admit(someone, KEY)
+    joined = await place.chat.snapshot(someone, KEY, None, 1)
+    returned = await place.chat.snapshot(someone, KEY, Since(epoch=joined.cursor.epoch, seq=sent.seq - 1), 1)
+    assert returned.recovered
+    await place.chat.history(KEY, sent.id, 50)
+
+
+async def read(place: ChatNodes, name: str) -> dict[str, tuple[int, int]]:
+    """The scans and the rows read, by table, of all that is asked again and again."""
+    before = await counted(place)
+    for number in range(20):
+        await talk(place, f"{name} {number}")
+    after = await counted(place)
+    return {table: (after[table][0] - before[table][0], after[table][1] - before[table][1]) for table in after}
+
+
+async def counted(place: ChatNodes) -> dict[str, tuple[int, int]]:
+    await place.database.query("SELECT pg_stat_force_next_flush()")
+    return {row["name"]: (row["scans"], row["rows"]) for row in await place.database.query(READ)}
