@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PARALLEL := --numprocesses=3 --dist=loadfile
 # What tests wait for takes longer beside each other: see tests/timing.py.
 test: export TEST_TIME_SCALE ?= 3
-NPM_FOLDERS := web tests/client tests/browser
+NPM_FOLDERS := gateway/web tests/client tests/browser
 UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 HAS_CHROMIUM := { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
 

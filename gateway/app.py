@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
+import structlog
 from aiohttp import web
 
-from gateway import http, lifespan
+from gateway import __version__, http, lifespan
 from gateway.http.connection import connections
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import mount_pages
@@ -26,7 +28,9 @@ from namespaces.root import RootNamespace
 from namespaces.routes import Limit
 from namespaces.streaming import StreamingNamespace
 
-WEB = Path(__file__).parent.parent / "web"
+log = structlog.get_logger()
+
+WEB = Path(str(files("gateway"))) / "web"  # package data: a wheel has it, too
 
 
 class Node:
@@ -183,8 +187,10 @@ async def serve(settings: Settings, *, ready: Callable[[str], None] | None = Non
     node = Node(settings)
 
     def tell() -> None:
+        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+        url = f"http://{host}:{node.port}"
+        log.info("serving", version=__version__, url=url)
         if ready is not None:
-            host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
-            ready(f"http://{host}:{node.port}")
+            ready(url)
 
     await lifespan.run(node.steps(), within=settings.shutdown_timeout, ready=tell)

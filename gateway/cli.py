@@ -8,13 +8,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from gateway import __version__
 from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.security.principal import Role
 from gateway.settings import Settings, SettingsError, load
 
 USAGE = 2  # exit code of a mistake in the settings or the arguments; what fails for other reasons exits with 1
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Dorami Gateway.")
+cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Dorami Gateway.")
 db = typer.Typer(no_args_is_help=True, help="The database.")
 cli.add_typer(db, name="db")
 
@@ -29,6 +30,21 @@ def main() -> None:
         _fail(f"the {error.what} does not answer")
     except GatewayError as error:
         _fail(error.message)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dorami {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Dorami Gateway."""
 
 
 @cli.command()

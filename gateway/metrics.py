@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from gateway import __version__
 from gateway.instruments import CounterFamily, HistogramFamily
 
 # Event handlers and HTTP routes take from under a millisecond to a database timeout.
@@ -15,6 +16,7 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)  # memory, CPU, file descriptors
 
+        Gauge("dorami_build_info", "1, by version", ["version"], registry=registry).labels(__version__).set(1)
         self.sockets = Gauge("dorami_sockets", "Sockets connected to a namespace", ["namespace"], registry=registry)
         self.connections = Gauge("dorami_connections", "Open Engine.IO connections", ["transport"], registry=registry)
         self.refused = Counter("dorami_connects_refused", "Refused connects", ["namespace", "code"], registry=registry)

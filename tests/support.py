@@ -104,6 +104,7 @@ class Node:
     """
 
     command = "serve"
+    program: tuple[str, ...] = (sys.executable, "-m", "gateway")
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self._environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | {
@@ -140,7 +141,7 @@ class Node:
     async def start(self) -> None:
         """Start it and wait until it is ready."""
         assert self._process is None, "the node runs already"
-        command = with_parent([sys.executable, "-m", "gateway", self.command], signal.SIGKILL)
+        command = with_parent([*self.program, self.command], signal.SIGKILL)
         with self._log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command,

@@ -15,7 +15,7 @@ from typing import Self
 
 import typer
 
-from gateway import logs
+from gateway import __version__, logs
 from gateway.dev.server_process import StackError, ending, with_parent
 from gateway.dev.servers import Stack, ffmpeg
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings, SettingsError, load
@@ -181,7 +181,7 @@ async def _prepare(settings: Settings, *, seed: bool) -> None:
 
 
 def _welcome(urls: Sequence[str], plan: Plan) -> None:
-    typer.echo(f"\n  Dorami is ready: {typer.style(urls[0], bold=True)}")
+    typer.echo(f"\n  Dorami {__version__} is ready: {typer.style(urls[0], bold=True)}")
     for url in urls[1:]:
         typer.echo(f"  and on           {url}")
     if plan.seed:

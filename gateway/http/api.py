@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from gateway import __version__
 from gateway.http.auth import Auth, Devices, Guests
 from gateway.http.cors import Cors
 from gateway.http.dispatch import Authenticator, Dispatcher
@@ -94,11 +94,4 @@ def mount(
         token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
         app.router.add_get(PATH, GuardedMetrics(metrics, token).get)
     if not settings.production:
-        mount_docs(app, docs_page, _version(), openapi=partial(document, routes), asyncapi=asyncapi)
-
-
-def _version() -> str:
-    try:
-        return version("dorami-gateway")
-    except PackageNotFoundError:  # the image has the files and no package
-        return "unknown"
+        mount_docs(app, docs_page, __version__, openapi=partial(document, routes), asyncapi=asyncapi)

@@ -34,7 +34,7 @@ from gateway.security.sessions.devices import COOKIE as DEVICE_COOKIE
 from gateway.security.sessions.devices import COOKIE_SECONDS, Device, valid_id
 from tests.http_edge import Callers, Client, bearer, refused, serving, settings
 
-WEB = Path(__file__).parent.parent.parent / "web"
+WEB = Path(__file__).parents[2] / "gateway" / "web"
 MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 USER = UserView(id="u1", email="a@example.com", username="a", role="USER", status="ACTIVE", created_at=MOMENT)
 

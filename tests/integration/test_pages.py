@@ -14,7 +14,7 @@ from gateway.metrics import Metrics
 from gateway.security.browsers.origins import Origins
 from tests.http_edge import Client, refused, serving, settings
 
-WEB = Path(__file__).parent.parent.parent / "web"
+WEB = Path(__file__).parents[2] / "gateway" / "web"
 LIBRARY = "/assets/vendor/socket.io.js"
 
 
