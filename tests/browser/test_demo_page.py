@@ -1,14 +1,13 @@
 """The demo page and the page of documents in a real browser, as scenarios.mjs has it."""
 
 import asyncio
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from gateway.dev import seeds
 from tests.conftest import StartNode
+from tests.programs import program
 from tests.support import Node, make_settings
 from tests.timing import time_limit
 
@@ -19,13 +18,8 @@ PATIENCE = 90  # s for a scenario on a busy machine; each takes a few
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    """The browser of this machine. Only a developer's machine may have none."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no chromium on the PATH")
-        pytest.skip("there is no chromium on the PATH")
-    return found
+    """The browser of this machine."""
+    return program("chromium", "chromium-browser", "google-chrome")
 
 
 async def play(scenario: str, chromium: str, node: Node) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from gateway.security.principal import Role
 from gateway.security.tokens.tokens import Tokens
 from gateway.settings import DEVELOPMENT_SECRET
 from tests.conftest import StartNode
-from tests.support import make_settings
+from tests.support import make_settings, server_folder
 from tests.timing import time_limit
 
 START = 30.0  # s that `dorami dev` may take, on a busy machine
@@ -208,9 +209,10 @@ class Development:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data() -> Iterator[Path]:
     """The folder that all these tests develop in, one after the other."""
-    return tmp_path_factory.mktemp("development")
+    with server_folder() as folder:
+        yield folder
 
 
 async def development(data: Path, *arguments: str) -> Development:

@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -10,8 +13,11 @@ import psutil
 import pytest
 import redis
 
+from gateway.dev import unprivileged
 from gateway.dev.server_process import StackError
 from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
+from gateway.dev.unprivileged import SHARED
+from tests.support import server_folder
 
 PARENT = """
 import pathlib, sys, time
@@ -23,9 +29,10 @@ with Stack(pathlib.Path(sys.argv[1]), durable=False) as stack:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder() -> Iterator[Path]:
     """A folder with data that all these tests share, since the first start of PostgreSQL is the slow one."""
-    return tmp_path_factory.mktemp("stack")
+    with server_folder() as folder:
+        yield folder
 
 
 async def visits(stack: Stack) -> tuple[int, int]:
@@ -43,10 +50,11 @@ async def visits(stack: Stack) -> tuple[int, int]:
         return rows, int(client.incr("visits"))
 
 
-async def test_data_is_there_at_the_second_start(tmp_path: Path) -> None:
-    for count in (1, 2):
-        with Stack(tmp_path) as stack:
-            assert await visits(stack) == (count, count)
+async def test_data_is_there_at_the_second_start() -> None:
+    with server_folder() as folder:
+        for count in (1, 2):
+            with Stack(folder) as stack:
+                assert await visits(stack) == (count, count)
 
 
 async def test_nothing_runs_after_the_end(folder: Path) -> None:
@@ -109,26 +117,63 @@ async def test_a_killed_or_frozen_server_comes_back(own_redis: RedisProcess, own
     await (await asyncpg.connect(own_postgres.url)).close()
 
 
-async def test_a_path_too_long_for_a_socket_is_no_obstacle(tmp_path: Path) -> None:
-    with Stack(tmp_path / ("long" * 30), durable=False) as stack:
+async def test_a_path_too_long_for_a_socket_is_no_obstacle() -> None:
+    with server_folder() as folder, Stack(folder / ("long" * 30), durable=False) as stack:
         assert await visits(stack) == (1, 1)
         assert stack.redis is not None
         assert stack.redis.url.startswith("unix:///")
 
 
-def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path) -> None:
-    server = PostgresProcess(tmp_path / "postgres", durable=False)
-    with server:
-        pass
-    (tmp_path / "postgres" / "postgresql.conf").write_text("nonsense = true\n")
-    with pytest.raises(StackError, match="unrecognized configuration parameter"):
-        server.start()
+def test_what_keeps_a_server_from_starting_is_said() -> None:
+    with server_folder() as folder:
+        server = PostgresProcess(folder / "postgres", durable=False)
+        with server:
+            pass
+        (folder / "postgres" / "postgresql.conf").write_text("nonsense = true\n")
+        with pytest.raises(StackError, match="unrecognized configuration parameter"):
+            server.start()
 
 
-def test_no_folder_is_opened_to_others(tmp_path: Path) -> None:
-    private = tmp_path / "private"
-    private.mkdir(mode=0o700)
+@pytest.fixture
+def private() -> Iterator[Path]:
+    """A folder that only its owner may enter, as root's home often is; what was put elsewhere for it is deleted."""
+    with tempfile.TemporaryDirectory(prefix="dorami-test-") as name:
+        yield Path(name)
+        shelter = (Path(name) / "postgres").resolve().parent
+        if shelter.parent == SHARED:
+            shutil.rmtree(shelter)
+
+
+async def test_a_private_folder_stays_private_and_keeps_its_data(private: Path) -> None:
     me = psutil.Process().username()
-    with PostgresProcess(private / "postgres", durable=False) as postgres:
-        assert psutil.Process(postgres.pid).username() == ("nobody" if me == "root" else me)
-    assert private.stat().st_mode & 0o777 == 0o700
+    for count in (1, 2):
+        with Stack(private) as stack:
+            assert await visits(stack) == (count, count)
+            assert stack.postgres is not None
+            user = psutil.Process(stack.postgres.pid).username()
+            assert user == ("nobody" if me == "root" else me)
+    assert private.stat().st_mode & 0o777 == 0o700  # noqa: ASYNC240
+    data = (private / "postgres").resolve()
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert data.is_relative_to(SHARED if me == "root" else private)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user run PostgreSQL")
+def test_programs_in_a_private_folder_are_copied_once_and_again_when_one_is_lost(
+    private: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = private / "shared"
+    shared.mkdir()
+    monkeypatch.setattr(unprivileged, "SHARED", shared)
+    original = private / "pginstall" / "bin"
+    original.mkdir(parents=True)
+    (original / "postgres").write_text("#!/bin/sh\n")
+    copy = unprivileged.programs(original)
+    assert copy.is_relative_to(shared)
+    assert (copy / "postgres").read_text() == "#!/bin/sh\n"
+    (copy / "postgres").unlink()
+    assert unprivileged.programs(original) == copy
+    assert (copy / "postgres").exists()
+    copy.parent.chmod(0o777)
+    with pytest.raises(StackError, match="is not root's"):
+        unprivileged.programs(original)

@@ -1,0 +1,85 @@
+"""Where PostgreSQL can run for root: as another user, who must reach its programs and data. Used by servers.py.
+
+PostgreSQL refuses to run as root, and root's home is often closed to everybody else. Its permissions are left alone:
+what the other user needs is put below /var/tmp, where root's folders cannot be replaced by others.
+"""
+
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from gateway.dev.server_process import StackError
+
+USER = "nobody"
+PREFIX = "dorami-"
+SHARED = Path("/var/tmp")  # noqa: S108  every folder made in it is root's, and checked to be
+
+
+def identity() -> tuple[int, int]:
+    """The user and group that PostgreSQL runs as."""
+    entry = pwd.getpwnam(USER)
+    return entry.pw_uid, entry.pw_gid
+
+
+def reachable(path: Path) -> bool:
+    """Whether every user may pass all folders above it."""
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents if parent.exists())
+
+
+def data_folder(folder: Path) -> Path:
+    """Where the data of `folder` is: there, or below /var/tmp with a link to it from there.
+
+    The link is made, the folder is not. Raises StackError if there is data that the user cannot reach.
+    """
+    shelter = folder.parent
+    if shelter.parent == SHARED and shelter.name.startswith(PREFIX) and shelter.stat().st_uid != 0:
+        raise StackError(f"{shelter} is not root's: remove the link to it and start again")
+    if reachable(folder):
+        return folder
+    if folder.exists():
+        raise StackError(f"PostgreSQL cannot run as root, and its user cannot reach {folder}: move it away")
+    shelter = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SHARED))
+    shelter.chmod(0o711)
+    folder.symlink_to(shelter / folder.name)
+    return shelter / folder.name
+
+
+def programs(folder: Path) -> Path:
+    """The folder of programs itself, or a copy, with the libraries beside it, that the user can reach."""
+    if reachable(folder / "postgres"):
+        return folder
+    source = folder.parent
+    contents = _contents(source)
+    target = SHARED / f"dorami-postgresql-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
+    if not _usable(target, contents):
+        copy = Path(tempfile.mkdtemp(prefix="dorami-postgresql-", dir=SHARED))
+        shutil.copytree(source, copy, dirs_exist_ok=True, symlinks=True)
+        copy.chmod(0o755)
+        shutil.rmtree(target, ignore_errors=True)
+        try:
+            copy.rename(target)
+        except OSError as error:  # another process was faster
+            shutil.rmtree(copy)
+            if not _usable(target, contents):
+                raise StackError(f"cannot put PostgreSQL where {USER} can run it: {error}") from error
+    return target / folder.name
+
+
+def _contents(folder: Path) -> list[tuple[str, int]]:
+    """All files with their sizes: a copy of which some are gone, as /var/tmp is swept, is not taken for whole."""
+    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sorted((str(file.relative_to(folder)), file.lstat().st_size) for file in files)
+
+
+def _usable(copy: Path, contents: list[tuple[str, int]]) -> bool:
+    try:
+        found = copy.lstat()
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
+        raise StackError(f"{copy} is not root's: remove it")
+    return _contents(copy) == contents

@@ -1,0 +1,23 @@
+"""Programs of the machine that some tests run, such as a browser or a balancer. Called by fixtures."""
+
+import os
+import shutil
+
+import pytest
+
+ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # of servers; not on everybody's PATH
+
+
+def program(*names: str, package: str = "") -> str:
+    """The path of the first of these programs that the machine has.
+
+    Where it has none the test is skipped, naming Debian's package; in CI (`CI` is set) it fails.
+    """
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), ADMIN_PATH))
+    for name in names:
+        if found := shutil.which(name, path=path):
+            return found
+    reason = f"there is no {names[0]} on this machine: apt-get install {package or names[0]}"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
