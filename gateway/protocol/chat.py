@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from gateway.errors import CATALOGUE, Code
+from gateway.protocol.text import is_visible
 from gateway.protocol.wire import (
     Cursor,
     Identifier,
@@ -33,6 +34,8 @@ def _clean(text: str) -> str:
         raise PydanticCustomError("INVALID_MESSAGE", CATALOGUE[Code.INVALID_MESSAGE].message)
     if len(text) > MAX_MESSAGE:
         raise PydanticCustomError("MESSAGE_TOO_LONG", CATALOGUE[Code.MESSAGE_TOO_LONG].message)
+    if not is_visible(text):
+        raise PydanticCustomError("INVALID_MESSAGE", CATALOGUE[Code.INVALID_MESSAGE].message)
     return text
 
 

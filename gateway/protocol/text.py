@@ -8,6 +8,7 @@ import unicodedata
 
 import regex
 
+FOLDS = 20_000  # characters whose folded form is kept: all that people write, and a bound for who writes all there are
 MARKS = 4  # combining marks on one letter; more is noise that covers the lines around it (UTS 39, 5.4)
 
 # Characters that fonts draw as nothing although no property of Unicode says so: the Braille pattern without dots, the
@@ -18,11 +19,13 @@ _BLANK = r"\u2800\ufffc\U0001d159"
 _INVISIBLE = rf"\p{{Cc}}\p{{Cf}}\p{{Co}}\p{{Cs}}\p{{NChar}}\p{{Default_Ignorable_Code_Point}}{_BLANK}"
 _NOTHING = regex.compile(rf"[{_INVISIBLE}\p{{M}}\p{{Z}}\s]*", regex.V1)
 
-# Dropped when texts are compared. In the scripts of India, Thai and their neighbours a vowel is a mark on its
-# consonant, and as much a letter as any.
-_IGNORED = regex.compile(
-    rf"[[{_INVISIBLE}]--[\t\n\r]]|(?!(?<=\p{{InSC=Consonant}})\p{{InSC=Vowel_Dependent}})\p{{M}}", regex.V1
-)
+# Dropped when texts are compared. White space is not: it parts words.
+NOT_SEEN = rf"[{_INVISIBLE}]--[\t\n\r]"
+_UNSEEN = regex.compile(f"[{NOT_SEEN}]", regex.V1)
+_IGNORED = regex.compile(rf"[[{NOT_SEEN}]\p{{M}}]", regex.V1)
+# In the scripts of India, of Thai and their neighbours vowels and tones are marks on a consonant, and letters still.
+SYLLABLE_MARK = r"[\p{M}&&\P{InSC=Other}]"
+_LOOSE_MARK = regex.compile(rf"([\p{{InSC=Consonant}}\p{{InSC=Vowel_Independent}}]{SYLLABLE_MARK}+)|\p{{M}}", regex.V1)
 
 # The invisible characters that belong to something visible: in an emoji, in a Han character's variant, and the joiners
 # of scripts whose letters change their shape.
@@ -74,13 +77,20 @@ def clean_lines(text: str) -> str:
 def fold(text: str) -> str:
     """Return the form in which texts are compared: one for all ways to type the same.
 
-    NFKC, folded case, no diacritics, no characters that are not seen; Hangul is a sequence of jamo, those at the end of
-    a syllable the same as those at its beginning. It is for comparing only, and says nothing about places in `text`.
+    NFKC, folded case, no marks, no characters that are not seen; Hangul is a sequence of jamo, those at the end of a
+    syllable the same as those at its beginning. What a text is folded to is what its characters are, one by one.
     """
-    if text.isascii():
-        return _IGNORED.sub("", text.lower())
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return _IGNORED.sub("", folded).translate(_JAMO)
+    # Compositions need no look at the neighbours, because what composes is decomposed, and marks are dropped.
+    return "".join(map(FOLDED.__getitem__, text))
+
+
+def caseless(text: str) -> str:
+    """Return a text in NFKC with folded case, without what is not seen: like `fold`, for people to read.
+
+    Letters keep the marks that Unicode composes them with, and their vowels; Hangul its syllables.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold())
+    return _LOOSE_MARK.sub(lambda match: match[1] or "", folded)
 
 
 def first_grapheme(text: str) -> str:
@@ -99,6 +109,17 @@ def _check(text: str, refused: regex.Pattern[str]) -> None:
         raise ValueError("it has combining marks without a letter, or too many on one")
 
 
+class _Folds(dict[str, str]):
+    """What each character is compared as, filled as characters come."""
+
+    def __missing__(self, character: str) -> str:
+        if len(self) >= FOLDS:
+            self.clear()
+        folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
+        self[character] = value = _IGNORED.sub("", folded).translate(_JAMO)
+        return value
+
+
 def _jamo() -> dict[int, str]:
     """Return what each jamo is compared as: final ones as initial ones, clusters and diphthongs as their parts."""
     parts = {0x116A: "\u1169\u1161", 0x116B: "\u1169\u1162", 0x116C: "\u1169\u1175", 0x116F: "\u116e\u1165"}
@@ -113,3 +134,4 @@ def _jamo() -> dict[int, str]:
 
 
 _JAMO = _jamo()
+FOLDED = _Folds()

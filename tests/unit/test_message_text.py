@@ -26,6 +26,7 @@ def said(message: object) -> str:
         ("x" * (MAX_MESSAGE - 1) + "\x00" * 100 + "y", "x" * (MAX_MESSAGE - 1) + "y"),
         (" " * 1000 + "x", "x"),
         ("가나다", "가나다"),
+        ("\u202eabc\u0301", "\u202eabc\u0301"),
     ],
 )
 def test_text_is_taken_as_it_is_less_what_nobody_sees(given: str, stored: str) -> None:
@@ -39,6 +40,10 @@ def test_text_is_taken_as_it_is_less_what_nobody_sees(given: str, stored: str) -
         (" \n\t\u2003", "INVALID_MESSAGE"),
         ("\x00\x1b", "INVALID_MESSAGE"),
         ("half \ud83d", "INVALID_MESSAGE"),
+        ("\u3164", "INVALID_MESSAGE"),
+        ("\u2800 \u200b\u2060", "INVALID_MESSAGE"),
+        ("\u0301" * 31, "INVALID_MESSAGE"),
+        ("\u202e\ufe0f\ue000\ufffc", "INVALID_MESSAGE"),
         ("x" * (MAX_MESSAGE + 1), "MESSAGE_TOO_LONG"),
         ("👍" * (MAX_MESSAGE + 1), "MESSAGE_TOO_LONG"),
         (None, "INVALID_PAYLOAD"),

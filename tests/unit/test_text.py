@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from gateway.protocol.text import clean_line, clean_lines, first_grapheme, fold, is_visible
+from gateway.protocol.text import caseless, clean_line, clean_lines, first_grapheme, fold, is_visible
 
 INVISIBLE = [
     "",
@@ -105,11 +105,24 @@ def test_texts_compare_the_same_however_they_were_typed(texts: list[str]) -> Non
     assert len({fold(text) for text in texts}) == 1
 
 
-@pytest.mark.parametrize(
-    ("one", "other"), [("각", "가나"), ("กิน", "กน"), ("काम", "कम"), ("a b", "ab"), ("a\nb", "ab"), ("빵", "방")]
-)
+@pytest.mark.parametrize(("one", "other"), [("각", "가나"), ("a b", "ab"), ("a\nb", "ab"), ("빵", "방")])
 def test_other_texts_compare_as_others(one: str, other: str) -> None:
     assert fold(one) != fold(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("ㅂㅏㅂㅗ", "바보"),
+        ("ＣＡＦＥ\u0301 \u200bStraße", "café strasse"),
+        ("ﾊﾞｶ", "バカ"),
+        ("กิน काम क़ी", "กิน काम क़ी"),
+        ("바\u0301\u093e\u0e31보", "바보"),
+        ("\u0301\u2800", ""),
+    ],
+)
+def test_the_caseless_form_is_one_to_read(text: str, form: str) -> None:
+    assert caseless(text) == unicodedata.normalize("NFC", form)
 
 
 @pytest.mark.parametrize(

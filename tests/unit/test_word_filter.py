@@ -1,8 +1,12 @@
 """Listed words in texts: what is found, what a longer word decides, and what is left of a text."""
 
+import time
 import unicodedata
+from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.services.chat.word_filter import MASK, WordFilter, compiled, normal, said
 from models.moderation import WordAction
@@ -42,6 +46,82 @@ def test_what_is_left_of_a_text(text: str, left: str | None) -> None:
     found = WordFilter(WORDS).apply(text)
     assert found == left
     assert found is None or len(found) == len(text)
+
+
+TYPED = {
+    "바보": M,
+    "시발": B,
+    "자지": M,
+    "각": M,
+    "ㅅㅂ": M,
+    "バカ": M,
+    "はか": A,
+    "กิน": M,
+    "café": M,
+    "pute": M,
+    "хуй": M,
+    "aß": M,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("ㅂㅏㅂㅗ ㅂㅏ보 바ㅂㅗ", "**** *** ***"),
+        ("ﾲￂﾲￌ", "****"),
+        ("시바ㄹ", None),
+        ("십ㅏㄹ", None),
+        ("ㅅㅣㅂㅏㄹㅋㅋ", None),
+        ("\u1109\u1175\u3164\u1107\u1161\u11af", None),
+        ("자지ㅋ 자질 자지러지다", "**ㅋ 자질 **러지다"),  # a syllable is never cut, two are found wherever they stand
+        ("시바라 시바리", "시바라 시바리"),
+        (unicodedata.normalize("NFD", "시바라 자질"), unicodedata.normalize("NFD", "시바라 자질")),
+        ("각 가ㄱ 가가 객", "* ** 가가 객"),
+        ("ㅅㅂ 못봐 옷ㅂ", "** 못봐 옷ㅂ"),
+        ("ﾊﾞｶ ハ\u3099カ はか ばか ハカ", "*** *** はか ばか ハカ"),
+        ("กิน กน กินข้าว", "*** กน ***ข้าว"),
+        ("CAFÉ cafe cafe\u0301", "**** cafe *****"),
+        ("Pu\u0301te púte puté députe", "***** **** **** députe"),
+        ("хуй хуи", "*** хуи"),
+        ("ass aß gaß aßt", "*** ** gaß aßt"),
+        ("바\u0483\u05b0\u064e\u3099보", "*" * 6),
+        ("바\u2800\ufffc\ue000\u115f\u1160\u3164\uffa0보", "*" * 9),
+        ("바\u202e\u200b\ufe0f\U000e0100\u0e31\u093e보!", "*" * 8 + "!"),
+        ("ㅂ\u200bㅏ\u0301ㅂ\u2060ㅗ", "*" * 7),
+    ],
+)
+def test_a_word_is_found_however_it_is_typed(text: str, left: str | None) -> None:
+    assert WordFilter({normal(word): action for word, action in TYPED.items()}).apply(text) == left
+
+
+UNSEEN = st.text(
+    st.sampled_from("\u0301\u0483\u05b0\u064e\u3099\u2800\ufffc\ue000\u115f\u3164\u200b\u202e\ufe0f"), max_size=3
+)
+FORMS: st.SearchStrategy[Literal["NFC", "NFD", "NFKC", "NFKD"]] = st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"])
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.lists(UNSEEN, min_size=3, max_size=3), FORMS)
+def test_the_mask_is_where_the_word_is(
+    before: str, after: str, unseen: list[str], form: Literal["NFC", "NFD", "NFKC", "NFKD"]
+) -> None:
+    word = unicodedata.normalize(form, "바" + unseen[0] + "보" + unseen[1] + "야")
+    masked = WordFilter({"바보야": M}).apply(f"{before} {word} {after}")
+    assert masked is not None
+    assert len(masked) == len(before) + len(word) + len(after) + 2
+    assert masked[: len(before) + 1] == before + " " or MASK in masked[: len(before)]
+    assert masked[len(before) + 1 :].startswith(MASK * len(word))
+
+
+@pytest.mark.parametrize("text", ["a" + "\u0301\u0323" * 249, "안녕하세요" * 20, "바보야 " * 100, "\u1160" * 500])
+def test_ten_thousand_words_cost_a_message_next_to_nothing(text: str) -> None:
+    letters = "가나다라마바사아자차카타파하"
+    words = {a + b + c + d: M for a in letters for b in letters for c in letters for d in "거너더러"}
+    many = WordFilter(words | {"바보야": M})
+    many.apply(text)
+    began = time.process_time()
+    for _ in range(20):
+        many.apply(text)
+    assert (time.process_time() - began) / 20 < 0.02  # of a second; 8 µs for 100 letters when this was written
 
 
 def test_without_words_everything_may_be_said() -> None:

@@ -1,40 +1,37 @@
 """Looks for listed words in texts, compiled once for many texts. Made by the word lists; no I/O here."""
 
-import re
-import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from operator import add
+from itertools import accumulate
 from typing import NamedTuple
 
+import regex
+from ahocorasick_rs import AhoCorasick
+
+from gateway.protocol.text import FOLDED, NOT_SEEN, SYLLABLE_MARK, caseless, fold
 from models.moderation import WordAction
 
 MASK = "*"  # stands for each character of a masked word
 
-# Thai to Tibetan, Jamo, Khmer, Kana, Han, Hangul: scripts that put no space between words, or glue endings to them.
-_UNSPACED = (
-    range(0x0E00, 0x10A0),
-    range(0x1100, 0x1200),
-    range(0x1780, 0x1800),
-    range(0x3000, 0xD800),
-    range(0xF900, 0xFB00),
-    range(0x20000, 0x40000),
+# A letter or digit of a script that puts spaces between words.
+_SPACED = regex.compile(
+    r"[[\p{L}\p{N}]--[\p{Hangul}\p{Han}\p{scx=Hira}\p{scx=Kana}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]]",
+    regex.V1,
 )
-_JAMO = range(0x1160, 0x1200)  # medial and final ones, which belong to the letter before them
+_HANGUL = regex.compile(r"\p{Hangul}")
+# Letters that marks make others of: kana, and consonants with their vowels. `_WHOLE` is what they make.
+_MARKED = regex.compile(r"[\p{Hiragana}\p{Katakana}\p{InSC=Consonant}\p{InSC=Vowel_Independent}]")
+_WHOLE = regex.compile(rf"[\p{{Hiragana}}\p{{Katakana}}]|{SYLLABLE_MARK}", regex.V1)
+# What is drawn as part of the character before it or not at all: medial and final jamo, the half-width voicing marks.
+_CONTINUATION = regex.compile(rf"[[{NOT_SEEN}]\p{{M}}\p{{HST=V}}\p{{HST=T}}\uff9e\uff9f]+", regex.V1)
+_UNIT = regex.compile(rf"(?s:.){_CONTINUATION.pattern[:-1]}*", regex.V1)
 
-# What nobody sees although its category is not an invisible one (fillers, variation selectors), and strokes that make
-# no letter of their own with the one before them.
-_NOISE = re.compile(
-    "[\u0300-\u036f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3164\ufe00-\ufe0f\uffa0"
-    "\U000e0100-\U000e01ef]"
-)
 
-
-class _Form(NamedTuple):
-    """A text as it is compared; `origins`: for each of its characters, the part of the original that it comes from."""
-
-    text: str
-    origins: list[tuple[int, int]] | None  # None: the character in the same place
+class _Word(NamedTuple):
+    listed: str
+    exact: str | None  # with diacritics; None where the folded letters decide
+    action: WordAction
 
 
 class _Match(NamedTuple):
@@ -44,76 +41,104 @@ class _Match(NamedTuple):
 
 
 class WordFilter:
-    """The words that hold in one room.
+    """The words that hold in one room: its own, and those of `general`, where its own say nothing else.
 
-    Words are found whatever their case, width and composition, and with invisible characters or strokes within. One
-    that begins or ends with a letter of a spaced script is found only where a word begins or ends there. Of words that
-    contain each other the longest decides, so an allowed one keeps what is in it from being masked or blocked.
+    A word is found however it is typed: case, width, composition, separate jamo, and with unseen characters or marks
+    within. It begins where a character of the text begins and ends where one ends, so "자지" is not found in "자질".
+    One that begins or ends with a letter of a script with spaces is found only where a word begins or ends. Diacritics
+    count where the listed word has them. Of words that contain each other the longest decides, so an allowed one keeps
+    what is in it from being masked or blocked.
     """
 
-    def __init__(self, words: Mapping[str, WordAction]) -> None:
-        # By how they begin, so that most places of a text are passed with one look.
-        self._pairs: dict[str, list[tuple[str, WordAction]]] = {}
-        self._singles = {word: action for word, action in words.items() if len(word) == 1}
-        for word, action in words.items():
-            if len(word) > 1:
-                self._pairs.setdefault(word[:2], []).append((word, action))
+    def __init__(self, words: Mapping[str, WordAction], general: "WordFilter | None" = None) -> None:
+        self._own = words.keys()
+        self._general = general
+        forms = [(_forms(word), word, action) for word, action in words.items()]
+        self._words = [_Word(word, exact, action) for (folded, exact), word, action in forms if folded]
+        self._automaton = AhoCorasick([folded for (folded, _), _, _ in forms if folded]) if self._words else None
+
+    @property
+    def empty(self) -> bool:
+        """Whether no word is listed."""
+        return self._automaton is None and (self._general is None or self._general.empty)
 
     def apply(self, text: str) -> str | None:
-        """The text with what is to be masked masked, as long as it was; None if it must not be said."""
-        form = _form(text)
-        matches = self._decided(form.text)
+        """Return the text with what is to be masked masked, as long as it was; None if it must not be said."""
+        if self.empty:
+            return text
+        folded = fold(text)
+        hits = self.hits(folded)
+        if not hits:  # nearly always
+            return text
+        form = _Form(text, folded)
+        matches = _decided([match for hit in hits if (match := form.match(*hit))])
         if any(match.action == WordAction.BLOCK for match in matches):
             return None
-        masked = [match for match in matches if match.action == WordAction.MASK]
-        if not masked:
-            return text
-        letters = list(text)
-        for start, end, _ in masked:
-            first, last = (start, end) if form.origins is None else (form.origins[start][0], form.origins[end - 1][1])
-            letters[first:last] = MASK * (last - first)
-        return "".join(letters)
+        characters = list(text)
+        for start, end, action in matches:
+            if action == WordAction.MASK:
+                characters[start:end] = MASK * (end - start)
+        return "".join(characters)
 
-    def _decided(self, form: str) -> list[_Match]:
-        """What was found, without what a longer one contains."""
-        matches = self._found(form)
-        if len(matches) < 2:
-            return matches
-        kept, reached = [], 0
-        for match in sorted(matches, key=lambda match: (match.start, -match.end)):
-            if match.end > reached:
-                kept.append(match)
-                reached = match.end
-        return kept
+    def hits(self, folded: str) -> list[tuple[_Word, int, int]]:
+        """Return where the letters of words are in a folded text: word, begin, end."""
+        found = []
+        if self._automaton is not None:
+            places = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+            found = [(self._words[word], start, end) for word, start, end in places]
+        if self._general is not None:
+            found += [hit for hit in self._general.hits(folded) if hit[0].listed not in self._own]
+        return found
 
-    def _found(self, form: str) -> list[_Match]:
-        matches = [
-            _Match(start, start + len(word), action)
-            for start, pair in enumerate(map(add, form, form[1:]))
-            if pair in self._pairs
-            for word, action in self._pairs[pair]
-            if form.startswith(word, start) and _apart(form, start, start + len(word))
-        ]
-        if self._singles and not self._singles.keys().isdisjoint(form):
-            for start, letter in enumerate(form):
-                action = self._singles.get(letter)
-                if action is not None and _apart(form, start, start + 1):
-                    matches.append(_Match(start, start + 1, action))
-        return matches
+
+class _Form:
+    """A text with its folded form, to tell which hits are words."""
+
+    def __init__(self, text: str, folded: str) -> None:
+        self._text = text
+        self._folded = folded
+        self._places = list(accumulate(map(len, map(FOLDED.__getitem__, text)), initial=0))
+
+    def match(self, word: _Word, start: int, end: int) -> _Match | None:
+        """Return where in the text a word is whose letters are in a part of the folded form; None if it is not one."""
+        span = self._span(start, end)
+        if span is None or not self._is_apart(start, end):
+            return None
+        if word.exact is not None:
+            forms = zip(*_letters(self._text[slice(*span)]), strict=True)
+            if not any(word.exact == "".join(form) for form in forms):
+                return None
+        return _Match(*span, word.action)
+
+    def _span(self, start: int, end: int) -> tuple[int, int] | None:
+        # None within a character, and within a syllable typed as conjoining jamo. Marks belong to what they follow.
+        first, last = bisect_right(self._places, start) - 1, bisect_left(self._places, end)
+        if self._places[first] != start or _CONTINUATION.match(self._text, first):
+            return None
+        if match := _CONTINUATION.match(self._text, last):
+            last = match.end()
+        return (first, last) if self._places[last] == end else None
+
+    def _is_apart(self, start: int, end: int) -> bool:
+        # A word of its own, or of a script in which that cannot be said.
+        before, first, last, after = (
+            _SPACED.match(self._folded, place, place + 1) for place in (start - 1, start, end - 1, end)
+        )
+        return not ((start and before and first) or (last and after))
 
 
 def normal(word: str) -> str:
-    """The form in which a word is listed; empty if nothing of it can be found in a text."""
-    return " ".join(_form(word).text.split())
+    """Return the form in which a word is listed; empty if nothing of it can be found in a text."""
+    return " ".join(caseless(word).split())
 
 
 def said(stored: str, text: str) -> bool:
-    """Whether a stored text may be what became of this one: the same but for what was masked, by whatever list."""
+    """Whether `stored` can be `text` after masking, by whatever list."""
     return len(stored) == len(text) and all(a in (b, MASK) for a, b in zip(stored, text, strict=True))
 
 
 def compiled(words: Iterable[tuple[str | None, str, WordAction]]) -> tuple[WordFilter, dict[str, WordFilter]]:
-    """The filter of rooms without a list of their own, and those of rooms with one.
+    """Return the filter of rooms without a list of their own, and those of rooms with one.
 
     Each word comes with its room, or None if it holds in all; what a room says of a word goes before what holds in all.
     """
@@ -121,46 +146,35 @@ def compiled(words: Iterable[tuple[str | None, str, WordAction]]) -> tuple[WordF
     rooms: dict[str, dict[str, WordAction]] = {}
     for live_id, word, action in words:
         (general if live_id is None else rooms.setdefault(live_id, {}))[word] = action
-    return WordFilter(general), {live_id: WordFilter(general | own) for live_id, own in rooms.items()}
+    everywhere = WordFilter(general)
+    return everywhere, {live_id: WordFilter(own, everywhere) for live_id, own in rooms.items()}
 
 
-def _form(text: str) -> _Form:
-    if text.isascii():
-        return _Form(text.lower(), None)
-    if unicodedata.is_normalized("NFKC", text):
-        folded = text.casefold()
-        if len(folded) == len(text) and text.isprintable() and not _NOISE.search(text):
-            return _Form(folded, None)
-    letters: list[str] = []
-    origins: list[tuple[int, int]] = []
-    for start, end in _parts(text):
-        part = _fold(text[start:end])
-        letters.append(part)
-        origins += [(start, end)] * len(part)
-    return _Form("".join(letters), origins)
+def _decided(matches: list[_Match]) -> list[_Match]:
+    """Return the matches without those that a longer one contains."""
+    if len(matches) < 2:
+        return matches
+    kept, reached = [], 0
+    for match in sorted(matches, key=lambda match: (match.start, -match.end)):
+        if match.end > reached:
+            kept.append(match)
+            reached = match.end
+    return kept
 
 
-@lru_cache(4096)  # nearly always a character that was seen before
-def _fold(part: str) -> str:
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", part).casefold())
-    return "".join(letter for letter in _NOISE.sub("", folded) if unicodedata.category(letter) != "Cf")
+@lru_cache(20_000)  # all words that there can be, twice: a list is compiled anew when one word has changed
+def _forms(word: str) -> tuple[str, str | None]:
+    folded, exact = fold(word), "".join(exact for exact, _ in _letters(word))
+    return folded, None if exact == folded and not _MARKED.search(exact) else exact
 
 
-def _parts(text: str) -> Iterable[tuple[int, int]]:
-    """Where each character begins and ends, together with the marks and the Jamo that belong to it."""
-    start = 0
-    for end in range(1, len(text) + 1):
-        if end == len(text) or not (unicodedata.combining(text[end]) or ord(text[end]) in _JAMO):
-            yield start, end
-            start = end
+def _letters(text: str) -> list[tuple[str, str]]:
+    """Return the letters of a text with all diacritics, and as they are found without those that count less."""
+    return [_letter(unit) for unit in _UNIT.findall(text)]
 
 
-def _apart(form: str, start: int, end: int) -> bool:
-    """Whether what stands between two places is a word, or of a script in which that cannot be said."""
-    before, after = form[start - 1 : start], form[end : end + 1]
-    return not ((_spaced(before) and _spaced(form[start])) or (_spaced(after) and _spaced(form[end - 1])))
-
-
-def _spaced(letter: str) -> bool:
-    """Whether a character is a letter or digit of a script that puts spaces between words."""
-    return letter.isalnum() and not any(ord(letter) in letters for letters in _UNSPACED)
+@lru_cache(8192)
+def _letter(unit: str) -> tuple[str, str]:
+    folded = fold(unit)
+    exact = folded if unit.isascii() or _HANGUL.match(folded) else caseless(unit)
+    return exact, exact if _WHOLE.search(exact) else folded

@@ -1,4 +1,4 @@
-"""The lists of words that messages are looked through for. Asked by the chat service, changed over HTTP by admins."""
+"""The lists of words that messages and names are checked for. Called by chat and accounts, changed over HTTP."""
 
 import asyncio
 from typing import Annotated, Any
@@ -22,13 +22,13 @@ from gateway.services.moderation.audit_log import AuditLog
 from models.moderation import ListedWord, ModerationAction, WordAction
 
 CHECK = 0.5  # s between two looks for changes: all nodes know of one within a second, and there is no notice to lose
-MOST = 5000  # words in all lists; each node holds them all, and reads them all when one has changed
+MAX_WORDS = 10_000  # in all lists; each node holds them all, and reads them all when one has changed
 REFUSAL = "The message has a word that is not allowed here"
 
 ACTIONS = (ModerationAction.ADD_WORD, ModerationAction.CHANGE_WORD, ModerationAction.REMOVE_WORD)
 
-# Changes are made one after the other, so that the newest entry says which of them have been seen.
-TURN = "SELECT pg_advisory_xact_lock($1)"
+# Changes are made one after the other, so that the newest entry of the audit log says which of them a node has read.
+LOCK = "SELECT pg_advisory_xact_lock($1)"
 VERSION = "SELECT max(id) AS version FROM moderation_log WHERE action = ANY ($1)"
 ALL = "SELECT stream_key, word, action FROM listed_words"
 
@@ -36,9 +36,10 @@ Id = Annotated[UUID, Field(strict=False)]
 
 
 class WordLists:
-    """What has been changed holds on this node when the call returns, and on all within a second.
+    """The words of each room and of all rooms, compiled on this node.
 
-    While the database is away, the lists are those that were read last.
+    A change holds on this node when the call returns, and on all nodes within a second. While the database is away, the
+    lists are those that were read last.
     """
 
     def __init__(self, database: Database, record: AuditLog, metrics: Metrics) -> None:
@@ -47,34 +48,35 @@ class WordLists:
         self._metrics = metrics
         self._version: int | None = -1  # of no list
         self._general, self._rooms = word_filter.compiled([])
-        self._reading = asyncio.Lock()  # who has read an older list must not write it over a newer one
-        self._rounds = Periodic("word-lists", CHECK, self.refresh, Unavailable)
+        self._refreshing = asyncio.Lock()  # a call that has read older lists must not store them over newer ones
+        self._refresher = Periodic("word-lists", CHECK, self.refresh, Unavailable)
 
     async def start(self) -> None:
-        """Read the lists. Raises Unavailable."""
+        """Read the lists, and go on looking for changes. Raises Unavailable."""
         await self.refresh()
-        self._rounds.start()
+        self._refresher.start()
 
     async def close(self) -> None:
-        """Look no more."""
-        await self._rounds.close()
+        """Stop looking for changes."""
+        await self._refresher.close()
 
     async def refresh(self) -> None:
         """Read the lists if they have changed. Raises Unavailable."""
-        async with self._reading:
+        async with self._refreshing:
             async with self._database.guard("words.refresh"):
                 version = (await self._database.query(VERSION, ACTIONS))[0]["version"]
                 if version == self._version:
                     return
                 rows = await self._database.query(ALL)
-            words = ((row["stream_key"], row["word"], WordAction(row["action"])) for row in rows)
-            self._general, self._rooms = word_filter.compiled(words)
+            words = [(row["stream_key"], row["word"], WordAction(row["action"])) for row in rows]
+            # 10,000 words take 50 ms, more than a node may be kept from its sockets.
+            self._general, self._rooms = await asyncio.to_thread(word_filter.compiled, words)
             self._version = version
 
-    # --- messages -----------------------------------------------------------------------------------------------------
+    # --- texts --------------------------------------------------------------------------------------------------------
 
     def check(self, live_id: str, text: str) -> str:
-        """What is stored of a text: the text, or what is left of it. Raises INVALID_MESSAGE for one that is blocked."""
+        """Return a message with the words masked that are to be. Raises INVALID_MESSAGE if it must not be said."""
         said = self._rooms.get(live_id, self._general).apply(text)
         if said is None:
             self._metrics.words.labels("block").inc()
@@ -83,10 +85,14 @@ class WordLists:
             self._metrics.words.labels("mask").inc()
         return said
 
+    def allows(self, name: str) -> bool:
+        """Whether a name is free of the words that are masked or blocked in all rooms."""
+        return self._general.apply(name) == name
+
     # --- the lists ----------------------------------------------------------------------------------------------------
 
     async def page(self, ask: WordQuery) -> WordPage:
-        """A page of listed words, newest first."""
+        """Return a page of listed words, newest first."""
         found = ListedWord.all()
         if ask.live_id is not None:
             found = found.filter(stream_id=ask.live_id)
@@ -104,7 +110,7 @@ class WordLists:
         return WordPage(items=[_view(word) for word in items], next_cursor=place)
 
     async def add(self, principal: Principal, ask: AddWord) -> WordView:
-        """List a word. Raises NotFound for an unknown room, Conflict if it is listed there or too many words are."""
+        """List a word. Raises NotFound for an unknown room, Conflict if it is listed there or there are too many."""
         word = word_filter.normal(ask.word)
         if not word:
             raise InvalidPayload("Nothing of this word can be found in a text")
@@ -113,11 +119,11 @@ class WordLists:
         )
         try:
             async with self._database.guard("words.add"), self._database.transaction():
-                await self._database.query(TURN, WORDS_LOCK)
-                if await ListedWord.all().count() >= MOST:
-                    raise Conflict(f"There are {MOST} words, which is as many as there can be")
+                await self._database.query(LOCK, WORDS_LOCK)
+                if await ListedWord.all().count() >= MAX_WORDS:
+                    raise Conflict(f"There are {MAX_WORDS} listed words, the most that are allowed")
                 await listed.save(force_create=True)
-                await self._enter(ModerationAction.ADD_WORD, principal, listed)
+                await self._record_change(ModerationAction.ADD_WORD, principal, listed)
         except UniqueError:
             raise Conflict("This word is listed there") from None
         except ForeignKeyError:
@@ -126,27 +132,27 @@ class WordLists:
         return _view(listed)
 
     async def change(self, principal: Principal, word_id: str, ask: ChangeWord) -> WordView:
-        """Do something else about a word. Raises NotFound."""
+        """Change what is done about a word. Raises NotFound."""
         async with self._database.guard("words.change"), self._database.transaction():
-            await self._database.query(TURN, WORDS_LOCK)
+            await self._database.query(LOCK, WORDS_LOCK)
             listed = await _find(word_id)
             if listed.action != ask.action:
                 listed.action = ask.action
                 await listed.save(update_fields=["action"])
-                await self._enter(ModerationAction.CHANGE_WORD, principal, listed)
+                await self._record_change(ModerationAction.CHANGE_WORD, principal, listed)
         await self.refresh()
         return _view(listed)
 
     async def remove(self, principal: Principal, word_id: str) -> None:
-        """List a word no more. Raises NotFound."""
+        """Take a word off its list. Raises NotFound."""
         async with self._database.guard("words.remove"), self._database.transaction():
-            await self._database.query(TURN, WORDS_LOCK)
+            await self._database.query(LOCK, WORDS_LOCK)
             listed = await _find(word_id)
             await listed.delete()
-            await self._enter(ModerationAction.REMOVE_WORD, principal, listed)
+            await self._record_change(ModerationAction.REMOVE_WORD, principal, listed)
         await self.refresh()
 
-    async def _enter(self, action: ModerationAction, principal: Principal, listed: ListedWord) -> None:
+    async def _record_change(self, action: ModerationAction, principal: Principal, listed: ListedWord) -> None:
         details: dict[str, Any] = {"word": listed.word, "action": str(listed.action)}
         await self._record.record(action, principal, live_id=listed.stream_id, details=details)
 
