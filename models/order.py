@@ -13,11 +13,12 @@ from models.user import User
 
 
 class OrderStatus(StrEnum):
-    """The life of an order: from PENDING it goes to one of the others and stays there."""
+    """An order leaves PENDING once, for one of the others."""
 
     PENDING = "PENDING"
     PAID = "PAID"
     CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"  # not paid in time
 
 
 class Order(Model):
@@ -31,16 +32,17 @@ class Order(Model):
     idempotency_key = fields.CharField(max_length=128, null=True)
     fingerprint = fields.CharField(max_length=64, null=True)  # SHA-256 of what was asked under that key
     created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField(null=True)  # when it expires unless it is paid; NULL for orders of old versions
     paid_at = fields.DatetimeField(null=True)
     cancelled_at = fields.DatetimeField(null=True)
     items: fields.ReverseRelation["OrderItem"]
 
     class Meta:
-        """Pages go from the newest back, of a user or of all."""
+        """Lists are paged newest first, of one user or of all; unpaid orders expire."""
 
         table = "orders"
         unique_together = (("user_id", "idempotency_key"),)
-        indexes = (("user_id", "created_at", "id"), ("created_at", "id"))
+        indexes = (("user_id", "created_at", "id"), ("created_at", "id"), ("status", "expires_at"))
 
 
 class OrderItem(Model):

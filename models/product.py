@@ -19,6 +19,8 @@ class Product(Model):
     description = fields.TextField(default="")
     price = fields.DecimalField(max_digits=10, decimal_places=2)
     original_price = fields.DecimalField(max_digits=10, decimal_places=2, null=True)
+    regular_price = fields.DecimalField(max_digits=10, decimal_places=2, null=True)  # during a deal: the one after it
+    deal_ends_at = fields.DatetimeField(null=True)
     discount_rate = fields.SmallIntField(default=0)  # percent
     stock = fields.IntField()
     image_url = fields.CharField(max_length=2048, null=True)
@@ -30,7 +32,7 @@ class Product(Model):
     updated_at = fields.DatetimeField(auto_now=True)
 
     class Meta:
-        """A stream shows its products in their order."""
+        """A stream shows its products in their order; deals end by themselves."""
 
         table = "products"
-        indexes = (("stream_id", "sort_order", "id"),)
+        indexes = (("stream_id", "sort_order", "id"), ("deal_ends_at",))

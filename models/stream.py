@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
 
 class StreamStatus(StrEnum):
-    """The life of a stream; it goes one way."""
+    """SCHEDULED → LIVE → ENDED, and for a while back to LIVE; or SCHEDULED → CANCELLED."""
 
     SCHEDULED = "SCHEDULED"
     LIVE = "LIVE"
     ENDED = "ENDED"
+    CANCELLED = "CANCELLED"
 
 
 class Stream(Model):
-    """One stream. The key that people and rooms know it by never changes, so it is the primary key.
+    """One stream. Its key names its rooms and never changes, so it is the primary key.
 
-    The database refuses moments that contradict the status: only a live one has started and not ended.
+    The database refuses timestamps that contradict the status: only a live stream has started and not ended.
     """
 
     key = fields.CharField(max_length=64, primary_key=True)  # letters, digits, _ and -
@@ -35,7 +36,10 @@ class Stream(Model):
     status = fields.CharField(max_length=16, default=StreamStatus.SCHEDULED.value)
     scheduled_at = fields.DatetimeField(null=True)
     started_at = fields.DatetimeField(null=True)
+    lost_at = fields.DatetimeField(null=True)  # live, and the media server receives nothing since then
     ended_at = fields.DatetimeField(null=True)
+    closes_at = fields.DatetimeField(null=True)  # ended; until then it can be started again, and people can chat
+    orders_when_not_live = fields.BooleanField(default=False)
     peak_viewers = fields.IntField(default=0)
     total_viewers = fields.IntField(default=0)  # distinct people that watched at any time
     featured_product: fields.ForeignKeyNullableRelation["Product"] = fields.ForeignKeyField(
@@ -46,7 +50,7 @@ class Stream(Model):
     updated_at = fields.DatetimeField(auto_now=True)
 
     class Meta:
-        """Pages go from the newest back, of all or of one status."""
+        """Lists are paged newest first, over all streams or one status."""
 
         table = "streams"
         indexes = (("created_at", "key"), ("status", "created_at", "key"), ("host_id",))

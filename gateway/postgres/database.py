@@ -35,6 +35,7 @@ MODELS = (
     "models.order",
     "models.notification",
     "models.job",
+    "models.webhook",
 )
 
 # The ways in which PostgreSQL, or the way to it, fails to do what was asked; asyncpg raises them all raw.

@@ -5,7 +5,8 @@
 --   hosting     the stream names them as its host
 --   trusted     room settings do not hold for them: administrators, moderators, the host
 --   slow_mode_seconds, frozen, guests_allowed    the room's settings
---   refusal     why they may not speak at `instant`: BANNED, MUTED, FORBIDDEN (a guest), ROOM_FROZEN, SLOW_MODE; or NULL
+--   refusal     why they may not speak at `instant`: BANNED, MUTED, FORBIDDEN (a guest), ROOM_FROZEN (also once the
+--               stream is over for good), SLOW_MODE; or NULL
 --   until       when a ban or a mute ends; NULL for never
 --   pause       the time between two messages that holds for them; zero without slow mode
 --   spoke_at    when they last spoke, where a pause holds for them
@@ -27,6 +28,9 @@ AS $$
         CASE
             WHEN sanction.kind = 'BAN' THEN 'BANNED'
             WHEN sanction.kind = 'MUTE' THEN 'MUTED'
+            -- For everybody: what is over stays as it was.
+            WHEN s.status = 'CANCELLED' OR s.status = 'ENDED' AND coalesce(s.closes_at, s.ended_at) <= instant
+                THEN 'ROOM_FROZEN'
             WHEN who.trusted THEN NULL
             WHEN role = 'GUEST' AND NOT settings.guests_allowed THEN 'FORBIDDEN'
             WHEN settings.frozen THEN 'ROOM_FROZEN'
