@@ -19,7 +19,7 @@ from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import EngineServer
-from gateway.realtime.fanout.fanout import Fanout, LocalFanout
+from gateway.realtime.fanout.fanout import LocalFanout, NodeFanout
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.socketio.rooms import Rooms
@@ -113,7 +113,7 @@ class Chat(Silent):
 
     name = CHAT
 
-    def __init__(self, pipeline: Pipeline, fanout: Fanout) -> None:
+    def __init__(self, pipeline: Pipeline, fanout: NodeFanout) -> None:
         self._fanout = fanout
         self._sequence = 0
         super().__init__(pipeline)
@@ -210,7 +210,7 @@ async def serve(port: int, *, over_redis: bool) -> None:
     rooms = Rooms(metrics)
     engine = EngineServer(EngineOptions.of(settings), metrics, origin_allowed=lambda _: True)
     server = SocketServer(engine, rooms, metrics, cookie_counts=lambda _: False)
-    fanout: Fanout
+    fanout: NodeFanout
     if over_redis:
         fanout = shared = RedisFanout(RedisClient(settings, metrics), rooms, f"bench-{port}", metrics, NoLog())
         rooms.watched_by(shared)

@@ -60,7 +60,7 @@ class Node:
         )
         namespaces = (
             RootNamespace(pipeline, self._attendance, shop.storefront),
-            ChatNamespace(pipeline, self._attendance, talk.chat, talk.moderation, talk.curation),
+            ChatNamespace(pipeline, self._attendance, talk.chat, talk.moderation),
             StreamingNamespace(pipeline, shop.viewers),
         )
         for namespace in namespaces:

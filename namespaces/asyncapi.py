@@ -31,9 +31,9 @@ INTRODUCTION = (
 
 def answer(route: Route) -> type[Payload]:
     """What a route answers: what its handler says it returns."""
-    returned = get_type_hints(route.handler)["return"]
+    returned = get_type_hints(route.work)["return"]
     if not (isinstance(returned, type) and issubclass(returned, Payload)):
-        raise TypeError(f"{route.handler} does not say which payload it returns")
+        raise TypeError(f"{route.work} does not say which payload it returns")
     return returned
 
 
@@ -176,7 +176,7 @@ def _object(properties: Schema) -> Schema:
 
 def _summary(event: str, route: Route) -> str:
     """What the handler says of itself after the event's name, or the shape."""
-    for line in map(_first_line, (route.handler, route.shape)):
+    for line in map(_first_line, (route.work, route.shape)):
         said = line.removeprefix(f"`{event}`").lstrip(":,. ")
         if said:
             return said[0].upper() + said[1:]

@@ -199,7 +199,10 @@ class Namespace:
                         self._pipeline.metrics.limited.labels(route.limit).inc()
                         raise
                     return earlier
-                answer = await route.handler(socket, ask)
+                if route.service is not None:
+                    answer = await route.service(socket.principal, ask)
+                else:
+                    answer = await route.work(socket, ask)
         except TimeoutError:
             raise Unavailable("handler") from None
         except GatewayError as error:

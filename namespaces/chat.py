@@ -7,14 +7,13 @@ from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.chat.chat import Chat
 from namespaces.base import Pipeline, greeting
-from namespaces.curation import CurationEvents
-from namespaces.moderation import ModerationEvents
+from namespaces.moderation import Moderation
 from namespaces.room_namespace import Attendance, RoomNamespace
 from namespaces.routes import Limit, Route
 
 
 class ChatNamespace(RoomNamespace):
-    """Joining, leaving, sending and reading back; what moderators do is in tables of its own."""
+    """Joining, leaving, sending and reading back; what moderators do is in a table of its own."""
 
     name = CHAT
     room = staticmethod(chat_room)
@@ -24,22 +23,25 @@ class ChatNamespace(RoomNamespace):
         pipeline: Pipeline,
         attendance: Attendance,
         chat_service: Chat,
-        moderation: ModerationEvents,
-        curation: CurationEvents,
+        moderation: Moderation,
     ) -> None:
         self._chat = chat_service
-        self._moderators = moderation.routes() | curation.routes()
+        self._moderation = moderation
         super().__init__(pipeline, attendance)
 
     def routes(self) -> dict[str, Route]:
         """The events of `/chat`."""
-        return self._moderators | {
+        return self._moderation.routes() | {
             events.CHAT_JOIN_ROOM: Route(chat.JoinRoom, self.join, Limit.JOIN, aside=_history_event),
             events.CHAT_LEAVE_ROOM: Route(chat.LeaveRoom, self.leave, Limit.JOIN),
             events.CHAT_SEND_MESSAGE: Route(
-                chat.SendMessage, self.send, Limit.MESSAGE, room=_room, repeated=self._chat.repeated
+                chat.SendMessage,
+                limit=Limit.MESSAGE,
+                room=_room,
+                repeated=self._chat.repeated,
+                service=self._chat.send,
             ),
-            events.CHAT_HISTORY: Route(chat.History, self.history, room=_room),
+            events.CHAT_HISTORY: Route(chat.History, room=_room, service=self._chat.history),
         }
 
     async def allow(self, principal: Principal, key: str) -> None:
@@ -61,14 +63,6 @@ class ChatNamespace(RoomNamespace):
         """`chat:leave-room`: hear it no more."""
         await self.depart(socket, ask.live_id)
         return chat.Left(room_name=self.room(ask.live_id).name)
-
-    async def send(self, socket: Socket, ask: chat.SendMessage) -> chat.Sent:
-        """`chat:send-message`: say something to a room; the answer means that it is stored."""
-        return await self._chat.send(socket.principal, ask)
-
-    async def history(self, _socket: Socket, ask: chat.History) -> chat.HistoryPage:
-        """`chat:history`: a page of older messages, oldest first."""
-        return await self._chat.history(ask.live_id, ask.before, ask.limit)
 
 
 def _room(ask: chat.SendMessage | chat.History) -> Room:

@@ -22,12 +22,26 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One event of a namespace: its shape, its handler, and what must hold before the handler is called."""
+    """One event of a namespace: its shape, what works on it, and what must hold before that is called.
+
+    Either `service`, a service's method, which takes the principal and the request; or `handler`, a method of the
+    namespace, for what changes the socket itself. Its annotated return type and the first line of its docstring are
+    what the documents say of the event.
+    """
 
     shape: type[Request]
-    handler: Callable[[Socket, Any], Awaitable[Payload]]
+    handler: Callable[[Socket, Any], Awaitable[Payload]] | None = None
     limit: Limit = Limit.EVENT
     room: Callable[[Any], Room] | None = None  # must have been joined
     who: Roles = EVERYONE
     repeated: Callable[[Principal, Any], Awaitable[Payload | None]] | None = None  # the answer given earlier, if any
-    aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event told first to a client that asked for no ack
+    aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event sent first to a client that asked for no ack
+    service: Callable[[Principal, Any], Awaitable[Payload]] | None = None
+
+    @property
+    def work(self) -> Callable[..., Awaitable[Payload]]:
+        """The handler or the service's method."""
+        work = self.handler or self.service
+        if work is None:
+            raise TypeError(f"nothing works on {self.shape.__name__}")
+        return work

@@ -1,10 +1,17 @@
-"""Calls that share round trips: who comes while one is under way is in the next. Used by limits and messages."""
+"""Batches concurrent requests: those that arrive while a batch is being worked on form the next one.
+
+Used by limits, look-ups that share a round trip, and the writers of messages and orders.
+"""
 
 import asyncio
 import copy
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
+
+import structlog
+
+log = structlog.get_logger()
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -15,12 +22,32 @@ class _Call(NamedTuple, Generic[Request, Answer]):
     answer: asyncio.Future[Answer | Exception]
 
 
-class Batcher(Generic[Request, Answer]):
-    """One batch at a time; while it is under way the next one gathers. There is no timer.
+class _Lane(Generic[Request, Answer]):
+    """The requests of one lane that have no answer yet, and the task that works on them while there are any."""
 
-    So a call that comes alone is worked on at once, and the more there are, the less each of them costs. `work` gets up
-    to `most` asks in the order of their coming, and returns an answer or an error for each of them. What it raises is
-    for all of them; `unavailable` is for those behind them, too: they have waited for as long, and would wait again.
+    __slots__ = ("alone", "name", "queue", "task", "waiting")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.queue: deque[_Call[Request, Answer]] = deque()
+        self.alone = 0  # requests at the head of the queue that are tried again one by one
+        self.task: asyncio.Task[None] | None = None
+        self.waiting = 0  # requests without an answer, those of the current batch included
+
+
+class Batcher(Generic[Request, Answer]):
+    """Works on one batch per lane at a time, without a timer: a request that arrives alone is worked on at once.
+
+    Args:
+        name: Of the tasks, and of what is not available when too many requests wait.
+        work: Gets up to `most` requests in the order of their arrival, and returns an answer or an error for each.
+        most: Requests in one batch.
+        waiting: Requests of one lane without an answer; more are refused.
+        unavailable: The error for a refused request, made of `name`. When `work` raises it, all requests that wait in
+            the lane fail with it, too: they have waited for as long, and would wait again.
+        lanes: Batches at the same time.
+        retry: Whether a batch for which `work` raises anything else is tried again one by one, so that one bad request
+            does not fail the others. Otherwise all requests of the batch fail.
     """
 
     def __init__(
@@ -30,34 +57,41 @@ class Batcher(Generic[Request, Answer]):
         *,
         most: int,
         waiting: int,
-        unavailable: type[Exception],  # made of a name when too many wait
+        unavailable: type[Exception],
+        lanes: int = 1,
+        retry: bool = False,
     ) -> None:
         self._name = name
         self._work = work
         self._most = most
         self._limit = waiting
         self._unavailable = unavailable
-        self._waiting = 0  # calls without an answer
-        self._queue: deque[_Call[Request, Answer]] = deque()
-        self._task: asyncio.Task[None] | None = None  # while there is something to do
+        self._retry = retry
+        self._lanes: list[_Lane[Request, Answer]] = [
+            _Lane(name if lanes == 1 else f"{name}-{number}") for number in range(lanes)
+        ]
         self._closed = False
 
-    async def call(self, ask: Request) -> Answer:
-        """The answer of `work`. Raises its error, or `unavailable` when too many wait, or after `close`.
+    async def call(self, ask: Request, lane: int = 0) -> Answer:
+        """Answer a request. Requests of the same `lane`, modulo the number of lanes, are never worked on concurrently.
 
-        A caller that is cancelled leaves the others alone; what it asked for is done if it was begun.
+        Cancelling a call leaves the others alone; a request whose batch has begun is worked on all the same.
+
+        Raises:
+            Exception: The error of `work`; `unavailable` when too many requests wait, or after `close`.
         """
-        if self._closed or self._waiting >= self._limit:
+        line = self._lanes[lane % len(self._lanes)]
+        if self._closed or line.waiting >= self._limit:
             raise self._unavailable(self._name)
         call: _Call[Request, Answer] = _Call(ask, asyncio.get_running_loop().create_future())
-        self._queue.append(call)
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=self._name)
-        self._waiting += 1
+        line.queue.append(call)
+        if line.task is None:
+            line.task = asyncio.create_task(self._run(line), name=line.name)
+        line.waiting += 1
         try:
             answer = await call.answer
         finally:
-            self._waiting -= 1
+            line.waiting -= 1
         if isinstance(answer, Exception):
             try:
                 raise answer
@@ -66,28 +100,36 @@ class Batcher(Generic[Request, Answer]):
         return answer
 
     async def close(self) -> None:
-        """Take no more calls; returns when those that were taken are answered."""
+        """Refuse further requests; return when those that were accepted are answered."""
         self._closed = True
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        if tasks := [lane.task for lane in self._lanes if lane.task is not None]:
+            await asyncio.wait(tasks)
 
-    async def _run(self) -> None:
+    async def _run(self, lane: _Lane[Request, Answer]) -> None:
         try:
-            while self._queue:
-                taken = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
+            while lane.queue:
+                count = 1 if lane.alone else min(self._most, len(lane.queue))
+                lane.alone = max(0, lane.alone - 1)
+                taken = [lane.queue.popleft() for _ in range(count)]
                 if batch := [call for call in taken if not call.answer.done()]:  # the others were cancelled
-                    await self._serve(batch)
+                    await self._serve(lane, batch)
         finally:
-            self._task = None
+            lane.task = None
 
-    async def _serve(self, batch: list[_Call[Request, Answer]]) -> None:
+    async def _serve(self, lane: _Lane[Request, Answer], batch: list[_Call[Request, Answer]]) -> None:
         try:
             answers = await self._work([call.ask for call in batch])
         except self._unavailable as error:
-            for call in [*batch, *self._queue]:
+            for call in [*batch, *lane.queue]:
                 _settle(call, copy.copy(error))  # each its own: who raises one writes into it
-            self._queue.clear()
+            lane.queue.clear()
+            lane.alone = 0
         except Exception as error:
+            if self._retry and len(batch) > 1:
+                log.warning("a batch was refused", of=self._name, requests=len(batch), reason=type(error).__name__)
+                lane.queue.extendleft(reversed(batch))
+                lane.alone = len(batch)
+                return
             for call in batch:
                 _settle(call, error)
         else:

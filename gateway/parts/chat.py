@@ -20,8 +20,7 @@ from gateway.services.moderation.room_settings import RoomSettingsService
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.moderation.word_lists import WordLists
 from gateway.services.rooms.outbox import Outbox
-from namespaces.curation import CurationEvents
-from namespaces.moderation import ModerationEvents
+from namespaces.moderation import Moderation
 
 PIN_ROUND = 1.0  # s between two looks for pins whose time is up
 
@@ -45,13 +44,13 @@ class ChatPart:
         self.chat = Chat(database, log, messages, self._newest, self.words, fanout)
         patience = servers.settings.handler_timeout / 2
         clears = Clears(database, log, news, authority, self.record, pins, metrics, patience)
-        self.curation = CurationEvents(
-            Deletions(database, log, news, authority, self.record, pins, metrics), clears, pins
-        )
-        self.moderation = ModerationEvents(
-            Sanctions(database, log, authority, self.record, people.devices, clears, fanout, metrics),
-            rules,
-            Announcements(database, log, authority, self.record, fanout),
+        self.moderation = Moderation(
+            sanctions=Sanctions(database, log, authority, self.record, people.devices, clears, fanout, metrics),
+            settings=rules,
+            announcements=Announcements(database, log, authority, self.record, fanout),
+            deletions=Deletions(database, log, news, authority, self.record, pins, metrics),
+            clears=clears,
+            pins=pins,
         )
 
     async def start(self) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
+from gateway.protocol.chat import History
 from gateway.redis.client import RedisClient
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages
@@ -21,6 +22,11 @@ from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.streams import Streams, UpcomingCache
 
 DAY = timedelta(days=1)
+
+
+def older(key: str, before: str | None, limit: int) -> History:
+    """Asks for a page of a room's messages."""
+    return History.model_validate({"liveId": key, "before": before, "limit": limit})
 
 
 def make_streams(database: Database, redis: RedisClient, fanout: Any) -> Streams:

@@ -24,7 +24,7 @@ from models.message import MessageDeletion
 from models.room import Room, RoomEvent
 from models.user import User
 from tests.doubles import Heard, principal
-from tests.integration.services import Curators, make_chat, make_streams
+from tests.integration.services import Curators, make_chat, make_streams, older
 from tests.support import make_settings
 
 KEY = "demo"
@@ -184,7 +184,7 @@ async def test_a_deleted_text_is_nowhere_but_in_the_record(place: Place) -> None
     assert [event.seq for event in back.events] == [1, 2, 3, 4], "the log keeps its places"
     assert back.events[-1].payload == place.heard.events[-1][2]
     assert place.heard.events[-1][2]["data"]["seq"] == 4
-    page = await place.chat.history(KEY, None, 10)
+    page = await place.chat.history(principal(), older(KEY, None, 10))
     assert "unkind" not in json.dumps([joined.model_dump(mode="json") for joined in (fresh, back, page)])
     assert "unkind" not in json.dumps([event.payload for event in await RoomEvent.all()])
     assert (await MessageRow.get(id=unkind.id)).text is None
@@ -227,18 +227,18 @@ async def test_history_goes_back_in_pages_without_what_was_deleted(place: Place)
     await place.curators.deletions.delete(admin, deletion(sent[3].id))
     before, pages = None, []
     while True:
-        page = await place.chat.history(KEY, before, 3)
+        page = await place.chat.history(principal(), older(KEY, before, 3))
         pages.append(texts(page.messages))
         before = page.next_before
         if before is None:
             break
     assert pages == [["7", "8", "9"], ["4", "5", "6"], ["0", "1", "2"]]
-    page = await place.chat.history(KEY, sent[3].id, 2)
+    page = await place.chat.history(principal(), older(KEY, sent[3].id, 2))
     assert texts(page.messages) == ["1", "2"], "a deleted message still has its place"
     for wrong in ("not-an-id", "00000000-0000-4000-8000-000000000000"):
         with pytest.raises(NotFound):
-            await place.chat.history(KEY, wrong, 3)
-    assert (await place.chat.history("nowhere", None, 3)).messages == []
+            await place.chat.history(principal(), older(KEY, wrong, 3))
+    assert (await place.chat.history(principal(), older("nowhere", None, 3))).messages == []
 
 
 async def test_a_join_has_the_newest_hundred_and_their_cursor(place: Place) -> None:

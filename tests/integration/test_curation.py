@@ -27,7 +27,7 @@ from models.room import Room
 from models.stream import Stream
 from models.user import User
 from tests.doubles import Heard, principal
-from tests.integration.services import Curators, make_chat
+from tests.integration.services import Curators, make_chat, older
 from tests.support import make_settings
 from tests.timing import until
 
@@ -59,7 +59,8 @@ class Place:
         return [await self.chats[0].send(who or self.ann, ask(text)) for text in texts]
 
     async def history(self) -> list[str]:
-        return [message.message for message in (await self.chats[1].history(KEY, None, 100)).messages]
+        page = await self.chats[1].history(principal(), older(KEY, None, 100))
+        return [message.message for message in page.messages]
 
     async def value(self, statement: str) -> Any:
         return next(iter((await self.database.query(statement))[0].values()))

@@ -13,7 +13,7 @@ from gateway.keys import Room, chat_room, control_channel, products_room, room_c
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
 from gateway.realtime.fanout import redis as fanout_redis
-from gateway.realtime.fanout.fanout import Fanout, LocalFanout
+from gateway.realtime.fanout.fanout import LocalFanout, NodeFanout
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.notices import Notice, Revoked, StreamEnded
 from gateway.realtime.packets import event_packet
@@ -30,7 +30,7 @@ FOREIGN = (
 
 
 class Node(NamedTuple):
-    fanout: Fanout
+    fanout: NodeFanout
     inbox: DeliveredPackets
 
 

@@ -13,7 +13,7 @@ from gateway.postgres.database import ForeignKeyError
 from gateway.protocol.chat import SendMessage, Sent
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.redis.client import RedisClient
-from gateway.services.chat import writer
+from gateway.services.chat import chat
 from gateway.services.chat.messages import Messages
 from gateway.services.rooms.log import RoomLog
 from models.message import Message
@@ -24,7 +24,7 @@ from tests.integration.chat_nodes import KEY, KEYS, ChatNodes, texts
 
 @pytest.fixture
 async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
-    monkeypatch.setattr(writer, "LANES", 1)
+    monkeypatch.setattr(chat, "LANES", 1)
     place = ChatNodes(database_url, redis)
     await place.open()
     yield place

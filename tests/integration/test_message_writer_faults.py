@@ -15,7 +15,7 @@ from gateway.postgres import migrations
 from gateway.postgres.database import AWAY
 from gateway.protocol.chat import Sent
 from gateway.redis.client import RedisClient
-from gateway.services.chat import writer
+from gateway.services.chat import chat
 from models.message import Message
 from tests.integration.chat_nodes import KEYS, ChatNodes, texts
 from tests.support import make_settings
@@ -26,7 +26,7 @@ TIMEOUT = scaled(0.8)  # s that a statement may take, for those who have little 
 
 @pytest.fixture
 async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
-    monkeypatch.setattr(writer, "LANES", 1)
+    monkeypatch.setattr(chat, "LANES", 1)
     place = ChatNodes(database_url, redis)
     await place.open()
     yield place
@@ -68,8 +68,8 @@ async def test_a_storm_of_cancelled_senders_loses_nobody_elses_message(place: Ch
 @pytest.fixture
 async def impatient(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
     """The same with little time, and few who may wait."""
-    monkeypatch.setattr(writer, "LANES", 1)
-    monkeypatch.setattr(writer, "WAITING", 25)
+    monkeypatch.setattr(chat, "LANES", 1)
+    monkeypatch.setattr(chat, "WAITING", 25)
     place = ChatNodes(database_url, redis, database_timeout=timedelta(seconds=TIMEOUT))
     await place.open()
     yield place
@@ -107,7 +107,7 @@ async def fragile(
     own_postgres: PostgresProcess, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ChatNodes]:
     """The same on a server of this test's own."""
-    monkeypatch.setattr(writer, "LANES", 1)
+    monkeypatch.setattr(chat, "LANES", 1)
     place = ChatNodes(own_postgres.url, redis, database_pool_size=3)
     await migrations.migrate(make_settings(database_url=own_postgres.url))
     await place.open()

@@ -15,6 +15,7 @@ from gateway.postgres.database import configuration
 from gateway.protocol.wire import Since
 from gateway.redis.client import RedisClient
 from tests.integration.chat_nodes import KEY, ChatNodes
+from tests.integration.services import older
 from tests.support import make_settings
 
 STORED = 20_000
@@ -118,7 +119,7 @@ async def talk(place: ChatNodes, name: object) -> None:
     joined = await place.chat.snapshot(someone, KEY, None, 1)
     returned = await place.chat.snapshot(someone, KEY, Since(epoch=joined.cursor.epoch, seq=sent.seq - 1), 1)
     assert returned.recovered
-    await place.chat.history(KEY, sent.id, 50)
+    await place.chat.history(someone, older(KEY, sent.id, 50))
 
 
 async def read(place: ChatNodes, name: str) -> dict[str, tuple[int, int]]:

@@ -88,7 +88,7 @@ async def test_the_rules_of_an_event_are_told(document: Any) -> None:
 
 async def test_a_handler_that_does_not_say_what_it_answers_is_found(namespaces: list[Namespace]) -> None:
     class Silent:
-        async def handler(self, _socket: Any, _ask: Any) -> Any: ...
+        async def work(self, _socket: Any, _ask: Any) -> Any: ...
 
     route: Any = Silent()
     with pytest.raises(TypeError, match="does not say"):

@@ -23,8 +23,8 @@ class Local(Protocol):
         """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits."""
 
 
-class Fanout(NoticeSender, NoticeSource, Protocol):
-    """Sends what a room hears to every node that has members of it, in one order for all of them."""
+class Fanout(NoticeSender, Protocol):
+    """Sends what a room hears to every node that has members of it, in one order for all of them. Used by services."""
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
         """Broadcast to a room, after all that was published before. Never raises; waits only while too much does.
@@ -32,6 +32,10 @@ class Fanout(NoticeSender, NoticeSource, Protocol):
         `seq`: the event's place in the room's log. Those are delivered in the order of their places, whoever publishes
         them in whatever order, and a node that misses one reads it from the log.
         """
+
+
+class NodeFanout(Fanout, NoticeSource, Protocol):
+    """The fan-out as the rooms of a node and its composition root know it."""
 
     async def watch(self, room: Room) -> None:
         """A room has members on this node: everything published after this returns will be delivered to them.

@@ -1,28 +1,33 @@
 """What people say about a stream: joining, sending, reading back. Called by the `/chat` namespace."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
-from gateway.errors import Code, Conflict, GatewayError
-from gateway.keys import Room, chat_room
+import structlog
+
+from gateway.concurrency.batcher import Batcher
+from gateway.errors import Code, Conflict, GatewayError, Unavailable
+from gateway.keys import chat_room
 from gateway.postgres.database import Database
-from gateway.protocol.chat import HistoryPage, Joined, SendMessage, Sent, You
-from gateway.protocol.wire import Payload, Since
+from gateway.protocol import events
+from gateway.protocol.chat import History, HistoryPage, Joined, Message, SendMessage, Sent, You
+from gateway.protocol.wire import Since
+from gateway.realtime.fanout.fanout import Fanout
 from gateway.security.principal import Principal
 from gateway.services.chat import standing
-from gateway.services.chat.messages import Messages, Placed
-from gateway.services.chat.snapshot import Snapshot
+from gateway.services.chat.messages import Messages, Placed, event
+from gateway.services.chat.snapshot import Snapshots
 from gateway.services.chat.word_filter import said
-from gateway.services.chat.writer import MessageWriter
+from gateway.services.rooms import log as room_log
 from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
 
+log = structlog.get_logger()
 
-class Newest(Protocol):
-    """Shows joiners what there is."""
-
-    async def read(self, live_id: str) -> Snapshot:
-        """Raises NotFound if there is no such room."""
-        ...
+LANES = 2  # batches at the same time, each of other rooms: one is stored while the other is published
+BATCH = 200  # messages in one statement
+WAITING = 1000  # messages of a lane without an answer; more would wait for too long
 
 
 class Words(Protocol):
@@ -33,44 +38,51 @@ class Words(Protocol):
         ...
 
 
-class Fanout(Protocol):
-    """Broadcasts; what has a place in the room's log, in the order of places. Never raises."""
-
-    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
-
-
 class Chat:
-    """Raises Unavailable while the database is away; nothing is half-done then. `live_id` is the stream key."""
+    """The chat rooms of all streams; `live_id` is the stream key.
+
+    Messages that arrive while others are being stored are stored together: a batch is one statement, one transaction
+    and one publication. Raises Unavailable while the database is away; nothing is half-done then.
+    """
 
     def __init__(
         self,
         database: Database,
         log: RoomLog,
         messages: Messages,
-        newest: Newest,
+        snapshots: Snapshots,
         words: Words,
         fanout: Fanout,
     ) -> None:
         self._database = database
+        self._log = log
         self._messages = messages
-        self._newest = newest
-        self._replays = CatchUp(log)
-        self._writer = MessageWriter(database, log, messages, fanout)
+        self._snapshots = snapshots
+        self._catch_up = CatchUp(log)
         self._words = words
+        self._fanout = fanout
+        self._batches: Batcher[Message, Placed] = Batcher(
+            "messages", self._store, most=BATCH, waiting=WAITING, unavailable=Unavailable, lanes=LANES, retry=True
+        )
 
-    # --- coming in ---------------------------------------------------------------------------------------------------
+    async def close(self) -> None:
+        """Accept no more messages; return when those that were accepted are stored and published."""
+        await self._batches.close()
+        await self._catch_up.close()
+
+    # --- joining ------------------------------------------------------------------------------------------------------
 
     async def admit(self, principal: Principal, live_id: str) -> None:
-        """Whether somebody may join a room. Raises BANNED, and NotFound if there is none."""
+        """Check that somebody may join a room. Raises BANNED, and NotFound if there is no such room."""
         await self._standing(principal, live_id)
 
     async def snapshot(self, principal: Principal, live_id: str, since: Since | None, members: int) -> Joined:
-        """The room, with so many members, as a socket finds it that hears it by now. Raises BANNED."""
+        """The room, which has `members` members, for a socket that hears it by now. Raises BANNED."""
         room = chat_room(live_id)
-        snapshot, missed = await self._newest.read(live_id), None
+        snapshot, missed = await self._snapshots.read(live_id), None
         cursor = snapshot.cursor
         if since is not None:
-            place, missed = await self._replays.position(room, since)
+            place, missed = await self._catch_up.position(room, since)
             cursor = place if missed is not None else cursor
         # Read after the cursor: what is changed from then on is heard. A ban is known here, or its notice finds them.
         stands = await self._standing(principal, live_id)
@@ -98,14 +110,19 @@ class Chat:
         found.require(Code.BANNED)
         return found
 
-    # --- messages -----------------------------------------------------------------------------------------------------
+    # --- sending ------------------------------------------------------------------------------------------------------
 
     async def send(self, principal: Principal, ask: SendMessage) -> Sent:
-        """Store a message, then tell the room; the answer means that it is committed.
+        """Store a message, then publish it to the room; the answer means that it is committed.
 
-        A client message id that the sender has used in this room is answered as it was then. Raises Conflict if that
-        earlier message had another text, and BANNED, MUTED, ROOM_FROZEN, SLOW_MODE, Forbidden where guests may not, or
-        INVALID_MESSAGE for a word that is blocked.
+        A client message id that the sender has used in this room is answered as it was then. A sender who is cancelled
+        does not know whether the message was stored; if it was, it is published as any other.
+
+        Raises:
+            Conflict: The earlier message of this client message id had another text.
+            GatewayError: BANNED, MUTED, ROOM_FROZEN, SLOW_MODE, FORBIDDEN for a guest, INVALID_MESSAGE for a blocked
+                word, NOT_FOUND if there is no such room.
+            Unavailable: The database is away, or too many messages wait.
         """
         try:
             text = self._words.check(ask.live_id, ask.message)
@@ -114,7 +131,8 @@ class Chat:
             if earlier is None:
                 raise
             return earlier
-        return _sent(ask, await self._writer.write(self._messages.draft(principal, ask, text)))
+        draft = self._messages.draft(principal, ask, text)
+        return _sent(ask, await self._batches.call(draft, hash(draft.live_id)))
 
     async def repeated(self, principal: Principal, ask: SendMessage) -> Sent | None:
         """The answer that a message got when it was sent the first time; None if it was not. Raises Conflict."""
@@ -124,17 +142,39 @@ class Chat:
             earlier = await self._messages.sent(ask.live_id, principal.user_id, ask.client_message_id)
         return None if earlier is None else _sent(ask, earlier)
 
-    async def history(self, live_id: str, before: str | None, limit: int) -> HistoryPage:
-        """A page of messages, oldest first. Raises NotFound if `before` is no message of this room."""
-        async with self._database.guard("chat.history"):
-            messages = await self._messages.page(live_id, before, limit + 1)
-        page = messages[-limit:]
-        return HistoryPage(messages=page, next_before=page[0].id if len(messages) > limit else None)
+    async def _store(self, drafts: list[Message]) -> Sequence[Placed | GatewayError]:
+        """Store a batch, then publish what is new of it."""
+        async with self._database.guard("chat.send"):
+            placed = await self._messages.insert(drafts)
+        fresh = [
+            draft.model_copy(update={"seq": place.seq})
+            for draft, place in zip(drafts, placed, strict=True)
+            if isinstance(place, Placed) and place.fresh
+        ]
+        try:
+            for message in fresh:  # one after the other, of which the fan-out makes one round trip
+                await self._fanout.publish(chat_room(message.live_id), events.CHAT_MESSAGE, event(message), message.seq)
+        except Exception:
+            log.exception("stored messages were not published")  # the rooms get them from their logs
+        await self._trim(fresh)
+        return placed
 
-    async def close(self) -> None:
-        """Take no more messages, answer nobody who comes; returns when what was taken is stored and told."""
-        await self._writer.close()
-        await self._replays.close()
+    async def _trim(self, messages: list[Message]) -> None:
+        due = {message.live_id: message.seq for message in messages if message.seq % room_log.TRIM == 0}
+        if due:
+            with suppress(Unavailable):  # the next time will do
+                async with self._database.guard("chat.trim"):
+                    for live_id, seq in due.items():
+                        await self._log.trim(chat_room(live_id), seq)
+
+    # --- reading back -------------------------------------------------------------------------------------------------
+
+    async def history(self, _principal: Principal, ask: History) -> HistoryPage:
+        """A page of older messages, oldest first. Raises NotFound if `before` is no message of this room."""
+        async with self._database.guard("chat.history"):
+            messages = await self._messages.page(ask.live_id, ask.before, ask.limit + 1)
+        page = messages[-ask.limit :]
+        return HistoryPage(messages=page, next_before=page[0].id if len(messages) > ask.limit else None)
 
 
 def _sent(ask: SendMessage, placed: Placed) -> Sent:

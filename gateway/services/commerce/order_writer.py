@@ -6,7 +6,7 @@ Whatever locks more than one row locks orders, then products by number, then str
 from collections.abc import Sequence
 from uuid import UUID
 
-from gateway.concurrency.group_commit import GroupCommit
+from gateway.concurrency.batcher import Batcher
 from gateway.errors import GatewayError, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
@@ -51,8 +51,8 @@ class OrderWriter:
         self._database = database
         self._news = news
         self._metrics = metrics
-        self._commit: GroupCommit[Draft, Placed] = GroupCommit(
-            "orders", self._store, lanes=LANES, most=BATCH, waiting=WAITING, unavailable=Unavailable
+        self._batches: Batcher[Draft, Placed] = Batcher(
+            "orders", self._store, most=BATCH, waiting=WAITING, unavailable=Unavailable, lanes=LANES, retry=True
         )
 
     async def write(self, draft: Draft) -> Placed:
@@ -63,7 +63,7 @@ class OrderWriter:
         the order was placed, and the same key says so. Who is cancelled while waiting does not know either.
         """
         try:
-            placed = await self._commit.write(draft, min(draft.quantities))
+            placed = await self._batches.call(draft, min(draft.quantities))
         except GatewayError as error:
             self._metrics.orders.labels(error.code.lower()).inc()
             raise
@@ -72,7 +72,7 @@ class OrderWriter:
 
     async def close(self) -> None:
         """Take no more orders; returns when those that were taken are placed and told."""
-        await self._commit.close()
+        await self._batches.close()
 
     async def _store(self, drafts: list[Draft]) -> list[Placed | Exception]:
         try:

@@ -1,23 +1,16 @@
-"""What who moderates a room tells it. Called by `/chat`."""
+"""Announcements: what a moderator says to a whole room. Called by `/chat`."""
 
-from typing import Protocol
-
-from gateway.keys import Room, chat_room
+from gateway.keys import chat_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.moderation import Announce, Announced, Announcement
-from gateway.protocol.wire import Payload, Typed
+from gateway.protocol.wire import Typed
+from gateway.realtime.fanout.fanout import Fanout
 from gateway.security.principal import Principal
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog
 from models.moderation import ModerationAction
-
-
-class Fanout(Protocol):
-    """Broadcasts in the order of places. Never raises."""
-
-    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
 
 
 class Announcements:
@@ -33,7 +26,7 @@ class Announcements:
         self._fanout = fanout
 
     async def announce(self, principal: Principal, ask: Announce) -> Announced:
-        """Tell a room something. Raises Forbidden, BANNED, MUTED, NotFound, Unavailable."""
+        """Announce something to a room. Raises Forbidden, BANNED, MUTED, NotFound, Unavailable."""
         room = chat_room(ask.live_id)
         async with self._log.turn(room):
             async with self._database.guard("chat.announce"), self._database.transaction():

@@ -100,7 +100,7 @@ class Clears:
         self._patience = patience.total_seconds()
 
     async def clear(self, principal: Principal, ask: Clear) -> ClearAck:
-        """Delete what is asked for, or say how much it is."""
+        """Delete many messages at once, or say how many there are."""
         since = None if ask.last_seconds is None else now() - timedelta(seconds=ask.last_seconds)
         choice = Choice(ask.live_id, ask.user_id, since)
         if ask.dry_run:

@@ -64,7 +64,7 @@ class Deletions:
         self._metrics = metrics
 
     async def delete(self, principal: Principal, ask: DeleteMessage) -> Deleted:
-        """Take a message's text away, then tell the room. It is gone from everywhere it can be read before that.
+        """Delete a message's text for good, then publish that. Before that it is gone from everywhere it can be read.
 
         One that a clear has deleted stays deleted when that is undone.
         """

@@ -75,7 +75,7 @@ class Pins:
         self._record = record
 
     async def pin(self, principal: Principal, ask: PinMessage) -> PinAck:
-        """Show a message on top. Raises Conflict if it was deleted."""
+        """Show a message on top, for a while or for good. Raises Conflict if it was deleted."""
         room = chat_room(ask.live_id)
         async with self._news.change("chat.pin", room) as news:
             await self._log.lock(room)
@@ -90,7 +90,7 @@ class Pins:
         return PinAck(message_id=pinned.id, until=pinned.pinned_until)
 
     async def unpin(self, principal: Principal, ask: UnpinMessage) -> UnpinAck:
-        """Take a message down; fine if it is not on top. Raises NotFound for an unknown id."""
+        """Take a message down from the top; does nothing if it is not there. Raises NotFound for an unknown id."""
         room = chat_room(ask.live_id)
         async with self._news.change("chat.unpin", room) as news:
             await self._log.lock(room)

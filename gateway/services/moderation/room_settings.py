@@ -38,24 +38,24 @@ class RoomSettingsService:
         self._record = record
 
     async def slow_mode(self, principal: Principal, ask: SlowMode) -> SettingsChanged:
-        """Let so much time pass between two messages of one sender."""
+        """Set the seconds between two messages of one sender; 0 is no slow mode."""
         change = {"slow_mode_seconds": ask.seconds}
         return await self._change(principal, ask.live_id, change, ModerationAction.SLOW_MODE)
 
     async def freeze(self, principal: Principal, ask: Freeze) -> SettingsChanged:
-        """Let nobody write but who moderates, or everybody again."""
+        """Freeze a room, so that only moderators write, or end that."""
         action = ModerationAction.FREEZE if ask.frozen else ModerationAction.UNFREEZE
         return await self._change(principal, ask.live_id, {"frozen": ask.frozen}, action)
 
     async def allow_guests(self, principal: Principal, ask: AllowGuests) -> SettingsChanged:
-        """Let guests write, or not."""
+        """Allow guests to write, or refuse them."""
         action = ModerationAction.ALLOW_GUESTS if ask.allowed else ModerationAction.REFUSE_GUESTS
         return await self._change(principal, ask.live_id, {"guests_allowed": ask.allowed}, action)
 
     async def _change(
         self, principal: Principal, live_id: str, change: dict[str, int | bool], action: ModerationAction
     ) -> SettingsChanged:
-        """Change one setting and tell the room; what is so already is neither told nor recorded."""
+        """Change one setting and publish it; without a change nothing is published or logged."""
         room = chat_room(live_id)
         async with self._news.change("chat.settings", room) as news:
             await self._log.lock(room)  # before asking who may: they may be muted meanwhile

@@ -104,21 +104,21 @@ class Sanctions:
         self._metrics = metrics
 
     async def mute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
-        """Let somebody write no more in a room."""
+        """Mute somebody in a room: they read and do not write."""
         imposed = await self._impose(principal, Power.MUTE, ask)
         ends_at = until(imposed.ends_at)
         await self._notices.notify(UserMuted(ask.user_id, ask.live_id, ends_at))
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=ends_at)
 
     async def unmute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
-        """Let somebody write again; fine if they may."""
+        """Lift a mute; does nothing if there is none."""
         lifted = await self._lift(principal, Power.MUTE, ask)
         for user_id in lifted:
             await self._notices.notify(UserMuted(user_id, ask.live_id, None))
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
 
     async def ban(self, principal: Principal, ask: BanUser) -> BanAck:
-        """Let somebody be in a room no more, or anywhere; `deleted` is how many messages went with them."""
+        """Ban somebody from a room, or from everywhere; `deleted` is how many messages went with them."""
         imposed = await self._impose(principal, Power.BAN, ask)
         ends_at = until(imposed.ends_at)
         await self._notices.notify(UserBanned(ask.user_id, ask.live_id, ends_at, ask.reason))
@@ -128,7 +128,7 @@ class Sanctions:
         return BanAck(live_id=ask.live_id, user_id=ask.user_id, until=ends_at, deleted=deleted)
 
     async def unban(self, principal: Principal, ask: BanUser) -> Sanctioned:
-        """Let somebody come back; fine if they may. Who is banned everywhere and from a room is banned twice."""
+        """Lift a ban; does nothing if there is none. A ban everywhere and a ban from a room are two bans."""
         lifted = await self._lift(principal, Power.BAN, ask)
         for user_id in lifted:
             await self._notices.notify(UserUnbanned(user_id, ask.live_id))

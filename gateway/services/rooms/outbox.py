@@ -3,18 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from gateway.keys import Room
 from gateway.postgres.database import Database
-from gateway.protocol.wire import Payload
+from gateway.realtime.fanout.fanout import Fanout
 from gateway.services.rooms.log import RoomLog, Told
-
-
-class Fanout(Protocol):
-    """Broadcasts; what has a place in the room's log, in the order of places. Never raises."""
-
-    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
 
 
 class LoggedTold(NamedTuple):

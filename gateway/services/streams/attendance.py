@@ -6,6 +6,7 @@ from gateway.keys import CHAT, Room
 from gateway.protocol import chat, events
 from gateway.protocol.catalog import StreamPresence
 from gateway.protocol.wire import Payload, Typed
+from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.presence.presence import Callback, Census, Moved, PublishSlot
 from gateway.services.streams.throttle import Throttle
 
@@ -22,12 +23,6 @@ class Presence(Protocol):
     async def turn(self, room: Room) -> PublishSlot: ...
     async def told(self, room: Room, turn: PublishSlot) -> bool: ...
     def on_change(self, callback: Callback) -> None: ...
-
-
-class Fanout(Protocol):
-    """Broadcasts. Never raises."""
-
-    async def publish(self, room: Room, event: str, payload: Payload) -> None: ...
 
 
 class Attendance:

@@ -2,19 +2,19 @@
 
 import secrets
 from contextlib import suppress
-from typing import Protocol
 
 from tortoise.expressions import Q
 
 from gateway.errors import Conflict, Forbidden, NotFound, Unavailable
-from gateway.keys import Room, everyone_room, viewers_room
+from gateway.keys import everyone_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
 from gateway.protocol import cursors, events
 from gateway.protocol.queries import StreamQuery
 from gateway.protocol.streaming import CreateStream, StreamMoment, StreamPage, StreamView, UpcomingStreams
-from gateway.protocol.wire import Moment, Payload, StreamKey, now
-from gateway.realtime.notices import NoticeSender, StreamEnded
+from gateway.protocol.wire import Moment, StreamKey, now
+from gateway.realtime.fanout.fanout import Fanout
+from gateway.realtime.notices import StreamEnded
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
@@ -26,12 +26,6 @@ LISTED = 100  # streams in the lists of what is live and what is to come
 KNOWN = 100_000  # keys that a node remembers, at most
 ACTIVE, UPCOMING = "active", "upcoming"  # the lists
 LIFETIME = 10.0  # s a list is kept: what it says of peaks may be that old
-
-
-class Fanout(NoticeSender, Protocol):
-    """Broadcasts. Never raises."""
-
-    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None: ...
 
 
 class UpcomingCache(Cache[UpcomingStreams]):

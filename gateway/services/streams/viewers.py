@@ -11,7 +11,8 @@ from gateway.keys import STREAMING, Room, viewers_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
-from gateway.protocol.wire import Payload, Typed
+from gateway.protocol.wire import Typed
+from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.notices import StreamEnded
 from gateway.realtime.presence.presence import Callback, Census, Moved, PublishSlot
 from gateway.services.streams.audience import Audience
@@ -37,12 +38,6 @@ class Presence(Protocol):
     async def told(self, room: Room, turn: PublishSlot) -> bool: ...
     def rooms(self) -> list[Room]: ...
     def on_change(self, callback: Callback) -> None: ...
-
-
-class Fanout(Protocol):
-    """Broadcasts. Never raises."""
-
-    async def publish(self, room: Room, event: str, payload: Payload) -> None: ...
 
 
 class Viewers:
