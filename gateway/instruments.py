@@ -1,11 +1,12 @@
 """Counters and histograms of what happens with every message: plain numbers until they are scraped. Used by metrics."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 
@@ -90,3 +91,39 @@ class HistogramFamily(Collector):
         for values, spread in self._children.items():
             family.add_metric(values, list(zip(names, accumulate(spread.counts), strict=True)), spread.sum)
         yield family
+
+
+class PoolUse(NamedTuple):
+    """How a pool of connections is used at one moment, in connections and in callers that wait for one."""
+
+    in_use: int
+    waiting: int
+    size: int
+    lost: int  # in use, although nobody can be using them
+
+
+class PoolFamily(Collector):
+    """Gauges of connection pools, read when they are scraped: `<name>_in_use`, `_waiting`, `_size` and `_lost`."""
+
+    def __init__(self, name: str, registry: CollectorRegistry) -> None:
+        self._name = name
+        self._pools: dict[str, Callable[[], PoolUse]] = {}
+        registry.register(self)
+
+    def watch(self, pool: str, use: Callable[[], PoolUse]) -> None:
+        """Show a pool under this label; a later one of the same label takes its place."""
+        self._pools[pool] = use
+
+    def collect(self) -> Iterator[Metric]:
+        """See Collector."""
+        uses = {pool: use() for pool, use in self._pools.items()}
+        for field, text in (
+            ("in_use", "Connections in use"),
+            ("waiting", "Callers that wait for a connection"),
+            ("size", "Most connections there may be"),
+            ("lost", "Connections held for longer than any call may take: a slot was lost"),
+        ):
+            family = GaugeMetricFamily(f"{self._name}_{field}", text, labels=["pool"])
+            for pool, use in uses.items():
+                family.add_metric([pool], getattr(use, field))
+            yield family

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from gateway import __version__
-from gateway.instruments import CounterFamily, HistogramFamily
+from gateway.instruments import CounterFamily, HistogramFamily, PoolFamily
 
 # Event handlers and HTTP routes take from under a millisecond to a database timeout.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -73,6 +73,8 @@ class Metrics:
         self.database = Histogram(
             "dorami_database_seconds", "Database calls", ["call", "outcome"], buckets=SECONDS, registry=registry
         )
+        self.redis_pools = PoolFamily("dorami_redis_pool", registry)
+        self.database_pools = PoolFamily("dorami_database_pool", registry)
         self.orders = Counter(
             "dorami_orders", "Orders: placed, repeated, paid, cancelled, or why not", ["outcome"], registry=registry
         )

@@ -1,30 +1,55 @@
-"""Connections to Redis that can go silent without being closed, as a firewall does it. Used by the tests of faults."""
+"""Connections to a server that can go silent or be cut, as a firewall does it. Used by the tests of faults."""
 
 import asyncio
+from contextlib import suppress
 
 from gateway.dev.servers import RedisProcess as RedisServer
 
 
 class Proxy:
-    """Stands between a node and Redis; `mute` leaves its connections open and lets nothing more come from Redis."""
+    """Stands between a node and a server on a Unix socket.
 
-    def __init__(self, server: RedisServer) -> None:
+    `mute` leaves its connections open and lets nothing more come from the server, for good; `stall` holds back what
+    comes from the server until `resume`; `cut` closes all connections.
+    """
+
+    def __init__(self, server: RedisServer | str) -> None:
         self.switch(server)
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._muted: list[asyncio.Event] = []
+        self._writers: set[asyncio.StreamWriter] = set()
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> str:
+        """Begin to listen; the URL of the Redis behind it."""
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return f"redis://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
+        return f"redis://127.0.0.1:{self.port}"
 
-    def switch(self, server: RedisServer) -> None:
-        """Lead new connections there; those that are open stay where they are."""
-        self._path = server.url.removeprefix("unix://").partition("?")[0]
+    @property
+    def port(self) -> int:
+        """Where it listens, on the loopback."""
+        assert self._listener is not None
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    def switch(self, server: RedisServer | str) -> None:
+        """Lead new connections to a Redis, or to the socket at a path; those that are open stay where they are."""
+        self._path = server if isinstance(server, str) else server.url.removeprefix("unix://").partition("?")[0]
 
     def mute(self) -> None:
         for muted in self._muted:
             muted.set()
+
+    def stall(self) -> None:
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        self._flowing.set()
+
+    def cut(self) -> None:
+        for writer in list(self._writers):
+            writer.transport.abort()
 
     async def close(self) -> None:
         assert self._listener is not None
@@ -36,8 +61,9 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         muted = asyncio.Event()
         self._muted.append(muted)
-        from_redis, to_redis = await asyncio.open_unix_connection(self._path)
-        for source, sink, silent in ((reader, to_redis, None), (from_redis, writer, muted)):
+        self._writers.add(writer)
+        from_server, to_server = await asyncio.open_unix_connection(self._path)
+        for source, sink, silent in ((reader, to_server, None), (from_server, writer, muted)):
             task = asyncio.create_task(self._pump(source, sink, silent))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -46,8 +72,12 @@ class Proxy:
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, silent: asyncio.Event | None
     ) -> None:
         try:
-            while data := await source.read(65536):
-                if silent is None or not silent.is_set():
-                    sink.write(data)
+            with suppress(ConnectionError):
+                while data := await source.read(65536):
+                    if silent is not None:
+                        await self._flowing.wait()
+                    if silent is None or not silent.is_set():
+                        sink.write(data)
         finally:
+            self._writers.discard(sink)
             sink.close()

@@ -17,5 +17,5 @@ class ServersPart:
         self.metrics = Metrics()
         self.database = Database(settings, self.metrics)
         self.redis = RedisClient(settings, self.metrics)
-        self.beats = RedisClient(settings.model_copy(update={"redis_pool_size": BEATS}), self.metrics)
+        self.beats = RedisClient(settings.model_copy(update={"redis_pool_size": BEATS}), self.metrics, "beats")
         self.log = RoomLog(self.database)

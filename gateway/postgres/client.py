@@ -10,6 +10,8 @@ from pydantic import SecretStr
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.connection import get_connections
 
+from gateway.instruments import PoolUse
+
 # After these nobody knows what the connection is doing. Finding out may take as long as a hung server likes, so the
 # connection is dropped; the server then rolls back what was open.
 BROKEN = (asyncio.CancelledError, TimeoutError, OSError)
@@ -30,6 +32,8 @@ class PostgresClient(AsyncpgDBClient):
         super().__init__(**kwargs)
         self._dsn = dsn
         self._options = pool
+        self._leases = 0  # connections in use
+        self._waiting = 0  # callers that wait for one
 
     async def create_connection(self, with_db: bool) -> None:  # noqa: ARG002  the name is Tortoise's
         """Open the pool."""
@@ -51,14 +55,31 @@ class PostgresClient(AsyncpgDBClient):
             if self._pool is None:
                 await self.create_connection(with_db=True)
             pool: Any = self._pool
-        connection = await pool.acquire(timeout=self._options["timeout"])
+        seconds = self._options["timeout"]
+        self._waiting += 1
+        try:
+            # Not by a time-out of asyncpg's: that is asyncio.wait_for, which on Python 3.11 can swallow a cancellation.
+            async with asyncio.timeout(seconds):
+                connection = await pool.acquire()
+        finally:
+            self._waiting -= 1
+        self._leases += 1
         try:
             yield connection
         except BROKEN:
             connection.terminate()
             raise
         finally:
-            await pool.release(connection)
+            self._leases -= 1
+            await pool.release(connection, timeout=seconds)
+
+    def use(self) -> PoolUse:
+        """How the pool is used. What asyncpg holds in use for longer than a moment without a caller of ours is lost."""
+        pool: Any = self._pool
+        size = self._options["max_size"]
+        in_use = 0 if pool is None else size - pool._queue.qsize()  # noqa: SLF001  it tells of connected ones alone
+        waiting = max(0, self._waiting - max(0, in_use - self._leases))  # the others are connecting
+        return PoolUse(in_use, waiting, size, max(0, in_use - self._leases - self._waiting))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionWrapper]:

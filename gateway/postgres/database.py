@@ -89,6 +89,7 @@ class Database:
         with self._context:  # of this task only while it is made; everybody else finds it by the fallback
             await self._context.init(self._config, _enable_global_fallback=True)
         self._client = cast("PostgresClient", self._context.db())
+        self._metrics.database_pools.watch("calls", self._client.use)
         try:
             with mapped("open", self._outage):
                 await self._client.create_connection(with_db=True)

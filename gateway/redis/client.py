@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import redis.asyncio
 import structlog
-from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -18,7 +18,9 @@ from gateway.metrics import Metrics
 from gateway.redis import sentinel
 from gateway.redis.cluster import Cluster
 from gateway.redis.cluster_client import ClusterClient
+from gateway.redis.pool import BoundedPool
 from gateway.redis.primary import PRIMARY
+from gateway.redis.scripts import ScriptClient
 from gateway.redis.url import CLUSTER, server_list
 from gateway.settings import Settings, SettingsError
 
@@ -26,6 +28,15 @@ log = structlog.get_logger()
 
 AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when the server does not do what was asked
 PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
+
+
+def error_code(error: ResponseError) -> str:
+    """The code that a server's error begins with, like `OOM`. Nothing else of it is logged: it may quote what we sent.
+
+    redis-py takes the code off the text of the errors that it has classes for.
+    """
+    code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
+    return code if code.isupper() else "ERR"
 
 
 class PubSubServer(Protocol):
@@ -59,7 +70,8 @@ class RedisClient:
     cluster: Cluster | None  # None: one server, or one master
     sharded = False
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, pool: str = "calls") -> None:
+        """`pool` is the name of its pool in the metrics."""
         self.timeout = settings.redis_timeout.total_seconds()  # s that one call may take
         self._metrics = metrics
         self._silent_until = 0.0
@@ -83,17 +95,19 @@ class RedisClient:
             self.cluster = Cluster(said.addresses, self.timeout, options | access)
             self._pool = self.cluster.pool
             self.client = ClusterClient(self.cluster)
+            metrics.redis_pools.watch(pool, self.cluster.use)
             return
         try:
             if said is not None:
-                self._pool = BlockingConnectionPool(**options, **sentinel.options(said, self.timeout))
+                self._pool = BoundedPool(**options, **sentinel.options(said, self.timeout))
             else:
-                self._pool = BlockingConnectionPool.from_url(url, **options)
+                self._pool = BoundedPool.from_url(url, **options)
                 plain = self._pool.connection_class
                 self._pool.connection_class = PRIMARY.get(plain, plain)
         except ValueError:
             raise SettingsError(["REDIS_URL: one of its parts cannot be read"]) from None
-        self.client = redis.asyncio.Redis(connection_pool=self._pool)
+        self.client = ScriptClient(connection_pool=self._pool)
+        metrics.redis_pools.watch(pool, self._pool.use)
 
     async def open(self) -> None:
         """Make the first connection. Redis being away is no failure: it is used as soon as it is there."""
@@ -148,7 +162,7 @@ class RedisClient:
                 self._silent_until = time.monotonic() + PAUSE
             if isinstance(error, ResponseError):
                 # The server is there and says no. Only its code is logged: the rest may quote what we sent.
-                log.error("redis refused a command", call=call, code=str(error).partition(" ")[0])  # noqa: TRY400
+                log.error("redis refused a command", call=call, code=error_code(error))  # noqa: TRY400
             raise Unavailable("redis") from error
         finally:
             self._metrics.redis.labels(call, outcome).observe(time.perf_counter() - started)

@@ -13,11 +13,14 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import redis.asyncio
-from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, ConnectionError, RedisError  # noqa: A004
 
 from gateway.concurrency.timeouts import FairTimeout
+from gateway.instruments import PoolUse
+from gateway.redis.pool import BoundedPool
+from gateway.redis.scripts import ScriptClient
 from gateway.redis.url import Address
 
 AWAY = (RedisError, OSError, TimeoutError)
@@ -47,8 +50,8 @@ class ClusterServer:
 
     def __init__(self, options: dict[str, Any], address: Address) -> None:
         self.address = address
-        self.pool = BlockingConnectionPool(**options, host=address.host, port=address.port)
-        self.client = redis.asyncio.Redis(connection_pool=self.pool)
+        self.pool = BoundedPool(**options, host=address.host, port=address.port)
+        self.client = ScriptClient(connection_pool=self.pool)
         self.silent_until = 0.0
 
     async def close(self) -> None:
@@ -172,6 +175,11 @@ class Cluster:
         task: asyncio.Task[None] = asyncio.create_task(work, name="redis-cluster")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def use(self) -> PoolUse:
+        """How the pools of all servers are used, together."""
+        uses = [server.pool.use() for server in self._servers.values()]
+        return PoolUse(*(sum(values) for values in zip(*uses, strict=True)))
 
     # --- servers ------------------------------------------------------------------------------------------------------
 

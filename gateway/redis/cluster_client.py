@@ -6,17 +6,15 @@ from typing import Any
 
 import redis.asyncio
 from redis.asyncio.client import Pipeline
-from redis.commands.core import AsyncScript
 from redis.exceptions import (
     AskError,
     ConnectionError,  # noqa: A004
     MovedError,
-    NoScriptError,
-    RedisError,
     TryAgainError,
 )
 
 from gateway.redis.cluster import Cluster, slot
+from gateway.redis.scripts import Script, raise_first, run_missing
 from gateway.redis.url import Address
 
 REDIRECTIONS = 5
@@ -64,24 +62,9 @@ class ClusterClient(redis.asyncio.Redis):
             raise ValueError("there is no transaction over several commands in a cluster: write a script")
         return ClusterPipeline(self, self._cluster)
 
-    def register_script(self, script: Any) -> "ClusterScript":  # type: ignore[override]
-        """See redis-py."""
-        return ClusterScript(self, script)
-
-
-class ClusterScript(AsyncScript):
-    """A script that is brought to the server which does not have it, not to all: some may be away."""
-
-    async def __call__(self, keys: Any = None, args: Any = None, client: Any = None) -> Any:
-        """See redis-py."""
-        client = self.registered_client if client is None else client
-        values = (len(keys), *keys, *(args or ()))
-        if isinstance(client, Pipeline):
-            client.scripts.add(self)  # type: ignore[arg-type]
-        try:
-            return await client.evalsha(self.sha, *values)
-        except NoScriptError:
-            return await client.eval(self.script, *values)
+    def register_script(self, script: Any) -> Script:  # type: ignore[override]
+        """See redis-py. The script is brought to the server that does not have it, not to all: some may be away."""
+        return Script(self, script)
 
 
 class ClusterPipeline(Pipeline):
@@ -113,10 +96,9 @@ class ClusterPipeline(Pipeline):
         for number, (command, options) in enumerate(stack):
             if isinstance(results[number], AskError | TryAgainError):  # a MovedError is an AskError
                 results[number] = await self._client.execute_command(*command, **options)
-            elif isinstance(results[number], NoScriptError) and command[1] in scripts:
-                results[number] = await self._client.execute_command("EVAL", scripts[command[1]], *command[2:])
-        if raise_on_error and (errors := [result for result in results if isinstance(result, RedisError)]):
-            raise errors[0]
+        await run_missing(self._client, scripts, stack, results)
+        if raise_on_error:
+            raise_first(results)
         return results
 
     async def _send(self, address: Address, commands: list[Any]) -> list[Any]:

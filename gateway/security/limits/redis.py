@@ -3,13 +3,13 @@
 from typing import Any, NamedTuple
 
 import structlog
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from gateway import keys
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import RateLimited, Unavailable
 from gateway.metrics import Metrics
-from gateway.redis.client import RedisClient
+from gateway.redis.client import RedisClient, error_code
 from gateway.security.limits.limits import Allowance, MemoryLimiter
 
 log = structlog.get_logger()
@@ -94,21 +94,16 @@ class RedisLimiter:
             if len(charges) == 1:
                 return [await self._ask(charges[0])]
             pipeline = self._redis.client.pipeline(transaction=False)
+            pipeline.scripts.add(self._script)  # type: ignore[arg-type]
             for charge in charges:
                 pipeline.evalsha(self._script.sha, 1, charge.key, charge.limit, charge.window)
-            results = await pipeline.execute(raise_on_error=False)
-            return [await self._checked(charge, result) for charge, result in zip(charges, results, strict=True)]
+            # What is wrong with one is no reason to count the others anew, or elsewhere.
+            return [self._counted(result) for result in await pipeline.execute(raise_on_error=False)]
 
-    async def _checked(self, charge: Charge, result: Any) -> Counted | Exception:
-        """A result out of several. What is wrong with one is no reason to count the others anew, or elsewhere."""
-        if isinstance(result, NoScriptError):
-            try:
-                return await self._ask(charge)
-            except ResponseError as error:
-                result = error
+    def _counted(self, result: Any) -> Counted | Exception:
         if isinstance(result, RedisError):
             if isinstance(result, ResponseError):  # else one server of a cluster is away
-                log.error("redis refused a command", call="limit", code=str(result).partition(" ")[0])
+                log.error("redis refused a command", call="limit", code=error_code(result))
             return Unavailable("redis")
         done, count, wait = result
         return done, count, wait

@@ -1,0 +1,96 @@
+"""Lua scripts, and a client whose pipelines run them without leaving a connection behind. Used by the Redis client."""
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.client import Pipeline
+from redis.commands.core import AsyncScript
+from redis.exceptions import NoScriptError, RedisError
+
+INCLUDE = "-- include "  # begins a line that stands for another file of the same folder
+
+
+@cache
+def lua(package: str, name: str) -> str:
+    """The text of `name`.lua in a package, with the files that it includes."""
+    text = resources.files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    lines = [
+        lua(package, line.removeprefix(INCLUDE).strip()) if line.startswith(INCLUDE) else line
+        for line in text.splitlines()
+    ]
+    return "\n".join(lines)
+
+
+class Script(AsyncScript):
+    """A script that is sent as text to a server which does not know it yet, in one round trip."""
+
+    async def __call__(self, keys: Any = None, args: Any = None, client: Any = None) -> Any:
+        """Run it, or add it to a pipeline. `keys` and `args` are what the script says of KEYS and ARGV."""
+        client = self.registered_client if client is None else client
+        values = (len(keys), *keys, *(args or ()))
+        if isinstance(client, Pipeline):
+            client.scripts.add(self)  # type: ignore[arg-type]
+        try:
+            return await client.evalsha(self.sha, *values)
+        except NoScriptError:
+            return await client.eval(self.script, *values)
+
+
+class ScriptPipeline(Pipeline):
+    """A pipeline that always gives its connection back, whatever happens to the call.
+
+    redis-py's own asks for the scripts first, outside of the block that gives the connection back. Here a script that
+    the server does not know is run by itself afterwards. Commands are executed in their order except for those.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, *, transaction: bool) -> None:
+        super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint=None)
+        self._client = client
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Run the commands; their answers. An error is raised as the server said it, without the command's values."""
+        stack: list[Any] = self.command_stack
+        texts = {script.sha: script.script for script in self.scripts}
+        self.scripts = set()
+        try:
+            results: list[Any] = await super().execute(raise_on_error=False)
+        finally:
+            await self.reset()  # type: ignore[no-untyped-call]
+        await run_missing(self._client, texts, stack, results)
+        if raise_on_error:
+            raise_first(results)
+        return results
+
+
+class ScriptClient(redis.asyncio.Redis):
+    """redis-py's client with our scripts and pipelines."""
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> ScriptPipeline:
+        """See redis-py; `shard_hint` is not used."""
+        del shard_hint
+        return ScriptPipeline(self, transaction=transaction)
+
+    def register_script(self, script: Any) -> Script:  # type: ignore[override]
+        """See redis-py."""
+        return Script(self, script)
+
+
+async def run_missing(client: redis.asyncio.Redis, texts: dict[str, Any], stack: list[Any], results: list[Any]) -> None:
+    """Run the scripts of a pipeline that the server did not know, and put their answers into `results`."""
+    for number, (command, _) in enumerate(stack):
+        if isinstance(results[number], NoScriptError) and command[1] in texts:
+            try:
+                results[number] = await client.execute_command(  # type: ignore[no-untyped-call]
+                    "EVAL", texts[command[1]], *command[2:]
+                )
+            except RedisError as error:
+                results[number] = error
+
+
+def raise_first(results: list[Any]) -> None:
+    """Raise the first error among the answers of a pipeline."""
+    for result in results:
+        if isinstance(result, RedisError):
+            raise result
