@@ -141,11 +141,13 @@ class Node:
 
     async def _open_redis(self) -> None:
         await self._servers.redis.open()
+        await self._servers.clocks.start()
         await self._realtime.open()
 
     async def _close_redis(self) -> None:
         await self._people.close()
         await self._realtime.close()
+        await self._servers.clocks.close()
         await self._servers.beats.close()
         await self._servers.redis.close()
 
@@ -174,9 +176,10 @@ class Node:
         return not self._open
 
     async def check(self) -> Mapping[str, bool]:
-        """Whether its servers answer. Never raises."""
+        """Whether its servers answer, and whether its clock is right. Never raises."""
         database, redis = await asyncio.gather(self._servers.database.ping(), self._servers.redis.ping())
-        return {"database": database, "redis": redis and self._realtime.fanout.healthy}
+        hears = redis and self._realtime.fanout.healthy
+        return {"database": database, "redis": hears, "clock": self._servers.clocks.right}
 
 
 async def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 CHAT = "/chat"
 STREAMING = "/streaming"
 ROOT = "/"
+CLOCK = "dorami:clock"  # names the server whose clock is asked for; nothing is stored there
 
 _remembered = lru_cache(maxsize=4096)  # for names that every message asks for several times: 0.4 µs less each time
 

@@ -113,6 +113,12 @@ class Metrics:
         self.words = Counter(
             "dorami_words_found", "Messages with a listed word, by what came of it", ["action"], registry=registry
         )
+        self.clock_offset = Gauge(
+            "dorami_clock_offset_seconds",
+            "How far this machine's clock is ahead of a server's",
+            ["server"],
+            registry=registry,
+        )
         self.limited = Counter("dorami_rate_limited", "Requests over a limit", ["scope"], registry=registry)
         self.limits_degraded = Counter(
             "dorami_rate_limit_fallbacks", "Limit checks made by this node alone", registry=registry

@@ -8,6 +8,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from gateway import lifespan
+from gateway.clocks import ClockSync
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable
 from gateway.http.metrics import metrics_app
@@ -48,6 +49,7 @@ class Worker:
         metrics = Metrics()
         self._database = Database(settings, metrics)
         self._redis = RedisClient(settings, metrics)
+        self._clocks = ClockSync({"database": self._database.time, "redis": self._redis.time}, metrics)
         name = f"{settings.node_id or 'worker'}.{secrets.token_hex(6)}"
         self._fanout = RedisFanout(self._redis, Nobody(), name, metrics, RoomLog(self._database))
         ffmpeg = Ffmpeg(settings.ffmpeg)
@@ -76,11 +78,13 @@ class Worker:
 
     async def _open_redis(self) -> None:
         await self._redis.open()
+        await self._clocks.start()
         await self._fanout.start()
 
     async def _close_redis(self) -> None:
         await self._library.close()
         await self._fanout.close()
+        await self._clocks.close()
         await self._redis.close()
 
     async def _begin(self) -> None:

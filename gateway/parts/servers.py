@@ -1,5 +1,6 @@
 """The servers behind a node, PostgreSQL and Redis. Built first of all parts, by the composition root."""
 
+from gateway.clocks import ClockSync
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.redis.client import RedisClient
@@ -19,3 +20,4 @@ class ServersPart:
         self.redis = RedisClient(settings, self.metrics)
         self.beats = RedisClient(settings.model_copy(update={"redis_pool_size": BEATS}), self.metrics, "beats")
         self.log = RoomLog(self.database)
+        self.clocks = ClockSync({"database": self.database.time, "redis": self.redis.time}, self.metrics)

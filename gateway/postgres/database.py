@@ -110,6 +110,12 @@ class Database:
             return False
         return True
 
+    async def time(self) -> float:
+        """What time it is there, in s since 1970. Raises Unavailable."""
+        async with self.guard("time"):
+            (row,) = await self.query("SELECT extract(epoch FROM clock_timestamp())::float8 AS moment")
+        return float(row["moment"])
+
     @asynccontextmanager
     async def guard(self, call: str) -> AsyncIterator[None]:
         """Bound and time a use of the database; `call` is its name in the metrics.

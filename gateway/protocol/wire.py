@@ -1,12 +1,13 @@
 """The forms that all payloads share: strict when they come in, camelCase when they go out. Used by all of protocol."""
 
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
+
+from gateway.clocks import postgres_clock
 
 StreamKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -44,8 +45,8 @@ class Payload(BaseModel):
 
 
 def now() -> datetime:
-    """The current moment, in UTC."""
-    return datetime.now(UTC)
+    """The current moment by PostgreSQL's clock, in UTC."""
+    return datetime.fromtimestamp(postgres_clock.time(), UTC)
 
 
 def iso(moment: datetime) -> str:
@@ -54,8 +55,8 @@ def iso(moment: datetime) -> str:
 
 
 def epoch_ms() -> int:
-    """The current moment in ms since 1970, the `ts` of acks."""
-    return time.time_ns() // 1_000_000
+    """The current moment by PostgreSQL's clock in ms since 1970, the `ts` of acks."""
+    return int(postgres_clock.time() * 1000)
 
 
 class Typed(Payload):

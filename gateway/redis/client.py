@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from gateway import keys
 from gateway.concurrency.timeouts import FairTimeout
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 
 AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when the server does not do what was asked
 PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
+TIME = "return redis.call('TIME')"  # a script has a key, which says which server of a cluster is asked
 
 
 def error_code(error: ResponseError) -> str:
@@ -128,6 +130,12 @@ class RedisClient:
                 return bool(await self.client.ping())
         except Unavailable:
             return False
+
+    async def time(self) -> float:
+        """What time it is there, in s since 1970. Raises Unavailable."""
+        async with self.guard("time"):
+            seconds, microseconds = await self.client.eval(TIME, 1, keys.CLOCK)
+        return int(seconds) + int(microseconds) / 1_000_000
 
     def connection(self) -> AbstractConnection:
         """See PubSubServer. Those of a cluster belong to its servers: see Cluster.channels."""

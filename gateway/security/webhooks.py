@@ -2,13 +2,13 @@
 
 import base64
 import hmac
-import time
 from collections.abc import Callable, Mapping
 
+from gateway.clocks import postgres_clock
 from gateway.errors import AuthRequired
 
 PREFIX = "whsec_"
-TOLERANCE = 300.0  # s between the sender's clock and ours; what is older is somebody's recording
+TOLERANCE = 300.0  # s between the sender's clock and PostgreSQL's; what is older is somebody's recording
 
 
 class WebhookSignature:
@@ -18,7 +18,7 @@ class WebhookSignature:
     spaces, while the sender changes its secret).
     """
 
-    def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, secret: str, clock: Callable[[], float] = postgres_clock.time) -> None:
         """`secret` is `whsec_` and Base64."""
         self._key = base64.b64decode(secret.removeprefix(PREFIX))
         self._clock = clock

@@ -54,7 +54,7 @@ def open_faulty_cluster(
     async def opened(nodes: int = 2, **environment: str) -> AsyncIterator[FaultyCluster]:
         rates = {f"{name}_RATE_LIMIT": "100000/second" for name in ("CHAT", "EVENT", "JOIN")}
         servers = own_postgres.url, own_redis.url
-        async with open_shop(client, tmp_path, *servers, size=nodes, **(rates | environment)) as shop:
+        async with open_shop(client, tmp_path, *servers, size=nodes, each=(), **(rates | environment)) as shop:
             yield FaultyCluster(shop, own_postgres, own_redis)
 
     return opened

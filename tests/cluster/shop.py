@@ -254,11 +254,21 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(
-    client: Client, folder: Path, database_url: str, redis_url: str, *, size: int = 2, **environment: str
+    client: Client,
+    folder: Path,
+    database_url: str,
+    redis_url: str,
+    *,
+    size: int = 2,
+    each: Sequence[dict[str, str]] = (),
+    **environment: str,
 ) -> AsyncIterator[Shop]:
-    """Start nodes, two unless told otherwise, on a database and a Redis, and stop those that still run."""
+    """Start nodes, two unless told otherwise, on a database and a Redis, and stop those that still run.
+
+    `each` is what the environments of the nodes differ in.
+    """
     servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "CONNECT_TIMEOUT": f"{CONNECT_TIMEOUT}s"}
-    nodes = [Node(folder, **(servers | environment)) for _ in range(size)]
+    nodes = [Node(folder, **(servers | environment | own)) for own in each or [{}] * size]
     try:
         # All have started or failed before any is stopped.
         for failed in await asyncio.gather(*(node.start() for node in nodes), return_exceptions=True):

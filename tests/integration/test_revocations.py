@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway import keys
 from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.metrics import Metrics
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
+from gateway.security.sessions.refresh_tokens import RefreshTokens
 from gateway.security.tokens.revocations import MARGIN, Revocations
 from gateway.security.tokens.tokens import Claims
 from tests.support import make_settings
@@ -17,22 +19,9 @@ LIFETIME = timedelta(minutes=15)
 NOW = 1_800_000_000.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def revocations(redis: RedisClient, clock: Clock) -> Revocations:
-    return Revocations(redis, LIFETIME, clock)
+def revocations(redis: RedisClient) -> Revocations:
+    return Revocations(redis, LIFETIME)
 
 
 def claims(issued: float = NOW, *, user: str = "u1", session: str = "s1", token: str = "j1") -> Claims:
@@ -60,36 +49,51 @@ async def test_sessions(revocations: Revocations) -> None:
     assert await revocations.revoked([claims(NOW + 60, session=session) for session in sessions]) == [True, True, False]
 
 
-async def test_a_user_until_now(revocations: Revocations) -> None:
-    assert await revocations.revoke_user("u1") == NOW
-    asked = [claims(NOW - 60), claims(NOW), claims(NOW + 0.001), claims(user="u2")]
+async def test_a_user_until_now_by_the_clock_of_redis(revocations: Revocations, redis: RedisClient) -> None:
+    before = await redis.time()
+    moment = await revocations.revoke_user("u1")
+    assert before <= moment <= await redis.time()
+    asked = [claims(moment - 60), claims(moment), claims(moment + 0.00001), claims(moment, user="u2")]
     assert await revocations.revoked(asked) == [True, True, False, False]
 
 
 async def test_a_user_except_one_session(revocations: Revocations) -> None:
-    await revocations.revoke_user("u1", keep_sid="s1")
-    assert await revocations.revoked([claims(), claims(session="s2")]) == [False, True]
+    moment = await revocations.revoke_user("u1", keep_sid="s1")
+    assert await revocations.revoked([claims(moment), claims(moment, session="s2")]) == [False, True]
 
 
-async def test_keeping_a_session_brings_nothing_back(revocations: Revocations, clock: Clock) -> None:
-    await revocations.revoke_user("u1")
-    clock.now += 10
-    await revocations.revoke_user("u1", keep_sid="s1")
-    clock.now += 10
-    await revocations.revoke_user("u1", keep_sid="s1")
-    asked = [claims(NOW), claims(NOW + 5), claims(NOW + 5, session="s2"), claims(NOW + 25, session="s2")]
+async def test_keeping_a_session_brings_nothing_back(revocations: Revocations) -> None:
+    first = await revocations.revoke_user("u1")
+    second = await revocations.revoke_user("u1", keep_sid="s1")
+    third = await revocations.revoke_user("u1", keep_sid="s1")
+    assert first < second < third
+    asked = [claims(first), claims(second), claims(second, session="s2"), claims(third + 1, session="s2")]
     assert await revocations.revoked(asked) == [True, False, True, False]
-    clock.now += 10
     await revocations.revoke_user("u1", keep_sid="s2")
-    asked = [claims(NOW + 25), claims(NOW + 15, session="s2"), claims(NOW + 25, session="s2")]
+    asked = [claims(third + 0.00001), claims(third, session="s2"), claims(third + 0.00001, session="s2")]
     assert await revocations.revoked(asked) == [True, True, False]
 
 
-async def test_a_clock_that_is_behind_brings_nothing_back(revocations: Revocations, clock: Clock) -> None:
-    await revocations.revoke_user("u1")
-    clock.now -= 5
-    assert await revocations.revoke_user("u1") == NOW
-    assert await revocations.revoked([claims(NOW - 1)]) == [True]
+async def test_a_server_whose_clock_is_behind_brings_nothing_back(revocations: Revocations, redis: RedisClient) -> None:
+    """As one that replaces another: what was revoked by the clock of that one is ahead of its own."""
+    ahead = await redis.time() + 5
+    await redis.client.set(keys.revoked("u1", "sub"), f"{ahead:.6f} - 0")
+    assert await revocations.revoke_user("u1") == pytest.approx(ahead, abs=1e-5)
+    assert await revocations.revoked([claims(ahead - 1)]) == [True]
+
+
+async def test_whoever_logs_in_after_that_is_not_revoked(revocations: Revocations, redis: RedisClient) -> None:
+    sessions = RefreshTokens(redis, timedelta(days=7))
+    for ahead in (-5, 0, 5):
+        await redis.client.set(keys.revoked("u1", "sub"), f"{await redis.time() + ahead:.6f} - 0")
+        grant = await sessions.save("u1", "a browser")
+        again = await sessions.rotate(grant.token)
+        assert grant.issued_at is not None
+        assert again.issued_at is not None
+        asked = [claims(round(grant.issued_at, 6)), claims(round(again.issued_at, 6))]
+        assert await revocations.revoked(asked) == [False, False]
+        await revocations.revoke_user("u1")
+        assert await revocations.revoked(asked) == [True, True]
 
 
 async def test_each_lives_as_long_as_a_token_may(revocations: Revocations, redis: RedisClient) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-TURN: Final = 0.005  # s for which one connection may keep the event loop
+TURN: Final = 0.003  # s for which one connection may keep the event loop
 MOST: Final = 64  # connections that are let go on in one tick
 
 

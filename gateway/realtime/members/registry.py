@@ -7,10 +7,10 @@ from typing import Any
 
 import structlog
 
+from gateway.clocks import redis_clock
 from gateway.errors import Code, Unavailable
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
-from gateway.protocol.wire import now
 from gateway.realtime.notices import Revoked
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
@@ -146,7 +146,7 @@ class SocketRegistry:
         checked, known = loop.time(), self._losses()
         while True:
             await asyncio.sleep(SWEEP)
-            self.expire(int(now().timestamp()))
+            self.expire(int(redis_clock.time()))
             moment, losses = loop.time(), self._losses()
             self._recent = [(told, notice) for told, notice in self._recent if told > moment - RECENT]
             if moment >= checked + RECHECK or losses not in (None, known):

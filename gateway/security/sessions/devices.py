@@ -8,12 +8,12 @@ import hashlib
 import hmac
 import re
 import secrets
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
 from gateway import keys
+from gateway.clocks import redis_clock
 from gateway.redis.client import RedisClient
 from gateway.security.browsers.client_address import limit_subject
 from gateway.security.sessions.guest_ids import is_guest
@@ -84,7 +84,7 @@ class DeviceBook:
         """A user or a guest came in from a device."""
         key = keys.devices(user_id)
         lifetime = self._guest_lifetime if is_guest(user_id) else self._lifetime
-        moment = time.time()
+        moment = redis_clock.time()
         async with self._redis.guard("devices.note"):
             pipeline = self._redis.client.pipeline(transaction=False)
             pipeline.zadd(key, dict.fromkeys(self._names.of(device), moment))

@@ -1,15 +1,16 @@
 """What a guest is called. Guests have no account: their id says all there is to say. Used wherever guests are met."""
 
 import secrets
-import time
 from datetime import UTC, datetime
+
+from gateway.clocks import postgres_clock
 
 PREFIX = "guest_"  # ids of accounts are UUIDs, so the two never meet
 
 
 def new_id() -> str:
     """An id for somebody who was not here before: `guest_`, the second of its making and 64 random bits, in hex."""
-    return f"{PREFIX}{int(time.time()):08x}{secrets.token_hex(8)}"
+    return f"{PREFIX}{int(postgres_clock.time()):08x}{secrets.token_hex(8)}"
 
 
 def is_guest(user_id: str) -> bool:

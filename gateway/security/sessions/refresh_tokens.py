@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,6 +37,9 @@ class Grant:
     user_id: str
     session_id: str
     token: str = field(repr=False)
+    issued_at: float | None = field(
+        default=None, compare=False
+    )  # s since 1970 by Redis' clock; None: by whatever clock there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,13 @@ class RefreshTokens:
         """Open a session and give it its first token."""
         grant = first(user_id)
         async with self._redis.guard("refresh.save"):
-            await self._save(
-                keys=[keys.session(user_id, grant.session_id), keys.user_sessions(user_id)],
+            issued_at = await self._save(
+                keys=[keys.session(user_id, grant.session_id), keys.user_sessions(user_id),
+                      keys.revoked(user_id, "sub")],
                 args=[fingerprint(grant.token), device_text(device), self._ttl_ms, grant.session_id, MAX_SESSIONS,
                       keys.session(user_id, "")],
             )  # fmt: skip
-        return grant
+        return replace(grant, issued_at=float(issued_at))
 
     async def look_up(self, token: str) -> Grant | None:
         """Whose token this is, if it is the current one of a live session."""
@@ -98,8 +102,8 @@ class RefreshTokens:
         user_id, session_id = ids(token)
         salt = secrets.token_hex(32)
         async with self._redis.guard("refresh.rotate"):
-            outcome, kept = await self._rotate(
-                keys=[*session_keys(user_id, session_id), keys.user_sessions(user_id)],
+            outcome, kept, issued_at = await self._rotate(
+                keys=[*session_keys(user_id, session_id), keys.user_sessions(user_id), keys.revoked(user_id, "sub")],
                 args=[fingerprint(token), fingerprint(successor(user_id, session_id, token, salt)), salt, self._ttl_ms,
                       self._grace_ms, session_id],
             )  # fmt: skip
@@ -107,7 +111,7 @@ class RefreshTokens:
             raise ReplayedError(user_id, session_id)
         if outcome == "unknown":
             raise AuthRequired("Invalid token")
-        return Grant(user_id, session_id, successor(user_id, session_id, token, kept))
+        return Grant(user_id, session_id, successor(user_id, session_id, token, kept), float(issued_at))
 
     async def delete(self, user_id: str, session_id: str) -> bool:
         """End one session; False if the user has no such session."""

@@ -10,10 +10,23 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-# KEYS: session, sessions of the user
+# When a token that is signed now was issued, in s: by this server's clock, and later than all that was revoked of its
+# user, even if that was by the clock of a server that this one has replaced. The next revocation is later than that.
+# `revoked` is the key of the moment up to which all was revoked.
+_ISSUED: Final = """
+local function issued(revoked)
+  local moment = string.format('%d.%06d', time[1], time[2])
+  local all = string.match(redis.call('GET', revoked) or '', '^%S+')
+  if all and tonumber(all) >= tonumber(moment) then moment = string.format('%.6f', tonumber(all) + 0.000002) end
+  return moment
+end
+"""
+
+# KEYS: session, sessions of the user, moment up to which all was revoked
 # ARGV: hash, device, ttl ms, session id, how many sessions, prefix of a session's key
 SAVE: Final = (
     _NOW
+    + _ISSUED
     + """
 redis.call('HSET', KEYS[1], 'current', ARGV[1], 'device', ARGV[2], 'created', now, 'used', now)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
@@ -24,17 +37,19 @@ for _, old in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1 - ARGV[5])) do
   redis.call('DEL', ARGV[6] .. old, ARGV[6] .. old .. ':spent', ARGV[6] .. old .. ':salt')
   redis.call('ZREM', KEYS[2], old)
 end
+return issued(KEYS[3])
 """
 )
 
-# KEYS: session, spent, salt, sessions of the user
+# KEYS: session, spent, salt, sessions of the user, moment up to which all was revoked
 # ARGV: hash, hash of the successor, salt, ttl ms, grace ms, session id
 # A thousand spent hashes are more than a session makes in seven days of a refresh every fifteen minutes.
 ROTATE: Final = (
     _NOW
+    + _ISSUED
     + """
 local kept = redis.call('HMGET', KEYS[1], 'current', 'previous')
-if not kept[1] then return {'unknown', ''} end
+if not kept[1] then return {'unknown', '', '0'} end
 if kept[1] == ARGV[1] then
   redis.call('HSET', KEYS[1], 'current', ARGV[2], 'previous', ARGV[1], 'used', now)
   redis.call('LPUSH', KEYS[2], ARGV[1])
@@ -42,18 +57,18 @@ if kept[1] == ARGV[1] then
   redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[5])
   redis.call('ZADD', KEYS[4], now + ARGV[4], ARGV[6])
   for _, key in ipairs({KEYS[1], KEYS[2], KEYS[4]}) do redis.call('PEXPIRE', key, ARGV[4]) end
-  return {'rotated', ARGV[3]}
+  return {'rotated', ARGV[3], issued(KEYS[5])}
 end
 if kept[2] == ARGV[1] then
   local salt = redis.call('GET', KEYS[3])
-  if salt then return {'rotated', salt} end
+  if salt then return {'rotated', salt, issued(KEYS[5])} end
 end
 if redis.call('LPOS', KEYS[2], ARGV[1]) then
   redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
   redis.call('ZREM', KEYS[4], ARGV[6])
-  return {'replayed', ''}
+  return {'replayed', '', '0'}
 end
-return {'unknown', ''}
+return {'unknown', '', '0'}
 """
 )
 

@@ -4,8 +4,7 @@ Kept in Redis, so that every node knows. Written by accounts; checked by the aut
 and for the sockets that are open.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -20,16 +19,18 @@ BATCH = 200  # checks in one round trip
 WAITING = 10_000  # checks without an answer: a crowd that comes at the same moment
 
 # The value is "<moment> <sid> <moment>": tokens issued up to the first moment are revoked, those of the session `sid`
-# only up to the second, which is what held for them before. The first never goes back, whatever a node's clock says.
+# only up to the second, which is what held for them before. All are by Redis' clock, as is when tokens are issued; the
+# first never goes back, also if another server with another clock takes over.
 _REVOKE_USER = """
-local moment, kept, own = ARGV[1], ARGV[2], '0'
+local time = redis.call('TIME')
+local moment, kept, own = string.format('%d.%06d', time[1], time[2]), ARGV[1], '0'
 local old = redis.call('GET', KEYS[1])
 if old then
   local all, sid, its = string.match(old, '^(%S+) (%S+) (%S+)$')
   own = (sid == kept) and its or all
-  if tonumber(all) > tonumber(moment) then moment = all end
+  if tonumber(all) >= tonumber(moment) then moment = string.format('%.6f', tonumber(all) + 0.000004) end
 end
-redis.call('SET', KEYS[1], moment .. ' ' .. kept .. ' ' .. own, 'PX', ARGV[3])
+redis.call('SET', KEYS[1], moment .. ' ' .. kept .. ' ' .. own, 'PX', ARGV[2])
 return moment
 """
 _NO_SESSION = "-"
@@ -51,10 +52,9 @@ class Bearer(Protocol):
 class Revocations:
     """Each lives as long as an access token that it could concern. Raises Unavailable while Redis is away."""
 
-    def __init__(self, redis: RedisClient, token_lifetime: timedelta, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, redis: RedisClient, token_lifetime: timedelta) -> None:
         self._redis = redis
         self._ttl_ms = int((token_lifetime + MARGIN).total_seconds() * 1000)
-        self._clock = clock
         self._revoke_user = redis.client.register_script(_REVOKE_USER)
         self._checks: Batcher[Bearer, bool] = Batcher(
             "redis", self.revoked, most=BATCH, waiting=WAITING, unavailable=Unavailable
@@ -75,12 +75,12 @@ class Revocations:
     async def revoke_user(self, user_id: str, keep_sid: str | None = None) -> float:
         """All access tokens of a user issued until now, except those of the session `keep_sid`.
 
-        Answers the moment up to which they are revoked, in s since 1970.
+        Answers the moment up to which they are revoked, in s since 1970 by Redis' clock.
         """
         async with self._redis.guard("revoke"):
             moment = await self._revoke_user(
                 keys=[keys.revoked(user_id, "sub")],
-                args=[f"{self._clock():.3f}", keep_sid or _NO_SESSION, self._ttl_ms],
+                args=[keep_sid or _NO_SESSION, self._ttl_ms],
             )
         return float(moment)
 

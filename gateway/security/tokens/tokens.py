@@ -3,7 +3,6 @@
 import json
 import math
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,13 +12,14 @@ from typing import Any
 import jwt
 from jwt.utils import base64url_decode
 
+from gateway.clocks import redis_clock
 from gateway.errors import AuthRequired, Code
 from gateway.security.principal import Role
 from gateway.security.tokens.signing_keys import Keyring
 from gateway.settings import Settings
 
 MAX_TOKEN = 4096  # characters; ours have about 500, and nothing longer is worth parsing
-SKEW = 10.0  # s that the clock of the issuing node may be ahead of ours
+SKEW = 10.0  # s that a token may be of the future: its issuer may not have reached Redis, or another Redis
 REMEMBERED = 1024  # tokens that were verified
 REQUIRED = ["sub", "role", "sid", "jti", "type", "iat", "exp", "iss", "aud"]
 
@@ -39,7 +39,7 @@ class Claims:
 class Tokens:
     """Issues and verifies access tokens. The `kid` in a token's header finds its key, the key decides the algorithm."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = redis_clock.time) -> None:
         self._keys = Keyring(settings)
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
@@ -48,17 +48,20 @@ class Tokens:
         # A client shows the same token to each namespace and with each request. Only what was signed gets in here.
         self._signed = lru_cache(maxsize=REMEMBERED)(self._read)
 
-    def issue_access(self, user_id: str, role: Role, session_id: str) -> str:
-        """A fresh token for one session of a user."""
-        now = self._clock()
+    def issue_access(self, user_id: str, role: Role, session_id: str, issued_at: float | None = None) -> str:
+        """A fresh token for one session of a user.
+
+        `issued_at`: when, by Redis' clock, in s since 1970; Redis tells it exactly when it opens or renews the session.
+        """
+        now = self._clock() if issued_at is None else issued_at
         claims = {
             "sub": user_id,
             "role": role.value,
             "sid": session_id,
             "jti": secrets.token_urlsafe(16),
             "type": "access",
-            # Milliseconds: "everything issued before this moment" must not catch a login of the same second.
-            "iat": round(now, 3),
+            # Microseconds: "everything issued before this moment" must not catch a login of the same second.
+            "iat": round(now, 6),
             "exp": math.ceil(now + self._lifetime),
             "iss": self._issuer,
             "aud": self._audience,

@@ -36,7 +36,7 @@ TAKEN = "There is an account with this e-mail address"
 class Tokens(Protocol):
     """Issues access tokens."""
 
-    def issue_access(self, user_id: str, role: Role, session_id: str) -> str: ...
+    def issue_access(self, user_id: str, role: Role, session_id: str, issued_at: float | None = None) -> str: ...
 
 
 class Passwords(Protocol):
@@ -200,7 +200,7 @@ class Accounts(Logins):
 
     def _session(self, user: User, grant: Grant) -> Session:
         return Session(
-            access_token=self._tokens.issue_access(grant.user_id, Role(user.role), grant.session_id),
+            access_token=self._tokens.issue_access(grant.user_id, Role(user.role), grant.session_id, grant.issued_at),
             refresh_token=grant.token,
             expires_in=self._expires_in,
             user=view(user),

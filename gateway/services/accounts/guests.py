@@ -84,7 +84,7 @@ class Guests(Logins):
 
     def _session(self, grant: Grant) -> Session:
         return Session(
-            access_token=self._tokens.issue_access(grant.user_id, Role.GUEST, grant.session_id),
+            access_token=self._tokens.issue_access(grant.user_id, Role.GUEST, grant.session_id, grant.issued_at),
             refresh_token=grant.token,
             expires_in=self._expires_in,
             user=_view(grant.user_id),
