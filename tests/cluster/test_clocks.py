@@ -14,12 +14,9 @@ import pytest
 from tests.client.client import Client
 from tests.client.raw import RawSocket, raw_websocket
 from tests.cluster.shop import PASSWORD, Shop, open_shop
+from tests.programs import program
 from tests.support import Keyspaces
 from tests.timing import scaled
-
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-
-pytestmark = pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed (Debian package libfaketime)")
 
 SOON = 1.0  # s in which a revocation has ended all sockets
 
@@ -29,7 +26,9 @@ async def open_skewed(
     client: Client, folder: Path, database_url: str, redis_url: str, *seconds: int
 ) -> AsyncIterator[Shop]:
     """Nodes whose clocks are so many seconds ahead."""
-    each = [{"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{ahead:+d}s"} if ahead else {} for ahead in seconds]
+    program("faketime")
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))  # what the program preloads
+    each = [{"LD_PRELOAD": str(library), "FAKETIME": f"{ahead:+d}s"} if ahead else {} for ahead in seconds]
     async with open_shop(client, folder, database_url, redis_url, each=each) as shop:
         yield shop
 
