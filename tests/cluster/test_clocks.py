@@ -21,14 +21,19 @@ from tests.timing import scaled
 SOON = 1.0  # s in which a revocation has ended all sockets
 
 
+def faketime() -> str:
+    """The library that shifts the clock of a process; what the program `faketime` preloads."""
+    program("faketime")
+    return str(next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))
+
+
 @asynccontextmanager
 async def open_skewed(
     client: Client, folder: Path, database_url: str, redis_url: str, *seconds: int
 ) -> AsyncIterator[Shop]:
     """Nodes whose clocks are so many seconds ahead."""
-    program("faketime")
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))  # what the program preloads
-    each = [{"LD_PRELOAD": str(library), "FAKETIME": f"{ahead:+d}s"} if ahead else {} for ahead in seconds]
+    library = faketime()
+    each = [{"LD_PRELOAD": library, "FAKETIME": f"{ahead:+d}s"} if ahead else {} for ahead in seconds]
     async with open_shop(client, folder, database_url, redis_url, each=each) as shop:
         yield shop
 
