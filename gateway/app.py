@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from gateway import __version__, http, lifespan
+from gateway.concurrency.timeouts import wait_until
 from gateway.http.connection import connections
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import mount_pages
@@ -120,12 +121,14 @@ class Node:
         ]
 
     async def _listen(self) -> None:
-        self._realtime.server.draining = True  # until all is open, the answer is "come back later"
+        self._realtime.server.refusing = True  # until all is open
         await self._runner.setup()
         http_protocol = self._runner.server
         if http_protocol is None:
             raise RuntimeError("aiohttp made no server")
-        factory = self._realtime.engine.protocol_factory(connections(http_protocol))
+        factory = self._realtime.engine.protocol_factory(
+            connections(http_protocol, keepalive=self._settings.keepalive_timeout.total_seconds())
+        )
         loop = asyncio.get_running_loop()
         settings = self._settings
         self._listener = await loop.create_server(factory, settings.host, settings.port, backlog=4096)
@@ -156,11 +159,19 @@ class Node:
         self._shop.start()
         await self._talk.start()
         await self._realtime.recovery.start()
-        self._realtime.server.draining = False
+        await self._servers.availability.start()
+        self._realtime.server.refusing = False
         self._open = True
+
+    async def drain(self, hurry: asyncio.Event) -> None:
+        """Let balancers notice that the node goes, then send its clients to the others."""
+        self._open = False
+        await wait_until(asyncio.get_running_loop().time() + self._settings.drain_delay.total_seconds(), hurry)
+        await self._realtime.server.drain(self._settings.drain_spread.total_seconds(), hurry)
 
     async def _close_doors(self) -> None:
         self._open = False
+        await self._servers.availability.close()
         await self._realtime.server.shutdown()
         await self._talk.close()
         await self._shop.close()
@@ -196,4 +207,4 @@ async def serve(settings: Settings, *, ready: Callable[[str], None] | None = Non
         if ready is not None:
             ready(url)
 
-    await lifespan.run(node.steps(), within=settings.shutdown_timeout, ready=tell)
+    await lifespan.run(node.steps(), within=settings.shutdown_timeout, ready=tell, drain=node.drain)

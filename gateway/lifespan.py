@@ -1,4 +1,4 @@
-"""What a process opens and closes: one list, opened in order, closed in reverse. Run by the composition root."""
+"""Opens what a process is made of, waits for the signal to stop, and closes it. Used by the composition roots."""
 
 import asyncio
 import gc
@@ -23,17 +23,34 @@ class Step(NamedTuple):
     close: Callable[[], Awaitable[None]]
 
 
-async def run(steps: Sequence[Step], *, within: timedelta, ready: Callable[[], None]) -> None:
-    """Open every step, call `ready`, wait for SIGTERM or SIGINT, close every step in reverse.
+async def run(
+    steps: Sequence[Step],
+    *,
+    within: timedelta,
+    ready: Callable[[], None],
+    drain: Callable[[asyncio.Event], Awaitable[None]] | None = None,
+) -> None:
+    """Open every step in order, call `ready`, wait for SIGTERM or SIGINT, drain, close every step in reverse.
 
     When a step fails to open, those before it are closed and the error is raised. Closing goes on whatever a step does:
-    a failure is logged, and a step that hangs is left behind when the time for all of them is used up.
+    a failure is logged, and a step that hangs is abandoned when the time for all of them is used up.
+
+    Args:
+        steps: What is opened; a step may use those before it.
+        within: How long draining and closing may take together.
+        ready: Called once everything is open.
+        drain: Called before anything is closed. The event it is given is set by a second signal: hurry.
     """
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, signalled)
     opened: list[Step] = []
+    deadline = None
     try:
         for step in steps:
             await step.open()
@@ -42,14 +59,17 @@ async def run(steps: Sequence[Step], *, within: timedelta, ready: Callable[[], N
         ready()
         await stop.wait()
         log.info("stopping")
+        deadline = loop.time() + within.total_seconds()
+        if drain is not None:
+            await _drain(drain, hurry, deadline)
     finally:
-        await _close(opened, within.total_seconds())
+        await _close(opened, deadline or loop.time() + within.total_seconds())
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
 
 
 def settle() -> None:
-    """Spare the collector of cycles what is here for good, and let it look less often at the rest.
+    """Exempt what exists now from garbage collection, and let the collector run less often.
 
     With Python's own threshold of 700 new objects a dozen arriving clients make a collection, and each of the larger
     ones walks over all modules and all clients: a fifth of what a connect costs. Our own objects are in no cycles, so
@@ -60,9 +80,16 @@ def settle() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-async def _close(opened: Sequence[Step], seconds: float) -> None:
+async def _drain(drain: Callable[[asyncio.Event], Awaitable[None]], hurry: asyncio.Event, deadline: float) -> None:
+    try:
+        async with asyncio.timeout_at(deadline):
+            await drain(hurry)
+    except Exception:
+        log.exception("the process could not be drained")
+
+
+async def _close(opened: Sequence[Step], deadline: float) -> None:
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
     for step in reversed(opened):
         try:
             async with asyncio.timeout(max(LEAST, deadline - loop.time())):

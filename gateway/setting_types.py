@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from annotated_types import Ge
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
@@ -30,6 +31,14 @@ def _duration(value: object) -> object:
             raise ValueError(f"a duration may be {MAX_DURATION.days}d at the most")
         return timedelta(seconds=seconds)
     return value
+
+
+def _delay(value: object) -> object:
+    return (
+        timedelta(0)
+        if isinstance(value, str) and re.fullmatch(r"\s*0+\s*(ms|s|m|h|d)?\s*", value)
+        else _duration(value)
+    )
 
 
 def _rate(value: object) -> object:
@@ -77,6 +86,7 @@ def _secrets(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Delay = Annotated[timedelta, BeforeValidator(_delay), Ge(timedelta(0))]  # a duration that may be nothing
 Rate = Annotated[tuple[int, float], BeforeValidator(_rate), NoDecode]  # how many, in how many seconds
 OptionalRate = Annotated[tuple[int, float] | None, BeforeValidator(_rate), NoDecode]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), NoDecode]

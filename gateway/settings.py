@@ -11,9 +11,20 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, Validation
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gateway.setting_types import DatabaseUrl, Duration, Networks, OptionalRate, Origins, Rate, RedisUrl, SecretList
+from gateway.setting_types import (
+    DatabaseUrl,
+    Delay,
+    Duration,
+    Networks,
+    OptionalRate,
+    Origins,
+    Rate,
+    RedisUrl,
+    SecretList,
+)
 
 MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
+CLOSING = timedelta(seconds=5)  # that a drain leaves to close everything else
 DEVELOPMENT_SECRET = "dorami-development-secret-not-for-production"  # noqa: S105  public on purpose, refused in production
 
 
@@ -50,7 +61,14 @@ class Settings(BaseSettings):
     host: str = "0.0.0.0"  # noqa: S104  a pod listens on all its addresses
     port: int = Field(3001, ge=0, le=65535)  # 0 takes a free one, for tests
     node_id: str | None = Field(None, pattern=r"^[\w.-]{1,64}$")  # in logs and Redis; made at the start
-    shutdown_timeout: Duration = timedelta(seconds=25)  # what a drain may take; orchestrators kill after 30 s
+    # From the first SIGTERM on: readiness is 503 and everything goes on for the delay, so that balancers notice; then
+    # new sessions are refused and the clients are sent away one after the other within the spread.
+    drain_delay: Delay = timedelta(seconds=3)
+    drain_spread: Delay = timedelta(seconds=10)
+    shutdown_timeout: Duration = timedelta(seconds=25)  # for all of it and the rest; orchestrators kill after 30 s
+    # An idle connection of the HTTP edge is held longer than balancers hold theirs (60 s mostly): else a request may
+    # meet the end of its connection, and is lost.
+    keepalive_timeout: Duration = timedelta(seconds=75)
 
     # --- servers ---
     database_url: DatabaseUrl
@@ -99,6 +117,7 @@ class Settings(BaseSettings):
     # Open at once from one client address, on one node: above what people behind one shared address bring to a node,
     # far below what a node can hold. Behind a balancer set TRUSTED_PROXIES, or its address is everybody's.
     max_address_connections: int = Field(2_000, ge=1)
+    max_waiting_connects: int = Field(1_000, ge=1)  # that are looked up at the same time; more handshakes are refused
     max_packet_size: int = Field(65_536, ge=1024)  # bytes from a client; larger closes the connection
     max_poll_packets: int = Field(256, ge=1)  # packets in one polling request
     max_send_buffer: int = Field(1_048_576, ge=65_536)  # bytes a client may be behind before it is dropped
@@ -170,6 +189,15 @@ class Settings(BaseSettings):
         if secret is not None and not _is_webhook_secret(secret.get_secret_value()):
             raise ValueError("must be whsec_ and 24 to 64 bytes in Base64")
         return secret
+
+    @field_validator("shutdown_timeout")
+    @classmethod
+    def _time_to_stop(cls, timeout: timedelta, info: ValidationInfo) -> timedelta:
+        drain = sum((info.data.get(name, timedelta(0)) for name in ("drain_delay", "drain_spread")), timedelta(0))
+        if timeout < drain + CLOSING:
+            least = (drain + CLOSING).total_seconds()
+            raise ValueError(f"must be {least:g} s: DRAIN_DELAY, DRAIN_SPREAD and {CLOSING.seconds} s to close")
+        return timeout
 
     @field_validator("cors_origins")
     @classmethod

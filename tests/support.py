@@ -50,6 +50,8 @@ def make_settings(**overrides: Any) -> Settings:
         "jwt_secret": DEVELOPMENT_SECRET,
         "database_timeout": timedelta(seconds=scaled(1.8)),
         "redis_timeout": timedelta(seconds=scaled(1)),
+        "drain_delay": timedelta(0),
+        "drain_spread": timedelta(0),
     }
     return Settings(**(defaults | overrides))
 
@@ -130,6 +132,9 @@ class Node:
             "HTTP_RATE_LIMIT": "100000/minute",
             "DATABASE_TIMEOUT": f"{scaled(1800):.0f}ms",
             "REDIS_TIMEOUT": f"{scaled(1000):.0f}ms",
+            # No balancer has to notice that a node goes; tests of the drain set their own.
+            "DRAIN_DELAY": "0s",
+            "DRAIN_SPREAD": "0s",
             **environment,
         }
         self._log_file = folder / f"node-{id(self):x}.log"

@@ -1,6 +1,7 @@
 """Time-outs for what others answer that count only time in which we could have noticed. Used by the guard of Redis."""
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 
 SLICES = 8
@@ -38,3 +39,10 @@ class FairTimeout:
             self._timer = loop.call_later(self._slice, self._next)
         else:
             self._scope.reschedule(loop.time())
+
+
+async def wait_until(moment: float, event: asyncio.Event) -> None:
+    """Sleep until a moment of the loop's clock, or until `event` is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(moment):
+            await event.wait()

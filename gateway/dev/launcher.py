@@ -151,6 +151,9 @@ def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
         "JWT_SECRET": DEVELOPMENT_SECRET,
         "HOST": "127.0.0.1",
         "HTTP_RATE_LIMIT": "100/minute",  # one developer reloads more often than one visitor
+        # Ctrl-C is not waited for: there is no balancer, and nobody whom a spread would spare.
+        "DRAIN_DELAY": "0s",
+        "DRAIN_SPREAD": "0s",
     }
     if stack.postgres is not None:
         defaults["DATABASE_URL"] = stack.postgres.url

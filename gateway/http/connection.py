@@ -13,7 +13,8 @@ from gateway.errors import Code, GatewayError
 from gateway.http.envelope import http_refusal, refusal
 from gateway.http.headers import protect
 
-KEEPALIVE = 10.0  # s that an idle connection, or a head that does not end, is held; with the front's 5 s at most 15
+KEEPALIVE = 75.0  # s that an idle connection is held
+HEAD = 10.0  # s that a request's head may take; with the front's 5 s at most 15
 LINGER = 2.0  # s that what is left of a refused body is read, so that its client reads the answer; also when it is gone
 STUCK = 10.0  # s for a client that does not read to take what fills the buffers
 
@@ -26,10 +27,20 @@ class HttpConnection(web.RequestHandler):
     A client that takes nothing of its answer loses the connection: aiohttp would wait for it for ever.
     """
 
-    def __init__(self, manager: web.Server, *, stuck: float, **options: Any) -> None:
+    def __init__(self, manager: web.Server, *, stuck: float, head: float, **options: Any) -> None:
         super().__init__(manager, **options)
         self._stuck = stuck
+        self._head = head
         self._patience: asyncio.TimerHandle | None = None
+        self._head_due: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """From the event loop. A head that has begun must end in time, however long the connection may be idle."""
+        super().data_received(data)
+        if self._current_request is not None or self._messages or self.transport is None:
+            self._head_ended()
+        elif self._head_due is None:
+            self._head_due = self._loop.call_later(self._head, self.force_close)
 
     def pause_writing(self) -> None:
         """From the event loop: the buffers are full."""
@@ -45,6 +56,7 @@ class HttpConnection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """From the event loop."""
         self._calm()
+        self._head_ended()
         super().connection_lost(exc)
 
     def force_close(self) -> None:
@@ -66,6 +78,11 @@ class HttpConnection(web.RequestHandler):
         if isinstance(resp, web.HTTPError):
             resp = http_refusal(resp, "none")
         return await super().finish_response(request, resp, start_time)
+
+    def _head_ended(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
 
     def _calm(self) -> None:
         if self._patience is not None:
@@ -95,8 +112,13 @@ class HttpConnection(web.RequestHandler):
 
 
 def connections(
-    server: web.Server, *, keepalive: float = KEEPALIVE, linger: float = LINGER, stuck: float = STUCK
+    server: web.Server,
+    *,
+    keepalive: float = KEEPALIVE,
+    head: float = HEAD,
+    linger: float = LINGER,
+    stuck: float = STUCK,
 ) -> Callable[[], asyncio.Protocol]:
     """The protocol factory of a listening socket, for the server of an application that was set up."""
     options: dict[str, Any] = {"access_log": None, "keepalive_timeout": keepalive, "lingering_time": linger}
-    return partial(HttpConnection, server, stuck=stuck, loop=asyncio.get_running_loop(), **options)
+    return partial(HttpConnection, server, stuck=stuck, head=head, loop=asyncio.get_running_loop(), **options)

@@ -36,6 +36,8 @@ class RealtimePart:
             metrics,
             cookie_counts=lambda handshake: origins.may_use_cookies(handshake.origin, handshake.host),
             recovery=self.recovery,
+            available=lambda: servers.availability.complete,
+            max_waiting_connects=settings.max_waiting_connects,
         )
         self.async_server = AsyncServer(self.server, rooms, self.engine)
         self.fanout = RedisFanout(redis, rooms, node_id, metrics, servers.log)

@@ -1,6 +1,7 @@
 """The servers behind a node, PostgreSQL and Redis. Built first of all parts, by the composition root."""
 
 from gateway.clocks import ClockSync
+from gateway.concurrency.availability import Availability
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.redis.client import RedisClient
@@ -19,5 +20,6 @@ class ServersPart:
         self.database = Database(settings, self.metrics)
         self.redis = RedisClient(settings, self.metrics)
         self.beats = RedisClient(settings.model_copy(update={"redis_pool_size": BEATS}), self.metrics, "beats")
+        self.availability = Availability({"database": self.database.ping, "redis": self.redis.ping})
         self.log = RoomLog(self.database)
         self.clocks = ClockSync({"database": self.database.time, "redis": self.redis.time}, self.metrics)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from gateway.errors import Code, GatewayError, InvalidPayload
+from gateway.errors import CATALOGUE, Code, GatewayError, InvalidPayload
 from gateway.protocol.wire import Payload, Timestamp, epoch_ms, now
 
 MAX_DETAILS = 10  # problems that an answer lists
@@ -58,8 +58,8 @@ class Refusal(Payload):
     """`data` of a `connect_error`."""
 
     code: str
-    retryable: bool
-    retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
+    retryable: Literal[False] = False  # what passes by itself is no `connect_error`: official clients give up after one
+    until: str | None = Field(default=None, exclude_if=lambda v: v is None)  # of a ban
 
 
 class Farewell(Payload):
@@ -85,6 +85,13 @@ def misfit(error: ValidationError) -> GatewayError:
             for problem in problems[:MAX_DETAILS]
         ]
     )
+
+
+def refusal(error: GatewayError) -> tuple[str, Refusal]:
+    """The message and the data of the `connect_error` that tells of an error."""
+    if error.code is not Code.BANNED:
+        return error.message, Refusal(code=error.code)
+    return CATALOGUE[error.code].message, Refusal(code=error.code, until=(error.details or {}).get("until"))
 
 
 def failure(error: GatewayError, request_id: str) -> Failure:

@@ -1,7 +1,6 @@
 """Members of a chat room who stay whatever happens to the servers: what they are, and one by the official client."""
 
 import asyncio
-import random
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,8 +36,7 @@ class Member(Protocol):
 class OfficialMember:
     """A member with the official client as an app would use it: it reconnects and recovers by itself.
 
-    Only what the library leaves to the app is done here: to connect again when a refusal was a temporary one, and to
-    join with `since` when it was not recovered.
+    Only what the library leaves to the app is done here: to join with `since` when it was not recovered.
     """
 
     def __init__(self, client: Client, url: str, person: Person, key: str) -> None:
@@ -90,10 +88,7 @@ class OfficialMember:
                 if self.reading.joining:
                     self._soon(self._join(0))
             case "connect_error" if line["data"] is not None:
-                if line["data"]["retryable"]:
-                    self._soon(self._connect_again())
-                else:
-                    self.wrongs.append(f"refused: {line}")
+                self.wrongs.append(f"refused: {line}")
             case "disconnect" if line["reason"] == "io server disconnect":
                 self.wrongs.append(f"{line}")
             case "error" | "auth:revoked" | "auth:expired":
@@ -103,11 +98,6 @@ class OfficialMember:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _connect_again(self) -> None:
-        assert self._socket is not None
-        await asyncio.sleep(random.uniform(0.05, PAUSE))
-        self._client.tell("connect", name=self._socket.name)
 
     async def _join(self, pause: float) -> None:
         assert self._socket is not None

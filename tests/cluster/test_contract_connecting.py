@@ -21,7 +21,8 @@ async def refusal(shop: Shop, namespace: str = "/", **how: Any) -> RefusedError:
     socket = shop.client.open(shop.urls[0], namespace, **how)
     with pytest.raises(RefusedError) as caught:
         await socket.connected()
-    assert set(caught.value.data) <= {"code", "retryable", "retryAfterMs"}
+    assert caught.value.data["retryable"] is False
+    assert set(caught.value.data) == {"code", "retryable"}
     await socket.expect_life("closed", within=2)
     return caught.value
 

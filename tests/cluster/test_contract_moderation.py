@@ -102,14 +102,15 @@ async def test_banning_everywhere(shop: Shop) -> None:
     )
     sockets = [await shop.connect(ann, namespace, node=node) for namespace in NAMESPACES for node in (0, 1)]
     admins = await shop.connect(admin, "/chat")
-    await admins.call("chat:ban-user", {"userId": ann.id, "reason": "enough"})
+    ban_end = (await admins.call("chat:ban-user", {"userId": ann.id, "reason": "enough"}))["until"]
     await asyncio.gather(*(put_out(socket, liveId=None, reason="enough") for socket in sockets))
     for socket in sockets:
         assert await socket.expect("auth:revoked") == {"code": "BANNED", "reconnect": False}
     for namespace in NAMESPACES:
         with pytest.raises(RefusedError) as refused:
             await shop.connect(ann, namespace, node=1)
-        assert refused.value.data == {"code": "BANNED", "retryable": False}
+        assert refused.value.message == "You are banned"
+        assert refused.value.data == {"code": "BANNED", "retryable": False, "until": ban_end}
     refresh = {"refreshToken": session["refreshToken"]}
     for method, path, body, bearer in (
         ("POST", "/auth/login", {"email": ann.email, "password": "correct horse battery"}, None),

@@ -75,7 +75,7 @@ async def test_both_nodes_restarted_in_turn(open_faulty_cluster: OpenFaultyClust
 
 
 async def test_a_node_whose_servers_hang_stops_in_time(open_faulty_cluster: OpenFaultyCluster) -> None:
-    async with open_faulty_cluster(SHUTDOWN_TIMEOUT="2s") as cluster, open_ledger(cluster, SIZE) as ledger:
+    async with open_faulty_cluster(SHUTDOWN_TIMEOUT="5s") as cluster, open_ledger(cluster, SIZE) as ledger:
         await asyncio.sleep(0.5)
         frozen = asyncio.gather(
             cluster.freeze(cluster.redis.pid, 12 if LONG else 4),

@@ -111,8 +111,6 @@ class WireMember:
                     answer.set_result(json.loads(f"[{arguments}")[0])
             case "40":
                 await self._connected(json.loads(rest))
-            case "44" if json.loads(rest)["data"]["retryable"]:
-                self.drop()
             case _:
                 self.wrongs.append(kind + rest)
 

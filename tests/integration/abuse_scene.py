@@ -164,7 +164,9 @@ async def listening(echo: Echo) -> AsyncIterator[None]:
     runner = web.AppRunner(application)
     await runner.setup()
     assert runner.server is not None
-    factory = echo.engine.protocol_factory(connections(runner.server, keepalive=SOON / 2, linger=SOON / 2))
+    factory = echo.engine.protocol_factory(
+        connections(runner.server, keepalive=SOON / 2, head=SOON / 2, linger=SOON / 2)
+    )
     async with await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0) as listener:
         echo.url = "http://{}:{}".format(*listener.sockets[0].getsockname()[:2])
         yield

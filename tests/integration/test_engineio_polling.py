@@ -260,6 +260,47 @@ async def test_an_address_has_so_many_connections_and_no_more() -> None:
     assert not echo.engine._crowd._open
 
 
+async def test_a_refusal_that_passes_says_so_and_what_is_open_goes_on(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo) as socket:
+        await hello(socket)
+        echo.engine.admits = lambda: False
+        for transport in ("polling", "websocket"):
+            url = f"{echo.url}/socket.io/?EIO=4&transport={transport}"
+            async with http.get(url) as response:
+                assert (response.status, response.headers["Retry-After"]) == (503, "1")
+                body = {"code": "SERVICE_UNAVAILABLE", "retryable": True, "retryAfterMs": 1000}
+                assert await response.json() == body
+                assert response.headers["Cache-Control"] == "no-store"
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(websocket_url(echo))
+        assert refused.value.status == 503
+        await socket.send_str("4still here")
+        assert await socket.receive_str() == "4still here"
+        assert (await session.post("4still here"))[0] == 200
+        assert await session.get() == (200, "4still here")
+        async with websocket(http, echo, session.sid) as probing:
+            await probing.send_str("2probe")
+            assert await probing.receive_str() == "3probe"
+        echo.engine.admits = lambda: True
+        await Poller(http, echo).open()
+    assert (
+        echo.metrics.registry.get_sample_value(
+            "dorami_connects_refused_total", {"namespace": "handshake", "code": "SERVICE_UNAVAILABLE"}
+        )
+        == 3
+    )
+
+
+async def test_an_address_with_too_many_is_told_to_come_back(http: aiohttp.ClientSession) -> None:
+    async with echo_server(replace(OPTIONS, max_address_connections=1)) as echo:
+        await Poller(http, echo).open()
+        async with http.get(f"{echo.url}/socket.io/?EIO=4&transport=polling") as response:
+            assert (response.status, response.headers["Retry-After"]) == (429, "5")
+            body = {"code": "RATE_LIMIT_EXCEEDED", "retryable": True, "retryAfterMs": 5000}
+            assert await response.json() == body
+
+
 async def test_behind_a_trusted_proxy_the_address_is_the_clients() -> None:
     options = replace(OPTIONS, max_address_connections=1, trusted_proxies=(ip_network("127.0.0.0/8"),))
     async with echo_server(options) as echo, aiohttp.ClientSession() as http:

@@ -86,7 +86,7 @@ async def house() -> AsyncIterator[House]:
     runner = web.AppRunner(app)
     await runner.setup()
     assert runner.server is not None
-    factory = connections(runner.server, keepalive=KEEPALIVE, stuck=STUCK)
+    factory = connections(runner.server, keepalive=KEEPALIVE, head=KEEPALIVE, stuck=STUCK)
     listener = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
     made = House(runner.server, listener.sockets[0].getsockname())
     yield made

@@ -166,7 +166,7 @@ class House:
 
     def arrive(self) -> FakeConnection:
         connection = FakeConnection()
-        self.engine.on_connect(connection)
+        self.engine.arrived(connection)
         return connection
 
     def socket(self, connection: FakeConnection) -> Socket:
@@ -188,7 +188,7 @@ class House:
     def drop(self, connection: FakeConnection) -> None:
         if not connection.closed:
             connection.closed = True
-            self.engine.on_close(connection, "transport close")
+            self.engine.ended(connection, "transport close")
 
     async def rest(self) -> None:
         """Until everybody who is gone was cleaned up after."""

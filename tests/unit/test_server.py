@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from gateway.errors import AuthRequired, Code, Forbidden, Unavailable
+from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, RateLimited, Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol.answers import Farewell
@@ -20,6 +20,7 @@ from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
+from tests.timing import until
 
 ROOM = Room("/chat", "live:a")
 
@@ -39,6 +40,8 @@ class FakeConnection:
         )
         self.handshake = Handshake("/socket.io/", {"token": "in the query"}, headers, "127.0.0.1", secure=False)
         self.closed = False
+        self.busy = False  # with a message of its client
+        self.engine: FakeEngine | None = None
         self.joined = False
         self.owner: Any = None
         self.sent: list[str] = []
@@ -53,18 +56,38 @@ class FakeConnection:
     broadcast = send_frame
 
     def close(self, reason: str) -> None:
-        self.closed, self.reason = True, reason
+        if not self.closed:
+            self.closed, self.reason = True, reason
+            if self.engine is not None:
+                self.engine.ended(self, reason)
 
 
 class FakeEngine:
-    """An engine without clients of its own."""
+    """An engine whose connections a test makes."""
 
+    def __init__(self) -> None:
+        self.connections: dict[str, Any] = {}
+
+    def arrived(self, connection: Any) -> None:
+        """A client has opened a session."""
+        connection.engine = self
+        self.connections[connection.sid] = connection
+        self.on_connect(connection)
+
+    def ended(self, connection: Any, reason: str) -> None:
+        """A session is over."""
+        self.connections.pop(connection.sid, None)
+        self.on_close(connection, reason)
+
+    admits: Callable[[], bool]
     on_connect: Callable[[Any], None]
     on_message: Callable[[Any, str], Awaitable[None]]
     on_close: Callable[[Any, str], None]
 
     async def close(self, reason: str, within: float) -> None:
-        """Nothing is open."""
+        """End every session."""
+        for connection in list(self.connections.values()):
+            connection.close(reason)
 
     async def handle(self, request: Any) -> Any:
         """Nobody asks."""
@@ -112,16 +135,26 @@ class Lobby:
 class House:
     """A server with one namespace and no network."""
 
-    def __init__(self, recovery: Any = None) -> None:
+    def __init__(self, recovery: Any = None, **options: Any) -> None:
         self.engine, self.lobby, self.metrics = FakeEngine(), Lobby(), Metrics()
         self.rooms = Rooms(self.metrics)
         self.cookie_counts = True
-        self.server = SocketServer(self.engine, self.rooms, self.metrics, lambda _: self.cookie_counts, recovery)  # type: ignore[arg-type]  # a double
+        self.available = True
+        engine: Any = self.engine
+        self.server = SocketServer(
+            engine,
+            self.rooms,
+            self.metrics,
+            lambda _: self.cookie_counts,
+            recovery,
+            available=lambda: self.available,
+            **options,
+        )
         self.server.serve("/chat", self.lobby)
 
     def arrive(self, sid: str = "c1") -> FakeConnection:
         connection = FakeConnection(sid)
-        self.engine.on_connect(connection)
+        self.engine.arrived(connection)
         return connection
 
     async def say(self, connection: FakeConnection, text: str) -> None:
@@ -134,7 +167,7 @@ class House:
 
     def drop(self, connection: FakeConnection) -> None:
         connection.closed = True
-        self.engine.on_close(connection, "transport close")
+        self.engine.ended(connection, "transport close")
 
     @property
     def empty(self) -> bool:
@@ -144,6 +177,15 @@ class House:
 @pytest.fixture
 def house() -> House:
     return House()
+
+
+def raising(error: Exception) -> Callable[..., Awaitable[None]]:
+    """Something that fails."""
+
+    async def fail(*_: Any) -> None:
+        raise error
+
+    return fail
 
 
 def gate() -> tuple[asyncio.Event, Callable[..., Awaitable[None]]]:
@@ -170,33 +212,82 @@ async def test_an_admitted_client_gets_its_sid(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "message", "code", "retryable"),
+    ("error", "packet"),
     [
-        (AuthRequired("No token provided"), "No token provided", "AUTH_REQUIRED", False),
-        (AuthRequired("Token expired", Code.TOKEN_EXPIRED), "Token expired", "TOKEN_EXPIRED", False),
-        (Forbidden("Account is suspended"), "Account is suspended", "FORBIDDEN", False),
-        (Unavailable("redis"), "Service unavailable", "SERVICE_UNAVAILABLE", True),
-        (RuntimeError("boom"), "Service unavailable", "SERVICE_UNAVAILABLE", True),
-        (TimeoutError(), "Service unavailable", "SERVICE_UNAVAILABLE", True),
-        (KeyError("x"), "Service unavailable", "SERVICE_UNAVAILABLE", True),
+        (
+            AuthRequired("No token provided"),
+            '4/chat,{"message":"No token provided","data":{"code":"AUTH_REQUIRED","retryable":false}}',
+        ),
+        (
+            AuthRequired("Token expired", Code.TOKEN_EXPIRED),
+            '4/chat,{"message":"Token expired","data":{"code":"TOKEN_EXPIRED","retryable":false}}',
+        ),
+        (
+            Forbidden("Account is suspended"),
+            '4/chat,{"message":"Account is suspended","data":{"code":"FORBIDDEN","retryable":false}}',
+        ),
+        (
+            GatewayError(Code.BANNED, "You are banned until then", details={"until": "then"}),
+            '4/chat,{"message":"You are banned","data":{"code":"BANNED","retryable":false,"until":"then"}}',
+        ),
     ],
 )
-async def test_an_error_on_the_way_in_is_a_refusal(
-    house: House, error: Exception, message: str, code: str, retryable: bool
-) -> None:
-    async def refuse() -> None:
-        raise error
-
-    house.lobby.rule = refuse
+async def test_a_refusal_that_stays_is_a_connect_error(house: House, error: Exception, packet: str) -> None:
+    house.lobby.rule = raising(error)
     connection = house.arrive()
     await house.say(connection, "0/chat,")
-    (packet,) = connection.sent
-    assert packet.startswith(f'4/chat,{{"message":"{message}","data":{{"code":"{code}"')
-    assert f'"retryable":{str(retryable).lower()}' in packet
+    assert connection.sent == [packet]
     assert house.empty
     assert not connection.joined
     await asyncio.sleep(0.3)
     assert connection.reason == "no namespace"
+
+
+PASSING = [
+    Unavailable("redis"),
+    Unavailable("database"),
+    RateLimited(1000, limit=10),
+    RuntimeError("boom"),
+    TimeoutError(),
+    KeyError("x"),
+    ConnectionResetError("to a server"),
+]
+
+
+@pytest.mark.parametrize("error", PASSING, ids=repr)
+async def test_a_refusal_that_passes_ends_the_transport(house: House, error: Exception) -> None:
+    """Official clients come back after that, and never after a CONNECT_ERROR."""
+    house.lobby.rule = raising(error)
+    connection = house.arrive()
+    await house.say(connection, "0/chat,")
+    assert connection.sent == []
+    assert connection.reason == "unavailable"
+    assert house.empty
+
+
+async def test_what_passes_in_one_namespace_ends_the_transport_of_all(house: House) -> None:
+    connection, _ = await house.enter()
+    house.server.serve("/", house.lobby)
+    house.lobby.rule = raising(Unavailable("redis"))
+    await house.say(connection, "0")
+    await settle()
+    assert connection.reason == "unavailable"
+    assert len(connection.sent) == 1, "no namespace is told to stay away"
+    assert house.empty
+
+
+async def test_handshakes_are_refused_while_too_many_connects_wait_or_a_server_is_away() -> None:
+    house = House(max_waiting_connects=2)
+    event, house.lobby.rule = gate()
+    waiting = [asyncio.ensure_future(house.say(house.arrive(f"c{number}"), "0/chat,")) for number in range(2)]
+    assert house.engine.admits()
+    await settle()
+    assert not house.engine.admits()
+    event.set()
+    await asyncio.gather(*waiting)
+    assert house.engine.admits()
+    house.available = False
+    assert not house.engine.admits()
 
 
 @pytest.mark.parametrize("cookie_counts", [True, False])
@@ -257,17 +348,24 @@ async def test_who_leaves_while_being_looked_up_is_no_ghost(house: House) -> Non
     assert house.lobby.log == []
 
 
-@pytest.mark.parametrize("error", [Unavailable("redis"), RuntimeError("boom"), ConnectionResetError("another's")])
+@pytest.mark.parametrize("error", [RuntimeError("boom"), ConnectionResetError("another's")])
 async def test_who_cannot_be_greeted_is_not_refused_as_well(house: House, error: Exception) -> None:
-    async def fail(_socket: Socket) -> None:
-        raise error
-
-    house.lobby.greet = fail
+    house.lobby.greet = raising(error)
     connection = house.arrive()
     with pytest.raises(type(error)):  # which closes the connection
         await house.say(connection, "0/chat,")
     assert [packet[:7] for packet in connection.sent] == ["0/chat,"]
     house.drop(connection)
+    await settle()
+    assert house.empty
+
+
+async def test_who_cannot_be_greeted_for_now_loses_the_transport(house: House) -> None:
+    house.lobby.greet = raising(Unavailable("redis"))
+    connection = house.arrive()
+    await house.say(connection, "0/chat,")
+    assert [packet[:7] for packet in connection.sent] == ["0/chat,"]
+    assert connection.reason == "unavailable"
     await settle()
     assert house.empty
 
@@ -434,13 +532,61 @@ async def test_the_same_namespace_twice_is_refused_and_the_first_stays(house: Ho
     assert list(house.rooms.sockets()) == [socket]
 
 
-async def test_a_draining_server_takes_nobody(house: House) -> None:
+SHUTDOWN = '2/chat,["server:shutdown",{"code":"SERVICE_UNAVAILABLE","reconnect":true,"retryAfterMs":'
+
+
+async def test_a_server_that_ends_tells_everybody_and_takes_nobody(house: House) -> None:
     connection, _ = await house.enter("c1")
     await house.server.shutdown(within=1)
-    assert '"server:shutdown"' in connection.sent[1]
-    late = house.arrive("c2")
-    await house.say(late, "0/chat,")
-    assert late.sent[0].startswith('4/chat,{"message":"Server is draining","data":{"code":"SERVICE_UNAVAILABLE"')
+    assert connection.sent[1].startswith(SHUTDOWN)
+    assert connection.reason == "server shutdown"
+    assert not house.engine.admits()
+
+
+async def test_a_drain_ends_one_connection_after_the_other(house: House) -> None:
+    connections = [(await house.enter(f"c{number}"))[0] for number in range(5)]
+    draining = asyncio.ensure_future(house.server.drain(0.5, asyncio.Event()))
+    left = []
+    while not draining.done():
+        left.append(len(house.engine.connections))
+        await asyncio.sleep(0.01)
+        assert not house.engine.admits()
+    assert left == sorted(left, reverse=True)
+    assert {5, 4, 3, 2, 1} <= set(left)
+    for connection in connections:
+        assert connection.reason == "server shutdown"
+        assert connection.sent[-1].startswith(SHUTDOWN)
+
+
+async def test_what_a_client_says_while_it_is_drained_is_answered_first(house: House) -> None:
+    connection, _ = await house.enter()
+    draining = asyncio.ensure_future(house.server.drain(0.0, asyncio.Event()))
+    await settle()
+    assert connection.sent[-1].startswith(SHUTDOWN)
+    await house.say(connection, '2/chat,["e",{}]')
+    assert house.lobby.log == ["opened", "event e", "done"]
+    connection.busy = True
+    await draining
+    await asyncio.sleep(0.2)
+    assert not connection.closed, "it is at work"
+    connection.busy = False
+    await until(lambda: connection.closed)
+
+
+async def test_a_drain_ends_when_it_is_hurried_or_when_nobody_is_here(house: House) -> None:
+    begun = asyncio.get_running_loop().time()
+    await house.server.drain(60.0, asyncio.Event())
+    hurry = asyncio.Event()
+    for number in range(2):
+        await house.enter(f"c{number}")
+    draining = asyncio.ensure_future(house.server.drain(60.0, hurry))
+    await asyncio.sleep(0.1)
+    assert len(house.engine.connections) == 1
+    hurry.set()
+    await draining
+    await house.server.shutdown(within=1)
+    assert not house.engine.connections
+    assert asyncio.get_running_loop().time() - begun < 30
 
 
 async def test_what_comes_while_a_socket_is_cleaned_up_waits(house: House) -> None:

@@ -65,6 +65,22 @@ def test_new_guests_are_limited_as_requests_are(
     assert load().new_guests == allowed
 
 
+def test_a_drain_has_time_to_end(environment: pytest.MonkeyPatch) -> None:
+    settings = load()
+    assert (settings.drain_delay, settings.drain_spread) == (timedelta(seconds=3), timedelta(seconds=10))
+    assert settings.shutdown_timeout == timedelta(seconds=25)
+    environment.setenv("DRAIN_SPREAD", "17s")
+    assert load().drain_spread == timedelta(seconds=17)
+    environment.setenv("DRAIN_SPREAD", "18s")
+    assert lines() == ["SHUTDOWN_TIMEOUT: must be 26 s: DRAIN_DELAY, DRAIN_SPREAD and 5 s to close"]
+    environment.setenv("DRAIN_SPREAD", "0")
+    environment.setenv("DRAIN_DELAY", "0s")
+    environment.setenv("SHUTDOWN_TIMEOUT", "5s")
+    assert load().drain_delay == load().drain_spread == timedelta(0)
+    environment.setenv("DRAIN_DELAY", "soon")
+    assert lines() == ['DRAIN_DELAY: not a duration; write it like "15m", "7d", "30s" or "500ms"']
+
+
 def test_an_empty_variable_is_not_set(environment: pytest.MonkeyPatch) -> None:
     for name in ("METRICS_PORT", "METRICS_TOKEN", "MEDIA_FOLDER", "JWT_PRIVATE_KEY", "MEDIA_WEBHOOK_SECRET", "NODE_ID"):
         environment.setenv(name, "")

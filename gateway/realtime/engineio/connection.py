@@ -125,7 +125,7 @@ class Connection:
             return
         kind = packet[:1]
         if kind == MESSAGE:
-            if self._host.draining:
+            if self._host.closing:
                 return
             inbox = self._inbox
             if inbox is None:

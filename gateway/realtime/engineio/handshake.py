@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.http_writer import HttpVersion, HttpVersion11
 from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 
+from gateway.errors import Code
 from gateway.realtime.engineio.transport import TransportName
 from gateway.security.browsers.cookies import candidates, read_cookies
 from gateway.security.browsers.origins import origin_of
@@ -21,13 +23,32 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
 class RefusedError(Exception):
-    """A request that Engine.IO answers with an error: `status`, and the code and message that its clients know."""
+    """A request that is answered with `status` and a JSON body.
 
-    def __init__(self, status: int, code: int, message: str) -> None:
+    The numbers of `code` are Engine.IO's own. A refusal that passes by itself has a code of the gateway's catalogue and
+    `retry_after_ms`.
+    """
+
+    def __init__(self, status: int, code: int | str, message: str, retry_after_ms: int | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.retry_after_ms = retry_after_ms
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body of the answer."""
+        if self.retry_after_ms is None:
+            return {"code": self.code, "message": self.message}
+        return {"code": self.code, "retryable": True, "retryAfterMs": self.retry_after_ms}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer, in addition to those of every answer."""
+        if self.retry_after_ms is not None:
+            return {hdrs.RETRY_AFTER: str(math.ceil(self.retry_after_ms / 1000))}
+        return {hdrs.SEC_WEBSOCKET_VERSION: "13"} if self.status == BAD_VERSION[0] else {}
 
 
 UNKNOWN_TRANSPORT = (400, 0, "Transport unknown")
@@ -39,8 +60,8 @@ UNSUPPORTED_PROTOCOL = (400, 5, "Unsupported protocol version")
 BAD_VERSION = (426, 3, "Unsupported WebSocket version")
 TOO_LARGE = (413, 3, "Payload too large")
 TOO_SLOW = (408, 3, "The body did not arrive in time")
-CROWDED = (429, 3, "Too many connections from this address")
-DRAINING = (503, 3, "Server is draining")
+CROWDED = (429, Code.RATE_LIMIT_EXCEEDED, "Too many connections from this address", 5_000)
+UNAVAILABLE = (503, Code.SERVICE_UNAVAILABLE, "This node takes no new sessions for now", 1_000)
 
 
 # What a namespace that is joined later may still have to know.

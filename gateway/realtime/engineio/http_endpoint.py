@@ -34,6 +34,9 @@ class Sessions(Protocol):
     def admit(self, handshake: Handshake) -> TransportName:
         """The transport that a request is for. Raises RefusedError."""
 
+    def refused(self, refusal: RefusedError) -> None:
+        """Count a refusal that was answered."""
+
     def session(self, sid: str) -> Connection:
         """The open connection with this id. Raises RefusedError."""
 
@@ -65,9 +68,8 @@ class HttpEndpoint:
             else:
                 response = web.Response(text=await self._polling(request, handshake))
         except RefusedError as refusal:
-            response = web.json_response({"code": refusal.code, "message": refusal.message}, status=refusal.status)
-            if refusal.status == 426:
-                response.headers[hdrs.SEC_WEBSOCKET_VERSION] = "13"
+            self._sessions.refused(refusal)
+            response = web.json_response(refusal.body, status=refusal.status, headers=refusal.headers)
         response.headers[hdrs.CACHE_CONTROL] = "no-store"
         return response
 

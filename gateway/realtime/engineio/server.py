@@ -19,8 +19,8 @@ from gateway.realtime.engineio.cork import Cork
 from gateway.realtime.engineio.frame import NOOP, OPEN
 from gateway.realtime.engineio.front import Front
 from gateway.realtime.engineio.handshake import (
-    DRAINING,
     FORBIDDEN,
+    UNAVAILABLE,
     UNKNOWN_SESSION,
     Handshake,
     RefusedError,
@@ -43,8 +43,11 @@ log = structlog.get_logger()
 class EngineServer:
     """All Engine.IO connections of a node.
 
-    The layer above sets three callbacks before the first client comes. `on_message` of one connection is never called
+    The layer above sets four callbacks before the first client comes. `on_message` of one connection is never called
     before the previous call has returned; while more than 64 of its messages wait, nothing is read from it.
+
+    A server that refuses new sessions (`admits` says no) goes on serving those that are open. Only `close` makes it
+    ignore what their clients send.
     """
 
     def __init__(
@@ -53,8 +56,9 @@ class EngineServer:
         self.options = options
         self.wheel = TimerWheel(options.tick)
         self.turns = Turns()
-        self.draining = False
+        self.closing = False
         self.connections: dict[str, Connection] = {}
+        self.admits: Callable[[], bool] = lambda: True  # whether a new session may be opened now
         self.on_connect: Callable[[Connection], None] = lambda _: None
         self.on_message: Callable[[Connection, str], Awaitable[None]] = _unheard
         self.on_close: Callable[[Connection, str], None] = lambda _connection, _reason: None
@@ -84,8 +88,8 @@ class EngineServer:
         return await self._endpoint.handle(request)
 
     async def close(self, reason: str, within: float) -> None:
-        """Take no new connections, let what is being handled finish, close everybody: all `within` s."""
-        self.draining = True
+        """Ignore what arrives from now on, let what is being handled finish, close everybody: all `within` s."""
+        self.closing = True
         told = bool(self.connections)
         for front in list(self._fronts):
             front.abort()
@@ -106,15 +110,24 @@ class EngineServer:
     # --- for the front and the endpoint -------------------------------------------------------------------------------
 
     def admit(self, handshake: Handshake) -> TransportName:
-        """The transport that a request is for. Raises RefusedError: origin, protocol, draining, too many."""
+        """Return the transport that a request is for.
+
+        Raises RefusedError: for the origin, the protocol, and, of a request for a new session, when there are too many
+        of its address or when the layer above admits none.
+        """
         if not self._origin_allowed(handshake):
             raise RefusedError(*FORBIDDEN)
         transport = check_protocol(handshake)
         if handshake.sid is None:
-            if self.draining:
-                raise RefusedError(*DRAINING)
+            if self.closing or not self.admits():
+                raise RefusedError(*UNAVAILABLE)
             self._crowd.check(self._crowd.address(handshake))
         return transport
+
+    def refused(self, refusal: RefusedError) -> None:
+        """Count a refusal that was answered, if it passes by itself."""
+        if refusal.retry_after_ms is not None:
+            self._metrics.refused.labels("handshake", refusal.code).inc()
 
     def session(self, sid: str) -> Connection:
         """The open connection with this id. Raises RefusedError."""

@@ -26,6 +26,7 @@ DUPLICATE_POST: Final = "duplicate post"
 OVERSIZE: Final = "too large"
 FLOOD: Final = "flood"  # of pings and pongs
 INTERNAL_ERROR: Final = "internal error"
+UNAVAILABLE: Final = "unavailable"
 
 
 class Transport(Protocol):
@@ -87,7 +88,7 @@ class Host(Protocol):
     options: EngineOptions
     wheel: TimerWheel
     turns: Turns
-    draining: bool
+    closing: bool  # what still comes from clients is ignored
 
     on_message: "Callable[[Connection, str], Awaitable[None]]"  # hands a message to the layer above
 

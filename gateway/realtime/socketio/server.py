@@ -5,20 +5,23 @@ python-socketio's `AsyncServer`.
 """
 
 import asyncio
+import random
 import secrets
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 
+from gateway.concurrency.timeouts import wait_until
 from gateway.errors import Code, GatewayError, Unavailable
 from gateway.metrics import Metrics
 from gateway.protocol import events
-from gateway.protocol.answers import Farewell, Refusal
+from gateway.protocol.answers import Farewell, refusal
 from gateway.protocol.wire import Payload
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.engineio.server import EngineServer
+from gateway.realtime.engineio.transport import UNAVAILABLE
 from gateway.realtime.packets import connect_packet, disconnect_packet, refusal_packet
 from gateway.realtime.socketio.client import Client, NamespaceHandler
 from gateway.realtime.socketio.decoder import PacketType, ProtocolError, decode
@@ -31,7 +34,10 @@ from gateway.security.tokens.authenticator import COOKIE
 log = structlog.get_logger()
 
 _EVENT = PacketType.EVENT  # members of an enumeration are slow to look up
-LAST_CALL = 0.5  # s in which who still comes is told "Server is draining" before the engine takes nobody any more
+LAST_CALL = 0.05  # s between `server:shutdown` and the end of the transport, so that it is heard first
+RETURN = 500  # ms after which a client that was sent away in its turn may come back
+RETURN_OF_ALL = 5_000  # ms within which clients that are all sent away at once may come back
+BUSY = 5.0  # s that a connection which is to be closed may be at work
 REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
 
 
@@ -45,11 +51,19 @@ class SocketServer:
         metrics: Metrics,
         cookie_counts: Callable[[Handshake], bool],
         recovery: Recovery | None = None,
+        *,
+        available: Callable[[], bool] = lambda: True,
+        max_waiting_connects: int = 1_000,
     ) -> None:
-        """`cookie_counts` tells whether the cookie that came with a handshake speaks for its page, too.
-
-        Without `recovery` clients are told no `pid`, and come back as somebody new.
+        """Args:
+        cookie_counts: Whether the cookie that came with a handshake speaks for its page, too.
+        recovery: Without it clients are told no `pid`, and come back as somebody new.
+        available: Whether the servers that a connect asks do answer.
+        max_waiting_connects: How many connects may be looked up at the same time before handshakes are refused.
         """
+        self._available = available
+        self._max_connecting = max_waiting_connects
+        self._connecting = 0
         self._recovery = recovery
         self._cookie_counts = cookie_counts
         self._engine = engine
@@ -57,7 +71,9 @@ class SocketServer:
         self._metrics = metrics
         self._endpoints: dict[str, NamespaceHandler] = {}
         self._cleaning: set[asyncio.Task[None]] = set()
-        self.draining = False
+        self.refusing = False  # new sessions; those that are open are served
+        self._sent_away: set[Connection] = set()
+        engine.admits = self._admits
         engine.on_connect = self._connected
         engine.on_message = self._received
         engine.on_close = self._closed
@@ -67,6 +83,9 @@ class SocketServer:
         self._endpoints[namespace] = endpoint
 
     # --- from the engine ----------------------------------------------------------------------------------------------
+
+    def _admits(self) -> bool:
+        return not self.refusing and self._connecting < self._max_connecting and self._available()
 
     def _connected(self, connection: Connection) -> None:
         connection.owner = Client()
@@ -110,6 +129,7 @@ class SocketServer:
         # ACK: the gateway asks for none, so there is nothing it could answer.
 
     def _closed(self, connection: Connection, _reason: str) -> None:
+        self._sent_away.discard(connection)
         client: Client = connection.owner
         for socket in list(client.sockets.values()):
             self._end(socket, for_good=False)
@@ -117,20 +137,35 @@ class SocketServer:
     # --- a socket's life ----------------------------------------------------------------------------------------------
 
     async def _connect(self, connection: Connection, client: Client, namespace: str, auth: Any) -> None:
+        """Let a client into a namespace, or refuse it.
+
+        A refusal that passes by itself ends the transport instead: official clients come back after that, and never
+        after a CONNECT_ERROR.
+        """
+        self._connecting += 1
         try:
             principal = await self._admit(connection, client, namespace, auth)
         except GatewayError as error:
-            self._metrics.refused.labels(namespace if namespace in self._endpoints else "unknown", error.code).inc()
-            refusal = Refusal(code=error.code, retryable=error.retryable, retry_after_ms=error.retry_after_ms)
-            connection.send(refusal_packet(namespace, error.message, refusal).decode())
-            self._close_if_idle(connection)
+            self._refuse(connection, namespace, error)
             return
+        finally:
+            self._connecting -= 1
         try:
             await self._greet(connection, namespace, auth, principal)
+        except Unavailable as error:  # it is in, and not where it has to be: a new start is the only way there
+            self._refuse(connection, namespace, error)
         except ConnectionResetError:
             if namespace in client.sockets:
                 raise
             # It left or was kicked while it was greeted, and has been taken out already.
+
+    def _refuse(self, connection: Connection, namespace: str, error: GatewayError) -> None:
+        self._metrics.refused.labels(namespace if namespace in self._endpoints else "unknown", error.code).inc()
+        if error.retryable:
+            connection.close(UNAVAILABLE)
+            return
+        connection.send(refusal_packet(namespace, *refusal(error)).decode())
+        self._close_if_idle(connection)
 
     async def _greet(self, connection: Connection, namespace: str, auth: Any, principal: Principal) -> None:
         """Go on with the socket that a client asks for, or with a new one. What is raised closes the connection."""
@@ -167,8 +202,6 @@ class SocketServer:
         return socket
 
     async def _admit(self, connection: Connection, client: Client, namespace: str, auth: Any) -> Principal:
-        if self.draining:
-            raise GatewayError(Code.SERVICE_UNAVAILABLE, "Server is draining", retry_after_ms=1000)
         endpoint = self._endpoints.get(namespace)
         if endpoint is None:
             raise GatewayError(Code.NOT_FOUND, "Invalid namespace")
@@ -178,14 +211,14 @@ class SocketServer:
             raise Unavailable("handshake")
         try:
             return await endpoint.admit(connection.handshake, auth)
-        except GatewayError as error:
-            if error.code is Code.SERVICE_UNAVAILABLE:
-                raise GatewayError(error.code, "Service unavailable", retry_after_ms=error.retry_after_ms) from error
+        except GatewayError:
             raise
+        except TimeoutError:
+            raise Unavailable("connect") from None
         except Exception as error:
             # Whatever goes wrong here, nobody gets in by it.
             log.exception("connect failed", namespace=namespace)
-            raise GatewayError(Code.SERVICE_UNAVAILABLE, "Service unavailable", retry_after_ms=1000) from error
+            raise Unavailable("connect") from error
 
     def _end(self, socket: Socket, *, for_good: bool) -> None:
         """Take a socket out of everything, at once; its namespace cleans up after it as soon as it may.
@@ -247,18 +280,54 @@ class SocketServer:
         socket.connection.send(disconnect_packet(socket.namespace).decode())
         self._close_if_idle(socket.connection)
 
-    async def shutdown(self, within: float = 5.0) -> None:
-        """Refuse new clients, send the others elsewhere, close them all and clean up after them, each in `within` s.
+    async def drain(self, spread: float, hurry: asyncio.Event) -> None:
+        """Refuse new sessions and end those that are open, one after the other within `spread` s, in random order.
 
-        They are told to reconnect at different moments, so that the other nodes do not get all of them at once.
+        What clients send is answered until their own connection ends. Returns at once when `hurry` is set, or when
+        nobody is left.
         """
-        self.draining = True
-        for socket in self._rooms.sockets():
-            spread = 500 + secrets.randbelow(4500)
-            socket.send(
-                events.SERVER_SHUTDOWN, Farewell(code=Code.SERVICE_UNAVAILABLE, reconnect=True, retry_after_ms=spread)
-            )
-        await asyncio.sleep(LAST_CALL)
+        self.refusing = True
+        connections = list(self._engine.connections.values())
+        random.shuffle(connections)
+        begun = asyncio.get_running_loop().time()
+        for number, connection in enumerate(connections):
+            await wait_until(begun + spread * number / len(connections), hurry)
+            if hurry.is_set():
+                return
+            if not connection.closed:
+                self._send_away(connection, RETURN)
+                self._close_soon(connection)
+        if connections:
+            await wait_until(asyncio.get_running_loop().time() + LAST_CALL, hurry)
+
+    def _send_away(self, connection: Connection, retry_after_ms: int) -> None:
+        if connection in self._sent_away:  # and still at work
+            return
+        self._sent_away.add(connection)
+        farewell = Farewell(code=Code.SERVICE_UNAVAILABLE, reconnect=True, retry_after_ms=retry_after_ms)
+        for socket in connection.owner.sockets.values():
+            socket.send(events.SERVER_SHUTDOWN, farewell)
+
+    def _close_soon(self, connection: Connection, patience: float = BUSY) -> None:
+        """Close a connection after a moment, when what its client sent so far is answered."""
+
+        def close() -> None:
+            if connection.busy and patience > 0:
+                self._close_soon(connection, patience - LAST_CALL)
+            else:
+                connection.close("server shutdown")
+
+        asyncio.get_running_loop().call_later(LAST_CALL, close)
+
+    async def shutdown(self, within: float = 5.0) -> None:
+        """End all sessions that are left at once and clean up after them, each in `within` s."""
+        self.refusing = True
+        left = list(self._engine.connections.values())
+        for connection in left:
+            # At different moments, so that the other nodes do not get all of them at once.
+            self._send_away(connection, RETURN + random.randrange(RETURN_OF_ALL - RETURN))  # noqa: S311
+        if left:
+            await asyncio.sleep(LAST_CALL)
         await self._engine.close("server shutdown", within)
         if self._cleaning:
             await asyncio.wait(set(self._cleaning), timeout=within)
