@@ -70,6 +70,10 @@ class Metrics:
         self.redis = Histogram(
             "dorami_redis_seconds", "Redis calls", ["call", "outcome"], buckets=SECONDS, registry=registry
         )
+        self.database_writable = Gauge(
+            "dorami_database_writable", "Whether PostgreSQL takes writes, as far as is known", registry=registry
+        )
+        self.database_writable.set(1)
         self.database = Histogram(
             "dorami_database_seconds", "Database calls", ["call", "outcome"], buckets=SECONDS, registry=registry
         )

@@ -45,10 +45,11 @@ class PostgresProcess(ServerProcess):
 
     def database_url(self, name: str) -> str:
         """Where one database of this server is."""
-        return f"postgresql://postgres@/{quote(name)}?host={quote(str(self._sockets))}"
+        return f"postgresql://postgres@/{quote(name)}?host={quote(str(self.sockets))}"
 
     @property
-    def _sockets(self) -> Path:
+    def sockets(self) -> Path:
+        """The folder with its Unix socket."""
         return self._socket_folder(".s.PGSQL.5432")
 
     def _prepare(self) -> None:
@@ -63,7 +64,7 @@ class PostgresProcess(ServerProcess):
             options = ["--username=postgres", "--auth=trust", "--encoding=UTF8"]
             options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"]
             options += [] if self.durable else ["--no-sync"]
-            command = self._as_owner([f"{self._programs}/initdb", f"--pgdata={fresh}", *options], fresh)
+            command = self.as_owner([f"{self._programs}/initdb", f"--pgdata={fresh}", *options], fresh)
             done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=fresh)  # noqa: S603
             if done.returncode:
                 raise StackError(f"PostgreSQL cannot make its data folder: {done.stderr.strip()}")
@@ -74,11 +75,11 @@ class PostgresProcess(ServerProcess):
     def _command(self) -> list[str]:
         settings = ["listen_addresses=", "unix_socket_permissions=0700", "max_connections=200"]
         settings += [] if self.durable else ["fsync=off", "full_page_writes=off"]
-        if self._sockets != self.folder and os.geteuid() == 0:
-            shutil.chown(self._sockets, self.folder.stat().st_uid)
+        if self.sockets != self.folder and os.geteuid() == 0:
+            shutil.chown(self.sockets, self.folder.stat().st_uid)
         options = [option for setting in settings for option in ("-c", setting)]
-        command = [f"{self._programs}/postgres", "-D", str(self.folder), "-k", str(self._sockets), *options]
-        return self._as_owner(command, self.folder)
+        command = [f"{self._programs}/postgres", "-D", str(self.folder), "-k", str(self.sockets), *options]
+        return self.as_owner(command, self.folder)
 
     def _answers(self) -> bool:
         with suppress(OSError):
@@ -86,7 +87,7 @@ class PostgresProcess(ServerProcess):
             return len(lines) > 7 and lines[7].startswith("ready")
         return False
 
-    def _as_owner(self, command: list[str], folder: Path) -> list[str]:
+    def as_owner(self, command: list[str], folder: Path) -> list[str]:
         """The command as the owner of the folder, when we are root."""
         if os.geteuid() != 0:
             return with_parent(command, signal.SIGINT)

@@ -9,12 +9,27 @@ import asyncpg
 from pydantic import SecretStr
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.connection import get_connections
+from tortoise.exceptions import OperationalError, TransactionManagementError
 
 from gateway.instruments import PoolUse
 
 # After these nobody knows what the connection is doing. Finding out may take as long as a hung server likes, so the
 # connection is dropped; the server then rolls back what was open.
 BROKEN = (asyncio.CancelledError, TimeoutError, OSError)
+
+# A server that answers so takes no writes, or is about to end the connection. The next connection may reach another
+# server: a standby that was promoted, or the same one when it is writable again.
+GIVEN_UP = (
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.DatabaseDroppedError,
+    asyncpg.IdleSessionTimeoutError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
+)
 
 
 class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
@@ -69,6 +84,10 @@ class PostgresClient(AsyncpgDBClient):
         except BROKEN:
             connection.terminate()
             raise
+        except Exception as error:
+            if isinstance(cause(error), GIVEN_UP):
+                connection.terminate()
+            raise
         finally:
             self._leases -= 1
             await pool.release(connection, timeout=seconds)
@@ -101,6 +120,14 @@ class PostgresClient(AsyncpgDBClient):
 
     def _in_transaction(self) -> AbstractAsyncContextManager[TransactionWrapper]:  # type: ignore[override]
         return self.transaction()
+
+
+WRAPPED = (OperationalError, TransactionManagementError)  # what Tortoise makes of errors of statements
+
+
+def cause(error: BaseException) -> BaseException:
+    """What asyncpg raised, if Tortoise has wrapped it."""
+    return error.__cause__ if isinstance(error, WRAPPED) and error.__cause__ is not None else error
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
+import structlog
 from tortoise.backends.asyncpg.client import TransactionWrapper
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
@@ -18,11 +19,13 @@ from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalEr
 from gateway.concurrency.outage import Outage
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
-from gateway.postgres.client import PostgresClient
+from gateway.postgres.client import WRAPPED, PostgresClient, cause
 from gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+log = structlog.get_logger()
 
 MODELS = (
     "models.user",
@@ -49,11 +52,25 @@ AWAY = (
     asyncpg.OperatorInterventionError,  # shutting down, starting, statement_timeout
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
     asyncpg.TransactionRollbackError,  # deadlock: the same request may succeed
-    asyncpg.ReadOnlySQLTransactionError,  # a standby that was the primary
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that was the primary, or a provider's protection of a full disk
+    asyncpg.IdleInTransactionSessionTimeoutError,  # the server ended the connection
+    asyncpg.TransactionTimeoutError,
+    asyncpg.PostgresIOError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
+# It answers, and stores nothing.
+UNWRITABLE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError, asyncpg.PostgresIOError)
 UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)  # text with a NUL
+
+
+READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on' AS read_only"
+
+# Pages that are really allocated on the disk, and gone with the transaction.
+WRITE_PROBE = (
+    "CREATE TEMP TABLE dorami_write_probe (filler text) ON COMMIT DROP",
+    "INSERT INTO dorami_write_probe SELECT repeat(md5(n::text), 60) FROM generate_series(1, 200) n",
+)
 
 
 class ConstraintError(IntegrityError):
@@ -82,6 +99,8 @@ class Database:
         self._timeout = settings.database_timeout.total_seconds()
         self._metrics = metrics
         self._outage = _outage()
+        self._writes = Outage("the database takes no writes", "the database takes writes again", quiet=0)
+        self._writable = True  # as far as the last write that failed for want of it, or the last probe, tells
         self._context = TortoiseContext()
 
     async def open(self) -> None:
@@ -102,13 +121,34 @@ class Database:
         await self._context.close_connections()
 
     async def ping(self) -> bool:
-        """Whether PostgreSQL answers in time. Never raises."""
+        """Whether PostgreSQL answers in time and takes writes. Never raises.
+
+        A read-only server says so when asked. A full disk does not, so after a write that failed for it a small one is
+        tried until it succeeds.
+        """
         try:
             async with self.guard("ping"):
-                await self.query("SELECT 1")
+                if (await self.query(READ_ONLY))[0]["read_only"]:
+                    self._note_writable(False, reason="read only")
+                elif not self._writable:
+                    async with self.transaction():
+                        for statement in WRITE_PROBE:
+                            await self.query(statement)
+                    self._note_writable(True)
         except Unavailable:
             return False
-        return True
+        except OperationalError:  # the account may not create temporary tables, so there is no knowing
+            log.debug("writing could not be probed", exc_info=True)
+            self._note_writable(True)
+        return self._writable
+
+    def _note_writable(self, writable: bool, **details: Any) -> None:
+        self._writable = writable
+        self._metrics.database_writable.set(writable)
+        if writable:
+            self._writes.worked()
+        else:
+            self._writes.failed(**details)
 
     async def time(self) -> float:
         """What time it is there, in s since 1970. Raises Unavailable."""
@@ -131,8 +171,10 @@ class Database:
                     yield
             outcome = "ok"
             self._outage.worked()
-        except Unavailable:
+        except Unavailable as error:
             outcome = "unavailable"
+            if isinstance(error.__cause__, UNWRITABLE):
+                self._note_writable(False, call=call, reason=type(error.__cause__).__name__)
             raise
         finally:
             self._metrics.database.labels(call, outcome).observe(time.perf_counter() - started)
@@ -195,17 +237,17 @@ def mapped(call: str, outage: Outage | None = None) -> "Iterator[None]":
         yield
     except asyncpg.ClientConfigurationError:
         raise SettingsError(["DATABASE_URL: is not one that PostgreSQL can be reached by"]) from None
-    except AWAY as error:
-        if isinstance(error, ValueError):
-            raise  # a value of the wrong type: a mistake of ours
-        (outage or _outage()).failed(call=call, reason=type(error).__name__)
-        raise Unavailable("database") from error
     except IntegrityError as error:
         raise _constraint_error(error.__cause__) from None
-    except OperationalError as error:
-        if isinstance(error.__cause__, UNSTORABLE):
+    except (*AWAY, *WRAPPED) as error:
+        real = cause(error)
+        if isinstance(real, UNSTORABLE):
             raise InvalidPayload("A text has a character that cannot be stored") from None
-        raise
+        if not isinstance(real, AWAY) or isinstance(real, ValueError):
+            raise  # a mistake of ours: a value of the wrong type, a statement that is none
+        if not isinstance(real, UNWRITABLE):  # which is an outage of its own kind
+            (outage or _outage()).failed(call=call, reason=type(real).__name__)
+        raise Unavailable("database") from real
 
 
 def _constraint_error(cause: Any) -> ConstraintError:

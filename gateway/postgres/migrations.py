@@ -11,6 +11,7 @@ import structlog
 from aerich import Command
 from tortoise.context import TortoiseContext
 
+from gateway.errors import Unavailable
 from gateway.keys import MIGRATION_LOCK
 from gateway.postgres.database import configuration, mapped
 from gateway.settings import Settings
@@ -20,12 +21,13 @@ log = structlog.get_logger()
 APP = "models"
 FOLDER = Path(__file__).parents[2] / "migrations"
 POLL = 0.1  # s between two tries for the lock
+LOCK_WAIT = 300.0  # s for another node's migrations; longer means that it is stuck
 
 
 async def pending(settings: Settings) -> list[str]:
     """The names of the migrations that are missing, in their order. Raises Unavailable."""
-    async with _connection(settings) as connection:
-        return await _pending(connection)
+    async with connection(settings) as db:
+        return await _pending(db)
 
 
 async def migrate(settings: Settings) -> list[str]:
@@ -33,14 +35,36 @@ async def migrate(settings: Settings) -> list[str]:
 
     Each is one transaction, together with the note that it was applied: a process that is killed leaves nothing behind.
     """
-    async with _connection(settings) as connection:
-        if not await _pending(connection):
+    async with connection(settings) as db:
+        if not await _pending(db):
             return []
-        # Polled: one who waits inside PostgreSQL holds a snapshot, which CREATE INDEX CONCURRENTLY would wait for.
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):  # noqa: ASYNC110
-            await asyncio.sleep(POLL)
-        # The lock ends with the connection. In a task of its own aerich's context ends with it, too.
-        return await asyncio.create_task(_upgrade(settings), name="migrate")
+        async with lock(db):
+            # In a task of its own aerich's context ends with it.
+            return await asyncio.create_task(_upgrade(settings), name="migrate")
+
+
+@asynccontextmanager
+async def lock(db: Any) -> AsyncIterator[None]:
+    """Hold the lock of migrations. Raises Unavailable after LOCK_WAIT.
+
+    The lock belongs to a transaction: behind PgBouncer a session's lock would stay on the pooled connection. It is
+    polled, because a waiter inside PostgreSQL holds a snapshot, for which CREATE INDEX CONCURRENTLY would wait.
+    """
+    tries = round(LOCK_WAIT / POLL)
+    for _ in range(tries):
+        transaction = db.transaction()
+        await transaction.start()
+        if await db.fetchval("SELECT pg_try_advisory_xact_lock($1)", MIGRATION_LOCK):
+            break
+        await transaction.rollback()
+        await asyncio.sleep(POLL)
+    else:
+        raise Unavailable("migrations")
+    await db.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    try:
+        yield
+    finally:
+        await transaction.rollback()
 
 
 async def generate(settings: Settings, name: str) -> str | None:
@@ -71,9 +95,9 @@ async def _aerich(settings: Settings) -> AsyncIterator[Command]:
         yield command
 
 
-async def _pending(connection: Any) -> list[str]:
+async def _pending(db: Any) -> list[str]:
     try:
-        rows = await connection.fetch("SELECT version FROM aerich WHERE app = $1", APP)
+        rows = await db.fetch("SELECT version FROM aerich WHERE app = $1", APP)
     except asyncpg.UndefinedTableError:
         rows = []
     applied = {row["version"].removesuffix(".py") for row in rows}
@@ -82,12 +106,15 @@ async def _pending(connection: Any) -> list[str]:
 
 
 @asynccontextmanager
-async def _connection(settings: Settings) -> AsyncIterator[Any]:
+async def connection(settings: Settings) -> AsyncIterator[Any]:
+    """A connection of its own to the database, without a pool. Raises Unavailable."""
     with mapped("migrate"):
-        connection = await asyncpg.connect(
-            settings.database_url.get_secret_value(), timeout=settings.database_timeout.total_seconds()
+        db = await asyncpg.connect(
+            settings.database_url.get_secret_value(),
+            timeout=settings.database_timeout.total_seconds(),
+            statement_cache_size=0,  # each statement is asked once, and PgBouncer may serve it on any connection
         )
         try:
-            yield connection
+            yield db
         finally:
-            connection.terminate()
+            db.terminate()

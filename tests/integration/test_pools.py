@@ -127,7 +127,7 @@ async def ping(redis: RedisClient) -> None:
 
 
 async def test_postgres(own_postgres: PostgresProcess) -> None:
-    proxy, metrics = Proxy(f"{own_postgres._sockets}/.s.PGSQL.5432"), Metrics()
+    proxy, metrics = Proxy(f"{own_postgres.sockets}/.s.PGSQL.5432"), Metrics()
     await proxy.start()
     url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?sslmode=disable"
     database = Database(
