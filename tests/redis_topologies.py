@@ -98,15 +98,21 @@ class SentinelTopology(_Topology):
     the replica: sentinels that notice at the same moment can elect each of them nobody, and wait to try again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str, planned: bool = False) -> None:
+        """`options`: further lines of the configuration of the master and the replica.
+
+        `planned`: for `SENTINEL FAILOVER`, in which the leader needs a second to see that the replica was promoted. The
+        others must not make it a replica again meanwhile, as they do after four of their periods.
+        """
         super().__init__()
+        self._period = 1000 if planned else 100  # ms
         master, replica, *ports = free_ports(5)
-        common = [f"masterauth {PASSWORD}", "repl-diskless-sync-delay 0"]
+        common = [f"masterauth {PASSWORD}", "repl-diskless-sync-delay 0", *options]
         watch = [
             "sentinel sentinel-pass " + PASSWORD,
             f"sentinel monitor mymaster 127.0.0.1 {master} 1",
             "sentinel auth-pass mymaster " + PASSWORD,
-            "sentinel failover-timeout mymaster 1000",
+            f"sentinel failover-timeout mymaster {10_000 if planned else 1000}",
         ]
         self.data = [
             Process(folder / "one", master, common),
@@ -132,7 +138,7 @@ class SentinelTopology(_Topology):
 
     def _form(self) -> None:
         for sentinel in self.sentinels:  # what they do every two or ten seconds shall not keep the tests
-            sentinel.ask("SENTINEL", "DEBUG", "PUBLISH-PERIOD", 100, "INFO-PERIOD", 200)
+            sentinel.ask("SENTINEL", "DEBUG", "PUBLISH-PERIOD", self._period, "INFO-PERIOD", 200)
 
         def know_all() -> bool:
             states = [sentinel.ask("SENTINEL", "MASTER", "mymaster") for sentinel in self.sentinels]

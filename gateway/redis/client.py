@@ -1,7 +1,7 @@
 """The connections to Redis, in whatever form: bounded pools, bounded waiting, one kind of error. Used by both edges."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from gateway import keys
+from gateway.concurrency.outage import Outage
 from gateway.concurrency.timeouts import FairTimeout
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
@@ -20,25 +21,18 @@ from gateway.redis import sentinel
 from gateway.redis.cluster import Cluster
 from gateway.redis.cluster_client import ClusterClient
 from gateway.redis.pool import BoundedPool
-from gateway.redis.primary import PRIMARY
+from gateway.redis.primary import PRIMARY, REFUSALS, error_code
 from gateway.redis.scripts import ScriptClient
+from gateway.redis.sentinel import Sentinels
 from gateway.redis.url import CLUSTER, server_list
 from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()
 
 AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when the server does not do what was asked
+QUIET = 3.0  # s without a refusal after which it is over: reads go on, and writes may be rare
 PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
 TIME = "return redis.call('TIME')"  # a script has a key, which says which server of a cluster is asked
-
-
-def error_code(error: ResponseError) -> str:
-    """The code that a server's error begins with, like `OOM`. Nothing else of it is logged: it may quote what we sent.
-
-    redis-py takes the code off the text of the errors that it has classes for.
-    """
-    code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
-    return code if code.isupper() else "ERR"
 
 
 class PubSubServer(Protocol):
@@ -57,6 +51,9 @@ class PubSubServer(Protocol):
     def connection(self) -> AbstractConnection:
         """A new connection, not connected yet, for a reader or a writer that keeps it."""
         ...
+
+    def on_new_master(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when another server has become the master: connections that are kept lead to the old one."""
 
 
 class RedisClient:
@@ -77,6 +74,8 @@ class RedisClient:
         self.timeout = settings.redis_timeout.total_seconds()  # s that one call may take
         self._metrics = metrics
         self._silent_until = 0.0
+        self._refusal = Outage("redis refuses", "redis refuses no more", QUIET)
+        self._sentinels: Sentinels | None = None
         options: dict[str, Any] = {
             "max_connections": settings.redis_pool_size,
             "timeout": self.timeout,  # for a free connection
@@ -101,14 +100,15 @@ class RedisClient:
             return
         try:
             if said is not None:
-                self._pool = BoundedPool(**options, **sentinel.options(said, self.timeout))
+                self._sentinels = Sentinels(said, self.timeout)
+                self._pool = BoundedPool(**options, **sentinel.options(self._sentinels, said))
             else:
                 self._pool = BoundedPool.from_url(url, **options)
                 plain = self._pool.connection_class
                 self._pool.connection_class = PRIMARY.get(plain, plain)
         except ValueError:
             raise SettingsError(["REDIS_URL: one of its parts cannot be read"]) from None
-        self.client = ScriptClient(connection_pool=self._pool)
+        self.client = ScriptClient(connection_pool=self._pool, retry_for=self.timeout / 2)
         metrics.redis_pools.watch(pool, self._pool.use)
 
     async def open(self) -> None:
@@ -120,6 +120,8 @@ class RedisClient:
         """Drop all connections, whether the server answers or not."""
         if self.cluster is not None:
             await self.cluster.close()
+        if self._sentinels is not None:
+            await self._sentinels.close()
         with suppress(*AWAY):
             await self._pool.aclose()
 
@@ -144,6 +146,19 @@ class RedisClient:
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         return connection
 
+    def on_new_master(self, callback: Callable[[], None]) -> None:
+        """See PubSubServer. Only sentinels tell of another master."""
+        if self._sentinels is not None:
+            self._sentinels.on_change(callback)
+
+    def refused(self, call: str, error: ResponseError) -> None:
+        """Log that the server is there and says no: an outage by one line when it begins, a mistake of ours each."""
+        code = error_code(error)
+        if code in REFUSALS:
+            self._refusal.failed(call=call, code=code)
+        else:
+            log.error("redis refused a command", call=call, code=code)
+
     @asynccontextmanager
     async def guard(self, call: str) -> AsyncIterator[None]:
         """Bound and time a use of `client`; `call` is its name in the metrics.
@@ -164,13 +179,13 @@ class RedisClient:
             async with FairTimeout(self.timeout):
                 yield
             outcome = "ok"
+            self._refusal.worked()
         except AWAY as error:
             outcome = "unavailable"
             if isinstance(error, TimeoutError | redis.exceptions.TimeoutError):
                 self._silent_until = time.monotonic() + PAUSE
             if isinstance(error, ResponseError):
-                # The server is there and says no. Only its code is logged: the rest may quote what we sent.
-                log.error("redis refused a command", call=call, code=error_code(error))  # noqa: TRY400
+                self.refused(call, error)
             raise Unavailable("redis") from error
         finally:
             self._metrics.redis.labels(call, outcome).observe(time.perf_counter() - started)

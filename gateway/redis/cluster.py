@@ -51,7 +51,7 @@ class ClusterServer:
     def __init__(self, options: dict[str, Any], address: Address) -> None:
         self.address = address
         self.pool = BoundedPool(**options, host=address.host, port=address.port)
-        self.client = ScriptClient(connection_pool=self.pool)
+        self.client = ScriptClient(connection_pool=self.pool, retry_for=0.0)
         self.silent_until = 0.0
 
     async def close(self) -> None:
@@ -71,6 +71,9 @@ class ClusterPubSubServer(NamedTuple):
         """A new connection outside of the pool, not connected yet."""
         connection: AbstractConnection = self.server.pool.make_connection()  # type: ignore[no-untyped-call]
         return connection
+
+    def on_new_master(self, callback: Callable[[], None]) -> None:
+        """See PubSubServer: the channels of another server are another line."""
 
 
 class Cluster:
@@ -138,7 +141,7 @@ class Cluster:
             for server in sorted(known, key=lambda server: server.silent_until > now):
                 with suppress(*AWAY):
                     async with asyncio.timeout(self._patience / min(len(known), 4)):
-                        answer = await server.client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+                        answer = await server.client.execute_command("CLUSTER", "SLOTS")
                     if answer:
                         self._adopt(answer, server.address)
                         return

@@ -1,25 +1,46 @@
-"""Connections that are given up when their server became a replica: the next goes to its successor. Used by redis.py.
+"""Connections that are given up when their server is not the master any more, or cannot be written to.
 
-After a failover behind one address (a managed Redis, a virtual IP) the server that was may keep its connections open,
-and refuse every write on them for as long as they last.
+After a failover the server that was the master may keep its connections open, and refuse every write on them for as
+long as they last: as a replica (READONLY), or because its replicas went to another one (NOREPLICAS).
 """
 
 from typing import Any, Final
 
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
-from redis.exceptions import ConnectionError, ReadOnlyError  # noqa: A004
+from redis.exceptions import ResponseError
+
+NOT_PRIMARY: Final = frozenset({"READONLY", "NOREPLICAS", "MASTERDOWN", "UNBLOCKED"})
+# What a server says that is there and does not do what it is asked: an outage, not a mistake of ours.
+REFUSALS: Final = NOT_PRIMARY | {"OOM", "MISCONF", "CLUSTERDOWN"}
+
+
+def error_code(error: BaseException) -> str:
+    """The code that a server's error begins with, like `OOM`; `ERR` if it has none.
+
+    Nothing else of an error is logged: it may quote what we sent. redis-py takes the code off the text of the errors
+    that it has classes for.
+    """
+    code = str(getattr(error, "status_code", None) or str(error).partition(" ")[0])
+    return code if code.isupper() else "ERR"
+
+
+class NotPrimaryError(ResponseError):
+    """The server did nothing: it is not the master any more, or must not be written to now. Another try is safe."""
 
 
 class Primary(AbstractConnection):
-    """Mixed into redis-py's connections."""
+    """Mixed into redis-py's connections: one whose server refuses like this is not used again."""
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
-        """An answer; a master that became a replica meanwhile is a lost connection."""
+        """An answer. Raises NotPrimaryError; in a pipeline, where errors are answers, the others are still read."""
         try:
             return await super().read_response(*args, **options)
-        except ReadOnlyError:
-            await self.disconnect(nowait=True)
-            raise ConnectionError("the server is not the master any more") from None
+        except ResponseError as error:
+            code = error_code(error)
+            if code not in NOT_PRIMARY:
+                raise
+            self.mark_for_reconnect()  # type: ignore[no-untyped-call]
+            raise NotPrimaryError(f"{code} the server did nothing", status_code=code) from None
 
 
 class PrimaryConnection(Primary, Connection):

@@ -1,5 +1,7 @@
 """Lua scripts, and a client whose pipelines run them without leaving a connection behind. Used by the Redis client."""
 
+import asyncio
+import time
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -9,6 +11,9 @@ from redis.asyncio.client import Pipeline
 from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError, RedisError
 
+from gateway.redis.primary import NotPrimaryError
+
+RETRY = 0.05  # s between two tries
 INCLUDE = "-- include "  # begins a line that stands for another file of the same folder
 
 
@@ -52,6 +57,7 @@ class ScriptPipeline(Pipeline):
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Run the commands; their answers. An error is raised as the server said it, without the command's values."""
         stack: list[Any] = self.command_stack
+        transaction = self.is_transaction or self.watching
         texts = {script.sha: script.script for script in self.scripts}
         self.scripts = set()
         try:
@@ -59,13 +65,44 @@ class ScriptPipeline(Pipeline):
         finally:
             await self.reset()  # type: ignore[no-untyped-call]
         await run_missing(self._client, texts, stack, results)
+        if not transaction:
+            for number, (command, options) in enumerate(stack):
+                if isinstance(results[number], NotPrimaryError):
+                    results[number] = await self._again(command, options)
         if raise_on_error:
             raise_first(results)
         return results
 
+    async def _again(self, command: Any, options: Any) -> Any:
+        try:
+            return await self._client.execute_command(*command, **options)  # type: ignore[no-untyped-call]
+        except RedisError as error:
+            return error
+
 
 class ScriptClient(redis.asyncio.Redis):
-    """redis-py's client with our scripts and pipelines."""
+    """redis-py's client with our scripts and pipelines.
+
+    What a server refuses because it is not the master any more, or must not be written to now, was not done: it is
+    tried again on another connection, for as long as `retry_for` seconds.
+    """
+
+    def __init__(self, *, retry_for: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._retry_for = retry_for
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """See redis-py. Raises NotPrimaryError when the time is over."""
+        until = 0.0
+        while True:
+            try:
+                return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            except NotPrimaryError:
+                now = time.monotonic()
+                until = until or now + self._retry_for
+                if now >= until:
+                    raise
+            await asyncio.sleep(RETRY)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> ScriptPipeline:
         """See redis-py; `shard_hint` is not used."""

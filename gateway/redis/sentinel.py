@@ -1,13 +1,19 @@
-"""Connections that follow the master through a failover: its sentinels are asked at each connect. Used by redis.py.
+"""Connections that follow the master which sentinels name, also through a planned failover. Used by the Redis client.
 
-redis-py's own pool for Sentinel raises when it is full instead of waiting, and one sentinel that hangs takes all the
-time there is. So the pool is the one that a single server has, and only its connections know that there are sentinels.
+redis-py's own pool for Sentinel raises when it is full instead of waiting, one sentinel that hangs takes all the time
+there is, and the sentinels are asked at a connect alone: after a planned failover calls go on at the old master, which
+answers, for ten seconds, and what it takes is lost. Here each sentinel is listened to. From the moment at which one is
+about to promote a replica no call begins, until the new master is named.
 """
 
 import asyncio
+import random
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import structlog
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -16,9 +22,19 @@ from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionE
 from gateway.redis.primary import PrimaryConnection
 from gateway.redis.url import Address, ServerList
 
+log = structlog.get_logger()
+
+AWAY = (RedisError, OSError, TimeoutError)
+POLL = 1.0  # s between two questions for the master, for events that were missed
+HOLD = 3.0  # s without calls at most while a failover is under way: it may have been given up without a word
+HOLD_POLL = 0.1  # s between two questions meanwhile
+SWITCHED = "+switch-master"
+PROMOTING = "+failover-state-send-slaveof-noone"  # told some 100 ms before the replica is promoted
+ABORTED = "-failover-abort-"  # begins the events of a failover that is given up
+
 
 class Sentinels:
-    """Who the master is, as its sentinels say."""
+    """Who the master is, as its sentinels say. They are listened to from the first question until `close`."""
 
     def __init__(self, said: ServerList, timeout: float) -> None:
         self.master: Address | None = None  # as was heard last
@@ -26,17 +42,42 @@ class Sentinels:
         self._access: dict[str, Any] = {"username": said.username, "password": said.password}
         self._order = deque(said.addresses)
         self._patience = timeout / (len(said.addresses) + 1)  # s for each, and as long for the master itself
+        self._callbacks: list[Callable[[], None]] = []
+        self._settled = asyncio.Event()  # not set while a replica is about to be promoted
+        self._settled.set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._holding: asyncio.Task[None] | None = None
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever another server has become the master."""
+        self._callbacks.append(callback)
+
+    async def close(self) -> None:
+        """Listen no more."""
+        tasks = [*self._tasks, *([self._holding] if self._holding else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def settled(self) -> None:
+        """Wait while a replica is about to be promoted."""
+        await self._settled.wait()
 
     async def find(self) -> Address:
         """Ask one after the other, first the one that was right last. Raises redis-py's ConnectionError."""
+        if not self._tasks:
+            self._tasks = [
+                asyncio.create_task(self._listen(address), name=f"sentinel {address.host}:{address.port}")
+                for address in self._order
+            ]
         for address in tuple(self._order):
             try:
                 async with asyncio.timeout(self._patience):
                     found = await self._ask(address)
-            except (RedisError, OSError, TimeoutError):
+            except AWAY:
                 found = None
             if found is not None:
-                self.master = found
+                self._learn(found)
                 return found
             self.doubt(address)
         raise ConnectionError("no sentinel knows the master")
@@ -46,31 +87,109 @@ class Sentinels:
         if address is None or self._order[0] == address:
             self._order.rotate(-1)
 
-    async def _ask(self, address: Address) -> Address | None:
+    def _learn(self, master: Address) -> None:
+        before, self.master = self.master, master
+        if before not in (None, master):
+            log.warning("redis has another master", host=master.host, port=master.port)
+            self._settled.set()
+            for callback in self._callbacks:
+                callback()
+
+    # --- listening ----------------------------------------------------------------------------------------------------
+
+    async def _listen(self, address: Address) -> None:
+        while True:
+            try:
+                await self._hear(address)
+            except AWAY as error:
+                log.debug("a sentinel is not heard", host=address.host, port=address.port, reason=repr(error))
+            await asyncio.sleep(POLL * random.uniform(0.5, 1))  # noqa: S311  not all nodes at one moment
+
+    async def _hear(self, address: Address) -> None:
+        async with asyncio.timeout(self._patience):
+            connection = await self._connected(address)
         try:
-            answer = await self._call(address)
-        except AuthenticationError:  # sentinels have no password, or that of their servers
-            answer = await self._call(address, **self._access)
+            await connection.send_command("PSUBSCRIBE", SWITCHED, PROMOTING, f"{ABORTED}*")
+            while True:
+                try:
+                    async with asyncio.timeout(POLL):
+                        answer = await connection.read_response(disconnect_on_error=False)
+                except TimeoutError:
+                    if address == self._order[0]:
+                        await self.find()
+                    async with asyncio.timeout(self._patience):  # whether it is still there
+                        await connection.send_command("PING")
+                        answer = await connection.read_response()
+                if answer[0] == "pmessage":
+                    self._told(str(answer[2]), str(answer[3]).split())
+        finally:
+            await connection.disconnect(nowait=True)
+
+    def _told(self, event: str, words: list[str]) -> None:
+        if event == SWITCHED:
+            if words[0] == self._service:
+                self._learn(Address(words[3], int(words[4])))
+        elif "@" in words and words[words.index("@") + 1] == self._service:
+            if event == PROMOTING:
+                self._hold()
+            else:
+                self._settled.set()
+        elif words[1:2] == [self._service]:  # `master <name> …`: the failover is given up
+            self._settled.set()
+
+    def _hold(self) -> None:
+        if self._holding is None or self._holding.done():
+            self._settled.clear()
+            self._holding = asyncio.create_task(self._hold_until_settled(), name="failover")
+
+    async def _hold_until_settled(self) -> None:
+        """Sentinels name the promoted replica some time before they tell that it is the master."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HOLD):
+                while not self._settled.is_set():
+                    with suppress(*AWAY):
+                        await self.find()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(HOLD_POLL):
+                            await self._settled.wait()
+        self._settled.set()
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    async def _ask(self, address: Address) -> Address | None:
+        connection = await self._connected(address)
+        try:
+            await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
+            answer = await connection.read_response()
+        finally:
+            await connection.disconnect(nowait=True)
         return Address(str(answer[0]), int(answer[1])) if answer else None
 
-    async def _call(self, address: Address, **access: Any) -> Any:
-        retry = Retry(NoBackoff(), 0)
+    async def _connected(self, address: Address) -> Connection:
+        try:
+            return await self._connect(address)
+        except AuthenticationError:  # sentinels have no password, or that of their servers
+            return await self._connect(address, **self._access)
+
+    async def _connect(self, address: Address, **access: Any) -> Connection:
         connection = Connection(
             host=address.host,
             port=address.port,
             socket_timeout=None,
             decode_responses=True,
             protocol=2,
-            retry=retry,
+            retry=Retry(NoBackoff(), 0),
             driver_info=None,
             **access,
         )
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
-            await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
-            return await connection.read_response()
-        finally:
+            await connection.send_command("PING")
+            await connection.read_response()
+        except BaseException:
             await connection.disconnect(nowait=True)
+            raise
+        return connection
 
 
 class MasterConnection(PrimaryConnection):
@@ -86,6 +205,7 @@ class MasterConnection(PrimaryConnection):
 
     async def connect(self) -> None:
         """Connect, unless it is connected to the master already."""
+        await self._sentinels.settled()
         if self.is_connected:
             if (self.host, self.port) == self._sentinels.master:
                 return
@@ -111,11 +231,11 @@ class MasterConnection(PrimaryConnection):
             return "master"
 
 
-def options(said: ServerList, timeout: float) -> dict[str, Any]:
+def options(sentinels: Sentinels, said: ServerList) -> dict[str, Any]:
     """What a pool of connections to the master is made with."""
     return {
         "connection_class": MasterConnection,
-        "sentinels": Sentinels(said, timeout),
+        "sentinels": sentinels,
         "username": said.username,
         "password": said.password,
     }

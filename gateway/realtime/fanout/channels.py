@@ -89,6 +89,7 @@ class RedisChannels:
         self._missed = 0  # canaries since then, while both connections seemed well
         self._publisher = Publisher(server, self._next_canary, self._lost)
         self._subscriber = Subscriber(server, [*always, self.canary], self._heard, self._lost)
+        server.on_new_master(self._renew)
 
     async def start(self) -> None:
         """See Channels."""
@@ -138,10 +139,13 @@ class RedisChannels:
         if self._missed > MISSED:
             # After a failover behind one address, one connection may be at the new server and one at the old.
             log.warning("what this node publishes does not come back: it connects anew")
-            self._missed = 0
-            self._publisher.renew()
-            self._subscriber.renew()
+            self._renew()
         return self.canary, self._numbered(b"")
+
+    def _renew(self) -> None:
+        self._missed = 0
+        self._publisher.renew()
+        self._subscriber.renew()
 
     # --- hearing ------------------------------------------------------------------------------------------------------
 

@@ -2,17 +2,14 @@
 
 from typing import Any, NamedTuple
 
-import structlog
 from redis.exceptions import RedisError, ResponseError
 
 from gateway import keys
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import RateLimited, Unavailable
 from gateway.metrics import Metrics
-from gateway.redis.client import RedisClient, error_code
+from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import Allowance, MemoryLimiter
-
-log = structlog.get_logger()
 
 CHARGE = """
 -- KEYS[1]: sorted set, the moments (µs of this server's clock) of what was done in the window.
@@ -103,7 +100,7 @@ class RedisLimiter:
     def _counted(self, result: Any) -> Counted | Exception:
         if isinstance(result, RedisError):
             if isinstance(result, ResponseError):  # else one server of a cluster is away
-                log.error("redis refused a command", call="limit", code=error_code(result))
+                self._redis.refused("limit", result)
             return Unavailable("redis")
         done, count, wait = result
         return done, count, wait

@@ -1,0 +1,112 @@
+"""A planned failover under sentinels while people log in, refresh and log out: nothing that was answered is undone."""
+
+import asyncio
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import structlog.testing
+
+from gateway.errors import AuthRequired, Unavailable
+from gateway.metrics import Metrics
+from gateway.redis.client import RedisClient
+from gateway.security.principal import Role
+from gateway.security.sessions.refresh_tokens import Grant, RefreshTokens
+from gateway.security.tokens.revocations import Revocations
+from gateway.security.tokens.tokens import Claims
+from tests.redis_topologies import SentinelTopology
+from tests.support import make_settings
+
+USERS = 24
+
+
+@pytest.fixture(params=[(), ("min-replicas-to-write 1",)], ids=["any", "min-replicas"])
+def servers(request: pytest.FixtureRequest) -> Iterator[SentinelTopology]:
+    with (
+        tempfile.TemporaryDirectory(prefix="dorami-test-") as folder,
+        SentinelTopology(Path(folder), *request.param, planned=True) as servers,
+    ):
+        yield servers
+
+
+class People:
+    """Users of one node that log in, refresh their tokens and log out again and again."""
+
+    def __init__(self, redis: RedisClient) -> None:
+        self._tokens = RefreshTokens(redis, timedelta(days=7))
+        self._revocations = Revocations(redis, timedelta(minutes=15))
+        self.here: dict[str, Grant] = {}  # by user
+        self.gone: list[Grant] = []
+        self.lost: list[Grant] = []  # refused although nobody had ended them
+        self.done = 0
+
+    async def live(self, user: str, stop: asyncio.Event) -> None:
+        dice = random.Random(user)
+        while not stop.is_set():
+            await asyncio.sleep(dice.uniform(0.005, 0.03))
+            with suppress(Unavailable):
+                await self._step(user, dice)
+                self.done += 1
+
+    async def _step(self, user: str, dice: random.Random) -> None:
+        grant = self.here.get(user)
+        if grant is None:
+            self.here[user] = await self._tokens.save(user, "device")
+        elif dice.random() < 0.7:
+            try:
+                self.here[user] = await self._tokens.rotate(grant.token)
+            except AuthRequired:
+                self.lost.append(self.here.pop(user))
+        else:
+            await self._revocations.revoke_sessions(user, [grant.session_id])
+            self.gone.append(grant)  # from here on its access tokens are refused
+            await self._tokens.delete(user, grant.session_id)
+            del self.here[user]
+
+    async def back(self) -> list[Grant]:
+        """Those who had logged out and whose access tokens are good again."""
+        moment = datetime.now(UTC)
+        claims = [
+            Claims(grant.user_id, Role.USER, grant.session_id, "t", moment, moment + timedelta(minutes=15))
+            for grant in self.gone
+        ]
+        revoked = await self._revocations.revoked(claims)
+        return [grant for grant, ended in zip(self.gone, revoked, strict=True) if not ended]
+
+    async def missing(self) -> list[Grant]:
+        """Those who are logged in and whose refresh token is not known."""
+        return [grant for grant in self.here.values() if await self._tokens.look_up(grant.token) is None]
+
+
+async def test_nothing_is_undone(servers: SentinelTopology) -> None:
+    redis = RedisClient(make_settings(redis_url=servers.url, redis_timeout="1s"), Metrics())
+    people = People(redis)
+    stop = asyncio.Event()
+    with structlog.testing.capture_logs() as logs:
+        living = [asyncio.create_task(people.live(f"u{number}", stop)) for number in range(USERS)]
+        await asyncio.sleep(1)
+        old, before = servers.master, people.done
+        await asyncio.to_thread(servers.sentinels[0].ask, "SENTINEL", "FAILOVER", "mymaster")
+        async with asyncio.timeout(15):
+            while await asyncio.to_thread(lambda: servers.master) is old:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            named, done = asyncio.get_running_loop().time(), people.done
+            while people.done < done + 2 * USERS:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        print(f"served again {asyncio.get_running_loop().time() - named:.2f} s after the new master was named")
+        await asyncio.sleep(1)
+        stop.set()
+        await asyncio.gather(*living)
+    assert before > USERS
+    assert people.gone
+    assert people.lost == []
+    assert await people.back() == []
+    assert await people.missing() == []
+    events = [entry["event"] for entry in logs if entry["log_level"] in ("warning", "error")]
+    assert events.count("redis has another master") == 1
+    assert len(events) <= 3, events
+    await redis.close()
