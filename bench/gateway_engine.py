@@ -193,16 +193,13 @@ class Unlimited:
 
 
 class Unwatched:
-    """A registry in which sockets stay as long as they like."""
+    """Residents who stay as long as they like."""
 
-    def add(self, socket: Socket) -> None:
-        """See the pipeline's Registry."""
+    def arrived(self, socket: Socket) -> None:
+        """See the pipeline's Residents."""
 
-    def remove(self, socket: Socket) -> None:
-        """See the pipeline's Registry."""
-
-    async def renew(self, socket: Socket, principal: Principal) -> None:
-        """See the pipeline's Registry."""
+    def gone(self, socket: Socket) -> None:
+        """See the pipeline's Residents."""
 
 
 async def serve(port: int, *, over_redis: bool) -> None:
@@ -223,7 +220,7 @@ async def serve(port: int, *, over_redis: bool) -> None:
     pipeline = Pipeline(
         authenticator=TokenCheck(Tokens(settings)),
         limiter=Unlimited(),
-        registry=Unwatched(),
+        residents=Unwatched(),
         metrics=metrics,
         rates=dict.fromkeys(Limit, (1, 1.0)),
         handler_timeout=timedelta(seconds=10),
@@ -240,7 +237,7 @@ async def serve(port: int, *, over_redis: bool) -> None:
     if http is None:
         raise RuntimeError("aiohttp made no server")
     loop = asyncio.get_running_loop()
-    await loop.create_server(engine.protocol_factory(lambda _on_lost: http()), "127.0.0.1", port, backlog=4096)
+    await loop.create_server(engine.protocol_factory(http), "127.0.0.1", port, backlog=4096)
     settle()
     print("ready", flush=True)
     await asyncio.Event().wait()

@@ -27,11 +27,8 @@ class HttpConnection(web.RequestHandler):
     A client that takes nothing of its answer loses the connection: aiohttp would wait for it for ever.
     """
 
-    def __init__(
-        self, manager: web.Server, on_lost: Callable[[], None], *, stuck: float, head: float, **options: Any
-    ) -> None:
+    def __init__(self, manager: web.Server, *, stuck: float, head: float, **options: Any) -> None:
         super().__init__(manager, **options)
-        self._on_lost = on_lost
         self._stuck = stuck
         self._head = head
         self._patience: asyncio.TimerHandle | None = None
@@ -58,7 +55,6 @@ class HttpConnection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """From the event loop."""
-        self._on_lost()
         self._calm()
         self._head_ended()
         super().connection_lost(exc)
@@ -122,10 +118,7 @@ def connections(
     head: float = HEAD,
     linger: float = LINGER,
     stuck: float = STUCK,
-) -> Callable[[Callable[[], None]], asyncio.Protocol]:
-    """Return what makes the protocol of a connection from what is to be called when it has ended.
-
-    `server` is that of an application that was set up.
-    """
+) -> Callable[[], asyncio.Protocol]:
+    """The protocol factory of a listening socket, for the server of an application that was set up."""
     options: dict[str, Any] = {"access_log": None, "keepalive_timeout": keepalive, "lingering_time": linger}
     return partial(HttpConnection, server, stuck=stuck, head=head, loop=asyncio.get_running_loop(), **options)

@@ -49,12 +49,6 @@ class EchoNamespace:
     async def resumed(self, socket: Socket) -> None:
         """See Endpoint."""
 
-    async def check_renewal(self, socket: Socket, principal: Principal) -> None:
-        """See Endpoint."""
-
-    async def renew(self, socket: Socket, principal: Principal) -> None:
-        """See Endpoint."""
-
     async def closed(self, socket: Socket) -> None:
         """See Endpoint."""
 

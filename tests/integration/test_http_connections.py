@@ -4,7 +4,6 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
-from functools import partial
 
 import pytest
 from aiohttp import web
@@ -87,7 +86,7 @@ async def house() -> AsyncIterator[House]:
     runner = web.AppRunner(app)
     await runner.setup()
     assert runner.server is not None
-    factory = partial(connections(runner.server, keepalive=KEEPALIVE, head=KEEPALIVE, stuck=STUCK), lambda: None)
+    factory = connections(runner.server, keepalive=KEEPALIVE, head=KEEPALIVE, stuck=STUCK)
     listener = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
     made = House(runner.server, listener.sockets[0].getsockname())
     yield made

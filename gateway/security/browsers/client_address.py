@@ -40,12 +40,6 @@ def limit_subject(address: str) -> str:
     return address
 
 
-def direct(peer: str | None, trusted: Sequence[Network]) -> bool:
-    """Whether a peer is a client itself: neither a trusted proxy, which has everybody's connections, nor unknown."""
-    found = _parse(peer or "")
-    return found is not None and not any(found in network for network in trusted)
-
-
 def loopback(address: str | None) -> bool:
     """Whether a peer is on this machine."""
     found = _parse(address or "")

@@ -1,0 +1,274 @@
+"""The walks in docs/architecture.md are what happens: a node is traced while it serves one, and the files compared.
+
+The node runs in this process, on real servers, and clients talk to it over websockets and HTTP. What is compared are
+the files of the project whose code runs between the first byte of a client and the last byte that clients get. A walk
+is done several times: what is entered each time must be drawn, and what is drawn must be entered.
+"""
+
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import aiohttp
+import pytest
+
+from gateway.app import Node
+from gateway.dev import seeds
+from gateway.settings import Settings
+from tests.client.raw import RawSocket, raw_websocket
+
+ROOT = Path(__file__).parents[2]
+OURS = tuple(f"{ROOT / folder}/" for folder in ("gateway", "namespaces", "models"))
+DRAWING = ROOT / "docs" / "architecture.md"
+
+TIMES = 4
+MOST = 15  # stations from a client's bytes to the others' bytes, for a chat message
+
+# Used by whatever happens, and not drawn: names, metrics, errors, payloads, tools for asyncio, clients of the servers.
+GROUND = (
+    "gateway/concurrency/",
+    "gateway/errors.py",
+    "gateway/instruments.py",
+    "gateway/keys.py",
+    "gateway/metrics.py",
+    "gateway/postgres/",
+    "gateway/protocol/",
+    "gateway/redis/",
+)
+
+
+class Trace:
+    """Notes the files of the project whose code runs in the event loop's thread, and which of them call which."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, None] = {}  # in the order of their first entry
+        self.calls: set[tuple[str, str]] = set()
+
+    def __enter__(self) -> "Trace":
+        sys.setprofile(self._entered)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        sys.setprofile(None)
+
+    def _entered(self, frame: FrameType, event: str, _argument: object) -> None:
+        name = frame.f_code.co_filename
+        if event != "call" or not name.startswith(OURS):
+            return
+        self.files.setdefault(name)
+        back = frame.f_back
+        while back is not None and not back.f_code.co_filename.startswith(OURS):
+            back = back.f_back
+        if back is not None and back.f_code.co_filename != name:
+            self.calls.add((back.f_code.co_filename, name))
+
+
+class Walk(NamedTuple):
+    """What a walk crosses, each time it is done."""
+
+    orders: list[list[str]]  # its files by their first entry, for each time: two answers may overtake each other
+    calls: set[tuple[str, str]]  # which file calls which, each time
+
+    @classmethod
+    def of(cls, traces: list[Trace]) -> "Walk":
+        """What some traces have seen above the ground."""
+        orders = [[name for name in map(_short, trace.files) if not name.startswith(GROUND)] for trace in traces]
+        common = set.intersection(*(trace.calls for trace in traces))
+        return cls(orders, {(_short(one), _short(other)) for one, other in common})
+
+    @property
+    def always(self) -> set[str]:
+        """The files that are crossed each time. The others belong to something else, or to a busy machine."""
+        return set.intersection(*map(set, self.orders))
+
+    @property
+    def ever(self) -> set[str]:
+        """The files that are crossed at least once."""
+        return set().union(*self.orders)
+
+
+class Drawing(NamedTuple):
+    """A walk as `docs/architecture.md` draws it: stations hand it on; tools help the station above."""
+
+    stations: list[str]
+    tools: list[str]
+
+    @classmethod
+    def of(cls, title: str) -> "Drawing":
+        """The block of a title: a station a line, what it does behind it; below it its tools, indented."""
+        block = re.search(rf"```walk {re.escape(title)}\n(.*?)```", DRAWING.read_text(), re.DOTALL)
+        assert block, f"docs/architecture.md does not draw {title}"
+        lines = [line for line in block[1].splitlines() if line.strip()]
+        stations = [line.split()[0] for line in lines if not line.startswith(" ")]
+        return cls(stations, [name for line in lines if line.startswith(" ") for name in line.split()])
+
+    def compare(self, walk: Walk) -> None:
+        """Check that the walk crosses what is drawn, and that tools are tools."""
+        drawn = {*self.stations, *self.tools}
+        assert walk.always - drawn == set(), "crossed and not drawn"
+        assert drawn - walk.ever == set(), "drawn and not crossed"
+        orders = [[name for name in order if name in self.stations] for order in walk.orders]
+        assert self.stations in orders, "crossed in another order"
+        for one, other in walk.calls:
+            if one in self.tools and other in self.stations:
+                assert (other, one) in walk.calls, f"{one} hands the walk on to {other}: it is no tool"
+
+
+def _short(name: str) -> str:
+    return str(Path(name).relative_to(ROOT))
+
+
+class Shop(NamedTuple):
+    """A node in this process, with the accounts and the stream of the seeds."""
+
+    url: str
+    http: aiohttp.ClientSession
+    sockets: AsyncExitStack
+
+    async def login(self, name: str) -> str:
+        """A fresh access token of an account."""
+        answer = await self.http.post(
+            f"{self.url}/api/v1/auth/login", json={"email": f"{name}@example.com", "password": seeds.PASSWORD}
+        )
+        assert answer.status == 200, await answer.text()
+        return str((await answer.json())["accessToken"])
+
+    async def connected(self, namespace: str, token: str) -> RawSocket:
+        """A websocket that is in one namespace."""
+        socket = await self.sockets.enter_async_context(raw_websocket(self.url))
+        return await socket.join(namespace, token)
+
+    async def walked(self, walk: Callable[[Trace], Awaitable[None]]) -> Walk:
+        """What a walk crosses; it is called with a trace, which it enters where it begins."""
+        await walk(Trace())  # what is done once only is done
+        traces = [Trace() for _ in range(TIMES)]
+        for trace in traces:
+            await walk(trace)
+        return Walk.of(traces)
+
+
+@pytest.fixture
+async def shop(settings: Callable[..., Settings]) -> AsyncIterator[Shop]:
+    chosen = settings(http_rate_limit="1000/second", join_rate_limit="1000/second")
+    await seeds.sow(chosen)
+    node = Node(chosen)
+    async with AsyncExitStack() as stack:
+        for step in node.steps():
+            await step.open()
+            stack.push_async_callback(step.close)
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        sockets = await stack.enter_async_context(AsyncExitStack())
+        yield Shop(f"http://127.0.0.1:{node.port}", http, sockets)
+
+
+def event(name: str, **payload: Any) -> str:
+    """The name and the payload of an event, as the client of tests takes them after the namespace."""
+    return f'["{name}",{json.dumps(payload)}]'
+
+
+async def test_a_message(shop: Shop) -> None:
+    sender, other = [await shop.connected("/chat", await shop.login(name)) for name in ("viewer1", "viewer2")]
+    for socket in (sender, other):
+        assert (await socket.answer("/chat," + event("chat:join-room", liveId="demo")))["ok"]
+    numbers = iter(range(1000))
+
+    async def walk(trace: Trace) -> None:
+        number = next(numbers)
+        ask = event("chat:send-message", liveId="demo", message=f"hello {number}", clientMessageId=f"{number}")
+        with trace:
+            assert (await sender.answer("/chat," + ask))["ok"]
+            while f"hello {number}" not in await other.until('42/chat,["chat:message"'):
+                pass
+
+    drawing = Drawing.of("a message")
+    drawing.compare(await shop.walked(walk))
+    assert len(drawing.stations) <= MOST
+
+
+async def test_a_price_change(shop: Shop) -> None:
+    token = await shop.login("admin")
+    viewer = await shop.connected("/", await shop.login("viewer1"))
+    joined = await viewer.answer(event("join:stream", streamId="demo"))
+    product = joined["data"]["products"][0]["id"]
+    prices = iter(range(1, 1000))
+
+    async def walk(trace: Trace) -> None:
+        price = next(prices)
+        with trace:
+            answer = await shop.http.patch(
+                f"{shop.url}/api/v1/products/{product}",
+                json={"price": price, "originalPrice": None},
+                headers={"Authorization": f"Bearer {token}"},
+            )
+            assert answer.status == 200, await answer.text()
+            await viewer.until('42["live:product:updated"')
+
+    Drawing.of("a price change").compare(await shop.walked(walk))
+
+
+async def test_a_viewer_joins(shop: Shop) -> None:
+    host = {"Authorization": f"Bearer {await shop.login('host')}"}
+    viewer = await shop.connected("/streaming", await shop.login("viewer1"))
+    numbers = iter(range(1000))
+    update = '42/streaming,["stream:viewer:update"'
+
+    async def walk(trace: Trace) -> None:
+        key = f"show-{next(numbers)}"  # the first viewer of a room is counted at once
+        answer = await shop.http.post(f"{shop.url}/api/v1/streams", json={"title": "Show", "key": key}, headers=host)
+        assert answer.status == 201, await answer.text()
+        viewer.heard.clear()
+        with trace:
+            assert (await viewer.answer("/streaming," + event("stream:viewer:join", streamKey=key)))["ok"]
+            if not any(frame.startswith(update) for frame in viewer.heard):
+                await viewer.until(update)
+
+    Drawing.of("a viewer joins").compare(await shop.walked(walk))
+
+
+async def test_a_revocation(shop: Shop) -> None:
+    async def walk(trace: Trace) -> None:
+        token = await shop.login("viewer1")
+        viewer = await shop.connected("/chat", token)
+        with trace:
+            answer = await shop.http.post(
+                f"{shop.url}/api/v1/auth/logout", json={}, headers={"Authorization": f"Bearer {token}"}
+            )
+            assert answer.status < 300, await answer.text()
+            await viewer.until('42/chat,["auth:revoked"')
+
+    Drawing.of("a revocation").compare(await shop.walked(walk))
+
+
+async def test_a_recovery(shop: Shop) -> None:
+    token = await shop.login("viewer1")
+    sender = await shop.connected("/chat", await shop.login("viewer2"))
+    async with raw_websocket(shop.url) as member:
+        await member.join("/chat", token)
+        session = json.loads(member.heard[-1].removeprefix("40/chat,"))
+        for socket in (member, sender):
+            assert (await socket.answer("/chat," + event("chat:join-room", liveId="demo")))["ok"]
+    numbers = iter(range(1000))
+    last: dict[str, str] = {}
+
+    async def walk(trace: Trace) -> None:
+        await sender.until('42/chat,["chat:user-left"')
+        text = f"hello {next(numbers)}"
+        assert (await sender.answer("/chat," + event("chat:send-message", liveId="demo", message=text)))["ok"]
+        if not any(text in frame for frame in sender.heard):
+            while text not in await sender.until('42/chat,["chat:message"'):
+                pass
+        with trace:
+            async with raw_websocket(shop.url) as member:
+                await member.send(f"40/chat,{json.dumps({'token': token, 'pid': session['pid'], **last})}")
+                while text not in (frame := await member.until("42/chat,")):
+                    pass
+                await sender.until('42/chat,["chat:user-joined"')
+        last["offset"] = json.loads(frame.removeprefix("42/chat,"))[-1]
+        assert session["sid"] in next(heard for heard in member.heard if heard.startswith("40/chat,"))
+
+    Drawing.of("a recovery").compare(await shop.walked(walk))
