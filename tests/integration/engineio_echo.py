@@ -65,6 +65,11 @@ class Echo:
         assert value is not None
         return value
 
+    async def until_polled(self, sid: str) -> None:
+        """Wait until a GET of a polling session waits for packets."""
+        carrier: Any = self.engine.connections[sid]._carrier
+        await until(lambda: carrier._waiter is not None, what="a waiting GET")
+
     async def until_ended(self, sid: str, within: float = PATIENCE) -> str:
         """Wait until a connection has ended, and give the reason."""
         await until(lambda: sid in self.ended, within=within)

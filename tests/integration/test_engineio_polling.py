@@ -163,7 +163,7 @@ async def test_what_one_tick_sends_is_one_answer(echo: Echo, http: aiohttp.Clien
     session = await Poller(http, echo).open()
     connection = echo.engine.connections[session.sid]
     poll = asyncio.create_task(session.get())
-    await asyncio.sleep(0.02)
+    await echo.until_polled(session.sid)
     connection.send("1")
     connection.send_frame(Frame("둘".encode()))
     assert await poll == (200, SEPARATOR.join(["41", "4둘"]))
@@ -203,7 +203,7 @@ async def test_a_client_that_leaves_its_poll_is_noticed(echo: Echo, http: aiohtt
     session = await Poller(http, echo).open()
     async with wire(echo) as client:
         await client.send(f"GET {session.url.removeprefix(echo.url)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        await asyncio.sleep(0.02)
+        await echo.until_polled(session.sid)
     assert await echo.until_ended(session.sid, within=3) == "transport close"
 
 
@@ -345,7 +345,7 @@ async def test_a_wrong_probe_ends_the_websocket_and_polling_goes_on(
             await (socket.send_str(packet) if isinstance(packet, str) else socket.send_bytes(packet))
         await close_code(socket, within=1)
     poll = asyncio.create_task(session.get())
-    await asyncio.sleep(0.05)
+    await echo.until_polled(session.sid)
     assert not poll.done()
     assert await session.post("4still here") == (200, "ok")
     assert await poll == (200, "4still here")
@@ -358,7 +358,7 @@ async def test_polls_in_mid_upgrade_do_not_spin(echo: Echo, http: aiohttp.Client
         assert await socket.receive_str() == "3probe"
         assert await session.get() == (200, "6")
         poll = asyncio.create_task(session.get())
-        await asyncio.sleep(0.05)
+        await echo.until_polled(session.sid)
         assert not poll.done()
         await socket.send_str("5")
         assert await poll == (200, "6")

@@ -112,7 +112,7 @@ async def test_polling_closes_on_a_malformed_packet(
 async def test_polling_closes_on_a_second_poll(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     first = asyncio.create_task(session.get())
-    await asyncio.sleep(0.02)
+    await echo.until_polled(session.sid)
     assert (await session.get())[0] == 400
     assert await first == (200, "1")
     assert (await session.get())[0] == 400
@@ -177,7 +177,7 @@ async def test_websocket_closes_without_a_pong(echo: Echo, http: aiohttp.ClientS
 async def test_polling_client_closes(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     poll = asyncio.create_task(session.get())
-    await asyncio.sleep(0.02)
+    await echo.until_polled(session.sid)
     assert (await session.post("1"))[0] == 200
     assert await poll == (200, "6")
     assert (await session.get())[0] == 400

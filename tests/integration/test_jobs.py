@@ -100,9 +100,13 @@ class Bench:
         return await self.queue.waiting()
 
     async def until(self, status: str, job: Job) -> Job:
-        async with time_limit(10):
-            while (found := await self.jobs.get(job.id)).status != status:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        """Wait until a job has this status; the job."""
+
+        async def has_it() -> Job | None:
+            found = await self.jobs.get(job.id)
+            return found if found.status == status else None
+
+        found: Job = await until(has_it, within=10)
         return found
 
 

@@ -14,7 +14,7 @@ from gateway.redis.client import RedisClient
 from tests.integration.test_redis_faults import ROOM, Node, close, flows, make_node, talk
 from tests.redis_topologies import PASSWORD, SentinelTopology
 from tests.support import make_settings
-from tests.timing import time_limit, until
+from tests.timing import until
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,10 @@ async def pair(servers: SentinelTopology) -> AsyncIterator[list[Node]]:
 
 
 async def count_is(node: Node, count: int) -> None:
-    async with time_limit(5):
-        while (await node.presence.census(ROOM)).count != count:  # noqa: ASYNC110  nothing in Redis rings a bell
-            await asyncio.sleep(0.02)
+    async def counted() -> bool:
+        return (await node.presence.census(ROOM)).count == count
+
+    await until(counted)
 
 
 async def test_nodes_follow_the_master_when_it_hangs(

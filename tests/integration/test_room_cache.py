@@ -14,7 +14,7 @@ from gateway.protocol.queries import ProductQuery
 from gateway.redis.client import RedisClient
 from tests.integration.commerce_nodes import KEY, CommerceNodes, open_commerce_nodes
 from tests.support import make_settings
-from tests.timing import time_limit
+from tests.timing import until
 
 FIRST = ProductQuery.model_validate({"streamKey": KEY})
 
@@ -109,8 +109,6 @@ async def test_without_redis_everything_is_read(database_url: str, own_redis: Re
         await commerce.change(cup, name="Bowl")
         assert await names(commerce, 1) == ["Bowl"]
         own_redis.start()
-        async with time_limit(5):
-            while not await redis.ping():  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until(redis.ping)
         assert await names(commerce, 0) == await names(commerce, 1) == ["Bowl"]
     await redis.close()

@@ -133,7 +133,7 @@ async def test_websocket_closes_without_a_pong(talker: RawClient) -> None:
 async def test_polling_client_closes(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     poll = asyncio.create_task(session.get())
-    await asyncio.sleep(0.02)
+    await echo.until_polled(session.sid)
     assert (await session.post("1"))[0] == 200
     assert await poll == (200, "6")
     assert (await session.get())[0] == 400

@@ -20,6 +20,7 @@ from gateway.realtime.engineio.heartbeat import Beat, Heartbeat
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.timer_wheel import TimerWheel
 from tests.support import make_settings
+from tests.timing import turns, until
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -115,8 +116,7 @@ async def test_the_wheel_asks_in_time_and_again_and_forgets() -> None:
     wheel.at(repeated, start + 0.01)
     wheel.remove(removed)
     wheel.remove(removed)
-    await asyncio.sleep(0.1)
-    assert [len(item.asked) for item in (late, soon, removed, repeated)] == [1, 1, 0, 3]
+    await until(lambda: [len(item.asked) for item in (late, soon, removed, repeated)] == [1, 1, 0, 3])
     assert soon.asked[0] - start >= 0.01
     assert late.asked[0] - start >= 0.05
     assert wheel._slots == {}
@@ -138,8 +138,7 @@ async def test_the_first_slot_is_not_forgotten_when_one_item_joins_it_and_the_ne
     for item, when in ((waiting, 0.1), (joins, 0.01), (further, 0.02)):
         wheel.at(item, now + when)
     time.sleep(0.03)  # noqa: ASYNC251  both are due in one turn, in this order
-    await asyncio.sleep(0.15)
-    assert [len(item.asked) for item in (waiting, joins, further)] == [1, 2, 1]
+    await until(lambda: [len(item.asked) for item in (waiting, joins, further)] == [1, 2, 1])
     wheel.remove(further)
 
 
@@ -149,9 +148,8 @@ async def test_an_item_moves_to_its_newest_moment() -> None:
     item = Item()
     wheel.at(item, now + 60)
     wheel.at(item, now + 0.01)
-    await asyncio.sleep(0.05)
+    await until(lambda: wheel._slots == {})
     assert len(item.asked) == 1
-    assert wheel._slots == {}
 
 
 async def test_items_may_remove_each_other_while_they_are_asked() -> None:
@@ -169,7 +167,8 @@ async def test_items_may_remove_each_other_while_they_are_asked() -> None:
     now = asyncio.get_running_loop().time()
     wheel.at(first, now)
     wheel.at(second, now)
-    await asyncio.sleep(0.03)
+    await until(lambda: first.asked or second.asked)
+    await turns()
     assert len(first.asked) + len(second.asked) == 1
 
 

@@ -23,6 +23,7 @@ from gateway.realtime.socketio.frame_batches import FEW
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
+from tests.timing import until
 
 ROOM, OTHER = Room("/chat", "live:a"), Room("/chat", "live:b")
 
@@ -132,8 +133,7 @@ async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeyp
     hall.say("d")
     assert line(heard).frames == [["a"]]
     assert line(asked).heard == ["a", "b", "c", "ack"]
-    await asyncio.sleep(0.04)
-    assert line(heard).frames == [["a"], ["b", "c", "d"]]
+    await until(lambda: line(heard).frames == [["a"], ["b", "c", "d"]])
     assert line(asked).heard == ["a", "b", "c", "ack", "d"]
 
 

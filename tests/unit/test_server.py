@@ -239,8 +239,7 @@ async def test_a_refusal_that_stays_is_a_connect_error(house: House, error: Exce
     assert connection.sent == [packet]
     assert house.empty
     assert not connection.joined
-    await asyncio.sleep(0.3)
-    assert connection.reason == "no namespace"
+    await until(lambda: connection.reason == "no namespace")
 
 
 PASSING = [
@@ -480,8 +479,7 @@ async def test_a_kicked_socket_is_told_and_loses_its_connection(house: House) ->
     assert house.empty
     socket.send("late", Farewell(code="x", reconnect=False))
     assert len(connection.sent) == 3
-    await asyncio.sleep(0.3)
-    assert connection.reason == "no namespace"
+    await until(lambda: connection.reason == "no namespace")
     assert house.lobby.log == ["opened", "closed"]
 
 
