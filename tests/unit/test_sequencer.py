@@ -14,7 +14,7 @@ from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.packets import logged_packet, with_offset
 from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
-from tests.timing import until
+from tests.timing import scaled, until
 
 ROOM = chat_room("demo")
 
@@ -57,7 +57,7 @@ def told(seq: int) -> bytes:
 
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    monkeypatch.setattr(sequencer, "LATE", 0.02)
+    monkeypatch.setattr(sequencer, "LATE", scaled(0.05))
     monkeypatch.setattr(sequencer, "RETRY", 0.01)
     monkeypatch.setattr(sequencer, "CHECK", 60.0)
     bench = Bench()
