@@ -96,7 +96,7 @@ def presence_news(room: Room) -> str:
 
     `changes`: how often the number changed; `told`: up to which of them the room knows; `telling`: the same of a node
     that has its turn; `count`: the number told last; `next`: when the next turn is, in ms of Redis' own clock; `over`:
-    1 when nobody is counted any more.
+    1 while nobody is counted; `closed`: how often it became so; a node's `node_presence`: the last of these it knows.
     """
     return f"{{{presence(room)}}}:news"
 

@@ -125,6 +125,13 @@ class Settings(BaseSettings):
     max_send_delay: Duration = timedelta(seconds=10)  # time a client may take nothing before it is dropped
     handler_timeout: Duration = timedelta(seconds=10)  # an event handler that takes longer answers SERVICE_UNAVAILABLE
 
+    # --- streams ---
+    stream_end_grace: Duration = timedelta(
+        seconds=30
+    )  # in which an encoder that dropped can go on; then its stream ends
+    # In which an ended stream can be started again. At most an hour: so long it is known by name who watched.
+    stream_reopen: Duration = Field(timedelta(minutes=30), le=timedelta(hours=1))
+
     # --- news and jobs ---
     deletion_retention: Duration = timedelta(days=90)  # then what a deleted message said is forgotten, and no undo
     notification_retention: Duration = timedelta(days=30)  # then a notification is forgotten, read or not

@@ -39,7 +39,7 @@ class StreamingNamespace(RoomNamespace):
 
     async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
         """`stream:viewer:join`: watch a stream, and be counted."""
-        return await self.enter(socket, ask.stream_key, partial(self._viewers.snapshot, ask.stream_key))
+        return await self.enter(socket, ask.stream_key, partial(self._viewers.snapshot, ask.stream_key, ask.since))
 
     async def leave(self, socket: Socket, ask: streaming.ViewerLeave) -> streaming.ViewerLeft:
         """`stream:viewer:leave`: watch it no more."""

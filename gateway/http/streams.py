@@ -5,8 +5,8 @@ from typing import Protocol
 
 from gateway.errors import Conflict
 from gateway.http.routes import KEY, READS, WRITES, Call, Route
-from gateway.protocol.queries import StreamQuery
-from gateway.protocol.streaming import CreateStream, StreamPage, StreamView, UpcomingStreams
+from gateway.protocol.queries import StreamListQuery, StreamQuery
+from gateway.protocol.streaming import CreateStream, MediaEvent, StreamList, StreamPage, StreamView
 from gateway.security.principal import HOSTS, Principal
 
 RESERVED = frozenset({"active", "upcoming"})  # addresses of lists; a stream of that key could not be read
@@ -16,12 +16,14 @@ class StreamService(Protocol):
     """The streams. Raises NotFound, Forbidden for a host who does not own the stream, Unavailable."""
 
     async def page(self, ask: StreamQuery) -> StreamPage: ...
-    async def active(self) -> UpcomingStreams: ...
-    async def upcoming(self) -> UpcomingStreams: ...
+    async def active(self, ask: StreamListQuery) -> StreamList: ...
+    async def upcoming(self, ask: StreamListQuery) -> StreamList: ...
     async def get(self, key: str) -> StreamView: ...
     async def create(self, principal: Principal, ask: CreateStream) -> StreamView: ...
-    async def start(self, principal: Principal | None, key: str) -> StreamView: ...
-    async def stop(self, principal: Principal | None, key: str) -> StreamView: ...
+    async def start(self, principal: Principal, key: str) -> StreamView: ...
+    async def stop(self, principal: Principal, key: str) -> StreamView: ...
+    async def cancel(self, principal: Principal, key: str) -> StreamView: ...
+    async def report(self, message_id: str, event: MediaEvent) -> None: ...
 
 
 class Streams:
@@ -33,42 +35,48 @@ class Streams:
     def routes(self) -> list[Route]:
         """The table."""
         host = partial(Route, who=HOSTS, limit=WRITES)
+        listed = partial(Route, query=StreamListQuery, answer=StreamList, limit=READS)
         return [
             Route("GET", "/streams", self.page, query=StreamQuery, answer=StreamPage, limit=READS),
-            Route("GET", "/streams/active", self.active, answer=UpcomingStreams, limit=READS),
-            Route("GET", "/streams/upcoming", self.upcoming, answer=UpcomingStreams, limit=READS),
+            listed("GET", "/streams/active", self.active),
+            listed("GET", "/streams/upcoming", self.upcoming),
             Route("GET", f"/streams/{KEY}", self.get, answer=StreamView, limit=READS),
             host("POST", "/streams", self.create, body=CreateStream, answer=StreamView, status=201),
             host("POST", f"/streams/{KEY}/start", self.start, answer=StreamView),
             host("POST", f"/streams/{KEY}/stop", self.stop, answer=StreamView),
+            host("DELETE", f"/streams/{KEY}", self.cancel, answer=StreamView),
         ]
 
     async def page(self, call: Call[None, StreamQuery]) -> StreamPage:
         """A page of streams."""
         return await self._streams.page(call.query)
 
-    async def active(self, _call: Call[None, None]) -> UpcomingStreams:
-        """What is live now."""
-        return await self._streams.active()
+    async def active(self, call: Call[None, StreamListQuery]) -> StreamList:
+        """The live streams, the latest start first."""
+        return await self._streams.active(call.query)
 
-    async def upcoming(self, _call: Call[None, None]) -> UpcomingStreams:
-        """What is scheduled."""
-        return await self._streams.upcoming()
+    async def upcoming(self, call: Call[None, StreamListQuery]) -> StreamList:
+        """The streams to come, soonest first."""
+        return await self._streams.upcoming(call.query)
 
     async def get(self, call: Call[None, None]) -> StreamView:
         """One stream."""
         return await self._streams.get(call.path("key"))
 
     async def create(self, call: Call[CreateStream, None]) -> StreamView:
-        """A new stream of the caller."""
+        """Create a stream of the caller."""
         if call.body.key in RESERVED:
             raise Conflict("This key is taken")
         return await self._streams.create(call.principal, call.body)
 
     async def start(self, call: Call[None, None]) -> StreamView:
-        """Go live."""
+        """Go live, or live again soon after the end."""
         return await self._streams.start(call.principal, call.path("key"))
 
     async def stop(self, call: Call[None, None]) -> StreamView:
         """End the stream."""
         return await self._streams.stop(call.principal, call.path("key"))
+
+    async def cancel(self, call: Call[None, None]) -> StreamView:
+        """Cancel a scheduled stream."""
+        return await self._streams.cancel(call.principal, call.path("key"))

@@ -1,22 +1,21 @@
-"""`/webhooks`: what other servers tell us, signed. The media server says which streams it has and has no more."""
+"""`/webhooks`: signed messages of other servers. The media server says which streams it receives."""
 
 from typing import Protocol
 
 from gateway.http.routes import WRITES, Call, Route
-from gateway.protocol.streaming import MediaEvent, StreamView
-from gateway.security.principal import Principal
-from gateway.security.webhooks import WebhookSignature
+from gateway.protocol.streaming import MediaEvent
+from gateway.security.webhooks import MESSAGE_ID, WebhookSignature
 
 
 class StreamService(Protocol):
-    """The streams. Raises NotFound, Conflict for what a stream's life does not allow, Unavailable."""
+    """The streams."""
 
-    async def start(self, principal: Principal | None, key: str) -> StreamView: ...
-    async def stop(self, principal: Principal | None, key: str) -> StreamView: ...
+    async def report(self, message_id: str, event: MediaEvent) -> None:
+        """Raises NotFound, Conflict for what a stream's status does not allow, Unavailable."""
 
 
 class Webhooks:
-    """The routes of other servers. A message may come twice: what it says is done once."""
+    """The routes of other servers. A message may come twice: it has its effect once."""
 
     def __init__(self, streams: StreamService, signature: WebhookSignature) -> None:
         self._streams = streams
@@ -29,6 +28,5 @@ class Webhooks:
         ]
 
     async def media(self, call: Call[MediaEvent, None]) -> None:
-        """The media server has begun to receive a stream, or receives it no more."""
-        run = self._streams.start if call.body.type == "stream.started" else self._streams.stop
-        await run(None, call.body.data.stream_key)
+        """The media server has begun to receive a stream, or no longer receives it."""
+        await self._streams.report(call.request.headers[MESSAGE_ID], call.body)

@@ -1,8 +1,10 @@
 """What is shown and sold: streams, viewers, products, orders, replays. Built by the composition root."""
 
+from gateway.concurrency.periodic import Periodic
+from gateway.errors import Unavailable
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
-from gateway.realtime.notices import StreamEnded
+from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.job_queue import JobQueue
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.featured import Featured
@@ -16,6 +18,9 @@ from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.streams import Streams, UpcomingCache
 from gateway.services.streams.viewers import Viewers
 
+SWEEP = 1.0  # s between two looks for what has become due
+FORGET = 60.0  # s between two deletions of what is too old to matter
+
 
 class CommercePart:
     """What `/`, `/streaming` and the shop's HTTP routes call."""
@@ -28,9 +33,17 @@ class CommercePart:
         pages, shelves = ProductPageCache(redis, metrics, log), ShelfCache(redis, metrics, log)
         self._caches = (lists, cards, pages, shelves)
         news.read_by(cards.told)
-        self.streams = Streams(database, news, fanout, lists)
-        self.viewers = Viewers(database, realtime.presence, fanout)
+        settings = servers.settings
+        self.streams = Streams(
+            database, news, fanout, lists, grace=settings.stream_end_grace, reopen=settings.stream_reopen
+        )
+        self.viewers = Viewers(database, log, realtime.presence, fanout, realtime.rooms.attendees)
         fanout.on_notice(StreamEnded, self.viewers.ended)
+        fanout.on_notice(StreamResumed, self.viewers.resumed)
+        self._sweeps = (
+            Periodic("interrupted streams", SWEEP, self.streams.end_interrupted, Unavailable),
+            Periodic("webhook messages", FORGET, self.streams.forget_messages, Unavailable),
+        )
         self.catalog = Catalog(database, news, pages, cards)
         self.featured = Featured(news)
         self.storefront = Storefront(database, log, self.streams, shelves)
@@ -38,11 +51,15 @@ class CommercePart:
         self.jobs = Jobs(JobTable(database), JobQueue(redis), self.streams, fanout)
 
     def start(self) -> None:
-        """Count viewers."""
+        """Count viewers, and do what is due."""
         self.viewers.start()
+        for sweep in self._sweeps:
+            sweep.start()
 
     async def close(self) -> None:
         """Place what was ordered, tell what is due, and take nothing more."""
+        for sweep in self._sweeps:
+            await sweep.close()
         await self.orders.close()
         await self.viewers.close()
         await self.storefront.close()

@@ -22,7 +22,7 @@ class RealtimePart:
         settings, metrics, redis = servers.settings, servers.metrics, servers.redis
         node_id = settings.node_id or secrets.token_hex(6)
         origins = self.origins = Origins(settings)
-        rooms = Rooms(metrics)
+        rooms = self.rooms = Rooms(metrics)
         self.engine = EngineServer(
             EngineOptions.of(settings),
             metrics,

@@ -100,7 +100,7 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
     | {
         events.CONNECTION_SUCCESS: Broadcast("It was connected", To.SOCKET, identity.ConnectionSuccess),
         events.STREAM_VIEWER_UPDATE: Broadcast("Viewers came or went", To.ROOM, streaming.ViewerUpdate),
-        events.STREAM_STARTED: Broadcast("It went live", To.ROOM, streaming.StreamMoment, typed=False, logged=True),
-        events.STREAM_ENDED: Broadcast("It has ended", To.ROOM, streaming.StreamMoment, typed=False, logged=True),
+        events.STREAM_STARTED: Broadcast("It went live", To.ROOM, streaming.StreamStarted, typed=False, logged=True),
+        events.STREAM_ENDED: Broadcast("It has ended", To.ROOM, streaming.StreamEnded, typed=False, logged=True),
     },
 }

@@ -40,6 +40,12 @@ class StreamQuery(Page):
     status: StreamStatus | None = None
 
 
+class StreamListQuery(Page):
+    """`GET /streams/active` and `/streams/upcoming`."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = MAX_PAGE
+
+
 class UserQuery(Page):
     """`GET /users`: of one role, of one status, or with a text in the name or the e-mail address."""
 

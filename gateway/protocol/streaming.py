@@ -4,16 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from gateway.protocol.wire import Moment, Payload, Request, StreamKey, Timestamp, now
+from gateway.protocol.wire import Cursor, Missed, Moment, Payload, Request, Since, StreamKey, Timestamp, now
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-StreamStatus = Literal["SCHEDULED", "LIVE", "ENDED"]
+StreamStatus = Literal["SCHEDULED", "LIVE", "ENDED", "CANCELLED"]
 
 
 class ViewerJoin(Request):
     """`stream:viewer:join`."""
 
     stream_key: StreamKey
+    since: Since | None = None
 
 
 class ViewerLeave(Request):
@@ -28,7 +29,11 @@ class ViewerJoined(Payload):
     stream_key: str
     viewer_count: int
     peak_viewers: int
+    total_viewers: int
     live: bool
+    cursor: Cursor
+    recovered: bool
+    events: list[Missed] | None = Field(default=None, exclude_if=lambda v: v is None)
 
 
 class ViewerLeft(Payload):
@@ -46,20 +51,29 @@ class ViewerUpdate(Payload):
     timestamp: Timestamp = Field(default_factory=now)
 
 
-class StreamMoment(Payload):
-    """`stream:started` and `stream:ended`."""
+class StreamStarted(Payload):
+    """`stream:started`; `resumed`: it had ended, and goes on."""
+
+    stream_key: str
+    resumed: bool = Field(default=False, exclude_if=lambda v: not v)
+    timestamp: Timestamp = Field(default_factory=now)
+
+
+class StreamEnded(Payload):
+    """`stream:ended`."""
 
     stream_key: str
     timestamp: Timestamp = Field(default_factory=now)
 
 
 class CreateStream(Request):
-    """`POST /streams`; without a key the gateway makes one."""
+    """`POST /streams`; without a key the gateway makes one. `ordersWhenNotLive`: also before and after the show."""
 
     title: Title
     key: StreamKey | None = None
     description: Annotated[str, StringConstraints(max_length=5000)] = ""
-    scheduled_at: Annotated[Moment, Field(strict=False)] | None = None
+    scheduled_at: Moment | None = None
+    orders_when_not_live: bool = False
 
 
 class MediaStream(Request):
@@ -69,10 +83,10 @@ class MediaStream(Request):
 
 
 class MediaEvent(Request):
-    """`POST /webhooks/media`: the media server receives a stream, or no more."""
+    """`POST /webhooks/media`: the media server receives a stream, or no longer receives it."""
 
     type: Literal["stream.started", "stream.ended"]
-    timestamp: Annotated[Moment, Field(strict=False)]
+    timestamp: Moment
     data: MediaStream
 
 
@@ -87,6 +101,8 @@ class StreamView(Payload):
     scheduled_at: Timestamp | None
     started_at: Timestamp | None
     ended_at: Timestamp | None
+    closes_at: Timestamp | None  # of an ended one: until then it can be started again, and people can chat
+    orders_when_not_live: bool
     peak_viewers: int  # at one time
     total_viewers: int  # distinct people that watched at any time
     created_at: Timestamp
@@ -100,6 +116,13 @@ class StreamPage(Payload):
 
 
 class UpcomingStreams(Payload):
-    """`upcoming:updated`, and `GET /streams/upcoming`."""
+    """`upcoming:updated`: the first of those that `GET /streams/upcoming` lists."""
 
     streams: list[StreamView]
+
+
+class StreamList(Payload):
+    """A page of `GET /streams/active` or `/streams/upcoming`; `next_cursor` is None at the end."""
+
+    streams: list[StreamView]
+    next_cursor: str | None

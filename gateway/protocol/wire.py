@@ -1,10 +1,11 @@
 """The forms that all payloads share: strict when they come in, camelCase when they go out. Used by all of protocol."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from gateway.clocks import postgres_clock
@@ -19,8 +20,23 @@ Timestamp = Annotated[
     PlainSerializer(lambda moment: iso(moment), return_type=str),  # noqa: PLW0108  iso is defined below,
     Field(json_schema_extra={"format": "date-time"}),
 ]
-# A moment from outside: within what calendars and databases can turn into UTC.
-Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+
+
+def _timestamp(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if not (isinstance(value, str) and RFC_3339.fullmatch(value)):
+        raise ValueError("not a timestamp with an offset, such as 2026-11-21T12:00:00Z")
+    return datetime.fromisoformat(value.upper())
+
+
+# A timestamp from outside, as RFC 3339 text: within what calendars and databases can turn into UTC.
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_timestamp),
+    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC)),
+]
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]  # decimal(10,2), a JSON number
 
 

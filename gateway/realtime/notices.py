@@ -112,8 +112,27 @@ class StreamEnded(Notice):
     stream_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class StreamResumed(Notice):
+    """A stream that had ended is live again: who is in its room watches it again."""
+
+    kind: ClassVar[str] = "stream-resumed"
+
+    stream_key: str
+
+
 KINDS: dict[str, type[Notice]] = {
-    cls.kind: cls for cls in (Revoked, UserBanned, UserUnbanned, UserMuted, UserEvent, NotificationSent, StreamEnded)
+    cls.kind: cls
+    for cls in (
+        Revoked,
+        UserBanned,
+        UserUnbanned,
+        UserMuted,
+        UserEvent,
+        NotificationSent,
+        StreamEnded,
+        StreamResumed,
+    )
 }
 
 N = TypeVar("N", bound=Notice)

@@ -8,6 +8,7 @@ from gateway.clocks import postgres_clock
 from gateway.errors import AuthRequired
 
 PREFIX = "whsec_"
+MESSAGE_ID = "webhook-id"  # the header: the same for each repetition of a message
 TOLERANCE = 300.0  # s between the sender's clock and PostgreSQL's; what is older is somebody's recording
 
 
@@ -30,7 +31,7 @@ class WebhookSignature:
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raises AuthRequired for a message that is not signed, not by this secret, or not now."""
-        message_id, sent = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+        message_id, sent = headers.get(MESSAGE_ID, ""), headers.get("webhook-timestamp", "")
         if not message_id or not (sent.isascii() and sent.isdigit() and len(sent) <= 12):
             raise AuthRequired("The message is not signed")
         if abs(self._clock() - int(sent)) > TOLERANCE:

@@ -31,7 +31,7 @@ async def shared_shop(
     """Two nodes for the whole session."""
     folder = tmp_path_factory.mktemp("nodes")
     servers = await databases.migrated(), keyspaces.fresh()
-    async with open_shop(client, folder, *servers, MEDIA_WEBHOOK_SECRET=WEBHOOK_SECRET) as shop:
+    async with open_shop(client, folder, *servers, MEDIA_WEBHOOK_SECRET=WEBHOOK_SECRET, STREAM_END_GRACE="1s") as shop:
         yield shop
 
 

@@ -10,7 +10,7 @@ from tests.cluster.shop import Person, Shop
 ERROR_FIELDS = {"statusCode", "errorCode", "message", "retryable", "requestId", "timestamp"}
 STREAM_FIELDS = {
     *("key", "title", "description", "hostId", "status", "scheduledAt", "startedAt", "endedAt"),
-    *("peakViewers", "totalViewers", "createdAt"),
+    *("closesAt", "ordersWhenNotLive", "peakViewers", "totalViewers", "createdAt"),
 }
 CODES = {
     "AUTH_REQUIRED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "INVALID_PAYLOAD": 400, "CONFLICT": 409,
@@ -51,7 +51,10 @@ async def test_what_is_refused_of_streams(shop: Shop) -> None:
         *(Wrong(who, "POST", "/streams", "FORBIDDEN", {"title": "A"}) for who in (guest, user, moderator)),
         Wrong(host, "POST", "/streams", "INVALID_PAYLOAD", {"title": " "}),
         Wrong(host, "POST", "/streams", "INVALID_PAYLOAD", {"title": "A", "hostId": other.id}),
-        Wrong(host, "POST", "/streams", "INVALID_PAYLOAD", {"title": "A", "scheduledAt": "2026-12-01T10:00:00"}),
+        *(
+            Wrong(host, "POST", "/streams", "INVALID_PAYLOAD", {"title": "A", "scheduledAt": moment})
+            for moment in ("2026-12-01T10:00:00", "2026-12-01", 1_800_000_000, "1800000000", True)
+        ),
         Wrong(host, "POST", "/streams", "CONFLICT", {"title": "A", "key": key}),
         Wrong(host, "POST", "/streams", "CONFLICT", {"title": "A", "key": "upcoming"}),
         *(Wrong(who, "POST", f"/streams/{key}/start", "FORBIDDEN") for who in (other, moderator, user, guest)),
@@ -64,7 +67,13 @@ async def test_what_is_refused_of_streams(shop: Shop) -> None:
     for what, status in (("start", "LIVE"), ("start", "LIVE"), ("stop", "ENDED"), ("stop", "ENDED")):
         changed = await shop.request("POST", f"/streams/{key}/{what}", token=host.token, status={200})
         assert changed["status"] == status
-    await refuse(shop, Wrong(host, "POST", f"/streams/{key}/start", "CONFLICT"))
+    await refuse(
+        shop,
+        *(Wrong(who, "DELETE", f"/streams/{key}", "FORBIDDEN") for who in (other, moderator, user, guest)),
+        Wrong(host, "DELETE", f"/streams/{key}", "CONFLICT"),
+    )
+    resumed = await shop.request("POST", f"/streams/{key}/start", token=host.token, status={200})
+    assert (resumed["status"], resumed["endedAt"], resumed["closesAt"]) == ("LIVE", None, None)
 
 
 async def test_what_is_refused_of_products(shop: Shop) -> None:

@@ -17,7 +17,15 @@ async def test_a_viewer_is_counted_and_the_room_hears_it(shop: Shop, transport: 
     witness = await shop.viewer(key, node=1, transport=transport)
     socket = await shop.connect(await shop.person(), "/streaming", transport=transport)
     joined = await socket.call("stream:viewer:join", {"streamKey": key})
-    assert set(joined) == {"streamKey", "viewerCount", "peakViewers", "live"}
+    assert set(joined) == {
+        "streamKey",
+        "viewerCount",
+        "peakViewers",
+        "totalViewers",
+        "live",
+        "cursor",
+        "recovered",
+    }
     assert (joined["streamKey"], joined["viewerCount"], joined["peakViewers"]) == (key, 2, 2)
     assert isinstance(joined["live"], bool)
     told = await witness.expect("stream:viewer:update", viewerCount=2)
@@ -101,6 +109,30 @@ async def test_the_start_and_the_end_of_a_stream_are_heard_on_both_nodes(shop: S
             assert set(told) == {"streamKey", "timestamp"}
             assert told["streamKey"] == key
         assert (await viewers[0].call("stream:viewer:join", {"streamKey": key}))["live"] is live
+
+
+async def test_who_watches_a_stream_that_was_stopped_is_counted_again_when_it_goes_on(shop: Shop) -> None:
+    key, token = await shop.stream(), (await shop.person("ADMIN")).token
+    people = [await shop.person() for _ in range(3)]
+    viewers = [await shop.viewer(key, as_=who, node=node) for who in people for node in (0, 1)]
+    await shop.request("POST", f"/streams/{key}/start", token=token, status={200})
+    await viewers[0].expect("stream:viewer:update", viewerCount=3)
+    await shop.request("POST", f"/streams/{key}/stop", token=token, status={200})
+    await viewers[0].expect("stream:viewer:update", viewerCount=0)
+    late = await shop.connect(await shop.person(), "/streaming", node=1)
+    joined = await late.call("stream:viewer:join", {"streamKey": key})
+    assert (joined["live"], joined["viewerCount"]) == (False, 0)
+    await viewers[5].call("stream:viewer:leave", {"streamKey": key})
+    await viewers[4].disconnect()
+    viewers[0].take("stream:viewer:update")
+    await shop.request("POST", f"/streams/{key}/start", token=token, node=1, status={200})
+    await viewers[0].expect("stream:viewer:update", viewerCount=3)
+    back = await late.call("stream:viewer:join", {"streamKey": key, "since": joined["cursor"]})
+    assert (back["recovered"], back["viewerCount"], back["peakViewers"], back["live"]) == (True, 3, 3, True)
+    assert [(event["event"], event["payload"]["resumed"]) for event in back["events"]] == [("stream:started", True)]
+    for viewer in viewers[:4]:
+        await viewer.disconnect()
+    await late.expect("stream:viewer:update", viewerCount=1)
 
 
 async def test_everybody_hears_what_is_coming_up(shop: Shop) -> None:

@@ -1,6 +1,7 @@
 """The media server starts and stops streams by signed messages, as everybody who watches them hears."""
 
 import json
+import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,14 +17,16 @@ from tests.cluster.shop import Shop
 NOTHING: Mapping[str, str] = {}
 
 
-async def report(shop: Shop, what: str, key: str, *, node: int = 0, changed: Mapping[str, str] = NOTHING) -> int:
+async def report(
+    shop: Shop, what: str, key: str, *, node: int = 0, changed: Mapping[str, str] = NOTHING, message: str | None = None
+) -> int:
     """Send a message as the media server does, or with another body or header; the status of the answer."""
     body = json.dumps({"type": what, "timestamp": iso(now()), "data": {"streamKey": key}}).encode()
-    sent = int(time.time())
+    sent, message = int(time.time()), message or f"msg_{secrets.token_hex(8)}"
     headers = {
-        "webhook-id": "msg_1",
+        "webhook-id": message,
         "webhook-timestamp": str(sent),
-        "webhook-signature": WebhookSignature(WEBHOOK_SECRET).sign("msg_1", sent, body),
+        "webhook-signature": WebhookSignature(WEBHOOK_SECRET).sign(message, sent, body),
         "Content-Type": "application/json",
     }
     data = changed.get("body", body)
@@ -53,12 +56,26 @@ async def test_a_stream_starts_and_ends_as_the_media_server_says(shop: Shop) -> 
     assert key in [live["key"] for live in active["streams"]]
     assert await report(shop, "stream.started", key, node=1) == 204, "it may say so again"
     assert await report(shop, "stream.ended", key) == 204
+    assert (await stream(shop, key))["status"] == "LIVE", "its encoder may come back"
+    assert await report(shop, "stream.started", key) == 204
+    assert await report(shop, "stream.ended", key, node=1) == 204
     await viewer.expect("stream:ended", streamKey=key)
     assert await report(shop, "stream.ended", key) == 204
     assert (await stream(shop, key))["status"] == "ENDED"
     active = await shop.request("GET", "/streams/active", token=(await shop.person()).token, node=1, status={200})
     assert key not in [live["key"] for live in active["streams"]]
-    assert await report(shop, "stream.started", key) == 409, "a stream lives once"
+    assert await report(shop, "stream.started", key) == 204
+    assert (await viewer.expect("stream:started", resumed=True))["streamKey"] == key
+    await viewer.expect("stream:viewer:update", viewerCount=1)
+
+
+async def test_a_repeated_message_has_no_effect(shop: Shop) -> None:
+    key = await shop.stream()
+    for _ in range(2):
+        assert await report(shop, "stream.ended", key, message=f"early-{key}") == 409
+    assert await report(shop, "stream.started", key) == 204
+    assert await report(shop, "stream.ended", key, node=1, message=f"early-{key}") == 409
+    assert (await stream(shop, key))["status"] == "LIVE"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.streams import Streams, UpcomingCache
 
 DAY = timedelta(days=1)
+GRACE, REOPEN = timedelta(seconds=30), timedelta(minutes=30)  # of streams
 
 
 def older(key: str, before: str | None, limit: int) -> History:
@@ -31,7 +32,8 @@ def older(key: str, before: str | None, limit: int) -> History:
 
 def make_streams(database: Database, redis: RedisClient, fanout: Any) -> Streams:
     """The streams of one node."""
-    return Streams(database, Outbox(database, RoomLog(database), fanout), fanout, UpcomingCache(redis, Metrics()))
+    outbox, lists = Outbox(database, RoomLog(database), fanout), UpcomingCache(redis, Metrics())
+    return Streams(database, outbox, fanout, lists, grace=GRACE, reopen=REOPEN)
 
 
 def make_rules(database: Database, fanout: Any) -> RoomSettingsService:

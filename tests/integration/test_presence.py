@@ -563,3 +563,31 @@ async def test_a_hundred_nodes_that_die_leave_nobody(start: StartNode, redis: Re
     await until(buried)
     assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "1"}
     assert await redis.client.keys("*:node:n*") == []
+
+
+async def test_a_room_that_was_over_is_counted_again(presence: Presence) -> None:
+    for who in ("mina", "mina", "jun"):
+        await presence.enter(ROOM, who)
+    await presence.end(ROOM)
+    for _ in range(2):
+        assert (await presence.restore(ROOM, ["mina", "mina", "jun", "ara"])).count == 3
+    assert (await presence.leave(ROOM, "mina")).count == 3
+    assert (await presence.leave(ROOM, "mina")).count == 2
+    assert (await presence.enter(ROOM, "sol")).count == 3
+    await presence.end(ROOM)
+    assert (await presence.restore(ROOM, [])).count == 0
+    assert (await presence.enter(ROOM, "sol")).count == 1
+
+
+async def test_a_node_that_has_not_heard_of_the_end_is_counted_right_after_it(start: StartNode) -> None:
+    a, b = await start("a"), await start("b")
+    await a.enter(ROOM, "mina")
+    await b.enter(ROOM, "jun")
+    await a.end(ROOM)
+    await a.restore(ROOM, ["mina"])
+    assert (await a.census(ROOM)).count == 1, "the other node has not said yet whom it has"
+    await b.enter(ROOM, "ara")
+    assert (await b.restore(ROOM, ["jun", "ara"])).count == 3
+    assert (await b.leave(ROOM, "jun")).count == 2
+    await kill(b)
+    await until_count(a, 1)

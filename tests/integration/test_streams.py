@@ -1,24 +1,31 @@
-"""Streams on real servers: their moments, the lists that everybody hears, and who is kept of their viewers."""
+"""Streams on real servers: how they begin, end and come back, their lists, and the totals of their viewers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 
-from gateway.keys import Room
+from gateway.errors import Code, Conflict, Forbidden, GatewayError
+from gateway.keys import Room, viewers_room
 from gateway.postgres.database import Database
-from gateway.protocol.streaming import CreateStream
+from gateway.protocol.queries import StreamListQuery
+from gateway.protocol.streaming import CreateStream, MediaEvent, StreamList
 from gateway.protocol.wire import Payload
+from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
+from gateway.services.chat import standing
+from gateway.services.rooms.log import RoomLog
 from gateway.services.streams import audience
 from gateway.services.streams.audience import Audience
 from gateway.services.streams.streams import Streams
+from models.stream import Stream
 from tests.doubles import Heard
 from tests.integration.commerce_nodes import KEY, CommerceNodes, open_commerce_nodes
-from tests.integration.services import make_streams
+from tests.integration.services import REOPEN, make_streams
 
 
 @pytest.fixture
@@ -125,3 +132,167 @@ async def test_names_are_forgotten_an_hour_after_the_end_however_many(
     await node.forget()
     assert await kept(database) == ["ann"]
     assert (await total(commerce))[1] == 7
+
+
+# --- interrupted, reopened, cancelled -------------------------------------------------------------------------------
+
+_messages = count()
+
+
+async def report(streams: Streams, what: str, key: str = KEY, message: str | None = None) -> None:
+    event = {"type": f"stream.{what}", "timestamp": "2026-11-21T12:00:00Z", "data": {"streamKey": key}}
+    await streams.report(message or f"msg_{next(_messages)}", MediaEvent.model_validate(event))
+
+
+async def age(database: Database, column: str, seconds: float, key: str = KEY) -> None:
+    """Let a timestamp of a stream be so much longer ago."""
+    await database.query(
+        f"UPDATE streams SET {column} = {column} - $1::interval WHERE key = $2", timedelta(seconds=seconds), key
+    )
+
+
+def named(commerce: CommerceNodes, *names: str) -> list[dict[str, Any]]:
+    return [{k: v for k, v in payload.items() if k != "timestamp"} for payload in commerce.heard.named(*names)]
+
+
+STARTED, ENDED = "stream:started", "stream:ended"
+
+
+async def test_an_encoder_that_drops_does_not_end_the_show(commerce: CommerceNodes, database: Database) -> None:
+    await report(commerce.streams, "started")
+    for what in ("ended", "ended", "started", "ended"):
+        await report(commerce.streams, what)
+    await age(database, "lost_at", 29)
+    await commerce.streams.end_interrupted()
+    await report(commerce.streams, "started")
+    await commerce.streams.end_interrupted()
+    stream = await Stream.get(key=KEY)
+    assert (stream.status, stream.lost_at) == ("LIVE", None)
+    assert named(commerce, STARTED, ENDED) == [{"streamKey": KEY}]
+
+
+async def test_an_encoder_that_stays_away_ends_the_show_once_on_whatever_node(
+    commerce: CommerceNodes, database: Database, redis: RedisClient
+) -> None:
+    await report(commerce.streams, "started")
+    await report(commerce.streams, "ended")
+    await age(database, "lost_at", 20)
+    await report(commerce.streams, "ended")  # repeated: the grace does not begin anew
+    await age(database, "lost_at", 11)
+    nodes = [commerce.streams, make_streams(database, redis, commerce.heard)]
+    await asyncio.gather(*(node.end_interrupted() for node in nodes for _ in range(3)))
+    stream = await Stream.get(key=KEY)
+    assert (stream.status, stream.lost_at) == ("ENDED", None)
+    assert named(commerce, STARTED, ENDED) == [{"streamKey": KEY}, {"streamKey": KEY}]
+    assert commerce.heard.notices == [StreamEnded(KEY)]
+
+
+async def test_a_stream_that_was_stopped_goes_on_with_its_log(commerce: CommerceNodes, database: Database) -> None:
+    first = await commerce.streams.start(None, KEY)
+    ended = await commerce.streams.stop(None, KEY)
+    assert ended.ended_at is not None
+    assert ended.closes_at == ended.ended_at + REOPEN
+    again = await commerce.streams.start(None, KEY)
+    assert (again.status, again.started_at, again.ended_at, again.closes_at) == ("LIVE", first.started_at, None, None)
+    assert named(commerce, STARTED) == [{"streamKey": KEY}, {"streamKey": KEY, "resumed": True}]
+    log = [(event.seq, event.event) for event in await RoomLog(database).after(viewers_room(KEY), 0, 10)]
+    assert log == [(1, STARTED), (2, ENDED), (3, STARTED)]
+    assert commerce.heard.notices == [StreamEnded(KEY), StreamResumed(KEY)]
+    await commerce.streams.stop(None, KEY)
+    await age(database, "closes_at", 1800)
+    for start in (commerce.streams.start(None, KEY), report(commerce.streams, "started")):
+        with pytest.raises(Conflict, match="has ended"):
+            await start
+
+
+async def test_only_a_scheduled_stream_is_cancelled_and_for_good(commerce: CommerceNodes) -> None:
+    host = await commerce.person(Role.HOST)
+    await commerce.stream("mine", host)
+    with pytest.raises(Forbidden):
+        await commerce.streams.cancel(await commerce.person(Role.HOST), "mine")
+    for _ in range(2):
+        assert (await commerce.streams.cancel(host, "mine")).status == "CANCELLED"
+    upcoming = [item["key"] for item in commerce.heard.named("upcoming:updated")[-1]["streams"]]
+    assert upcoming == [KEY]
+    for call in (
+        commerce.streams.start(host, "mine"),
+        commerce.streams.stop(host, "mine"),
+        report(commerce.streams, "started", "mine"),
+        report(commerce.streams, "ended", "mine"),
+    ):
+        with pytest.raises(Conflict, match="was cancelled"):
+            await call
+    await commerce.streams.start(None, KEY)
+    for _ in range(2):
+        with pytest.raises(Conflict):
+            await commerce.streams.cancel(await commerce.person(Role.ADMIN), KEY)
+        await commerce.streams.stop(None, KEY)
+
+
+async def test_a_repeated_message_is_answered_as_it_was_the_first_time(
+    commerce: CommerceNodes, database: Database
+) -> None:
+    async def answer(what: str, key: str, message: str) -> str:
+        try:
+            await report(commerce.streams, what, key, message)
+        except GatewayError as error:
+            return f"{error.code}: {error.message}"
+        return "done"
+
+    early = "CONFLICT: The stream has not started"
+    assert await answer("ended", KEY, "early") == early
+    assert await answer("ended", "later", "nowhere") == "NOT_FOUND: There is no such stream"
+    assert await asyncio.gather(*(answer("started", KEY, "start") for _ in range(4))) == ["done"] * 4
+    await commerce.stream("later", await commerce.person(Role.HOST))
+    assert await answer("ended", KEY, "early") == early
+    assert await answer("ended", "later", "nowhere") == "NOT_FOUND: There is no such stream"
+    await commerce.streams.stop(None, KEY)
+    assert await answer("started", KEY, "start") == "done"
+    assert (await Stream.get(key=KEY)).status == "ENDED", "a repeated message starts nothing"
+    await database.query("UPDATE webhook_messages SET received_at = received_at - interval '11 min'")
+    await commerce.streams.forget_messages()
+    assert await database.query("SELECT id FROM webhook_messages") == []
+
+
+async def test_what_was_due_long_ago_is_not_upcoming_and_lists_are_paged(
+    commerce: CommerceNodes, database: Database
+) -> None:
+    host = await commerce.person(Role.HOST)
+    for number in range(5):
+        await commerce.stream(f"s{number}", host)
+    minutes = {"s0": 3, "s1": -59, "s2": -61, "s3": 2, "s4": 2}
+    for key, due in minutes.items():
+        await database.query("UPDATE streams SET scheduled_at = now() + $1 * interval '1 min' WHERE key = $2", due, key)
+    await commerce.stream("t", host)
+
+    async def pages(read: Callable[[StreamListQuery], Awaitable[StreamList]]) -> list[list[str]]:
+        found, query = [], StreamListQuery(limit=2)
+        while True:
+            page = await read(query)
+            found.append([stream.key for stream in page.streams])
+            if page.next_cursor is None:
+                return found
+            query = StreamListQuery(limit=2, cursor=page.next_cursor)
+
+    assert await pages(commerce.streams.upcoming) == [["s1", "s3"], ["s4", "s0"], [KEY, "t"]]
+    for number in range(5):
+        await commerce.streams.start(None, f"s{number}")
+    assert await pages(commerce.streams.active) == [["s4", "s3"], ["s2", "s1"], ["s0"]]
+
+
+async def test_nobody_speaks_in_a_stream_that_is_over_for_good(commerce: CommerceNodes, database: Database) -> None:
+    ann = await commerce.person()
+    host = await commerce.person(Role.HOST)
+    await commerce.stream("mine", host)
+
+    async def refused(key: str) -> list[Code | None]:
+        async with database.guard("test"):
+            return [(await standing.read(database, who, key)).refused for who in (ann, host)]
+
+    await commerce.streams.start(None, "mine")
+    await commerce.streams.stop(None, "mine")
+    assert await refused("mine") == [None, None], "it may go on"
+    await age(database, "closes_at", 1800, "mine")
+    assert await refused("mine") == [Code.ROOM_FROZEN] * 2
+    await commerce.streams.cancel(await commerce.person(Role.ADMIN), KEY)
+    assert await refused(KEY) == [Code.ROOM_FROZEN] * 2

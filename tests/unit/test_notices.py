@@ -15,6 +15,7 @@ from gateway.realtime.notices import (
     NotificationSent,
     Revoked,
     StreamEnded,
+    StreamResumed,
     UserBanned,
     UserEvent,
     UserMuted,
@@ -35,6 +36,7 @@ EXAMPLES = [
     UserEvent("u1", "job:update", {"id": "j", "nested": [1, {"a": None}]}),
     NotificationSent({"u1": "n1"}, "title", "message", "info", MOMENT),
     StreamEnded("demo"),
+    StreamResumed("demo"),
 ]
 
 

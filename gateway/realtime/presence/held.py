@@ -57,6 +57,12 @@ class LocalMembers:
         for room in self._local.rooms():
             await self._announce_all(room, report)
 
+    async def restore(self, room: Room) -> Census:
+        """Make a room that was over one that can be entered, and tell Redis of everybody who is there."""
+        await self._rooms.reopen(room)
+        await self._announce_all(room, lambda _room, _census: None)
+        return (await self._rooms.census(room))._replace(changed=True)
+
     def forget(self, room: Room) -> None:
         """Nobody is in a room that is over."""
         self._local.forget(room)

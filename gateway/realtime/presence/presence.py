@@ -1,7 +1,8 @@
 """Who is in a room, as distinct people: the contract, and presence within one process. Used by services."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from gateway.keys import Room
@@ -59,6 +60,13 @@ class Presence(Protocol):
         """Nobody is in a room any more and nobody will be; who calls `leave` later was not there. Idempotent.
 
         While Redis is away this holds on this node alone, and is to be called again.
+        """
+        ...
+
+    async def restore(self, room: Room, people: Sequence[str]) -> Census:
+        """A room is not over any more; these are the people of the sockets that this node has there, one name a socket.
+
+        Idempotent: whoever this node held there before is replaced by them.
         """
         ...
 
@@ -125,6 +133,10 @@ class LocalPresence:
         state.over = True
         return _census(state, changed=state.changes > state.told)
 
+    async def restore(self, room: Room, people: Sequence[str]) -> Census:
+        """See Presence."""
+        return self.replace(room, people)
+
     async def turn(self, room: Room) -> PublishSlot:
         """See Presence."""
         state = self._rooms.get(room)
@@ -173,6 +185,15 @@ class LocalPresence:
         gone = self.remove(room, before).changed
         came = self.add(room, after).changed
         return Moved(_census(self._rooms[room], changed=came != gone), came, gone)
+
+    def replace(self, room: Room, people: Sequence[str]) -> Census:
+        """`restore`, at once."""
+        state = self._rooms.setdefault(room, _Room())
+        changed = state.sockets.keys() != set(people)
+        state.over = False
+        state.sockets = dict(Counter(people))
+        state.peak = max(state.peak, len(state.sockets))
+        return _changed(state, changed=changed)
 
     def rooms(self) -> list[Room]:
         """See Presence."""

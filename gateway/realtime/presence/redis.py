@@ -1,7 +1,7 @@
 """Presence over all nodes in Redis: counted once a person, and healed when a node dies. Used by services."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -135,6 +135,16 @@ class RedisPresence:
             return await self._local.census(room)
         self._ending.discard(room)
         return census
+
+    async def restore(self, room: Room, people: Sequence[str]) -> Census:
+        """See Presence."""
+        self._ending.discard(room)
+        alone = self._local.replace(room, people)
+        try:
+            return await self._unless_away(self._held.restore(room)) or alone
+        except BaseException:
+            self._wrong = True
+            raise
 
     async def turn(self, room: Room) -> PublishSlot:
         """See Presence. While Redis is away, each node tells its own people."""

@@ -28,6 +28,7 @@ class RedisRooms:
         script = redis.client.register_script
         self._enter, self._leave = script(scripts.ENTER), script(scripts.LEAVE)
         self._become, self._reap = script(scripts.BECOME), script(scripts.REAP)
+        self._reopen = script(scripts.REOPEN)
         self._close, self._turn, self._told = script(scripts.CLOSE), script(scripts.TURN), script(scripts.TOLD)
 
     async def enter(self, name: str, room: Room, people: list[str], *, came: bool) -> Entered:
@@ -62,6 +63,11 @@ class RedisRooms:
         async with self._redis.guard("presence"):
             count, peak, changed = await self._close(keys=_keys(room, name)[:4])
         return Census(count, peak, bool(changed))
+
+    async def reopen(self, room: Room) -> None:
+        """A room is not over any more."""
+        async with self._redis.guard("presence"):
+            await self._reopen(keys=_keys(room)[2:])
 
     async def census(self, room: Room) -> Census:
         """See Presence."""

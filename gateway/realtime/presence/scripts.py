@@ -43,6 +43,16 @@ local function over(news)
   return redis.call('HGET', news, 'over')
 end
 
+-- Forget whom a node held here before the room was closed last: they were taken out then. A node that had not heard of
+-- the closing would count them as in.
+local function drop_stale(news, held)
+  local closed = redis.call('HGET', news, 'closed')
+  if closed and redis.call('HGET', news, held) ~= closed then
+    redis.call('DEL', held)
+    redis.call('HSET', news, held, closed)
+  end
+end
+
 -- 1 when the room has not been told of every change, else 0.
 local function untold(news)
   local was = redis.call('HMGET', news, 'changes', 'told')
@@ -117,6 +127,7 @@ ENTER = (
 -- Answers {count, peak, 1 if the room is to be told, 1 if they are in: 0 if the node was buried, 2 if the room is
 -- over}.
 local came, changed, state = ARGV[1] == '1', 0, 1 - redis.call('EXISTS', KEYS[5])
+drop_stale(KEYS[3], KEYS[4])
 if over(KEYS[3]) then
   redis.call('DEL', KEYS[4])
   state = 2
@@ -143,6 +154,7 @@ LEAVE = (
 -- KEYS: presence, peak, news, whom the node holds here. ARGV: who.
 -- Answers {count, peak, 1 if that was the person's last node, how many the node still holds here}.
 local changed = 0
+drop_stale(KEYS[3], KEYS[4])
 if over(KEYS[3]) then
   redis.call('DEL', KEYS[4])
 elseif redis.call('SREM', KEYS[4], ARGV[1]) == 1 then
@@ -165,6 +177,7 @@ BECOME = (
 -- Answers {count, peak, 1 if the number changed, 1 if they are in: 0 if the node was buried, 2 if the room is over,
 -- 1 if who they are is new over all nodes, 1 if that was the last node of who they were}.
 local came, gone, state = 0, 0, 1 - redis.call('EXISTS', KEYS[5])
+drop_stale(KEYS[3], KEYS[4])
 if over(KEYS[3]) then
   redis.call('DEL', KEYS[4])
   state = 2
@@ -188,6 +201,7 @@ REAP = (
 -- Answers {count, peak, 1 if the room is to be told, how many are left to take out}. What the dead node changed and did
 -- not live to tell is to be told, too. The mark lives longer than any call that may still be on its way.
 redis.call('SET', KEYS[5], 1, 'EX', 3600)
+drop_stale(KEYS[3], KEYS[4])
 if over(KEYS[3]) then
   redis.call('DEL', KEYS[4])
 else
@@ -212,11 +226,17 @@ if KEYS[4] then redis.call('DEL', KEYS[4]) end
 if not over(KEYS[3]) then
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[3], 'over', 1)
+  redis.call('HINCRBY', KEYS[3], 'closed', 1)
   change(KEYS[3])
 end
 return census(KEYS[1], KEYS[2], untold(KEYS[3]), false)
 """
 )
+
+REOPEN = """
+-- KEYS: news.
+redis.call('HDEL', KEYS[1], 'over')
+"""
 
 TURN = (
     _CENSUS

@@ -142,6 +142,11 @@ class Rooms:
         """The members of a room on this node by sid."""
         return self._members.get(room, {})
 
+    def attendees(self, room: Room) -> list[str]:
+        """The ids of those who are counted as present in a room on this node, one for each socket."""
+        members = self._members.get(room, {}).values()
+        return [member.attending[room].user_id for member in members if room in member.attending]
+
     def place(self, room: Room) -> Place | None:
         """Up to where the members here have been sent what is in a room's log; None for a room without one."""
         return None if self._watcher is None else self._watcher.place(room)

@@ -1,49 +1,89 @@
-"""Live streams: made, listed, started, stopped. Called by the HTTP edge; other services ask whether one exists."""
+"""Live streams: created, listed, started, stopped, cancelled. Called by the HTTP edge, for people and webhooks."""
 
+import hashlib
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 from tortoise.expressions import Q
 
-from gateway.errors import Conflict, Forbidden, NotFound, Unavailable
+from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound, Unavailable
 from gateway.keys import everyone_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
-from gateway.protocol import cursors, events
-from gateway.protocol.queries import StreamQuery
-from gateway.protocol.streaming import CreateStream, StreamMoment, StreamPage, StreamView, UpcomingStreams
-from gateway.protocol.wire import Moment, StreamKey, now
+from gateway.protocol import cursors, events, streaming
+from gateway.protocol.queries import MAX_PAGE, StreamListQuery, StreamQuery
+from gateway.protocol.streaming import (
+    CreateStream,
+    MediaEvent,
+    StreamList,
+    StreamPage,
+    StreamView,
+    UpcomingStreams,
+)
+from gateway.protocol.wire import Moment, Payload, StreamKey, now
 from gateway.realtime.fanout.fanout import Fanout
-from gateway.realtime.notices import StreamEnded
+from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
+from gateway.security.webhooks import TOLERANCE
 from gateway.services.rooms.log import Told, open_rooms
 from gateway.services.rooms.outbox import Outbox
 from models.stream import Stream, StreamStatus
+from models.webhook import WebhookMessage
 
-LISTED = 100  # streams in the lists of what is live and what is to come
 KNOWN = 100_000  # keys that a node remembers, at most
 ACTIVE, UPCOMING = "active", "upcoming"  # the lists
 LIFETIME = 10.0  # s a list is kept: what it says of peaks may be that old
+OVERDUE = timedelta(hours=1)  # what should have started longer ago is not upcoming any more
+SWEPT = 100  # interrupted streams that one sweep ends
+REMEMBERED = timedelta(seconds=2 * TOLERANCE)  # a signed message is accepted as long before its timestamp as after it
+
+OVER = (StreamStatus.ENDED, StreamStatus.CANCELLED)
+
+LOST = "SELECT key FROM streams WHERE status = 'LIVE' AND lost_at <= clock_timestamp() - $1::interval LIMIT $2"
+
+REMEMBER = """
+    INSERT INTO webhook_messages (id, received_at) VALUES ($1, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING id
+"""
+
+FORGET = "DELETE FROM webhook_messages WHERE received_at < clock_timestamp() - $1::interval"
 
 
-class UpcomingCache(Cache[UpcomingStreams]):
-    """The streams that are live, and those that are to come."""
+class UpcomingCache(Cache[StreamList]):
+    """The first pages of the streams that are live, and of those to come."""
 
     def __init__(self, redis: RedisClient, metrics: Metrics) -> None:
-        super().__init__(redis, metrics, "streams", UpcomingStreams, LIFETIME)
+        super().__init__(redis, metrics, "streams", StreamList, LIFETIME)
 
 
 class Streams:
-    """Raises Unavailable while the database is away, NotFound for an unknown key, Forbidden for another's stream."""
+    """Raises Unavailable while the database is away, NotFound for an unknown key, Forbidden for another's stream.
 
-    def __init__(self, database: Database, news: Outbox, fanout: Fanout, lists: UpcomingCache) -> None:
+    `grace` is how long a live stream waits for an encoder that dropped, `reopen` how long an ended stream can be
+    started again. Both are measured by the database's clock, and kept in the stream's row: any node ends the waiting.
+    Without a principal it is the gateway itself that starts or stops a stream.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        fanout: Fanout,
+        lists: UpcomingCache,
+        *,
+        grace: timedelta,
+        reopen: timedelta,
+    ) -> None:
         self._database = database
-        self._news = news
+        self._outbox = outbox
         self._fanout = fanout
         self._lists = lists
-        self._known: set[str] = set()  # keys of streams that there are; a stream is never deleted
+        self._grace = grace
+        self._reopen = reopen
+        self._known: set[str] = set()  # keys of streams that exist; a stream is never deleted
 
     async def require(self, key: str) -> None:
         """Raises NotFound for a key that is none."""
@@ -77,22 +117,27 @@ class Streams:
         last = cursors.encode((items[-1].created_at.isoformat(), items[-1].key)) if more else None
         return StreamPage(items=[view(stream) for stream in items], next_cursor=last)
 
-    async def active(self) -> UpcomingStreams:
-        """What is live now, the latest start first."""
-        return await self._lists.read(ACTIVE, self._active)
+    async def active(self, ask: StreamListQuery) -> StreamList:
+        """A page of the live streams, the latest start first."""
+        if ask == FIRST_PAGE:
+            return await self._lists.read(ACTIVE, self._first_active)
+        return await self._active(ask)
 
-    async def upcoming(self) -> UpcomingStreams:
-        """What is to come, soonest first; what has no time yet comes last."""
-        return await self._lists.read(UPCOMING, self._upcoming)
+    async def upcoming(self, ask: StreamListQuery) -> StreamList:
+        """A page of the streams to come, soonest first; those without a time are last, overdue ones are left out."""
+        if ask == FIRST_PAGE:
+            return await self._lists.read(UPCOMING, self._first_upcoming)
+        return await self._upcoming(ask)
 
     async def create(self, principal: Principal, ask: CreateStream) -> StreamView:
-        """A new stream of the caller, with its rooms. Raises Conflict if the key is taken."""
+        """Create a stream of the caller, with its rooms. Raises Conflict if the key is taken."""
         stream = Stream(
             key=ask.key or secrets.token_urlsafe(9),
             title=ask.title,
             description=ask.description,
             host_id=principal.user_id,
             scheduled_at=ask.scheduled_at,
+            orders_when_not_live=ask.orders_when_not_live,
         )
         try:
             async with self._database.guard("streams.create"), self._database.transaction():
@@ -104,62 +149,187 @@ class Streams:
         return view(stream)
 
     async def start(self, principal: Principal | None, key: str) -> StreamView:
-        """Go live; nothing happens if it is live already. Raises Conflict if it has ended.
+        """Go live, again if it ended less than `reopen` ago; a live stream stays as it is.
 
-        Without a principal it is the media server that says so.
+        Raises Conflict for a stream that is over for good.
         """
-        async with self._news.change("streams.start", viewers_room(key)) as news:
+        async with self._outbox.change("streams.start", viewers_room(key)) as told:
             stream = await run_by(principal, key)
-            if stream.status == StreamStatus.ENDED:
-                raise Conflict("The stream has ended")
-            if stream.status == StreamStatus.LIVE:
-                return view(stream)
-            stream.status, stream.started_at = StreamStatus.LIVE.value, now()
-            await stream.save()
-            news.append(_moment(stream, events.STREAM_STARTED))
-        await self._lists.drop(ACTIVE)
-        await self._tell_upcoming()
+            before = stream.status
+            await self._begin(stream, told)
+        await self._tell_others(stream, before)
         return view(stream)
 
     async def stop(self, principal: Principal | None, key: str) -> StreamView:
-        """End the stream; nothing happens if it has ended already. Raises Conflict if it was not live.
-
-        Without a principal it is the media server that says so.
-        """
-        async with self._news.change("streams.stop", viewers_room(key)) as news:
+        """End a stream; one that has ended stays as it is. Raises Conflict if it was never live."""
+        async with self._outbox.change("streams.stop", viewers_room(key)) as told:
             stream = await run_by(principal, key)
-            if stream.status == StreamStatus.SCHEDULED:
-                raise Conflict("The stream has not started")
-            if stream.status == StreamStatus.ENDED:
-                return view(stream)
-            # The clock of the node that started it may be ahead of ours.
-            stream.status, stream.ended_at = StreamStatus.ENDED.value, max(now(), stream.started_at or now())
-            await stream.save()
-            news.append(_moment(stream, events.STREAM_ENDED))
-        await self._fanout.notify(StreamEnded(key))
-        await self._lists.drop(ACTIVE)
+            before = stream.status
+            _require_begun(stream)
+            await self._end(stream, told)
+        await self._tell_others(stream, before)
         return view(stream)
 
-    # --- the steps ----------------------------------------------------------------------------------------------------
+    async def cancel(self, principal: Principal, key: str) -> StreamView:
+        """Cancel a scheduled stream; a cancelled one stays as it is. Raises Conflict once it has been live."""
+        async with self._outbox.change("streams.cancel", viewers_room(key)):
+            stream = await run_by(principal, key)
+            before = stream.status
+            if before in (StreamStatus.LIVE, StreamStatus.ENDED):
+                raise Conflict("Only a scheduled stream can be cancelled")
+            if before == StreamStatus.SCHEDULED:
+                stream.status = StreamStatus.CANCELLED.value
+                await stream.save()
+        await self._tell_others(stream, before)
+        return view(stream)
 
-    async def _active(self) -> UpcomingStreams:
+    async def report(self, message_id: str, event: MediaEvent) -> None:
+        """Do what a message of the media server asks for, once per message.
+
+        `stream.started` starts a stream, or lets one go on; `stream.ended` begins the grace of a live one. A repeated
+        message changes nothing and is answered like the first, with NotFound or Conflict if that was refused.
+        """
+        key, stream, before = event.data.stream_key, None, ""
+        refusal: GatewayError | None = None
+        async with self._outbox.change("streams.report", viewers_room(key)) as told:
+            message, fresh = await self._remember(message_id)
+            if fresh:
+                try:
+                    stream = await run_by(None, key)
+                    before = stream.status
+                    await (self._begin if event.type == "stream.started" else self._lose)(stream, told)
+                except (NotFound, Conflict) as error:
+                    refusal, stream = error, None
+                    message.code, message.message = error.code, error.message
+                    await message.save()
+            elif message.code is not None:
+                refusal = GatewayError(Code(message.code), message.message)
+        if stream is not None:
+            await self._tell_others(stream, before)
+        if refusal is not None:
+            raise refusal
+
+    async def end_interrupted(self) -> None:
+        """End the live streams whose encoder has been gone for `grace`. Called periodically, on every node."""
+        async with self._database.guard("streams.interrupted"):
+            rows = await self._database.query(LOST, self._grace, SWEPT)
+        for row in rows:
+            key = str(row["key"])
+            async with self._outbox.change("streams.end_interrupted", viewers_room(key)) as told:
+                stream = await run_by(None, key)
+                before = stream.status
+                # Another node may have ended it, or its encoder may be back.
+                if stream.lost_at is not None and stream.lost_at <= now() - self._grace:
+                    await self._end(stream, told)
+            await self._tell_others(stream, before)
+
+    async def forget_messages(self) -> None:
+        """Forget webhook messages that are too old to be accepted again. Called periodically, on every node."""
+        async with self._database.guard("streams.forget_messages"):
+            await self._database.query(FORGET, REMEMBERED)
+
+    # --- within a transaction, with the stream locked -----------------------------------------------------------------
+
+    async def _begin(self, stream: Stream, told: list[Told]) -> None:
+        if stream.status == StreamStatus.CANCELLED:
+            raise Conflict("The stream was cancelled")
+        moment = now()
+        ended = stream.status == StreamStatus.ENDED
+        if ended and (stream.closes_at is None or stream.closes_at <= moment):
+            raise Conflict("The stream has ended")
+        if stream.status != StreamStatus.LIVE:
+            told.append(
+                _told(stream, events.STREAM_STARTED, streaming.StreamStarted(stream_key=stream.key, resumed=ended))
+            )
+        elif stream.lost_at is None:
+            return
+        stream.status, stream.started_at = StreamStatus.LIVE.value, stream.started_at or moment
+        stream.lost_at = stream.ended_at = stream.closes_at = None
+        await stream.save()
+
+    async def _lose(self, stream: Stream, told: list[Told]) -> None:
+        _require_begun(stream)
+        if not self._grace:
+            await self._end(stream, told)
+        elif stream.status == StreamStatus.LIVE and stream.lost_at is None:
+            stream.lost_at = now()
+            await stream.save()
+
+    async def _end(self, stream: Stream, told: list[Told]) -> None:
+        if stream.status != StreamStatus.LIVE:
+            return
+        moment = now()
+        # The clock may have been set back since the start.
+        stream.status, stream.ended_at = StreamStatus.ENDED.value, max(moment, stream.started_at or moment)
+        stream.lost_at, stream.closes_at = None, moment + self._reopen
+        await stream.save()
+        told.append(_told(stream, events.STREAM_ENDED, streaming.StreamEnded(stream_key=stream.key)))
+
+    async def _remember(self, message_id: str) -> tuple[WebhookMessage, bool]:
+        """The stored message, and whether it is new. Waits while another node is working on the same message."""
+        digest = hashlib.sha256(message_id.encode("utf-8", "surrogateescape")).hexdigest()
+        fresh = bool(await self._database.query(REMEMBER, digest))
+        return await WebhookMessage.get(id=digest), fresh
+
+    # --- lists and broadcasts -----------------------------------------------------------------------------------------
+
+    async def _first_active(self) -> StreamList:
+        return await self._active(FIRST_PAGE)
+
+    async def _active(self, ask: StreamListQuery) -> StreamList:
+        found = Stream.filter(status=StreamStatus.LIVE)
+        if ask.cursor is not None:
+            moment, key = cursors.decode(ask.cursor, tuple[Moment, StreamKey])
+            found = found.filter(Q(started_at__lt=moment) | Q(started_at=moment, key__lt=key))
         async with self._database.guard("streams.active"):
-            streams = await Stream.filter(status=StreamStatus.LIVE).order_by("-started_at").limit(LISTED)
-        return UpcomingStreams(streams=[view(stream) for stream in streams])
+            streams = await found.order_by("-started_at", "-key").limit(ask.limit + 1)
+        return _list(streams, ask.limit, "started_at")
 
-    async def _upcoming(self) -> UpcomingStreams:
+    async def _first_upcoming(self) -> StreamList:
+        return await self._upcoming(FIRST_PAGE)
+
+    async def _upcoming(self, ask: StreamListQuery) -> StreamList:
+        found = Stream.filter(status=StreamStatus.SCHEDULED)
+        if ask.cursor is not None:
+            moment, key = cursors.decode(ask.cursor, tuple[Moment | None, StreamKey])
+            unscheduled = Q(scheduled_at__isnull=True)
+            if moment is None:
+                found = found.filter(unscheduled, key__gt=key)
+            else:
+                found = found.filter(unscheduled | Q(scheduled_at__gt=moment) | Q(scheduled_at=moment, key__gt=key))
         async with self._database.guard("streams.upcoming"):
-            streams = await Stream.filter(status=StreamStatus.SCHEDULED).order_by("scheduled_at", "key").limit(LISTED)
-        return UpcomingStreams(streams=[view(stream) for stream in streams])
+            due = now() - OVERDUE
+            found = found.filter(Q(scheduled_at__isnull=True) | Q(scheduled_at__gt=due))
+            # PostgreSQL puts NULL last.
+            streams = await found.order_by("scheduled_at", "key").limit(ask.limit + 1)
+        return _list(streams, ask.limit, "scheduled_at")
+
+    async def _tell_others(self, stream: Stream, before: str) -> None:
+        """Tell nodes and lists, after the commit, that a stream has another status than before."""
+        if stream.status == before:
+            return
+        if stream.status in OVER:
+            await self._fanout.notify(StreamEnded(stream.key))
+        elif before == StreamStatus.ENDED:
+            await self._fanout.notify(StreamResumed(stream.key))
+        if StreamStatus.LIVE in (stream.status, before):
+            await self._lists.drop(ACTIVE)
+        if before == StreamStatus.SCHEDULED:
+            await self._tell_upcoming()
 
     async def _tell_upcoming(self) -> None:
         await self._lists.drop(UPCOMING)
         told = ""
         # Until nothing has changed meanwhile: what another node has told may have been heard before this.
         with suppress(Unavailable):  # what was asked is done; the list can be asked for
-            while (streams := await self.upcoming()).model_dump_json() != told:
-                await self._fanout.publish(everyone_room(), events.UPCOMING_UPDATED, streams)
-                told = streams.model_dump_json()
+            while (listed := await self.upcoming(FIRST_PAGE)).model_dump_json() != told:
+                await self._fanout.publish(
+                    everyone_room(), events.UPCOMING_UPDATED, UpcomingStreams(streams=listed.streams)
+                )
+                told = listed.model_dump_json()
+
+
+FIRST_PAGE = StreamListQuery(limit=MAX_PAGE)  # which everybody asks for
 
 
 async def run_by(principal: Principal | None, key: str) -> Stream:
@@ -175,8 +345,24 @@ async def run_by(principal: Principal | None, key: str) -> Stream:
     return stream
 
 
-def _moment(stream: Stream, event: str) -> Told:
-    return Told(viewers_room(stream.key), event, StreamMoment(stream_key=stream.key))
+def _require_begun(stream: Stream) -> None:
+    if stream.status == StreamStatus.SCHEDULED:
+        raise Conflict("The stream has not started")
+    if stream.status == StreamStatus.CANCELLED:
+        raise Conflict("The stream was cancelled")
+
+
+def _told(stream: Stream, event: str, payload: Payload) -> Told:
+    return Told(viewers_room(stream.key), event, payload)
+
+
+def _list(streams: Sequence[Stream], limit: int, moment_field: str) -> StreamList:
+    """A page of a list that is sorted by a timestamp and the key, from one stream more than fits."""
+    items, last = streams[:limit], None
+    if len(streams) > limit:
+        moment: datetime | None = getattr(items[-1], moment_field)
+        last = cursors.encode((None if moment is None else moment.isoformat(), items[-1].key))
+    return StreamList(streams=[view(stream) for stream in items], next_cursor=last)
 
 
 def view(stream: Stream) -> StreamView:
@@ -190,6 +376,8 @@ def view(stream: Stream) -> StreamView:
         scheduled_at=stream.scheduled_at,
         started_at=stream.started_at,
         ended_at=stream.ended_at,
+        closes_at=stream.closes_at,
+        orders_when_not_live=stream.orders_when_not_live,
         peak_viewers=stream.peak_viewers,
         total_viewers=max(stream.total_viewers, stream.peak_viewers),
         created_at=stream.created_at,

@@ -1,6 +1,7 @@
 """Who watches a stream, as distinct people over tabs and nodes. Called by the `/streaming` namespace."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -11,11 +12,14 @@ from gateway.keys import STREAMING, Room, viewers_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
-from gateway.protocol.wire import Typed
+from gateway.protocol.wire import Since, Typed
 from gateway.realtime.fanout.fanout import Fanout
-from gateway.realtime.notices import StreamEnded
+from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.realtime.presence.presence import Callback, Census, Moved, PublishSlot
+from gateway.services.rooms.catch_up import CatchUp
+from gateway.services.rooms.log import RoomLog
 from gateway.services.streams.audience import Audience
+from gateway.services.streams.streams import OVER
 from gateway.services.streams.throttle import Throttle
 from models.stream import Stream, StreamStatus
 
@@ -34,6 +38,7 @@ class Presence(Protocol):
     async def become(self, room: Room, before: str, after: str) -> Moved: ...
     async def census(self, room: Room) -> Census: ...
     async def end(self, room: Room) -> Census: ...
+    async def restore(self, room: Room, people: Sequence[str]) -> Census: ...
     async def turn(self, room: Room) -> PublishSlot: ...
     async def told(self, room: Room, turn: PublishSlot) -> bool: ...
     def rooms(self) -> list[Room]: ...
@@ -43,11 +48,22 @@ class Presence(Protocol):
 class Viewers:
     """Counts viewers and tells those who watch: at once when the first comes or the last goes, else once a second.
 
-    A stream that has ended has none: whoever stays in its room is not counted, and nor is who comes.
+    A stream that has ended has none: whoever stays in its room, or joins it, is counted once the stream is resumed.
+    `attendees` answers the ids of the people in a room on this node, one for each socket.
     """
 
-    def __init__(self, database: Database, presence: Presence, fanout: Fanout) -> None:
+    def __init__(
+        self,
+        database: Database,
+        log: RoomLog,
+        presence: Presence,
+        fanout: Fanout,
+        attendees: Callable[[Room], Sequence[str]],
+    ) -> None:
         self._database = database
+        self._catch_up = CatchUp(log)
+        self._attendees = attendees
+        self._over: set[Room] = set()  # rooms in which sockets of this node may not be counted
         self._presence = presence
         self._fanout = fanout
         self._audience = Audience(database)
@@ -61,6 +77,7 @@ class Viewers:
 
     async def close(self) -> None:
         """Tell and store what is due, and end."""
+        await self._catch_up.close()
         await self._updates.close()
         if self._task is not None:
             self._task.cancel()
@@ -73,24 +90,32 @@ class Viewers:
 
     async def admit(self, key: str) -> None:
         """Whether a stream can be watched. Raises NotFound, Unavailable."""
-        if (await self._stream(key)).status == StreamStatus.ENDED:
+        if (await self._stream(key)).status in OVER:
             await self._end(viewers_room(key))  # before anybody is counted there, also if Redis knows nothing of it
 
-    async def snapshot(self, key: str, census: Census) -> ViewerJoined:
-        """A stream as a socket finds it that watches by now. Raises NotFound, Unavailable."""
-        stream = await self._stream(key)
+    async def snapshot(self, key: str, since: Since | None, census: Census) -> ViewerJoined:
+        """A stream as a socket finds it that watches by now, with what it missed. Raises NotFound, Unavailable."""
+        cursor, missed = await self._catch_up.position(viewers_room(key), since)
+        stream = await self._stream(key)  # after the cursor, so that it is not older
+        peak = max(census.peak, stream.peak_viewers)
         return ViewerJoined(
             stream_key=key,
-            viewer_count=0 if stream.status == StreamStatus.ENDED else census.count,
-            peak_viewers=max(census.peak, stream.peak_viewers),
+            viewer_count=0 if stream.status in OVER else census.count,
+            peak_viewers=peak,
+            total_viewers=max(peak, stream.total_viewers),
             live=stream.status == StreamStatus.LIVE,
+            cursor=cursor,
+            recovered=missed is not None,
+            events=missed,
         )
 
     async def entered(self, room: Room, user_id: str) -> Census:
         """One more socket of somebody watches, unless this is cancelled. Never raises."""
         census = await self._presence.enter(room, user_id)
-        if census.count:  # else the stream has ended
+        if census.count:
             self._audience.came(room.key, user_id)
+        else:
+            self._over.add(room)
         self._due(room, census, at_once=census.count == 1)
         return census
 
@@ -115,7 +140,11 @@ class Viewers:
 
     async def ended(self, notice: StreamEnded) -> None:
         """A stream has ended: it has no viewers any more."""
-        await self._end(viewers_room(notice.stream_key))
+        await self._settle(notice.stream_key)
+
+    async def resumed(self, notice: StreamResumed) -> None:
+        """A stream is live again: whoever is in its room is a viewer again."""
+        await self._settle(notice.stream_key)
 
     # --- what they are told -------------------------------------------------------------------------------------------
 
@@ -135,9 +164,27 @@ class Viewers:
 
     # --- what is kept -------------------------------------------------------------------------------------------------
 
+    async def _settle(self, key: str) -> None:
+        """Do what the stream's status demands now: notices may be late, or overtake each other."""
+        with suppress(Unavailable):  # then `_check` does it
+            status = (await self._stream(key)).status
+            if status in OVER:
+                await self._end(viewers_room(key))
+            elif status == StreamStatus.LIVE:
+                await self._restore(viewers_room(key))
+
     async def _end(self, room: Room) -> None:
+        self._over.add(room)
         census = await self._presence.end(room)
         self._audience.peaked(room.key, census.peak)
+        self._due(room, census, at_once=True)
+
+    async def _restore(self, room: Room) -> None:
+        self._over.discard(room)
+        people = self._attendees(room)
+        census = await self._presence.restore(room, people)
+        for who in people:
+            self._audience.came(room.key, who)
         self._due(room, census, at_once=True)
 
     async def _run(self) -> None:
@@ -157,14 +204,19 @@ class Viewers:
                 log.exception("peaks and totals could not be stored")
 
     async def _check(self) -> None:
-        """End what has ended: a notice may be lost, and a node may have been away."""
-        rooms = {room.key: room for room in self._presence.rooms() if room.namespace == STREAMING}
-        if not rooms:
+        """End what has ended and restore what goes on: a notice may be lost, and a node may have been away."""
+        self._over = {room for room in self._over if self._attendees(room)}
+        counted = {room for room in self._presence.rooms() if room.namespace == STREAMING}
+        if not (rooms := self._over | counted):
             return
         async with self._database.guard("viewers.check"):
-            ended = await Stream.filter(key__in=list(rooms), status=StreamStatus.ENDED).values_list("key", flat=True)
-        for key in ended:
-            await self._end(rooms[str(key)])
+            streams = await Stream.filter(key__in=[room.key for room in rooms]).only("key", "status")
+        for stream in streams:
+            room = viewers_room(stream.key)
+            if stream.status in OVER and room in counted:
+                await self._end(room)
+            elif stream.status == StreamStatus.LIVE and room in self._over:
+                await self._restore(room)
 
     async def _stream(self, key: str) -> Stream:
         async with self._database.guard("viewers.stream"):
