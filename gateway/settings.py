@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     event_rate_limit: Rate = (100, 10.0)  # every other event per user
     guest_rate_limit: OptionalRate = None  # new guests per address; many people may share one. None: see `new_guests`
     refused_rate_limit: Rate = (100, 10.0)  # refused events per user; above it nothing that the user sends is looked at
-    join_rate_limit: Rate = (10, 10.0)  # joins and leaves per user
+    join_rate_limit: Rate = (100, 10.0)  # joins per user and namespace; returns to where one was are not charged to it
 
     # --- Engine.IO ---
     ping_interval: Duration = timedelta(seconds=25)

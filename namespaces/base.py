@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import structlog
 from pydantic import ValidationError
@@ -33,7 +33,16 @@ from namespaces.routes import Limit, Route
 
 log = structlog.get_logger()
 
+RETURNS = 10  # times the limit of joins: joins that are not charged to it, which still cost the node something
 INVALID = 400  # the status of requests that are charged as refused ones
+
+
+class Allowance(NamedTuple):
+    """How many charges of a scope somebody has within so many seconds."""
+
+    scope: str
+    limit: int
+    seconds: float
 
 
 class Authenticator(Protocol):
@@ -83,10 +92,16 @@ class Namespace:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._routes: dict[str, Route] = {events.AUTH_REFRESH: Route(AuthRefresh, self._refresh)} | self.routes()
-        self._rates = {event: pipeline.rates[route.limit] for event, route in self._routes.items()}
+        self._allowances = {event: self._allowance(route.limit) for event, route in self._routes.items()}
+        count, seconds = pipeline.rates[Limit.JOIN]
+        self._returns = Allowance(f"return:{self.name}", count * RETURNS, seconds)
         self._refusals = Refusals(pipeline.limiter, pipeline.rates[Limit.REFUSED])
         self._deadlines = Deadlines(pipeline.handler_timeout.total_seconds())
         self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome; both are a few known words
+
+    def _allowance(self, limit: Limit) -> Allowance:
+        """What is charged to a limit: joins of each namespace by themselves, everything else together."""
+        return Allowance(f"{limit}:{self.name}" if limit is Limit.JOIN else limit, *self._pipeline.rates[limit])
 
     def routes(self) -> dict[str, Route]:
         """The declared table: everything that is not in it is an unknown event."""
@@ -188,17 +203,18 @@ class Namespace:
             await self._charge_refusal(socket)
             raise
         limiter, subject = self._pipeline.limiter, socket.principal.user_id
-        count, seconds = self._rates[event]
+        allowance = self._allowances[event]
+        if route.enters is not None and route.enters(ask) in socket.attending:
+            allowance = self._returns
         try:
             with self._deadlines:
                 try:
-                    await limiter.charge(route.limit, subject, count, seconds)
-                except RateLimited:
-                    earlier = await route.repeated(socket.principal, ask) if route.repeated else None
-                    if earlier is None:
-                        self._pipeline.metrics.limited.labels(route.limit).inc()
-                        raise
-                    return earlier
+                    await limiter.charge(allowance.scope, subject, allowance.limit, allowance.seconds)
+                except RateLimited as error:
+                    earlier = await self._above_the_limit(subject, socket, route, ask, error)
+                    if earlier is not None:
+                        return earlier
+                    allowance = self._returns
                 if route.service is not None:
                     answer = await route.service(socket.principal, ask)
                 else:
@@ -207,12 +223,29 @@ class Namespace:
             raise Unavailable("handler") from None
         except GatewayError as error:
             if error.status == INVALID:  # as only the handler could know: a word that is blocked
-                await limiter.refund(route.limit, subject)
+                await limiter.refund(allowance.scope, subject)
                 await self._charge_refusal(socket)
             raise
-        if route.repeated is not None and getattr(answer, "duplicate", False):
-            await limiter.refund(route.limit, subject)
+        if route.free is not None and route.free(answer):
+            await limiter.refund(allowance.scope, subject)
         return answer
+
+    async def _above_the_limit(
+        self, subject: str, socket: Socket, route: Route, ask: Request, error: RateLimited
+    ) -> Payload | None:
+        """Return the answer that was given earlier, or None if the request is not charged to the limit.
+
+        Raises RateLimited.
+        """
+        earlier = await route.repeated(socket.principal, ask) if route.repeated else None
+        if earlier is None:
+            if route.resumes is None or not await route.resumes(ask):
+                self._pipeline.metrics.limited.labels(route.limit).inc()
+                raise error
+            await self._pipeline.limiter.charge(
+                self._returns.scope, subject, self._returns.limit, self._returns.seconds
+            )
+        return earlier
 
     async def _charge_refusal(self, socket: Socket) -> None:
         try:

@@ -32,8 +32,15 @@ class ChatNamespace(RoomNamespace):
     def routes(self) -> dict[str, Route]:
         """The events of `/chat`."""
         return self._moderation.routes() | {
-            events.CHAT_JOIN_ROOM: Route(chat.JoinRoom, self.join, Limit.JOIN, aside=_history_event),
-            events.CHAT_LEAVE_ROOM: Route(chat.LeaveRoom, self.leave, Limit.JOIN),
+            events.CHAT_JOIN_ROOM: Route(
+                chat.JoinRoom,
+                self.join,
+                Limit.JOIN,
+                aside=_history_event,
+                enters=_room,
+                resumes=self._chat.resumes,
+            ),
+            events.CHAT_LEAVE_ROOM: Route(chat.LeaveRoom, self.leave),
             events.CHAT_SEND_MESSAGE: Route(
                 chat.SendMessage,
                 limit=Limit.MESSAGE,
@@ -65,7 +72,7 @@ class ChatNamespace(RoomNamespace):
         return chat.Left(room_name=self.room(ask.live_id).name)
 
 
-def _room(ask: chat.SendMessage | chat.History) -> Room:
+def _room(ask: chat.JoinRoom | chat.SendMessage | chat.History) -> Room:
     return chat_room(ask.live_id)
 
 

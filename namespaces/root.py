@@ -25,8 +25,14 @@ class RootNamespace(RoomNamespace):
     def routes(self) -> dict[str, Route]:
         """The events of `/`."""
         return {
-            events.JOIN_STREAM: Route(catalog.JoinStream, self.join, Limit.JOIN),
-            events.LEAVE_STREAM: Route(catalog.LeaveStream, self.leave, Limit.JOIN),
+            events.JOIN_STREAM: Route(
+                catalog.JoinStream,
+                self.join,
+                Limit.JOIN,
+                enters=lambda ask: products_room(ask.stream_id),
+                resumes=self._storefront.resumes,
+            ),
+            events.LEAVE_STREAM: Route(catalog.LeaveStream, self.leave),
         }
 
     @staticmethod

@@ -37,6 +37,15 @@ class Route:
     repeated: Callable[[Principal, Any], Awaitable[Payload | None]] | None = None  # the answer given earlier, if any
     aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event sent first to a client that asked for no ack
     service: Callable[[Principal, Any], Awaitable[Payload]] | None = None
+    enters: Callable[[Any], Room] | None = None  # which room a join is for
+    resumes: Callable[[Any], Awaitable[bool]] | None = None  # whether a join catches up by its `since`
+
+    @property
+    def free(self) -> Callable[[Payload], bool] | None:
+        """Whether an answer is of something that is not charged: a repetition, or a join that caught up."""
+        if self.repeated is not None:
+            return _duplicate
+        return _recovered if self.resumes is not None else None
 
     @property
     def work(self) -> Callable[..., Awaitable[Payload]]:
@@ -45,3 +54,11 @@ class Route:
         if work is None:
             raise TypeError(f"nothing works on {self.shape.__name__}")
         return work
+
+
+def _duplicate(answer: Payload) -> bool:
+    return bool(getattr(answer, "duplicate", False))
+
+
+def _recovered(answer: Payload) -> bool:
+    return bool(getattr(answer, "recovered", False))

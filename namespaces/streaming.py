@@ -25,8 +25,10 @@ class StreamingNamespace(RoomNamespace):
     def routes(self) -> dict[str, Route]:
         """The events of `/streaming`."""
         return {
-            events.STREAM_VIEWER_JOIN: Route(streaming.ViewerJoin, self.join, Limit.JOIN),
-            events.STREAM_VIEWER_LEAVE: Route(streaming.ViewerLeave, self.leave, Limit.JOIN),
+            events.STREAM_VIEWER_JOIN: Route(
+                streaming.ViewerJoin, self.join, Limit.JOIN, enters=lambda ask: viewers_room(ask.stream_key)
+            ),
+            events.STREAM_VIEWER_LEAVE: Route(streaming.ViewerLeave, self.leave),
         }
 
     async def allow(self, _principal: Principal, key: str) -> None:

@@ -34,6 +34,12 @@ class Said(Payload):
     text: str
 
 
+class Entered(Payload):
+    """The answer to a join."""
+
+    recovered: bool
+
+
 class Success(NamedTuple):
     """What a socket was told that its request was answered with."""
 
@@ -70,6 +76,7 @@ class FakeLimiter:
         self.left = left
         self.refusals = refusals
         self.refused = 0
+        self.scopes: list[str] = []  # that were charged, and with a minus refunded
 
     async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> None:
         if scope == Limit.REFUSED:
@@ -77,12 +84,17 @@ class FakeLimiter:
                 raise RateLimited(60_000, limit=self.refusals)
             self.refused += 1
             return
+        self.scopes.append(scope)
+        if scope.startswith("return:"):
+            return
         if self.left == 0:
             raise RateLimited(1234, limit=20)
         self.left -= 1
 
     async def refund(self, scope: str, subject: str) -> None:
-        self.left += 1
+        self.scopes.append(f"-{scope}")
+        if not scope.startswith("return:"):
+            self.left += 1
 
 
 class FakeAuthenticator:
@@ -123,6 +135,9 @@ class Talk(Namespace):
             "refuse": Route(Say, self.refuse),
             "find-invalid": Route(Say, self.find_invalid),
             "hang": Route(Say, self.hang),
+            "join": Route(
+                Say, self.join, Limit.JOIN, enters=lambda ask: chat_room(ask.live_id), resumes=self.catches_up
+            ),
         }
 
     async def welcome(self, socket: Any) -> None:
@@ -143,6 +158,12 @@ class Talk(Namespace):
 
     async def earlier(self, _principal: Principal, ask: Say) -> Sent | None:
         return await self.send(None, ask) if ask.count == 2 else None
+
+    async def join(self, _socket: Any, ask: Say) -> Entered:
+        return Entered(recovered=ask.count == 2)
+
+    async def catches_up(self, ask: Say) -> bool:
+        return ask.count == 2
 
     async def explode(self, _socket: Any, ask: Say) -> Said:
         raise RuntimeError(f"secret {ask.live_id}")
@@ -357,6 +378,31 @@ async def test_a_repeated_request_costs_nothing_and_is_answered_above_the_limit_
     assert limiter.left == 0
     assert isinstance(await ask(namespace, ["send", {"liveId": "a", "count": 2}]), Success)
     assert await code_of(namespace, ["send", {"liveId": "a"}]) == "RATE_LIMIT_EXCEEDED"
+
+
+async def test_joins_have_a_limit_of_their_own_in_each_namespace() -> None:
+    limiter = FakeLimiter(1)
+    namespace = talk(limiter)
+    assert isinstance(await ask(namespace, ["join", {"liveId": "a"}]), Success)
+    assert await code_of(namespace, ["join", {"liveId": "a"}]) == "RATE_LIMIT_EXCEEDED"
+    assert limiter.scopes == ["join:/talk", "join:/talk"]
+
+
+async def test_a_join_where_one_is_already_is_not_charged_to_the_limit() -> None:
+    limiter = FakeLimiter(0)
+    answer = await ask(talk(limiter), ["join", {"liveId": "a"}], socket=FakeSocket(chat_room("a")))
+    assert isinstance(answer, Success)
+    assert limiter.scopes == ["return:/talk"]
+
+
+async def test_a_join_that_catches_up_is_not_charged_to_the_limit() -> None:
+    limiter = FakeLimiter(1)
+    namespace = talk(limiter)
+    assert isinstance(await ask(namespace, ["join", {"liveId": "a", "count": 2}]), Success)
+    assert limiter.left == 1
+    assert isinstance(await ask(namespace, ["join", {"liveId": "a"}]), Success)
+    assert isinstance(await ask(namespace, ["join", {"liveId": "a", "count": 2}]), Success)
+    assert await code_of(namespace, ["join", {"liveId": "a"}]) == "RATE_LIMIT_EXCEEDED"
 
 
 async def test_without_an_ack_the_answer_is_an_event() -> None:

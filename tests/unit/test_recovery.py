@@ -248,6 +248,21 @@ async def test_too_much(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.counted("too much") == 1
 
 
+async def test_too_much_is_counted_in_each_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy room beside a quiet one: together more than the limit of one."""
+    monkeypatch.setattr(recovery_module, "LIMIT", 5)
+    monkeypatch.setattr(recovery_module, "LIMIT_OF_ALL", 8)
+    other = chat_room("other")
+    desk.write(1, room=other)
+    for count, recovered in ((3, True), (4, False)):
+        await desk.lose(ROOM, other)
+        desk.write(5)
+        desk.write(count, room=other)
+        sent = await desk.come_back()
+        assert (sent is not None) is recovered
+        assert not recovered or len(sent or []) == 5 + count
+
+
 async def test_what_the_log_has_forgotten(desk: Desk) -> None:
     await desk.lose()
     desk.write(5)

@@ -24,7 +24,8 @@ def namespace() -> RootNamespace:
     pipeline: Any = SimpleNamespace(
         rates=dict.fromkeys(Limit, (1, 1.0)), handler_timeout=timedelta(seconds=1), limiter=None
     )
-    return RootNamespace(pipeline, NOBODY, NOBODY)
+    storefront: Any = SimpleNamespace(resumes=None)
+    return RootNamespace(pipeline, NOBODY, storefront)
 
 
 async def test_administrators_hear_of_orders_as_long_as_they_are_administrators() -> None:

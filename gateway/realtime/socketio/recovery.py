@@ -22,7 +22,8 @@ from gateway.security.principal import Principal
 
 log = structlog.get_logger()
 
-LIMIT: Final = 300  # events that a client may have missed; for more, a fresh snapshot is less to send
+LIMIT: Final = 300  # events that a client may have missed in a room; for more, a fresh snapshot is less to send
+LIMIT_OF_ALL: Final = 2_000  # events that it may have missed in all of its rooms: about half of MAX_SEND_BUFFER
 PATIENCE: Final = 3.0  # s that a client waits for it at most; then it is let in as a new one
 READERS: Final = 4  # that read logs at the same time: after a node's death all of its clients come
 BATCH: Final = 200  # sockets whose sessions are renewed at once
@@ -217,7 +218,8 @@ class Recovery:
         missed: dict[Room, list[LoggedEvent]] = {room: [] for room in places}
         read = {room: place.seq for room, place in places.items()}
         while behind := [room for room in places if read[room] < self._delivered(room)]:
-            if sum(self._delivered(room) - place.seq for room, place in places.items()) > LIMIT:
+            counts = [self._delivered(room) - place.seq for room, place in places.items()]
+            if max(counts) > LIMIT or sum(counts) > LIMIT_OF_ALL:
                 raise _NotRecovered("too much")
             for room in behind:
                 events = await self._log.after(room, read[room], LIMIT)

@@ -11,7 +11,7 @@ from gateway.errors import Code, Conflict, GatewayError, Unavailable
 from gateway.keys import chat_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.chat import History, HistoryPage, Joined, Message, SendMessage, Sent, You
+from gateway.protocol.chat import History, HistoryPage, Joined, JoinRoom, Message, SendMessage, Sent, You
 from gateway.protocol.wire import Since
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.security.principal import Principal
@@ -75,6 +75,12 @@ class Chat:
     async def admit(self, principal: Principal, live_id: str) -> None:
         """Check that somebody may join a room. Raises BANNED, and NotFound if there is no such room."""
         await self._standing(principal, live_id)
+
+    async def resumes(self, ask: JoinRoom) -> bool:
+        """Whether a join catches up with everything that its client missed."""
+        if ask.since is None:
+            return False
+        return (await self._catch_up.position(chat_room(ask.live_id), ask.since)).events is not None
 
     async def snapshot(self, principal: Principal, live_id: str, since: Since | None, members: int) -> Joined:
         """The room, which has `members` members, for a socket that hears it by now. Raises BANNED."""

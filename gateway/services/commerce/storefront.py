@@ -7,7 +7,7 @@ from gateway.keys import products_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol import catalog
-from gateway.protocol.catalog import StreamJoined
+from gateway.protocol.catalog import JoinStream, StreamJoined
 from gateway.protocol.wire import Payload, Since
 from gateway.realtime.logged import Place
 from gateway.redis.client import RedisClient
@@ -53,6 +53,12 @@ class Storefront:
     async def admit(self, key: str) -> None:
         """Whether a stream can be followed. Raises NotFound."""
         await self._streams.require(key)
+
+    async def resumes(self, ask: JoinStream) -> bool:
+        """Whether a join catches up with everything that its client missed."""
+        if ask.since is None:
+            return False
+        return (await self._replays.position(products_room(ask.stream_id), ask.since)).events is not None
 
     async def snapshot(self, key: str, since: Since | None) -> StreamJoined:
         """The products as a socket finds them that hears of changes by now."""
