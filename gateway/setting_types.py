@@ -16,7 +16,12 @@ from pydantic_settings import NoDecode
 MAX_DURATION = timedelta(days=3650)  # with more, moments leave what calendars know
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_ORIGIN = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
+# Pages and apps: https://shop.example, capacitor://localhost, app://., chrome-extension://abc.
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII | re.IGNORECASE
+)
+_NO_ORIGINS = frozenset({"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"})  # schemes that have none
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::\d{1,5})?", re.ASCII)
 
 
 def _duration(value: object) -> object:
@@ -66,10 +71,27 @@ def _origins(value: object) -> object:
         value = [item.strip().rstrip("/") for item in value.split(",") if item.strip()]
     if isinstance(value, (list, tuple)):
         for origin in value:
-            if origin != "*" and not _ORIGIN.fullmatch(origin):
+            match = _ORIGIN.fullmatch(origin)
+            if origin != "*" and (match is None or match["scheme"].lower() in _NO_ORIGINS):
                 raise ValueError(f'"{origin}" is not an origin; write it like "https://shop.example"')
         # As browsers send them: never with the port that goes without saying.
-        return tuple(origin.removesuffix(":443" if origin.startswith("https") else ":80") for origin in value)
+        return tuple(_without_default_port(origin) for origin in value)
+    return value
+
+
+def _without_default_port(origin: str) -> str:
+    scheme = origin.partition(":")[0].lower()
+    return origin.removesuffix({"http": ":80", "https": ":443"}.get(scheme, "none"))
+
+
+def _hosts(value: object) -> object:
+    if isinstance(value, str):
+        value = [item.strip().lower() for item in value.split(",") if item.strip()]
+    if isinstance(value, (list, tuple)):
+        for host in value:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f'"{host}" is not a host; write it like "live.shop.example" or "localhost:3001"')
+        return tuple(value)
     return value
 
 
@@ -90,6 +112,7 @@ Delay = Annotated[timedelta, BeforeValidator(_delay), Ge(timedelta(0))]  # a dur
 Rate = Annotated[tuple[int, float], BeforeValidator(_rate), NoDecode]  # how many, in how many seconds
 OptionalRate = Annotated[tuple[int, float] | None, BeforeValidator(_rate), NoDecode]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), NoDecode]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(_hosts), NoDecode]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks), NoDecode]
 SecretList = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets), NoDecode]
 DatabaseUrl = Annotated[SecretStr, _url("postgres", "postgresql")]

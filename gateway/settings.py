@@ -15,6 +15,7 @@ from gateway.setting_types import (
     DatabaseUrl,
     Delay,
     Duration,
+    Hosts,
     Networks,
     OptionalRate,
     Origins,
@@ -97,7 +98,11 @@ class Settings(BaseSettings):
     )
 
     # --- browsers ---
-    cors_origins: Origins = ()  # exact origins; none: only the gateway's own pages
+    cors_origins: Origins = ()  # exact origins, of apps too (capacitor://localhost); none: only the gateway's own pages
+    # Names by which browsers reach the gateway's own pages. This machine and addresses without a name always count.
+    allowed_hosts: Hosts = ()
+    cookie_domain: str | None = Field(None, pattern=r"^\.?[a-z0-9-]+(\.[a-z0-9-]+)+$")  # None: the host that sets it
+    cookie_prefix: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,32}$")  # of the names of all cookies, such as `__Host-`
     csrf_enabled: bool = True  # can be switched off only outside production
     origin_required: bool = False  # refuse a websocket without Origin: closes the door to apps that are not browsers
     trusted_proxies: Networks = ()  # addresses or networks whose X-Forwarded-For counts
@@ -219,6 +224,13 @@ class Settings(BaseSettings):
         if _strict(info) and not enabled:
             raise ValueError("can be switched off only outside production")
         return enabled
+
+    @field_validator("cookie_prefix")
+    @classmethod
+    def _prefix(cls, prefix: str, info: ValidationInfo) -> str:
+        if prefix.lower().startswith("__host-") and info.data.get("cookie_domain") is not None:
+            raise ValueError("browsers refuse __Host- cookies that have a COOKIE_DOMAIN")
+        return prefix
 
     @field_validator("demo_page")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from gateway.errors import AuthRequired
 from gateway.http.routes import ID, READS, Call, Cookie, Reply, Route
-from gateway.protocol.identity import EnterAsGuest, Login, Refresh, Register, Session, SessionList, UserView
+from gateway.protocol.identity import CsrfToken, EnterAsGuest, Login, Refresh, Register, Session, SessionList, UserView
 from gateway.security.browsers.cookies import candidates, read_cookies
 from gateway.security.browsers.csrf import COOKIE as CSRF_COOKIE
 from gateway.security.browsers.csrf import Csrf
@@ -19,7 +19,6 @@ from gateway.security.tokens.authenticator import COOKIE as ACCESS_COOKIE
 from gateway.settings import Settings
 
 REFRESH_COOKIE = "refreshToken"
-REFRESH_PATH = "/api/v1/auth"  # the one place that reads it; nothing else gets to see it
 
 
 class Logins(Protocol):
@@ -61,6 +60,7 @@ class Auth:
         self._guests = guests
         self._devices = devices
         self._csrf = csrf
+        self._prefix = settings.cookie_prefix
         self._access_seconds = int(settings.jwt_expiration.total_seconds())
         self._refresh_seconds = int(settings.jwt_refresh_expiration.total_seconds())
 
@@ -74,23 +74,24 @@ class Auth:
             Route("POST", "/auth/logout", self.logout, body=Refresh, who=EVERYONE, lenient=True),
             Route("POST", "/auth/logout-all", self.logout_all, who=EVERYONE),
             Route("GET", "/auth/me", self.me, answer=UserView, who=EVERYONE, limit=READS),
+            Route("GET", "/auth/csrf", self.csrf, answer=CsrfToken, limit=READS),
             Route("GET", "/auth/sessions", self.sessions, answer=SessionList, who=EVERYONE, limit=READS),
             Route("DELETE", f"/auth/sessions/{ID}", self.end_session, who=EVERYONE),
         ]
 
     async def register(self, call: Call[Register, None]) -> Reply:
         """Open an account and log in."""
-        device = _lasting(_device(call))
+        device = _lasting(_device(call, self._prefix))
         return await self._let_in(await self._accounts.register(call.body, device.user_agent), device)
 
     async def login(self, call: Call[Login, None]) -> Reply:
         """Log in with e-mail and password."""
-        device = _lasting(_device(call))
+        device = _lasting(_device(call, self._prefix))
         return await self._let_in(await self._accounts.login(call.body, device.user_agent), device)
 
     async def guest(self, call: Call[EnterAsGuest, None]) -> Reply:
         """Come in without an account; who shows the refresh token of a guest, in body or cookie, stays that guest."""
-        device = _lasting(_device(call, call.body.device_id))
+        device = _lasting(_device(call, self._prefix, call.body.device_id))
         return await self._let_in(await self._guests.enter(await self._refresh_token(call), device), device)
 
     async def refresh(self, call: Call[Refresh, None]) -> Reply:
@@ -98,7 +99,7 @@ class Auth:
         token = await self._refresh_token(call)
         if token is None:
             raise AuthRequired("No token provided")
-        return await self._let_in(await self._those(is_guest(token)).refresh(token), _device(call))
+        return await self._let_in(await self._those(is_guest(token)).refresh(token), _device(call, self._prefix))
 
     async def logout(self, call: Call[Refresh, None]) -> Reply:
         """End this session, on every node; a caller whose access token has run out is known by the refresh token."""
@@ -115,6 +116,13 @@ class Auth:
     async def me(self, call: Call[None, None]) -> UserView:
         """Who the caller is."""
         return await self._of(call).me(call.principal)
+
+    async def csrf(self, call: Call[None, None]) -> Reply:
+        """The CSRF token of this browser, for pages that cannot read the cookie; a new one if it has none."""
+        kept = candidates(read_cookies(call.request.headers, self._prefix), CSRF_COOKIE)
+        token = kept[0] if kept else self._csrf.issue()
+        cookie = Cookie(CSRF_COOKIE, token, self._refresh_seconds, http_only=False)
+        return Reply(CsrfToken(csrf_token=token), cookies=(cookie,))
 
     async def sessions(self, call: Call[None, None]) -> SessionList:
         """Where the caller is logged in."""
@@ -138,7 +146,7 @@ class Auth:
         """
         if call.body.refresh_token is not None:
             return call.body.refresh_token
-        cookies = read_cookies(call.request.headers)
+        cookies = read_cookies(call.request.headers, self._prefix)
         tokens = candidates(cookies, REFRESH_COOKIE)
         if not tokens:
             return None
@@ -154,24 +162,25 @@ class Auth:
         csrf_token = self._csrf.issue()
         cookies = [
             Cookie(ACCESS_COOKIE, session.access_token, self._access_seconds),
-            Cookie(REFRESH_COOKIE, session.refresh_token, self._refresh_seconds, REFRESH_PATH),
+            Cookie(REFRESH_COOKIE, session.refresh_token, self._refresh_seconds),
             Cookie(CSRF_COOKIE, csrf_token, self._refresh_seconds, http_only=False),
         ]
         if device.id is not None:
-            cookies.append(Cookie(DEVICE_COOKIE, device.id, COOKIE_SECONDS, REFRESH_PATH))
+            cookies.append(Cookie(DEVICE_COOKIE, device.id, COOKIE_SECONDS))
         return Reply(session.model_copy(update={"csrf_token": csrf_token}), cookies=tuple(cookies))
 
     def _let_out(self) -> Reply:
         cookies = (
             Cookie(ACCESS_COOKIE, "", 0),
-            Cookie(REFRESH_COOKIE, "", 0, REFRESH_PATH),
+            Cookie(REFRESH_COOKIE, "", 0),
             Cookie(CSRF_COOKIE, "", 0, http_only=False),
         )
         return Reply(None, cookies=cookies)
 
 
-def _device(call: Call[Any, Any], device_id: str | None = None) -> Device:
-    shown = device_id or next(filter(valid_id, candidates(read_cookies(call.request.headers), DEVICE_COOKIE)), None)
+def _device(call: Call[Any, Any], prefix: str, device_id: str | None = None) -> Device:
+    kept = candidates(read_cookies(call.request.headers, prefix), DEVICE_COOKIE)
+    shown = device_id or next(filter(valid_id, kept), None)
     return Device(call.request.headers.get("User-Agent", ""), call.address, shown)
 
 

@@ -120,5 +120,10 @@ def connections(
     stuck: float = STUCK,
 ) -> Callable[[], asyncio.Protocol]:
     """The protocol factory of a listening socket, for the server of an application that was set up."""
-    options: dict[str, Any] = {"access_log": None, "keepalive_timeout": keepalive, "lingering_time": linger}
+    options: dict[str, Any] = {
+        "access_log": None,
+        "auto_decompress": False,  # packed bodies are refused, and not unpacked on their way to nowhere
+        "keepalive_timeout": keepalive,
+        "lingering_time": linger,
+    }
     return partial(HttpConnection, server, stuck=stuck, head=head, loop=asyncio.get_running_loop(), **options)

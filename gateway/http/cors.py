@@ -8,7 +8,12 @@ from gateway.security.browsers.origins import Origins, origin_of
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-    "Access-Control-Allow-Headers": f"Authorization, Content-Type, Idempotency-Key, X-Request-ID, {HEADER}",
+    "Access-Control-Allow-Headers": ", ".join(
+        (
+            *("Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID", HEADER),
+            *("traceparent", "tracestate", "sentry-trace", "baggage"),  # tracing puts them on every request of a page
+        )
+    ),
     "Access-Control-Max-Age": "600",  # s a browser may remember; a changed list is in force soon enough
 }
 _EXPOSED = "X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"

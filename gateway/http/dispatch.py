@@ -5,6 +5,8 @@ Errors are raised; the edge around it (middlewares.py) answers them.
 
 import asyncio
 import math
+import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -19,10 +21,10 @@ from gateway.http.lines import send_lines
 from gateway.http.routes import Call, Cookie, Lines, Reply, Route
 from gateway.metrics import Metrics
 from gateway.protocol.answers import misfit
-from gateway.protocol.bounds import MAX_BODY_VALUES, check_values
+from gateway.protocol.bounds import MAX_BODY_VALUES, MAX_FIELDS, check_values
 from gateway.protocol.queries import Query
 from gateway.protocol.wire import Request
-from gateway.security.browsers.client_address import client_address, limit_subject
+from gateway.security.browsers.client_address import client_address, limit_subjects
 from gateway.security.browsers.cookies import read_cookies
 from gateway.security.browsers.csrf import Csrf
 from gateway.security.limits.limits import Limiter
@@ -33,6 +35,7 @@ from gateway.settings import Settings
 MAX_BODY = 131_072  # bytes; the largest request is a product with 20 picture addresses and a description
 BODY_SECONDS = 10.0  # for a body to arrive; who is slower holds a connection for nothing
 
+_TRACKER = re.compile(r"utm_.*|_|fbclid|gclid", re.DOTALL)
 NO_COOKIES: MultiDict[str] = MultiDict()
 RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])  # what the limits say, for every answer to the request
 
@@ -58,6 +61,7 @@ class Dispatcher:
         self._rate = settings.http_rate_limit
         self._trusted = settings.trusted_proxies
         self._secure = settings.production
+        self._prefix, self._domain = settings.cookie_prefix, settings.cookie_domain
         self._seconds = settings.handler_timeout.total_seconds()
 
     def serve(self, route: Route) -> Handler:
@@ -76,7 +80,8 @@ class Dispatcher:
         self._csrf.check_page(request.method, request.headers)
         address = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), self._trusted)
         caller = await self._admit(route, request)
-        await self._charge(route, request, caller.user_id if caller else limit_subject(address))
+        for subject, times in [(caller.user_id, 1)] if caller else limit_subjects(address):
+            await self._charge(route, request, subject, times)
         raw = await _read(request) if route.body else b""
         if route.signed:
             route.signed(request.headers, raw)
@@ -94,7 +99,7 @@ class Dispatcher:
     async def _admit(self, route: Route, request: web.Request) -> Principal | None:
         if route.who is None:
             return None
-        cookies = read_cookies(request.headers)
+        cookies = read_cookies(request.headers, self._prefix)
         tokens = extract_tokens(None, request.headers, cookies)
         try:
             principal = await authenticate_first(self._authenticator, tokens)
@@ -108,17 +113,18 @@ class Dispatcher:
             raise Forbidden
         return principal
 
-    async def _charge(self, route: Route, request: web.Request, subject: str) -> None:
+    async def _charge(self, route: Route, request: web.Request, subject: str, times: int) -> None:
         if not route.limit:
             return
         count, seconds = self._rate
-        limit = count * route.limit
+        limit = count * route.limit * times
         try:
             left = await self._limiter.charge(f"http:{route.method} {route.template}", subject, limit, seconds)
         except RateLimited:
             self._metrics.limited.labels("http").inc()
             raise
-        request[RATE_HEADERS] = rate_headers(left.limit, left.remaining, left.reset_ms)
+        if times == 1:
+            request[RATE_HEADERS] = rate_headers(left.limit, left.remaining, left.reset_ms)
 
     def _answer(self, route: Route, request: web.Request, reply: Reply) -> web.Response:
         if reply.body is None:
@@ -133,10 +139,11 @@ class Dispatcher:
 
     def _set(self, response: web.Response, cookie: Cookie, *, secure: bool) -> None:
         response.set_cookie(
-            cookie.name,
+            self._prefix + cookie.name,
             cookie.value,
             max_age=cookie.seconds,
-            path=cookie.path,
+            path="/",  # a proxy may rewrite paths
+            domain=self._domain,
             httponly=cookie.http_only,
             secure=secure,
             samesite="Lax",
@@ -157,8 +164,7 @@ def parse_body(shape: type[Request], raw: bytes) -> Request:
 
     Raises InvalidPayload, or the error whose code a check of the shape names.
     """
-    if not raw:
-        raw = b"{}"
+    raw = raw.removeprefix(BOM_UTF8) or b"{}"
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, ValueError):
@@ -173,9 +179,15 @@ def parse_body(shape: type[Request], raw: bytes) -> Request:
 
 
 def parse_query(shape: type[Query], query: Mapping[str, str]) -> Query:
-    """What stands behind the `?`. Raises InvalidPayload, also for a name that stands there twice."""
-    given = dict(query.items())
-    if len(given) != len(query):
+    """What stands behind the `?`. Raises InvalidPayload, also for a name that stands there twice.
+
+    A parameter without a value counts as not given, and what trackers append to the addresses of pages is ignored.
+    """
+    if len(query) > MAX_FIELDS:
+        raise InvalidPayload("The query has too many parameters")
+    pairs = [(name, value) for name, value in query.items() if value and not _TRACKER.fullmatch(name)]
+    given = dict(pairs)
+    if len(given) != len(pairs):
         raise InvalidPayload("A name stands twice in the query")
     try:
         return shape.model_validate(given)

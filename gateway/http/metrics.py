@@ -1,5 +1,6 @@
 """`/metrics`: Prometheus text, on its own port or guarded beside the API. Read by the scraper, never limited."""
 
+import re
 import secrets
 
 from aiohttp import web
@@ -10,7 +11,10 @@ from gateway.metrics import Metrics
 from gateway.security.browsers.client_address import loopback
 
 PATH = "/metrics"
-_PROXIED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy on this machine is no scraper
+# What proxies say of themselves or of whom they ask for. A proxy on this machine is no scraper.
+_PROXIED = re.compile(
+    r"via|cdn-loop|forwarded.*|x-(original-)?forwarded.*|.*(client|connecting|real|remote)[-_]?(ip|addr)", re.IGNORECASE
+)
 
 
 class GuardedMetrics:
@@ -26,7 +30,7 @@ class GuardedMetrics:
             given = request.headers.get("Authorization", "").removeprefix("Bearer ")
             if not secrets.compare_digest(given.encode(errors="replace"), self._token.encode()):
                 raise AuthRequired("The metrics token is needed")
-        elif not loopback(request.remote) or any(name in request.headers for name in _PROXIED):
+        elif not loopback(request.remote) or any(map(_PROXIED.fullmatch, request.headers)):
             raise Forbidden("Metrics are for this machine only, unless METRICS_TOKEN is set")
         return _text(self._metrics)
 

@@ -53,6 +53,7 @@ class Edge:
 
     async def _answer(self, request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
         try:
+            _refuse_encoded(request)
             return self._cors.preflight(request) or await handler(request)
         except GatewayError as error:
             return refusal(error, request_id)
@@ -72,3 +73,10 @@ class Edge:
         response.headers.update(self._cors.headers(request))
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)
         protect(response, production=self._production)
+
+
+def _refuse_encoded(request: web.Request) -> None:
+    """Refuse a body that is to be unpacked: a few bytes could become as many as we take."""
+    encodings = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, ())).split(",")
+    if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
+        raise web.HTTPUnsupportedMediaType(reason="The body must not be compressed")

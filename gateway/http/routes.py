@@ -68,7 +68,6 @@ class Cookie(NamedTuple):
     name: str
     value: str
     seconds: int
-    path: str = "/"
     http_only: bool = True
 
 

@@ -13,6 +13,7 @@ from gateway.realtime.socketio.recovery_store import RecoveryStore
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import SocketServer
 from gateway.security.browsers.origins import Origins
+from gateway.security.tokens.authenticator import COOKIE
 
 
 class RealtimePart:
@@ -38,6 +39,7 @@ class RealtimePart:
             recovery=self.recovery,
             available=lambda: servers.availability.complete,
             max_waiting_connects=settings.max_waiting_connects,
+            cookie=settings.cookie_prefix + COOKIE,
         )
         self.async_server = AsyncServer(self.server, rooms, self.engine)
         self.fanout = RedisFanout(redis, rooms, node_id, metrics, servers.log)

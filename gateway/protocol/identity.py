@@ -134,6 +134,12 @@ class SessionView(Payload):
     current: bool
 
 
+class CsrfToken(Payload):
+    """The ack of `GET /auth/csrf`: what the header `X-CSRF-Token` of unsafe requests with cookies must be."""
+
+    csrf_token: str
+
+
 class SessionList(Payload):
     """`GET /auth/sessions`, last used first."""
 

@@ -209,7 +209,11 @@ async def test_metrics_are_for_this_machine_or_for_the_token(client: Client) -> 
     assert response.status == 200
     assert response.content_type == "text/plain"
     assert "dorami_deliveries_total" in await response.text()
-    await refused(await client.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}), 403, "FORBIDDEN")
+    for name in (
+        *("X-Forwarded-For", "X-Forwarded-Proto", "X-Original-Forwarded-For", "Forwarded", "Via", "True-Client-IP"),
+        *("X-Real-IP", "CF-Connecting-IP", "Fastly-Client-IP", "X-Client-IP", "X-Cluster-Client-IP", "CDN-Loop"),
+    ):
+        await refused(await client.get("/metrics", headers={name: "127.0.0.1"}), 403, "FORBIDDEN")
     async with house(metrics_token="open sesame") as guarded:
         await refused(await guarded.client.get("/metrics"), 401, "AUTH_REQUIRED")
         headers = {"Authorization": "Bearer open sesam"}
@@ -249,10 +253,18 @@ async def test_logging_in_gives_tokens_as_cookies_and_in_the_body() -> None:
     }
     assert {name for name, morsel in set_cookies.items() if not morsel["httponly"]} == {"csrf-token"}
     assert {morsel["samesite"] for morsel in set_cookies.values()} == {"Lax"}
-    paths = {name: morsel["path"] for name, morsel in set_cookies.items() if morsel["path"] != "/"}
-    assert paths == dict.fromkeys(("refreshToken", DEVICE_COOKIE), "/api/v1/auth")
+    assert {morsel["path"] for morsel in set_cookies.values()} == {"/"}
     assert [morsel["max-age"] for morsel in set_cookies.values()] == ["900", "604800", "604800", str(COOKIE_SECONDS)]
     assert not any(morsel["secure"] for morsel in set_cookies.values())  # plain HTTP, in development
+
+
+async def test_a_page_that_cannot_read_the_cookie_asks_for_the_token(client: Client) -> None:
+    response = await client.get("/api/v1/auth/csrf", headers={"Origin": "http://localhost:3000"})
+    token = (await response.json())["csrfToken"]
+    assert cookies(response)["csrf-token"].value == token
+    assert response.headers["Access-Control-Allow-Credentials"] == "true"
+    response = await client.get("/api/v1/auth/csrf", headers={"Cookie": f"csrf-token={token}"})
+    assert (await response.json())["csrfToken"] == token
 
 
 async def test_a_wrong_password(client: Client) -> None:

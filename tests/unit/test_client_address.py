@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.security.browsers.client_address import client_address, limit_subject, loopback
+from gateway.security.browsers.client_address import SITE_TIMES, client_address, limit_subject, limit_subjects, loopback
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 
@@ -45,6 +45,15 @@ def test_one_ipv6_customer_is_one_client() -> None:
     assert limit_subject("2001:db8:1:3::") != limit_subject("2001:db8:1:2::")
     assert limit_subject("198.51.100.1") == "198.51.100.1"
     assert limit_subject("unknown") == "unknown"
+
+
+def test_a_site_of_many_ipv6_networks_has_a_higher_limit_of_its_own() -> None:
+    one, other = limit_subjects("2001:db8:1:2::1"), limit_subjects("2001:db8:1:3::1")
+    assert one == [("2001:db8:1:2::/64", 1), ("2001:db8:1::/48", SITE_TIMES)]
+    assert one[0] != other[0]
+    assert one[1] == other[1]
+    assert limit_subjects("198.51.100.1") == [("198.51.100.1", 1)]
+    assert limit_subjects("unknown") == [("unknown", 1)]
 
 
 def test_this_machine() -> None:

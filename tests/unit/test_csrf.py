@@ -10,7 +10,7 @@ from tests.support import make_settings
 
 COOKIES = MultiDict({"csrf-token": "secret"})
 
-ORIGINS = Origins(make_settings(cors_origins="https://shop.example"))
+ORIGINS = Origins(make_settings(cors_origins="https://shop.example", allowed_hosts="gateway.example"))
 
 
 def refused(csrf: Csrf, method: str, headers: dict[str, str], cookies: MultiDict[str]) -> Code:

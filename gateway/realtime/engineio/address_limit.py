@@ -2,11 +2,14 @@
 
 from gateway.realtime.engineio.handshake import CROWDED, Handshake, RefusedError
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.security.browsers.client_address import client_address, limit_subject
+from gateway.security.browsers.client_address import client_address, limit_subject, subjects_of
 
 
 class AddressLimit:
-    """Counts by address, for IPv6 by the network of one customer. An address without connections is forgotten."""
+    """Counts by address, for IPv6 by the network of one customer, and with a higher limit by that of one site.
+
+    An address without connections is forgotten.
+    """
 
     def __init__(self, options: EngineOptions) -> None:
         self._limit = options.max_address_connections
@@ -20,15 +23,18 @@ class AddressLimit:
 
     def check(self, address: str) -> None:
         """Raises RefusedError if there is no room for one more."""
-        if self._open.get(address, 0) >= self._limit:
-            raise RefusedError(*CROWDED)
+        for subject, times in subjects_of(address):
+            if self._open.get(subject, 0) >= self._limit * times:
+                raise RefusedError(*CROWDED)
 
     def entered(self, address: str) -> None:
         """One more is open."""
-        self._open[address] = self._open.get(address, 0) + 1
+        for subject, _ in subjects_of(address):
+            self._open[subject] = self._open.get(subject, 0) + 1
 
     def left(self, address: str) -> None:
         """One of them has ended."""
-        self._open[address] -= 1
-        if not self._open[address]:
-            del self._open[address]
+        for subject, _ in subjects_of(address):
+            self._open[subject] -= 1
+            if not self._open[subject]:
+                del self._open[subject]

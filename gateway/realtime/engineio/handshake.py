@@ -100,13 +100,16 @@ class Handshake:
         """The session that the request is for; None: it asks for a new one."""
         return self.query.get("sid")
 
-    def lasting(self, cookie: str | None) -> "Handshake":
-        """Return what may stay for the life of a connection: who it is from, and of all cookies those of this name."""
+    def lasting(self, cookie: str | None, name: str) -> "Handshake":
+        """Return what may stay for the life of a connection: who it is from, and of all cookies those called `cookie`.
+
+        They are called `name` from then on.
+        """
         headers = CIMultiDict({name: self.headers[name] for name in _LASTING if name in self.headers})
         if cookie is not None:
             values = [value for value in candidates(self.cookies, cookie) if _COOKIE_VALUE.fullmatch(value)]
             if values:
-                headers[hdrs.COOKIE] = "; ".join(f"{cookie}={value}" for value in values)
+                headers[hdrs.COOKIE] = "; ".join(f"{name}={value}" for value in values)
         return replace(self, query={}, headers=headers)
 
 

@@ -54,18 +54,21 @@ class SocketServer:
         *,
         available: Callable[[], bool] = lambda: True,
         max_waiting_connects: int = 1_000,
+        cookie: str = COOKIE,
     ) -> None:
         """Args:
         cookie_counts: Whether the cookie that came with a handshake speaks for its page, too.
         recovery: Without it clients are told no `pid`, and come back as somebody new.
         available: Whether the servers that a connect asks do answer.
         max_waiting_connects: How many connects may be looked up at the same time before handshakes are refused.
+        cookie: What the access token's cookie is called.
         """
         self._available = available
         self._max_connecting = max_waiting_connects
         self._connecting = 0
         self._recovery = recovery
         self._cookie_counts = cookie_counts
+        self._cookie = cookie
         self._engine = engine
         self._rooms = rooms
         self._metrics = metrics
@@ -90,7 +93,7 @@ class SocketServer:
     def _connected(self, connection: Connection) -> None:
         connection.owner = Client()
         if (handshake := connection.handshake) is not None:
-            connection.handshake = handshake.lasting(COOKIE if self._cookie_counts(handshake) else None)
+            connection.handshake = handshake.lasting(self._cookie if self._cookie_counts(handshake) else None, COOKIE)
 
     async def _received(self, connection: Connection, text: str) -> None:
         try:

@@ -10,6 +10,8 @@ Network = IPv4Network | IPv6Network
 _WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[^:]*))(?::\d+)?")  # as some load balancers write them
 
 IPV6_CUSTOMER = 64  # bits; one customer has a whole /64 and could send from 2^64 addresses
+IPV6_SITE = 48  # bits; some customers have a whole /48 and could send from 2^16 networks
+SITE_TIMES = 16  # times the limit of a customer's network
 
 
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
@@ -38,6 +40,22 @@ def limit_subject(address: str) -> str:
     if isinstance(found, IPv6Address):
         return str(ip_network((found, IPV6_CUSTOMER), strict=False))
     return address
+
+
+def limit_subjects(address: str) -> list[tuple[str, int]]:
+    """What limits per address count, and how many times the limit each may have: for IPv6 the customer's network first.
+
+    A /48, as providers give it to companies and to customers who ask, holds 65,536 networks of customers.
+    """
+    return subjects_of(limit_subject(address))
+
+
+@lru_cache(maxsize=4096)
+def subjects_of(subject: str) -> list[tuple[str, int]]:
+    """The same for what `limit_subject` has given."""
+    if not subject.endswith(f"/{IPV6_CUSTOMER}"):
+        return [(subject, 1)]
+    return [(subject, 1), (str(ip_network(subject).supernet(new_prefix=IPV6_SITE)), SITE_TIMES)]
 
 
 def loopback(address: str | None) -> bool:

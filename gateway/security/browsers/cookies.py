@@ -3,21 +3,29 @@
 from typing import Final
 
 from aiohttp import hdrs
-from aiohttp._cookie_helpers import parse_cookie_header  # what request.cookies is made with
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiMapping
 
+MAX_SIZE: Final = 16_384  # bytes that are read; a browser keeps less for a site, and what is behind them is ignored
 SAME_NAME: Final = 8  # cookies of one name that are looked at; browsers send one for each domain and path
 
 
-def read_cookies(headers: CIMultiDict[str] | CIMultiDictProxy[str]) -> MultiMapping[str]:
+def read_cookies(headers: CIMultiDict[str] | CIMultiDictProxy[str], prefix: str = "") -> MultiMapping[str]:
     """Return the cookies of all Cookie lines in order; malformed ones are left out.
+
+    With a `prefix` (setting COOKIE_PREFIX) only those whose names begin with it, by what stands behind it.
 
     A browser that has several cookies of one name sends all of them, the one with the longest path first, and does not
     say which is whose. `get` gives the first, `getall` all of them.
     """
     cookies: MultiDict[str] = MultiDict()
+    left = MAX_SIZE
     for line in headers.getall(hdrs.COOKIE, ()):  # HTTP/2 proxies may pass each cookie on a line of its own
-        cookies.extend((name, morsel.value) for name, morsel in parse_cookie_header(line))
+        for pair in line[:left].split(";"):
+            name, separator, value = pair.partition("=")
+            name = name.strip()
+            if separator and name.startswith(prefix):
+                cookies.add(name.removeprefix(prefix), _unquoted(value.strip()))
+        left = max(0, left - len(line))
     return cookies
 
 
@@ -25,3 +33,7 @@ def candidates(cookies: MultiMapping[str], name: str) -> list[str]:
     """Return the different values of a cookie in order, without empty ones, `SAME_NAME` at most."""
     values: list[str] = cookies.getall(name, [])
     return list(dict.fromkeys(value for value in values if value))[:SAME_NAME]
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value

@@ -8,7 +8,7 @@ import structlog
 from gateway.errors import AuthRequired, RateLimited, Unavailable
 from gateway.metrics import Metrics
 from gateway.protocol.identity import Session, UserView
-from gateway.security.browsers.client_address import limit_subject
+from gateway.security.browsers.client_address import limit_subjects
 from gateway.security.limits.limits import Limiter
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions import guest_ids
@@ -65,7 +65,9 @@ class Guests(Logins):
             except (AuthRequired, Unavailable) as error:
                 log.debug("a guest begins anew", code=error.code)
         try:
-            await self._limiter.charge(SCOPE, limit_subject(device.address), *self._rate)
+            count, seconds = self._rate
+            for subject, times in limit_subjects(device.address):
+                await self._limiter.charge(SCOPE, subject, count * times, seconds)
         except RateLimited:
             self._metrics.limited.labels(SCOPE).inc()
             raise
