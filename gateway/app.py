@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway import __version__, http, lifespan
 from gateway.concurrency.timeouts import wait_until
+from gateway.descriptors import DescriptorWatch, raise_limit
 from gateway.http.connection import connections
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import mount_pages
@@ -99,6 +100,7 @@ class Node:
             mount_pages(app, WEB)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         self._metrics_runner = web.AppRunner(metrics_app(servers.metrics), access_log=None, handle_signals=False)
+        self._descriptors = DescriptorWatch(servers.metrics)
         self._listener: asyncio.Server | None = None
         self._open = False
 
@@ -122,6 +124,8 @@ class Node:
 
     async def _listen(self) -> None:
         self._realtime.server.refusing = True  # until all is open
+        raise_limit()
+        self._descriptors.start()
         await self._runner.setup()
         http_protocol = self._runner.server
         if http_protocol is None:
@@ -139,6 +143,7 @@ class Node:
     async def _close_http(self) -> None:
         if self._listener is not None:
             self._listener.close()
+        await self._descriptors.close()
         await self._runner.cleanup()
         await self._metrics_runner.cleanup()
 

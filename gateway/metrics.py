@@ -70,6 +70,9 @@ class Metrics:
         self.redis = Histogram(
             "dorami_redis_seconds", "Redis calls", ["call", "outcome"], buckets=SECONDS, registry=registry
         )
+        self.descriptors_low = Gauge(
+            "dorami_descriptors_low", "1 while less than a tenth of the file descriptors is free", registry=registry
+        )
         self.database_writable = Gauge(
             "dorami_database_writable", "Whether PostgreSQL takes writes, as far as is known", registry=registry
         )

@@ -27,8 +27,11 @@ class HttpConnection(web.RequestHandler):
     A client that takes nothing of its answer loses the connection: aiohttp would wait for it for ever.
     """
 
-    def __init__(self, manager: web.Server, *, stuck: float, head: float, **options: Any) -> None:
+    def __init__(
+        self, manager: web.Server, on_lost: Callable[[], None], *, stuck: float, head: float, **options: Any
+    ) -> None:
         super().__init__(manager, **options)
+        self._on_lost = on_lost
         self._stuck = stuck
         self._head = head
         self._patience: asyncio.TimerHandle | None = None
@@ -55,6 +58,7 @@ class HttpConnection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """From the event loop."""
+        self._on_lost()
         self._calm()
         self._head_ended()
         super().connection_lost(exc)
@@ -118,8 +122,11 @@ def connections(
     head: float = HEAD,
     linger: float = LINGER,
     stuck: float = STUCK,
-) -> Callable[[], asyncio.Protocol]:
-    """The protocol factory of a listening socket, for the server of an application that was set up."""
+) -> Callable[[Callable[[], None]], asyncio.Protocol]:
+    """Return what makes the protocol of a connection from what is to be called when it has ended.
+
+    `server` is that of an application that was set up.
+    """
     options: dict[str, Any] = {
         "access_log": None,
         "auto_decompress": False,  # packed bodies are refused, and not unpacked on their way to nowhere

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_network
 
 import aiohttp
 import pytest
 
+from gateway.realtime.engineio import address_limit
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.engineio.server import EngineOptions
@@ -21,7 +23,7 @@ from tests.integration.engineio_echo import (
     websocket_url,
     wire,
 )
-from tests.timing import scaled, until
+from tests.timing import scaled, time_limit, until
 
 SEPARATOR = "\x1e"
 OPTIONS = EngineOptions(upgrade_timeout=0.3, request_timeout=0.3)
@@ -257,7 +259,7 @@ async def test_an_address_has_so_many_connections_and_no_more() -> None:
                 assert await probing.receive_str() == "3probe"
         await echo.until_ended(echo.opened[1].sid)
         await Poller(http, echo).open()
-    assert not echo.engine._crowd._open
+    assert not echo.engine.address_limit._open
 
 
 async def test_a_refusal_that_passes_says_so_and_what_is_open_goes_on(echo: Echo, http: aiohttp.ClientSession) -> None:
@@ -457,3 +459,33 @@ async def test_what_the_client_says_keeps_its_order_over_the_upgrade(echo: Echo,
         assert [text for _, text in own.heard] == [str(number) for number in range(200)]
         await own.until_ended(session.sid)
         assert (own.gauge("polling"), own.gauge("websocket")) == (0, 0)
+
+
+async def test_tcp_connections_without_a_request_are_counted_by_address() -> None:
+    async with echo_server(replace(OPTIONS, max_address_connections=1)) as echo, AsyncExitStack() as stack:
+        port = int(echo.url.rpartition(":")[2])
+
+        async def connected() -> asyncio.StreamReader:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            stack.callback(writer.close)
+            return reader
+
+        readers = [await connected() for _ in range(address_limit.RAW_LEAST)]
+        async with time_limit():
+            assert await (await connected()).read() == b"", "one too many is closed at once"
+        assert not any(reader.at_eof() for reader in readers)
+        await stack.aclose()
+        await until(lambda: not echo.engine.address_limit._raw, what="forgotten")
+        async with aiohttp.ClientSession() as http:
+            await Poller(http, echo).open()
+
+
+async def test_connections_of_http_are_counted_until_they_end() -> None:
+    async with echo_server(OPTIONS) as echo, aiohttp.ClientSession() as http:
+        async with http.get(f"{echo.url}/nowhere") as answer:
+            assert answer.status == 404
+        assert sum(echo.engine.address_limit._raw.values()) == 1, "kept alive"
+        async with websocket(http, echo) as socket:
+            await hello(socket)
+            await until(lambda: sum(echo.engine.address_limit._raw.values()) <= 1, what="a websocket counted as such")
+    await until(lambda: not echo.engine.address_limit._raw, what="forgotten")

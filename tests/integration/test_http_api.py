@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -399,7 +400,8 @@ async def test_what_is_not_http_is_answered_without_a_traceback(
     runner = web.AppRunner(mounted(Node(), Accounts()))
     await runner.setup()
     assert runner.server is not None
-    listener = await asyncio.get_running_loop().create_server(connections(runner.server), "127.0.0.1", 0)
+    factory = partial(connections(runner.server), lambda: None)
+    listener = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
     writer.write(request_bytes)
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")

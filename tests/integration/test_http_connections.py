@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -86,7 +87,7 @@ async def house() -> AsyncIterator[House]:
     runner = web.AppRunner(app)
     await runner.setup()
     assert runner.server is not None
-    factory = connections(runner.server, keepalive=KEEPALIVE, head=KEEPALIVE, stuck=STUCK)
+    factory = partial(connections(runner.server, keepalive=KEEPALIVE, head=KEEPALIVE, stuck=STUCK), lambda: None)
     listener = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
     made = House(runner.server, listener.sockets[0].getsockname())
     yield made

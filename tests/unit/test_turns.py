@@ -45,7 +45,7 @@ def connect(host: EngineServer, sid: str) -> tuple[Connection, Silent]:
     connection = Connection(host, sid, cast("Any", None), "websocket", "127.0.0.1")
     connection.begin(cast("Any", transport))
     host.connections[sid] = connection
-    host._crowd.entered("127.0.0.1")
+    host.address_limit.entered("127.0.0.1")
     return connection, transport
 
 

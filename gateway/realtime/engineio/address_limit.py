@@ -2,7 +2,10 @@
 
 from gateway.realtime.engineio.handshake import CROWDED, Handshake, RefusedError
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.security.browsers.client_address import client_address, limit_subject, subjects_of
+from gateway.security.browsers.client_address import client_address, direct, limit_subject, subjects_of
+
+RAW_SHARE = 2  # TCP connections besides websockets for each session: a polling client has two, a page several
+RAW_LEAST = 100  # of them, however few sessions are allowed
 
 
 class AddressLimit:
@@ -13,8 +16,10 @@ class AddressLimit:
 
     def __init__(self, options: EngineOptions) -> None:
         self._limit = options.max_address_connections
+        self._raw_limit = max(RAW_LEAST, RAW_SHARE * self._limit)
         self._trusted = options.trusted_proxies
-        self._open: dict[str, int] = {}
+        self._open: dict[str, int] = {}  # sessions
+        self._raw: dict[str, int] = {}  # TCP connections that are no websockets: of HTTP, or without a request so far
 
     def address(self, handshake: Handshake) -> str:
         """Whose connection this is: the address of the client, behind the proxies we trust."""
@@ -38,3 +43,25 @@ class AddressLimit:
             self._open[subject] -= 1
             if not self._open[subject]:
                 del self._open[subject]
+
+    def connected(self, peer: str | None) -> str | None:
+        """Count a TCP connection before its first request; return what `disconnected` takes.
+
+        Returns None when its address has too many. Those of trusted proxies and of unix sockets are not limited.
+        """
+        if not direct(peer, self._trusted):
+            return ""
+        subject = limit_subject(client_address(peer, (), ()))
+        count = self._raw.get(subject, 0)
+        if count >= self._raw_limit:
+            return None
+        self._raw[subject] = count + 1
+        return subject
+
+    def disconnected(self, subject: str) -> None:
+        """A TCP connection has ended, or is a websocket now."""
+        if not subject:
+            return
+        self._raw[subject] -= 1
+        if not self._raw[subject]:
+            del self._raw[subject]

@@ -7,30 +7,38 @@ answered there: refusals are written in one place, and nothing is guessed from r
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from aiohttp.http import HttpRequestParser
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.realtime.engineio.handshake import RefusedError, accept_websocket, of_message
+from gateway.realtime.engineio.address_limit import AddressLimit
+from gateway.realtime.engineio.handshake import RefusedError, accept_websocket, address_of, of_message
 from gateway.realtime.engineio.http_endpoint import Sessions
 from gateway.realtime.engineio.timer_wheel import TimerWheel
 
 MAX_HEAD: Final = 16_384  # bytes of a request's head that are kept here; aiohttp judges what is larger
 
 
+# Makes aiohttp's side of a connection, which calls its argument when the connection has ended.
+HttpFactory = Callable[[Callable[[], None]], asyncio.Protocol]
+
+
 class Gate(Sessions, Protocol):
     """The engine, as the front needs it."""
 
     wheel: TimerWheel
+    address_limit: AddressLimit
 
 
 class Front(asyncio.Protocol):
     """Waits for the head of the first request, for `head_timeout`."""
 
-    __slots__ = ("_fronts", "_gate", "_head", "_http", "_transport", "slot")
+    __slots__ = ("_counted", "_fronts", "_gate", "_head", "_http", "_transport", "slot")
 
-    def __init__(self, gate: Gate, http: Callable[[], asyncio.Protocol], fronts: "set[Front]") -> None:
+    def __init__(self, gate: Gate, http: HttpFactory, fronts: "set[Front]") -> None:
+        self._counted: str | None = None  # as whose connection, while it is
         self._gate = gate
         self._http = http
         self._fronts = fronts
@@ -41,6 +49,10 @@ class Front(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """From the event loop."""
         self._transport = cast("asyncio.Transport", transport)
+        self._counted = self._gate.address_limit.connected(address_of(transport.get_extra_info("peername")))
+        if self._counted is None:
+            self.abort()
+            return
         self._fronts.add(self)
         deadline = asyncio.get_running_loop().time() + self._gate.options.head_timeout
         self._gate.wheel.at(self, deadline)
@@ -98,9 +110,10 @@ class Front(asyncio.Protocol):
         return True
 
     def _give_to_http(self, transport: asyncio.Transport) -> None:
-        head = self._head
+        head, counted = self._head, self._counted
+        self._counted = None  # it goes on being counted
         self._leave()
-        protocol = self._http()
+        protocol = self._http(partial(self._gate.address_limit.disconnected, counted or ""))
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(head)
@@ -108,5 +121,8 @@ class Front(asyncio.Protocol):
     def _leave(self) -> None:
         self._gate.wheel.remove(self)
         self._fronts.discard(self)
+        if self._counted is not None:
+            self._gate.address_limit.disconnected(self._counted)
+            self._counted = None
         self._transport = None
         self._head = b""

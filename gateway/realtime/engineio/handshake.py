@@ -120,8 +120,12 @@ def of_request(request: web.Request) -> Handshake:
 
 def of_message(message: RawRequestMessage, peer: Any, *, secure: bool) -> Handshake:
     """Return the handshake of a parsed head; `peer` is the transport's peername."""
-    remote = str(peer[0]) if isinstance(peer, tuple) else ""
-    return Handshake(message.url.path, message.url.query, message.headers, remote, secure)
+    return Handshake(message.url.path, message.url.query, message.headers, address_of(peer), secure)
+
+
+def address_of(peer: Any) -> str:
+    """Return the address of a transport's peername; "" for a unix socket."""
+    return str(peer[0]) if isinstance(peer, tuple) else ""
 
 
 def check_protocol(handshake: Handshake) -> TransportName:

@@ -17,7 +17,7 @@ from gateway.realtime.engineio.address_limit import AddressLimit
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.cork import Cork
 from gateway.realtime.engineio.frame import NOOP, OPEN
-from gateway.realtime.engineio.front import Front
+from gateway.realtime.engineio.front import Front, HttpFactory
 from gateway.realtime.engineio.handshake import (
     FORBIDDEN,
     UNAVAILABLE,
@@ -70,7 +70,7 @@ class EngineServer:
         }
         self._terms_polling, self._terms_websocket = _terms(options, ["websocket"]), _terms(options, [])
         self._cork = Cork()
-        self._crowd = AddressLimit(options)
+        self.address_limit = AddressLimit(options)
         self._waiting: deque[Connection] = deque()  # that have said something in this tick
         self._workers: set[asyncio.Task[None]] = set()
         self._leaving: dict[str, Connection] = {}  # closed, but a poll may still fetch the goodbye
@@ -79,7 +79,7 @@ class EngineServer:
 
     # --- for the composition root and the layer above -----------------------------------------------------------------
 
-    def protocol_factory(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+    def protocol_factory(self, http: HttpFactory) -> Callable[[], asyncio.Protocol]:
         """What a listening socket makes of a TCP connection; `http` makes aiohttp's protocol for what is not ours."""
         return lambda: Front(self, http, self._fronts)
 
@@ -121,7 +121,7 @@ class EngineServer:
         if handshake.sid is None:
             if self.closing or not self.admits():
                 raise RefusedError(*UNAVAILABLE)
-            self._crowd.check(self._crowd.address(handshake))
+            self.address_limit.check(self.address_limit.address(handshake))
         return transport
 
     def refused(self, refusal: RefusedError) -> None:
@@ -173,9 +173,10 @@ class EngineServer:
         self.on_connect(connection)
 
     def _connection(self, handshake: Handshake, transport: TransportName) -> Connection:
-        connection = Connection(self, secrets.token_urlsafe(15), handshake, transport, self._crowd.address(handshake))
+        address = self.address_limit.address(handshake)
+        connection = Connection(self, secrets.token_urlsafe(15), handshake, transport, address)
         self.connections[connection.sid] = connection
-        self._crowd.entered(connection.address)
+        self.address_limit.entered(connection.address)
         self._open[transport].inc()
         return connection
 
@@ -214,7 +215,7 @@ class EngineServer:
     def ended(self, connection: Connection, reason: str, linger: float) -> None:
         """See Host."""
         self.connections.pop(connection.sid, None)
-        self._crowd.left(connection.address)
+        self.address_limit.left(connection.address)
         self._open[connection.transport].dec()
         self._metrics.closed.labels(reason).inc()
         if linger and connection.polling is not None and not connection.polling.polled:

@@ -58,6 +58,12 @@ def subjects_of(subject: str) -> list[tuple[str, int]]:
     return [(subject, 1), (str(ip_network(subject).supernet(new_prefix=IPV6_SITE)), SITE_TIMES)]
 
 
+def direct(peer: str | None, trusted: Sequence[Network]) -> bool:
+    """Whether a peer is a client itself: neither a trusted proxy, which has everybody's connections, nor unknown."""
+    found = _parse(peer or "")
+    return found is not None and not any(found in network for network in trusted)
+
+
 def loopback(address: str | None) -> bool:
     """Whether a peer is on this machine."""
     found = _parse(address or "")
