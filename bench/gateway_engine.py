@@ -193,13 +193,16 @@ class Unlimited:
 
 
 class Unwatched:
-    """Residents who stay as long as they like."""
+    """A registry in which sockets stay as long as they like."""
 
-    def arrived(self, socket: Socket) -> None:
-        """See the pipeline's Residents."""
+    def add(self, socket: Socket) -> None:
+        """See the pipeline's Registry."""
 
-    def gone(self, socket: Socket) -> None:
-        """See the pipeline's Residents."""
+    def remove(self, socket: Socket) -> None:
+        """See the pipeline's Registry."""
+
+    async def renew(self, socket: Socket, principal: Principal) -> None:
+        """See the pipeline's Registry."""
 
 
 async def serve(port: int, *, over_redis: bool) -> None:
@@ -220,7 +223,7 @@ async def serve(port: int, *, over_redis: bool) -> None:
     pipeline = Pipeline(
         authenticator=TokenCheck(Tokens(settings)),
         limiter=Unlimited(),
-        residents=Unwatched(),
+        registry=Unwatched(),
         metrics=metrics,
         rates=dict.fromkeys(Limit, (1, 1.0)),
         handler_timeout=timedelta(seconds=10),

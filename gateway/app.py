@@ -50,7 +50,7 @@ class Node:
         pipeline = Pipeline(
             authenticator=people.authenticator,
             limiter=people.limiter,
-            residents=people.residents,
+            registry=people.registry,
             metrics=servers.metrics,
             rates={
                 Limit.MESSAGE: settings.chat_rate_limit,

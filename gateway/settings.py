@@ -44,6 +44,13 @@ class Environment(StrEnum):
     DEVELOPMENT = "development"
 
 
+class SocketLifetime(StrEnum):
+    """What ends a live socket, apart from its client, a revocation and the node."""
+
+    SESSION = "session"
+    TOKEN = "token"  # noqa: S105  not a secret
+
+
 class Settings(BaseSettings):
     """The settings of one gateway process. Passwords and keys are `SecretStr`: they never show in a repr or a log."""
 
@@ -90,6 +97,7 @@ class Settings(BaseSettings):
     jwt_issuer: str = "dorami"
     jwt_audience: str = "dorami-clients"
     jwt_expiration: Duration = timedelta(minutes=15)
+    socket_lifetime: SocketLifetime = SocketLifetime.SESSION  # token: no socket outlives the access token it came with
     jwt_refresh_expiration: Duration = timedelta(days=7)
     guest_expiration: Duration = timedelta(hours=24)  # from a guest's last use; then they are somebody new
 

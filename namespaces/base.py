@@ -62,14 +62,17 @@ class Limiter(Protocol):
         """Takes the last charge back."""
 
 
-class Residents(Protocol):
-    """Keeps an eye on how long each socket may stay."""
+class Registry(Protocol):
+    """Knows the sockets of this node, and how long each may stay."""
 
-    def arrived(self, socket: Socket) -> None:
-        """Watch a socket's expiry and its revocation, from now or anew."""
+    def add(self, socket: Socket) -> None:
+        """Register a socket, or register it anew after its principal has changed."""
 
-    def gone(self, socket: Socket) -> None:
+    def remove(self, socket: Socket) -> None:
         """Forget a socket."""
+
+    async def renew(self, socket: Socket, principal: Principal) -> None:
+        """Give the sockets that a user has on one connection another principal: all, or none. Raises GatewayError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class Pipeline:
 
     authenticator: Authenticator
     limiter: Limiter
-    residents: Residents
+    registry: Registry
     metrics: Metrics
     rates: Mapping[Limit, tuple[int, float]]  # how many, in how many seconds
     handler_timeout: timedelta
@@ -147,19 +150,34 @@ class Namespace:
 
     async def opened(self, socket: Socket) -> None:
         """A socket was connected."""
-        self._pipeline.residents.arrived(socket)
+        self._pipeline.registry.add(socket)
         await self.welcome(socket)
 
     async def resumed(self, socket: Socket) -> None:
         """A socket is back in the rooms that it attends. It was greeted the first time."""
-        self._pipeline.residents.arrived(socket)
+        self._pipeline.registry.add(socket)
         async with AsyncExitStack() as returns:  # each of them, whatever becomes of the others
             for room in socket.attending:
                 returns.push_async_callback(self.count, socket, room)
 
+    async def check_renewal(self, socket: Socket, principal: Principal) -> None:
+        """Whether a socket may go on as another principal. Raises GatewayError."""
+        if principal.user_id != socket.principal.user_id:
+            for room in list(socket.attending):
+                await self.readmit(principal, room)
+
+    async def renew(self, socket: Socket, principal: Principal) -> None:
+        """Let a socket go on as another principal: of the same user, or of the member that a guest has become."""
+        socket.principal = principal
+        self._pipeline.registry.add(socket)
+        for room, counted in list(socket.attending.items()):
+            if counted.user_id != principal.user_id:
+                await self.recount(socket, room)
+        await self.renewed(socket)
+
     async def closed(self, socket: Socket) -> None:
         """A socket is gone."""
-        self._pipeline.residents.gone(socket)
+        self._pipeline.registry.remove(socket)
         await self.farewell(socket)
 
     async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
@@ -277,15 +295,7 @@ class Namespace:
         # A guest may become a member. Another guest they may not: whoever is kept out could go on as that one.
         if principal.user_id != before.user_id and (before.authenticated or not principal.authenticated):
             raise Forbidden("The token is of another user")
-        if principal.user_id != before.user_id:
-            for room in list(socket.attending):
-                await self.readmit(principal, room)
-        socket.principal = principal
-        self._pipeline.residents.arrived(socket)
-        for room, counted in list(socket.attending.items()):
-            if counted.user_id != principal.user_id:
-                await self.recount(socket, room)
-        await self.renewed(socket)
+        await self._pipeline.registry.renew(socket, principal)
         return AuthRefreshed(user_id=principal.user_id, role=principal.role, expires_at=principal.expires_at)
 
 

@@ -3,9 +3,11 @@
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.members.ban_enforcer import BanEnforcer
+from gateway.realtime.members.lifetimes import Lifetimes
+from gateway.realtime.members.profile_updater import ProfileUpdater
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.members.user_delivery import UserDelivery
-from gateway.realtime.notices import Revoked
+from gateway.realtime.notices import ProfileChanged, Revoked
 from gateway.security.limits.redis import RedisLimiter
 from gateway.security.passwords import Passwords
 from gateway.security.sessions.devices import DeviceBook, DeviceNames
@@ -25,6 +27,7 @@ from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
 from gateway.services.notifications.deliveries import Deliveries
 from gateway.services.notifications.notifications import Notifications
+from gateway.settings import SocketLifetime
 
 
 class AccountsPart:
@@ -37,11 +40,11 @@ class AccountsPart:
         self.limiter = RedisLimiter(redis, metrics)
         self.tokens = Tokens(settings)
         self._revocations = Revocations(redis, settings.jwt_expiration)
-        self.residents = SocketRegistry(kick, self._revocations.revoked, lambda: fanout.losses)
         self._bans = Bans(database)
         self._identities = Identities(database)
 
-        sessions = Sessions(RefreshTokens(redis, settings.jwt_refresh_expiration), self._revocations, fanout)
+        refresh_tokens = RefreshTokens(redis, settings.jwt_refresh_expiration)
+        sessions = Sessions(refresh_tokens, self._revocations, fanout)
         self.directory = Directory(database, sessions)
         self.accounts = Accounts(
             database,
@@ -73,35 +76,40 @@ class AccountsPart:
         )
 
         self.authenticator = Authenticator(
-            self.tokens, self._revocations, self._identities, self._guest_sessions, self._bans
+            self.tokens, self._revocations, self._identities, refresh_tokens, self._guest_sessions, self._bans
         )
+        renew = None if settings.socket_lifetime is SocketLifetime.TOKEN else self.authenticator.renew
+        lifetimes = Lifetimes(realtime.server, renew, settings.jwt_expiration)
+        self.registry = SocketRegistry(realtime.server, lifetimes, self._revocations.revoked, lambda: fanout.losses)
         fanout.on_notice(Revoked, self._forget_identity)
-        fanout.on_notice(Revoked, self.residents.revoked)
-        BanEnforcer(self.residents, fanout, kick, self._bans.of)
+        fanout.on_notice(ProfileChanged, self._forget_identity)
+        ProfileUpdater(self.registry, fanout, realtime.server.renew, self.authenticator.identify)
+        fanout.on_notice(Revoked, self.registry.revoked)
+        BanEnforcer(self.registry, fanout, kick, self._bans.of)
 
         self.notifications = Notifications(database, fanout)
         self._deliveries = Deliveries(
             database,
-            UserDelivery(self.residents, fanout),
+            UserDelivery(self.registry, fanout),
             fanout,
             lambda: fanout.losses,
             settings.notification_retention,
             metrics,
         )
 
-    async def _forget_identity(self, notice: Revoked) -> None:
+    async def _forget_identity(self, notice: Revoked | ProfileChanged) -> None:
         self.authenticator.forget(notice.user_id)
 
     def start(self) -> None:
         """Look after those who are here, with Redis open."""
         self._guest_sessions.start()
-        self.residents.start()
+        self.registry.start()
         self._deliveries.start()
 
     async def stop(self) -> None:
         """Look after nobody any more; they can still be told apart."""
         await self._deliveries.close()
-        await self.residents.close()
+        await self.registry.close()
         await self._guest_sessions.close()
 
     async def close(self) -> None:

@@ -46,7 +46,8 @@ class Broadcast(NamedTuple):
 
 _ALWAYS = {
     events.ERROR: Broadcast("A request without an ack failed", To.SOCKET, ErrorEvent, typed=False),
-    events.AUTH_EXPIRED: Broadcast("Its token has run out; it is disconnected", To.SOCKET, Farewell, typed=False),
+    events.AUTH_EXPIRING: Broadcast("Its time ends within a minute", To.SOCKET, identity.Expiring, typed=False),
+    events.AUTH_EXPIRED: Broadcast("Its time is over; its connection is closed", To.SOCKET, Farewell, typed=False),
     events.AUTH_REVOKED: Broadcast("Its token was revoked; it is disconnected", To.SOCKET, Farewell, typed=False),
     events.SERVER_SHUTDOWN: Broadcast("The node is about to end", To.SOCKET, Farewell, typed=False),
     events.CHAT_BANNED: Broadcast("It was banned; it is disconnected", To.USER, moderation.Banned, typed=False),

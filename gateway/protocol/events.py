@@ -7,6 +7,7 @@ CONNECTED: Final = "connected"  # on `/`, after connecting
 CONNECTION_SUCCESS: Final = "connection:success"  # on `/chat` and `/streaming`, after connecting
 ERROR: Final = "error"
 AUTH_EXPIRED: Final = "auth:expired"
+AUTH_EXPIRING: Final = "auth:expiring"
 AUTH_REVOKED: Final = "auth:revoked"
 SERVER_SHUTDOWN: Final = "server:shutdown"
 

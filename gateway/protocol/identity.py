@@ -45,6 +45,12 @@ class AuthRefreshed(Payload):
     expires_at: Timestamp
 
 
+class Expiring(Payload):
+    """`auth:expiring`: when the socket will be ended, unless its client brings a fresh token by `auth:refresh`."""
+
+    expires_at: Timestamp
+
+
 class Login(Request):
     """`POST /auth/login`."""
 

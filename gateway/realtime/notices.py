@@ -30,7 +30,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Revoked(Notice):
-    """Access tokens of a user are revoked; their sockets are to be ended with `code`.
+    """Access tokens of a user are revoked; the sockets that came with them are ended and told `code`.
 
     Concerns the session `session_id`; without it all tokens issued up to `before` (s since 1970), or whenever if that
     is None, except those of the session `keep_session_id`.
@@ -43,7 +43,15 @@ class Revoked(Notice):
     before: float | None = None
     keep_session_id: str | None = None
     code: str = Code.TOKEN_REVOKED
-    reconnect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChanged(Notice):
+    """The name, role or status of an account has changed: whoever remembers them reads them again."""
+
+    kind: ClassVar[str] = "profile-changed"
+
+    user_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,7 @@ KINDS: dict[str, type[Notice]] = {
     cls.kind: cls
     for cls in (
         Revoked,
+        ProfileChanged,
         UserBanned,
         UserUnbanned,
         UserMuted,

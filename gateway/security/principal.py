@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 
 class Role(StrEnum):
@@ -21,6 +22,19 @@ MEMBERS: Roles = EVERYONE - {Role.GUEST}
 HOSTS: Roles = frozenset({Role.HOST, Role.ADMIN})
 MODERATORS: Roles = frozenset({Role.MODERATOR, Role.ADMIN})
 ADMINS: Roles = frozenset({Role.ADMIN})
+
+
+class Bearer(Protocol):
+    """Whoever came in by an access token: its claims, or the principal made of them."""
+
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def token_id(self) -> str: ...
+    @property
+    def issued_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)

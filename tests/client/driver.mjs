@@ -54,6 +54,10 @@ const commands = {
     if (url) socket.io.uri = url;
     socket.connect();
   },
+  // What the next connection will come with, whoever makes it.
+  auth({ name, auth }) {
+    sockets.get(name).auth = auth;
+  },
   disconnect({ name }) {
     sockets.get(name).disconnect();
   },

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.client.client import TRANSPORTS, Transport
+from tests.client.client import TRANSPORTS, Client, Transport
 from tests.client.raw import raw_websocket
 from tests.client.socket import ClientSocket, FailedError, RefusedError
-from tests.cluster.shop import Shop
+from tests.cluster.shop import PASSWORD, Shop, open_shop
+from tests.support import Databases, Keyspaces
+from tests.timing import scaled
 
 NAMESPACES = ("/", "/chat", "/streaming")
 
@@ -19,18 +22,21 @@ async def farewell(socket: ClientSocket, event: str, code: str, within: float) -
     told: dict[str, Any] = await socket.expect(event, within=within)
     assert set(told) == {"code", "reconnect"}
     assert told["code"] == code
-    assert isinstance(told["reconnect"], bool)
-    assert await socket.ended() == "io server disconnect"
+    # After a closed transport official clients come back by themselves, after a disconnection they do not.
+    assert told["reconnect"] is (event == "auth:expired")
+    assert await socket.ended() == ("transport close" if told["reconnect"] else "io server disconnect")
     return told
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_token_that_runs_out_ends_the_socket(shop: Shop, transport: Transport) -> None:
+async def test_a_token_without_a_session_ends_the_socket_when_it_runs_out(shop: Shop, transport: Transport) -> None:
     ann = await shop.person()
     token = shop.token(ann, exp=int(time.time()) + 2)
     sockets = [
         await shop.client.connect(shop.urls[0], namespace, token=token, transport=transport) for namespace in NAMESPACES
     ]
+    expiring = await asyncio.gather(*(socket.expect("auth:expiring", within=2) for socket in sockets))
+    assert [set(told) for told in expiring] == [{"expiresAt"}] * len(NAMESPACES)
     await asyncio.gather(*(farewell(socket, "auth:expired", "TOKEN_EXPIRED", within=4) for socket in sockets))
     await asyncio.gather(*(socket.expect_life("closed", within=2) for socket in sockets))
 
@@ -107,6 +113,107 @@ async def test_a_fresh_token_keeps_the_socket_and_its_rooms(shop: Shop) -> None:
     await refreshed.call("chat:send-message", {"liveId": key, "message": "still here"})
     await refreshed.expect("chat:message", message="still here")
     refreshed.refute("auth:expired")
+
+
+async def test_one_refresh_renews_all_namespaces_of_a_connection(shop: Shop) -> None:
+    ann = await shop.person()
+    token = shop.token(ann, exp=int(time.time()) + 3)
+    root = await shop.client.connect(shop.urls[0], "/", token=token)
+    chat = await shop.client.connect(shop.urls[0], "/chat", token=token, beside=root)
+    alone = await shop.client.connect(shop.urls[0], "/chat", token=token)
+    await root.call("auth:refresh", {"token": ann.token})
+    await farewell(alone, "auth:expired", "TOKEN_EXPIRED", within=5)
+    for socket in (root, chat):
+        await socket.fail("fence")
+        socket.refute("auth:expired")
+
+
+async def test_a_changed_name_reaches_all_sockets_on_every_node(shop: Shop) -> None:
+    """Nobody is in a room under two names."""
+    key, ann = await shop.stream(), await shop.person()
+    listener = await shop.chatter(key)
+    tabs = [await shop.chatter(key, as_=ann, node=node) for node in (0, 1)]
+    name = f"renamed-{ann.id[:8]}"
+    body, asked = {"username": name}, time.monotonic()
+    await shop.request("PATCH", "/users/me", body=body, token=ann.token, status={200})
+    names: set[str] = set()
+    while names != {name}:
+        assert time.monotonic() < asked + scaled(1.0), f"after a second: {names}"
+        for number, tab in enumerate(tabs):
+            await tab.call("chat:send-message", {"liveId": key, "message": f"tab {number}"})
+        heard = await listener.expect_all("chat:message", len(tabs))
+        names = {message["data"]["username"] for message in heard}
+    joined = await shop.chatter(key, as_=ann, node=1)
+    await joined.call("chat:send-message", {"liveId": key, "message": "a third tab"})
+    assert (await listener.expect("chat:message", message="a third tab"))["data"]["username"] == name
+
+
+async def test_a_socket_lives_as_long_as_its_session_and_comes_back_by_itself(
+    client: Client, databases: Databases, keyspaces: Keyspaces, tmp_path: Path
+) -> None:
+    """Access tokens of 3 s; sessions of members end 8 s after their last refresh, those of guests after their last use.
+
+    All of it happens at the same time, so that several lifetimes take as long as the longest of them.
+    """
+    servers = await databases.migrated(), keyspaces.fresh()
+    async with open_shop(
+        client, tmp_path, *servers, JWT_EXPIRATION="3s", JWT_REFRESH_EXPIRATION="8s", GUEST_EXPIRATION="8s"
+    ) as shop:
+        key, ann = await shop.stream(), await shop.person()
+
+        async def refreshed() -> None:
+            body = {"email": ann.email, "password": PASSWORD}
+            session = await shop.request("POST", "/auth/login", body=body, status={200})
+            socket = await client.connect(shop.urls[0], "/chat", token=session["accessToken"])
+            await socket.call("chat:join-room", {"liveId": key})
+            await asyncio.sleep(5)
+            body = {"refreshToken": session["refreshToken"]}
+            await shop.request("POST", "/auth/refresh", body=body, status={200})
+            await asyncio.sleep(6)
+            await stays(socket)
+
+        async def abandoned() -> None:
+            socket = await client.connect(shop.urls[1], "/", token=await shop.login(ann))
+            await asyncio.sleep(4)
+            await stays(socket)
+            await farewell(socket, "auth:expired", "TOKEN_EXPIRED", within=8)
+
+        async def guest() -> None:
+            session = await shop.request("POST", "/auth/guest", body={}, status={200})
+            socket = await client.connect(shop.urls[0], "/streaming", token=session["accessToken"])
+            await asyncio.sleep(11)
+            await stays(socket)
+
+        async def comes_back(transport: Transport) -> None:
+            token = shop.token(ann, exp=int(time.time()) + 3)
+            options = {"reconnection": True, "reconnectionDelay": 100}
+            socket = await client.connect(shop.urls[0], "/chat", token=token, transport=transport, **options)
+            await socket.call("chat:join-room", {"liveId": key})
+            client.tell("auth", name=socket.name, auth={"token": ann.token})  # what it has by the time it comes back
+            await farewell(socket, "auth:expired", "TOKEN_EXPIRED", within=5)
+            await socket.connected(within=3)
+            assert socket.recovered, "it is still in its rooms"
+
+        async with asyncio.TaskGroup() as group:
+            for life in (refreshed(), abandoned(), guest(), *map(comes_back, TRANSPORTS)):
+                group.create_task(life)
+
+
+async def stays(socket: ClientSocket) -> None:
+    """A socket is there and was told nothing of an end."""
+    await socket.fail("fence")
+    socket.refute("auth:expiring")
+    socket.refute("auth:expired")
+
+
+async def test_with_socket_lifetime_token_a_session_saves_no_socket(
+    client: Client, databases: Databases, keyspaces: Keyspaces, tmp_path: Path
+) -> None:
+    servers = await databases.migrated(), keyspaces.fresh()
+    async with open_shop(client, tmp_path, *servers, JWT_EXPIRATION="2s", SOCKET_LIFETIME="token") as shop:
+        socket = await client.connect(shop.urls[0], "/chat", token=await shop.login(await shop.person()))
+        await socket.expect("auth:expiring", within=2)
+        await farewell(socket, "auth:expired", "TOKEN_EXPIRED", within=4)
 
 
 async def test_a_guest_becomes_a_member_without_losing_the_room(shop: Shop) -> None:

@@ -15,6 +15,7 @@ from gateway.http.connection import connections
 from gateway.keys import Room
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.server import EngineOptions
+from gateway.realtime.members.lifetimes import Lifetimes
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.packets import event_packet
 from gateway.realtime.socketio.rooms import Rooms
@@ -30,7 +31,7 @@ ROOM = Room("/lounge", "everybody")
 JOIN = '0/lounge,{"token":"good"}'
 PROBE = '2/lounge,77["say",{"text":"still here"}]'
 SOON = 1.0  # s in which whatever was done to the server has its answer
-ALONE = dict.fromkeys(("connections", "deadlines", "sockets", "members", "residents", "users"), 1) | dict.fromkeys(
+ALONE = dict.fromkeys(("connections", "deadlines", "sockets", "members", "registered", "users"), 1) | dict.fromkeys(
     ("fronts", "workers", "clean-ups"), 0
 )  # what a server knows of one client that says nothing
 SHORT = timedelta(seconds=0.2)  # that a handler may take
@@ -115,8 +116,9 @@ class Scene:
         self.echo = birds.echo
         self.witness: Visitor
         door = Refuser()
-        self._residents = SocketRegistry(birds.server.kick, self._revoked, lambda: 0)
-        pipeline = Pipeline(door, door, self._residents, birds.metrics, dict.fromkeys(Limit, (1, 1.0)), SHORT)
+        lifetimes = Lifetimes(birds.server, None, timedelta(minutes=15))
+        self._registry = SocketRegistry(birds.server, lifetimes, self._revoked, lambda: 0)
+        pipeline = Pipeline(door, door, self._registry, birds.metrics, dict.fromkeys(Limit, (1, 1.0)), SHORT)
         birds.server.serve("/lounge", AbuseNamespace(pipeline, birds.rooms))
 
     async def _revoked(self, principals: Sequence[Principal]) -> list[bool]:
@@ -137,8 +139,8 @@ class Scene:
             "deadlines": sum(map(len, engine.wheel._slots.values())),
             "sockets": len(list(rooms.sockets())),
             "members": sum(map(len, rooms._members.values())),
-            "residents": len(self._residents._seconds),
-            "users": sum(map(len, self._residents._users.values())),
+            "registered": len(self._registry._sockets),
+            "users": sum(map(len, self._registry._users.values())),
             "fronts": len(engine._fronts),
             "workers": len(engine._workers),
             "clean-ups": len(server._cleaning),

@@ -49,6 +49,12 @@ class EchoNamespace:
     async def resumed(self, socket: Socket) -> None:
         """See Endpoint."""
 
+    async def check_renewal(self, socket: Socket, principal: Principal) -> None:
+        """See Endpoint."""
+
+    async def renew(self, socket: Socket, principal: Principal) -> None:
+        """See Endpoint."""
+
     async def closed(self, socket: Socket) -> None:
         """See Endpoint."""
 

@@ -55,7 +55,7 @@ class World:
         bans, names = Bans(database), DeviceNames(make_settings())
         self.devices = BannedDevices(database, names, DeviceBook(redis, names, DAY, DAY))
         self.guests = Guests(sessions, tokens, MemoryLimiter(), bans, self.devices, self.metrics, MINUTES, rate)
-        self.authenticator = Authenticator(tokens, self.revocations, self, self.sessions, bans)
+        self.authenticator = Authenticator(tokens, self.revocations, self, self.sessions, self.sessions, bans)
         self.notices: list[Notice] = []
 
     async def notify(self, notice: Notice) -> None:

@@ -1,5 +1,7 @@
 """The authenticator: what it asks, answers and remembers; and where a token is looked for."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +10,7 @@ from multidict import CIMultiDict, MultiDict
 
 from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, Unavailable
 from gateway.security.browsers.cookies import SAME_NAME
-from gateway.security.principal import Principal, Role
+from gateway.security.principal import Bearer, Principal, Role
 from gateway.security.tokens.authenticator import (
     CACHE_SECONDS,
     CACHE_SIZE,
@@ -17,7 +19,6 @@ from gateway.security.tokens.authenticator import (
     authenticate_first,
     extract_tokens,
 )
-from gateway.security.tokens.revocations import Bearer
 from gateway.security.tokens.tokens import Claims
 
 
@@ -32,6 +33,7 @@ class Doubles:
         self.asked: list[str] = []
         self.used: list[str] = []
         self.banned: set[str] = set()
+        self.ended: set[str] = set()  # sessions
 
     def verify_access(self, token: str | None) -> Claims:
         if token is None:
@@ -48,6 +50,11 @@ class Doubles:
     async def use(self, bearer: Bearer) -> None:
         await self.check(bearer)
         self.used.append(bearer.user_id)
+
+    async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
+        if self.redis_away:
+            raise Unavailable("redis")
+        return [bearer.session_id not in self.ended for bearer in bearers]
 
     async def identity(self, user_id: str) -> Identity | None:
         self.asked.append(user_id)
@@ -85,7 +92,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def authenticator(world: Doubles, clock: Clock) -> Authenticator:
-    return Authenticator(world, world, world, world, Bans(world), clock)
+    return Authenticator(world, world, world, world, world, Bans(world), clock)
 
 
 async def test_a_principal_has_name_and_role_of_the_account(authenticator: Authenticator, world: Doubles) -> None:
@@ -132,6 +139,38 @@ async def test_nobody_comes_in_while_a_server_is_away(authenticator: Authenticat
     world.redis_away, world.role = True, Role.GUEST
     with pytest.raises(Unavailable):
         await authenticator.authenticate("guest-abcd")
+
+
+async def test_who_may_go_on_after_their_token_has_run_out_and_as_whom(
+    authenticator: Authenticator, world: Doubles
+) -> None:
+    world.users |= {name: Identity(name, Role.USER, False) for name in ("u2", "u3", "u4")}
+    people = {name: await authenticator.authenticate(name) for name in world.users}
+    people["ended"] = replace(people["u1"], session_id="s9")
+    people["gone"] = replace(people["u1"], user_id="u9")
+    people["guest"] = replace(people["u1"], user_id="guest-abcd", role=Role.GUEST)
+    people["banned guest"] = replace(people["guest"], user_id="guest-efgh")
+    world.users["u2"] = Identity("bob", Role.HOST, False)
+    world.users["u3"] = Identity("u3", Role.USER, True)
+    world.banned, world.ended = {"u4", "guest-efgh"}, {"s9"}
+    for name in world.users:
+        authenticator.forget(name)
+    renewed = await authenticator.renew(list(people.values()))
+    went_on = {name: who for name, who in zip(people, renewed, strict=True) if who is not None}
+    assert set(went_on) == {"u1", "u2", "guest"}
+    assert went_on["u1"] == people["u1"]
+    assert went_on["u2"] == replace(people["u2"], username="bob", role=Role.HOST)
+
+
+@pytest.mark.parametrize("server", ["redis_away", "database_away"])
+async def test_nobody_is_ended_by_a_server_that_is_away(
+    authenticator: Authenticator, world: Doubles, server: str
+) -> None:
+    who = await authenticator.authenticate("u1")
+    authenticator.forget("u1")
+    setattr(world, server, True)
+    with pytest.raises(Unavailable):
+        await authenticator.renew([who])
 
 
 async def test_an_identity_is_remembered_for_a_moment(

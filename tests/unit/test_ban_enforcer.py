@@ -42,7 +42,7 @@ class House:
         self.away = False
         self.doorkeeper = BanEnforcer(self, self, self.kick, self.in_force)
 
-    def of(self, user_id: str) -> Collection[Any]:
+    def of_user(self, user_id: str) -> Collection[Any]:
         return [seat for seat in self.seats if seat.principal.user_id == user_id]
 
     def users(self) -> list[str]:

@@ -13,6 +13,7 @@ from gateway.realtime.notices import (
     MalformedNotice,
     Notice,
     NotificationSent,
+    ProfileChanged,
     Revoked,
     StreamEnded,
     StreamResumed,
@@ -27,7 +28,8 @@ from gateway.realtime.notices import (
 MOMENT = datetime(2026, 1, 1, 12, 30, 0, 123000, tzinfo=UTC)
 EXAMPLES = [
     Revoked("u1", session_id="s1"),
-    Revoked("u1", before=1.25, keep_session_id="s1", code="X", reconnect=True),
+    Revoked("u1", before=1.25, keep_session_id="s1", code="X"),
+    ProfileChanged("u1"),
     UserBanned("u1", None, FOREVER, None),
     UserBanned("u1", "demo", MOMENT, "한"),
     UserUnbanned("u1", "demo"),

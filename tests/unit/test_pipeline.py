@@ -108,14 +108,20 @@ class FakeAuthenticator:
         return Principal(self.user_id, "name", self.role, "s2", "t2", moment, moment + timedelta(minutes=15))
 
 
-class FakeResidents:
-    """Keeps nobody."""
+class FakeRegistry:
+    """Keeps nobody; each connection has one socket."""
 
-    def arrived(self, socket: Any) -> None:
+    namespace: Namespace
+
+    def add(self, socket: Any) -> None:
         socket.watched.append(socket.principal)
 
-    def gone(self, socket: Any) -> None:
+    def remove(self, socket: Any) -> None:
         """Nothing to forget."""
+
+    async def renew(self, socket: Any, principal: Principal) -> None:
+        await self.namespace.check_renewal(socket, principal)
+        await self.namespace.renew(socket, principal)
 
 
 class Talk(Namespace):
@@ -187,16 +193,18 @@ class Talk(Namespace):
 
 def talk(limiter: FakeLimiter | None = None, authenticator: FakeAuthenticator | None = None) -> Talk:
     rates: Mapping[Limit, tuple[int, float]] = dict.fromkeys(Limit, (10, 10.0))
-    return Talk(
+    registry = FakeRegistry()
+    registry.namespace = namespace = Talk(
         Pipeline(
             authenticator=authenticator or FakeAuthenticator(),
             limiter=limiter or FakeLimiter(),
-            residents=FakeResidents(),
+            registry=registry,
             metrics=Metrics(),
             rates=rates,
             handler_timeout=timedelta(seconds=0.05),
         )
     )
+    return namespace
 
 
 async def ask(namespace: Namespace, args: Sequence[Any], *, socket: FakeSocket | None = None) -> Payload | Success:

@@ -16,6 +16,7 @@ from gateway.metrics import Metrics
 from gateway.protocol import chat
 from gateway.protocol.answers import Farewell
 from gateway.protocol.wire import Payload, Typed
+from gateway.realtime.members.lifetimes import Lifetimes
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.presence.presence import Census, LocalPresence, Moved
 from gateway.realtime.socketio.rooms import Rooms
@@ -151,9 +152,10 @@ class House:
         self.rooms, self.presence = Rooms(metrics), SlowPresence(self.fate)
         self.rooms.watched_by(world)
         self.server = SocketServer(engine, self.rooms, metrics, lambda _: True)
-        self.residents = SocketRegistry(self.server.kick, world.revoked, lambda: 0)
+        lifetimes = Lifetimes(self.server, None, timedelta(minutes=15))
+        self.registry = SocketRegistry(self.server, lifetimes, world.revoked, lambda: 0)
         rates = dict.fromkeys(Limit, (1, 1.0))
-        pipeline = Pipeline(world, world, self.residents, metrics, rates, timedelta(seconds=5))
+        pipeline = Pipeline(world, world, self.registry, metrics, rates, timedelta(seconds=5))
         self.attendance = Attendance(self.presence, world)
         self.den = Den(self.fate, pipeline, self.attendance)
         self.server.serve(CHAT, self.den)
@@ -201,9 +203,9 @@ class House:
             self.presence.counted(),
             {socket.sid for socket in self.rooms.sockets()},
             {room: set(members) for room, members in self.rooms._members.items()},
-            set(self.residents._seconds),
-            {user: set(sockets) for user, sockets in self.residents._users.items()},
-            {second: set(sockets) for second, sockets in self.residents._expiring.items()},
+            dict(self.registry._lifetimes._ends._seconds),
+            {user: set(sockets) for user, sockets in self.registry._users.items()},
+            {second: set(sockets) for second, sockets in self.registry._lifetimes._ends._due.items()},
             set(self.server._cleaning),
             dict(self.den._deadlines.pending),
             dict(self.den._deadlines._expired),

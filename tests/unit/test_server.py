@@ -126,6 +126,12 @@ class Lobby:
     async def resumed(self, socket: Socket) -> None:
         self.log.append("resumed")
 
+    async def check_renewal(self, socket: Socket, principal: Principal) -> None:
+        self.log.append("checked")
+
+    async def renew(self, socket: Socket, principal: Principal) -> None:
+        self.log.append("renewed")
+
     async def closed(self, socket: Socket) -> None:
         self.log.append("closed")
         if self.at_close is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import AuthRequired, Code, Unavailable
-from gateway.realtime.notices import Notice, Revoked
+from gateway.realtime.notices import Notice, ProfileChanged, Revoked
 from gateway.security.sessions.refresh_tokens import Grant, ReplayedError, SessionRecord
 from gateway.services.accounts.sessions import Sessions
 
@@ -89,12 +89,9 @@ async def test_the_end_of_all_but_one(sessions: Sessions, recorder: Recorder) ->
     ]
 
 
-async def test_access_alone(sessions: Sessions, recorder: Recorder) -> None:
-    await sessions.revoke_access("u1")
-    assert recorder.done == [
-        ("revoke user", "u1", None),
-        ("notify", Revoked("u1", before=12.5, reconnect=True)),
-    ]
+async def test_a_changed_account_is_announced_and_revokes_nothing(sessions: Sessions, recorder: Recorder) -> None:
+    await sessions.announce_change("u1")
+    assert recorder.done == [("notify", ProfileChanged("u1"))]
 
 
 async def test_nothing_is_told_that_was_not_revoked(sessions: Sessions, recorder: Recorder) -> None:

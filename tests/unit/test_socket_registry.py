@@ -1,4 +1,4 @@
-"""Which sockets end when a token runs out or is revoked."""
+"""Which sockets end when a token is revoked."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import Unavailable
 from gateway.protocol.answers import Farewell
+from gateway.realtime.members.lifetimes import Lifetimes
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import Revoked
 from gateway.security.principal import Principal, Role
@@ -19,14 +20,27 @@ ISSUED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Kicked(list[tuple[Any, str, Farewell]]):
-    """Who was kicked, and with which words."""
+    """A server that writes down who was kicked, and with which words."""
 
-    def __call__(self, socket: Any, event: str, farewell: Farewell) -> None:
+    def kick(self, socket: Any, event: str, farewell: Farewell) -> None:
         self.append((socket, event, farewell))
+
+    def close_transports(self, sockets: Sequence[Any], event: str, farewell: Farewell) -> None:
+        self.extend((socket, event, farewell) for socket in sockets)
+
+    async def renew(self, socket: Any, principal: Principal) -> None:
+        socket.principal = principal
+
+    renew_connection = renew
 
 
 class Seat:
-    """A socket as residents see it."""
+    """A socket as the registry sees it."""
+
+    live = True
+
+    def send(self, event: str, payload: Any) -> None:
+        """Nobody listens."""
 
     def __init__(self, user: str, session: str = "s", token: str = "t", *, minutes: int = 15) -> None:
         self.name = f"{user}/{session}/{token}"
@@ -40,12 +54,16 @@ async def no_answers(_principals: Sequence[Principal]) -> list[bool]:
     raise Unavailable("redis")
 
 
+def registered(server: Kicked, answers: Answers, losses: Callable[[], int | None] = lambda: 0) -> SocketRegistry:
+    return SocketRegistry(server, Lifetimes(server, None, timedelta(minutes=15)), answers, losses)
+
+
 def house(*seats: Seat, answers: Answers | None = None) -> tuple[SocketRegistry, Kicked]:
     kicked = Kicked()
-    residents = SocketRegistry(kicked, answers or no_answers, lambda: 0)
+    registry = registered(kicked, answers or no_answers)
     for seat in seats:
-        residents.arrived(seat)  # type: ignore[arg-type]  # a double
-    return residents, kicked
+        registry.add(seat)  # type: ignore[arg-type]  # a double
+    return registry, kicked
 
 
 @pytest.mark.parametrize(
@@ -61,51 +79,29 @@ def house(*seats: Seat, answers: Answers | None = None) -> tuple[SocketRegistry,
     ],
 )
 async def test_a_revocation_ends_whom_it_names(notice: Revoked, expected: set[str]) -> None:
-    residents, kicked = house(
-        Seat("a", "s1", "t1"), Seat("a", "s1", "t2"), Seat("a", "s2", "t3"), Seat("b", "s4", "t4")
-    )
-    await residents.revoked(notice)
+    registry, kicked = house(Seat("a", "s1", "t1"), Seat("a", "s1", "t2"), Seat("a", "s2", "t3"), Seat("b", "s4", "t4"))
+    await registry.revoked(notice)
     assert {socket.name for socket, _, _ in kicked} == expected
     assert {event for _, event, _ in kicked} <= {"auth:revoked"}
     assert all(farewell == Farewell(code="TOKEN_REVOKED", reconnect=False) for _, _, farewell in kicked)
 
 
-async def test_a_socket_ends_in_the_second_in_which_its_token_does() -> None:
-    early, late = Seat("a", minutes=1), Seat("b", minutes=2)
-    residents, kicked = house(early, late)
-    residents.expire(int(early.principal.expires_at.timestamp()) - 1)
-    assert not kicked
-    residents.expire(int(early.principal.expires_at.timestamp()))
-    assert kicked == [(early, "auth:expired", Farewell(code="TOKEN_EXPIRED", reconnect=True))]
-
-
-async def test_a_refreshed_socket_stays() -> None:
-    seat = Seat("a", minutes=1)
-    residents, kicked = house(seat)
-    first_end = int(seat.principal.expires_at.timestamp())
-    seat.principal = Seat("a", minutes=3).principal
-    residents.arrived(seat)  # type: ignore[arg-type]
-    residents.expire(first_end)
-    assert not kicked
-
-
 async def test_a_socket_that_is_gone_is_forgotten() -> None:
     seat = Seat("a")
-    residents, kicked = house(seat)
-    residents.gone(seat)  # type: ignore[arg-type]
-    residents.gone(seat)  # type: ignore[arg-type]
-    residents.expire(2**40)
-    await residents.revoked(Revoked("a"))
+    registry, kicked = house(seat)
+    registry.remove(seat)  # type: ignore[arg-type]
+    registry.remove(seat)  # type: ignore[arg-type]
+    await registry.revoked(Revoked("a"))
     assert not kicked
 
 
 async def test_who_arrives_just_after_the_notice_is_ended_too() -> None:
-    residents, kicked = house()
-    await residents.revoked(Revoked("a", session_id="s", reconnect=True))
+    registry, kicked = house()
+    await registry.revoked(Revoked("a", session_id="s"))
     late, other = Seat("a", "s"), Seat("b", "s2")
     for seat in (late, other):
-        residents.arrived(seat)  # type: ignore[arg-type]
-    assert kicked == [(late, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=True))]
+        registry.add(seat)  # type: ignore[arg-type]
+    assert kicked == [(late, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))]
 
 
 async def test_a_lost_notice_is_found_by_asking() -> None:
@@ -113,8 +109,8 @@ async def test_a_lost_notice_is_found_by_asking() -> None:
         return [principal.user_id == "a" for principal in principals]
 
     gone, stays = Seat("a"), Seat("b")
-    residents, kicked = house(gone, stays, answers=answers)
-    assert await residents.recheck()
+    registry, kicked = house(gone, stays, answers=answers)
+    assert await registry.recheck()
     assert [socket for socket, _, _ in kicked] == [gone]
 
 
@@ -125,14 +121,14 @@ async def test_who_came_back_with_a_fresh_token_meanwhile_stays() -> None:
         seat.principal = Seat("a", "s2").principal
         return [True for _ in principals]
 
-    residents, kicked = house(seat, answers=answers)
-    await residents.recheck()
+    registry, kicked = house(seat, answers=answers)
+    await registry.recheck()
     assert not kicked
 
 
 async def test_nobody_is_ended_because_nobody_could_be_asked() -> None:
-    residents, kicked = house(Seat("a"))
-    assert not await residents.recheck()
+    registry, kicked = house(Seat("a"))
+    assert not await registry.recheck()
     assert not kicked
 
 
@@ -149,19 +145,19 @@ async def test_tokens_run_out_whatever_becomes_of_asking(monkeypatch: pytest.Mon
     async def others() -> None:
         asked.set()
 
-    residents, kicked = house(answers=answers)
-    residents.on_recheck(others)
+    registry, kicked = house(answers=answers)
+    registry.on_recheck(others)
     late = Seat("b")
     late.principal = replace(late.principal, expires_at=datetime.now(UTC) + timedelta(minutes=1))
-    residents.arrived(late)  # type: ignore[arg-type]  # a double
-    residents.start()
+    registry.add(late)  # type: ignore[arg-type]  # a double
+    registry.start()
     async with time_limit(1):
         await failed.wait()
         await asked.wait()
     late.principal = replace(late.principal, expires_at=datetime.now(UTC))
-    residents.arrived(late)  # type: ignore[arg-type]
+    registry.add(late)  # type: ignore[arg-type]
     await until(lambda: kicked, within=2)
-    await residents.close()
+    await registry.close()
 
 
 async def test_whoever_may_have_missed_a_notice_asks_until_answered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,9 +175,9 @@ async def test_whoever_may_have_missed_a_notice_asks_until_answered(monkeypatch:
             raise Unavailable("redis")
         return [False for _ in principals]
 
-    residents = SocketRegistry(Kicked(), answers, lambda: losses)
-    residents.arrived(Seat("a"))  # type: ignore[arg-type]  # a double
-    residents.start()
+    registry = registered(Kicked(), answers, lambda: losses)
+    registry.add(Seat("a"))  # type: ignore[arg-type]  # a double
+    registry.start()
     await asyncio.sleep(0.02)
     assert not asked
     losses = None  # deaf
@@ -200,4 +196,4 @@ async def test_whoever_may_have_missed_a_notice_asks_until_answered(monkeypatch:
     losses = 2  # lost and found between two looks
     again.clear()
     await asyncio.wait_for(again.wait(), scaled(5))
-    await residents.close()
+    await registry.close()

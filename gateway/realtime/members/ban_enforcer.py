@@ -18,10 +18,10 @@ RECENT = 15.0  # s that a ban is remembered: longer than a connect may take from
 BATCH = 500  # people asked about in one statement
 
 
-class Residents(Protocol):
-    """Knows the sockets of this node."""
+class Sockets(Protocol):
+    """The sockets of this node."""
 
-    def of(self, user_id: str) -> Collection[Socket]: ...
+    def of_user(self, user_id: str) -> Collection[Socket]: ...
     def users(self) -> list[str]: ...
     def on_arrival(self, listener: Callable[[Socket], None]) -> None: ...
     def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None: ...
@@ -35,24 +35,24 @@ class BanEnforcer:
 
     def __init__(
         self,
-        residents: Residents,
+        sockets: Sockets,
         notices: NoticeSource,
         kick: Callable[[Socket, str, Payload], None],
         bans: Callable[[Sequence[str]], Awaitable[list[tuple[str, Banned]]]],
     ) -> None:
-        self._residents = residents
+        self._sockets = sockets
         self._kick = kick
         self._bans = bans
         self._recent: dict[tuple[str, str | None], tuple[float, Banned]] = {}  # by whom and where; since when
-        residents.on_arrival(self._arrived)
-        residents.on_recheck(self.recheck)
+        sockets.on_arrival(self._arrived)
+        sockets.on_recheck(self.recheck)
         notices.on_notice(UserBanned, self._banned)
         notices.on_notice(UserUnbanned, self._unbanned)
         notices.on_notice(UserMuted, self._muted)
 
     async def recheck(self) -> None:
         """Put out everybody here who is banned. Raises Unavailable."""
-        users = self._residents.users()
+        users = self._sockets.users()
         for first in range(0, len(users), BATCH):
             for user_id, ban in await self._bans(users[first : first + BATCH]):
                 self._put_out(user_id, ban)
@@ -69,7 +69,7 @@ class BanEnforcer:
 
     async def _muted(self, notice: UserMuted) -> None:
         muted = Muted(until=notice.until)
-        for socket in _hearing(self._residents.of(notice.user_id), notice.live_id):
+        for socket in _hearing(self._sockets.of_user(notice.user_id), notice.live_id):
             socket.send(events.CHAT_MUTED, muted)
 
     def _arrived(self, socket: Socket) -> None:
@@ -80,7 +80,7 @@ class BanEnforcer:
                 self._end(socket, ban)
 
     def _put_out(self, user_id: str, ban: Banned) -> None:
-        for socket in list(self._residents.of(user_id)):
+        for socket in list(self._sockets.of_user(user_id)):
             self._end(socket, ban)
 
     def _end(self, socket: Socket, ban: Banned) -> None:

@@ -13,10 +13,10 @@ from gateway.realtime.notices import NoticeSource, UserEvent
 from gateway.realtime.socketio.socket import Socket
 
 
-class Residents(Protocol):
-    """Knows the sockets of this node."""
+class Sockets(Protocol):
+    """The sockets of this node."""
 
-    def of(self, user_id: str) -> Collection[Socket]: ...
+    def of_user(self, user_id: str) -> Collection[Socket]: ...
     def on_arrival(self, listener: Callable[[Socket], None]) -> None: ...
     def on_departure(self, listener: Callable[[Socket], None]) -> None: ...
 
@@ -24,13 +24,13 @@ class Residents(Protocol):
 class UserDelivery:
     """Who has a socket on `/` of this node. Guests are nobody here: nothing is addressed to them."""
 
-    def __init__(self, residents: Residents, notices: NoticeSource) -> None:
-        self._residents = residents
+    def __init__(self, sockets: Sockets, notices: NoticeSource) -> None:
+        self._sockets = sockets
         self._seen: dict[str, None] = {}  # since `here` was asked last some of them have left
         self._listeners: list[Callable[[str], None]] = []
         self._departures: list[Callable[[str, Socket], None]] = []
-        residents.on_arrival(self._arrived)
-        residents.on_departure(self._departed)
+        sockets.on_arrival(self._arrived)
+        sockets.on_departure(self._departed)
         notices.on_notice(UserEvent, self._send)
 
     def on_arrival(self, listener: Callable[[str], None]) -> None:
@@ -48,7 +48,7 @@ class UserDelivery:
 
     def sockets(self, user_id: str) -> list[Socket]:
         """The sockets of one user on `/`; those whose client is gone are none, although they may not be cleaned up."""
-        return [socket for socket in self._residents.of(user_id) if socket.namespace == ROOT and socket.hears]
+        return [socket for socket in self._sockets.of_user(user_id) if socket.namespace == ROOT and socket.hears]
 
     def _arrived(self, socket: Socket) -> None:
         if socket.namespace == ROOT and socket.principal.authenticated:

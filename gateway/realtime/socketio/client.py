@@ -27,6 +27,12 @@ class NamespaceHandler(Protocol):
     async def resumed(self, socket: Socket) -> None:
         """A socket is back in the rooms that it attends: count it there. It is not greeted again."""
 
+    async def check_renewal(self, socket: Socket, principal: Principal) -> None:
+        """Whether a socket may go on as another principal. Raises GatewayError."""
+
+    async def renew(self, socket: Socket, principal: Principal) -> None:
+        """A socket goes on as another principal: of the same user, or of the member that a guest has become."""
+
     async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
         """An event: `args` is its name and what came with it. Answers by itself, raises nothing."""
 

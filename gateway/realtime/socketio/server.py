@@ -7,7 +7,8 @@ python-socketio's `AsyncServer`.
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -38,6 +39,7 @@ LAST_CALL = 0.05  # s between `server:shutdown` and the end of the transport, so
 RETURN = 500  # ms after which a client that was sent away in its turn may come back
 RETURN_OF_ALL = 5_000  # ms within which clients that are all sent away at once may come back
 BUSY = 5.0  # s that a connection which is to be closed may be at work
+FAREWELL_GRACE = 0.25  # s between what a client is told and the close of its transport
 REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
 
 
@@ -282,6 +284,37 @@ class SocketServer:
         self._end(socket, for_good=True)
         socket.connection.send(disconnect_packet(socket.namespace).decode())
         self._close_if_idle(socket.connection)
+
+    def close_transports(self, sockets: Sequence[Socket], event: str, farewell: Payload) -> None:
+        """Tell clients why, and close their connections. Official clients come back by themselves after that."""
+        loop = asyncio.get_running_loop()
+        for socket in sockets:
+            socket.send(event, farewell)
+            # Official clients that are polling hear an event only if the close does not come in the same answer.
+            loop.call_later(FAREWELL_GRACE, socket.connection.close, event)
+
+    async def renew(self, socket: Socket, principal: Principal) -> None:
+        """Give a live socket another principal. Raises GatewayError if they may not be in one of its rooms."""
+        if socket.live:
+            endpoint = self._endpoints[socket.namespace]
+            await endpoint.check_renewal(socket, principal)
+            with suppress(ConnectionResetError):  # it left meanwhile
+                await endpoint.renew(socket, principal)
+
+    async def renew_connection(self, socket: Socket, principal: Principal) -> None:
+        """Give the sockets that a user has on one connection another principal: all of them, or none.
+
+        Raises GatewayError if they may not be in one of the rooms.
+        """
+        client: Client = socket.connection.owner
+        user_id = socket.principal.user_id
+        sockets = [each for each in client.sockets.values() if each.principal.user_id == user_id]
+        for each in sockets:
+            await self._endpoints[each.namespace].check_renewal(each, principal)
+        for each in sockets:
+            if each.live:
+                with suppress(ConnectionResetError):
+                    await self._endpoints[each.namespace].renew(each, principal)
 
     async def drain(self, spread: float, hurry: asyncio.Event) -> None:
         """Refuse new sessions and end those that are open, one after the other within `spread` s, in random order.

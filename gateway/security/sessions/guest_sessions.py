@@ -5,6 +5,7 @@ what nobody asks for is moved by a sweep, which also deletes what has run out.
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -12,10 +13,10 @@ import structlog
 
 from gateway.concurrency.outage import Outage
 from gateway.errors import AuthRequired, Unavailable
+from gateway.security.principal import Bearer
 from gateway.security.sessions.guest_sessions_postgres import StoredGuestSessions
 from gateway.security.sessions.guest_sessions_redis import GuestTokens
 from gateway.security.sessions.refresh_tokens import Grant, SessionRecord, ids
-from gateway.security.tokens.revocations import Bearer
 
 log = structlog.get_logger()
 
@@ -72,6 +73,21 @@ class GuestSessions:
         with suppress(Unavailable):
             if not await self._tokens.touch(guest_id, session_id):
                 await self._bring_back(session_id)
+
+    async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
+        """Return which of the sessions of these stand. Their guests have live sockets, so they live on from now."""
+        try:
+            found = await self._tokens.touch_all(bearers)
+        except Unavailable:
+            found = [await self._stored.touch(bearer.user_id, bearer.session_id) for bearer in bearers]
+            if not all(found):
+                raise
+            return found
+        # The sweep may not have brought it back to Redis yet.
+        return [
+            here or await self._stored.touch(bearer.user_id, bearer.session_id)
+            for here, bearer in zip(found, bearers, strict=True)
+        ]
 
     async def save(self, user_id: str, device: str) -> Grant:
         """Open a session and give it its first token."""

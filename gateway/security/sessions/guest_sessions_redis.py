@@ -1,10 +1,12 @@
 """The sessions of guests in Redis: like those of users, and each use keeps them. Called by guest_sessions.py."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from gateway import keys
 from gateway.protocol.wire import now
 from gateway.redis.client import RedisClient
+from gateway.security.principal import Bearer
 from gateway.security.sessions.refresh_tokens import GRACE, RefreshTokens, session_keys
 from gateway.security.sessions.scripts import RESTORE, TOUCH
 from models.guest import GuestSession
@@ -26,6 +28,19 @@ class GuestTokens(RefreshTokens):
                     args=[self._ttl_ms, session_id],
                 )
             )
+
+    async def touch_all(self, bearers: Sequence[Bearer]) -> list[bool]:
+        """Note that the sessions of these were used, in one round trip; False for those that are not here."""
+        async with self._redis.guard("guests.touch"):
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for bearer in bearers:
+                guest_id, session_id = bearer.user_id, bearer.session_id
+                await self._touch(
+                    keys=[*session_keys(guest_id, session_id), keys.user_sessions(guest_id)],
+                    args=[self._ttl_ms, session_id],
+                    client=pipeline,
+                )
+            return [bool(found) for found in await pipeline.execute()]
 
     async def restore(self, row: GuestSession) -> None:
         """Take a session over from PostgreSQL, with what is left of its life, unless it is here already."""

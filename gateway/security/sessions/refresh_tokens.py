@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from gateway import keys
 from gateway.errors import AuthRequired
 from gateway.redis.client import RedisClient
+from gateway.security.principal import Bearer
 from gateway.security.sessions.scripts import DELETE, DELETE_ALL, ROTATE, SAVE
 
 GRACE = timedelta(seconds=10)  # callers of one moment; longer would give a thief more time to be one of them
@@ -112,6 +114,14 @@ class RefreshTokens:
         if outcome == "unknown":
             raise AuthRequired("Invalid token")
         return Grant(user_id, session_id, successor(user_id, session_id, token, kept), float(issued_at))
+
+    async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
+        """Return which of the sessions of these are live, in one round trip."""
+        async with self._redis.guard("refresh.standing"):
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for bearer in bearers:
+                pipeline.exists(keys.session(bearer.user_id, bearer.session_id))
+            return [bool(count) for count in await pipeline.execute()]
 
     async def delete(self, user_id: str, session_id: str) -> bool:
         """End one session; False if the user has no such session."""

@@ -1,18 +1,18 @@
 """Who may come in: a token becomes a Principal, or a refusal in the wire's words. Called by both edges."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from multidict import MultiMapping
 
-from gateway.errors import AuthRequired, Code, Forbidden
+from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, Unavailable
 from gateway.security.browsers.cookies import candidates
-from gateway.security.principal import Principal, Role
+from gateway.security.principal import Bearer, Principal, Role
 from gateway.security.sessions import guest_ids as guest
-from gateway.security.tokens.revocations import Bearer
 from gateway.security.tokens.tokens import Claims
 
 COOKIE = "accessToken"
@@ -50,8 +50,15 @@ class Identities(Protocol):
         """None if there is no such user. Raises Unavailable."""
 
 
-class Guests(Protocol):
-    """Knows the guests."""
+class Sessions(Protocol):
+    """Knows which sessions stand."""
+
+    async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
+        """Whether the session of each stands. Raises Unavailable."""
+
+
+class Guests(Sessions, Protocol):
+    """Knows the guests and their sessions."""
 
     async def use(self, bearer: Bearer) -> None:
         """A guest is here: what they have lives on. Raises AuthRequired(TOKEN_REVOKED), or Unavailable."""
@@ -72,6 +79,7 @@ class Authenticator:
         tokens: Verifier,
         revocations: Blacklist,
         identities: Identities,
+        sessions: Sessions,
         guests: Guests,
         bans: Bans,
         clock: Callable[[], float] = time.monotonic,
@@ -79,6 +87,7 @@ class Authenticator:
         self._tokens = tokens
         self._revocations = revocations
         self._identities = identities
+        self._sessions = sessions
         self._guests = guests
         self._bans = bans
         self._clock = clock
@@ -94,18 +103,64 @@ class Authenticator:
         claims = self._tokens.verify_access(token)
         if claims.role is Role.GUEST:
             await self._guests.use(claims)
-            await self._bans.check(claims.user_id)
-            return _principal(claims, guest.name_of(claims.user_id), Role.GUEST)
-        identity = await self._identity(claims.user_id)
+        username, role = await self._account(claims)
+        return Principal(
+            user_id=claims.user_id,
+            username=username,
+            role=role,
+            session_id=claims.session_id,
+            token_id=claims.token_id,
+            issued_at=claims.issued_at,
+            expires_at=claims.expires_at,
+        )
+
+    async def renew(self, principals: Sequence[Principal]) -> list[Principal | None]:
+        """Return who may go on after their access token has run out, as who they are now; None for the others.
+
+        For live sockets. Somebody may if their session stands and they could connect with a fresh token of it. The
+        moments are those of the old token. Raises Unavailable.
+        """
+        standing: set[tuple[str, str]] = set()
+        for sessions, guests in ((self._guests, True), (self._sessions, False)):
+            asked = {(who.user_id, who.session_id): who for who in principals if (who.role is Role.GUEST) is guests}
+            if asked:
+                found = await sessions.standing(list(asked.values()))
+                standing.update(key for key, stands in zip(asked, found, strict=True) if stands)
+        return await asyncio.gather(
+            *(self._renewed(who, stands=(who.user_id, who.session_id) in standing) for who in principals)
+        )
+
+    async def _renewed(self, who: Principal, *, stands: bool) -> Principal | None:
+        if not stands:
+            return None
+        try:
+            username, role = await self._account(who)
+        except Unavailable:
+            raise
+        except GatewayError:
+            return None
+        return replace(who, username=username, role=role)
+
+    async def _account(self, bearer: Claims | Principal) -> tuple[str, Role]:
+        """Return the name and role of whoever may be here. Raises GatewayError, as `authenticate` does."""
+        if bearer.role is Role.GUEST:
+            await self._bans.check(bearer.user_id)
+            return guest.name_of(bearer.user_id), Role.GUEST
+        identity = await self._identity(bearer.user_id)
         if identity is None:
             raise AuthRequired("Invalid token")
         if identity.suspended:  # asked first: a suspension revokes as well, and this is what it is to be told as
             raise Forbidden("Account is suspended")
-        await self._revocations.check(claims)
+        await self._revocations.check(bearer)
         if identity.role is not Role.ADMIN:  # whom nothing holds, nor what was imposed before they became one
-            await self._bans.check(claims.user_id)
+            await self._bans.check(bearer.user_id)
         # The role of the account, not of the token: a token that says more than is true any more gives nothing.
-        return _principal(claims, identity.username, identity.role)
+        return identity.username, identity.role
+
+    async def identify(self, user_ids: Sequence[str]) -> dict[str, Identity]:
+        """Read some accounts, not from memory. Without those that there are not. Raises Unavailable."""
+        found = await asyncio.gather(*(self._identities.identity(user_id) for user_id in user_ids))
+        return {user_id: identity for user_id, identity in zip(user_ids, found, strict=True) if identity is not None}
 
     def forget(self, user_id: str) -> None:
         """Ask the database again about a user: their name, role or status has changed."""
@@ -164,15 +219,3 @@ async def authenticate_first(authenticator: SingleAuthenticator, tokens: Sequenc
             if refusal is None or refusal.code is Code.AUTH_REQUIRED:
                 refusal = error
     raise refusal or AuthRequired("No token provided")
-
-
-def _principal(claims: Claims, username: str, role: Role) -> Principal:
-    return Principal(
-        user_id=claims.user_id,
-        username=username,
-        role=role,
-        session_id=claims.session_id,
-        token_id=claims.token_id,
-        issued_at=claims.issued_at,
-        expires_at=claims.expires_at,
-    )

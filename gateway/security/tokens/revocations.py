@@ -5,13 +5,13 @@ and for the sockets that are open.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
 
 from gateway import keys
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.redis.client import RedisClient
+from gateway.security.principal import Bearer
 
 # An access token may be signed a moment after its session was revoked, by a refresh that was under way.
 MARGIN = timedelta(seconds=60)
@@ -34,19 +34,6 @@ redis.call('SET', KEYS[1], moment .. ' ' .. kept .. ' ' .. own, 'PX', ARGV[2])
 return moment
 """
 _NO_SESSION = "-"
-
-
-class Bearer(Protocol):
-    """Whoever came in by an access token: its claims, or the principal made of them."""
-
-    @property
-    def user_id(self) -> str: ...
-    @property
-    def session_id(self) -> str: ...
-    @property
-    def token_id(self) -> str: ...
-    @property
-    def issued_at(self) -> datetime: ...
 
 
 class Revocations:

@@ -135,11 +135,12 @@ class Accounts(Logins):
         return view(await self._mine(principal))
 
     async def change_profile(self, principal: Principal, ask: ChangeProfile) -> UserView:
-        """Take another name."""
+        """Take another name. It reaches the caller's sockets on every node."""
         user = await self._mine(principal)
         user.username = ask.username
         async with self._database.guard("accounts.profile"):
             await user.save(update_fields=["username", "updated_at"])
+        await self._sessions.announce_change(principal.user_id)
         return view(user)
 
     async def change_password(self, principal: Principal, ask: ChangePassword) -> None:

@@ -61,17 +61,15 @@ class Directory:
         user = await self._other(admin, user_id)
         user.status, user.suspended_reason = UserStatus.ACTIVE.value, None
         await self._store(user, "status", "suspended_reason")
-        await self._sessions.revoke_access(
-            str(user.id)
-        )  # nothing is left to revoke, but every node forgets the suspension
+        await self._sessions.announce_change(str(user.id))
         return view(user)
 
     async def change_role(self, admin: Principal, user_id: str, ask: ChangeRole) -> UserView:
-        """Give a user another role: their access tokens end, their sessions stay and bring tokens of the new role."""
+        """Give a user another role. It holds at once for their access tokens and their sockets on every node."""
         user = await self._other(admin, user_id)
         user.role = ask.role
         await self._store(user, "role")
-        await self._sessions.revoke_access(str(user.id))
+        await self._sessions.announce_change(str(user.id))
         return view(user)
 
     async def _other(self, admin: Principal, user_id: str) -> User:

@@ -7,7 +7,7 @@ from typing import Protocol
 import structlog
 
 from gateway.errors import AuthRequired, Code
-from gateway.realtime.notices import NoticeSender, Revoked
+from gateway.realtime.notices import NoticeSender, ProfileChanged, Revoked
 from gateway.security.sessions.refresh_tokens import Grant, ReplayedError, SessionRecord
 
 log = structlog.get_logger()
@@ -75,15 +75,12 @@ class Sessions:
 
     async def end_all(self, user_id: str, keep: str | None = None) -> None:
         """End all sessions of a user, except `keep`."""
-        await self._revoke_access(user_id, keep, reconnect=False)
+        before = await self._revocations.revoke_user(user_id, keep)
+        await self._notices.notify(Revoked(user_id, before=before, keep_session_id=keep))
         ended = await self._refresh_tokens.delete_all(user_id, keep)
         # A refresh that was under way may have signed a token after the moment above; its session tells.
         await self._revocations.revoke_sessions(user_id, ended)
 
-    async def revoke_access(self, user_id: str) -> None:
-        """Revoke the access tokens of a user but not the sessions: they come back with what they may do now."""
-        await self._revoke_access(user_id, None, reconnect=True)
-
-    async def _revoke_access(self, user_id: str, keep: str | None, *, reconnect: bool) -> None:
-        before = await self._revocations.revoke_user(user_id, keep)
-        await self._notices.notify(Revoked(user_id, before=before, keep_session_id=keep, reconnect=reconnect))
+    async def announce_change(self, user_id: str) -> None:
+        """Have every node read an account again, whose name, role or status has changed. Never raises."""
+        await self._notices.notify(ProfileChanged(user_id))

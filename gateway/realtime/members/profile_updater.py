@@ -1,0 +1,90 @@
+"""Brings changed names and roles to the sockets that are open. Called by notices; asks again as the registry does."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from gateway.errors import Unavailable
+from gateway.realtime.notices import NoticeSource, ProfileChanged
+from gateway.realtime.socketio.socket import Socket
+from gateway.security.principal import Principal
+from gateway.security.tokens.authenticator import Identity
+
+RECENT = 15.0  # s that a change is remembered: longer than a connect may take from asking who it is to being here
+BATCH = 500  # users asked about in one statement
+
+
+class Sockets(Protocol):
+    """The sockets of this node."""
+
+    def of_user(self, user_id: str) -> Collection[Socket]: ...
+    def users(self) -> list[str]: ...
+    def on_arrival(self, listener: Callable[[Socket], None]) -> None: ...
+    def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None: ...
+    def on_sweep(self, listener: Callable[[], Awaitable[None]]) -> None: ...
+
+
+class ProfileUpdater:
+    """Keeps the principals of sockets as their accounts are.
+
+    Args:
+        sockets: The registry.
+        notices: Where changes are announced.
+        renew: Gives a socket another principal.
+        identify: Reads the accounts of some users; without those that there are not. Raises Unavailable.
+    """
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        notices: NoticeSource,
+        renew: Callable[[Socket, Principal], Awaitable[None]],
+        identify: Callable[[Sequence[str]], Awaitable[Mapping[str, Identity]]],
+    ) -> None:
+        self._sockets = sockets
+        self._renew = renew
+        self._identify = identify
+        self._recent: dict[str, float] = {}  # users whose account has changed, and when that was heard
+        self._unread: set[str] = set()  # users whose account is to be read
+        sockets.on_arrival(self._arrived)
+        sockets.on_recheck(self.recheck)
+        sockets.on_sweep(self.update)
+        notices.on_notice(ProfileChanged, self._changed)
+
+    async def recheck(self) -> None:
+        """Read the accounts of everybody here. Raises Unavailable."""
+        self._unread.update(self._sockets.users())
+        await self.update()
+
+    async def update(self) -> None:
+        """Read the accounts that are to be read. Raises Unavailable; the rest is read by the next call."""
+        users = [user_id for user_id in self._unread if self._sockets.of_user(user_id)]
+        self._unread.clear()
+        for first in range(0, len(users), BATCH):
+            try:
+                found = await self._identify(users[first : first + BATCH])
+            except Unavailable:
+                self._unread.update(users[first:])
+                raise
+            for user_id, identity in found.items():
+                for socket in list(self._sockets.of_user(user_id)):
+                    await self._apply(socket, identity)
+
+    async def _apply(self, socket: Socket, identity: Identity) -> None:
+        who = socket.principal
+        if who.authenticated and (who.username, who.role) != (identity.username, identity.role):
+            await self._renew(socket, replace(who, username=identity.username, role=identity.role))
+
+    async def _changed(self, notice: ProfileChanged) -> None:
+        moment = asyncio.get_running_loop().time()
+        self._recent = {user_id: heard for user_id, heard in self._recent.items() if heard > moment - RECENT}
+        self._recent[notice.user_id] = moment
+        self._unread.add(notice.user_id)
+        await self.update()
+
+    def _arrived(self, socket: Socket) -> None:
+        """It may have been authenticated before the change, and arrive after the notice."""
+        heard = self._recent.get(socket.principal.user_id)
+        if heard is not None and heard > asyncio.get_running_loop().time() - RECENT:
+            self._unread.add(socket.principal.user_id)

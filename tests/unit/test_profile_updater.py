@@ -1,0 +1,110 @@
+"""A changed name or role reaches the sockets that are open, also when the notice or the database comes late."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from gateway.errors import Unavailable
+from gateway.realtime.members.profile_updater import BATCH, ProfileUpdater
+from gateway.realtime.notices import N, ProfileChanged
+from gateway.realtime.socketio.socket import Socket
+from gateway.security.principal import Principal, Role
+from gateway.security.tokens.authenticator import Identity
+from tests.doubles import principal
+
+
+class Seat:
+    """A socket as the updater sees it."""
+
+    def __init__(self, user: str, role: Role = Role.USER) -> None:
+        self.principal = principal(role, user)
+
+
+class House:
+    """The sockets of one node, its notices, and the accounts."""
+
+    def __init__(self, *seats: Seat) -> None:
+        self.seats = list(seats)
+        self.accounts: dict[str, Identity] = {}
+        self.away = False
+        self.reads: list[list[str]] = []
+        self.updater = ProfileUpdater(self, self, self.renew, self.identify)
+
+    def of_user(self, user_id: str) -> Collection[Any]:
+        return [seat for seat in self.seats if seat.principal.user_id == user_id]
+
+    def users(self) -> list[str]:
+        return [seat.principal.user_id for seat in self.seats]
+
+    def on_arrival(self, listener: Callable[[Socket], None]) -> None:
+        self.arrived = listener
+
+    def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None:
+        self.recheck = listener
+
+    def on_sweep(self, listener: Callable[[], Awaitable[None]]) -> None:
+        self.sweep = listener
+
+    def on_notice(self, kind: type[N], handler: Callable[[N], Awaitable[None]]) -> None:
+        assert kind is ProfileChanged
+        self.receive: Any = handler
+
+    async def renew(self, socket: Any, who: Principal) -> None:
+        socket.principal = who
+
+    async def identify(self, user_ids: Sequence[str]) -> Mapping[str, Identity]:
+        self.reads.append(list(user_ids))
+        if self.away:
+            raise Unavailable("database")
+        return {user_id: self.accounts[user_id] for user_id in user_ids if user_id in self.accounts}
+
+    def who(self) -> list[tuple[str, Role]]:
+        return [(seat.principal.username, seat.principal.role) for seat in self.seats]
+
+
+async def test_all_sockets_of_the_user_change_and_no_other() -> None:
+    house = House(Seat("ann"), Seat("bob"), Seat("ann"), Seat("guest", Role.GUEST))
+    house.accounts = {name: Identity("new", Role.HOST, False) for name in ("ann", "bob", "guest")}
+    await house.receive(ProfileChanged("ann"))
+    assert house.who() == [
+        ("new", Role.HOST),
+        ("somebody", Role.USER),
+        ("new", Role.HOST),
+        ("somebody", Role.GUEST),
+    ]
+    await house.recheck()
+    assert house.who()[3] == ("somebody", Role.GUEST), "a guest has no account"
+    assert house.who()[1] == ("new", Role.HOST), "whose notice was lost"
+
+
+async def test_nothing_is_read_for_who_is_not_here() -> None:
+    house = House(Seat("bob"))
+    await house.receive(ProfileChanged("ann"))
+    await house.sweep()
+    assert house.reads == []
+
+
+async def test_what_could_not_be_read_is_read_by_the_next_sweep() -> None:
+    house = House(*(Seat(f"u{number}") for number in range(BATCH + 1)))
+    house.accounts = {user_id: Identity("new", Role.USER, False) for user_id in house.users()}
+    house.away = True
+    with pytest.raises(Unavailable):
+        await house.recheck()
+    house.away = False
+    await house.sweep()
+    assert {name for name, _ in house.who()} == {"new"}
+    count = len(house.reads)
+    await house.sweep()
+    assert len(house.reads) == count
+
+
+async def test_who_was_authenticated_before_the_change_and_arrives_after_the_notice_changes_too() -> None:
+    house = House()
+    house.accounts = {"ann": Identity("new", Role.USER, False)}
+    await house.receive(ProfileChanged("ann"))
+    late: Any = Seat("ann")
+    house.seats.append(late)
+    house.arrived(late)
+    await house.sweep()
+    assert house.who() == [("new", Role.USER)]
