@@ -52,7 +52,7 @@ async def play(scenario: str, chromium: str, node: Node) -> None:
         pytest.param("renewed", {"JWT_EXPIRATION": "4s"}, id="tokens are renewed under live sockets"),
     ],
 )
-async def test_the_pages(
+async def test_pages_in_chromium(
     scenario: str, environment: dict[str, str], chromium: str, database_url: str, start_node: StartNode
 ) -> None:
     await seeds.sow(make_settings(database_url=database_url))

@@ -159,7 +159,7 @@ async def test_acks_that_nobody_asked_for_are_ignored(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-async def test_bytes_are_refused(shop: Shop, transport: Transport) -> None:
+async def test_binary_events_are_refused(shop: Shop, transport: Transport) -> None:
     async with witnessed(shop) as room:
         ann = await shop.person()
         socket = await shop.chatter(room.key, as_=ann, transport=transport)
@@ -205,7 +205,7 @@ async def test_a_body_that_arrives_in_pieces_is_read_completely(shop: Shop) -> N
         await raw.until("43/chat,1[")
 
 
-async def test_who_speaks_to_a_namespace_without_having_joined_is_closed(shop: Shop) -> None:
+async def test_an_event_to_a_namespace_not_joined_closes_the_connection(shop: Shop) -> None:
     async with raw_websocket(shop.urls[0]) as raw:
         await raw.send('42/chat,1["chat:join-room",{"liveId":"demo"}]')
         await raw.closed()

@@ -38,7 +38,7 @@ async def refuse(shop: Shop, *requests: Wrong) -> None:
         assert (answer["statusCode"], answer["retryable"]) == (CODES[code], False)
 
 
-async def test_what_is_refused_of_streams(shop: Shop) -> None:
+async def test_invalid_stream_requests_are_refused(shop: Shop) -> None:
     host, other, user = await shop.person("HOST"), await shop.person("HOST"), await shop.person()
     moderator, guest = await shop.person("MODERATOR"), shop.guest()
     stream = await shop.request("POST", "/streams", body={"title": "Sale"}, token=host.token, status={201})
@@ -76,7 +76,7 @@ async def test_what_is_refused_of_streams(shop: Shop) -> None:
     assert (resumed["status"], resumed["endedAt"], resumed["closesAt"]) == ("LIVE", None, None)
 
 
-async def test_what_is_refused_of_products(shop: Shop) -> None:
+async def test_invalid_product_requests_are_refused(shop: Shop) -> None:
     key, admin, host = await shop.stream(), await shop.person("ADMIN"), await shop.person("HOST")
     cup = await shop.product(key, stock=3)
     path, body = f"/products/{cup['id']}", {"streamKey": key, "name": "Cup", "price": 1, "stock": 1}
@@ -104,7 +104,7 @@ async def test_what_is_refused_of_products(shop: Shop) -> None:
     assert await shop.request("GET", path, status={200}) == cup, "nothing has changed"
 
 
-async def test_what_is_refused_of_orders_notifications_and_jobs(shop: Shop) -> None:
+async def test_invalid_order_notification_and_job_requests_are_refused(shop: Shop) -> None:
     key, admin = await shop.stream(), await shop.person("ADMIN")
     ann, guest = await shop.person(), shop.guest()
     cup = await shop.product(key, stock=3)
@@ -138,7 +138,7 @@ async def test_what_is_refused_of_orders_notifications_and_jobs(shop: Shop) -> N
     )
 
 
-async def test_what_is_refused_on_sockets(shop: Shop) -> None:
+async def test_invalid_socket_requests_are_refused(shop: Shop) -> None:
     viewer = await shop.connect(shop.guest(), "/streaming")
     follower = await shop.connect(shop.guest(), "/", node=1)
     for socket, event, payload, code in (

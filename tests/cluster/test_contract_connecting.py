@@ -81,7 +81,7 @@ async def test_polling_upgrades_to_websocket_and_goes_on(shop: Shop) -> None:
     await socket.expect("chat:message", message="after the upgrade")
 
 
-async def test_nothing_is_lost_or_turned_around_while_a_connection_upgrades(shop: Shop) -> None:
+async def test_upgrade_loses_and_reorders_nothing(shop: Shop) -> None:
     key = await shop.stream()
     talker = await shop.chatter(key, node=1)
     listener = await shop.chatter(key, transport="upgrade")
@@ -134,14 +134,14 @@ async def test_a_foreign_page_cannot_use_the_cookie(shop: Shop, transport: Trans
 
 @in_every_namespace
 @by_transport
-async def test_without_a_token(shop: Shop, namespace: str, transport: Transport) -> None:
+async def test_connect_without_a_token(shop: Shop, namespace: str, transport: Transport) -> None:
     refused = await refusal(shop, namespace, transport=transport)
     assert refused.message == "No token provided"
     assert refused.data == {"code": "AUTH_REQUIRED", "retryable": False}
 
 
 @in_every_namespace
-async def test_with_a_token_that_is_none_of_ours(shop: Shop, namespace: str) -> None:
+async def test_connect_with_a_foreign_token(shop: Shop, namespace: str) -> None:
     ann = await shop.person()
     head, claims, signature = ann.token.split(".")
     unsigned = shop.unsigned(ann)
@@ -163,28 +163,28 @@ async def test_an_empty_token_is_none_and_the_next_place_is_looked_at(shop: Shop
 
 
 @pytest.mark.parametrize("auth", [{"token": 5}, {"token": ["x"]}, {"token": {"a": 1}}, {"token": True}])
-async def test_with_a_token_that_is_not_text(shop: Shop, auth: dict[str, Any]) -> None:
+async def test_connect_with_a_token_that_is_not_text(shop: Shop, auth: dict[str, Any]) -> None:
     refused = await refusal(shop, auth=auth)
     assert refused.message in {"Invalid token", "No token provided"}
     assert refused.data == {"code": "AUTH_REQUIRED", "retryable": False}
 
 
 @in_every_namespace
-async def test_with_a_token_that_has_run_out(shop: Shop, namespace: str) -> None:
+async def test_connect_with_an_expired_token(shop: Shop, namespace: str) -> None:
     refused = await refusal(shop, namespace, token=shop.token(await shop.person(), exp=int(time.time()) - 60))
     assert refused.message == "Token expired"
     assert refused.data == {"code": "TOKEN_EXPIRED", "retryable": False}
 
 
 @in_every_namespace
-async def test_with_a_suspended_account(shop: Shop, namespace: str) -> None:
+async def test_connect_with_a_suspended_account(shop: Shop, namespace: str) -> None:
     refused = await refusal(shop, namespace, token=(await shop.person(status="SUSPENDED")).token)
     assert refused.message == "Account is suspended"
     assert refused.data == {"code": "FORBIDDEN", "retryable": False}
 
 
 @by_transport
-async def test_to_an_unknown_namespace(shop: Shop, transport: Transport) -> None:
+async def test_connect_to_an_unknown_namespace(shop: Shop, transport: Transport) -> None:
     ann = await shop.person()
     refused = await refusal(shop, "/elsewhere", token=ann.token, transport=transport)
     assert refused.message

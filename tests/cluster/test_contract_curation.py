@@ -173,7 +173,7 @@ async def test_one_pin_too_many_takes_the_place_of_the_oldest(shop: Shop) -> Non
     assert [pin["message"] for pin in joined["pinned"]] == list("bcdef")
 
 
-async def test_who_may_pin_and_what(shop: Shop) -> None:
+async def test_pin_permissions(shop: Shop) -> None:
     key, other = await shop.stream(), await shop.stream()
     moderator = await shop.chatter(key, as_=await shop.person("MODERATOR"))
     ann = await shop.chatter(key)

@@ -78,7 +78,7 @@ async def test_a_guest_who_logs_in_on_a_live_socket_is_heard_by_nobody(shop: Sho
     assert (last.get("data") or last).items() & {("userId", ann.id), ("viewerCount", 2)}
 
 
-async def test_who_was_there_with_another_tab_is_one_in_the_end(shop: Shop) -> None:
+async def test_guest_login_beside_another_tab_counts_one_viewer(shop: Shop) -> None:
     key = {"streamKey": await shop.stream()}
     ann, guest = await shop.person(), (await enter(shop))["accessToken"]
     member = await shop.connect(ann, "/streaming", node=1)
@@ -94,7 +94,7 @@ async def test_who_was_there_with_another_tab_is_one_in_the_end(shop: Shop) -> N
     assert left == [1, 1, 0]
 
 
-async def test_nobody_becomes_a_guest_or_another_one(shop: Shop) -> None:
+async def test_refresh_cannot_change_to_a_guest_or_another_user(shop: Shop) -> None:
     one, other = await enter(shop), await enter(shop)
     socket = await shop.client.connect(shop.urls[0], "/chat", token=one["accessToken"])
     assert (await socket.fail("auth:refresh", {"token": other["accessToken"]}))["code"] == "FORBIDDEN"

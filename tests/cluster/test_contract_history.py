@@ -68,7 +68,7 @@ async def test_only_an_admin_deletes(shop: Shop, role: str) -> None:
     assert [message["message"] for message in joined["history"]] == ["stays"]
 
 
-async def test_deleting_what_is_not_there(shop: Shop) -> None:
+async def test_deleting_an_unknown_message(shop: Shop) -> None:
     key, elsewhere = await shop.stream(), await shop.stream()
     author = await shop.chatter(key)
     [message] = await say(author, key, "x")
@@ -132,7 +132,7 @@ async def test_history_before_a_message_that_is_not_there(shop: Shop) -> None:
 
 
 @by_transport
-async def test_who_comes_back_gets_what_they_missed_on_any_node(shop: Shop, transport: Transport) -> None:
+async def test_rejoin_with_a_cursor_replays_missed_messages_on_any_node(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     talker = await shop.chatter(key, node=1)
     admin = await shop.chatter(key, as_=await shop.person("ADMIN"))
@@ -162,7 +162,7 @@ async def test_who_comes_back_gets_what_they_missed_on_any_node(shop: Shop, tran
     assert told["data"]["seq"] == joined["cursor"]["seq"] + 1
 
 
-async def test_what_is_replayed_is_what_the_room_heard(shop: Shop) -> None:
+async def test_replay_equals_the_original_events(shop: Shop) -> None:
     key = await shop.stream()
     talker = await shop.chatter(key)
     cursor = (await talker.call("chat:join-room", {"liveId": key}))["cursor"]
@@ -173,7 +173,7 @@ async def test_what_is_replayed_is_what_the_room_heard(shop: Shop) -> None:
     assert [event["payload"] for event in joined["events"]] == heard
 
 
-async def test_with_nothing_missed_there_is_nothing_to_replay(shop: Shop) -> None:
+async def test_replay_is_empty_when_nothing_was_missed(shop: Shop) -> None:
     key = await shop.stream()
     socket = await shop.chatter(key)
     await say(socket, key, "seen")
@@ -196,7 +196,7 @@ async def test_a_cursor_that_is_worth_nothing_gets_a_fresh_snapshot(shop: Shop) 
         assert joined["cursor"] == cursor
 
 
-async def test_who_was_away_too_long_gets_a_fresh_snapshot(shop: Shop) -> None:
+async def test_an_old_cursor_gets_a_fresh_snapshot(shop: Shop) -> None:
     """More than 300 events: 16 people with 20 messages each."""
     key = await shop.stream()
     reader = await shop.connect(await shop.person(), "/chat")

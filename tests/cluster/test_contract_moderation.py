@@ -47,7 +47,7 @@ async def put_out(socket: ClientSocket, **banned: Any) -> None:
 # --- people ---------------------------------------------------------------------------------------------------------
 
 
-async def test_muting(shop: Shop) -> None:
+async def test_mute_and_unmute(shop: Shop) -> None:
     host, ann = await shop.person("HOST"), await shop.person()
     key = await room_of(shop, host)
     hosts = await shop.connect(host, "/chat")
@@ -74,7 +74,7 @@ async def test_muting(shop: Shop) -> None:
     elsewhere.refute("chat:muted")
 
 
-async def test_banning_from_a_room(shop: Shop) -> None:
+async def test_ban_from_a_room(shop: Shop) -> None:
     admin, ann = await shop.person("ADMIN"), await shop.person()
     key, other = await shop.stream(), await shop.stream()
     admins = await shop.connect(admin, "/chat")
@@ -94,7 +94,7 @@ async def test_banning_from_a_room(shop: Shop) -> None:
     assert (joined["history"], joined["you"]["canSend"]) == ([], True)
 
 
-async def test_banning_everywhere(shop: Shop) -> None:
+async def test_ban_everywhere(shop: Shop) -> None:
     admin, ann = await shop.person("ADMIN"), await shop.person()
     token = await shop.login(ann)
     session = await shop.request(
@@ -125,7 +125,7 @@ async def test_banning_everywhere(shop: Shop) -> None:
     await shop.request("POST", "/auth/refresh", body=refresh, status={200})
 
 
-async def test_a_banned_guest_is_not_back(shop: Shop) -> None:
+async def test_a_banned_guest_cannot_return(shop: Shop) -> None:
     browser = {"User-Agent": f"a browser {secrets.token_hex(8)}"}
 
     async def enter(status: int, body: Any = None, **headers: str) -> Any:

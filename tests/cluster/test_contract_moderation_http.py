@@ -61,7 +61,7 @@ async def test_listed_words_hold_on_all_nodes_within_a_second(shop: Shop) -> Non
     assert [entry["action"] for entry in log["items"]] == ["CHANGE_WORD", "REMOVE_WORD", *["ADD_WORD"] * 3]
 
 
-async def test_what_cannot_be_listed(shop: Shop) -> None:
+async def test_invalid_list_queries_are_refused(shop: Shop) -> None:
     key, admin = await shop.stream(), await shop.person("ADMIN")
     add = {"word": "rude", "action": "MASK", "liveId": key}
 

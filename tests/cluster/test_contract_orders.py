@@ -90,7 +90,7 @@ async def test_cancelling_gives_back_and_paid_is_told(shop: Shop) -> None:
     assert len(office.take("order:new", userId=ann.id)) == 2
 
 
-async def test_who_may_do_what_with_orders(shop: Shop) -> None:
+async def test_order_permissions(shop: Shop) -> None:
     key, ann, bob, admin = await shop.stream(), await shop.person(), await shop.person(), await shop.person("ADMIN")
     cup = await shop.product(key)
     order = await shop.buy(ann, cup)
@@ -129,7 +129,7 @@ async def test_only_administrators_hear_of_orders(shop: Shop) -> None:
     other.refute("order:new")
 
 
-async def test_what_is_heard_follows_the_role(shop: Shop) -> None:
+async def test_order_events_follow_the_role(shop: Shop) -> None:
     key, ann, boss = await shop.stream(), await shop.person(), await shop.person("ADMIN")
     cup, changing = await shop.product(key), await shop.person("ADMIN")
     guest = await shop.connect(shop.guest(), "/")
@@ -155,7 +155,7 @@ async def test_what_is_heard_follows_the_role(shop: Shop) -> None:
 # --- what a stream shows first ----------------------------------------------------------------------------------------
 
 
-async def test_what_a_stream_shows_first(shop: Shop) -> None:
+async def test_featured_product_of_a_stream(shop: Shop) -> None:
     host, stranger = await shop.person("HOST"), await shop.person("HOST")
     key = f"own-{host.id[:8]}"
     await shop.request("POST", "/streams", body={"title": key, "key": key}, token=host.token, status={201})

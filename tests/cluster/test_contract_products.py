@@ -91,7 +91,7 @@ async def test_sold_out_is_announced_once_however_many_take_the_last(shop: Shop)
         assert versions == sorted(set(versions))
 
 
-async def test_who_comes_back_gets_the_changes_they_missed(shop: Shop) -> None:
+async def test_rejoin_with_a_cursor_replays_missed_changes(shop: Shop) -> None:
     key = await shop.stream()
     ann = await shop.person()
     socket = await shop.connect(ann, "/")
@@ -137,7 +137,7 @@ async def test_the_room_hears_who_comes_and_goes(shop: Shop, transport: Transpor
     await witness.expect("user:left", userId=ann.id)
 
 
-async def test_who_has_left_hears_no_products(shop: Shop) -> None:
+async def test_leaving_a_stream_ends_product_events(shop: Shop) -> None:
     key = await shop.stream()
     left, stays = await followers(shop, key)
     assert await left.call("leave:stream", {"streamId": key}) == {"room": f"stream:{key}"}

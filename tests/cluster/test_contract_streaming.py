@@ -71,7 +71,7 @@ async def test_a_viewer_who_disconnects_is_counted_no_more(shop: Shop, transport
     await witness.expect("stream:viewer:update", viewerCount=1)
 
 
-async def test_one_tab_closed_is_not_a_viewer_gone(shop: Shop) -> None:
+async def test_closing_one_of_two_tabs_keeps_the_viewer(shop: Shop) -> None:
     key = await shop.stream()
     ann = await shop.person()
     stays, goes = [await shop.viewer(key, as_=ann, node=node) for node in (0, 1)]

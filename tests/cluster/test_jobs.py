@@ -101,7 +101,7 @@ async def test_a_replay_is_made_and_its_progress_is_heard_everywhere(studio: Stu
     assert [file["rendition"] for file in job["result"]["files"]] == ["720p", "360p"]
 
 
-async def test_what_cannot_be_done_is_told_without_paths(studio: Studio) -> None:
+async def test_job_errors_contain_no_paths(studio: Studio) -> None:
     socket = await studio.shop.connect(studio.admin, "/")
     job_id = await studio.create("none.mp4")
     heard = await studio.hear(socket, job_id, "FAILED")

@@ -21,7 +21,7 @@ AGAIN = scaled(5.0)  # s to flow again after a fault; 2 are promised, and a busy
 STOP = 10.0  # s that a node under load may take to stop
 
 
-async def test_without_faults(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_ledger_without_faults(open_faulty_cluster: OpenFaultyCluster) -> None:
     async with open_faulty_cluster() as cluster, open_ledger(cluster, SIZE) as ledger:
         await asyncio.sleep(SECONDS or 3)
         await ledger.close()
@@ -109,7 +109,7 @@ FAULTS: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("seed", range(20) if LONG else range(1))
-async def test_faults_at_random(open_faulty_cluster: OpenFaultyCluster, seed: int) -> None:
+async def test_ledger_with_random_faults(open_faulty_cluster: OpenFaultyCluster, seed: int) -> None:
     dice = random.Random(seed)
     async with open_faulty_cluster() as cluster, open_ledger(cluster, SIZE) as ledger:
         loop = asyncio.get_running_loop()

@@ -89,13 +89,13 @@ async def test_a_repeated_message_has_no_effect(shop: Shop) -> None:
         {"body": '{"type": "stream.ended"}'},
     ],
 )
-async def test_what_the_media_server_did_not_sign_is_refused(shop: Shop, changed: dict[str, str]) -> None:
+async def test_unsigned_webhooks_are_refused(shop: Shop, changed: dict[str, str]) -> None:
     key = await shop.stream()
     assert await report(shop, "stream.started", key, changed=changed) == 401
     assert (await stream(shop, key))["status"] == "SCHEDULED"
 
 
-async def test_what_cannot_be_is_refused(shop: Shop) -> None:
+async def test_invalid_webhooks_are_refused(shop: Shop) -> None:
     assert await report(shop, "stream.started", "nowhere") == 404
     assert await report(shop, "stream.ended", await shop.stream()) == 409
     assert await report(shop, "stream.paused", await shop.stream()) == 400

@@ -91,7 +91,7 @@ async def test_a_guest_who_becomes_a_member_gets_what_waits_for_the_member(shop:
     assert (await socket.expect(NEW))["data"]["id"] == live
 
 
-async def test_who_does_not_exist_keeps_everybody_from_being_told(shop: Shop) -> None:
+async def test_an_unknown_recipient_refuses_the_whole_request(shop: Shop) -> None:
     person = await shop.person()
     socket = await shop.connect(person, "/")
     nobody = Person("00000000-0000-4000-8000-000000000000", "nobody", "", "USER", "")
@@ -130,7 +130,7 @@ async def fragile_shop(
     await connection.close()
 
 
-async def test_nothing_is_lost_while_redis_is_away(
+async def test_notifications_survive_a_redis_outage(
     fragile_shop: tuple[Shop, asyncpg.Connection], own_redis: RedisProcess
 ) -> None:
     shop, database = fragile_shop

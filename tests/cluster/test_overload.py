@@ -58,7 +58,7 @@ async def closed_as_slow(cluster: FaultyCluster) -> int:
     return total
 
 
-async def test_who_does_not_read_is_dropped_and_harms_nobody(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_slow_readers_are_dropped_and_others_are_unaffected(open_faulty_cluster: OpenFaultyCluster) -> None:
     async with (
         open_faulty_cluster(MAX_SEND_DELAY=f"{DELAY}s") as cluster,
         open_ledger(cluster, LOUD) as ledger,

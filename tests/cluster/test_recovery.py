@@ -134,7 +134,7 @@ async def test_a_client_that_was_cut_off_goes_on_as_the_same_on_any_node(
     await shop.settles(key, members=3)
 
 
-async def test_who_heard_nothing_yet_is_recovered_too(shop: Shop) -> None:
+async def test_a_socket_without_offset_is_recovered(shop: Shop) -> None:
     """Without an offset of the client: from where it joined."""
     key = await shop.stream()
     talker, socket = await shop.chatter(key), await shop.chatter(key)
@@ -200,7 +200,7 @@ async def test_products_and_viewers_are_restored(shop: Shop) -> None:
     await shopper.expect("upcoming:updated")
 
 
-async def test_who_left_comes_back_as_somebody_new(shop: Shop) -> None:
+async def test_a_client_that_left_is_not_recovered(shop: Shop) -> None:
     key = await shop.stream()
     socket = await shop.chatter(key)
     was = socket.id
@@ -244,7 +244,7 @@ async def test_an_offset_that_cannot_be_true(shop: Shop, seq: str) -> None:
         await again.expect("chat:message", message="one")
 
 
-async def test_who_was_kicked_or_revoked_is_not_recovered(shop: Shop) -> None:
+async def test_kicked_or_revoked_sockets_are_not_recovered(shop: Shop) -> None:
     key = await shop.stream()
     ann = await shop.person()
     token = await shop.login(ann)
@@ -261,7 +261,7 @@ async def test_who_was_kicked_or_revoked_is_not_recovered(shop: Shop) -> None:
     assert not kicked.recovered
 
 
-async def test_too_much_was_missed(shop: Shop) -> None:
+async def test_recovery_is_refused_when_too_much_was_missed(shop: Shop) -> None:
     """More than 300 events: 16 people with 20 messages each."""
     key = await shop.stream()
     socket = await shop.chatter(key)
@@ -275,7 +275,9 @@ async def test_too_much_was_missed(shop: Shop) -> None:
     assert (joined["recovered"], len(joined["history"])) == (False, 100)
 
 
-async def test_too_late(client: Client, tmp_path: Path, database_url: str, redis_url: str) -> None:
+async def test_recovery_is_refused_after_the_window(
+    client: Client, tmp_path: Path, database_url: str, redis_url: str
+) -> None:
     async with open_shop(client, tmp_path, database_url, redis_url, RECOVERY_WINDOW="400ms") as shop:
         key = await shop.stream()
         early, late = await shop.chatter(key), await shop.chatter(key)
@@ -319,7 +321,7 @@ async def test_the_node_was_killed_or_stopped(
         assert texts(await socket.expect_all("chat:message", 1)) == ["still here"]
 
 
-async def test_redis_lost_everything(
+async def test_recovery_after_redis_lost_its_data(
     client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
     """No session is left, and nobody is refused for that."""

@@ -36,7 +36,9 @@ def promoted(servers: Servers, lost: Process) -> bool:
     return servers.master is not lost
 
 
-async def test_a_master_is_lost(client: Client, tmp_path: Path, database_url: str, topology: Servers) -> None:
+async def test_messages_flow_after_a_master_is_lost(
+    client: Client, tmp_path: Path, database_url: str, topology: Servers
+) -> None:
     async with open_shop(client, tmp_path, database_url, topology.url) as shop:
         lost = master(topology)
         while True:  # until the stream's chat is one that the lost master carries

@@ -104,7 +104,7 @@ async def test_only_pages_that_are_listed_come_in(
 
 @pytest.mark.parametrize("house", HOUSES)
 @pytest.mark.parametrize("origin", ORIGINS)
-async def test_what_a_page_may_read(
+async def test_only_listed_origins_may_read_with_cookies(
     http: aiohttp.ClientSession, houses: dict[str, str], origin: str | None, house: str
 ) -> None:
     """With cookies only pages that are listed by name, never those that `*` lets in; polling and API alike."""

@@ -17,7 +17,7 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize("text", WRITTEN)
-async def test_what_is_written_is_text(shop: Shop, text: str) -> None:
+async def test_stored_text_is_never_markup_or_sql(shop: Shop, text: str) -> None:
     key = await shop.stream()
     talker, listener = await shop.chatter(key), await shop.chatter(key, node=1)
     sent = await talker.call("chat:send-message", {"liveId": key, "message": text, "clientMessageId": "c"})
@@ -31,7 +31,7 @@ async def test_what_is_written_is_text(shop: Shop, text: str) -> None:
     assert (product["name"], product["description"]) == (text, text)
 
 
-async def test_what_is_searched_is_text(shop: Shop) -> None:
+async def test_search_text_is_never_a_query(shop: Shop) -> None:
     admin = await shop.person("ADMIN")
     for text in WRITTEN:
         for path in ("/users", "/products"):

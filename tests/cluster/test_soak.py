@@ -99,7 +99,7 @@ async def quiet(cluster: FaultyCluster, ledger: Ledger) -> list[int]:
     return [psutil.Process(node.pid).num_fds() for node in cluster.nodes]
 
 
-async def test_nothing_grows(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_memory_does_not_grow(open_faulty_cluster: OpenFaultyCluster) -> None:
     async with (
         open_faulty_cluster(PING_INTERVAL="5s", PING_TIMEOUT="5s") as cluster,
         open_ledger(cluster, SIZE) as ledger,

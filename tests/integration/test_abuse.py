@@ -68,13 +68,13 @@ async def visitor(request: pytest.FixtureRequest, stage: Scene, http: aiohttp.Cl
 
 
 @pytest.mark.parametrize("name", CLOSED)
-async def test_what_no_client_may_say_closes(visitor: Visitor, name: str) -> None:
+async def test_forbidden_packets_close_the_connection(visitor: Visitor, name: str) -> None:
     await visitor.send(CLOSED[name])
     assert await visitor.until("4") == "closed"
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_cannot_be_done_is_refused(visitor: Visitor, name: str) -> None:
+async def test_impossible_requests_are_refused(visitor: Visitor, name: str) -> None:
     body, code = REFUSED[name]
     await visitor.send(f"2/lounge,7{body}")
     answer = await visitor.answer(7)
@@ -83,7 +83,7 @@ async def test_what_cannot_be_done_is_refused(visitor: Visitor, name: str) -> No
 
 
 @pytest.mark.parametrize("name", LET_BE)
-async def test_what_does_no_harm_is_let_be(visitor: Visitor, name: str) -> None:
+async def test_harmless_oddities_are_tolerated(visitor: Visitor, name: str) -> None:
     for packet in LET_BE[name]:
         await visitor.send(packet)
     assert (await visitor.probed()).startswith("43")
@@ -100,7 +100,7 @@ async def test_a_flood_is_answered_in_order(visitor: Visitor) -> None:
     "token", ["null", '""', "5", '"bad"', '["good"]', '{"token":"good"}', '"' + "x" * 60_000 + '"']
 )
 @pytest.mark.parametrize("transport", VISITORS)
-async def test_who_has_no_token_is_refused_and_loses_the_transport(
+async def test_a_connect_without_token_closes_the_transport(
     stage: Scene, http: aiohttp.ClientSession, transport: str, token: str
 ) -> None:
     visitor = await VISITORS[transport](http, stage).open()
@@ -136,7 +136,7 @@ async def test_a_request_that_no_client_makes_is_refused(stage: Scene, http: aio
 
 
 @pytest.mark.parametrize("name", SPEECH)
-async def test_what_is_not_http_is_refused(stage: Scene, name: str) -> None:
+async def test_malformed_http_is_refused(stage: Scene, name: str) -> None:
     assert await answered(stage, SPEECH[name]) in {0, 400, 404, 505}
 
 

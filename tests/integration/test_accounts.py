@@ -144,7 +144,7 @@ async def world(database: Database, redis: RedisClient) -> AsyncIterator[World]:
 # --- in ---------------------------------------------------------------------------------------------------------------
 
 
-async def test_who_registers_is_logged_in(world: World) -> None:
+async def test_registration_logs_in(world: World) -> None:
     session = await world.register()
     assert (session.user.email, session.user.role, session.user.status) == ("ann@example.com", "USER", "ACTIVE")
     assert session.expires_in == 900
@@ -170,7 +170,7 @@ async def test_no_account_is_made_whose_owner_is_told_to_try_again(
     assert (await world.who(await world.register())).username == "ann"
 
 
-async def test_of_two_who_register_the_same_address_at_once_one_gets_it(world: World) -> None:
+async def test_concurrent_registrations_of_one_address_admit_one(world: World) -> None:
     answers = await asyncio.gather(world.register(), world.register(), return_exceptions=True)
     [session] = [answer for answer in answers if isinstance(answer, Session)]
     assert sum(isinstance(answer, Conflict) for answer in answers) == 1
@@ -271,7 +271,7 @@ async def test_a_replay_ends_the_session_everywhere(world: World, redis: RedisCl
     await world.accounts.refresh(other.refresh_token)
 
 
-async def test_nothing_is_spent_while_the_database_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refresh_token_survives_a_database_outage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     session = await world.register()
     with monkeypatch.context() as patch:
 
@@ -292,7 +292,7 @@ async def test_a_refresh_token_that_is_none(world: World, token: str) -> None:
         await world.accounts.refresh(token)
 
 
-async def test_an_access_token_of_nobody(world: World) -> None:
+async def test_access_token_of_an_unknown_user(world: World) -> None:
     for user in ("nobody", "0" * 32):
         with pytest.raises(AuthRequired, match="Invalid token"):
             await world.authenticator.authenticate(world.tokens.issue_access(user, Role.ADMIN, "s1"))
@@ -404,7 +404,7 @@ async def test_two_new_passwords_at_once_are_not_both_told_it_worked(world: Worl
     await world.login(password=f"new password {winner}")
 
 
-async def test_a_new_name(world: World) -> None:
+async def test_rename_account(world: World) -> None:
     principal = await world.who(await world.register())
     assert (await world.accounts.change_profile(principal, ChangeProfile(username="Anna"))).username == "Anna"
     assert (await world.accounts.me(principal)).username == "Anna"
@@ -462,7 +462,7 @@ async def test_a_new_role_holds_at_once_whatever_the_token_says(world: World) ->
     assert world.notices == [ProfileChanged(session.user.id)]
 
 
-async def test_who_may_not_use_the_directory(world: World) -> None:
+async def test_only_admins_may_list_users(world: World) -> None:
     admin = await world.admin()
     user = await world.who(await world.register())
     other = await world.register("bob")

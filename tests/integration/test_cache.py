@@ -64,7 +64,7 @@ async def test_what_one_node_has_loaded_all_nodes_read(node: Callable[..., Cache
     assert source.loads == 1
 
 
-async def test_those_who_come_at_once_are_one_load(node: Callable[..., Cache[int]], source: Source) -> None:
+async def test_concurrent_reads_share_one_load(node: Callable[..., Cache[int]], source: Source) -> None:
     nodes = [node(), node()]
     source.free.clear()
     readers = [asyncio.create_task(cache.read(KEY, source.load)) for cache in nodes for _ in range(50)]
@@ -199,7 +199,7 @@ async def test_a_load_does_not_undo_what_was_written_meanwhile(node: Callable[..
     assert await one.read(KEY, source.load) == 2
 
 
-async def test_who_knows_better_gets_no_older_value(node: Callable[..., Cache[int]], source: Source) -> None:
+async def test_a_reader_never_gets_a_value_older_than_it_knows(node: Callable[..., Cache[int]], source: Source) -> None:
     one, other = node(), node()
     await one.read(KEY, source.load)
     source.value = 2
@@ -257,7 +257,9 @@ async def test_a_value_of_another_shape_is_loaded_anew(
     assert await redis.client.get(keys.cached(NAME, KEY)) == "0 1"
 
 
-async def test_redis_may_be_away(node: Callable[..., Cache[int]], source: Source, own_redis: RedisServer) -> None:
+async def test_reads_bypass_the_cache_while_redis_is_away(
+    node: Callable[..., Cache[int]], source: Source, own_redis: RedisServer
+) -> None:
     one, other = node(url=own_redis.url), node(url=own_redis.url)
     await one.read(KEY, source.load)
     own_redis.kill()

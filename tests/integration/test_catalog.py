@@ -119,7 +119,7 @@ async def test_every_change_raises_the_version_and_is_told_as_stored(shop: Shop)
         await shop.catalog.get(cup.id)
 
 
-async def test_what_cannot_be_changed(shop: Shop) -> None:
+async def test_immutable_fields_are_refused(shop: Shop) -> None:
     cup = await shop.product()
     with pytest.raises(InvalidPayload):
         await shop.change(cup, name=None)
@@ -133,7 +133,7 @@ async def test_what_cannot_be_changed(shop: Shop) -> None:
         await shop.product(streamKey="nowhere")
 
 
-async def test_two_who_change_different_things_at_once_lose_nothing(shop: Shop) -> None:
+async def test_concurrent_changes_of_different_fields_are_both_kept(shop: Shop) -> None:
     cup = await shop.product()
     await asyncio.gather(
         shop.change(cup, name="Mug"),
@@ -187,7 +187,7 @@ async def test_fifty_at_once_sell_exactly_what_is_there_and_sold_out_is_told_onc
     assert [data for event, data in told if event == "live:product:soldout"] == [{"productId": cup.id, "version": 31}]
 
 
-async def test_who_comes_back_gets_the_changes_they_missed(shop: Shop) -> None:
+async def test_a_cursor_returns_missed_changes(shop: Shop) -> None:
     start = await shop.join()
     assert (start.products, start.cursor.seq, start.recovered) == ([], 0, False)
     cup, mug = await shop.product(sortOrder=2), await shop.product(sortOrder=1, stock=1)

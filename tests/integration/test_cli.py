@@ -236,7 +236,7 @@ async def development(data: Path, *arguments: str) -> Development:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-async def test_nothing_is_left_behind(data: Path, number: signal.Signals) -> None:
+async def test_dev_leaves_no_process_behind(data: Path, number: signal.Signals) -> None:
     dev = await development(data)
     dev.process.send_signal(number)
     code, left = await dev.end()

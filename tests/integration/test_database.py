@@ -229,7 +229,7 @@ async def test_no_connection_is_lost_wherever_a_transaction_is_cancelled(databas
         await all_slots_are_there(database)
 
 
-async def test_cancelled_while_beginning(database: Database) -> None:
+async def test_cancellation_while_a_transaction_begins(database: Database) -> None:
     """Every turn of the loop from the call to the end of a transaction is tried."""
     for turns in range(60):
         task = asyncio.create_task(work(database))
@@ -297,7 +297,7 @@ async def fails_within(seconds: float, database: Database) -> None:
     assert await database.ping() is False
 
 
-async def test_killed_and_started_again(fragile: Database, own_postgres: PostgresProcess) -> None:
+async def test_pool_recovers_from_a_killed_server(fragile: Database, own_postgres: PostgresProcess) -> None:
     await work(fragile)
     own_postgres.kill()
     await fails_within(1, fragile)
@@ -322,7 +322,7 @@ async def test_killed_in_the_middle_of_a_transaction(fragile: Database, own_post
     await all_slots_are_there(fragile)
 
 
-async def test_frozen_and_thawed(fragile: Database, own_postgres: PostgresProcess) -> None:
+async def test_pool_recovers_from_a_frozen_server(fragile: Database, own_postgres: PostgresProcess) -> None:
     await all_slots_are_there(fragile)
     frozen = [psutil.Process(own_postgres.pid), *psutil.Process(own_postgres.pid).children()]
     for process in frozen:

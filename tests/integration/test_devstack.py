@@ -57,7 +57,7 @@ async def test_data_is_there_at_the_second_start() -> None:
                 assert await visits(stack) == (count, count)
 
 
-async def test_nothing_runs_after_the_end(folder: Path) -> None:
+async def test_servers_end_with_the_stack(folder: Path) -> None:
     with Stack(folder, durable=False) as stack:
         assert stack.postgres is not None
         assert stack.redis is not None
@@ -124,7 +124,7 @@ async def test_a_path_too_long_for_a_socket_is_no_obstacle() -> None:
         assert stack.redis.url.startswith("unix:///")
 
 
-def test_what_keeps_a_server_from_starting_is_said() -> None:
+def test_a_failed_start_reports_the_servers_log() -> None:
     with server_folder() as folder:
         server = PostgresProcess(folder / "postgres", durable=False)
         with server:

@@ -161,7 +161,7 @@ async def test_a_second_post_beside_one_that_waits_ends_the_session(http: aiohtt
         assert len(echo.heard) == 1
 
 
-async def test_what_one_tick_sends_is_one_answer(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_packets_of_one_tick_share_one_poll(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     connection = echo.engine.connections[session.sid]
     poll = asyncio.create_task(session.get())
@@ -381,7 +381,7 @@ async def test_closing_the_session_closes_the_websocket_on_probation(echo: Echo,
         assert await close_code(socket) == 1008
 
 
-async def test_who_has_left_does_not_upgrade_any_more(http: aiohttp.ClientSession) -> None:
+async def test_a_closed_session_cannot_upgrade(http: aiohttp.ClientSession) -> None:
     """The transport would belong to a connection that is over: nobody would ever end it."""
     release = asyncio.Event()
 

@@ -65,7 +65,7 @@ async def status(client: Wire) -> int:
         (*PLAIN, "Origin: https://shop.example"),
     ],
 )
-async def test_lists_are_read_whole(echo: Echo, lines: tuple[str, ...]) -> None:
+async def test_repeated_headers_are_read_as_one_list(echo: Echo, lines: tuple[str, ...]) -> None:
     async with wire(echo) as client:
         await client.send(request(*lines) + masked("4early"))
         assert await status(client) == 101
@@ -84,7 +84,7 @@ async def test_lists_are_read_whole(echo: Echo, lines: tuple[str, ...]) -> None:
         ((*PLAIN, "Transfer-Encoding: chunked"), 400),
     ],
 )
-async def test_what_no_list_makes_right_is_refused(echo: Echo, lines: tuple[str, ...], expected: int) -> None:
+async def test_invalid_header_lists_are_refused(echo: Echo, lines: tuple[str, ...], expected: int) -> None:
     async with wire(echo) as client:
         await client.send(request(*lines))
         assert await status(client) == expected

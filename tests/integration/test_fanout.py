@@ -134,14 +134,14 @@ async def test_a_notice_whose_handler_fails_does_not_stop_the_next(nodes: list[N
         await heard.wait()
 
 
-async def test_it_is_healthy(nodes: list[Node]) -> None:
+async def test_fanout_is_healthy(nodes: list[Node]) -> None:
     assert all(node.fanout.healthy for node in nodes)
 
 
 # --- over Redis ---------------------------------------------------------------------------------------------------
 
 
-async def test_one_order_on_all_nodes(pair: list[Node], room: Room) -> None:
+async def test_all_nodes_hear_one_order(pair: list[Node], room: Room) -> None:
     """Both publish at once: the order is any, and the same on both."""
     a, b = pair
     for node in pair:

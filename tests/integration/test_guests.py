@@ -132,7 +132,7 @@ async def test_a_guest_is_let_in_and_stays_who_they_are(place: World) -> None:
     assert [record.session_id for record in await place.sessions.sessions(me.id)] == [principal.session_id]
 
 
-async def test_what_is_no_guests_token_makes_a_new_guest(world: World) -> None:
+async def test_an_invalid_guest_token_makes_a_new_guest(world: World) -> None:
     session = await world.enter()
     forged = session.refresh_token.rpartition(".")[0] + "." + "x" * 43
     others = [await world.enter(token) for token in (None, "rubbish", "guest_rubbish", forged, "8d7c.s." + "x" * 43)]
@@ -235,7 +235,7 @@ async def test_a_guess_at_a_token_changes_nothing(store: GuestTokens | StoredGue
     assert await store.look_up(grant.token) == grant
 
 
-async def test_ending_all_but_one(store: GuestTokens | StoredGuestSessions) -> None:
+async def test_end_all_sessions_but_one(store: GuestTokens | StoredGuestSessions) -> None:
     guest = guest_ids.new_id()
     kept, ended = await store.save(guest, "kept"), await store.save(guest, "ended")
     other = await store.save(guest_ids.new_id(), "")
@@ -257,7 +257,7 @@ async def test_no_token_is_stored(without_redis: World) -> None:
 # --- Redis goes and comes back -------------------------------------------------------------------------------------
 
 
-async def test_redis_dies_and_comes_back(database: Database, own_redis: RedisServer) -> None:
+async def test_guest_sessions_survive_a_redis_restart(database: Database, own_redis: RedisServer) -> None:
     """Who came while it was away is who they were, before, while and after."""
     redis = RedisClient(make_settings(redis_url=own_redis.url), Metrics())
     world = World(database, redis)
@@ -303,7 +303,7 @@ async def left_behind(world: World) -> Grant:
     return await world.stored.save(guest_ids.new_id(), "a browser")
 
 
-async def test_what_is_used_is_moved_at_once(world: World) -> None:
+async def test_a_used_session_moves_back_to_redis(world: World) -> None:
     for use in (world.sessions.rotate, world.sessions.look_up):
         grant = await left_behind(world)
         found = await asyncio.gather(*(use(grant.token) for _ in range(5)))
@@ -357,7 +357,7 @@ async def test_a_move_that_was_made_before_does_not_turn_time_back(world: World)
 # --- going ---------------------------------------------------------------------------------------------------------
 
 
-async def test_logout_is_for_good(world: World) -> None:
+async def test_a_logged_out_guest_stays_logged_out(world: World) -> None:
     session = await world.enter()
     principal = await world.who(session)
     await world.guests.logout(principal)
@@ -382,7 +382,7 @@ async def test_logout_with_rubbish_is_no_error(world: World) -> None:
     assert world.notices == []
 
 
-async def test_logout_all(world: World) -> None:
+async def test_logout_ends_all_sessions_of_a_guest(world: World) -> None:
     session = await world.enter()
     grant = await world.stored.save(session.user.id, "while Redis was away")
     await world.guests.logout_all(await world.who(session))

@@ -109,7 +109,7 @@ async def test_new_guests_are_limited_and_old_ones_are_not(node: Node) -> None:
         assert (await (await http.post("auth/guest", json=body)).json())["user"] == sessions[0]["user"]
 
 
-async def test_what_no_guest_sends(browser: aiohttp.ClientSession) -> None:
+async def test_invalid_guest_requests_are_refused(browser: aiohttp.ClientSession) -> None:
     bodies: tuple[Any, ...] = ({"refreshToken": ""}, {"refreshToken": 1}, {"name": "x"}, [])
     for body in bodies:
         await refused(await browser.post("auth/guest", json=body), 400, "INVALID_PAYLOAD")

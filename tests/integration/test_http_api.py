@@ -156,7 +156,7 @@ def cookies(response: ClientResponse) -> SimpleCookie:
 # --- health and metrics ----------------------------------------------------------------------------------------------
 
 
-async def test_alive_and_ready() -> None:
+async def test_health_endpoints() -> None:
     async with house(http_rate_limit="1/minute") as open_house:
         client, node = open_house.client, open_house.node
         for _ in range(3):  # never limited
@@ -268,7 +268,7 @@ async def test_a_page_that_cannot_read_the_cookie_asks_for_the_token(client: Cli
     assert (await response.json())["csrfToken"] == token
 
 
-async def test_a_wrong_password(client: Client) -> None:
+async def test_login_with_a_wrong_password(client: Client) -> None:
     body = {"email": "a@example.com", "password": "wrong"}
     response = await client.post("/api/v1/auth/login", json=body)
     await refused(response, 401, "AUTH_REQUIRED", "E-mail or password is wrong")
@@ -293,7 +293,7 @@ async def test_refreshing_by_body_or_by_cookie(client: Client) -> None:
     assert (await client.post(path, headers=cookie | {"X-CSRF-Token": "c5rf"})).status == 200
 
 
-async def test_logging_out() -> None:
+async def test_logout() -> None:
     async with house() as open_house:
         client, ended = open_house.client, open_house.accounts.ended
         path = "/api/v1/auth/logout"
@@ -315,7 +315,7 @@ async def test_logging_out() -> None:
         assert (response.status, ended.pop()) == (204, "again")
 
 
-async def test_me_and_sessions(client: Client) -> None:
+async def test_me_and_sessions_routes(client: Client) -> None:
     assert (await (await client.get("/api/v1/auth/me", headers=bearer(Role.USER))).json())["username"] == "a"
     assert (await client.get("/api/v1/users/me", headers={"Cookie": "accessToken=USER"})).status == 200
     await refused(await client.get("/api/v1/auth/me"), 401, "AUTH_REQUIRED", "No token provided")
@@ -326,7 +326,7 @@ async def test_me_and_sessions(client: Client) -> None:
 # --- products and streams --------------------------------------------------------------------------------------------
 
 
-async def test_products(client: Client) -> None:
+async def test_product_routes(client: Client) -> None:
     body = {"streamKey": "demo", "name": " Cup ", "price": "12.50", "stock": 3}
     response = await client.post("/api/v1/products", json=body, headers=bearer(Role.ADMIN))
     assert response.status == 201

@@ -113,7 +113,7 @@ async def test_a_request_is_parsed_and_its_answer_named_in_camel_case(client: Cl
     assert await response.json() == {"saidText": "héhé"}
 
 
-async def test_no_content(client: Client) -> None:
+async def test_no_content_answer(client: Client) -> None:
     response = await client.delete("/nothing")
     assert (response.status, await response.read()) == (204, b"")
 
@@ -316,7 +316,7 @@ async def test_a_handler_that_hangs(client: Client) -> None:
 # --- who --------------------------------------------------------------------------------------------------------------
 
 
-async def test_who_calls(client: Client) -> None:
+async def test_caller_is_authenticated(client: Client) -> None:
     response = await client.get("/who", headers=bearer(Role.GUEST) | {"X-Forwarded-For": "1.2.3.4"})
     assert await response.json() == {"saidText": "id-GUEST from 127.0.0.1"}
     await refused(await client.get("/who"), 401, "AUTH_REQUIRED", "No token provided")
@@ -328,7 +328,7 @@ async def test_who_calls(client: Client) -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_who_may(client: Client, role: Role) -> None:
+async def test_roles_of_routes(client: Client, role: Role) -> None:
     response = await client.post("/members", headers=bearer(role))
     assert response.status == (403 if role is Role.GUEST else 200)
     response = await client.post("/admins", headers=bearer(role))
@@ -455,7 +455,7 @@ async def test_listed_origins_may_read_with_cookies_others_may_not(client: Clien
     assert not [name for name in other if name.startswith("Access-Control")]
 
 
-async def test_the_preflight(client: Client) -> None:
+async def test_cors_preflight(client: Client) -> None:
     asks = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
     response = await client.options("/say", headers=asks)
     assert response.status == 204

@@ -50,7 +50,7 @@ class Source:
         return Route("GET", "/lines", self.lines, lines=Line)
 
 
-async def test_what_is_whole_ends_as_it_should() -> None:
+async def test_a_complete_export_ends_cleanly() -> None:
     source = Source()
     async with edge([source.route()]) as client, client.get("/lines") as response:
         assert response.content_type == "application/x-ndjson"
@@ -62,7 +62,7 @@ async def test_what_is_whole_ends_as_it_should() -> None:
 
 @pytest.mark.parametrize("error", [Unavailable("database"), RuntimeError("a mistake of ours")], ids=["away", "mistake"])
 @pytest.mark.parametrize("made", [0, MANY // 2])
-async def test_who_reads_what_fails_on_the_way_does_not_take_a_part_for_all(made: int, error: Exception) -> None:
+async def test_a_failed_export_is_cut_not_ended(made: int, error: Exception) -> None:
     source = Source(made, error)
     with capture_logs() as logs:
         async with edge([source.route()]) as client:

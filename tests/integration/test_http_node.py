@@ -65,7 +65,7 @@ async def register(visitor: Visitor, name: str) -> Any:
     return await visitor.get("POST", "/auth/register", body, status=201)
 
 
-async def test_coming_staying_and_going(visitor: Visitor) -> None:
+async def test_register_refresh_and_logout(visitor: Visitor) -> None:
     session = await register(visitor, "ann")
     body = {"email": "ann@example.com", "password": "correct horse"}
     await refused(await visitor.ask("POST", "/auth/register", body | {"username": "ann"}), 409, "CONFLICT")
@@ -143,7 +143,7 @@ async def test_other_services_verify_our_tokens_with_the_public_keys(start_node:
     assert claims["sub"] == session["user"]["id"]
 
 
-async def test_streams(visitor: Visitor, admin: Visitor) -> None:
+async def test_stream_lifecycle(visitor: Visitor, admin: Visitor) -> None:
     made = await admin.get("POST", "/streams", {"title": "Cups", "key": "cups"}, status=201)
     assert (made["key"], made["status"]) == ("cups", "SCHEDULED")
     assert await visitor.get("GET", "/streams/cups") == made
@@ -162,7 +162,7 @@ async def test_streams(visitor: Visitor, admin: Visitor) -> None:
     assert (await admin.get("POST", "/streams/cups/stop"))["status"] == "ENDED"
 
 
-async def test_products(visitor: Visitor, admin: Visitor) -> None:
+async def test_product_lifecycle(visitor: Visitor, admin: Visitor) -> None:
     await admin.get("POST", "/streams", {"title": "Cups", "key": "cups"}, status=201)
     body = {"streamKey": "cups", "name": "Cup", "price": "12.50", "stock": 2}
     cup = await admin.get("POST", "/products", body, status=201)
@@ -235,7 +235,7 @@ FORGED = [
 ]
 
 
-async def test_what_nobody_would_send(visitor: Visitor, admin: Visitor) -> None:
+async def test_hostile_requests_are_refused(visitor: Visitor, admin: Visitor) -> None:
     """Values that fit a shape and that a database or a calendar might choke on."""
     for path in ("/streams", "/products"):
         for cursor in FORGED:

@@ -153,7 +153,7 @@ async def test_a_job_is_done_once_and_everything_is_told(bench: Bench) -> None:
         (RuntimeError("/srv/secret"), "Something went wrong on our side"),
     ],
 )
-async def test_what_fails_is_told_in_words(bench: Bench, error: Exception, words: str) -> None:
+async def test_a_failed_job_has_a_readable_error(bench: Bench, error: Exception, words: str) -> None:
     job = await bench.create()
     bench.outcome.set_exception(error)
     await bench.runner.run(job.id)
@@ -259,7 +259,7 @@ async def test_a_worker_that_stops_gives_its_job_back(bench: Bench) -> None:
     await serving
 
 
-async def test_what_may_not_be_asked_for(bench: Bench) -> None:
+async def test_invalid_jobs_are_refused(bench: Bench) -> None:
     with pytest.raises(Conflict, match="not ended"):
         await bench.jobs.create(bench.admin, ASK.model_copy(update={"stream_key": "live"}))
     with pytest.raises(NotFound):

@@ -56,7 +56,7 @@ async def charge(limiter: Limiter, times: int = 1, *, limit: int = 3, subject: s
     return passed
 
 
-async def test_what_is_left_is_told(bench: Bench) -> None:
+async def test_a_charge_reports_the_remaining_budget(bench: Bench) -> None:
     first = await bench.limiter.charge("chat", "mina", 3, 10.0)
     assert (first.limit, first.remaining) == (3, 2)
     assert 9_000 < first.reset_ms <= 10_000
@@ -128,7 +128,7 @@ async def test_charges_that_come_together_are_told_apart(redis: RedisClient) -> 
     assert metrics.registry.get_sample_value("dorami_rate_limit_fallbacks_total") == 1  # the odd one
 
 
-async def test_closed_it_counts_alone(redis: RedisClient) -> None:
+async def test_a_closed_limiter_counts_locally(redis: RedisClient) -> None:
     limiter = RedisLimiter(redis, Metrics())
     assert await charge(limiter, limit=4) == 1
     await limiter.close()

@@ -80,7 +80,7 @@ async def test_the_end_is_that_of_the_recording_when_none_is_given(studio: Studi
     assert (await studio.made(**{"from": 5, "to": 100}))["duration"] == pytest.approx(1.0, abs=0.1)
 
 
-async def test_what_cannot_be_is_told_in_words(studio: Studio) -> None:
+async def test_impossible_cuts_have_readable_errors(studio: Studio) -> None:
     (studio.folder / "live" / "text.mp4").write_text("this is no recording")
     # What a playlist names is never opened, whatever the playlist is called.
     (studio.folder / "live" / "list.mp4").write_text("#EXTM3U\n#EXTINF:6,\na.mp4\n#EXT-X-ENDLIST\n")
@@ -119,7 +119,7 @@ async def test_what_cannot_be_is_told_in_words(studio: Studio) -> None:
         {"arguments": ["-y"]},
     ],
 )
-def test_what_is_no_job_is_refused(fields: dict[str, object]) -> None:
+def test_invalid_replay_requests_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         CreateJob.model_validate({"kind": "replay", "streamKey": "demo", "source": "live/a.mp4"} | fields)
 

@@ -80,7 +80,7 @@ ACTS: dict[str, tuple[Act, set[str]]] = {
 
 @pytest.mark.parametrize("actor", ["admin", "moderator", "host", "other_host", "user", "guest"])
 @pytest.mark.parametrize("act", ACTS)
-async def test_who_may_do_what(hall: ModeratedRoom, act: str, actor: str) -> None:
+async def test_moderation_permissions(hall: ModeratedRoom, act: str, actor: str) -> None:
     call, allowed = ACTS[act]
     await hall.say(hall.user)
     hall.heard.events.clear()
@@ -154,7 +154,7 @@ async def test_nobody_acts_on_an_administrator_or_on_the_host_of_the_room(hall: 
 
 
 @pytest.mark.parametrize("whom", ["nobody", "b1a4d5f0-0000-4000-8000-000000000000", "{USER}", "a\x00b"])
-async def test_whom_nobody_knows(hall: ModeratedRoom, whom: str) -> None:
+async def test_sanctions_of_unknown_users(hall: ModeratedRoom, whom: str) -> None:
     whom = whom.replace("{USER}", hall.user.user_id.upper())
     assert isinstance(await refused(hall.mute(hall.admin, whom)), NotFound)
     assert isinstance(await refused(hall.mute(hall.admin, hall.user.user_id, liveId="nowhere")), NotFound)
@@ -195,7 +195,7 @@ async def test_unmuting_is_told_and_doing_it_twice_is_fine(hall: ModeratedRoom) 
     assert actions == [(action, hall.user.user_id, KEY) for action in ("MUTE", "MUTE", "UNMUTE")]
 
 
-async def test_bans_here_and_everywhere(hall: ModeratedRoom) -> None:
+async def test_room_and_global_bans(hall: ModeratedRoom) -> None:
     user = hall.user.user_id
     await hall.ban(hall.admin, user, liveId=KEY, seconds=1000)
     assert (await refused(hall.say(hall.user))).code is Code.BANNED

@@ -57,7 +57,7 @@ def code(answer: Placed | GatewayError) -> Code | None:
     return answer.code if isinstance(answer, GatewayError) else None
 
 
-async def test_who_comes_first_gets_the_last() -> None:
+async def test_the_first_order_gets_the_last_item() -> None:
     sale = book(product(1, 3), product(2, 1))
     answers = [
         sale.take(wants(ANN, p1=2)),

@@ -69,7 +69,7 @@ async def test_an_order_is_stored_and_told(commerce: CommerceNodes) -> None:
     assert [seq for seq, _ in await commerce.logged(products_room(KEY))] == [1, 2, 3, 4, 5, 6]
 
 
-async def test_all_of_it_or_nothing(commerce: CommerceNodes) -> None:
+async def test_an_order_is_all_or_nothing(commerce: CommerceNodes) -> None:
     ann = await commerce.person()
     await commerce.stream("other", await commerce.person(Role.HOST))
     cup, mug = await commerce.product(stock=5), await commerce.product(stock=1)
@@ -117,7 +117,7 @@ async def test_an_order_of_several_streams_is_told_in_each(commerce: CommerceNod
         [{"productId": str(number), "quantity": 1} for number in range(1, MAX_ITEMS + 2)],
     ],
 )
-def test_what_is_no_order(items: Any) -> None:
+def test_invalid_orders_are_refused(items: Any) -> None:
     with pytest.raises(ValidationError):
         PlaceOrder.model_validate({"items": items})
 
@@ -264,7 +264,7 @@ async def test_the_items_keep_their_order_whatever_becomes_of_the_products(comme
         assert [item.name for item in found.items] == ["Hat", "Mug", "Cup"]
 
 
-async def test_whose_orders_one_sees(commerce: CommerceNodes) -> None:
+async def test_users_see_only_their_own_orders(commerce: CommerceNodes) -> None:
     ann, bob, admin = [await commerce.person(), await commerce.person(), await commerce.person(Role.ADMIN)]
     cup = await commerce.product()
     own = [(await commerce.buy(ann, cup)).id for _ in range(5)][::-1]

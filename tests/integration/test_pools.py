@@ -89,7 +89,7 @@ async def is_whole(use: Callable[[], PoolUse]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_redis(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_redis_pool_loses_no_connection(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_client, "PAUSE", 0.0)  # or most of the calls would not be tried
     proxy, metrics = Proxy(own_redis), Metrics()
     url = await proxy.start()
@@ -126,7 +126,7 @@ async def ping(redis: RedisClient) -> None:
         await redis.client.ping()
 
 
-async def test_postgres(own_postgres: PostgresProcess) -> None:
+async def test_postgres_pool_loses_no_connection(own_postgres: PostgresProcess) -> None:
     proxy, metrics = Proxy(f"{own_postgres.sockets}/.s.PGSQL.5432"), Metrics()
     await proxy.start()
     url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?sslmode=disable"

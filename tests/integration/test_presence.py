@@ -83,7 +83,7 @@ async def test_leaving_without_being_there_changes_nothing(presence: Presence) -
     assert await presence.leave(ROOM, "mina") == Census(1, 1, False)
 
 
-async def test_rooms_are_apart(presence: Presence) -> None:
+async def test_rooms_are_counted_separately(presence: Presence) -> None:
     await presence.enter(ROOM, "mina")
     assert (await presence.census(viewers_room("other"))).count == 0
     assert (await presence.census(Room("/chat", ROOM.name))).count == 0
@@ -121,7 +121,7 @@ async def test_a_guest_with_two_tabs_who_logs_in(presence: Presence) -> None:
 # --- several nodes -------------------------------------------------------------------------------------------------
 
 
-async def test_one_person_on_two_nodes_is_one(start: StartNode, redis: RedisClient) -> None:
+async def test_a_user_on_two_nodes_counts_once(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     assert await a.enter(ROOM, "mina") == Census(1, 1, True)
     assert await b.enter(ROOM, "mina") == Census(1, 1, False)
@@ -262,7 +262,7 @@ async def test_rooms_that_hold_nobody_are_not_remembered(start: StartNode, redis
     await until_count(b, 0, viewers_room("r1"))
 
 
-async def test_a_lost_list_of_rooms_is_made_anew(start: StartNode, redis: RedisClient) -> None:
+async def test_a_lost_list_of_rooms_is_rebuilt(start: StartNode, redis: RedisClient) -> None:
     """A replica that was promoted may not have heard of the latest of it."""
     a = await start("a")
     await a.enter(ROOM, "mina")
@@ -280,7 +280,7 @@ async def test_a_lost_list_of_rooms_is_made_anew(start: StartNode, redis: RedisC
     await until(counted)
 
 
-async def test_an_emptied_redis_is_filled_again(start: StartNode, redis: RedisClient) -> None:
+async def test_presence_is_restored_to_an_emptied_redis(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "mina")

@@ -117,7 +117,7 @@ async def kill_connections(server: RedisServer, kind: str) -> None:
     await client.close()
 
 
-async def test_killed_and_started_again(pair: list[Node], own_redis: RedisServer) -> None:
+async def test_fanout_survives_a_redis_restart(pair: list[Node], own_redis: RedisServer) -> None:
     a, b = pair
     stop = asyncio.Event()
     talking = asyncio.create_task(talk(a, 0, stop))
@@ -134,7 +134,7 @@ async def test_killed_and_started_again(pair: list[Node], own_redis: RedisServer
     await until(lambda: all(node.fanout.healthy and not node.degraded for node in pair), within=2)
 
 
-async def test_cut_subscriptions(pair: list[Node], own_redis: RedisServer) -> None:
+async def test_fanout_survives_cut_subscriptions(pair: list[Node], own_redis: RedisServer) -> None:
     a, b = pair
     stop = asyncio.Event()
     talking = asyncio.create_task(talk(a, 0, stop))
@@ -163,7 +163,9 @@ async def test_cut_publishers_lose_nothing(pair: list[Node], own_redis: RedisSer
 
 
 @pytest.mark.parametrize("seconds", [0.15, 0.6, 1.5])
-async def test_hung(pair: list[Node], own_redis: RedisServer, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_fanout_survives_a_hung_redis(
+    pair: list[Node], own_redis: RedisServer, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Shorter than the time-out, longer than it, and long enough to call the subscription deaf."""
     monkeypatch.setattr(subscriber, "DEAF_AFTER", 1.2)
     a, b = pair
@@ -333,7 +335,7 @@ async def test_calls_follow_a_failover_behind_one_address(own_redis: RedisServer
         await proxy.close()
 
 
-async def test_it_starts_without_redis(own_redis: RedisServer) -> None:
+async def test_a_node_starts_without_redis(own_redis: RedisServer) -> None:
     own_redis.kill()
     started = time.monotonic()
     nodes = [await make_node(own_redis.url, name) for name in "ab"]

@@ -98,13 +98,13 @@ async def test_sentinels_that_are_gone_are_not_missed(quiet: SentinelTopology) -
     first.resume()
 
 
-async def test_no_master_of_that_name(quiet: SentinelTopology) -> None:
+async def test_unknown_sentinel_service_is_an_error(quiet: SentinelTopology) -> None:
     redis = RedisClient(make_settings(redis_url=quiet.url.replace("/mymaster", "/other")), Metrics())
     assert not await redis.ping()
     await redis.close()
 
 
-async def test_a_wrong_password(quiet: SentinelTopology) -> None:
+async def test_wrong_sentinel_password_is_an_error(quiet: SentinelTopology) -> None:
     redis = RedisClient(make_settings(redis_url=quiet.url.replace(f":{PASSWORD}@", ":wrong@")), Metrics())
     assert not await redis.ping()
     await redis.close()

@@ -189,7 +189,7 @@ async def test_the_oldest_session_makes_room(tokens: RefreshTokens) -> None:
     assert len(await tokens.sessions(USER)) == MAX_SESSIONS
 
 
-async def test_redis_away() -> None:
+async def test_refresh_is_unavailable_while_redis_is_away() -> None:
     away = RedisClient(make_settings(), Metrics())
     tokens = RefreshTokens(away, WEEK)
     with pytest.raises(Unavailable):

@@ -29,11 +29,11 @@ def claims(issued: float = NOW, *, user: str = "u1", session: str = "s1", token:
     return Claims(user, Role.USER, session, token, moment, moment + LIFETIME)
 
 
-async def test_nothing_is_revoked_by_itself(revocations: Revocations) -> None:
+async def test_unrevoked_tokens_are_valid(revocations: Revocations) -> None:
     await revocations.check(claims())
 
 
-async def test_a_token(revocations: Revocations) -> None:
+async def test_revoke_a_token(revocations: Revocations) -> None:
     await revocations.revoke_token("u1", "j1")
     with pytest.raises(AuthRequired, match="Token has been revoked") as caught:
         await revocations.check(claims())
@@ -42,7 +42,7 @@ async def test_a_token(revocations: Revocations) -> None:
     await revocations.check(claims(user="u2"))
 
 
-async def test_sessions(revocations: Revocations) -> None:
+async def test_revoke_sessions(revocations: Revocations) -> None:
     await revocations.revoke_sessions("u1", ["s1", "s2"])
     await revocations.revoke_sessions("u1", [])
     sessions = ["s1", "s2", "s3"]
@@ -107,14 +107,14 @@ async def test_each_lives_as_long_as_a_token_may(revocations: Revocations, redis
         assert longest - 10_000 < await redis.client.pttl(name) <= longest
 
 
-async def test_many_at_once(revocations: Revocations) -> None:
+async def test_look_up_many_at_once(revocations: Revocations) -> None:
     await revocations.revoke_sessions("u1", ["s7"])
     found = await revocations.revoked([replace(claims(), session_id=f"s{number}") for number in range(500)])
     assert [number for number, gone in enumerate(found) if gone] == [7]
     assert await revocations.revoked([]) == []
 
 
-async def test_redis_away() -> None:
+async def test_revocations_while_redis_is_away() -> None:
     away = RedisClient(make_settings(), Metrics())
     with pytest.raises(Unavailable):
         await Revocations(away, LIFETIME).check(claims())

@@ -64,7 +64,7 @@ async def test_a_product_is_on_its_card_as_the_last_change_left_it(commerce: Com
     assert loads(commerce, "cards") == 0
 
 
-async def test_joins_at_once_are_one_read(commerce: CommerceNodes) -> None:
+async def test_concurrent_joins_share_one_read(commerce: CommerceNodes) -> None:
     cup = await commerce.product()
     joins = await asyncio.gather(*(commerce.storefront.snapshot(KEY, None) for _ in range(30)))
     assert {join.products[0].id for join in joins} == {cup.id}

@@ -41,7 +41,7 @@ async def test_seeds_are_made_once(database_url: str) -> None:
     passwords.close()
 
 
-async def test_what_somebody_changed_stays(database_url: str) -> None:
+async def test_seeding_keeps_changed_rows(database_url: str) -> None:
     settings = make_settings(database_url=database_url)
     await seeds.sow(settings)
     database = Database(settings, Metrics())

@@ -34,7 +34,7 @@ async def sessions(redis: RedisClient) -> AsyncIterator[RecoveryStore]:
     await sessions.close()
 
 
-async def test_only_one_gets_it(sessions: RecoveryStore, redis: RedisClient, pid: str) -> None:
+async def test_a_session_is_claimed_once(sessions: RecoveryStore, redis: RedisClient, pid: str) -> None:
     sessions.keep(pid, SESSION, 60)
     another = RecoveryStore(redis)  # of another node
     assert await sessions.claim("x") is None
@@ -45,7 +45,7 @@ async def test_only_one_gets_it(sessions: RecoveryStore, redis: RedisClient, pid
     assert [claim for claim in claims if claim is not None] == [SESSION]
 
 
-async def test_the_last_word_counts(sessions: RecoveryStore, redis: RedisClient, pid: str) -> None:
+async def test_the_last_saved_session_wins(sessions: RecoveryStore, redis: RedisClient, pid: str) -> None:
     sessions.keep(pid, SESSION, 60)
     sessions.drop(pid, 0)
     assert await sessions.claim(pid) is None
@@ -70,14 +70,14 @@ async def test_a_node_that_holds_who_went_on_elsewhere_has_no_say(
     assert await sessions.claim(pid) is None
 
 
-async def test_it_is_kept_for_its_time(sessions: RecoveryStore, pid: str) -> None:
+async def test_a_session_expires_after_its_window(sessions: RecoveryStore, pid: str) -> None:
     sessions.keep(pid, SESSION, 0.05)
     await sessions.claim("x")
     await asyncio.sleep(0.15)
     assert await sessions.claim(pid) is None
 
 
-async def test_many_at_once(redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_sessions_are_saved_at_once(redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery_store, "BATCH", 10)
     sessions = RecoveryStore(redis)
     pids = [secrets.token_hex(12) for _ in range(95)]
@@ -87,7 +87,7 @@ async def test_many_at_once(redis: RedisClient, monkeypatch: pytest.MonkeyPatch)
     assert await redis.client.exists(*map(socket_session, pids)) == 95
 
 
-async def test_redis_away(own_redis: RedisServer) -> None:
+async def test_sessions_are_lost_while_redis_is_away(own_redis: RedisServer) -> None:
     redis = RedisClient(make_settings(redis_url=own_redis.url, redis_timeout="300ms"), Metrics())
     sessions = RecoveryStore(redis)
     await sessions.start()

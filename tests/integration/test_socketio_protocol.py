@@ -181,7 +181,7 @@ async def test_a_second_websocket_is_closed_after_the_upgrade(echo: Echo, http: 
     [("", "", "{}"), ("", '{"token":"123"}', '{"token":"123"}'), ("/custom,", "", "{}"),
      ("/custom,", '{"token":"abc"}', '{"token":"abc"}')],
 )  # fmt: skip
-async def test_a_namespace_lets_in(talker: RawClient, address: str, payload: str, auth: str) -> None:
+async def test_connect_to_a_namespace(talker: RawClient, address: str, payload: str, auth: str) -> None:
     await talker.say(f"40{address}{payload}")
     packet = await talker.hear()
     assert packet.startswith(f"40{address}{{")
@@ -278,6 +278,6 @@ async def test_a_message_with_attachments_closes(member: RawClient, packet: str 
 
 
 @pytest.mark.parametrize("packet", ["4abc", "42{}", '42abc["message-with-ack",1,"2",{"3":[false]}]'])
-async def test_what_is_no_packet_closes(member: RawClient, packet: str) -> None:
+async def test_malformed_packets_close_the_connection(member: RawClient, packet: str) -> None:
     await member.say(packet)
     assert await close_code(member.socket) == 1000

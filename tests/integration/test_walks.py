@@ -171,7 +171,7 @@ def event(name: str, **payload: Any) -> str:
     return f'["{name}",{json.dumps(payload)}]'
 
 
-async def test_a_message(shop: Shop) -> None:
+async def test_walk_of_a_message(shop: Shop) -> None:
     sender, other = [await shop.connected("/chat", await shop.login(name)) for name in ("viewer1", "viewer2")]
     for socket in (sender, other):
         assert (await socket.answer("/chat," + event("chat:join-room", liveId="demo")))["ok"]
@@ -190,7 +190,7 @@ async def test_a_message(shop: Shop) -> None:
     assert len(drawing.stations) <= MOST
 
 
-async def test_a_price_change(shop: Shop) -> None:
+async def test_walk_of_a_price_change(shop: Shop) -> None:
     token = await shop.login("admin")
     viewer = await shop.connected("/", await shop.login("viewer1"))
     joined = await viewer.answer(event("join:stream", streamId="demo"))
@@ -211,7 +211,7 @@ async def test_a_price_change(shop: Shop) -> None:
     Drawing.of("a price change").compare(await shop.walked(walk))
 
 
-async def test_a_viewer_joins(shop: Shop) -> None:
+async def test_walk_of_a_joining_viewer(shop: Shop) -> None:
     host = {"Authorization": f"Bearer {await shop.login('host')}"}
     viewer = await shop.connected("/streaming", await shop.login("viewer1"))
     numbers = iter(range(1000))
@@ -230,7 +230,7 @@ async def test_a_viewer_joins(shop: Shop) -> None:
     Drawing.of("a viewer joins").compare(await shop.walked(walk))
 
 
-async def test_a_revocation(shop: Shop) -> None:
+async def test_walk_of_a_revocation(shop: Shop) -> None:
     async def walk(trace: Trace) -> None:
         token = await shop.login("viewer1")
         viewer = await shop.connected("/chat", token)
@@ -244,7 +244,7 @@ async def test_a_revocation(shop: Shop) -> None:
     Drawing.of("a revocation").compare(await shop.walked(walk))
 
 
-async def test_a_recovery(shop: Shop) -> None:
+async def test_walk_of_a_recovery(shop: Shop) -> None:
     token = await shop.login("viewer1")
     sender = await shop.connected("/chat", await shop.login("viewer2"))
     async with raw_websocket(shop.url) as member:

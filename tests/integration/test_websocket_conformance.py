@@ -321,7 +321,7 @@ async def test_the_servers_close_is_answered_and_over(echo: Echo) -> None:
         assert connection.sid not in [sid for sid, _ in echo.heard]
 
 
-async def test_who_does_not_answer_the_close_is_cut(echo: Echo) -> None:
+async def test_an_unanswered_close_is_cut(echo: Echo) -> None:
     async with connected(echo) as (client, connection):
         await client.send(frame(TEXT, "4x", reserved=1))
         await failed(client, echo, connection, 1002)
@@ -352,7 +352,7 @@ async def test_an_oversized_message_fails_the_connection(echo: Echo, name: str) 
 # --- where we are laxer than the RFC --------------------------------------------------------------------------------
 
 
-async def test_frames_that_are_let_be(echo: Echo) -> None:
+async def test_tolerated_frames(echo: Echo) -> None:
     """aiohttp's parser takes these, and nothing of ours relies on them; when it stops, docs/design.md has to say so."""
     plain = b"4plain"
     cases = {

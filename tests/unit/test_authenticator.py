@@ -113,7 +113,7 @@ async def test_a_guest_is_not_looked_up(authenticator: Authenticator, world: Dou
         await authenticator.authenticate("guest-abcd")
 
 
-async def test_the_refusals(authenticator: Authenticator, world: Doubles) -> None:
+async def test_authentication_errors(authenticator: Authenticator, world: Doubles) -> None:
     with pytest.raises(AuthRequired, match="No token provided"):
         await authenticator.authenticate(None)
     with pytest.raises(AuthRequired, match="Invalid token"):

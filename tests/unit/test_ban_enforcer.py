@@ -103,7 +103,7 @@ async def test_who_was_let_in_while_the_notice_was_on_its_way_is_put_out() -> No
 
 
 @pytest.mark.parametrize("ends", ["lifted", "by time"])
-async def test_who_is_banned_no_more_stays(ends: str) -> None:
+async def test_an_ended_ban_kicks_nobody(ends: str) -> None:
     house = House()
     until = now() - timedelta(seconds=1) if ends == "by time" else FOREVER
     await house.receive(UserBanned("ann", None, until))

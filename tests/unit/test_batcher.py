@@ -59,7 +59,7 @@ async def test_who_comes_alone_is_worked_on_at_once_and_the_others_gather(work: 
     assert await work.gathering.call(6) == 12
 
 
-async def test_an_error_is_for_one(work: Work) -> None:
+async def test_an_error_reaches_only_its_item(work: Work) -> None:
     calls = await work.begin(1, 2, -3, 4)
     work.open.set()
     assert await outcomes(calls) == [2, 4, Conflict, 8]
@@ -87,7 +87,7 @@ async def test_unavailable_is_for_those_behind_too(work: Work) -> None:
     assert await work.gathering.call(6) == 12
 
 
-async def test_no_more_wait_than_may(work: Work) -> None:
+async def test_the_queue_is_bounded(work: Work) -> None:
     calls = await work.begin(*range(8))
     with pytest.raises(Unavailable):
         await work.gathering.call(8)
@@ -98,7 +98,7 @@ async def test_no_more_wait_than_may(work: Work) -> None:
     assert await outcomes(calls) == [0, 2, 4, 6, 8, 10, 12, asyncio.CancelledError, 18]
 
 
-async def test_who_is_cancelled_leaves_the_others_alone(work: Work) -> None:
+async def test_cancelling_one_item_leaves_the_others(work: Work) -> None:
     calls = await work.begin(1)
     calls += await work.begin(2, 3, 4)
     for cancelled in (calls[0], calls[2]):  # one that is worked on, one that waits

@@ -19,7 +19,7 @@ def nested(depth: int, inner: Any = 1) -> Any:
 
 
 @pytest.mark.parametrize("value", [1, None, "x", [], {}, [1] * 100, nested(MAX_DEPTH - 1), {"a": {"b": [1, {"c": 2}]}}])
-def test_what_a_shape_could_hold_passes(value: Any) -> None:
+def test_payloads_within_the_bounds_pass(value: Any) -> None:
     check_values(value, 256)
 
 
@@ -34,7 +34,7 @@ def test_what_a_shape_could_hold_passes(value: Any) -> None:
         nested(500),
     ],
 )
-def test_more_is_refused(value: Any) -> None:
+def test_payloads_beyond_the_bounds_are_refused(value: Any) -> None:
     with pytest.raises(InvalidPayload):
         check_values(value, 256)
 

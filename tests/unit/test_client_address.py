@@ -56,6 +56,6 @@ def test_a_site_of_many_ipv6_networks_has_a_higher_limit_of_its_own() -> None:
     assert limit_subjects("unknown") == [("unknown", 1)]
 
 
-def test_this_machine() -> None:
+def test_loopback_addresses() -> None:
     assert all(loopback(address) for address in ("127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"))
     assert not any(loopback(address) for address in (None, "", "10.0.0.1", "::", "localhost"))

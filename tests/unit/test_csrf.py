@@ -63,7 +63,7 @@ def test_any_cookie_of_the_name_may_hold_the_token() -> None:
     assert refused(csrf, "POST", {"X-CSRF-Token": "another"}, cookies) is Code.CSRF_TOKEN_INVALID
 
 
-def test_it_can_be_switched_off() -> None:
+def test_csrf_can_be_disabled() -> None:
     Csrf(enabled=False, origins=ORIGINS).check("POST", CIMultiDict(), COOKIES)
 
 

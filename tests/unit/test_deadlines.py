@@ -7,7 +7,7 @@ import pytest
 from gateway.concurrency.deadlines import Deadlines
 
 
-async def test_what_hangs_is_given_up_and_what_is_done_in_time_is_not() -> None:
+async def test_deadlines_cancel_only_what_is_late() -> None:
     deadlines = Deadlines(0.02)
     forever = asyncio.Event()
 

@@ -68,13 +68,13 @@ def test_a_packet_is_read(text: str, expected: tuple[object, ...]) -> None:
         r'2["\ud800"',
     ],
 )
-def test_what_breaks_the_protocol_is_refused(text: str) -> None:
+def test_malformed_packets_are_refused(text: str) -> None:
     with pytest.raises(ProtocolError):
         decode(text)
 
 
 @given(st.text(alphabet='0123456789[]{}",:/-nultrefas²٣\ud800 \\ud', max_size=40))
-def test_nothing_else_is_ever_raised(text: str) -> None:
+def test_random_input_raises_only_packet_errors(text: str) -> None:
     try:
         kind, _, _, data = decode(text)
     except ProtocolError:

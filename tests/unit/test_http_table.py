@@ -74,7 +74,7 @@ def test_a_route_is_declared_soundly(route: Route) -> None:
     assert route.template.count("{") == route.path.replace("{1,64}", "").count("{"), "a segment is not KEY or ID"
 
 
-def test_who_may_change_what() -> None:
+def test_roles_of_all_routes() -> None:
     for name, route in ROUTES.items():
         if "/products" in name and route.method != "GET":
             assert route.who == ADMINS, name

@@ -65,7 +65,7 @@ async def test_a_drain_that_fails_or_hangs_keeps_nothing_open() -> None:
         assert process.log[-2:] == ["close b", "close a"]
 
 
-async def test_what_failed_to_open_is_not_drained() -> None:
+async def test_a_step_that_failed_to_open_is_not_closed() -> None:
     process = Process()
 
     async def explode() -> None:

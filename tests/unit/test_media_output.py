@@ -61,7 +61,7 @@ def test_metadata_of_a_recording() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  Duration: N/A, bitrate: N/A\n", "Invalid data found when processing input\n"])
-def test_what_has_no_length_is_no_recording(text: str) -> None:
+def test_a_file_without_duration_is_no_recording(text: str) -> None:
     assert metadata(text, 7) is None
 
 

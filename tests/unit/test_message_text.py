@@ -51,7 +51,7 @@ def test_text_is_taken_as_it_is_less_what_nobody_sees(given: str, stored: str) -
         (["x"], "INVALID_PAYLOAD"),
     ],
 )
-def test_what_is_no_message_has_a_code(message: object, code: str) -> None:
+def test_invalid_texts_have_error_codes(message: object, code: str) -> None:
     with pytest.raises(GatewayError) as caught:
         said(message)
     assert caught.value.code == code

@@ -33,7 +33,7 @@ def test_an_amount_is_a_number_or_a_decimal_string(text: str, price: str) -> Non
 
 
 @pytest.mark.parametrize("text", ["-0", "-0.0", '"-0"', '"-0.00"'])
-def test_nothing_has_no_sign(text: str) -> None:
+def test_zero_has_no_sign(text: str) -> None:
     assert str(priced(text)) == "0", "what is told is what is stored"
 
 
@@ -45,7 +45,7 @@ def test_nothing_has_no_sign(text: str) -> None:
         *('"Infinity"', f'"{"1" * 5000}"'),
     ],
 )
-def test_what_is_no_amount_is_refused(text: str) -> None:
+def test_invalid_amounts_are_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         priced(text)
 

@@ -76,6 +76,6 @@ def test_a_field_that_an_older_version_does_not_send_has_its_default() -> None:
         b'["revoked",1,{"user_id":"u1"},4]', b'["\xff",1,{}]',
     ],
 )  # fmt: skip
-def test_what_is_no_notice_is_malformed(data: Any) -> None:
+def test_malformed_notices_are_rejected(data: Any) -> None:
     with pytest.raises(MalformedNotice):
         decode(data)

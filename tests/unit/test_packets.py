@@ -43,6 +43,6 @@ def test_the_ack_of_what_was_done_has_data_and_the_moment() -> None:
     assert answer == {"ok": True, "data": {"epoch": "채팅", "seq": 7}}
 
 
-def test_what_json_cannot_say_is_null() -> None:
+def test_values_outside_json_become_null() -> None:
     assert event_packet(ROOT, "e", Typed(type="e", data=[float("inf")])) == b'2["e",{"type":"e","data":[null]}]'
     assert event_packet(ROOT, "e", {"x": float("nan")}) == b'2["e",{"x":null}]'

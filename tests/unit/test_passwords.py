@@ -54,7 +54,7 @@ async def test_older_parameters_are_noticed(passwords: Passwords) -> None:
     assert not passwords.needs_rehash(await passwords.hash("x"))
 
 
-async def test_what_is_used_is_what_the_rfc_recommends() -> None:
+async def test_argon2_parameters_follow_the_rfc() -> None:
     passwords = Passwords()
     used = extract_parameters(await passwords.hash("x"))
     passwords.close()

@@ -243,7 +243,7 @@ async def test_a_request_is_answered_with_what_its_handler_returned() -> None:
         [{}, {}],
     ],
 )
-async def test_what_is_not_in_the_table_is_an_unknown_event(args: list[Any]) -> None:
+async def test_undeclared_events_are_unknown(args: list[Any]) -> None:
     assert await code_of(talk(), args) == "UNKNOWN_EVENT"
 
 

@@ -226,7 +226,7 @@ async def test_the_room_is_heard_on_though_its_last_member_leaves(desk: Desk) ->
     assert desk.sent() == ["4", "5"]
 
 
-async def test_from_the_future_nobody_comes(desk: Desk) -> None:
+async def test_an_offset_beyond_the_log_is_refused(desk: Desk) -> None:
     await desk.lose()
     assert await desk.come_back(Place(EventLog.EPOCH, 10**17).offset(ROOM)) is None
     assert desk.counted("unavailable") == 1
@@ -239,7 +239,7 @@ async def test_deleted_messages_do_not_come_back(desk: Desk) -> None:
     assert await desk.come_back() == ["4", "6"]
 
 
-async def test_too_much(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_recovery_is_refused_beyond_the_event_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery_module, "LIMIT", 5)
     for count, sent in ((5, ["4", "5", "6", "7", "8"]), (6, None)):
         await desk.lose()
@@ -293,7 +293,7 @@ async def test_another_user_and_the_second_time(desk: Desk) -> None:
     assert desk.counted("expired") == 2
 
 
-async def test_who_may_not_be_there_any_more(desk: Desk) -> None:
+async def test_recovery_into_a_closed_room_is_refused(desk: Desk) -> None:
     await desk.lose()
     desk.closed = True
     assert await desk.come_back() is None
@@ -333,7 +333,7 @@ async def test_rooms_without_a_log_are_restored_too(desk: Desk) -> None:
     assert desk.back[0].joined == {ROOM, plain}
 
 
-async def test_what_is_remembered(desk: Desk) -> None:
+async def test_saved_session_contents(desk: Desk) -> None:
     socket = desk.socket()
     desk.recovery.lost(socket)
     assert desk.store.kept == {}  # it was nowhere
@@ -382,7 +382,7 @@ async def test_who_stays_is_remembered_for_longer(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("auth", [None, {}, {"pid": 7}, {"pid": ""}, {"pid": "p" * 23}, {"pid": "p" * 25}])
-async def test_who_does_not_ask_costs_nothing(desk: Desk, auth: dict[str, Any] | None) -> None:
+async def test_clients_without_recovery_cost_nothing(desk: Desk, auth: dict[str, Any] | None) -> None:
     desk.store.away = True
 
     def arrive(sid: str, pid: str) -> Socket | None:
@@ -398,7 +398,7 @@ def test_private_ids_cannot_be_guessed() -> None:
     assert all(len(pid) == 24 for pid in pids)
 
 
-async def test_another_namespace(desk: Desk) -> None:
+async def test_recovery_in_another_namespace(desk: Desk) -> None:
     await desk.lose()
 
     def arrive(sid: str, pid: str) -> Socket | None:

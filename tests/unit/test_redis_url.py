@@ -31,7 +31,7 @@ def test_the_forms_with_one_server_at_a_time(url: str, kind: type) -> None:
     assert "secret" not in repr(redis.connection())
 
 
-def test_sentinels() -> None:
+def test_sentinel_urls() -> None:
     said = server_list("redis-sentinel://us%40er:se%2Fcret@one:1,two,[::1]:3/main")
     assert said is not None
     assert said.addresses == (("one", 1), ("two", 26379), ("::1", 3))
@@ -42,7 +42,7 @@ def test_sentinels() -> None:
     assert (plain.service, plain.username, plain.password) == ("mymaster", None, None)
 
 
-def test_a_cluster() -> None:
+def test_cluster_urls() -> None:
     said = server_list("redis-cluster://:secret@one:7000,two")
     assert said is not None
     assert said.addresses == (("one", 7000), ("two", 6379))
@@ -61,7 +61,7 @@ def test_a_cluster() -> None:
         ("redis-cluster://:secret@one,two", "cluster, found by 2 of its servers"),
     ],
 )
-def test_the_form_in_words(url: str, form: str) -> None:
+def test_urls_described_in_words(url: str, form: str) -> None:
     assert describe(url) == form
 
 

@@ -282,7 +282,7 @@ def strikes(house: House, connection: FakeConnection) -> dict[str, Callable[[], 
 
 
 @pytest.mark.parametrize("strike", ["leaves", "is kicked", "is cancelled", "takes too long", "is refused", "explodes"])
-async def test_at_every_await_of_a_visit(house: House, strike: str) -> None:
+async def test_cancellation_at_every_await_of_a_visit(house: House, strike: str) -> None:
     baseline = house.state()
     house.fate.decide(None, lambda: None)
     await visit(house, house.arrive())

@@ -87,7 +87,7 @@ async def test_repeats_are_dropped(bench: Bench) -> None:
     assert bench.heard == [1, 2, 3]
 
 
-async def test_what_overtook_waits_for_its_turn(bench: Bench) -> None:
+async def test_early_events_wait_for_earlier_ones(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(5)
     bench.offer(3, 2, 5)
@@ -100,7 +100,7 @@ async def test_what_overtook_waits_for_its_turn(bench: Bench) -> None:
     assert bench.log.reads == 0  # the late ones came in time
 
 
-async def test_what_does_not_come_is_read_from_the_log(bench: Bench) -> None:
+async def test_missing_events_are_read_from_the_log(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(6)
     bench.offer(1, 3, 6)
@@ -275,7 +275,7 @@ async def test_a_room_without_a_log_is_never_asked_about(bench: Bench) -> None:
     assert room not in asked
 
 
-async def test_reaching_a_place(bench: Bench) -> None:
+async def test_reach_waits_for_a_log_position(bench: Bench) -> None:
     assert not await bench.sequencer.reach(ROOM, 1, 1.0)  # not watched
     await bench.sequencer.watch(ROOM)
     bench.write(3)

@@ -328,7 +328,7 @@ async def test_who_was_refused_is_freed_without_the_collector(house: House, monk
         gc.enable()
 
 
-async def test_who_is_being_looked_up_hears_nothing(house: House) -> None:
+async def test_no_events_are_delivered_during_authentication(house: House) -> None:
     event, house.lobby.rule = gate()
     connection = house.arrive()
     connecting = asyncio.ensure_future(house.say(connection, "0/chat,"))
@@ -340,7 +340,7 @@ async def test_who_is_being_looked_up_hears_nothing(house: House) -> None:
     assert not house.empty
 
 
-async def test_who_leaves_while_being_looked_up_is_no_ghost(house: House) -> None:
+async def test_a_client_leaving_during_authentication_is_removed(house: House) -> None:
     event, house.lobby.rule = gate()
     connection = house.arrive()
     connecting = asyncio.ensure_future(house.say(connection, "0/chat,"))
@@ -425,7 +425,7 @@ async def test_cleaning_up_waits_for_the_last_event(house: House) -> None:
     assert house.lobby.log == ["opened", "event e", "done", "closed"]
 
 
-async def test_who_leaves_while_joining_is_in_no_room(house: House) -> None:
+async def test_a_client_leaving_during_a_join_is_in_no_room(house: House) -> None:
     connection, socket = await house.enter()
     event, wait = gate()
     watched: list[Room] = []
@@ -515,7 +515,7 @@ async def test_a_client_that_speaks_without_joining_is_closed(house: House) -> N
     assert house.lobby.log == []
 
 
-async def test_what_is_no_packet_closes_the_connection(house: House) -> None:
+async def test_a_malformed_packet_closes_the_connection(house: House) -> None:
     connection, _ = await house.enter()
     await house.say(connection, '451-["e",{"_placeholder":true,"num":0}]')
     assert connection.reason == "parse error"

@@ -74,12 +74,12 @@ ENDED = [
 ]
 
 
-async def test_the_end_of_one(sessions: Sessions, recorder: Recorder) -> None:
+async def test_end_one_session(sessions: Sessions, recorder: Recorder) -> None:
     assert await sessions.end("u1", "s1")
     assert recorder.done == ENDED
 
 
-async def test_the_end_of_all_but_one(sessions: Sessions, recorder: Recorder) -> None:
+async def test_end_all_sessions_but_one(sessions: Sessions, recorder: Recorder) -> None:
     await sessions.end_all("u1", keep="s3")
     assert recorder.done == [
         ("revoke user", "u1", "s3"),
@@ -94,7 +94,7 @@ async def test_a_changed_account_is_announced_and_revokes_nothing(sessions: Sess
     assert recorder.done == [("notify", ProfileChanged("u1"))]
 
 
-async def test_nothing_is_told_that_was_not_revoked(sessions: Sessions, recorder: Recorder) -> None:
+async def test_no_notice_without_a_revocation(sessions: Sessions, recorder: Recorder) -> None:
     recorder.fails_at = "revoke sessions"
     with pytest.raises(Unavailable):
         await sessions.end("u1", "s1")
@@ -121,6 +121,6 @@ async def test_a_replay_ends_the_session(sessions: Sessions, recorder: Recorder)
 
 
 @pytest.mark.parametrize("session_id", ["", "s1:spent", "s 1", "s1\n", "\ud800", "s" * 65])
-async def test_what_is_no_session_id_reaches_nothing(sessions: Sessions, recorder: Recorder, session_id: str) -> None:
+async def test_an_invalid_session_id_reaches_no_server(sessions: Sessions, recorder: Recorder, session_id: str) -> None:
     assert not await sessions.end("u1", session_id)
     assert recorder.done == []

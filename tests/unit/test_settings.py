@@ -144,7 +144,7 @@ def test_the_environment_is_production_unless_told_otherwise(environment: pytest
         ("TRUSTED_PROXIES", "10.0.0/8", "TRUSTED_PROXIES: '10.0.0/8' does not appear to be an IPv4 or IPv6 network"),
     ],
 )
-def test_a_mistake_is_one_line(environment: pytest.MonkeyPatch, name: str, value: str | None, line: str) -> None:
+def test_each_mistake_is_one_line(environment: pytest.MonkeyPatch, name: str, value: str | None, line: str) -> None:
     if value is None:
         environment.delenv(name)
     else:

@@ -29,14 +29,14 @@ VISIBLE = ["a", ".", "가", "❤️", "👨‍👩‍👧‍👦", "\u3131", "u\
 
 
 @pytest.mark.parametrize("text", INVISIBLE)
-def test_nothing_is_visible(text: str) -> None:
+def test_texts_without_visible_characters(text: str) -> None:
     assert not is_visible(text)
     with pytest.raises(ValueError, match="seen"):
         clean_line(text)
 
 
 @pytest.mark.parametrize("text", VISIBLE)
-def test_something_is_visible(text: str) -> None:
+def test_texts_with_visible_characters(text: str) -> None:
     assert is_visible(text)
 
 
@@ -56,7 +56,7 @@ def test_something_is_visible(text: str) -> None:
         ("ß ﬁ Ａ", "ß ﬁ Ａ"),
     ],
 )  # fmt: skip
-def test_a_line_is_stored(given: str, stored: str) -> None:
+def test_normalized_text_as_stored(given: str, stored: str) -> None:
     assert clean_line(given) == stored
     assert clean_line(stored) == stored
     assert clean_lines(stored) == stored

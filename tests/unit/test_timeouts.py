@@ -8,13 +8,13 @@ import pytest
 from gateway.concurrency.timeouts import FairTimeout
 
 
-async def test_what_comes_in_time_is_no_matter() -> None:
+async def test_an_answer_in_time_passes() -> None:
     async with FairTimeout(5.0):
         await asyncio.sleep(0)
     await asyncio.sleep(0)
 
 
-async def test_what_does_not_come_is_given_up() -> None:
+async def test_a_missing_answer_times_out() -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
         async with FairTimeout(0.08):

@@ -79,7 +79,7 @@ def test_every_token_has_all_claims_and_an_id_of_its_own(claims: dict[str, Any])
     assert other.token_id != claims["jti"]
 
 
-def test_no_token() -> None:
+def test_missing_token() -> None:
     assert refusal(None) == ("No token provided", Code.AUTH_REQUIRED)
 
 
@@ -105,7 +105,7 @@ def test_an_expired_token_of_somebody_else_is_just_invalid(claims: dict[str, Any
 
 
 @pytest.mark.parametrize("name", REQUIRED)
-def test_a_missing_claim(claims: dict[str, Any], name: str) -> None:
+def test_missing_claims_are_refused(claims: dict[str, Any], name: str) -> None:
     tokens().verify_access(signed(claims))
     del claims[name]
     assert refusal(signed(claims)) == INVALID
@@ -135,7 +135,7 @@ def test_a_missing_claim(claims: dict[str, Any], name: str) -> None:
     ],
     ids=str,
 )
-def test_a_wrong_claim(claims: dict[str, Any], wrong: dict[str, Any]) -> None:
+def test_wrong_claims_are_refused(claims: dict[str, Any], wrong: dict[str, Any]) -> None:
     assert refusal(signed(claims | wrong)) == INVALID
 
 
@@ -148,7 +148,7 @@ def part(content: object) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def test_no_algorithm_at_all(claims: dict[str, Any]) -> None:
+def test_algorithm_none_is_refused(claims: dict[str, Any]) -> None:
     for name in ("none", "None", "NONE", ""):
         header = {"alg": name, "typ": "JWT", "kid": kid(tokens())}
         assert refusal(f"{part(header)}.{part(claims)}.") == INVALID
@@ -187,7 +187,7 @@ def test_a_key_that_the_token_brings_along(claims: dict[str, Any]) -> None:
     ["", ".", "..", "a.b.c", "null", "é.é.é", "\ud800.a.b", "a" * 5000, "Bearer x", part(b"[" * 2500) + ".e30.AAAA"],
     ids=lambda text: repr(text[:12]),
 )
-def test_garbage(garbage: str) -> None:
+def test_garbage_is_refused(garbage: str) -> None:
     assert refusal(garbage) == INVALID
 
 

@@ -40,7 +40,7 @@ def test_a_header_may_not_be_missing(signature: WebhookSignature, header: str) -
 
 
 @pytest.mark.parametrize("moment", ["-1", "1e9", "¹", "9" * 40, str(SENT + 1)])
-def test_the_moment_is_signed_too(signature: WebhookSignature, moment: str) -> None:
+def test_the_timestamp_is_signed(signature: WebhookSignature, moment: str) -> None:
     with pytest.raises(AuthRequired):
         signature.verify(HEADERS | {"webhook-timestamp": moment}, BODY)
 
@@ -51,7 +51,7 @@ def test_another_body_is_refused(signature: WebhookSignature) -> None:
 
 
 @pytest.mark.parametrize("seconds", [TOLERANCE + 1, -TOLERANCE - 1])
-def test_a_recording_is_refused(seconds: float) -> None:
+def test_a_replayed_webhook_is_refused(seconds: float) -> None:
     with pytest.raises(AuthRequired):
         WebhookSignature(SECRET, clock=lambda: SENT + seconds).verify(HEADERS, BODY)
 

@@ -42,7 +42,7 @@ WORDS = {"시발": M, "시발점": A, "badword": B, "ass": M, "class act": A, "�
         ("", ""),
     ],
 )
-def test_what_is_left_of_a_text(text: str, left: str | None) -> None:
+def test_masked_text(text: str, left: str | None) -> None:
     found = WordFilter(WORDS).apply(text)
     assert found == left
     assert found is None or len(found) == len(text)

@@ -119,7 +119,7 @@ async def test_commands_go_where_their_keys_are(servers: ClusterTopology) -> Non
     await redis.close()
 
 
-async def test_slots_move(servers: ClusterTopology, pair: list[Node]) -> None:
+async def test_messages_and_keys_follow_moving_slots(servers: ClusterTopology, pair: list[Node]) -> None:
     a, b = pair
     source, target, _ = servers.masters
     room, key = room_on(servers, source), key_on(servers, source)
@@ -179,7 +179,7 @@ async def test_a_server_that_hangs_is_the_trouble_of_its_own_keys(servers: Clust
     await until(answers, within=5)
 
 
-async def test_a_busy_node_takes_no_server_for_silent(servers: ClusterTopology, pair: list[Node]) -> None:
+async def test_a_busy_event_loop_does_not_time_out_an_answered_call(servers: ClusterTopology, pair: list[Node]) -> None:
     """The answer is there; a crowd of clients kept the node from reading it."""
     a, _ = pair
     key = key_on(servers, servers.masters[0])
