@@ -211,16 +211,14 @@ async def _mint(settings: Settings, user: str, role: Role | None) -> str:
     from gateway.metrics import Metrics
     from gateway.postgres.database import Database
     from gateway.security.tokens.tokens import Tokens
-    from gateway.services.accounts.accounts import find, normal
-    from models.user import User
+    from gateway.services.accounts.accounts import find, find_by_email
 
     if role is None or "@" in user:
         database = Database(settings, Metrics())
         await database.open()
         try:
             if "@" in user:
-                async with database.guard("cli.account"):
-                    account = await User.get_or_none(email=normal(user))
+                account = await find_by_email(database, user)
             else:
                 account = await find(database, user)
         finally:

@@ -101,12 +101,19 @@ def _networks(value: object) -> object:
     return value
 
 
+def _words(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(item.strip() for item in value.split(",") if item.strip())
+    return value
+
+
 def _secrets(value: object) -> object:
     if isinstance(value, str):
         return tuple(SecretStr(item.strip()) for item in value.split(",") if item.strip())
     return value
 
 
+Words = Annotated[tuple[str, ...], BeforeValidator(_words), NoDecode]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Delay = Annotated[timedelta, BeforeValidator(_delay), Ge(timedelta(0))]  # a duration that may be nothing
 Rate = Annotated[tuple[int, float], BeforeValidator(_rate), NoDecode]  # how many, in how many seconds

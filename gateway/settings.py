@@ -22,6 +22,7 @@ from gateway.setting_types import (
     Rate,
     RedisUrl,
     SecretList,
+    Words,
 )
 
 MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
@@ -100,6 +101,15 @@ class Settings(BaseSettings):
     socket_lifetime: SocketLifetime = SocketLifetime.SESSION  # token: no socket outlives the access token it came with
     jwt_refresh_expiration: Duration = timedelta(days=7)
     guest_expiration: Duration = timedelta(hours=24)  # from a guest's last use; then they are somebody new
+
+    # Words that no user's name may have or look like: the titles of the staff. Comma separated.
+    reserved_names: Words = (
+        "admin", "administrator", "host", "moderator", "operator", "staff", "system",
+        "관리자", "운영자", "운영진", "어드민", "호스트", "진행자", "모더레이터", "스태프",
+    )  # fmt: skip
+    # Whether a ban holds, for an hour, for new guests of the same network and browser, who may then watch and not
+    # speak. Off: carriers share one address among thousands.
+    ban_matches_network: bool = False
 
     media_webhook_secret: SecretStr | None = (
         None  # `whsec_` and Base64; the media server signs with it. None: no webhook

@@ -36,8 +36,8 @@ class Logins(Protocol):
 class Sessions(Logins, Protocol):
     """Who may come in with an account. Raises Conflict, too: the e-mail address is taken."""
 
-    async def register(self, ask: Register, device: str) -> Session: ...
-    async def login(self, ask: Login, device: str) -> Session: ...
+    async def register(self, ask: Register, device: Device) -> Session: ...
+    async def login(self, ask: Login, device: Device) -> Session: ...
 
 
 class Guests(Logins, Protocol):
@@ -82,12 +82,12 @@ class Auth:
     async def register(self, call: Call[Register, None]) -> Reply:
         """Open an account and log in."""
         device = _lasting(_device(call, self._prefix))
-        return await self._let_in(await self._accounts.register(call.body, device.user_agent), device)
+        return await self._let_in(await self._accounts.register(call.body, device), device)
 
     async def login(self, call: Call[Login, None]) -> Reply:
         """Log in with e-mail and password."""
         device = _lasting(_device(call, self._prefix))
-        return await self._let_in(await self._accounts.login(call.body, device.user_agent), device)
+        return await self._let_in(await self._accounts.login(call.body, device), device)
 
     async def guest(self, call: Call[EnterAsGuest, None]) -> Reply:
         """Come in without an account; who shows the refresh token of a guest, in body or cookie, stays that guest."""

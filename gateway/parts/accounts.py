@@ -19,12 +19,16 @@ from gateway.security.tokens.authenticator import Authenticator
 from gateway.security.tokens.revocations import Revocations
 from gateway.security.tokens.tokens import Tokens
 from gateway.services.accounts.accounts import Accounts
+from gateway.services.accounts.attempts import Attempts
 from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.guests import Guests
 from gateway.services.accounts.identities import Identities
+from gateway.services.accounts.names import Names
 from gateway.services.accounts.sessions import Sessions
+from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
+from gateway.services.moderation.word_lists import WordLists
 from gateway.services.notifications.deliveries import Deliveries
 from gateway.services.notifications.notifications import Notifications
 from gateway.settings import SocketLifetime
@@ -43,6 +47,11 @@ class AccountsPart:
         self._bans = Bans(database)
         self._identities = Identities(database)
 
+        names = DeviceNames(settings)
+        book = DeviceBook(redis, names, settings.jwt_refresh_expiration, settings.guest_expiration)
+        self.devices = BannedDevices(database, names, book, matches_network=settings.ban_matches_network)
+        self.words = WordLists(database, AuditLog(database), metrics)
+
         refresh_tokens = RefreshTokens(redis, settings.jwt_refresh_expiration)
         sessions = Sessions(refresh_tokens, self._revocations, fanout)
         self.directory = Directory(database, sessions)
@@ -51,14 +60,12 @@ class AccountsPart:
             sessions,
             self.tokens,
             self._passwords,
-            self.limiter,
+            Attempts(self.limiter, book),
+            Names(database, self.words, settings.reserved_names),
             self._bans,
             settings.jwt_expiration,
         )
 
-        names = DeviceNames(settings)
-        book = DeviceBook(redis, names, settings.jwt_refresh_expiration, settings.guest_expiration)
-        self.devices = BannedDevices(database, names, book)
         self._guest_sessions = GuestSessions(
             GuestTokens(redis, settings.guest_expiration),
             StoredGuestSessions(database, settings.guest_expiration),

@@ -18,7 +18,6 @@ from gateway.services.moderation.pins import Pins
 from gateway.services.moderation.retention import Retention
 from gateway.services.moderation.room_settings import RoomSettingsService
 from gateway.services.moderation.sanctions import Sanctions
-from gateway.services.moderation.word_lists import WordLists
 from gateway.services.rooms.outbox import Outbox
 from namespaces.moderation import Moderation
 
@@ -36,7 +35,7 @@ class ChatPart:
         rules = RoomSettingsService(database, log, news, authority, self.record)
         pins = Pins(database, log, news, authority, self.record)
         self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire, Unavailable)
-        self.words = WordLists(database, self.record, metrics)
+        self.words = people.words
         self._retention = Retention(database, servers.settings.deletion_retention, metrics)
         messages = Messages(database)
         self.search = MessageSearch(database)

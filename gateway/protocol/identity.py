@@ -2,16 +2,26 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from gateway.protocol.text import clean_line
 from gateway.protocol.wire import Payload, Reason, Request, Timestamp, now
 
 # One @ with something around it and no blanks: whether mail arrives there only mail can tell.
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
-# Shown beside messages: no control characters and nothing that turns the direction of writing.
+MAX_USERNAME = 32  # code points in NFC
+
+
+def _username(text: str) -> str:
+    name = clean_line(text)
+    if len(name) > MAX_USERNAME:
+        raise ValueError(f"it is longer than {MAX_USERNAME} characters")
+    return name
+
+
+# Shown beside messages: visible, on one line, in the direction of its letters.
 Username = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=32, strip_whitespace=True, pattern=r"^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$"),
+    str, AfterValidator(_username), Field(json_schema_extra={"minLength": 1, "maxLength": MAX_USERNAME})
 ]
 NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=256)]
 

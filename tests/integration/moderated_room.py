@@ -47,9 +47,9 @@ class ModeratedRoom:
         self.metrics = Metrics()
         self.said = ""  # the message that was said last
         log, authority, record = RoomLog(database), Permissions(database), AuditLog(database)
-        names = DeviceNames(make_settings())
-        self.book = DeviceBook(redis, names, DAY, DAY)
-        self.devices = BannedDevices(database, names, self.book)
+        self.names = DeviceNames(make_settings())
+        self.book = DeviceBook(redis, self.names, DAY, DAY)
+        self.devices = BannedDevices(database, self.names, self.book)
         self.bans = Bans(database)
         self.rules = make_rules(database, self.heard)
         self.announcements = Announcements(database, log, authority, record, self.heard)

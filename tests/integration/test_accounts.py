@@ -1,6 +1,7 @@
 """Accounts and the directory on the real servers: who gets in, how often one may guess, and that every "no" bites."""
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,17 @@ import structlog
 from argon2 import PasswordHasher
 
 from gateway import keys
-from gateway.errors import AuthRequired, Code, Conflict, Forbidden, GatewayError, NotFound, RateLimited, Unavailable
+from gateway.errors import (
+    AuthRequired,
+    Code,
+    Conflict,
+    Forbidden,
+    GatewayError,
+    InvalidPayload,
+    NotFound,
+    RateLimited,
+    Unavailable,
+)
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.identity import (
@@ -28,20 +39,26 @@ from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import MemoryLimiter
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Bearer, Principal, Role
+from gateway.security.sessions.devices import Device, DeviceBook, DeviceNames, new_id
 from gateway.security.sessions.refresh_tokens import Grant, RefreshTokens
 from gateway.security.tokens.authenticator import Authenticator
 from gateway.security.tokens.revocations import Revocations
 from gateway.security.tokens.tokens import Tokens
-from gateway.services.accounts.accounts import WRONG_PASSWORDS, Accounts
+from gateway.services.accounts.accounts import Accounts
+from gateway.services.accounts.attempts import WRONG_FOR_ACCOUNT, WRONG_PASSWORDS, Attempts
 from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.identities import Identities
+from gateway.services.accounts.names import Names
 from gateway.services.accounts.sessions import Sessions
+from gateway.services.chat.word_filter import WordFilter
 from gateway.services.moderation.bans import Bans
+from models.moderation import WordAction
 from models.user import User
 from tests.support import make_settings
 
 PASSWORD = "correct horse battery"
 MINUTES = timedelta(minutes=15)
+BROWSER, PHONE = Device("a browser", "192.0.2.1"), Device("a phone", "192.0.2.1")
 
 
 class CountingPasswords(Passwords):
@@ -69,6 +86,9 @@ class World:
         refresh_tokens = RefreshTokens(redis, timedelta(days=7))
         self.sessions = Sessions(refresh_tokens, self.revocations, self)
         self.identities = Identities(database)
+        self.limiter = MemoryLimiter()
+        names = DeviceNames(settings)
+        self.book = DeviceBook(redis, names, timedelta(days=7), timedelta(days=1))
         self.accounts = self.made(self.passwords)
         self.directory = Directory(database, self.sessions)
         self.authenticator = Authenticator(
@@ -82,10 +102,14 @@ class World:
             self.sessions,
             self.tokens,
             passwords,
-            MemoryLimiter(),
+            Attempts(self.limiter, self.book),
+            Names(self.database, self, ("admin", "관리자")),
             self.bans,
             MINUTES,
         )
+
+    def allows(self, name: str) -> bool:
+        return WordFilter({"바보": WordAction.MASK, "badword": WordAction.BLOCK}).apply(name) == name
 
     async def notify(self, notice: Notice) -> None:
         assert isinstance(notice, Revoked | ProfileChanged)
@@ -100,10 +124,10 @@ class World:
 
     async def register(self, name: str = "ann") -> Session:
         ask = Register(email=f"{name}@example.com", username=name, password=PASSWORD)
-        return await self.accounts.register(ask, "a browser")
+        return await self.accounts.register(ask, BROWSER)
 
     async def login(self, name: str = "ann", password: str = PASSWORD) -> Session:
-        return await self.accounts.login(Login(email=f"{name}@example.com", password=password), "a phone")
+        return await self.accounts.login(Login(email=f"{name}@example.com", password=password), PHONE)
 
     async def who(self, session: Session) -> Principal:
         return await self.authenticator.authenticate(session.access_token)
@@ -156,8 +180,10 @@ async def test_registration_logs_in(world: World) -> None:
 async def test_an_address_has_one_account_in_every_spelling(world: World) -> None:
     await world.register()
     with pytest.raises(Conflict):
-        await world.accounts.register(Register(email="ANN@Example.com", username="x", password=PASSWORD), "")
-    assert (await world.accounts.login(Login(email=" Ann@EXAMPLE.com", password=PASSWORD), "")).user.username == "ann"
+        await world.accounts.register(Register(email="ANN@Example.com", username="x", password=PASSWORD), PHONE)
+    assert (
+        await world.accounts.login(Login(email=" Ann@EXAMPLE.com", password=PASSWORD), PHONE)
+    ).user.username == "ann"
 
 
 async def test_no_account_is_made_whose_owner_is_told_to_try_again(
@@ -201,6 +227,108 @@ async def test_guesses_are_limited_also_all_at_once_and_for_unknown_accounts(wor
         await world.login()
 
 
+async def test_a_stranger_does_not_lock_the_owner_out(world: World, redis: RedisClient) -> None:
+    session = await world.register()
+    principal = await world.who(session)
+    home = Device("a browser", "192.0.2.77", new_id())
+    await world.book.note(session.user.id, home)  # as the edge does after a login
+
+    async def guess(device: Device) -> type[BaseException] | None:
+        try:
+            await world.accounts.login(Login(email="ann@example.com", password="wrong"), device)
+        except GatewayError as error:
+            return type(error)
+        return None
+
+    for network in range(WRONG_FOR_ACCOUNT // WRONG_PASSWORDS):
+        stranger = Device("x", f"198.51.100.{network}", new_id())
+        assert [await guess(stranger) for _ in range(WRONG_PASSWORDS)] == [AuthRequired] * WRONG_PASSWORDS
+        assert await guess(stranger._replace(id=new_id())) is RateLimited  # another cookie is no other network
+    assert await guess(Device("x", "203.0.113.1")) is RateLimited, "the ceiling of the account"
+    right = Login(email="ann@example.com", password=PASSWORD)
+    await world.accounts.login(right, home)
+    await world.accounts.change_password(principal, change(PASSWORD, "another password"))
+    assert [await guess(home) for _ in range(WRONG_PASSWORDS)] == [AuthRequired] * WRONG_PASSWORDS
+    assert await guess(home) is RateLimited, "whoever holds the device may not guess for ever either"
+
+
+async def test_few_strangers_leave_other_networks_alone(world: World) -> None:
+    await world.register()
+    stranger = Device("x", "198.51.100.1")
+    for _ in range(3 * WRONG_PASSWORDS):
+        with pytest.raises((AuthRequired, RateLimited)):
+            await world.accounts.login(Login(email="ann@example.com", password="wrong"), stranger)
+    await world.login()
+
+
+async def test_the_current_password_cannot_be_guessed(world: World) -> None:
+    principal = await world.who(await world.register())
+    for _ in range(WRONG_PASSWORDS):
+        with pytest.raises(Forbidden):
+            await world.accounts.change_password(principal, change("wrong", "another password"))
+    with pytest.raises(RateLimited):
+        await world.accounts.change_password(principal, change(PASSWORD, "another password"))
+    await world.accounts.change_password(await world.who(await world.login()), change(PASSWORD, "another password"))
+
+
+async def test_an_account_is_found_however_its_address_is_typed(world: World) -> None:
+    address = "é@bücher.example"
+    await world.accounts.register(Register(email=address, username="é", password=PASSWORD), PHONE)
+    for form in (unicodedata.normalize("NFD", address), "É@xn--bcher-kva.example", "ｅ\u0301@BÜCHER.example"):
+        assert (await world.accounts.login(Login(email=form, password=PASSWORD), PHONE)).user.email == address
+        with pytest.raises(Conflict):
+            await world.accounts.register(Register(email=form, username="x", password=PASSWORD), PHONE)
+
+
+async def test_an_account_from_before_logs_in_and_its_hash_is_made_anew(world: World) -> None:
+    password = unicodedata.normalize("NFD", "비밀번호-café")
+    stored = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)
+    user = await User.create(email="straße@example.com", username="old", password_hash=stored)
+    for typed in (password, unicodedata.normalize("NFC", password)):
+        ask = Login(email="Straße@example.com", password=typed)
+        assert (await world.accounts.login(ask, PHONE)).user.id == str(user.id)
+    with pytest.raises(Conflict):
+        await world.accounts.register(Register(email="Straße@example.com", username="x", password=PASSWORD), PHONE)
+
+
+@pytest.mark.parametrize(
+    "name", ["바보", "ㅂㅏ보", "badword seller", "admin", "аdmin", "Admin 2", "the admin", "부관리자", "B0SS"]
+)
+async def test_a_name_is_refused(world: World, name: str) -> None:
+    admin = await world.admin()
+    principal = await world.who(await world.register())
+    with pytest.raises(InvalidPayload):
+        await world.accounts.register(Register(email="x@example.com", username=name, password=PASSWORD), PHONE)
+    with pytest.raises(InvalidPayload):
+        await world.accounts.change_profile(principal, ChangeProfile(username=name))
+    await world.accounts.change_profile(admin, ChangeProfile(username="Boss"))  # their own
+    await world.accounts.change_profile(admin, ChangeProfile(username="관리자 김"))
+
+
+@pytest.mark.parametrize("name", ["👨‍👩‍👧‍👦", "김철수", "김Kim", "ann", "Administrate", "ghost", "bo"])
+async def test_a_name_is_taken(world: World, name: str) -> None:
+    await world.admin()
+    session = await world.accounts.register(Register(email="x@example.com", username=name, password=PASSWORD), PHONE)
+    assert session.user.username == name
+
+
+async def test_a_ban_is_told_to_the_holder_of_the_token_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = await world.register()
+
+    async def banned(user_id: str) -> None:
+        raise GatewayError(Code.BANNED)
+
+    monkeypatch.setattr(world.bans, "check", banned)
+    forged = session.refresh_token[:-43] + "A" * 43
+    with pytest.raises(AuthRequired, match="Invalid token"):
+        await world.accounts.refresh(forged)
+    with pytest.raises(GatewayError) as caught:
+        await world.accounts.refresh(session.refresh_token)
+    assert caught.value.code == Code.BANNED
+    monkeypatch.undo()
+    await world.accounts.refresh(session.refresh_token)  # it was not spent
+
+
 async def test_right_passwords_are_not_limited(world: World) -> None:
     await world.register()
     for _ in range(WRONG_PASSWORDS + 5):
@@ -213,7 +341,7 @@ async def test_a_hash_is_renewed_when_the_parameters_rise(world: World) -> None:
     await world.login()
     assert (await User.get(id=session.user.id)).password_hash == before
     stronger = CountingPasswords(time_cost=2)
-    await world.made(stronger).login(Login(email="ann@example.com", password=PASSWORD), "")
+    await world.made(stronger).login(Login(email="ann@example.com", password=PASSWORD), PHONE)
     after = (await User.get(id=session.user.id)).password_hash
     stronger.close()
     assert after != before

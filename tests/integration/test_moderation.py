@@ -25,6 +25,7 @@ from gateway.security.sessions.devices import Device
 from gateway.security.sessions.guest_ids import new_id
 from gateway.services.chat.messages import Messages
 from gateway.services.moderation import sanctions
+from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.permissions import HOSTING, POWERS, Power
 from gateway.services.moderation.retention import Retention
 from gateway.services.rooms.log import RoomLog
@@ -424,29 +425,58 @@ async def test_two_nodes_change_settings_at_once(hall: ModeratedRoom) -> None:
 async def test_a_banned_guest_does_not_come_back_as_another(hall: ModeratedRoom) -> None:
     guest = await hall.come_as_guest(HOME)
     await hall.ban(hall.admin, guest)
-    returns = {
-        "the same cookie, another network and browser": Device("another browser", "198.51.100.7", HOME.id),
-        "without cookies": Device(HOME.user_agent, HOME.address),
-        "a private window": Device(HOME.user_agent, HOME.address, "another-device-id"),
-    }
-    for way, device in returns.items():
-        assert (await refused(hall.come_as_guest(device))).code is Code.BANNED, way
-    await hall.come_as_guest(Device("another browser", HOME.address))
-    await BannedDevice.all().update(ends_at=datetime.now(UTC) - timedelta(seconds=1))
-    await BannedDevice.filter(device__startswith="d:").update(ends_at=None)
-    await hall.come_as_guest(returns["a private window"])
-    assert (await refused(hall.come_as_guest(HOME))).code is Code.BANNED, "only the cookie is known for good"
+    elsewhere = Device("another browser", "198.51.100.7", HOME.id)
+    assert (await refused(hall.come_as_guest(elsewhere))).code is Code.BANNED
+    assert (await refused(hall.come_as_guest(HOME))).code is Code.BANNED
     await hall.unban(hall.admin, guest)
     await hall.come_as_guest(HOME)
+
+
+async def test_a_ban_leaves_the_neighbours_alone(hall: ModeratedRoom) -> None:
+    await hall.allow_guests(hall.host)
+    await hall.devices.seen(hall.user.user_id, HOME)
+    await hall.ban(hall.admin, hall.user.user_id)
+    for device in (Device(HOME.user_agent, HOME.address), Device(HOME.user_agent, HOME.address, "another-device-id")):
+        await hall.say(principal(Role.GUEST, await hall.come_as_guest(device)))
+
+
+async def test_where_a_ban_matches_the_network_its_new_guests_watch_for_an_hour(hall: ModeratedRoom) -> None:
+    hall.devices = BannedDevices(hall.database, hall.names, hall.book, matches_network=True)
+    hall.sanctions._devices = hall.devices
+    await hall.allow_guests(hall.host)
+    everywhere = await hall.come_as_guest(HOME)
+    from_a_room = await hall.come_as_guest(Device("in a room", HOME.address, "a-device-in-a-room"))
+    await hall.ban(hall.admin, everywhere)
+    await hall.ban(hall.admin, from_a_room, liveId=KEY, seconds=60)
+    assert (await refused(hall.come_as_guest(HOME))).code is Code.BANNED, "the device itself"
+
+    for device in (Device(HOME.user_agent, HOME.address), Device(HOME.user_agent, HOME.address, "a-private-window")):
+        neighbour = principal(Role.GUEST, await hall.come_as_guest(device))
+        await hall.nodes[0].admit(neighbour, KEY)
+        muted = await refused(hall.say(neighbour))
+        assert muted.code is Code.MUTED
+        [sanction] = await Sanction.filter(subject_id=neighbour.user_id)
+        assert (sanction.kind, sanction.stream_id) == ("MUTE", None)
+        assert sanction.ends_at is not None
+        assert timedelta(minutes=59) < sanction.ends_at - datetime.now(UTC) <= timedelta(hours=1)
+    watcher = principal(Role.GUEST, await hall.come_as_guest(Device("in a room", HOME.address)))
+    assert (await refused(hall.say(watcher))).code is Code.MUTED
+    [sanction] = await Sanction.filter(subject_id=watcher.user_id)
+    assert sanction.ends_at is not None
+    assert sanction.ends_at - datetime.now(UTC) <= timedelta(seconds=60), "no longer than the ban"
+    await hall.say(principal(Role.GUEST, await hall.come_as_guest(Device("another browser", HOME.address))))
+
+    await BannedDevice.filter(device__startswith="n:").update(ends_at=datetime.now(UTC) - timedelta(seconds=1))
+    await hall.say(principal(Role.GUEST, await hall.come_as_guest(Device(HOME.user_agent, HOME.address))))
+    assert (await refused(hall.come_as_guest(HOME))).code is Code.BANNED, "the cookie is known for good"
 
 
 async def test_a_ban_from_a_room_and_a_mute_are_inherited_and_lifted_together(hall: ModeratedRoom) -> None:
     await hall.allow_guests(hall.host)
     first = principal(Role.GUEST, await hall.come_as_guest(HOME))
     await hall.ban(hall.admin, first.user_id, liveId=KEY)
-    private = Device(HOME.user_agent, HOME.address, "a-private-window")
-    second = principal(Role.GUEST, await hall.come_as_guest(private))
-    third = principal(Role.GUEST, await hall.come_as_guest(private._replace(address="203.0.113.1")))
+    second = principal(Role.GUEST, await hall.come_as_guest(HOME))
+    third = principal(Role.GUEST, await hall.come_as_guest(HOME._replace(address="203.0.113.1")))
     for guest in (first, second, third):
         assert (await refused(hall.nodes[0].admit(guest, KEY))).code is Code.BANNED
         assert (await refused(hall.say(guest))).code is Code.BANNED
@@ -483,10 +513,10 @@ async def test_devices_are_forgotten_with_what_was_imposed_on_them(hall: Moderat
     assert {device.sanction_id for device in await BannedDevice.all()} == {
         sanction.id for sanction in await Sanction.filter(subject_id=held)
     }
-    assert await BannedDevice.all().count() == 2
-    await BannedDevice.filter(ends_at__isnull=False).update(ends_at=past)
-    await sweep()
     assert [device.device[:2] for device in await BannedDevice.all()] == ["d:"]
+    await BannedDevice.all().update(ends_at=past)
+    await sweep()
+    assert not await BannedDevice.all().exists()
 
 
 async def test_a_device_that_nobody_knows_is_no_reason_not_to_ban(hall: ModeratedRoom) -> None:

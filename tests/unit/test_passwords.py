@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import unicodedata
 from collections.abc import Iterator
 
 import pytest
@@ -104,3 +105,23 @@ async def test_who_still_waits_at_the_end_is_told_so(passwords: Passwords, monke
     assert isinstance(waiting, Unavailable)
     with pytest.raises(Unavailable):
         await passwords.hash("x")
+
+
+NFC, NFD = "비밀번호 café", unicodedata.normalize("NFD", "비밀번호 café")
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"), [(NFC, NFD), (NFD, NFC), ("Ｐａｓｓ", "Pass"), ("a\x00b",) * 2, ("\U0001fae9",) * 2]
+)  # fmt: skip
+async def test_a_password_is_the_same_however_it_is_composed(passwords: Passwords, typed: str, again: str) -> None:
+    stored = await passwords.hash(typed)
+    assert await passwords.verify(stored, again)
+    assert not await passwords.is_outdated(stored, again)
+
+
+async def test_a_hash_from_before_matches_as_typed_and_is_outdated(passwords: Passwords) -> None:
+    stored = CHEAP.hash(NFD)
+    assert await passwords.verify(stored, NFD)
+    assert await passwords.is_outdated(stored, NFD)
+    assert not await passwords.verify(stored, "wrong")
+    assert not await passwords.verify(None, NFD)

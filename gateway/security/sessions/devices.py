@@ -1,7 +1,7 @@
-"""From what device somebody comes, as far as one can be told from another. Used by the HTTP edge and for bans.
+"""Which device a request comes from, as far as devices can be told apart. Used by the HTTP edge, logins and bans.
 
-Two things tell: a cookie (or an id that an app keeps), and the network with the user agent, which stays when the cookie
-is deleted and is shared by neighbours with the same browser. Neither is kept: only hashes of them under a key of ours.
+Two things identify one: a cookie (or an id that an app keeps), and the network with the user agent, which stays when
+the cookie is deleted and is shared by neighbours with the same browser. Only keyed hashes of them are kept.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
 class Device(NamedTuple):
-    """Where a request comes from. `id` is what the device was given or calls itself; None if it shows none."""
+    """Where a request comes from. `id` is the device's cookie or what an app calls itself; None if it shows none."""
 
     user_agent: str
     address: str
@@ -37,31 +37,31 @@ class Device(NamedTuple):
 
 
 def new_id() -> str:
-    """An id for a device that has none."""
+    """Return an id for a device that has none."""
     return secrets.token_urlsafe(18)
 
 
 def valid_id(device_id: str | None) -> str | None:
-    """An id that a device may have; None for anything else."""
+    """Return the id if it is well-formed; None for anything else."""
     return device_id if device_id is not None and _ID.fullmatch(device_id) else None
 
 
 class DeviceNames:
-    """Keyed hashes, 128 bits of them: nothing can be read from them, and they tell nothing without the key."""
+    """Names of devices: keyed hashes of 128 bits, of no use to anybody without the key."""
 
     def __init__(self, settings: Settings) -> None:
-        # Secrets that are being replaced still name: who was banned under one is known as long as it is configured.
+        # Secrets that are being replaced count, too: bans under their names hold as long as they are configured.
         self._keys = [
             hmac.digest(secret.get_secret_value().encode(), b"dorami devices", "sha256")
             for secret in (settings.jwt_secret, *settings.jwt_previous_secrets)
         ]
 
     def of(self, device: Device) -> list[str]:
-        """What a device is called from now on."""
+        """Return the names by which a device is remembered."""
         return self._under(self._keys[0], device)
 
     def any_of(self, device: Device) -> list[str]:
-        """What a device may have been called."""
+        """Return all names under which a device may be known."""
         return [name for key in self._keys for name in self._under(key, device)]
 
     def _under(self, key: bytes, device: Device) -> list[str]:
@@ -72,7 +72,7 @@ class DeviceNames:
 
 
 class DeviceBook:
-    """Which devices people came from lately, in Redis. Raises Unavailable while that is away."""
+    """Which devices people used lately, in Redis. Raises Unavailable while that is away."""
 
     def __init__(self, redis: RedisClient, names: DeviceNames, lifetime: timedelta, guest_lifetime: timedelta) -> None:
         self._redis = redis
@@ -81,7 +81,7 @@ class DeviceBook:
         self._guest_lifetime = guest_lifetime
 
     async def note(self, user_id: str, device: Device) -> None:
-        """A user or a guest came in from a device."""
+        """Remember that a user or a guest came in from a device."""
         key = keys.devices(user_id)
         lifetime = self._guest_lifetime if is_guest(user_id) else self._lifetime
         moment = redis_clock.time()
@@ -93,9 +93,14 @@ class DeviceBook:
             await pipeline.execute()
 
     async def of(self, user_id: str) -> Sequence[str]:
-        """The names of the devices that somebody came from lately."""
+        """Return the names of the devices that somebody used lately."""
         async with self._redis.guard("devices.of"):
             return [str(name) for name in await self._redis.client.zrange(keys.devices(user_id), 0, -1)]
+
+    async def known(self, user_id: str, device: Device) -> str | None:
+        """Return the name of a device that shows an id with which somebody came in lately; None for another device."""
+        used = await self.of(user_id)
+        return next((name for name in self._names.any_of(device) if name.startswith(SURE) and name in used), None)
 
 
 def _name(key: bytes, kind: str, text: str) -> str:

@@ -1,6 +1,6 @@
-"""People's own accounts: opened, logged in, kept, logged out. Called by the HTTP edge and the authenticator."""
+"""People's own accounts: register, log in, refresh, log out, change. Called by the HTTP edge."""
 
-import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
@@ -17,17 +17,15 @@ from gateway.protocol.identity import (
     Session,
     UserView,
 )
-from gateway.security.limits.limits import Limiter
 from gateway.security.principal import Principal, Role
+from gateway.security.sessions.devices import Device
 from gateway.security.sessions.refresh_tokens import Grant, ids
+from gateway.services.accounts.addresses import normal, spellings
+from gateway.services.accounts.attempts import Attempts, Charge
 from gateway.services.accounts.logins import Logins
+from gateway.services.accounts.names import Names
 from gateway.services.accounts.sessions import Sessions
 from models.user import User
-
-# Wrong passwords for one account, from wherever: enough for a forgetful owner, hopeless for a guesser. How often one
-# address may ask is the HTTP edge's limit.
-WRONG_PASSWORDS = 10
-WRONG_PASSWORDS_SECONDS = 900.0
 
 WRONG = "E-mail or password is wrong"
 TAKEN = "There is an account with this e-mail address"
@@ -44,7 +42,7 @@ class Passwords(Protocol):
 
     async def hash(self, password: str) -> str: ...
     async def verify(self, password_hash: str | None, password: str) -> bool: ...
-    def needs_rehash(self, password_hash: str) -> bool: ...
+    async def is_outdated(self, password_hash: str, password: str) -> bool: ...
 
 
 class Bans(Protocol):
@@ -63,7 +61,8 @@ class Accounts(Logins):
         sessions: Sessions,
         tokens: Tokens,
         passwords: Passwords,
-        limiter: Limiter,
+        attempts: Attempts,
+        names: Names,
         bans: Bans,
         access_lifetime: timedelta,
     ) -> None:
@@ -71,22 +70,22 @@ class Accounts(Logins):
         self._database = database
         self._tokens = tokens
         self._passwords = passwords
-        self._limiter = limiter
+        self._attempts = attempts
+        self._names = names
         self._bans = bans
         self._expires_in = int(access_lifetime.total_seconds())
 
     # --- in and out ---------------------------------------------------------------------------------------------------
 
-    async def register(self, ask: Register, device: str) -> Session:
-        """Open an account and log in. Raises Conflict if the e-mail address has one."""
-        email = normal(ask.email)
-        async with self._database.guard("accounts.register"):
-            if await User.exists(email=email):
-                raise Conflict(TAKEN)
+    async def register(self, ask: Register, device: Device) -> Session:
+        """Open an account and log in. Raises Conflict if the address has one, InvalidPayload for a name refused."""
+        await self._names.check(ask.username)
+        if await find_by_email(self._database, ask.email) is not None:
+            raise Conflict(TAKEN)
         password_hash = await self._passwords.hash(ask.password)
-        user = User(email=email, username=ask.username, password_hash=password_hash, role=Role.USER.value)
-        # First, so that who is told to try again finds no account in the way; a session of nobody just runs out.
-        grant = await self._sessions.open(str(user.id), device)
+        user = User(email=normal(ask.email), username=ask.username, password_hash=password_hash, role=Role.USER.value)
+        # The session first: a caller who is told to try again must find no account in the way.
+        grant = await self._sessions.open(str(user.id), device.user_agent)
         try:
             async with self._database.guard("accounts.register"):
                 await user.save(force_create=True)
@@ -94,32 +93,34 @@ class Accounts(Logins):
             raise Conflict(TAKEN) from None
         return self._session(user, grant)
 
-    async def login(self, ask: Login, device: str) -> Session:
-        """A new session; `device` is the user agent.
+    async def login(self, ask: Login, device: Device) -> Session:
+        """Open a session.
 
         An unknown address and a wrong password get the same answer after the same time.
         """
-        email = normal(ask.email)
-        async with self._database.guard("accounts.login"):
-            found = await User.get_or_none(email=email)
-        user = await self._proven(email, found, ask.password)
+        found = await find_by_email(self._database, ask.email)
+        charges = await self._attempts.login(normal(ask.email), str(found.id) if found else None, device)
+        user = await self._proven(charges, found, ask.password)
         if user.suspended:
             raise Forbidden("Account is suspended")
         await self._check_banned(user)
-        if self._passwords.needs_rehash(user.password_hash):
+        if await self._passwords.is_outdated(user.password_hash, ask.password):
             await self._set_password(user, ask.password)
-        grant = await self._sessions.open(str(user.id), device)
+        grant = await self._sessions.open(str(user.id), device.user_agent)
         if not await self._still_holds(user, ask.password):
             await self._sessions.end(grant.user_id, grant.session_id)
             raise AuthRequired(WRONG)
         return self._session(user, grant)
 
     async def refresh(self, refresh_token: str) -> Session:
-        """Fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session."""
+        """Return fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session.
+
+        A ban is told to nobody but the holder of a good token, which is not spent: the ban may end before it does.
+        """
         user_id, _ = ids(refresh_token)
         user = await find(self._database, user_id)  # first, so that nothing is spent while the database is away
-        if user is not None:
-            await self._check_banned(user)  # nor by somebody who may come back when that has ended
+        if user is not None and await self._sessions.holder(refresh_token) is not None:
+            await self._check_banned(user)
         grant = await self._sessions.rotate(refresh_token)
         if user is None:
             raise AuthRequired("Invalid token")
@@ -128,15 +129,16 @@ class Accounts(Logins):
             raise Forbidden("Account is suspended")
         return self._session(user, grant)
 
-    # --- who one is ---------------------------------------------------------------------------------------------------
+    # --- one's own account --------------------------------------------------------------------------------------------
 
     async def me(self, principal: Principal) -> UserView:
-        """The caller's own account. Raises NotFound for a guest, who has none."""
+        """Return the caller's account. Raises NotFound for a guest, who has none."""
         return view(await self._mine(principal))
 
     async def change_profile(self, principal: Principal, ask: ChangeProfile) -> UserView:
-        """Take another name. It reaches the caller's sockets on every node."""
+        """Take another name, on the sockets of every node. Raises InvalidPayload for a name refused."""
         user = await self._mine(principal)
+        await self._names.check(ask.username, owner=user.id, role=Role(user.role))
         user.username = ask.username
         async with self._database.guard("accounts.profile"):
             await user.save(update_fields=["username", "updated_at"])
@@ -144,15 +146,16 @@ class Accounts(Logins):
         return view(user)
 
     async def change_password(self, principal: Principal, ask: ChangePassword) -> None:
-        """Take another password; every other session ends. Raises Forbidden if the current one is wrong.
+        """Set another password and end every other session. Raises Forbidden if the current one is wrong.
 
         After Unavailable the same call does what is left to do.
         """
         user = await self._mine(principal)
+        charges = await self._attempts.change(principal.user_id, principal.session_id)
         try:
-            await self._proven(user.email, user, ask.current_password)
+            await self._proven(charges, user, ask.current_password)
         except AuthRequired:
-            # The new one may have been taken already, by a call that then did not get as far as the sessions.
+            # An earlier call may have set the new one and failed before it ended the sessions.
             if not await self._passwords.verify(user.password_hash, ask.new_password):
                 raise Forbidden("The current password is wrong") from None
         else:
@@ -162,14 +165,11 @@ class Accounts(Logins):
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
-    async def _proven(self, email: str, user: User | None, password: str) -> User:
-        # Charged before it is known to be wrong, so that no number of guesses at once gets past; given back when right.
-        subject = hashlib.sha256(email.encode()).hexdigest()[:32]
-        await self._limiter.charge("login", subject, WRONG_PASSWORDS, WRONG_PASSWORDS_SECONDS)
+    async def _proven(self, charges: Sequence[Charge], user: User | None, password: str) -> User:
         right = await self._passwords.verify(user.password_hash if user else None, password)
         if user is None or not right:
             raise AuthRequired(WRONG)
-        await self._limiter.refund("login", subject)
+        await self._attempts.right(charges)
         return user
 
     async def _check_banned(self, user: User) -> None:
@@ -177,7 +177,7 @@ class Accounts(Logins):
             await self._bans.check(str(user.id))
 
     async def _still_holds(self, user: User, password: str) -> bool:
-        # A new password or a suspension that came after the proof has ended all sessions, but not one opened since.
+        # A change of password or a suspension after the proof has ended all sessions, but not one opened since.
         async with self._database.guard("accounts.again"):
             now = await User.get_or_none(id=user.id)
         if now is None or now.suspended:
@@ -187,7 +187,7 @@ class Accounts(Logins):
     async def _set_password(self, user: User, password: str) -> bool:
         password_hash = await self._passwords.hash(password)
         async with self._database.guard("accounts.password"):
-            # Only over the hash that was just proven: a change that came between must not be undone.
+            # Replace only the hash that was just proven: a change in between must not be undone.
             changed = await User.filter(id=user.id, password_hash=user.password_hash).update(
                 password_hash=password_hash
             )
@@ -209,7 +209,7 @@ class Accounts(Logins):
 
 
 async def find(database: Database, user_id: str) -> User | None:
-    """A user by id; none, too, for what is no id of a user."""
+    """Return a user by id; None, too, for what is no id of a user."""
     try:
         key = UUID(user_id)
     except ValueError:
@@ -218,13 +218,16 @@ async def find(database: Database, user_id: str) -> User | None:
         return await User.get_or_none(id=key)
 
 
-def normal(email: str) -> str:
-    """An e-mail address as it is stored: people do not remember how they wrote it."""
-    return email.strip().lower()
+async def find_by_email(database: Database, email: str) -> User | None:
+    """Return the account of an e-mail address, however it is spelled."""
+    forms = spellings(email)
+    async with database.guard("accounts.find"):
+        found = {user.email: user for user in await User.filter(email__in=forms)}
+    return next((found[form] for form in forms if form in found), None)
 
 
 def view(user: User) -> UserView:
-    """A user as payload."""
+    """Return a user as payload."""
     return UserView(
         id=str(user.id),
         email=user.email,

@@ -1,4 +1,4 @@
-"""Everybody's accounts, as admins see and change them; each change bites on every node. Called by the HTTP edge."""
+"""All accounts, as admins list and change them. Called by the HTTP edge and the command line."""
 
 from uuid import UUID
 
@@ -6,6 +6,7 @@ from tortoise.expressions import Q
 
 from gateway.errors import Forbidden, NotFound
 from gateway.postgres.database import Database
+from gateway.postgres.search import containing
 from gateway.protocol import cursors
 from gateway.protocol.identity import ChangeRole, Suspend, UserPage, UserView
 from gateway.protocol.queries import UserQuery
@@ -17,9 +18,9 @@ from models.user import User, UserStatus
 
 
 class Directory:
-    """For ADMINs only. Nobody changes themselves here, and nobody suspends another ADMIN.
+    """For ADMINs only. Nobody changes their own account here, and nobody suspends another ADMIN.
 
-    A change is stored first and then made to bite; after Unavailable the same call does both again.
+    A change is stored first and then enforced on all nodes; after Unavailable the same call does both again.
     """
 
     def __init__(self, database: Database, sessions: Sessions) -> None:
@@ -27,27 +28,27 @@ class Directory:
         self._sessions = sessions
 
     async def page(self, admin: Principal, ask: UserQuery) -> UserPage:
-        """A page of accounts, newest first. Raises Forbidden, and InvalidPayload for a cursor that is none."""
+        """Return a page of accounts, newest first. Raises Forbidden, and InvalidPayload for a cursor that is none."""
         _check_admin(admin)
         found = User.filter(**ask.model_dump(include={"role", "status"}, exclude_none=True))
-        if ask.search is not None:
-            found = found.filter(Q(username__icontains=ask.search) | Q(email__icontains=ask.search))
         if ask.cursor is not None:
             moment, last = cursors.decode(ask.cursor, tuple[Moment, UUID])
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last))
         async with self._database.guard("directory.page"):
+            if ask.search is not None:
+                found = await containing(self._database, found, ask.search)
             users = await found.order_by("-created_at", "-id").limit(ask.limit + 1)
         items, more = users[: ask.limit], len(users) > ask.limit
         place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
         return UserPage(items=[view(user) for user in items], next_cursor=place)
 
     async def get(self, admin: Principal, user_id: str) -> UserView:
-        """One account. Raises Forbidden, NotFound."""
+        """Return one account. Raises Forbidden, NotFound."""
         _check_admin(admin)
         return view(await self._account(user_id))
 
     async def suspend(self, admin: Principal, user_id: str, ask: Suspend) -> UserView:
-        """Shut a user out: all sessions end, every socket closes, no login works. The newest reason is kept."""
+        """Suspend a user: all sessions end, every socket closes, no login works. The newest reason is kept."""
         user = await self._other(admin, user_id)
         if user.role == Role.ADMIN:
             raise Forbidden("An ADMIN cannot be suspended")
@@ -57,7 +58,7 @@ class Directory:
         return view(user)
 
     async def unsuspend(self, admin: Principal, user_id: str) -> UserView:
-        """Let a user in again; they log in anew."""
+        """End a suspension; the user logs in anew."""
         user = await self._other(admin, user_id)
         user.status, user.suspended_reason = UserStatus.ACTIVE.value, None
         await self._store(user, "status", "suspended_reason")
@@ -75,7 +76,7 @@ class Directory:
     async def _other(self, admin: Principal, user_id: str) -> User:
         _check_admin(admin)
         user = await self._account(user_id)
-        if str(user.id) == admin.user_id:  # an id can be spelled in more than one way
+        if str(user.id) == admin.user_id:  # an id can be written in more than one way
             raise Forbidden("Nobody can change their own standing")
         return user
 

@@ -1,4 +1,4 @@
-"""People without an account: let in, kept, let out. Called by the HTTP edge."""
+"""People without an account: enter, refresh, log out. Called by the HTTP edge."""
 
 from datetime import timedelta
 from typing import Protocol
@@ -25,10 +25,10 @@ SCOPE = "guest"
 
 
 class Devices(Protocol):
-    """Knows what is on devices."""
+    """Knows the sanctions of devices."""
 
     async def receive(self, guest_id: str, device: Device) -> None:
-        """A new guest inherits what is on their device. Raises GatewayError(BANNED), or Unavailable."""
+        """Impose on a new guest what holds for their device. Raises GatewayError(BANNED), or Unavailable."""
 
 
 class Guests(Logins):
@@ -55,7 +55,7 @@ class Guests(Logins):
         self._rate = rate  # how many new guests of one address, in how many seconds
 
     async def enter(self, refresh_token: str | None, device: Device) -> Session:
-        """Let a guest in. Who shows a guest's refresh token that is good goes on as the guest they are.
+        """Open a session for a new guest, or go on with the one of a guest's refresh token that is good.
 
         Raises RateLimited when too many new guests came from the address.
         """
@@ -76,8 +76,13 @@ class Guests(Logins):
         return self._session(await self._sessions.open(guest_id, device.user_agent))
 
     async def refresh(self, refresh_token: str) -> Session:
-        """Fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session."""
-        await self._bans.check(ids(refresh_token)[0])
+        """Return fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session.
+
+        A ban is told to nobody but the holder of a good token, which is not spent.
+        """
+        guest_id, _ = ids(refresh_token)
+        if await self._sessions.holder(refresh_token) is not None:
+            await self._bans.check(guest_id)
         return self._session(await self._sessions.rotate(refresh_token))
 
     async def me(self, principal: Principal) -> UserView:

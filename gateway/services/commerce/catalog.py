@@ -5,12 +5,12 @@ from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
-from tortoise.expressions import Q
 
 from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
 from gateway.keys import products_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, ForeignKeyError
+from gateway.postgres.search import containing
 from gateway.protocol import catalog, cursors
 from gateway.protocol.catalog import (
     MAX_STOCK,
@@ -136,12 +136,12 @@ class Catalog:
         found = Product.all() if ask.stream_key is None else Product.filter(stream_id=ask.stream_key)
         if ask.status is not None:
             found = found.filter(stock=0) if ask.status == "SOLD_OUT" else found.filter(stock__gt=0)
-        if ask.search is not None:
-            found = found.filter(Q(name__icontains=ask.search) | Q(description__icontains=ask.search))
         if ask.cursor is not None:
             (last,) = cursors.decode(ask.cursor, tuple[Number])
             found = found.filter(id__lt=last)
         async with self._database.guard("catalog.page"):
+            if ask.search is not None:
+                found = await containing(self._database, found, ask.search)
             listed = await found.order_by("-id").limit(ask.limit + 1)
         items, more = listed[: ask.limit], len(listed) > ask.limit
         return ProductPage(

@@ -12,6 +12,7 @@ from gateway.errors import Code, Conflict, GatewayError, NotFound
 from gateway.keys import admins_room, products_room
 from gateway.protocol import events, orders
 from gateway.protocol.orders import PlaceOrder, Purchase, Shortage
+from gateway.protocol.text import first_grapheme
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
 from gateway.services.commerce import products
@@ -119,8 +120,8 @@ def draft(principal: Principal, ask: PlaceOrder, key: str | None) -> Draft:
 
 
 def masked(username: str) -> str:
-    """A name that its owner recognises and others do not."""
-    return f"{username[:1]}***"
+    """Return a name that its owner recognises and others do not: its first letter and stars."""
+    return f"{first_grapheme(username)}***"
 
 
 # --- as payloads ----------------------------------------------------------------------------------------------------

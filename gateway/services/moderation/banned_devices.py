@@ -1,4 +1,4 @@
-"""Who was muted or banned does not come back as a new guest of the same device. Called by guests and sanctions."""
+"""Sanctions that follow a device, so that nobody escapes one as a new guest. Called by guests and sanctions."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -15,20 +15,21 @@ from models.moderation import SanctionKind
 
 log = structlog.get_logger()
 
-# What is only likely to be the device is shared by neighbours: it counts for a while, and for bans alone.
+# A network with a user agent is shared by neighbours: it counts for an hour, and for bans alone.
 BIND = """
     INSERT INTO banned_devices (sanction_id, device, ends_at)
-    SELECT $1, name, CASE WHEN starts_with(name, $3) THEN clock_timestamp() + interval '24 hours' END
+    SELECT $1, name, CASE WHEN starts_with(name, $3) THEN clock_timestamp() + interval '1 hour' END
     FROM unnest($2::text[]) AS name
     ON CONFLICT (sanction_id, device) DO UPDATE SET ends_at = excluded.ends_at
 """
 
 IN_FORCE = """
-    SELECT DISTINCT ON (s.kind, s.stream_key) s.id, s.kind, s.stream_key, s.ends_at
+    SELECT DISTINCT ON (s.kind, s.stream_key)
+        s.id, s.kind, s.stream_key, s.ends_at, starts_with(d.device, $2) AS sure
     FROM banned_devices d JOIN sanctions s ON s.id = d.sanction_id
     WHERE d.device = ANY($1) AND (d.ends_at IS NULL OR d.ends_at > clock_timestamp())
         AND s.lifted_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > clock_timestamp())
-    ORDER BY s.kind, s.stream_key, s.ends_at DESC NULLS FIRST
+    ORDER BY s.kind, s.stream_key, sure DESC, s.ends_at DESC NULLS FIRST
 """
 
 INHERIT = """
@@ -45,37 +46,53 @@ INHERIT = """
 """
 
 
+# A guest of a banned network may watch and not speak, where the ban holds, as long as the network counts.
+HUSH = """
+    INSERT INTO sanctions (id, kind, stream_key, subject_id, reason, created_by, created_at, ends_at)
+    SELECT
+        gen_random_uuid(), 'MUTE', s.stream_key, $2, s.reason, s.created_by, s.created_at, least(s.ends_at, d.ends_at)
+    FROM sanctions s JOIN banned_devices d ON d.sanction_id = s.id AND d.device = ANY($3)
+    WHERE s.id = ANY($1)
+    ON CONFLICT (subject_id, kind, coalesce(stream_key, '')) WHERE lifted_at IS NULL DO NOTHING
+"""
+
+
 class Names(Protocol):
-    """What devices are called."""
+    """Names devices."""
 
     def of(self, device: Device) -> list[str]: ...
     def any_of(self, device: Device) -> list[str]: ...
 
 
 class Book(Protocol):
-    """Knows from where people came. Raises Unavailable."""
+    """Remembers the devices of people. Raises Unavailable."""
 
     async def note(self, user_id: str, device: Device) -> None: ...
     async def of(self, user_id: str) -> Sequence[str]: ...
 
 
 class BannedDevices:
-    """Everybody comes in from a device; what was imposed on somebody is on their devices, too."""
+    """The devices of people, and the sanctions that hold for them.
 
-    def __init__(self, database: Database, names: Names, book: Book) -> None:
+    Args:
+        matches_network: whether a ban also counts for new guests of the same network and user agent.
+    """
+
+    def __init__(self, database: Database, names: Names, book: Book, *, matches_network: bool = False) -> None:
         self._database = database
+        self._matches_network = matches_network
         self._names = names
         self._book = book
 
     async def seen(self, user_id: str, device: Device) -> None:
-        """Somebody came in. Never raises: while Redis is away it is not noted."""
+        """Remember a device of somebody who came in. Never raises: while Redis is away nothing is remembered."""
         try:
             await self._book.note(user_id, device)
         except Unavailable:
             log.warning("a device was not noted")
 
     async def of(self, subject_id: str) -> Sequence[str]:
-        """The names of somebody's devices; none while Redis is away."""
+        """Return the names of somebody's devices; none while Redis is away."""
         try:
             return await self._book.of(subject_id)
         except Unavailable:
@@ -83,20 +100,30 @@ class BannedDevices:
             return []
 
     async def bind(self, sanction_id: UUID, kind: SanctionKind, names: Sequence[str]) -> None:
-        """Impose on devices what was imposed on somebody; within that transaction."""
-        counting = [name for name in names if kind is SanctionKind.BAN or name.startswith(SURE)]
+        """Let a sanction follow devices. Called in the transaction that imposes it."""
+        networks = self._matches_network and kind is SanctionKind.BAN
+        counting = [name for name in names if networks or name.startswith(SURE)]
         await self._database.query(BIND, sanction_id, counting, LIKELY)
 
     async def receive(self, guest_id: str, device: Device) -> None:
-        """A new guest inherits what is on their device. Raises BANNED if that is a ban everywhere, and Unavailable."""
+        """Impose on a new guest what holds for their device. Raises BANNED for a ban everywhere, and Unavailable.
+
+        A ban that holds for their network only lets them in, muted where it holds.
+        """
+        names = [name for name in self._names.any_of(device) if self._matches_network or name.startswith(SURE)]
+        if not names:
+            return
         async with self._database.guard("guests.receive"):
-            found = await self._database.query(IN_FORCE, self._names.any_of(device))
+            found = await self._database.query(IN_FORCE, names, SURE)
+            sure, likely = _ids(found, sure=True), _ids(found, sure=False)
             for sanction in found:
-                if sanction["kind"] == SanctionKind.BAN and sanction["stream_key"] is None:
+                if sanction["sure"] and sanction["kind"] == SanctionKind.BAN and sanction["stream_key"] is None:
                     raise refusal(Code.BANNED, until=until(sanction["ends_at"]))
-            if found:
-                await self._database.query(INHERIT, _ids(found), guest_id, self._names.of(device), SURE)
+            if sure:
+                await self._database.query(INHERIT, sure, guest_id, self._names.of(device), SURE)
+            if likely:
+                await self._database.query(HUSH, likely, guest_id, names)
 
 
-def _ids(rows: Sequence[dict[str, Any]]) -> list[UUID]:
-    return [row["id"] for row in rows]
+def _ids(rows: Sequence[dict[str, Any]], *, sure: bool) -> list[UUID]:
+    return [row["id"] for row in rows if row["sure"] is sure]

@@ -1,0 +1,92 @@
+"""Which names people may take: no listed words, and nothing that looks like the staff. Called by accounts."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Protocol
+from uuid import UUID
+
+import regex
+from confusable_homoglyphs.confusables import confusables_data
+
+from gateway.errors import InvalidPayload
+from gateway.postgres.database import Database
+from gateway.protocol.text import fold
+from gateway.security.principal import Role
+from gateway.services.chat.word_filter import WordFilter, normal
+from models.moderation import WordAction
+
+LISTED = "This name has a word that is not allowed here"
+STAFF = "This name looks like one of the staff"
+
+STAFF_NAMES = "SELECT username FROM users WHERE role <> 'USER' AND id IS DISTINCT FROM $1"
+
+_LETTER = regex.compile(r"[[\p{L}\p{N}]--[\p{Han}\p{Hangul}\p{Hiragana}\p{Katakana}]]", regex.V1)
+_OTHER_THAN_LETTERS = regex.compile(r"[^\p{L}\p{N}]+")
+
+
+class Words(Protocol):
+    """Knows the listed words."""
+
+    def allows(self, name: str) -> bool: ...
+
+
+class Names:
+    """Names are compared as they look: after NFKC, folded case and look-alikes of other scripts (UTS 39).
+
+    `reserved` are words that no name may have, whatever stands beside them; the names of staff accounts only count as a
+    whole. What is to be seen of a name is checked before, by its payload.
+    """
+
+    def __init__(self, database: Database, words: Words, reserved: Iterable[str]) -> None:
+        self._database = database
+        self._words = words
+        self._reserved = {squeezed(word) for word in reserved}
+        self._reserved_words = WordFilter({normal(word): WordAction.BLOCK for word in reserved})
+
+    async def check(self, name: str, *, owner: UUID | None = None, role: Role = Role.USER) -> None:
+        """Check a new name of `owner`, or of a new account. Raises InvalidPayload, and Unavailable.
+
+        Only staff may take reserved words, and nobody the name of another member of the staff.
+        """
+        if not self._words.allows(name):
+            raise _refused(LISTED)
+        if role is Role.USER and self._is_reserved(name):
+            raise _refused(STAFF)
+        async with self._database.guard("names.staff"):
+            rows = await self._database.query(STAFF_NAMES, owner)
+        if squeezed(name) in {squeezed(row["username"]) for row in rows}:
+            raise _refused(STAFF)
+
+    def _is_reserved(self, name: str) -> bool:
+        bare = squeezed(name.strip("0123456789 _.-"))
+        return bare in self._reserved or self._reserved_words.apply(_in_latin(name)) is None
+
+
+@lru_cache(4096)
+def squeezed(name: str) -> str:
+    """Return what a name looks like at a glance: letters and digits, and one form for those that look the same."""
+    letters = _OTHER_THAN_LETTERS.sub("", fold(_in_latin(name)))
+    return letters.translate(_SAME).replace("rn", "m").replace("vv", "w")
+
+
+def _in_latin(name: str) -> str:
+    return name.translate(_LATIN)
+
+
+def _refused(problem: str) -> InvalidPayload:
+    return InvalidPayload(problem, details=[{"field": "username", "problem": problem}])
+
+
+def _latin() -> dict[int, str]:
+    """Return the letters of other alphabets that look like one of ASCII, with that one."""
+    found = {}
+    for letter, others in confusables_data.items():
+        if len(letter) == 1 and not letter.isascii() and _LETTER.match(letter):
+            alike = [other["c"] for other in others if other["c"].isascii() and other["c"].isalnum()]
+            if alike:
+                found[ord(letter)] = min(alike, key=len)
+    return found
+
+
+_LATIN = _latin()
+_SAME = str.maketrans("1l0", "iio")  # a capital I looks like l and 1, and case is folded

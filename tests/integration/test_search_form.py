@@ -1,0 +1,83 @@
+"""Names and titles are found however they and the search were typed."""
+
+import unicodedata
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from gateway.metrics import Metrics
+from gateway.postgres.database import Database
+from gateway.postgres.search import containing
+from gateway.protocol.text import fold
+from models.product import Product
+from models.stream import Stream
+from models.user import User
+from tests.support import make_settings
+
+FORM = "SELECT search_form($1) AS form"
+NFD = unicodedata.normalize("NFD", "쌀과자")
+TEXTS = [
+    "쌀과자 Café", NFD, "ㅂㅏㅂㅗ 시바ㄹ 없ㅄ 과ㅘ 닭볶음", "Straße STRASSE", "ＦＵＬＬ ｗｉｄｔｈ", "ﾊﾞｶ バカ",
+    "ΟΔΟΣ οδος", "b\u200ba\u0301d\ufe0f \u2800\u3164", "Й й ё", "กิน काम", "👨‍👩‍👧‍👦 ❤️", "a\nb\tc", "½ ﬁ ㎏ ⓐ",
+]  # fmt: skip
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(make_settings(database_url=database_url), Metrics())
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def test_the_database_folds_as_the_gateway_does(database: Database) -> None:
+    for text in TEXTS:
+        [row] = await database.query(FORM, text)
+        assert row["form"] == fold(text), ascii(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "searches"),
+    [
+        ("쌀과자", ["쌀과자", NFD, "과ㅈ", "쌀\u200b과", "과자", "쌀ㄱㅗㅏㅈㅏ"]),
+        (NFD, ["쌀과자", NFD]),
+        ("ＲＩＣＥ Cake", ["rice cake", "ｒｉｃｅ", "RICE"]),
+        ("Große Straße", ["grosse", "STRASSE", "straße"]),
+        ("Crème brûlée", ["creme", "BRÛLÉE", "cre\u0300me"]),
+        ("100% cotton_x", ["100%", "n_x"]),
+    ],
+)
+async def test_products_and_users_are_found(database: Database, name: str, searches: list[str]) -> None:
+    user = await User.create(email="ann@example.com", username=name, password_hash="-")
+    await User.create(email="bob@example.com", username="nobody", password_hash="-")
+    stream = await Stream.create(key="show", title="x", host=user)
+    await Product.create(stream=stream, name=name, description="", price=Decimal(1), stock=1)
+    await Product.create(stream=stream, name="other", description="1000 cottonyx", price=Decimal(1), stock=1)
+    for search in searches:
+        assert [found.username for found in await (await containing(database, User.all(), search))] == [name], search
+        assert [found.name for found in await (await containing(database, Product.all(), search))] == [name], search
+    assert await (await containing(database, User.all(), "ann@EXAMPLE")).count() == 1
+    assert not await (await containing(database, Product.all(), "쌀과즈 strasze")).exists()
+
+
+MATCHES = "SELECT message_terms($1) @@ message_query($2) AND message_contains($1, $2) AS found"
+
+
+@pytest.mark.parametrize(
+    ("message", "search", "found"),
+    [
+        (NFD, "쌀과자", True),
+        ("쌀과자", NFD, True),
+        ("쌀\u200b과\ufe0f자", "쌀과자", True),
+        ("쌀과자", "쌀\u3164과자", True),
+        ("ㅂㅏㅂㅗ", "바보", True),
+        ("ＦＵＬＬ", "full", True),
+        ("Große Straße", "strasse", True),
+        ("STRASSE", "straße", True),
+        ("쌀과자", "쌀과즈", False),
+    ],
+)
+async def test_messages_are_found(database: Database, message: str, search: str, found: bool) -> None:
+    [row] = await database.query(MATCHES, message, search)
+    assert row["found"] is found
