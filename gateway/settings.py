@@ -163,6 +163,7 @@ class Settings(BaseSettings):
     ffmpeg: str = "ffmpeg"  # the program, by its name or its path
     worker_jobs: int = Field(1, ge=1, le=16)  # at once in one worker; one conversion keeps all cores busy
     job_timeout: Duration = timedelta(hours=1)  # for one conversion
+    job_retention: Duration = timedelta(days=365)  # then a job that has ended is forgotten, and its files are deleted
 
     # --- operations ---
     metrics_port: int | None = Field(None, ge=0, le=65535)  # its own port; none: `/metrics` beside the API

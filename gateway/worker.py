@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from aiohttp import web
 
@@ -53,11 +54,15 @@ class Worker:
         name = f"{settings.node_id or 'worker'}.{secrets.token_hex(6)}"
         self._fanout = RedisFanout(self._redis, Nobody(), name, metrics, RoomLog(self._database))
         ffmpeg = Ffmpeg(settings.ffmpeg)
-        self._library = Library(settings.media_folder, ffmpeg, self._redis, metrics)
-        replays = Replays(self._library, ffmpeg, settings.job_timeout.total_seconds())
-        self._tidying = Periodic("unfinished replays", TIDY, replays.tidy, Unavailable)
+        limit = settings.job_timeout.total_seconds()
+        self._library = Library(settings.media_folder, ffmpeg, self._redis, metrics, limit)
+        replays = Replays(self._library, ffmpeg, limit)
+        table = JobTable(self._database)
         self._queue = JobQueue(self._redis)
-        self._jobs = JobRunner(JobTable(self._database), self._queue, self._fanout, {"replay": replays.make}, metrics)
+        retention = settings.job_retention.total_seconds()
+        self._jobs = JobRunner(table, self._queue, self._fanout, {"replay": replays}, metrics, retention)
+        self._tidying = Periodic("files of dead workers", TIDY, partial(replays.tidy, table.fruitless), Unavailable)
+        self._forgetting = Periodic("old jobs", TIDY, self._jobs.forget, Unavailable)
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self._metrics_runner = web.AppRunner(metrics_app(metrics), access_log=None, handle_signals=False)
@@ -90,6 +95,7 @@ class Worker:
     async def _begin(self) -> None:
         self._jobs.start()
         self._tidying.start()
+        self._forgetting.start()
         serving = self._queue.serve(self._jobs.run, self._settings.worker_jobs, self._stop)
         self._serving = asyncio.get_running_loop().create_task(serving, name="jobs")
 
@@ -101,6 +107,7 @@ class Worker:
             with suppress(asyncio.CancelledError):
                 await self._serving
         await self._tidying.close()
+        await self._forgetting.close()
         await self._jobs.close()
 
 

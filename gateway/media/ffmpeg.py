@@ -38,7 +38,7 @@ class Ffmpeg:
         self._command = [*_guarded(), found, "-hide_banner", "-nostdin", "-nostats"]
 
     async def look(self, source: Path, size: int) -> Metadata:
-        """What a recording of so many bytes is made of."""
+        """Return what a recording of so many bytes is made of, as its container says."""
         async with self._run([*SOURCE, "-i", str(source)], LOOK) as process:
             _, errors = await process.communicate()
         text = errors.decode(errors="replace")
@@ -46,6 +46,19 @@ class Ffmpeg:
         if found is None:
             raise MediaError(output.reason(text))
         return found
+
+    async def measure(self, source: Path, limit: float) -> float:
+        """Read a recording to its end without decoding it, for at most `limit` s; return its length in seconds."""
+        seconds = 0.0
+
+        def progress(done: float) -> None:
+            nonlocal seconds
+            seconds = done
+
+        await self.convert(
+            [*SOURCE, "-i", str(source), "-map", "0:V:0?", "-c", "copy", "-f", "null", "-"], limit, progress
+        )
+        return seconds
 
     async def convert(
         self, arguments: Sequence[str], limit: float, progress: Callable[[float], None] = lambda _: None

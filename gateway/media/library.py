@@ -16,7 +16,9 @@ REMEMBERED = 86_400.0  # s; a file that is changed is another one, so nothing is
 class Library:
     """Every name is below one folder. Raises MediaError for what is not there or not a recording."""
 
-    def __init__(self, folder: Path, ffmpeg: Ffmpeg, redis: RedisClient, metrics: Metrics) -> None:
+    def __init__(self, folder: Path, ffmpeg: Ffmpeg, redis: RedisClient, metrics: Metrics, limit: float) -> None:
+        """`limit`: s that measuring a recording may take whose container does not say how long it is."""
+        self._limit = limit
         self.folder = folder.resolve()
         self._ffmpeg = ffmpeg
         self._cache: Cache[Metadata] = Cache(redis, metrics, "media", Metadata, REMEMBERED)
@@ -34,7 +36,13 @@ class Library:
     async def metadata(self, source: Path) -> Metadata:
         """What a source is made of; looked at once by all workers, as long as it is the same file."""
         size, key = _identity(source)
-        return await self._cache.read(key, lambda: self._ffmpeg.look(source, size))
+        return await self._cache.read(key, lambda: self._look(source, size))
+
+    async def _look(self, source: Path, size: int) -> Metadata:
+        found = await self._ffmpeg.look(source, size)
+        if found.duration is None and found.video_codec is not None:
+            found = found.model_copy(update={"duration": await self._ffmpeg.measure(source, self._limit)})
+        return found
 
     async def close(self) -> None:
         """Look at nothing any more."""

@@ -4,8 +4,10 @@ import re
 
 from pydantic import BaseModel, ConfigDict
 
+_INPUT = re.compile(r"^Input #0,", re.MULTILINE)
 _DURATION = re.compile(r"^ *Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
-_VIDEO = re.compile(r"^ *Stream #0:\d+.*?: Video: (\w+).*?, (\d{1,5})x(\d{1,5})\b", re.MULTILINE)
+# A cover is no picture of a recording.
+_VIDEO = re.compile(r"^ *Stream #0:\d+.*?: Video: (\w+)(?!.*\(attached pic\)).*?, (\d{1,5})x(\d{1,5})\b", re.MULTILINE)
 _AUDIO = re.compile(r"^ *Stream #0:\d+.*?: Audio: (\w+)", re.MULTILINE)
 
 # What ffmpeg's last words mean for a user, the most telling first.
@@ -22,11 +24,11 @@ UNKNOWN = "The recording could not be converted"
 
 
 class Metadata(BaseModel):
-    """What a recording is made of; `duration` in seconds. Without a picture the video fields are None."""
+    """What a recording is made of. Without a picture the video fields are None."""
 
     model_config = ConfigDict(frozen=True)
 
-    duration: float
+    duration: float | None  # s; None: the container does not say, as when its recorder was killed
     size: int  # bytes
     video_codec: str | None
     width: int | None
@@ -35,13 +37,13 @@ class Metadata(BaseModel):
 
 
 def metadata(text: str, size: int) -> Metadata | None:
-    """From what `ffmpeg -i` prints; None for a file without a length, which is no recording."""
-    length = _DURATION.search(text)
-    if length is None:
+    """Read what `ffmpeg -i` prints; None for a file that is no recording."""
+    if _INPUT.search(text) is None:
         return None
+    length = _DURATION.search(text)
     video, audio = _VIDEO.search(text), _AUDIO.search(text)
     return Metadata(
-        duration=int(length[1]) * 3600 + int(length[2]) * 60 + float(length[3]),
+        duration=int(length[1]) * 3600 + int(length[2]) * 60 + float(length[3]) if length else None,
         size=size,
         video_codec=video[1] if video else None,
         width=int(video[2]) if video else None,

@@ -1,8 +1,9 @@
 """Replays: cut out of a recording, in one or more heights of picture. Called by the job runner."""
 
 import asyncio
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -12,11 +13,15 @@ from gateway.media.errors import MediaError
 from gateway.media.ffmpeg import SOURCE, Ffmpeg
 from gateway.media.library import Library
 from gateway.media.output import Metadata
-from gateway.protocol.jobs import CreateJob, Rendition, Replay, ReplayFile
+from gateway.protocol.jobs import SHORTEST, CreateJob, Rendition, Replay, ReplayFile
 
 log = structlog.get_logger()
 
 FOLDER = "replays"  # in the media folder
+# A replay that is shorter than asked by more than a second and a hundredth comes from a truncated recording.
+SHORT, SHARE = 1.0, 0.01
+WIDEST = 4096  # pixels; what players and the encoder take, whatever shape a picture has
+FINISHED = re.compile(r"(?P<job>[0-9a-f-]{36})-\d+p\.mp4")
 
 
 class Replays:
@@ -47,13 +52,37 @@ class Replays:
                 remains.callback(part.unlink, missing_ok=True)
             arguments = conversion(source, ask.from_, duration, unfinished)
             await self._ffmpeg.convert(arguments, self._limit, lambda seconds: progress(min(1.0, seconds / duration)))
+            made = await self._made(next(iter(unfinished.values())))
             for rendition, part in unfinished.items():
                 part.replace(finished[rendition])
-        return Replay(duration=round(duration, 3), files=[self._file(*item) for item in finished.items()])
+        return Replay(
+            duration=round(made, 3),
+            truncated=made < duration - max(SHORT, SHARE * duration),
+            files=[self._file(*item) for item in finished.items()],
+        )
 
-    async def tidy(self) -> None:
-        """Delete unfinished files that no run can be writing to: its worker died, and nobody began its job anew."""
-        await asyncio.to_thread(self._tidy, time.time() - self._limit)
+    async def _made(self, part: Path) -> float:
+        """How long a finished file really is: a source may end before its container says."""
+        made = await self._ffmpeg.look(part, 0)
+        if made.video_codec is None or not made.duration:
+            raise MediaError("The cut has no picture")
+        return made.duration
+
+    async def discard(self, job_id: str) -> None:
+        """Delete the finished files of a job that was cancelled meanwhile, or whose time is over."""
+        await asyncio.to_thread(self._delete, lambda job: job == job_id, time.time() + 1)
+
+    async def tidy(self, ended: Callable[[set[str]], Awaitable[set[str]]]) -> None:
+        """Delete what dead workers left.
+
+        That is unfinished files that no run can be writing to, and finished ones of jobs that came to nothing; `ended`
+        returns which of some jobs these are.
+        """
+        before = time.time() - self._limit
+        await asyncio.to_thread(self._tidy, before)
+        if jobs := await asyncio.to_thread(self._jobs):
+            useless = await ended(jobs)
+            await asyncio.to_thread(self._delete, lambda job: job in useless, before)
 
     def _tidy(self, before: float) -> None:
         for part in (self._library.folder / FOLDER).glob("*/.*.part"):
@@ -62,6 +91,18 @@ class Replays:
                     part.unlink()
                     log.info("an unfinished replay was deleted", name=part.name)
 
+    def _jobs(self) -> set[str]:
+        names = (FINISHED.fullmatch(path.name) for path in (self._library.folder / FOLDER).glob("*/*.mp4"))
+        return {found["job"] for found in names if found}
+
+    def _delete(self, chosen: Callable[[str], bool], before: float) -> None:
+        for path in (self._library.folder / FOLDER).glob("*/*.mp4"):
+            found = FINISHED.fullmatch(path.name)
+            with suppress(FileNotFoundError):  # another worker was faster
+                if found and chosen(found["job"]) and path.stat().st_mtime < before:
+                    path.unlink()
+                    log.info("a replay was deleted", name=path.name)
+
     def _file(self, rendition: Rendition, path: Path) -> ReplayFile:
         name = path.relative_to(self._library.folder).as_posix()
         return ReplayFile(rendition=rendition, path=name, size=path.stat().st_size)
@@ -69,10 +110,10 @@ class Replays:
 
 def _length(metadata: Metadata, ask: CreateJob) -> float:
     """How many seconds the replay will have."""
-    if metadata.video_codec is None:
+    if metadata.video_codec is None or metadata.duration is None:
         raise MediaError("The source has no picture")
     end = metadata.duration if ask.to is None else min(ask.to, metadata.duration)
-    if end <= ask.from_:
+    if end - ask.from_ < SHORTEST:
         raise MediaError("The cut begins after the end of the recording")
     return end - ask.from_
 
@@ -81,8 +122,11 @@ def conversion(source: Path, begin: float, duration: float, targets: dict[Rendit
     """ffmpeg's arguments: the source is read once for all targets, and no picture becomes larger than it was."""
     arguments = [*SOURCE, "-ss", f"{begin:.3f}", "-t", f"{duration:.3f}", "-i", str(source)]
     for rendition, target in targets.items():
-        height = f"trunc(min({rendition.removesuffix('p')}\\,ih)/2)*2"  # even, as the format wants it
-        arguments += ["-map", "0:v:0", "-map", "0:a:0?", "-vf", f"scale=-2:{height}"]
+        # Even, as the format wants it, and at least 2, also of a picture that is very tall or very wide.
+        lines = f"min({rendition.removesuffix('p')}\\,ih)"
+        width = f"min({WIDEST}\\,max(2\\,trunc(iw*{lines}/ih/2)*2))"
+        height = f"max(2\\,trunc({lines}/2)*2)"
+        arguments += ["-map", "0:V:0", "-map", "0:a:0?", "-vf", f"scale={width}:{height}"]
         arguments += ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-c:a", "aac"]
         arguments += ["-movflags", "+faststart", "-f", "mp4", str(target)]
     return arguments

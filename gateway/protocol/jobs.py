@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from gateway.protocol.wire import Payload, Request, StreamKey, Timestamp
 
 LONGEST = 86_400.0  # s of a recording
+SHORTEST = 0.5  # s of a cut
 JobKind = Literal["replay"]
 JobState = Literal["QUEUED", "RUNNING", "DONE", "FAILED", "CANCELLED"]
 Rendition = Literal["1080p", "720p", "480p", "360p"]
@@ -42,8 +43,8 @@ class CreateJob(Request):
 
     @model_validator(mode="after")
     def _forwards(self) -> "CreateJob":
-        if self.to is not None and self.to <= self.from_:
-            raise ValueError("the cut must end after it begins")
+        if self.to is not None and self.to - self.from_ < SHORTEST:
+            raise ValueError(f"the cut must end at least {SHORTEST} s after it begins")
         return self
 
 
@@ -56,9 +57,13 @@ class ReplayFile(Payload):
 
 
 class Replay(Payload):
-    """What came of a job of kind `replay`; `duration` in seconds."""
+    """What came of a job of kind `replay`; `duration` in seconds, as the files have it.
+
+    `truncated`: they are shorter than asked for, because the recording ends before it says.
+    """
 
     duration: float
+    truncated: bool = False
     files: list[ReplayFile]
 
 

@@ -1,6 +1,7 @@
 """The life of jobs on a real PostgreSQL and a real Redis: taken once, kept, ended once, taken up again, cancelled."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,7 +22,7 @@ from gateway.redis.job_queue import JobQueue
 from gateway.security.principal import Principal, Role
 from gateway.services.jobs import table as job_table
 from gateway.services.jobs.jobs import MOST, Jobs
-from gateway.services.jobs.runner import JobRunner
+from gateway.services.jobs.runner import BEAT, CONFIRM, JobRunner
 from gateway.services.jobs.table import JobTable
 from models.user import User
 from tests.doubles import principal
@@ -69,18 +70,22 @@ class Bench:
         self.admin: Principal
         self.progress: Callable[[float], None] = lambda _: None
         self.began = asyncio.Event()
+        self.discarded: list[str] = []
         self.outcome: asyncio.Future[Replay] = asyncio.get_running_loop().create_future()
         self.runner = self.worker()
         self.url = url
 
     def worker(self) -> JobRunner:
-        return JobRunner(self.table, self.queue, self.told, {"replay": self.work}, Metrics())
+        return JobRunner(self.table, self.queue, self.told, {"replay": self}, Metrics(), 3600.0)
 
-    async def work(self, job_id: str, run: str, ask: CreateJob, progress: Callable[[float], None]) -> Replay:
+    async def make(self, job_id: str, run: str, ask: CreateJob, progress: Callable[[float], None], /) -> Replay:
         assert ask == ASK
         self.progress = progress
         self.began.set()
         return await asyncio.shield(self.outcome)
+
+    async def discard(self, job_id: str, /) -> None:
+        self.discarded.append(job_id)
 
     async def create(self) -> Job:
         return await self.jobs.create(self.admin, ASK)
@@ -95,6 +100,14 @@ class Bench:
         connection = await asyncpg.connect(self.url)
         await connection.execute("UPDATE jobs SET due_at = now() - interval '1 second' WHERE id = $1", UUID(job.id))
         await connection.close()
+
+    async def take_for_dead(self, runner: JobRunner, job: Job) -> None:
+        """Look twice, so far apart that a living run would have been heard of."""
+        await runner.look_after()
+        assert (await self.jobs.get(job.id)).status == "RUNNING", "one look is not enough"
+        runner._silent = dict.fromkeys(runner._silent, time.monotonic() - CONFIRM)
+        await self.overdue(job)
+        await runner.look_after()
 
     async def waiting(self) -> int:
         return await self.queue.waiting()
@@ -135,7 +148,7 @@ async def test_a_job_is_done_once_and_everything_is_told(bench: Bench) -> None:
     await running
     done = await bench.jobs.get(job.id)
     assert (done.status, done.progress, done.detail) == ("DONE", 100, "Done")
-    assert done.result == {"duration": 1.5, "files": []}
+    assert done.result == {"duration": 1.5, "truncated": False, "files": []}
     assert bench.told.states[0] == ("RUNNING", 0)
     assert bench.told.states[-1] == ("DONE", 100)
     assert {update["user"] for update in bench.told.updates} == {bench.admin.user_id}
@@ -170,6 +183,7 @@ async def test_a_cancelled_job_stops_within_two_seconds_and_stays_cancelled(benc
         await running
     assert (await bench.jobs.cancel(job.id)).status == "CANCELLED", "twice is fine"
     assert bench.told.states[-1] == ("CANCELLED", 0)
+    assert set(bench.discarded) == {job.id}, "what it may have finished meanwhile is deleted"
     waiting = await bench.create()
     await bench.jobs.cancel(waiting.id)
     bench.began.clear()
@@ -187,7 +201,7 @@ async def test_a_dead_run_is_begun_anew_by_another_worker_and_comes_to_no_second
     slow = await bench.begin(job)  # not dead, only not heard of
     await bench.overdue(job)
     other = bench.worker()
-    await other.look_after()
+    await bench.take_for_dead(other, job)
     again = await bench.jobs.get(job.id)
     assert (again.status, again.progress, again.detail) == ("QUEUED", 0, job_table.LOST)
     assert await bench.waiting() == 2
@@ -207,7 +221,7 @@ async def test_a_job_that_kills_its_workers_is_given_up(bench: Bench) -> None:
     for _ in range(job_table.LOSSES):
         assert await bench.table.begin(UUID(job.id)) is not None
         await bench.overdue(job)
-        await bench.runner.look_after()
+        await bench.take_for_dead(bench.runner, job)
     failed = await bench.jobs.get(job.id)
     assert (failed.status, failed.detail) == ("FAILED", job_table.HOPELESS)
     assert bench.told.states[-1] == ("FAILED", 0)
@@ -292,3 +306,55 @@ async def test_without_redis_a_job_is_stored_and_its_end_is_told_again_when_redi
     assert bench.told.states == [("DONE", 100)]
     assert bench.told.updates[0]["id"] == job.id
     assert now() >= (await bench.jobs.get(job.id)).created_at
+
+
+async def test_a_living_run_keeps_its_job_when_the_database_answers_again(bench: Bench) -> None:
+    job = await bench.create()
+    running = await bench.begin(job)
+    other = bench.worker()
+    await bench.overdue(job)  # as after a freeze, in which nobody could say that they live
+    await other.look_after()
+    await until(lambda: not_overdue(bench, job), within=BEAT + 5)
+    other._silent = dict.fromkeys(other._silent, time.monotonic() - CONFIRM)
+    await other.look_after()
+    assert (await bench.jobs.get(job.id)).status == "RUNNING"
+    bench.outcome.set_result(Replay(duration=1, files=[]))
+    await running
+    assert (await bench.jobs.get(job.id)).status == "DONE"
+
+
+async def not_overdue(bench: Bench, job: Job) -> bool:
+    return not await bench.table.silent()
+
+
+@pytest.mark.parametrize("tenth", range(10))
+async def test_a_job_cancelled_at_any_tenth_of_its_last_second_leaves_nothing(bench: Bench, tenth: int) -> None:
+    job = await bench.create()
+    running = await bench.begin(job)
+    asyncio.get_running_loop().call_later(tenth / 10, bench.outcome.set_result, Replay(duration=1, files=[]))
+    cancelled = asyncio.create_task(bench.jobs.cancel(job.id))
+    await asyncio.gather(cancelled, running, return_exceptions=True)
+    ended = await bench.jobs.get(job.id)
+    assert (ended.status == "CANCELLED") == (job.id in bench.discarded)
+
+
+OLD = """
+    UPDATE jobs SET ended_at = now() - interval '2 hours', created_at = now() - interval '3 hours' WHERE id = $1
+"""
+
+
+async def test_old_jobs_are_forgotten_with_what_they_made(bench: Bench) -> None:
+    kept, old = await bench.create(), await bench.create()
+    for job in (kept, old):
+        await bench.jobs.cancel(job.id)
+    connection = await asyncpg.connect(bench.url)
+    await connection.execute(
+        "UPDATE jobs SET ended_at = now() - interval '2 hours', created_at = now() - interval '3 hours' WHERE id = $1",
+        UUID(old.id),
+    )
+    await connection.close()
+    await bench.runner.forget()
+    assert bench.discarded == [old.id]
+    with pytest.raises(NotFound):
+        await bench.jobs.get(old.id)
+    assert (await bench.jobs.get(kept.id)).status == "CANCELLED"

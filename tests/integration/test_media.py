@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import subprocess
 import time
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
@@ -29,7 +31,7 @@ class Studio:
     def __init__(self, folder: Path, redis: RedisClient, program: str) -> None:
         self.folder = folder
         self.ffmpeg = Ffmpeg(program)
-        self.library = Library(folder, self.ffmpeg, redis, Metrics())
+        self.library = Library(folder, self.ffmpeg, redis, Metrics(), 60.0)
         self.replays = Replays(self.library, self.ffmpeg, 60.0)
         self.told: list[float] = []
 
@@ -63,7 +65,7 @@ def studio(tmp_path: Path, redis: RedisClient) -> Studio:
 
 async def test_a_cut_is_made_in_several_heights(studio: Studio) -> None:
     replay = await studio.made(**{"from": 1, "to": 3.5, "renditions": ["360p", "480p"]})
-    assert replay["duration"] == 2.5
+    assert replay["duration"] == pytest.approx(2.5, abs=0.1)
     assert studio.files == [f"{JOB}-360p.mp4", f"{JOB}-480p.mp4"]
     for name in studio.files:
         made = await studio.library.metadata(studio.library.source(f"replays/demo/{name}"))
@@ -109,6 +111,7 @@ async def test_impossible_cuts_have_readable_errors(studio: Studio) -> None:
         {"source": "live/a\n.mp4"},
         {"source": ""},
         {"from": 3, "to": 3},
+        {"from": 3, "to": 3.00001},
         {"from": -1},
         {"to": float("inf")},
         {"renditions": []},
@@ -149,15 +152,24 @@ async def test_what_a_dead_worker_left_is_deleted_when_nobody_can_be_at_work_on_
         part.write_bytes(b"unfinished")
     for old in (left, folder / f"{JOB}-720p.mp4"):
         os.utime(old, (time.time() - 61, time.time() - 61))  # a run has 60 s
-    await studio.replays.tidy()
+    asked: list[set[str]] = []
+
+    async def came_to_nothing(jobs: set[str]) -> set[str]:
+        asked.append(jobs)
+        return jobs if len(asked) > 1 else set()
+
+    await studio.replays.tidy(came_to_nothing)
     assert studio.files == sorted([fresh.name, f"{JOB}-720p.mp4"])
+    await studio.replays.tidy(came_to_nothing)
+    assert studio.files == [fresh.name], "the job failed after its worker had finished the file"
+    assert asked == [{JOB}, {JOB}]
 
 
 async def test_metadata_is_looked_at_once_as_long_as_the_file_is_the_same(studio: Studio, redis: RedisClient) -> None:
     source = studio.library.source("live/a.mp4")
     first = await studio.library.metadata(source)
     assert first.duration == pytest.approx(6.0, abs=0.1)
-    blind = Library(studio.folder, Ffmpeg("false"), redis, Metrics())
+    blind = Library(studio.folder, Ffmpeg("false"), redis, Metrics(), 60.0)
     assert await blind.metadata(source) == first, "another worker finds it in Redis"
     record(source, 2)
     with pytest.raises(MediaError):
@@ -168,3 +180,53 @@ async def test_metadata_is_looked_at_once_as_long_as_the_file_is_the_same(studio
 def test_a_program_that_is_not_there_is_a_mistake_in_the_settings() -> None:
     with pytest.raises(SettingsError, match="FFMPEG: there is no program no-such-ffmpeg"):
         Ffmpeg("no-such-ffmpeg")
+
+
+# --- recordings as encoders leave them ------------------------------------------------------------------------------
+
+
+def made_by(studio: Studio, name: str, *arguments: str) -> str:
+    """Make a source with ffmpeg; its name below the media folder."""
+    command = [str(ffmpeg()), "-v", "error", "-nostdin", "-y", *arguments, str(studio.folder / "live" / name)]
+    subprocess.run(command, check=True)
+    return f"live/{name}"
+
+
+PICTURE = ("-f", "lavfi", "-i", "testsrc=size=320x240:rate=25")
+TONE = ("-f", "lavfi", "-i", "sine=frequency=440")
+
+
+async def test_a_truncated_recording_is_cut_as_far_as_it_goes(studio: Studio) -> None:
+    whole = studio.folder / made_by(studio, "whole.flv", *PICTURE, "-t", "20", "-c:v", "flv")
+    data = whole.read_bytes()
+    (studio.folder / "live" / "cut.flv").write_bytes(data[: len(data) // 4])
+    replay = await studio.made(source="live/cut.flv")
+    assert replay["truncated"]
+    assert cast("float", replay["duration"]) < 10
+    assert not (await studio.made(source="live/whole.flv"))["truncated"]
+
+
+async def test_a_recording_that_does_not_say_how_long_it_is(studio: Studio) -> None:
+    source = made_by(studio, "live.mkv", *PICTURE, "-t", "4", "-c:v", "libx264", "-f", "matroska", "-live", "1")
+    path = studio.library.source(source)
+    assert (await studio.ffmpeg.look(path, 0)).duration is None, "the test needs a recording without a length"
+    assert (await studio.made(source=source))["duration"] == pytest.approx(4.0, abs=0.2)
+    assert (await studio.made(**{"source": source, "from": 1, "to": 3}))["duration"] == pytest.approx(2.0, abs=0.2)
+
+
+@pytest.mark.parametrize("size", ["16x2000", "2000x16", "33x1999"])
+async def test_very_tall_and_very_wide_pictures(studio: Studio, size: str) -> None:
+    source = made_by(studio, "odd.mp4", "-f", "lavfi", "-i", f"testsrc=size={size}:rate=5", "-t", "2", "-c:v", "mpeg4")
+    replay = await studio.made(source=source, renditions=["360p", "1080p"])
+    assert replay["duration"] == pytest.approx(2.0, abs=0.3)
+
+
+async def test_a_cover_is_no_picture(studio: Studio) -> None:
+    cover = made_by(studio, "cover.png", *PICTURE, "-frames:v", "1")
+    attached = ("-i", str(studio.folder / cover), "-map", "0", "-map", "1", "-c:v:0", "copy", "-disposition:v:0")
+    sound = made_by(studio, "song.m4a", *TONE, *attached, "attached_pic", "-t", "3", "-c:a", "aac")
+    assert await studio.fails(source=sound) == "The source has no picture"
+
+
+async def test_a_cut_behind_the_last_picture_fails(studio: Studio) -> None:
+    assert await studio.fails(**{"from": 5.99}) == "The cut begins after the end of the recording"

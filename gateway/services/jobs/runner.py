@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 from uuid import UUID
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 BEAT = 1.0  # s between two words of a run; as long may a cancelled one go on
 STORING = 60.0  # s in which the end of a job is tried to be stored: it may have taken an hour to get there
 SWEEP = 2.0  # s between two looks at what is due
+CONFIRM = 3 * BEAT  # s between two looks that both find a run silent before it is taken for dead
 GRACE = 5.0  # s after the database was away in which living runs say so, before any is taken for dead
 CROWDED = 100  # entries of the queue from which on nothing is put there again
 RECENT = 60.0  # s for which an end is told again when the nodes may have missed it
@@ -32,7 +33,16 @@ DONE = "Done"
 BROKEN = "Something went wrong on our side"
 
 Progress = Callable[[float], None]
-Work = Callable[[str, str, CreateJob, Progress], Awaitable[Payload]]  # job, run, what was asked → the result
+
+
+class Kind(Protocol):
+    """What is done for one kind of job."""
+
+    async def make(self, job_id: str, run: str, ask: CreateJob, progress: Progress, /) -> Payload:
+        """Do it, and return the result. Raises MediaError for what will not work; may be cancelled."""
+
+    async def discard(self, job_id: str, /) -> None:
+        """Delete what `make` has left, if anything."""
 
 
 class Queue(Protocol):
@@ -57,16 +67,24 @@ class Notices(NoticeSender, Protocol):
 
 
 class JobRunner:
-    """`kinds` is what to do for each kind of job: it raises MediaError for what will not work, and may be cancelled."""
+    """Runs jobs of some `kinds`; those that have ended are kept for `retention` s, together with what came of them."""
 
     def __init__(
-        self, table: JobTable, queue: Queue, notices: Notices, kinds: Mapping[str, Work], metrics: Metrics
+        self,
+        table: JobTable,
+        queue: Queue,
+        notices: Notices,
+        kinds: Mapping[str, Kind],
+        metrics: Metrics,
+        retention: float,
     ) -> None:
         self._table = table
         self._queue = queue
         self._notices = notices
         self._kinds = kinds
         self._metrics = metrics
+        self._retention = retention
+        self._silent: dict[UUID, float] = {}  # runs that were found silent, and when first
         self._stopping = asyncio.Event()
         self._sweeper: asyncio.Task[None] | None = None
         self._recent: deque[tuple[float, Row]] = deque(maxlen=100)  # when and how jobs ended here
@@ -106,7 +124,7 @@ class JobRunner:
             nonlocal done
             done = part
 
-        work = asyncio.ensure_future(self._kinds[job.kind](str(job.id), str(job.run), job.ask, progress))
+        work = asyncio.ensure_future(self._kinds[job.kind].make(str(job.id), str(job.run), job.ask, progress))
         stop = asyncio.create_task(self._stopping.wait())
         told = 0
         try:
@@ -161,9 +179,13 @@ class JobRunner:
                 await asyncio.sleep(BEAT)
 
     async def _withdraw(self, job: Row) -> str:
-        """The job is not this run's any more. Its cancellation may have been told before this run's last word."""
+        """The job is not this run's any more. Its cancellation may have been told before this run's last word.
+
+        What the run has made of a cancelled job is deleted. That of a job that another run has is replaced by it.
+        """
         current = await self._table.get(job.id)
         if current is not None and current.status == JobStatus.CANCELLED:
+            await self._kinds[job.kind].discard(str(job.id))
             await self._tell(current)
         return "withdrawn"
 
@@ -182,13 +204,30 @@ class JobRunner:
         """Put what is due back into the queue. Raises Unavailable; what it did not get to is due again later."""
         # Nobody knows whether a job was lost or only has to wait; a long queue must not grow by its own waiting.
         crowded = await self._queue.waiting() >= CROWDED
-        for job in await self._table.due():
+        for job in await self._table.due(await self._dead()):
             if job.status == JobStatus.QUEUED and not crowded:
                 await self._queue.push(str(job.id))
             if job.died:
                 log.warning("a job lost its worker", job=str(job.id), status=job.status)
                 self._metrics.jobs_lost.inc()
                 await self._tell(job)
+
+    async def _dead(self) -> list[UUID]:
+        """The runs that are silent and were so CONFIRM ago: a living one speaks in between.
+
+        One look is not enough. A statement that waited in a server that hung finds all runs silent as it goes on.
+        """
+        now = time.monotonic()
+        self._silent = {run: self._silent.get(run, now) for run in await self._table.silent()}
+        return [run for run, since in self._silent.items() if now - since >= CONFIRM]
+
+    async def forget(self) -> None:
+        """Delete jobs that ended long ago, and what came of them. Raises Unavailable."""
+        while old := await self._table.old(self._retention):
+            for job_id in old:
+                for kind in self._kinds.values():
+                    await kind.discard(str(job_id))
+                await self._table.delete(job_id)
 
     async def _sweep(self) -> None:
         known = self._notices.losses

@@ -6,6 +6,7 @@ only slow, or a job that was cancelled meanwhile, comes to no second end.
 """
 
 import json
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -54,10 +55,12 @@ CANCEL = """
 UPDATE jobs SET status = 'CANCELLED', detail = $2, ended_at = now(), run = NULL
 WHERE id = $1 AND ended_at IS NULL RETURNING *
 """
+SILENT = "SELECT run FROM jobs WHERE status = 'RUNNING' AND due_at < now()"
 DUE = """
 WITH due AS (
     SELECT id AS job, status = 'RUNNING' AS died, lost + (status = 'RUNNING')::int AS losses FROM jobs
-    WHERE ended_at IS NULL AND due_at < now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    WHERE ended_at IS NULL AND due_at < now() AND (status = 'QUEUED' OR run = ANY ($6::uuid[]))
+    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 UPDATE jobs SET run = NULL, lost = losses, due_at = now() + make_interval(secs => $2),
     progress = CASE WHEN died THEN 0 ELSE progress END,
@@ -66,6 +69,11 @@ UPDATE jobs SET run = NULL, lost = losses, due_at = now() + make_interval(secs =
     detail = CASE WHEN losses >= $3 THEN $4 WHEN died THEN $5 ELSE detail END
 FROM due WHERE id = job RETURNING jobs.*, died
 """
+
+
+FRUITLESS = "SELECT id FROM jobs WHERE id = ANY ($1::uuid[]) AND status IN ('FAILED', 'CANCELLED')"
+OLD = "SELECT id FROM jobs WHERE ended_at < now() - make_interval(secs => $1) ORDER BY ended_at LIMIT $2"
+DELETE = "DELETE FROM jobs WHERE id = $1"
 
 
 class Row(NamedTuple):
@@ -156,11 +164,31 @@ class JobTable:
         """End a job that is not ended; its run hears of it when it speaks next."""
         return await self._one("jobs.cancel", CANCEL, job_id, CANCELLED)
 
-    async def due(self) -> list[Row]:
-        """Look after some of those that nobody was heard of for too long: as they are now, queued or given up."""
+    async def silent(self) -> set[UUID]:
+        """The runs that were not heard of for too long. After an outage of the database these may be living ones."""
+        async with self._database.guard("jobs.silent"):
+            return {row["run"] for row in await self._database.query(SILENT)}
+
+    async def due(self, dead: Collection[UUID]) -> list[Row]:
+        """Look after some jobs that are due: as they are now, queued or given up. `dead`: the runs taken for dead."""
         async with self._database.guard("jobs.due"):
-            rows = await self._database.query(DUE, STEP, PATIENCE, LOSSES, HOPELESS, LOST)
+            rows = await self._database.query(DUE, STEP, PATIENCE, LOSSES, HOPELESS, LOST, list(dead))
         return [_row(row) for row in rows]
+
+    async def fruitless(self, job_ids: Collection[str]) -> set[str]:
+        """Which of some jobs failed or were cancelled."""
+        async with self._database.guard("jobs.fruitless"):
+            return {str(row["id"]) for row in await self._database.query(FRUITLESS, list(map(UUID, job_ids)))}
+
+    async def old(self, seconds: float) -> list[UUID]:
+        """Some of the jobs that ended longer ago than `seconds`."""
+        async with self._database.guard("jobs.old"):
+            return [row["id"] for row in await self._database.query(OLD, seconds, STEP)]
+
+    async def delete(self, job_id: UUID) -> None:
+        """Forget a job."""
+        async with self._database.guard("jobs.delete"):
+            await self._database.query(DELETE, job_id)
 
     async def _one(self, call: str, statement: str, *values: Any) -> Row | None:
         async with self._database.guard(call):
