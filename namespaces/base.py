@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import structlog
 from pydantic import ValidationError
@@ -22,7 +22,7 @@ from gateway.metrics import Metrics
 from gateway.protocol import events
 from gateway.protocol.answers import error_event, failure, misfit
 from gateway.protocol.bounds import check_event
-from gateway.protocol.identity import AuthRefresh, AuthRefreshed, ConnectionSuccess
+from gateway.protocol.identity import AuthRefresh, AuthRefreshed, Connected, ConnectionSuccess, Limits, RateLimit
 from gateway.protocol.wire import Payload, Request, Typed
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.socketio.socket import Socket
@@ -34,6 +34,8 @@ from namespaces.routes import Limit, Route
 log = structlog.get_logger()
 
 RETURNS = 10  # times the limit of joins: joins that are not charged to it, which still cost the node something
+G = TypeVar("G", bound=Connected)
+
 INVALID = 400  # the status of requests that are charged as refused ones
 
 
@@ -99,6 +101,10 @@ class Namespace:
         count, seconds = pipeline.rates[Limit.JOIN]
         self._returns = Allowance(f"return:{self.name}", count * RETURNS, seconds)
         self._refusals = Refusals(pipeline.limiter, pipeline.rates[Limit.REFUSED])
+        rates = {
+            str(limit): RateLimit(count=count, seconds=seconds) for limit, (count, seconds) in pipeline.rates.items()
+        }
+        self._limits = Limits(rates=rates)
         self._deadlines = Deadlines(pipeline.handler_timeout.total_seconds())
         self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome; both are a few known words
 
@@ -117,7 +123,8 @@ class Namespace:
 
     async def welcome(self, socket: Socket) -> None:
         """Greet a socket that was connected."""
-        raise NotImplementedError
+        data = self.greeting(socket.principal, ConnectionSuccess)
+        socket.send(events.CONNECTION_SUCCESS, Typed(type=events.CONNECTION_SUCCESS, data=data))
 
     async def farewell(self, socket: Socket) -> None:
         """Clean up after a socket that is gone: count it out of what is in `socket.attending`."""
@@ -287,6 +294,16 @@ class Namespace:
             socket.send(events.ERROR, error_event(error, request_id))
         return request_id
 
+    def greeting(self, who: Principal, shape: type[G]) -> G:
+        """What a socket is told about itself once it is connected."""
+        return shape(
+            user_id=who.user_id,
+            role=who.role,
+            authenticated=who.authenticated,
+            expires_at=who.expires_at,
+            limits=self._limits,
+        )
+
     # --- what every namespace offers ----------------------------------------------------------------------------------
 
     async def _refresh(self, socket: Socket, ask: AuthRefresh) -> AuthRefreshed:
@@ -327,10 +344,3 @@ def parse(shape: type[Request], args: Sequence[Any]) -> Request:
     except ValidationError as error:
         raise misfit(error) from None
     return ask
-
-
-def greeting(socket: Socket) -> Typed:
-    """`connection:success`, the same on `/chat` and `/streaming`."""
-    who = socket.principal
-    data = ConnectionSuccess(message="Connected", user_id=who.user_id, role=who.role, authenticated=who.authenticated)
-    return Typed(type=events.CONNECTION_SUCCESS, data=data)

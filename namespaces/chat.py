@@ -6,7 +6,7 @@ from gateway.protocol.wire import Typed
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.chat.chat import Chat
-from namespaces.base import Pipeline, greeting
+from namespaces.base import Pipeline
 from namespaces.moderation import Moderation
 from namespaces.room_namespace import Attendance, RoomNamespace
 from namespaces.routes import Limit, Route
@@ -54,10 +54,6 @@ class ChatNamespace(RoomNamespace):
     async def allow(self, principal: Principal, key: str) -> None:
         """Whoever is not banned there may be in the room of every stream."""
         await self._chat.admit(principal, key)
-
-    async def welcome(self, socket: Socket) -> None:
-        """Tell a socket who it is."""
-        socket.send(events.CONNECTION_SUCCESS, greeting(socket))
 
     async def join(self, socket: Socket, ask: chat.JoinRoom) -> chat.Joined:
         """`chat:join-room`: hear a room, and be told what it is like."""

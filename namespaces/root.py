@@ -46,9 +46,7 @@ class RootNamespace(RoomNamespace):
 
     async def welcome(self, socket: Socket) -> None:
         """Tell a socket who it is, and let it hear what everybody hears."""
-        who = socket.principal
-        hello = Connected(message="Connected", user_id=who.user_id, role=who.role, authenticated=who.authenticated)
-        socket.send(events.CONNECTED, hello)
+        socket.send(events.CONNECTED, self.greeting(socket.principal, Connected))
         await self._enter_by_right(socket)
 
     async def readmit(self, principal: Principal, room: Room) -> None:

@@ -7,7 +7,7 @@ from gateway.protocol import events, streaming
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.streams.viewers import Viewers
-from namespaces.base import Pipeline, greeting
+from namespaces.base import Pipeline
 from namespaces.room_namespace import RoomNamespace
 from namespaces.routes import Limit, Route
 
@@ -34,10 +34,6 @@ class StreamingNamespace(RoomNamespace):
     async def allow(self, _principal: Principal, key: str) -> None:
         """Whoever is connected may watch every stream."""
         await self._viewers.admit(key)
-
-    async def welcome(self, socket: Socket) -> None:
-        """Tell a socket who it is."""
-        socket.send(events.CONNECTION_SUCCESS, greeting(socket))
 
     async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
         """`stream:viewer:join`: watch a stream, and be counted."""

@@ -4,8 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from gateway.protocol.chat import MAX_MESSAGE
 from gateway.protocol.text import clean_line
 from gateway.protocol.wire import Payload, Reason, Request, Timestamp, now
+
+PROTOCOL = "1.0"  # of the events and payloads; a new minor version only adds to them
 
 # One @ with something around it and no blanks: whether mail arrives there only mail can tell.
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
@@ -26,13 +29,31 @@ Username = Annotated[
 NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=256)]
 
 
+class RateLimit(Payload):
+    """How many requests of a kind a user may make within some seconds."""
+
+    count: int
+    seconds: float
+
+
+class Limits(Payload):
+    """What a client should know before it runs into it."""
+
+    message_length: int = MAX_MESSAGE  # code points
+    rates: dict[str, RateLimit]  # by kind of request; `chat` is `chat:send-message`
+
+
 class Connected(Payload):
     """`connected` on `/`, and with `timestamp` the `data` of `connection:success`."""
 
-    message: str
+    message: str = "Connected"
     user_id: str
     role: str
     authenticated: bool
+    protocol: str = PROTOCOL
+    server_time: Timestamp = Field(default_factory=now)
+    expires_at: Timestamp  # of the access token
+    limits: Limits
 
 
 class ConnectionSuccess(Connected):

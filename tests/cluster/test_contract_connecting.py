@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from tests.client.client import TRANSPORTS, Transport
 from tests.client.socket import RefusedError
 from tests.cluster.shop import Shop
+from tests.timing import scaled
 
 NAMESPACES = ("/", "/chat", "/streaming")
+GREETING = {"message", "userId", "role", "authenticated", "protocol", "serverTime", "expiresAt", "limits"}
 
 by_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 in_every_namespace = pytest.mark.parametrize("namespace", NAMESPACES)
@@ -35,8 +38,15 @@ async def test_the_root_namespace_tells_a_user_who_they_are(shop: Shop, transpor
     ann = await shop.person("HOST")
     socket = await shop.connect(ann, "/", transport=transport)
     told = await socket.expect("connected")
-    assert set(told) == {"message", "userId", "role", "authenticated"}
+    assert set(told) == GREETING
     assert (told["userId"], told["role"], told["authenticated"]) == (ann.id, "HOST", True)
+    assert told["protocol"] == "1.0"
+    server_time, expires_at = (datetime.fromisoformat(told[name]) for name in ("serverTime", "expiresAt"))
+    assert abs(server_time - datetime.now(UTC)) < timedelta(seconds=scaled(5))
+    assert timedelta(minutes=14) < expires_at - server_time <= timedelta(minutes=15, seconds=1)
+    assert told["limits"]["messageLength"] == 500
+    assert told["limits"]["rates"]["chat"] == {"count": 20, "seconds": 10}
+    assert {"event", "join"} < set(told["limits"]["rates"])
 
 
 @by_transport
@@ -47,7 +57,7 @@ async def test_chat_and_streaming_tell_a_user_who_they_are(shop: Shop, namespace
     told = await socket.expect("connection:success")
     assert set(told) == {"type", "data"}
     assert told["type"] == "connection:success"
-    assert set(told["data"]) == {"message", "userId", "role", "authenticated", "timestamp"}
+    assert set(told["data"]) == GREETING | {"timestamp"}
     assert (told["data"]["userId"], told["data"]["role"], told["data"]["authenticated"]) == (ann.id, "USER", True)
     assert told["data"]["timestamp"].endswith("Z")
 
