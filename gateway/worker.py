@@ -34,7 +34,7 @@ TIDY = 600.0  # s between two looks for what dead workers left
 class Nobody:
     """The sockets of a worker: there are none."""
 
-    def deliver(self, room: Room, packet: bytes) -> None:
+    def deliver(self, room: Room, packet: bytes, offset: str | None = None) -> None:
         """See Local."""
 
 

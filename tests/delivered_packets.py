@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from gateway.keys import Room
+from gateway.realtime.packets import with_offset
 from tests.timing import time_limit
 
 
@@ -14,8 +15,9 @@ class DeliveredPackets:
         self.packets: list[tuple[Room, bytes]] = []
         self._changed = asyncio.Event()
 
-    def deliver(self, room: Room, packet: bytes) -> None:
-        self.packets.append((room, packet))
+    def deliver(self, room: Room, packet: bytes, offset: str | None = None) -> None:
+        """Keep what a member that takes offsets is sent."""
+        self.packets.append((room, packet if offset is None else with_offset(packet, offset)))
         self._changed.set()
 
     def of(self, room: Room) -> list[bytes]:

@@ -75,7 +75,7 @@ class Here:
 
 
 class Nobody:
-    def deliver(self, room: Any, packet: bytes) -> None:
+    def deliver(self, room: Any, packet: bytes, offset: str | None = None) -> None:
         raise AssertionError("notifications need no room")
 
 

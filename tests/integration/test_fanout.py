@@ -263,8 +263,8 @@ async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], ro
 
 async def test_a_socket_table_that_fails_breaks_nothing(redis: RedisClient, room: Room) -> None:
     class Broken(DeliveredPackets):
-        def deliver(self, room: Room, packet: bytes) -> None:
-            super().deliver(room, packet)
+        def deliver(self, room: Room, packet: bytes, offset: str | None = None) -> None:
+            super().deliver(room, packet, offset)
             if len(self.packets) == 1:
                 raise RuntimeError("not my day")
 

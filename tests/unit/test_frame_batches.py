@@ -38,9 +38,11 @@ class Line:
     sid = "c"
 
     def __init__(self) -> None:
+        self.made: list[Frame] = []
         self.frames: list[list[str]] = []  # the names of the events in each; an ack is "ack"
 
     def send_frame(self, frame: Frame) -> None:
+        self.made.append(frame)
         self.frames.append([_name(text) for text in frame.text.split(SEPARATOR)])
 
     def broadcast(self, frame: Frame) -> None:
@@ -65,10 +67,11 @@ class Hall:
         self._sids = count()
         self.sockets = [self.come() for _ in range(members)]
 
-    def come(self, connection: Any = None) -> Socket:
+    def come(self, connection: Any = None, *, takes_offsets: bool = True) -> Socket:
         moment = datetime.now(UTC)
         who = Principal("u", "name", Role.USER, "s", "t", moment, moment + timedelta(minutes=15))
-        socket = Socket(str(next(self._sids)), "/chat", connection or Line(), who, self.rooms)  # type: ignore[arg-type]  # a double
+        client: Any = connection or Line()
+        socket = Socket(str(next(self._sids)), "/chat", client, who, self.rooms, takes_offsets=takes_offsets)
         self.rooms.add(socket)
         self.rooms.admit(socket, ROOM)
         return socket
@@ -102,6 +105,32 @@ async def test_many_members_get_one_frame_a_tick() -> None:
     await asyncio.sleep(2 * frame_batches.PAUSE)
     assert hall.frames() == [[["a", "b", "c"], ["d"]]] * (FEW + 1)
     assert hall.metrics.registry.get_sample_value("dorami_deliveries_total") == 4 * (FEW + 1)
+
+
+@pytest.mark.parametrize("members", [2, FEW + 1])
+async def test_who_takes_no_offsets_gets_a_frame_without_them_that_is_made_once(members: int) -> None:
+    hall = Hall(members)
+    bare = [hall.come(takes_offsets=False) for _ in range(2)]
+    for name, offset in (("a", None), ("b", "live:demo@01234567.1"), ("c", "live:demo@01234567.2")):
+        hall.rooms.deliver(ROOM, packet(name), offset)
+    await tick()
+    for socket, with_offsets in ((hall.sockets[0], True), (bare[0], False)):
+        texts = [text for frame in line(socket).made for text in frame.text.split(SEPARATOR)]
+        assert ["@01234567" in text for text in texts] == [False, with_offsets, with_offsets]
+        assert line(socket).heard == ["a", "b", "c"]
+    assert line(bare[0]).made == line(bare[1]).made
+    for socket in bare:
+        hall.rooms.leave(socket, ROOM)
+    assert not hall.rooms._without_offsets
+
+
+async def test_who_is_sent_something_by_itself_gets_no_offsets_before_it_either() -> None:
+    hall = Hall(FEW + 1)
+    socket = hall.come(takes_offsets=False)
+    hall.rooms.deliver(ROOM, packet("a"), "live:demo@01234567.1")
+    socket.send("note", Payload())
+    assert line(socket).heard == ["a", "note"]
+    assert "@01234567" not in "".join(frame.text for frame in line(socket).made)
 
 
 async def test_a_few_members_get_it_at_once() -> None:

@@ -19,8 +19,11 @@ HANDLER_TIMEOUT = 5.0  # s that the handler of a notice may take
 class Local(Protocol):
     """The sockets of this node."""
 
-    def deliver(self, room: Room, packet: bytes) -> None:
-        """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits."""
+    def deliver(self, room: Room, packet: bytes, offset: str | None = None) -> None:
+        """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits.
+
+        `offset` is that of a logged event; members that take one get it as the event's last argument.
+        """
 
 
 class Fanout(NoticeSender, Protocol):

@@ -152,9 +152,9 @@ class RedisFanout:
                 self._losses += 1
                 self._ignored("overflow", "too many wait for their handlers")
 
-    def _hand_over(self, room: Room, packet: bytes) -> None:
+    def _hand_over(self, room: Room, packet: bytes, offset: str | None = None) -> None:
         try:
-            self._local.deliver(room, packet)
+            self._local.deliver(room, packet, offset)
         except Exception:
             log.exception("a broadcast could not be delivered", room=room)
 

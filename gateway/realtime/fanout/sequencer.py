@@ -12,7 +12,7 @@ from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.logged import Log, LoggedEvent, Place
-from gateway.realtime.packets import logged_packet, with_offset
+from gateway.realtime.packets import logged_packet
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ class Sequencer:
     dropped. Whoever was told `watch` has returned, and reads the room's state after that, misses nothing.
     """
 
-    def __init__(self, log: Log, deliver: Callable[[Room, bytes], None], metrics: Metrics) -> None:
+    def __init__(self, log: Log, deliver: Callable[[Room, bytes, str | None], None], metrics: Metrics) -> None:
         self._log = log
         self._deliver = deliver
         self._metrics = metrics
@@ -116,7 +116,7 @@ class Sequencer:
             if watched.learning is not None:
                 self._hold(watched, seq, packet)
             else:
-                self._deliver(room, packet)  # nothing is known of the log: better out of order than not at all
+                self._deliver(room, packet, None)  # nothing is known of the log: better out of order than not at all
         elif seq == watched.place.seq + 1:
             self._pass(watched, seq, packet)
             self._release(watched)
@@ -135,7 +135,7 @@ class Sequencer:
         if watched.place is not None:
             watched.place = watched.place._replace(seq=seq)
             if packet is not None:
-                self._deliver(watched.room, with_offset(packet, watched.place.offset(watched.room)))
+                self._deliver(watched.room, packet, watched.place.offset(watched.room))
 
     def _release(self, watched: _Watched) -> None:
         """Deliver what was held and is next now; forget what is not needed any more."""
@@ -179,7 +179,7 @@ class Sequencer:
             self._begin(watched, head)
             return
         for _, packet in sorted(watched.held.items()):
-            self._deliver(watched.room, packet)
+            self._deliver(watched.room, packet, None)
         watched.held.clear()
 
     async def _mend(self, watched: _Watched) -> None:

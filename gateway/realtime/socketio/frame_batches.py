@@ -2,16 +2,31 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from gateway.keys import Room
 from gateway.realtime.engineio.frame import Frame, JoinedFrame
+from gateway.realtime.packets import with_offset
 from gateway.realtime.socketio.socket import Socket
 
 FEW: Final = 16  # members for whom joining costs more than it spares
 FULL: Final = 32_768  # bytes that are joined at most: a transport writes a frame in one piece
 PAUSE: Final = 0.005  # s at most that rooms are not written to, after they were written to
+
+
+class LoggedFrame(Frame):
+    """A logged event with its offset as last argument, and without it for members that take none."""
+
+    __slots__ = ("bare",)
+
+    def __init__(self, packet: bytes, offset: str) -> None:
+        super().__init__(with_offset(packet, offset))
+        self.bare = Frame(packet)
+
+
+def _bare(frame: Frame) -> Frame:
+    return frame.bare if isinstance(frame, LoggedFrame) else frame
 
 
 class FrameBatches:
@@ -36,8 +51,9 @@ class FrameBatches:
         bundle = self._waiting.get(room) if self._waiting else None
         if bundle is None:
             if len(members) <= FEW:
+                bare = _bare(frame)
                 for socket in members.values():
-                    socket.connection.send_frame(frame)
+                    socket.connection.send_frame(frame if bare is frame or socket.takes_offsets else bare)
                 return
             if not self._busy:
                 self._busy = True
@@ -90,13 +106,19 @@ class _Batch:
 
     def send_to(self, socket: Socket) -> None:
         for frame in self.frames[self._ahead.get(socket, 0) :]:
-            socket.connection.send_frame(frame)
+            socket.connection.send_frame(frame if socket.takes_offsets else _bare(frame))
         self._ahead[socket] = len(self.frames)
 
     def send(self, members: Iterable[Socket]) -> None:
-        whole = self.frames[0] if len(self.frames) == 1 else JoinedFrame(self.frames)
+        whole = bare = _joined(self.frames)
+        if any(isinstance(frame, LoggedFrame) for frame in self.frames):
+            bare = _joined([_bare(frame) for frame in self.frames])
         for socket in members:
             if self._ahead and socket in self._ahead:
                 self.send_to(socket)
             else:
-                socket.connection.broadcast(whole)
+                socket.connection.broadcast(whole if bare is whole or socket.takes_offsets else bare)
+
+
+def _joined(frames: Sequence[Frame]) -> Frame:
+    return frames[0] if len(frames) == 1 else JoinedFrame(frames)

@@ -9,7 +9,8 @@ from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.logged import Place
-from gateway.realtime.socketio.frame_batches import FrameBatches
+from gateway.realtime.packets import with_offset
+from gateway.realtime.socketio.frame_batches import FrameBatches, LoggedFrame
 from gateway.realtime.socketio.socket import Socket
 
 
@@ -51,6 +52,7 @@ class Rooms:
         self._members: dict[Room, dict[str, Socket]] = {}
         self._bundles = FrameBatches(self._members)
         self.catch_up = self._bundles.catch_up  # sends a socket what its rooms were told before what it is sent next
+        self._without_offsets: Counter[Room] = Counter()  # members that take no offsets
         self._held: Counter[Room] = Counter()  # that are heard for members who are about to come
         self._watcher: Watcher | None = None
         self._memory: Memory | None = None
@@ -160,6 +162,8 @@ class Rooms:
         self._bundles.flush(room)
         self._members.setdefault(room, {})[socket.sid] = socket
         socket.joined.add(room)
+        if not socket.takes_offsets:
+            self._without_offsets[room] += 1
 
     def _leave(self, socket: Socket, room: Room) -> bool:
         if room not in socket.joined:
@@ -168,6 +172,10 @@ class Rooms:
         socket.joined.discard(room)
         members = self._members[room]
         del members[socket.sid]
+        if not socket.takes_offsets:
+            self._without_offsets[room] -= 1
+            if not self._without_offsets[room]:
+                del self._without_offsets[room]
         if not members:
             del self._members[room]
             self._unwatch(room)
@@ -177,12 +185,21 @@ class Rooms:
         if self._watcher is not None and room not in self._members and room not in self._held:
             self._watcher.unwatch(room)
 
-    def deliver(self, room: Room, packet: bytes) -> None:
-        """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits."""
+    def deliver(self, room: Room, packet: bytes, offset: str | None = None) -> None:
+        """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits.
+
+        `offset` is that of a logged event; members that take one get it as the event's last argument.
+        """
         members = self._members.get(room)
         if members:
             self._metrics.delivered.value += len(members)
-            self._bundles.add(room, members, Frame(packet))
+            if offset is None:
+                frame = Frame(packet)
+            elif room in self._without_offsets:
+                frame = LoggedFrame(packet, offset)
+            else:
+                frame = Frame(with_offset(packet, offset))
+            self._bundles.add(room, members, frame)
 
     def deliver_to(self, sockets: Iterable[Socket], packet: bytes) -> None:
         """Send a ready Socket.IO packet to some sockets, each after what its rooms were sent before."""

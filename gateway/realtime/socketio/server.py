@@ -176,10 +176,14 @@ class SocketServer:
         """Go on with the socket that a client asks for, or with a new one. What is raised closes the connection."""
         endpoint = self._endpoints[namespace]
 
-        def arrive(sid: str, pid: str | None) -> Socket | None:
-            return self._arrive(connection, Socket(sid, namespace, connection, principal, self._rooms, pid))
+        # A client whose handlers take exactly one argument. It cannot tell what it has heard, so it is not recovered.
+        takes_offsets = not (isinstance(auth, dict) and auth.get("offset") is False)
 
-        if self._recovery is not None:
+        def arrive(sid: str, pid: str | None) -> Socket | None:
+            socket = Socket(sid, namespace, connection, principal, self._rooms, pid, takes_offsets=takes_offsets)
+            return self._arrive(connection, socket)
+
+        if self._recovery is not None and takes_offsets:
             if await self._recovery.resume(namespace, auth, principal, endpoint, arrive):
                 return
             socket = arrive(secrets.token_urlsafe(15), self._recovery.new_pid())

@@ -19,7 +19,8 @@ class Socket:
 
     # fmt: off
     __slots__ = (
-        "_rooms", "attending", "connection", "joined", "live", "namespace", "pid", "places", "principal", "sid", "turn",
+        "_rooms", "attending", "connection", "joined", "live", "namespace", "pid", "places", "principal", "sid",
+        "takes_offsets", "turn",
     )
     # fmt: on
 
@@ -31,10 +32,13 @@ class Socket:
         principal: "Principal",
         rooms: "Rooms",
         pid: str | None = None,
+        *,
+        takes_offsets: bool = True,
     ) -> None:
         self.sid = sid
         self.pid = pid  # known to its client alone, who may come back as this socket with it
         self.turn = 0  # how often its client has come back as it
+        self.takes_offsets = takes_offsets  # as the last argument of logged events
         self.namespace = namespace
         self.connection = connection
         self.principal = principal
