@@ -147,6 +147,10 @@ class Node:
         assert self._url, "the node has not been started"
         return self._url
 
+    def keep_port(self) -> None:
+        """Serve at today's port after every start to come."""
+        self._environment["PORT"] = self.url.rpartition(":")[2]
+
     @property
     def pid(self) -> int:
         """The process id, while it runs."""

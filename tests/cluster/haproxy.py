@@ -1,0 +1,70 @@
+"""HAProxy as deployed, in front of the nodes of a test. Used by the tests of rolls."""
+
+import asyncio
+import re
+import shutil
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support import Node
+from tests.timing import until
+
+CONFIG = Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
+
+
+def program() -> str:
+    """Where HAProxy is; skips the test where it is not installed."""
+    found = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if found is None:
+        pytest.skip("haproxy is not installed: `make install` does it on Debian")
+    return found
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def configuration(nodes: Sequence[Node], port: int) -> str:
+    """The deployed configuration with the addresses of a test."""
+    changes = {
+        "bind :3001": f"bind 127.0.0.1:{port}",
+        "resolvers docker init-addr": "init-addr",
+        "fd-hard-limit 100000": "maxconn 2000",
+    } | {f"node-{number}:3001": node.url.removeprefix("http://") for number, node in enumerate(nodes, 1)}
+    text = re.sub(r"^resolvers docker\n(?: .*\n)*", "", CONFIG.read_text(), flags=re.MULTILINE)
+    for deployed, tested in changes.items():
+        assert deployed in text
+        text = text.replace(deployed, tested)
+    return text
+
+
+@asynccontextmanager
+async def haproxy(nodes: Sequence[Node], folder: Path) -> AsyncIterator[str]:
+    """Run it; its URL. The nodes must keep their ports."""
+    port = free_port()
+    config = folder / "haproxy.cfg"
+    config.write_text(configuration(nodes, port))
+    process = await asyncio.create_subprocess_exec(program(), "-q", "-db", "-f", str(config))
+    url = f"http://127.0.0.1:{port}"
+
+    async def serves() -> bool:
+        try:
+            async with aiohttp.ClientSession() as http, http.get(f"{url}/api/v1/health/ready") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    try:
+        await until(serves, within=10, pause=0.1)
+        yield url
+    finally:
+        process.kill()
+        await process.wait()
