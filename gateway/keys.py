@@ -167,6 +167,11 @@ def revoked(user_id: str, kind: str, value: str = "") -> str:
     return f"dorami:revoked:{{{user_id}}}:{kind}:{value}"
 
 
+def revocations_verified() -> str:
+    """String: there for some seconds after a node has compared the revocations in Redis with those in PostgreSQL."""
+    return "dorami:revocations:verified"
+
+
 # --- limits ---------------------------------------------------------------------------------------------------------
 
 

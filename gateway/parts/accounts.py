@@ -1,5 +1,7 @@
 """Who people are and whether they may be here, and news for single persons. Built by the composition root."""
 
+from gateway.concurrency.periodic import Periodic
+from gateway.errors import Unavailable
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.members.ban_enforcer import BanEnforcer
@@ -16,7 +18,8 @@ from gateway.security.sessions.guest_sessions_postgres import StoredGuestSession
 from gateway.security.sessions.guest_sessions_redis import GuestTokens
 from gateway.security.sessions.refresh_tokens import RefreshTokens
 from gateway.security.tokens.authenticator import Authenticator
-from gateway.security.tokens.revocations import Revocations
+from gateway.security.tokens.revocations import ROUND, Revocations
+from gateway.security.tokens.stored_revocations import StoredRevocations
 from gateway.security.tokens.tokens import Tokens
 from gateway.services.accounts.accounts import Accounts
 from gateway.services.accounts.attempts import Attempts
@@ -43,7 +46,8 @@ class AccountsPart:
         self._passwords = Passwords()
         self.limiter = RedisLimiter(redis, metrics)
         self.tokens = Tokens(settings)
-        self._revocations = Revocations(redis, settings.jwt_expiration)
+        self._revocations = Revocations(redis, settings.jwt_expiration, stored=StoredRevocations(database))
+        self._verifying = Periodic("revocations", ROUND, self._revocations.verify, Unavailable)
         self._bans = Bans(database)
         self._identities = Identities(database)
 
@@ -110,6 +114,7 @@ class AccountsPart:
     def start(self) -> None:
         """Look after those who are here, with Redis open."""
         self._guest_sessions.start()
+        self._verifying.start()
         self.registry.start()
         self._deliveries.start()
 
@@ -118,6 +123,7 @@ class AccountsPart:
         await self._deliveries.close()
         await self.registry.close()
         await self._guest_sessions.close()
+        await self._verifying.close()
 
     async def close(self) -> None:
         """Tell nobody apart any more, before Redis and the database close."""

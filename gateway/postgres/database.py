@@ -38,6 +38,7 @@ MODELS = (
     "models.order",
     "models.notification",
     "models.job",
+    "models.revocation",
     "models.webhook",
 )
 

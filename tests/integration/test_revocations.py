@@ -1,5 +1,6 @@
 """Revocations on a real Redis: what each of them catches, and what it leaves alone."""
 
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,11 +9,15 @@ import pytest
 from gateway import keys
 from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.metrics import Metrics
+from gateway.postgres.database import Database
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from gateway.security.sessions.refresh_tokens import RefreshTokens
-from gateway.security.tokens.revocations import MARGIN, Revocations
+from gateway.security.tokens.revocations import BATCH, MARGIN, Revocations
+from gateway.security.tokens.stored_revocations import StoredRevocations
 from gateway.security.tokens.tokens import Claims
+from gateway.settings import Settings
+from models.revocation import Revocation
 from tests.support import make_settings
 
 LIFETIME = timedelta(minutes=15)
@@ -119,3 +124,75 @@ async def test_revocations_while_redis_is_away() -> None:
     with pytest.raises(Unavailable):
         await Revocations(away, LIFETIME).check(claims())
     await away.close()
+
+
+# --- kept in PostgreSQL, too ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def stored(settings: Callable[..., Settings]) -> AsyncIterator[StoredRevocations]:
+    database = Database(settings(), Metrics())
+    await database.open()
+    yield StoredRevocations(database)
+    await database.close()
+
+
+async def test_what_redis_has_lost_is_put_back(redis: RedisClient, stored: StoredRevocations) -> None:
+    revocations = Revocations(redis, LIFETIME, stored)
+    await revocations.revoke_token("u1", "j1")
+    await revocations.revoke_sessions("u2", ["s1", "s2"])
+    await revocations.revoke_sessions("u2", [])
+    await revocations.revoke_user("u3", keep_sid="s1")
+    asked = [
+        claims(),
+        claims(user="u2", token="x"),
+        claims(1, user="u3"),
+        claims(1, user="u3", session="s2"),
+        claims(user="u4"),
+    ]
+    expected = [True, True, False, True, False]
+    assert await revocations.revoked(asked) == expected
+    assert await revocations.verify() == 0
+    await redis.client.flushdb()
+    assert await revocations.revoked(asked) == [False] * 5
+    assert await revocations.verify() == 4
+    assert await revocations.revoked(asked) == expected
+    assert await revocations.verify() == 0  # not so soon again
+    longest = (LIFETIME + MARGIN).total_seconds() * 1000
+    assert 0 < await redis.client.pttl(keys.revoked("u1", "jti", "j1")) <= longest
+
+
+async def test_an_older_entry_than_the_stored_one_is_replaced(redis: RedisClient, stored: StoredRevocations) -> None:
+    """A promoted replica, or a server that was started with old data."""
+    revocations = Revocations(redis, LIFETIME, stored)
+    await revocations.revoke_user("u1")
+    old = str(await redis.client.get(keys.revoked("u1", "sub")))
+    moment = await revocations.revoke_user("u1")
+    await redis.client.set(keys.revoked("u1", "sub"), old)
+    assert await revocations.revoked([claims(moment)]) == [False]
+    assert await revocations.verify() == 1
+    assert await revocations.revoked([claims(moment), claims(moment + 1)]) == [True, False]
+    await redis.client.delete(keys.revocations_verified())
+    assert await revocations.verify() == 0  # what is newer in Redis stays
+
+
+async def test_what_is_revoked_while_redis_is_away_holds_when_it_is_back(
+    redis: RedisClient, stored: StoredRevocations
+) -> None:
+    away = RedisClient(make_settings(), Metrics())
+    without = Revocations(away, LIFETIME, stored)
+    with pytest.raises(Unavailable):
+        await without.revoke_sessions("u1", ["s1"])
+    with pytest.raises(Unavailable):
+        await without.revoke_user("u2")
+    await away.close()
+    revocations = Revocations(redis, LIFETIME, stored)
+    assert await revocations.verify() == 2
+    assert await revocations.revoked([claims(), claims(1, user="u2")]) == [True, True]
+
+
+async def test_many_are_put_back_and_expired_ones_deleted(redis: RedisClient, stored: StoredRevocations) -> None:
+    await stored.keep([keys.revoked("u1", "sid", f"old{number}") for number in range(10)], "1", timedelta(0))
+    await stored.keep([keys.revoked("u1", "sid", f"s{number}") for number in range(2 * BATCH + 1)], "1", LIFETIME)
+    assert await Revocations(redis, LIFETIME, stored=stored).verify() == 2 * BATCH + 1
+    assert await Revocation.all().count() == 2 * BATCH + 1

@@ -1,48 +1,49 @@
 """What may no longer be used although it has not run out: tokens, sessions, all earlier tokens of a user.
 
-Kept in Redis, so that every node knows. Written by accounts; checked by the authenticator at every connect and request,
-and for the sockets that are open.
+Kept in Redis, so that every node knows, and in PostgreSQL, so that a Redis without its data does not let anybody in.
+Written by accounts; checked by the authenticator at every connect and request, and for the sockets that are open.
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
 
+import structlog
+
 from gateway import keys
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import AuthRequired, Code, Unavailable
+from gateway.protocol.wire import now
 from gateway.redis.client import RedisClient
+from gateway.redis.scripts import lua
 from gateway.security.principal import Bearer
+from gateway.security.tokens.stored_revocations import StoredRevocations
+
+log = structlog.get_logger()
 
 # An access token may be signed a moment after its session was revoked, by a refresh that was under way.
 MARGIN = timedelta(seconds=60)
-BATCH = 200  # checks in one round trip
+BATCH = 200  # checks or entries in one round trip
+VERIFY = timedelta(seconds=10)  # between two comparisons with PostgreSQL, by one of all nodes
+ROUND = 1.0  # s between two questions whether it is time for that; a Redis without its data says yes
 WAITING = 10_000  # checks without an answer: a crowd that comes at the same moment
 
-# The value is "<moment> <sid> <moment>": tokens issued up to the first moment are revoked, those of the session `sid`
-# only up to the second, which is what held for them before. All are by Redis' clock, as is when tokens are issued; the
-# first never goes back, also if another server with another clock takes over.
-_REVOKE_USER = """
-local time = redis.call('TIME')
-local moment, kept, own = string.format('%d.%06d', time[1], time[2]), ARGV[1], '0'
-local old = redis.call('GET', KEYS[1])
-if old then
-  local all, sid, its = string.match(old, '^(%S+) (%S+) (%S+)$')
-  own = (sid == kept) and its or all
-  if tonumber(all) >= tonumber(moment) then moment = string.format('%.6f', tonumber(all) + 0.000004) end
-end
-redis.call('SET', KEYS[1], moment .. ' ' .. kept .. ' ' .. own, 'PX', ARGV[2])
-return moment
-"""
 _NO_SESSION = "-"
 
 
 class Revocations:
-    """Each lives as long as an access token that it could concern. Raises Unavailable while Redis is away."""
+    """Each lives as long as an access token that it could concern. Raises Unavailable while a server is away.
 
-    def __init__(self, redis: RedisClient, token_lifetime: timedelta) -> None:
+    What is written while Redis is away is in PostgreSQL, and holds from when Redis is back.
+    """
+
+    def __init__(self, redis: RedisClient, token_lifetime: timedelta, stored: StoredRevocations | None = None) -> None:
+        """Without `stored` they are in Redis alone."""
         self._redis = redis
-        self._ttl_ms = int((token_lifetime + MARGIN).total_seconds() * 1000)
-        self._revoke_user = redis.client.register_script(_REVOKE_USER)
+        self._lifetime = token_lifetime + MARGIN
+        self._ttl_ms = int(self._lifetime.total_seconds() * 1000)
+        self._stored = stored
+        self._revoke_user = redis.client.register_script(lua("gateway.security.tokens", "revoke_user"))
+        self._restore = redis.client.register_script(lua("gateway.security.tokens", "restore_revocation"))
         self._checks: Batcher[Bearer, bool] = Batcher(
             "redis", self.revoked, most=BATCH, waiting=WAITING, unavailable=Unavailable
         )
@@ -64,12 +65,15 @@ class Revocations:
 
         Answers the moment up to which they are revoked, in s since 1970 by Redis' clock.
         """
-        async with self._redis.guard("revoke"):
-            moment = await self._revoke_user(
-                keys=[keys.revoked(user_id, "sub")],
-                args=[keep_sid or _NO_SESSION, self._ttl_ms],
-            )
-        return float(moment)
+        key, kept = keys.revoked(user_id, "sub"), keep_sid or _NO_SESSION
+        try:
+            async with self._redis.guard("revoke"):
+                entry = str(await self._revoke_user(keys=[key], args=[kept, self._ttl_ms]))
+        except Unavailable:
+            await self._store([key], f"{now().timestamp():.6f} {kept} 0")
+            raise
+        await self._store([key], entry)
+        return float(entry.partition(" ")[0])
 
     async def check(self, bearer: Bearer) -> None:
         """Raises AuthRequired(TOKEN_REVOKED) if any of it is revoked. Checks that come together share a round trip."""
@@ -92,12 +96,49 @@ class Revocations:
             for bearer, (token, session, user) in zip(bearers, found, strict=True)
         ]
 
+    async def verify(self) -> int:
+        """Put back what Redis has lost, if it is time and nobody else does it; how many entries. Raises Unavailable."""
+        if self._stored is None:
+            return 0
+        async with self._redis.guard("revocations.verify"):
+            if not await self._redis.client.set(keys.revocations_verified(), 1, nx=True, px=VERIFY):
+                return 0
+        try:
+            restored = await self._put_back(self._stored)
+            await self._stored.forget_expired()
+        except Unavailable:
+            async with self._redis.guard("revocations.verify"):
+                await self._redis.client.delete(keys.revocations_verified())  # or it would be long until the next try
+            raise
+        if restored:
+            log.warning("redis had lost revocations, they are back", count=restored)
+        return restored
+
+    async def _put_back(self, stored: StoredRevocations) -> int:
+        restored, key = 0, ""
+        while entries := await stored.after(key, BATCH):
+            key = entries[-1].key
+            async with self._redis.guard("revocations.restore"):
+                pipeline = self._redis.client.pipeline(transaction=False)
+                for entry in entries:
+                    left = max(1, round((entry.expires_at - now()).total_seconds() * 1000))
+                    await self._restore(keys=[entry.key], args=[entry.value, left], client=pipeline)
+                restored += sum(await pipeline.execute())
+        return restored
+
     async def _revoke(self, names: Sequence[str]) -> None:
-        async with self._redis.guard("revoke"):
-            pipeline = self._redis.client.pipeline(transaction=False)
-            for name in names:
-                pipeline.set(name, "1", px=self._ttl_ms)
-            await pipeline.execute()
+        try:
+            async with self._redis.guard("revoke"):
+                pipeline = self._redis.client.pipeline(transaction=False)
+                for name in names:
+                    pipeline.set(name, "1", px=self._ttl_ms)
+                await pipeline.execute()
+        finally:
+            await self._store(names, "1")
+
+    async def _store(self, names: Sequence[str], value: str) -> None:
+        if self._stored is not None:
+            await self._stored.keep(names, value, self._lifetime)
 
 
 def _before(bearer: Bearer, value: str | None) -> bool:

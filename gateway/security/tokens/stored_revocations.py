@@ -1,0 +1,53 @@
+"""Revocations in PostgreSQL, for when Redis has lost its own. Called by revocations.py."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from gateway.postgres.database import Database
+from gateway.protocol.wire import now
+from models.revocation import Revocation
+
+EXPIRED = 1000  # rows deleted in one step
+
+KEEP = """
+    INSERT INTO revocations (key, value, expires_at)
+    SELECT DISTINCT key, $2, $3::timestamptz FROM unnest($1::text[]) AS key
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
+"""
+FORGET = """
+    DELETE FROM revocations WHERE key IN (
+        SELECT key FROM revocations WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+
+class StoredRevocation(NamedTuple):
+    """An entry as it is in Redis, and when it runs out."""
+
+    key: str
+    value: str
+    expires_at: datetime
+
+
+class StoredRevocations:
+    """Raises Unavailable while PostgreSQL is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(self, keys: Sequence[str], value: str, lifetime: timedelta) -> None:
+        """Store one value under some keys of Redis."""
+        if keys:
+            async with self._database.guard("revocations.keep"):
+                await self._database.query(KEEP, list(keys), value, now() + lifetime)
+
+    async def after(self, key: str, limit: int) -> list[StoredRevocation]:
+        """The next that have not run out, in the order of their keys."""
+        async with self._database.guard("revocations.read"):
+            rows = await Revocation.filter(key__gt=key, expires_at__gt=now()).order_by("key").limit(limit)
+        return [StoredRevocation(row.key, row.value, row.expires_at) for row in rows]
+
+    async def forget_expired(self) -> None:
+        """Delete those that have run out, up to a bound."""
+        async with self._database.guard("revocations.expire"):
+            await self._database.query(FORGET, now(), EXPIRED)
