@@ -38,7 +38,7 @@ IN_A_ROW: Final = 64  # messages of one client that are handled before others ha
 # A client that goes on with more than this waits for its turn with all others that do: limits of events add up to 50/s.
 STEADY: Final = 200  # messages a second
 CREDIT: Final = IN_A_ROW / STEADY  # s of it that a client may use up at once
-WEIGHT: Final = 2048  # characters that count as one more message
+WEIGHT: Final = 512  # characters that count as one more message; a large one waits for its turn at once
 
 MAX_CONTROLS: Final = 256  # pongs and pings of a client between two of our pings; it needs a handful
 
@@ -201,16 +201,16 @@ class Connection:
         """For the engine: handle what waits, the next when the one before was handled."""
         clock = asyncio.get_running_loop().time
         now = clock()
-        left = 0 if self._spent > now + CREDIT else IN_A_ROW
-        until = now + TURN
+        left, until, fresh = IN_A_ROW, now + TURN, True
         try:
             while self._inbox is not None and (text := self._inbox.take()) is not None:
-                if not left or now >= until:
+                spent = self._spent
+                spent = self._spent = (spent if spent > now else now) + (1 + len(text) / WEIGHT) / STEADY
+                if not left or now >= until or (fresh and spent > now + CREDIT):
                     await self._host.turns.next()
                     now = clock()
                     left, until = IN_A_ROW, now + TURN
-                spent = self._spent
-                self._spent = (max(now, spent)) + (1 + len(text) / WEIGHT) / STEADY
+                fresh = False
                 try:
                     await self._host.on_message(self, text)
                 except Exception:
