@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from gateway import __version__, http, lifespan
+from gateway import __version__, http, lifespan, listening
 from gateway.concurrency.timeouts import wait_until
 from gateway.descriptors import DescriptorWatch, raise_limit
 from gateway.http.connection import connections
@@ -105,11 +105,11 @@ class Node:
         self._open = False
 
     @property
-    def port(self) -> int:
-        """The port it listens on, once it does."""
+    def url(self) -> str:
+        """Where it can be reached from this machine, once it listens: an URL, or `unix:` and a path."""
         if self._listener is None:
             raise RuntimeError("the node is not open")
-        return int(self._listener.sockets[0].getsockname()[1])
+        return listening.url_of(self._listener, self._settings.host)
 
     # --- what it opens and closes ---
 
@@ -133,16 +133,16 @@ class Node:
         factory = self._realtime.engine.protocol_factory(
             connections(http_protocol, keepalive=self._settings.keepalive_timeout.total_seconds())
         )
-        loop = asyncio.get_running_loop()
         settings = self._settings
-        self._listener = await loop.create_server(factory, settings.host, settings.port, backlog=4096)
+        self._listener = await listening.listen(factory, settings.host, settings.port)
         if settings.metrics_port is not None:
             await self._metrics_runner.setup()
-            await web.TCPSite(self._metrics_runner, settings.host, settings.metrics_port).start()
+            await listening.site(self._metrics_runner, settings.host, settings.metrics_port).start()
 
     async def _close_http(self) -> None:
         if self._listener is not None:
             self._listener.close()
+            listening.forget(self._settings.host)
         await self._descriptors.close()
         await self._runner.cleanup()
         await self._metrics_runner.cleanup()
@@ -206,10 +206,8 @@ async def serve(settings: Settings, *, ready: Callable[[str], None] | None = Non
     node = Node(settings)
 
     def tell() -> None:
-        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
-        url = f"http://{host}:{node.port}"
-        log.info("serving", version=__version__, url=url)
+        log.info("serving", version=__version__, url=node.url)
         if ready is not None:
-            ready(url)
+            ready(node.url)
 
     await lifespan.run(node.steps(), within=settings.shutdown_timeout, ready=tell, drain=node.drain)

@@ -10,6 +10,7 @@ import typer
 
 from gateway import __version__
 from gateway.errors import GatewayError, NotFound, Unavailable
+from gateway.problems import Misconfigured, explain
 from gateway.security.principal import Role
 from gateway.settings import Settings, SettingsError, load
 
@@ -27,7 +28,9 @@ def main() -> None:
     except SettingsError as error:
         _fail(*error.lines, code=USAGE)
     except Unavailable as error:
-        _fail(f"the {error.what} does not answer")
+        _fail(f"the {error.what} {explain(error)}")
+    except Misconfigured as error:
+        _fail(error.problem)
     except GatewayError as error:
         _fail(error.message)
 
@@ -186,25 +189,26 @@ async def _check(settings: Settings) -> bool:
     metrics = Metrics()
     database, redis = Database(settings, metrics), RedisClient(settings, metrics)
     try:
-        redis_answers = await redis.ping()
+        redis_problem = await redis.problem()
     finally:
         await redis.close()
     try:
         await database.open()
-        database_answers = await database.ping()
-    except (GatewayError, OSError):
-        database_answers = False
+        await database.time()
+        database_problem = None
+    except (GatewayError, OSError) as error:
+        database_problem = explain(error)
     finally:
         await database.close()
-    missing = await migrations.pending(settings) if database_answers else []
-    typer.echo(f"database    {'ok' if database_answers else 'does not answer'}")
+    missing = await migrations.pending(settings) if database_problem is None else []
+    typer.echo(f"database    {database_problem or 'ok'}")
     form = describe(settings.redis_url.get_secret_value())
-    typer.echo(f"redis       {'ok' if redis_answers else 'does not answer'} ({form})")
-    if not database_answers:
+    typer.echo(f"redis       {redis_problem or 'ok'} ({form})")
+    if database_problem is not None:
         typer.echo("migrations  unknown, they are in the database")
     else:
         typer.echo(f"migrations  {'missing: ' + ', '.join(missing) if missing else 'ok'}")
-    return redis_answers and database_answers and not missing
+    return redis_problem is None and database_problem is None and not missing
 
 
 async def _mint(settings: Settings, user: str, role: Role | None) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -25,6 +26,8 @@ from gateway.setting_types import (
     Words,
 )
 
+# Parameters of URLs that are files: of PostgreSQL's, of Redis'.
+FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
 CLOSING = timedelta(seconds=5)  # that a drain leaves to close everything else
 DEVELOPMENT_SECRET = "dorami-development-secret-not-for-production"  # noqa: S105  public on purpose, refused in production
@@ -67,7 +70,9 @@ class Settings(BaseSettings):
     app_env: Environment = Field(
         Environment.PRODUCTION, validation_alias=AliasChoices("APP_ENV", "NODE_ENV")
     )  # strict unless told otherwise
-    host: str = "0.0.0.0"  # noqa: S104  a pod listens on all its addresses
+    # A name or an address, `::` for all addresses of both families, or a Unix socket: `unix:/run/dorami.sock`. What is
+    # behind a Unix socket counts as 127.0.0.1 in TRUSTED_PROXIES. By default all addresses, as in a pod.
+    host: str = Field("0.0.0.0", pattern=r"^(unix:/.{1,100}|[^:/]+|[0-9a-fA-F:.]+)$")  # noqa: S104
     port: int = Field(3001, ge=0, le=65535)  # 0 takes a free one, for tests
     node_id: str | None = Field(None, pattern=r"^[\w.-]{1,64}$")  # in logs and Redis; made at the start
     # From the first SIGTERM on: readiness is 503 and everything goes on for the delay, so that balancers notice; then
@@ -243,6 +248,14 @@ class Settings(BaseSettings):
         if _strict(info) and not enabled:
             raise ValueError("can be switched off only outside production")
         return enabled
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _files(cls, url: SecretStr) -> SecretStr:
+        for name, path in parse_qsl(urlsplit(url.get_secret_value()).query):
+            if name in FILES and path != "system" and not Path(path).is_file():
+                raise ValueError(f"there is no such file as its {name} says")
+        return url
 
     @field_validator("cookie_prefix")
     @classmethod

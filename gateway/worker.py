@@ -8,7 +8,7 @@ from functools import partial
 
 from aiohttp import web
 
-from gateway import lifespan
+from gateway import lifespan, listening
 from gateway.clocks import ClockSync
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable
@@ -79,7 +79,7 @@ class Worker:
     async def _show_metrics(self) -> None:
         if self._settings.metrics_port is not None:
             await self._metrics_runner.setup()
-            await web.TCPSite(self._metrics_runner, self._settings.host, self._settings.metrics_port).start()
+            await listening.site(self._metrics_runner, self._settings.host, self._settings.metrics_port).start()
 
     async def _open_redis(self) -> None:
         await self._redis.open()

@@ -17,6 +17,7 @@ from gateway.concurrency.outage import Outage
 from gateway.concurrency.timeouts import FairTimeout
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
+from gateway.problems import Misconfigured, explain, misconfiguration
 from gateway.redis import sentinel
 from gateway.redis.cluster import Cluster
 from gateway.redis.cluster_client import ClusterClient
@@ -112,9 +113,16 @@ class RedisClient:
         metrics.redis_pools.watch(pool, self._pool.use)
 
     async def open(self) -> None:
-        """Make the first connection. Redis being away is no failure: it is used as soon as it is there."""
-        if not await self.ping():
-            log.warning("redis does not answer, starting without it")
+        """Make the first connection. Redis being away is no failure: it is used as soon as it is there.
+
+        Raises Misconfigured if it is there and refuses us.
+        """
+        try:
+            await self._ask()
+        except Unavailable as error:
+            if (problem := misconfiguration(error)) is not None:
+                raise Misconfigured(f"redis {problem}") from None
+            log.warning("redis does not answer, starting without it", reason=explain(error))
 
     async def close(self) -> None:
         """Drop all connections, whether the server answers or not."""
@@ -127,11 +135,19 @@ class RedisClient:
 
     async def ping(self) -> bool:
         """Whether Redis answers in time. Never raises."""
+        return await self.problem() is None
+
+    async def problem(self) -> str | None:
+        """Why Redis does not do what it is asked, in words for operators; None if it does. Never raises."""
         try:
-            async with self._bounded("ping"):
-                return bool(await self.client.ping())
-        except Unavailable:
-            return False
+            await self._ask()
+        except Unavailable as error:
+            return explain(error)
+        return None
+
+    async def _ask(self) -> None:
+        async with self._bounded("ping"):
+            await self.client.ping()
 
     async def time(self) -> float:
         """What time it is there, in s since 1970. Raises Unavailable."""

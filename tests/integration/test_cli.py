@@ -11,8 +11,10 @@ from typing import NamedTuple
 import aiohttp
 import psutil
 import pytest
+import redis.asyncio
 
 from gateway.dev import seeds
+from gateway.dev.servers import RedisProcess
 from gateway.security.principal import Role
 from gateway.security.tokens.tokens import Tokens
 from gateway.settings import DEVELOPMENT_SECRET
@@ -116,11 +118,69 @@ async def test_check_says_a_line_for_each_part(environment: dict[str, str], empt
     away = await dorami("check", **environment | nowhere)
     assert away.code == 1
     assert away.out[1:] == [
-        "database    does not answer",
-        "redis       does not answer (one server)",
+        "database    does not answer: connection refused",
+        "redis       does not answer: connection refused (one server)",
         "migrations  unknown, they are in the database",
     ]
     assert "hunter2" not in str(away)
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+async def test_a_database_that_does_not_exist(command: str, environment: dict[str, str]) -> None:
+    url = environment["DATABASE_URL"].replace("/test_", "/nobody_made_", 1)
+    said = await dorami(command, **environment | {"DATABASE_URL": url})
+    assert said.code == 1
+    line = (
+        "the database has no database of this name"
+        if command == "serve"
+        else "database    has no database of this name"
+    )
+    assert line in said.out + said.err
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+@pytest.mark.parametrize("access", ["", ":hunter2@", "mina:hunter2@"])
+async def test_a_wrong_password_of_redis(
+    command: str, access: str, environment: dict[str, str], own_redis: RedisProcess
+) -> None:
+    client = redis.asyncio.Redis.from_url(own_redis.url)
+    await client.config_set("requirepass", "the right one")
+    await client.aclose()
+    path = own_redis.url.removeprefix("unix://")
+    url = f"unix://{access}{path}" if own_redis.url.startswith("unix:") else own_redis.url.replace("//", f"//{access}")
+    said = await dorami(command, **environment | {"REDIS_URL": url})
+    problem = "refuses the user name or the password"
+    assert said.code == 1
+    line = f"redis {problem}" if command == "serve" else f"redis       {problem} (one server)"
+    assert line in said.out + said.err
+    assert "hunter2" not in str(said)
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+@pytest.mark.parametrize(("name", "parameter"), [("DATABASE_URL", "sslrootcert"), ("REDIS_URL", "ssl_ca_certs")])
+async def test_a_file_that_is_missing(command: str, name: str, parameter: str, environment: dict[str, str]) -> None:
+    url = {
+        "DATABASE_URL": "postgresql://a:hunter2@127.0.0.1/x?sslmode=verify-full&",
+        "REDIS_URL": "rediss://127.0.0.1?",
+    }
+    said = await dorami(command, **environment | {name: f"{url[name]}{parameter}=/no/such/ca.pem"})
+    assert said == Said(2, [], [f"{name}: there is no such file as its {parameter} says"])
+
+
+@pytest.mark.parametrize("host", ["::", "::1", "0.0.0.0", "unix:"])
+async def test_a_node_says_where_it_can_be_reached(host: str, start_node: StartNode, tmp_path: Path) -> None:
+    path = tmp_path / "node.sock"
+    node = await start_node(HOST=f"unix:{path}" if host == "unix:" else host)
+    connector = aiohttp.UnixConnector(str(path)) if host == "unix:" else aiohttp.TCPConnector()
+    urls = ["http://node"] if host == "unix:" else [node.url]
+    if host == "::":
+        urls.append(f"http://127.0.0.1:{node.url.rpartition(':')[2]}")
+    async with aiohttp.ClientSession(connector=connector) as session:
+        for url in urls:
+            async with session.get(f"{url}/api/v1/health/live") as response:
+                assert response.status == 200
+    await node.stop()
+    assert not path.exists()
 
 
 async def test_migrations_are_applied_once(environment: dict[str, str], empty_database_url: str) -> None:
@@ -154,7 +214,7 @@ async def test_a_token_is_minted_for_an_account(environment: dict[str, str]) -> 
     guest = await dorami("token", "--user", "guest-1", "--role", "GUEST", **environment)
     assert tokens.verify_access(guest.out[0]).role is Role.GUEST, "an id with a role needs no database"
     away = await dorami("token", "--user", "admin@example.com", **environment)
-    assert (away.code, away.out, away.err[-1]) == (1, [], "the database does not answer")
+    assert (away.code, away.out, away.err[-1]) == (1, [], "the database does not answer: connection refused")
     wrong = await dorami("token", "--user", "guest-1", "--role", "GUEST", "--ttl", "long", **environment)
     assert (wrong.code, wrong.err[0].partition(":")[0]) == (2, "JWT_EXPIRATION")
 

@@ -163,7 +163,7 @@ async def shop(settings: Callable[..., Settings]) -> AsyncIterator[Shop]:
             stack.push_async_callback(step.close)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         sockets = await stack.enter_async_context(AsyncExitStack())
-        yield Shop(f"http://127.0.0.1:{node.port}", http, sockets)
+        yield Shop(node.url, http, sockets)
 
 
 def event(name: str, **payload: Any) -> str:

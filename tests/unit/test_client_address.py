@@ -36,6 +36,13 @@ def test_the_nearest_address_that_can_be_believed(peer: str | None, forwarded: l
     assert client_address(peer, forwarded, PROXIES) == address
 
 
+def test_what_is_behind_a_unix_socket_is_this_machine() -> None:
+    this_machine = [ip_network("127.0.0.0/8")]
+    assert client_address("", ["198.51.100.1"], this_machine) == "198.51.100.1"
+    assert client_address(None, ["1.1.1.1, 198.51.100.1"], this_machine) == "198.51.100.1"
+    assert client_address("", [], this_machine) == "unknown"
+
+
 def test_without_trusted_proxies_the_header_is_ignored() -> None:
     assert client_address("10.0.0.1", ["198.51.100.1"], []) == "10.0.0.1"
 

@@ -205,7 +205,7 @@ class Connection:
         try:
             while self._inbox is not None and (text := self._inbox.take()) is not None:
                 spent = self._spent
-                spent = self._spent = (spent if spent > now else now) + (1 + len(text) / WEIGHT) / STEADY
+                spent = self._spent = (max(now, spent)) + (1 + len(text) / WEIGHT) / STEADY
                 if not left or now >= until or (fresh and spent > now + CREDIT):
                     await self._host.turns.next()
                     now = clock()

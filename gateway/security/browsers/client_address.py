@@ -9,6 +9,7 @@ Network = IPv4Network | IPv6Network
 
 _WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[^:]*))(?::\d+)?")  # as some load balancers write them
 
+_SAME_MACHINE = "127.0.0.1"
 IPV6_CUSTOMER = 64  # bits; one customer has a whole /64 and could send from 2^64 addresses
 IPV6_SITE = 48  # bits; some customers have a whole /48 and could send from 2^16 networks
 SITE_TIMES = 16  # times the limit of a customer's network
@@ -19,11 +20,12 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequ
 
     `peer` is the other end of the TCP connection, `forwarded_for` the values of all X-Forwarded-For headers in order.
     The header counts only when the peer is a trusted proxy; then it is read from the right, past trusted proxies, up to
-    the first address that is not one of them: whatever stands further left was written by the client. Without a peer
-    address (a unix socket) the answer is "unknown".
+    the first address that is not one of them: whatever stands further left was written by the client. What is behind a
+    Unix socket has no address and counts as 127.0.0.1 among the trusted proxies; if that is none, or has not said who
+    asked, the answer is "unknown".
     """
-    found = _parse(peer or "")
-    if found is None:
+    found = _parse(peer or _SAME_MACHINE)
+    if found is None or (not peer and not (forwarded_for and any(found in network for network in trusted))):
         return "unknown"
     hops = [hop for value in forwarded_for for hop in value.split(",")]
     while hops and any(found in network for network in trusted):
