@@ -127,7 +127,7 @@ def nodes_clock() -> str:
 
 
 def socket_session(pid: str) -> str:
-    """String: what a socket leaves behind: "<turn> <ids, user, rooms with their places as JSON>"; by its private id."""
+    """String, by private id: what a socket leaves behind: "<generation> <ids, user, rooms with places as JSON>"."""
     return f"dorami:socket:{pid}"
 
 

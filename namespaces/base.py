@@ -149,7 +149,7 @@ class Namespace:
 
     # --- the server's side --------------------------------------------------------------------------------------------
 
-    async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
+    async def authenticate(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
         """Who is connecting. Raises GatewayError with the wire's refusal texts."""
         tokens = extract_tokens(auth, handshake.headers, handshake.cookies)
         with self._deadlines:

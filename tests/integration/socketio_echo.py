@@ -26,7 +26,7 @@ class EchoNamespace:
     `message` comes back as `message-back`, `message-with-ack` as its ack; it knows nothing else.
     """
 
-    async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
+    async def authenticate(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
         """See the server's Endpoint. Whoever they are, their name is what they brought."""
         moment = datetime.now(UTC)
         return Principal("u", compact(auth or {}), Role.USER, "s", "t", moment, moment + timedelta(minutes=15))

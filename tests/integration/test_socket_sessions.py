@@ -57,8 +57,8 @@ async def test_the_last_saved_session_wins(sessions: RecoveryStore, redis: Redis
 async def test_a_node_that_holds_who_went_on_elsewhere_has_no_say(
     sessions: RecoveryStore, redis: RedisClient, pid: str
 ) -> None:
-    there, back = RecoveryStore(redis), SESSION._replace(turn=10, rooms={chat_room("c"): Place("epoch", 9)})
-    for late in (partial(sessions.keep, pid, SESSION._replace(turn=9), 60), partial(sessions.drop, pid, 9)):
+    there, back = RecoveryStore(redis), SESSION._replace(generation=10, rooms={chat_room("c"): Place("epoch", 9)})
+    for late in (partial(sessions.keep, pid, SESSION._replace(generation=9), 60), partial(sessions.drop, pid, 9)):
         there.keep(pid, back, 60)
         await there.close()
         late()

@@ -73,7 +73,7 @@ class Hall:
         client: Any = connection or Line()
         socket = Socket(str(next(self._sids)), "/chat", client, who, self.rooms, takes_offsets=takes_offsets)
         self.rooms.add(socket)
-        self.rooms.admit(socket, ROOM)
+        self.rooms.add_member(socket, ROOM)
         return socket
 
     def say(self, *names: str, room: Room = ROOM) -> None:
@@ -212,14 +212,14 @@ async def test_who_leaves_hears_what_was_before_and_who_joins_what_comes_after()
         hall.rooms.remove(socket)
     await tick()
     assert not hall.rooms._members
-    assert not hall.rooms._bundles._waiting
+    assert not hall.rooms._batches._waiting
 
 
 async def test_rooms_do_not_mix() -> None:
     hall = Hall(2 * FEW + 2)
     half = hall.sockets[: FEW + 1]
     for socket in half:
-        hall.rooms.admit(socket, OTHER)
+        hall.rooms.add_member(socket, OTHER)
     hall.say("a")
     hall.say("x", room=OTHER)
     hall.say("b")
@@ -345,7 +345,7 @@ async def test_foreign_bytes_that_are_no_text_stop_no_other_broadcast() -> None:
     polling = Polling(EngineOptions(), Cork())
     hall.come(connection=SimpleNamespace(broadcast=polling.write_frame, send_frame=polling.push_frame))
     for socket in hall.sockets:
-        hall.rooms.admit(socket, OTHER)
+        hall.rooms.add_member(socket, OTHER)
     line(hall.sockets[0]).frames.clear()
     hall.rooms.deliver(ROOM, b'2/chat,["\xff"]')
     hall.say("a", room=OTHER)

@@ -366,7 +366,7 @@ async def test_what_is_remembered_of_who_came_back_says_so(desk: Desk) -> None:
     await desk.lose()
     for turn in (1, 2):
         assert await desk.come_back() == []
-        assert desk.store.kept[PID].turn == turn
+        assert desk.store.kept[PID].generation == turn
         desk.recovery.lost(desk.back[-1])
         desk.rooms.remove(desk.back[-1])
 

@@ -339,7 +339,7 @@ async def test_one_return_that_is_given_up_keeps_nobody_from_the_others(house: H
     socket = house.socket(connection)
     rooms = [chat_room(key) for key in "abc"]
     for room in rooms:  # as recovery has it: there again, and not counted yet
-        house.rooms.admit(socket, room)
+        house.rooms.add_member(socket, room)
         socket.attend(room)
     task = asyncio.ensure_future(house.den.resumed(socket))
     house.fate.decide(1, task.cancel)

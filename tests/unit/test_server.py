@@ -103,7 +103,7 @@ class Lobby:
         self.at_close: Callable[[Socket], Awaitable[None]] | None = None
         self.log: list[str] = []
 
-    async def admit(self, handshake: Any, auth: Mapping[str, Any] | None) -> Principal:
+    async def authenticate(self, handshake: Any, auth: Mapping[str, Any] | None) -> Principal:
         if self.rule is not None:
             await self.rule()
         moment = datetime.now(UTC)

@@ -30,7 +30,7 @@ class ChannelCallbacks(NamedTuple):
 
 
 class Channels(Protocol):
-    """The way between the nodes: one server's line, or those of a cluster's servers."""
+    """The way between the nodes: those of one server, or of a cluster's."""
 
     @property
     def healthy(self) -> bool:
@@ -74,13 +74,13 @@ class RedisChannels:
         self,
         server: PubSubServer,
         node_id: str,
-        ears: ChannelCallbacks,
+        callbacks: ChannelCallbacks,
         always: Iterable[str] = (),
         canary: str | None = None,
     ) -> None:
         self.degraded = False
-        self._ears = ears
-        self._source = f"{node_id}.{secrets.token_hex(4)}".encode()  # this line of this run of the node
+        self._callbacks = callbacks
+        self._source = f"{node_id}.{secrets.token_hex(4)}".encode()  # these channels of this run of the node
         self._number = 0
         self._unheard: deque[tuple[int, str, bytes, int | None]] = deque()
         self._numbers: dict[bytes, int] = {}  # the newest heard of each other source
@@ -122,7 +122,7 @@ class RedisChannels:
         if self._subscriber.connected and not self._publisher.away:
             self._unheard.append((self._number, channel, packet, seq))
         else:
-            self._ears.deliver(channel, packet, seq)
+            self._callbacks.deliver(channel, packet, seq)
         self._publisher.publish(channel, data)
         if confirmed or self._publisher.crowded:
             await self._publisher.settled()
@@ -161,28 +161,28 @@ class RedisChannels:
             if source not in self._numbers and len(self._numbers) >= SOURCES:
                 del self._numbers[next(iter(self._numbers))]
             self._numbers[source] = int(number)
-            self._ears.deliver(channel, packet, int(place) if place else None)
+            self._callbacks.deliver(channel, packet, int(place) if place else None)
 
     def _heard_own(self, number: int) -> None:
         self._heard_at = time.monotonic()
         self._missed = 0
         if self.degraded and self._subscriber.connected:
             self.degraded = False
-            self._ears.well()
+            self._callbacks.well()
         # Redis keeps the order: what is older and was not heard went to a room that nobody here was in.
         while self._unheard and self._unheard[0][0] <= number:
             own, channel, packet, seq = self._unheard.popleft()
             if own == number:
-                self._ears.deliver(channel, packet, seq)
+                self._callbacks.deliver(channel, packet, seq)
 
     def _lost(self) -> None:
         """The subscription or Redis itself is lost: this node's own people get at least what was published here."""
         self.degraded = True
         self._missed = 0
-        self._ears.lost()
+        self._callbacks.lost()
         while self._unheard:
             _, channel, packet, seq = self._unheard.popleft()
-            self._ears.deliver(channel, packet, seq)
+            self._callbacks.deliver(channel, packet, seq)
 
 
 def _is_number(digits: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Sharded pub/sub over a Redis Cluster: each channel on the line of the server that serves it. Used by fanout_redis."""
+"""Sharded pub/sub over a Redis Cluster: each channel on the server that serves it. Used by fanout_redis."""
 
 import asyncio
 from collections.abc import Iterable
@@ -21,17 +21,17 @@ TRIES = 500_000  # names for a canary; who serves a single slot of 16,384 has on
 
 
 class ClusterChannels:
-    """See Lines. A server that is away degrades the rooms of its slots, and only those.
+    """See Channels. A server that is away degrades the rooms of its slots, and only those.
 
-    Each line is as a single server's: its own numbers, its own canary on a channel of the server's slots. When slots
-    move, or a replica is promoted, their channels are heard on the new line before anything is published on it.
+    Each server is as a single one: its own numbers, its own canary on a channel of the server's slots. When slots
+    move, or a replica is promoted, their channels are heard on the new server before anything is published on it.
     """
 
-    def __init__(self, cluster: Cluster, node_id: str, ears: ChannelCallbacks, always: Iterable[str] = ()) -> None:
+    def __init__(self, cluster: Cluster, node_id: str, callbacks: ChannelCallbacks, always: Iterable[str] = ()) -> None:
         self._cluster = cluster
         self._node_id = node_id
-        self._ears = ears
-        self._lines: dict[Address, RedisChannels] = {}
+        self._callbacks = callbacks
+        self._servers: dict[Address, RedisChannels] = {}
         self._homes: dict[str, RedisChannels | None] = dict.fromkeys(always)  # by channel that is to be heard
         self._canaries = count(1)
         self._version = 0  # of what the cluster was known to be when this was arranged
@@ -40,52 +40,52 @@ class ClusterChannels:
 
     @property
     def healthy(self) -> bool:
-        """See Lines."""
-        return bool(self._lines) and all(line.healthy for line in self._lines.values()) and self._settled
+        """See Channels."""
+        return bool(self._servers) and all(server.healthy for server in self._servers.values()) and self._settled
 
     @property
     def degraded(self) -> bool:
-        """See Lines."""
-        return not self._settled or any(line.degraded for line in self._lines.values())
+        """See Channels."""
+        return not self._settled or any(server.degraded for server in self._servers.values())
 
     async def start(self) -> None:
-        """See Lines."""
+        """See Channels."""
         await self._look()
-        self._task = asyncio.create_task(self._run(), name="cluster-lines")
+        self._task = asyncio.create_task(self._run(), name="cluster-channels")
 
     async def close(self) -> None:
-        """See Lines."""
+        """See Channels."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        await asyncio.gather(*(line.close() for line in self._lines.values()))
+        await asyncio.gather(*(server.close() for server in self._servers.values()))
 
     async def subscribe(self, channel: str) -> None:
-        """See Lines."""
-        line = self._homes[channel] = self._homes.get(channel) or self._line(channel)
-        if line is None:
+        """See Channels."""
+        server = self._homes[channel] = self._homes.get(channel) or self._server_of(channel)
+        if server is None:
             self._settled = False
         else:
-            await line.subscribe(channel)
+            await server.subscribe(channel)
 
     def unsubscribe(self, channel: str) -> None:
-        """See Lines."""
-        line = self._homes.pop(channel, None)
-        if line is not None:
-            line.unsubscribe(channel)
+        """See Channels."""
+        server = self._homes.pop(channel, None)
+        if server is not None:
+            server.unsubscribe(channel)
 
     async def publish(self, channel: str, packet: bytes, seq: int | None, *, confirmed: bool = False) -> None:
-        """See Lines."""
-        line = self._homes.get(channel) or self._line(channel)
-        if line is None:
-            self._ears.deliver(channel, packet, seq)
+        """See Channels."""
+        server = self._homes.get(channel) or self._server_of(channel)
+        if server is None:
+            self._callbacks.deliver(channel, packet, seq)
         else:
-            await line.publish(channel, packet, seq, confirmed=confirmed)
+            await server.publish(channel, packet, seq, confirmed=confirmed)
 
-    def _line(self, channel: str) -> RedisChannels | None:
+    def _server_of(self, channel: str) -> RedisChannels | None:
         owner = self._cluster.known_owner(slot(channel))
-        return None if owner is None else self._lines.get(owner)
+        return None if owner is None else self._servers.get(owner)
 
     # --- following the cluster ----------------------------------------------------------------------------------------
 
@@ -104,27 +104,31 @@ class ClusterChannels:
         if self._settled and self._version == self._cluster.version:
             return
         self._version = self._cluster.version
-        over = await self._renew_lines()
-        moved = [channel for channel, home in self._homes.items() if home is None or home is not self._line(channel)]
+        over = await self._renew_servers()
+        moved = [
+            channel for channel, home in self._homes.items() if home is None or home is not self._server_of(channel)
+        ]
         await asyncio.gather(*(self._move(channel) for channel in moved))
-        await asyncio.gather(*(line.close() for line in over))
+        await asyncio.gather(*(server.close() for server in over))
         self._settled = None not in self._homes.values()
         if self._task is not None:
-            self._ears.lost()  # what was published on the way from one line to the other
+            self._callbacks.lost()  # what was published on the way from one server to the other
             if not self.degraded:
-                self._ears.well()
+                self._callbacks.well()
 
-    async def _renew_lines(self) -> list[RedisChannels]:
-        """Have a line to each server whose canary it serves; those that are not needed any more."""
+    async def _renew_servers(self) -> list[RedisChannels]:
+        """Have channels on each server whose canary it serves; those that are not needed any more."""
         owners, over, fresh = self._cluster.known_owners(), [], []
-        for address, line in list(self._lines.items()):
-            if self._cluster.known_owner(slot(line.canary)) != address:
-                over.append(self._lines.pop(address))
-        for address in owners - self._lines.keys():
+        for address, server in list(self._servers.items()):
+            if self._cluster.known_owner(slot(server.canary)) != address:
+                over.append(self._servers.pop(address))
+        for address in owners - self._servers.keys():
             if (canary := self._canary(address)) is not None:
-                fresh.append(RedisChannels(self._cluster.channels(address), self._node_id, self._ears, canary=canary))
-                self._lines[address] = fresh[-1]
-        await asyncio.gather(*(line.start() for line in fresh))
+                fresh.append(
+                    RedisChannels(self._cluster.channels(address), self._node_id, self._callbacks, canary=canary)
+                )
+                self._servers[address] = fresh[-1]
+        await asyncio.gather(*(server.start() for server in fresh))
         return over
 
     def _canary(self, address: Address) -> str | None:
@@ -132,7 +136,7 @@ class ClusterChannels:
         return next((name for name in names if self._cluster.known_owner(slot(name)) == address), None)
 
     async def _move(self, channel: str) -> None:
-        old, new = self._homes.get(channel), self._line(channel)
+        old, new = self._homes.get(channel), self._server_of(channel)
         if new is None:
             return  # nobody serves it for now
         await new.subscribe(channel)

@@ -31,7 +31,7 @@ NOTICES = 1000  # that may wait for their handlers
 class RedisFanout:
     """See Fanout.
 
-    Packets go over the lines to the servers of Redis, one or those of a cluster. Logged events go through the
+    Packets go over the channels of Redis, of one server or of a cluster. Logged events go through the
     sequencer, which knows their order by itself and finds what Redis has lost.
     """
 
@@ -46,20 +46,20 @@ class RedisFanout:
         self._reported: set[str] = set()  # reasons for which a notice was ignored
         self._sequencer = Sequencer(log, self._hand_over, metrics)
         self._losses = 0
-        self._lines = _lines(redis, node_id, ChannelCallbacks(self._deliver, self._lost, self._well))
+        self._channels = _channels(redis, node_id, ChannelCallbacks(self._deliver, self._lost, self._well))
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to hear and to publish; Redis being away is no failure."""
         self._task = asyncio.create_task(self._handle_notices(), name="fanout-notices")
         await self._sequencer.start()
-        await self._lines.start()
+        await self._channels.start()
 
     async def close(self) -> None:
         """Neither hear nor publish any more; what waits is delivered on this node."""
         for timer in self._lingering.values():
             timer.cancel()
-        await self._lines.close()
+        await self._channels.close()
         await self._sequencer.close()
         if self._task is not None:
             self._task.cancel()
@@ -69,7 +69,7 @@ class RedisFanout:
     @property
     def healthy(self) -> bool:
         """See Fanout."""
-        return self._lines.healthy
+        return self._channels.healthy
 
     @property
     def losses(self) -> int | None:
@@ -84,7 +84,7 @@ class RedisFanout:
             timer.cancel()
         channel = room_channel(room)
         self._rooms[channel] = room
-        await self._lines.subscribe(channel)
+        await self._channels.subscribe(channel)
         await self._sequencer.watch(room)
 
     def unwatch(self, room: Room) -> None:
@@ -97,7 +97,7 @@ class RedisFanout:
         channel = room_channel(room)
         del self._rooms[channel]
         self._sequencer.forget(room)
-        self._lines.unsubscribe(channel)
+        self._channels.unsubscribe(channel)
 
     def place(self, room: Room) -> Place | None:
         """Up to where the logged events of a watched room were delivered on this node; None if it has none."""
@@ -112,7 +112,7 @@ class RedisFanout:
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
         """See Fanout."""
         self._count(event)
-        await self._lines.publish(room_channel(room), event_packet(room.namespace, event, payload), seq)
+        await self._channels.publish(room_channel(room), event_packet(room.namespace, event, payload), seq)
 
     def _count(self, event: str) -> None:
         counter = self._counters.get(event)
@@ -122,7 +122,7 @@ class RedisFanout:
 
     async def notify(self, notice: Notice) -> None:
         """See Fanout."""
-        await self._lines.publish(control_channel(), encode(notice), None, confirmed=True)
+        await self._channels.publish(control_channel(), encode(notice), None, confirmed=True)
 
     def on_notice(self, kind: type[N], handler: Callable[[N], Awaitable[None]]) -> None:
         """See Fanout."""
@@ -136,7 +136,7 @@ class RedisFanout:
 
     def _well(self) -> None:
         self._sequencer.check()
-        if not self._lines.degraded:
+        if not self._channels.degraded:
             self._metrics.degraded.set(0)
 
     def _deliver(self, channel: str, packet: bytes, seq: int | None) -> None:
@@ -179,8 +179,8 @@ class RedisFanout:
             log.warning("a notice was ignored", reason=reason, detail=detail)
 
 
-def _lines(redis: RedisClient, node_id: str, ears: ChannelCallbacks) -> Channels:
+def _channels(redis: RedisClient, node_id: str, callbacks: ChannelCallbacks) -> Channels:
     always = [control_channel()]
     if redis.cluster is not None:
-        return ClusterChannels(redis.cluster, node_id, ears, always)
-    return RedisChannels(redis, node_id, ears, always)
+        return ClusterChannels(redis.cluster, node_id, callbacks, always)
+    return RedisChannels(redis, node_id, callbacks, always)

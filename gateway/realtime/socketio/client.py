@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class NamespaceHandler(Protocol):
     """A namespace, as the server needs it."""
 
-    async def admit(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
+    async def authenticate(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
         """Who is connecting. Raises GatewayError, and then they do not."""
 
     async def opened(self, socket: Socket) -> None:

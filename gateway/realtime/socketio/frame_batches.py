@@ -48,8 +48,8 @@ class FrameBatches:
 
     def add(self, room: Room, members: Mapping[str, Socket], frame: Frame) -> None:
         """Send a frame to the members of a room, at the end of this tick or of the pause, or, to a few, at once."""
-        bundle = self._waiting.get(room) if self._waiting else None
-        if bundle is None:
+        batch = self._waiting.get(room) if self._waiting else None
+        if batch is None:
             if len(members) <= FEW:
                 bare = _bare(frame)
                 for socket in members.values():
@@ -58,13 +58,13 @@ class FrameBatches:
             if not self._busy:
                 self._busy = True
                 asyncio.get_running_loop().call_soon(self._flush_soon)
-            bundle = self._waiting[room] = _Batch()
-        bundle.frames.append(frame)
-        bundle.size += len(frame.websocket)
-        if bundle.size >= FULL:
+            batch = self._waiting[room] = _Batch()
+        batch.frames.append(frame)
+        batch.size += len(frame.websocket)
+        if batch.size >= FULL:
             self.flush(room)
 
-    def catch_up(self, socket: Socket) -> None:
+    def flush_to(self, socket: Socket) -> None:
         """Send a socket what waits for it: what it is sent next, by itself, came about later."""
         if self._waiting:
             for room in socket.joined & self._waiting.keys():
@@ -72,9 +72,9 @@ class FrameBatches:
 
     def flush(self, room: Room) -> None:
         """Send what waits for a room: its members are about to change."""
-        bundle = self._waiting.pop(room, None)
-        if bundle is not None:
-            bundle.send(self._members[room].values())
+        batch = self._waiting.pop(room, None)
+        if batch is not None:
+            batch.send(self._members[room].values())
 
     def _flush_soon(self) -> None:
         # Behind the acks of this tick, which are written at its end: a broadcast to many takes milliseconds.
@@ -87,8 +87,8 @@ class FrameBatches:
         waiting, self._waiting = self._waiting, {}
         started = time.monotonic()
         try:
-            for room, bundle in waiting.items():
-                bundle.send(self._members[room].values())
+            for room, batch in waiting.items():
+                batch.send(self._members[room].values())
         finally:
             pause = min(PAUSE, time.monotonic() - started)
             asyncio.get_running_loop().call_later(pause, self._flush_all)

@@ -37,7 +37,7 @@ class Store(Protocol):
     """Sessions by their private id."""
 
     def keep(self, pid: str, session: RecoverySession, seconds: float) -> None: ...
-    def drop(self, pid: str, turn: int) -> None: ...
+    def drop(self, pid: str, generation: int) -> None: ...
     async def claim(self, pid: str) -> RecoverySession | None: ...
 
 
@@ -89,13 +89,13 @@ class Recovery:
         """A private id: who knows it may become the socket, if they are its user."""
         return secrets.token_urlsafe(_PID_BYTES)
 
-    def changed(self, socket: Socket) -> None:
+    def remember(self, socket: Socket) -> None:
         """A live socket attends other rooms than before, or as somebody else."""
         if socket.attending:
             # Renewed four times as often: a node that dies between two leaves more than the window.
             self._keep(socket, 2 * self._window)
         elif socket.pid is not None:
-            self._store.drop(socket.pid, socket.turn)
+            self._store.drop(socket.pid, socket.generation)
 
     def lost(self, socket: Socket) -> None:
         """A socket's connection was lost; its client may come back."""
@@ -106,13 +106,13 @@ class Recovery:
         """A socket has left, or was made to: nobody shall come back as it."""
         if socket.pid is not None:
             if socket.attending:
-                self._store.drop(socket.pid, socket.turn)
+                self._store.drop(socket.pid, socket.generation)
             socket.pid = None  # what it is still leaving is no news of it any more
 
     def _keep(self, socket: Socket, seconds: float) -> None:
         if socket.pid is not None:
             rooms = {room: socket.places.get(room) for room in socket.attending}
-            session = RecoverySession(socket.sid, socket.namespace, socket.principal.user_id, rooms, socket.turn)
+            session = RecoverySession(socket.sid, socket.namespace, socket.principal.user_id, rooms, socket.generation)
             self._store.keep(socket.pid, session, seconds)
 
     async def _renew(self) -> None:
@@ -122,7 +122,7 @@ class Recovery:
             for first in range(0, len(sockets) + 1, BATCH):
                 for socket in sockets[first : first + BATCH]:
                     if socket.live:
-                        self.changed(socket)
+                        self.remember(socket)
                 await asyncio.sleep(pause)
 
     # --- coming back --------------------------------------------------------------------------------------------------
@@ -183,11 +183,11 @@ class Recovery:
             if socket is None:
                 self._store.keep(pid, session, self._window)
                 raise _NotRecovered("gone")
-            socket.turn = session.turn + 1
+            socket.generation = session.generation + 1
             for room, events in missed.items():
                 self._send(socket, room, places[room], events)
             for room in session.rooms:
-                self._rooms.admit(socket, room)
+                self._rooms.add_member(socket, room)
                 socket.attend(room, places.get(room))
             return socket
 

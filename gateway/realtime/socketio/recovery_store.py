@@ -16,17 +16,17 @@ log = structlog.get_logger()
 
 BATCH = 200  # sessions in one round trip
 
-# An entry is "<turn> <JSON>". A node that has not noticed yet that a client went on elsewhere says nothing any more.
+# An entry is "<generation> <JSON>". A node that has not noticed yet that a client went on elsewhere overwrites nothing.
 
 KEEP = """
--- KEYS: entry. ARGV: turn, entry, ms to live.
+-- KEYS: entry. ARGV: generation, entry, ms to live.
 local entry = redis.call('GET', KEYS[1])
 if entry and tonumber(string.match(entry, '^%d+')) > tonumber(ARGV[1]) then return end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 """
 
 DROP = """
--- KEYS: entry. ARGV: turn.
+-- KEYS: entry. ARGV: generation.
 local entry = redis.call('GET', KEYS[1])
 if entry and tonumber(string.match(entry, '^%d+')) > tonumber(ARGV[1]) then return end
 redis.call('DEL', KEYS[1])
@@ -36,20 +36,20 @@ redis.call('DEL', KEYS[1])
 class RecoverySession(NamedTuple):
     """A socket without its connection. `rooms`: where it was counted, and from which place on it may miss events.
 
-    `turn`: how often its client had come back as it.
+    `generation`: how often its client had come back as it.
     """
 
     sid: str
     namespace: str
     user_id: str
     rooms: dict[Room, Place | None]
-    turn: int = 0
+    generation: int = 0
 
 
 class _Entry(NamedTuple):
     """What is to be written: a session, or None to delete it."""
 
-    turn: int
+    generation: int
     session: RecoverySession | None
     seconds: float
 
@@ -78,12 +78,12 @@ class RecoveryStore:
         await self._write()
 
     def keep(self, pid: str, session: RecoverySession, seconds: float) -> None:
-        """Keep a session for so long from now on, unless that of a later turn is kept."""
-        self._put(pid, _Entry(session.turn, session, seconds))
+        """Keep a session for so long from now on, unless one of a later generation is kept."""
+        self._put(pid, _Entry(session.generation, session, seconds))
 
-    def drop(self, pid: str, turn: int) -> None:
-        """Keep the session of a turn no more."""
-        self._put(pid, _Entry(turn, None, 0.0))
+    def drop(self, pid: str, generation: int) -> None:
+        """Keep the session of a generation no more."""
+        self._put(pid, _Entry(generation, None, 0.0))
 
     async def claim(self, pid: str) -> RecoverySession | None:
         """Take a session out: only one gets it. None if there is none. Raises Unavailable."""
@@ -118,22 +118,24 @@ class RecoveryStore:
     async def _send(self, batch: dict[str, _Entry]) -> None:
         async with self._redis.guard("sessions"):
             pipeline = self._redis.client.pipeline(transaction=False)
-            for pid, (turn, session, seconds) in batch.items():
+            for pid, (generation, session, seconds) in batch.items():
                 names = [socket_session(pid)]
                 if session is None:
-                    await self._drop(keys=names, args=[turn], client=pipeline)
+                    await self._drop(keys=names, args=[generation], client=pipeline)
                 else:
-                    await self._keep(keys=names, args=[turn, _text(session), round(seconds * 1000)], client=pipeline)
+                    await self._keep(
+                        keys=names, args=[generation, _text(session), round(seconds * 1000)], client=pipeline
+                    )
             await pipeline.execute()
 
 
 def _text(session: RecoverySession) -> str:
     rooms = {room.name: place for room, place in session.rooms.items()}
-    return f"{session.turn} {json.dumps([session.sid, session.namespace, session.user_id, rooms])}"
+    return f"{session.generation} {json.dumps([session.sid, session.namespace, session.user_id, rooms])}"
 
 
 def _session(text: str) -> RecoverySession:
-    turn, _, content = text.partition(" ")
+    generation, _, content = text.partition(" ")
     sid, namespace, user_id, rooms = json.loads(content)
     places = {Room(namespace, name): None if place is None else Place(*place) for name, place in rooms.items()}
-    return RecoverySession(sid, namespace, user_id, places, int(turn))
+    return RecoverySession(sid, namespace, user_id, places, int(generation))

@@ -35,7 +35,7 @@ class Watcher(Protocol):
 class Memory(Protocol):
     """Who remembers where sockets attend."""
 
-    def changed(self, socket: Socket) -> None:
+    def remember(self, socket: Socket) -> None:
         """A socket attends other rooms than before, or as somebody else."""
 
 
@@ -50,8 +50,8 @@ class Rooms:
         self._metrics = metrics
         self._sockets: dict[str, dict[str, Socket]] = {}  # namespace → sid → socket
         self._members: dict[Room, dict[str, Socket]] = {}
-        self._bundles = FrameBatches(self._members)
-        self.catch_up = self._bundles.catch_up  # sends a socket what its rooms were told before what it is sent next
+        self._batches = FrameBatches(self._members)
+        self.flush_to = self._batches.flush_to  # sends a socket what its rooms were told before what it is sent next
         self._without_offsets: Counter[Room] = Counter()  # members that take no offsets
         self._held: Counter[Room] = Counter()  # that are heard for members who are about to come
         self._watcher: Watcher | None = None
@@ -68,7 +68,7 @@ class Rooms:
     def attended(self, socket: Socket) -> None:
         """A socket attends other rooms than before, or as somebody else."""
         if self._memory is not None:
-            self._memory.changed(socket)
+            self._memory.remember(socket)
 
     # --- sockets ------------------------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class Rooms:
         if room in socket.joined:
             return False
         # A member first, so that nobody who leaves meanwhile ends the watching; the caller's answer comes after it.
-        self.admit(socket, room)
+        self.add_member(socket, room)
         try:
             if self._watcher is not None:
                 await self._watcher.watch(room)
@@ -157,9 +157,9 @@ class Rooms:
         """Wait until the members here were sent everything up to a place; whether that is so after `within` s."""
         return self._watcher is not None and await self._watcher.reach(room, seq, within)
 
-    def admit(self, socket: Socket, room: Room) -> None:
+    def add_member(self, socket: Socket, room: Room) -> None:
         """Add a socket to a room that is heard already: it hears what is delivered from now on."""
-        self._bundles.flush(room)
+        self._batches.flush(room)
         self._members.setdefault(room, {})[socket.sid] = socket
         socket.joined.add(room)
         if not socket.takes_offsets:
@@ -168,7 +168,7 @@ class Rooms:
     def _leave(self, socket: Socket, room: Room) -> bool:
         if room not in socket.joined:
             return False
-        self._bundles.flush(room)
+        self._batches.flush(room)
         socket.joined.discard(room)
         members = self._members[room]
         del members[socket.sid]
@@ -199,12 +199,12 @@ class Rooms:
                 frame = LoggedFrame(packet, offset)
             else:
                 frame = Frame(with_offset(packet, offset))
-            self._bundles.add(room, members, frame)
+            self._batches.add(room, members, frame)
 
     def deliver_to(self, sockets: Iterable[Socket], packet: bytes) -> None:
         """Send a ready Socket.IO packet to some sockets, each after what its rooms were sent before."""
         frame = Frame(packet)
         for socket in sockets:
-            self.catch_up(socket)
+            self.flush_to(socket)
             socket.connection.send_frame(frame)
             self._metrics.delivered.inc()

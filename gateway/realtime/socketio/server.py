@@ -149,7 +149,7 @@ class SocketServer:
         """
         self._connecting += 1
         try:
-            principal = await self._admit(connection, client, namespace, auth)
+            principal = await self._authenticate(connection, client, namespace, auth)
         except GatewayError as error:
             self._refuse(connection, namespace, error)
             return
@@ -210,7 +210,7 @@ class SocketServer:
         connection.send(connect_packet(socket.namespace, socket.sid, socket.pid).decode())
         return socket
 
-    async def _admit(self, connection: Connection, client: Client, namespace: str, auth: Any) -> Principal:
+    async def _authenticate(self, connection: Connection, client: Client, namespace: str, auth: Any) -> Principal:
         endpoint = self._endpoints.get(namespace)
         if endpoint is None:
             raise GatewayError(Code.NOT_FOUND, "Invalid namespace")
@@ -219,7 +219,7 @@ class SocketServer:
         if connection.handshake is None:
             raise Unavailable("handshake")
         try:
-            return await endpoint.admit(connection.handshake, auth)
+            return await endpoint.authenticate(connection.handshake, auth)
         except GatewayError:
             raise
         except TimeoutError:

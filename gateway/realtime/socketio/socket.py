@@ -19,8 +19,18 @@ class Socket:
 
     # fmt: off
     __slots__ = (
-        "_rooms", "attending", "connection", "joined", "live", "namespace", "pid", "places", "principal", "sid",
-        "takes_offsets", "turn",
+        "_rooms",
+        "attending",
+        "connection",
+        "generation",
+        "joined",
+        "live",
+        "namespace",
+        "pid",
+        "places",
+        "principal",
+        "sid",
+        "takes_offsets",
     )
     # fmt: on
 
@@ -37,7 +47,7 @@ class Socket:
     ) -> None:
         self.sid = sid
         self.pid = pid  # known to its client alone, who may come back as this socket with it
-        self.turn = 0  # how often its client has come back as it
+        self.generation = 0  # how often its client has come back as it
         self.takes_offsets = takes_offsets  # as the last argument of logged events
         self.namespace = namespace
         self.connection = connection
@@ -64,19 +74,19 @@ class Socket:
     def send(self, event: str, payload: Payload) -> None:
         """Send an event to this client alone."""
         if self.live:
-            self._rooms.catch_up(self)
+            self._rooms.flush_to(self)
             self.connection.send_frame(Frame(event_packet(self.namespace, event, payload)))
 
     def succeed(self, ack_id: int, data: Payload) -> None:
         """Answer a request that was done and whose client asked for an ack: `{"ok": true, "data": …, "ts": …}`."""
         if self.live:
-            self._rooms.catch_up(self)
+            self._rooms.flush_to(self)
             self.connection.send_frame(Frame(success_packet(self.namespace, ack_id, data)))
 
     def answer(self, ack_id: int, answer: Payload) -> None:
         """Answer a request whose client asked for an ack with something else."""
         if self.live:
-            self._rooms.catch_up(self)
+            self._rooms.flush_to(self)
             self.connection.send_frame(Frame(ack_packet(self.namespace, ack_id, answer)))
 
     async def enter(self, room: Room) -> bool:
