@@ -90,7 +90,7 @@ class Node:
             orders=shop.orders,
             jobs=shop.jobs,
             messages=talk.search,
-            record=talk.record,
+            record=talk.audit_log,
             words=talk.words,
             asyncapi=partial(asyncapi.document, namespaces, pipeline.rates, path),
             docs_page=WEB / "docs",

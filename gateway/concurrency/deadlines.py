@@ -3,14 +3,14 @@
 import asyncio
 from types import TracebackType
 
-_Piece = tuple[float, int]  # until when it is to be done, and how often its task had been cancelled before
+_Piece = tuple[float, int]  # when it is due, and how often its task had been cancelled before
 
 
 class Deadlines:
-    """Ends what takes longer than `seconds`. All have the same time: the first to begin is the first to be due.
+    """Cancels work that takes longer than `seconds`. All work has the same limit: the first to begin is the first due.
 
-    `asyncio.timeout` makes and cancels a timer of the event loop for each piece of work, nearly all of which is over
-    long before it rings. A task has one piece of work at a time.
+    `asyncio.timeout` makes and cancels a timer of the event loop for each piece of work, nearly all of which ends
+    long before. A task has one such block at a time.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -23,7 +23,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None  # for the first; that one may be over by now
 
     def __enter__(self) -> None:
-        """For a `with` around what the current task shall do in time, which raises TimeoutError."""
+        """For a `with` block of the current task, which raises TimeoutError when it takes too long."""
         loop = self._loop = self._loop or asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         if task is None:
@@ -31,7 +31,7 @@ class Deadlines:
         due = loop.time() + self.seconds
         self.pending[task] = due, task.cancelling()
         if self._timer is None:
-            self._timer = loop.call_at(due, self._ring, loop)
+            self._timer = loop.call_at(due, self._expire, loop)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
@@ -40,16 +40,16 @@ class Deadlines:
         if task is None or self.pending.pop(task, None) is not None:
             return
         _, cancelling = self._expired.pop(task)
-        # As asyncio.timeout: who was cancelled by somebody else, too, is to end as cancelled.
+        # As asyncio.timeout: a task that was cancelled by somebody else, too, ends as cancelled.
         if task.uncancel() <= cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
         for task, piece in list(self.pending.items()):
             if piece[0] > now:
-                self._timer = loop.call_at(piece[0], self._ring, loop)
+                self._timer = loop.call_at(piece[0], self._expire, loop)
                 return
             self._expired[task] = self.pending.pop(task)
             task.cancel()

@@ -1,4 +1,4 @@
-"""One line in the log when something goes away and one when it is back, however often it is asked for meanwhile."""
+"""Logs an outage of a server in two lines: one when it begins, one when it ends. Used by the clients of servers."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ QUIET = 1.0  # s without a failure after which it is over; what fails now and th
 
 
 class Outage:
-    """Kept by whoever asks for something that may be away. Told of every failure and every success."""
+    """The state of one server that may be away. Its client reports every failure and every success."""
 
     def __init__(self, begins: str, ends: str, quiet: float = QUIET) -> None:
         self._begins = begins
@@ -22,7 +22,7 @@ class Outage:
         self._failures = 0
 
     def failed(self, **details: Any) -> None:
-        """It did not do what it was asked for; `details` are logged with the first failure."""
+        """Report a failure; `details` are logged with the first one."""
         self._latest = time.monotonic()
         self._failures += 1
         if self._since is None:
@@ -30,7 +30,7 @@ class Outage:
             log.warning(self._begins, **details)
 
     def worked(self) -> None:
-        """It did what it was asked for."""
+        """Report a success."""
         if self._since is None:
             return
         now = time.monotonic()

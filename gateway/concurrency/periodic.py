@@ -1,4 +1,4 @@
-"""What a process does every so often as long as it serves. Used by the sweeps of nodes and workers."""
+"""Runs work periodically while the process serves. Used by the sweeps of nodes and workers."""
 
 import asyncio
 import random
@@ -13,9 +13,9 @@ SPREAD = 0.2  # of the pause, so that not all nodes ask the database at the same
 
 
 class Periodic:
-    """Calls `work` about every `pause` seconds. What it raises is the end of a round, not of the rounds.
+    """Calls `work` about every `pause` seconds. An error ends the round and is logged; the next round comes.
 
-    `unavailable` is an error of which somebody else has told the log.
+    `unavailable`: the error that is not logged here, since the client of the server that is away has logged it.
     """
 
     def __init__(
@@ -28,11 +28,11 @@ class Periodic:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; the first round is after a pause."""
+        """Start; the first round comes after a pause."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
 
     async def close(self) -> None:
-        """Stop, also in the middle of a round."""
+        """Stop, even in the middle of a round."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -44,6 +44,6 @@ class Periodic:
             try:
                 await self._work()
             except self._unavailable:
-                log.debug("a round was skipped", rounds=self._name)  # whoever is away is logged there
+                log.debug("a round was skipped", rounds=self._name)  # logged by its client
             except Exception:
                 log.exception("a round failed", rounds=self._name)

@@ -1,4 +1,4 @@
-"""Time-outs for what others answer that count only time in which we could have noticed. Used by the guard of Redis."""
+"""Time-outs for answers of servers that do not count time in which this process was busy. Used with Redis."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Chat: messages, how they are kept civil, and the record of it. Built by the composition root."""
+"""Chat: messages, how they are kept civil, and the audit log. Built by the composition root."""
 
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable
@@ -31,23 +31,23 @@ class ChatPart:
         metrics, database, log = servers.metrics, servers.database, servers.log
         fanout = realtime.fanout
         news = Outbox(database, log, fanout)
-        authority, self.record = Permissions(database), AuditLog(database)
-        rules = RoomSettingsService(database, log, news, authority, self.record)
-        pins = Pins(database, log, news, authority, self.record)
+        permissions, self.audit_log = Permissions(database), AuditLog(database)
+        room_settings = RoomSettingsService(database, log, news, permissions, self.audit_log)
+        pins = Pins(database, log, news, permissions, self.audit_log)
         self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire, Unavailable)
         self.words = people.words
         self._retention = Retention(database, servers.settings.deletion_retention, metrics)
         messages = Messages(database)
         self.search = MessageSearch(database)
-        self._newest = Snapshots(database, log, messages, pins, metrics)
-        self.chat = Chat(database, log, messages, self._newest, self.words, fanout)
-        patience = servers.settings.handler_timeout / 2
-        clears = Clears(database, log, news, authority, self.record, pins, metrics, patience)
+        self._snapshots = Snapshots(database, log, messages, pins, metrics)
+        self.chat = Chat(database, log, messages, self._snapshots, self.words, fanout)
+        time_limit = servers.settings.handler_timeout / 2
+        clears = Clears(database, log, news, permissions, self.audit_log, pins, metrics, time_limit)
         self.moderation = Moderation(
-            sanctions=Sanctions(database, log, authority, self.record, people.devices, clears, fanout, metrics),
-            settings=rules,
-            announcements=Announcements(database, log, authority, self.record, fanout),
-            deletions=Deletions(database, log, news, authority, self.record, pins, metrics),
+            sanctions=Sanctions(database, log, permissions, self.audit_log, people.devices, clears, fanout, metrics),
+            settings=room_settings,
+            announcements=Announcements(database, log, permissions, self.audit_log, fanout),
+            deletions=Deletions(database, log, news, permissions, self.audit_log, pins, metrics),
             clears=clears,
             pins=pins,
         )
@@ -61,7 +61,7 @@ class ChatPart:
     async def close(self) -> None:
         """Store what was taken, and take nothing more."""
         await self.chat.close()
-        await self._newest.close()
+        await self._snapshots.close()
         await self._pin_rounds.close()
         await self._retention.close()
         await self.words.close()

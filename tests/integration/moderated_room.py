@@ -22,7 +22,7 @@ from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.rooms.log import RoomLog
 from models.user import User
 from tests.doubles import Heard, principal
-from tests.integration.services import DAY, Curators, make_chat, make_rules, make_streams
+from tests.integration.services import DAY, Curators, make_chat, make_room_settings, make_streams
 from tests.support import make_settings
 
 KEY, ELSEWHERE = "demo", "elsewhere"
@@ -51,7 +51,7 @@ class ModeratedRoom:
         self.book = DeviceBook(redis, self.names, DAY, DAY)
         self.devices = BannedDevices(database, self.names, self.book)
         self.bans = Bans(database)
-        self.rules = make_rules(database, self.heard)
+        self.settings_service = make_room_settings(database, self.heard)
         self.announcements = Announcements(database, log, authority, record, self.heard)
         self.sanctions = Sanctions(database, log, authority, record, self.devices, self.cleared, self, self.metrics)
         self.curators = Curators(database, self.heard)
@@ -103,13 +103,15 @@ class ModeratedRoom:
         return await self.sanctions.unban(who, BanUser.model_validate({"userId": whom} | fields))
 
     async def slow(self, who: Principal, seconds: int) -> Any:
-        return await self.rules.slow_mode(who, SlowMode.model_validate({"liveId": KEY, "seconds": seconds}))
+        return await self.settings_service.slow_mode(who, SlowMode.model_validate({"liveId": KEY, "seconds": seconds}))
 
     async def freeze(self, who: Principal, frozen: bool = True) -> Any:
-        return await self.rules.freeze(who, Freeze.model_validate({"liveId": KEY, "frozen": frozen}))
+        return await self.settings_service.freeze(who, Freeze.model_validate({"liveId": KEY, "frozen": frozen}))
 
     async def allow_guests(self, who: Principal, allowed: bool = True) -> Any:
-        return await self.rules.allow_guests(who, AllowGuests.model_validate({"liveId": KEY, "allowed": allowed}))
+        return await self.settings_service.allow_guests(
+            who, AllowGuests.model_validate({"liveId": KEY, "allowed": allowed})
+        )
 
     async def announce(self, who: Principal, text: str = "hear, hear") -> Any:
         return await self.announcements.announce(who, Announce.model_validate({"liveId": KEY, "message": text}))

@@ -36,7 +36,7 @@ def make_streams(database: Database, redis: RedisClient, fanout: Any) -> Streams
     return Streams(database, outbox, fanout, lists, grace=GRACE, reopen=REOPEN)
 
 
-def make_rules(database: Database, fanout: Any) -> RoomSettingsService:
+def make_room_settings(database: Database, fanout: Any) -> RoomSettingsService:
     """How the chat rooms of one node are kept civil."""
     log = RoomLog(database)
     return RoomSettingsService(database, log, Outbox(database, log, fanout), Permissions(database), AuditLog(database))
@@ -45,10 +45,10 @@ def make_rules(database: Database, fanout: Any) -> RoomSettingsService:
 def make_chat(database: Database, fanout: Any) -> Chat:
     """The chat of one node, in which no words are listed."""
     log, metrics, messages = RoomLog(database), Metrics(), Messages(database)
-    authority, record = Permissions(database), AuditLog(database)
-    pins = Pins(database, log, Outbox(database, log, fanout), authority, record)
+    permissions, audit_log = Permissions(database), AuditLog(database)
+    pins = Pins(database, log, Outbox(database, log, fanout), permissions, audit_log)
     newest = Snapshots(database, log, messages, pins, metrics)
-    words = WordLists(database, record, metrics)
+    words = WordLists(database, audit_log, metrics)
     return Chat(database, log, messages, newest, words, fanout)
 
 
@@ -57,7 +57,7 @@ class Curators:
 
     def __init__(self, database: Database, fanout: Any, patience: timedelta = DAY) -> None:
         log, metrics = RoomLog(database), Metrics()
-        news, authority, self.record = Outbox(database, log, fanout), Permissions(database), AuditLog(database)
-        self.pins = Pins(database, log, news, authority, self.record)
-        self.deletions = Deletions(database, log, news, authority, self.record, self.pins, metrics)
-        self.clears = Clears(database, log, news, authority, self.record, self.pins, metrics, patience)
+        news, permissions, self.audit_log = Outbox(database, log, fanout), Permissions(database), AuditLog(database)
+        self.pins = Pins(database, log, news, permissions, self.audit_log)
+        self.deletions = Deletions(database, log, news, permissions, self.audit_log, self.pins, metrics)
+        self.clears = Clears(database, log, news, permissions, self.audit_log, self.pins, metrics, patience)

@@ -318,7 +318,7 @@ async def test_a_crowd_that_joins_is_shown_one_look_and_never_an_old_one(place: 
     newest = Snapshots(place.database, RoomLog(place.database), Messages(place.database), keeper.pins, metrics)
 
     def looks(outcome: str) -> float:
-        return float(metrics.cache.labels("newest", outcome)._value.get())
+        return float(metrics.cache.labels("snapshots", outcome)._value.get())
 
     [sent] = await place.say("a")
     shown = await asyncio.gather(*(newest.read(KEY) for _ in range(500)))
@@ -347,7 +347,7 @@ async def test_a_crowd_that_joins_is_shown_one_look_and_never_an_old_one(place: 
 async def test_a_look_at_the_lists_that_began_before_a_change_does_not_end_after_it(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = WordLists(place.database, place.curators[0].record, Metrics())
+    words = WordLists(place.database, place.curators[0].audit_log, Metrics())
     await words.add(place.admin, AddWord.model_validate({"word": "first", "action": "BLOCK"}))
     query, slow, goes_on = place.database.query, [word_lists.ALL], asyncio.Event()
 
@@ -359,7 +359,7 @@ async def test_a_look_at_the_lists_that_began_before_a_change_does_not_end_after
         return rows
 
     monkeypatch.setattr(place.database, "query", read)
-    await place.curators[1].record.record(ModerationAction.ADD_WORD, place.admin)  # of another node
+    await place.curators[1].audit_log.record(ModerationAction.ADD_WORD, place.admin)  # of another node
     looking = asyncio.create_task(words.refresh())
     await until(lambda: not slow)
     adding = asyncio.create_task(words.add(place.admin, AddWord.model_validate({"word": "second", "action": "MASK"})))
@@ -370,7 +370,7 @@ async def test_a_look_at_the_lists_that_began_before_a_change_does_not_end_after
 
 
 async def test_words_changed_at_once_are_all_known_everywhere(place: Place) -> None:
-    nodes = [WordLists(place.database, keeper.record, Metrics()) for keeper in place.curators]
+    nodes = [WordLists(place.database, keeper.audit_log, Metrics()) for keeper in place.curators]
     await asyncio.gather(
         *(
             nodes[n % 2].add(place.admin, AddWord.model_validate({"word": f"word{n}", "action": "MASK"}))

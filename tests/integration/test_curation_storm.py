@@ -40,7 +40,7 @@ class Crowd:
         self.heard = Heard()
         self.chats = [make_chat(database, self.heard) for _ in range(2)]
         self.curators = [Curators(database, self.heard) for _ in range(2)]
-        self.newest = Snapshots(database, RoomLog(database), Messages(database), self.curators[0].pins, Metrics())
+        self.snapshots = Snapshots(database, RoomLog(database), Messages(database), self.curators[0].pins, Metrics())
         self.people: list[Principal] = []
         self.sent: list[tuple[Principal, SendMessage, Sent]] = []
         self.clears: list[str] = []
@@ -56,7 +56,7 @@ class Crowd:
     async def close(self) -> None:
         for chat in self.chats:
             await chat.close()
-        await self.newest.close()
+        await self.snapshots.close()
 
     async def act(self, actor: int, dice: random.Random) -> None:
         for step in range(STEPS):
@@ -94,7 +94,7 @@ class Crowd:
             case "unpin":
                 await curators.pins.unpin(self.admin, UnpinMessage.model_validate(one))
             case "look":
-                await self.newest.read(KEY)
+                await self.snapshots.read(KEY)
 
 
 class Onlooker:
@@ -161,7 +161,7 @@ async def test_what_a_room_is_told_is_what_is_stored(crowd: Crowd, seed: int) ->
     assert not [text for text in originals.values() if f'"{text}"' in logged], "a deleted text is in the log"
     assert sorted(event for _, event, _ in crowd.heard.events) == sorted(event.event for event in events)
 
-    snapshot = await crowd.newest.read(KEY)
+    snapshot = await crowd.snapshots.read(KEY)
     onlooker = Onlooker({message.seq: message for message in snapshot.history})
     for event in events:
         onlooker.hear(event.seq, event.event, event.payload["data"])

@@ -265,7 +265,7 @@ def strikes(house: House, connection: FakeConnection) -> dict[str, Callable[[], 
     def time_out() -> None:
         deadlines = house.den._deadlines
         deadlines.pending = {task: (0.0, cancelling) for task, (_, cancelling) in deadlines.pending.items()}
-        deadlines._ring(asyncio.get_running_loop())
+        deadlines._expire(asyncio.get_running_loop())
 
     def kick() -> None:
         if CHAT in connection.owner.sockets:

@@ -1,10 +1,10 @@
-"""What somebody hears who may not be in a room, or not speak there. Used by the services of chat and moderation."""
+"""The errors for somebody who may not be in a room, or not speak there. Used by the services of chat and moderation."""
 
 from datetime import datetime
 
 from gateway.errors import CATALOGUE, Code, Forbidden, GatewayError
 from gateway.protocol.moderation import FOREVER
-from gateway.protocol.moderation import until as told
+from gateway.protocol.moderation import until as end_of
 from gateway.protocol.wire import iso
 
 GUESTS = "Guests may not write in this room"
@@ -16,7 +16,7 @@ def refusal(code: Code, *, until: datetime | None = None, wait_ms: int | None = 
     `until` is when a ban or a mute ends, None for never; `wait_ms` when slow mode allows the next message.
     """
     if code in (Code.BANNED, Code.MUTED):
-        ends_at, text = told(until), CATALOGUE[code].message
+        ends_at, text = end_of(until), CATALOGUE[code].message
         moment = iso(ends_at)
         text = text if ends_at == FOREVER else f"{text} until {moment}"
         return GatewayError(code, text, details={"until": moment})

@@ -1,6 +1,7 @@
-"""What joiners are shown: the newest messages and the pins of a room, read once for all who come. Used by chat.py.
+"""Snapshots: the newest messages and the pins of a room, as joiners see them. Used by chat.py.
 
-Kept in memory, and good only while the room's log stands where it was read: each change of it is an event of that log.
+A snapshot is read once for all who join, and kept in memory while the room's log is at the place where it was read:
+each change is an event of that log.
 """
 
 import asyncio
@@ -19,13 +20,13 @@ from gateway.realtime.logged import Place
 from gateway.services.chat.messages import Messages
 from gateway.services.rooms.log import RoomLog
 
-ROOMS = 100  # kept, those that were asked for last: some 100 KB each
-TOGETHER = 2000  # asked for at once
-WAITING = 20_000  # that wait for an answer; more would wait for too long
+ROOMS = 100  # snapshots that are kept, the most recently used: some 100 KB each
+TOGETHER = 2000  # joiners in one reading
+WAITING = 20_000  # joiners without an answer; more would wait for too long
 
 
 class Snapshot(NamedTuple):
-    """A room, and where its log stood."""
+    """A room, and the place of its log."""
 
     cursor: Cursor
     history: list[Message]
@@ -33,13 +34,13 @@ class Snapshot(NamedTuple):
 
 
 class Pins(Protocol):
-    """What rooms show on top."""
+    """The pinned messages of rooms."""
 
     def shown(self, live_id: str) -> Awaitable[list[PinnedMessage]]: ...
 
 
 class Snapshots:
-    """Whoever comes while a look is under way is in the next one, so that nobody is shown less than they will hear."""
+    """A joiner who arrives while a room is being read waits for the next reading, so that no event is missed."""
 
     def __init__(self, database: Database, log: RoomLog, messages: Messages, pins: Pins, metrics: Metrics) -> None:
         self._database = database
@@ -48,21 +49,21 @@ class Snapshots:
         self._pins = pins
         self._metrics = metrics
         self._kept: OrderedDict[str, Snapshot] = OrderedDict()
-        self._looking: Batcher[str, Snapshot] = Batcher(
-            "newest", self._look, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+        self._reads: Batcher[str, Snapshot] = Batcher(
+            "snapshots", self._read_rooms, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
         )
 
     async def read(self, live_id: str) -> Snapshot:
         """A room as it is now. Raises NotFound, Unavailable."""
-        snapshot, moment = await self._looking.call(live_id), now()
+        snapshot, moment = await self._reads.call(live_id), now()
         pinned = [pin for pin in snapshot.pinned if pin.pinned_until is None or pin.pinned_until > moment]
         return snapshot._replace(pinned=pinned)
 
     async def close(self) -> None:
-        """Answer nobody any more."""
-        await self._looking.close()
+        """Refuse further reads."""
+        await self._reads.close()
 
-    async def _look(self, live_ids: list[str]) -> list[Snapshot | Exception]:
+    async def _read_rooms(self, live_ids: list[str]) -> list[Snapshot | Exception]:
         wanted = list(dict.fromkeys(live_ids))
         heads = await self._log.heads([chat_room(live_id) for live_id in wanted])
         found = await asyncio.gather(*(self._room(live_id, heads.get(chat_room(live_id))) for live_id in wanted))
@@ -74,13 +75,13 @@ class Snapshots:
             return NotFound("There is no such stream")
         kept = self._kept.get(live_id)
         if kept is None or (kept.cursor.epoch, kept.cursor.seq) != head:
-            self._metrics.cache.labels("newest", "miss").inc()
+            self._metrics.cache.labels("snapshots", "miss").inc()
             try:
                 kept = await self._load(live_id)
             except GatewayError as error:
                 return error
         else:
-            self._metrics.cache.labels("newest", "hit").inc()
+            self._metrics.cache.labels("snapshots", "hit").inc()
         self._kept[live_id] = kept
         self._kept.move_to_end(live_id)
         while len(self._kept) > ROOMS:
@@ -88,6 +89,6 @@ class Snapshots:
         return kept
 
     async def _load(self, live_id: str) -> Snapshot:
-        async with self._database.guard("chat.newest"):
+        async with self._database.guard("chat.snapshot"):
             cursor, history = await self._messages.latest(live_id)
             return Snapshot(cursor, history, await self._pins.shown(live_id))

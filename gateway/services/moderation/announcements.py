@@ -17,12 +17,12 @@ class Announcements:
     """An announcement is no message: it is in the room's log for those who come back, and not in its history."""
 
     def __init__(
-        self, database: Database, log: RoomLog, authority: Permissions, record: AuditLog, fanout: Fanout
+        self, database: Database, log: RoomLog, permissions: Permissions, audit_log: AuditLog, fanout: Fanout
     ) -> None:
         self._database = database
         self._log = log
-        self._authority = authority
-        self._record = record
+        self._permissions = permissions
+        self._audit_log = audit_log
         self._fanout = fanout
 
     async def announce(self, principal: Principal, ask: Announce) -> Announced:
@@ -31,7 +31,7 @@ class Announcements:
         async with self._log.turn(room):
             async with self._database.guard("chat.announce"), self._database.transaction():
                 await self._log.lock(room)  # so that nothing of somebody is announced after their mute has returned
-                await self._authority.require(principal, Power.ANNOUNCE, ask.live_id)
+                await self._permissions.require(principal, Power.ANNOUNCE, ask.live_id)
                 seq = await self._log.next(room)
                 data = Announcement(
                     seq=seq,
@@ -43,7 +43,7 @@ class Announcements:
                 )
                 told = Typed(type=events.CHAT_ANNOUNCEMENT, data=data)
                 await self._log.record(room, seq, events.CHAT_ANNOUNCEMENT, told)
-                await self._record.record(
+                await self._audit_log.record(
                     ModerationAction.ANNOUNCE, principal, live_id=ask.live_id, details={"seq": seq}
                 )
             await self._fanout.publish(room, events.CHAT_ANNOUNCEMENT, told, seq)

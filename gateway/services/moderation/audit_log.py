@@ -1,4 +1,4 @@
-"""The record of who moderated what, when and why. Written by the moderation services, read over HTTP."""
+"""The audit log: who moderated what, when and why. Written by the moderation services, read over HTTP."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ Number = Annotated[int, Field(ge=1, lt=2**63)]  # an entry's id, as the database
 
 
 class AuditLog:
-    """Entries are added and never changed. None of them holds what a message said."""
+    """Entries are added and never changed. None contains the text of a message."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -39,10 +39,16 @@ class AuditLog:
         reason: str | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> int:
-        """Add an entry, within the transaction that does what it tells of; its id.
+        """Add an entry, within the transaction of the action, and return its id.
 
-        `actor` is a user, `subject_id` the user or guest whom it concerns, `live_id` the stream key and None for what
-        holds everywhere; `details` is JSON-ready.
+        Args:
+            action: What was done.
+            actor: The user who did it.
+            live_id: The stream key; None for an action that holds everywhere.
+            subject_id: The user or guest whom it concerns.
+            message_id: The message that it concerns.
+            reason: Why, in the actor's words.
+            details: More, JSON-ready.
         """
         rows = await self._database.query(
             RECORD,
@@ -57,7 +63,7 @@ class AuditLog:
         return int(rows[0]["id"])
 
     async def page(self, ask: LogQuery) -> LogPage:
-        """A page of entries, newest first. Raises InvalidPayload for a cursor that is none, Unavailable."""
+        """A page of entries, newest first. Raises InvalidPayload for a malformed cursor, Unavailable."""
         given = {
             "stream_id": ask.live_id,
             "actor_id": ask.actor_id,

@@ -1,4 +1,4 @@
-"""Who is banned. Asked at every connect and request, by the rooms, and about the sockets that are open."""
+"""Bans in force. Checked at every connect and HTTP request, and for the sockets that are open."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,27 +16,27 @@ IN_FORCE = """
         AND lifted_at IS NULL AND (ends_at IS NULL OR ends_at > clock_timestamp())
 """
 
-TOGETHER = 500  # people asked about in one statement
-WAITING = 10_000  # that wait for an answer; more would wait for too long
+TOGETHER = 500  # ids in one statement
+WAITING = 10_000  # checks without an answer; more would wait for too long
 
 
 class Bans:
-    """Nothing is cached, so that a lost notice lets nobody in; who comes at the same time is asked about together."""
+    """Nothing is cached, so that a lost notice admits nobody. Concurrent checks share one statement."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asking: Batcher[str, datetime | None] = Batcher(
+        self._checks: Batcher[str, datetime | None] = Batcher(
             "bans", self._ends, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
         )
 
     async def check(self, user_id: str) -> None:
-        """Raises BANNED if a user or a guest is banned everywhere, and Unavailable while nobody can tell."""
-        ends_at = await self._asking.call(user_id)
+        """Check that a user or guest is not banned everywhere. Raises BANNED, and Unavailable if that is not known."""
+        ends_at = await self._checks.call(user_id)
         if ends_at is not None:
             raise refusal(Code.BANNED, until=ends_at)
 
     async def of(self, user_ids: Sequence[str]) -> list[tuple[str, Banned]]:
-        """The bans in force of these people, everywhere and from rooms. Raises Unavailable."""
+        """The bans in force of these users and guests, everywhere and from rooms. Raises Unavailable."""
         rows = await self._in_force(user_ids)
         return [
             (row["subject_id"], Banned(live_id=row["stream_key"], until=until(row["ends_at"]), reason=row["reason"]))
@@ -44,8 +44,8 @@ class Bans:
         ]
 
     async def close(self) -> None:
-        """Answer nobody any more."""
-        await self._asking.close()
+        """Refuse further checks."""
+        await self._checks.close()
 
     async def _ends(self, user_ids: list[str]) -> list[datetime | None]:
         rows = await self._in_force(user_ids)

@@ -1,4 +1,4 @@
-"""Clearing rooms: deleting many messages at once, saying before how many, undoing it. Called by `/chat` and by bans."""
+"""Clears: deleting many messages of a room at once, and undoing that. Called by `/chat` and by bans."""
 
 import math
 import time
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from gateway.errors import NotFound
 from gateway.keys import chat_room
@@ -20,6 +20,7 @@ from gateway.security.principal import Principal
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure, Span
 from gateway.services.moderation.permissions import Permissions, Power
+from gateway.services.moderation.pins import Pins
 from gateway.services.rooms.log import RoomLog, Told
 from gateway.services.rooms.outbox import Outbox
 from models.moderation import ModerationAction
@@ -55,16 +56,8 @@ KEPT = """
 """
 
 
-class Pins(Protocol):
-    """What rooms show on top."""
-
-    async def drop_deleted(self, live_id: str) -> list[Told]:
-        """Within a transaction: take down what was deleted; what the room is to be told of it."""
-        ...
-
-
 class Choice(NamedTuple):
-    """Which messages of a room are to go: the values of `CHOSEN`."""
+    """The messages of a room to delete: the parameters of `CHOSEN`."""
 
     live_id: str
     user_id: str | None
@@ -72,10 +65,10 @@ class Choice(NamedTuple):
 
 
 class Clears:
-    """Raises Forbidden, NotFound, Unavailable. What is told of is done; a large one may be half-done after Unavailable.
+    """Raises Forbidden, NotFound, Unavailable. A large request may be half-done then; what is done is published.
 
-    What takes longer than `patience` is answered with how much remains. In both cases the same request does the rest;
-    that of a clear is another clear, with an id of its own.
+    A request that takes longer than `time_limit` is answered with how much remains. In both cases the same request does
+    the rest; for a clear that is another clear, with an id of its own.
     """
 
     def __init__(
@@ -83,21 +76,21 @@ class Clears:
         database: Database,
         log: RoomLog,
         news: Outbox,
-        authority: Permissions,
-        record: AuditLog,
+        permissions: Permissions,
+        audit_log: AuditLog,
         pins: Pins,
         metrics: Metrics,
-        patience: timedelta,
+        time_limit: timedelta,
     ) -> None:
         self._database = database
         self._log = log
         self._news = news
-        self._authority = authority
-        self._record = record
+        self._permissions = permissions
+        self._audit_log = audit_log
         self._erasure = Erasure(database)
         self._pins = pins
         self._metrics = metrics
-        self._patience = patience.total_seconds()
+        self._time_limit = time_limit.total_seconds()
 
     async def clear(self, principal: Principal, ask: Clear) -> ClearAck:
         """Delete many messages at once, or say how many there are."""
@@ -105,20 +98,20 @@ class Clears:
         choice = Choice(ask.live_id, ask.user_id, since)
         if ask.dry_run:
             async with self._database.guard("chat.clear"):
-                await self._authority.require(principal, Power.CLEAR, ask.live_id)
+                await self._permissions.require(principal, Power.CLEAR, ask.live_id)
                 count, _ = await self._count(choice)
             return ClearAck(deleted=count, remaining=count, clear_id=None, dry_run=True)
-        return await self._clear(principal, choice, ask.reason, ask.last_seconds, self._patience)
+        return await self._clear(principal, choice, ask.reason, ask.last_seconds, self._time_limit)
 
     async def clear_of(self, principal: Principal, live_id: str, user_id: str, reason: str | None) -> int:
-        """Delete all that somebody has written in a room; how many messages there were. Not within a transaction."""
+        """Delete all messages of a user or guest in a room; return how many. Not within a transaction."""
         return (await self._clear(principal, Choice(live_id, user_id, None), reason, None, math.inf)).deleted
 
     async def undo(self, principal: Principal, ask: UndoClear) -> UndoAck:
-        """Bring back what a clear has deleted, as far as it is kept. Undoing it again brings back nothing."""
-        room, clear_id, late = chat_room(ask.live_id), int(ask.clear_id), _deadline(self._patience)
+        """Restore the messages of a clear, as far as their texts are kept. Undoing it again restores nothing."""
+        room, clear_id, late = chat_room(ask.live_id), int(ask.clear_id), _deadline(self._time_limit)
         async with self._database.guard("chat.undo_clear"):
-            await self._authority.require(principal, Power.CLEAR, ask.live_id)
+            await self._permissions.require(principal, Power.CLEAR, ask.live_id)
             kept, _ = await self._kept(ask.live_id, clear_id)
             ids = [row["message_id"] for row in await self._database.query(DELETED, clear_id, LISTED)]
         restored = 0
@@ -129,7 +122,7 @@ class Clears:
                 await self._log.lock(room)
                 span = await self._erasure.restore(ids[first : first + BATCH], clear_id)
                 if span.messages and not restored:
-                    await self._record.record(
+                    await self._audit_log.record(
                         ModerationAction.UNDO_CLEAR,
                         principal,
                         live_id=ask.live_id,
@@ -145,20 +138,20 @@ class Clears:
     # --- the steps ----------------------------------------------------------------------------------------------------
 
     async def _clear(
-        self, principal: Principal, choice: Choice, reason: str | None, last_seconds: int | None, patience: float
+        self, principal: Principal, choice: Choice, reason: str | None, last_seconds: int | None, time_limit: float
     ) -> ClearAck:
-        room, late = chat_room(choice.live_id), _deadline(patience)
+        room, late = chat_room(choice.live_id), _deadline(time_limit)
         entry, left, done, last = 0, 1, 0, 0
         deleted = 0
         while left > 0 and not (entry and late()):
             async with self._news.change("chat.clear", room) as news:
-                await self._authority.require(principal, Power.CLEAR, choice.live_id)
+                await self._permissions.require(principal, Power.CLEAR, choice.live_id)
                 await self._log.lock(room)
                 if not entry:
                     left, last = await self._count(choice)
                     if not left:
                         break
-                    entry = await self._record.record(
+                    entry = await self._audit_log.record(
                         ModerationAction.CLEAR,
                         principal,
                         live_id=choice.live_id,
@@ -177,31 +170,31 @@ class Clears:
         return ClearAck(deleted=deleted, remaining=left, clear_id=str(entry) if entry else None, dry_run=False)
 
     async def _count(self, choice: Choice) -> tuple[int, int]:
-        """How many messages there are to delete, and the place of the last of them."""
+        """Count the messages to delete; return that and the place of the last."""
         row = (await self._database.query(COUNT, *choice))[0]
         return row["count"], row["last"]
 
     async def _spared(self, choice: Choice, span: Span) -> list[int]:
-        """The places of messages that stay between those that are gone; of the sender, if one was chosen."""
+        """The places of messages that stay between the deleted ones; of the sender, if one was chosen."""
         rows = await self._database.query(SPARED, choice.live_id, choice.user_id, span.first, span.last)
         return [row["seq"] for row in rows]
 
     async def _kept(self, live_id: str, clear_id: int) -> tuple[int, int]:
-        """How many messages of a clear can be brought back, and how many not any more. Raises NotFound."""
+        """How many messages of a clear can be restored, and how many cannot any more. Raises NotFound."""
         if not await self._database.query(CLEAR, clear_id, live_id, ModerationAction.CLEAR):
             raise NotFound("There is no such clear")
         row = (await self._database.query(KEPT, clear_id))[0]
         return row["kept"], row["lost"]
 
 
-def _deadline(patience: float) -> Callable[[], bool]:
-    """Whether so many seconds have passed since this call."""
-    end = time.monotonic() + patience
+def _deadline(time_limit: float) -> Callable[[], bool]:
+    """Return a function that tells whether `time_limit` seconds have passed since this call."""
+    end = time.monotonic() + time_limit
     return lambda: time.monotonic() >= end
 
 
 def _cleared(choice: Choice, places: Sequence[int], spared: Sequence[int], entry: int) -> list[Told]:
-    """What is gone, in as few events as say nothing else: nearly always one."""
+    """The events for deleted messages: as few as cover exactly these, nearly always one."""
     runs = [list(run) for _, run in groupby(places, partial(bisect, spared))]
     return [
         _told(

@@ -1,6 +1,6 @@
 """Deleting single messages for good. Called by the `/chat` namespace."""
 
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from gateway.errors import NotFound
@@ -15,6 +15,7 @@ from gateway.services.chat.messages import uuid_of
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure
 from gateway.services.moderation.permissions import Permissions, Power
+from gateway.services.moderation.pins import Pins
 from gateway.services.rooms.log import RoomLog, Told
 from gateway.services.rooms.outbox import LoggedTold, Outbox
 from models.moderation import ModerationAction
@@ -27,18 +28,10 @@ FIND = """
     WHERE m.id = $1 AND m.stream_key = $2
 """
 
-# Taken from the clear that it went with, which would bring it back when it is undone.
+# Detach a message from the clear that deleted it, so that undoing the clear does not restore it.
 CLAIM = (
     "UPDATE message_deletions SET entry_id = $2, deleted_by = $3, reason = $4 WHERE message_id = $1 RETURNING entry_id"
 )
-
-
-class Pins(Protocol):
-    """What rooms show on top."""
-
-    async def drop_deleted(self, live_id: str) -> list[Told]:
-        """Within a transaction: take down what was deleted; what the room is to be told of it."""
-        ...
 
 
 class Deletions:
@@ -49,16 +42,16 @@ class Deletions:
         database: Database,
         log: RoomLog,
         news: Outbox,
-        authority: Permissions,
-        record: AuditLog,
+        permissions: Permissions,
+        audit_log: AuditLog,
         pins: Pins,
         metrics: Metrics,
     ) -> None:
         self._database = database
         self._log = log
         self._news = news
-        self._authority = authority
-        self._record = record
+        self._permissions = permissions
+        self._audit_log = audit_log
         self._erasure = Erasure(database)
         self._pins = pins
         self._metrics = metrics
@@ -66,18 +59,18 @@ class Deletions:
     async def delete(self, principal: Principal, ask: DeleteMessage) -> Deleted:
         """Delete a message's text for good, then publish that. Before that it is gone from everywhere it can be read.
 
-        One that a clear has deleted stays deleted when that is undone.
+        A message that a clear has deleted before stays deleted when the clear is undone.
         """
         room = chat_room(ask.live_id)
         async with self._log.turn(room):
             async with self._database.guard("chat.delete"), self._database.transaction():
-                await self._authority.require(principal, Power.DELETE, ask.live_id)
+                await self._permissions.require(principal, Power.DELETE, ask.live_id)
                 await self._log.lock(room)
                 found = await self._find(ask)
                 message_id = found["id"]
                 if found["deleted"] and not found["cleared"]:
                     return Deleted(message_id=str(message_id), already_deleted=True)
-                entry = await self._record.record(
+                entry = await self._audit_log.record(
                     ModerationAction.DELETE_MESSAGE,
                     principal,
                     live_id=ask.live_id,

@@ -1,4 +1,4 @@
-"""How the text of messages is taken away for good, and brought back: the statements. Called by deletions and clears."""
+"""Erasing and restoring the texts of messages: the statements. Called by deletions and clears."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -27,7 +27,7 @@ ERASE = """
     SELECT min(seq) AS first, max(seq) AS last, count(*) AS messages FROM doomed
 """
 
-# The room's log stays as it is: who comes back to it learns that there is something to read again.
+# The room's log stays as it is: an event says that there is something to read again.
 RESTORE = """
     WITH back AS (
         DELETE FROM message_deletions
@@ -40,7 +40,7 @@ RESTORE = """
 
 
 class Span(NamedTuple):
-    """The messages that were changed: the places of the first and the last of them, and how many there were."""
+    """The changed messages: the places of the first and the last, and their number."""
 
     first: int
     last: int
@@ -57,7 +57,7 @@ class Erasure:
         self._database = database
 
     async def erase(self, live_id: str, ids: Sequence[UUID], deleted_by: str, reason: str | None, entry: int) -> Span:
-        """Take the texts of some messages of a room away; `entry` of the moderation log says why. One statement."""
+        """Erase the texts of messages of a room; `entry` is the id in the audit log. One statement."""
         rows = await self._database.query(
             ERASE,
             ids,
@@ -71,6 +71,6 @@ class Erasure:
         return Span(**rows[0]) if rows[0]["messages"] else NOTHING
 
     async def restore(self, ids: Sequence[UUID], entry: int) -> Span:
-        """Bring back the texts that went with an entry and are still kept. One statement."""
+        """Restore the texts that were erased under an entry and are still kept. One statement."""
         rows = await self._database.query(RESTORE, ids, entry)
         return Span(**rows[0]) if rows[0]["messages"] else NOTHING

@@ -1,4 +1,4 @@
-"""Who may moderate what, and whom: the permissions. Asked by the moderation services, within `database.guard`."""
+"""Permissions: who may moderate what, and whom. Checked by the moderation services, within `database.guard`."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -38,16 +38,16 @@ POWERS: Mapping[Role, frozenset[Power]] = {  # in every room
 
 
 class Permissions:
-    """Hosts are those whom the stream names, whatever their role."""
+    """A host is whom the stream names, whatever their role."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def require(self, principal: Principal, power: Power, live_id: str | None) -> None:
-        """Whether somebody may do this in a room, or for None everywhere.
+        """Check that somebody has a power in a room, or everywhere for None.
 
-        Raises Forbidden, NotFound for no room, and BANNED or MUTED: who may not speak there does not moderate either,
-        or they would announce what they may not say, and let themselves speak again.
+        Raises Forbidden, NotFound for an unknown room, and BANNED or MUTED: a muted moderator must neither announce
+        what they may not say nor unmute themselves.
         """
         held = None if live_id is None else await standing.read(self._database, principal, live_id)
         hosting = HOSTING if held is not None and held.hosting else NONE
@@ -57,9 +57,9 @@ class Permissions:
             held.require(Code.BANNED, Code.MUTED)
 
     async def require_over(self, user_id: str, live_id: str | None) -> None:
-        """Whether anybody may act on a user or a guest: on no administrator, nor in a room on its host.
+        """Check that a user or guest can be sanctioned: not an administrator, and not the host in their own room.
 
-        Raises Forbidden, and NotFound if there is no such user. Of guests it is not known who there was.
+        Raises Forbidden, and NotFound if there is no such user; any guest id is accepted.
         """
         if is_guest(user_id):
             return

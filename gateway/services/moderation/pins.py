@@ -1,4 +1,4 @@
-"""What rooms show on top: pinned, unpinned, and unpinned by time. Called by `/chat`, the chat service and deletions."""
+"""Pinned messages: pinned, unpinned, and expired. Called by `/chat`, the chat service and deletions."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -50,7 +50,7 @@ DUE = "SELECT DISTINCT stream_key FROM pins WHERE ends_at <= clock_timestamp() L
 
 EXPIRE = "DELETE FROM pins WHERE stream_key = $1 AND ends_at <= clock_timestamp() RETURNING message_id"
 
-# As of the beginning of the transaction: one that is pinned in it is shown, however short and however slow.
+# As of the beginning of the transaction: a message pinned in it is shown, however soon its pin ends.
 SHOWN = """
     SELECT m.*, p.pinned_by, p.created_at AS pinned_at, p.ends_at AS pinned_until
     FROM pins p CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = p.message_id LIMIT 1) m
@@ -62,24 +62,24 @@ SHOWN = """
 class Pins:
     """Raises Forbidden, NotFound, and Unavailable while the database is away; nothing is half-done then.
 
-    Every change is an event of the room's log in the same transaction, so that each node tells it, and tells it once.
+    Every change is logged as an event of the room in the same transaction, so that each node delivers it exactly once.
     """
 
     def __init__(
-        self, database: Database, log: RoomLog, news: Outbox, authority: Permissions, record: AuditLog
+        self, database: Database, log: RoomLog, news: Outbox, permissions: Permissions, audit_log: AuditLog
     ) -> None:
         self._database = database
         self._log = log
         self._news = news
-        self._authority = authority
-        self._record = record
+        self._permissions = permissions
+        self._audit_log = audit_log
 
     async def pin(self, principal: Principal, ask: PinMessage) -> PinAck:
         """Show a message on top, for a while or for good. Raises Conflict if it was deleted."""
         room = chat_room(ask.live_id)
         async with self._news.change("chat.pin", room) as news:
             await self._log.lock(room)
-            await self._authority.require(principal, Power.PIN, ask.live_id)
+            await self._permissions.require(principal, Power.PIN, ask.live_id)
             message_id = await self._find(ask)
             await self._database.query(PIN, message_id, ask.live_id, UUID(principal.user_id), ask.seconds)
             replaced = await self._database.query(REPLACE, ask.live_id, MOST)
@@ -94,7 +94,7 @@ class Pins:
         room = chat_room(ask.live_id)
         async with self._news.change("chat.unpin", room) as news:
             await self._log.lock(room)
-            await self._authority.require(principal, Power.PIN, ask.live_id)
+            await self._permissions.require(principal, Power.PIN, ask.live_id)
             rows = await self._database.query(UNPIN, uuid_of(ask.message_id), ask.live_id)
             if rows:
                 await self._enter(ModerationAction.UNPIN, principal, ask, {})
@@ -104,7 +104,7 @@ class Pins:
         return UnpinAck(message_id=str(uuid_of(ask.message_id)), already_unpinned=not rows)
 
     async def shown(self, live_id: str) -> list[PinnedMessage]:
-        """What a room shows on top, what was pinned first first. Within `database.guard`."""
+        """The pinned messages of a room, the oldest pin first. Within `database.guard`."""
         return [
             PinnedMessage(
                 **message_of(row).model_dump(by_alias=False, exclude={"seq"}),
@@ -116,11 +116,11 @@ class Pins:
         ]
 
     async def drop_deleted(self, live_id: str) -> list[Told]:
-        """Within a transaction: take down what was deleted; what the room is to be told of it."""
+        """Unpin deleted messages, within a transaction; return the events for the room."""
         return list(_unpinned(live_id, await self._database.query(DROP_DELETED, live_id), Cause.DELETED))
 
     async def expire(self) -> int:
-        """Take down what has had its time, in all rooms; how many. Of several nodes, one does it for each."""
+        """Unpin expired messages in all rooms; return how many. Of several nodes, one does it for each."""
         async with self._database.guard("pins.due"):
             due = await self._database.query(DUE, ROOMS)
         return sum([await self._expire(row["stream_key"]) for row in due])
@@ -145,7 +145,7 @@ class Pins:
         self, action: ModerationAction, principal: Principal, ask: PinMessage | UnpinMessage, details: dict[str, Any]
     ) -> None:
         message_id = str(uuid_of(ask.message_id))
-        await self._record.record(action, principal, live_id=ask.live_id, message_id=message_id, details=details)
+        await self._audit_log.record(action, principal, live_id=ask.live_id, message_id=message_id, details=details)
 
 
 def _unpinned(live_id: str, rows: Iterable[dict[str, Any]], cause: Cause) -> Sequence[Told]:

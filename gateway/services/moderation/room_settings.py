@@ -29,13 +29,13 @@ class RoomSettingsService:
     """Raises Forbidden for who may not moderate the room, NotFound, Unavailable. `live_id` is the stream key."""
 
     def __init__(
-        self, database: Database, log: RoomLog, news: Outbox, authority: Permissions, record: AuditLog
+        self, database: Database, log: RoomLog, news: Outbox, permissions: Permissions, audit_log: AuditLog
     ) -> None:
         self._database = database
         self._log = log
         self._news = news
-        self._authority = authority
-        self._record = record
+        self._permissions = permissions
+        self._audit_log = audit_log
 
     async def slow_mode(self, principal: Principal, ask: SlowMode) -> SettingsChanged:
         """Set the seconds between two messages of one sender; 0 is no slow mode."""
@@ -59,7 +59,7 @@ class RoomSettingsService:
         room = chat_room(live_id)
         async with self._news.change("chat.settings", room) as news:
             await self._log.lock(room)  # before asking who may: they may be muted meanwhile
-            await self._authority.require(principal, Power.SETTINGS, live_id)
+            await self._permissions.require(principal, Power.SETTINGS, live_id)
             before = await self._read(live_id)
             after = before.model_copy(update=change)
             changed = SettingsChanged(live_id=live_id, **after.model_dump(by_alias=False))
@@ -69,7 +69,9 @@ class RoomSettingsService:
             if after.slow_mode_seconds == 0:
                 await self._database.query(FORGET_TURNS, live_id)
             news.append(Told(room, events.CHAT_SETTINGS, Typed(type=events.CHAT_SETTINGS, data=changed)))
-            await self._record.record(action, principal, live_id=live_id, details=after.model_dump(include=set(change)))
+            await self._audit_log.record(
+                action, principal, live_id=live_id, details=after.model_dump(include=set(change))
+            )
         return changed
 
     async def _read(self, live_id: str) -> RoomSettings:

@@ -79,16 +79,16 @@ class _Imposed(NamedTuple):
 class Sanctions:
     """Raises Forbidden for who may not, and whom nobody may act on, NotFound, Unavailable.
 
-    One of a kind holds for somebody in a room: another one replaces it. What is there when the call returns holds for
-    every message that is stored and everybody who connects or joins; the sockets that are open are told on all nodes.
+    A subject has one sanction of a kind in a room: another one replaces it. When a call returns, its effect holds for
+    every message that is stored and every connect and join; the subject's open sockets get it by a notice to all nodes.
     """
 
     def __init__(
         self,
         database: Database,
         log: RoomLog,
-        authority: Permissions,
-        record: AuditLog,
+        permissions: Permissions,
+        audit_log: AuditLog,
         devices: BannedDevices,
         clearing: Clearing,
         notices: NoticeSender,
@@ -96,8 +96,8 @@ class Sanctions:
     ) -> None:
         self._database = database
         self._log = log
-        self._authority = authority
-        self._record = record
+        self._permissions = permissions
+        self._audit_log = audit_log
         self._devices = devices
         self._clearing = clearing
         self._notices = notices
@@ -165,11 +165,11 @@ class Sanctions:
     async def _allow(self, principal: Principal, power: Power, ask: MuteUser | BanUser) -> None:
         if ask.live_id is not None:
             await self._log.lock(chat_room(ask.live_id))  # what is being stored there is stored before, or asks after
-        await self._authority.require(principal, power, ask.live_id)
-        await self._authority.require_over(ask.user_id, ask.live_id)
+        await self._permissions.require(principal, power, ask.live_id)
+        await self._permissions.require_over(ask.user_id, ask.live_id)
 
     async def _settle(self) -> None:
-        """A ban everywhere locks no room: wait until nothing is being stored that did not know of it."""
+        """Wait until no transaction is storing that began before a ban everywhere, which locks no room."""
         end = time.monotonic() + LONGEST
         number = await self._ask(DRAW)
         while time.monotonic() < end:
@@ -184,7 +184,7 @@ class Sanctions:
     async def _enter(
         self, action: ModerationAction, principal: Principal, ask: MuteUser | BanUser, details: dict[str, Any]
     ) -> None:
-        await self._record.record(
+        await self._audit_log.record(
             action, principal, live_id=ask.live_id, subject_id=ask.user_id, reason=ask.reason, details=details
         )
 

@@ -42,9 +42,9 @@ class WordLists:
     lists are those that were read last.
     """
 
-    def __init__(self, database: Database, record: AuditLog, metrics: Metrics) -> None:
+    def __init__(self, database: Database, audit_log: AuditLog, metrics: Metrics) -> None:
         self._database = database
-        self._record = record
+        self._audit_log = audit_log
         self._metrics = metrics
         self._version: int | None = -1  # of no list
         self._general, self._rooms = word_filter.compiled([])
@@ -154,7 +154,7 @@ class WordLists:
 
     async def _record_change(self, action: ModerationAction, principal: Principal, listed: ListedWord) -> None:
         details: dict[str, Any] = {"word": listed.word, "action": str(listed.action)}
-        await self._record.record(action, principal, live_id=listed.stream_id, details=details)
+        await self._audit_log.record(action, principal, live_id=listed.stream_id, details=details)
 
 
 async def _find(word_id: str) -> ListedWord:

@@ -1,4 +1,4 @@
-"""What people who come back to a room have missed, read once for all who come. Used by chat and storefront."""
+"""Catch-up: the events that a returning client has missed, read once for all. Used by chat and storefront."""
 
 import asyncio
 from typing import NamedTuple
@@ -9,39 +9,39 @@ from gateway.keys import Room
 from gateway.protocol.wire import Cursor, Missed, Since
 from gateway.services.rooms.log import RoomLog, Tail
 
-TOGETHER = 2000  # asked for at once
-WAITING = 20_000  # that wait for an answer; more would wait for too long
-FARTHEST = 2**63 - 1  # of all places that the database can count to
+TOGETHER = 2000  # clients in one reading
+WAITING = 20_000  # clients without an answer; more would wait for too long
+FARTHEST = 2**63 - 1  # the last place that the database can count to
 
 
 class Position(NamedTuple):
-    """Where a room's log stands, and what came after the client's cursor: None if that is not known any more."""
+    """The place of a room's log, and the events after the client's cursor; None if they are not kept any more."""
 
     cursor: Cursor
     events: list[Missed] | None
 
 
 class CatchUp:
-    """Whoever comes while a look is under way is in the next one, so that nobody is shown less than they will hear."""
+    """A client that arrives while a log is being read waits for the next reading, so that no event is missed."""
 
     def __init__(self, log: RoomLog) -> None:
         self._log = log
-        self._looking: Batcher[tuple[Room, Since | None], Position] = Batcher(
-            "replays", self._look, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+        self._readings: Batcher[tuple[Room, Since | None], Position] = Batcher(
+            "catch-up", self._read, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
         )
 
     async def position(self, room: Room, since: Since | None) -> Position:
-        """Where the log stands, with everything after `since` if that is of this log, complete, and not too much.
+        """The place of the log, with all events after `since` if that is of this log and all are kept.
 
-        Raises NotFound for a room of a stream that is none, and Unavailable.
+        Raises NotFound for an unknown stream, and Unavailable.
         """
-        return await self._looking.call((room, since))
+        return await self._readings.call((room, since))
 
     async def close(self) -> None:
-        """Answer nobody any more."""
-        await self._looking.close()
+        """Refuse further requests."""
+        await self._readings.close()
 
-    async def _look(self, asks: list[tuple[Room, Since | None]]) -> list[Position | Exception]:
+    async def _read(self, asks: list[tuple[Room, Since | None]]) -> list[Position | Exception]:
         oldest: dict[Room, int] = {}
         for room, since in asks:
             oldest[room] = min(oldest.get(room, FARTHEST), FARTHEST if since is None else max(0, since.seq))

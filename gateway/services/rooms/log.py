@@ -1,4 +1,4 @@
-"""The logs of rooms: every event that matters later has a place in one. Used by chat, catalog and storefront."""
+"""Room logs: the logged events of each room, in order. Used by chat, catalog and storefront."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from gateway.realtime.logged import LoggedEvent, Place
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
 KEPT = 1000  # events of a room that stay in its log
 WITH_TEXT = (CHAT_MESSAGE, CHAT_PINNED)  # events of which nothing is left without their text
-TURN = 2.0  # s that one waits for those before: as long as for the database
+TURN = 2.0  # s to wait for the room on this node: as long as for the database
 TRIM = 64  # a room is trimmed once in so many events, by so many rows
 
 NEXT = "UPDATE rooms SET seq = seq + 1 WHERE name = $1 RETURNING seq"
@@ -77,22 +77,22 @@ class Told(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """Where a room's log stands, and what came last in it, without gaps."""
+    """The place of a room's log, and its last events without gaps."""
 
     cursor: Cursor
     events: list[Missed]
 
 
 async def open_rooms(stream_key: str) -> None:
-    """Begin the logs of a new stream's rooms; within the transaction that makes the stream."""
+    """Begin the logs of a new stream's rooms, within the transaction that creates the stream."""
     for room in (chat_room(stream_key), products_room(stream_key), viewers_room(stream_key)):
         await models.room.Room.create(name=room_log_name(room), stream_id=stream_key)
 
 
 class RoomLog:
-    """Everything but what is read of it (`tail`, `heads`, `after`) is for within `database.guard`.
+    """Use everything but the reads (`tail`, `heads`, `after`) within `database.guard`.
 
-    Raises NotFound for a room of a stream that is none.
+    Raises NotFound for a room of an unknown stream.
     """
 
     def __init__(self, database: Database) -> None:
@@ -101,10 +101,10 @@ class RoomLog:
 
     @asynccontextmanager
     async def turn(self, *rooms: Room) -> AsyncIterator[None]:
-        """On this node, transactions that take places in the same room are let in one after the other.
+        """Run the transactions of this node that take places in the same room one after the other.
 
-        The room's row lets in only one anyway; but who waits for that has a connection, which others could use. Raises
-        Unavailable for who has waited for too long.
+        The lock of the room's row would do that, too, but a transaction that waits for it holds a connection that
+        others could use. Raises Unavailable after waiting for too long.
         """
         async with AsyncExitStack() as turns:
             try:
@@ -116,26 +116,26 @@ class RoomLog:
             yield
 
     async def lock(self, room: Room) -> None:
-        """Within a transaction: let nobody else take places in a room until it ends."""
+        """Lock a room until the end of the transaction: nobody else takes places in it."""
         if not await self._database.query(LOCK, room_log_name(room)):
             raise NotFound("There is no such stream")
 
     async def next(self, room: Room) -> int:
-        """Take the next place. Within a transaction, which must fill it with `record`."""
+        """Take the next place, within a transaction, which must fill it with `record`."""
         rows = await self._database.query(NEXT, room_log_name(room))
         if not rows:
             raise NotFound("There is no such stream")
         return int(rows[0]["seq"])
 
     async def record(self, room: Room, seq: int, event: str, payload: Payload) -> None:
-        """Keep an event, exactly as the room will hear it, in the place that was taken for it."""
+        """Store an event, exactly as it will be published, in the place that was taken for it."""
         await self._database.query(RECORD, room_log_name(room), seq, event, payload.model_dump_json(), now())
         await self.trim(room, seq)
 
     async def append(self, news: Sequence[Told]) -> list[int]:
-        """Take the next places of some rooms, and keep an event in each, in the given order; the places.
+        """Store events in the next places of their rooms, in the given order, and return the places.
 
-        One statement. Within a transaction, which takes no other places: rooms are locked in the order of their names.
+        One statement, within a transaction that takes no other places: rooms are locked in the order of their names.
         """
         if not news:
             return []
@@ -151,12 +151,12 @@ class RoomLog:
         return places
 
     async def trim(self, room: Room, seq: int, events: int = 1) -> None:
-        """Forget old events, now and then: `seq` is a new place, the last of so many."""
+        """Delete old events, once in a while: `seq` is the last of `events` new places."""
         if seq % TRIM < events and seq > KEPT:
             await self._database.query(FORGET, room_log_name(room), seq - KEPT)
 
     async def tail(self, room: Room, seq: int) -> Tail:
-        """What is kept of the events after a place, and of those the last that one may miss. Raises Unavailable."""
+        """The events after a place that are kept, at most the last REPLAY of them. Raises Unavailable."""
         async with self._database.guard("room_log.tail"):
             rows = await self._database.query(TAIL, room_log_name(room), seq, REPLAY)
         if not rows:
@@ -170,7 +170,7 @@ class RoomLog:
         return Tail(cursor, events)
 
     async def heads(self, rooms: Sequence[Room]) -> dict[Room, Place]:
-        """Where the logs of rooms stand; rooms without a log are left out. Raises Unavailable."""
+        """The places of room logs; rooms without a log are left out. Raises Unavailable."""
         names = {room_log_name(room): room for room in rooms}
         async with self._database.guard("room_log.heads"):
             rows = await self._database.query(HEADS, list(names))

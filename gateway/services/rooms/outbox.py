@@ -1,4 +1,7 @@
-"""What rooms hear of a change: kept in their logs together with it, told after the commit. Used by what sells."""
+"""The outbox: events are logged in the transaction of the change they tell of, and published after its commit.
+
+Used by the services of commerce, streams and moderation.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -22,7 +25,7 @@ Reader = Callable[[Sequence[LoggedTold]], Awaitable[None]]  # never raises
 
 
 class Outbox:
-    """A node that is killed between `keep` and `tell` loses nothing: the others find it in the logs."""
+    """If a node is killed between `keep` and `tell`, the other nodes read the events from the logs."""
 
     def __init__(self, database: Database, log: RoomLog, fanout: Fanout) -> None:
         self._database = database
@@ -31,15 +34,15 @@ class Outbox:
         self._readers: list[Reader] = []
 
     def read_by(self, reader: Reader) -> None:
-        """Let somebody on this node know, too, of what it tells."""
+        """Call `reader` with the events that this node publishes, too."""
         self._readers.append(reader)
 
     @asynccontextmanager
     async def change(self, call: str, *rooms: Room) -> AsyncIterator[list[Told]]:
-        """A transaction with its news: what is put into the list is kept with it, and told after the commit.
+        """A transaction with events: those put into the list are logged with it, and published after the commit.
 
-        `call` is its name in the metrics. On this node, those that name the same room go one after the other, told
-        included. An error within undoes all of it. Raises NotFound for a room of no stream, and Unavailable.
+        `call` is its name in the metrics. On this node, changes of the same room run one after the other, including the
+        publication. An error rolls everything back. Raises NotFound for a room of an unknown stream, and Unavailable.
         """
         news: list[Told] = []
         async with self._log.turn(*rooms):
@@ -49,10 +52,10 @@ class Outbox:
             await self.tell(kept)
 
     async def keep(self, news: Sequence[Told]) -> list[LoggedTold]:
-        """Give events their places: once in a transaction, after all else that it locks. Raises NotFound."""
+        """Log events in the next places of their rooms; once in a transaction, after its other locks."""
         return [LoggedTold(told, seq) for told, seq in zip(news, await self._log.append(news), strict=True)]
 
     async def tell(self, kept: Sequence[LoggedTold]) -> None:
-        """Publish what was kept, after the commit. All at once, of which the fan-out makes one round trip."""
+        """Publish logged events, after the commit. All at once, which the fan-out makes one round trip."""
         told = [self._fanout.publish(*told, seq) for told, seq in kept]
         await asyncio.gather(*told, *(reader(kept) for reader in self._readers))
