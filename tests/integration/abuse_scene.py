@@ -25,7 +25,7 @@ from namespaces.base import Namespace, Pipeline
 from namespaces.routes import Limit, Route
 from tests.integration.engineio_echo import Echo, Poller, hello, websocket
 from tests.integration.socketio_echo import EchoCluster, echo_cluster
-from tests.timing import time_limit, until
+from tests.timing import scaled, time_limit, until
 
 ROOM = Room("/lounge", "everybody")
 JOIN = '0/lounge,{"token":"good"}'
@@ -35,7 +35,9 @@ ALONE = dict.fromkeys(("connections", "deadlines", "sockets", "members", "regist
     ("fronts", "workers", "clean-ups"), 0
 )  # what a server knows of one client that says nothing
 SHORT = timedelta(seconds=0.2)  # that a handler may take
-OPTIONS = EngineOptions(head_timeout=0.2, request_timeout=0.2, upgrade_timeout=0.2, connect_timeout=0.8)
+OPTIONS = EngineOptions(
+    head_timeout=scaled(0.2), request_timeout=scaled(0.2), upgrade_timeout=scaled(0.2), connect_timeout=scaled(0.8)
+)
 
 
 class Say(Request):

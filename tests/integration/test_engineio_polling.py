@@ -26,7 +26,7 @@ from tests.integration.engineio_echo import (
 from tests.timing import scaled, time_limit, until
 
 SEPARATOR = "\x1e"
-OPTIONS = EngineOptions(upgrade_timeout=0.3, request_timeout=0.3)
+OPTIONS = EngineOptions(upgrade_timeout=scaled(0.3), request_timeout=scaled(0.3))
 
 
 @pytest.fixture(scope="module")

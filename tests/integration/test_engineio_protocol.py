@@ -18,8 +18,9 @@ from tests.integration.engineio_echo import (
     hello,
     websocket,
 )
+from tests.timing import scaled
 
-OPTIONS = EngineOptions(ping_interval=0.3, ping_timeout=0.2, max_packet_size=1_000_000)
+OPTIONS = EngineOptions(ping_interval=scaled(0.3), ping_timeout=scaled(0.2), max_packet_size=1_000_000)
 KEYS = {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
 
 
@@ -45,7 +46,10 @@ async def test_polling_opens_a_session(echo: Echo, http: aiohttp.ClientSession) 
     assert session.hello.keys() == KEYS
     assert isinstance(session.hello["sid"], str)
     assert session.hello["upgrades"] == ["websocket"]
-    assert (session.hello["pingInterval"], session.hello["pingTimeout"]) == (300, 200)
+    assert (session.hello["pingInterval"], session.hello["pingTimeout"]) == (
+        round(1000 * OPTIONS.ping_interval),
+        round(1000 * OPTIONS.ping_timeout),
+    )
     assert session.hello["maxPayload"] == 1_000_000
 
 
@@ -55,7 +59,11 @@ async def test_websocket_opens_a_session(echo: Echo, http: aiohttp.ClientSession
     assert value.keys() == KEYS
     assert isinstance(value["sid"], str)
     assert value["upgrades"] == []
-    assert (value["pingInterval"], value["pingTimeout"], value["maxPayload"]) == (300, 200, 1_000_000)
+    assert (value["pingInterval"], value["pingTimeout"]) == (
+        round(1000 * OPTIONS.ping_interval),
+        round(1000 * OPTIONS.ping_timeout),
+    )
+    assert value["maxPayload"] == 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -159,7 +167,7 @@ async def test_websocket_is_pinged(echo: Echo, http: aiohttp.ClientSession) -> N
     async with websocket(http, echo) as socket:
         await hello(socket)
         for _ in range(3):
-            assert await socket.receive_str(timeout=0.4) == "2"
+            assert await socket.receive_str(timeout=scaled(0.4)) == "2"
             await socket.send_str("3")
 
 

@@ -25,7 +25,7 @@ from tests.integration.engineio_echo import (
     websocket,
     wire,
 )
-from tests.timing import until
+from tests.timing import scaled, until
 
 LARGEST = 4096
 OPTIONS = EngineOptions(max_packet_size=LARGEST)
@@ -457,7 +457,7 @@ async def test_a_connection_that_has_joined_stays() -> None:
 
 async def test_a_blocked_peer_without_pongs_is_cut_at_the_ping_timeout() -> None:
     """Stock engineio waits for the blocked writer for ever: a descriptor and three tasks until the peer gives up."""
-    options = replace(OPTIONS, ping_interval=0.1, ping_timeout=0.2, max_send_buffer=50_000_000)
+    options = replace(OPTIONS, ping_interval=scaled(0.1), ping_timeout=scaled(0.2), max_send_buffer=50_000_000)
     async with echo_server(options) as echo, connected(echo, receive_buffer=2048) as (client, connection):
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
         for _ in range(100):

@@ -25,6 +25,7 @@ from gateway.security.sessions.refresh_tokens import RefreshTokens
 from gateway.security.tokens.revocations import Revocations
 from tests.proxy import Proxy
 from tests.support import make_settings
+from tests.timing import time_limit
 
 FAULTS = 200
 SIZE = 4
@@ -84,7 +85,7 @@ async def suffer(proxy: Proxy, calls: list[Call], seed: int) -> int:
 
 
 async def is_whole(use: Callable[[], PoolUse]) -> None:
-    async with asyncio.timeout(5):
+    async with time_limit(5):
         while use() != PoolUse(in_use=0, waiting=0, size=SIZE, lost=0):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -133,7 +134,7 @@ async def test_postgres_pool_loses_no_connection(own_postgres: PostgresProcess) 
     database = Database(
         make_settings(database_url=url, database_timeout=f"{TIMEOUT}s", database_pool_size=SIZE), metrics
     )
-    async with asyncio.timeout(5):
+    async with time_limit(5):
         await database.open()
 
     async def query() -> None:
@@ -154,7 +155,7 @@ async def test_postgres_pool_loses_no_connection(own_postgres: PostgresProcess) 
     assert await suffer(proxy, [query, change, fail] * 4, 20261201) > FAULTS / 2
     await is_whole(database._client.use)
     assert metrics.registry.get_sample_value("dorami_database_pool_lost", {"pool": "calls"}) == 0
-    async with asyncio.timeout(5):
+    async with time_limit(5):
         while not await database.ping():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await database.close()

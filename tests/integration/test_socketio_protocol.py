@@ -16,9 +16,9 @@ from tests.integration.engineio_echo import Echo, Poller, close_code, hello, web
 from tests.integration.socketio_echo import EchoCluster, EchoNamespace, RawClient, echo_cluster
 from tests.timing import PATIENCE, scaled
 
-INTERVAL, TIMEOUT = 0.3, 0.2  # the suite's own
+INTERVAL, TIMEOUT = scaled(0.3), scaled(0.2)  # the suite's own
 OPTIONS = EngineOptions(ping_interval=INTERVAL, ping_timeout=TIMEOUT, connect_timeout=5, max_packet_size=1_000_000)
-HELLO = {"pingInterval": 300, "pingTimeout": 200, "maxPayload": 1_000_000}
+HELLO = {"pingInterval": round(1000 * INTERVAL), "pingTimeout": round(1000 * TIMEOUT), "maxPayload": 1_000_000}
 
 
 @pytest.fixture(scope="module")
