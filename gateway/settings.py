@@ -61,124 +61,175 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         case_sensitive=False,
         extra="ignore",
+        use_attribute_docstrings=True,  # `docs/settings.md` is made of them
         frozen=True,
         validate_default=True,
         env_ignore_empty=True,  # an empty variable is how compose files and charts say that it is not set
     )
 
     # --- where we run ---
-    app_env: Environment = Field(
-        Environment.PRODUCTION, validation_alias=AliasChoices("APP_ENV", "NODE_ENV")
-    )  # strict unless told otherwise
-    # A name or an address, `::` for all addresses of both families, or a Unix socket: `unix:/run/dorami.sock`. What is
-    # behind a Unix socket counts as 127.0.0.1 in TRUSTED_PROXIES. By default all addresses, as in a pod.
+    app_env: Environment = Field(Environment.PRODUCTION, validation_alias=AliasChoices("APP_ENV", "NODE_ENV"))
+    """`production` or `development`. Production is strict: secrets, origins and CSRF are checked, demo and documents
+    are off. `NODE_ENV` is read, too."""
     host: str = Field("0.0.0.0", pattern=r"^(unix:/.{1,100}|[^:/]+|[0-9a-fA-F:.]+)$")  # noqa: S104
-    port: int = Field(3001, ge=0, le=65535)  # 0 takes a free one, for tests
-    node_id: str | None = Field(None, pattern=r"^[\w.-]{1,64}$")  # in logs and Redis; made at the start
-    # From the first SIGTERM on: readiness is 503 and everything goes on for the delay, so that balancers notice; then
-    # new sessions are refused and the clients are sent away one after the other within the spread.
+    """The address to listen on."""
+    port: int = Field(3001, ge=0, le=65535)
+    """The port to listen on; 0 takes a free one."""
+    node_id: str | None = Field(None, pattern=r"^[\w.-]{1,64}$")
+    """The name of this node in logs and Redis; made at the start unless given. Unique among nodes."""
     drain_delay: Delay = timedelta(seconds=3)
+    """How long a node that was told to stop goes on as before, not ready, so that balancers notice."""
     drain_spread: Delay = timedelta(seconds=10)
-    shutdown_timeout: Duration = timedelta(seconds=25)  # for all of it and the rest; orchestrators kill after 30 s
-    # An idle connection of the HTTP edge is held longer than balancers hold theirs (60 s mostly): else a request may
-    # meet the end of its connection, and is lost.
+    """How long it then takes to send its clients away, one after the other."""
+    shutdown_timeout: Duration = timedelta(seconds=25)
+    """How long stopping may take in all; orchestrators kill after 30 s."""
     keepalive_timeout: Duration = timedelta(seconds=75)
+    """How long an idle HTTP connection is held: longer than balancers hold theirs (mostly 60 s), or a request meets
+    the end of its connection and is lost."""
 
     # --- servers ---
     database_url: DatabaseUrl
-    database_pool_size: int = Field(10, ge=1, le=200)  # connections per process
-    # For one statement, and for getting a connection. Who sends a message is told within 2 s that it was not stored.
+    """PostgreSQL: `postgresql://user:password@host/name`. The database must be UTF-8."""
+    database_pool_size: int = Field(10, ge=1, le=200)
+    """Connections to PostgreSQL per process."""
     database_timeout: Duration = timedelta(seconds=1.8)
-    migrate_at_start: bool = True  # off: where a job of its own migrates before a release
-    database_pgbouncer: bool = False  # behind pgbouncer in transaction mode: nothing may belong to a session
-    redis_url: RedisUrl  # one server, the master of sentinels, or a cluster: the forms are in the README
-    redis_pool_size: int = Field(20, ge=2, le=1000)  # connections per process; of a cluster, to each of its servers
-    redis_timeout: Duration = timedelta(seconds=1)  # for one command; longer means Redis is away
+    """How long one statement, and getting a connection, may take. A sender hears within 2 s that a message was not
+    stored."""
+    migrate_at_start: bool = True
+    """Whether a node applies missing migrations at its start; off where a job of its own does it."""
+    database_pgbouncer: bool = False
+    """Whether PgBouncer in transaction mode stands before PostgreSQL: then nothing may belong to a session."""
+    redis_url: RedisUrl
+    """Redis or Valkey: one server, the master of sentinels, or a cluster; see `docs/operations.md` for the forms."""
+    redis_pool_size: int = Field(20, ge=2, le=1000)
+    """Connections to Redis per process; of a cluster, to each of its servers."""
+    redis_timeout: Duration = timedelta(seconds=1)
+    """How long one command may take; longer means that Redis is away."""
 
     # --- identity ---
     jwt_secret: SecretStr
-    jwt_previous_secrets: SecretList = ()  # comma separated; only verify, while a new secret takes over
-    jwt_private_key: SecretStr | None = None  # PEM: Ed25519, P-256 or RSA; signs instead of the secret
-    jwt_previous_public_keys: str = ""  # PEM, one after the other; only verify, like the previous secrets
+    """Signs access tokens (HS256) and keys the hashes of devices. At least 32 characters."""
+    jwt_previous_secrets: SecretList = ()
+    """Secrets that only verify while a new one takes over; comma separated."""
+    jwt_private_key: SecretStr | None = None
+    """A PEM key (Ed25519, P-256 or RSA) that signs instead of the secret."""
+    jwt_previous_public_keys: str = ""
+    """PEM keys, one after the other, that only verify."""
     jwt_issuer: str = "dorami"
+    """The `iss` of access tokens."""
     jwt_audience: str = "dorami-clients"
+    """The `aud` of access tokens."""
     jwt_expiration: Duration = timedelta(minutes=15)
-    socket_lifetime: SocketLifetime = SocketLifetime.SESSION  # token: no socket outlives the access token it came with
+    """How long an access token is valid."""
+    socket_lifetime: SocketLifetime = SocketLifetime.SESSION
+    """`session`: a socket lives as long as its session. `token`: it ends with the access token it came with."""
     jwt_refresh_expiration: Duration = timedelta(days=7)
-    guest_expiration: Duration = timedelta(hours=24)  # from a guest's last use; then they are somebody new
+    """How long a refresh token is valid; each use gives a new one."""
+    guest_expiration: Duration = timedelta(hours=24)
+    """How long a guest's session lasts from its last use."""
 
-    # Words that no user's name may have or look like: the titles of the staff. Comma separated.
     reserved_names: Words = (
         "admin", "administrator", "host", "moderator", "operator", "staff", "system",
         "관리자", "운영자", "운영진", "어드민", "호스트", "진행자", "모더레이터", "스태프",
     )  # fmt: skip
-    # Whether a ban holds, for an hour, for new guests of the same network and browser, who may then watch and not
-    # speak. Off: carriers share one address among thousands.
+    """Words that no user's name may have or look like: the titles of the staff. Comma separated."""
     ban_matches_network: bool = False
+    """Whether a ban holds, for an hour, for new guests of the same network and browser, who may then watch and not
+    speak. Carriers share one address among thousands."""
 
-    media_webhook_secret: SecretStr | None = (
-        None  # `whsec_` and Base64; the media server signs with it. None: no webhook
-    )
+    media_webhook_secret: SecretStr | None = None
+    """`whsec_` and Base64: the media server signs its webhooks with it. Without it there is no webhook."""
 
     # --- browsers ---
-    cors_origins: Origins = ()  # exact origins, of apps too (capacitor://localhost); none: only the gateway's own pages
-    # Names by which browsers reach the gateway's own pages. This machine and addresses without a name always count.
+    cors_origins: Origins = ()
+    """The exact origins of pages and apps that may call the gateway, `https://shop.example` or
+    `capacitor://localhost`; comma separated. None: only the gateway's own pages."""
     allowed_hosts: Hosts = ()
-    cookie_domain: str | None = Field(None, pattern=r"^\.?[a-z0-9-]+(\.[a-z0-9-]+)+$")  # None: the host that sets it
-    cookie_prefix: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,32}$")  # of the names of all cookies, such as `__Host-`
-    csrf_enabled: bool = True  # can be switched off only outside production
-    origin_required: bool = False  # refuse a websocket without Origin: closes the door to apps that are not browsers
-    trusted_proxies: Networks = ()  # addresses or networks whose X-Forwarded-For counts
+    """The names by which browsers reach the gateway's own pages; comma separated. This machine and bare addresses
+    always count."""
+    cookie_domain: str | None = Field(None, pattern=r"^\.?[a-z0-9-]+(\.[a-z0-9-]+)+$")
+    """The domain of cookies; unless given, the host that sets them."""
+    cookie_prefix: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,32}$")
+    """A prefix of the names of all cookies, such as `__Host-`."""
+    csrf_enabled: bool = True
+    """Whether unsafe requests with cookies need a CSRF token; can be switched off only outside production."""
+    origin_required: bool = False
+    """Whether a websocket without `Origin` is refused: closes the door to apps that are not browsers."""
+    trusted_proxies: Networks = ()
+    """Addresses or networks whose `X-Forwarded-For` counts; comma separated."""
 
     # --- limits ---
-    http_rate_limit: Rate = (10, 60.0)  # per client and route
-    chat_rate_limit: Rate = (20, 10.0)  # chat:send-message per user
-    event_rate_limit: Rate = (100, 10.0)  # every other event per user
-    guest_rate_limit: OptionalRate = None  # new guests per address; many people may share one. None: see `new_guests`
-    refused_rate_limit: Rate = (100, 10.0)  # refused events per user; above it nothing that the user sends is looked at
-    join_rate_limit: Rate = (100, 10.0)  # joins per user and namespace; returns to where one was are not charged to it
+    http_rate_limit: Rate = (10, 60.0)
+    """Requests per client and route."""
+    chat_rate_limit: Rate = (20, 10.0)
+    """`chat:send-message` per user."""
+    event_rate_limit: Rate = (100, 10.0)
+    """Every other event per user."""
+    guest_rate_limit: OptionalRate = None
+    """New guests per address, behind which there may be many people. Unless given, an hour has what `HTTP_RATE_LIMIT`
+    gives in ten minutes."""
+    refused_rate_limit: Rate = (100, 10.0)
+    """Refused events per user; above it nothing that the user sends is looked at."""
+    join_rate_limit: Rate = (100, 10.0)
+    """Joins per user and namespace; a return with a valid `since` is not charged."""
 
     # --- Engine.IO ---
     ping_interval: Duration = timedelta(seconds=25)
+    """How often a connection is pinged."""
     ping_timeout: Duration = timedelta(seconds=60)
-    connect_timeout: Duration = timedelta(seconds=10)  # to join a first namespace
-    # Open at once from one client address, on one node: above what people behind one shared address bring to a node,
-    # far below what a node can hold. Behind a balancer set TRUSTED_PROXIES, or its address is everybody's.
+    """How long a client may take to answer a ping."""
+    connect_timeout: Duration = timedelta(seconds=10)
+    """How long a connection may take to join its first namespace."""
     max_address_connections: int = Field(2_000, ge=1)
-    max_waiting_connects: int = Field(1_000, ge=1)  # that are looked up at the same time; more handshakes are refused
-    max_packet_size: int = Field(65_536, ge=1024)  # bytes from a client; larger closes the connection
-    max_poll_packets: int = Field(256, ge=1)  # packets in one polling request
-    max_send_buffer: int = Field(1_048_576, ge=65_536)  # bytes a client may be behind before it is dropped
-    recovery_window: Duration = timedelta(minutes=2)  # in which a client that was cut off can go on as the same socket
-    max_send_delay: Duration = timedelta(seconds=10)  # time a client may take nothing before it is dropped
-    handler_timeout: Duration = timedelta(seconds=10)  # an event handler that takes longer answers SERVICE_UNAVAILABLE
+    """Connections that one client address may have open on one node. Above what people behind a shared address bring,
+    far below what a node can hold. Behind a balancer set TRUSTED_PROXIES, or its address is everybody's."""
+    max_waiting_connects: int = Field(1_000, ge=1)
+    """CONNECTs that may be authenticated at the same time; more handshakes are refused for the moment."""
+    max_packet_size: int = Field(65_536, ge=1024)
+    """Bytes of one packet from a client; a larger one closes the connection."""
+    max_poll_packets: int = Field(256, ge=1)
+    """Packets in one polling request."""
+    max_send_buffer: int = Field(1_048_576, ge=65_536)
+    """Bytes that a client may be behind before it is dropped."""
+    recovery_window: Duration = timedelta(minutes=2)
+    """How long a client that was cut off can continue as the same socket."""
+    max_send_delay: Duration = timedelta(seconds=10)
+    """How long a client may take nothing before it is dropped."""
+    handler_timeout: Duration = timedelta(seconds=10)
+    """How long the handler of an event may take; then the answer is `SERVICE_UNAVAILABLE`."""
 
     # --- streams ---
-    stream_end_grace: Duration = timedelta(
-        seconds=30
-    )  # in which an encoder that dropped can go on; then its stream ends
-    # In which an ended stream can be started again. At most an hour: so long it is known by name who watched.
+    stream_end_grace: Duration = timedelta(seconds=30)
+    """How long an encoder that dropped can return before its stream ends."""
     stream_reopen: Duration = Field(timedelta(minutes=30), le=timedelta(hours=1))
+    """How long an ended stream can be started again; at most an hour, for which it is known who watched."""
 
     # --- news and jobs ---
-    deletion_retention: Duration = timedelta(days=90)  # then what a deleted message said is forgotten, and no undo
-    notification_retention: Duration = timedelta(days=30)  # then a notification is forgotten, read or not
+    deletion_retention: Duration = timedelta(days=90)
+    """How long the text of a deleted message is kept for an undo."""
+    notification_retention: Duration = timedelta(days=30)
+    """How long notifications are kept."""
 
-    media_folder: Path | None = None  # recordings, and the replays that are made of them; the workers need it
-    ffmpeg: str = "ffmpeg"  # the program, by its name or its path
-    worker_jobs: int = Field(1, ge=1, le=16)  # at once in one worker; one conversion keeps all cores busy
-    job_timeout: Duration = timedelta(hours=1)  # for one conversion
-    job_retention: Duration = timedelta(days=365)  # then a job that has ended is forgotten, and its files are deleted
+    media_folder: Path | None = None
+    """Recordings, and the replays that are made of them. Workers need it."""
+    ffmpeg: str = "ffmpeg"
+    """The ffmpeg program, by name or path."""
+    worker_jobs: int = Field(1, ge=1, le=16)
+    """Jobs that one worker runs at the same time; one conversion keeps all cores busy."""
+    job_timeout: Duration = timedelta(hours=1)
+    """How long one conversion may take."""
+    job_retention: Duration = timedelta(days=365)
+    """How long a job that has ended is kept, and its files."""
 
     # --- operations ---
-    metrics_port: int | None = Field(None, ge=0, le=65535)  # its own port; none: `/metrics` beside the API
-    metrics_token: SecretStr | None = (
-        None  # Bearer token of `/metrics` beside the API; without one only loopback may read it
-    )
-    log_level: str | None = Field(
-        None, pattern="^(DEBUG|INFO|WARNING|ERROR)$"
-    )  # default: WARNING in production, else INFO
-    demo_page: bool | None = None  # serve the demo at `/`; default: only in development
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    """A port of its own for `/metrics`; unless given, it is beside the API."""
+    metrics_token: SecretStr | None = None
+    """The Bearer token of `/metrics` beside the API; without one only this machine may read it."""
+    log_level: str | None = Field(None, pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`; WARNING in production and INFO elsewhere unless given."""
+    demo_page: bool | None = None
+    """Whether `/` is the demo page; only outside production."""
 
     @property
     def production(self) -> bool:
