@@ -83,8 +83,8 @@ async def measure(bench: Bench, size: int) -> list[str]:
 
     async def tell(number: int) -> None:
         await bench.nodes[0].enter(ROOM, f"{number}")
-        turn = await bench.nodes[0].turn(ROOM)
-        await bench.nodes[0].told(ROOM, turn)
+        slot = await bench.nodes[0].claim_slot(ROOM)
+        await bench.nodes[0].published(ROOM, slot)
 
     await bench.each(size, join)
     held = await bench.people()
@@ -100,7 +100,7 @@ async def measure(bench: Bench, size: int) -> list[str]:
 
 async def main() -> None:
     """Print the table."""
-    heads = ["people", "join", "leave", "heartbeat", "join, turn and told", "bytes a person"]
+    heads = ["people", "join", "leave", "heartbeat", "join, slot and told", "bytes a person"]
     print("µs of Redis + µs of the node for each call\n")
     print("|", " | ".join(heads), "|\n|", " | ".join(["--:"] * len(heads)), "|")
     for size in SIZES:

@@ -367,7 +367,7 @@ async def test_a_lost_clock_keeps_no_dead_node(start: StartNode, redis: RedisCli
     await until_count(b, 1)
 
 
-# --- turns ---------------------------------------------------------------------------------------------------------
+# --- slots ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -377,20 +377,20 @@ async def pair(start: StartNode) -> tuple[RedisPresence, RedisPresence]:
 
 async def test_one_of_two_nodes_tells_the_number(pair: tuple[RedisPresence, RedisPresence]) -> None:
     a, b = pair
-    assert await a.turn(ROOM) == PublishSlot()
+    assert await a.claim_slot(ROOM) == PublishSlot()
     await a.enter(ROOM, "mina")
-    turn = await a.turn(ROOM)
-    assert turn == PublishSlot(Census(1, 1, False), change=1)
+    slot = await a.claim_slot(ROOM)
+    assert slot == PublishSlot(Census(1, 1, False), change=1)
     await b.enter(ROOM, "jun")
-    assert not (await b.turn(ROOM)).census
-    assert await a.told(ROOM, turn), "jun came meanwhile"
-    waits = [(await node.turn(ROOM)).wait for node in pair]
+    assert not (await b.claim_slot(ROOM)).census
+    assert await a.published(ROOM, slot), "jun came meanwhile"
+    waits = [(await node.claim_slot(ROOM)).wait for node in pair]
     assert all(wait is not None and 0 < wait <= 0.3 for wait in waits)
     await asyncio.sleep(0.31)
-    turns = [await node.turn(ROOM) for node in pair]
-    assert [turn.census for turn in turns] == [Census(2, 2, False), None]
-    assert not await a.told(ROOM, turns[0])
-    assert [await node.turn(ROOM) for node in pair] == [PublishSlot(), PublishSlot()]
+    slots = [await node.claim_slot(ROOM) for node in pair]
+    assert [slot.census for slot in slots] == [Census(2, 2, False), None]
+    assert not await a.published(ROOM, slots[0])
+    assert [await node.claim_slot(ROOM) for node in pair] == [PublishSlot(), PublishSlot()]
 
 
 async def test_the_last_who_goes_needs_no_turn_but_waits_for_who_tells(
@@ -398,26 +398,26 @@ async def test_the_last_who_goes_needs_no_turn_but_waits_for_who_tells(
 ) -> None:
     a, b = pair
     await a.enter(ROOM, "mina")
-    first = await a.turn(ROOM)
+    first = await a.claim_slot(ROOM)
     await a.leave(ROOM, "mina")
-    soon = await b.turn(ROOM)
+    soon = await b.claim_slot(ROOM)
     assert soon.census is None
     assert soon.wait is not None
     assert soon.wait <= 0.05, "else the older number might be heard last"
-    await a.told(ROOM, first)
-    assert (await b.turn(ROOM)).census == Census(0, 1, False)
+    await a.published(ROOM, first)
+    assert (await b.claim_slot(ROOM)).census == Census(0, 1, False)
 
 
 async def test_who_tells_too_late_has_it_told_again(pair: tuple[RedisPresence, RedisPresence]) -> None:
     a, b = pair
     await a.enter(ROOM, "mina")
-    slow = await a.turn(ROOM)
+    slow = await a.claim_slot(ROOM)
     await b.enter(ROOM, "jun")
     await asyncio.sleep(0.31)
-    newer = await b.turn(ROOM)
+    newer = await b.claim_slot(ROOM)
     assert newer.census == Census(2, 2, False)
-    assert not await b.told(ROOM, newer)
-    assert await a.told(ROOM, slow), "its number was older, and may have been heard last"
+    assert not await b.published(ROOM, newer)
+    assert await a.published(ROOM, slow), "its number was older, and may have been heard last"
 
 
 async def test_a_clock_that_was_set_back_makes_nobody_wait(
@@ -425,10 +425,10 @@ async def test_a_clock_that_was_set_back_makes_nobody_wait(
 ) -> None:
     a, b = pair
     await a.enter(ROOM, "mina")
-    assert not await a.told(ROOM, await a.turn(ROOM))
+    assert not await a.published(ROOM, await a.claim_slot(ROOM))
     await redis.client.hincrby(keys.presence_news(ROOM), "next", 3_600_000)
     await b.enter(ROOM, "jun")
-    assert (await b.turn(ROOM)).census == Census(2, 2, False)
+    assert (await b.claim_slot(ROOM)).census == Census(2, 2, False)
 
 
 async def test_what_a_node_did_not_live_to_tell_is_told(pair: tuple[RedisPresence, RedisPresence]) -> None:
@@ -441,7 +441,7 @@ async def test_what_a_node_did_not_live_to_tell_is_told(pair: tuple[RedisPresenc
 
     b.on_change(remember)
     await b.enter(ROOM, "jun")
-    assert not await b.told(ROOM, await b.turn(ROOM))
+    assert not await b.published(ROOM, await b.claim_slot(ROOM))
     await a.enter(ROOM, "mina")
     await a.leave(ROOM, "mina")
     await kill(a)
@@ -450,9 +450,9 @@ async def test_what_a_node_did_not_live_to_tell_is_told(pair: tuple[RedisPresenc
         return ROOM in due
 
     await until(told)
-    turn = await b.turn(ROOM)
-    assert turn.census == Census(1, 2, False)
-    assert not await b.told(ROOM, turn)
+    slot = await b.claim_slot(ROOM)
+    assert slot.census == Census(1, 2, False)
+    assert not await b.published(ROOM, slot)
 
 
 async def test_a_node_that_tells_anew_has_the_rooms_told(start: StartNode) -> None:
@@ -465,7 +465,7 @@ async def test_a_node_that_tells_anew_has_the_rooms_told(start: StartNode) -> No
 
     a.on_change(remember)
     await a.enter(ROOM, "mina")
-    assert not await a.told(ROOM, await a.turn(ROOM))
+    assert not await a.published(ROOM, await a.claim_slot(ROOM))
     a._wrong = True
 
     async def told() -> bool:
@@ -473,15 +473,15 @@ async def test_a_node_that_tells_anew_has_the_rooms_told(start: StartNode) -> No
 
     await until(told)
     await asyncio.sleep(0.31)
-    assert (await a.turn(ROOM)).census == Census(1, 1, False)
+    assert (await a.claim_slot(ROOM)).census == Census(1, 1, False)
 
 
 async def test_what_was_told_without_redis_is_not_told_again(start: StartNode, redis: RedisClient) -> None:
     node = await start("a")
     redis._silent_until = time.monotonic() + 60
     await node.enter(ROOM, "mina")
-    assert (await node.turn(ROOM)).census == Census(1, 1, False)
-    assert [await node.turn(ROOM) for _ in range(3)] == [PublishSlot()] * 3
+    assert (await node.claim_slot(ROOM)).census == Census(1, 1, False)
+    assert [await node.claim_slot(ROOM) for _ in range(3)] == [PublishSlot()] * 3
     redis._silent_until = 0.0
 
 
@@ -492,7 +492,7 @@ async def test_a_room_that_is_over_has_nobody(presence: Presence) -> None:
     for who in ("mina", "jun", "mina"):
         await presence.enter(ROOM, who)
     assert await presence.end(ROOM) == Census(0, 2, True)
-    assert (await presence.turn(ROOM)).census == Census(0, 2, False)
+    assert (await presence.claim_slot(ROOM)).census == Census(0, 2, False)
     assert await presence.leave(ROOM, "mina") == Census(0, 2, False)
     assert await presence.enter(ROOM, "sora") == Census(0, 2, False)
     assert await presence.become(ROOM, "mina", "hana") == Moved(Census(0, 2, False), False, False)
@@ -541,7 +541,7 @@ async def test_nobody_comes_into_what_is_over_while_redis_is_away(start: StartNo
     assert (await node.end(ROOM)).count == 0
     assert await node.enter(ROOM, "jun") == Census(0, 0, False)
     assert await node.leave(ROOM, "jun") == Census(0, 0, False)
-    assert await node.turn(ROOM) == PublishSlot()
+    assert await node.claim_slot(ROOM) == PublishSlot()
     assert node.rooms() == []
     await until_count(node, 0)
     assert (await node.enter(ROOM, "jun")).count == 0

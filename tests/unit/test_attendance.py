@@ -77,10 +77,10 @@ async def test_a_guest_who_logs_in_beside_another_tab_changes_the_number() -> No
 
 
 class Told:
-    """A room whose number changes, and what it was told; each turn takes 20 ms, or `turn` s."""
+    """A room whose number changes, and what it was told; each slot takes 20 ms, or `interval` s."""
 
-    def __init__(self, turn: float = 0.02) -> None:
-        self.presence = LocalPresence(turn)
+    def __init__(self, interval: float = 0.02) -> None:
+        self.presence = LocalPresence(interval)
         self.paced = Throttle(self.presence, self.tell, "test")
         self.counts: list[int] = []
         self.rooms: list[Room] = []
@@ -108,7 +108,7 @@ class Told:
 
 
 async def test_what_changes_again_and_again_is_told_once_a_turn() -> None:
-    told = Told(turn=scaled(0.2))
+    told = Told(interval=scaled(0.2))
     told.come("a")
     await told.until(1)
     told.come(*"bcdefgh")
@@ -120,7 +120,7 @@ async def test_what_changes_again_and_again_is_told_once_a_turn() -> None:
 
 
 async def test_the_last_who_goes_and_the_first_who_comes_wait_for_no_turn() -> None:
-    told = Told(turn=60)
+    told = Told(interval=60)
     told.come("a")
     await told.until(1)
     told.come("b")
@@ -156,27 +156,27 @@ async def test_a_failure_to_tell_is_not_the_end() -> None:
 class Busy:
     """A room that other nodes change all the time, so that there is always more to tell."""
 
-    def __init__(self, turn: PublishSlot) -> None:
-        self._turn = turn
+    def __init__(self, slot: PublishSlot) -> None:
+        self._slot = slot
 
-    async def turn(self, _room: Room) -> PublishSlot:
+    async def claim_slot(self, _room: Room) -> PublishSlot:
         await asyncio.sleep(0)
-        return self._turn
+        return self._slot
 
-    async def told(self, _room: Room, _turn: PublishSlot) -> bool:
+    async def published(self, _room: Room, _slot: PublishSlot) -> bool:
         return True
 
 
-@pytest.mark.parametrize("turn", [PublishSlot(Census(9, 9, changed=False), change=1), PublishSlot(wait=0.01)])
+@pytest.mark.parametrize("slot", [PublishSlot(Census(9, 9, changed=False), change=1), PublishSlot(wait=0.01)])
 async def test_a_node_that_stops_leaves_a_busy_room_to_the_others(
-    turn: PublishSlot, monkeypatch: pytest.MonkeyPatch
+    slot: PublishSlot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttle, "CLOSING", 0.1)
     told = Told()
-    told.paced._turns = Busy(turn)
+    told.paced._slots = Busy(slot)
     told.paced.due(CHAT)
     async with time_limit(2):
         await told.paced.close()
-    assert (len(told.counts) > 0) == (turn.census is not None)
+    assert (len(told.counts) > 0) == (slot.census is not None)
     await asyncio.sleep(0)
     assert [task for task in asyncio.all_tasks() if task.get_name() == "test"] == []

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from gateway.keys import Room
 
-INTERVAL = 1.0  # s between two turns to tell a room its number
+INTERVAL = 1.0  # s between two slots to tell a room its number
 
 
 class Census(NamedTuple):
@@ -70,12 +70,12 @@ class Presence(Protocol):
         """
         ...
 
-    async def turn(self, room: Room) -> PublishSlot:
-        """Ask to tell a room its number. Over all nodes one gets the turn in `INTERVAL`, at once from or to nobody."""
+    async def claim_slot(self, room: Room) -> PublishSlot:
+        """Ask to tell a room its number. Over all nodes one gets the slot in `INTERVAL`, at once from or to nobody."""
         ...
 
-    async def told(self, room: Room, turn: PublishSlot) -> bool:
-        """The room was told; whether there is more to tell. Without this the next turn tells the room again."""
+    async def published(self, room: Room, slot: PublishSlot) -> bool:
+        """The room was told; whether there is more to tell. Without this the next slot tells the room again."""
         ...
 
     def rooms(self) -> list[Room]:
@@ -92,13 +92,13 @@ class Presence(Protocol):
 class _Room:
     """The people of a room on this node, and what the room was told of their number."""
 
-    __slots__ = ("changes", "next", "over", "peak", "shown", "sockets", "told")
+    __slots__ = ("changes", "next", "over", "peak", "published", "shown", "sockets")
 
     def __init__(self) -> None:
         self.sockets: dict[str, int] = {}  # who → how many of their sockets are there
         self.peak = 0
         self.over = False
-        self.changes = self.told = self.shown = 0
+        self.changes = self.published = self.shown = 0
         self.next = 0.0
 
 
@@ -131,16 +131,16 @@ class LocalPresence:
         state.changes += bool(state.sockets)
         state.sockets.clear()
         state.over = True
-        return _census(state, changed=state.changes > state.told)
+        return _census(state, changed=state.changes > state.published)
 
     async def restore(self, room: Room, people: Sequence[str]) -> Census:
         """See Presence."""
         return self.replace(room, people)
 
-    async def turn(self, room: Room) -> PublishSlot:
+    async def claim_slot(self, room: Room) -> PublishSlot:
         """See Presence."""
         state = self._rooms.get(room)
-        if state is None or state.changes == state.told:
+        if state is None or state.changes == state.published:
             return PublishSlot()
         now, count = asyncio.get_running_loop().time(), len(state.sockets)
         if state.next > now and (count == 0) == (state.shown == 0):
@@ -148,13 +148,13 @@ class LocalPresence:
         state.next, state.shown = now + self._interval, count
         return PublishSlot(_census(state), change=state.changes)
 
-    async def told(self, room: Room, turn: PublishSlot) -> bool:
+    async def published(self, room: Room, slot: PublishSlot) -> bool:
         """See Presence."""
         state = self._rooms.get(room)
         if state is None:
             return False
-        state.told = min(turn.change, state.changes)
-        return state.changes > state.told
+        state.published = min(slot.change, state.changes)
+        return state.changes > state.published
 
     def on_change(self, callback: Callback) -> None:
         """See Presence; a process that is alone never loses anybody by itself."""

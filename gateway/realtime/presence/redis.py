@@ -64,7 +64,7 @@ class RedisPresence:
     async def start(self) -> None:
         """Take a name and begin to beat; Redis being away is no failure."""
         with suppress(Unavailable):
-            await self._pulse()
+            await self._send_heartbeat()
         self._tasks = [
             asyncio.create_task(self._run(), name="presence-beat"),
             asyncio.create_task(self._news.run(), name="presence-news"),
@@ -146,20 +146,20 @@ class RedisPresence:
             self._wrong = True
             raise
 
-    async def turn(self, room: Room) -> PublishSlot:
+    async def claim_slot(self, room: Room) -> PublishSlot:
         """See Presence. While Redis is away, each node tells its own people."""
         try:
-            return await self._rooms.turn(room, self._interval)
+            return await self._rooms.claim_slot(room, self._interval)
         except Unavailable:
-            turn = await self._local.turn(room)
-            if turn.census is not None:
-                await self._local.told(room, turn)
-            return turn._replace(change=0)
+            slot = await self._local.claim_slot(room)
+            if slot.census is not None:
+                await self._local.published(room, slot)
+            return slot._replace(change=0)
 
-    async def told(self, room: Room, turn: PublishSlot) -> bool:
+    async def published(self, room: Room, slot: PublishSlot) -> bool:
         """See Presence."""
         try:
-            return turn.change > 0 and await self._rooms.told(room, turn)
+            return slot.change > 0 and await self._rooms.published(room, slot)
         except Unavailable:
             return False  # as it comes back, everything is told anew
 
@@ -191,7 +191,7 @@ class RedisPresence:
             self._hurry.clear()
             pause = self._beat
             try:
-                await self._pulse()
+                await self._send_heartbeat()
             except Unavailable:
                 pause = self._beat / 3  # when it is back, the leases go on to run out
                 self._wrong = True  # a server that comes back, or another in its place, may have lost something
@@ -199,7 +199,7 @@ class RedisPresence:
             except Exception:
                 log.exception("the heartbeat failed")
 
-    async def _pulse(self) -> None:
+    async def _send_heartbeat(self) -> None:
         alive, dead = await self._lease.renew()
         if not alive or self._wrong:
             await self._begin_anew()

@@ -8,7 +8,7 @@ from gateway.realtime.presence import scripts as scripts
 from gateway.realtime.presence.presence import INTERVAL, Census, Moved, PublishSlot
 from gateway.redis.client import RedisClient
 
-TELLING = 50  # ms that the telling of a turn is waited for when the first comes or the last goes
+TELLING = 50  # ms that the publishing of a slot is waited for when the first comes or the last goes
 OVER = 2
 
 
@@ -76,9 +76,9 @@ class RedisRooms:
             peak = int(await self._redis.client.get(keys.presence_peak(room)) or 0)
         return Census(count, peak, changed=False)
 
-    async def turn(self, room: Room, interval: float = INTERVAL) -> PublishSlot:
+    async def claim_slot(self, room: Room, interval: float = INTERVAL) -> PublishSlot:
         """See Presence."""
-        async with self._redis.guard("presence.turn"):
+        async with self._redis.guard("presence.slot"):
             match await self._turn(keys=_keys(room), args=[round(interval * 1000), TELLING]):
                 case [1, wait]:
                     return PublishSlot(wait=wait / 1000)
@@ -86,10 +86,10 @@ class RedisRooms:
                     return PublishSlot(Census(count, peak, changed=False), change=change)
         return PublishSlot()
 
-    async def told(self, room: Room, turn: PublishSlot) -> bool:
+    async def published(self, room: Room, slot: PublishSlot) -> bool:
         """See Presence."""
-        async with self._redis.guard("presence.turn"):
-            return bool(await self._told(keys=[keys.presence_news(room)], args=[turn.change]))
+        async with self._redis.guard("presence.slot"):
+            return bool(await self._told(keys=[keys.presence_news(room)], args=[slot.change]))
 
 
 def _keys(room: Room, name: str | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tells rooms how many are in them: in turns over all nodes, not at every change. Used by attendance and viewers."""
+"""Tells rooms how many are in them: in slots over all nodes, not at every change. Used by attendance and viewers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,14 +12,14 @@ from gateway.realtime.presence.presence import Census, PublishSlot
 
 log = structlog.get_logger()
 
-CLOSING = 2.0  # s: two turns, of which other nodes have one at least, if they have left none to this one
+CLOSING = 2.0  # s: two slots, of which other nodes have one at least, if they have left none to this one
 
 
-class Turns(Protocol):
+class Slots(Protocol):
     """Who tells a room its number, over all nodes. Never raises."""
 
-    async def turn(self, room: Room) -> PublishSlot: ...
-    async def told(self, room: Room, turn: PublishSlot) -> bool: ...
+    async def claim_slot(self, room: Room) -> PublishSlot: ...
+    async def published(self, room: Room, slot: PublishSlot) -> bool: ...
 
 
 class _RoomThrottle:
@@ -32,20 +32,20 @@ class _RoomThrottle:
 
 
 class Throttle:
-    """Calls `tell(room, census)` when something was due for a room and this node gets the turn.
+    """Calls `tell(room, census)` when something was due for a room and this node gets the slot.
 
     One task per room at most, and none for a room of which all is told, by whatever node.
     """
 
-    def __init__(self, turns: Turns, tell: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
-        self._turns = turns
+    def __init__(self, slots: Slots, tell: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
+        self._slots = slots
         self._tell = tell
         self._name = name
         self._paces: dict[Room, _RoomThrottle] = {}
         self._closing = False
 
     def due(self, room: Room, *, at_once: bool = False) -> None:
-        """The number of a room has changed; `at_once`: to or from nobody, for which a turn need not be waited for."""
+        """The number of a room has changed; `at_once`: to or from nobody, for which a slot need not be waited for."""
         pace = self._paces.get(room)
         if pace is None:
             pace = self._paces[room] = _RoomThrottle()
@@ -67,17 +67,17 @@ class Throttle:
             pace.due = False
             pace.hurry.clear()
             try:
-                turn = await self._turns.turn(room)
-                if turn.census is not None:
-                    await self._tell(room, turn.census)
-                    more = await self._turns.told(room, turn)
+                slot = await self._slots.claim_slot(room)
+                if slot.census is not None:
+                    await self._tell(room, slot.census)
+                    more = await self._slots.published(room, slot)
                     pace.due |= more and not self._closing
             except Exception:
                 log.exception("a room could not be told its number", room=room)
                 continue
-            if turn.wait is not None:
+            if slot.wait is not None:
                 pace.due = True
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(turn.wait):
+                    async with asyncio.timeout(slot.wait):
                         await pace.hurry.wait()
         del self._paces[room]
