@@ -1,4 +1,4 @@
-"""How many connections each client address has open: a flood from one stops at its limit. Kept by the engine."""
+"""Limits how many connections a client address has open. Kept by the engine."""
 
 from gateway.realtime.engineio.handshake import CROWDED, Handshake, RefusedError
 from gateway.realtime.engineio.options import EngineOptions
@@ -22,23 +22,23 @@ class AddressLimit:
         self._raw: dict[str, int] = {}  # TCP connections that are no websockets: of HTTP, or without a request so far
 
     def address(self, handshake: Handshake) -> str:
-        """Whose connection this is: the address of the client, behind the proxies we trust."""
+        """Return the client's address as the limit counts it, behind trusted proxies."""
         forwarded_for = handshake.headers.getall("X-Forwarded-For", [])
         return limit_subject(client_address(handshake.remote, forwarded_for, self._trusted))
 
     def check(self, address: str) -> None:
-        """Raises RefusedError if there is no room for one more."""
+        """Raise RefusedError if the address may open no more."""
         for subject, times in subjects_of(address):
             if self._open.get(subject, 0) >= self._limit * times:
                 raise RefusedError(*CROWDED)
 
     def entered(self, address: str) -> None:
-        """One more is open."""
+        """Count a connection that was opened."""
         for subject, _ in subjects_of(address):
             self._open[subject] = self._open.get(subject, 0) + 1
 
     def left(self, address: str) -> None:
-        """One of them has ended."""
+        """Count a connection that has ended."""
         for subject, _ in subjects_of(address):
             self._open[subject] -= 1
             if not self._open[subject]:

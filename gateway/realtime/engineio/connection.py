@@ -81,7 +81,7 @@ class Connection:
         self._carrier: Transport
 
     def begin(self, carrier: Transport) -> None:
-        """Use this transport, and be on time from now on."""
+        """Use this transport, and start the timers."""
         self._carrier = carrier
         self._host.wheel.at(self, self._next(asyncio.get_running_loop().time()))
 
@@ -96,17 +96,17 @@ class Connection:
             self._carrier.push(MESSAGE + packet)
 
     def send_frame(self, frame: Frame) -> None:
-        """The same with a packet that is shared between connections; one order with `send`."""
+        """Send a packet that is shared between connections, in one order with `send`."""
         if not self.closed:
             self._carrier.push_frame(frame)
 
     def broadcast(self, frame: Frame) -> None:
-        """The same, but at once if nothing waits: a frame for many, that has waited for what it can be joined with."""
+        """Send a frame of a broadcast, at once if nothing waits: it has been joined with others already."""
         if not self.closed:
             self._carrier.write_frame(frame)
 
     def unjoin(self) -> None:
-        """The client has left all it had joined: it has as long as a new one to join something again."""
+        """Start the time-out for joining again: the client has left every namespace."""
         self.joined = False
         self._join_by = asyncio.get_running_loop().time() + self._host.options.connect_timeout
         self.strained()
@@ -172,7 +172,7 @@ class Connection:
             self.upgrade.cancel()
 
     def drop(self, reason: str) -> None:
-        """End at once, without a goodbye: nobody would hear it."""
+        """Close at once, without a last packet: the client would not receive it."""
         if self._finish(reason):
             self.dropped = True
             self._carrier.abort()
@@ -193,12 +193,12 @@ class Connection:
     # --- messages in order --------------------------------------------------------------------------------------------
 
     async def room(self) -> None:
-        """Wait until another message may come; for a transport that cannot stop reading otherwise."""
+        """Wait until the inbox takes another message; for a transport that cannot pause reading."""
         if self._inbox is not None:
             await self._inbox.room()
 
     async def work(self) -> None:
-        """For the engine: handle what waits, the next when the one before was handled."""
+        """Handle the messages of the inbox one after the other. Called by the engine."""
         clock = asyncio.get_running_loop().time
         now = clock()
         left, until, fresh = IN_A_ROW, now + TURN, True
@@ -228,7 +228,7 @@ class Connection:
 
     @property
     def over(self) -> bool:
-        """Whether the client can neither say nor hear anything more."""
+        """Whether the client can neither send nor receive any more."""
         return self.closed or self._left is not None
 
     @property

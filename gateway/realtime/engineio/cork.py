@@ -1,4 +1,4 @@
-"""Joins what a connection gets within one tick of the event loop into one write. Shared by all transports."""
+"""Joins the packets of one tick of the event loop into one write for each transport. Shared by all transports."""
 
 import asyncio
 from typing import Protocol
@@ -32,5 +32,5 @@ class Cork:
         for transport in waiting:
             try:
                 transport.flush()
-            except Exception:  # one client's trouble must not cost the others their packets
+            except Exception:  # the other transports are flushed all the same
                 log.exception("a transport could not be flushed")

@@ -1,4 +1,4 @@
-"""When to ping one connection and when to give it up. Asked by the connection whenever the wheel comes by."""
+"""Decides when to ping a connection and when to give it up. Asked by the connection when its timer is due."""
 
 from enum import Enum, auto
 
@@ -23,11 +23,11 @@ class Heartbeat:
         self._awaiting = False
 
     def pong(self) -> None:
-        """The client answered."""
+        """Note that the client answered."""
         self._awaiting = False
 
     def due(self, now: float) -> Beat:
-        """What is due at `now`. After PING the ping counts as sent."""
+        """Return what is due at `now`. After PING the ping counts as sent."""
         if self._awaiting:
             return Beat.DEAD if now >= self._since + self._timeout else Beat.NOTHING
         planned = self._since + self._interval
@@ -39,6 +39,6 @@ class Heartbeat:
         return Beat.PING
 
     def next(self, now: float) -> float:
-        """When to ask again, after `due(now)`."""
+        """Return when to ask again, after `due(now)`."""
         first, second = sorted((self._since + self._interval, self._since + self._timeout))
         return first if first > now else second

@@ -1,4 +1,4 @@
-"""The messages of one connection that wait. Made by the connection with the first one, gone with the last."""
+"""The messages of one connection that are not handled yet. Made with the first one, dropped with the last."""
 
 import asyncio
 from collections import deque
@@ -20,12 +20,12 @@ class Inbox:
         self._waiters: list[asyncio.Future[None]] = []
 
     def put(self, text: str) -> bool:
-        """Take in a message, whatever waits already; whether reading must wait."""
+        """Add a message, however many there are; return whether reading must pause."""
         self._messages.append(text)
         return len(self._messages) >= FULL
 
     def take(self) -> str | None:
-        """The next message; None if there is none."""
+        """Return the next message, None if there is none."""
         messages = self._messages
         if not messages:
             if self._waiters:
@@ -50,7 +50,7 @@ class Inbox:
             await waiter
 
     def clear(self) -> None:
-        """Forget what was not handled: the connection is closed."""
+        """Drop what was not handled: the connection is closed."""
         self._messages.clear()
         self._wake()
 

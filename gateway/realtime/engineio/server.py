@@ -68,23 +68,26 @@ class EngineServer:
             "polling": metrics.connections.labels("polling"),
             "websocket": metrics.connections.labels("websocket"),
         }
-        self._terms_polling, self._terms_websocket = _terms(options, ["websocket"]), _terms(options, [])
+        self._parameters_polling, self._parameters_websocket = (
+            _parameters(options, ["websocket"]),
+            _parameters(options, []),
+        )
         self._cork = Cork()
         self.address_limit = AddressLimit(options)
-        self._waiting: deque[Connection] = deque()  # that have said something in this tick
+        self._waiting: deque[Connection] = deque()  # that received a message in this tick
         self._workers: set[asyncio.Task[None]] = set()
-        self._leaving: dict[str, Connection] = {}  # closed, but a poll may still fetch the goodbye
+        self._leaving: dict[str, Connection] = {}  # closed, and a poll may still fetch their last packets
         self._fronts: set[Front] = set()
         self._endpoint = HttpEndpoint(self)
 
     # --- for the composition root and the layer above -----------------------------------------------------------------
 
     def protocol_factory(self, http: HttpFactory) -> Callable[[], asyncio.Protocol]:
-        """What a listening socket makes of a TCP connection; `http` makes aiohttp's protocol for what is not ours."""
+        """Return the protocol factory of a listening socket; `http` makes aiohttp's protocol for other requests."""
         return lambda: Front(self, http, self._fronts)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """aiohttp's handler of the Socket.IO path, for every method."""
+        """Answer a request to the Socket.IO path: aiohttp's handler for every method."""
         return await self._endpoint.handle(request)
 
     async def close(self, reason: str, within: float) -> None:
@@ -130,31 +133,37 @@ class EngineServer:
             self._metrics.refused.labels("handshake", refusal.code).inc()
 
     def session(self, sid: str) -> Connection:
-        """The open connection with this id. Raises RefusedError."""
+        """Return the open connection with this id. Raises RefusedError."""
         connection = self.connections.get(sid)
         if connection is None or connection.over:
             raise RefusedError(*UNKNOWN_SESSION)
         return connection
 
     def leaving(self, sid: str) -> Connection | None:
-        """The connection with this id that was closed while no poll was open; given once."""
+        """Return the connection with this id that was closed while no poll was open; only the first call gets it."""
         return self._leaving.pop(sid, None)
 
     def open_polling(self, handshake: Handshake) -> Polling:
-        """A new session over polling."""
+        """Open a session over polling."""
         polling = Polling(self.options, self._cork)
         connection = self._connection(handshake, "polling")
         polling.listen(connection)
-        polling.push(self._hello(connection, self._terms_polling))
+        polling.push(self._hello(connection, self._parameters_polling))
         connection.begin(polling)
         self.on_connect(connection)
         return polling
 
     def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
-        """Make a TCP connection a websocket: of a new session, or on probation for the one that the handshake names.
+        """Turn a TCP connection into a websocket: of a new session, or as upgrade of the one that the handshake names.
 
-        `head` is the answer to send, `rest` what arrived behind the request. The handshake was admitted, its session
-        exists. A session that does not poll any more, or that another websocket is on probation for, takes none.
+        The handshake was admitted and its session exists. A session that does not poll any more, or that is being
+        upgraded already, takes no websocket.
+
+        Args:
+            handshake: The request.
+            transport: The TCP connection.
+            head: The answer to send.
+            rest: Bytes that arrived behind the request.
         """
         websocket = WebSocket(transport, self.options, self._cork)
         websocket.start(head, rest)
@@ -168,7 +177,7 @@ class EngineServer:
             return
         connection = self._connection(handshake, "websocket")
         websocket.listen(connection)
-        websocket.push(self._hello(connection, self._terms_websocket))
+        websocket.push(self._hello(connection, self._parameters_websocket))
         connection.begin(websocket)
         self.on_connect(connection)
 
@@ -180,13 +189,13 @@ class EngineServer:
         self._open[transport].inc()
         return connection
 
-    def _hello(self, connection: Connection, terms: str) -> str:
-        return f'{OPEN}{{"sid":"{connection.sid}",{terms}'
+    def _hello(self, connection: Connection, parameters: str) -> str:
+        return f'{OPEN}{{"sid":"{connection.sid}",{parameters}'
 
     # --- for connections, see Host ------------------------------------------------------------------------------------
 
     def work(self, connection: Connection) -> None:
-        """See Host. One task handles what all connections said in this tick, as long as no handler waits."""
+        """See Host. One task handles the messages of all connections of this tick, as long as no handler waits."""
         self._waiting.append(connection)
         if len(self._waiting) == 1:
             self._spawn(self._work_off())
@@ -197,12 +206,12 @@ class EngineServer:
             await self._waiting.popleft().work()
 
     def _share(self) -> None:
-        # Whoever is left waits behind a handler that waits: now each gets a task of their own.
+        # A handler waits, and these connections behind it: each gets a task of its own.
         while self._waiting:
             self._spawn(self._waiting.popleft().work())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        # Not in the context of the request that brought the first message: the logs would lay the others at its door.
+        # In a context of its own: in that of the request with the first message, logs would name it for all others.
         worker = asyncio.get_running_loop().create_task(work, name="messages", context=Context())
         self._workers.add(worker)
         worker.add_done_callback(self._workers.discard)
@@ -227,16 +236,16 @@ class EngineServer:
             log.exception("the end of a connection was not handled", sid=connection.sid)
 
 
-def _terms(options: EngineOptions, upgrades: list[str]) -> str:
-    """What a client is told behind its sid: the same for all, so encoded once."""
-    terms = {
+def _parameters(options: EngineOptions, upgrades: list[str]) -> str:
+    """Return the rest of the open packet behind the sid: the same for all clients, so encoded once."""
+    parameters = {
         "upgrades": upgrades,
         "pingInterval": round(options.ping_interval * 1000),
         "pingTimeout": round(options.ping_timeout * 1000),
         "maxPayload": options.max_packet_size,
     }
-    return json.dumps(terms, separators=(",", ":")).removeprefix("{")
+    return json.dumps(parameters, separators=(",", ":")).removeprefix("{")
 
 
 async def _unheard(_connection: Connection, _text: str) -> None:
-    """Nobody listens yet."""
+    """Ignore a message: no layer above has set its callback yet."""

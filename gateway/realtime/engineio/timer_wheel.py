@@ -1,4 +1,4 @@
-"""One timer for everything that has a deadline: connections and connections to be. Filled by the engine."""
+"""One timer for everything that has a deadline: connections, and requests for them. Filled by the engine."""
 
 import asyncio
 from typing import Protocol

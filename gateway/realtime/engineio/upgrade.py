@@ -1,4 +1,4 @@
-"""A websocket on probation: it may take over a polling session. Made by the engine, gone when it has or has not."""
+"""The upgrade of a polling session to a websocket, until it succeeds or fails. Made by the engine."""
 
 import asyncio
 from typing import Protocol
@@ -18,7 +18,7 @@ class Upgradable(Protocol):
         """The websocket works: end the poll that is open."""
 
     def upgrade_done(self, websocket: WebSocket) -> None:
-        """Send and receive over the websocket from now on."""
+        """Use the websocket from now on."""
 
     def upgrade_failed(self) -> None:
         """Stay with polling."""
