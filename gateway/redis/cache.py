@@ -30,32 +30,6 @@ RETRY = 0.5  # s between two tries to drop what could not be dropped
 # An entry is "<version> <JSON>". Whoever loads holds the lease, and stores only while it is theirs: a change that comes
 # meanwhile takes it away, so nothing that was read before a change is stored after it.
 
-LOOK = """
--- KEYS: entry, lease. ARGV: token, ms of a lease, ms left below which an entry is made anew.
--- Answers {the entry or nil, 1 if the lease was given}.
-local entry = redis.call('GET', KEYS[1])
-if entry and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[3]) then return {entry, 0} end
-return {entry, redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0}
-"""
-
-STORE = """
--- KEYS: entry, lease. ARGV: token, entry, ms to live.
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return redis.call('DEL', KEYS[2])
-"""
-
-WRITE = """
--- KEYS: entry, lease. ARGV: version, entry, ms to live.
-local entry = redis.call('GET', KEYS[1])
-if entry and tonumber(string.match(entry, '^%d+')) > tonumber(ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('DEL', KEYS[2])
-return 1
-"""
-
-RETURN = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
-
 V = TypeVar("V")
 R = TypeVar("R")
 
@@ -95,10 +69,10 @@ class Cache(Generic[V]):
         self._shape: TypeAdapter[V] = TypeAdapter(shape)
         self._lifetime = lifetime
         self._version = version
-        self._look = redis.client.register_script(LOOK)
-        self._store = redis.client.register_script(STORE)
-        self._write = redis.client.register_script(WRITE)
-        self._return = redis.client.register_script(RETURN)
+        self._look = redis.script(__package__, "cache_look")
+        self._store = redis.script(__package__, "cache_store")
+        self._write = redis.script(__package__, "cache_write")
+        self._return = redis.script(__package__, "cache_return")
         self._flights: dict[str, asyncio.Task[V]] = {}  # what is being read, by key
         self._undropped: set[str] = set()  # keys that Redis may hold an old value of
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -10,6 +10,7 @@ import structlog
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError, ResponseError
 
 from gateway import keys
@@ -23,7 +24,7 @@ from gateway.redis.cluster import Cluster
 from gateway.redis.cluster_client import ClusterClient
 from gateway.redis.pool import BoundedPool
 from gateway.redis.primary import PRIMARY, REFUSALS, error_code
-from gateway.redis.scripts import ScriptClient
+from gateway.redis.scripts import ScriptClient, lua
 from gateway.redis.sentinel import Sentinels
 from gateway.redis.url import CLUSTER, server_list
 from gateway.settings import Settings, SettingsError
@@ -33,7 +34,6 @@ log = structlog.get_logger()
 AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when the server does not do what was asked
 QUIET = 3.0  # s without a refusal after which it is over: reads go on, and writes may be rare
 PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
-TIME = "return redis.call('TIME')"  # a script has a key, which says which server of a cluster is asked
 
 
 class PubSubServer(Protocol):
@@ -152,8 +152,12 @@ class RedisClient:
     async def time(self) -> float:
         """What time it is there, in s since 1970. Raises Unavailable."""
         async with self.guard("time"):
-            seconds, microseconds = await self.client.eval(TIME, 1, keys.CLOCK)
+            seconds, microseconds = await self.script(__package__, "time")(keys=[keys.CLOCK])
         return int(seconds) + int(microseconds) / 1_000_000
+
+    def script(self, package: str, name: str) -> AsyncScript:
+        """The Lua script `name`.lua of a package; call it with `keys` and `args` as the file says."""
+        return self.client.register_script(lua(package, name))
 
     def connection(self) -> AbstractConnection:
         """See PubSubServer. Those of a cluster belong to its servers: see Cluster.channels."""

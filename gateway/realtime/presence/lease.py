@@ -8,7 +8,6 @@ from typing import NamedTuple
 from gateway import keys
 from gateway.errors import Unavailable
 from gateway.keys import Room
-from gateway.realtime.presence import scripts as scripts
 from gateway.redis.client import RedisClient
 
 
@@ -37,9 +36,8 @@ class Lease:
         self._silence = round(beat * 1500)
         self._rooms: set[Room] = set()  # on the list
         self._lock = asyncio.Lock()  # who changes the list, or compares it
-        script = redis.client.register_script
-        self._do_beat, self._do_register = script(scripts.BEAT), script(scripts.REGISTER)
-        self._do_remember, self._do_bury = script(scripts.REMEMBER), script(scripts.BURY)
+        self._do_beat, self._do_register = redis.script(__package__, "beat"), redis.script(__package__, "register")
+        self._do_remember, self._do_bury = redis.script(__package__, "remember"), redis.script(__package__, "bury")
 
     async def renew(self) -> Pulse:
         """Beat. Raises Unavailable."""

@@ -1,10 +1,20 @@
-"""The people of one room in Redis: each method is one step there, under the name of a node. Used by presence_redis."""
+"""The people of one room in Redis: each method is one step there, under the name of a node. Used by presence_redis.
+
+A node writes under a name of its own, whose lease it renews. A name whose lease has ended is never renewed and gets no
+further room; in each room that it is taken out of there is a mark, and nothing is written under it there any more. So
+anybody may take out what it holds, in any number of steps, without racing against its node. And as each step touches
+either the leases or one room, all its keys are in one slot of a cluster.
+
+Leases are counted in served time: the time of Redis, in which a silence of all nodes is no longer than `most`. While
+Redis hangs or is away nobody can beat, so nobody's lease may run out.
+
+Each change of a room's number of people adds one to `changes` of its news; `told` is up to where the room was told.
+"""
 
 from typing import NamedTuple
 
 from gateway import keys
 from gateway.keys import Room
-from gateway.realtime.presence import scripts as scripts
 from gateway.realtime.presence.presence import INTERVAL, Census, Moved, PublishSlot
 from gateway.redis.client import RedisClient
 
@@ -25,11 +35,14 @@ class RedisRooms:
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
-        script = redis.client.register_script
-        self._enter, self._leave = script(scripts.ENTER), script(scripts.LEAVE)
-        self._become, self._reap = script(scripts.BECOME), script(scripts.REAP)
-        self._reopen = script(scripts.REOPEN)
-        self._close, self._turn, self._told = script(scripts.CLOSE), script(scripts.TURN), script(scripts.TOLD)
+        self._enter, self._leave = redis.script(__package__, "enter"), redis.script(__package__, "leave")
+        self._become, self._reap = redis.script(__package__, "become"), redis.script(__package__, "reap")
+        self._reopen = redis.script(__package__, "reopen")
+        self._close, self._turn, self._told = (
+            redis.script(__package__, "close"),
+            redis.script(__package__, "turn"),
+            redis.script(__package__, "told"),
+        )
 
     async def enter(self, name: str, room: Room, people: list[str], *, came: bool) -> Entered:
         """People are in a room; `came` is False when they were before, and a name only says so anew."""

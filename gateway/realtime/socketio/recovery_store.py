@@ -18,20 +18,6 @@ BATCH = 200  # sessions in one round trip
 
 # An entry is "<generation> <JSON>". A node that has not noticed yet that a client went on elsewhere overwrites nothing.
 
-KEEP = """
--- KEYS: entry. ARGV: generation, entry, ms to live.
-local entry = redis.call('GET', KEYS[1])
-if entry and tonumber(string.match(entry, '^%d+')) > tonumber(ARGV[1]) then return end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-"""
-
-DROP = """
--- KEYS: entry. ARGV: generation.
-local entry = redis.call('GET', KEYS[1])
-if entry and tonumber(string.match(entry, '^%d+')) > tonumber(ARGV[1]) then return end
-redis.call('DEL', KEYS[1])
-"""
-
 
 class RecoverySession(NamedTuple):
     """A socket without its connection. `rooms`: where it was counted, and from which place on it may miss events.
@@ -59,7 +45,7 @@ class RecoveryStore:
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
-        self._keep, self._drop = redis.client.register_script(KEEP), redis.client.register_script(DROP)
+        self._keep, self._drop = redis.script(__package__, "keep_session"), redis.script(__package__, "drop_session")
         self._pending: dict[str, _Entry] = {}
         self._waiting = asyncio.Event()
         self._writing = asyncio.Lock()

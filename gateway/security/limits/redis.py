@@ -11,25 +11,6 @@ from gateway.metrics import Metrics
 from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import Allowance, MemoryLimiter
 
-CHARGE = """
--- KEYS[1]: sorted set, the moments (µs of this server's clock) of what was done in the window.
--- ARGV: the limit, the window in µs. Answers {done: 1 or 0, how many are counted, µs until the oldest leaves}.
-local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
-local count = redis.call('ZCARD', KEYS[1])
-local done = 0
-if count < limit then
-  -- The count keeps two of one microsecond apart.
-  redis.call('ZADD', KEYS[1], now, string.format('%.0f:%d', now, count))
-  redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
-  done, count = 1, count + 1
-end
-local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return {done, count, tonumber(oldest[2]) + window - now}
-"""
-
 BATCH = 500  # charges in one round trip
 WAITING = 10_000  # charges without an answer; more is Redis being away
 
@@ -55,7 +36,7 @@ class RedisLimiter:
         self._redis = redis
         self._metrics = metrics
         self._alone = MemoryLimiter()
-        self._script = redis.client.register_script(CHARGE)
+        self._script = redis.script(__package__, "charge")
         self._charges: Batcher[Charge, Counted] = Batcher(
             "limits", self._count, most=BATCH, waiting=WAITING, unavailable=Unavailable
         )

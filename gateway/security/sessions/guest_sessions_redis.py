@@ -8,7 +8,6 @@ from gateway.protocol.wire import now
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Bearer
 from gateway.security.sessions.refresh_tokens import GRACE, RefreshTokens, session_keys
-from gateway.security.sessions.scripts import RESTORE, TOUCH
 from models.guest import GuestSession
 
 
@@ -17,7 +16,7 @@ class GuestTokens(RefreshTokens):
 
     def __init__(self, redis: RedisClient, lifetime: timedelta, grace: timedelta = GRACE) -> None:
         super().__init__(redis, lifetime, grace)
-        self._touch, self._restore = map(redis.client.register_script, (TOUCH, RESTORE))
+        self._touch, self._restore = redis.script(__package__, "touch"), redis.script(__package__, "restore")
 
     async def touch(self, guest_id: str, session_id: str) -> bool:
         """A session was used; False if it is not here."""

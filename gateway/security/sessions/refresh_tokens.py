@@ -23,7 +23,6 @@ from gateway import keys
 from gateway.errors import AuthRequired
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Bearer
-from gateway.security.sessions.scripts import DELETE, DELETE_ALL, ROTATE, SAVE
 
 GRACE = timedelta(seconds=10)  # callers of one moment; longer would give a thief more time to be one of them
 MAX_SESSIONS = 100  # of one user; a script that logs in all day must not fill Redis, its oldest session ends
@@ -70,8 +69,8 @@ class RefreshTokens:
         self._redis = redis
         self._ttl_ms = int(lifetime.total_seconds() * 1000)
         self._grace_ms = int(grace.total_seconds() * 1000)
-        script = redis.client.register_script
-        self._save, self._rotate, self._delete, self._delete_all = map(script, (SAVE, ROTATE, DELETE, DELETE_ALL))
+        self._save, self._rotate = redis.script(__package__, "save"), redis.script(__package__, "rotate")
+        self._delete, self._delete_all = redis.script(__package__, "delete"), redis.script(__package__, "delete_all")
 
     async def save(self, user_id: str, device: str) -> Grant:
         """Open a session and give it its first token."""

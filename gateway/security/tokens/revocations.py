@@ -14,7 +14,6 @@ from gateway.concurrency.batcher import Batcher
 from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.protocol.wire import now
 from gateway.redis.client import RedisClient
-from gateway.redis.scripts import lua
 from gateway.security.principal import Bearer
 from gateway.security.tokens.stored_revocations import StoredRevocations
 
@@ -42,8 +41,8 @@ class Revocations:
         self._lifetime = token_lifetime + MARGIN
         self._ttl_ms = int(self._lifetime.total_seconds() * 1000)
         self._stored = stored
-        self._revoke_user = redis.client.register_script(lua("gateway.security.tokens", "revoke_user"))
-        self._restore = redis.client.register_script(lua("gateway.security.tokens", "restore_revocation"))
+        self._revoke_user = redis.script(__package__, "revoke_user")
+        self._restore = redis.script(__package__, "restore_revocation")
         self._checks: Batcher[Bearer, bool] = Batcher(
             "redis", self.revoked, most=BATCH, waiting=WAITING, unavailable=Unavailable
         )

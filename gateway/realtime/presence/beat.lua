@@ -1,0 +1,15 @@
+-- include served
+
+-- KEYS: nodes, the node's rooms, clock.
+-- ARGV: name, lease in ms, the most ms of a silence that count, whether the name is new ('1').
+-- Answers {1 while the lease holds, else 0; how many rooms are listed; names whose lease has ended}.
+local nodes, name = KEYS[1], ARGV[1]
+local time, now = served(KEYS[3], ARGV[3])
+redis.call('HSET', KEYS[3], 'served', time, 'seen', now)
+local lease = tonumber(redis.call('ZSCORE', nodes, name) or 0)
+local alive = 0
+if ARGV[4] == '1' or lease > time then
+  redis.call('ZADD', nodes, time + ARGV[2], name)
+  alive = 1
+end
+return {alive, redis.call('SCARD', KEYS[2]), redis.call('ZRANGEBYSCORE', nodes, '-inf', time)}

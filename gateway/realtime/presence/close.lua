@@ -1,0 +1,12 @@
+-- include census
+-- include news
+
+-- KEYS: presence, peak, news; whom the node holds here. Answers {count, peak, 1 if the room is to be told}.
+if KEYS[4] then redis.call('DEL', KEYS[4]) end
+if not over(KEYS[3]) then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[3], 'over', 1)
+  redis.call('HINCRBY', KEYS[3], 'closed', 1)
+  change(KEYS[3])
+end
+return census(KEYS[1], KEYS[2], untold(KEYS[3]), false)

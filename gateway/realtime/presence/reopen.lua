@@ -1,0 +1,2 @@
+-- KEYS: news.
+redis.call('HDEL', KEYS[1], 'over')
