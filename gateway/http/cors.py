@@ -20,7 +20,7 @@ _EXPOSED = "X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, Rat
 
 
 class Cors:
-    """What browsers are told about who may read our answers."""
+    """The CORS headers of answers."""
 
     def __init__(self, origins: Origins) -> None:
         self._origins = origins

@@ -1,4 +1,4 @@
-"""What surrounds every request, whoever serves it: id, preflight, error envelope, count, headers. Added by mount()."""
+"""The middleware around every request: id, preflight, error envelope, metrics, headers. Added by mount()."""
 
 import re
 import secrets
@@ -34,7 +34,7 @@ class Edge:
         self._production = production
 
     def mount(self, app: web.Application) -> None:
-        """Put the layer around everything the application serves."""
+        """Add the layer to an application."""
         app.middlewares.append(self._around)
         app.on_response_prepare.append(self._prepare)
 

@@ -1,4 +1,4 @@
-"""Whose request this is, when there are proxies in between. Asked wherever an address is limited or recorded."""
+"""The client's address behind proxies, and what limits per address count. Used by both edges and for devices."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SITE_TIMES = 16  # times the limit of a customer's network
 
 
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The address nearest to the client that we can believe.
+    """Return the address nearest to the client that can be believed.
 
     `peer` is the other end of the TCP connection, `forwarded_for` the values of all X-Forwarded-For headers in order.
     The header counts only when the peer is a trusted proxy; then it is read from the right, past trusted proxies, up to
@@ -37,7 +37,7 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequ
 
 
 def limit_subject(address: str) -> str:
-    """What a limit per address counts: the address itself, and for IPv6 the network that one customer is given."""
+    """Return what a limit per address counts: the address, for IPv6 its /64, the network of one customer."""
     found = _parse(address)
     if isinstance(found, IPv6Address):
         return str(ip_network((found, IPV6_CUSTOMER), strict=False))
@@ -45,7 +45,7 @@ def limit_subject(address: str) -> str:
 
 
 def limit_subjects(address: str) -> list[tuple[str, int]]:
-    """What limits per address count, and how many times the limit each may have: for IPv6 the customer's network first.
+    """Return what limits per address count, each with a factor for the limit: for IPv6 the /64 and then the /48.
 
     A /48, as providers give it to companies and to customers who ask, holds 65,536 networks of customers.
     """
@@ -54,7 +54,7 @@ def limit_subjects(address: str) -> list[tuple[str, int]]:
 
 @lru_cache(maxsize=4096)
 def subjects_of(subject: str) -> list[tuple[str, int]]:
-    """The same for what `limit_subject` has given."""
+    """Return the same for the result of `limit_subject`."""
     if not subject.endswith(f"/{IPV6_CUSTOMER}"):
         return [(subject, 1)]
     return [(subject, 1), (str(ip_network(subject).supernet(new_prefix=IPV6_SITE)), SITE_TIMES)]
@@ -67,7 +67,7 @@ def direct(peer: str | None, trusted: Sequence[Network]) -> bool:
 
 
 def loopback(address: str | None) -> bool:
-    """Whether a peer is on this machine."""
+    """Return whether a peer is on this machine."""
     found = _parse(address or "")
     return found is not None and found.is_loopback
 

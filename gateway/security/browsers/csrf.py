@@ -1,4 +1,4 @@
-"""Cross-site request forgery: the page that asks, and a token in a cookie and in a header. Used by the HTTP edge."""
+"""Cross-site request forgery: checks of Origin, and of a token in cookie and header. Used by the HTTP edge."""
 
 import secrets
 
@@ -16,21 +16,21 @@ Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
 class Csrf:
-    """What another site can make a browser send: requests with the visitor's cookies, whose answers it cannot read."""
+    """Refuses requests that a page of another site makes a visitor's browser send."""
 
     def __init__(self, enabled: bool, origins: Origins) -> None:
         self._enabled = enabled
         self._origins = origins
 
     def issue(self) -> str:
-        """A fresh token, for the cookie and the body of a login."""
+        """Return a new token, for the cookie and the body of a login."""
         return secrets.token_urlsafe(32)
 
     def check_page(self, method: str, headers: Headers) -> None:
-        """Let a request pass unless a page that is not listed sent it to change something: then raise Forbidden.
+        """Raise Forbidden for an unsafe request from a page whose origin is not allowed.
 
-        No cookie has to come with it: a form on any site can be sent without one, and its answer would set some, by
-        which the visitor is logged out or somebody else.
+        This holds for requests without cookies, too: the answer to a form of another site would set cookies that log
+        the visitor out or in as somebody else.
         """
         origin = origin_of(headers)
         if not self._enabled or method in SAFE_METHODS or origin is None:
@@ -39,7 +39,10 @@ class Csrf:
             raise Forbidden("This origin is not allowed")
 
     def check(self, method: str, headers: Headers, cookies: MultiMapping[str]) -> None:
-        """Let a cookie-authenticated request pass, or raise Forbidden with CSRF_TOKEN_MISSING or CSRF_TOKEN_INVALID."""
+        """Check the token of a request that is authenticated by cookie.
+
+        Raises Forbidden with CSRF_TOKEN_MISSING or CSRF_TOKEN_INVALID.
+        """
         if not self._enabled or method in SAFE_METHODS:
             return
         sent = headers.get(HEADER)

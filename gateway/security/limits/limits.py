@@ -1,4 +1,4 @@
-"""How often somebody may do something: the contract, and limits counted by one process. Used by both edges."""
+"""Rate limits: the interface, and an implementation in the memory of one process. Used by both edges."""
 
 import time
 from collections import deque
@@ -22,19 +22,19 @@ class Limiter(Protocol):
     """A sliding window: never more than `limit` charges within any `seconds`, half-open at the end."""
 
     async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> Allowance:
-        """Count one more of what `scope` limits for `subject`; `seconds` is always the same for a scope.
+        """Charge one request of `subject` to `scope`; a scope always has the same `seconds`.
 
-        Raises RateLimited, with `limit` and `retry_after_ms`, when it does not fit; that is not counted.
+        Raises RateLimited, with `limit` and `retry_after_ms`, when the limit is reached; such a request is not counted.
         """
         ...
 
     async def refund(self, scope: str, subject: str) -> None:
-        """Take the newest charge back: what it was for did not happen."""
+        """Take back the newest charge, of a request that was not carried out."""
         ...
 
 
 class MemoryLimiter:
-    """Limits counted in this process alone: the stand-in while Redis is away, and the double for tests."""
+    """Limits of this process alone, for tests and while Redis is away."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

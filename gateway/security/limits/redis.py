@@ -1,4 +1,4 @@
-"""Limits that hold over all nodes, counted in Redis by its own clock. Used by both edges."""
+"""Rate limits over all nodes, counted in Redis by the clock of Redis. Used by both edges."""
 
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ Counted = tuple[int, int, int]
 
 
 class Charge(NamedTuple):
-    """What the script is asked."""
+    """The arguments of one call of the script."""
 
     key: str
     limit: int
@@ -27,9 +27,9 @@ class Charge(NamedTuple):
 
 
 class RedisLimiter:
-    """See Limiter. While Redis is away every node allows half of each limit by itself.
+    """Implements Limiter. While Redis is away each node allows half of each limit on its own.
 
-    Each charge is one atomic step; those that come while others are on their way to Redis share the next round trip.
+    Each charge is one atomic step. Charges that arrive while others wait for Redis share the next round trip.
     """
 
     def __init__(self, redis: RedisClient, metrics: Metrics) -> None:
@@ -64,7 +64,7 @@ class RedisLimiter:
             await self._alone.refund(scope, subject)
 
     async def close(self) -> None:
-        """Ask Redis nothing any more; returns when what was asked is answered."""
+        """Stop; returns when pending charges have been answered."""
         await self._charges.close()
 
     async def _count(self, charges: list[Charge]) -> list[Counted | Exception]:

@@ -1,4 +1,4 @@
-"""What may no longer be used although it has not run out: tokens, sessions, all earlier tokens of a user.
+"""Revocations of access tokens that have not expired: of one token, a session, or all tokens of a user so far.
 
 Kept in Redis, so that every node knows, and in PostgreSQL, so that a Redis without its data does not let anybody in.
 Written by accounts; checked by the authenticator at every connect and request, and for the sockets that are open.
@@ -48,21 +48,21 @@ class Revocations:
         )
 
     async def close(self) -> None:
-        """Check no more; returns when what was asked is answered."""
+        """Stop; returns when pending checks have been answered."""
         await self._checks.close()
 
     async def revoke_token(self, user_id: str, token_id: str) -> None:
-        """One access token."""
+        """Revoke one access token."""
         await self._revoke([keys.revoked(user_id, "jti", token_id)])
 
     async def revoke_sessions(self, user_id: str, session_ids: Sequence[str]) -> None:
-        """All access tokens of some sessions."""
+        """Revoke all access tokens of some sessions."""
         await self._revoke([keys.revoked(user_id, "sid", session_id) for session_id in session_ids])
 
     async def revoke_user(self, user_id: str, keep_sid: str | None = None) -> float:
-        """All access tokens of a user issued until now, except those of the session `keep_sid`.
+        """Revoke all access tokens of a user issued until now, except those of the session `keep_sid`.
 
-        Answers the moment up to which they are revoked, in s since 1970 by Redis' clock.
+        Returns the moment up to which they are revoked, in s since 1970 by Redis' clock.
         """
         key, kept = keys.revoked(user_id, "sub"), keep_sid or _NO_SESSION
         try:

@@ -26,7 +26,7 @@ REQUIRED = ["sub", "role", "sid", "jti", "type", "iat", "exp", "iss", "aud"]
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid access token says."""
+    """The claims of a valid access token."""
 
     user_id: str
     role: Role
@@ -45,11 +45,11 @@ class Tokens:
         self._audience = settings.jwt_audience
         self._lifetime = settings.jwt_expiration.total_seconds()
         self._clock = clock
-        # A client shows the same token to each namespace and with each request. Only what was signed gets in here.
+        # A client sends the same token to each namespace and with each request. Only valid signatures are remembered.
         self._signed = lru_cache(maxsize=REMEMBERED)(self._read)
 
     def issue_access(self, user_id: str, role: Role, session_id: str, issued_at: float | None = None) -> str:
-        """A fresh token for one session of a user.
+        """Return a new token for a session of a user.
 
         `issued_at`: when, by Redis' clock, in s since 1970; Redis tells it exactly when it opens or renews the session.
         """
@@ -74,7 +74,7 @@ class Tokens:
         return self._keys.public_keys()
 
     def verify_access(self, token: str | None) -> Claims:
-        """The claims of a token that we signed, for us, and that has not run out.
+        """Return the claims of a token that is signed by us, for us, and not expired.
 
         Raises AuthRequired: `No token provided`, `Invalid token`, and `Token expired` of one that is right otherwise.
         """
