@@ -10,6 +10,7 @@ import msgspec
 _decode = msgspec.json.Decoder().decode
 MAX_NAMESPACE = 64  # characters; ours are shorter
 MAX_ACK_ID = 2**53 - 1  # the largest whole number that a JavaScript client can count to
+MAX_MENDED = 16_384  # characters; twice the longest message, written as escapes. A full packet would take 5 ms
 _ACK_DIGITS = 16  # of that number
 
 
@@ -91,7 +92,7 @@ def _mended(body: str) -> Any:
     JavaScript holds half a character, UTF-8 cannot. It becomes U+FFFD, as in everything else that a browser sends: the
     text takes a round through json. Raises ValueError.
     """
-    if "\\ud" not in body.lower():
+    if len(body) > MAX_MENDED or "\\ud" not in body.lower():
         raise ValueError("not JSON")
     whole = json.dumps(json.loads(body), ensure_ascii=False)
     return _decode(whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
