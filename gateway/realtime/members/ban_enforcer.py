@@ -1,4 +1,4 @@
-"""The sockets of people who are muted or banned: told, and put out. Told by notices; asks again as residents does."""
+"""Ends the sockets of banned people and informs muted ones. Called by notices; asks again as the registry does."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence

@@ -19,7 +19,7 @@ from gateway.security.principal import Principal
 log = structlog.get_logger()
 
 SWEEP = 0.5  # s between two looks at whose time is over, and whether a notice may have been missed
-RECHECK = 30.0  # s between two looks at who was revoked; finds what a lost notice would have told
+RECHECK = 30.0  # s between two looks at who was revoked; finds what a lost notice would have said
 BATCH = 500  # sockets asked about in one round trip
 RECENT = 15.0  # s that a notice is remembered: longer than a connect may take from asking who it is to being here
 
@@ -151,7 +151,7 @@ class SocketRegistry:
         self._server.kick(socket, events.AUTH_REVOKED, Farewell(code=notice.code, reconnect=False))
 
     async def recheck(self) -> bool:
-        """Ask about everybody what notices may have told; False if not everybody could be asked about."""
+        """Ask for what notices may have said about everybody here; False if not everybody could be asked about."""
         return await _call_all(self._rechecks)
 
     async def _recheck_revoked(self) -> None:

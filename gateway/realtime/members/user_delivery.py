@@ -1,4 +1,4 @@
-"""The people on `/` by who they are, and events to one of them on all nodes. Services tell people things through it.
+"""The users on `/`, and events for all sockets of one of them on all nodes. Services send a UserEvent to reach them.
 
 There is no channel for each person: that would cost a subscription a client, most of which never hear anything. What is
 for one person is a notice to all nodes, of which those that have a socket of theirs hand it over.
