@@ -28,6 +28,7 @@ FAST = {"messages", "message_deletions", "room_events", "chat_turns", "orders", 
 # Statements that may read a whole table while its statistics say that it is empty: sweeps, what a moderator does now
 # and then, and the list of words, which is read as a whole.
 WHOLE = {
+    "jobs.table.OLD",
     "moderation.clears.DELETED",
     "moderation.erasure.RESTORE",
     "moderation.retention.FORGET",
@@ -35,6 +36,7 @@ WHOLE = {
     "moderation.sanctions.WROTE_IN",
     "moderation.word_lists.ALL",
     "notifications.deliveries.FORGET",
+    "streams.streams.FORGET",
 }
 
 READ = """
