@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -107,8 +108,11 @@ async def test_an_idle_connection_and_a_head_that_never_ends(house: House, start
                 writer.write(b"x")
 
     slowly = asyncio.create_task(trickle())
-    async with time_limit():
-        answered = await reader.read()
+    answered = b""
+    with suppress(ConnectionResetError):  # it wrote once more to a connection that had been closed
+        async with time_limit():
+            while chunk := await reader.read(65_536):
+                answered += chunk
     slowly.cancel()
     writer.close()
     assert answered.count(b"200 OK") == start.count(ASK)
