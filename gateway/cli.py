@@ -1,24 +1,25 @@
-"""The command line: `dorami serve | worker | check | token | dev | db`. Each imports what it needs when it runs."""
+"""The command line: `dorami serve | worker | check | token | user | dev | db`. Each imports what it needs when run."""
 
 import asyncio
 import secrets
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
 from gateway import __version__
+from gateway.commands.output import USAGE, fail, settings_of_environment
+from gateway.commands.users import users, warn_without_admin
 from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.problems import Misconfigured, explain
 from gateway.security.principal import Role
-from gateway.settings import Settings, SettingsError, load
-
-USAGE = 2  # exit code of a mistake in the settings or the arguments; what fails for other reasons exits with 1
+from gateway.settings import Settings, SettingsError
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Dorami Gateway.")
 db = typer.Typer(no_args_is_help=True, help="The database.")
 cli.add_typer(db, name="db")
+cli.add_typer(users, name="user")
 
 
 def main() -> None:
@@ -26,13 +27,13 @@ def main() -> None:
     try:
         cli()
     except SettingsError as error:
-        _fail(*error.lines, code=USAGE)
+        fail(*error.lines, code=USAGE)
     except Unavailable as error:
-        _fail(f"the {error.what} {explain(error)}")
+        fail(f"the {error.what} {explain(error)}")
     except Misconfigured as error:
-        _fail(error.problem)
+        fail(error.problem)
     except GatewayError as error:
-        _fail(error.message)
+        fail(error.message)
 
 
 def _print_version(wanted: bool) -> None:
@@ -57,7 +58,7 @@ def serve() -> None:
     Applies the migrations that are missing first: one node does, those that start with it wait. With MIGRATE_AT_START
     off it refuses such a database, where every request would fail while the node calls itself ready.
     """
-    settings = _settings()
+    settings = settings_of_environment()
     import uvloop
 
     from gateway import app
@@ -65,14 +66,15 @@ def serve() -> None:
 
     if missing := asyncio.run(migrations.pending(settings)):
         if not settings.migrate_at_start:
-            _fail(f"the database lacks {', '.join(missing)}: run `dorami db migrate`")
+            fail(f"the database lacks {', '.join(missing)}: run `dorami db migrate`")
         for name in asyncio.run(migrations.migrate(settings)):
             typer.echo(f"Applied {name}", err=True)
+    warn_without_admin(settings)
 
     try:
         uvloop.run(app.serve(settings, ready=lambda url: typer.echo(f"ready {url}")))
     except OSError as error:
-        _fail(f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}")
+        fail(f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}")
 
 
 @cli.command()
@@ -81,7 +83,7 @@ def worker() -> None:
 
     What it works on when it is stopped goes back, and to another one. Leaves migrations to the nodes.
     """
-    settings = _settings()
+    settings = settings_of_environment()
     import uvloop
 
     from gateway import worker as workers
@@ -89,7 +91,7 @@ def worker() -> None:
     try:
         uvloop.run(workers.work(settings, ready=lambda: typer.echo("ready")))
     except OSError as error:
-        _fail(f"cannot show metrics on {settings.host}:{settings.metrics_port}: {error.strerror or error}")
+        fail(f"cannot show metrics on {settings.host}:{settings.metrics_port}: {error.strerror or error}")
 
 
 @cli.command()
@@ -104,17 +106,17 @@ def dev(
         from gateway.dev.launcher import Plan, develop
         from gateway.dev.server_process import StackError
     except ImportError as error:
-        _fail(f"{error.name} is not installed: `dorami dev` needs requirements/stack.txt")
+        fail(f"{error.name} is not installed: `dorami dev` needs requirements/stack.txt")
     try:
         develop(Plan(port, nodes, data, seed))
     except StackError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @cli.command()
 def check() -> None:
     """Check the settings, the database, Redis and the migrations, one line each. Fails if one is not right."""
-    settings = _settings()
+    settings = settings_of_environment()
     from gateway.security.tokens.tokens import Tokens
 
     Tokens(settings)  # a key that is none is a mistake in the settings, too
@@ -125,23 +127,26 @@ def check() -> None:
 
 @cli.command()
 def token(
-    user: Annotated[str, typer.Option(help="E-mail address or id of the account.")],
-    role: Annotated[Role | None, typer.Option(help="Role in the token; the account's own if not given.")] = None,
+    user: Annotated[str, typer.Option(help="E-mail address or id of the account, or the id of a guest.")],
+    role: Annotated[
+        Role | None,
+        typer.Option(help="Fail unless the account has this role: it is the account's role that counts."),
+    ] = None,
     ttl: Annotated[str | None, typer.Option(help='How long it lasts, like "15m"; JWT_EXPIRATION if not given.')] = None,
 ) -> None:
-    """Mint an access token for an account. With an id and a role it is not looked up.
+    """Mint an access token for an account, or with `--role GUEST` for a guest, who is not looked up.
 
     What is revoked is remembered for JWT_EXPIRATION: a token that lasts longer outlives every logout, and is ended by a
     suspension or a ban alone.
     """
-    settings = _settings(**({"jwt_expiration": ttl} if ttl else {}))
+    settings = settings_of_environment(**({"jwt_expiration": ttl} if ttl else {}))
     typer.echo(asyncio.run(_mint(settings, user, role)))
 
 
 @db.command()
 def migrate() -> None:
     """Apply the migrations that are missing. Safe to run on several machines at once."""
-    settings = _settings()
+    settings = settings_of_environment()
     from gateway.postgres import migrations
 
     for name in asyncio.run(migrations.migrate(settings)):
@@ -152,7 +157,7 @@ def migrate() -> None:
 @db.command()
 def status() -> None:
     """List the migrations that are missing. Fails if there are any."""
-    settings = _settings()
+    settings = settings_of_environment()
     from gateway.postgres import migrations
 
     missing = asyncio.run(migrations.pending(settings))
@@ -161,21 +166,6 @@ def status() -> None:
     if missing:
         sys.exit(1)
     typer.echo("up to date")
-
-
-def _settings(**overrides: Any) -> Settings:
-    """The environment's, and logs as it wants them: on stderr, so that stdout has only what was asked for."""
-    settings = load(**overrides)
-    from gateway import logs
-
-    logs.configure(settings)
-    return settings
-
-
-def _fail(*lines: str, code: int = 1) -> NoReturn:
-    for line in lines:
-        typer.echo(line, err=True)
-    sys.exit(code)
 
 
 async def _check(settings: Settings) -> bool:
@@ -217,17 +207,16 @@ async def _mint(settings: Settings, user: str, role: Role | None) -> str:
     from gateway.security.tokens.tokens import Tokens
     from gateway.services.accounts.accounts import find, find_by_email
 
-    if role is None or "@" in user:
+    if role is not Role.GUEST or "@" in user:
         database = Database(settings, Metrics())
         await database.open()
         try:
-            if "@" in user:
-                account = await find_by_email(database, user)
-            else:
-                account = await find(database, user)
+            account = await (find_by_email if "@" in user else find)(database, user)
         finally:
             await database.close()
         if account is None:
             raise NotFound(f"There is no account {user}")
-        user, role = str(account.id), role or Role(account.role)
+        if role not in (None, account.role):
+            fail(f"{user} has the role {account.role}, and the account's role counts: `dorami user promote`")
+        user, role = str(account.id), Role(account.role)
     return Tokens(settings).issue_access(user, role, f"operator-{secrets.token_hex(8)}")

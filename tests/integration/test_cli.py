@@ -1,18 +1,22 @@
 """The command line, as an operator and a developer use it: real processes, their lines and their exit codes."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import psutil
 import pytest
 import redis.asyncio
+import structlog
+from pydantic import SecretStr
 
+from gateway.commands.users import warn_without_admin
 from gateway.dev import seeds
 from gateway.dev.servers import RedisProcess
 from gateway.security.principal import Role
@@ -20,7 +24,7 @@ from gateway.security.tokens.tokens import Tokens
 from gateway.settings import DEVELOPMENT_SECRET
 from tests.conftest import StartNode
 from tests.support import make_settings, server_folder
-from tests.timing import time_limit
+from tests.timing import time_limit, until
 
 START = 30.0  # s that `dorami dev` may take, on a busy machine
 
@@ -33,15 +37,16 @@ class Said(NamedTuple):
     err: list[str]
 
 
-async def dorami(*arguments: str, **environment: str) -> Said:
+async def dorami(*arguments: str, stdin: str = "", **environment: str) -> Said:
     """Run a command to its end."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", *arguments),
         env={"PATH": os.environ["PATH"], **environment},
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate()
+    out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None
     assert b"Traceback" not in err, err.decode()
     return Said(process.returncode, out.decode().splitlines(), err.decode().splitlines())
@@ -61,7 +66,9 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
 # --- for operators ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [("serve",), ("check",), ("db", "migrate"), ("token", "--user", "x")])
+@pytest.mark.parametrize(
+    "command", [("serve",), ("check",), ("db", "migrate"), ("token", "--user", "x"), ("user", "list")]
+)
 async def test_mistakes_in_the_settings_are_one_line_each(command: tuple[str, ...]) -> None:
     said = await dorami(*command, DATABASE_URL="nonsense", JWT_SECRET="short")
     assert said.code == 2
@@ -217,6 +224,111 @@ async def test_a_token_is_minted_for_an_account(environment: dict[str, str]) -> 
     assert (away.code, away.out, away.err[-1]) == (1, [], "the database does not answer: connection refused")
     wrong = await dorami("token", "--user", "guest-1", "--role", "GUEST", "--ttl", "long", **environment)
     assert (wrong.code, wrong.err[0].partition(":")[0]) == (2, "JWT_EXPIRATION")
+
+
+async def test_a_token_has_the_role_of_its_account(environment: dict[str, str]) -> None:
+    settings = make_settings(database_url=environment["DATABASE_URL"])
+    await seeds.sow(settings)
+    said = await dorami("token", "--user", "host@example.com", "--role", "ADMIN", **environment)
+    line = "host@example.com has the role HOST, and the account's role counts: `dorami user promote`"
+    assert said == Said(1, [], [line])
+    account = Tokens(settings).verify_access(
+        (await dorami("token", "--user", "host@example.com", **environment)).out[0]
+    )
+    said = await dorami("token", "--user", account.user_id, "--role", "ADMIN", **environment)
+    assert (said.code, said.out) == (1, [])
+    assert (await dorami("token", "--user", account.user_id, "--role", "HOST", **environment)).code == 0
+
+
+async def test_an_operator_manages_accounts(environment: dict[str, str], start_node: StartNode) -> None:
+    secret, another = "correct horse", "another horse"
+
+    async def user(*arguments: str, stdin: str = "") -> Said:
+        said = await dorami("user", *arguments, stdin=stdin, **environment)
+        assert secret not in str(said)
+        assert another not in str(said)
+        return said
+
+    created = await user("create", "Boss@Example.com", "--name", "the admin", "--role", "admin", stdin=secret + "\n")
+    assert (created.code, created.err) == (0, [])
+    user_id, *rest = created.out[0].split("\t")
+    assert rest == ["ADMIN", "ACTIVE", "boss@example.com", "the admin"]
+    again = await user("create", "boss@example.com", "--name", "x", stdin=secret)
+    assert again == Said(1, [], ["There is an account with this e-mail address"])
+    for arguments, password, field in (
+        (("create", "ann", "--name", "ann"), secret, "email"),
+        (("create", "ann@example.com", "--name", "\u3164"), secret, "name"),
+        (("create", "ann@example.com", "--name", "ann"), "short", "password"),
+        (("create", "ann@example.com", "--name", "ann"), "", "password"),
+        (("password", "boss@example.com"), "short", "password"),
+    ):
+        refused = await user(*arguments, stdin=password)
+        assert (refused.code, refused.out, refused.err[0].partition(":")[0]) == (2, [], field)
+    assert (await user("promote", "nobody@example.com", "--role", "HOST")).err == [
+        "There is no account nobody@example.com"
+    ]
+    assert (await user("promote", user_id, "--role", "GUEST")).code == 2
+
+    node = await start_node(DATABASE_URL=environment["DATABASE_URL"], REDIS_URL=environment["REDIS_URL"])
+    async with aiohttp.ClientSession(f"{node.url}/api/v1/") as http:
+
+        async def login(password: str) -> tuple[int, dict[str, Any]]:
+            async with http.post("auth/login", json={"email": "boss@example.com", "password": password}) as response:
+                return response.status, await response.json()
+
+        async def me(session: dict[str, Any]) -> tuple[int, str]:
+            headers = {"Authorization": f"Bearer {session['accessToken']}"}
+            async with http.get("auth/me", headers=headers) as response:
+                body = await response.json()
+                return response.status, body.get("role") or body["message"]
+
+        async def becomes(session: dict[str, Any], expected: str) -> None:
+            async def says() -> bool:
+                return (await me(session))[1] == expected
+
+            await until(says, what=expected, pause=0.2)
+
+        status, session = await login(secret)
+        assert status == 200
+        assert await me(session) == (200, "ADMIN")
+        assert (await user("promote", "boss@example.com", "--role", "moderator")).code == 0
+        await becomes(session, "MODERATOR")
+        assert (await user("suspend", user_id, "--reason", "gone")).out[0].split("\t")[1:3] == [
+            "MODERATOR",
+            "SUSPENDED",
+        ]
+        await becomes(session, "Account is suspended")
+        assert (await user("suspend", user_id, "--lift")).code == 0
+        assert (await user("password", user_id, stdin=another)).code == 0
+        assert (await login(secret))[0] == 401
+        assert (await login(another))[0] == 200
+
+    listed = await user("list", "--json")
+    [account] = json.loads("\n".join(listed.out))
+    assert (account["id"], account["email"], account["role"], account["status"]) == (
+        user_id, "boss@example.com", "MODERATOR", "ACTIVE"
+    )  # fmt: skip
+    assert (await user("list", "--role", "admin")) == Said(0, [], [])
+    assert (await user("list")).out == ["\t".join((user_id, "MODERATOR", "ACTIVE", "boss@example.com", "the admin"))]
+    away = environment | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+    assert (await dorami("user", "list", **away)).err[-1:] == ["the database does not answer"]
+
+
+async def test_a_production_database_without_an_admin_says_what_to_type(environment: dict[str, str]) -> None:
+    settings = make_settings(
+        app_env="production", database_url=environment["DATABASE_URL"], redis_url=environment["REDIS_URL"],
+        jwt_secret=SecretStr("x" * 40),
+    )  # fmt: skip
+    with structlog.testing.capture_logs() as logs:
+        await asyncio.to_thread(warn_without_admin, settings)
+    assert "dorami user create" in logs[0]["command"]
+    created = await dorami(
+        "user", "create", "a@example.com", "--name", "a", "--role", "ADMIN", stdin="long enough", **environment
+    )
+    assert created.code == 0
+    with structlog.testing.capture_logs() as logs:
+        await asyncio.to_thread(warn_without_admin, settings)
+    assert logs == []
 
 
 async def test_an_unknown_account_gets_no_token(environment: dict[str, str]) -> None:

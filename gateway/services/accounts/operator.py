@@ -1,0 +1,91 @@
+"""Accounts as the operator of an installation manages them, with no account of their own. Called by `dorami user`."""
+
+from tortoise.exceptions import IntegrityError
+
+from gateway.errors import Conflict, NotFound
+from gateway.postgres.database import Database
+from gateway.protocol.identity import Register, UserView
+from gateway.security.principal import Role
+from gateway.services.accounts.accounts import TAKEN, Passwords, find, find_by_email, view
+from gateway.services.accounts.addresses import normal
+from gateway.services.accounts.sessions import Sessions
+from models.user import User, UserStatus
+
+
+async def has_admin(database: Database) -> bool:
+    """Whether anybody can administer this installation."""
+    async with database.guard("operator.admins"):
+        return await User.exists(role=Role.ADMIN.value, status=UserStatus.ACTIVE.value)
+
+
+class Operator:
+    """Accounts are named by id or e-mail address. Raises NotFound for an unknown one, and Unavailable.
+
+    A change is stored first and then enforced on all nodes; after Unavailable the same call does both again.
+    """
+
+    def __init__(self, database: Database, sessions: Sessions, passwords: Passwords) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._passwords = passwords
+
+    async def users(self, role: Role | None = None) -> list[UserView]:
+        """Return the accounts, oldest first."""
+        found = User.all() if role is None else User.filter(role=role.value)
+        async with self._database.guard("operator.users"):
+            return [view(user) for user in await found.order_by("created_at", "id")]
+
+    async def create(self, ask: Register, role: Role) -> UserView:
+        """Open an account. Any visible name will do. Raises Conflict if the address has one."""
+        if await find_by_email(self._database, ask.email) is not None:
+            raise Conflict(TAKEN)
+        password_hash = await self._passwords.hash(ask.password)
+        user = User(email=normal(ask.email), username=ask.username, password_hash=password_hash, role=role.value)
+        try:
+            async with self._database.guard("operator.create"):
+                await user.save(force_create=True)
+        except IntegrityError:
+            raise Conflict(TAKEN) from None
+        return view(user)
+
+    async def change_role(self, name: str, role: Role) -> UserView:
+        """Give an account another role, which holds at once for its tokens and sockets."""
+        user = await self._account(name)
+        user.role = role.value
+        await self._store(user, "role")
+        await self._sessions.announce_change(str(user.id))
+        return view(user)
+
+    async def suspend(self, name: str, reason: str) -> UserView:
+        """Suspend an account: its sessions end, its sockets close."""
+        user = await self._account(name)
+        user.status, user.suspended_reason = UserStatus.SUSPENDED.value, reason
+        await self._store(user, "status", "suspended_reason")
+        await self._sessions.end_all(str(user.id))
+        return view(user)
+
+    async def unsuspend(self, name: str) -> UserView:
+        """End a suspension."""
+        user = await self._account(name)
+        user.status, user.suspended_reason = UserStatus.ACTIVE.value, None
+        await self._store(user, "status", "suspended_reason")
+        await self._sessions.announce_change(str(user.id))
+        return view(user)
+
+    async def set_password(self, name: str, password: str) -> UserView:
+        """Set another password and end all sessions."""
+        user = await self._account(name)
+        user.password_hash = await self._passwords.hash(password)
+        await self._store(user, "password_hash")
+        await self._sessions.end_all(str(user.id))
+        return view(user)
+
+    async def _account(self, name: str) -> User:
+        user = await (find_by_email if "@" in name else find)(self._database, name)
+        if user is None:
+            raise NotFound(f"There is no account {name}")
+        return user
+
+    async def _store(self, user: User, *fields: str) -> None:
+        async with self._database.guard("operator.store"):
+            await user.save(update_fields=[*fields, "updated_at"])
