@@ -180,6 +180,7 @@ async def _check(settings: Settings) -> bool:
     database, redis = Database(settings, metrics), RedisClient(settings, metrics)
     try:
         redis_problem = await redis.problem()
+        evicting = [] if redis_problem else await redis.evicting()
     finally:
         await redis.close()
     try:
@@ -194,6 +195,8 @@ async def _check(settings: Settings) -> bool:
     typer.echo(f"database    {database_problem or 'ok'}")
     form = describe(settings.redis_url.get_secret_value())
     typer.echo(f"redis       {redis_problem or 'ok'} ({form})")
+    if evicting:
+        typer.echo(f"redis       warning: maxmemory-policy is {', '.join(evicting)}, set noeviction")
     if database_problem is not None:
         typer.echo("migrations  unknown, they are in the database")
     else:

@@ -80,6 +80,9 @@ class Metrics:
         self.database = Histogram(
             "dorami_database_seconds", "Database calls", ["call", "outcome"], buckets=SECONDS, registry=registry
         )
+        self.eviction_policy = Gauge(
+            "dorami_redis_eviction_policy", "1 for the maxmemory-policy of Redis", ["policy"], registry=registry
+        )
         self.redis_pools = PoolFamily("dorami_redis_pool", registry)
         self.database_pools = PoolFamily("dorami_database_pool", registry)
         self.orders = Counter(

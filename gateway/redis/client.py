@@ -11,7 +11,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from gateway import keys
 from gateway.concurrency.outage import Outage
@@ -32,6 +32,7 @@ from gateway.settings import Settings, SettingsError
 log = structlog.get_logger()
 
 AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when the server does not do what was asked
+SAFE_POLICY = "noeviction"
 QUIET = 3.0  # s without a refusal after which it is over: reads go on, and writes may be rare
 PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
 
@@ -123,6 +124,27 @@ class RedisClient:
             if (problem := misconfiguration(error)) is not None:
                 raise Misconfigured(f"redis {problem}") from None
             log.warning("redis does not answer, starting without it", reason=explain(error))
+            return
+        with suppress(Unavailable):
+            if policies := await self.evicting():
+                log.warning(
+                    "redis may forget sessions and presence: set maxmemory-policy noeviction", policies=policies
+                )
+
+    async def evicting(self) -> list[str]:
+        """The `maxmemory-policy` of servers that may evict what must not be forgotten. Raises Unavailable."""
+        async with self.guard("info"):
+            try:
+                if self.cluster is None:
+                    answers = [await self.client.info("memory")]
+                else:
+                    answers = await self.cluster.each(lambda client: client.info("memory"))
+            except NoPermissionError:
+                return []  # a user of few rights may not know
+        policies = {str(answer.get("maxmemory_policy", SAFE_POLICY)) for answer in answers}
+        for policy in policies:
+            self._metrics.eviction_policy.labels(policy).set(1)
+        return sorted(policies - {SAFE_POLICY})
 
     async def close(self) -> None:
         """Drop all connections, whether the server answers or not."""

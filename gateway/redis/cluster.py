@@ -210,8 +210,14 @@ class Cluster:
         """Whether all that serve anything answer. Raises redis-py's ConnectionError."""
         if not self._ranges:
             await self.learn()
-        await asyncio.gather(*(self.call(address, lambda client: client.ping()) for address in self.known_owners()))
+        await self.each(lambda client: client.ping())
         return True
+
+    async def each(self, use: Use) -> list[Any]:
+        """Use the client of every server that serves slots. Raises redis-py's ConnectionError when one is away."""
+        if not self._ranges:
+            await self.learn()
+        return list(await asyncio.gather(*(self.call(address, use) for address in self.known_owners())))
 
     def _server(self, address: Address) -> ClusterServer:
         if address not in self._servers:  # heard of in a redirection
