@@ -6,7 +6,6 @@ pool that a single one has, and a call is bounded and repeated only where the se
 """
 
 import asyncio
-import random
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS as SLOTS
 from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, ConnectionError, RedisError  # noqa: A004
 
@@ -43,6 +43,23 @@ class SlotRange(NamedTuple):
     first: int
     last: int
     owner: Address
+
+
+class SlotMap(NamedTuple):
+    """Who serves what, as one server says: the ranges in their order, and all servers, replicas too."""
+
+    ranges: tuple[SlotRange, ...]
+    members: frozenset[Address]
+
+
+def _slot_map(answer: list[Any], teller: Address) -> SlotMap:
+    ranges, members = [], set()
+    for first, last, *serving in answer:
+        # A server that does not know its own name leaves it out: it is the one that was asked.
+        addresses = [Address(str(host or teller.host), int(port)) for host, port, *_ in serving]
+        ranges.append(SlotRange(int(first), int(last), addresses[0]))
+        members.update(addresses)
+    return SlotMap(tuple(sorted(ranges)), frozenset(members))
 
 
 class ClusterServer:
@@ -130,22 +147,41 @@ class Cluster:
         self.learn_soon()
 
     async def learn(self) -> None:
-        """Ask one server after the other who serves what. Raises redis-py's ConnectionError when none answers."""
+        """Ask the servers who serves what. Raises redis-py's ConnectionError when none answers.
+
+        What most of those that answer say is believed, if it is about all slots: a server that was cut off, or that
+        another one has forgotten, knows a part. As long as most know nothing whole, what was known before is kept.
+        """
         learned = self._learned
         async with self._learning:
             if self._learned != learned:
                 return  # somebody else just did
-            now = asyncio.get_running_loop().time()
             known = list(self._servers.values())
-            random.shuffle(known)
-            for server in sorted(known, key=lambda server: server.silent_until > now):
-                with suppress(*AWAY):
-                    async with asyncio.timeout(self._patience / min(len(known), 4)):
-                        answer = await server.client.execute_command("CLUSTER", "SLOTS")
-                    if answer:
-                        self._adopt(answer, server.address)
-                        return
-        raise ConnectionError("no server of the cluster says who serves what")
+            asked = [asyncio.create_task(self._ask(server), name="redis-cluster") for server in known]
+            votes: dict[SlotMap, int] = {}
+            try:
+                for answer in asyncio.as_completed(asked):
+                    if (heard := await answer) is not None:
+                        votes[heard] = votes.get(heard, 0) + 1
+                        if 2 * votes[heard] > len(known):
+                            break
+            finally:
+                for task in asked:
+                    task.cancel()
+                await asyncio.gather(*asked, return_exceptions=True)
+            if not votes:
+                raise ConnectionError("no server of the cluster says who serves what")
+            best = max(votes, key=lambda heard: votes[heard])
+            whole = sum(part.last - part.first + 1 for part in best.ranges) == SLOTS
+            if not self._ranges or (whole and 2 * votes[best] > sum(votes.values())):
+                self._adopt(best)
+
+    async def _ask(self, server: ClusterServer) -> SlotMap | None:
+        with suppress(*AWAY):
+            async with asyncio.timeout(self._patience / 2):
+                answer = await server.client.execute_command("CLUSTER", "SLOTS")
+            return _slot_map(answer, server.address) if answer else None
+        return None
 
     def learn_soon(self) -> None:
         """The same, beside what is going on."""
@@ -157,16 +193,11 @@ class Cluster:
             await self.learn()
         await asyncio.sleep(QUIET)
 
-    def _adopt(self, answer: list[Any], teller: Address) -> None:
-        ranges, members = [], set(self._seeds)
-        for first, last, *serving in answer:
-            # A server that does not know its own name leaves it out: it is the one that was asked.
-            addresses = [Address(str(host or teller.host), int(port)) for host, port, *_ in serving]
-            ranges.append(SlotRange(int(first), int(last), addresses[0]))
-            members.update(addresses)
+    def _adopt(self, heard: SlotMap) -> None:
+        ranges, members = list(heard.ranges), self._seeds | heard.members
         self._learned += 1
-        if self._moved or sorted(ranges) != self._ranges:
-            self._ranges = sorted(ranges)
+        if self._moved or ranges != self._ranges:
+            self._ranges = ranges
             self._moved.clear()
             self.version += 1
         for address in self._servers.keys() - members:
