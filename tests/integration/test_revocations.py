@@ -185,6 +185,9 @@ async def test_what_is_revoked_while_redis_is_away_holds_when_it_is_back(
         await without.revoke_sessions("u1", ["s1"])
     with pytest.raises(Unavailable):
         await without.revoke_user("u2")
+    # Who was let in before is, and who was shut out is not: PostgreSQL is asked.
+    assert await without.revoked([claims(), claims(1, user="u2"), claims(user="u3")]) == [True, True, False]
+    await without.check(claims(user="u3"))
     await away.close()
     revocations = Revocations(redis, LIFETIME, stored)
     assert await revocations.verify() == 2

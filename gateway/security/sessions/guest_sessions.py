@@ -71,8 +71,11 @@ class GuestSessions:
             return
         # The token is good by itself. A session that cannot be kept alive now is kept alive by its next use.
         with suppress(Unavailable):
-            if not await self._tokens.touch(guest_id, session_id):
-                await self._bring_back(session_id)
+            try:
+                if not await self._tokens.touch(guest_id, session_id):
+                    await self._bring_back(session_id)
+            except Unavailable:
+                await self._stored.touch(guest_id, session_id)
 
     async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
         """Return which of the sessions of these stand. Their guests have live sockets, so they live on from now."""

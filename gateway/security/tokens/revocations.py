@@ -80,16 +80,29 @@ class Revocations:
             raise AuthRequired("Token has been revoked", Code.TOKEN_REVOKED)
 
     async def revoked(self, bearers: Sequence[Bearer]) -> list[bool]:
-        """Which of these are revoked, in one round trip: for the open sockets of a node that missed a notice."""
-        async with self._redis.guard("revoked"):
-            pipeline = self._redis.client.pipeline(transaction=False)
-            for bearer in bearers:
-                pipeline.mget(
-                    keys.revoked(bearer.user_id, "jti", bearer.token_id),
-                    keys.revoked(bearer.user_id, "sid", bearer.session_id),
-                    keys.revoked(bearer.user_id, "sub"),
-                )
-            found = await pipeline.execute()
+        """Which of these are revoked, in one round trip: for the open sockets of a node that missed a notice.
+
+        While Redis is away PostgreSQL is asked, which has all that was answered as revoked.
+        """
+        names = [
+            (
+                keys.revoked(bearer.user_id, "jti", bearer.token_id),
+                keys.revoked(bearer.user_id, "sid", bearer.session_id),
+                keys.revoked(bearer.user_id, "sub"),
+            )
+            for bearer in bearers
+        ]
+        try:
+            async with self._redis.guard("revoked"):
+                pipeline = self._redis.client.pipeline(transaction=False)
+                for three in names:
+                    pipeline.mget(*three)
+                found = await pipeline.execute()
+        except Unavailable:
+            if self._stored is None:
+                raise
+            values = await self._stored.values([name for three in names for name in three])
+            found = [[values.get(name) for name in three] for three in names]
         return [
             token is not None or session is not None or _before(bearer, user)
             for bearer, (token, session, user) in zip(bearers, found, strict=True)

@@ -41,6 +41,12 @@ class StoredRevocations:
             async with self._database.guard("revocations.keep"):
                 await self._database.query(KEEP, list(keys), value, now() + lifetime)
 
+    async def values(self, keys: Sequence[str]) -> dict[str, str]:
+        """The values of those of these keys that have not run out."""
+        async with self._database.guard("revocations.read"):
+            rows = await Revocation.filter(key__in=set(keys), expires_at__gt=now())
+        return {row.key: row.value for row in rows}
+
     async def after(self, key: str, limit: int) -> list[StoredRevocation]:
         """The next that have not run out, in the order of their keys."""
         async with self._database.guard("revocations.read"):
