@@ -56,6 +56,7 @@ class Stage:
         os.sched_setaffinity(0, {self._other_core})  # and so is everything that is started from here
         with ExitStack() as opening:
             self._folder = Path(opening.enter_context(tempfile.TemporaryDirectory(prefix="dorami-bench-")))
+            self._folder.chmod(0o711)  # for the user that PostgreSQL runs as when we are root
             # Durable, as in production: an acked message is on the disk.
             stack = opening.enter_context(Stack(self._folder / "servers"))
             if stack.postgres is None or stack.redis is None:
