@@ -34,6 +34,7 @@ class Code(StrEnum):
     NOT_IN_ROOM = "NOT_IN_ROOM"
     CONFLICT = "CONFLICT"
     INSUFFICIENT_STOCK = "INSUFFICIENT_STOCK"
+    PRICE_CHANGED = "PRICE_CHANGED"
     ROOM_FROZEN = "ROOM_FROZEN"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
@@ -67,6 +68,7 @@ CATALOGUE: dict[Code, Entry] = {
     Code.NOT_IN_ROOM: Entry(409, False, "Join the room first"),
     Code.CONFLICT: Entry(409, False, "This conflicts with what is stored"),
     Code.INSUFFICIENT_STOCK: Entry(409, False, "There is not enough stock"),
+    Code.PRICE_CHANGED: Entry(409, False, "A price is another one now"),
     Code.ROOM_FROZEN: Entry(409, False, "The chat is frozen"),
     Code.PAYLOAD_TOO_LARGE: Entry(413, False, "The request is too large"),
     Code.RATE_LIMIT_EXCEEDED: Entry(429, True, "Too many requests"),

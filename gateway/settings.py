@@ -5,7 +5,7 @@ import binascii
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -31,6 +31,9 @@ FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_ca_certs",
 MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
 CLOSING = timedelta(seconds=5)  # that a drain leaves to close everything else
 DEVELOPMENT_SECRET = "dorami-development-secret-not-for-production"  # noqa: S105  public on purpose, refused in production
+
+# Currencies (ISO 4217) whose minor units have more than two digits.
+THREE_DIGITS = frozenset(("BHD", "CLF", "IQD", "JOD", "KWD", "LYD", "OMR", "TND", "UYW"))
 
 
 class SettingsError(Exception):
@@ -204,6 +207,14 @@ class Settings(BaseSettings):
     stream_reopen: Duration = Field(timedelta(minutes=30), le=timedelta(hours=1))
     """How long an ended stream can be started again; at most an hour, for which it is known who watched."""
 
+    # --- the shop ---
+    currency: str = Field("KRW", pattern="^[A-Z]{3}$")
+    """The currency of all prices, as ISO 4217 names it."""
+    locale: Literal["ko", "en"] = "ko"
+    """The language in which a room is told of a purchase."""
+    order_ttl: Duration = timedelta(minutes=15)
+    """How long an order may stay unpaid; then it expires and gives its stock back."""
+
     # --- news and jobs ---
     deletion_retention: Duration = timedelta(days=90)
     """How long the text of a deleted message is kept for an undo."""
@@ -285,6 +296,13 @@ class Settings(BaseSettings):
             least = (drain + CLOSING).total_seconds()
             raise ValueError(f"must be {least:g} s: DRAIN_DELAY, DRAIN_SPREAD and {CLOSING.seconds} s to close")
         return timeout
+
+    @field_validator("currency")
+    @classmethod
+    def _two_digits(cls, currency: str) -> str:
+        if currency in THREE_DIGITS:
+            raise ValueError("its minor units have more than two digits, which prices are not stored with")
+        return currency
 
     @field_validator("cors_origins")
     @classmethod

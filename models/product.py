@@ -1,5 +1,8 @@
 """What is sold in a stream. Written by the catalog service."""
 
+from datetime import datetime
+from decimal import Decimal
+
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.models import Model
@@ -17,10 +20,12 @@ class Product(Model):
     stream_id: str
     name = fields.CharField(max_length=200)
     description = fields.TextField(default="")
-    price = fields.DecimalField(max_digits=10, decimal_places=2)
-    original_price = fields.DecimalField(max_digits=10, decimal_places=2, null=True)
-    regular_price = fields.DecimalField(max_digits=10, decimal_places=2, null=True)  # during a deal: the one after it
-    deal_ends_at = fields.DatetimeField(null=True)
+    price: Decimal = fields.DecimalField(max_digits=10, decimal_places=2)
+    original_price: Decimal | None = fields.DecimalField(max_digits=10, decimal_places=2, null=True)
+    regular_price: Decimal | None = fields.DecimalField(
+        max_digits=10, decimal_places=2, null=True
+    )  # during a deal: the one after it
+    deal_ends_at: datetime | None = fields.DatetimeField(null=True)
     discount_rate = fields.SmallIntField(default=0)  # percent
     stock = fields.IntField()
     image_url = fields.CharField(max_length=2048, null=True)

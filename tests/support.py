@@ -48,6 +48,8 @@ def make_settings(**overrides: Any) -> Settings:
         "database_url": "postgresql://nobody@127.0.0.1:1/nothing",
         "redis_url": "redis://127.0.0.1:1/0",
         "jwt_secret": DEVELOPMENT_SECRET,
+        "currency": "USD",
+        "locale": "en",
         "database_timeout": timedelta(seconds=scaled(1.8)),
         "redis_timeout": timedelta(seconds=scaled(1)),
         "drain_delay": timedelta(0),
@@ -125,6 +127,8 @@ class Node:
     def __init__(self, folder: Path, **environment: str) -> None:
         self._environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | {
             "APP_ENV": "development",
+            "CURRENCY": "USD",
+            "LOCALE": "en",
             "HOST": "127.0.0.1",
             "PORT": "0",
             "JWT_SECRET": DEVELOPMENT_SECRET,

@@ -41,7 +41,7 @@ class Goods(NamedTuple):
     """One product."""
 
     name: str
-    price: str
+    price: str  # in won, the currency of a shop that sets none
     original_price: str | None
     discount_rate: int  # percent
     stock: int
@@ -49,12 +49,12 @@ class Goods(NamedTuple):
 
 
 GOODS = (
-    Goods("Celadon tea cup", "24.00", "30.00", 20, 40, "Thrown and glazed by hand in Icheon. Holds 180 ml."),
-    Goods("Linen apron", "39.00", None, 0, 25, "Washed linen with two deep pockets; one size, ties at the back."),
-    Goods("Jeju tangerine jam", "9.50", "11.00", 14, 60, "Tangerines, cane sugar, a little lemon. 220 g."),
-    Goods("Walnut cutting board", "54.00", "72.00", 25, 12, "One piece of walnut, 38 by 24 cm, oiled."),
-    Goods("Brass chopsticks, two pairs", "28.00", None, 0, 30, "Forged brass, 23 cm, with a rest for each pair."),
-    Goods("Moon jar lamp", "89.00", "119.00", 25, 4, "Porcelain in the shape of a moon jar, dimmable. The last few."),
+    Goods("Celadon tea cup", "24000", "30000", 20, 40, "Thrown and glazed by hand in Icheon. Holds 180 ml."),
+    Goods("Linen apron", "39000", None, 0, 25, "Washed linen with two deep pockets; one size, ties at the back."),
+    Goods("Jeju tangerine jam", "9500", "11000", 14, 60, "Tangerines, cane sugar, a little lemon. 220 g."),
+    Goods("Walnut cutting board", "54000", "72000", 25, 12, "One piece of walnut, 38 by 24 cm, oiled."),
+    Goods("Brass chopsticks, two pairs", "28000", None, 0, 30, "Forged brass, 23 cm, with a rest for each pair."),
+    Goods("Moon jar lamp", "89000", "119000", 25, 4, "Porcelain in the shape of a moon jar, dimmable. The last few."),
 )
 
 

@@ -1,4 +1,4 @@
-"""`/products`: everybody reads, admins change; changes reach the rooms through the catalog service."""
+"""`/products`: everybody reads, admins and hosts change; changes reach the rooms through the catalog service."""
 
 from functools import partial
 from typing import Protocol
@@ -12,22 +12,24 @@ from gateway.protocol.catalog import (
     CreateProduct,
     Product,
     ProductPage,
+    StartDeal,
 )
 from gateway.protocol.queries import ProductQuery
-from gateway.security.principal import ADMINS
+from gateway.security.principal import HOSTS, Principal
 
 
 class Catalog(Protocol):
-    """The products. Every method raises NotFound for an id that is none, and Unavailable."""
+    """The products. Raises NotFound for an id that is none, Forbidden for another host's, Conflict, Unavailable."""
 
     async def page(self, ask: ProductQuery) -> ProductPage: ...
     async def get(self, product_id: str) -> Product: ...
-    async def create(self, ask: CreateProduct) -> Product: ...
-    async def change(self, product_id: str, ask: ChangeProduct) -> Product: ...
-    async def change_many(self, ask: ChangeProducts) -> ChangedProducts: ...
-    async def change_stock(self, product_id: str, ask: ChangeStock) -> Product: ...
-    async def sell_out(self, product_id: str) -> Product: ...
-    async def delete(self, product_id: str) -> None: ...
+    async def create(self, principal: Principal, ask: CreateProduct) -> Product: ...
+    async def change(self, principal: Principal, product_id: str, ask: ChangeProduct) -> Product: ...
+    async def change_many(self, principal: Principal, ask: ChangeProducts) -> ChangedProducts: ...
+    async def change_stock(self, principal: Principal, product_id: str, ask: ChangeStock) -> Product: ...
+    async def start_deal(self, principal: Principal, product_id: str, ask: StartDeal) -> Product: ...
+    async def sell_out(self, principal: Principal, product_id: str) -> Product: ...
+    async def delete(self, principal: Principal, product_id: str) -> None: ...
 
 
 class Products:
@@ -38,16 +40,17 @@ class Products:
 
     def routes(self) -> list[Route]:
         """The table."""
-        admin = partial(Route, who=ADMINS, limit=WRITES)
+        host = partial(Route, who=HOSTS, limit=WRITES)
         return [
             Route("GET", "/products", self.page, query=ProductQuery, answer=ProductPage, limit=READS),
             Route("GET", f"/products/{ID}", self.get, answer=Product, limit=READS),
-            admin("POST", "/products", self.create, body=CreateProduct, answer=Product, status=201),
-            admin("PATCH", "/products", self.change_many, body=ChangeProducts, answer=ChangedProducts),
-            admin("PATCH", f"/products/{ID}", self.change, body=ChangeProduct, answer=Product),
-            admin("PATCH", f"/products/{ID}/stock", self.change_stock, body=ChangeStock, answer=Product),
-            admin("PATCH", f"/products/{ID}/sold-out", self.sell_out, answer=Product),
-            admin("DELETE", f"/products/{ID}", self.delete),
+            host("POST", "/products", self.create, body=CreateProduct, answer=Product, status=201),
+            host("PATCH", "/products", self.change_many, body=ChangeProducts, answer=ChangedProducts),
+            host("PATCH", f"/products/{ID}", self.change, body=ChangeProduct, answer=Product),
+            host("PATCH", f"/products/{ID}/stock", self.change_stock, body=ChangeStock, answer=Product),
+            host("PATCH", f"/products/{ID}/sold-out", self.sell_out, answer=Product),
+            host("POST", f"/products/{ID}/deal", self.start_deal, body=StartDeal, answer=Product),
+            host("DELETE", f"/products/{ID}", self.delete),
         ]
 
     async def page(self, call: Call[None, ProductQuery]) -> ProductPage:
@@ -60,24 +63,28 @@ class Products:
 
     async def create(self, call: Call[CreateProduct, None]) -> Product:
         """Add a product to a stream."""
-        return await self._catalog.create(call.body)
+        return await self._catalog.create(call.principal, call.body)
 
     async def change(self, call: Call[ChangeProduct, None]) -> Product:
         """Change what is given."""
-        return await self._catalog.change(call.path("id"), call.body)
+        return await self._catalog.change(call.principal, call.path("id"), call.body)
 
     async def change_many(self, call: Call[ChangeProducts, None]) -> ChangedProducts:
         """Change some products: all of them or none."""
-        return await self._catalog.change_many(call.body)
+        return await self._catalog.change_many(call.principal, call.body)
 
     async def change_stock(self, call: Call[ChangeStock, None]) -> Product:
         """Set the stock, or change it by a difference."""
-        return await self._catalog.change_stock(call.path("id"), call.body)
+        return await self._catalog.change_stock(call.principal, call.path("id"), call.body)
+
+    async def start_deal(self, call: Call[StartDeal, None]) -> Product:
+        """Sell at another price until a moment to come."""
+        return await self._catalog.start_deal(call.principal, call.path("id"), call.body)
 
     async def sell_out(self, call: Call[None, None]) -> Product:
         """Set the stock to nothing."""
-        return await self._catalog.sell_out(call.path("id"))
+        return await self._catalog.sell_out(call.principal, call.path("id"))
 
     async def delete(self, call: Call[None, None]) -> None:
         """Take a product off the stream for good."""
-        await self._catalog.delete(call.path("id"))
+        await self._catalog.delete(call.principal, call.path("id"))

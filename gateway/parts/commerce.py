@@ -8,9 +8,11 @@ from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.job_queue import JobQueue
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.featured import Featured
+from gateway.services.commerce.order_book import Terms
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.orders import Orders
 from gateway.services.commerce.product_cache import ProductCache
+from gateway.services.commerce.products import ProductViews
 from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.jobs.jobs import Jobs
 from gateway.services.jobs.table import JobTable
@@ -40,14 +42,19 @@ class CommercePart:
         self.viewers = Viewers(database, log, realtime.presence, fanout, realtime.rooms.attendees)
         fanout.on_notice(StreamEnded, self.viewers.ended)
         fanout.on_notice(StreamResumed, self.viewers.resumed)
+        views = ProductViews(settings.currency)
+        self.catalog = Catalog(database, news, pages, cards, views)
+        self.featured = Featured(news, views)
+        self.storefront = Storefront(database, log, self.streams, shelves, views)
+        terms = Terms(views, settings.order_ttl, settings.locale)
+        writer = OrderWriter(database, news, metrics, terms)
+        self.orders = Orders(database, news, writer, fanout, metrics, views)
         self._sweeps = (
             Periodic("interrupted streams", SWEEP, self.streams.end_interrupted, Unavailable),
+            Periodic("unpaid orders", SWEEP, self.orders.expire, Unavailable),
+            Periodic("deals", SWEEP, self.catalog.end_deals, Unavailable),
             Periodic("webhook messages", FORGET, self.streams.forget_messages, Unavailable),
         )
-        self.catalog = Catalog(database, news, pages, cards)
-        self.featured = Featured(news)
-        self.storefront = Storefront(database, log, self.streams, shelves)
-        self.orders = Orders(database, news, OrderWriter(database, news, metrics), metrics)
         self.jobs = Jobs(JobTable(database), JobQueue(redis), self.streams, fanout)
 
     def start(self) -> None:

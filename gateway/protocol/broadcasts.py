@@ -31,6 +31,7 @@ class To(StrEnum):
     ROOM = "the room"
     USER = "all sockets of one user"
     ADMINS = "all administrators"
+    BUYER_AND_ADMINS = "all sockets of the buyer, and all administrators"
     EVERYBODY = "everybody on this namespace"
 
 
@@ -79,6 +80,10 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
         events.JOB_UPDATE: Broadcast("A job of theirs has got further", To.USER, jobs.JobUpdate),
         events.ORDER_NEW: Broadcast("Somebody has ordered", To.ADMINS, orders.Order, logged=True),
         events.ORDER_PAID: Broadcast("An order was paid", To.ADMINS, orders.Order, logged=True),
+        events.ORDER_CANCELLED: Broadcast("An order was cancelled", To.ADMINS, orders.Order, logged=True),
+        events.ORDER_EXPIRED: Broadcast(
+            "An order was not paid in time", To.BUYER_AND_ADMINS, orders.Order, logged=True
+        ),
     },
     CHAT: _ALWAYS
     | {

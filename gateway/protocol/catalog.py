@@ -3,10 +3,12 @@
 import re
 from decimal import Decimal
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StringConstraints, field_validator
 
-from gateway.protocol.wire import Cursor, Missed, Money, Payload, Request, Since, StreamKey, Timestamp, now
+from gateway.protocol.text import clean_line, clean_lines, is_visible
+from gateway.protocol.wire import Cursor, Missed, Moment, Money, Payload, Request, Since, StreamKey, Timestamp, now
 
 LOW_STOCK = 5  # below this many the room is warned
 MAX_STOCK = 1_000_000_000
@@ -27,12 +29,32 @@ def _price(value: object) -> object:
     return Decimal(str(value)) or Decimal(0)  # the database knows no -0
 
 
+def _address(url: str) -> str:
+    parts = urlsplit(url)  # raises ValueError for what is no address
+    if not parts.hostname or (parts.port is not None and parts.port == 0):
+        raise ValueError("no host")
+    if not is_visible(url) or clean_line(url) != url:
+        raise ValueError("not an address")
+    return url
+
+
 Price = Annotated[Decimal, BeforeValidator(_price), Field(ge=0, max_digits=10, decimal_places=2, allow_inf_nan=False)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^(https?://|/)\S*$")]
+Name = Annotated[str, StringConstraints(max_length=200), AfterValidator(clean_line)]
+Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_lines)]
+Url = Annotated[
+    str,
+    # A whole address: what is relative means another picture on each page. Browsers read a backslash as a slash.
+    StringConstraints(
+        max_length=2048, pattern=r"^[hH][tT][tT][pP][sS]?://[^\s/?#@\\\x00-\x20\x7f]+([/?#][^\s\\\x00-\x20\x7f]*)?$"
+    ),
+    AfterValidator(_address),
+]
 Stock = Annotated[int, Field(ge=0, le=MAX_STOCK)]
 ProductId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
 Percent = Annotated[int, Field(ge=0, le=100)]
+ExpectedVersion = Annotated[
+    Annotated[int, Field(ge=1)] | None, Field(validation_alias=AliasChoices("expectedVersion", "version"))
+]
 
 
 class JoinStream(Request):
@@ -57,7 +79,9 @@ class Product(Payload):
     description: str
     price: Money
     original_price: Money | None
+    currency: str  # ISO 4217
     discount_rate: int
+    deal_ends_at: Timestamp | None  # until then `price` is that of a deal
     stock: int
     status: ProductStatus
     image_url: str | None
@@ -105,6 +129,7 @@ class ProductGone(Payload):
     """`data` of `live:product:deleted`."""
 
     product_id: str
+    version: int
 
 
 class LowStock(Payload):
@@ -136,7 +161,7 @@ class CreateProduct(Request):
     name: Name
     price: Price
     stock: Stock
-    description: Annotated[str, StringConstraints(max_length=5000)] = ""
+    description: Description = ""
     original_price: Price | None = None
     discount_rate: Percent = 0
     image_url: Url | None = None
@@ -146,19 +171,22 @@ class CreateProduct(Request):
 
 
 class ChangeProduct(Request):
-    """`PATCH /products/{id}`: only what is given changes. `version`, when given, must be the stored one."""
+    """`PATCH /products/{id}`: only what is given changes. A price ends a deal.
+
+    `expectedVersion`, or `version` as it was called first, must be the stored one when it is given.
+    """
 
     name: Name | None = None
     price: Price | None = None
     stock: Stock | None = None
-    description: Annotated[str, StringConstraints(max_length=5000)] | None = None
+    description: Description | None = None
     original_price: Price | None = None
     discount_rate: Percent | None = None
     image_url: Url | None = None
     images: Annotated[list[Url], Field(max_length=20)] | None = None
     sort_order: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] | None = None
     is_new: bool | None = None
-    version: Annotated[int, Field(ge=1)] | None = None
+    expected_version: ExpectedVersion = None
 
 
 class ChangeOneOf(ChangeProduct):
@@ -191,6 +219,15 @@ class ChangeStock(Request):
 
     stock: Stock | None = None
     change: Annotated[int, Field(ge=-MAX_STOCK, le=MAX_STOCK)] | None = None
+    expected_version: ExpectedVersion = None
+
+
+class StartDeal(Request):
+    """`POST /products/{id}/deal`: another price until a moment to come; a deal that runs is replaced."""
+
+    price: Price
+    until: Moment
+    expected_version: ExpectedVersion = None
 
 
 class ProductPage(Payload):

@@ -78,6 +78,8 @@ JOB_UPDATE: Final = "job:update"
 # --- /, to administrators -------------------------------------------------------------------------------------------
 ORDER_NEW: Final = "order:new"
 ORDER_PAID: Final = "order:paid"
+ORDER_CANCELLED: Final = "order:cancelled"
+ORDER_EXPIRED: Final = "order:expired"  # also to the buyer
 
 
 def success(event: str) -> str:

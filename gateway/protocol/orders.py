@@ -4,19 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from gateway.protocol.catalog import ProductId
+from gateway.protocol.catalog import Price, ProductId
 from gateway.protocol.wire import Money, Payload, Request, Timestamp
 
 MAX_ITEMS = 20  # products in one order
 MAX_QUANTITY = 100  # of one product in one order: with the highest price, 14 digits hold the total
-OrderStatus = Literal["PENDING", "PAID", "CANCELLED"]
+OrderStatus = Literal["PENDING", "PAID", "CANCELLED", "EXPIRED"]
 
 
 class OrderLine(Request):
-    """So many of one product."""
+    """A quantity of one product. `price` is the one that the buyer saw: at another one it is not sold."""
 
     product_id: ProductId
     quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+    price: Price | None = None
 
 
 class PlaceOrder(Request):
@@ -51,6 +52,7 @@ class Order(Payload):
     items: list[OrderItem]
     total: Money
     created_at: Timestamp
+    expires_at: Timestamp | None  # unless it is paid or cancelled by then
     paid_at: Timestamp | None
     cancelled_at: Timestamp | None
 
@@ -68,6 +70,14 @@ class Shortage(Payload):
     product_id: str
     requested: int
     left: int
+
+
+class ChangedPrice(Payload):
+    """One of the `details` of PRICE_CHANGED: the price that the buyer saw, and the present one."""
+
+    product_id: str
+    asked: Money
+    price: Money
 
 
 class Purchase(Payload):

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from gateway.protocol.text import clean_line, clean_lines
 from gateway.protocol.wire import Cursor, Missed, Moment, Payload, Request, Since, StreamKey, Timestamp, now
 
-Title = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(clean_line)]
+Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_lines)]
 StreamStatus = Literal["SCHEDULED", "LIVE", "ENDED", "CANCELLED"]
 
 
@@ -71,7 +73,7 @@ class CreateStream(Request):
 
     title: Title
     key: StreamKey | None = None
-    description: Annotated[str, StringConstraints(max_length=5000)] = ""
+    description: Description = ""
     scheduled_at: Moment | None = None
     orders_when_not_live: bool = False
 

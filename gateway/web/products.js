@@ -7,7 +7,7 @@ import { Room } from "./room.js";
 const LOW = 5; // below this many, say how many are left
 const START = 40; // px that still count as looking at the first
 
-const money = new Intl.NumberFormat("en", { style: "currency", currency: "USD" });
+const money = (amount, currency) => new Intl.NumberFormat("en", { style: "currency", currency }).format(amount);
 
 export class Products {
   #session;
@@ -156,8 +156,8 @@ export class Products {
     put(".product-name", product.name);
     put(".description", product.description);
     put(".initials", initials(product.name));
-    put(".price", money.format(product.price));
-    put(".original", product.originalPrice > product.price ? money.format(product.originalPrice) : "");
+    put(".price", money(product.price, product.currency));
+    put(".original", product.originalPrice > product.price ? money(product.originalPrice, product.currency) : "");
     put(".discount", product.discountRate > 0 ? `−${product.discountRate}%` : "");
     put(".new", product.isNew ? "New" : "");
     put(".stock", soldOut ? "Sold out" : product.stock < LOW ? `Only ${product.stock} left` : `${product.stock} in stock`);
@@ -224,7 +224,7 @@ export class Products {
 function fill(form, product, before) {
   for (const field of form ? ["price", "stock"] : []) {
     const input = form.elements[field];
-    const text = field === "price" ? product.price.toFixed(2) : String(product.stock);
+    const text = field === "price" ? String(product.price) : String(product.stock);
     const typed = before && Number(input.value) !== before[field];
     if (!typed) input.value = text;
   }

@@ -191,7 +191,13 @@ class Shop:
         """A fresh stream; its key."""
         key = f"s-{next(_numbers)}-{secrets.token_hex(4)}"
         token = (await self.owner()).token
-        stream = await self.request("POST", "/streams", body={"title": key, "key": key}, token=token, status={200, 201})
+        stream = await self.request(
+            "POST",
+            "/streams",
+            body={"title": key, "key": key, "ordersWhenNotLive": True},
+            token=token,
+            status={200, 201},
+        )
         assert stream["key"] == key
         return key
 

@@ -13,6 +13,7 @@ by_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
 PRODUCT_FIELDS = {
     "id", "streamKey", "name", "description", "price", "originalPrice", "discountRate", "stock", "status", "imageUrl",
+    "currency", "dealEndsAt",
     "images", "sortOrder", "isNew", "version", "createdAt", "updatedAt",
 }  # fmt: skip
 
@@ -73,7 +74,10 @@ async def test_every_change_of_a_product_is_heard_on_both_nodes(shop: Shop, tran
     assert (await heard(sockets, "live:product:updated", version=back["version"]))["status"] == "AVAILABLE"
 
     await shop.delete(product)
-    assert await heard(sockets, "live:product:deleted") == {"productId": product["id"]}
+    assert await heard(sockets, "live:product:deleted") == {
+        "productId": product["id"],
+        "version": product["version"] + 1,
+    }
     assert (await sockets[0].call("join:stream", {"streamId": key}))["products"] == []
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -22,9 +23,11 @@ from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.featured import Featured
+from gateway.services.commerce.order_book import Terms
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.orders import Orders
 from gateway.services.commerce.product_cache import ProductCache
+from gateway.services.commerce.products import ProductViews
 from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
@@ -34,6 +37,9 @@ from tests.integration.services import make_streams
 from tests.support import make_settings
 
 KEY = "demo"
+ADMIN = principal(Role.ADMIN)
+VIEWS = ProductViews("USD")
+TERMS = Terms(VIEWS, timedelta(minutes=15), "en")
 
 
 class Node:
@@ -44,9 +50,10 @@ class Node:
         news = Outbox(database, self.log, heard)
         cards = ProductCache(redis, metrics)
         news.read_by(cards.told)
-        self.catalog = Catalog(database, news, ProductPageCache(redis, metrics, self.log), cards)
-        self.featured = Featured(news)
-        self.orders = Orders(database, news, OrderWriter(database, news, metrics), metrics)
+        self.catalog = Catalog(database, news, ProductPageCache(redis, metrics, self.log), cards, VIEWS)
+        self.featured = Featured(news, VIEWS)
+        writer = OrderWriter(database, news, metrics, TERMS)
+        self.orders = Orders(database, news, writer, heard, metrics, VIEWS)
 
 
 class CommerceNodes:
@@ -61,7 +68,7 @@ class CommerceNodes:
         self.streams = make_streams(database, redis, self.heard)
         log = self.nodes[0].log
         shelves = ShelfCache(redis, metrics, log)
-        self.storefront = Storefront(database, log, self.streams, shelves)
+        self.storefront = Storefront(database, log, self.streams, shelves, VIEWS)
 
     async def person(self, role: Role = Role.USER) -> Principal:
         """Somebody with an account."""
@@ -70,26 +77,27 @@ class CommerceNodes:
         )
         return principal(role, str(user.id))
 
-    async def stream(self, key: str, host: Principal) -> None:
-        """A stream of somebody."""
-        await self.streams.create(host, CreateStream.model_validate({"title": "A", "key": key}))
+    async def stream(self, key: str, host: Principal, *, sells: bool = True) -> None:
+        """A stream of somebody, that takes orders whether it is live or not."""
+        body = {"title": "A", "key": key, "ordersWhenNotLive": sells}
+        await self.streams.create(host, CreateStream.model_validate(body))
 
     async def product(self, key: str = KEY, **fields: Any) -> Product:
         """A fresh product."""
         body = {"streamKey": key, "name": "Cup", "price": 10, "stock": 100}
-        return await self.catalog.create(CreateProduct.model_validate(body | fields))
+        return await self.catalog.create(ADMIN, CreateProduct.model_validate(body | fields))
 
     async def change(self, product: Product, **fields: Any) -> Product:
         """Change fields of a product."""
-        return await self.catalog.change(product.id, ChangeProduct.model_validate(fields))
+        return await self.catalog.change(ADMIN, product.id, ChangeProduct.model_validate(fields))
 
     async def change_many(self, *items: dict[str, Any]) -> list[Product]:
         """Change some products together."""
-        return (await self.catalog.change_many(ChangeProducts.model_validate({"items": list(items)}))).items
+        return (await self.catalog.change_many(ADMIN, ChangeProducts.model_validate({"items": list(items)}))).items
 
     async def stock(self, product: Product, node: int = 0, **fields: Any) -> Product:
         """Change the stock of a product."""
-        return await self.nodes[node].catalog.change_stock(product.id, ChangeStock.model_validate(fields))
+        return await self.nodes[node].catalog.change_stock(ADMIN, product.id, ChangeStock.model_validate(fields))
 
     async def buy(
         self, who: Principal, *items: Product | tuple[Product, int], key: str | None = None, node: int = 0

@@ -20,6 +20,7 @@ from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.product_cache import ProductCache
+from gateway.services.commerce.products import ProductViews
 from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
@@ -32,6 +33,8 @@ from tests.integration.services import make_streams
 from tests.support import make_settings
 
 KEY = "demo"
+ADMIN = principal(Role.ADMIN)
+VIEWS = ProductViews("USD")
 
 
 class Shop:
@@ -45,7 +48,7 @@ class Shop:
         self.catalogs = [self.node(database, redis) for _ in range(2)]
         self.catalog = self.catalogs[0]
         shelves = ShelfCache(redis, Metrics(), self.log)
-        self.storefront = Storefront(database, self.log, self.streams, shelves)
+        self.storefront = Storefront(database, self.log, self.streams, shelves, VIEWS)
         self.viewers = Viewers(database, self.log, self.presence, self.heard, lambda _: [])
         self.admin = principal(Role.ADMIN)
 
@@ -53,7 +56,7 @@ class Shop:
         log, cards = RoomLog(database), ProductCache(redis, Metrics())
         news = Outbox(database, log, self.heard)
         news.read_by(cards.told)
-        return Catalog(database, news, ProductPageCache(redis, Metrics(), log), cards)
+        return Catalog(database, news, ProductPageCache(redis, Metrics(), log), cards, VIEWS)
 
     async def person(self, role: Role) -> Principal:
         number = await User.all().count()
@@ -65,13 +68,13 @@ class Shop:
 
     async def product(self, **fields: Any) -> Product:
         body = {"streamKey": KEY, "name": "Cup", "price": 10, "stock": 100}
-        return await self.catalog.create(CreateProduct.model_validate(body | fields))
+        return await self.catalog.create(ADMIN, CreateProduct.model_validate(body | fields))
 
     async def change(self, product: Product, **fields: Any) -> Product:
-        return await self.catalog.change(product.id, ChangeProduct.model_validate(fields))
+        return await self.catalog.change(ADMIN, product.id, ChangeProduct.model_validate(fields))
 
     async def stock(self, product: Product, node: int = 0, **fields: Any) -> Product:
-        return await self.catalogs[node].change_stock(product.id, ChangeStock.model_validate(fields))
+        return await self.catalogs[node].change_stock(ADMIN, product.id, ChangeStock.model_validate(fields))
 
     async def join(self, since: Cursor | None = None) -> StreamJoined:
         before = None if since is None else Since.model_validate(since.model_dump())
@@ -104,7 +107,13 @@ def dumped(product: Product) -> dict[str, Any]:
 
 
 async def test_every_change_raises_the_version_and_is_told_as_stored(shop: Shop) -> None:
-    cup = await shop.product(price="19.90", originalPrice=25, stock=9, images=["/a.png"], imageUrl="/b.png")
+    cup = await shop.product(
+        price="19.90",
+        originalPrice=25,
+        stock=9,
+        images=["https://shop.example/a.png"],
+        imageUrl="https://shop.example/b.png",
+    )
     assert shop.told() == [("live:product:added", dumped(cup))]
     assert (cup.version, cup.status, dumped(cup)["price"]) == (1, "AVAILABLE", 19.9)
     changed = await shop.change(cup, price=4.5, originalPrice=None)
@@ -113,8 +122,8 @@ async def test_every_change_raises_the_version_and_is_told_as_stored(shop: Shop)
     assert await shop.change(changed, price="4.50") == changed, "nothing has changed"
     assert shop.told() == []
     assert dumped(await shop.catalog.get(cup.id)) == dumped(changed)
-    await shop.catalog.delete(cup.id)
-    assert shop.told() == [("live:product:deleted", {"productId": cup.id})]
+    await shop.catalog.delete(ADMIN, cup.id)
+    assert shop.told() == [("live:product:deleted", {"productId": cup.id, "version": cup.version + 1})]
     with pytest.raises(NotFound):
         await shop.catalog.get(cup.id)
 
@@ -128,7 +137,7 @@ async def test_immutable_fields_are_refused(shop: Shop) -> None:
     assert (await shop.change(cup, name="Mug", version=1)).name == "Mug"
     for wrong in ("0", "999", "x", "-1", "١", "9" * 30):
         with pytest.raises(NotFound):
-            await shop.catalog.change(wrong, ChangeProduct.model_validate({"name": "x"}))
+            await shop.catalog.change(ADMIN, wrong, ChangeProduct.model_validate({"name": "x"}))
     with pytest.raises(NotFound):
         await shop.product(streamKey="nowhere")
 
@@ -137,7 +146,7 @@ async def test_concurrent_changes_of_different_fields_are_both_kept(shop: Shop) 
     cup = await shop.product()
     await asyncio.gather(
         shop.change(cup, name="Mug"),
-        shop.catalogs[1].change(cup.id, ChangeProduct.model_validate({"price": 3})),
+        shop.catalogs[1].change(ADMIN, cup.id, ChangeProduct.model_validate({"price": 3})),
         shop.stock(cup, change=-1),
     )
     now = await shop.catalog.get(cup.id)
@@ -163,11 +172,11 @@ async def test_stock_is_set_or_moved_and_never_below_nothing(shop: Shop) -> None
         with pytest.raises(InvalidPayload):
             await shop.stock(cup, **wrong)
     assert shop.told() == []
-    gone = await shop.catalog.sell_out(cup.id)
+    gone = await shop.catalog.sell_out(ADMIN, cup.id)
     assert (gone.stock, gone.status) == (0, "SOLD_OUT")
     sold_out = {"productId": cup.id, "version": gone.version}
     assert shop.told() == [("live:product:updated", dumped(gone)), ("live:product:soldout", sold_out)]
-    await shop.catalog.sell_out(cup.id)
+    await shop.catalog.sell_out(ADMIN, cup.id)
     assert shop.told() == []
     await shop.change(gone, name="Mug")
     assert [event for event, _ in shop.told()] == ["live:product:updated"], "it was sold out before"

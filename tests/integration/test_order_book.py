@@ -14,6 +14,7 @@ from gateway.protocol.orders import PlaceOrder
 from gateway.services.commerce.order_book import Book, Draft, Placed, draft, masked
 from models.product import Product
 from tests.doubles import principal
+from tests.integration.commerce_nodes import TERMS
 from tests.support import make_settings
 
 pytestmark = pytest.mark.usefixtures("relations")
@@ -50,7 +51,7 @@ def wants(user: UUID, key: str | None = None, fingerprint: str | None = None, **
 
 
 def book(*products: Product) -> Book:
-    return Book(products, {}, MOMENT)
+    return Book(products, {}, MOMENT, TERMS)
 
 
 def code(answer: Placed | GatewayError) -> Code | None:

@@ -1,8 +1,11 @@
 """Orders on a real PostgreSQL: all or nothing, each once, never more than there is, and what the rooms hear of it."""
 
 import asyncio
+import json
 import random
+import unicodedata
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,15 +13,21 @@ import asyncpg
 import pytest
 from pydantic import ValidationError
 
-from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound, Unavailable
+from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound, Unavailable
 from gateway.keys import products_room
-from gateway.protocol.orders import MAX_ITEMS, MAX_QUANTITY, PlaceOrder
+from gateway.protocol.catalog import ChangeProduct, ChangeProducts, CreateProduct, Product, StartDeal
+from gateway.protocol.orders import MAX_ITEMS, MAX_QUANTITY, Order, PlaceOrder
 from gateway.protocol.queries import OrderQuery
+from gateway.protocol.wire import now
+from gateway.realtime.notices import UserEvent
 from gateway.redis.client import RedisClient
-from gateway.security.principal import Role
+from gateway.security.principal import Principal, Role
+from gateway.services.commerce.currency import rounded
+from gateway.services.commerce.order_book import masked, purchases
 from models.order import Order as StoredOrder
+from models.order import OrderItem
 from tests.doubles import principal
-from tests.integration.commerce_nodes import ADMINS, KEY, CommerceNodes, open_commerce_nodes, total
+from tests.integration.commerce_nodes import ADMIN, ADMINS, KEY, CommerceNodes, open_commerce_nodes, total
 from tests.support import make_settings
 from tests.timing import time_limit
 
@@ -80,7 +89,7 @@ async def test_an_order_is_all_or_nothing(commerce: CommerceNodes) -> None:
         {"productId": mug.id, "requested": 2, "left": 1},
         {"productId": hat.id, "requested": 3, "left": 2},
     ]
-    await commerce.catalog.delete(hat.id)
+    await commerce.catalog.delete(ADMIN, hat.id)
     commerce.told()
     await refused(Code.NOT_FOUND, commerce.buy(ann, (cup, 1), (hat, 1)))
     assert [await commerce.now(product) for product in (cup, mug)] == [(5, 1), (1, 1)]
@@ -247,7 +256,7 @@ async def test_paying_and_cancelling_at_once_is_one_of_them(commerce: CommerceNo
 async def test_a_product_that_is_gone_takes_nothing_back(commerce: CommerceNodes) -> None:
     ann, cup, mug = await commerce.person(), await commerce.product(), await commerce.product()
     order = await commerce.buy(ann, (cup, 1), (mug, 1))
-    await commerce.catalog.delete(cup.id)
+    await commerce.catalog.delete(ADMIN, cup.id)
     cancelled = await commerce.orders.cancel(ann, order.id)
     assert [(item.product_id, item.name) for item in cancelled.items] == [(None, "Cup"), (mug.id, "Cup")]
     assert (await commerce.now(mug))[0] == 100
@@ -257,7 +266,7 @@ async def test_the_items_keep_their_order_whatever_becomes_of_the_products(comme
     ann = await commerce.person()
     shelf = [await commerce.product(name=name) for name in ("Cup", "Mug", "Hat")]
     order = await commerce.buy(ann, *reversed(shelf), key="first")
-    await commerce.catalog.delete(shelf[-1].id)  # its row is written anew, behind the others
+    await commerce.catalog.delete(ADMIN, shelf[-1].id)  # its row is written anew, behind the others
     page = await commerce.orders.page(ann, OrderQuery())
     again = await commerce.buy(ann, *reversed(shelf), key="first")
     for found in (await commerce.orders.get(ann, order.id), page.items[0], again):
@@ -340,7 +349,8 @@ async def test_many_changes_are_all_made_or_none(commerce: CommerceNodes) -> Non
     error = await refused(
         Code.CONFLICT, commerce.change_many({"id": cup.id, "stock": 1}, {"id": mug.id, "stock": 1, "version": 1})
     )
-    assert error.details == {"productId": mug.id, "version": 2}
+    current = (await commerce.catalog.get(mug.id)).model_dump(mode="json")
+    assert error.details == {"productId": mug.id, "version": 2, "product": current}
     await refused(Code.NOT_FOUND, commerce.change_many({"id": cup.id, "stock": 1}, {"id": "999", "stock": 1}))
     assert (await commerce.now(cup), commerce.told()) == ((100, 2), [])
 
@@ -371,10 +381,208 @@ async def test_what_a_stream_shows_first_goes_with_the_product(commerce: Commerc
     await asyncio.gather(*(node.featured.put(host, "own", cup.id) for node in commerce.nodes for _ in range(3)))
     assert len(commerce.heard.named("stream:featured-product:updated")) == 1
     await asyncio.gather(
-        commerce.catalog.delete(cup.id), commerce.featured.put(host, "own", cup.id), return_exceptions=True
+        commerce.catalog.delete(ADMIN, cup.id), commerce.featured.put(host, "own", cup.id), return_exceptions=True
     )
     shown = [payload["productId"] for payload in commerce.heard.named("stream:featured-product:updated")]
     assert shown == [cup.id, None]
     await refused(Code.NOT_FOUND, commerce.featured.put(host, "own", cup.id))
     await refused(Code.FORBIDDEN, commerce.featured.remove(host, KEY))
     await refused(Code.NOT_FOUND, commerce.featured.remove(host, "nowhere"))
+
+
+# --- prices, streams that do not sell, orders that expire -------------------------------------------------------------
+
+
+async def buy_at(
+    commerce: CommerceNodes, who: Principal, product: Product, price: Any, key: str | None = None
+) -> Order:
+    ask = {"items": [{"productId": product.id, "quantity": 1, "price": price}]}
+    return await commerce.orders.place(who, PlaceOrder.model_validate(ask), key)
+
+
+async def test_nobody_buys_at_another_price_than_they_saw(commerce: CommerceNodes) -> None:
+    ann, cup = await commerce.person(), await commerce.product(price="19.90", stock=5)
+    for price in (19.9, "19.90", "19.9"):
+        assert (await buy_at(commerce, ann, cup, price, "k")).total == Decimal("19.90")
+    await commerce.change(cup, price="25")
+    error = await refused(Code.PRICE_CHANGED, buy_at(commerce, ann, cup, "19.90"))
+    assert error.details == [{"productId": cup.id, "asked": 19.9, "price": 25.0}]
+    assert error.status == 409
+    assert await commerce.now(cup) == (4, 3)
+    await refused(Code.CONFLICT, buy_at(commerce, ann, cup, "25", "k"))
+    assert (await buy_at(commerce, ann, cup, 25)).total == 25
+
+
+async def test_orders_are_taken_on_live_streams_and_where_the_stream_allows_it(commerce: CommerceNodes) -> None:
+    ann = await commerce.person()
+    await commerce.stream("shy", await commerce.person(Role.HOST), sells=False)
+    hat, cup = await commerce.product("shy"), await commerce.product()
+    error = await refused(Code.CONFLICT, commerce.buy(ann, cup, hat))
+    assert error.details == {"streamKey": "shy"}
+    await commerce.streams.start(None, "shy")
+    await commerce.buy(ann, cup, hat)
+    await commerce.streams.stop(None, "shy")
+    await refused(Code.CONFLICT, commerce.buy(ann, hat))
+    await commerce.streams.cancel(ADMIN, KEY)
+    await refused(Code.CONFLICT, commerce.buy(ann, cup))
+    assert [(await commerce.now(product))[0] for product in (hat, cup)] == [99, 99]
+
+
+async def overdue(commerce: CommerceNodes) -> None:
+    """Let the time of all unpaid orders be up."""
+    await commerce.database.query("UPDATE orders SET expires_at = now() - interval '1 s' WHERE status = 'PENDING'")
+
+
+async def test_an_unpaid_order_expires_and_is_back_in_stock_once(commerce: CommerceNodes) -> None:
+    ann, bob = await commerce.person(), await commerce.person()
+    cup, mug = await commerce.product(stock=3), await commerce.product(stock=9)
+    mine = await commerce.buy(ann, (cup, 3), (mug, 2))
+    theirs, paid = await commerce.buy(bob, mug), await commerce.buy(bob, mug)
+    await commerce.orders.pay(ADMIN, paid.id)
+    assert mine.expires_at is not None
+    assert (mine.expires_at - mine.created_at).total_seconds() == 900
+    await commerce.orders.expire()
+    assert await commerce.now(cup) == (0, 2), "its time is not up"
+    await overdue(commerce)
+    commerce.told()
+    commerce.heard.notices.clear()
+    await asyncio.gather(*(node.orders.expire() for node in commerce.nodes for _ in range(3)))
+    assert [(await commerce.now(product))[0] for product in (cup, mug)] == [3, 8]
+    heard = commerce.heard.events
+    expired = [payload["data"] for room, event, payload in heard if (room, event) == (ADMINS, "order:expired")]
+    assert {order["id"] for order in expired} == {mine.id, theirs.id}
+    assert {order["status"] for order in expired} == {"EXPIRED"}
+    assert len(expired) == 2
+    back = [payload["data"] for _, event, payload in heard if event == "live:product:updated"]
+    assert {product["status"] for product in back} == {"AVAILABLE"}
+    notices = [notice for notice in commerce.heard.notices if isinstance(notice, UserEvent)]
+    assert {(notice.user_id, notice.event, notice.data["id"]) for notice in notices} == {
+        (ann.user_id, "order:expired", mine.id),
+        (bob.user_id, "order:expired", theirs.id),
+    }
+    assert (await commerce.orders.get(ann, mine.id)).status == "EXPIRED"
+    await refused(Code.CONFLICT, commerce.orders.pay(ADMIN, mine.id))
+    assert (await commerce.orders.cancel(ann, mine.id)).status == "EXPIRED"
+    assert (await commerce.now(cup))[0] == 3
+    assert commerce.counted("expired") == 2
+
+
+async def test_paying_cancelling_and_expiring_at_once_is_one_of_them(commerce: CommerceNodes) -> None:
+    ann, cup = await commerce.person(), await commerce.product(stock=60)
+    orders = [await commerce.buy(ann, cup, node=number % 2) for number in range(60)]
+    await overdue(commerce)
+    calls: list[Any] = [node.orders.expire() for node in commerce.nodes for _ in range(5)]
+    for order in orders:
+        calls += [commerce.orders.pay(ADMIN, order.id), commerce.nodes[1].orders.cancel(ann, order.id)]
+    random.Random(7).shuffle(calls)
+    await asyncio.gather(*calls, return_exceptions=True)
+    await commerce.orders.expire()
+    stored = await StoredOrder.all()
+    assert {order.status for order in stored} <= {"PAID", "CANCELLED", "EXPIRED"}
+    assert (await commerce.now(cup))[0] == 60 - sum(order.status == "PAID" for order in stored)
+
+
+async def test_admins_hear_of_a_cancelled_order(commerce: CommerceNodes) -> None:
+    ann, cup = await commerce.person(), await commerce.product()
+    order = await commerce.buy(ann, cup)
+    commerce.told()
+    for _ in range(2):
+        cancelled = await commerce.orders.cancel(ann, order.id)
+    assert commerce.told(ADMINS) == [
+        ("order:cancelled", {"type": "order:cancelled", "data": cancelled.model_dump(mode="json")})
+    ]
+
+
+# --- deals, hosts, money --------------------------------------------------------------------------------------------
+
+
+def deal(price: Any, seconds: float, **fields: Any) -> StartDeal:
+    until = (now() + timedelta(seconds=seconds)).isoformat()
+    return StartDeal.model_validate_json(json.dumps({"price": price, "until": until} | fields))
+
+
+async def test_a_deal_ends_by_itself_once(commerce: CommerceNodes) -> None:
+    cup = await commerce.product(price="40.00")
+    shown = await commerce.catalog.start_deal(ADMIN, cup.id, deal(35, 60))
+    shown = await commerce.catalog.start_deal(ADMIN, cup.id, deal("30.00", 90))
+    assert (str(shown.price), str(shown.original_price), shown.discount_rate) == ("30.00", "40.00", 25)
+    assert shown.deal_ends_at is not None
+    await commerce.catalog.end_deals()
+    assert (await commerce.catalog.get(cup.id)).price == 30
+    await commerce.database.query("UPDATE products SET deal_ends_at = now() - interval '1 ms'")
+    ann = await commerce.person()
+    await refused(Code.PRICE_CHANGED, buy_at(commerce, ann, cup, 30))
+    commerce.told()
+    await asyncio.gather(*(node.catalog.end_deals() for node in commerce.nodes for _ in range(3)))
+    [(event, told)] = commerce.told()
+    assert event == "live:product:updated"
+    assert (told["data"]["price"], told["data"]["originalPrice"], told["data"]["dealEndsAt"]) == (40.0, None, None)
+    assert told["data"]["version"] == 4
+    with pytest.raises(InvalidPayload):
+        await commerce.catalog.start_deal(ADMIN, cup.id, deal(30, -1))
+    await commerce.catalog.start_deal(ADMIN, cup.id, deal(30, 60))
+    changed = await commerce.change(cup, price=45)
+    assert (str(changed.price), changed.original_price, changed.deal_ends_at) == ("45.00", None, None), (
+        "a price ends it"
+    )
+
+
+async def test_hosts_change_the_products_of_their_own_streams(commerce: CommerceNodes) -> None:
+    host, other = await commerce.person(Role.HOST), await commerce.person(Role.HOST)
+    await commerce.stream("mine", host)
+    ask = CreateProduct.model_validate({"streamKey": "mine", "name": "Cup", "price": 1, "stock": 1})
+    cup = await commerce.catalog.create(host, ask)
+    theirs = await commerce.product()
+    price = ChangeProduct.model_validate({"price": 2})
+    assert (await commerce.catalog.change(host, cup.id, price)).price == 2
+    several = ChangeProducts.model_validate({"items": [{"id": cup.id, "price": 3}, {"id": theirs.id, "price": 3}]})
+    for call in (
+        commerce.catalog.create(other, ask),
+        commerce.catalog.change(other, cup.id, price),
+        commerce.catalog.change_many(host, several),
+        commerce.catalog.sell_out(other, cup.id),
+        commerce.catalog.start_deal(other, cup.id, deal(1, 60)),
+        commerce.catalog.delete(other, cup.id),
+    ):
+        with pytest.raises(Forbidden):
+            await call
+    assert (await commerce.catalog.get(cup.id)).price == 2
+    stale = ChangeProduct.model_validate({"price": 9, "expectedVersion": 1})
+    error = await refused(Code.CONFLICT, commerce.catalog.change(host, cup.id, stale))
+    assert (error.details["version"], error.details["product"]["price"]) == (2, 2.0)
+    await commerce.catalog.delete(host, cup.id)
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "stored"),
+    [("KRW", "1499.5", "1500"), ("KRW", "0.49", "0"), ("USD", "1499.5", "1499.50"), ("JPY", "2.50", "3")],
+)
+def test_amounts_are_whole_minor_units(currency: str, amount: str, stored: str) -> None:
+    assert str(rounded(Decimal(amount), currency)) == stored
+
+
+def test_an_amount_that_is_too_high_when_rounded_is_refused() -> None:
+    with pytest.raises(InvalidPayload):
+        rounded(Decimal("99999999.99"), "KRW")
+
+
+@pytest.mark.parametrize(
+    ("locale", "others", "sentence"),
+    [
+        ("ko", 0, "김***님이 Cup 3개를 구매했습니다"),
+        ("ko", 2, "김***님이 Cup 3개 외 2건을 구매했습니다"),
+        ("en", 0, "김*** bought 3 × Cup"),
+        ("en", 2, "김*** bought 3 × Cup and 2 more"),
+    ],
+)
+async def test_a_purchase_is_told_in_the_language_of_the_shop(
+    commerce: CommerceNodes, locale: str, others: int, sentence: str
+) -> None:
+    items = [OrderItem(stream_id=KEY, name=name, quantity=3) for name in ("Cup", "Mug", "Hat")][: 1 + others]
+    [told] = purchases(masked("김철수"), items, locale)
+    assert told.payload.model_dump()["message"] == sentence
+
+
+def test_a_buyer_is_shown_as_one_letter_as_a_reader_counts() -> None:
+    names = ("한나", unicodedata.normalize("NFD", "한나"), "👨‍👩‍👧 family", "🇰🇷 fan", "é")
+    assert [masked(name) for name in names] == ["한***", "한***", "👨‍👩‍👧***", "🇰🇷***", "é***"]

@@ -12,7 +12,7 @@ from gateway.metrics import Metrics
 from gateway.protocol.catalog import Product
 from gateway.protocol.queries import ProductQuery
 from gateway.redis.client import RedisClient
-from tests.integration.commerce_nodes import KEY, CommerceNodes, open_commerce_nodes
+from tests.integration.commerce_nodes import ADMIN, KEY, CommerceNodes, open_commerce_nodes
 from tests.support import make_settings
 from tests.timing import until
 
@@ -45,7 +45,7 @@ async def test_a_page_is_read_once_for_all_nodes_until_it_changes(commerce: Comm
     assert dumped(listed) == dumped(await commerce.catalog.get(cup.id))
     await commerce.change(cup, name="Bowl")
     assert await names(commerce, 1) == ["Bowl"]
-    await commerce.catalog.delete(cup.id)
+    await commerce.catalog.delete(ADMIN, cup.id)
     assert await names(commerce, 1) == []
 
 
@@ -58,7 +58,7 @@ async def test_a_product_is_on_its_card_as_the_last_change_left_it(commerce: Com
         await commerce.buy(buyer, cup, node=left % 2)
         assert [(await catalog.get(cup.id)).stock for catalog in (one, other)] == [left, left]
     assert loads(commerce, "cards") == 0, "every change has written it"
-    await one.delete(cup.id)
+    await one.delete(ADMIN, cup.id)
     with pytest.raises(NotFound):
         await other.get(cup.id)
     assert loads(commerce, "cards") == 0

@@ -18,7 +18,7 @@ from gateway.security.principal import Principal, Role
 from models.order import Order, OrderItem
 from models.product import Product as StoredProduct
 from models.stream import Stream
-from tests.integration.commerce_nodes import ADMINS, KEY, CommerceNodes, open_commerce_nodes
+from tests.integration.commerce_nodes import ADMIN, ADMINS, KEY, CommerceNodes, open_commerce_nodes
 
 if TYPE_CHECKING:
     from gateway.protocol.catalog import Product
@@ -100,7 +100,7 @@ class Storm:
         some = self._rng.sample(self.products, 2)
         price = self._rng.randint(1, 1000)
         changes = ChangeProducts.model_validate({"items": [{"id": product.id, "price": price} for product in some]})
-        await self.commerce.nodes[self._node()].catalog.change_many(changes)
+        await self.commerce.nodes[self._node()].catalog.change_many(ADMIN, changes)
 
     async def _feature(self) -> None:
         featured, product = self.commerce.nodes[self._node()].featured, self._rng.choice(self.products)
@@ -110,7 +110,7 @@ class Storm:
             await featured.put(self.admin, product.stream_key, product.id)
 
     async def _withdraw(self) -> None:
-        await self.commerce.nodes[self._node()].catalog.delete(self.products[-1].id)
+        await self.commerce.nodes[self._node()].catalog.delete(ADMIN, self.products[-1].id)
 
     def _node(self) -> int:
         return self._rng.randint(0, 1)

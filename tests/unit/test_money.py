@@ -1,11 +1,13 @@
-"""Amounts of money as clients may write them, and as they are written to clients."""
+"""What clients may write of a product: amounts of money, addresses and names; and amounts as they are sent."""
 
+import unicodedata
 from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
 
 from gateway.protocol.catalog import CreateProduct, Product
+from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import now
 
 
@@ -53,7 +55,57 @@ def test_invalid_amounts_are_refused(text: str) -> None:
 @pytest.mark.parametrize("price", ["0.10", "19.99", "99999999.99", "12345678.01"])
 def test_an_amount_goes_out_as_a_number_and_comes_back_exactly(price: str) -> None:
     fields = CreateProduct.model_validate({"streamKey": "demo", "name": "Cup", "stock": 1, "price": price}).model_dump()
-    rest = {"id": "1", "status": "AVAILABLE", "version": 1, "created_at": now(), "updated_at": now()}
+    rest = {
+        "id": "1",
+        "status": "AVAILABLE",
+        "version": 1,
+        "currency": "USD",
+        "deal_ends_at": None,
+        "created_at": now(),
+        "updated_at": now(),
+    }
     dumped = Product(**fields | rest).model_dump_json()
     assert f'"price":{Decimal(price).normalize():f}' in dumped
     assert Product.model_validate_json(dumped).price == Decimal(price), "as caches keep it"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("//evil.example/x.png", "/\\evil.example", "/x.png", "javascript:alert(1)", "data:image/png;base64,AA==", ""),
+        *("https:///x.png", "https://", "http:/x.png", "https://user@evil.example/", "https://shop.example\\@evil/"),
+        *("https://shop.example/a b", "https://shop.example/\u202egpj.exe", "https://shop.example/\u200b", "ftp://x/y"),
+        *("https://shop.example:99999/", "https://[::1/x", "https://shop.example/\n"),
+    ],
+)
+def test_a_picture_has_a_whole_address(url: str) -> None:
+    body = {"streamKey": "demo", "name": "Cup", "stock": 1, "price": 1}
+    for field in ({"imageUrl": url}, {"images": [url]}):
+        with pytest.raises(ValidationError):
+            CreateProduct.model_validate(body | field)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://shop.example/a.png?w=1#x", "http://127.0.0.1:8080/ㄱ.png", "HTTPS://shop.example", "https://[::1]/x"],
+)
+def test_the_address_of_a_picture_is_kept_as_it_is(url: str) -> None:
+    body = {"streamKey": "demo", "name": "Cup", "stock": 1, "price": 1, "imageUrl": url}
+    assert CreateProduct.model_validate(body).image_url == url
+
+
+@pytest.mark.parametrize(
+    "name", ["Cup\u202e", "C\u200bup", "Cup\nMug", "\u3164", " ", "", "Cup\u2066", "a\u0301" + "\u0301" * 9]
+)
+def test_names_and_titles_are_one_line_of_text_that_can_be_seen(name: str) -> None:
+    with pytest.raises(ValidationError):
+        CreateProduct.model_validate({"streamKey": "demo", "stock": 1, "price": 1, "name": name})
+    with pytest.raises(ValidationError):
+        CreateStream.model_validate({"title": name})
+
+
+def test_a_name_is_stored_in_one_form() -> None:
+    decomposed = unicodedata.normalize("NFD", "  쌀과자   컵 👨‍👩‍👧 ")
+    body = {"streamKey": "demo", "stock": 1, "price": 1, "name": decomposed, "description": "one\r\ntwo"}
+    asked = CreateProduct.model_validate(body)
+    assert (asked.name, asked.description) == ("쌀과자 컵 👨‍👩‍👧", "one\ntwo")

@@ -1,12 +1,13 @@
 """What is sold: products and their stock. Called by the HTTP edge."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound
+from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound
 from gateway.keys import products_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, ForeignKeyError
@@ -20,13 +21,17 @@ from gateway.protocol.catalog import (
     ChangeStock,
     CreateProduct,
     ProductPage,
+    StartDeal,
 )
 from gateway.protocol.orders import Shortage
 from gateway.protocol.queries import ProductQuery
+from gateway.protocol.wire import now
 from gateway.redis.client import RedisClient
+from gateway.security.principal import Principal, Role
 from gateway.services.commerce import products
+from gateway.services.commerce.currency import rounded
 from gateway.services.commerce.product_cache import ProductCache
-from gateway.services.commerce.products import number, view
+from gateway.services.commerce.products import ProductViews, number
 from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
@@ -35,6 +40,9 @@ from models.stream import Stream
 
 Number = Annotated[int, Field(ge=1, lt=2**63)]  # a product's id, as the database has it
 CLEARABLE = frozenset({"original_price", "image_url"})  # fields that may be changed to nothing
+
+SWEPT = 100  # deals that one sweep ends
+DUE = "SELECT id FROM products WHERE deal_ends_at <= clock_timestamp() ORDER BY deal_ends_at LIMIT $1"
 
 Changes = Callable[[Product], dict[str, Any]]  # what to change of a product, given how it is
 
@@ -49,10 +57,15 @@ class ProductPageCache(RoomCache[ProductPage]):
 class Catalog:
     """Every change is one transaction that raises the version and keeps the news in the room's log; then it is told.
 
-    Raises Unavailable while the database is away, and NotFound for an id that is none.
+    Raises Unavailable while the database is away, NotFound for an id that is none, and Forbidden for a host who changes
+    products of another's stream. Changes can name the version that they expect: Conflict, with the product as it is,
+    says that it has another one.
     """
 
-    def __init__(self, database: Database, news: Outbox, pages: ProductPageCache, cards: ProductCache) -> None:
+    def __init__(
+        self, database: Database, news: Outbox, pages: ProductPageCache, cards: ProductCache, views: ProductViews
+    ) -> None:
+        self._views = views
         self._database = database
         self._news = news
         self._pages = pages
@@ -75,33 +88,40 @@ class Catalog:
         except NotFound:
             return ProductPage(items=[], next_cursor=None)
 
-    async def create(self, ask: CreateProduct) -> catalog.Product:
+    async def create(self, principal: Principal, ask: CreateProduct) -> catalog.Product:
         """Add a product to a stream. Raises NotFound if there is no such stream."""
-        fields = ask.model_dump()
+        async with self._database.guard("catalog.host"):
+            stream = await Stream.get_or_none(key=ask.stream_key)
+        if stream is None:
+            raise NotFound("There is no such stream")
+        _require_host(principal, stream)
+        fields = self._rounded(ask.model_dump())
         product = Product(stream_id=fields.pop("stream_key"), **fields)
         try:
             async with self._news.change("catalog.create", products_room(ask.stream_key)) as news:
                 await product.save()
-                news.append(products.added(product))
+                news.append(self._views.added(product))
         except ForeignKeyError:
             raise NotFound("There is no such stream") from None
-        return view(product)
+        return self._views.view(product)
 
-    async def change(self, product_id: str, ask: ChangeProduct) -> catalog.Product:
-        """Change what is given. Raises Conflict if a version is given that is not the stored one."""
-        [product] = await self._change({number(product_id): _edit(ask)})
+    async def change(self, principal: Principal, product_id: str, ask: ChangeProduct) -> catalog.Product:
+        """Change what is given."""
+        [product] = await self._change(principal, {number(product_id): self._edit(ask)})
         return product
 
-    async def change_many(self, ask: ChangeProducts) -> ChangedProducts:
+    async def change_many(self, principal: Principal, ask: ChangeProducts) -> ChangedProducts:
         """Change what is given of some products: all of it or, when one of the changes cannot be made, nothing."""
-        return ChangedProducts(items=await self._change({number(item.id): _edit(item) for item in ask.items}))
+        changes = {number(item.id): self._edit(item) for item in ask.items}
+        return ChangedProducts(items=await self._change(principal, changes))
 
-    async def change_stock(self, product_id: str, ask: ChangeStock) -> catalog.Product:
+    async def change_stock(self, principal: Principal, product_id: str, ask: ChangeStock) -> catalog.Product:
         """Set the stock, or change it by a difference. Raises INSUFFICIENT_STOCK rather than to go below 0."""
         if (ask.stock is None) == (ask.change is None):
             raise InvalidPayload("Give either stock or change")
 
         def changes(product: Product) -> dict[str, Any]:
+            self._expect(product, ask.expected_version)
             stock = ask.stock if ask.stock is not None else product.stock + (ask.change or 0)
             if stock < 0:
                 short = Shortage(product_id=product_id, requested=product.stock - stock, left=product.stock)
@@ -110,25 +130,48 @@ class Catalog:
                 raise InvalidPayload(details=[{"field": "change", "problem": f"more than {MAX_STOCK} in stock"}])
             return {"stock": stock}
 
-        [product] = await self._change({number(product_id): changes})
+        [product] = await self._change(principal, {number(product_id): changes})
         return product
 
-    async def sell_out(self, product_id: str) -> catalog.Product:
+    async def start_deal(self, principal: Principal, product_id: str, ask: StartDeal) -> catalog.Product:
+        """Sell at another price until a moment to come; then the price is again what it was before the first deal."""
+        price = rounded(ask.price, self._views.currency)
+
+        def changes(product: Product) -> dict[str, Any]:
+            self._expect(product, ask.expected_version)
+            if ask.until <= now():
+                raise InvalidPayload(details=[{"field": "until", "problem": "not to come"}])
+            regular = product.price if product.regular_price is None else product.regular_price
+            return {"price": price, "regular_price": regular, "deal_ends_at": ask.until}
+
+        [product] = await self._change(principal, {number(product_id): changes})
+        return product
+
+    async def end_deals(self) -> None:
+        """End the deals whose time is up. Called periodically, on every node; each deal is ended once."""
+        async with self._database.guard("catalog.due_deals"):
+            rows = await self._database.query(DUE, SWEPT)
+        for row in rows:
+            with suppress(NotFound):  # it was deleted meanwhile
+                await self._change(None, {int(row["id"]): _end_deal})
+
+    async def sell_out(self, principal: Principal, product_id: str) -> catalog.Product:
         """Set the stock to nothing."""
-        [product] = await self._change({number(product_id): lambda _: {"stock": 0}})
+        [product] = await self._change(principal, {number(product_id): lambda _: {"stock": 0}})
         return product
 
-    async def delete(self, product_id: str) -> None:
+    async def delete(self, principal: Principal, product_id: str) -> None:
         """Take a product off its stream for good; if the stream shows it first, it shows nothing first from now on."""
-        [product] = await self._find([number(product_id)])
+        [product] = await self._find(principal, [number(product_id)])
         stream_key = product.stream_id
         async with self._news.change("catalog.delete", products_room(stream_key)) as news:
-            if await Product.filter(id=product.id).select_for_update().first() is None:
+            stored = await Product.filter(id=product.id).select_for_update().first()
+            if stored is None:
                 raise NotFound("There is no such product")
             if await Stream.filter(featured_product_id=product.id).update(featured_product_id=None):
-                news.append(products.featured(stream_key, None))
+                news.append(self._views.featured(stream_key, None))
             await Product.filter(id=product.id).delete()
-            news.append(products.deleted(product))
+            news.append(products.deleted(stored))
 
     # --- the steps ---------------------------------------------------------------------------------------------------
 
@@ -145,23 +188,52 @@ class Catalog:
             listed = await found.order_by("-id").limit(ask.limit + 1)
         items, more = listed[: ask.limit], len(listed) > ask.limit
         return ProductPage(
-            items=[view(product) for product in items], next_cursor=cursors.encode((items[-1].id,)) if more else None
+            items=[self._views.view(product) for product in items],
+            next_cursor=cursors.encode((items[-1].id,)) if more else None,
         )
 
     async def _card(self, product_number: int) -> catalog.Product | None:
         async with self._database.guard("catalog.card"):
             product = await Product.get_or_none(id=product_number)
-        return None if product is None else view(product)
+        return None if product is None else self._views.view(product)
 
-    async def _find(self, numbers: Sequence[int]) -> list[Product]:
-        """The products of these numbers. Raises NotFound, with the first that is none if there are several."""
+    async def _find(self, principal: Principal | None, numbers: Sequence[int]) -> list[Product]:
+        """The products of these numbers. Raises NotFound, with the first of several that is none, and Forbidden."""
         async with self._database.guard("catalog.find"):
-            found = await Product.in_bulk(numbers, "id")
-        return _all(found, numbers)
+            rows = await Product.filter(id__in=numbers).select_related("stream")
+        found = _all({product.id: product for product in rows}, numbers)
+        for product in found:
+            _require_host(principal, product.stream)
+        return found
 
-    async def _change(self, changes: dict[int, Changes]) -> list[catalog.Product]:
+    def _edit(self, ask: ChangeProduct) -> Changes:
+        given = ask.model_dump(include=ask.model_fields_set - {"id", "expected_version"})
+        for field in given.keys() - CLEARABLE:
+            if given[field] is None:
+                raise InvalidPayload(details=[{"field": field, "problem": "cannot be null"}])
+        given = self._rounded(given)
+        if "price" in given:
+            given |= {"regular_price": None, "deal_ends_at": None}
+
+        def changes(product: Product) -> dict[str, Any]:
+            self._expect(product, ask.expected_version)
+            return given
+
+        return changes
+
+    def _rounded(self, given: dict[str, Any]) -> dict[str, Any]:
+        prices = {field: given[field] for field in ("price", "original_price") if given.get(field) is not None}
+        return given | {field: rounded(price, self._views.currency) for field, price in prices.items()}
+
+    def _expect(self, product: Product, version: int | None) -> None:
+        if version is not None and version != product.version:
+            current = self._views.view(product).model_dump(mode="json")
+            details = {"productId": current["id"], "version": product.version, "product": current}
+            raise Conflict("The product was changed meanwhile", details=details)
+
+    async def _change(self, principal: Principal | None, changes: dict[int, Changes]) -> list[catalog.Product]:
         """Lock some products, and apply what is to change of each as it is then."""
-        rooms = [products_room(product.stream_id) for product in await self._find(list(changes))]
+        rooms = [products_room(product.stream_id) for product in await self._find(principal, list(changes))]
         async with self._news.change("catalog.change", *rooms) as news:
             rows = await Product.filter(id__in=list(changes)).order_by("id").select_for_update(no_key=True)
             found = _all({product.id: product for product in rows}, list(changes))
@@ -170,23 +242,21 @@ class Catalog:
                 if any(getattr(product, field) != value for field, value in given.items()):
                     product.update_from_dict(given | {"version": product.version + 1})
                     await product.save()
-                    news.extend(products.changed(product, before))
-        return [view(product) for product in found]
+                    news.extend(self._views.changed(product, before))
+        return [self._views.view(product) for product in found]
 
 
-def _edit(ask: ChangeProduct) -> Changes:
-    given = ask.model_dump(include=ask.model_fields_set - {"id", "version"})
-    for field in given.keys() - CLEARABLE:
-        if given[field] is None:
-            raise InvalidPayload(details=[{"field": field, "problem": "cannot be null"}])
+def _end_deal(product: Product) -> dict[str, Any]:
+    """What changes when a deal ends; nothing if another node has ended it, or it was prolonged."""
+    if product.deal_ends_at is None or product.deal_ends_at > now():
+        return {}
+    return {"price": product.regular_price, "regular_price": None, "deal_ends_at": None}
 
-    def changes(product: Product) -> dict[str, Any]:
-        if ask.version is not None and ask.version != product.version:
-            details = {"productId": str(product.id), "version": product.version}
-            raise Conflict("The product was changed meanwhile", details=details)
-        return given
 
-    return changes
+def _require_host(principal: Principal | None, stream: Stream) -> None:
+    """Raises Forbidden unless it is an ADMIN, the stream's host, or the gateway itself (None)."""
+    if principal is not None and principal.role is not Role.ADMIN and str(stream.host_id) != principal.user_id:
+        raise Forbidden("This is another host's stream")
 
 
 def _all(found: dict[int, Product], numbers: Sequence[int]) -> list[Product]:

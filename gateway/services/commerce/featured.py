@@ -4,8 +4,7 @@ from gateway.errors import NotFound
 from gateway.keys import products_room
 from gateway.protocol.catalog import FeaturedProduct
 from gateway.security.principal import Principal
-from gateway.services.commerce import products
-from gateway.services.commerce.products import number, view
+from gateway.services.commerce.products import ProductViews, number
 from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.streams import run_by
 from models.product import Product
@@ -15,8 +14,9 @@ from models.stream import Stream
 class Featured:
     """For the stream's host and for ADMINs. Raises NotFound, Forbidden for another's stream, Unavailable."""
 
-    def __init__(self, news: Outbox) -> None:
+    def __init__(self, news: Outbox, views: ProductViews) -> None:
         self._news = news
+        self._views = views
 
     async def put(self, principal: Principal, stream_key: str, product_id: str) -> FeaturedProduct:
         """Show a product of the stream first; nothing is told if it is already."""
@@ -35,8 +35,8 @@ class Featured:
                 raise NotFound("The stream has no such product")
             if stream.featured_product_id != product_number:
                 await Stream.filter(key=stream_key).update(featured_product_id=product_number)
-                news.append(products.featured(stream_key, product))
-        shown = None if product is None else view(product)
+                news.append(self._views.featured(stream_key, product))
+        shown = None if product is None else self._views.view(product)
         return FeaturedProduct(stream_key=stream_key, product_id=shown.id if shown else None, product=shown)
 
 

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -11,11 +11,12 @@ from uuid import UUID, uuid4
 from gateway.errors import Code, Conflict, GatewayError, NotFound
 from gateway.keys import admins_room, products_room
 from gateway.protocol import events, orders
-from gateway.protocol.orders import PlaceOrder, Purchase, Shortage
+from gateway.protocol.orders import ChangedPrice, PlaceOrder, Purchase, Shortage
 from gateway.protocol.text import first_grapheme
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
 from gateway.services.commerce import products
+from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.log import Told
 from models.order import Order, OrderItem, OrderStatus
 from models.product import Product
@@ -29,6 +30,7 @@ class Draft(NamedTuple):
     quantities: dict[int, int]  # by the numbers of products
     key: str | None  # under which the same order is asked for again
     fingerprint: str | None  # of what was asked for under that key
+    prices: Mapping[int, Decimal] = {}  # that the buyer saw, where they said so
 
     @property
     def name(self) -> tuple[UUID, str] | None:
@@ -44,10 +46,30 @@ class Placed(NamedTuple):
     fresh: bool
 
 
-class Book:
-    """The products that orders are about, locked; each order that is taken changes them for those after it."""
+class Terms(NamedTuple):
+    """What holds for all orders of a shop."""
 
-    def __init__(self, shelf: Iterable[Product], known: Mapping[tuple[UUID, str], Placed], moment: datetime) -> None:
+    views: ProductViews
+    ttl: timedelta  # for an order to be paid
+    locale: str  # `ko` or `en`: of the purchase notification
+
+
+class Book:
+    """The products that orders are about, locked; each order that is taken changes them for those after it.
+
+    `closed` are the keys of the streams that take no orders now.
+    """
+
+    def __init__(
+        self,
+        shelf: Iterable[Product],
+        known: Mapping[tuple[UUID, str], Placed],
+        moment: datetime,
+        terms: Terms,
+        closed: Collection[str] = (),
+    ) -> None:
+        self._terms = terms
+        self._closed = closed
         self._shelf = {product.id: product for product in shelf}
         self._known = dict(known)
         self.moment = moment
@@ -65,6 +87,15 @@ class Book:
             return earlier._replace(fresh=False)
         if unknown := draft.quantities.keys() - self._shelf.keys():
             return NotFound(f"There is no product {min(unknown)}")
+        if closed := {self._shelf[number].stream_id for number in draft.quantities}.intersection(self._closed):
+            return Conflict("The stream takes no orders now", details={"streamKey": min(closed)})
+        if changed := [
+            ChangedPrice(product_id=str(number), asked=asked, price=price)
+            for number, asked in draft.prices.items()
+            if asked != (price := products.price_at(self._shelf[number], self.moment))
+        ]:
+            details = [price.model_dump(mode="json") for price in changed]
+            return GatewayError(Code.PRICE_CHANGED, details=details)
         if short := [
             Shortage(product_id=str(number), requested=quantity, left=self._shelf[number].stock)
             for number, quantity in draft.quantities.items()
@@ -88,8 +119,9 @@ class Book:
             idempotency_key=draft.key,
             fingerprint=draft.fingerprint,
             created_at=self.moment,
+            expires_at=self.moment + self._terms.ttl,
         )
-        self.news += purchases(draft.display_name, items)
+        self.news += purchases(draft.display_name, items, self._terms.locale)
         self.news.append(told(events.ORDER_NEW, order, items))
         return Placed(order, items, fresh=True)
 
@@ -100,13 +132,13 @@ class Book:
         product.updated_at = self.moment
         self.taken[product.id] += quantity
         self.steps[product.id] += 1
-        self.news += products.changed(product, before)
+        self.news += self._terms.views.changed(product, before)
         return OrderItem(
             order_id=order_id,
             product_id=product.id,
             stream_id=product.stream_id,
             name=product.name,
-            price=product.price,
+            price=products.price_at(product, self.moment),
             quantity=quantity,
         )
 
@@ -114,9 +146,11 @@ class Book:
 def draft(principal: Principal, ask: PlaceOrder, key: str | None) -> Draft:
     """What a member asks for."""
     quantities = {products.number(line.product_id): line.quantity for line in ask.items}
+    prices = {products.number(line.product_id): line.price for line in ask.items if line.price is not None}
     text = ",".join(f"{number}:{quantity}" for number, quantity in sorted(quantities.items()))
+    text += "".join(f",{number}@{price.normalize()}" for number, price in sorted(prices.items()))
     fingerprint = None if key is None else hashlib.sha256(text.encode()).hexdigest()
-    return Draft(UUID(principal.user_id), masked(principal.username), quantities, key, fingerprint)
+    return Draft(UUID(principal.user_id), masked(principal.username), quantities, key, fingerprint, prices)
 
 
 def masked(username: str) -> str:
@@ -145,6 +179,7 @@ def view(order: Order, items: Iterable[OrderItem]) -> orders.Order:
         ],
         total=order.total,
         created_at=order.created_at,
+        expires_at=order.expires_at,
         paid_at=order.paid_at,
         cancelled_at=order.cancelled_at,
     )
@@ -160,15 +195,26 @@ def told(event: str, order: Order, items: Iterable[OrderItem]) -> Told:
     return Told(admins_room(), event, Typed(type=event, data=view(order, items)))
 
 
-def purchases(display_name: str, items: Iterable[OrderItem]) -> list[Told]:
+def purchases(display_name: str, items: Iterable[OrderItem], locale: str) -> list[Told]:
     """What everybody hears of a purchase: one notification for each stream that something was bought in."""
+    sentence = SENTENCES[locale]
     bought: dict[str, list[OrderItem]] = {}
     for item in items:
         bought.setdefault(item.stream_id, []).append(item)
     news = []
     for stream_key, [first, *others] in bought.items():
-        what = f"{first.quantity} × {first.name}" + (f" and {len(others)} more" if others else "")
-        message = f"{display_name} bought {what}"
+        message = sentence(display_name, first, len(others))
         purchase = Purchase(stream_key=stream_key, display_name=display_name, message=message)
         news.append(Told(products_room(stream_key), events.ORDER_PURCHASE_NOTIFICATION, purchase))
     return news
+
+
+def _english(buyer: str, first: OrderItem, others: int) -> str:
+    return f"{buyer} bought {first.quantity} × {first.name}" + (f" and {others} more" if others else "")
+
+
+def _korean(buyer: str, first: OrderItem, others: int) -> str:
+    return f"{buyer}님이 {first.name} {first.quantity}개" + (f" 외 {others}건을" if others else "를") + " 구매했습니다"
+
+
+SENTENCES: Mapping[str, Callable[[str, OrderItem, int], str]] = {"en": _english, "ko": _korean}

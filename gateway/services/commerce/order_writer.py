@@ -1,4 +1,4 @@
-"""Places orders, those that come together together. Used by the orders service.
+"""Places orders in batches. Used by the orders service.
 
 Whatever locks more than one row locks orders, then products by number, then streams, then rooms by name.
 """
@@ -11,10 +11,11 @@ from gateway.errors import GatewayError, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
 from gateway.protocol.wire import now
-from gateway.services.commerce.order_book import Book, Draft, Placed, listed
+from gateway.services.commerce.order_book import Book, Draft, Placed, Terms, listed
 from gateway.services.rooms.outbox import LoggedTold, Outbox
 from models.order import Order
 from models.product import Product
+from models.stream import Stream, StreamStatus
 
 LANES = 2  # batches at the same time, each of other products: one is stored while the other is told
 BATCH = 100  # orders in one transaction
@@ -28,8 +29,8 @@ STORE = """
         FROM unnest($2::bigint[], $3::int[], $4::int[]) AS t (id, taken, steps)
         WHERE p.id = t.id AND p.stock >= t.taken RETURNING p.id
     ), placed AS (
-        INSERT INTO orders (id, user_id, status, total, idempotency_key, fingerprint, created_at)
-        SELECT o.id, o.user_id, 'PENDING', o.total, o.key, o.fingerprint, $1
+        INSERT INTO orders (id, user_id, status, total, idempotency_key, fingerprint, created_at, expires_at)
+        SELECT o.id, o.user_id, 'PENDING', o.total, o.key, o.fingerprint, $1, $16
         FROM unnest($5::uuid[], $6::uuid[], $7::numeric[], $8::text[], $9::text[])
             AS o (id, user_id, total, key, fingerprint)
         ORDER BY o.user_id, o.key
@@ -47,10 +48,11 @@ STORE = """
 class OrderWriter:
     """Places orders, then tells the rooms. A batch is one transaction and one publication."""
 
-    def __init__(self, database: Database, news: Outbox, metrics: Metrics) -> None:
+    def __init__(self, database: Database, news: Outbox, metrics: Metrics, terms: Terms) -> None:
         self._database = database
         self._news = news
         self._metrics = metrics
+        self._terms = terms
         self._batches: Batcher[Draft, Placed] = Batcher(
             "orders", self._store, most=BATCH, waiting=WAITING, unavailable=Unavailable, lanes=LANES, retry=True
         )
@@ -86,9 +88,11 @@ class OrderWriter:
     async def _transact(self, drafts: list[Draft]) -> tuple[list[Placed | Exception], list[LoggedTold]]:
         numbers = {number for draft in drafts for number in draft.quantities}
         async with self._database.guard("orders.place"), self._database.transaction():
-            shelf = await Product.filter(id__in=numbers).order_by("id").select_for_update(no_key=True)
+            found = Product.filter(id__in=numbers).order_by("id").select_related("stream")
+            shelf = await found.select_for_update(no_key=True, of=("products",))
+            closed = {product.stream_id for product in shelf if not _takes_orders(product.stream)}
             # After the lock, so that what it waited for is seen: twins want the same products.
-            book = Book(shelf, await _known(drafts), now())
+            book = Book(shelf, await _known(drafts), now(), self._terms, closed)
             answers: list[Placed | Exception] = [book.take(draft) for draft in drafts]
             if book.placed:
                 await self._put(book)
@@ -116,9 +120,17 @@ class OrderWriter:
             [item.name for item in items],
             [item.price for item in items],
             [item.quantity for item in items],
+            placed[0].expires_at,
         )
         if len(rows) < len(numbers):
             raise RuntimeError("a product was changed in spite of its lock")
+
+
+def _takes_orders(stream: Stream) -> bool:
+    """Whether a stream sells: while it is live, and otherwise where its host allows it, unless it was cancelled."""
+    if stream.status == StreamStatus.LIVE:
+        return True
+    return stream.orders_when_not_live and stream.status != StreamStatus.CANCELLED
 
 
 async def _known(drafts: Sequence[Draft]) -> dict[tuple[UUID, str], Placed]:

@@ -1,5 +1,7 @@
 """What members buy: placing orders, reading them, cancelling, and that they are paid. Called by the HTTP edge."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,21 +16,35 @@ from gateway.protocol import cursors, events, orders
 from gateway.protocol.orders import OrderPage, PlaceOrder
 from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment, now
+from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.security.principal import Principal, Role
-from gateway.services.commerce import order_book, products
+from gateway.services.commerce import order_book
 from gateway.services.commerce.order_book import draft, told, view
 from gateway.services.commerce.order_writer import OrderWriter
+from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.log import Told
 from gateway.services.rooms.outbox import Outbox
 from models.order import Order, OrderItem, OrderStatus
 from models.product import Product
 
+SWEPT = 100  # orders that expire in one transaction
+
 
 class Orders:
     """Raises NotFound for an order that is none or, but for ADMINs, somebody else's; and Unavailable."""
 
-    def __init__(self, database: Database, news: Outbox, writer: OrderWriter, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        database: Database,
+        news: Outbox,
+        writer: OrderWriter,
+        notices: NoticeSender,
+        metrics: Metrics,
+        views: ProductViews,
+    ) -> None:
         self._database = database
+        self._notices = notices
+        self._views = views
         self._news = news
         self._writer = writer
         self._metrics = metrics
@@ -36,8 +52,9 @@ class Orders:
     async def place(self, principal: Principal, ask: PlaceOrder, key: str | None) -> orders.Order:
         """Buy all of it or nothing, at the prices of this moment; asked again under the same key, the same answer.
 
-        Raises INSUFFICIENT_STOCK with a list of shortages, and Conflict if the key was used for another order. What was
-        refused is not remembered: it may be tried again under its key.
+        Raises INSUFFICIENT_STOCK with a list of shortages, PRICE_CHANGED with the present prices if the buyer saw
+        others, and Conflict if a stream takes no orders now or the key was used for another order. What was refused is
+        not remembered: it may be tried again under its key.
         """
         placed = await self._writer.write(draft(principal, ask, key))
         answer = view(placed.order, placed.items)
@@ -70,7 +87,7 @@ class Orders:
         return view(order, order_book.listed(order))
 
     async def cancel(self, principal: Principal, order_id: str) -> orders.Order:
-        """Give back what was taken, once; nothing happens if that was done already. Raises Conflict if it is paid."""
+        """Give back what was taken, once; an order that is over stays as it is. Raises Conflict if it is paid."""
         # In turn with each other: who waits for a product's row has a connection, which others could use.
         async with self._news.change("orders.cancel", admins_room()) as news:
             order, items = await _lock(principal, order_id)
@@ -81,18 +98,20 @@ class Orders:
                 moment = now()
                 order.status, order.cancelled_at = OrderStatus.CANCELLED.value, moment
                 await order.save(update_fields=["status", "cancelled_at"])
-                for product, quantity in await _sold(items):
-                    news.extend(await _give_back(product, quantity, moment))
+                news.extend(await self._give_back(items, moment))
+                news.append(told(events.ORDER_CANCELLED, order, items))
         if cancels:
             self._metrics.orders.labels("cancelled").inc()
         return view(order, items)
 
     async def pay(self, principal: Principal, order_id: str) -> orders.Order:
-        """Note that an order is paid; nothing happens if it is already. Raises Conflict if it was cancelled."""
+        """Note that an order is paid; nothing happens if it is already. Raises Conflict if it is over."""
         async with self._news.change("orders.pay", admins_room()) as news:
             order, items = await _lock(principal, order_id)
             if order.status == OrderStatus.CANCELLED:
                 raise Conflict("The order was cancelled")
+            if order.status == OrderStatus.EXPIRED:
+                raise Conflict("The order has expired")
             pays = order.status == OrderStatus.PENDING
             if pays:
                 order.status, order.paid_at = OrderStatus.PAID.value, now()
@@ -101,6 +120,49 @@ class Orders:
         if pays:
             self._metrics.orders.labels("paid").inc()
         return view(order, items)
+
+    async def expire(self) -> None:
+        """Let orders expire that were not paid in time, and give their stock back. Called periodically, on every node.
+
+        Orders that somebody else is paying, cancelling or expiring at this moment are left to them.
+        """
+        due = SWEPT
+        while due == SWEPT:
+            async with self._news.change("orders.expire", admins_room()) as news:
+                moment = now()
+                found = Order.filter(status=OrderStatus.PENDING, expires_at__lte=moment).order_by("expires_at", "id")
+                orders = await found.limit(SWEPT).select_for_update(skip_locked=True, no_key=True)
+                rows = await OrderItem.filter(order_id__in=[order.id for order in orders]).order_by("id")
+                items: dict[UUID, list[OrderItem]] = {order.id: [] for order in orders}
+                for row in rows:
+                    items[row.order_id].append(row)
+                if orders:
+                    expired = [order.id for order in orders]
+                    await Order.filter(id__in=expired).update(status=OrderStatus.EXPIRED.value)
+                    news.extend(await self._give_back(rows, moment))
+                for order in orders:
+                    order.status = OrderStatus.EXPIRED.value
+                    news.append(told(events.ORDER_EXPIRED, order, items[order.id]))
+            for order in orders:
+                self._metrics.orders.labels("expired").inc()
+                data = view(order, items[order.id]).model_dump(mode="json")
+                await self._notices.notify(UserEvent(str(order.user_id), events.ORDER_EXPIRED, data))
+            due = len(orders)
+
+    async def _give_back(self, items: Sequence[OrderItem], moment: datetime) -> list[Told]:
+        """Put what was taken back into stock, of products that still exist; what their rooms are told."""
+        taken: Counter[int] = Counter()
+        for item in items:
+            if item.product_id is not None:
+                taken[item.product_id] += item.quantity
+        changes = []
+        for product in await Product.filter(id__in=list(taken)).order_by("id").select_for_update(no_key=True):
+            before = product.stock
+            product.stock, product.version = before + taken[product.id], product.version + 1
+            product.updated_at = moment
+            await product.save(update_fields=["stock", "version", "updated_at"])
+            changes += self._views.changed(product, before)
+        return changes
 
     async def close(self) -> None:
         """Take no more orders; returns when those that were taken are placed and told."""
@@ -116,20 +178,6 @@ async def _lock(principal: Principal, order_id: str) -> tuple[Order, list[OrderI
     if order is None or not _may_see(principal, order):
         raise NotFound("There is no such order")
     return order, await OrderItem.filter(order_id=order.id).order_by("id")
-
-
-async def _sold(items: list[OrderItem]) -> list[tuple[Product, int]]:
-    """The products of an order that are still sold, locked, with how many of each were taken."""
-    quantities = {item.product_id: item.quantity for item in items if item.product_id is not None}
-    found = Product.filter(id__in=list(quantities)).order_by("id")
-    return [(product, quantities[product.id]) for product in await found.select_for_update(no_key=True)]
-
-
-async def _give_back(product: Product, quantity: int, moment: datetime) -> list[Told]:
-    before = product.stock
-    product.stock, product.version, product.updated_at = before + quantity, product.version + 1, moment
-    await product.save(update_fields=["stock", "version", "updated_at"])
-    return products.changed(product, before)
 
 
 def _may_see(principal: Principal, order: Order) -> bool:

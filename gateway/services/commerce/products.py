@@ -1,6 +1,8 @@
-"""A product as everybody sees it, and what its room hears of a change. Used by whatever reads or changes products."""
+"""Products as payloads, and the events of their changes. Used by whatever reads or changes products."""
 
 import re
+from datetime import datetime
+from decimal import Decimal
 
 from gateway.errors import NotFound
 from gateway.keys import Room, products_room
@@ -11,26 +13,73 @@ from gateway.services.rooms.log import Told
 from models.product import Product
 
 
-def view(product: Product) -> catalog.Product:
-    """A product as payload."""
-    return catalog.Product(
-        id=str(product.id),
-        stream_key=product.stream_id,
-        name=product.name,
-        description=product.description,
-        price=product.price,
-        original_price=product.original_price,
-        discount_rate=product.discount_rate,
-        stock=product.stock,
-        status="AVAILABLE" if product.stock else "SOLD_OUT",
-        image_url=product.image_url,
-        images=product.images,
-        sort_order=product.sort_order,
-        is_new=product.is_new,
-        version=product.version,
-        created_at=product.created_at,
-        updated_at=product.updated_at,
-    )
+class ProductViews:
+    """Products as payloads, and the events of their changes, in the currency of the shop."""
+
+    def __init__(self, currency: str) -> None:
+        self.currency = currency
+
+    def view(self, product: Product) -> catalog.Product:
+        """A product as payload. During a deal its regular price is the original one, unless it has a higher one."""
+        original, discount = product.original_price, product.discount_rate
+        if product.regular_price is not None:
+            original = product.regular_price if original is None else max(original, product.regular_price)
+            discount = round(100 * (1 - product.price / original)) if original > product.price else 0
+        return catalog.Product(
+            id=str(product.id),
+            stream_key=product.stream_id,
+            name=product.name,
+            description=product.description,
+            price=product.price,
+            original_price=original,
+            currency=self.currency,
+            discount_rate=discount,
+            deal_ends_at=product.deal_ends_at,
+            stock=product.stock,
+            status="AVAILABLE" if product.stock else "SOLD_OUT",
+            image_url=product.image_url,
+            images=product.images,
+            sort_order=product.sort_order,
+            is_new=product.is_new,
+            version=product.version,
+            created_at=product.created_at,
+            updated_at=product.updated_at,
+        )
+
+    def added(self, product: Product) -> Told:
+        """The event of a new product."""
+        return _typed(products_room(product.stream_id), events.PRODUCT_ADDED, self.view(product))
+
+    def changed(self, product: Product, before: int) -> list[Told]:
+        """The events of a change, of a product whose stock was `before`. The change that takes the last one says so."""
+        room, product_id = products_room(product.stream_id), str(product.id)
+        told = [_typed(room, events.PRODUCT_UPDATED, self.view(product))]
+        if product.stock == 0 < before:
+            gone = SoldOut(product_id=product_id, version=product.version)
+            told.append(_typed(room, events.PRODUCT_SOLDOUT, gone))
+        elif 0 < product.stock < min(before, LOW_STOCK):
+            low = LowStock(product_id=product_id, product_name=product.name, remaining_stock=product.stock)
+            told.append(_typed(room, events.PRODUCT_LOW_STOCK, low))
+        return told
+
+    def featured(self, stream_key: str, product: Product | None) -> Told:
+        """The event of another product, or none, being shown first."""
+        shown = None if product is None else self.view(product)
+        payload = FeaturedProduct(stream_key=stream_key, product_id=shown.id if shown else None, product=shown)
+        return Told(products_room(stream_key), events.FEATURED_PRODUCT_UPDATED, payload)
+
+
+def deleted(product: Product) -> Told:
+    """The event of a product that is sold no longer; its version is the one after the last."""
+    gone = ProductGone(product_id=str(product.id), version=product.version + 1)
+    return _typed(products_room(product.stream_id), events.PRODUCT_DELETED, gone)
+
+
+def price_at(product: Product, moment: datetime) -> Decimal:
+    """The price at a moment: a deal whose time is up does not hold, although it may not have been ended yet."""
+    if product.regular_price is not None and product.deal_ends_at is not None and product.deal_ends_at <= moment:
+        return product.regular_price
+    return product.price
 
 
 def number(product_id: str) -> int:
@@ -39,39 +88,6 @@ def number(product_id: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,17}", product_id):
         raise NotFound("There is no such product")
     return int(product_id)
-
-
-# --- news -----------------------------------------------------------------------------------------------------------
-
-
-def added(product: Product) -> Told:
-    """A stream sells something new."""
-    return _typed(products_room(product.stream_id), events.PRODUCT_ADDED, view(product))
-
-
-def changed(product: Product, before: int) -> list[Told]:
-    """A product is another than it was, when its stock was `before`. Sold out is told by who took the last one."""
-    room, product_id = products_room(product.stream_id), str(product.id)
-    news = [_typed(room, events.PRODUCT_UPDATED, view(product))]
-    if product.stock == 0 < before:
-        gone = SoldOut(product_id=product_id, version=product.version)
-        news.append(_typed(room, events.PRODUCT_SOLDOUT, gone))
-    elif 0 < product.stock < min(before, LOW_STOCK):
-        low = LowStock(product_id=product_id, product_name=product.name, remaining_stock=product.stock)
-        news.append(_typed(room, events.PRODUCT_LOW_STOCK, low))
-    return news
-
-
-def deleted(product: Product) -> Told:
-    """A product is sold no more."""
-    return _typed(products_room(product.stream_id), events.PRODUCT_DELETED, ProductGone(product_id=str(product.id)))
-
-
-def featured(stream_key: str, product: Product | None) -> Told:
-    """A stream shows another product first, or none."""
-    shown = None if product is None else view(product)
-    payload = FeaturedProduct(stream_key=stream_key, product_id=shown.id if shown else None, product=shown)
-    return Told(products_room(stream_key), events.FEATURED_PRODUCT_UPDATED, payload)
 
 
 def _typed(room: Room, event: str, data: Payload) -> Told:

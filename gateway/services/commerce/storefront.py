@@ -11,7 +11,7 @@ from gateway.protocol.catalog import JoinStream, StreamJoined
 from gateway.protocol.wire import Payload, Since
 from gateway.realtime.logged import Place
 from gateway.redis.client import RedisClient
-from gateway.services.commerce.products import view
+from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
@@ -44,11 +44,14 @@ class ShelfCache(RoomCache[Shelf]):
 class Storefront:
     """Raises Unavailable while the database is away."""
 
-    def __init__(self, database: Database, log: RoomLog, streams: Streams, shelves: ShelfCache) -> None:
+    def __init__(
+        self, database: Database, log: RoomLog, streams: Streams, shelves: ShelfCache, views: ProductViews
+    ) -> None:
         self._database = database
         self._replays = CatchUp(log)
         self._streams = streams
         self._shelves = shelves
+        self._views = views
 
     async def admit(self, key: str) -> None:
         """Whether a stream can be followed. Raises NotFound."""
@@ -83,4 +86,5 @@ class Storefront:
         async with self._database.guard("storefront.shelf"):
             products = await Product.filter(stream_id=key).order_by("sort_order", "id").limit(SHOWN)
             featured = await Product.filter(featured_in__key=key).first()
+        view = self._views.view
         return Shelf(products=[view(product) for product in products], featured=view(featured) if featured else None)
