@@ -7,7 +7,7 @@ from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop
 from tests.timing import scaled
 
-ORDER_FIELDS = {"id", "userId", "status", "items", "total", "createdAt", "paidAt", "cancelledAt"}
+ORDER_FIELDS = {"id", "userId", "status", "items", "total", "createdAt", "paidAt", "cancelledAt", "expiresAt"}
 
 
 async def follower(shop: Shop, key: str, *, node: int = 0, as_: Person | None = None) -> ClientSocket:
