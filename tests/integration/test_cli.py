@@ -311,7 +311,7 @@ async def test_an_operator_manages_accounts(environment: dict[str, str], start_n
     assert (await user("list", "--role", "admin")) == Said(0, [], [])
     assert (await user("list")).out == ["\t".join((user_id, "MODERATOR", "ACTIVE", "boss@example.com", "the admin"))]
     away = environment | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
-    assert (await dorami("user", "list", **away)).err[-1:] == ["the database does not answer"]
+    assert (await dorami("user", "list", **away)).err[-1:] == ["the database does not answer: connection refused"]
 
 
 async def test_a_production_database_without_an_admin_says_what_to_type(environment: dict[str, str]) -> None:

@@ -53,9 +53,9 @@ async def visitor(start_node: StartNode) -> AsyncIterator[Visitor]:
 @pytest.fixture
 async def admin(visitor: Visitor, database_url: str) -> Visitor:
     """An ADMIN: registered as everybody, promoted in the database."""
-    session = await register(visitor, "admin")
+    session = await register(visitor, "colin")
     connection = await asyncpg.connect(database_url)
-    await connection.execute("UPDATE users SET role = 'ADMIN' WHERE email = 'admin@example.com'")
+    await connection.execute("UPDATE users SET role = 'ADMIN' WHERE email = 'colin@example.com'")
     await connection.close()
     return visitor.known_by(session["accessToken"])
 
@@ -94,7 +94,7 @@ async def test_register_refresh_and_logout(visitor: Visitor) -> None:
 async def test_admins_list_everybody_newest_first(visitor: Visitor, admin: Visitor) -> None:
     people = [(await register(visitor, name))["user"] for name in ("ann", "bob", "cat")]
     everybody = (await admin.get("GET", "/users"))["items"]
-    assert [user["username"] for user in everybody] == ["cat", "bob", "ann", "admin"]
+    assert [user["username"] for user in everybody] == ["cat", "bob", "ann", "colin"]
     assert everybody[:3] == people[::-1]
     assert set(everybody[0]) == {"id", "email", "username", "role", "status", "createdAt"}
 
@@ -105,15 +105,15 @@ async def test_admins_list_everybody_newest_first(visitor: Visitor, admin: Visit
         if page["nextCursor"] is None:
             break
         cursor = f"&cursor={page['nextCursor']}"
-    assert names == ["cat", "bob", "ann", "admin"]
+    assert names == ["cat", "bob", "ann", "colin"]
 
     await admin.get("POST", f"/users/{people[1]['id']}/suspend", {"reason": "rude"})
     found = {
-        "role=ADMIN": ["admin"],
+        "role=ADMIN": ["colin"],
         "status=SUSPENDED": ["bob"],
         "role=USER&status=ACTIVE": ["cat", "ann"],
         "search=AT": ["cat"],
-        "search=n%40EXAMPLE": ["ann", "admin"],
+        "search=n%40EXAMPLE": ["ann", "colin"],
         "search=%25": [],
         "search=_": [],
         "search=%5C": [],
