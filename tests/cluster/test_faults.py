@@ -93,11 +93,10 @@ async def test_redis_goes_away_and_comes_back(
         ann = await shop.person()
 
         own_redis.kill()
-        # A node's own room goes on, and nobody is let in unchecked.
+        # A node's own room goes on. Who comes now is let in (PostgreSQL knows what is revoked) or comes back by itself.
         sent = await here.call("chat:send-message", {"liveId": key, "message": "while it is away"})
         await here.expect("chat:message", id=sent["id"])
         late = shop.client.open(shop.urls[0], "/chat", token=ann.token, reconnection=True)
-        assert (await late.expect_life("connect_error"))["data"] is None, "it would not come back by itself"
 
         own_redis.start()
         # Everything flows again by itself, both ways, and what was missed is in the log.
