@@ -184,7 +184,7 @@ def rate_limit(scope: str, subject: str) -> str:
 
 
 def job_queue() -> str:
-    """List: the ids of jobs for the workers, as the job library writes them. The jobs themselves are in PostgreSQL."""
+    """List: the ids of jobs for the workers. The jobs themselves are in PostgreSQL."""
     return "dorami:jobs"
 
 

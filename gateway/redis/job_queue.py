@@ -1,80 +1,73 @@
-"""The queue of jobs in Redis: taskiq over our own connections. Nodes push ids, workers take them.
+"""The queue of jobs: a list of ids in Redis, which nodes push and workers take.
 
-taskiq's brokers for Redis bring connections of their own, another class for each form of Redis; over ours one list does
-for all forms, with their failover, bounds and metrics. A list gives a job to one worker at a time and to nobody twice.
-What is lost on the way, with Redis or with a worker, is not looked for here: the table of jobs knows what is due.
+One list works with every form of Redis, over the connections that are there anyway. Each entry goes to one worker. Redis
+or a worker may lose an entry on the way; the table of jobs knows what is due, and the workers look there.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-from taskiq import AsyncBroker, BrokerMessage
-from taskiq.exceptions import SendTaskError
-from taskiq.kicker import AsyncKicker
-from taskiq.receiver import Receiver
+import structlog
 
 from gateway import keys
 from gateway.concurrency.outage import Outage
 from gateway.errors import Unavailable
 from gateway.redis.client import RedisClient
 
-TASK = "job"
+log = structlog.get_logger()
+
 PAUSE = 0.5  # s between two attempts while Redis is away
+LONGEST_WAIT = 1.0  # s that a take waits for a job at most, and so a stopping worker for a take
 
 
-class JobQueue(AsyncBroker):
+class JobQueue:
     """First come, first served."""
 
     def __init__(self, redis: RedisClient) -> None:
-        super().__init__()
         self._redis = redis
-        self._kicker: AsyncKicker[[str], Any] = AsyncKicker(TASK, self, {})
-        self._wait = redis.timeout / 2  # s that Redis is asked to wait for a job: less than a call may take
+        self._wait = min(redis.timeout / 2, LONGEST_WAIT)  # s that Redis waits for a job: less than a call may take
         self._outage = Outage("redis is away, no jobs are taken", "jobs are taken again")
 
     async def push(self, job_id: str) -> None:
         """Put a job at the end. Raises Unavailable."""
-        try:
-            await self._kicker.kiq(job_id)
-        except SendTaskError as error:
-            raise Unavailable("redis") from error
+        async with self._redis.guard("jobs.push"):
+            await self._redis.client.lpush(keys.job_queue(), job_id)
 
     async def waiting(self) -> int:
-        """How many entries nobody has taken yet; a job may have several. Raises Unavailable."""
+        """Return the number of entries that no worker has taken; a job may have several. Raises Unavailable."""
         async with self._redis.guard("jobs.waiting"):
             return int(await self._redis.client.llen(keys.job_queue()))
 
     async def serve(self, work: Callable[[str], Awaitable[None]], at_once: int, stop: asyncio.Event) -> None:
-        """Call `work` with the id of each job, so many at once, until `stop`; then wait for those that are worked on.
+        """Call `work` with the id of each job, `at_once` at a time, until `stop` is set and all calls have returned.
 
-        What `work` raises is logged by taskiq.
+        Exceptions of `work` are logged.
         """
+        await asyncio.gather(*(self._serve(work, stop) for _ in range(at_once)))
 
-        async def job(job_id: str) -> None:
-            await work(job_id)
-
-        self.is_worker_process = True
-        self.register_task(job, TASK)
-        await Receiver(self, run_startup=False, max_async_tasks=at_once).listen(stop)
-
-    # --- taskiq's side ------------------------------------------------------------------------------------------------
-
-    async def kick(self, message: BrokerMessage) -> None:
-        """See AsyncBroker."""
-        async with self._redis.guard("jobs.push"):
-            await self._redis.client.lpush(keys.job_queue(), message.message)
-
-    async def listen(self) -> AsyncGenerator[bytes, None]:
-        """See AsyncBroker. Never ends."""
-        while True:
+    async def _serve(self, work: Callable[[str], Awaitable[None]], stop: asyncio.Event) -> None:
+        while not stop.is_set():
             try:
-                async with self._redis.guard("jobs.take"):
-                    taken = await self._redis.client.brpop([keys.job_queue()], timeout=self._wait)
+                job_id = await self._take()
+                if job_id is not None and stop.is_set():
+                    return await self._put_back(job_id)
             except Unavailable:
                 self._outage.failed()
                 await asyncio.sleep(PAUSE)
                 continue
             self._outage.worked()
-            if taken is not None:
-                yield str(taken[1]).encode()
+            if job_id is not None:
+                try:
+                    await work(job_id)
+                except Exception:
+                    log.exception("a job could not be run", job=job_id)
+
+    async def _take(self) -> str | None:
+        async with self._redis.guard("jobs.take"):
+            taken = await self._redis.client.brpop([keys.job_queue()], timeout=self._wait)
+        return None if taken is None else str(taken[1])
+
+    async def _put_back(self, job_id: str) -> None:
+        """Make an entry that came while stopping the next one again, for another worker."""
+        async with self._redis.guard("jobs.push"):
+            await self._redis.client.rpush(keys.job_queue(), job_id)
