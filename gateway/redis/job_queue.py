@@ -1,7 +1,7 @@
 """The queue of jobs: a list of ids in Redis, which nodes push and workers take.
 
-One list works with every form of Redis, over the connections that are there anyway. Each entry goes to one worker. Redis
-or a worker may lose an entry on the way; the table of jobs knows what is due, and the workers look there.
+One list works with every form of Redis, over the connections that are there anyway. Each entry goes to one worker.
+Redis or a worker may lose an entry on the way; the table of jobs knows what is due, and the workers look there.
 """
 
 import asyncio
@@ -50,7 +50,8 @@ class JobQueue:
             try:
                 job_id = await self._take()
                 if job_id is not None and stop.is_set():
-                    return await self._put_back(job_id)
+                    await self._put_back(job_id)
+                    job_id = None
             except Unavailable:
                 self._outage.failed()
                 await asyncio.sleep(PAUSE)
