@@ -1,4 +1,4 @@
-"""The walks in docs/architecture.md are what happens: a node is traced while it serves one, and the files compared.
+"""The walks in docs/architecture.md and docs/walks.md are what happens: a node is traced while it serves one, and the files compared.
 
 The node runs in this process, on real servers, and clients talk to it over websockets and HTTP. What is compared are
 the files of the project whose code runs between the first byte of a client and the last byte that clients get. A walk
@@ -24,7 +24,7 @@ from tests.client.raw import RawSocket, raw_websocket
 
 ROOT = Path(__file__).parents[2]
 OURS = tuple(f"{ROOT / folder}/" for folder in ("gateway", "namespaces", "models"))
-DRAWING = ROOT / "docs" / "architecture.md"
+DRAWINGS = (ROOT / "docs" / "architecture.md", ROOT / "docs" / "walks.md")
 
 TIMES = 4
 MOST = 15  # stations from a client's bytes to the others' bytes, for a chat message
@@ -93,7 +93,7 @@ class Walk(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """A walk as `docs/architecture.md` draws it: stations hand it on; tools help the station above."""
+    """A walk as the documents draw it: stations hand it on; tools help the station above."""
 
     stations: list[str]
     tools: list[str]
@@ -101,8 +101,9 @@ class Drawing(NamedTuple):
     @classmethod
     def of(cls, title: str) -> "Drawing":
         """The block of a title: a station a line, what it does behind it; below it its tools, indented."""
-        block = re.search(rf"```walk {re.escape(title)}\n(.*?)```", DRAWING.read_text(), re.DOTALL)
-        assert block, f"docs/architecture.md does not draw {title}"
+        text = "".join(document.read_text() for document in DRAWINGS)
+        block = re.search(rf"```walk {re.escape(title)}\n(.*?)```", text, re.DOTALL)
+        assert block, f"no document draws {title}"
         lines = [line for line in block[1].splitlines() if line.strip()]
         stations = [line.split()[0] for line in lines if not line.startswith(" ")]
         return cls(stations, [name for line in lines if line.startswith(" ") for name in line.split()])

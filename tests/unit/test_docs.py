@@ -21,7 +21,7 @@ def test_every_test_that_the_security_document_names_exists() -> None:
     assert set(named) - there == set()
 
 
-def test_the_events_of_the_readme_are_those_of_the_vocabulary() -> None:
-    section = (TESTS.parent / "README.md").read_text().partition("## Events")[2].partition("\n## ")[0]
+def test_the_events_of_the_protocol_document_are_those_of_the_vocabulary() -> None:
+    section = (TESTS.parent / "docs" / "protocol.md").read_text().partition("## Events\n")[2].partition("\n## ")[0]
     told = {name for row in section.splitlines() if row.startswith("| ") for name in re.findall(r"`([\w:-]+)`", row)}
     assert told == {name for constant, name in vars(events).items() if constant.isupper()}
