@@ -1,4 +1,4 @@
-"""The walks in docs/architecture.md and docs/walks.md are what happens: a node is traced while it serves one, and the files compared.
+"""The drawn walks are what happens: a node is traced while it serves one, and the files compared.
 
 The node runs in this process, on real servers, and clients talk to it over websockets and HTTP. What is compared are
 the files of the project whose code runs between the first byte of a client and the last byte that clients get. A walk
