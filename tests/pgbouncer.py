@@ -1,7 +1,6 @@
 """PgBouncer in transaction mode before a development PostgreSQL. Used by the tests of other forms of servers."""
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from gateway.dev.servers import PostgresProcess
+from tests.programs import program
 from tests.redis_topologies import free_ports
 from tests.timing import scaled
 
@@ -31,20 +31,9 @@ pidfile =
 """
 
 
-def program() -> str:
-    """The path of pgbouncer. Skips the test where it is not installed; in CI that is a failure."""
-    found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("pgbouncer is not installed: .ci/run installs it")
-        pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
-    return found
-
-
 @contextmanager
 def pgbouncer(postgres: PostgresProcess, folder: Path) -> Iterator[str]:
     """Run it in `folder`; yields the form of its URLs, with `{}` for the name of the database."""
-    command_path = program()
     [port] = free_ports(1)
     owner = postgres.folder.stat()
     configuration = folder / "pgbouncer.ini"
@@ -52,7 +41,7 @@ def pgbouncer(postgres: PostgresProcess, folder: Path) -> Iterator[str]:
     if os.geteuid() == 0:
         os.chown(folder, owner.st_uid, owner.st_gid)
         os.chown(configuration, owner.st_uid, owner.st_gid)
-    command = postgres.as_owner([command_path, "--quiet", str(configuration)], postgres.folder)
+    command = postgres.as_owner([program("pgbouncer"), "--quiet", str(configuration)], postgres.folder)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         wait_for_port(process, port)

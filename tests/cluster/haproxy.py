@@ -2,27 +2,18 @@
 
 import asyncio
 import re
-import shutil
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-import pytest
 
+from tests.programs import program
 from tests.support import Node
 from tests.timing import until
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
-
-
-def program() -> str:
-    """Where HAProxy is; skips the test where it is not installed."""
-    found = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
-    if found is None:
-        pytest.skip("haproxy is not installed: `make install` does it on Debian")
-    return found
 
 
 def free_port() -> int:
@@ -52,7 +43,7 @@ async def haproxy(nodes: Sequence[Node], folder: Path) -> AsyncIterator[str]:
     port = free_port()
     config = folder / "haproxy.cfg"
     config.write_text(configuration(nodes, port))
-    process = await asyncio.create_subprocess_exec(program(), "-q", "-db", "-f", str(config))
+    process = await asyncio.create_subprocess_exec(program("haproxy"), "-q", "-db", "-f", str(config))
     url = f"http://127.0.0.1:{port}"
 
     async def serves() -> bool:

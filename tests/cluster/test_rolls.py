@@ -13,9 +13,10 @@ from typing import Any
 
 from tests.client.client import Client, Transport
 from tests.cluster.conftest import OpenFaultyCluster
-from tests.cluster.haproxy import configuration, haproxy, program
+from tests.cluster.haproxy import configuration, haproxy
 from tests.cluster.ledger import LONG
 from tests.cluster.shop import Person
+from tests.programs import program
 from tests.support import Node
 from tests.timing import until
 
@@ -84,7 +85,7 @@ def test_the_configuration_is_valid(tmp_path: Path) -> None:
         node._url = f"http://127.0.0.1:{40_000 + number}"
     config = tmp_path / "haproxy.cfg"
     config.write_text(configuration(nodes, 40_010))
-    checked = run([program(), "-c", "-f", str(config)], capture_output=True, text=True, check=False)
+    checked = run([program("haproxy"), "-c", "-f", str(config)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert "WARNING" not in checked.stderr
 
