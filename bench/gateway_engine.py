@@ -8,6 +8,7 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any, cast
 
 import uvloop
 from aiohttp import web
@@ -221,9 +222,9 @@ async def serve(port: int, *, over_redis: bool) -> None:
     else:
         fanout = LocalFanout(rooms)
     pipeline = Pipeline(
-        authenticator=TokenCheck(Tokens(settings)),
-        limiter=Unlimited(),
-        registry=Unwatched(),
+        authenticator=cast("Any", TokenCheck(Tokens(settings))),
+        limiter=cast("Any", Unlimited()),
+        registry=cast("Any", Unwatched()),
         metrics=metrics,
         rates=dict.fromkeys(Limit, (1, 1.0)),
         handler_timeout=timedelta(seconds=10),

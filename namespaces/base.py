@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import structlog
 from pydantic import ValidationError
@@ -25,10 +25,12 @@ from gateway.protocol.bounds import check_event
 from gateway.protocol.identity import AuthRefresh, AuthRefreshed, Connected, ConnectionSuccess, Limits, RateLimit
 from gateway.protocol.wire import Payload, Request, Typed
 from gateway.realtime.engineio.handshake import Handshake
+from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.socketio.socket import Socket
+from gateway.security.limits.limits import Limiter
 from gateway.security.limits.refusals import Refusals
 from gateway.security.principal import EVERYONE, Principal
-from gateway.security.tokens.authenticator import authenticate_first, extract_tokens
+from gateway.security.tokens.authenticator import Authenticator, authenticate_first, extract_tokens
 from namespaces.routes import Limit, Route
 
 log = structlog.get_logger()
@@ -47,43 +49,13 @@ class Allowance(NamedTuple):
     seconds: float
 
 
-class Authenticator(Protocol):
-    """Turns a token into a principal."""
-
-    async def authenticate(self, token: str | None) -> Principal:
-        """Raises GatewayError with the wire's refusal texts."""
-
-
-class Limiter(Protocol):
-    """Counts what a subject does within a window, over all nodes."""
-
-    async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> Any:
-        """Raises RateLimited when there is no room for one more."""
-
-    async def refund(self, scope: str, subject: str) -> None:
-        """Takes the last charge back."""
-
-
-class Registry(Protocol):
-    """Knows the sockets of this node, and how long each may stay."""
-
-    def add(self, socket: Socket) -> None:
-        """Register a socket, or register it anew after its principal has changed."""
-
-    def remove(self, socket: Socket) -> None:
-        """Forget a socket."""
-
-    async def renew(self, socket: Socket, principal: Principal) -> None:
-        """Give the sockets that a user has on one connection another principal: all, or none. Raises GatewayError."""
-
-
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """What all namespaces share."""
 
     authenticator: Authenticator
     limiter: Limiter
-    registry: Registry
+    registry: SocketRegistry
     metrics: Metrics
     rates: Mapping[Limit, tuple[int, float]]  # how many, in how many seconds
     handler_timeout: timedelta

@@ -21,6 +21,7 @@ from gateway.security.browsers.origins import Origins
 from gateway.security.limits.limits import Limiter, MemoryLimiter
 from gateway.security.principal import Principal, Role
 from gateway.settings import Settings
+from tests.doubles import stand_in
 from tests.support import make_settings
 
 Client = TestClient[web.Request, web.Application]
@@ -68,7 +69,9 @@ async def edge(
     kept, metrics, app = settings(**changes), metrics or Metrics(), web.Application()
     origins = Origins(kept)
     Edge(Cors(origins), metrics, production=kept.production).mount(app)
-    dispatcher = Dispatcher(kept, Callers(), limiter or MemoryLimiter(), Csrf(kept.csrf_enabled, origins), metrics)
+    dispatcher = Dispatcher(
+        kept, stand_in(Callers()), limiter or MemoryLimiter(), Csrf(kept.csrf_enabled, origins), metrics
+    )
     for route in routes:
         app.router.add_route(route.method, route.path, dispatcher.serve(route))
     async with serving(app) as client:

@@ -8,31 +8,45 @@ from typing import Any
 from aiohttp import web
 
 from gateway import __version__
-from gateway.http.auth import Auth, Devices, Guests
+from gateway.http.auth import Auth
 from gateway.http.cors import Cors
-from gateway.http.dispatch import Authenticator, Dispatcher
+from gateway.http.dispatch import Dispatcher
 from gateway.http.docs import Document, mount_docs
-from gateway.http.featured import Featured, FeaturedService
+from gateway.http.featured import Featured
 from gateway.http.health import Health, Readiness
-from gateway.http.jobs import Jobs, JobService
+from gateway.http.jobs import Jobs
 from gateway.http.keys import Keys
-from gateway.http.messages import Messages, MessageSearch
+from gateway.http.messages import Messages
 from gateway.http.metrics import PATH, GuardedMetrics
 from gateway.http.middlewares import Edge
-from gateway.http.moderation import Moderation, ModerationLog, WordLists
-from gateway.http.notifications import Notifications, NotificationService
+from gateway.http.moderation import Moderation
+from gateway.http.notifications import Notifications
 from gateway.http.openapi import document
-from gateway.http.orders import Orders, OrderService
-from gateway.http.products import Catalog, Products
+from gateway.http.orders import Orders
+from gateway.http.products import Products
 from gateway.http.routes import API
-from gateway.http.streams import Streams, StreamService
-from gateway.http.users import Accounts, Directory, Users
+from gateway.http.streams import Streams
+from gateway.http.users import Users
 from gateway.http.webhooks import Webhooks
 from gateway.metrics import Metrics
 from gateway.security.browsers.csrf import Csrf
 from gateway.security.browsers.origins import Origins
 from gateway.security.limits.limits import Limiter
+from gateway.security.tokens.authenticator import Authenticator
 from gateway.security.webhooks import WebhookSignature
+from gateway.services.accounts.accounts import Accounts
+from gateway.services.accounts.directory import Directory
+from gateway.services.accounts.guests import Guests
+from gateway.services.chat.search import MessageSearch
+from gateway.services.commerce.catalog import Catalog
+from gateway.services.commerce.featured import Featured as FeaturedService
+from gateway.services.commerce.orders import Orders as OrderService
+from gateway.services.jobs.jobs import Jobs as JobService
+from gateway.services.moderation.audit_log import AuditLog
+from gateway.services.moderation.banned_devices import BannedDevices
+from gateway.services.moderation.word_lists import WordLists
+from gateway.services.notifications.notifications import Notifications as NotificationService
+from gateway.services.streams.streams import Streams as StreamService
 from gateway.settings import Settings
 
 
@@ -48,7 +62,7 @@ def mount(
     public_keys: Callable[[], dict[str, Any]],
     accounts: Accounts,
     guests: Guests,
-    devices: Devices,
+    devices: BannedDevices,
     directory: Directory,
     streams: StreamService,
     catalog: Catalog,
@@ -56,7 +70,7 @@ def mount(
     orders: OrderService,
     notifications: NotificationService,
     messages: MessageSearch,
-    record: ModerationLog,
+    record: AuditLog,
     words: WordLists,
     jobs: JobService,
     asyncapi: Document,

@@ -3,7 +3,7 @@
 Tokens go out as HTTP-only cookies, and in the body for clients without cookies.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.errors import AuthRequired
 from gateway.http.routes import ID, READS, Call, Cookie, Reply, Route
@@ -11,51 +11,25 @@ from gateway.protocol.identity import CsrfToken, EnterAsGuest, Login, Refresh, R
 from gateway.security.browsers.cookies import candidates, read_cookies
 from gateway.security.browsers.csrf import COOKIE as CSRF_COOKIE
 from gateway.security.browsers.csrf import Csrf
-from gateway.security.principal import EVERYONE, Principal
+from gateway.security.principal import EVERYONE
 from gateway.security.sessions.devices import COOKIE as DEVICE_COOKIE
 from gateway.security.sessions.devices import COOKIE_SECONDS, Device, new_id, valid_id
 from gateway.security.sessions.guest_ids import is_guest
 from gateway.security.tokens.authenticator import COOKIE as ACCESS_COOKIE
+from gateway.services.accounts.accounts import Accounts
+from gateway.services.accounts.guests import Guests
+from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.settings import Settings
 
 REFRESH_COOKIE = "refreshToken"
 
 
-class Logins(Protocol):
-    """Who is in. Raises AuthRequired, Forbidden (suspended), NotFound, Unavailable."""
-
-    async def refresh(self, refresh_token: str) -> Session: ...
-    async def holds(self, refresh_token: str) -> bool: ...
-    async def logout(self, principal: Principal | None, refresh_token: str | None = None) -> None: ...
-    async def logout_all(self, principal: Principal) -> None: ...
-    async def me(self, principal: Principal) -> UserView: ...
-    async def sessions(self, principal: Principal) -> SessionList: ...
-    async def end_session(self, principal: Principal, session_id: str) -> None: ...
-
-
-class Sessions(Logins, Protocol):
-    """Who may come in with an account. Raises Conflict, too: the e-mail address is taken."""
-
-    async def register(self, ask: Register, device: Device) -> Session: ...
-    async def login(self, ask: Login, device: Device) -> Session: ...
-
-
-class Guests(Logins, Protocol):
-    """Who may come in without. Raises RateLimited, too: too many new guests from an address."""
-
-    async def enter(self, refresh_token: str | None, device: Device) -> Session: ...
-
-
-class Devices(Protocol):
-    """Remembers from where people came. Never raises."""
-
-    async def seen(self, user_id: str, device: Device) -> None: ...
-
-
 class Auth:
     """The routes of identity. Guests use the same ones, and their own service."""
 
-    def __init__(self, accounts: Sessions, guests: Guests, devices: Devices, csrf: Csrf, settings: Settings) -> None:
+    def __init__(
+        self, accounts: Accounts, guests: Guests, devices: BannedDevices, csrf: Csrf, settings: Settings
+    ) -> None:
         self._accounts = accounts
         self._guests = guests
         self._devices = devices
@@ -132,10 +106,10 @@ class Auth:
         """End one session of the caller."""
         await self._of(call).end_session(call.principal, call.path("id"))
 
-    def _those(self, guest: bool) -> Logins:
+    def _those(self, guest: bool) -> Accounts | Guests:
         return self._guests if guest else self._accounts
 
-    def _of(self, call: Call[None, None]) -> Logins:
+    def _of(self, call: Call[None, None]) -> Accounts | Guests:
         return self._those(not call.principal.authenticated)
 
     async def _refresh_token(self, call: Call[Refresh, None] | Call[EnterAsGuest, None]) -> str | None:

@@ -8,7 +8,6 @@ import math
 import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from typing import Protocol
 
 import msgspec
 from aiohttp import web
@@ -29,7 +28,7 @@ from gateway.security.browsers.cookies import read_cookies
 from gateway.security.browsers.csrf import Csrf
 from gateway.security.limits.limits import Limiter
 from gateway.security.principal import Principal
-from gateway.security.tokens.authenticator import authenticate_first, extract_tokens
+from gateway.security.tokens.authenticator import Authenticator, authenticate_first, extract_tokens
 from gateway.settings import Settings
 
 MAX_BODY = 131_072  # bytes; the largest request is a product with 20 picture addresses and a description
@@ -38,14 +37,6 @@ BODY_SECONDS = 10.0  # for a body to arrive; who is slower holds a connection fo
 _TRACKER = re.compile(r"utm_.*|_|fbclid|gclid", re.DOTALL)
 NO_COOKIES: MultiDict[str] = MultiDict()
 RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])  # what the limits say, for every answer to the request
-
-
-class Authenticator(Protocol):
-    """Turns a token into a principal."""
-
-    async def authenticate(self, token: str | None) -> Principal:
-        """Raises GatewayError with the wire's refusal texts."""
-        ...
 
 
 class Dispatcher:

@@ -1,17 +1,9 @@
 """`/streams/{key}/featured-product`: what a stream shows first; its host and admins say so."""
 
-from typing import Protocol
-
 from gateway.http.routes import KEY, WRITES, Call, Route
 from gateway.protocol.catalog import FeaturedProduct, FeatureProduct
-from gateway.security.principal import HOSTS, Principal
-
-
-class FeaturedService(Protocol):
-    """The featured products. Raises NotFound, Forbidden for a host who does not own the stream, Unavailable."""
-
-    async def put(self, principal: Principal, stream_key: str, product_id: str) -> FeaturedProduct: ...
-    async def remove(self, principal: Principal, stream_key: str) -> None: ...
+from gateway.security.principal import HOSTS
+from gateway.services.commerce.featured import Featured as FeaturedService
 
 
 class Featured:

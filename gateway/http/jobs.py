@@ -1,19 +1,11 @@
 """`/jobs`: long work that admins ask for, look at and cancel."""
 
 from functools import partial
-from typing import Protocol
 
 from gateway.http.routes import ID, READS, WRITES, Call, Route
 from gateway.protocol.jobs import CreateJob, Job
-from gateway.security.principal import ADMINS, Principal
-
-
-class JobService(Protocol):
-    """Keeps the jobs. Raises NotFound, Conflict, Unavailable."""
-
-    async def create(self, admin: Principal, ask: CreateJob) -> Job: ...
-    async def get(self, job_id: str) -> Job: ...
-    async def cancel(self, job_id: str) -> Job: ...
+from gateway.security.principal import ADMINS
+from gateway.services.jobs.jobs import Jobs as JobService
 
 
 class Jobs:

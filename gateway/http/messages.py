@@ -1,21 +1,12 @@
 """`/streams/{key}/messages`: what was said in a stream's chat, for admins to look through, search and take along."""
 
-from collections.abc import AsyncIterator
-from typing import Protocol
-
 from aiohttp import hdrs
 
 from gateway.http.routes import KEY, LINES, READS, Call, Lines, Route
 from gateway.protocol.queries import MessageQuery
 from gateway.protocol.records import StoredMessage, StoredMessagePage
 from gateway.security.principal import ADMINS
-
-
-class MessageSearch(Protocol):
-    """The messages of streams. Both raise NotFound, InvalidPayload for a cursor that is none, and Unavailable."""
-
-    async def page(self, live_id: str, ask: MessageQuery) -> StoredMessagePage: ...
-    async def export(self, live_id: str, ask: MessageQuery) -> AsyncIterator[StoredMessage]: ...
+from gateway.services.chat.search import MessageSearch
 
 
 class Messages:

@@ -1,33 +1,19 @@
 """`/moderation`: the record of what moderators did, and the lists of words."""
 
 from functools import partial
-from typing import Protocol
 
 from gateway.http.routes import ID, READS, WRITES, Call, Route
 from gateway.protocol.queries import LogQuery, WordQuery
 from gateway.protocol.records import AddWord, ChangeWord, LogPage, WordPage, WordView
-from gateway.security.principal import ADMINS, MODERATORS, Principal
-
-
-class ModerationLog(Protocol):
-    """The record. Raises InvalidPayload for a cursor that is none, and Unavailable."""
-
-    async def page(self, ask: LogQuery) -> LogPage: ...
-
-
-class WordLists(Protocol):
-    """The lists of words. Raises NotFound, Conflict for what is listed already, InvalidPayload, Unavailable."""
-
-    async def page(self, ask: WordQuery) -> WordPage: ...
-    async def add(self, principal: Principal, ask: AddWord) -> WordView: ...
-    async def change(self, principal: Principal, word_id: str, ask: ChangeWord) -> WordView: ...
-    async def remove(self, principal: Principal, word_id: str) -> None: ...
+from gateway.security.principal import ADMINS, MODERATORS
+from gateway.services.moderation.audit_log import AuditLog
+from gateway.services.moderation.word_lists import WordLists
 
 
 class Moderation:
     """The routes of moderation. What is done in a room is done on `/chat`."""
 
-    def __init__(self, record: ModerationLog, words: WordLists) -> None:
+    def __init__(self, record: AuditLog, words: WordLists) -> None:
         self._record = record
         self._words = words
 

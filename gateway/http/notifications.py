@@ -1,18 +1,10 @@
 """`/notifications`: sent by admins, read by whom they are for."""
 
-from typing import Protocol
-
 from gateway.http.routes import READS, WRITES, Call, Route
 from gateway.protocol.notifications import NotificationPage, SendNotification, SentNotifications
 from gateway.protocol.queries import Page
-from gateway.security.principal import ADMINS, MEMBERS, Principal
-
-
-class NotificationService(Protocol):
-    """Stores and tells. Raises NotFound for a user who does not exist, Unavailable."""
-
-    async def send(self, ask: SendNotification) -> SentNotifications: ...
-    async def page(self, principal: Principal, ask: Page) -> NotificationPage: ...
+from gateway.security.principal import ADMINS, MEMBERS
+from gateway.services.notifications.notifications import Notifications as NotificationService
 
 
 class Notifications:

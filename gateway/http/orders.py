@@ -1,21 +1,10 @@
 """`/orders`: members buy and look after their own orders, admins after all of them."""
 
-from typing import Protocol
-
 from gateway.http.routes import ID, READS, WRITES, Call, Route
 from gateway.protocol.orders import Order, OrderPage, PlaceOrder
 from gateway.protocol.queries import OrderQuery
-from gateway.security.principal import ADMINS, MEMBERS, Principal
-
-
-class OrderService(Protocol):
-    """The orders. Raises NotFound also for somebody else's, Conflict, INSUFFICIENT_STOCK, Unavailable."""
-
-    async def place(self, principal: Principal, ask: PlaceOrder, key: str | None) -> Order: ...
-    async def page(self, principal: Principal, ask: OrderQuery) -> OrderPage: ...
-    async def get(self, principal: Principal, order_id: str) -> Order: ...
-    async def cancel(self, principal: Principal, order_id: str) -> Order: ...
-    async def pay(self, principal: Principal, order_id: str) -> Order: ...
+from gateway.security.principal import ADMINS, MEMBERS
+from gateway.services.commerce.orders import Orders as OrderService
 
 
 class Orders:

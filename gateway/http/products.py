@@ -1,7 +1,6 @@
 """`/products`: everybody reads, admins and hosts change; changes reach the rooms through the catalog service."""
 
 from functools import partial
-from typing import Protocol
 
 from gateway.http.routes import ID, READS, WRITES, Call, Route
 from gateway.protocol.catalog import (
@@ -15,21 +14,8 @@ from gateway.protocol.catalog import (
     StartDeal,
 )
 from gateway.protocol.queries import ProductQuery
-from gateway.security.principal import HOSTS, Principal
-
-
-class Catalog(Protocol):
-    """The products. Raises NotFound for an id that is none, Forbidden for another host's, Conflict, Unavailable."""
-
-    async def page(self, ask: ProductQuery) -> ProductPage: ...
-    async def get(self, product_id: str) -> Product: ...
-    async def create(self, principal: Principal, ask: CreateProduct) -> Product: ...
-    async def change(self, principal: Principal, product_id: str, ask: ChangeProduct) -> Product: ...
-    async def change_many(self, principal: Principal, ask: ChangeProducts) -> ChangedProducts: ...
-    async def change_stock(self, principal: Principal, product_id: str, ask: ChangeStock) -> Product: ...
-    async def start_deal(self, principal: Principal, product_id: str, ask: StartDeal) -> Product: ...
-    async def sell_out(self, principal: Principal, product_id: str) -> Product: ...
-    async def delete(self, principal: Principal, product_id: str) -> None: ...
+from gateway.security.principal import HOSTS
+from gateway.services.commerce.catalog import Catalog
 
 
 class Products:

@@ -1,29 +1,15 @@
 """`/streams`: everybody reads, hosts and admins make and run them."""
 
 from functools import partial
-from typing import Protocol
 
 from gateway.errors import Conflict
 from gateway.http.routes import KEY, READS, WRITES, Call, Route
 from gateway.protocol.queries import StreamListQuery, StreamQuery
-from gateway.protocol.streaming import CreateStream, MediaEvent, StreamList, StreamPage, StreamView
-from gateway.security.principal import HOSTS, Principal
+from gateway.protocol.streaming import CreateStream, StreamList, StreamPage, StreamView
+from gateway.security.principal import HOSTS
+from gateway.services.streams.streams import Streams as StreamService
 
 RESERVED = frozenset({"active", "upcoming"})  # addresses of lists; a stream of that key could not be read
-
-
-class StreamService(Protocol):
-    """The streams. Raises NotFound, Forbidden for a host who does not own the stream, Unavailable."""
-
-    async def page(self, ask: StreamQuery) -> StreamPage: ...
-    async def active(self, ask: StreamListQuery) -> StreamList: ...
-    async def upcoming(self, ask: StreamListQuery) -> StreamList: ...
-    async def get(self, key: str) -> StreamView: ...
-    async def create(self, principal: Principal, ask: CreateStream) -> StreamView: ...
-    async def start(self, principal: Principal, key: str) -> StreamView: ...
-    async def stop(self, principal: Principal, key: str) -> StreamView: ...
-    async def cancel(self, principal: Principal, key: str) -> StreamView: ...
-    async def report(self, message_id: str, event: MediaEvent) -> None: ...
 
 
 class Streams:

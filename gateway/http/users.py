@@ -1,30 +1,13 @@
 """`/users`: one's own account, and for admins everybody's."""
 
 from functools import partial
-from typing import Protocol
 
-from gateway.http.auth import Sessions
 from gateway.http.routes import ID, READS, WRITES, Call, Route
 from gateway.protocol.identity import ChangePassword, ChangeProfile, ChangeRole, Suspend, UserPage, UserView
 from gateway.protocol.queries import UserQuery
-from gateway.security.principal import ADMINS, MEMBERS, Principal
-
-
-class Accounts(Sessions, Protocol):
-    """One's own account. Raises NotFound for a guest, Forbidden for a wrong current password, Unavailable."""
-
-    async def change_profile(self, principal: Principal, ask: ChangeProfile) -> UserView: ...
-    async def change_password(self, principal: Principal, ask: ChangePassword) -> None: ...
-
-
-class Directory(Protocol):
-    """Everybody's account. Raises NotFound, Forbidden for what even an admin may not, Unavailable."""
-
-    async def page(self, admin: Principal, ask: UserQuery) -> UserPage: ...
-    async def get(self, admin: Principal, user_id: str) -> UserView: ...
-    async def change_role(self, admin: Principal, user_id: str, ask: ChangeRole) -> UserView: ...
-    async def suspend(self, admin: Principal, user_id: str, ask: Suspend) -> UserView: ...
-    async def unsuspend(self, admin: Principal, user_id: str) -> UserView: ...
+from gateway.security.principal import ADMINS, MEMBERS
+from gateway.services.accounts.accounts import Accounts
+from gateway.services.accounts.directory import Directory
 
 
 class Users:

@@ -1,23 +1,15 @@
 """`/webhooks`: signed messages of other servers. The media server says which streams it receives."""
 
-from typing import Protocol
-
 from gateway.http.routes import WRITES, Call, Route
 from gateway.protocol.streaming import MediaEvent
 from gateway.security.webhooks import MESSAGE_ID, WebhookSignature
-
-
-class StreamService(Protocol):
-    """The streams."""
-
-    async def report(self, message_id: str, event: MediaEvent) -> None:
-        """Raises NotFound, Conflict for what a stream's status does not allow, Unavailable."""
+from gateway.services.streams.streams import Streams
 
 
 class Webhooks:
     """The routes of other servers. A message may come twice: it has its effect once."""
 
-    def __init__(self, streams: StreamService, signature: WebhookSignature) -> None:
+    def __init__(self, streams: Streams, signature: WebhookSignature) -> None:
         self._streams = streams
         self._signature = signature
 

@@ -23,6 +23,7 @@ from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from namespaces.base import Namespace, Pipeline
 from namespaces.routes import Limit, Route
+from tests.doubles import stand_in
 from tests.integration.engineio_echo import Echo, Poller, hello, websocket
 from tests.integration.socketio_echo import EchoCluster, echo_cluster
 from tests.timing import scaled, time_limit, until
@@ -117,7 +118,7 @@ class Scene:
         self.birds = birds
         self.echo = birds.echo
         self.witness: Visitor
-        door = Refuser()
+        door = stand_in(Refuser())
         lifetimes = Lifetimes(birds.server, None, timedelta(minutes=15))
         self._registry = SocketRegistry(birds.server, lifetimes, self._revoked, lambda: 0)
         pipeline = Pipeline(door, door, self._registry, birds.metrics, dict.fromkeys(Limit, (1, 1.0)), SHORT)

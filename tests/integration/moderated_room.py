@@ -21,7 +21,7 @@ from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.rooms.log import RoomLog
 from models.user import User
-from tests.doubles import Heard, principal
+from tests.doubles import Heard, principal, stand_in
 from tests.integration.services import DAY, Curators, make_chat, make_room_settings, make_streams
 from tests.support import make_settings
 
@@ -53,7 +53,9 @@ class ModeratedRoom:
         self.bans = Bans(database)
         self.settings_service = make_room_settings(database, self.heard)
         self.announcements = Announcements(database, log, authority, record, self.heard)
-        self.sanctions = Sanctions(database, log, authority, record, self.devices, self.cleared, self, self.metrics)
+        self.sanctions = Sanctions(
+            database, log, authority, record, self.devices, stand_in(self.cleared), self, self.metrics
+        )
         self.curators = Curators(database, self.heard)
         self.nodes = [make_chat(database, self.heard) for _ in range(2)]
 

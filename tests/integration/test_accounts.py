@@ -54,6 +54,7 @@ from gateway.services.chat.word_filter import WordFilter
 from gateway.services.moderation.bans import Bans
 from models.moderation import WordAction
 from models.user import User
+from tests.doubles import stand_in
 from tests.support import make_settings
 
 PASSWORD = "correct horse battery"
@@ -92,7 +93,7 @@ class World:
         self.accounts = self.made(self.passwords)
         self.directory = Directory(database, self.sessions)
         self.authenticator = Authenticator(
-            self.tokens, self.revocations, self.identities, refresh_tokens, self, self.bans
+            self.tokens, self.revocations, self.identities, refresh_tokens, stand_in(self), self.bans
         )
         self.notices: list[Any] = []
 
@@ -103,7 +104,7 @@ class World:
             self.tokens,
             passwords,
             Attempts(self.limiter, self.book),
-            Names(self.database, self, ("admin", "관리자")),
+            Names(self.database, stand_in(self), ("admin", "관리자")),
             self.bans,
             MINUTES,
         )

@@ -22,7 +22,7 @@ from gateway.services.notifications.deliveries import Deliveries
 from gateway.services.notifications.notifications import Notifications
 from models.notification import Notification
 from models.user import User
-from tests.doubles import principal
+from tests.doubles import principal, stand_in
 from tests.support import make_settings
 from tests.timing import until
 
@@ -88,7 +88,7 @@ class Cluster:
         self.here = [Here(), Here()]
         self.losses: int | None = 0
         self.nodes = [
-            Deliveries(database, here, self.fanout, lambda: self.losses, timedelta(days=30), Metrics())
+            Deliveries(database, stand_in(here), self.fanout, lambda: self.losses, timedelta(days=30), Metrics())
             for here in self.here
         ]
         self.notifications = Notifications(database, self.fanout)

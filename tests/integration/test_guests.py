@@ -31,6 +31,7 @@ from gateway.services.accounts.sessions import Sessions
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
 from models.guest import GuestSession
+from tests.doubles import stand_in
 from tests.support import make_settings
 from tests.timing import until
 
@@ -55,7 +56,7 @@ class World:
         bans, names = Bans(database), DeviceNames(make_settings())
         self.devices = BannedDevices(database, names, DeviceBook(redis, names, DAY, DAY))
         self.guests = Guests(sessions, tokens, MemoryLimiter(), bans, self.devices, self.metrics, MINUTES, rate)
-        self.authenticator = Authenticator(tokens, self.revocations, self, self.sessions, self.sessions, bans)
+        self.authenticator = Authenticator(tokens, self.revocations, self, stand_in(self.sessions), self.sessions, bans)
         self.notices: list[Notice] = []
 
     async def notify(self, notice: Notice) -> None:

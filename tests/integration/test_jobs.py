@@ -25,7 +25,7 @@ from gateway.services.jobs.jobs import MOST, Jobs
 from gateway.services.jobs.runner import BEAT, CONFIRM, JobRunner
 from gateway.services.jobs.table import JobTable
 from models.user import User
-from tests.doubles import principal
+from tests.doubles import principal, stand_in
 from tests.support import make_settings
 from tests.timing import time_limit, until
 
@@ -66,7 +66,7 @@ class Bench:
         self.table = JobTable(database)
         self.told = Told()
         self.queue = JobQueue(redis)
-        self.jobs = Jobs(self.table, self.queue, Ended(), self.told)
+        self.jobs = Jobs(self.table, self.queue, stand_in(Ended()), self.told)
         self.admin: Principal
         self.progress: Callable[[float], None] = lambda _: None
         self.began = asyncio.Event()
@@ -76,7 +76,7 @@ class Bench:
         self.url = url
 
     def worker(self) -> JobRunner:
-        return JobRunner(self.table, self.queue, self.told, {"replay": self}, Metrics(), 3600.0)
+        return JobRunner(self.table, self.queue, stand_in(self.told), {"replay": self}, Metrics(), 3600.0)
 
     async def make(self, job_id: str, run: str, ask: CreateJob, progress: Callable[[float], None], /) -> Replay:
         assert ask == ASK
@@ -290,7 +290,7 @@ async def test_without_redis_a_job_is_stored_and_its_end_is_told_again_when_redi
     away = RedisClient(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
     with pytest.raises(Unavailable):
         await JobQueue(away).push("1")
-    job = await Jobs(bench.table, JobQueue(away), Ended(), bench.told).create(bench.admin, ASK)
+    job = await Jobs(bench.table, JobQueue(away), stand_in(Ended()), bench.told).create(bench.admin, ASK)
     assert job.status == "QUEUED"
     await away.close()
     monkeypatch.setattr("gateway.services.jobs.runner.SWEEP", 0.05)

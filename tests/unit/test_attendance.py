@@ -9,7 +9,7 @@ from gateway.realtime.presence.presence import Census, LocalPresence, PublishSlo
 from gateway.services.streams import throttle
 from gateway.services.streams.attendance import NAMED, Attendance
 from gateway.services.streams.throttle import Throttle
-from tests.doubles import Heard
+from tests.doubles import Heard, stand_in
 from tests.timing import scaled, time_limit, until
 
 CHAT = chat_room("demo")
@@ -173,7 +173,7 @@ async def test_a_node_that_stops_leaves_a_busy_room_to_the_others(
 ) -> None:
     monkeypatch.setattr(throttle, "CLOSING", 0.1)
     told = Told()
-    told.paced._slots = Busy(slot)
+    told.paced._slots = stand_in(Busy(slot))
     told.paced.due(CHAT)
     async with time_limit(2):
         await told.paced.close()

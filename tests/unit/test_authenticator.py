@@ -20,6 +20,7 @@ from gateway.security.tokens.authenticator import (
     extract_tokens,
 )
 from gateway.security.tokens.tokens import Claims
+from tests.doubles import stand_in
 
 
 class Doubles:
@@ -92,7 +93,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def authenticator(world: Doubles, clock: Clock) -> Authenticator:
-    return Authenticator(world, world, world, world, world, Bans(world), clock)
+    accounts = stand_in(world)
+    return Authenticator(accounts, accounts, world, accounts, accounts, Bans(world), clock)
 
 
 async def test_a_principal_has_name_and_role_of_the_account(authenticator: Authenticator, world: Doubles) -> None:
@@ -288,7 +290,7 @@ class Answers:
 
 @pytest.mark.parametrize("tokens", [["good"], ["foreign", "good"], ["expired", "good", "banned"], ["", "good"]])
 async def test_the_first_good_token_counts(tokens: list[str]) -> None:
-    assert (await authenticate_first(Answers(), tokens)).user_id == "u"
+    assert (await authenticate_first(stand_in(Answers()), tokens)).user_id == "u"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +305,7 @@ async def test_the_first_good_token_counts(tokens: list[str]) -> None:
 )
 async def test_without_a_good_token_the_refusal_is_about_ours(tokens: list[str], message: str) -> None:
     with pytest.raises(GatewayError, match=message):
-        await authenticate_first(Answers(), tokens)
+        await authenticate_first(stand_in(Answers()), tokens)
 
 
 @pytest.mark.parametrize("role", [Role.USER, Role.HOST, Role.MODERATOR])

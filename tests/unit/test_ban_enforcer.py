@@ -14,7 +14,7 @@ from gateway.realtime.members.ban_enforcer import BanEnforcer
 from gateway.realtime.notices import N, Notice, UserBanned, UserMuted, UserUnbanned
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Role
-from tests.doubles import principal
+from tests.doubles import principal, stand_in
 
 KEY = "demo"
 
@@ -40,7 +40,7 @@ class House:
         self.handlers: dict[type[Notice], Callable[[Any], Awaitable[None]]] = {}
         self.bans: list[tuple[str, Banned]] = []
         self.away = False
-        self.doorkeeper = BanEnforcer(self, self, self.kick, self.in_force)
+        self.doorkeeper = BanEnforcer(stand_in(self), self, self.kick, self.in_force)
 
     def of_user(self, user_id: str) -> Collection[Any]:
         return [seat for seat in self.seats if seat.principal.user_id == user_id]

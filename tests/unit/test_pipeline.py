@@ -19,6 +19,7 @@ from gateway.realtime.packets import success_packet
 from gateway.security.principal import ADMINS, Principal, Role
 from namespaces.base import Namespace, Pipeline
 from namespaces.routes import Limit, Route
+from tests.doubles import stand_in
 
 
 class Say(Request):
@@ -196,9 +197,9 @@ def talk(limiter: FakeLimiter | None = None, authenticator: FakeAuthenticator | 
     registry = FakeRegistry()
     registry.namespace = namespace = Talk(
         Pipeline(
-            authenticator=authenticator or FakeAuthenticator(),
-            limiter=limiter or FakeLimiter(),
-            registry=registry,
+            authenticator=stand_in(authenticator or FakeAuthenticator()),
+            limiter=stand_in(limiter or FakeLimiter()),
+            registry=stand_in(registry),
             metrics=Metrics(),
             rates=rates,
             handler_timeout=timedelta(seconds=0.05),

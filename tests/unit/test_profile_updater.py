@@ -11,7 +11,7 @@ from gateway.realtime.notices import N, ProfileChanged
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from gateway.security.tokens.authenticator import Identity
-from tests.doubles import principal
+from tests.doubles import principal, stand_in
 
 
 class Seat:
@@ -29,7 +29,7 @@ class House:
         self.accounts: dict[str, Identity] = {}
         self.away = False
         self.reads: list[list[str]] = []
-        self.updater = ProfileUpdater(self, self, self.renew, self.identify)
+        self.updater = ProfileUpdater(stand_in(self), self, self.renew, self.identify)
 
     def of_user(self, user_id: str) -> Collection[Any]:
         return [seat for seat in self.seats if seat.principal.user_id == user_id]

@@ -9,6 +9,7 @@ from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.realtime.notices import Notice, ProfileChanged, Revoked
 from gateway.security.sessions.refresh_tokens import Grant, ReplayedError, SessionRecord
 from gateway.services.accounts.sessions import Sessions
+from tests.doubles import stand_in
 
 
 class Recorder:
@@ -64,7 +65,7 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 def sessions(recorder: Recorder) -> Sessions:
-    return Sessions(recorder, recorder, recorder)
+    return Sessions(recorder, stand_in(recorder), recorder)
 
 
 ENDED = [

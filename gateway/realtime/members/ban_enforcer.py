@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Protocol
 
 from gateway.errors import Code
 from gateway.keys import CHAT, chat_room
@@ -10,21 +9,13 @@ from gateway.protocol import events
 from gateway.protocol.answers import Farewell
 from gateway.protocol.moderation import Banned, Muted
 from gateway.protocol.wire import Payload, now
+from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import NoticeSource, UserBanned, UserMuted, UserUnbanned
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Role
 
 RECENT = 15.0  # s that a ban is remembered: longer than a connect may take from asking who is banned to being here
 BATCH = 500  # people asked about in one statement
-
-
-class Sockets(Protocol):
-    """The sockets of this node."""
-
-    def of_user(self, user_id: str) -> Collection[Socket]: ...
-    def users(self) -> list[str]: ...
-    def on_arrival(self, listener: Callable[[Socket], None]) -> None: ...
-    def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None: ...
 
 
 class BanEnforcer:
@@ -35,7 +26,7 @@ class BanEnforcer:
 
     def __init__(
         self,
-        sockets: Sockets,
+        sockets: SocketRegistry,
         notices: NoticeSource,
         kick: Callable[[Socket, str, Payload], None],
         bans: Callable[[Sequence[str]], Awaitable[list[tuple[str, Banned]]]],

@@ -1,11 +1,11 @@
 """Brings changed names and roles to the sockets that are open. Called by notices; asks again as the registry does."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from gateway.errors import Unavailable
+from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import NoticeSource, ProfileChanged
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
@@ -13,16 +13,6 @@ from gateway.security.tokens.authenticator import Identity
 
 RECENT = 15.0  # s that a change is remembered: longer than a connect may take from asking who it is to being here
 BATCH = 500  # users asked about in one statement
-
-
-class Sockets(Protocol):
-    """The sockets of this node."""
-
-    def of_user(self, user_id: str) -> Collection[Socket]: ...
-    def users(self) -> list[str]: ...
-    def on_arrival(self, listener: Callable[[Socket], None]) -> None: ...
-    def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None: ...
-    def on_sweep(self, listener: Callable[[], Awaitable[None]]) -> None: ...
 
 
 class ProfileUpdater:
@@ -37,7 +27,7 @@ class ProfileUpdater:
 
     def __init__(
         self,
-        sockets: Sockets,
+        sockets: SocketRegistry,
         notices: NoticeSource,
         renew: Callable[[Socket, Principal], Awaitable[None]],
         identify: Callable[[Sequence[str]], Awaitable[Mapping[str, Identity]]],

@@ -4,27 +4,19 @@ There is no channel for each person: that would cost a subscription a client, mo
 for one person is a notice to all nodes, of which those that have a socket of theirs hand it over.
 """
 
-from collections.abc import Callable, Collection
-from typing import Protocol
+from collections.abc import Callable
 
 from gateway.keys import ROOT
 from gateway.protocol.wire import Typed
+from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import NoticeSource, UserEvent
 from gateway.realtime.socketio.socket import Socket
-
-
-class Sockets(Protocol):
-    """The sockets of this node."""
-
-    def of_user(self, user_id: str) -> Collection[Socket]: ...
-    def on_arrival(self, listener: Callable[[Socket], None]) -> None: ...
-    def on_departure(self, listener: Callable[[Socket], None]) -> None: ...
 
 
 class UserDelivery:
     """Who has a socket on `/` of this node. Guests are nobody here: nothing is addressed to them."""
 
-    def __init__(self, sockets: Sockets, notices: NoticeSource) -> None:
+    def __init__(self, sockets: SocketRegistry, notices: NoticeSource) -> None:
         self._sockets = sockets
         self._seen: dict[str, None] = {}  # since `here` was asked last some of them have left
         self._listeners: list[Callable[[str], None]] = []

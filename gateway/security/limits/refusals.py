@@ -4,18 +4,11 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from math import ceil
-from typing import Any, Protocol
 
 from gateway.errors import RateLimited
+from gateway.security.limits.limits import Limiter
 
 SCOPE = "refused"
-
-
-class Limiter(Protocol):
-    """See gateway.security.limits.limits."""
-
-    async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> Any:
-        """Raises RateLimited when there is no room for one more."""
 
 
 class Refusals:

@@ -7,7 +7,6 @@ what nobody asks for is moved by a sweep, which also deletes what has run out.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 
@@ -17,6 +16,7 @@ from gateway.security.principal import Bearer
 from gateway.security.sessions.guest_sessions_postgres import StoredGuestSessions
 from gateway.security.sessions.guest_sessions_redis import GuestTokens
 from gateway.security.sessions.refresh_tokens import Grant, SessionRecord, ids
+from gateway.security.tokens.revocations import Revocations
 
 log = structlog.get_logger()
 
@@ -24,18 +24,11 @@ SWEEP = 5.0  # s between two looks at what is in PostgreSQL; nearly always nothi
 BATCH = 200  # rows moved or deleted in one step
 
 
-class Blacklist(Protocol):
-    """Knows what was revoked."""
-
-    async def check(self, bearer: Bearer) -> None:
-        """Raises AuthRequired(TOKEN_REVOKED), or Unavailable."""
-
-
 class GuestSessions:
     """Does for guests what RefreshTokens does for users. Raises Unavailable when neither server can tell."""
 
     def __init__(
-        self, tokens: GuestTokens, stored: StoredGuestSessions, revocations: Blacklist, sweep: float = SWEEP
+        self, tokens: GuestTokens, stored: StoredGuestSessions, revocations: Revocations, sweep: float = SWEEP
     ) -> None:
         self._tokens = tokens
         self._stored = stored

@@ -11,9 +11,12 @@ from multidict import MultiMapping
 
 from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, Unavailable
 from gateway.security.browsers.cookies import candidates
-from gateway.security.principal import Bearer, Principal, Role
+from gateway.security.principal import Principal, Role
 from gateway.security.sessions import guest_ids as guest
-from gateway.security.tokens.tokens import Claims
+from gateway.security.sessions.guest_sessions import GuestSessions
+from gateway.security.sessions.refresh_tokens import RefreshTokens
+from gateway.security.tokens.revocations import Revocations
+from gateway.security.tokens.tokens import Claims, Tokens
 
 COOKIE = "accessToken"
 CACHE_SECONDS = 5.0  # how long a node may go on with what it knew of a user when it missed the notice of a change
@@ -29,39 +32,11 @@ class Identity:
     suspended: bool
 
 
-class Verifier(Protocol):
-    """Reads access tokens."""
-
-    def verify_access(self, token: str | None) -> Claims:
-        """Raises AuthRequired."""
-
-
-class Blacklist(Protocol):
-    """Knows what was revoked."""
-
-    async def check(self, bearer: Bearer) -> None:
-        """Raises AuthRequired(TOKEN_REVOKED), or Unavailable."""
-
-
 class Identities(Protocol):
     """Knows the users."""
 
     async def identity(self, user_id: str) -> Identity | None:
         """None if there is no such user. Raises Unavailable."""
-
-
-class Sessions(Protocol):
-    """Knows which sessions stand."""
-
-    async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
-        """Whether the session of each stands. Raises Unavailable."""
-
-
-class Guests(Sessions, Protocol):
-    """Knows the guests and their sessions."""
-
-    async def use(self, bearer: Bearer) -> None:
-        """A guest is here: what they have lives on. Raises AuthRequired(TOKEN_REVOKED), or Unavailable."""
 
 
 class Bans(Protocol):
@@ -76,11 +51,11 @@ class Authenticator:
 
     def __init__(
         self,
-        tokens: Verifier,
-        revocations: Blacklist,
+        tokens: Tokens,
+        revocations: Revocations,
         identities: Identities,
-        sessions: Sessions,
-        guests: Guests,
+        sessions: RefreshTokens,
+        guests: GuestSessions,
         bans: Bans,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -198,14 +173,7 @@ def extract_tokens(auth: object, headers: Mapping[str, str], cookies: MultiMappi
     return candidates(cookies, COOKIE)
 
 
-class SingleAuthenticator(Protocol):
-    """Turns a token into a principal."""
-
-    async def authenticate(self, token: str | None) -> Principal:
-        """Raises GatewayError with the wire's refusal texts."""
-
-
-async def authenticate_first(authenticator: SingleAuthenticator, tokens: Sequence[str]) -> Principal:
+async def authenticate_first(authenticator: Authenticator, tokens: Sequence[str]) -> Principal:
     """Return the caller behind the first token that is good.
 
     If none is, the error says most about the one that was ours: that it has expired or was revoked, rather than that

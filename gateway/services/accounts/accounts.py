@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Protocol
 from uuid import UUID
 
 from tortoise.exceptions import IntegrityError
@@ -17,39 +16,21 @@ from gateway.protocol.identity import (
     Session,
     UserView,
 )
+from gateway.security.passwords import Passwords
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import Device
 from gateway.security.sessions.refresh_tokens import Grant, ids
+from gateway.security.tokens.tokens import Tokens
 from gateway.services.accounts.addresses import normal, spellings
 from gateway.services.accounts.attempts import Attempts, Charge
 from gateway.services.accounts.logins import Logins
 from gateway.services.accounts.names import Names
 from gateway.services.accounts.sessions import Sessions
+from gateway.services.moderation.bans import Bans
 from models.user import User
 
 WRONG = "E-mail or password is wrong"
 TAKEN = "There is an account with this e-mail address"
-
-
-class Tokens(Protocol):
-    """Issues access tokens."""
-
-    def issue_access(self, user_id: str, role: Role, session_id: str, issued_at: float | None = None) -> str: ...
-
-
-class Passwords(Protocol):
-    """Hashes and compares, off the loop."""
-
-    async def hash(self, password: str) -> str: ...
-    async def verify(self, password_hash: str | None, password: str) -> bool: ...
-    async def is_outdated(self, password_hash: str, password: str) -> bool: ...
-
-
-class Bans(Protocol):
-    """Knows who is banned."""
-
-    async def check(self, user_id: str) -> None:
-        """Raises GatewayError(BANNED), or Unavailable."""
 
 
 class Accounts(Logins):

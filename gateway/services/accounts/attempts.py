@@ -2,24 +2,16 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from gateway.errors import RateLimited, Unavailable
 from gateway.security.browsers.client_address import limit_subject
 from gateway.security.limits.limits import Limiter
-from gateway.security.sessions.devices import Device
+from gateway.security.sessions.devices import Device, DeviceBook
 
 SECONDS = 900.0
 WRONG_PASSWORDS = 10  # for one account from one device or network: enough for a forgetful owner, hopeless for a guesser
 WRONG_FOR_ACCOUNT = 100  # for one account from all networks together: a guesser who has many of them
-
-
-class Devices(Protocol):
-    """Knows the devices on which people have logged in."""
-
-    async def known(self, user_id: str, device: Device) -> str | None:
-        """Return the name of a device that shows an id with which this user has logged in. Raises Unavailable."""
-        ...
 
 
 class Charge(NamedTuple):
@@ -36,7 +28,7 @@ class Attempts:
     it: whatever strangers do, the owner can log in there.
     """
 
-    def __init__(self, limiter: Limiter, devices: Devices) -> None:
+    def __init__(self, limiter: Limiter, devices: DeviceBook) -> None:
         self._limiter = limiter
         self._devices = devices
 

@@ -1,7 +1,6 @@
 """People without an account: enter, refresh, log out. Called by the HTTP edge."""
 
 from datetime import timedelta
-from typing import Protocol
 
 import structlog
 
@@ -14,21 +13,16 @@ from gateway.security.principal import Principal, Role
 from gateway.security.sessions import guest_ids
 from gateway.security.sessions.devices import Device
 from gateway.security.sessions.refresh_tokens import Grant, ids
-from gateway.services.accounts.accounts import Bans, Tokens
+from gateway.security.tokens.tokens import Tokens
 from gateway.services.accounts.logins import Logins
 from gateway.services.accounts.sessions import Sessions
+from gateway.services.moderation.banned_devices import BannedDevices
+from gateway.services.moderation.bans import Bans
 from models.user import UserStatus
 
 log = structlog.get_logger()
 
 SCOPE = "guest"
-
-
-class Devices(Protocol):
-    """Knows the sanctions of devices."""
-
-    async def receive(self, guest_id: str, device: Device) -> None:
-        """Impose on a new guest what holds for their device. Raises GatewayError(BANNED), or Unavailable."""
 
 
 class Guests(Logins):
@@ -40,7 +34,7 @@ class Guests(Logins):
         tokens: Tokens,
         limiter: Limiter,
         bans: Bans,
-        devices: Devices,
+        devices: BannedDevices,
         metrics: Metrics,
         access_lifetime: timedelta,
         rate: tuple[int, float],

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Protocol
 from uuid import UUID
 
 import regex
@@ -13,6 +12,7 @@ from gateway.postgres.database import Database
 from gateway.protocol.text import fold
 from gateway.security.principal import Role
 from gateway.services.chat.word_filter import WordFilter, normal
+from gateway.services.moderation.word_lists import WordLists
 from models.moderation import WordAction
 
 LISTED = "This name has a word that is not allowed here"
@@ -24,12 +24,6 @@ _LETTER = regex.compile(r"[[\p{L}\p{N}]--[\p{Han}\p{Hangul}\p{Hiragana}\p{Kataka
 _OTHER_THAN_LETTERS = regex.compile(r"[^\p{L}\p{N}]+")
 
 
-class Words(Protocol):
-    """Knows the listed words."""
-
-    def allows(self, name: str) -> bool: ...
-
-
 class Names:
     """Names are compared as they look: after NFKC, folded case and look-alikes of other scripts (UTS 39).
 
@@ -37,7 +31,7 @@ class Names:
     whole. What is to be seen of a name is checked before, by its payload.
     """
 
-    def __init__(self, database: Database, words: Words, reserved: Iterable[str]) -> None:
+    def __init__(self, database: Database, words: WordLists, reserved: Iterable[str]) -> None:
         self._database = database
         self._words = words
         self._reserved = {squeezed(word) for word in reserved}

@@ -5,8 +5,9 @@ from tortoise.exceptions import IntegrityError
 from gateway.errors import Conflict, NotFound
 from gateway.postgres.database import Database
 from gateway.protocol.identity import Register, UserView
+from gateway.security.passwords import Passwords
 from gateway.security.principal import Role
-from gateway.services.accounts.accounts import TAKEN, Passwords, find, find_by_email, view
+from gateway.services.accounts.accounts import TAKEN, find, find_by_email, view
 from gateway.services.accounts.addresses import normal
 from gateway.services.accounts.sessions import Sessions
 from models.user import User, UserStatus

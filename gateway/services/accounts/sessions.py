@@ -1,7 +1,6 @@
 """The logins of users: opened, kept, listed and ended, on every node and for every socket. Called by accounts."""
 
 import re
-from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -9,6 +8,7 @@ import structlog
 from gateway.errors import AuthRequired, Code
 from gateway.realtime.notices import NoticeSender, ProfileChanged, Revoked
 from gateway.security.sessions.refresh_tokens import Grant, ReplayedError, SessionRecord
+from gateway.security.tokens.revocations import Revocations
 
 log = structlog.get_logger()
 
@@ -24,13 +24,6 @@ class RefreshTokens(Protocol):
     async def delete(self, user_id: str, session_id: str) -> bool: ...
     async def delete_all(self, user_id: str, keep: str | None = None) -> list[str]: ...
     async def sessions(self, user_id: str) -> list[SessionRecord]: ...
-
-
-class Revocations(Protocol):
-    """Keeps what access tokens are good for no longer."""
-
-    async def revoke_sessions(self, user_id: str, session_ids: Sequence[str]) -> None: ...
-    async def revoke_user(self, user_id: str, keep_sid: str | None = None) -> float: ...
 
 
 class Sessions:

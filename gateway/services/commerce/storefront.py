@@ -1,7 +1,6 @@
 """The products of a stream as those see them who follow it. Called by the `/` namespace."""
 
 from functools import partial
-from typing import Any, Protocol
 
 from gateway.keys import products_room
 from gateway.metrics import Metrics
@@ -15,16 +14,10 @@ from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
+from gateway.services.streams.streams import Streams
 from models.product import Product
 
 SHOWN = 200  # products that a join answers with; a stream sells a few dozen
-
-
-class Streams(Protocol):
-    """Knows the streams."""
-
-    async def require(self, key: str) -> Any:
-        """Raises NotFound for a key that is none."""
 
 
 class Shelf(Payload):

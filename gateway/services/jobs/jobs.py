@@ -1,6 +1,5 @@
 """Long work: asked for, looked at, cancelled. Called by the HTTP edge; workers do it."""
 
-from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -8,10 +7,11 @@ import structlog
 from gateway.errors import Conflict, NotFound, Unavailable
 from gateway.protocol import events
 from gateway.protocol.jobs import CreateJob, Job
-from gateway.protocol.streaming import StreamView
 from gateway.realtime.notices import NoticeSender, UserEvent
+from gateway.redis.job_queue import JobQueue
 from gateway.security.principal import Principal
 from gateway.services.jobs.table import JobTable
+from gateway.services.streams.streams import Streams
 from models.job import JobStatus
 
 log = structlog.get_logger()
@@ -19,25 +19,10 @@ log = structlog.get_logger()
 MOST = 20  # jobs of one user that are not ended
 
 
-class Streams(Protocol):
-    """Knows the streams."""
-
-    async def get(self, key: str) -> StreamView:
-        """One stream. Raises NotFound."""
-        ...
-
-
-class Queue(Protocol):
-    """Brings jobs to workers."""
-
-    async def push(self, job_id: str) -> None:
-        """Raises Unavailable."""
-
-
 class Jobs:
     """For ADMINs only. What is stored will be done; Redis only makes it soon. Raises Unavailable without a database."""
 
-    def __init__(self, table: JobTable, queue: Queue, streams: Streams, notices: NoticeSender) -> None:
+    def __init__(self, table: JobTable, queue: JobQueue, streams: Streams, notices: NoticeSender) -> None:
         self._table = table
         self._queue = queue
         self._streams = streams

@@ -16,7 +16,9 @@ from gateway.metrics import Metrics
 from gateway.protocol import events
 from gateway.protocol.jobs import CreateJob
 from gateway.protocol.wire import Payload
-from gateway.realtime.notices import NoticeSender, UserEvent
+from gateway.realtime.fanout.redis import RedisFanout
+from gateway.realtime.notices import UserEvent
+from gateway.redis.job_queue import JobQueue
 from gateway.services.jobs.table import JobTable, Row
 from models.job import JobStatus
 
@@ -45,35 +47,14 @@ class Kind(Protocol):
         """Delete what `make` has left, if anything."""
 
 
-class Queue(Protocol):
-    """Brings jobs to workers."""
-
-    async def push(self, job_id: str) -> None:
-        """Raises Unavailable."""
-
-    async def waiting(self) -> int:
-        """How many entries nobody has taken yet. Raises Unavailable."""
-        ...
-
-
-class Notices(NoticeSender, Protocol):
-    """Tells all nodes.
-
-    `losses` says how often what was told may have been lost, or None while nothing can be told.
-    """
-
-    @property
-    def losses(self) -> int | None: ...
-
-
 class JobRunner:
     """Runs jobs of some `kinds`; those that have ended are kept for `retention` s, together with what came of them."""
 
     def __init__(
         self,
         table: JobTable,
-        queue: Queue,
-        notices: Notices,
+        queue: JobQueue,
+        notices: RedisFanout,
         kinds: Mapping[str, Kind],
         metrics: Metrics,
         retention: float,

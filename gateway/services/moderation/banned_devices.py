@@ -1,7 +1,7 @@
 """Sanctions that follow a device, so that nobody escapes one as a new guest. Called by guests and sanctions."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -9,7 +9,7 @@ import structlog
 from gateway.errors import Code, Unavailable
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import until
-from gateway.security.sessions.devices import LIKELY, SURE, Device
+from gateway.security.sessions.devices import LIKELY, SURE, Device, DeviceBook, DeviceNames
 from gateway.services.chat.refusals import refusal
 from models.moderation import SanctionKind
 
@@ -57,20 +57,6 @@ HUSH = """
 """
 
 
-class Names(Protocol):
-    """Names devices."""
-
-    def of(self, device: Device) -> list[str]: ...
-    def any_of(self, device: Device) -> list[str]: ...
-
-
-class Book(Protocol):
-    """Remembers the devices of people. Raises Unavailable."""
-
-    async def note(self, user_id: str, device: Device) -> None: ...
-    async def of(self, user_id: str) -> Sequence[str]: ...
-
-
 class BannedDevices:
     """The devices of people, and the sanctions that hold for them.
 
@@ -78,7 +64,9 @@ class BannedDevices:
         matches_network: whether a ban also counts for new guests of the same network and user agent.
     """
 
-    def __init__(self, database: Database, names: Names, book: Book, *, matches_network: bool = False) -> None:
+    def __init__(
+        self, database: Database, names: DeviceNames, book: DeviceBook, *, matches_network: bool = False
+    ) -> None:
         self._database = database
         self._matches_network = matches_network
         self._names = names

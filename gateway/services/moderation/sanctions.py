@@ -3,7 +3,7 @@
 import asyncio
 import time
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from gateway.keys import chat_room
@@ -17,6 +17,7 @@ from gateway.security.sessions.devices import SURE
 from gateway.security.sessions.guest_ids import PREFIX
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
+from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog
 from models.moderation import ModerationAction, SanctionKind
@@ -63,14 +64,6 @@ WROTE_IN = """
 """
 
 
-class Clearing(Protocol):
-    """Deletes messages for good."""
-
-    async def clear_of(self, principal: Principal, live_id: str, user_id: str, reason: str | None) -> int:
-        """All messages of somebody in a room; how many there were."""
-        ...
-
-
 class _Imposed(NamedTuple):
     id: UUID
     ends_at: datetime | None
@@ -90,7 +83,7 @@ class Sanctions:
         permissions: Permissions,
         audit_log: AuditLog,
         devices: BannedDevices,
-        clearing: Clearing,
+        clearing: Clears,
         notices: NoticeSender,
         metrics: Metrics,
     ) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -21,6 +21,7 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.notifications import Notification
 from gateway.protocol.wire import Typed, now
+from gateway.realtime.members.user_delivery import UserDelivery
 from gateway.realtime.notices import NoticeSource, NotificationSent
 from gateway.realtime.socketio.socket import Socket
 
@@ -54,15 +55,6 @@ DELETE FROM notifications WHERE id IN (
 """
 
 
-class Persons(Protocol):
-    """Who has a socket on `/` of this node."""
-
-    def on_arrival(self, listener: Callable[[str], None]) -> None: ...
-    def on_departure(self, listener: Callable[[str, Socket], None]) -> None: ...
-    def here(self) -> list[str]: ...
-    def sockets(self, user_id: str) -> list[Socket]: ...
-
-
 class _Handed:
     """To which sockets of this node a notification was handed, and when."""
 
@@ -82,7 +74,7 @@ class Deliveries:
     def __init__(
         self,
         database: Database,
-        persons: Persons,
+        persons: UserDelivery,
         notices: NoticeSource,
         losses: Callable[[], int | None],
         retention: timedelta,

@@ -1,28 +1,14 @@
 """Who is in a room, as the room hears it: by name while it is small, as a number later. Called by `/chat` and `/`."""
 
-from typing import Protocol
-
 from gateway.keys import CHAT, Room
 from gateway.protocol import chat, events
 from gateway.protocol.catalog import StreamPresence
 from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.fanout.fanout import Fanout
-from gateway.realtime.presence.presence import Callback, Census, Moved, PublishSlot
+from gateway.realtime.presence.presence import Census, Presence
 from gateway.services.streams.throttle import Throttle
 
 NAMED = 50  # members up to which everybody is told who comes and goes
-
-
-class Presence(Protocol):
-    """Counts distinct people over all nodes. Never raises."""
-
-    async def enter(self, room: Room, who: str) -> Census: ...
-    async def leave(self, room: Room, who: str) -> Census: ...
-    async def become(self, room: Room, before: str, after: str) -> Moved: ...
-    async def census(self, room: Room) -> Census: ...
-    async def claim_slot(self, room: Room) -> PublishSlot: ...
-    async def published(self, room: Room, slot: PublishSlot) -> bool: ...
-    def on_change(self, callback: Callback) -> None: ...
 
 
 class Attendance:

@@ -3,23 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 
 from gateway.keys import Room
-from gateway.realtime.presence.presence import Census, PublishSlot
+from gateway.realtime.presence.presence import Census, Presence
 
 log = structlog.get_logger()
 
 CLOSING = 2.0  # s: two slots, of which other nodes have one at least, if they have left none to this one
-
-
-class Slots(Protocol):
-    """Who tells a room its number, over all nodes. Never raises."""
-
-    async def claim_slot(self, room: Room) -> PublishSlot: ...
-    async def published(self, room: Room, slot: PublishSlot) -> bool: ...
 
 
 class _RoomThrottle:
@@ -37,7 +29,7 @@ class Throttle:
     One task per room at most, and none for a room of which all is told, by whatever node.
     """
 
-    def __init__(self, slots: Slots, tell: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
+    def __init__(self, slots: Presence, tell: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
         self._slots = slots
         self._tell = tell
         self._name = name

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 
@@ -15,7 +14,7 @@ from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
 from gateway.protocol.wire import Since, Typed
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.notices import StreamEnded, StreamResumed
-from gateway.realtime.presence.presence import Callback, Census, Moved, PublishSlot
+from gateway.realtime.presence.presence import Census, Presence
 from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
 from gateway.services.streams.audience import Audience
@@ -28,21 +27,6 @@ log = structlog.get_logger()
 STORE = 1.0  # s between two stores of peaks and totals
 CHECK = 5  # stores between two looks for streams whose end this node has not heard of
 FORGET = 600  # stores between two deletions of what is long over
-
-
-class Presence(Protocol):
-    """Counts distinct people over all nodes. Never raises."""
-
-    async def enter(self, room: Room, who: str) -> Census: ...
-    async def leave(self, room: Room, who: str) -> Census: ...
-    async def become(self, room: Room, before: str, after: str) -> Moved: ...
-    async def census(self, room: Room) -> Census: ...
-    async def end(self, room: Room) -> Census: ...
-    async def restore(self, room: Room, people: Sequence[str]) -> Census: ...
-    async def claim_slot(self, room: Room) -> PublishSlot: ...
-    async def published(self, room: Room, slot: PublishSlot) -> bool: ...
-    def rooms(self) -> list[Room]: ...
-    def on_change(self, callback: Callback) -> None: ...
 
 
 class Viewers:
