@@ -184,7 +184,7 @@ async def test_a_goodbye_can_be_fetched_for_a_moment(echo: Echo, http: aiohttp.C
 async def test_a_goodbye_that_nobody_fetches_is_forgotten(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     echo.engine.connections[session.sid].close("kicked", grace=0.05)
-    await until(lambda: not echo.engine._leaving)
+    await until(lambda: not echo.engine._closed)
     assert (await session.get())[0] == 400
 
 

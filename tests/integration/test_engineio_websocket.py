@@ -375,7 +375,7 @@ async def test_reading_pauses_while_messages_wait() -> None:
         echo.handling = blocked
         flood = b"".join(masked(f"4{number}") for number in range(200_000))
         sending = asyncio.create_task(client.send(flood))
-        await until(lambda: connection._carrier._held)  # type: ignore[attr-defined]
+        await until(lambda: connection._carrier._reading_paused)  # type: ignore[attr-defined]
         await asyncio.sleep(0.05)
         assert connection._inbox is not None
         assert len(connection._inbox._messages) < 3000  # of 200,000: what one slice of bytes held

@@ -70,7 +70,7 @@ def test_a_client_that_answers_is_pinged_each_interval(interval: float, timeout:
     pings: list[float] = []
     while len(pings) < 3:
         now = heart.next(now)
-        beat = heart.due(now)
+        beat = heart.check(now)
         assert beat is not Beat.DEAD
         if beat is Beat.PING:
             pings.append(now)
@@ -85,7 +85,7 @@ def test_a_client_that_does_not_answer_is_dead_after_the_timeout(interval: float
     beats: list[Beat] = []
     while Beat.DEAD not in beats:
         now = heart.next(now)
-        beats.append(heart.due(now))
+        beats.append(heart.check(now))
     assert beats.count(Beat.PING) == 1
     assert now == pytest.approx(interval + timeout)
 
@@ -101,7 +101,7 @@ class Item:
         self.asked: list[float] = []
         self.again = list(again)
 
-    def due(self, now: float) -> float | None:
+    def on_deadline(self, now: float) -> float | None:
         self.asked.append(now)
         return now + self.again.pop(0) if self.again else None
 
@@ -129,7 +129,7 @@ async def test_the_first_slot_is_not_forgotten_when_one_item_joins_it_and_the_ne
     class Planned(Item):
         """Asks to be asked again at these moments of the loop's clock."""
 
-        def due(self, now: float) -> float | None:
+        def on_deadline(self, now: float) -> float | None:
             self.asked.append(now)
             return self.again.pop(0) if self.again else None
 
@@ -158,9 +158,9 @@ async def test_items_may_remove_each_other_while_they_are_asked() -> None:
     class Enemy(Item):
         other: "Enemy"
 
-        def due(self, now: float) -> float | None:
+        def on_deadline(self, now: float) -> float | None:
             wheel.remove(self.other)
-            return super().due(now)
+            return super().on_deadline(now)
 
     first, second = Enemy(), Enemy()
     first.other, second.other = second, first
@@ -197,9 +197,9 @@ def test_cookies_may_come_on_several_lines_and_several_times() -> None:
     lines = [("Cookie", "accessToken=old"), ("Cookie", "theme=dark; accessToken=new"), ("Host", "x")]
     shaken = Handshake("/socket.io/", {}, CIMultiDict(lines), "127.0.0.1", secure=False)
     assert shaken.cookies.getall("accessToken") == ["old", "new"]
-    kept = shaken.lasting("accessToken", "token")
+    kept = shaken.reduced("accessToken", "token")
     assert kept.headers["Cookie"] == "token=old; token=new"
-    assert "Cookie" not in shaken.lasting(None, "token").headers
+    assert "Cookie" not in shaken.reduced(None, "token").headers
 
 
 def test_an_origin_on_two_lines_is_no_origin() -> None:

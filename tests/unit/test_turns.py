@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from gateway.metrics import Metrics
-from gateway.realtime.engineio.connection import CREDIT, IN_A_ROW, MAX_CONTROLS, STEADY, Connection
+from gateway.realtime.engineio.connection import BURST_TIME, MAX_CONTROLS, MAX_MESSAGES, STEADY_RATE, Connection
 from gateway.realtime.engineio.server import EngineOptions, EngineServer
 from gateway.realtime.engineio.turns import TURN, Turns
 
@@ -43,7 +43,7 @@ def engine() -> EngineServer:
 def connect(host: EngineServer, sid: str) -> tuple[Connection, Silent]:
     transport = Silent()
     connection = Connection(host, sid, cast("Any", None), "websocket", "127.0.0.1")
-    connection.begin(cast("Any", transport))
+    connection.start(cast("Any", transport))
     host.connections[sid] = connection
     host.address_limit.entered("127.0.0.1")
     return connection, transport
@@ -108,7 +108,7 @@ async def test_a_message_is_handled_between_the_turns_of_many_who_flood() -> Non
     host.on_message = handle
     flood = [connect(host, f"f{number}")[0] for number in range(64)]
     for connection in flood:
-        for _ in range(IN_A_ROW):
+        for _ in range(MAX_MESSAGES):
             connection.received("4slow")
     polite, _ = connect(host, "polite")
     waits: list[int] = []
@@ -139,7 +139,7 @@ async def test_a_client_that_goes_on_sending_waits_for_its_turn() -> None:
     host.on_message = handle
     host.turns.next = count  # type: ignore[method-assign]
     connection, _ = connect(host, "s")
-    for _ in range(int(STEADY * CREDIT)):
+    for _ in range(int(STEADY_RATE * BURST_TIME)):
         connection.received("4x")
     await asyncio.sleep(0)
     await asyncio.sleep(0)

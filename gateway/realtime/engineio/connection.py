@@ -1,4 +1,4 @@
-"""One Engine.IO session, whatever its transport: messages go up in order, packets go down. Made by the engine."""
+"""One Engine.IO session over any transport: hands messages up in order and packets down. Created by the engine."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
@@ -34,26 +34,30 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-IN_A_ROW: Final = 64  # messages of one client that are handled before others have their turn
-# A client that goes on with more than this waits for its turn with all others that do: limits of events add up to 50/s.
-STEADY: Final = 200  # messages a second
-CREDIT: Final = IN_A_ROW / STEADY  # s of it that a client may use up at once
-WEIGHT: Final = 512  # characters that count as one more message; a large one waits for its turn at once
+MAX_MESSAGES: Final = 64  # messages of one client that are handled before it waits for another turn
+# A client that sends faster than this waits for a turn. The rate limits of events add up to 50/s.
+STEADY_RATE: Final = 200  # messages a second
+BURST_TIME: Final = MAX_MESSAGES / STEADY_RATE  # s of messages at that rate that a client may send at once
+CHARS_PER_MESSAGE: Final = (
+    512  # characters that count as one more message, so that a large message waits for a turn, too
+)
 
-MAX_CONTROLS: Final = 256  # pongs and pings of a client between two of our pings; it needs a handful
+MAX_CONTROLS: Final = 256  # pings and pongs that a client may send between two of our pings; clients send a few
 
 
 class Connection:
-    """One client. What the layer above calls never waits and never raises, and does nothing once `closed`.
+    """One client. The methods for the layer above neither wait nor raise, and do nothing once `closed`.
 
-    `handshake`, `owner` and `joined` belong to the layer above: it may drop the handshake when it has read it, keep its
-    own state in `owner`, and sets `joined` when the client has become more than a socket that costs memory.
+    `handshake`, `owner` and `joined` belong to the layer above: it may set `handshake` to None after reading it, keeps
+    its own state in `owner`, and sets `joined` when the client has joined a namespace. A connection that is not
+    `joined` is closed after `connect_timeout`.
     """
 
     # fmt: off
     __slots__ = (
-        "__weakref__", "_carrier", "_controls", "_heartbeat", "_host", "_inbox", "_join_by", "_left", "_noop_due",
-        "_spent", "address", "closed", "dropped", "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
+        "__weakref__", "_carrier", "_controls", "_heartbeat", "_host", "_inbox", "_join_deadline", "_lost_reason",
+        "_noop_pending", "_spent", "address", "closed", "dropped", "handshake", "joined", "owner", "sid", "slot",
+        "transport", "upgrade",
     )
     # fmt: on
 
@@ -62,26 +66,26 @@ class Connection:
         options = host.options
         self._host = host
         self._heartbeat = Heartbeat(options.ping_interval, options.ping_timeout, now)
-        self._join_by = now + options.connect_timeout
+        self._join_deadline = now + options.connect_timeout
         self._inbox: Inbox | None = None
-        self._spent = now  # up to when the messages so far would have taken at the steady rate
+        self._spent = now  # when the messages so far would have ended at the steady rate
         self._controls = 0  # pongs and pings since our last ping
-        self._noop_due = False  # the poll that is open, or the next, is to end for an upgrade
+        self._noop_pending = False  # the next poll must be answered with a NOOP, because of an upgrade
         self.sid = sid
-        self.address = address  # of the client, behind trusted proxies, as limits count it
+        self.address = address  # of the client, as AddressLimit counts it
         self.handshake: Handshake | None = handshake
         self.transport: TransportName = transport
         self.upgrade: Upgrade | None = None
         self.closed = False
-        self.dropped = False  # closed because nobody reads any more: what was sent last may not have arrived
-        self._left: str | None = None  # why the client is gone, while its last messages are handled
+        self.dropped = False  # closed because the client does not read: the last packets may not have arrived
+        self._lost_reason: str | None = None  # why the transport was lost, while the remaining messages are handled
         self.joined = False
         self.owner: Any = None
         self.slot: int | None = None
         self._carrier: Transport
 
-    def begin(self, carrier: Transport) -> None:
-        """Use this transport, and start the timers."""
+    def start(self, carrier: Transport) -> None:
+        """Start to use a transport, and start the timers."""
         self._carrier = carrier
         self._host.wheel.at(self, self._next(asyncio.get_running_loop().time()))
 
@@ -91,28 +95,28 @@ class Connection:
     # --- for the layer above ------------------------------------------------------------------------------------------
 
     def send(self, packet: str) -> None:
-        """Send one Socket.IO packet, with everything else of this tick."""
+        """Send one Socket.IO packet at the end of this tick."""
         if not self.closed:
             self._carrier.push(MESSAGE + packet)
 
     def send_frame(self, frame: Frame) -> None:
-        """Send a packet that is shared between connections, in one order with `send`."""
+        """Send a packet that connections share, in order with `send`."""
         if not self.closed:
             self._carrier.push_frame(frame)
 
     def broadcast(self, frame: Frame) -> None:
-        """Send a frame of a broadcast, at once if nothing waits: it has been joined with others already."""
+        """Send a frame batch, immediately if nothing is queued."""
         if not self.closed:
             self._carrier.write_frame(frame)
 
-    def unjoin(self) -> None:
-        """Start the time-out for joining again: the client has left every namespace."""
+    def restart_join_timeout(self) -> None:
+        """Restart the time-out for joining after the client has left every namespace."""
         self.joined = False
-        self._join_by = asyncio.get_running_loop().time() + self._host.options.connect_timeout
-        self.strained()
+        self._join_deadline = asyncio.get_running_loop().time() + self._host.options.connect_timeout
+        self.reschedule()
 
     def close(self, reason: str, *, grace: float = GRACE) -> None:
-        """Send what waits and a goodbye; after `grace` s the transport is gone, whatever the client does."""
+        """Send what is queued and a close packet; tear the transport down after `grace` s."""
         if self._finish(reason):
             self._carrier.end(CLOSE, WSCloseCode.OK, grace)
             self._host.ended(self, reason, grace)
@@ -121,7 +125,7 @@ class Connection:
 
     def received(self, packet: str) -> None:
         """See Listener."""
-        if self.closed or self._left is not None:
+        if self.closed or self._lost_reason is not None:
             return
         kind = packet[:1]
         if kind == MESSAGE:
@@ -154,25 +158,25 @@ class Connection:
             self._carrier.end(CLOSE, code, GRACE)
             self._host.ended(self, reason, 0)
 
-    def strained(self) -> None:
+    def reschedule(self) -> None:
         """See Listener."""
         now = asyncio.get_running_loop().time()
         if not self.closed:
             self._host.wheel.at(self, self._next(now))
 
     def lost(self, reason: str) -> None:
-        """See Listener. What the client said before it left is handled first."""
+        """See Listener. Messages that arrived before are handled first."""
         self.dropped = self.dropped or reason == SLOW_CLIENT
         if self._inbox is None:
             if self._finish(reason):
                 self._host.ended(self, reason, 0)
             return
-        self._left = self._left or reason
-        if self.upgrade is not None:  # or it would bring a transport that nobody ends
+        self._lost_reason = self._lost_reason or reason
+        if self.upgrade is not None:  # a later upgrade would add a transport that nothing closes
             self.upgrade.cancel()
 
     def drop(self, reason: str) -> None:
-        """Close at once, without a last packet: the client would not receive it."""
+        """Close immediately, without a close packet: the client would not receive it."""
         if self._finish(reason):
             self.dropped = True
             self._carrier.abort()
@@ -192,44 +196,44 @@ class Connection:
 
     # --- messages in order --------------------------------------------------------------------------------------------
 
-    async def room(self) -> None:
-        """Wait until the inbox takes another message; for a transport that cannot pause reading."""
+    async def wait_for_space(self) -> None:
+        """Wait until the inbox has space; for a transport that cannot pause reading."""
         if self._inbox is not None:
-            await self._inbox.room()
+            await self._inbox.wait_for_space()
 
     async def work(self) -> None:
-        """Handle the messages of the inbox one after the other. Called by the engine."""
+        """Handle the messages of the inbox in order until it is empty. Called by the engine."""
         clock = asyncio.get_running_loop().time
         now = clock()
-        left, until, fresh = IN_A_ROW, now + TURN, True
+        left, until, fresh = MAX_MESSAGES, now + TURN, True
         try:
             while self._inbox is not None and (text := self._inbox.take()) is not None:
                 spent = self._spent
-                spent = self._spent = (max(now, spent)) + (1 + len(text) / WEIGHT) / STEADY
-                if not left or now >= until or (fresh and spent > now + CREDIT):
+                spent = self._spent = (max(now, spent)) + (1 + len(text) / CHARS_PER_MESSAGE) / STEADY_RATE
+                if not left or now >= until or (fresh and spent > now + BURST_TIME):
                     await self._host.turns.next()
                     now = clock()
-                    left, until = IN_A_ROW, now + TURN
+                    left, until = MAX_MESSAGES, now + TURN
                 fresh = False
                 try:
                     await self._host.on_message(self, text)
                 except Exception:
-                    log.exception("a message was not handled", sid=self.sid)
+                    log.exception("message handler failed", sid=self.sid)
                     self.close(INTERNAL_ERROR)
                 left -= 1
                 now = clock()
         finally:
             self._inbox = None
-            if self._left is not None:
-                self.lost(self._left)
+            if self._lost_reason is not None:
+                self.lost(self._lost_reason)
 
     def _drained(self) -> None:
         self._carrier.resume_reading()
 
     @property
     def over(self) -> bool:
-        """Whether the client can neither send nor receive any more."""
-        return self.closed or self._left is not None
+        """Whether the client can no longer send or receive."""
+        return self.closed or self._lost_reason is not None
 
     @property
     def busy(self) -> bool:
@@ -238,14 +242,14 @@ class Connection:
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    def due(self, now: float) -> float | None:
+    def on_deadline(self, now: float) -> float | None:
         """See Timed."""
-        if not self.joined and now >= self._join_by:
+        if not self.joined and now >= self._join_deadline:
             self.close(CONNECT_TIMEOUT)
             return None
-        reason = self._carrier.trouble(now)
+        reason = self._carrier.failure(now)
         if reason is None:
-            beat = self._heartbeat.due(now)
+            beat = self._heartbeat.check(now)
             if beat is Beat.PING:
                 self._controls = 0
                 self._carrier.ping()
@@ -256,26 +260,26 @@ class Connection:
         return self._next(now)
 
     def _next(self, now: float) -> float:
-        moment = self._heartbeat.next(now)
+        deadline = self._heartbeat.next(now)
         if not self.joined:
-            moment = min(moment, self._join_by)
+            deadline = min(deadline, self._join_deadline)
         check = self._carrier.check_at(now)
-        return moment if check is None else min(moment, check)
+        return deadline if check is None else min(deadline, check)
 
     # --- polling to websocket -----------------------------------------------------------------------------------------
 
     @property
     def polling(self) -> Polling | None:
-        """The polling transport, while that is what this connection uses."""
+        """The polling transport; None if the connection uses a websocket."""
         return self._carrier if isinstance(self._carrier, Polling) else None
 
     async def poll(self, request: web.Request) -> str:
-        """A GET of the client: what waits for it, or the first that comes. Raises RefusedError."""
+        """Answer a GET of the client with the packets that are queued, or wait for one. Raises RefusedError."""
         polling = self.polling
         if polling is None:
             raise RefusedError(*BAD_REQUEST)
-        if self._noop_due:
-            self._noop_due = False
+        if self._noop_pending:
+            self._noop_pending = False
             polling.push(NOOP)
         try:
             return await polling.poll(request)
@@ -284,15 +288,15 @@ class Connection:
             raise RefusedError(*BAD_REQUEST) from None
 
     def upgrade_probed(self) -> None:
-        """See Upgradable. The client changes over when its poll has ended: the open one, or the next."""
+        """See Upgradable. The client switches when its poll ends: the open one, or the next."""
         polling = self.polling
         if polling is not None and polling.polled:
             polling.push(NOOP)
         else:
-            self._noop_due = True
+            self._noop_pending = True
 
     def upgrade_done(self, websocket: WebSocket) -> None:
-        """See Upgradable. What no GET has taken goes first."""
+        """See Upgradable. Packets that no GET has fetched are sent first."""
         self.upgrade = None
         polling = self.polling
         if polling is None:
@@ -306,9 +310,9 @@ class Connection:
         self._host.changed(self)
         if self._inbox is not None and self._inbox.full:
             websocket.pause_reading()
-        self.strained()
+        self.reschedule()
 
     def upgrade_failed(self) -> None:
         """See Upgradable."""
         self.upgrade = None
-        self._noop_due = False
+        self._noop_pending = False

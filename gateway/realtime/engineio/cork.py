@@ -1,4 +1,4 @@
-"""Joins the packets of one tick of the event loop into one write for each transport. Shared by all transports."""
+"""Joins the packets of one tick of the event loop into one write per transport. Shared by all transports."""
 
 import asyncio
 from typing import Protocol
@@ -9,20 +9,20 @@ log = structlog.get_logger()
 
 
 class Corked(Protocol):
-    """A transport with something to write."""
+    """A transport with packets to write."""
 
     def flush(self) -> None:
-        """Write what has gathered."""
+        """Write the packets that are queued."""
 
 
 class Cork:
-    """The transports that have something to write at the end of this tick."""
+    """Flushes transports at the end of the tick in which they first had something to write."""
 
     def __init__(self) -> None:
         self._waiting: list[Corked] = []
 
     def add(self, transport: Corked) -> None:
-        """Flush a transport at the end of this tick. To be called once a tick."""
+        """Flush a transport at the end of this tick. Call it at most once per tick and transport."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._pop)
         self._waiting.append(transport)
@@ -32,5 +32,5 @@ class Cork:
         for transport in waiting:
             try:
                 transport.flush()
-            except Exception:  # the other transports are flushed all the same
-                log.exception("a transport could not be flushed")
+            except Exception:  # the other transports must still be flushed
+                log.exception("transport flush failed")

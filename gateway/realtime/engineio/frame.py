@@ -1,4 +1,4 @@
-"""Engine.IO packets as text and as websocket frames. A broadcast is made into one Frame for everybody."""
+"""Engine.IO packets as text and as websocket frames. A broadcast is encoded once, as a Frame for all its recipients."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +11,7 @@ PONG: Final = "3"
 MESSAGE: Final = "4"
 UPGRADE: Final = "5"
 NOOP: Final = "6"
-SEPARATOR: Final = "\x1e"  # between packets that polling sends together; no packet contains it
+SEPARATOR: Final = "\x1e"  # between the packets of a polling payload; no packet contains it
 
 _TEXT = 0x81
 _CLOSE = 0x88
@@ -19,17 +19,17 @@ _PONG = 0x8A
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A complete text frame. A server's frames are not masked, so one frame serves any number of sockets."""
+    """Return a complete text frame. Server frames are not masked, so connections can share one frame."""
     return _header(_TEXT, len(payload)) + payload
 
 
 def close_frame(code: int) -> bytes:
-    """A close frame; code 0 sends none."""
+    """Return a close frame; without a code if `code` is 0."""
     return _header(_CLOSE, 2) + code.to_bytes(2, "big") if code else _header(_CLOSE, 0)
 
 
 def pong_frame(payload: bytes | bytearray) -> bytes:
-    """The answer to a websocket ping of at most 125 bytes."""
+    """Return the answer to a websocket ping of at most 125 bytes."""
     return _header(_PONG, len(payload)) + payload
 
 
@@ -42,7 +42,7 @@ def _header(first: int, length: int) -> bytes:
 
 
 class Frame:
-    """One Socket.IO packet made ready once, for any number of connections."""
+    """One Socket.IO packet, encoded once for any number of connections."""
 
     __slots__ = ("_packet", "_text", "websocket")
 
@@ -59,15 +59,15 @@ class Frame:
 
     @property
     def text(self) -> str:
-        """The Engine.IO packet as polling sends it; made when the first polling client needs it."""
+        """The Engine.IO packet as polling sends it; decoded when the first polling client needs it."""
         if self._text is None:
-            # Ours is UTF-8; what a foreign writer in Redis made must not stop the broadcasts that wait behind it.
+            # Our packets are UTF-8. A malformed one from another program in Redis must not stop later broadcasts.
             self._text = MESSAGE + self._packet.decode(errors="replace")
         return self._text
 
 
 class JoinedFrame(Frame):
-    """Several of them as one: each transport takes them in one piece, and clients see no difference."""
+    """Several frames as one, for a single write per transport. Clients receive the same packets."""
 
     __slots__ = ("_frames",)
 

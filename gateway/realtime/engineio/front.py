@@ -1,8 +1,8 @@
-"""The first protocol of every TCP connection: makes it a websocket of ours or gives it to aiohttp. Made by the server.
+"""The first protocol of every TCP connection: turns it into a websocket or passes it to aiohttp. Created by the engine.
 
-A websocket's head is parsed by aiohttp's compiled request parser, here and not behind aiohttp's RequestHandler: then a
-connection never costs a handler, a task and a request. What is no valid upgrade goes to aiohttp, bytes and all, and is
-answered there: refusals are written in one place, and nothing is guessed from raw bytes that the parser has not read.
+The head of a websocket request is parsed here, by aiohttp's compiled request parser, and not behind aiohttp's
+RequestHandler, so that a websocket never costs a handler, a task and a request. Everything else goes to aiohttp with
+all its bytes, invalid upgrades included: refusals are written in one place, and nothing is guessed from unparsed bytes.
 """
 
 import asyncio
@@ -18,27 +18,27 @@ from gateway.realtime.engineio.handshake import RefusedError, accept_websocket, 
 from gateway.realtime.engineio.http_endpoint import Sessions
 from gateway.realtime.engineio.timer_wheel import TimerWheel
 
-MAX_HEAD: Final = 16_384  # bytes of a request's head that are kept here; aiohttp judges what is larger
+MAX_HEAD: Final = 16_384  # bytes of a request's head that are kept here; aiohttp handles larger ones
 
 
-# Makes aiohttp's side of a connection, which calls its argument when the connection has ended.
+# Creates aiohttp's protocol for a connection; the protocol calls the argument when the connection has ended.
 HttpFactory = Callable[[Callable[[], None]], asyncio.Protocol]
 
 
 class Gate(Sessions, Protocol):
-    """The engine, as the front needs it."""
+    """The part of the engine that a front uses."""
 
     wheel: TimerWheel
     address_limit: AddressLimit
 
 
 class Front(asyncio.Protocol):
-    """Waits for the head of the first request, for `head_timeout`."""
+    """Waits up to `head_timeout` for the head of the first request."""
 
-    __slots__ = ("_counted", "_fronts", "_gate", "_head", "_http", "_transport", "slot")
+    __slots__ = ("_fronts", "_gate", "_head", "_http", "_subject", "_transport", "slot")
 
     def __init__(self, gate: Gate, http: HttpFactory, fronts: "set[Front]") -> None:
-        self._counted: str | None = None  # as whose connection, while it is
+        self._subject: str | None = None  # the subject under which AddressLimit counts this connection
         self._gate = gate
         self._http = http
         self._fronts = fronts
@@ -49,8 +49,8 @@ class Front(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """From the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        self._counted = self._gate.address_limit.connected(address_of(transport.get_extra_info("peername")))
-        if self._counted is None:
+        self._subject = self._gate.address_limit.connected(address_of(transport.get_extra_info("peername")))
+        if self._subject is None:
             self.abort()
             return
         self._fronts.add(self)
@@ -61,12 +61,12 @@ class Front(asyncio.Protocol):
         """From the event loop."""
         self._leave()
 
-    def due(self, _now: float) -> None:
-        """See Timed: the request did not come."""
+    def on_deadline(self, _now: float) -> None:
+        """See Timed. The request did not arrive in time."""
         self.abort()
 
     def abort(self) -> None:
-        """Tear down at once."""
+        """Close the TCP connection immediately."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -86,7 +86,7 @@ class Front(asyncio.Protocol):
             self._give_to_http(transport)
 
     def _upgrade(self, transport: asyncio.Transport, end: int) -> bool:
-        # Only the head is parsed: what follows it are frames, since a request with a body is not accepted.
+        # Only the head is parsed: frames follow it, since a request with a body is not accepted.
         parser = HttpRequestParser(cast("Any", self), asyncio.get_running_loop(), MAX_HEAD)
         try:
             [(message, _)] = parser.feed_data(self._head[:end])[0]
@@ -110,8 +110,8 @@ class Front(asyncio.Protocol):
         return True
 
     def _give_to_http(self, transport: asyncio.Transport) -> None:
-        head, counted = self._head, self._counted
-        self._counted = None  # it goes on being counted
+        head, counted = self._head, self._subject
+        self._subject = None  # still counted, until aiohttp's protocol calls `disconnected`
         self._leave()
         protocol = self._http(partial(self._gate.address_limit.disconnected, counted or ""))
         transport.set_protocol(protocol)
@@ -121,8 +121,8 @@ class Front(asyncio.Protocol):
     def _leave(self) -> None:
         self._gate.wheel.remove(self)
         self._fronts.discard(self)
-        if self._counted is not None:
-            self._gate.address_limit.disconnected(self._counted)
-            self._counted = None
+        if self._subject is not None:
+            self._gate.address_limit.disconnected(self._subject)
+            self._subject = None
         self._transport = None
         self._head = b""

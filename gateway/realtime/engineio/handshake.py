@@ -1,4 +1,4 @@
-"""What a client's opening request says, and every check it must pass. Made by the front and the polling endpoint."""
+"""A client's handshake request and the checks that it must pass. Created by the front and the polling endpoint."""
 
 import base64
 import binascii
@@ -23,10 +23,9 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
 class RefusedError(Exception):
-    """A request that is answered with `status` and a JSON body.
+    """A request to answer with the HTTP status `status` and a JSON body.
 
-    The numbers of `code` are Engine.IO's own. A refusal that passes by itself has a code of the gateway's catalogue and
-    `retry_after_ms`.
+    Numeric codes are Engine.IO's. A temporary refusal has a code of the gateway's error catalogue and `retry_after_ms`.
     """
 
     def __init__(self, status: int, code: int | str, message: str, retry_after_ms: int | None = None) -> None:
@@ -60,11 +59,11 @@ UNSUPPORTED_PROTOCOL = (400, 5, "Unsupported protocol version")
 BAD_VERSION = (426, 3, "Unsupported WebSocket version")
 TOO_LARGE = (413, 3, "Payload too large")
 TOO_SLOW = (408, 3, "The body did not arrive in time")
-CROWDED = (429, Code.RATE_LIMIT_EXCEEDED, "Too many connections from this address", 5_000)
+TOO_MANY_CONNECTIONS = (429, Code.RATE_LIMIT_EXCEEDED, "Too many connections from this address", 5_000)
 UNAVAILABLE = (503, Code.SERVICE_UNAVAILABLE, "This node takes no new sessions for now", 1_000)
 
 
-# What a namespace that is joined later may still have to know.
+# The headers that a namespace may still need when it is joined later.
 _LASTING: Final = (hdrs.AUTHORIZATION, hdrs.ORIGIN, hdrs.HOST)
 _COOKIE_VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*")  # RFC 6265, 4.1.1
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
@@ -72,7 +71,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A request to the Socket.IO path. `remote` is the other end of the TCP connection, "" when there is none."""
+    """A request to the Socket.IO path. `remote` is the peer's address, "" for a unix socket."""
 
     path: str
     query: Mapping[str, str] = field(repr=False)  # clients of other servers put tokens there
@@ -87,7 +86,7 @@ class Handshake:
 
     @property
     def origin(self) -> str | None:
-        """The Origin header; several lines make a text that is no origin."""
+        """The Origin header; several lines are joined into a text that matches no origin."""
         return origin_of(self.headers)
 
     @property
@@ -97,13 +96,14 @@ class Handshake:
 
     @property
     def sid(self) -> str | None:
-        """The session that the request is for; None: it asks for a new one."""
+        """The id of the session that the request is for; None for a new session."""
         return self.query.get("sid")
 
-    def lasting(self, cookie: str | None, name: str) -> "Handshake":
-        """Return what may stay for the life of a connection: who it is from, and of all cookies those called `cookie`.
+    def reduced(self, cookie: str | None, name: str) -> "Handshake":
+        """Return a smaller copy to keep as long as the connection.
 
-        They are called `name` from then on.
+        It has no query, only the headers that namespaces need, and of the cookies those called `cookie`, renamed to
+        `name`.
         """
         headers = CIMultiDict({name: self.headers[name] for name in _LASTING if name in self.headers})
         if cookie is not None:
@@ -114,7 +114,7 @@ class Handshake:
 
 
 def of_request(request: web.Request) -> Handshake:
-    """Return the handshake of a request that came through aiohttp."""
+    """Return the handshake of a request that aiohttp parsed."""
     return Handshake(request.path, request.query, request.headers, request.remote or "", request.secure)
 
 
@@ -129,7 +129,7 @@ def address_of(peer: Any) -> str:
 
 
 def check_protocol(handshake: Handshake) -> TransportName:
-    """The transport asked for: "polling" or "websocket". Raises RefusedError."""
+    """Return the requested transport: "polling" or "websocket". Raises RefusedError."""
     if handshake.query.get("EIO") != "4":
         raise RefusedError(*UNSUPPORTED_PROTOCOL)
     match handshake.query.get("transport"):
@@ -142,11 +142,11 @@ def check_protocol(handshake: Handshake) -> TransportName:
 
 
 def accept_websocket(method: str, version: HttpVersion, headers: CIMultiDict[str] | CIMultiDictProxy[str]) -> bytes:
-    """Return the head of the answer that makes this request a websocket (RFC 6455, 4.2). Raises RefusedError.
+    """Return the head of the 101 answer to a websocket request (RFC 6455, 4.2). Raises RefusedError.
 
-    A header that stands on several lines is one list (RFC 9110, 5.3). No extension is accepted: compression costs
-    100 kB a connection and deflates each broadcast once per recipient. Of the subprotocols the first is, as by the
-    Node server: a client that asks for one fails without.
+    A header on several lines is one list (RFC 9110, 5.3). No extension is accepted: compression costs 100 kB per
+    connection and deflates each broadcast once per recipient. The first subprotocol is accepted, as by the Node
+    server: a client that requests one fails without.
     """
     if method != hdrs.METH_GET:
         raise RefusedError(*BAD_METHOD)
@@ -155,7 +155,7 @@ def accept_websocket(method: str, version: HttpVersion, headers: CIMultiDict[str
     if "upgrade" not in _tokens(headers, hdrs.CONNECTION):
         raise RefusedError(*BAD_REQUEST)
     if hdrs.TRANSFER_ENCODING in headers or any(length != "0" for length in headers.getall(hdrs.CONTENT_LENGTH, ())):
-        raise RefusedError(*BAD_REQUEST)  # what follows the head must be frames and nothing else
+        raise RefusedError(*BAD_REQUEST)  # only frames may follow the head
     if "13" not in _tokens(headers, hdrs.SEC_WEBSOCKET_VERSION):
         raise RefusedError(*BAD_VERSION)
     keys = headers.getall(hdrs.SEC_WEBSOCKET_KEY, ())
@@ -180,7 +180,7 @@ def accept_websocket(method: str, version: HttpVersion, headers: CIMultiDict[str
 
 
 def _list(headers: CIMultiDict[str] | CIMultiDictProxy[str], name: str) -> list[str]:
-    """The items of a header that is a comma-separated list, from all of its lines."""
+    """Return the items of a comma-separated header, from all of its lines."""
     return [item.strip() for line in headers.getall(name, ()) for item in line.split(",")]
 
 

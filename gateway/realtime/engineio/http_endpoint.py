@@ -1,4 +1,4 @@
-"""The HTTP side of Engine.IO: polling, and upgrades of TCP connections that aiohttp has. Called by the engine."""
+"""The HTTP side of Engine.IO: polling, and upgrades of connections that aiohttp handles. Called by the engine."""
 
 import asyncio
 from typing import Final, Protocol
@@ -27,27 +27,27 @@ _FROM_CLIENT: Final = (CLOSE, PONG, MESSAGE)
 
 
 class Sessions(Protocol):
-    """The engine, as the endpoint needs it."""
+    """The part of the engine that the endpoint uses."""
 
     options: EngineOptions
 
     def admit(self, handshake: Handshake) -> TransportName:
-        """The transport that a request is for. Raises RefusedError."""
+        """Return the transport that a request is for. Raises RefusedError."""
 
     def refused(self, refusal: RefusedError) -> None:
-        """Count a refusal that was answered."""
+        """Count a refused request."""
 
     def session(self, sid: str) -> Connection:
-        """The open connection with this id. Raises RefusedError."""
+        """Return the open connection with this id. Raises RefusedError."""
 
-    def leaving(self, sid: str) -> Connection | None:
-        """A closed connection whose goodbye nobody has fetched."""
+    def take_closed(self, sid: str) -> Connection | None:
+        """Return and forget a closed connection whose last packets no poll has fetched yet."""
 
     def open_polling(self, handshake: Handshake) -> Polling:
-        """A new session over polling."""
+        """Open a session over polling."""
 
     def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
-        """Make a TCP connection a websocket."""
+        """Turn a TCP connection into a websocket."""
 
 
 class HttpEndpoint:
@@ -59,7 +59,7 @@ class HttpEndpoint:
         self._posting: set[str] = set()  # sessions with a POST that is not answered yet
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Any request to the Socket.IO path. What a page may read of the answer is said around it, as for all paths."""
+        """Answer any request to the Socket.IO path. A middleware adds the CORS headers, as for all paths."""
         handshake = of_request(request)
         response: web.StreamResponse
         try:
@@ -81,8 +81,8 @@ class HttpEndpoint:
             if request.method != hdrs.METH_GET:
                 raise RefusedError(*BAD_METHOD)
             return await self._sessions.open_polling(handshake).poll(request)
-        if request.method == hdrs.METH_GET and (leaving := self._sessions.leaving(sid)) is not None:
-            return await leaving.poll(request)
+        if request.method == hdrs.METH_GET and (closed := self._sessions.take_closed(sid)) is not None:
+            return await closed.poll(request)
         connection = self._sessions.session(sid)
         if request.method == hdrs.METH_GET:
             return await connection.poll(request)
@@ -106,15 +106,15 @@ class HttpEndpoint:
             connection.violated(WSCloseCode.PROTOCOL_ERROR, OVERSIZE if too_large else PARSE_ERROR)
             raise
         except (ConnectionError, RequestPayloadError):
-            # Packets are lost, so the session is.
+            # Packets were lost, and a session must not have gaps.
             connection.drop(TRANSPORT_ERROR)
             raise RefusedError(*BAD_REQUEST) from None
-        await connection.room()
+        await connection.wait_for_space()
         for packet in packets:
             connection.received(packet)
 
     async def _body(self, request: web.Request) -> bytes:
-        """The whole body, however many segments it comes in. Raises RefusedError when it is too large or too slow."""
+        """Return the whole body. Raises RefusedError if it is too large or does not arrive in time."""
         limit = self._options.max_packet_size
         if (request.content_length or 0) > limit:
             raise RefusedError(*TOO_LARGE)
@@ -130,7 +130,7 @@ class HttpEndpoint:
         return bytes(body)
 
     def _packets(self, body: bytes) -> list[str]:
-        """The packets of a payload. Raises RefusedError when one is malformed or binary, or there are too many."""
+        """Return the packets of a payload. Raises RefusedError if one is malformed or binary, or there are too many."""
         try:
             packets = body.decode().split(SEPARATOR, self._options.max_poll_packets)
         except UnicodeDecodeError:
@@ -139,7 +139,7 @@ class HttpEndpoint:
             raise RefusedError(*BAD_REQUEST)
         return packets
 
-    # --- websocket on a connection that aiohttp has -------------------------------------------------------------------
+    # --- websocket on a connection that aiohttp handles ---------------------------------------------------------------
 
     def _websocket(self, request: web.Request, handshake: Handshake) -> web.Response:
         head = accept_websocket(request.method, request.version, request.headers)
@@ -148,7 +148,7 @@ class HttpEndpoint:
         protocol, transport = request.protocol, request.transport
         if transport is not None:
             rest = protocol._message_tail
-            # Let aiohttp believe that the connection was lost: it ends its task, and its answer goes nowhere.
+            # For aiohttp the connection is lost: it ends its task and discards the response.
             protocol.transport = None
             protocol.connection_lost(None)
             self._sessions.open_websocket(handshake, transport, head, rest)

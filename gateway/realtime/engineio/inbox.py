@@ -1,16 +1,16 @@
-"""The messages of one connection that are not handled yet. Made with the first one, dropped with the last."""
+"""The messages of one connection that wait to be handled. Created by the connection while there are any."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-FULL: Final = 64  # messages that wait before reading from the client stops
-LOW: Final = 32  # messages that still wait when it goes on
+PAUSE_AT: Final = 64  # waiting messages at which reading from the client pauses
+RESUME_AT: Final = 32  # waiting messages at which reading resumes
 
 
 class Inbox:
-    """Messages in order. `drained` is called each time that there is room again."""
+    """A queue of messages. Calls `drained` whenever reading may resume."""
 
     __slots__ = ("_drained", "_messages", "_waiters")
 
@@ -20,37 +20,37 @@ class Inbox:
         self._waiters: list[asyncio.Future[None]] = []
 
     def put(self, text: str) -> bool:
-        """Add a message, however many there are; return whether reading must pause."""
+        """Add a message, even to a full inbox; return whether reading must pause."""
         self._messages.append(text)
-        return len(self._messages) >= FULL
+        return len(self._messages) >= PAUSE_AT
 
     def take(self) -> str | None:
-        """Return the next message, None if there is none."""
+        """Remove and return the next message; None if there is none."""
         messages = self._messages
         if not messages:
             if self._waiters:
                 self._wake()
             return None
         text = messages.popleft()
-        if len(messages) == LOW:
+        if len(messages) == RESUME_AT:
             self._wake()
             self._drained()
         return text
 
     @property
     def full(self) -> bool:
-        """Whether reading must wait."""
-        return len(self._messages) >= FULL
+        """Whether reading must pause."""
+        return len(self._messages) >= PAUSE_AT
 
-    async def room(self) -> None:
-        """Wait until it is not full."""
+    async def wait_for_space(self) -> None:
+        """Wait until the inbox is not full."""
         if self.full:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter
 
     def clear(self) -> None:
-        """Drop what was not handled: the connection is closed."""
+        """Drop all messages, because the connection is closed."""
         self._messages.clear()
         self._wake()
 

@@ -1,4 +1,4 @@
-"""The numbers of the Engine.IO server, in seconds and bytes. Made by the composition root, or by a test."""
+"""The options of the Engine.IO server, in seconds and bytes. Created by the composition root or by a test."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,30 +6,30 @@ from typing import Self
 from gateway.security.browsers.client_address import Network
 from gateway.settings import Settings
 
-GRACE = 0.2  # s for a last packet to arrive before the transport of a closed connection is torn down
+GRACE = 0.2  # s for the last packet to arrive before the transport of a closed connection is torn down
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """What a connection may do and for how long. Times are in seconds and may be fractions, sizes in bytes."""
+    """Time-outs in seconds, which may be fractions, and sizes in bytes."""
 
     ping_interval: float = 25.0
-    ping_timeout: float = 60.0  # for the pong to come
-    connect_timeout: float = 10.0  # until the layer above must have set `joined`
+    ping_timeout: float = 60.0  # for the pong to arrive
+    connect_timeout: float = 10.0  # for the client to join a namespace
     max_packet_size: int = 65_536  # of one websocket message, and of one polling request
     max_poll_packets: int = 256  # in one polling request
-    max_send_buffer: int = 1_048_576  # that a client may be behind
-    max_send_delay: float = 10.0  # in which a client that is behind must take something
+    max_send_buffer: int = 1_048_576  # queued for one client
+    max_send_delay: float = 10.0  # in which a client with a full socket buffer must read something
     upgrade_timeout: float = 5.0  # for a polling session's websocket to finish its probe
-    head_timeout: float = 5.0  # for a request's head; what goes to aiohttp then has KEEPALIVE more
+    head_timeout: float = 5.0  # for a request's head; connections that pass to aiohttp then have KEEPALIVE more
     request_timeout: float = 10.0  # for the body of a polling request
     max_address_connections: int = 2_000  # open at once from one client address
-    trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For says what the client's address is
+    trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
     path: str = "/socket.io/"
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The options of a node."""
+        """Return the options of a node with these settings."""
         return cls(
             ping_interval=settings.ping_interval.total_seconds(),
             ping_timeout=settings.ping_timeout.total_seconds(),
@@ -44,6 +44,6 @@ class EngineOptions:
 
     @property
     def tick(self) -> float:
-        """How exact the timer wheel must be: a hundredth of the shortest time."""
+        """The resolution of the timer wheel: a hundredth of the shortest time-out."""
         shortest = min(self.ping_interval, self.ping_timeout, self.connect_timeout, self.max_send_delay)
         return min(shortest, self.request_timeout) / 100

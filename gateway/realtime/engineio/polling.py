@@ -1,4 +1,4 @@
-"""The polling transport of one connection: packets wait here for the client's next GET. Made by the engine."""
+"""The polling transport of one connection: queues packets for the client's next GET. Created by the engine."""
 
 import asyncio
 from typing import Final
@@ -10,15 +10,15 @@ from gateway.realtime.engineio.frame import NOOP, PING, SEPARATOR, Frame
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.transport import CLIENT_LEFT, NULL_LISTENER, SLOW_CLIENT, Listener
 
-ABSENCE: Final = 1.0  # s between two looks whether the client of an open poll is still there
+DISCONNECT_CHECK: Final = 1.0  # s between two checks whether the client of an open poll has disconnected
 
 
 class DuplicatePollError(Exception):
-    """A poll came while another one waits."""
+    """A poll arrived while another one was open."""
 
 
 class Polling:
-    """A bounded queue of packets and at most one GET that waits for them."""
+    """A bounded queue of packets and at most one open GET that waits for them."""
 
     __slots__ = ("_cork", "_ended", "_limit", "_listener", "_packets", "_request", "_size", "_waiter")
 
@@ -28,24 +28,24 @@ class Polling:
         self._listener: Listener = NULL_LISTENER
         self._packets: list[str] = []
         self._size = 0  # bytes in _packets
-        self._request: web.Request | None = None  # the GET that waits
+        self._request: web.Request | None = None  # the open GET
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
 
     def listen(self, listener: Listener) -> None:
-        """Tell this one."""
+        """Report to this listener from now on."""
         self._listener = listener
 
     # --- the client's side --------------------------------------------------------------------------------------------
 
     async def poll(self, request: web.Request) -> str:
-        """What a GET gets: everything that waits, or the first that comes. Raises DuplicatePollError."""
+        """Return the payload for a GET: all queued packets, or wait for some. Raises DuplicatePollError."""
         if self._waiter is not None:
             raise DuplicatePollError
         if not self._packets and not self._ended:
             self._request = request
             self._waiter = asyncio.get_running_loop().create_future()
-            self._listener.strained()
+            self._listener.reschedule()
             try:
                 await self._waiter
             finally:
@@ -59,17 +59,17 @@ class Polling:
 
     @property
     def polled(self) -> bool:
-        """Whether a GET waits."""
+        """Whether a GET is open."""
         return self._waiter is not None
 
     # --- the connection's side ----------------------------------------------------------------------------------------
 
     def push(self, packet: str) -> None:
-        """See Carrier."""
+        """See Transport."""
         self._push(packet, len(packet.encode(errors="replace")))
 
     def push_frame(self, frame: Frame) -> None:
-        """See Carrier."""
+        """See Transport."""
         self._push(frame.text, len(frame.websocket))
 
     write_frame = push_frame  # a poll is answered at the end of the tick
@@ -82,46 +82,46 @@ class Polling:
         self._packets.append(packet)
         self._size += size
         if self._size > self._limit:
-            # Told later: this may be in the midst of a broadcast, whose room must not change under it.
+            # In the next tick: this may run inside a broadcast, whose room must not change during the iteration.
             asyncio.get_running_loop().call_soon(self._listener.lost, SLOW_CLIENT)
             self.abort()
 
     def ping(self) -> None:
-        """See Carrier. Behind what waits: one GET takes it all."""
+        """See Transport. The ping is queued behind other packets: one GET takes them all."""
         self.push(PING)
 
     def flush(self) -> None:
-        """Answer the GET that waits."""
+        """Answer the open GET, if any."""
         if self._waiter is not None and not self._waiter.done() and (self._packets or self._ended):
             self._waiter.set_result(None)
 
     def pause_reading(self) -> None:
-        """See Carrier. A POST waits for room before it is answered, and polite clients send one at a time."""
+        """See Transport. Nothing to do: a POST is answered when the inbox has space, and clients send one at a time."""
 
     def resume_reading(self) -> None:
-        """See Carrier."""
+        """See Transport."""
 
-    def trouble(self, now: float) -> str | None:  # noqa: ARG002
-        """See Carrier. Nobody tells a handler that its client has gone."""
+    def failure(self, now: float) -> str | None:  # noqa: ARG002
+        """See Transport. Must be polled: aiohttp does not notify a handler of a client's disconnect."""
         return CLIENT_LEFT if self._request is not None and self._request.transport is None else None
 
     def check_at(self, now: float) -> float | None:
-        """See Carrier."""
-        return now + ABSENCE if self._request is not None else None
+        """See Transport."""
+        return now + DISCONNECT_CHECK if self._request is not None else None
 
     def retire(self) -> list[str]:
-        """End in favour of a websocket: gives what still waits; an open GET gets a NOOP."""
+        """End after an upgrade: return the packets that are still queued, and answer an open GET with a NOOP."""
         packets, self._packets, self._size = self._packets, [], 0
         self._stop()
-        return SEPARATOR.join(packets).split(SEPARATOR) if packets else []  # some came joined
+        return SEPARATOR.join(packets).split(SEPARATOR) if packets else []  # a JoinedFrame holds several packets
 
     def end(self, last: str, code: int, grace: float) -> None:  # noqa: ARG002
-        """See Carrier. What no GET has taken after the grace is lost, with the connection's entry in the engine."""
+        """See Transport. Packets that no GET fetches within `grace` are lost."""
         self.push(last)
         self._stop()
 
     def abort(self) -> None:
-        """See Carrier."""
+        """See Transport."""
         self._packets = []
         self._stop()
 

@@ -1,4 +1,4 @@
-"""The Engine.IO v4 server: makes connections and hands their messages up."""
+"""The Engine.IO v4 server: opens connections and hands their messages up. Created by the composition root."""
 
 import asyncio
 import json
@@ -43,11 +43,11 @@ log = structlog.get_logger()
 class EngineServer:
     """All Engine.IO connections of a node.
 
-    The layer above sets four callbacks before the first client comes. `on_message` of one connection is never called
-    before the previous call has returned; while more than 64 of its messages wait, nothing is read from it.
+    The layer above sets `admits`, `on_connect`, `on_message` and `on_close` before the first client connects.
+    `on_message` runs once at a time for each connection; while 64 or more of its messages wait, reading is paused.
 
-    A server that refuses new sessions (`admits` says no) goes on serving those that are open. Only `close` makes it
-    ignore what their clients send.
+    While `admits` returns False, new sessions are refused and open ones are served. Only `close` makes the server
+    ignore what clients send.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class EngineServer:
         self.connections: dict[str, Connection] = {}
         self.admits: Callable[[], bool] = lambda: True  # whether a new session may be opened now
         self.on_connect: Callable[[Connection], None] = lambda _: None
-        self.on_message: Callable[[Connection, str], Awaitable[None]] = _unheard
+        self.on_message: Callable[[Connection, str], Awaitable[None]] = _ignore_message
         self.on_close: Callable[[Connection, str], None] = lambda _connection, _reason: None
         self._origin_allowed = origin_allowed
         self._metrics = metrics
@@ -74,9 +74,9 @@ class EngineServer:
         )
         self._cork = Cork()
         self.address_limit = AddressLimit(options)
-        self._waiting: deque[Connection] = deque()  # that received a message in this tick
+        self._waiting: deque[Connection] = deque()  # connections that received a message in this tick
         self._workers: set[asyncio.Task[None]] = set()
-        self._leaving: dict[str, Connection] = {}  # closed, and a poll may still fetch their last packets
+        self._closed: dict[str, Connection] = {}  # closed connections whose last packets a poll may still fetch
         self._fronts: set[Front] = set()
         self._endpoint = HttpEndpoint(self)
 
@@ -91,9 +91,9 @@ class EngineServer:
         return await self._endpoint.handle(request)
 
     async def close(self, reason: str, within: float) -> None:
-        """Ignore what arrives from now on, let what is being handled finish, close everybody: all `within` s."""
+        """Close all connections within `within` s: ignore new messages, and let running handlers finish first."""
         self.closing = True
-        told = bool(self.connections)
+        had_connections = bool(self.connections)
         for front in list(self._fronts):
             front.abort()
         for connection in list(self.connections.values()):
@@ -103,8 +103,8 @@ class EngineServer:
             await asyncio.wait(set(self._workers), timeout=max(0.0, within - GRACE))
         for connection in list(self.connections.values()):
             connection.close(reason)
-        if told:
-            await asyncio.sleep(GRACE)  # goodbyes arrive and transports end
+        if had_connections:
+            await asyncio.sleep(GRACE)  # for close packets to arrive and transports to end
         for worker in self._workers:
             worker.cancel()
         if self._workers:
@@ -115,8 +115,9 @@ class EngineServer:
     def admit(self, handshake: Handshake) -> TransportName:
         """Return the transport that a request is for.
 
-        Raises RefusedError: for the origin, the protocol, and, of a request for a new session, when there are too many
-        of its address or when the layer above admits none.
+        Raises:
+            RefusedError: The origin or the protocol is not accepted; or, for a new session, the address has too many
+                connections or the node admits no new sessions.
         """
         if not self._origin_allowed(handshake):
             raise RefusedError(*FORBIDDEN)
@@ -128,7 +129,7 @@ class EngineServer:
         return transport
 
     def refused(self, refusal: RefusedError) -> None:
-        """Count a refusal that was answered, if it passes by itself."""
+        """Count a refused request, if the refusal is temporary."""
         if refusal.retry_after_ms is not None:
             self._metrics.refused.labels("handshake", refusal.code).inc()
 
@@ -139,31 +140,31 @@ class EngineServer:
             raise RefusedError(*UNKNOWN_SESSION)
         return connection
 
-    def leaving(self, sid: str) -> Connection | None:
-        """Return the connection with this id that was closed while no poll was open; only the first call gets it."""
-        return self._leaving.pop(sid, None)
+    def take_closed(self, sid: str) -> Connection | None:
+        """Return and forget the connection with this id that was closed while no poll was open; None without one."""
+        return self._closed.pop(sid, None)
 
     def open_polling(self, handshake: Handshake) -> Polling:
         """Open a session over polling."""
         polling = Polling(self.options, self._cork)
         connection = self._connection(handshake, "polling")
         polling.listen(connection)
-        polling.push(self._hello(connection, self._parameters_polling))
-        connection.begin(polling)
+        polling.push(self._open_packet(connection, self._parameters_polling))
+        connection.start(polling)
         self.on_connect(connection)
         return polling
 
     def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
-        """Turn a TCP connection into a websocket: of a new session, or as upgrade of the one that the handshake names.
+        """Turn a TCP connection into a websocket, for a new session or as the upgrade of the handshake's session.
 
-        The handshake was admitted and its session exists. A session that does not poll any more, or that is being
-        upgraded already, takes no websocket.
+        The handshake must be admitted and its session exist. The websocket is closed if the session is not polling or
+        is already being upgraded.
 
         Args:
             handshake: The request.
             transport: The TCP connection.
             head: The answer to send.
-            rest: Bytes that arrived behind the request.
+            rest: Bytes that arrived after the request's head.
         """
         websocket = WebSocket(transport, self.options, self._cork)
         websocket.start(head, rest)
@@ -177,8 +178,8 @@ class EngineServer:
             return
         connection = self._connection(handshake, "websocket")
         websocket.listen(connection)
-        websocket.push(self._hello(connection, self._parameters_websocket))
-        connection.begin(websocket)
+        websocket.push(self._open_packet(connection, self._parameters_websocket))
+        connection.start(websocket)
         self.on_connect(connection)
 
     def _connection(self, handshake: Handshake, transport: TransportName) -> Connection:
@@ -189,29 +190,29 @@ class EngineServer:
         self._open[transport].inc()
         return connection
 
-    def _hello(self, connection: Connection, parameters: str) -> str:
+    def _open_packet(self, connection: Connection, parameters: str) -> str:
         return f'{OPEN}{{"sid":"{connection.sid}",{parameters}'
 
     # --- for connections, see Host ------------------------------------------------------------------------------------
 
     def work(self, connection: Connection) -> None:
-        """See Host. One task handles the messages of all connections of this tick, as long as no handler waits."""
+        """See Host. One task handles the messages of this tick for all connections, as long as no handler waits."""
         self._waiting.append(connection)
         if len(self._waiting) == 1:
             self._spawn(self._work_off())
-            asyncio.get_running_loop().call_soon(self._share)  # comes after the first step of that task
+            asyncio.get_running_loop().call_soon(self._share)  # runs after the first step of that task
 
     async def _work_off(self) -> None:
         while self._waiting:
             await self._waiting.popleft().work()
 
     def _share(self) -> None:
-        # A handler waits, and these connections behind it: each gets a task of its own.
+        # A handler waits and must not delay the other connections: each gets a task of its own.
         while self._waiting:
             self._spawn(self._waiting.popleft().work())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        # In a context of its own: in that of the request with the first message, logs would name it for all others.
+        # In a new context: in the current one, log events of all connections would carry one connection's context.
         worker = asyncio.get_running_loop().create_task(work, name="messages", context=Context())
         self._workers.add(worker)
         worker.add_done_callback(self._workers.discard)
@@ -228,16 +229,16 @@ class EngineServer:
         self._open[connection.transport].dec()
         self._metrics.closed.labels(reason).inc()
         if linger and connection.polling is not None and not connection.polling.polled:
-            self._leaving[connection.sid] = connection
-            asyncio.get_running_loop().call_later(linger, self._leaving.pop, connection.sid, None)
+            self._closed[connection.sid] = connection
+            asyncio.get_running_loop().call_later(linger, self._closed.pop, connection.sid, None)
         try:
             self.on_close(connection, reason)
         except Exception:
-            log.exception("the end of a connection was not handled", sid=connection.sid)
+            log.exception("close callback failed", sid=connection.sid)
 
 
 def _parameters(options: EngineOptions, upgrades: list[str]) -> str:
-    """Return the rest of the open packet behind the sid: the same for all clients, so encoded once."""
+    """Return the open packet after the sid: the same for all clients, so encoded once."""
     parameters = {
         "upgrades": upgrades,
         "pingInterval": round(options.ping_interval * 1000),
@@ -247,5 +248,5 @@ def _parameters(options: EngineOptions, upgrades: list[str]) -> str:
     return json.dumps(parameters, separators=(",", ":")).removeprefix("{")
 
 
-async def _unheard(_connection: Connection, _text: str) -> None:
+async def _ignore_message(_connection: Connection, _text: str) -> None:
     """Ignore a message: no layer above has set its callback yet."""

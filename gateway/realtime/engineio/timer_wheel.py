@@ -1,33 +1,32 @@
-"""One timer for everything that has a deadline: connections, and requests for them. Filled by the engine."""
+"""One event loop timer for the deadlines of all connections and handshakes. Used by connections and fronts."""
 
 import asyncio
 from typing import Protocol
 
 
 class Timed(Protocol):
-    """Something with a deadline. `slot` belongs to the wheel and begins as None."""
+    """An item with a deadline. `slot` belongs to the wheel and must be None at first."""
 
     slot: int | None
 
-    def due(self, now: float) -> float | None:
-        """Do what is due at `now` and give the next moment to be asked, None for never. Must not raise."""
+    def on_deadline(self, now: float) -> float | None:
+        """Act on the deadline at `now`; return the next deadline, None for none. Must not raise."""
 
 
 class TimerWheel:
-    """Keeps each item in the slot of its next moment, and one event loop timer for the first slot there is.
+    """Groups items into slots of `tick` s by deadline, with one event loop timer for the first slot in use.
 
-    Moments are of the loop's clock. All moments within a slot count as reached when its time begins: an item is
-    asked at most one tick early, and not late by the wheel's doing.
+    Deadlines are in s of the loop's clock. A slot fires when its time begins, so an item fires at most one tick early.
     """
 
     def __init__(self, tick: float) -> None:
         self._tick = tick
         self._slots: dict[int, set[Timed]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._next = 0  # the slot that the timer waits for
+        self._next = 0  # the slot for which the timer is set
 
     def at(self, item: Timed, when: float) -> None:
-        """Ask the item at `when`, and not at the moment it had before."""
+        """Set the deadline of an item, replacing its previous one."""
         self.remove(item)
         item.slot = slot = int(when / self._tick)
         items = self._slots.get(slot)
@@ -39,7 +38,7 @@ class TimerWheel:
             self._arm(slot)
 
     def remove(self, item: Timed) -> None:
-        """Ask the item no more."""
+        """Cancel the deadline of an item, if it has one."""
         if item.slot is None:
             return
         items = self._slots.get(item.slot)
@@ -59,11 +58,11 @@ class TimerWheel:
         now = asyncio.get_running_loop().time()
         for slot in sorted(slot for slot in self._slots if slot * self._tick <= now):
             moment = max(now, (slot + 1) * self._tick)
-            for item in self._slots.pop(slot, ()):  # those before it may have emptied it
-                if item.slot != slot:  # removed or moved by one before it
+            for item in self._slots.pop(slot, ()):  # an earlier item may have emptied the slot
+                if item.slot != slot:  # an earlier item removed or moved it
                     continue
                 item.slot = None
-                again = item.due(moment)
+                again = item.on_deadline(moment)
                 if again is not None:
                     self.at(item, max(again, moment))
         if self._slots:

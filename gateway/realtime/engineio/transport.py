@@ -1,4 +1,4 @@
-"""What an engine, its connections and their transports know of each other. Implemented by all of them."""
+"""The interfaces between the engine, its connections and their transports, and the reasons for closing."""
 
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TransportName = Literal["polling", "websocket"]
 
-# Why a connection ended: labels of a metric and what the layer above is told. The first four are Socket.IO's own words.
+# Why a connection ended: metric labels, and the reason passed to the layer above. The first four are Socket.IO's.
 CLIENT_LEFT: Final = "transport close"
 TRANSPORT_ERROR: Final = "transport error"
 PING_TIMEOUT: Final = "ping timeout"
@@ -30,80 +30,80 @@ UNAVAILABLE: Final = "unavailable"
 
 
 class Transport(Protocol):
-    """A transport, as its connection sees it. Nothing here waits or raises; what cannot be sent any more is dropped."""
+    """Polling or websocket, as its connection uses it. No method waits or raises; packets after the end are dropped."""
 
     def push(self, packet: str) -> None:
         """Send one Engine.IO packet at the end of the tick."""
 
     def push_frame(self, frame: Frame) -> None:
-        """The same for a packet shared between connections."""
+        """Send a frame that connections share, at the end of the tick."""
 
     def write_frame(self, frame: Frame) -> None:
-        """The same at once if nothing waits."""
+        """Send a frame that connections share, immediately if nothing is queued."""
 
     def ping(self) -> None:
-        """Send a ping, before whatever still waits."""
+        """Send a ping, before queued packets if the transport can."""
 
     def pause_reading(self) -> None:
-        """Take nothing from the client until told to go on."""
+        """Stop reading from the client until `resume_reading`."""
 
     def resume_reading(self) -> None:
-        """Go on."""
+        """Read from the client again."""
 
-    def trouble(self, now: float) -> str | None:
-        """A reason to drop the client: it takes nothing, or it is gone."""
+    def failure(self, now: float) -> str | None:
+        """Return the reason to drop the client if it does not read or has disconnected, else None."""
 
     def check_at(self, now: float) -> float | None:
-        """When to look for trouble again; None: no need to."""
+        """Return when to call `failure` again; None if there is no need."""
 
     def end(self, last: str, code: int, grace: float) -> None:
-        """Send what waits, the packet `last`, and a websocket close frame with `code`; tear down after `grace` s."""
+        """Send what is queued, the packet `last` and a websocket close frame with `code`; tear down after `grace` s."""
 
     def abort(self) -> None:
-        """Tear down at once."""
+        """Tear down immediately."""
 
 
 class Listener(Protocol):
-    """Who hears what a transport gets."""
+    """Receives the packets and events of a transport."""
 
     def received(self, packet: str) -> None:
-        """One Engine.IO packet, not yet looked at."""
+        """Handle one Engine.IO packet, not validated yet."""
 
     def controlled(self) -> None:
-        """The client sent a ping of the transport itself, or an unexpected pong."""
+        """Count a websocket ping or pong frame of the client."""
 
     def violated(self, code: int, reason: str) -> None:
-        """The client broke the rules of the transport: end it, with this websocket close code."""
+        """End the transport with this websocket close code: the client violated the protocol."""
 
-    def strained(self) -> None:
-        """The client takes less than it gets: look at it soon."""
+    def reschedule(self) -> None:
+        """Recompute the next deadline: the answer of `check_at` has changed."""
 
     def lost(self, reason: str) -> None:
-        """The transport is gone, or is given up."""
+        """Handle the loss of the transport, or that it has been given up."""
 
 
 class Host(Protocol):
-    """The engine, as its connections need it."""
+    """The part of the engine that connections use."""
 
     options: EngineOptions
     wheel: TimerWheel
     turns: Turns
-    closing: bool  # what still comes from clients is ignored
+    closing: bool  # messages of clients are ignored
 
     on_message: "Callable[[Connection, str], Awaitable[None]]"  # hands a message to the layer above
 
     def work(self, connection: "Connection") -> None:
-        """Have `connection.work()` run by a task, soon."""
+        """Run `connection.work()` in a task."""
 
     def changed(self, connection: "Connection") -> None:
-        """The transport is another one now."""
+        """Record that a connection has upgraded to a websocket."""
 
     def ended(self, connection: "Connection", reason: str, linger: float) -> None:
-        """The connection is over. Called once. For `linger` s more a poll may fetch what it was sent last."""
+        """Forget a closed connection; called once. A poll may fetch its last packets for `linger` s more."""
 
 
 class NullListener:
-    """Hears what comes after the end; cuts the ring of references between a transport and its connection."""
+    """Ignores events after the end; breaks the reference cycle between a transport and its connection."""
 
     def received(self, packet: str) -> None:
         """Ignored."""
@@ -114,7 +114,7 @@ class NullListener:
     def violated(self, code: int, reason: str) -> None:
         """Ignored."""
 
-    def strained(self) -> None:
+    def reschedule(self) -> None:
         """Ignored."""
 
     def lost(self, reason: str) -> None:

@@ -1,27 +1,27 @@
-"""Shares the event loop among connections that send a lot. Used by connections; made by the engine."""
+"""Shares the event loop among connections that send a lot. Used by connections; created by the engine."""
 
 import asyncio
 from collections import deque
 from typing import Final
 
 TURN: Final = 0.003  # s for which one connection may keep the event loop
-MOST: Final = 64  # connections that are let go on in one tick
+MOST: Final = 64  # connections that may continue in one tick
 
 
 class Turns:
-    """A queue of connections that had their turn. Each tick lets some of them go on, in order.
+    """A queue of connections that have used up their turn. Each tick lets some of them continue, in order.
 
-    It is one per tick while turns are long, and more while they are short: ticks stay near TURN, however many
-    connections wait, and the messages of all others are handled in between.
+    One per tick continues while turns are long, more while turns are short. So ticks stay near TURN however many
+    connections wait, and the messages of all other connections are handled in between.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._share = 1  # that may go on in the next tick
-        self._last = 0.0  # the tick before
+        self._share = 1  # connections that may continue in the next tick
+        self._last = 0.0  # the time of the previous tick
 
     async def next(self) -> None:
-        """Wait for another turn; one tick at least."""
+        """Wait for another turn, at least one tick."""
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
         self._waiting.append(turn)

@@ -1,4 +1,4 @@
-"""The upgrade of a polling session to a websocket, until it succeeds or fails. Made by the engine."""
+"""The upgrade of a polling session to a websocket, until it succeeds or fails. Created by the engine."""
 
 import asyncio
 from typing import Protocol
@@ -12,10 +12,10 @@ _POLICY = 1008  # websocket close code
 
 
 class Upgradable(Protocol):
-    """The connection whose transport is to change."""
+    """The connection that is being upgraded."""
 
     def upgrade_probed(self) -> None:
-        """The websocket works: end the poll that is open."""
+        """End the open poll: the websocket works."""
 
     def upgrade_done(self, websocket: WebSocket) -> None:
         """Use the websocket from now on."""
@@ -25,7 +25,7 @@ class Upgradable(Protocol):
 
 
 class Upgrade:
-    """The probe: "2probe" is answered with "3probe", then "5" makes the change. Anything else, or silence, ends it."""
+    """Probes a websocket: answers "2probe" with "3probe" and switches on "5". Other packets and a time-out end it."""
 
     __slots__ = ("_connection", "_probed", "_timer", "_websocket")
 
@@ -48,21 +48,21 @@ class Upgrade:
             self.cancel()
 
     def controlled(self) -> None:
-        """See Listener. The timer bounds how many there can be."""
+        """See Listener. Not counted: the time-out bounds their number."""
 
     def violated(self, code: int, reason: str) -> None:  # noqa: ARG002
         """See Listener."""
         self._fail(code)
 
-    def strained(self) -> None:
-        """See Listener. It has its own timer."""
+    def reschedule(self) -> None:
+        """See Listener. Nothing to do: an upgrade has its own timer."""
 
     def lost(self, reason: str) -> None:  # noqa: ARG002
         """See Listener."""
         self._fail(_POLICY)
 
     def cancel(self) -> None:
-        """End it; the session stays with polling."""
+        """End the upgrade; the session keeps polling."""
         self._fail(_POLICY)
 
     def _fail(self, code: int) -> None:

@@ -1,4 +1,4 @@
-"""One websocket: bytes from the event loop in, Engine.IO packets to its listener, and back. Made by the engine."""
+"""The websocket transport: turns bytes of the event loop into Engine.IO packets and back. Created by the engine."""
 
 import asyncio
 from typing import Final
@@ -25,23 +25,23 @@ from gateway.realtime.engineio.turns import TURN
 
 log = structlog.get_logger()
 
-SLICE: Final = 4_096  # bytes that are parsed before looking whether the connection has had enough for now
-CHUNK: Final = 65_536  # bytes that are written before looking whether the client keeps up; a ping waits behind no more
+SLICE: Final = 4_096  # bytes to parse before checking whether the connection's turn is over
+CHUNK: Final = 65_536  # bytes to write before checking whether the client keeps up; a ping waits behind no more
 _PING: Final = text_frame(PING.encode())
-_LAST_CODE: Final = 4999  # that a close frame may have (RFC 6455, 7.4.2)
+_LAST_CODE: Final = 4999  # the largest code of a close frame (RFC 6455, 7.4.2)
 
 
 class WebSocket(asyncio.Protocol):
-    """A websocket without task, timer or future of its own: everything happens in the event loop's callbacks.
+    """A websocket without a task, timer or future: all work is done in callbacks of the event loop.
 
-    Frames gather in one list and leave in order at the end of the tick, in one write. While the kernel takes nothing
-    more they stay there: up to `max_send_buffer` bytes, and for `max_send_delay` s without progress.
+    Frames are queued and written in order at the end of the tick, in one write. While the kernel's buffer is full they
+    stay queued: up to `max_send_buffer` bytes, and for `max_send_delay` s without progress.
     """
 
     # fmt: off
     __slots__ = (
-        "_cork", "_delay", "_ending", "_held", "_left", "_limit", "_listener", "_out", "_paused", "_reader", "_since",
-        "_size", "_transport", "_unread",
+        "_cork", "_delay", "_ending", "_limit", "_listener", "_out", "_paused", "_progress_at", "_reader",
+        "_reading_paused", "_size", "_transport", "_unread", "_unsent",
     )
     # fmt: on
 
@@ -49,40 +49,40 @@ class WebSocket(asyncio.Protocol):
         self._transport = transport
         self._listener: Listener = NULL_LISTENER
         self._cork = cork
-        # The reader refuses what reaches its limit; ours is what may still be sent.
+        # The reader refuses messages that reach its limit; ours may reach `max_packet_size`.
         self._reader = WebSocketReader(frame_queue, options.max_packet_size + 1, compress=False, decode_text=True)
         self._limit = options.max_send_buffer
         self._delay = options.max_send_delay
         self._out: list[bytes] = []
         self._size = 0  # bytes in _out
         self._paused = False  # the kernel's buffer is full
-        self._left = 0  # bytes the transport still held when there was progress, and since when there was none
-        self._since = 0.0
+        self._unsent = 0  # bytes in the transport's buffer at the last progress
+        self._progress_at = 0.0  # when that was
         self._ending = False  # nothing may follow
-        self._held = False  # reading is paused
+        self._reading_paused = False  # reading is paused
         self._unread = b""
 
     def start(self, head: bytes, rest: bytes) -> None:
-        """Take over the transport: answer with `head`, and read `rest`, which came behind the request."""
-        # High-water 0: written at once, and the first byte that the kernel does not take makes us stop.
+        """Take over the transport: send the answer `head`, and read `rest`, which arrived after the request."""
+        # High-water mark 0: asyncio calls pause_writing for the first byte that the kernel does not take.
         self._transport.set_write_buffer_limits(high=0)
         self._transport.set_protocol(self)
         if not self._transport.is_reading():
             self._transport.resume_reading()
         self._push(head)
         if rest:
-            # Later: nobody listens yet.
+            # In the next tick, when there is a listener.
             asyncio.get_running_loop().call_soon(self.data_received, rest)
 
     def listen(self, listener: Listener) -> None:
-        """Tell another one from now on."""
+        """Report to this listener from now on."""
         self._listener = listener
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """From the event loop."""
-        if self._held:  # was on its way when reading was paused
+        if self._reading_paused:  # asyncio had read it before reading was paused
             self._unread += data
             return
         if len(data) <= SLICE:  # nearly all
@@ -101,7 +101,7 @@ class WebSocket(asyncio.Protocol):
                 return
 
     def _parse(self, data: bytes) -> bool:
-        """Hand on what is complete; whether reading was paused meanwhile."""
+        """Pass on complete messages; return whether reading was paused meanwhile."""
         self._reader.feed_data(data)
         messages, error = frame_queue.take()
         for kind, content, _ in messages:
@@ -122,35 +122,35 @@ class WebSocket(asyncio.Protocol):
         if error is not None and not self._ending:
             code = error.code if isinstance(error, WebSocketError) else WSCloseCode.PROTOCOL_ERROR
             self._listener.violated(code, OVERSIZE if code == WSCloseCode.MESSAGE_TOO_BIG else PARSE_ERROR)
-        return self._held
+        return self._reading_paused
 
     def _closed_by_client(self, code: int) -> None:
-        if code == WSCloseCode.ABNORMAL_CLOSURE or code > _LAST_CODE:  # the reader lets these pass
+        if code == WSCloseCode.ABNORMAL_CLOSURE or code > _LAST_CODE:  # aiohttp's reader accepts these
             self._listener.violated(WSCloseCode.PROTOCOL_ERROR, PARSE_ERROR)
             return
         listener = self._listener
-        self.end(NOOP, code, GRACE)  # answered with its own code, if we have not closed ourselves
+        self.end(NOOP, code, GRACE)  # answers with the same code, unless our close frame was sent first
         self._transport.close()
         listener.lost(CLIENT_LEFT)
 
     def pause_reading(self) -> None:
-        """See Carrier."""
-        if not self._held and not self._transport.is_closing():
-            self._held = True
+        """See Transport."""
+        if not self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """See Carrier."""
-        if not self._held:
+        """See Transport."""
+        if not self._reading_paused:
             return
-        self._held = False
+        self._reading_paused = False
         unread, self._unread = self._unread, b""
         self.data_received(unread)
-        if not self._held and not self._transport.is_closing():
+        if not self._reading_paused and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def eof_received(self) -> bool:
-        """From the event loop: the client will send nothing more. A websocket is never half open."""
+        """From the event loop: the client has stopped sending. A websocket is never half open, so close it."""
         self.abort()
         return False
 
@@ -165,11 +165,11 @@ class WebSocket(asyncio.Protocol):
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def push(self, packet: str) -> None:
-        """See Carrier."""
+        """See Transport."""
         self._push(text_frame(packet.encode(errors="replace")))
 
     def push_frame(self, frame: Frame) -> None:
-        """See Carrier. As _push, without another call: every message comes through here."""
+        """See Transport. Repeats _push to save a call: every broadcast passes here."""
         if self._ending:
             return
         out = self._out
@@ -192,22 +192,22 @@ class WebSocket(asyncio.Protocol):
             self._overflow()
 
     def write_frame(self, frame: Frame) -> None:
-        """See Carrier. Spares what leads to flush: 0.3 µs a delivery."""
+        """See Transport. Skips the queue, which saves 0.3 µs per delivery."""
         if self._out or self._paused:
             self.push_frame(frame)
         elif not self._ending:
-            try:  # as _write, without another call
+            try:  # repeats _write to save a call
                 self._transport.write(frame.websocket)
             except Exception as error:
-                self._broken(error)
+                self._write_failed(error)
 
     def ping(self) -> None:
-        """See Carrier."""
+        """See Transport."""
         if not self._ending:
             self._write(_PING)
 
     def flush(self) -> None:
-        """Write what the kernel takes, in order."""
+        """Write queued frames in order, until the kernel's buffer is full."""
         while self._out and not self._paused:
             if self._size <= CHUNK or len(self._out) == 1:
                 data, self._out = b"".join(self._out), []
@@ -234,48 +234,48 @@ class WebSocket(asyncio.Protocol):
         try:
             self._transport.write(data)
         except Exception as error:
-            self._broken(error)
+            self._write_failed(error)
 
-    def _broken(self, error: Exception) -> None:
-        # One client's trouble must not cost the others their packets. What this one is to hear has a hole now: it is to
-        # come back and be told what it missed.
-        log.error("a transport could not be written to", exc_info=error)
+    def _write_failed(self, error: Exception) -> None:
+        # A failure of one connection must not keep packets from the others. This client has a gap now: it must
+        # reconnect and catch up.
+        log.error("transport write failed", exc_info=error)
         self._give_up(TRANSPORT_ERROR)
 
     def _give_up(self, reason: str) -> None:
-        # Told later: this may be in the midst of a broadcast, whose room must not change under it.
+        # In the next tick: this may run inside a broadcast, whose room must not change during the iteration.
         asyncio.get_running_loop().call_soon(self._listener.lost, reason)
         self.abort()
 
     def pause_writing(self) -> None:
-        """From the event loop: the kernel takes nothing more for now."""
+        """From the event loop: the kernel's buffer is full."""
         self._paused = True
-        self._left = self._transport.get_write_buffer_size()
-        self._since = asyncio.get_running_loop().time()
-        self._listener.strained()
+        self._unsent = self._transport.get_write_buffer_size()
+        self._progress_at = asyncio.get_running_loop().time()
+        self._listener.reschedule()
 
     def resume_writing(self) -> None:
-        """From the event loop: it took everything."""
+        """From the event loop: the kernel has taken everything."""
         self._paused = False
         self.flush()
 
-    def trouble(self, now: float) -> str | None:
-        """See Carrier."""
+    def failure(self, now: float) -> str | None:
+        """See Transport."""
         if not self._paused:
             return None
         left = self._transport.get_write_buffer_size()
-        if left < self._left:
-            self._left, self._since = left, now
-        return SLOW_CLIENT if now - self._since >= self._delay else None
+        if left < self._unsent:
+            self._unsent, self._progress_at = left, now
+        return SLOW_CLIENT if now - self._progress_at >= self._delay else None
 
     def check_at(self, now: float) -> float | None:
-        """See Carrier."""
+        """See Transport."""
         return now + self._delay / 4 if self._paused else None
 
     # --- ending -------------------------------------------------------------------------------------------------------
 
     def end(self, last: str, code: int, grace: float) -> None:
-        """See Carrier. A NOOP is not sent."""
+        """See Transport. A NOOP is not sent."""
         if self._ending:
             return
         if last != NOOP:
@@ -283,11 +283,11 @@ class WebSocket(asyncio.Protocol):
         self._push(close_frame(code))
         self._ending = True
         self.flush()
-        # A polite client answers with its close frame and we part; no other may keep the transport.
+        # A client should answer with its own close frame; one that does not must not keep the transport.
         asyncio.get_running_loop().call_later(grace, self._transport.abort)
 
     def abort(self) -> None:
-        """See Carrier."""
+        """See Transport."""
         self._ending = True
         self._paused = False
         self._out.clear()

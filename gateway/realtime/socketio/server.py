@@ -95,7 +95,7 @@ class SocketServer:
     def _connected(self, connection: Connection) -> None:
         connection.owner = Client()
         if (handshake := connection.handshake) is not None:
-            connection.handshake = handshake.lasting(self._cookie if self._cookie_counts(handshake) else None, COOKIE)
+            connection.handshake = handshake.reduced(self._cookie if self._cookie_counts(handshake) else None, COOKIE)
 
     async def _received(self, connection: Connection, text: str) -> None:
         try:
@@ -130,7 +130,7 @@ class SocketServer:
         elif kind is PacketType.DISCONNECT:
             self._end(socket, for_good=True)
             if not client.sockets:
-                connection.unjoin()
+                connection.restart_join_timeout()
         # ACK: the gateway asks for none, so there is nothing it could answer.
 
     def _closed(self, connection: Connection, _reason: str) -> None:
