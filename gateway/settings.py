@@ -215,7 +215,7 @@ class Settings(BaseSettings):
     order_ttl: Duration = timedelta(minutes=15)
     """How long an order may stay unpaid; then it expires and gives its stock back."""
 
-    # --- news and jobs ---
+    # --- notifications and jobs ---
     deletion_retention: Duration = timedelta(days=90)
     """How long the text of a deleted message is kept for an undo."""
     notification_retention: Duration = timedelta(days=30)

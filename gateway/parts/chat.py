@@ -30,10 +30,10 @@ class ChatPart:
     def __init__(self, servers: ServersPart, realtime: RealtimePart, people: AccountsPart) -> None:
         metrics, database, log = servers.metrics, servers.database, servers.log
         fanout = realtime.fanout
-        news = Outbox(database, log, fanout)
+        outbox = Outbox(database, log, fanout)
         permissions, self.audit_log = Permissions(database), AuditLog(database)
-        room_settings = RoomSettingsService(database, log, news, permissions, self.audit_log)
-        pins = Pins(database, log, news, permissions, self.audit_log)
+        room_settings = RoomSettingsService(database, log, outbox, permissions, self.audit_log)
+        pins = Pins(database, log, outbox, permissions, self.audit_log)
         self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire, Unavailable)
         self.words = people.words
         self._retention = Retention(database, servers.settings.deletion_retention, metrics)
@@ -42,12 +42,12 @@ class ChatPart:
         self._snapshots = Snapshots(database, log, messages, pins, metrics)
         self.chat = Chat(database, log, messages, self._snapshots, self.words, fanout)
         time_limit = servers.settings.handler_timeout / 2
-        clears = Clears(database, log, news, permissions, self.audit_log, pins, metrics, time_limit)
+        clears = Clears(database, log, outbox, permissions, self.audit_log, pins, metrics, time_limit)
         self.moderation = Moderation(
             sanctions=Sanctions(database, log, permissions, self.audit_log, people.devices, clears, fanout, metrics),
             settings=room_settings,
             announcements=Announcements(database, log, permissions, self.audit_log, fanout),
-            deletions=Deletions(database, log, news, permissions, self.audit_log, pins, metrics),
+            deletions=Deletions(database, log, outbox, permissions, self.audit_log, pins, metrics),
             clears=clears,
             pins=pins,
         )

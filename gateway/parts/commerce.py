@@ -30,25 +30,25 @@ class CommercePart:
     def __init__(self, servers: ServersPart, realtime: RealtimePart) -> None:
         metrics, database, redis, log = servers.metrics, servers.database, servers.redis, servers.log
         fanout = realtime.fanout
-        news = Outbox(database, log, fanout)
-        lists, cards = UpcomingCache(redis, metrics), ProductCache(redis, metrics)
+        outbox = Outbox(database, log, fanout)
+        lists, product_cache = UpcomingCache(redis, metrics), ProductCache(redis, metrics)
         pages, shelves = ProductPageCache(redis, metrics, log), ShelfCache(redis, metrics, log)
-        self._caches = (lists, cards, pages, shelves)
-        news.read_by(cards.told)
+        self._caches = (lists, product_cache, pages, shelves)
+        outbox.on_published(product_cache.update)
         settings = servers.settings
         self.streams = Streams(
-            database, news, fanout, lists, grace=settings.stream_end_grace, reopen=settings.stream_reopen
+            database, outbox, fanout, lists, grace=settings.stream_end_grace, reopen=settings.stream_reopen
         )
         self.viewers = Viewers(database, log, realtime.presence, fanout, realtime.rooms.attendees)
         fanout.on_notice(StreamEnded, self.viewers.ended)
         fanout.on_notice(StreamResumed, self.viewers.resumed)
         views = ProductViews(settings.currency)
-        self.catalog = Catalog(database, news, pages, cards, views)
-        self.featured = Featured(news, views)
+        self.catalog = Catalog(database, outbox, pages, product_cache, views)
+        self.featured = Featured(outbox, views)
         self.storefront = Storefront(database, log, self.streams, shelves, views)
         terms = Terms(views, settings.order_ttl, settings.locale)
-        writer = OrderWriter(database, news, metrics, terms)
-        self.orders = Orders(database, news, writer, fanout, metrics, views)
+        writer = OrderWriter(database, outbox, metrics, terms)
+        self.orders = Orders(database, outbox, writer, fanout, metrics, views)
         self._sweeps = (
             Periodic("interrupted streams", SWEEP, self.streams.end_interrupted, Unavailable),
             Periodic("unpaid orders", SWEEP, self.orders.expire, Unavailable),

@@ -47,13 +47,13 @@ class Node:
 
     def __init__(self, database: Database, redis: RedisClient, heard: Heard, metrics: Metrics) -> None:
         self.log = RoomLog(database)
-        news = Outbox(database, self.log, heard)
-        cards = ProductCache(redis, metrics)
-        news.read_by(cards.told)
-        self.catalog = Catalog(database, news, ProductPageCache(redis, metrics, self.log), cards, VIEWS)
-        self.featured = Featured(news, VIEWS)
-        writer = OrderWriter(database, news, metrics, TERMS)
-        self.orders = Orders(database, news, writer, heard, metrics, VIEWS)
+        outbox = Outbox(database, self.log, heard)
+        product_cache = ProductCache(redis, metrics)
+        outbox.on_published(product_cache.update)
+        self.catalog = Catalog(database, outbox, ProductPageCache(redis, metrics, self.log), product_cache, VIEWS)
+        self.featured = Featured(outbox, VIEWS)
+        writer = OrderWriter(database, outbox, metrics, TERMS)
+        self.orders = Orders(database, outbox, writer, heard, metrics, VIEWS)
 
 
 class CommerceNodes:

@@ -57,7 +57,7 @@ class Curators:
 
     def __init__(self, database: Database, fanout: Any, patience: timedelta = DAY) -> None:
         log, metrics = RoomLog(database), Metrics()
-        news, permissions, self.audit_log = Outbox(database, log, fanout), Permissions(database), AuditLog(database)
-        self.pins = Pins(database, log, news, permissions, self.audit_log)
-        self.deletions = Deletions(database, log, news, permissions, self.audit_log, self.pins, metrics)
-        self.clears = Clears(database, log, news, permissions, self.audit_log, self.pins, metrics, patience)
+        outbox, permissions, self.audit_log = Outbox(database, log, fanout), Permissions(database), AuditLog(database)
+        self.pins = Pins(database, log, outbox, permissions, self.audit_log)
+        self.deletions = Deletions(database, log, outbox, permissions, self.audit_log, self.pins, metrics)
+        self.clears = Clears(database, log, outbox, permissions, self.audit_log, self.pins, metrics, patience)

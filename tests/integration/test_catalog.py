@@ -53,10 +53,10 @@ class Shop:
         self.admin = principal(Role.ADMIN)
 
     def node(self, database: Database, redis: RedisClient) -> Catalog:
-        log, cards = RoomLog(database), ProductCache(redis, Metrics())
-        news = Outbox(database, log, self.heard)
-        news.read_by(cards.told)
-        return Catalog(database, news, ProductPageCache(redis, Metrics(), log), cards, VIEWS)
+        log, product_cache = RoomLog(database), ProductCache(redis, Metrics())
+        outbox = Outbox(database, log, self.heard)
+        outbox.on_published(product_cache.update)
+        return Catalog(database, outbox, ProductPageCache(redis, Metrics(), log), product_cache, VIEWS)
 
     async def person(self, role: Role) -> Principal:
         number = await User.all().count()

@@ -55,7 +55,7 @@ class ProductPageCache(RoomCache[ProductPage]):
 
 
 class Catalog:
-    """Every change is one transaction that raises the version and keeps the news in the room's log; then it is told.
+    """Every change is one transaction, which raises the version and logs the events that are published after it.
 
     Raises Unavailable while the database is away, NotFound for an id that is none, and Forbidden for a host who changes
     products of another's stream. Changes can name the version that they expect: Conflict, with the product as it is,
@@ -63,17 +63,22 @@ class Catalog:
     """
 
     def __init__(
-        self, database: Database, news: Outbox, pages: ProductPageCache, cards: ProductCache, views: ProductViews
+        self,
+        database: Database,
+        outbox: Outbox,
+        pages: ProductPageCache,
+        product_cache: ProductCache,
+        views: ProductViews,
     ) -> None:
         self._views = views
         self._database = database
-        self._news = news
+        self._outbox = outbox
         self._pages = pages
-        self._cards = cards
+        self._product_cache = product_cache
 
     async def get(self, product_id: str) -> catalog.Product:
         """One product; Cards says how new."""
-        product = await self._cards.read(str(number(product_id)), partial(self._card, number(product_id)))
+        product = await self._product_cache.read(str(number(product_id)), partial(self._card, number(product_id)))
         if product is None:
             raise NotFound("There is no such product")
         return product
@@ -98,9 +103,9 @@ class Catalog:
         fields = self._rounded(ask.model_dump())
         product = Product(stream_id=fields.pop("stream_key"), **fields)
         try:
-            async with self._news.change("catalog.create", products_room(ask.stream_key)) as news:
+            async with self._outbox.change("catalog.create", products_room(ask.stream_key)) as outgoing:
                 await product.save()
-                news.append(self._views.added(product))
+                outgoing.append(self._views.added(product))
         except ForeignKeyError:
             raise NotFound("There is no such stream") from None
         return self._views.view(product)
@@ -164,14 +169,14 @@ class Catalog:
         """Take a product off its stream for good; if the stream shows it first, it shows nothing first from now on."""
         [product] = await self._find(principal, [number(product_id)])
         stream_key = product.stream_id
-        async with self._news.change("catalog.delete", products_room(stream_key)) as news:
+        async with self._outbox.change("catalog.delete", products_room(stream_key)) as outgoing:
             stored = await Product.filter(id=product.id).select_for_update().first()
             if stored is None:
                 raise NotFound("There is no such product")
             if await Stream.filter(featured_product_id=product.id).update(featured_product_id=None):
-                news.append(self._views.featured(stream_key, None))
+                outgoing.append(self._views.featured(stream_key, None))
             await Product.filter(id=product.id).delete()
-            news.append(products.deleted(stored))
+            outgoing.append(products.deleted(stored))
 
     # --- the steps ---------------------------------------------------------------------------------------------------
 
@@ -234,7 +239,7 @@ class Catalog:
     async def _change(self, principal: Principal | None, changes: dict[int, Changes]) -> list[catalog.Product]:
         """Lock some products, and apply what is to change of each as it is then."""
         rooms = [products_room(product.stream_id) for product in await self._find(principal, list(changes))]
-        async with self._news.change("catalog.change", *rooms) as news:
+        async with self._outbox.change("catalog.change", *rooms) as outgoing:
             rows = await Product.filter(id__in=list(changes)).order_by("id").select_for_update(no_key=True)
             found = _all({product.id: product for product in rows}, list(changes))
             for product in found:
@@ -242,7 +247,7 @@ class Catalog:
                 if any(getattr(product, field) != value for field, value in given.items()):
                     product.update_from_dict(given | {"version": product.version + 1})
                     await product.save()
-                    news.extend(self._views.changed(product, before))
+                    outgoing.extend(self._views.changed(product, before))
         return [self._views.view(product) for product in found]
 
 

@@ -14,8 +14,8 @@ from models.stream import Stream
 class Featured:
     """For the stream's host and for ADMINs. Raises NotFound, Forbidden for another's stream, Unavailable."""
 
-    def __init__(self, news: Outbox, views: ProductViews) -> None:
-        self._news = news
+    def __init__(self, outbox: Outbox, views: ProductViews) -> None:
+        self._outbox = outbox
         self._views = views
 
     async def put(self, principal: Principal, stream_key: str, product_id: str) -> FeaturedProduct:
@@ -27,7 +27,7 @@ class Featured:
         await self._feature(principal, stream_key, None)
 
     async def _feature(self, principal: Principal, stream_key: str, product_number: int | None) -> FeaturedProduct:
-        async with self._news.change("featured.put", products_room(stream_key)) as news:
+        async with self._outbox.change("featured.put", products_room(stream_key)) as outgoing:
             # The product before the stream, as whoever deletes it locks them.
             product = None if product_number is None else await _product(stream_key, product_number)
             stream = await run_by(principal, stream_key)
@@ -35,7 +35,7 @@ class Featured:
                 raise NotFound("The stream has no such product")
             if stream.featured_product_id != product_number:
                 await Stream.filter(key=stream_key).update(featured_product_id=product_number)
-                news.append(self._views.featured(stream_key, product))
+                outgoing.append(self._views.featured(stream_key, product))
         shown = None if product is None else self._views.view(product)
         return FeaturedProduct(stream_key=stream_key, product_id=shown.id if shown else None, product=shown)
 

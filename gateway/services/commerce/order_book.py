@@ -17,7 +17,7 @@ from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
 from gateway.services.commerce import products
 from gateway.services.commerce.products import ProductViews
-from gateway.services.rooms.log import Told
+from gateway.services.rooms.log import NewEvent
 from models.order import Order, OrderItem, OrderStatus
 from models.product import Product
 
@@ -76,7 +76,7 @@ class Book:
         self.placed: list[Placed] = []  # what is to be stored
         self.taken: Counter[int] = Counter()  # from the stock, by product
         self.steps: Counter[int] = Counter()  # of the version, by product
-        self.news: list[Told] = []
+        self.outgoing: list[NewEvent] = []
 
     def take(self, draft: Draft) -> Placed | GatewayError:
         """An order in full, or why there is none."""
@@ -121,8 +121,8 @@ class Book:
             created_at=self.moment,
             expires_at=self.moment + self._terms.ttl,
         )
-        self.news += purchases(draft.display_name, items, self._terms.locale)
-        self.news.append(told(events.ORDER_NEW, order, items))
+        self.outgoing += purchases(draft.display_name, items, self._terms.locale)
+        self.outgoing.append(order_event(events.ORDER_NEW, order, items))
         return Placed(order, items, fresh=True)
 
     def _item(self, order_id: UUID, product: Product, quantity: int) -> OrderItem:
@@ -132,7 +132,7 @@ class Book:
         product.updated_at = self.moment
         self.taken[product.id] += quantity
         self.steps[product.id] += 1
-        self.news += self._terms.views.changed(product, before)
+        self.outgoing += self._terms.views.changed(product, before)
         return OrderItem(
             order_id=order_id,
             product_id=product.id,
@@ -190,23 +190,23 @@ def listed(order: Order) -> list[OrderItem]:
     return sorted(order.items, key=lambda item: item.id)
 
 
-def told(event: str, order: Order, items: Iterable[OrderItem]) -> Told:
-    """What administrators hear of an order."""
-    return Told(admins_room(), event, Typed(type=event, data=view(order, items)))
+def order_event(event: str, order: Order, items: Iterable[OrderItem]) -> NewEvent:
+    """The event about an order for the administrators."""
+    return NewEvent(admins_room(), event, Typed(type=event, data=view(order, items)))
 
 
-def purchases(display_name: str, items: Iterable[OrderItem], locale: str) -> list[Told]:
-    """What everybody hears of a purchase: one notification for each stream that something was bought in."""
+def purchases(display_name: str, items: Iterable[OrderItem], locale: str) -> list[NewEvent]:
+    """The events about a purchase for everybody: one for each stream of which something was bought."""
     sentence = SENTENCES[locale]
     bought: dict[str, list[OrderItem]] = {}
     for item in items:
         bought.setdefault(item.stream_id, []).append(item)
-    news = []
+    outgoing = []
     for stream_key, [first, *others] in bought.items():
         message = sentence(display_name, first, len(others))
         purchase = Purchase(stream_key=stream_key, display_name=display_name, message=message)
-        news.append(Told(products_room(stream_key), events.ORDER_PURCHASE_NOTIFICATION, purchase))
-    return news
+        outgoing.append(NewEvent(products_room(stream_key), events.ORDER_PURCHASE_NOTIFICATION, purchase))
+    return outgoing
 
 
 def _english(buyer: str, first: OrderItem, others: int) -> str:

@@ -12,7 +12,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
 from gateway.protocol.wire import now
 from gateway.services.commerce.order_book import Book, Draft, Placed, Terms, listed
-from gateway.services.rooms.outbox import LoggedTold, Outbox
+from gateway.services.rooms.outbox import Outbox, PlacedEvent
 from models.order import Order
 from models.product import Product
 from models.stream import Stream, StreamStatus
@@ -48,9 +48,9 @@ STORE = """
 class OrderWriter:
     """Places orders, then tells the rooms. A batch is one transaction and one publication."""
 
-    def __init__(self, database: Database, news: Outbox, metrics: Metrics, terms: Terms) -> None:
+    def __init__(self, database: Database, outbox: Outbox, metrics: Metrics, terms: Terms) -> None:
         self._database = database
-        self._news = news
+        self._outbox = outbox
         self._metrics = metrics
         self._terms = terms
         self._batches: Batcher[Draft, Placed] = Batcher(
@@ -60,7 +60,7 @@ class OrderWriter:
     async def write(self, draft: Draft) -> Placed:
         """Place an order, unless its buyer has placed it before.
 
-        Returns after the commit, when the nodes that can be reached have the news coming. Raises NotFound,
+        Returns after the commit, when the events are on their way to all nodes that can be reached. Raises NotFound,
         INSUFFICIENT_STOCK, Conflict for another order under the same key, and Unavailable: then it is not known whether
         the order was placed, and the same key says so. Who is cancelled while waiting does not know either.
         """
@@ -73,19 +73,19 @@ class OrderWriter:
         return placed
 
     async def close(self) -> None:
-        """Take no more orders; returns when those that were taken are placed and told."""
+        """Take no more orders; returns when those that were taken are placed and published."""
         await self._batches.close()
 
     async def _store(self, drafts: list[Draft]) -> list[Placed | Exception]:
         try:
-            answers, kept = await self._transact(drafts)
+            answers, outgoing = await self._transact(drafts)
         except UniqueError:
             # Another node has placed an order under one of these keys, of other products: by now it can be seen.
-            answers, kept = await self._transact(drafts)
-        await self._news.tell(kept)
+            answers, outgoing = await self._transact(drafts)
+        await self._outbox.publish(outgoing)
         return answers
 
-    async def _transact(self, drafts: list[Draft]) -> tuple[list[Placed | Exception], list[LoggedTold]]:
+    async def _transact(self, drafts: list[Draft]) -> tuple[list[Placed | Exception], list[PlacedEvent]]:
         numbers = {number for draft in drafts for number in draft.quantities}
         async with self._database.guard("orders.place"), self._database.transaction():
             found = Product.filter(id__in=numbers).order_by("id").select_related("stream")
@@ -96,8 +96,8 @@ class OrderWriter:
             answers: list[Placed | Exception] = [book.take(draft) for draft in drafts]
             if book.placed:
                 await self._put(book)
-            kept = await self._news.keep(book.news)
-        return answers, kept
+            outgoing = await self._outbox.append(book.outgoing)
+        return answers, outgoing
 
     async def _put(self, book: Book) -> None:
         numbers = list(book.taken)

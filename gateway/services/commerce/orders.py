@@ -19,10 +19,10 @@ from gateway.protocol.wire import Moment, now
 from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.security.principal import Principal, Role
 from gateway.services.commerce import order_book
-from gateway.services.commerce.order_book import draft, told, view
+from gateway.services.commerce.order_book import draft, order_event, view
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.products import ProductViews
-from gateway.services.rooms.log import Told
+from gateway.services.rooms.log import NewEvent
 from gateway.services.rooms.outbox import Outbox
 from models.order import Order, OrderItem, OrderStatus
 from models.product import Product
@@ -36,7 +36,7 @@ class Orders:
     def __init__(
         self,
         database: Database,
-        news: Outbox,
+        outbox: Outbox,
         writer: OrderWriter,
         notices: NoticeSender,
         metrics: Metrics,
@@ -45,7 +45,7 @@ class Orders:
         self._database = database
         self._notices = notices
         self._views = views
-        self._news = news
+        self._outbox = outbox
         self._writer = writer
         self._metrics = metrics
 
@@ -89,7 +89,7 @@ class Orders:
     async def cancel(self, principal: Principal, order_id: str) -> orders.Order:
         """Give back what was taken, once; an order that is over stays as it is. Raises Conflict if it is paid."""
         # In turn with each other: who waits for a product's row has a connection, which others could use.
-        async with self._news.change("orders.cancel", admins_room()) as news:
+        async with self._outbox.change("orders.cancel", admins_room()) as outgoing:
             order, items = await _lock(principal, order_id)
             if order.status == OrderStatus.PAID:
                 raise Conflict("The order is paid")
@@ -98,15 +98,15 @@ class Orders:
                 moment = now()
                 order.status, order.cancelled_at = OrderStatus.CANCELLED.value, moment
                 await order.save(update_fields=["status", "cancelled_at"])
-                news.extend(await self._give_back(items, moment))
-                news.append(told(events.ORDER_CANCELLED, order, items))
+                outgoing.extend(await self._give_back(items, moment))
+                outgoing.append(order_event(events.ORDER_CANCELLED, order, items))
         if cancels:
             self._metrics.orders.labels("cancelled").inc()
         return view(order, items)
 
     async def pay(self, principal: Principal, order_id: str) -> orders.Order:
         """Note that an order is paid; nothing happens if it is already. Raises Conflict if it is over."""
-        async with self._news.change("orders.pay", admins_room()) as news:
+        async with self._outbox.change("orders.pay", admins_room()) as outgoing:
             order, items = await _lock(principal, order_id)
             if order.status == OrderStatus.CANCELLED:
                 raise Conflict("The order was cancelled")
@@ -116,7 +116,7 @@ class Orders:
             if pays:
                 order.status, order.paid_at = OrderStatus.PAID.value, now()
                 await order.save(update_fields=["status", "paid_at"])
-                news.append(told(events.ORDER_PAID, order, items))
+                outgoing.append(order_event(events.ORDER_PAID, order, items))
         if pays:
             self._metrics.orders.labels("paid").inc()
         return view(order, items)
@@ -128,7 +128,7 @@ class Orders:
         """
         due = SWEPT
         while due == SWEPT:
-            async with self._news.change("orders.expire", admins_room()) as news:
+            async with self._outbox.change("orders.expire", admins_room()) as outgoing:
                 moment = now()
                 found = Order.filter(status=OrderStatus.PENDING, expires_at__lte=moment).order_by("expires_at", "id")
                 orders = await found.limit(SWEPT).select_for_update(skip_locked=True, no_key=True)
@@ -139,18 +139,18 @@ class Orders:
                 if orders:
                     expired = [order.id for order in orders]
                     await Order.filter(id__in=expired).update(status=OrderStatus.EXPIRED.value)
-                    news.extend(await self._give_back(rows, moment))
+                    outgoing.extend(await self._give_back(rows, moment))
                 for order in orders:
                     order.status = OrderStatus.EXPIRED.value
-                    news.append(told(events.ORDER_EXPIRED, order, items[order.id]))
+                    outgoing.append(order_event(events.ORDER_EXPIRED, order, items[order.id]))
             for order in orders:
                 self._metrics.orders.labels("expired").inc()
                 data = view(order, items[order.id]).model_dump(mode="json")
                 await self._notices.notify(UserEvent(str(order.user_id), events.ORDER_EXPIRED, data))
             due = len(orders)
 
-    async def _give_back(self, items: Sequence[OrderItem], moment: datetime) -> list[Told]:
-        """Put what was taken back into stock, of products that still exist; what their rooms are told."""
+    async def _give_back(self, items: Sequence[OrderItem], moment: datetime) -> list[NewEvent]:
+        """Put the items back into the stock of products that still exist; return the events for their rooms."""
         taken: Counter[int] = Counter()
         for item in items:
             if item.product_id is not None:
@@ -165,7 +165,7 @@ class Orders:
         return changes
 
     async def close(self) -> None:
-        """Take no more orders; returns when those that were taken are placed and told."""
+        """Take no more orders; returns when those that were taken are placed and published."""
         await self._writer.close()
 
 

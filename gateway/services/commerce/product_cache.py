@@ -1,4 +1,4 @@
-"""Single products as everybody looks at them: cached, and written through by every change. Used by catalog and news."""
+"""The cache of single products, written through by every change. Used by the catalog and the outbox."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from gateway.protocol.catalog import ProductGone
 from gateway.protocol.wire import Typed
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
-from gateway.services.rooms.outbox import LoggedTold
+from gateway.services.rooms.outbox import PlacedEvent
 
 LIFETIME = 30.0  # s; how old a card may get when a node dies between its commit and its writing
 GONE = 2**31  # the version of what is there no more: above all that a product can have
@@ -20,10 +20,10 @@ class ProductCache(Cache[catalog.Product | None]):
     def __init__(self, redis: RedisClient, metrics: Metrics) -> None:
         super().__init__(redis, metrics, "cards", catalog.Product | None, LIFETIME, _version)
 
-    async def told(self, kept: Sequence[LoggedTold]) -> None:
-        """What was made known of products is on their cards, of each the newest. Never raises."""
+    async def update(self, placed: Sequence[PlacedEvent]) -> None:
+        """Write the newest version of each product in published events to the cache. Never raises."""
         newest: dict[str, tuple[catalog.Product | None, int]] = {}
-        for (_, event, payload), _ in kept:
+        for (_, event, payload), _ in placed:
             if event not in (events.PRODUCT_ADDED, events.PRODUCT_UPDATED, events.PRODUCT_DELETED):
                 continue
             product = payload.data if isinstance(payload, Typed) else None

@@ -9,7 +9,7 @@ from gateway.keys import Room, products_room
 from gateway.protocol import catalog, events
 from gateway.protocol.catalog import LOW_STOCK, FeaturedProduct, LowStock, ProductGone, SoldOut
 from gateway.protocol.wire import Payload, Typed
-from gateway.services.rooms.log import Told
+from gateway.services.rooms.log import NewEvent
 from models.product import Product
 
 
@@ -46,30 +46,30 @@ class ProductViews:
             updated_at=product.updated_at,
         )
 
-    def added(self, product: Product) -> Told:
+    def added(self, product: Product) -> NewEvent:
         """The event of a new product."""
         return _typed(products_room(product.stream_id), events.PRODUCT_ADDED, self.view(product))
 
-    def changed(self, product: Product, before: int) -> list[Told]:
+    def changed(self, product: Product, before: int) -> list[NewEvent]:
         """The events of a change, of a product whose stock was `before`. The change that takes the last one says so."""
         room, product_id = products_room(product.stream_id), str(product.id)
-        told = [_typed(room, events.PRODUCT_UPDATED, self.view(product))]
+        outgoing = [_typed(room, events.PRODUCT_UPDATED, self.view(product))]
         if product.stock == 0 < before:
             gone = SoldOut(product_id=product_id, version=product.version)
-            told.append(_typed(room, events.PRODUCT_SOLDOUT, gone))
+            outgoing.append(_typed(room, events.PRODUCT_SOLDOUT, gone))
         elif 0 < product.stock < min(before, LOW_STOCK):
             low = LowStock(product_id=product_id, product_name=product.name, remaining_stock=product.stock)
-            told.append(_typed(room, events.PRODUCT_LOW_STOCK, low))
-        return told
+            outgoing.append(_typed(room, events.PRODUCT_LOW_STOCK, low))
+        return outgoing
 
-    def featured(self, stream_key: str, product: Product | None) -> Told:
+    def featured(self, stream_key: str, product: Product | None) -> NewEvent:
         """The event of another product, or none, being shown first."""
         shown = None if product is None else self.view(product)
         payload = FeaturedProduct(stream_key=stream_key, product_id=shown.id if shown else None, product=shown)
-        return Told(products_room(stream_key), events.FEATURED_PRODUCT_UPDATED, payload)
+        return NewEvent(products_room(stream_key), events.FEATURED_PRODUCT_UPDATED, payload)
 
 
-def deleted(product: Product) -> Told:
+def deleted(product: Product) -> NewEvent:
     """The event of a product that is sold no longer; its version is the one after the last."""
     gone = ProductGone(product_id=str(product.id), version=product.version + 1)
     return _typed(products_room(product.stream_id), events.PRODUCT_DELETED, gone)
@@ -90,5 +90,5 @@ def number(product_id: str) -> int:
     return int(product_id)
 
 
-def _typed(room: Room, event: str, data: Payload) -> Told:
-    return Told(room, event, Typed(type=event, data=data))
+def _typed(room: Room, event: str, data: Payload) -> NewEvent:
+    return NewEvent(room, event, Typed(type=event, data=data))

@@ -28,7 +28,7 @@ class Announcements:
     async def announce(self, principal: Principal, ask: Announce) -> Announced:
         """Announce something to a room. Raises Forbidden, BANNED, MUTED, NotFound, Unavailable."""
         room = chat_room(ask.live_id)
-        async with self._log.turn(room):
+        async with self._log.local_lock(room):
             async with self._database.guard("chat.announce"), self._database.transaction():
                 await self._log.lock(room)  # so that nothing of somebody is announced after their mute has returned
                 await self._permissions.require(principal, Power.ANNOUNCE, ask.live_id)

@@ -21,7 +21,7 @@ from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure, Span
 from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.moderation.pins import Pins
-from gateway.services.rooms.log import RoomLog, Told
+from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.moderation import ModerationAction
 
@@ -75,7 +75,7 @@ class Clears:
         self,
         database: Database,
         log: RoomLog,
-        news: Outbox,
+        outbox: Outbox,
         permissions: Permissions,
         audit_log: AuditLog,
         pins: Pins,
@@ -84,7 +84,7 @@ class Clears:
     ) -> None:
         self._database = database
         self._log = log
-        self._news = news
+        self._outbox = outbox
         self._permissions = permissions
         self._audit_log = audit_log
         self._erasure = Erasure(database)
@@ -118,7 +118,7 @@ class Clears:
         for first in range(0, len(ids), BATCH):
             if first and late():
                 break
-            async with self._news.change("chat.undo_clear", room) as news:
+            async with self._outbox.change("chat.undo_clear", room) as outgoing:
                 await self._log.lock(room)
                 span = await self._erasure.restore(ids[first : first + BATCH], clear_id)
                 if span.messages and not restored:
@@ -128,7 +128,7 @@ class Clears:
                         live_id=ask.live_id,
                         details={"clearId": ask.clear_id, "messages": kept},
                     )
-                news.extend(_restored(ask, span))
+                outgoing.extend(_restored(ask, span))
             restored += span.messages
             self._metrics.messages_restored.inc(span.messages)
         async with self._database.guard("chat.undo_clear"):
@@ -144,7 +144,7 @@ class Clears:
         entry, left, done, last = 0, 1, 0, 0
         deleted = 0
         while left > 0 and not (entry and late()):
-            async with self._news.change("chat.clear", room) as news:
+            async with self._outbox.change("chat.clear", room) as outgoing:
                 await self._permissions.require(principal, Power.CLEAR, choice.live_id)
                 await self._log.lock(room)
                 if not entry:
@@ -162,8 +162,8 @@ class Clears:
                 chosen = await self._database.query(CHOOSE, *choice, done, last, BATCH)
                 ids, places = [row["id"] for row in chosen], [row["seq"] for row in chosen]
                 span = await self._erasure.erase(choice.live_id, ids, principal.user_id, reason, entry)
-                news.extend(_cleared(choice, places, await self._spared(choice, span), entry))
-                news.extend(await self._pins.drop_deleted(choice.live_id))
+                outgoing.extend(_cleared(choice, places, await self._spared(choice, span), entry))
+                outgoing.extend(await self._pins.drop_deleted(choice.live_id))
             deleted, done = deleted + span.messages, span.last
             left = left - span.messages if span.messages else 0  # others may have deleted some of them
             self._metrics.messages_erased.labels("clear").inc(span.messages)
@@ -193,11 +193,11 @@ def _deadline(time_limit: float) -> Callable[[], bool]:
     return lambda: time.monotonic() >= end
 
 
-def _cleared(choice: Choice, places: Sequence[int], spared: Sequence[int], entry: int) -> list[Told]:
+def _cleared(choice: Choice, places: Sequence[int], spared: Sequence[int], entry: int) -> list[NewEvent]:
     """The events for deleted messages: as few as cover exactly these, nearly always one."""
     runs = [list(run) for _, run in groupby(places, partial(bisect, spared))]
     return [
-        _told(
+        _event(
             choice.live_id,
             events.CHAT_CLEARED,
             Cleared(
@@ -212,14 +212,14 @@ def _cleared(choice: Choice, places: Sequence[int], spared: Sequence[int], entry
     ]
 
 
-def _restored(ask: UndoClear, span: Span) -> list[Told]:
+def _restored(ask: UndoClear, span: Span) -> list[NewEvent]:
     if not span.messages:
         return []
     data = Restored(
         live_id=ask.live_id, clear_id=ask.clear_id, from_seq=span.first, to_seq=span.last, messages=span.messages
     )
-    return [_told(ask.live_id, events.CHAT_RESTORED, data)]
+    return [_event(ask.live_id, events.CHAT_RESTORED, data)]
 
 
-def _told(live_id: str, event: str, data: Payload) -> Told:
-    return Told(chat_room(live_id), event, Typed(type=event, data=data))
+def _event(live_id: str, event: str, data: Payload) -> NewEvent:
+    return NewEvent(chat_room(live_id), event, Typed(type=event, data=data))

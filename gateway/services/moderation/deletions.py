@@ -16,8 +16,8 @@ from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure
 from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.moderation.pins import Pins
-from gateway.services.rooms.log import RoomLog, Told
-from gateway.services.rooms.outbox import LoggedTold, Outbox
+from gateway.services.rooms.log import NewEvent, RoomLog
+from gateway.services.rooms.outbox import Outbox, PlacedEvent
 from models.moderation import ModerationAction
 
 FIND = """
@@ -41,7 +41,7 @@ class Deletions:
         self,
         database: Database,
         log: RoomLog,
-        news: Outbox,
+        outbox: Outbox,
         permissions: Permissions,
         audit_log: AuditLog,
         pins: Pins,
@@ -49,7 +49,7 @@ class Deletions:
     ) -> None:
         self._database = database
         self._log = log
-        self._news = news
+        self._outbox = outbox
         self._permissions = permissions
         self._audit_log = audit_log
         self._erasure = Erasure(database)
@@ -62,7 +62,7 @@ class Deletions:
         A message that a clear has deleted before stays deleted when the clear is undone.
         """
         room = chat_room(ask.live_id)
-        async with self._log.turn(room):
+        async with self._log.local_lock(room):
             async with self._database.guard("chat.delete"), self._database.transaction():
                 await self._permissions.require(principal, Power.DELETE, ask.live_id)
                 await self._log.lock(room)
@@ -82,9 +82,9 @@ class Deletions:
                     await self._database.query(CLAIM, message_id, entry, UUID(principal.user_id), ask.reason)
                     return Deleted(message_id=str(message_id), already_deleted=True)
                 await self._erasure.erase(ask.live_id, [message_id], principal.user_id, ask.reason, entry)
-                kept = [await self._keep(principal, ask, str(message_id))]
-                kept += await self._news.keep(await self._pins.drop_deleted(ask.live_id))
-            await self._news.tell(kept)
+                placed = [await self._append(principal, ask, str(message_id))]
+                placed += await self._outbox.append(await self._pins.drop_deleted(ask.live_id))
+            await self._outbox.publish(placed)
         self._metrics.messages_erased.labels("delete").inc()
         return Deleted(message_id=str(message_id), already_deleted=False)
 
@@ -93,12 +93,12 @@ class Deletions:
             return row
         raise NotFound("There is no such message")
 
-    async def _keep(self, principal: Principal, ask: DeleteMessage, message_id: str) -> LoggedTold:
+    async def _append(self, principal: Principal, ask: DeleteMessage, message_id: str) -> PlacedEvent:
         room = chat_room(ask.live_id)
         seq = await self._log.next(room)
         data = MessageDeleted(
             message_id=message_id, seq=seq, live_id=ask.live_id, deleted_by=principal.user_id, reason=ask.reason
         )
-        told = Told(room, events.CHAT_MESSAGE_DELETED, Typed(type=events.CHAT_MESSAGE_DELETED, data=data))
-        await self._log.record(room, seq, told.event, told.payload)
-        return LoggedTold(told, seq)
+        event = NewEvent(room, events.CHAT_MESSAGE_DELETED, Typed(type=events.CHAT_MESSAGE_DELETED, data=data))
+        await self._log.record(room, seq, event.event, event.payload)
+        return PlacedEvent(event, seq)

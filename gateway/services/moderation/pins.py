@@ -15,7 +15,7 @@ from gateway.security.principal import Principal
 from gateway.services.chat.messages import message_of, uuid_of
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions, Power
-from gateway.services.rooms.log import RoomLog, Told
+from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.moderation import ModerationAction
 
@@ -66,18 +66,18 @@ class Pins:
     """
 
     def __init__(
-        self, database: Database, log: RoomLog, news: Outbox, permissions: Permissions, audit_log: AuditLog
+        self, database: Database, log: RoomLog, outbox: Outbox, permissions: Permissions, audit_log: AuditLog
     ) -> None:
         self._database = database
         self._log = log
-        self._news = news
+        self._outbox = outbox
         self._permissions = permissions
         self._audit_log = audit_log
 
     async def pin(self, principal: Principal, ask: PinMessage) -> PinAck:
         """Show a message on top, for a while or for good. Raises Conflict if it was deleted."""
         room = chat_room(ask.live_id)
-        async with self._news.change("chat.pin", room) as news:
+        async with self._outbox.change("chat.pin", room) as outgoing:
             await self._log.lock(room)
             await self._permissions.require(principal, Power.PIN, ask.live_id)
             message_id = await self._find(ask)
@@ -85,14 +85,14 @@ class Pins:
             replaced = await self._database.query(REPLACE, ask.live_id, MOST)
             [pinned] = [pin for pin in await self.shown(ask.live_id) if pin.id == str(message_id)]
             await self._enter(ModerationAction.PIN, principal, ask, {"seconds": ask.seconds})
-            told = Told(room, events.CHAT_PINNED, Typed(type=events.CHAT_PINNED, data=pinned))
-            news.extend([*_unpinned(ask.live_id, replaced, Cause.REPLACED), told])
+            event = NewEvent(room, events.CHAT_PINNED, Typed(type=events.CHAT_PINNED, data=pinned))
+            outgoing.extend([*_unpinned(ask.live_id, replaced, Cause.REPLACED), event])
         return PinAck(message_id=pinned.id, until=pinned.pinned_until)
 
     async def unpin(self, principal: Principal, ask: UnpinMessage) -> UnpinAck:
         """Take a message down from the top; does nothing if it is not there. Raises NotFound for an unknown id."""
         room = chat_room(ask.live_id)
-        async with self._news.change("chat.unpin", room) as news:
+        async with self._outbox.change("chat.unpin", room) as outgoing:
             await self._log.lock(room)
             await self._permissions.require(principal, Power.PIN, ask.live_id)
             rows = await self._database.query(UNPIN, uuid_of(ask.message_id), ask.live_id)
@@ -100,7 +100,7 @@ class Pins:
                 await self._enter(ModerationAction.UNPIN, principal, ask, {})
             elif not await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id):
                 raise NotFound("There is no such message")
-            news.extend(_unpinned(ask.live_id, rows, Cause.UNPINNED))
+            outgoing.extend(_unpinned(ask.live_id, rows, Cause.UNPINNED))
         return UnpinAck(message_id=str(uuid_of(ask.message_id)), already_unpinned=not rows)
 
     async def shown(self, live_id: str) -> list[PinnedMessage]:
@@ -115,7 +115,7 @@ class Pins:
             for row in await self._database.query(SHOWN, live_id)
         ]
 
-    async def drop_deleted(self, live_id: str) -> list[Told]:
+    async def drop_deleted(self, live_id: str) -> list[NewEvent]:
         """Unpin deleted messages, within a transaction; return the events for the room."""
         return list(_unpinned(live_id, await self._database.query(DROP_DELETED, live_id), Cause.DELETED))
 
@@ -127,10 +127,10 @@ class Pins:
 
     async def _expire(self, live_id: str) -> int:
         room = chat_room(live_id)
-        async with self._news.change("pins.expire", room) as news:
+        async with self._outbox.change("pins.expire", room) as outgoing:
             await self._log.lock(room)
             rows = await self._database.query(EXPIRE, live_id)
-            news.extend(_unpinned(live_id, rows, Cause.EXPIRED))
+            outgoing.extend(_unpinned(live_id, rows, Cause.EXPIRED))
         return len(rows)
 
     async def _find(self, ask: PinMessage) -> UUID:
@@ -148,9 +148,9 @@ class Pins:
         await self._audit_log.record(action, principal, live_id=ask.live_id, message_id=message_id, details=details)
 
 
-def _unpinned(live_id: str, rows: Iterable[dict[str, Any]], cause: Cause) -> Sequence[Told]:
+def _unpinned(live_id: str, rows: Iterable[dict[str, Any]], cause: Cause) -> Sequence[NewEvent]:
     return [
-        Told(
+        NewEvent(
             chat_room(live_id),
             events.CHAT_UNPINNED,
             Typed(

@@ -11,7 +11,7 @@ from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions, Power
-from gateway.services.rooms.log import RoomLog, Told
+from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.moderation import ModerationAction
 
@@ -29,11 +29,11 @@ class RoomSettingsService:
     """Raises Forbidden for who may not moderate the room, NotFound, Unavailable. `live_id` is the stream key."""
 
     def __init__(
-        self, database: Database, log: RoomLog, news: Outbox, permissions: Permissions, audit_log: AuditLog
+        self, database: Database, log: RoomLog, outbox: Outbox, permissions: Permissions, audit_log: AuditLog
     ) -> None:
         self._database = database
         self._log = log
-        self._news = news
+        self._outbox = outbox
         self._permissions = permissions
         self._audit_log = audit_log
 
@@ -57,7 +57,7 @@ class RoomSettingsService:
     ) -> SettingsChanged:
         """Change one setting and publish it; without a change nothing is published or logged."""
         room = chat_room(live_id)
-        async with self._news.change("chat.settings", room) as news:
+        async with self._outbox.change("chat.settings", room) as outgoing:
             await self._log.lock(room)  # before asking who may: they may be muted meanwhile
             await self._permissions.require(principal, Power.SETTINGS, live_id)
             before = await self._read(live_id)
@@ -68,7 +68,7 @@ class RoomSettingsService:
             await self._database.query(SET, live_id, after.slow_mode_seconds, after.frozen, after.guests_allowed)
             if after.slow_mode_seconds == 0:
                 await self._database.query(FORGET_TURNS, live_id)
-            news.append(Told(room, events.CHAT_SETTINGS, Typed(type=events.CHAT_SETTINGS, data=changed)))
+            outgoing.append(NewEvent(room, events.CHAT_SETTINGS, Typed(type=events.CHAT_SETTINGS, data=changed)))
             await self._audit_log.record(
                 action, principal, live_id=live_id, details=after.model_dump(include=set(change))
             )

@@ -19,7 +19,7 @@ from gateway.realtime.logged import LoggedEvent, Place
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
 KEPT = 1000  # events of a room that stay in its log
 WITH_TEXT = (CHAT_MESSAGE, CHAT_PINNED)  # events of which nothing is left without their text
-TURN = 2.0  # s to wait for the room on this node: as long as for the database
+LOCK_TIMEOUT = 2.0  # s to wait for the room on this node: as long as for the database
 TRIM = 64  # a room is trimmed once in so many events, by so many rows
 
 NEXT = "UPDATE rooms SET seq = seq + 1 WHERE name = $1 RETURNING seq"
@@ -68,8 +68,8 @@ AFTER = """
 """
 
 
-class Told(NamedTuple):
-    """An event for a room."""
+class NewEvent(NamedTuple):
+    """An event for a room, not logged yet."""
 
     room: Room
     event: str
@@ -97,20 +97,20 @@ class RoomLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turns: WeakValueDictionary[Room, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[Room, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def turn(self, *rooms: Room) -> AsyncIterator[None]:
-        """Run the transactions of this node that take places in the same room one after the other.
+    async def local_lock(self, *rooms: Room) -> AsyncIterator[None]:
+        """Serialize the transactions of this node that take places in the same room.
 
         The lock of the room's row would do that, too, but a transaction that waits for it holds a connection that
-        others could use. Raises Unavailable after waiting for too long.
+        others could use. Raises Unavailable after LOCK_TIMEOUT.
         """
-        async with AsyncExitStack() as turns:
+        async with AsyncExitStack() as locks:
             try:
-                async with asyncio.timeout(TURN):
+                async with asyncio.timeout(LOCK_TIMEOUT):
                     for room in sorted(set(rooms)):
-                        await turns.enter_async_context(self._turns.setdefault(room, asyncio.Lock()))
+                        await locks.enter_async_context(self._locks.setdefault(room, asyncio.Lock()))
             except TimeoutError:
                 raise Unavailable("room") from None
             yield
@@ -132,21 +132,21 @@ class RoomLog:
         await self._database.query(RECORD, room_log_name(room), seq, event, payload.model_dump_json(), now())
         await self.trim(room, seq)
 
-    async def append(self, news: Sequence[Told]) -> list[int]:
+    async def append(self, outgoing: Sequence[NewEvent]) -> list[int]:
         """Store events in the next places of their rooms, in the given order, and return the places.
 
         One statement, within a transaction that takes no other places: rooms are locked in the order of their names.
         """
-        if not news:
+        if not outgoing:
             return []
-        names = [room_log_name(told.room) for told in news]
-        texts = [told.payload.model_dump_json() for told in news]
-        rows = await self._database.query(APPEND, names, [told.event for told in news], texts, now())
-        if len(rows) < len(news):
+        names = [room_log_name(event.room) for event in outgoing]
+        texts = [event.payload.model_dump_json() for event in outgoing]
+        rows = await self._database.query(APPEND, names, [event.event for event in outgoing], texts, now())
+        if len(rows) < len(outgoing):
             raise NotFound("There is no such stream")
         places = [int(row["seq"]) for row in rows]
-        events = Counter(told.room for told in news)
-        for room, last in {told.room: seq for told, seq in zip(news, places, strict=True)}.items():
+        events = Counter(event.room for event in outgoing)
+        for room, last in {event.room: seq for event, seq in zip(outgoing, places, strict=True)}.items():
             await self.trim(room, last, events[room])
         return places
 

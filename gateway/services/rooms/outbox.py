@@ -11,51 +11,51 @@ from typing import NamedTuple
 from gateway.keys import Room
 from gateway.postgres.database import Database
 from gateway.realtime.fanout.fanout import Fanout
-from gateway.services.rooms.log import RoomLog, Told
+from gateway.services.rooms.log import NewEvent, RoomLog
 
 
-class LoggedTold(NamedTuple):
-    """An event in its place."""
+class PlacedEvent(NamedTuple):
+    """An event, and its place in its room's log."""
 
-    told: Told
+    event: NewEvent
     seq: int
 
 
-Reader = Callable[[Sequence[LoggedTold]], Awaitable[None]]  # never raises
+Callback = Callable[[Sequence[PlacedEvent]], Awaitable[None]]  # never raises
 
 
 class Outbox:
-    """If a node is killed between `keep` and `tell`, the other nodes read the events from the logs."""
+    """If a node is killed between `append` and `publish`, the other nodes read the events from the logs."""
 
     def __init__(self, database: Database, log: RoomLog, fanout: Fanout) -> None:
         self._database = database
         self._log = log
         self._fanout = fanout
-        self._readers: list[Reader] = []
+        self._callbacks: list[Callback] = []
 
-    def read_by(self, reader: Reader) -> None:
-        """Call `reader` with the events that this node publishes, too."""
-        self._readers.append(reader)
+    def on_published(self, callback: Callback) -> None:
+        """Call `callback` with the events that this node publishes."""
+        self._callbacks.append(callback)
 
     @asynccontextmanager
-    async def change(self, call: str, *rooms: Room) -> AsyncIterator[list[Told]]:
+    async def change(self, call: str, *rooms: Room) -> AsyncIterator[list[NewEvent]]:
         """A transaction with events: those put into the list are logged with it, and published after the commit.
 
         `call` is its name in the metrics. On this node, changes of the same room run one after the other, including the
         publication. An error rolls everything back. Raises NotFound for a room of an unknown stream, and Unavailable.
         """
-        news: list[Told] = []
-        async with self._log.turn(*rooms):
+        outgoing: list[NewEvent] = []
+        async with self._log.local_lock(*rooms):
             async with self._database.guard(call), self._database.transaction():
-                yield news
-                kept = await self.keep(news)
-            await self.tell(kept)
+                yield outgoing
+                placed = await self.append(outgoing)
+            await self.publish(placed)
 
-    async def keep(self, news: Sequence[Told]) -> list[LoggedTold]:
+    async def append(self, outgoing: Sequence[NewEvent]) -> list[PlacedEvent]:
         """Log events in the next places of their rooms; once in a transaction, after its other locks."""
-        return [LoggedTold(told, seq) for told, seq in zip(news, await self._log.append(news), strict=True)]
+        return [PlacedEvent(event, seq) for event, seq in zip(outgoing, await self._log.append(outgoing), strict=True)]
 
-    async def tell(self, kept: Sequence[LoggedTold]) -> None:
+    async def publish(self, placed: Sequence[PlacedEvent]) -> None:
         """Publish logged events, after the commit. All at once, which the fan-out makes one round trip."""
-        told = [self._fanout.publish(*told, seq) for told, seq in kept]
-        await asyncio.gather(*told, *(reader(kept) for reader in self._readers))
+        published = [self._fanout.publish(*event, seq) for event, seq in placed]
+        await asyncio.gather(*published, *(callback(placed) for callback in self._callbacks))

@@ -51,36 +51,36 @@ class Audience:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._news: dict[str, _Unstored] = {}
+        self._unstored: dict[str, _Unstored] = {}
         self._lock = asyncio.Lock()
 
     def came(self, key: str, who: str) -> None:
         """Somebody watches a stream; again or for the first time."""
-        news = self._news.setdefault(key, _Unstored())
-        news.came.add(who)
-        news.gone.discard(who)
+        unstored = self._unstored.setdefault(key, _Unstored())
+        unstored.came.add(who)
+        unstored.gone.discard(who)
 
     def was_not(self, key: str, who: str) -> None:
         """Somebody who watched was somebody else, who is counted."""
-        news = self._news.setdefault(key, _Unstored())
-        news.came.discard(who)
-        news.gone.add(who)
+        unstored = self._unstored.setdefault(key, _Unstored())
+        unstored.came.discard(who)
+        unstored.gone.add(who)
 
     def peaked(self, key: str, peak: int) -> None:
         """So many watched at one time."""
-        news = self._news.setdefault(key, _Unstored())
-        news.peak = max(news.peak, peak)
+        unstored = self._unstored.setdefault(key, _Unstored())
+        unstored.peak = max(unstored.peak, peak)
 
     async def store(self) -> None:
         """Store what is new. Raises Unavailable, with all of it remembered."""
         async with self._lock:
-            for key in list(self._news):
-                news = self._news.pop(key)
+            for key in list(self._unstored):
+                unstored = self._unstored.pop(key)
                 try:
                     async with self._database.guard("audience.store"):
-                        await self._database.query(RECORD, key, list(news.came), list(news.gone), news.peak)
+                        await self._database.query(RECORD, key, list(unstored.came), list(unstored.gone), unstored.peak)
                 except BaseException:
-                    self._put_back(key, news)
+                    self._put_back(key, unstored)
                     raise
 
     async def forget(self) -> None:
@@ -91,7 +91,7 @@ class Audience:
                 gone = len(await self._database.query(FORGET, FORGOTTEN))
 
     def _put_back(self, key: str, old: _Unstored) -> None:
-        news = self._news.setdefault(key, _Unstored())
-        news.came |= old.came - news.gone
-        news.gone |= old.gone - news.came
-        news.peak = max(news.peak, old.peak)
+        unstored = self._unstored.setdefault(key, _Unstored())
+        unstored.came |= old.came - unstored.gone
+        unstored.gone |= old.gone - unstored.came
+        unstored.peak = max(unstored.peak, old.peak)

@@ -29,7 +29,7 @@ from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.security.webhooks import TOLERANCE
-from gateway.services.rooms.log import Told, open_rooms
+from gateway.services.rooms.log import NewEvent, open_rooms
 from gateway.services.rooms.outbox import Outbox
 from models.stream import Stream, StreamStatus
 from models.webhook import WebhookMessage
@@ -145,7 +145,7 @@ class Streams:
                 await open_rooms(stream.key)
         except UniqueError:
             raise Conflict("This key is taken") from None
-        await self._tell_upcoming()
+        await self._publish_upcoming()
         return view(stream)
 
     async def start(self, principal: Principal | None, key: str) -> StreamView:
@@ -153,20 +153,20 @@ class Streams:
 
         Raises Conflict for a stream that is over for good.
         """
-        async with self._outbox.change("streams.start", viewers_room(key)) as told:
+        async with self._outbox.change("streams.start", viewers_room(key)) as outgoing:
             stream = await run_by(principal, key)
             before = stream.status
-            await self._begin(stream, told)
+            await self._begin(stream, outgoing)
         await self._tell_others(stream, before)
         return view(stream)
 
     async def stop(self, principal: Principal | None, key: str) -> StreamView:
         """End a stream; one that has ended stays as it is. Raises Conflict if it was never live."""
-        async with self._outbox.change("streams.stop", viewers_room(key)) as told:
+        async with self._outbox.change("streams.stop", viewers_room(key)) as outgoing:
             stream = await run_by(principal, key)
             before = stream.status
             _require_begun(stream)
-            await self._end(stream, told)
+            await self._end(stream, outgoing)
         await self._tell_others(stream, before)
         return view(stream)
 
@@ -191,13 +191,13 @@ class Streams:
         """
         key, stream, before = event.data.stream_key, None, ""
         refusal: GatewayError | None = None
-        async with self._outbox.change("streams.report", viewers_room(key)) as told:
+        async with self._outbox.change("streams.report", viewers_room(key)) as outgoing:
             message, fresh = await self._remember(message_id)
             if fresh:
                 try:
                     stream = await run_by(None, key)
                     before = stream.status
-                    await (self._begin if event.type == "stream.started" else self._lose)(stream, told)
+                    await (self._begin if event.type == "stream.started" else self._lose)(stream, outgoing)
                 except (NotFound, Conflict) as error:
                     refusal, stream = error, None
                     message.code, message.message = error.code, error.message
@@ -215,12 +215,12 @@ class Streams:
             rows = await self._database.query(LOST, self._grace, SWEPT)
         for row in rows:
             key = str(row["key"])
-            async with self._outbox.change("streams.end_interrupted", viewers_room(key)) as told:
+            async with self._outbox.change("streams.end_interrupted", viewers_room(key)) as outgoing:
                 stream = await run_by(None, key)
                 before = stream.status
                 # Another node may have ended it, or its encoder may be back.
                 if stream.lost_at is not None and stream.lost_at <= now() - self._grace:
-                    await self._end(stream, told)
+                    await self._end(stream, outgoing)
             await self._tell_others(stream, before)
 
     async def forget_messages(self) -> None:
@@ -230,7 +230,7 @@ class Streams:
 
     # --- within a transaction, with the stream locked -----------------------------------------------------------------
 
-    async def _begin(self, stream: Stream, told: list[Told]) -> None:
+    async def _begin(self, stream: Stream, outgoing: list[NewEvent]) -> None:
         if stream.status == StreamStatus.CANCELLED:
             raise Conflict("The stream was cancelled")
         moment = now()
@@ -238,8 +238,8 @@ class Streams:
         if ended and (stream.closes_at is None or stream.closes_at <= moment):
             raise Conflict("The stream has ended")
         if stream.status != StreamStatus.LIVE:
-            told.append(
-                _told(stream, events.STREAM_STARTED, streaming.StreamStarted(stream_key=stream.key, resumed=ended))
+            outgoing.append(
+                _event(stream, events.STREAM_STARTED, streaming.StreamStarted(stream_key=stream.key, resumed=ended))
             )
         elif stream.lost_at is None:
             return
@@ -247,15 +247,15 @@ class Streams:
         stream.lost_at = stream.ended_at = stream.closes_at = None
         await stream.save()
 
-    async def _lose(self, stream: Stream, told: list[Told]) -> None:
+    async def _lose(self, stream: Stream, outgoing: list[NewEvent]) -> None:
         _require_begun(stream)
         if not self._grace:
-            await self._end(stream, told)
+            await self._end(stream, outgoing)
         elif stream.status == StreamStatus.LIVE and stream.lost_at is None:
             stream.lost_at = now()
             await stream.save()
 
-    async def _end(self, stream: Stream, told: list[Told]) -> None:
+    async def _end(self, stream: Stream, outgoing: list[NewEvent]) -> None:
         if stream.status != StreamStatus.LIVE:
             return
         moment = now()
@@ -263,7 +263,7 @@ class Streams:
         stream.status, stream.ended_at = StreamStatus.ENDED.value, max(moment, stream.started_at or moment)
         stream.lost_at, stream.closes_at = None, moment + self._reopen
         await stream.save()
-        told.append(_told(stream, events.STREAM_ENDED, streaming.StreamEnded(stream_key=stream.key)))
+        outgoing.append(_event(stream, events.STREAM_ENDED, streaming.StreamEnded(stream_key=stream.key)))
 
     async def _remember(self, message_id: str) -> tuple[WebhookMessage, bool]:
         """The stored message, and whether it is new. Waits while another node is working on the same message."""
@@ -315,18 +315,18 @@ class Streams:
         if StreamStatus.LIVE in (stream.status, before):
             await self._lists.drop(ACTIVE)
         if before == StreamStatus.SCHEDULED:
-            await self._tell_upcoming()
+            await self._publish_upcoming()
 
-    async def _tell_upcoming(self) -> None:
+    async def _publish_upcoming(self) -> None:
         await self._lists.drop(UPCOMING)
-        told = ""
-        # Until nothing has changed meanwhile: what another node has told may have been heard before this.
+        published = ""
+        # Until nothing has changed meanwhile: what another node published may have arrived before this.
         with suppress(Unavailable):  # what was asked is done; the list can be asked for
-            while (listed := await self.upcoming(FIRST_PAGE)).model_dump_json() != told:
+            while (listed := await self.upcoming(FIRST_PAGE)).model_dump_json() != published:
                 await self._fanout.publish(
                     everyone_room(), events.UPCOMING_UPDATED, UpcomingStreams(streams=listed.streams)
                 )
-                told = listed.model_dump_json()
+                published = listed.model_dump_json()
 
 
 FIRST_PAGE = StreamListQuery(limit=MAX_PAGE)  # which everybody asks for
@@ -352,8 +352,8 @@ def _require_begun(stream: Stream) -> None:
         raise Conflict("The stream was cancelled")
 
 
-def _told(stream: Stream, event: str, payload: Payload) -> Told:
-    return Told(viewers_room(stream.key), event, payload)
+def _event(stream: Stream, event: str, payload: Payload) -> NewEvent:
+    return NewEvent(viewers_room(stream.key), event, payload)
 
 
 def _list(streams: Sequence[Stream], limit: int, moment_field: str) -> StreamList:
