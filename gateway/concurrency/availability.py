@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Final
 
 import structlog
+
+from gateway.concurrency.tasks import cancel
 
 log = structlog.get_logger()
 
@@ -34,11 +35,7 @@ class Availability:
 
     async def close(self) -> None:
         """Stop probing."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancel(*self._tasks)
 
     async def _run(self, name: str) -> None:
         while True:

@@ -3,9 +3,10 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import structlog
+
+from gateway.concurrency.tasks import cancel
 
 log = structlog.get_logger()
 
@@ -33,10 +34,7 @@ class Periodic:
 
     async def close(self) -> None:
         """Stop, even in the middle of a round."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await cancel(self._task)
 
     async def _run(self) -> None:
         while True:

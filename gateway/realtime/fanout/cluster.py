@@ -7,6 +7,7 @@ from itertools import count, islice
 
 import structlog
 
+from gateway.concurrency.tasks import cancel
 from gateway.keys import node_channel
 from gateway.realtime.fanout.channels import ChannelCallbacks, RedisChannels
 from gateway.redis.client import AWAY
@@ -55,10 +56,7 @@ class ClusterChannels:
 
     async def close(self) -> None:
         """See Channels."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await cancel(self._task)
         await asyncio.gather(*(server.close() for server in self._servers.values()))
 
     async def subscribe(self, channel: str) -> None:

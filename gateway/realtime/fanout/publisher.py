@@ -4,12 +4,12 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import redis.exceptions
 import structlog
 
+from gateway.concurrency.tasks import cancel
 from gateway.concurrency.timeouts import FairTimeout
 from gateway.redis.client import AWAY, PubSubServer
 from gateway.redis.replies import ReplyReader
@@ -65,11 +65,7 @@ class Publisher:
             await self.settled()
         self.away = True  # not by a fault: nothing to warn of
         self._give_up(reason="closed")
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancel(*self._tasks)
         await self._disconnect()
 
     def publish(self, channel: str, data: bytes) -> None:

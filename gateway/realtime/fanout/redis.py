@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.concurrency.tasks import cancel
 from gateway.keys import Room, control_channel, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload
@@ -61,10 +61,7 @@ class RedisFanout:
             timer.cancel()
         await self._channels.close()
         await self._sequencer.close()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await cancel(self._task)
 
     @property
     def healthy(self) -> bool:

@@ -8,6 +8,7 @@ from contextvars import Context, copy_context
 
 import structlog
 
+from gateway.concurrency.tasks import cancel
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
@@ -65,10 +66,7 @@ class Sequencer:
         """End; nothing is delivered any more."""
         for room in list(self._rooms):
             self.forget(room)
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await cancel(self._task)
 
     async def watch(self, room: Room) -> None:
         """Learn where a room's log stands, if that is not known; what comes later will be delivered."""

@@ -9,6 +9,7 @@ import structlog
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as LostError
 
+from gateway.concurrency.tasks import cancel
 from gateway.redis.client import AWAY, PubSubServer
 from gateway.redis.replies import ReplyReader
 
@@ -51,10 +52,7 @@ class Subscriber:
 
     async def close(self) -> None:
         """Hear nothing any more."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await cancel(self._task)
 
     async def subscribe(self, channel: str) -> None:
         """Hear a channel; returns when Redis has confirmed it, or when that takes too long: it goes on trying."""

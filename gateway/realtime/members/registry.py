@@ -1,13 +1,13 @@
 """The sockets of this node by user, and who of them may stay. Called by the namespaces and by notices."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 import structlog
 
 from gateway.clocks import redis_clock
+from gateway.concurrency.tasks import cancel
 from gateway.errors import Unavailable
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
@@ -94,10 +94,7 @@ class SocketRegistry:
 
     async def close(self) -> None:
         """Stop."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeper
+        await cancel(self._sweeper)
 
     # --- sockets ------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import structlog
 
+from gateway.concurrency.tasks import cancel
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
@@ -72,11 +73,7 @@ class RedisPresence:
 
     async def close(self) -> None:
         """Stop, and take this node's people out of the counts."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancel(*self._tasks)
         name, self._lease.name = self._lease.name, None
         if name is not None:
             with suppress(Unavailable, TimeoutError):

@@ -4,12 +4,12 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
 import structlog
 
+from gateway.concurrency.tasks import cancel
 from gateway.errors import GatewayError, Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
@@ -77,10 +77,7 @@ class Recovery:
 
     async def close(self) -> None:
         """End; what is remembered stays for its time."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await cancel(self._task)
 
     # --- remembering --------------------------------------------------------------------------------------------------
 

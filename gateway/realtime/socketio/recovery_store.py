@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
 
+from gateway.concurrency.tasks import cancel
 from gateway.errors import Unavailable
 from gateway.keys import Room, socket_session
 from gateway.realtime.logged import Place
@@ -57,10 +57,7 @@ class RecoveryStore:
 
     async def close(self) -> None:
         """Write what waits, and end."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await cancel(self._task)
         await self._write()
 
     def keep(self, pid: str, session: RecoverySession, seconds: float) -> None:

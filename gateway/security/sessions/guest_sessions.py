@@ -11,6 +11,7 @@ from contextlib import suppress
 import structlog
 
 from gateway.concurrency.outage import Outage
+from gateway.concurrency.tasks import cancel
 from gateway.errors import AuthRequired, Unavailable
 from gateway.security.principal import Bearer
 from gateway.security.sessions.guest_sessions_postgres import StoredGuestSessions
@@ -43,10 +44,7 @@ class GuestSessions:
 
     async def close(self) -> None:
         """Stop."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._sweeper
+        await cancel(self._sweeper)
 
     # --- their life -----------------------------------------------------------------------------------------------
 

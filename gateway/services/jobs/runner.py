@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from gateway.concurrency.tasks import cancel
 from gateway.errors import Unavailable
 from gateway.media.errors import MediaError
 from gateway.metrics import Metrics
@@ -76,10 +77,7 @@ class JobRunner:
 
     async def close(self) -> None:
         """Look after nothing any more."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._sweeper
+        await cancel(self._sweeper)
 
     def stop(self) -> None:
         """Give back what is worked on: other workers begin it anew."""

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from gateway.concurrency.tasks import cancel
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -102,9 +103,7 @@ class Deliveries:
     async def close(self) -> None:
         """Stop, after a last attempt to mark what was handed over."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await cancel(self._task)
             with suppress(Unavailable):
                 await self._mark()
 

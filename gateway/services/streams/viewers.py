@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import structlog
 
+from gateway.concurrency.tasks import cancel
 from gateway.errors import NotFound, Unavailable
 from gateway.keys import STREAMING, Room, viewers_room
 from gateway.postgres.database import Database
@@ -63,10 +64,7 @@ class Viewers:
         """Tell and store what is due, and end."""
         await self._catch_up.close()
         await self._updates.close()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await cancel(self._task)
         with suppress(Unavailable):
             await self._audience.store()
 

@@ -1,0 +1,19 @@
+"""Ends background tasks. Used by whatever has some."""
+
+import asyncio
+from typing import Any
+
+
+async def cancel(*tasks: "asyncio.Task[Any] | None") -> None:
+    """Cancel tasks and wait until they have ended; None stands for one that was never started.
+
+    Raises the error with which one of them has failed, if any.
+    """
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)
+    for task in running:
+        if not task.cancelled():
+            task.result()
