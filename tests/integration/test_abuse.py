@@ -14,6 +14,8 @@ import aiohttp
 import pytest
 import structlog
 
+from gateway.realtime.engineio.connection import Connection
+from gateway.realtime.socketio.server import MAX_REFUSALS
 from tests.integration.abuse_corpus import CLOSED, LET_BE, PIECES, POLITE, REFUSED, REQUESTS, SPEECH
 from tests.integration.abuse_scene import JOIN, SOON, PollingVisitor, Scene, Visitor, WebsocketVisitor, scene
 from tests.integration.engineio_echo import masked, upgrade_request, wire
@@ -107,6 +109,36 @@ async def test_a_connect_without_token_closes_the_transport(
     await visitor.send(f'0/lounge,{{"token":{token}}}')
     assert (await visitor.until("4")).startswith('44/lounge,{"message":')
     assert await visitor.until("4") == "closed"
+    await visitor.leave()
+
+
+async def test_connects_refused_again_and_again_close_the_transport(visitor: Visitor) -> None:
+    """A joined socket does not let its client have tokens checked without end."""
+    for _ in range(MAX_REFUSALS + 1):
+        await visitor.send('0/elsewhere,{"token":"bad"}')
+    refused = 0
+    while (packet := await visitor.next()) is not None:
+        refused += packet.startswith("44/elsewhere,")
+    assert refused == MAX_REFUSALS + 1
+
+
+async def test_a_flood_of_refused_connects_sets_one_timer(
+    stage: Scene, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, looks = stage.birds.server, 0
+    look = server._close_now_if_idle
+
+    def counted(connection: Connection) -> None:
+        nonlocal looks
+        looks += 1
+        look(connection)
+
+    monkeypatch.setattr(server, "_close_now_if_idle", counted)
+    visitor = await WebsocketVisitor(http, stage).open()
+    for _ in range(MAX_REFUSALS):
+        await visitor.send('0/lounge,{"token":"bad"}')
+    assert await visitor.until("closed") == "closed"
+    assert 1 <= looks < 10  # it is set again while the client is busy
     await visitor.leave()
 
 

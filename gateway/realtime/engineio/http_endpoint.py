@@ -114,8 +114,13 @@ class HttpEndpoint:
             connection.received(packet)
 
     async def _body(self, request: web.Request) -> bytes:
-        """Return the whole body. Raises RefusedError if it is too large or does not arrive in time."""
+        """Return the whole body. Raises RefusedError if it is compressed or too large, or does not arrive in time.
+
+        aiohttp cannot be left to notice what is not compressed as it claims: that depends on how the segments arrive.
+        """
         limit = self._options.max_packet_size
+        if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":
+            raise RefusedError(*BAD_REQUEST)
         if (request.content_length or 0) > limit:
             raise RefusedError(*TOO_LARGE)
         body = bytearray()

@@ -51,13 +51,15 @@ class Client:
     200 bytes.
     """
 
-    __slots__ = ("cleaner", "gone", "sockets", "working")
+    __slots__ = ("cleaner", "gone", "idle_check", "refusals", "sockets", "working")
 
     def __init__(self) -> None:
         self.sockets: dict[str, Socket] = {}
         self.working = False  # on a packet
         self.gone: list[Socket] = []  # ended, and not cleaned up after yet
         self.cleaner: asyncio.Task[None] | None = None
+        self.idle_check = False  # whether a timer is set that closes the connection if it is in no namespace
+        self.refusals = 0  # CONNECTs that were refused
 
     @property
     def busy(self) -> bool:

@@ -41,6 +41,9 @@ RETURN_OF_ALL = 5_000  # ms within which clients that are all sent away at once 
 BUSY = 5.0  # s that a connection which is to be closed may be at work
 FAREWELL_GRACE = 0.25  # s between what a client is told and the close of its transport
 REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
+# Refused CONNECTs of one connection, each of which costs a look at a token. An app that tries a stale token again needs
+# as many only after hours, and then comes back by itself.
+MAX_REFUSALS = 128
 
 
 class SocketServer:
@@ -170,7 +173,12 @@ class SocketServer:
             connection.close(UNAVAILABLE)
             return
         connection.send(refusal_packet(namespace, *refusal(error)).decode())
-        self._close_if_idle(connection)
+        client: Client = connection.owner
+        client.refusals += 1
+        if client.refusals > MAX_REFUSALS:
+            connection.close("too many refusals")
+        else:
+            self._close_if_idle(connection)
 
     async def _greet(self, connection: Connection, namespace: str, auth: Any, principal: Principal) -> None:
         """Go on with the socket that a client asks for, or with a new one. What is raised closes the connection."""
@@ -262,11 +270,14 @@ class SocketServer:
 
     def _close_if_idle(self, connection: Connection) -> None:
         """Close a connection that is in no namespace, after a moment in which it may join another."""
-        if not connection.owner.sockets and not connection.closed:
+        client: Client = connection.owner
+        if not client.sockets and not client.idle_check and not connection.closed:
+            client.idle_check = True
             asyncio.get_running_loop().call_later(REFUSAL_GRACE, self._close_now_if_idle, connection)
 
     def _close_now_if_idle(self, connection: Connection) -> None:
         client: Client = connection.owner
+        client.idle_check = False
         if client.sockets or connection.closed:
             return
         if client.busy:  # it may be joining one, or its last is being cleaned up
