@@ -25,3 +25,16 @@ def test_the_events_of_the_protocol_document_are_those_of_the_vocabulary() -> No
     section = (TESTS.parent / "docs" / "protocol.md").read_text().partition("## Events\n")[2].partition("\n## ")[0]
     told = {name for row in section.splitlines() if row.startswith("| ") for name in re.findall(r"`([\w:-]+)`", row)}
     assert told == {name for constant, name in vars(events).items() if constant.isupper()}
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = TESTS.parent / "docs" / "decisions"
+    rows = re.findall(r"^- \[(\d{4})\]\((.+?\.md)\): (.+)$", (folder / "README.md").read_text(), re.MULTILINE)
+    records = {path.name: path.read_text().partition("\n")[0] for path in folder.glob("[0-9]*.md")}
+    assert dict(sorted((name, f"# {number}: {title}") for number, name, title in rows)) == dict(sorted(records.items()))
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in [*TESTS.parent.glob("*.md"), *TESTS.parent.joinpath("docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
