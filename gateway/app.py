@@ -92,6 +92,8 @@ class Node:
             messages=talk.search,
             record=talk.audit_log,
             words=talk.words,
+            sanctions=talk.moderation.sanctions,
+            sanction_list=talk.sanction_list,
             asyncapi=partial(asyncapi.document, namespaces, pipeline.rates, path),
             docs_page=WEB / "docs",
         )

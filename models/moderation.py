@@ -55,12 +55,15 @@ class Sanction(Model):
     created_at = fields.DatetimeField(auto_now_add=True)
     ends_at = fields.DatetimeField(null=True)
     lifted_at = fields.DatetimeField(null=True)
+    lifted_by: fields.ForeignKeyNullableRelation[User] = fields.ForeignKeyField(
+        "models.User", null=True, source_field="lifted_by", related_name="lifted_sanctions", on_delete=fields.RESTRICT
+    )
 
     class Meta:
-        """Looked up by whom it concerns."""
+        """Looked up by whom it concerns, and listed with the newest first."""
 
         table = "sanctions"
-        indexes = (("subject_id", "kind"), ("stream_id",))
+        indexes = (("subject_id", "kind"), ("stream_id",), ("created_at", "id"))
 
 
 class BannedDevice(Model):

@@ -44,6 +44,8 @@ from gateway.services.commerce.orders import Orders as OrderService
 from gateway.services.jobs.jobs import Jobs as JobService
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
+from gateway.services.moderation.sanction_list import SanctionList
+from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.moderation.word_lists import WordLists
 from gateway.services.notifications.notifications import Notifications as NotificationService
 from gateway.services.streams.streams import Streams as StreamService
@@ -72,6 +74,8 @@ def mount(
     messages: MessageSearch,
     record: AuditLog,
     words: WordLists,
+    sanctions: Sanctions,
+    sanction_list: SanctionList,
     jobs: JobService,
     asyncapi: Document,
     docs_page: Path,
@@ -94,7 +98,7 @@ def mount(
         Orders(orders),
         Notifications(notifications),
         Messages(messages),
-        Moderation(record, words),
+        Moderation(record, words, sanctions, sanction_list),
         Jobs(jobs),
     )
     routes = [route for resource in resources for route in resource.routes()]

@@ -6,6 +6,7 @@ from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.members.ban_enforcer import BanEnforcer
 from gateway.realtime.members.lifetimes import Lifetimes
+from gateway.realtime.members.lift_delivery import LiftDelivery
 from gateway.realtime.members.profile_updater import ProfileUpdater
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.members.user_delivery import UserDelivery
@@ -97,6 +98,7 @@ class AccountsPart:
         ProfileUpdater(self.registry, fanout, realtime.server.renew, self.authenticator.identify)
         fanout.on_notice(Revoked, self.registry.revoked)
         BanEnforcer(self.registry, fanout, kick, self._bans.of)
+        LiftDelivery(realtime.rooms, fanout)
 
         self.notifications = Notifications(database, fanout)
         self._deliveries = Deliveries(

@@ -17,6 +17,7 @@ from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.pins import Pins
 from gateway.services.moderation.retention import Retention
 from gateway.services.moderation.room_settings import RoomSettingsService
+from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.rooms.outbox import Outbox
 from namespaces.moderation import Moderation
@@ -43,8 +44,19 @@ class ChatPart:
         self.chat = Chat(database, log, messages, self._snapshots, self.words, fanout)
         time_limit = servers.settings.handler_timeout / 2
         clears = Clears(database, log, outbox, permissions, self.audit_log, pins, metrics, time_limit)
+        self.sanction_list = SanctionList(database)
         self.moderation = Moderation(
-            sanctions=Sanctions(database, log, permissions, self.audit_log, people.devices, clears, fanout, metrics),
+            sanctions=Sanctions(
+                database,
+                log,
+                permissions,
+                self.audit_log,
+                people.devices,
+                clears,
+                self.sanction_list,
+                fanout,
+                metrics,
+            ),
             settings=room_settings,
             announcements=Announcements(database, log, permissions, self.audit_log, fanout),
             deletions=Deletions(database, log, outbox, permissions, self.audit_log, pins, metrics),

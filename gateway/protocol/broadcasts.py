@@ -30,6 +30,7 @@ class To(StrEnum):
     SOCKET = "this socket"
     ROOM = "the room"
     USER = "all sockets of one user"
+    STAFF = "the administrators, moderators and the host in the room, and for `chat:unmuted` the person"
     ADMINS = "all administrators"
     BUYER_AND_ADMINS = "all sockets of the buyer, and all administrators"
     EVERYBODY = "everybody on this namespace"
@@ -101,6 +102,8 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
         events.CHAT_SETTINGS: Broadcast("A setting has changed", To.ROOM, moderation.SettingsChanged, logged=True),
         events.CHAT_ANNOUNCEMENT: Broadcast("A moderator announced", To.ROOM, moderation.Announcement, logged=True),
         events.CHAT_MUTED: Broadcast("They may not write, or may again", To.USER, moderation.Muted, typed=False),
+        events.CHAT_UNMUTED: Broadcast("A mute was lifted", To.STAFF, moderation.Lifted, typed=False),
+        events.CHAT_UNBANNED: Broadcast("A ban was lifted", To.STAFF, moderation.Lifted, typed=False),
     },
     STREAMING: _ALWAYS
     | {

@@ -68,11 +68,12 @@ class Announce(Request):
 
 
 class Sanctioned(Payload):
-    """The ack of mutes and bans and of their end: `until` is null when nothing holds any more."""
+    """The ack of mutes and bans and of lifting them: `until` and `sanction_id` are null when nothing holds any more."""
 
     live_id: str | None
     user_id: str
     until: Timestamp | None
+    sanction_id: str | None = None
 
 
 class BanAck(Sanctioned):
@@ -85,6 +86,13 @@ class Muted(Payload):
     """`chat:muted`, to the sockets of somebody in a room: until when they may not write, null if they may again."""
 
     until: Timestamp | None
+
+
+class Lifted(Payload):
+    """`chat:unmuted` and `chat:unbanned`: whose mute or ban was lifted; `live_id` is null for a ban everywhere."""
+
+    user_id: str
+    live_id: str | None
 
 
 class Banned(Payload):

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from gateway.protocol.catalog import ProductStatus
 from gateway.protocol.orders import OrderStatus
-from gateway.protocol.records import WordActionName
+from gateway.protocol.records import SanctionKindName, WordActionName
 from gateway.protocol.streaming import StreamStatus
 from gateway.protocol.wire import Identifier, Moment, StreamKey
 from models.moderation import ModerationAction
@@ -68,6 +68,15 @@ class WordQuery(Page):
     live_id: StreamKey | None = None
     action: WordActionName | None = None
     search: Search | None = None
+
+
+class SanctionQuery(Page):
+    """`GET /moderation/sanctions`: of one person, of one room, of one kind, or only those that hold (or do not)."""
+
+    user_id: Identifier | None = None
+    live_id: StreamKey | None = None
+    kind: SanctionKindName | None = None
+    active: bool | None = None
 
 
 class LogQuery(Page):

@@ -31,6 +31,39 @@ class LogPage(Payload):
     next_cursor: str | None
 
 
+SanctionKindName = Literal["MUTE", "BAN"]
+
+
+class SanctionView(Payload):
+    """A mute or a ban, as moderators see it.
+
+    `live_id` is null for one everywhere. `until` is when it ends or would have ended, with the
+    year 9999 for one without an end. `active` is whether it holds now; `lifted_at` is null unless somebody lifted it.
+    """
+
+    id: str
+    kind: SanctionKindName
+    live_id: str | None
+    user_id: str
+    username: str | None
+    reason: str | None
+    imposed_by: str
+    imposed_by_name: str
+    created_at: Timestamp
+    until: Timestamp
+    active: bool
+    lifted_at: Timestamp | None
+    lifted_by: str | None
+    lifted_by_name: str | None
+
+
+class SanctionPage(Payload):
+    """A page of sanctions, newest first; `next_cursor` is null at the end."""
+
+    items: list[SanctionView]
+    next_cursor: str | None
+
+
 class AddWord(Request):
     """`POST /moderation/words`: a word for one room, or without `live_id` for all."""
 

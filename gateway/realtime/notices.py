@@ -68,23 +68,31 @@ class UserBanned(Notice):
 
 @dataclass(frozen=True, slots=True)
 class UserUnbanned(Notice):
-    """A ban was lifted; `live_id` as in UserBanned."""
+    """A ban was lifted; `live_id` as in UserBanned. `host_id` is the host of that stream."""
 
     kind: ClassVar[str] = "user-unbanned"
+    version: ClassVar[int] = 2
 
     user_id: str
     live_id: str | None
+    host_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UserMuted(Notice):
-    """A user or guest is muted in the chat of a stream; `until` is None if they may write again."""
+    """A user or guest is muted in the chat of a stream; `until` is None if they may write again.
+
+    `live_id` is None for the mute of a guest who came from the network of a ban everywhere.
+    `host_id` is the host of the stream, given when a mute was lifted.
+    """
 
     kind: ClassVar[str] = "user-muted"
+    version: ClassVar[int] = 2
 
     user_id: str
-    live_id: str
+    live_id: str | None
     until: datetime | None
+    host_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

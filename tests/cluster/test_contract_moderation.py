@@ -57,7 +57,7 @@ async def test_mute_and_unmute(shop: Shop) -> None:
     first = await anns[0].call("chat:send-message", {"liveId": key, "message": "a", "clientMessageId": "c-1"})
 
     ack = await hosts.call("chat:mute-user", {"liveId": key, "userId": ann.id, "seconds": 600, "reason": "rude"})
-    assert set(ack) == {"liveId", "userId", "until"}
+    assert set(ack) == {"liveId", "userId", "until", "sanctionId"}
     for socket in anns:
         assert await socket.expect("chat:muted", within=SOON) == {"until": ack["until"]}
         error = await socket.fail("chat:send-message", {"liveId": key, "message": "b"})
@@ -71,6 +71,7 @@ async def test_mute_and_unmute(shop: Shop) -> None:
     await hosts.call("chat:unmute-user", {"liveId": key, "userId": ann.id})
     for socket in anns:
         assert await socket.expect("chat:muted", within=SOON) == {"until": None}
+        assert await socket.expect("chat:unmuted", within=SOON) == {"userId": ann.id, "liveId": key}
         assert await code_of(say(socket, key)) == "ok"
     elsewhere.refute("chat:muted")
 

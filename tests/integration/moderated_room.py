@@ -18,6 +18,7 @@ from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
 from gateway.services.moderation.permissions import Permissions
+from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.rooms.log import RoomLog
 from models.user import User
@@ -53,8 +54,17 @@ class ModeratedRoom:
         self.bans = Bans(database)
         self.settings_service = make_room_settings(database, self.heard)
         self.announcements = Announcements(database, log, authority, record, self.heard)
+        self.sanction_list = SanctionList(database)
         self.sanctions = Sanctions(
-            database, log, authority, record, self.devices, stand_in(self.cleared), self, self.metrics
+            database,
+            log,
+            authority,
+            record,
+            self.devices,
+            stand_in(self.cleared),
+            self.sanction_list,
+            self,
+            self.metrics,
         )
         self.curators = Curators(database, self.heard)
         self.nodes = [make_chat(database, self.heard) for _ in range(2)]

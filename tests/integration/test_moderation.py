@@ -190,7 +190,7 @@ async def test_unmuting_is_told_and_doing_it_twice_is_fine(hall: ModeratedRoom) 
     hall.notices.clear()
     for _ in range(2):
         assert (await hall.unmute(hall.moderator, hall.user.user_id)).until is None
-    assert hall.notices == [UserMuted(hall.user.user_id, KEY, None)]
+    assert hall.notices == [UserMuted(hall.user.user_id, KEY, None, hall.host.user_id)]
     await hall.say(hall.user)
     actions = await ModerationEntry.all().order_by("id").values_list("action", "subject_id", "stream_id")
     assert actions == [(action, hall.user.user_id, KEY) for action in ("MUTE", "MUTE", "UNMUTE")]

@@ -84,5 +84,6 @@ class BanEnforcer:
             self._kick(socket, events.CHAT_BANNED, ban)
 
 
-def _hearing(sockets: Collection[Socket], live_id: str) -> list[Socket]:
-    return [socket for socket in sockets if socket.namespace == CHAT and chat_room(live_id) in socket.joined]
+def _hearing(sockets: Collection[Socket], live_id: str | None) -> list[Socket]:
+    here = [socket for socket in sockets if socket.namespace == CHAT]
+    return here if live_id is None else [socket for socket in here if chat_room(live_id) in socket.joined]

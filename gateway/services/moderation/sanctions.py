@@ -1,4 +1,4 @@
-"""Mutes and bans: imposed, replaced, lifted. Called by `/chat`; what holds is asked by whoever lets in or stores."""
+"""Mutes and bans: imposed, replaced, lifted. Called by `/chat` and the HTTP edge; what holds is asked elsewhere."""
 
 import asyncio
 import time
@@ -10,6 +10,7 @@ from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
+from gateway.protocol.records import SanctionView
 from gateway.protocol.wire import iso
 from gateway.realtime.notices import NoticeSender, UserBanned, UserMuted, UserUnbanned
 from gateway.security.principal import Principal
@@ -19,8 +20,16 @@ from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.permissions import Permissions, Power
+from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.rooms.log import RoomLog
 from models.moderation import ModerationAction, SanctionKind
+
+# One that has run out is history: what is imposed next is another one.
+END = """
+    UPDATE sanctions SET lifted_at = ends_at
+    WHERE subject_id = $1 AND kind = $2 AND stream_key IS NOT DISTINCT FROM $3
+        AND lifted_at IS NULL AND ends_at <= clock_timestamp()
+"""
 
 # By the clock of the database, which is the one that it is compared with.
 IMPOSE = """
@@ -38,6 +47,7 @@ LIFT = """
     WITH named AS (
         SELECT id FROM sanctions
         WHERE subject_id = $1 AND kind = $2 AND stream_key IS NOT DISTINCT FROM $3 AND lifted_at IS NULL
+            AND (ends_at IS NULL OR ends_at > clock_timestamp()) AND ($7::uuid IS NULL OR id = $7)
     ), inherited AS (
         SELECT s.id FROM named n
         JOIN banned_devices mine ON mine.sanction_id = n.id AND starts_with(mine.device, $4)
@@ -46,8 +56,9 @@ LIFT = """
         WHERE s.kind = $2 AND s.stream_key IS NOT DISTINCT FROM $3 AND s.lifted_at IS NULL
             AND starts_with(s.subject_id, $5)
     )
-    UPDATE sanctions SET lifted_at = clock_timestamp()
-    WHERE id IN (SELECT id FROM named UNION SELECT id FROM inherited) RETURNING subject_id
+    UPDATE sanctions SET lifted_at = clock_timestamp(), lifted_by = $6
+    WHERE id IN (SELECT id FROM named UNION SELECT id FROM inherited)
+    RETURNING subject_id, (SELECT host_id::text FROM streams WHERE key = stream_key) AS host_id
 """
 
 # A number that all transactions have passed which began before it was drawn, once the second statement says so.
@@ -69,6 +80,12 @@ class _Imposed(NamedTuple):
     ends_at: datetime | None
 
 
+class _Whom(NamedTuple):
+    live_id: str | None
+    user_id: str
+    reason: str | None = None
+
+
 class Sanctions:
     """Raises Forbidden for who may not, and whom nobody may act on, NotFound, Unavailable.
 
@@ -84,6 +101,7 @@ class Sanctions:
         audit_log: AuditLog,
         devices: BannedDevices,
         clearing: Clears,
+        sanctions: SanctionList,
         notices: NoticeSender,
         metrics: Metrics,
     ) -> None:
@@ -93,6 +111,7 @@ class Sanctions:
         self._audit_log = audit_log
         self._devices = devices
         self._clearing = clearing
+        self._sanctions = sanctions
         self._notices = notices
         self._metrics = metrics
 
@@ -101,13 +120,11 @@ class Sanctions:
         imposed = await self._impose(principal, Power.MUTE, ask)
         ends_at = until(imposed.ends_at)
         await self._notices.notify(UserMuted(ask.user_id, ask.live_id, ends_at))
-        return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=ends_at)
+        return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=ends_at, sanction_id=str(imposed.id))
 
     async def unmute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
         """Lift a mute; does nothing if there is none."""
-        lifted = await self._lift(principal, Power.MUTE, ask)
-        for user_id in lifted:
-            await self._notices.notify(UserMuted(user_id, ask.live_id, None))
+        await self._lift(principal, Power.MUTE, ask)
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
 
     async def ban(self, principal: Principal, ask: BanUser) -> BanAck:
@@ -118,14 +135,24 @@ class Sanctions:
         if ask.live_id is None:
             await self._settle()
         deleted = await self._clear(principal, ask) if ask.delete_messages else 0
-        return BanAck(live_id=ask.live_id, user_id=ask.user_id, until=ends_at, deleted=deleted)
+        return BanAck(
+            live_id=ask.live_id, user_id=ask.user_id, until=ends_at, sanction_id=str(imposed.id), deleted=deleted
+        )
 
     async def unban(self, principal: Principal, ask: BanUser) -> Sanctioned:
         """Lift a ban; does nothing if there is none. A ban everywhere and a ban from a room are two bans."""
-        lifted = await self._lift(principal, Power.BAN, ask)
-        for user_id in lifted:
-            await self._notices.notify(UserUnbanned(user_id, ask.live_id))
+        await self._lift(principal, Power.BAN, ask)
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
+
+    async def lift(self, principal: Principal, sanction_id: str) -> SanctionView:
+        """Lift a sanction by its id; does nothing if it does not hold any more.
+
+        Whoever may impose it may lift it. Raises NotFound for an unknown id.
+        """
+        sanction = await self._sanctions.get(sanction_id)
+        whom = _Whom(sanction.live_id, sanction.user_id)
+        await self._lift(principal, Power(sanction.kind), whom, UUID(sanction.id))
+        return await self._sanctions.get(sanction_id)
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
@@ -134,6 +161,7 @@ class Sanctions:
         names = await self._devices.of(ask.user_id)
         async with self._database.guard(f"chat.{power.lower()}"), self._database.transaction():
             await self._allow(principal, power, ask)
+            await self._database.query(END, ask.user_id, kind, ask.live_id)
             rows = await self._database.query(
                 IMPOSE, kind, ask.live_id, ask.user_id, ask.reason, UUID(principal.user_id), ask.seconds
             )
@@ -144,18 +172,26 @@ class Sanctions:
         self._metrics.sanctions.labels(power.lower()).inc()
         return imposed
 
-    async def _lift(self, principal: Principal, power: Power, ask: MuteUser | BanUser) -> list[str]:
+    async def _lift(
+        self, principal: Principal, power: Power, ask: MuteUser | BanUser | _Whom, sanction_id: UUID | None = None
+    ) -> None:
+        """Lift what holds, or with `sanction_id` that sanction alone, and tell the nodes of each person concerned."""
         action = ModerationAction(f"UN{power}")
         async with self._database.guard(f"chat.{action.lower()}"), self._database.transaction():
             await self._allow(principal, power, ask)
-            rows = await self._database.query(LIFT, ask.user_id, SanctionKind(power), ask.live_id, SURE, PREFIX)
+            kind, lifter = SanctionKind(power), UUID(principal.user_id)
+            rows = await self._database.query(LIFT, ask.user_id, kind, ask.live_id, SURE, PREFIX, lifter, sanction_id)
             if rows:
                 await self._enter(action, principal, ask, {})
         if rows:
             self._metrics.sanctions.labels(action.lower()).inc()
-        return [row["subject_id"] for row in rows]
+        for row in rows:
+            if power is Power.MUTE:
+                await self._notices.notify(UserMuted(row["subject_id"], ask.live_id, None, row["host_id"]))
+            else:
+                await self._notices.notify(UserUnbanned(row["subject_id"], ask.live_id, row["host_id"]))
 
-    async def _allow(self, principal: Principal, power: Power, ask: MuteUser | BanUser) -> None:
+    async def _allow(self, principal: Principal, power: Power, ask: MuteUser | BanUser | _Whom) -> None:
         if ask.live_id is not None:
             await self._log.lock(chat_room(ask.live_id))  # what is being stored there is stored before, or asks after
         await self._permissions.require(principal, power, ask.live_id)
@@ -175,7 +211,7 @@ class Sanctions:
             return (await self._database.query(statement, *values))[0]["answer"]
 
     async def _enter(
-        self, action: ModerationAction, principal: Principal, ask: MuteUser | BanUser, details: dict[str, Any]
+        self, action: ModerationAction, principal: Principal, ask: MuteUser | BanUser | _Whom, details: dict[str, Any]
     ) -> None:
         await self._audit_log.record(
             action, principal, live_id=ask.live_id, subject_id=ask.user_id, reason=ask.reason, details=details

@@ -1,0 +1,39 @@
+"""Tells the staff of a room on this node that a mute or a ban was lifted. Called by notices."""
+
+from gateway.keys import CHAT, chat_room
+from gateway.protocol import events
+from gateway.protocol.moderation import Lifted
+from gateway.realtime.notices import NoticeSource, UserMuted, UserUnbanned
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.security.principal import MODERATORS
+
+
+class LiftDelivery:
+    """Sends `chat:unmuted` and `chat:unbanned` to administrators, moderators and the host, as far as they are there.
+
+    A ban everywhere concerns the staff of every room. The person hears of their own mute, too; a banned one is away.
+    Each lift looks at the sockets of the room once: lifts are rare, and roles change while sockets stay.
+    """
+
+    def __init__(self, rooms: Rooms, notices: NoticeSource) -> None:
+        self._rooms = rooms
+        notices.on_notice(UserMuted, self._muted)
+        notices.on_notice(UserUnbanned, self._unbanned)
+
+    async def _muted(self, notice: UserMuted) -> None:
+        if notice.until is None:
+            self._tell(events.CHAT_UNMUTED, notice)
+
+    async def _unbanned(self, notice: UserUnbanned) -> None:
+        self._tell(events.CHAT_UNBANNED, notice)
+
+    def _tell(self, event: str, notice: UserMuted | UserUnbanned) -> None:
+        if notice.live_id is None:
+            there = self._rooms.sockets_of(CHAT)
+        else:
+            there = self._rooms.members(chat_room(notice.live_id))
+        lifted = Lifted(user_id=notice.user_id, live_id=notice.live_id)
+        concerned = {notice.host_id, notice.user_id}
+        for socket in list(there.values()):
+            if socket.principal.role in MODERATORS or socket.principal.user_id in concerned:
+                socket.send(event, lifted)

@@ -1,0 +1,101 @@
+"""Mutes and bans as moderators read them. Called by the HTTP edge and by the sanctions service."""
+
+from typing import Any
+from uuid import UUID
+
+from gateway.errors import Forbidden, NotFound
+from gateway.postgres.database import Database
+from gateway.protocol import cursors
+from gateway.protocol.moderation import until
+from gateway.protocol.queries import SanctionQuery
+from gateway.protocol.records import SanctionPage, SanctionView
+from gateway.protocol.wire import Moment
+from gateway.security.principal import MODERATORS, Principal
+from gateway.security.sessions.guest_ids import is_guest, name_of
+
+VIEW = """
+    SELECT s.*, imposer.username AS imposed_by_name, lifter.username AS lifted_by_name, subject.username,
+        s.lifted_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > clock_timestamp()) AS active
+    FROM sanctions s
+    JOIN users imposer ON imposer.id = s.created_by
+    LEFT JOIN users lifter ON lifter.id = s.lifted_by
+    LEFT JOIN users subject
+        ON subject.id = CASE WHEN s.subject_id ~ '^[0-9a-f-]{36}$' THEN s.subject_id::uuid END
+"""
+
+GET = f"{VIEW} WHERE s.id = $1"
+
+# $1: of whose streams, for a host. A page begins after the sanction of the cursor ($6, $7).
+PAGE = f"""
+    {VIEW}
+    WHERE ($1::uuid IS NULL OR s.stream_key IN (SELECT key FROM streams WHERE host_id = $1))
+        AND ($2::text IS NULL OR s.subject_id = $2)
+        AND ($3::text IS NULL OR s.stream_key = $3)
+        AND ($4::text IS NULL OR s.kind = $4)
+        AND ($5::boolean IS NULL
+            OR (s.lifted_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > clock_timestamp())) = $5)
+        AND ($6::timestamptz IS NULL OR (s.created_at, s.id) < ($6, $7::uuid))
+    ORDER BY s.created_at DESC, s.id DESC LIMIT $8
+"""  # noqa: S608  parts of our own
+
+HOSTS = "SELECT FROM streams WHERE host_id = $1 AND ($2::text IS NULL OR key = $2) LIMIT 1"
+
+
+class SanctionList:
+    """What was imposed, on whom and by whom, also of sanctions that have ended. Raises Unavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, principal: Principal, ask: SanctionQuery) -> SanctionPage:
+        """A page, newest first: of all for administrators and moderators, of the rooms of own streams for hosts.
+
+        Raises Forbidden for everybody else, and InvalidPayload for a cursor that is none.
+        """
+        moment, last = (None, None) if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
+        async with self._database.guard("sanctions.page"):
+            host = None if principal.role in MODERATORS else await self._host(principal, ask.live_id)
+            rows = await self._database.query(
+                PAGE, host, ask.user_id, ask.live_id, ask.kind, ask.active, moment, last, ask.limit + 1
+            )
+        items, more = rows[: ask.limit], len(rows) > ask.limit
+        place = cursors.encode((items[-1]["created_at"].isoformat(), str(items[-1]["id"]))) if more else None
+        return SanctionPage(items=[_view(row) for row in items], next_cursor=place)
+
+    async def get(self, sanction_id: str) -> SanctionView:
+        """One sanction. Raises NotFound."""
+        try:
+            number = UUID(sanction_id)
+        except ValueError:
+            raise NotFound("There is no such sanction") from None
+        async with self._database.guard("sanctions.get"):
+            for row in await self._database.query(GET, number):
+                return _view(row)
+        raise NotFound("There is no such sanction")
+
+    async def _host(self, principal: Principal, live_id: str | None) -> UUID:
+        user_id = UUID(principal.user_id)
+        if not await self._database.query(HOSTS, user_id, live_id):
+            raise Forbidden
+        return user_id
+
+
+def _view(row: dict[str, Any]) -> SanctionView:
+    subject, ends_at, lifted_at, lifted_by = row["subject_id"], row["ends_at"], row["lifted_at"], row["lifted_by"]
+    ran_out = None not in (ends_at, lifted_at) and lifted_at >= ends_at
+    return SanctionView(
+        id=str(row["id"]),
+        kind=row["kind"],
+        live_id=row["stream_key"],
+        user_id=subject,
+        username=name_of(subject) if is_guest(subject) else row["username"],
+        reason=row["reason"],
+        imposed_by=str(row["created_by"]),
+        imposed_by_name=row["imposed_by_name"],
+        created_at=row["created_at"],
+        until=until(ends_at),
+        active=row["active"],
+        lifted_at=None if ran_out else lifted_at,
+        lifted_by=None if lifted_by is None else str(lifted_by),
+        lifted_by_name=row["lifted_by_name"],
+    )
