@@ -12,7 +12,7 @@ PARALLEL := --numprocesses=3 --dist=loadfile
 # What they wait for takes longer beside each other: see tests/timing.py.
 test: export TEST_TIME_SCALE ?= 3
 # Programs of Debian that some tests run; they skip, and say so, where one is missing. In CI that is a failure.
-DEBIAN := chromium haproxy nginx-light pgbouncer faketime
+DEBIAN := chromium haproxy nginx-light pgbouncer prometheus faketime
 
 # What the npm folders need is the machine's own Node, or the one of a wheel.
 export PATH := $(CURDIR)/$(BIN):$(PATH)

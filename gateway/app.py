@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from gateway import __version__, http, lifespan, listening
+from gateway.concurrency.loop_lag import LoopLag
 from gateway.concurrency.timeouts import wait_until
 from gateway.descriptors import DescriptorWatch, raise_limit
 from gateway.http.connection import connections
@@ -103,6 +104,9 @@ class Node:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         self._metrics_runner = web.AppRunner(metrics_app(servers.metrics), access_log=None, handle_signals=False)
         self._descriptors = DescriptorWatch(servers.metrics)
+        self._lag = LoopLag()
+        servers.metrics.loop_lag.set_function(lambda: self._lag.seconds)
+        servers.metrics.ready.set_function(lambda: self.ready)
         self._listener: asyncio.Server | None = None
         self._open = False
 
@@ -128,6 +132,7 @@ class Node:
         self._realtime.server.refusing = True  # until all is open
         raise_limit()
         self._descriptors.start()
+        self._lag.start()
         await self._runner.setup()
         http_protocol = self._runner.server
         if http_protocol is None:
@@ -145,6 +150,7 @@ class Node:
         if self._listener is not None:
             self._listener.close()
             listening.forget(self._settings.host)
+        self._lag.close()
         await self._descriptors.close()
         await self._runner.cleanup()
         await self._metrics_runner.cleanup()
@@ -173,6 +179,7 @@ class Node:
     async def drain(self, hurry: asyncio.Event) -> None:
         """Let balancers notice that the node goes, then send its clients to the others."""
         self._open = False
+        self._servers.metrics.draining.set(1)
         await wait_until(asyncio.get_running_loop().time() + self._settings.drain_delay.total_seconds(), hurry)
         await self._realtime.server.drain(self._settings.drain_spread.total_seconds(), hurry)
 
@@ -192,6 +199,12 @@ class Node:
     def draining(self) -> bool:
         """Whether it is not open yet, or no more."""
         return not self._open
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is open, and its servers answered when they were probed last: `check` without asking them."""
+        servers = self._servers
+        return self._open and servers.availability.complete and self._realtime.fanout.healthy and servers.clocks.right
 
     async def check(self) -> Mapping[str, bool]:
         """Whether its servers answer, and whether its clock is right. Never raises."""

@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from gateway import __version__
 from gateway.instruments import CounterFamily, HistogramFamily, PoolFamily
+from gateway.memory import memory_limit
 
 # Event handlers and HTTP routes take from under a millisecond to a database timeout.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -17,6 +18,18 @@ class Metrics:
         ProcessCollector(registry=registry)  # memory, CPU, file descriptors
 
         Gauge("dorami_build_info", "1, by version", ["version"], registry=registry).labels(__version__).set(1)
+        self.ready = Gauge(
+            "dorami_ready", "1 while a node is open and its servers answer, or a worker takes jobs", registry=registry
+        )
+        self.draining = Gauge("dorami_draining", "1 from the signal to stop until the process ends", registry=registry)
+        self.loop_lag = Gauge(
+            "dorami_loop_lag_seconds", "The most that the event loop was late in the last 15 to 30 s", registry=registry
+        )
+        Gauge(
+            "dorami_memory_limit_bytes",
+            "Memory that this process may use: of its control group or its machine",
+            registry=registry,
+        ).set_function(memory_limit)
         self.sockets = Gauge("dorami_sockets", "Sockets connected to a namespace", ["namespace"], registry=registry)
         self.connections = Gauge("dorami_connections", "Open Engine.IO connections", ["transport"], registry=registry)
         self.refused = Counter("dorami_connects_refused", "Refused connects", ["namespace", "code"], registry=registry)

@@ -65,7 +65,14 @@ class Worker:
         self._forgetting = Periodic("old jobs", TIDY, self._jobs.forget, Unavailable)
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
+        self._metrics = metrics
+        metrics.ready.set_function(lambda: self.ready)
         self._metrics_runner = web.AppRunner(metrics_app(metrics), access_log=None, handle_signals=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes jobs."""
+        return self._serving is not None and not self._serving.done() and not self._stop.is_set()
 
     def steps(self) -> list[Step]:
         """In the order of opening."""
@@ -101,6 +108,7 @@ class Worker:
 
     async def _end(self) -> None:
         """Take no more, and give back what is worked on."""
+        self._metrics.draining.set(1)
         self._stop.set()
         self._jobs.stop()
         if self._serving is not None:

@@ -142,6 +142,7 @@ class RedisClient:
             except NoPermissionError:
                 return []  # a user of few rights may not know
         policies = {str(answer.get("maxmemory_policy", SAFE_POLICY)) for answer in answers}
+        self._metrics.eviction_policy.clear()
         for policy in policies:
             self._metrics.eviction_policy.labels(policy).set(1)
         return sorted(policies - {SAFE_POLICY})
