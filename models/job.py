@@ -40,7 +40,7 @@ class Job(Model):
     ended_at = fields.DatetimeField(null=True)
 
     class Meta:
-        """Found by who waits, and those that are not ended by their status."""
+        """Listed newest first; found by who waits, and those that are not ended by their status."""
 
         table = "jobs"
-        indexes = (("user_id", "created_at"), ("status", "created_at"))
+        indexes = (("user_id", "created_at"), ("status", "created_at"), ("created_at", "id"))

@@ -27,11 +27,16 @@ class Notification(Model):
     title = fields.CharField(max_length=200)
     message = fields.CharField(max_length=2000)
     level = fields.CharField(max_length=16, default=Level.INFO.value)
+    batch_id = fields.UUIDField(null=True)  # the same for all copies of what was sent at once
+    sent_by: fields.ForeignKeyNullableRelation[User] = fields.ForeignKeyField(
+        "models.User", null=True, source_field="sent_by", related_name="sent_notifications", on_delete=fields.SET_NULL
+    )
     created_at = fields.DatetimeField()
     delivered_at = fields.DatetimeField(null=True)
+    read_at = fields.DatetimeField(null=True)
 
     class Meta:
-        """Read by person, those that wait first."""
+        """Read by person, those that wait first; listed for administrators by what was sent at once."""
 
         table = "notifications"
-        indexes = (("user_id", "created_at", "id"),)
+        indexes = (("user_id", "created_at", "id"), ("created_at", "batch_id"))

@@ -1,8 +1,17 @@
 """`/notifications`: sent by admins, read by whom they are for."""
 
+from functools import partial
+
 from gateway.http.routes import READS, WRITES, Call, Route
-from gateway.protocol.notifications import NotificationPage, SendNotification, SentNotifications
-from gateway.protocol.queries import Page
+from gateway.protocol.notifications import (
+    MarkRead,
+    NotificationPage,
+    SendNotification,
+    SentBatchPage,
+    SentNotifications,
+    Unread,
+)
+from gateway.protocol.queries import NotificationQuery, Page
 from gateway.security.principal import ADMINS, MEMBERS
 from gateway.services.notifications.notifications import Notifications as NotificationService
 
@@ -15,24 +24,34 @@ class Notifications:
 
     def routes(self) -> list[Route]:
         """The table."""
+        admin, mine = partial(Route, who=ADMINS), partial(Route, who=MEMBERS)
         return [
-            Route(
+            admin(
                 "POST",
                 "/notifications",
                 self.send,
                 body=SendNotification,
                 answer=SentNotifications,
-                who=ADMINS,
                 limit=WRITES,
                 status=201,
             ),
-            Route("GET", "/notifications", self.page, query=Page, answer=NotificationPage, who=MEMBERS, limit=READS),
+            mine("GET", "/notifications", self.page, query=NotificationQuery, answer=NotificationPage, limit=READS),
+            mine("POST", "/notifications/read", self.mark_read, body=MarkRead, answer=Unread, limit=WRITES),
+            admin("GET", "/notifications/sent", self.sent, query=Page, answer=SentBatchPage, limit=READS),
         ]
 
     async def send(self, call: Call[SendNotification, None]) -> SentNotifications:
         """Send a text to some users."""
-        return await self._notifications.send(call.body)
+        return await self._notifications.send(call.principal, call.body)
 
-    async def page(self, call: Call[None, Page]) -> NotificationPage:
+    async def page(self, call: Call[None, NotificationQuery]) -> NotificationPage:
         """A page of one's own notifications, newest first."""
         return await self._notifications.page(call.principal, call.query)
+
+    async def mark_read(self, call: Call[MarkRead, None]) -> Unread:
+        """Mark some of one's own notifications, or all of them, as read."""
+        return await self._notifications.mark_read(call.principal, call.body)
+
+    async def sent(self, call: Call[None, Page]) -> SentBatchPage:
+        """A page of what was sent, newest first, with how many copies were delivered and read."""
+        return await self._notifications.sent(call.query)

@@ -82,6 +82,13 @@ class Job(Payload):
     ended_at: Timestamp | None
 
 
+class JobPage(Payload):
+    """A page of jobs, newest first; `next_cursor` is null at the end."""
+
+    items: list[Job]
+    next_cursor: str | None
+
+
 class JobUpdate(Payload):
     """`data` of `job:update`: how far it is, in percent."""
 

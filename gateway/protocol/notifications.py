@@ -9,6 +9,8 @@ from gateway.protocol.wire import Payload, Request, Timestamp
 
 MAX_PEOPLE = 1000  # in one request: one transaction, and one notice to the nodes
 NotificationLevel = Literal["INFO", "SUCCESS", "WARNING", "ERROR"]
+MAX_READ = 100  # ids in one request: a page
+NotificationId = Annotated[UUID, Field(strict=False)]
 UserId = Annotated[UUID, Field(strict=False)]  # JSON has no UUIDs
 
 
@@ -51,13 +53,54 @@ class SentNotification(Payload):
 
 
 class SentNotifications(Payload):
-    """The answer of `POST /notifications`."""
+    """The answer of `POST /notifications`; `id` is that of all copies together."""
 
+    id: str
     items: list[SentNotification]
 
 
-class NotificationPage(Payload):
-    """A page of one's own notifications, newest first; `next_cursor` is None at the end."""
+class MarkRead(Request):
+    """`POST /notifications/read`: the notifications of these ids, or all without `ids`."""
 
-    items: list[Notification]
+    ids: Annotated[list[NotificationId], Field(min_length=1, max_length=MAX_READ)] | None = None
+
+
+class Unread(Payload):
+    """How many notifications are unread, counted up to 1,000."""
+
+    unread: int
+
+
+class NotificationView(Notification):
+    """A notification as it is listed; `read_at` is null while it is unread."""
+
+    read_at: Timestamp | None
+
+
+class NotificationPage(Unread):
+    """A page of one's own notifications, newest first; `next_cursor` is null at the end."""
+
+    items: list[NotificationView]
+    next_cursor: str | None
+
+
+class SentBatch(Payload):
+    """What an administrator sent at once: to how many people, and how many copies were delivered and read."""
+
+    id: str
+    title: str
+    message: str
+    level: NotificationLevel
+    sent_by: str | None
+    sent_by_name: str | None
+    recipients: int
+    delivered: int
+    read: int
+    timestamp: Timestamp
+
+
+class SentBatchPage(Payload):
+    """A page of what was sent, newest first; `next_cursor` is null at the end."""
+
+    items: list[SentBatch]
     next_cursor: str | None

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from gateway.protocol.catalog import ProductStatus
+from gateway.protocol.jobs import JobState
 from gateway.protocol.orders import OrderStatus
 from gateway.protocol.records import SanctionKindName, WordActionName
 from gateway.protocol.streaming import StreamStatus
@@ -77,6 +78,19 @@ class SanctionQuery(Page):
     live_id: StreamKey | None = None
     kind: SanctionKindName | None = None
     active: bool | None = None
+
+
+class JobQuery(Page):
+    """`GET /jobs`: of one status, or of one stream."""
+
+    status: JobState | None = None
+    stream_key: StreamKey | None = None
+
+
+class NotificationQuery(Page):
+    """`GET /notifications`: with `unread` only those that were not marked as read."""
+
+    unread: bool = False
 
 
 class LogQuery(Page):

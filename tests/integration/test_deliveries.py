@@ -5,18 +5,18 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.errors import NotFound, Unavailable
+from gateway.errors import InvalidPayload, NotFound, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.notifications import SendNotification
-from gateway.protocol.queries import Page
+from gateway.protocol.notifications import MarkRead, SendNotification
+from gateway.protocol.queries import NotificationQuery, Page
 from gateway.protocol.wire import Typed, now
 from gateway.realtime.fanout.fanout import LocalFanout
-from gateway.security.principal import Role
+from gateway.security.principal import Principal, Role
 from gateway.services.notifications import deliveries as module
 from gateway.services.notifications.deliveries import Deliveries
 from gateway.services.notifications.notifications import Notifications
@@ -99,9 +99,17 @@ class Cluster:
         user = await User.create(email=f"p{number}@example.com", username="p", password_hash="-")
         return str(user.id)
 
-    async def send(self, *people: str, title: str, lost: bool = False) -> None:
+    async def send(self, *people: str, title: str, lost: bool = False) -> str:
         body = {"userIds": list(people), "title": title, "message": "m"}
-        await (self.lost if lost else self.notifications).send(SendNotification.model_validate(body))
+        service = self.lost if lost else self.notifications
+        sent = await service.send(await self.admin(), SendNotification.model_validate(body))
+        return sent.id
+
+    async def admin(self) -> Principal:
+        user, _ = await User.get_or_create(
+            email="admin@example.com", defaults={"username": "boss", "password_hash": "-", "role": "ADMIN"}
+        )
+        return principal(Role.ADMIN, str(user.id))
 
     async def settle(self) -> None:
         for node in self.nodes:
@@ -264,7 +272,7 @@ async def test_what_is_too_old_is_forgotten(cluster: Cluster, monkeypatch: pytes
     await Notification.filter(title__in=list("01234")).update(created_at=now() - timedelta(days=31))
     await cluster.nodes[0].forget()
     assert [row.title for row in await Notification.all()] == ["5"]
-    page = await cluster.notifications.page(principal(Role.USER, person), Page())
+    page = await cluster.notifications.page(principal(Role.USER, person), NotificationQuery())
     assert [item.title for item in page.items] == ["5"]
 
 
@@ -284,3 +292,49 @@ async def test_a_token_of_nobody_in_particular_disturbs_nobody(cluster: Cluster)
     socket = cluster.here[0].arrives(person)
     await cluster.nodes[0].deliver()
     assert socket.heard == ["x"]
+
+
+# --- what is listed -------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_read_is_unread_no_more(cluster: Cluster) -> None:
+    ann, bob = await cluster.person(), await cluster.person()
+    for number in range(4):
+        await cluster.send(ann, bob, title=str(number))
+    who = principal(Role.USER, ann)
+
+    async def listed(**ask: Any) -> tuple[list[str], int]:
+        page = await cluster.notifications.page(who, NotificationQuery.model_validate(ask))
+        return [item.title for item in page.items], page.unread
+
+    newest = (await cluster.notifications.page(who, NotificationQuery())).items[0]
+    assert newest.read_at is None
+    mark = MarkRead.model_validate({"ids": [newest.id, newest.id, str(uuid4())]})
+    assert (await cluster.notifications.mark_read(who, mark)).unread == 3
+    assert await listed() == (["3", "2", "1", "0"], 3)
+    assert await listed(unread=True) == (["2", "1", "0"], 3)
+    first = await cluster.notifications.page(who, NotificationQuery.model_validate({"unread": True, "limit": 2}))
+    assert await listed(unread=True, limit=2, cursor=first.next_cursor) == (["0"], 3)
+    foreign = (await cluster.notifications.page(principal(Role.USER, bob), NotificationQuery())).items[0]
+    assert (await cluster.notifications.mark_read(who, MarkRead.model_validate({"ids": [foreign.id]}))).unread == 3
+    assert (await cluster.notifications.mark_read(who, MarkRead())).unread == 0
+    assert await listed(unread=True) == ([], 0)
+    assert (await cluster.notifications.page(principal(Role.USER, bob), NotificationQuery())).unread == 4
+
+
+async def test_administrators_see_what_was_sent_and_what_became_of_it(cluster: Cluster) -> None:
+    ann, bob, carl = [await cluster.person() for _ in range(3)]
+    cluster.here[0].arrives(ann)
+    ids = [await cluster.send(ann, bob, carl, title="three"), await cluster.send(bob, title="one")]
+    await cluster.settle()
+    await cluster.notifications.mark_read(principal(Role.USER, ann), MarkRead())
+    one, three = (await cluster.notifications.sent(Page())).items
+    assert [three.id, one.id] == ids
+    assert (three.title, three.level, three.recipients, three.delivered, three.read) == ("three", "INFO", 3, 1, 1)
+    assert (one.title, one.recipients, one.delivered, one.read, one.sent_by_name) == ("one", 1, 0, 0, "boss")
+    page = await cluster.notifications.sent(Page.model_validate({"limit": 1}))
+    assert [item.id for item in page.items] == [one.id]
+    rest = await cluster.notifications.sent(Page.model_validate({"limit": 1, "cursor": page.next_cursor}))
+    assert ([item.id for item in rest.items], rest.next_cursor) == ([three.id], None)
+    with pytest.raises(InvalidPayload):
+        await cluster.notifications.sent(Page.model_validate({"cursor": "x"}))

@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from gateway.errors import Conflict, NotFound, Unavailable
+from gateway.errors import Conflict, InvalidPayload, NotFound, Unavailable
 from gateway.media.errors import MediaError
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.jobs import CreateJob, Job, Replay
+from gateway.protocol.queries import JobQuery
 from gateway.protocol.streaming import StreamView
 from gateway.protocol.wire import now
 from gateway.realtime.notices import Notice, UserEvent
@@ -358,3 +359,47 @@ async def test_old_jobs_are_forgotten_with_what_they_made(bench: Bench) -> None:
     with pytest.raises(NotFound):
         await bench.jobs.get(old.id)
     assert (await bench.jobs.get(kept.id)).status == "CANCELLED"
+
+
+async def test_jobs_are_listed_newest_first(bench: Bench) -> None:
+    jobs = [await bench.create() for _ in range(3)]
+    await bench.jobs.cancel(jobs[1].id)
+
+    async def listed(**ask: Any) -> list[int]:
+        page = await bench.jobs.page(JobQuery.model_validate(ask))
+        return [[job.id for job in jobs].index(item.id) for item in page.items]
+
+    assert await listed() == [2, 1, 0]
+    assert await listed(status="CANCELLED") == [1]
+    assert await listed(streamKey="demo", status="QUEUED") == [2, 0]
+    assert await listed(streamKey="other") == []
+    first = await bench.jobs.page(JobQuery.model_validate({"limit": 2}))
+    assert await listed(limit=2, cursor=first.next_cursor) == [0]
+    with pytest.raises(InvalidPayload):
+        await listed(cursor="x")
+
+
+async def test_a_failed_job_is_tried_again_under_its_id(bench: Bench) -> None:
+    job = await bench.create()
+    assert (await bench.jobs.retry(job.id)).status == "QUEUED", "it waits already"
+    bench.outcome.set_exception(MediaError("The recording cannot be read"))
+    await bench.runner.run(job.id)
+    assert (await bench.jobs.get(job.id)).status == "FAILED"
+    again = await bench.jobs.retry(job.id)
+    assert (again.id, again.status, again.progress, again.ended_at) == (job.id, "QUEUED", 0, None)
+    assert bench.told.states[-1] == ("QUEUED", 0)
+    assert await bench.waiting() == 2, "its first place in the queue leads to nothing"
+    bench.outcome = asyncio.get_running_loop().create_future()
+    bench.outcome.set_result(Replay(duration=1.0, files=[]))
+    await bench.runner.run(job.id)
+    assert (await bench.jobs.get(job.id)).status == "DONE"
+
+
+async def test_only_a_failed_job_is_tried_again(bench: Bench) -> None:
+    job = await bench.create()
+    await bench.jobs.cancel(job.id)
+    with pytest.raises(Conflict):
+        await bench.jobs.retry(job.id)
+    for unknown in ("nonsense", str(uuid4())):
+        with pytest.raises(NotFound):
+            await bench.jobs.retry(unknown)

@@ -53,7 +53,8 @@ GET /products · GET /products/{id} · POST /products · PATCH /products/{id} ·
 PATCH /products · PATCH /products/{id}/stock · PATCH /products/{id}/sold-out
 PUT /streams/{key}/featured-product · DELETE /streams/{key}/featured-product
 POST /orders · GET /orders · GET /orders/{id} · DELETE /orders/{id} · POST /orders/{id}/paid
-GET /streams/{key}/messages · POST /notifications · GET /notifications · POST /jobs · GET /jobs/{id} · DELETE /jobs/{id}
+GET /streams/{key}/messages · POST /notifications · GET /notifications · POST /notifications/read
+GET /notifications/sent · GET /jobs · POST /jobs/{id}/retry · POST /jobs · GET /jobs/{id} · DELETE /jobs/{id}
 """
 FOR_STRANGERS = {"POST /auth/register", "POST /auth/login", "POST /auth/guest", "POST /auth/refresh"}
 

@@ -5,12 +5,14 @@ from uuid import UUID
 import structlog
 
 from gateway.errors import Conflict, NotFound, Unavailable
-from gateway.protocol import events
-from gateway.protocol.jobs import CreateJob, Job
+from gateway.protocol import cursors, events
+from gateway.protocol.jobs import CreateJob, Job, JobPage
+from gateway.protocol.queries import JobQuery
+from gateway.protocol.wire import Moment
 from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.redis.job_queue import JobQueue
 from gateway.security.principal import Principal
-from gateway.services.jobs.table import JobTable
+from gateway.services.jobs.table import JobTable, Row
 from gateway.services.streams.streams import Streams
 from models.job import JobStatus
 
@@ -37,10 +39,31 @@ class Jobs:
         if await self._table.unfinished(user_id) >= MOST:
             raise Conflict(f"{MOST} of your jobs are not done yet")
         row = await self._table.add(user_id, ask)
-        try:
-            await self._queue.push(str(row.id))
-        except Unavailable:
-            log.info("a job waits for redis", job=str(row.id))  # the workers find it in the table
+        await self._push(row)
+        return row.view()
+
+    async def page(self, ask: JobQuery) -> JobPage:
+        """A page of all jobs, newest first. Raises InvalidPayload for a cursor that is none."""
+        after = None if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
+        rows = await self._table.page(ask, after, ask.limit + 1)
+        items, more = rows[: ask.limit], len(rows) > ask.limit
+        place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+        return JobPage(items=[row.view() for row in items], next_cursor=place)
+
+    async def retry(self, job_id: str) -> Job:
+        """Queue a failed job again, under its id; one that is waiting or at work stays as it is.
+
+        Raises NotFound, and Conflict for a job that was done or cancelled.
+        """
+        row = await self._table.retry(_uuid(job_id))
+        if row is None:
+            job = await self.get(job_id)
+            if job.status in (JobStatus.DONE, JobStatus.CANCELLED):
+                raise Conflict("Only a failed job can be tried again", details={"status": job.status})
+            return job
+        await self._push(row)
+        update = row.update().model_dump(mode="json")
+        await self._notices.notify(UserEvent(str(row.user_id), events.JOB_UPDATE, update))
         return row.view()
 
     async def get(self, job_id: str) -> Job:
@@ -61,6 +84,12 @@ class Jobs:
         if job.status != JobStatus.CANCELLED:
             raise Conflict("The job has ended already", details={"status": job.status})
         return job
+
+    async def _push(self, row: Row) -> None:
+        try:
+            await self._queue.push(str(row.id))
+        except Unavailable:
+            log.info("a job waits for redis", job=str(row.id))  # the workers find it in the table
 
 
 def _uuid(job_id: str) -> UUID:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 from gateway.postgres.database import Database
 from gateway.protocol.jobs import CreateJob, Job, JobKind, JobState, JobUpdate
+from gateway.protocol.queries import JobQuery
 from models.job import JobStatus
 
 LOAN = 10.0  # s without a word after which a run is taken for dead
@@ -71,6 +72,17 @@ FROM due WHERE id = job RETURNING jobs.*, died
 """
 
 
+PAGE = """
+SELECT * FROM jobs
+WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR request ->> 'streamKey' = $2)
+    AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4::uuid))
+ORDER BY created_at DESC, id DESC LIMIT $5
+"""
+RETRY = """
+UPDATE jobs SET status = 'QUEUED', progress = 0, detail = $2, result = NULL, lost = 0, started_at = NULL,
+    ended_at = NULL, due_at = now() + make_interval(secs => $3)
+WHERE id = $1 AND status = 'FAILED' RETURNING *
+"""
 FRUITLESS = "SELECT id FROM jobs WHERE id = ANY ($1::uuid[]) AND status IN ('FAILED', 'CANCELLED')"
 OLD = "SELECT id FROM jobs WHERE ended_at < now() - make_interval(secs => $1) ORDER BY ended_at LIMIT $2"
 DELETE = "DELETE FROM jobs WHERE id = $1"
@@ -163,6 +175,17 @@ class JobTable:
     async def cancel(self, job_id: UUID) -> Row | None:
         """End a job that is not ended; its run hears of it when it speaks next."""
         return await self._one("jobs.cancel", CANCEL, job_id, CANCELLED)
+
+    async def retry(self, job_id: UUID) -> Row | None:
+        """Put a failed job back among those that wait. None if it has not failed."""
+        return await self._one("jobs.retry", RETRY, job_id, QUEUED, PATIENCE)
+
+    async def page(self, ask: JobQuery, after: tuple[datetime, UUID] | None, limit: int) -> list[Row]:
+        """The newest jobs, of those before `after`."""
+        moment, last = after or (None, None)
+        async with self._database.guard("jobs.page"):
+            rows = await self._database.query(PAGE, ask.status, ask.stream_key, moment, last, limit)
+        return [_row(row) for row in rows]
 
     async def silent(self) -> set[UUID]:
         """The runs that were not heard of for too long. After an outage of the database these may be living ones."""

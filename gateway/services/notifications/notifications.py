@@ -1,20 +1,26 @@
 """Notifications: sent by admins, read by whom they are for. Called by the HTTP edge; deliveries do the rest."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
 from tortoise.expressions import Q
 
-from gateway.errors import Forbidden, NotFound
+from gateway.errors import NotFound
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
 from gateway.protocol.notifications import (
+    MarkRead,
     Notification,
     NotificationPage,
+    NotificationView,
     SendNotification,
+    SentBatch,
+    SentBatchPage,
     SentNotification,
     SentNotifications,
+    Unread,
 )
-from gateway.protocol.queries import Page
+from gateway.protocol.queries import NotificationQuery, Page
 from gateway.protocol.wire import Moment, now
 from gateway.realtime.notices import NoticeSender, NotificationSent
 from gateway.security.principal import Principal
@@ -23,11 +29,37 @@ from models.notification import Notification as Row
 
 # One copy for each person that exists. As rows, so that an unknown one makes a difference that can be counted.
 STORE = """
-INSERT INTO notifications (id, user_id, title, message, level, created_at)
-SELECT copy.id, users.id, $3, $4, $5, $6
+INSERT INTO notifications (id, user_id, title, message, level, created_at, batch_id, sent_by)
+SELECT copy.id, users.id, $3, $4, $5, $6, $7, $8
 FROM unnest($1::uuid[], $2::uuid[]) AS copy (id, user_id) JOIN users ON users.id = copy.user_id
 RETURNING notifications.id
 """
+
+
+MARK_READ = """
+UPDATE notifications SET read_at = clock_timestamp()
+WHERE user_id = $1 AND read_at IS NULL AND ($2::uuid[] IS NULL OR id = ANY ($2))
+"""
+
+UNREAD = """
+SELECT count(*) AS unread FROM (SELECT FROM notifications WHERE user_id = $1 AND read_at IS NULL LIMIT $2) AS unread
+"""
+
+# The copies of a batch are as old as each other, so they stand together in the index.
+SENT = """
+SELECT batch.*, users.username AS sent_by_name FROM (
+    SELECT batch_id, created_at, min(title) AS title, min(message) AS message, min(level) AS level,
+        min(sent_by::text)::uuid AS sent_by, count(*) AS recipients, count(delivered_at) AS delivered,
+        count(read_at) AS read
+    FROM notifications
+    WHERE batch_id IS NOT NULL AND (created_at, batch_id) < (coalesce($1::timestamptz, 'infinity'), $2::uuid)
+    GROUP BY created_at, batch_id ORDER BY created_at DESC, batch_id DESC LIMIT $3
+) AS batch LEFT JOIN users ON users.id = batch.sent_by
+ORDER BY batch.created_at DESC, batch.batch_id DESC
+"""
+
+LAST = UUID(int=2**128 - 1)  # after every id
+MOST_UNREAD = 1000  # more are not counted
 
 
 class Notifications:
@@ -40,32 +72,74 @@ class Notifications:
         self._database = database
         self._notices = notices
 
-    async def send(self, ask: SendNotification) -> SentNotifications:
+    async def send(self, admin: Principal, ask: SendNotification) -> SentNotifications:
         """Send one text to some users. Raises NotFound, and sends nothing, if one of them does not exist."""
         copies = {user_id: uuid4() for user_id in ask.people}
-        moment = now()
+        moment, batch = now(), uuid4()
         ids, people = list(copies.values()), list(copies)
+        text = (ask.title, ask.message, ask.level)
         async with self._database.guard("notifications.send"), self._database.transaction():
-            stored = await self._database.query(STORE, ids, people, ask.title, ask.message, ask.level, moment)
+            stored = await self._database.query(STORE, ids, people, *text, moment, batch, UUID(admin.user_id))
             if len(stored) < len(copies):
                 raise NotFound("There is no such user")
         whose = {str(user_id): str(copy) for user_id, copy in copies.items()}
         await self._notices.notify(NotificationSent(whose, ask.title, ask.message, ask.level, moment))
-        return SentNotifications(items=[SentNotification(id=copy, user_id=user) for user, copy in whose.items()])
+        return SentNotifications(
+            id=str(batch), items=[SentNotification(id=copy, user_id=user) for user, copy in whose.items()]
+        )
 
-    async def page(self, principal: Principal, ask: Page) -> NotificationPage:
+    async def page(self, principal: Principal, ask: NotificationQuery) -> NotificationPage:
         """A page of one's own, newest first. Raises InvalidPayload for a cursor that is none."""
-        if not principal.authenticated:
-            raise Forbidden("Guests have no notifications")
         found = Row.filter(user_id=principal.user_id)
+        if ask.unread:
+            found = found.filter(read_at__isnull=True)
         if ask.cursor is not None:
             moment, last = cursors.decode(ask.cursor, tuple[Moment, UUID])
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last))
         async with self._database.guard("notifications.page"):
             rows = await found.order_by("-created_at", "-id").limit(ask.limit + 1)
+            unread = await self._unread(principal)
         items, more = rows[: ask.limit], len(rows) > ask.limit
         place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
-        return NotificationPage(items=[view(row) for row in items], next_cursor=place)
+        return NotificationPage(items=[_listed(row) for row in items], next_cursor=place, unread=unread)
+
+    async def mark_read(self, principal: Principal, ask: MarkRead) -> Unread:
+        """Mark some of one's own notifications, or all of them, as read; ids of no such notification change nothing."""
+        async with self._database.guard("notifications.mark_read"):
+            await self._database.query(MARK_READ, UUID(principal.user_id), ask.ids)
+            return Unread(unread=await self._unread(principal))
+
+    async def sent(self, ask: Page) -> SentBatchPage:
+        """A page of what administrators have sent, newest first. Raises InvalidPayload for a cursor that is none."""
+        moment, last = (None, LAST) if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
+        async with self._database.guard("notifications.sent"):
+            rows = await self._database.query(SENT, moment, last, ask.limit + 1)
+        items, more = rows[: ask.limit], len(rows) > ask.limit
+        place = cursors.encode((items[-1]["created_at"].isoformat(), str(items[-1]["batch_id"]))) if more else None
+        return SentBatchPage(items=[_batch(row) for row in items], next_cursor=place)
+
+    async def _unread(self, principal: Principal) -> int:
+        rows = await self._database.query(UNREAD, UUID(principal.user_id), MOST_UNREAD)
+        return int(rows[0]["unread"])
+
+
+def _listed(row: Row) -> NotificationView:
+    return NotificationView(**view(row).model_dump(), read_at=row.read_at)
+
+
+def _batch(row: dict[str, Any]) -> SentBatch:
+    return SentBatch(
+        id=str(row["batch_id"]),
+        title=row["title"],
+        message=row["message"],
+        level=row["level"],
+        sent_by=None if row["sent_by"] is None else str(row["sent_by"]),
+        sent_by_name=row["sent_by_name"],
+        recipients=row["recipients"],
+        delivered=row["delivered"],
+        read=row["read"],
+        timestamp=row["created_at"],
+    )
 
 
 def view(row: Row) -> Notification:
