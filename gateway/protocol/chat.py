@@ -122,13 +122,14 @@ class RoomSettings(Payload):
 
 
 class You(Payload):
-    """What the joiner may do here."""
+    """What the joiner may do here. `moderator`: as moderators do, of all rooms or as the host of this one."""
 
     user_id: str
     username: str
     role: str
     muted_until: Timestamp | None = None
     can_send: bool = True
+    moderator: bool = False
 
 
 class Joined(Payload):
@@ -152,10 +153,15 @@ class Left(Payload):
 
 
 class Sent(Payload):
-    """The ack of `chat:send-message`: the message is committed. `duplicate`: it was, already."""
+    """The ack of `chat:send-message`: the message is committed. `duplicate`: it was, already.
+
+    `message` is the text as it is stored, without control characters and perhaps masked.
+    """
 
     id: str
     seq: int
+    message: str
+    client_message_id: str | None
     timestamp: Timestamp
     duplicate: bool
 

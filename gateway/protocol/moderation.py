@@ -83,8 +83,12 @@ class BanAck(Sanctioned):
 
 
 class Muted(Payload):
-    """`chat:muted`, to the sockets of somebody in a room: until when they may not write, null if they may again."""
+    """`chat:muted`, to the sockets of somebody in a room: until when they may not write, null if they may again.
 
+    `live_id` is null for a mute in all rooms.
+    """
+
+    live_id: str | None
     until: Timestamp | None
 
 

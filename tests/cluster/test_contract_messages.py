@@ -19,7 +19,8 @@ async def test_a_message_is_heard_on_both_nodes_and_by_its_sender(shop: Shop, tr
     others = [await shop.chatter(key, node=node, transport=transport) for node in (0, 1)]
     ask = {"liveId": key, "message": "hello <b>world</b> & 안녕", "clientMessageId": "c-1"}
     sent = await sender.call("chat:send-message", ask)
-    assert set(sent) == {"id", "seq", "timestamp", "duplicate"}
+    assert set(sent) == {"id", "seq", "message", "clientMessageId", "timestamp", "duplicate"}
+    assert (sent["message"], sent["clientMessageId"]) == (ask["message"], ask["clientMessageId"])
     assert sent["duplicate"] is False
     for socket in (sender, *others):
         told = await socket.expect("chat:message")

@@ -59,9 +59,10 @@ async def test_mute_and_unmute(shop: Shop) -> None:
     ack = await hosts.call("chat:mute-user", {"liveId": key, "userId": ann.id, "seconds": 600, "reason": "rude"})
     assert set(ack) == {"liveId", "userId", "until", "sanctionId"}
     for socket in anns:
-        assert await socket.expect("chat:muted", within=SOON) == {"until": ack["until"]}
+        assert await socket.expect("chat:muted", within=SOON) == {"liveId": key, "until": ack["until"]}
         error = await socket.fail("chat:send-message", {"liveId": key, "message": "b"})
         assert (error["code"], error["details"]) == ("MUTED", {"until": ack["until"]})
+        assert 500_000 < error["retryAfterMs"] <= 600_000
     assert await anns[1].call(
         "chat:send-message", {"liveId": key, "message": "a", "clientMessageId": "c-1"}
     ) == first | {"duplicate": True}
@@ -70,10 +71,20 @@ async def test_mute_and_unmute(shop: Shop) -> None:
 
     await hosts.call("chat:unmute-user", {"liveId": key, "userId": ann.id})
     for socket in anns:
-        assert await socket.expect("chat:muted", within=SOON) == {"until": None}
+        assert await socket.expect("chat:muted", within=SOON) == {"liveId": key, "until": None}
         assert await socket.expect("chat:unmuted", within=SOON) == {"userId": ann.id, "liveId": key}
         assert await code_of(say(socket, key)) == "ok"
     elsewhere.refute("chat:muted")
+
+
+async def test_a_join_says_who_moderates(shop: Shop) -> None:
+    host = await shop.person("HOST")
+    key = await room_of(shop, host)
+    for role, expected in (("ADMIN", True), ("MODERATOR", True), ("HOST", False), ("USER", False)):
+        socket = await shop.connect(await shop.person(role), "/chat")
+        assert (await socket.call("chat:join-room", {"liveId": key}))["you"]["moderator"] is expected
+    hosts = await shop.connect(host, "/chat")
+    assert (await hosts.call("chat:join-room", {"liveId": key}))["you"]["moderator"] is True
 
 
 async def test_ban_from_a_room(shop: Shop) -> None:

@@ -161,7 +161,9 @@ class Talk(Namespace):
         return Said(text=ask.live_id * ask.count)
 
     async def send(self, _socket: Any, ask: Say) -> Sent:
-        return Sent(id="m1", seq=1, timestamp=datetime.now(UTC), duplicate=ask.count == 2)
+        return Sent(
+            id="m1", seq=1, message="hi", client_message_id=None, timestamp=datetime.now(UTC), duplicate=ask.count == 2
+        )
 
     async def earlier(self, _principal: Principal, ask: Say) -> Sent | None:
         return await self.send(None, ask) if ask.count == 2 else None

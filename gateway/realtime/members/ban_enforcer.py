@@ -59,7 +59,7 @@ class BanEnforcer:
         self._recent.pop((notice.user_id, notice.live_id), None)
 
     async def _muted(self, notice: UserMuted) -> None:
-        muted = Muted(until=notice.until)
+        muted = Muted(live_id=notice.live_id, until=notice.until)
         for socket in _hearing(self._sockets.of_user(notice.user_id), notice.live_id):
             socket.send(events.CHAT_MUTED, muted)
 

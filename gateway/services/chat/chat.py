@@ -14,7 +14,7 @@ from gateway.protocol import events
 from gateway.protocol.chat import History, HistoryPage, Joined, JoinRoom, Message, SendMessage, Sent, You
 from gateway.protocol.wire import Since
 from gateway.realtime.fanout.fanout import Fanout
-from gateway.security.principal import Principal
+from gateway.security.principal import MODERATORS, Principal
 from gateway.services.chat import standing
 from gateway.services.chat.messages import Messages, Placed, event
 from gateway.services.chat.snapshot import Snapshots
@@ -104,6 +104,7 @@ class Chat:
                 role=principal.role,
                 muted_until=stands.muted_until,
                 can_send=stands.can_send,
+                moderator=stands.hosting or principal.role in MODERATORS,
             ),
             cursor=cursor,
             recovered=missed is not None,
@@ -186,4 +187,11 @@ class Chat:
 def _sent(ask: SendMessage, placed: Placed) -> Sent:
     if placed.text is not None and not said(placed.text, ask.message):
         raise Conflict("This clientMessageId was used for another message")
-    return Sent(id=placed.id, seq=placed.seq, timestamp=placed.timestamp, duplicate=not placed.fresh)
+    return Sent(
+        id=placed.id,
+        seq=placed.seq,
+        message=ask.message if placed.text is None else placed.text,  # None: it was deleted, and is kept no more
+        client_message_id=ask.client_message_id,
+        timestamp=placed.timestamp,
+        duplicate=not placed.fresh,
+    )

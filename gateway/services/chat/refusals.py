@@ -1,11 +1,12 @@
 """The errors for somebody who may not be in a room, or not speak there. Used by the services of chat and moderation."""
 
 from datetime import datetime
+from math import ceil
 
 from gateway.errors import CATALOGUE, Code, Forbidden, GatewayError
 from gateway.protocol.moderation import FOREVER
 from gateway.protocol.moderation import until as end_of
-from gateway.protocol.wire import iso
+from gateway.protocol.wire import iso, now
 
 GUESTS = "Guests may not write in this room"
 
@@ -19,7 +20,8 @@ def refusal(code: Code, *, until: datetime | None = None, wait_ms: int | None = 
         ends_at, text = end_of(until), CATALOGUE[code].message
         moment = iso(ends_at)
         text = text if ends_at == FOREVER else f"{text} until {moment}"
-        return GatewayError(code, text, details={"until": moment})
+        wait = None if ends_at == FOREVER else max(0, ceil((ends_at - now()).total_seconds() * 1000))
+        return GatewayError(code, text, details={"until": moment}, retry_after_ms=wait if code is Code.MUTED else None)
     if code is Code.SLOW_MODE:
         return GatewayError(code, retry_after_ms=wait_ms)
     return Forbidden(GUESTS) if code is Code.FORBIDDEN else GatewayError(code)
