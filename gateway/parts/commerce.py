@@ -32,7 +32,7 @@ class CommercePart:
         fanout = realtime.fanout
         outbox = Outbox(database, log, fanout)
         lists, product_cache = UpcomingCache(redis, metrics), ProductCache(redis, metrics)
-        pages, shelves = ProductPageCache(redis, metrics, log), ShelfCache(redis, metrics, log)
+        pages, shelves = ProductPageCache(metrics, log), ShelfCache(metrics, log)
         self._caches = (lists, product_cache, pages, shelves)
         outbox.on_published(product_cache.update)
         settings = servers.settings

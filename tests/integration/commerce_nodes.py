@@ -50,7 +50,7 @@ class Node:
         outbox = Outbox(database, self.log, heard)
         product_cache = ProductCache(redis, metrics)
         outbox.on_published(product_cache.update)
-        self.catalog = Catalog(database, outbox, ProductPageCache(redis, metrics, self.log), product_cache, VIEWS)
+        self.catalog = Catalog(database, outbox, ProductPageCache(metrics, self.log), product_cache, VIEWS)
         self.featured = Featured(outbox, VIEWS)
         writer = OrderWriter(database, outbox, metrics, TERMS)
         self.orders = Orders(database, outbox, writer, heard, metrics, VIEWS)
@@ -67,7 +67,7 @@ class CommerceNodes:
         self.catalog, self.orders, self.featured = self.nodes[0].catalog, self.nodes[0].orders, self.nodes[0].featured
         self.streams = make_streams(database, redis, self.heard)
         log = self.nodes[0].log
-        shelves = ShelfCache(redis, metrics, log)
+        shelves = ShelfCache(metrics, log)
         self.storefront = Storefront(database, log, self.streams, shelves, VIEWS)
 
     async def person(self, role: Role = Role.USER) -> Principal:

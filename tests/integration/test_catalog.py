@@ -47,7 +47,7 @@ class Shop:
         self.streams = make_streams(database, redis, self.heard)
         self.catalogs = [self.node(database, redis) for _ in range(2)]
         self.catalog = self.catalogs[0]
-        shelves = ShelfCache(redis, Metrics(), self.log)
+        shelves = ShelfCache(Metrics(), self.log)
         self.storefront = Storefront(database, self.log, self.streams, shelves, VIEWS)
         self.viewers = Viewers(database, self.log, self.presence, self.heard, lambda _: [])
         self.admin = principal(Role.ADMIN)
@@ -56,7 +56,7 @@ class Shop:
         log, product_cache = RoomLog(database), ProductCache(redis, Metrics())
         outbox = Outbox(database, log, self.heard)
         outbox.on_published(product_cache.update)
-        return Catalog(database, outbox, ProductPageCache(redis, Metrics(), log), product_cache, VIEWS)
+        return Catalog(database, outbox, ProductPageCache(Metrics(), log), product_cache, VIEWS)
 
     async def person(self, role: Role) -> Principal:
         number = await User.all().count()

@@ -26,7 +26,6 @@ from gateway.protocol.catalog import (
 from gateway.protocol.orders import Shortage
 from gateway.protocol.queries import ProductQuery
 from gateway.protocol.wire import now
-from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.commerce import products
 from gateway.services.commerce.currency import rounded
@@ -50,8 +49,8 @@ Changes = Callable[[Product], dict[str, Any]]  # what to change of a product, gi
 class ProductPageCache(RoomCache[ProductPage]):
     """The first pages of streams' products."""
 
-    def __init__(self, redis: RedisClient, metrics: Metrics, log: RoomLog) -> None:
-        super().__init__(redis, metrics, "products", ProductPage, log)
+    def __init__(self, metrics: Metrics, log: RoomLog) -> None:
+        super().__init__(metrics, "products", log)
 
 
 class Catalog:

@@ -9,7 +9,6 @@ from gateway.protocol import catalog
 from gateway.protocol.catalog import JoinStream, StreamJoined
 from gateway.protocol.wire import Payload, Since
 from gateway.realtime.logged import Place
-from gateway.redis.client import RedisClient
 from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.catch_up import CatchUp
@@ -30,8 +29,8 @@ class Shelf(Payload):
 class ShelfCache(RoomCache[Shelf]):
     """The shelves of streams, by their rooms."""
 
-    def __init__(self, redis: RedisClient, metrics: Metrics, log: RoomLog) -> None:
-        super().__init__(redis, metrics, "shelves", Shelf, log)
+    def __init__(self, metrics: Metrics, log: RoomLog) -> None:
+        super().__init__(metrics, "shelves", log)
 
 
 class Storefront:

@@ -1,61 +1,95 @@
-"""Cached reads of what a room's log tells the changes of: never older than the log. Used by storefront and catalog."""
+"""Reads that change only with a room's log, kept in this node's memory. Used by storefront and catalog.
 
+Nothing has to be dropped: each change of such a value is an event of the room's log, in the same transaction. So a node
+that is killed after its commit leaves nothing behind that is too old, and Redis is not needed.
+"""
+
+import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from gateway.errors import NotFound
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.logged import Place
-from gateway.redis.cache import Cache
-from gateway.redis.client import RedisClient
 from gateway.services.rooms.log import RoomLog
 
-LIFETIME = 300.0  # s; a change ends a value, not its age
+MOST = 200  # values that are kept, the most recently used: of streams that sell a few dozen products some 50 KB each
 
 V = TypeVar("V")
+Key = tuple[Room, str]
 
 
 class _AsOf(NamedTuple, Generic[V]):
     """A value, and a place in the log whose event and all before it are in the value."""
 
-    epoch: str
-    seq: int
+    place: Place
     value: V
+
+    def good(self, wanted: Place) -> bool:
+        """Whether the value has all events up to a place."""
+        return self.place.epoch == wanted.epoch and self.place.seq >= wanted.seq
 
 
 class RoomCache(Generic[V]):
-    """Nothing has to be dropped: each change of the value is an event of the room's log, in the same transaction.
+    """Values by room and key. `name` is the cache's name in the metrics."""
 
-    So a node killed after its commit, and Redis being away, leave nothing behind that is too old.
-    """
-
-    def __init__(self, redis: RedisClient, metrics: Metrics, name: str, shape: Any, log: RoomLog) -> None:
-        self._cache: Cache[_AsOf[V]] = Cache(redis, metrics, name, _AsOf[shape], LIFETIME)
+    def __init__(self, metrics: Metrics, name: str, log: RoomLog) -> None:
+        self._hits, self._misses = metrics.cache.labels(name, "hit"), metrics.cache.labels(name, "miss")
+        self._name = name
         self._log = log
+        self._kept: OrderedDict[Key, _AsOf[V]] = OrderedDict()
+        self._loads: dict[Key, asyncio.Task[_AsOf[V]]] = {}
 
     async def read(self, room: Room, key: str, load: Callable[[], Awaitable[V]], place: Place | None = None) -> V:
-        """What `load` answers, as it was at `place` (now, if it is not given) or later. Not within `database.guard`.
+        """Return what `load` returns, as it was at `place` (now, if it is not given) or later.
 
-        Raises NotFound for a room without a log, Unavailable, and what `load` raises.
+        Concurrent reads share one load. Call it outside `database.guard`, and do not change the value. Raises NotFound
+        for a room without a log, Unavailable, and what `load` raises.
         """
-        wanted = await self._head(room) if place is None else place
-
-        async def loaded() -> _AsOf[V]:
-            head = await self._head(room)  # before the value, which so has all of it and maybe more
-            return _AsOf(head.epoch, head.seq, await load())
-
-        def good(kept: _AsOf[V]) -> bool:
-            return kept.epoch == wanted.epoch and kept.seq >= wanted.seq
-
-        return (await self._cache.read(f"{room.name} {key}", loaded, good)).value
+        wanted, name = await self._head(room) if place is None else place, (room, key)
+        kept = self._kept.get(name)
+        if kept is not None and kept.good(wanted):
+            self._kept.move_to_end(name)
+            self._hits.inc()
+            return kept.value
+        for _ in range(2):  # a load that is under way may have begun before this read; the next one has not
+            loaded = await asyncio.shield(self._loading(name, load))
+            if loaded.good(wanted):
+                break
+        return loaded.value
 
     async def close(self) -> None:
-        """Load nothing any more."""
-        await self._cache.close()
+        """Wait for what is being loaded."""
+        await asyncio.gather(*self._loads.values(), return_exceptions=True)
+
+    def _loading(self, name: Key, load: Callable[[], Awaitable[V]]) -> asyncio.Task[_AsOf[V]]:
+        task = self._loads.get(name)
+        if task is None:
+            task = self._loads[name] = asyncio.create_task(self._load(name, load), name=f"cache {self._name}")
+            task.add_done_callback(_retrieve)
+        return task
+
+    async def _load(self, name: Key, load: Callable[[], Awaitable[V]]) -> _AsOf[V]:
+        self._misses.inc()
+        try:
+            head = await self._head(name[0])  # before the value, which so has all of it and maybe more
+            loaded = self._kept[name] = _AsOf(head, await load())
+        finally:
+            del self._loads[name]
+        self._kept.move_to_end(name)
+        if len(self._kept) > MOST:
+            self._kept.popitem(last=False)
+        return loaded
 
     async def _head(self, room: Room) -> Place:
         heads = await self._log.heads([room])
         if room not in heads:
             raise NotFound("There is no such stream")
         return heads[room]
+
+
+def _retrieve(load: "asyncio.Task[object]") -> None:
+    if not load.cancelled():
+        load.exception()  # nobody may be waiting for it any more
