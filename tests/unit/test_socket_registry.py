@@ -139,8 +139,10 @@ async def test_tokens_run_out_whatever_becomes_of_asking(monkeypatch: pytest.Mon
     failed, asked = asyncio.Event(), asyncio.Event()
 
     async def answers(_principals: Sequence[Principal]) -> list[bool]:
-        failed.set()
-        raise ValueError("no number")
+        if not failed.is_set():  # once: a traceback takes longer to log than a sweep
+            failed.set()
+            raise ValueError("no number")
+        return []
 
     async def others() -> None:
         asked.set()
@@ -151,7 +153,7 @@ async def test_tokens_run_out_whatever_becomes_of_asking(monkeypatch: pytest.Mon
     late.principal = replace(late.principal, expires_at=datetime.now(UTC) + timedelta(minutes=1))
     registry.add(late)  # type: ignore[arg-type]  # a double
     registry.start()
-    async with time_limit(1):
+    async with time_limit():
         await failed.wait()
         await asked.wait()
     late.principal = replace(late.principal, expires_at=datetime.now(UTC))
