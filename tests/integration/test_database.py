@@ -311,7 +311,9 @@ async def test_killed_in_the_middle_of_a_transaction(fragile: Database, own_post
     async def be_cut() -> None:
         async with fragile.guard("test"), fragile.transaction():
             await a_stream()
+            backends = psutil.Process(own_postgres.pid).children()
             own_postgres.kill()
+            await asyncio.to_thread(psutil.wait_procs, backends, scaled(5))  # they notice that the server is gone
             await a_stream()
 
     with pytest.raises(Unavailable):

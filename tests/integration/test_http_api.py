@@ -57,7 +57,7 @@ class Accounts:
     def __init__(self) -> None:
         self.ended: list[Any] = []
 
-    async def login(self, ask: Login, device: str) -> Session:
+    async def login(self, ask: Login, device: Device) -> Session:
         if ask.password != "right":
             raise AuthRequired("E-mail or password is wrong")
         self.device = device
@@ -84,13 +84,21 @@ class Catalog:
     async def page(self, ask: ProductQuery) -> ProductPage:
         return ProductPage(items=[], next_cursor=ask.search)
 
-    async def create(self, ask: CreateProduct) -> Product:
-        return Product(id="p1", status="AVAILABLE", version=1, created_at=MOMENT, updated_at=MOMENT, **ask.model_dump())
+    async def create(self, _principal: Principal, ask: CreateProduct) -> Product:
+        given = ask.model_dump()
+        kept: dict[str, Any] = {
+            "id": "p1",
+            "status": "AVAILABLE",
+            "version": 1,
+            "currency": "USD",
+            "deal_ends_at": None,
+        }
+        return Product(**given, **kept, created_at=MOMENT, updated_at=MOMENT)
 
-    async def change(self, product_id: str, ask: ChangeProduct) -> Product:
+    async def change(self, _principal: Principal, product_id: str, ask: ChangeProduct) -> Product:
         raise Conflict(details={"version": 2})
 
-    async def delete(self, product_id: str) -> None:
+    async def delete(self, _principal: Principal, product_id: str) -> None:
         if product_id != "p1":
             raise NotFound
 
@@ -242,7 +250,7 @@ async def test_logging_in_gives_tokens_as_cookies_and_in_the_body() -> None:
         assert response.status == 200
         assert (session["accessToken"], session["refreshToken"]) == ("USER", "again")
         assert session["user"]["createdAt"] == "2026-11-21T12:00:00.000Z"
-        assert open_house.accounts.device == "a browser"
+        assert open_house.accounts.device.user_agent == "a browser"
     set_cookies = cookies(response)
     device = set_cookies[DEVICE_COOKIE].value
     assert valid_id(device)
@@ -332,7 +340,7 @@ async def test_product_routes(client: Client) -> None:
     assert response.status == 201
     product = await response.json()
     assert (product["name"], product["price"], product["originalPrice"]) == ("Cup", 12.5, None)
-    await refused(await client.post("/api/v1/products", json=body, headers=bearer(Role.HOST)), 403, "FORBIDDEN")
+    await refused(await client.post("/api/v1/products", json=body, headers=bearer(Role.USER)), 403, "FORBIDDEN")
     await refused(await client.post("/api/v1/products", json=body), 401, "AUTH_REQUIRED")
     page = await (await client.get("/api/v1/products?search=컵")).json()
     assert page == {"items": [], "nextCursor": "컵"}
