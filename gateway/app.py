@@ -43,15 +43,15 @@ class Node:
         self._settings = settings
         servers = self._servers = ServersPart(settings)
         realtime = self._realtime = RealtimePart(servers)
-        people = self._people = AccountsPart(servers, realtime)
-        shop = self._shop = CommercePart(servers, realtime)
-        talk = self._talk = ChatPart(servers, realtime, people)
+        accounts = self._accounts = AccountsPart(servers, realtime)
+        commerce = self._commerce = CommercePart(servers, realtime)
+        chat = self._chat = ChatPart(servers, realtime, accounts)
         self._attendance = Attendance(realtime.presence, realtime.fanout)
 
         pipeline = Pipeline(
-            authenticator=people.authenticator,
-            limiter=people.limiter,
-            registry=people.registry,
+            authenticator=accounts.authenticator,
+            limiter=accounts.limiter,
+            registry=accounts.registry,
             metrics=servers.metrics,
             rates={
                 Limit.MESSAGE: settings.chat_rate_limit,
@@ -62,9 +62,9 @@ class Node:
             handler_timeout=settings.handler_timeout,
         )
         namespaces = (
-            RootNamespace(pipeline, self._attendance, shop.storefront),
-            ChatNamespace(pipeline, self._attendance, talk.chat, talk.moderation),
-            StreamingNamespace(pipeline, shop.viewers),
+            RootNamespace(pipeline, self._attendance, commerce.storefront),
+            ChatNamespace(pipeline, self._attendance, chat.chat, chat.moderation),
+            StreamingNamespace(pipeline, commerce.viewers),
         )
         for namespace in namespaces:
             realtime.server.serve(namespace.name, namespace)
@@ -77,24 +77,24 @@ class Node:
             metrics=servers.metrics,
             origins=realtime.origins,
             readiness=self,
-            authenticator=people.authenticator,
-            limiter=people.limiter,
-            public_keys=people.tokens.public_keys,
-            accounts=people.accounts,
-            guests=people.guests,
-            devices=people.devices,
-            directory=people.directory,
-            notifications=people.notifications,
-            streams=shop.streams,
-            catalog=shop.catalog,
-            featured=shop.featured,
-            orders=shop.orders,
-            jobs=shop.jobs,
-            messages=talk.search,
-            record=talk.audit_log,
-            words=talk.words,
-            sanctions=talk.moderation.sanctions,
-            sanction_list=talk.sanction_list,
+            authenticator=accounts.authenticator,
+            limiter=accounts.limiter,
+            public_keys=accounts.tokens.public_keys,
+            accounts=accounts.accounts,
+            guests=accounts.guests,
+            devices=accounts.devices,
+            directory=accounts.directory,
+            notifications=accounts.notifications,
+            streams=commerce.streams,
+            catalog=commerce.catalog,
+            featured=commerce.featured,
+            orders=commerce.orders,
+            jobs=commerce.jobs,
+            messages=chat.search,
+            record=chat.audit_log,
+            words=chat.words,
+            sanctions=chat.moderation.sanctions,
+            sanction_list=chat.sanction_list,
             asyncapi=partial(asyncapi.document, namespaces, pipeline.rates, path),
             docs_page=WEB / "docs",
         )
@@ -161,16 +161,16 @@ class Node:
         await self._realtime.open()
 
     async def _close_redis(self) -> None:
-        await self._people.close()
+        await self._accounts.close()
         await self._realtime.close()
         await self._servers.clocks.close()
-        await self._servers.beats.close()
+        await self._servers.heartbeat_redis.close()
         await self._servers.redis.close()
 
     async def _open_doors(self) -> None:
-        self._people.start()
-        self._shop.start()
-        await self._talk.start()
+        self._accounts.start()
+        self._commerce.start()
+        await self._chat.start()
         await self._realtime.recovery.start()
         await self._servers.availability.start()
         self._realtime.server.refusing = False
@@ -187,11 +187,11 @@ class Node:
         self._open = False
         await self._servers.availability.close()
         await self._realtime.server.shutdown()
-        await self._talk.close()
-        await self._shop.close()
+        await self._chat.close()
+        await self._commerce.close()
         await self._attendance.close()
         await self._realtime.recovery.close()
-        await self._people.stop()
+        await self._accounts.stop()
 
     # --- what it knows of itself ---
 

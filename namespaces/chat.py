@@ -53,7 +53,7 @@ class ChatNamespace(RoomNamespace):
 
     async def allow(self, principal: Principal, key: str) -> None:
         """Whoever is not banned there may be in the room of every stream."""
-        await self._chat.admit(principal, key)
+        await self._chat.check_join(principal, key)
 
     async def join(self, socket: Socket, ask: chat.JoinRoom) -> chat.Joined:
         """`chat:join-room`: hear a room, and be told what it is like."""

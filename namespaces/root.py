@@ -42,7 +42,7 @@ class RootNamespace(RoomNamespace):
 
     async def allow(self, _principal: Principal, key: str) -> None:
         """Whoever is connected may follow every stream."""
-        await self._storefront.admit(key)
+        await self._storefront.check_join(key)
 
     async def welcome(self, socket: Socket) -> None:
         """Tell a socket who it is, and let it hear what everybody hears."""

@@ -33,7 +33,7 @@ class StreamingNamespace(RoomNamespace):
 
     async def allow(self, _principal: Principal, key: str) -> None:
         """Whoever is connected may watch every stream."""
-        await self._viewers.admit(key)
+        await self._viewers.check_join(key)
 
     async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
         """`stream:viewer:join`: watch a stream, and be counted."""

@@ -1,4 +1,4 @@
-"""Who people are and whether they may be here, and news for single persons. Built by the composition root."""
+"""Accounts, sessions, bans, and notifications for single users. Built by the composition root."""
 
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable
@@ -39,7 +39,7 @@ from gateway.settings import SocketLifetime
 
 
 class AccountsPart:
-    """What both edges ask about whoever calls, and what tells single persons something."""
+    """Authenticates and limits callers for both edges, and delivers to single users."""
 
     def __init__(self, servers: ServersPart, realtime: RealtimePart) -> None:
         settings, metrics, database, redis = servers.settings, servers.metrics, servers.database, servers.redis
@@ -114,21 +114,21 @@ class AccountsPart:
         self.authenticator.forget(notice.user_id)
 
     def start(self) -> None:
-        """Look after those who are here, with Redis open."""
+        """Start the background tasks, with Redis open."""
         self._guest_sessions.start()
         self._verifying.start()
         self.registry.start()
         self._deliveries.start()
 
     async def stop(self) -> None:
-        """Look after nobody any more; they can still be told apart."""
+        """Stop the background tasks; callers can still be authenticated."""
         await self._deliveries.close()
         await self.registry.close()
         await self._guest_sessions.close()
         await self._verifying.close()
 
     async def close(self) -> None:
-        """Tell nobody apart any more, before Redis and the database close."""
+        """Stop authenticating, before Redis and the database close."""
         await self._identities.close()
         await self.limiter.close()
         await self._revocations.close()

@@ -1,4 +1,4 @@
-"""Chat: messages, how they are kept civil, and the audit log. Built by the composition root."""
+"""Chat: messages, moderation and the audit log. Built by the composition root."""
 
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable
@@ -28,7 +28,7 @@ PIN_ROUND = 1.0  # s between two looks for pins whose time is up
 class ChatPart:
     """What `/chat` and the moderators' HTTP routes call."""
 
-    def __init__(self, servers: ServersPart, realtime: RealtimePart, people: AccountsPart) -> None:
+    def __init__(self, servers: ServersPart, realtime: RealtimePart, accounts: AccountsPart) -> None:
         metrics, database, log = servers.metrics, servers.database, servers.log
         fanout = realtime.fanout
         outbox = Outbox(database, log, fanout)
@@ -36,7 +36,7 @@ class ChatPart:
         room_settings = RoomSettingsService(database, log, outbox, permissions, self.audit_log)
         pins = Pins(database, log, outbox, permissions, self.audit_log)
         self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire, Unavailable)
-        self.words = people.words
+        self.words = accounts.words
         self._retention = Retention(database, servers.settings.deletion_retention, metrics)
         messages = Messages(database)
         self.search = MessageSearch(database)
@@ -51,7 +51,7 @@ class ChatPart:
                 log,
                 permissions,
                 self.audit_log,
-                people.devices,
+                accounts.devices,
                 clears,
                 self.sanction_list,
                 fanout,
@@ -65,13 +65,13 @@ class ChatPart:
         )
 
     async def start(self) -> None:
-        """Know the listed words, and look for what has run out."""
+        """Load the listed words, and start the sweeps for expired pins and deleted messages."""
         await self.words.start()
         self._pin_rounds.start()
         self._retention.start()
 
     async def close(self) -> None:
-        """Store what was taken, and take nothing more."""
+        """Store the accepted messages, and refuse further ones."""
         await self.chat.close()
         await self._snapshots.close()
         await self._pin_rounds.close()

@@ -1,4 +1,4 @@
-"""What is shown and sold: streams, viewers, products, orders, replays. Built by the composition root."""
+"""Streams, viewers, products, orders and jobs. Built by the composition root."""
 
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable
@@ -20,12 +20,12 @@ from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.streams import Streams, UpcomingCache
 from gateway.services.streams.viewers import Viewers
 
-SWEEP = 1.0  # s between two looks for what has become due
-FORGET = 60.0  # s between two deletions of what is too old to matter
+SWEEP = 1.0  # s between two sweeps of interrupted streams, unpaid orders and deals
+FORGET = 60.0  # s between two deletions of old webhook messages
 
 
 class CommercePart:
-    """What `/`, `/streaming` and the shop's HTTP routes call."""
+    """What `/`, `/streaming` and the HTTP routes of streams, products, orders and jobs call."""
 
     def __init__(self, servers: ServersPart, realtime: RealtimePart) -> None:
         metrics, database, redis, log = servers.metrics, servers.database, servers.redis, servers.log
@@ -58,13 +58,13 @@ class CommercePart:
         self.jobs = Jobs(JobTable(database), JobQueue(redis), self.streams, fanout)
 
     def start(self) -> None:
-        """Count viewers, and do what is due."""
+        """Start counting viewers, and the sweeps."""
         self.viewers.start()
         for sweep in self._sweeps:
             sweep.start()
 
     async def close(self) -> None:
-        """Place what was ordered, tell what is due, and take nothing more."""
+        """Place the accepted orders, publish what is pending, and refuse further ones."""
         for sweep in self._sweeps:
             await sweep.close()
         await self.orders.close()

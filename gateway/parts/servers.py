@@ -8,7 +8,7 @@ from gateway.redis.client import RedisClient
 from gateway.services.rooms.log import RoomLog
 from gateway.settings import Settings
 
-BEATS = 2  # connections that heartbeats have for themselves, so that they wait behind nobody
+HEARTBEAT_CONNECTIONS = 2  # connections that heartbeats have for themselves, so that they wait behind nobody
 
 
 class ServersPart:
@@ -19,7 +19,9 @@ class ServersPart:
         self.metrics = Metrics()
         self.database = Database(settings, self.metrics)
         self.redis = RedisClient(settings, self.metrics)
-        self.beats = RedisClient(settings.model_copy(update={"redis_pool_size": BEATS}), self.metrics, "beats")
+        self.heartbeat_redis = RedisClient(
+            settings.model_copy(update={"redis_pool_size": HEARTBEAT_CONNECTIONS}), self.metrics, "beats"
+        )
         self.availability = Availability({"database": self.database.ping, "redis": self.redis.ping})
         self.log = RoomLog(self.database)
         self.clocks = ClockSync({"database": self.database.time, "redis": self.redis.time}, self.metrics)

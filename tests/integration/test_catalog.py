@@ -301,7 +301,7 @@ async def test_pages_of_streams(shop: Shop) -> None:
 async def test_viewers_are_people_and_the_peak_is_kept(shop: Shop) -> None:
     people, room = ["ann", "bob", "cid"], viewers_room(KEY)
     with pytest.raises(NotFound):
-        await shop.viewers.admit("nowhere")
+        await shop.viewers.check_join("nowhere")
     counts = [(await shop.viewers.entered(room, who)).count for who in (*people, people[0])]
     assert counts == [1, 2, 3, 3]
     left = [(await shop.viewers.left(room, who)).count for who in (people[0], people[0], people[1])]

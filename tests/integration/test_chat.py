@@ -164,7 +164,7 @@ async def test_guests_do_not_write_and_nobody_writes_where_no_stream_is(place: P
     with pytest.raises(NotFound):
         await place.chat.send(await place.person(), nowhere)
     with pytest.raises(NotFound):
-        await place.chat.admit(principal(), "nowhere")
+        await place.chat.check_join(principal(), "nowhere")
 
 
 # --- deletion -------------------------------------------------------------------------------------------------------

@@ -104,11 +104,11 @@ class Bench:
 
     async def take_for_dead(self, runner: JobRunner, job: Job) -> None:
         """Look twice, so far apart that a living run would have been heard of."""
-        await runner.look_after()
+        await runner.requeue_due()
         assert (await self.jobs.get(job.id)).status == "RUNNING", "one look is not enough"
         runner._silent = dict.fromkeys(runner._silent, time.monotonic() - CONFIRM)
         await self.overdue(job)
-        await runner.look_after()
+        await runner.requeue_due()
 
     async def waiting(self) -> int:
         return await self.queue.waiting()
@@ -231,11 +231,11 @@ async def test_a_job_that_kills_its_workers_is_given_up(bench: Bench) -> None:
 async def test_a_job_that_redis_has_lost_is_queued_again(bench: Bench, redis: RedisClient) -> None:
     job = await bench.create()
     await redis.client.flushdb()
-    await bench.runner.look_after()
+    await bench.runner.requeue_due()
     assert await bench.waiting() == 0, "it is too early to tell"
     await bench.overdue(job)
-    await bench.runner.look_after()
-    await bench.worker().look_after()
+    await bench.runner.requeue_due()
+    await bench.worker().requeue_due()
     assert await bench.waiting() == 1, "once, by one of the workers"
 
 
@@ -244,7 +244,7 @@ async def test_jobs_that_wait_long_do_not_make_the_queue_longer(bench: Bench, mo
     job = await bench.create()
     for _ in range(5):
         await bench.overdue(job)
-        await bench.runner.look_after()
+        await bench.runner.requeue_due()
     assert await bench.waiting() == 3
     assert (await bench.jobs.get(job.id)).status == "QUEUED"
 
@@ -314,10 +314,10 @@ async def test_a_living_run_keeps_its_job_when_the_database_answers_again(bench:
     running = await bench.begin(job)
     other = bench.worker()
     await bench.overdue(job)  # as after a freeze, in which nobody could say that they live
-    await other.look_after()
+    await other.requeue_due()
     await until(lambda: not_overdue(bench, job), within=BEAT + 5)
     other._silent = dict.fromkeys(other._silent, time.monotonic() - CONFIRM)
-    await other.look_after()
+    await other.requeue_due()
     assert (await bench.jobs.get(job.id)).status == "RUNNING"
     bench.outcome.set_result(Replay(duration=1, files=[]))
     await running

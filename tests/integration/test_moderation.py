@@ -200,9 +200,9 @@ async def test_room_and_global_bans(hall: ModeratedRoom) -> None:
     user = hall.user.user_id
     await hall.ban(hall.admin, user, liveId=KEY, seconds=1000)
     assert (await refused(hall.say(hall.user))).code is Code.BANNED
-    assert (await refused(hall.nodes[1].admit(hall.user, KEY))).code is Code.BANNED
+    assert (await refused(hall.nodes[1].check_join(hall.user, KEY))).code is Code.BANNED
     assert (await refused(hall.nodes[1].snapshot(hall.user, KEY, None, 1))).code is Code.BANNED
-    await hall.nodes[0].admit(hall.user, ELSEWHERE)
+    await hall.nodes[0].check_join(hall.user, ELSEWHERE)
     await hall.bans.check(user)
     await hall.unban(hall.admin, user, liveId=KEY)
     await hall.say(hall.user)
@@ -212,7 +212,7 @@ async def test_room_and_global_bans(hall: ModeratedRoom) -> None:
     assert hall.notices[-1] == UserBanned(user, None, FOREVER, "enough")
     error = await refused(hall.bans.check(user))
     assert (error.code, error.status) == (Code.BANNED, 403)
-    assert (await refused(hall.nodes[0].admit(hall.user, ELSEWHERE))).code is Code.BANNED
+    assert (await refused(hall.nodes[0].check_join(hall.user, ELSEWHERE))).code is Code.BANNED
     assert (await refused(hall.say(hall.user))).code is Code.BANNED
     assert [(who, ban.live_id) for who, ban in await hall.bans.of([user, hall.host.user_id])] == [(user, None)]
     await hall.unban(hall.admin, user)
@@ -225,7 +225,7 @@ async def test_who_is_banned_twice_is_told_when_the_longer_ban_ends(hall: Modera
         await hall.ban(hall.admin, hall.user.user_id, liveId=where, seconds=1000 if where == longer else 100)
     ends_at = (await Sanction.get(stream_id=longer)).ends_at
     assert ends_at is not None
-    for act in (hall.nodes[0].admit(hall.user, KEY), hall.say(hall.user)):
+    for act in (hall.nodes[0].check_join(hall.user, KEY), hall.say(hall.user)):
         assert (await refused(act)).details == {"until": iso(ends_at)}
 
 
@@ -294,15 +294,15 @@ async def test_the_pause_of_slow_mode_is_exact_over_nodes_and_within_a_batch(hal
 async def test_a_ban_ends_by_time_for_its_guest_and_for_the_device(hall: ModeratedRoom, where: str | None) -> None:
     guest = principal(Role.GUEST, await hall.come_as_guest(HOME))
     await hall.ban(hall.admin, guest.user_id, liveId=where, seconds=60)
-    assert (await refused(hall.nodes[1].admit(guest, KEY))).code is Code.BANNED
+    assert (await refused(hall.nodes[1].check_join(guest, KEY))).code is Code.BANNED
     past = datetime.now(UTC) - timedelta(seconds=1)
     await Sanction.all().update(created_at=past - timedelta(minutes=1), ends_at=past)
     for who in (guest, principal(Role.GUEST, await hall.come_as_guest(HOME))):
         await hall.bans.check(who.user_id)
-        await hall.nodes[1].admit(who, KEY)
+        await hall.nodes[1].check_join(who, KEY)
     assert await hall.bans.of([guest.user_id]) == []
     await hall.ban(hall.admin, guest.user_id, liveId=where)
-    assert (await refused(hall.nodes[1].admit(guest, KEY))).code is Code.BANNED, "one that has ended is replaced"
+    assert (await refused(hall.nodes[1].check_join(guest, KEY))).code is Code.BANNED, "one that has ended is replaced"
 
 
 async def test_all_of_it_outlives_every_node(hall: ModeratedRoom, database_url: str, redis: RedisClient) -> None:
@@ -452,7 +452,7 @@ async def test_where_a_ban_matches_the_network_its_new_guests_watch_for_an_hour(
 
     for device in (Device(HOME.user_agent, HOME.address), Device(HOME.user_agent, HOME.address, "a-private-window")):
         neighbour = principal(Role.GUEST, await hall.come_as_guest(device))
-        await hall.nodes[0].admit(neighbour, KEY)
+        await hall.nodes[0].check_join(neighbour, KEY)
         muted = await refused(hall.say(neighbour))
         assert muted.code is Code.MUTED
         [sanction] = await Sanction.filter(subject_id=neighbour.user_id)
@@ -478,9 +478,9 @@ async def test_a_ban_from_a_room_and_a_mute_are_inherited_and_lifted_together(ha
     second = principal(Role.GUEST, await hall.come_as_guest(HOME))
     third = principal(Role.GUEST, await hall.come_as_guest(HOME._replace(address="203.0.113.1")))
     for guest in (first, second, third):
-        assert (await refused(hall.nodes[0].admit(guest, KEY))).code is Code.BANNED
+        assert (await refused(hall.nodes[0].check_join(guest, KEY))).code is Code.BANNED
         assert (await refused(hall.say(guest))).code is Code.BANNED
-        await hall.nodes[0].admit(guest, ELSEWHERE)
+        await hall.nodes[0].check_join(guest, ELSEWHERE)
     await hall.unban(hall.admin, first.user_id, liveId=KEY)
     for guest in (first, second, third):
         await hall.say(guest)

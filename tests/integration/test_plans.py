@@ -117,7 +117,7 @@ async def talk(place: ChatNodes, name: object) -> None:
     someone = place.people[1]
     sent = await place.send(someone, "hello", f"{name}")
     assert (await place.send(someone, "hello", f"{name}")).duplicate
-    await place.chat.admit(someone, KEY)
+    await place.chat.check_join(someone, KEY)
     joined = await place.chat.snapshot(someone, KEY, None, 1)
     returned = await place.chat.snapshot(someone, KEY, Since(epoch=joined.cursor.epoch, seq=sent.seq - 1), 1)
     assert returned.recovered

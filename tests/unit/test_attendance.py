@@ -81,7 +81,7 @@ class Told:
 
     def __init__(self, interval: float = 0.02) -> None:
         self.presence = LocalPresence(interval)
-        self.paced = Throttle(self.presence, self.tell, "test")
+        self.throttled = Throttle(self.presence, self.tell, "test")
         self.counts: list[int] = []
         self.rooms: list[Room] = []
         self.broken = 0
@@ -96,12 +96,12 @@ class Told:
     def come(self, *people: str, room: Room = CHAT) -> None:
         for who in people:
             census = self.presence.add(room, who)
-            self.paced.due(room, at_once=census.count == 1)
+            self.throttled.due(room, at_once=census.count == 1)
 
     def go(self, *people: str, room: Room = CHAT) -> None:
         for who in people:
             census = self.presence.remove(room, who)
-            self.paced.due(room, at_once=census.count == 0)
+            self.throttled.due(room, at_once=census.count == 0)
 
     async def until(self, *counts: int) -> None:
         await until(lambda: self.counts == list(counts))
@@ -113,7 +113,7 @@ async def test_what_changes_again_and_again_is_told_once_a_turn() -> None:
     await told.until(1)
     told.come(*"bcdefgh")
     told.come(*"xyz", room=viewers_room("demo"))
-    await told.paced.close()
+    await told.throttled.close()
     assert told.counts == [1, 3, 8]
     assert told.rooms == [CHAT, viewers_room("demo"), CHAT]
     assert [task for task in asyncio.all_tasks() if task.get_name() == "test"] == []
@@ -138,7 +138,7 @@ async def test_what_changes_and_changes_back_is_told_once_more() -> None:
     await told.until(1)
     told.come("b")
     told.go("b")
-    await told.paced.close()
+    await told.throttled.close()
     assert told.counts == [1, 1]
 
 
@@ -146,10 +146,10 @@ async def test_a_failure_to_tell_is_not_the_end() -> None:
     told = Told()
     told.broken = 1
     told.come("a")
-    await told.paced.close()
+    await told.throttled.close()
     assert told.counts == []
     told.come("b")
-    await told.paced.close()
+    await told.throttled.close()
     assert told.counts == [2]
 
 
@@ -173,10 +173,10 @@ async def test_a_node_that_stops_leaves_a_busy_room_to_the_others(
 ) -> None:
     monkeypatch.setattr(throttle, "CLOSING", 0.1)
     told = Told()
-    told.paced._slots = stand_in(Busy(slot))
-    told.paced.due(CHAT)
+    told.throttled._slots = stand_in(Busy(slot))
+    told.throttled.due(CHAT)
     async with time_limit(2):
-        await told.paced.close()
+        await told.throttled.close()
     assert (len(told.counts) > 0) == (slot.census is not None)
     await asyncio.sleep(0)
     assert [task for task in asyncio.all_tasks() if task.get_name() == "test"] == []

@@ -307,7 +307,7 @@ class Connection:
                 websocket.push(packet)
         self._carrier = websocket
         self.transport = "websocket"
-        self._host.changed(self)
+        self._host.upgraded(self)
         if self._inbox is not None and self._inbox.full:
             websocket.pause_reading()
         self.reschedule()

@@ -97,7 +97,7 @@ class Front(asyncio.Protocol):
         secure = transport.get_extra_info("sslcontext") is not None
         handshake = of_message(message, transport.get_extra_info("peername"), secure=secure)
         try:
-            if self._gate.admit(handshake) != "websocket":
+            if self._gate.accept(handshake) != "websocket":
                 return False
             answer = accept_websocket(message.method, message.version, message.headers)
             if handshake.sid is not None:

@@ -31,7 +31,7 @@ class Sessions(Protocol):
 
     options: EngineOptions
 
-    def admit(self, handshake: Handshake) -> TransportName:
+    def accept(self, handshake: Handshake) -> TransportName:
         """Return the transport that a request is for. Raises RefusedError."""
 
     def refused(self, refusal: RefusedError) -> None:
@@ -63,7 +63,7 @@ class HttpEndpoint:
         handshake = of_request(request)
         response: web.StreamResponse
         try:
-            if self._sessions.admit(handshake) == "websocket":
+            if self._sessions.accept(handshake) == "websocket":
                 response = self._websocket(request, handshake)
             else:
                 response = web.Response(text=await self._polling(request, handshake))

@@ -112,7 +112,7 @@ class EngineServer:
 
     # --- for the front and the endpoint -------------------------------------------------------------------------------
 
-    def admit(self, handshake: Handshake) -> TransportName:
+    def accept(self, handshake: Handshake) -> TransportName:
         """Return the transport that a request is for.
 
         Raises:
@@ -217,7 +217,7 @@ class EngineServer:
         self._workers.add(worker)
         worker.add_done_callback(self._workers.discard)
 
-    def changed(self, connection: Connection) -> None:  # noqa: ARG002
+    def upgraded(self, connection: Connection) -> None:  # noqa: ARG002
         """See Host."""
         self._open["polling"].dec()
         self._open["websocket"].inc()

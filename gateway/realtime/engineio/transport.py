@@ -95,7 +95,7 @@ class Host(Protocol):
     def work(self, connection: "Connection") -> None:
         """Run `connection.work()` in a task."""
 
-    def changed(self, connection: "Connection") -> None:
+    def upgraded(self, connection: "Connection") -> None:
         """Record that a connection has upgraded to a websocket."""
 
     def ended(self, connection: "Connection", reason: str, linger: float) -> None:

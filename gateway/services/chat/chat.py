@@ -72,7 +72,7 @@ class Chat:
 
     # --- joining ------------------------------------------------------------------------------------------------------
 
-    async def admit(self, principal: Principal, live_id: str) -> None:
+    async def check_join(self, principal: Principal, live_id: str) -> None:
         """Check that somebody may join a room. Raises BANNED, and NotFound if there is no such room."""
         await self._standing(principal, live_id)
 

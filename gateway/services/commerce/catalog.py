@@ -246,7 +246,7 @@ class Catalog:
                 if any(getattr(product, field) != value for field, value in given.items()):
                     product.update_from_dict(given | {"version": product.version + 1})
                     await product.save()
-                    outgoing.extend(self._views.changed(product, before))
+                    outgoing.extend(self._views.change_events(product, before))
         return [self._views.view(product) for product in found]
 
 

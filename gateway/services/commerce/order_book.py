@@ -132,7 +132,7 @@ class Book:
         product.updated_at = self.moment
         self.taken[product.id] += quantity
         self.steps[product.id] += 1
-        self.outgoing += self._terms.views.changed(product, before)
+        self.outgoing += self._terms.views.change_events(product, before)
         return OrderItem(
             order_id=order_id,
             product_id=product.id,

@@ -161,7 +161,7 @@ class Orders:
             product.stock, product.version = before + taken[product.id], product.version + 1
             product.updated_at = moment
             await product.save(update_fields=["stock", "version", "updated_at"])
-            changes += self._views.changed(product, before)
+            changes += self._views.change_events(product, before)
         return changes
 
     async def close(self) -> None:

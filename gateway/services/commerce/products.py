@@ -50,7 +50,7 @@ class ProductViews:
         """The event of a new product."""
         return _typed(products_room(product.stream_id), events.PRODUCT_ADDED, self.view(product))
 
-    def changed(self, product: Product, before: int) -> list[NewEvent]:
+    def change_events(self, product: Product, before: int) -> list[NewEvent]:
         """The events of a change, of a product whose stock was `before`. The change that takes the last one says so."""
         room, product_id = products_room(product.stream_id), str(product.id)
         outgoing = [_typed(room, events.PRODUCT_UPDATED, self.view(product))]

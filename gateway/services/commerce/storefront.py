@@ -45,7 +45,7 @@ class Storefront:
         self._shelves = shelves
         self._views = views
 
-    async def admit(self, key: str) -> None:
+    async def check_join(self, key: str) -> None:
         """Whether a stream can be followed. Raises NotFound."""
         await self._streams.require(key)
 

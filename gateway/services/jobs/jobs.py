@@ -1,4 +1,4 @@
-"""Long work: asked for, looked at, cancelled. Called by the HTTP edge; workers do it."""
+"""Creates, shows and cancels jobs. Called by the HTTP edge; workers run them."""
 
 from uuid import UUID
 
@@ -22,7 +22,7 @@ MOST = 20  # jobs of one user that are not ended
 
 
 class Jobs:
-    """For ADMINs only. What is stored will be done; Redis only makes it soon. Raises Unavailable without a database."""
+    """For ADMINs only. A stored job is run; Redis only makes that soon. Raises Unavailable without a database."""
 
     def __init__(self, table: JobTable, queue: JobQueue, streams: Streams, notices: NoticeSender) -> None:
         self._table = table
@@ -31,7 +31,7 @@ class Jobs:
         self._notices = notices
 
     async def create(self, admin: Principal, ask: CreateJob) -> Job:
-        """Ask for a job. Raises NotFound for an unknown stream, Conflict for one that is not over, or too many jobs."""
+        """Create a job. Raises NotFound for an unknown stream, Conflict for one not ended, or too many jobs."""
         stream = await self._streams.get(ask.stream_key)
         if stream.status != "ENDED":
             raise Conflict("The stream has not ended yet")
@@ -74,7 +74,7 @@ class Jobs:
         return row.view()
 
     async def cancel(self, job_id: str) -> Job:
-        """End a job; its worker stops within about a second. Raises NotFound, Conflict if it has ended otherwise."""
+        """Cancel a job; its worker stops within about a second. Raises NotFound, Conflict if it has ended otherwise."""
         row = await self._table.cancel(_uuid(job_id))
         if row is not None:
             update = row.update().model_dump(mode="json")

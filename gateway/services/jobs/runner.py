@@ -1,4 +1,4 @@
-"""Works on jobs: one run at a time for each, with a word every second. Run by the workers."""
+"""Runs jobs: one run at a time for each, with a heartbeat every second. Used by the workers."""
 
 import asyncio
 import time
@@ -25,13 +25,13 @@ from models.job import JobStatus
 
 log = structlog.get_logger()
 
-BEAT = 1.0  # s between two words of a run; as long may a cancelled one go on
-STORING = 60.0  # s in which the end of a job is tried to be stored: it may have taken an hour to get there
-SWEEP = 2.0  # s between two looks at what is due
-CONFIRM = 3 * BEAT  # s between two looks that both find a run silent before it is taken for dead
-GRACE = 5.0  # s after the database was away in which living runs say so, before any is taken for dead
-CROWDED = 100  # entries of the queue from which on nothing is put there again
-RECENT = 60.0  # s for which an end is told again when the nodes may have missed it
+BEAT = 1.0  # s between two heartbeats of a run; a cancelled run notices within this time
+STORING = 60.0  # s for which storing the end of a job is retried: the job may have taken an hour
+SWEEP = 2.0  # s between two sweeps of the jobs that are due
+CONFIRM = 3 * BEAT  # s for which a run stays silent in two sweeps before it is taken for dead
+GRACE = 5.0  # s after an outage of the database in which runs send heartbeats before any is taken for dead
+CROWDED = 100  # entries in the queue from which on the sweep adds none
+RECENT = 60.0  # s for which the end of a job is published again when the nodes may have missed it
 DONE = "Done"
 BROKEN = "Something went wrong on our side"
 
@@ -42,14 +42,14 @@ class Kind(Protocol):
     """What is done for one kind of job."""
 
     async def make(self, job_id: str, run: str, ask: CreateJob, progress: Progress, /) -> Payload:
-        """Do it, and return the result. Raises MediaError for what will not work; may be cancelled."""
+        """Do the work, and return the result. Raises MediaError for a reason to show to the user; may be cancelled."""
 
     async def discard(self, job_id: str, /) -> None:
         """Delete what `make` has left, if anything."""
 
 
 class JobRunner:
-    """Runs jobs of some `kinds`; those that have ended are kept for `retention` s, together with what came of them."""
+    """Runs jobs of some `kinds`; ended jobs and their results are kept for `retention` s."""
 
     def __init__(
         self,
@@ -72,31 +72,31 @@ class JobRunner:
         self._recent: deque[tuple[float, Row]] = deque(maxlen=100)  # when and how jobs ended here
 
     def start(self) -> None:
-        """Begin to look after jobs that are due."""
+        """Start the sweep of jobs that are due."""
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="jobs that are due")
 
     async def close(self) -> None:
-        """Look after nothing any more."""
+        """Stop the sweep."""
         await cancel(self._sweeper)
 
     def stop(self) -> None:
-        """Give back what is worked on: other workers begin it anew."""
+        """Give running jobs back: other workers start them again."""
         self._stopping.set()
 
     async def run(self, job_id: str) -> None:
-        """Work on a job until it ends, unless somebody else does or did. Raises Unavailable without a database."""
+        """Run a job until it ends, unless another worker runs or ran it. Raises Unavailable without a database."""
         job = None if self._stopping.is_set() else await self._table.begin(UUID(job_id))
         if job is None:
             return
         started = time.monotonic()
         log.info("a job begins", job=job_id, kind=job.kind)
-        await self._tell(job)
+        await self._publish(job)
         outcome = await self._see_through(job)
         self._metrics.jobs.labels(job.kind, outcome).observe(time.monotonic() - started)
         log.info("a job ends here", job=job_id, outcome=outcome)
 
     async def _see_through(self, job: Row) -> str:
-        """Work on it, and keep it meanwhile; how it ended here, for the metrics."""
+        """Run a job and send its heartbeats. Return how the run ended, for the metrics."""
         done = 0.0
 
         def progress(part: float) -> None:
@@ -105,7 +105,7 @@ class JobRunner:
 
         work = asyncio.ensure_future(self._kinds[job.kind].make(str(job.id), str(job.run), job.ask, progress))
         stop = asyncio.create_task(self._stopping.wait())
-        told = 0
+        published = 0
         try:
             while True:
                 await asyncio.wait({work, stop}, timeout=BEAT, return_when=asyncio.FIRST_COMPLETED)
@@ -115,21 +115,23 @@ class JobRunner:
                     await _cancel(work)
                     return await self._give_back(job)
                 percent = min(99, int(done * 100))  # it is done when that is stored
-                if not await self._keep(job, percent):
+                if not await self._heartbeat(job, percent):
                     await _cancel(work)
                     return await self._withdraw(job)
-                if percent != told:
-                    told = percent
-                    await self._tell(job._replace(progress=percent))
+                if percent != published:
+                    published = percent
+                    await self._publish(job._replace(progress=percent))
         finally:
             stop.cancel()
             await _cancel(work)
 
-    async def _keep(self, job: Row, percent: int) -> bool:
+    async def _heartbeat(self, job: Row, percent: int) -> bool:
         try:
             return await self._table.keep(job, percent)
         except Unavailable:
-            return True  # nobody can take it without a database either; if somebody did, it is told with the next word
+            return (
+                True  # nobody can take the job without a database either; if somebody did, the next heartbeat says so
+            )
 
     async def _end(self, job: Row, work: "asyncio.Future[Payload]") -> str:
         status, detail, result = JobStatus.DONE, DONE, None
@@ -143,7 +145,7 @@ class JobRunner:
         ended = await self._store_end(job, status, detail, result)
         if ended is None:
             return await self._withdraw(job)
-        await self._tell(ended)
+        await self._publish(ended)
         self._recent.append((time.monotonic(), ended))
         return status.value.lower()
 
@@ -158,14 +160,14 @@ class JobRunner:
                 await asyncio.sleep(BEAT)
 
     async def _withdraw(self, job: Row) -> str:
-        """The job is not this run's any more. Its cancellation may have been told before this run's last word.
+        """End a run that has lost its job. The cancellation may have been published before this run's last progress.
 
-        What the run has made of a cancelled job is deleted. That of a job that another run has is replaced by it.
+        The files of a cancelled job are deleted. Those of a job that another run has taken are replaced by that run.
         """
         current = await self._table.get(job.id)
         if current is not None and current.status == JobStatus.CANCELLED:
             await self._kinds[job.kind].discard(str(job.id))
-            await self._tell(current)
+            await self._publish(current)
         return "withdrawn"
 
     async def _give_back(self, job: Row) -> str:
@@ -174,13 +176,13 @@ class JobRunner:
             return await self._withdraw(job)
         with suppress(Unavailable):
             await self._queue.push(str(job.id))
-        await self._tell(returned)
+        await self._publish(returned)
         return "returned"
 
-    # --- what nobody works on -------------------------------------------------------------------------------------
+    # --- jobs without a run -------------------------------------------------------------------------------------
 
-    async def look_after(self) -> None:
-        """Put what is due back into the queue. Raises Unavailable; what it did not get to is due again later."""
+    async def requeue_due(self) -> None:
+        """Put jobs that are due back into the queue. Raises Unavailable; the rest is due again later."""
         # Nobody knows whether a job was lost or only has to wait; a long queue must not grow by its own waiting.
         crowded = await self._queue.waiting() >= CROWDED
         for job in await self._table.due(await self._dead()):
@@ -189,19 +191,19 @@ class JobRunner:
             if job.died:
                 log.warning("a job lost its worker", job=str(job.id), status=job.status)
                 self._metrics.jobs_lost.inc()
-                await self._tell(job)
+                await self._publish(job)
 
     async def _dead(self) -> list[UUID]:
-        """The runs that are silent and were so CONFIRM ago: a living one speaks in between.
+        """Return the runs that are silent and were silent CONFIRM ago: a living one sends heartbeats in between.
 
-        One look is not enough. A statement that waited in a server that hung finds all runs silent as it goes on.
+        One look is not enough: a statement that waited in a server that hung finds all runs silent.
         """
         now = time.monotonic()
         self._silent = {run: self._silent.get(run, now) for run in await self._table.silent()}
         return [run for run, since in self._silent.items() if now - since >= CONFIRM]
 
     async def forget(self) -> None:
-        """Delete jobs that ended long ago, and what came of them. Raises Unavailable."""
+        """Delete jobs that ended long ago, and their results. Raises Unavailable."""
         while old := await self._table.old(self._retention):
             for job_id in old:
                 for kind in self._kinds.values():
@@ -214,20 +216,20 @@ class JobRunner:
             await asyncio.sleep(SWEEP)
             if (losses := self._notices.losses) not in (None, known):
                 known = losses
-                await self._tell_again()
+                await self._publish_again()
             try:
-                await self.look_after()
+                await self.requeue_due()
             except Unavailable:
                 await asyncio.sleep(GRACE)
             except Exception:
-                log.exception("the jobs that are due could not be looked after")
+                log.exception("the sweep of due jobs failed")
 
-    async def _tell_again(self) -> None:
+    async def _publish_again(self) -> None:
         for moment, job in list(self._recent):
             if moment > time.monotonic() - RECENT:
-                await self._tell(job)
+                await self._publish(job)
 
-    async def _tell(self, job: Row) -> None:
+    async def _publish(self, job: Row) -> None:
         update = job.update().model_dump(mode="json")
         await self._notices.notify(UserEvent(str(job.user_id), events.JOB_UPDATE, update))
 

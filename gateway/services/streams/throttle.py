@@ -15,7 +15,7 @@ CLOSING = 2.0  # s: two slots, of which other nodes have one at least, if they h
 
 
 class _RoomThrottle:
-    """One room's."""
+    """The throttle of one room."""
 
     def __init__(self) -> None:
         self.due = True
@@ -24,52 +24,52 @@ class _RoomThrottle:
 
 
 class Throttle:
-    """Calls `tell(room, census)` when something was due for a room and this node gets the slot.
+    """Calls `tell(room, census)` when a room's number has changed and this node gets the slot.
 
-    One task per room at most, and none for a room of which all is told, by whatever node.
+    There is at most one task per room, and none for a room whose number has been published, by whatever node.
     """
 
     def __init__(self, slots: Presence, tell: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
         self._slots = slots
         self._tell = tell
         self._name = name
-        self._paces: dict[Room, _RoomThrottle] = {}
+        self._rooms: dict[Room, _RoomThrottle] = {}
         self._closing = False
 
     def due(self, room: Room, *, at_once: bool = False) -> None:
         """The number of a room has changed; `at_once`: to or from nobody, for which a slot need not be waited for."""
-        pace = self._paces.get(room)
-        if pace is None:
-            pace = self._paces[room] = _RoomThrottle()
-            pace.task = asyncio.create_task(self._run(room, pace), name=self._name)
-        pace.due = True
+        throttled = self._rooms.get(room)
+        if throttled is None:
+            throttled = self._rooms[room] = _RoomThrottle()
+            throttled.task = asyncio.create_task(self._run(room, throttled), name=self._name)
+        throttled.due = True
         if at_once:
-            pace.hurry.set()
+            throttled.hurry.set()
 
     async def close(self) -> None:
-        """Have told what is due by now; what other nodes change from here on is theirs to tell."""
+        """Publish the changes so far; other nodes publish the later ones."""
         self._closing = True
-        if tasks := [pace.task for pace in self._paces.values() if pace.task is not None]:
+        if tasks := [throttled.task for throttled in self._rooms.values() if throttled.task is not None]:
             _, late = await asyncio.wait(tasks, timeout=CLOSING)
             for task in late:
                 task.cancel()
 
-    async def _run(self, room: Room, pace: _RoomThrottle) -> None:
-        while pace.due:
-            pace.due = False
-            pace.hurry.clear()
+    async def _run(self, room: Room, throttled: _RoomThrottle) -> None:
+        while throttled.due:
+            throttled.due = False
+            throttled.hurry.clear()
             try:
                 slot = await self._slots.claim_slot(room)
                 if slot.census is not None:
                     await self._tell(room, slot.census)
                     more = await self._slots.published(room, slot)
-                    pace.due |= more and not self._closing
+                    throttled.due |= more and not self._closing
             except Exception:
                 log.exception("a room could not be told its number", room=room)
                 continue
             if slot.wait is not None:
-                pace.due = True
+                throttled.due = True
                 with suppress(TimeoutError):
                     async with asyncio.timeout(slot.wait):
-                        await pace.hurry.wait()
-        del self._paces[room]
+                        await throttled.hurry.wait()
+        del self._rooms[room]

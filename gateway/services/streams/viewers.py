@@ -70,7 +70,7 @@ class Viewers:
 
     # --- who watches --------------------------------------------------------------------------------------------------
 
-    async def admit(self, key: str) -> None:
+    async def check_join(self, key: str) -> None:
         """Whether a stream can be watched. Raises NotFound, Unavailable."""
         if (await self._stream(key)).status in OVER:
             await self._end(viewers_room(key))  # before anybody is counted there, also if Redis knows nothing of it
