@@ -1,5 +1,7 @@
 """The authenticator: what it asks, answers and remembers; and where a token is looked for."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -328,3 +330,22 @@ async def test_a_guest_who_is_banned_is_refused_and_an_administrator_never(
     world.role = Role.GUEST
     with pytest.raises(GatewayError, match="BANNED"):
         await authenticator.authenticate("guest_1")
+
+
+async def test_a_refusal_is_freed_without_the_collector() -> None:
+    """In a cycle, those of a flood wait for the collector, which then holds up everybody."""
+
+    class Refusing:
+        async def authenticate(self, _token: str | None) -> Principal:
+            raise AuthRequired("Invalid token")
+
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            await authenticate_first(stand_in(Refusing()), ["a", "b"])
+        except AuthRequired as error:
+            refused = weakref.ref(error)
+        assert refused() is None
+    finally:
+        gc.enable()

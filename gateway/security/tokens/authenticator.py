@@ -186,4 +186,7 @@ async def authenticate_first(authenticator: Authenticator, tokens: Sequence[str]
         except AuthRequired as error:
             if refusal is None or refusal.code is Code.AUTH_REQUIRED:
                 refusal = error
-    raise refusal or AuthRequired("No token provided")
+    try:
+        raise refusal or AuthRequired("No token provided")
+    finally:
+        refusal = None  # or the error holds this frame, and the frame the error, until the garbage collector looks
