@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.http.auth import Auth
+from gateway.http.config import Config
 from gateway.http.cors import Cors
 from gateway.http.dispatch import Dispatcher
 from gateway.http.docs import Document, mount_docs
@@ -91,6 +92,7 @@ def mount(
         Health(readiness),
         Auth(accounts, guests, devices, csrf, settings),
         Keys(public_keys),
+        Config(settings),
         Users(accounts, directory),
         Streams(streams),
         Products(catalog),

@@ -7,11 +7,21 @@ from typing import Any
 
 from gateway.errors import AuthRequired
 from gateway.http.routes import ID, READS, Call, Cookie, Reply, Route
-from gateway.protocol.identity import CsrfToken, EnterAsGuest, Login, Refresh, Register, Session, SessionList, UserView
+from gateway.protocol.identity import (
+    CsrfToken,
+    CurrentSession,
+    EnterAsGuest,
+    Login,
+    Refresh,
+    Register,
+    Session,
+    SessionList,
+    UserView,
+)
 from gateway.security.browsers.cookies import candidates, read_cookies
 from gateway.security.browsers.csrf import COOKIE as CSRF_COOKIE
 from gateway.security.browsers.csrf import Csrf
-from gateway.security.principal import EVERYONE
+from gateway.security.principal import EVERYONE, HOSTS
 from gateway.security.sessions.devices import COOKIE as DEVICE_COOKIE
 from gateway.security.sessions.devices import COOKIE_SECONDS, Device, new_id, valid_id
 from gateway.security.sessions.guest_ids import is_guest
@@ -19,6 +29,7 @@ from gateway.security.tokens.authenticator import COOKIE as ACCESS_COOKIE
 from gateway.services.accounts.accounts import Accounts
 from gateway.services.accounts.guests import Guests
 from gateway.services.moderation.banned_devices import BannedDevices
+from gateway.services.moderation.permissions import HOSTING, NONE, POWERS
 from gateway.settings import Settings
 
 REFRESH_COOKIE = "refreshToken"
@@ -48,6 +59,7 @@ class Auth:
             Route("POST", "/auth/logout", self.logout, body=Refresh, who=EVERYONE, lenient=True),
             Route("POST", "/auth/logout-all", self.logout_all, who=EVERYONE),
             Route("GET", "/auth/me", self.me, answer=UserView, who=EVERYONE, limit=READS),
+            Route("GET", "/auth/session", self.session, answer=CurrentSession, who=EVERYONE, lenient=True, limit=READS),
             Route("GET", "/auth/csrf", self.csrf, answer=CsrfToken, limit=READS),
             Route("GET", "/auth/sessions", self.sessions, answer=SessionList, who=EVERYONE, limit=READS),
             Route("DELETE", f"/auth/sessions/{ID}", self.end_session, who=EVERYONE),
@@ -90,6 +102,18 @@ class Auth:
     async def me(self, call: Call[None, None]) -> UserView:
         """Who the caller is."""
         return await self._of(call).me(call.principal)
+
+    async def session(self, call: Call[None, None]) -> CurrentSession:
+        """Who the caller is and what they may do, or that nobody calls."""
+        if call.caller is None:
+            return CurrentSession()
+        role = call.caller.role
+        return CurrentSession(
+            user=await self._of(call).me(call.caller),
+            powers=tuple(sorted(POWERS.get(role, NONE))),
+            host_powers=tuple(sorted(HOSTING)) if role in HOSTS else (),
+            expires_at=call.caller.expires_at,
+        )
 
     async def csrf(self, call: Call[None, None]) -> Reply:
         """The CSRF token of this browser, for pages that cannot read the cookie; a new one if it has none."""

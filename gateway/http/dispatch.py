@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 from multidict import MultiDict
 from pydantic import ValidationError
 
-from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, InvalidPayload, RateLimited, Unavailable
+from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, RateLimited, Unavailable
 from gateway.http.lines import send_lines
 from gateway.http.routes import Call, Cookie, Lines, Reply, Route
 from gateway.metrics import Metrics
@@ -94,8 +94,8 @@ class Dispatcher:
         tokens = extract_tokens(None, request.headers, cookies)
         try:
             principal = await authenticate_first(self._authenticator, tokens)
-        except AuthRequired:
-            if route.lenient:
+        except GatewayError as error:
+            if route.lenient and error.status < 500:
                 return None
             raise
         if not extract_tokens(None, request.headers, NO_COOKIES):  # it was a cookie that spoke

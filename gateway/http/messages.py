@@ -1,11 +1,11 @@
-"""`/streams/{key}/messages`: what was said in a stream's chat, for admins to look through, search and take along."""
+"""`/streams/{key}/messages`: the messages of a stream, for moderators and its host to read, search and export."""
 
 from aiohttp import hdrs
 
 from gateway.http.routes import KEY, LINES, READS, Call, Lines, Route
 from gateway.protocol.queries import MessageQuery
 from gateway.protocol.records import StoredMessage, StoredMessagePage
-from gateway.security.principal import ADMINS
+from gateway.security.principal import MEMBERS
 from gateway.services.chat.search import MessageSearch
 
 
@@ -26,7 +26,7 @@ class Messages:
                 query=MessageQuery,
                 answer=StoredMessagePage,
                 lines=StoredMessage,
-                who=ADMINS,
+                who=MEMBERS,
                 limit=READS,
             ),
         ]
@@ -35,5 +35,5 @@ class Messages:
         """A page of messages, newest first, or all of them as lines of JSON."""
         key = call.path("key")
         if call.query.format == "jsonl" or LINES in call.request.headers.get(hdrs.ACCEPT, ""):
-            return Lines(await self._search.export(key, call.query), f"{key}.jsonl")
-        return await self._search.page(key, call.query)
+            return Lines(await self._search.export(call.principal, key, call.query), f"{key}.jsonl")
+        return await self._search.page(call.principal, key, call.query)

@@ -4,7 +4,17 @@ from functools import partial
 
 from gateway.http.routes import ID, READS, WRITES, Call, Route
 from gateway.protocol.queries import LogQuery, SanctionQuery, WordQuery
-from gateway.protocol.records import AddWord, ChangeWord, LogPage, SanctionPage, SanctionView, WordPage, WordView
+from gateway.protocol.records import (
+    AddWord,
+    ChangeWord,
+    FilteredText,
+    LogPage,
+    SampleText,
+    SanctionPage,
+    SanctionView,
+    WordPage,
+    WordView,
+)
 from gateway.security.principal import ADMINS, MEMBERS, MODERATORS
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.sanction_list import SanctionList
@@ -39,6 +49,7 @@ class Moderation:
             Route("GET", "/moderation/log", self.log, query=LogQuery, answer=LogPage, who=MODERATORS, limit=READS),
             admin("GET", "/moderation/words", self.words, query=WordQuery, answer=WordPage, limit=READS),
             admin("POST", "/moderation/words", self.add_word, body=AddWord, answer=WordView, limit=WRITES, status=201),
+            admin("POST", "/moderation/words/test", self.test_words, body=SampleText, answer=FilteredText, limit=READS),
             admin("PATCH", f"/moderation/words/{ID}", self.change_word, body=ChangeWord, answer=WordView, limit=WRITES),
             admin("DELETE", f"/moderation/words/{ID}", self.remove_word, limit=WRITES),
         ]
@@ -62,6 +73,10 @@ class Moderation:
     async def add_word(self, call: Call[AddWord, None]) -> WordView:
         """List a word; on all nodes messages are looked through for it within a second."""
         return await self._words.add(call.principal, call.body)
+
+    async def test_words(self, call: Call[SampleText, None]) -> FilteredText:
+        """What the listed words would do to a message."""
+        return self._words.test(call.body)
 
     async def change_word(self, call: Call[ChangeWord, None]) -> WordView:
         """Allow, mask or block a listed word."""

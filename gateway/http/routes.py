@@ -101,7 +101,7 @@ class Route:
     answer: type[Payload] | None = None  # None: no content
     lines: type[Payload] | None = None  # of what each line is where the answer may be lines of JSON instead
     who: Roles | None = None  # None: anyone, no token is looked at
-    lenient: bool = False  # a token that is bad or missing makes no caller instead of a refusal
+    lenient: bool = False  # a token that is refused or missing makes no caller instead of an error
     limit: int = 1  # times HTTP_RATE_LIMIT; 0: exempt
     status: int = 200
     signed: Callable[[Mapping[str, str], bytes], None] | None = None  # raises for a body that is not from who it should

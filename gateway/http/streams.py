@@ -5,7 +5,7 @@ from functools import partial
 from gateway.errors import Conflict
 from gateway.http.routes import KEY, READS, WRITES, Call, Route
 from gateway.protocol.queries import StreamListQuery, StreamQuery
-from gateway.protocol.streaming import CreateStream, StreamList, StreamPage, StreamView
+from gateway.protocol.streaming import ChangeStream, CreateStream, StreamList, StreamPage, StreamView
 from gateway.security.principal import HOSTS
 from gateway.services.streams.streams import Streams as StreamService
 
@@ -28,6 +28,7 @@ class Streams:
             listed("GET", "/streams/upcoming", self.upcoming),
             Route("GET", f"/streams/{KEY}", self.get, answer=StreamView, limit=READS),
             host("POST", "/streams", self.create, body=CreateStream, answer=StreamView, status=201),
+            host("PATCH", f"/streams/{KEY}", self.change, body=ChangeStream, answer=StreamView),
             host("POST", f"/streams/{KEY}/start", self.start, answer=StreamView),
             host("POST", f"/streams/{KEY}/stop", self.stop, answer=StreamView),
             host("DELETE", f"/streams/{KEY}", self.cancel, answer=StreamView),
@@ -54,6 +55,10 @@ class Streams:
         if call.body.key in RESERVED:
             raise Conflict("This key is taken")
         return await self._streams.create(call.principal, call.body)
+
+    async def change(self, call: Call[ChangeStream, None]) -> StreamView:
+        """Change title, description, time, or whether orders are taken when it is not live."""
+        return await self._streams.change(call.principal, call.path("key"), call.body)
 
     async def start(self, call: Call[None, None]) -> StreamView:
         """Go live, or live again soon after the end."""

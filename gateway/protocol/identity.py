@@ -171,6 +171,27 @@ class SessionView(Payload):
     current: bool
 
 
+class CurrentSession(Payload):
+    """`GET /auth/session`: who calls, `user` null for nobody.
+
+    `powers` hold in every room, `host_powers` in the rooms of own streams; `expires_at` is of the access token.
+    """
+
+    user: UserView | None = None
+    powers: tuple[str, ...] = ()
+    host_powers: tuple[str, ...] = ()
+    expires_at: Timestamp | None = None
+
+
+class ShopConfig(Payload):
+    """`GET /config`: what a client must know before anybody logs in."""
+
+    version: str
+    protocol: str = PROTOCOL
+    currency: str
+    locale: str
+
+
 class CsrfToken(Payload):
     """The ack of `GET /auth/csrf`: what the header `X-CSRF-Token` of unsafe requests with cookies must be."""
 

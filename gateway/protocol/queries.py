@@ -36,9 +36,11 @@ class Page(Query):
 
 
 class StreamQuery(Page):
-    """`GET /streams`."""
+    """`GET /streams`: of one status, of one host, or with a text in the title."""
 
     status: StreamStatus | None = None
+    host_id: UUID | None = None
+    search: Search | None = None
 
 
 class StreamListQuery(Page):

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
+from gateway.protocol.chat import MessageText
 from gateway.protocol.wire import Payload, Request, StreamKey, Timestamp
 
 WordActionName = Literal["ALLOW", "MASK", "BLOCK"]
@@ -87,6 +88,20 @@ class WordView(Payload):
     live_id: str | None
     created_by: str
     created_at: Timestamp
+
+
+class SampleText(Request):
+    """`POST /moderation/words/test`: a message as if it were sent in one room, or without `live_id` in any other."""
+
+    text: MessageText
+    live_id: StreamKey | None = None
+
+
+class FilteredText(Payload):
+    """What would happen to the message: `text` is how it would be stored, null if it would be refused."""
+
+    action: WordActionName
+    text: str | None
 
 
 class WordPage(Payload):

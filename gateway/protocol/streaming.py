@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from gateway.protocol.text import clean_line, clean_lines
 from gateway.protocol.wire import Cursor, Missed, Moment, Payload, Request, Since, StreamKey, Timestamp, now
@@ -76,6 +76,24 @@ class CreateStream(Request):
     description: Description = ""
     scheduled_at: Moment | None = None
     orders_when_not_live: bool = False
+
+
+class ChangeStream(Request):
+    """`PATCH /streams/{key}`: the fields that are given. The time of a stream that has begun does not change."""
+
+    title: Title | None = None
+    description: Description | None = None
+    scheduled_at: Moment | None = None
+    orders_when_not_live: bool | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "ChangeStream":
+        given = self.model_fields_set
+        if not given:
+            raise ValueError("give at least one field")
+        if any(getattr(self, name) is None for name in given - {"scheduled_at"}):
+            raise ValueError("only scheduledAt may be null")
+        return self
 
 
 class MediaStream(Request):

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gateway import http
+from gateway import __version__, http
 from gateway.errors import AuthRequired, Conflict, NotFound
 from gateway.http.connection import connections
 from gateway.http.health import Health
@@ -26,7 +26,7 @@ from gateway.http.metrics import metrics_app
 from gateway.http.pages import POLICY
 from gateway.metrics import Metrics
 from gateway.protocol.catalog import ChangeProduct, CreateProduct, Product, ProductPage
-from gateway.protocol.identity import Login, Session, UserView
+from gateway.protocol.identity import PROTOCOL, Login, Session, UserView
 from gateway.protocol.queries import ProductQuery
 from gateway.security.browsers.origins import Origins
 from gateway.security.limits.limits import MemoryLimiter
@@ -187,6 +187,34 @@ async def test_health_endpoints() -> None:
         assert (response.status, (await response.json())["status"]) == (503, "draining")
         assert (await client.get("/api/v1/health/live")).status == 200
         assert (await client.head("/api/v1/health/live")).status == 200
+
+
+async def test_the_session_is_answered_to_whoever_asks(client: Client) -> None:
+    nobody: dict[str, Any] = {"user": None, "powers": [], "hostPowers": [], "expiresAt": None}
+    refused_token = {"Authorization": "Bearer nonsense"}
+    for headers in (None, refused_token):
+        response = await client.get("/api/v1/auth/session", headers=headers)
+        assert (response.status, await response.json()) == (200, nobody)
+    hosting = ["ANNOUNCE", "MUTE", "PIN", "SETTINGS"]
+    every_power = ["ANNOUNCE", "BAN", "CLEAR", "DELETE", "MUTE", "PIN", "SETTINGS"]
+    expected: dict[Role, tuple[list[str], list[str]]] = {
+        Role.USER: ([], []),
+        Role.HOST: ([], hosting),
+        Role.MODERATOR: (hosting, []),
+        Role.ADMIN: (every_power, hosting),
+    }
+    for role, (powers, host_powers) in expected.items():
+        response = await client.get("/api/v1/auth/session", headers=bearer(role))
+        body = await response.json()
+        assert (response.status, body["user"]["id"]) == (200, "u1")
+        assert (body["powers"], body["hostPowers"]) == (powers, host_powers)
+        assert body["expiresAt"].endswith("Z")
+
+
+async def test_the_configuration_is_for_everybody(client: Client) -> None:
+    response = await client.get("/api/v1/config")
+    assert response.status == 200
+    assert await response.json() == {"version": __version__, "protocol": PROTOCOL, "currency": "USD", "locale": "en"}
 
 
 async def test_all_who_ask_whether_it_is_ready_share_one_check() -> None:

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from gateway.errors import Code, Conflict, Forbidden, GatewayError
+from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound
 from gateway.keys import Room, viewers_room
 from gateway.postgres.database import Database
-from gateway.protocol.queries import StreamListQuery
-from gateway.protocol.streaming import CreateStream, MediaEvent, StreamList
+from gateway.protocol.queries import StreamListQuery, StreamQuery
+from gateway.protocol.streaming import ChangeStream, CreateStream, MediaEvent, StreamList
 from gateway.protocol.wire import Payload
 from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.client import RedisClient
@@ -296,3 +297,48 @@ async def test_nobody_speaks_in_a_stream_that_is_over_for_good(commerce: Commerc
     assert await refused("mine") == [Code.ROOM_FROZEN] * 2
     await commerce.streams.cancel(await commerce.person(Role.ADMIN), KEY)
     assert await refused(KEY) == [Code.ROOM_FROZEN] * 2
+
+
+async def test_a_stream_is_changed_by_its_host(commerce: CommerceNodes) -> None:
+    host = await commerce.person(Role.HOST)
+    made = await commerce.streams.create(host, CreateStream.model_validate({"title": "Cups", "key": "cups"}))
+    ask = {"title": "Mugs", "description": "All of them", "scheduledAt": "2030-01-01T00:00:00Z"}
+    changed = await commerce.streams.change(host, "cups", ChangeStream.model_validate(ask))
+    assert (changed.title, changed.description) == ("Mugs", "All of them")
+    assert changed.scheduled_at == datetime(2030, 1, 1, tzinfo=UTC)
+    assert changed == await commerce.streams.get("cups")
+    assert changed.created_at == made.created_at
+    newest = commerce.heard.named("upcoming:updated")[-1]["streams"]
+    assert "Mugs" in [stream["title"] for stream in newest]
+    assert (
+        await commerce.streams.change(host, "cups", ChangeStream.model_validate({"scheduledAt": None}))
+    ).title == "Mugs"
+    await commerce.streams.start(host, "cups")
+    await commerce.streams.change(host, "cups", ChangeStream.model_validate({"title": "Live"}))
+    assert "Live" in [stream.title for stream in (await commerce.streams.active(StreamListQuery(limit=100))).streams]
+    with pytest.raises(Conflict):
+        await commerce.streams.change(host, "cups", ChangeStream.model_validate(ask))
+    with pytest.raises(Forbidden):
+        await commerce.streams.change(await commerce.person(Role.HOST), "cups", ChangeStream.model_validate(ask))
+    with pytest.raises(NotFound):
+        await commerce.streams.change(host, "none", ChangeStream.model_validate(ask))
+
+
+@pytest.mark.parametrize("ask", [{}, {"title": None}, {"title": ""}, {"key": "x"}, {"ordersWhenNotLive": "yes"}])
+def test_invalid_changes_of_a_stream(ask: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ChangeStream.model_validate(ask)
+
+
+async def test_streams_are_listed_by_host_and_by_title(commerce: CommerceNodes) -> None:
+    host = await commerce.person(Role.HOST)
+    for key, title in (("one", "Cups and mugs"), ("two", "Plates 50%")):
+        await commerce.streams.create(host, CreateStream.model_validate({"title": title, "key": key}))
+
+    async def listed(**ask: Any) -> list[str]:
+        return [stream.key for stream in (await commerce.streams.page(StreamQuery.model_validate(ask))).items]
+
+    assert await listed(hostId=host.user_id) == ["two", "one"]
+    assert await listed(hostId=host.user_id, status="LIVE") == []
+    assert await listed(search="MUGS") == ["one"]
+    assert await listed(search="%") == ["two"]

@@ -1,22 +1,23 @@
-"""The messages of a stream as administrators read them: filtered, searched, exported. Called by the HTTP edge."""
+"""The messages of a stream as moderators and hosts read them: filtered, searched, exported. Called by the HTTP edge."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from gateway.errors import NotFound
+from gateway.errors import Forbidden, NotFound
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
 from gateway.protocol.queries import MessageQuery
 from gateway.protocol.records import StoredMessage, StoredMessagePage
+from gateway.security.principal import MODERATORS, Principal
 
 BATCH = 500  # messages read at once for an export: what it holds in memory
 NO_END = 2**63 - 1
 
 Place = Annotated[int, Field(ge=1, lt=2**63)]
 
-EXISTS = "SELECT FROM streams WHERE key = $1"
+HOST = "SELECT host_id::text AS host FROM streams WHERE key = $1"
 
 FILTERED = """
     m.stream_key = $1 AND m.seq < $2 AND (m.deleted_at IS NOT NULL) = $3
@@ -41,7 +42,9 @@ SEARCHED = f"""
 
 
 class MessageSearch:
-    """Newest first. Raises NotFound for an unknown stream, and Unavailable.
+    """Newest first: for administrators and moderators, and for hosts of their own streams.
+
+    Raises Forbidden for everybody else, NotFound for an unknown stream, and Unavailable.
 
     A search finds messages with all the words and runs of letters that were asked for: a word in a script with spaces
     also as the beginning of one, letters of Hangul, Han, Kana or Thai wherever they stand.
@@ -50,16 +53,16 @@ class MessageSearch:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, live_id: str, ask: MessageQuery) -> StoredMessagePage:
+    async def page(self, principal: Principal, live_id: str, ask: MessageQuery) -> StoredMessagePage:
         """A page. Raises InvalidPayload for a cursor that is none."""
-        await self._require(live_id)
+        await self._require(principal, live_id)
         messages = await self._read(live_id, ask, _place(ask), ask.limit + 1)
         items, more = messages[: ask.limit], len(messages) > ask.limit
         return StoredMessagePage(items=items, next_cursor=cursors.encode((items[-1].seq,)) if more else None)
 
-    async def export(self, live_id: str, ask: MessageQuery) -> AsyncIterator[StoredMessage]:
+    async def export(self, principal: Principal, live_id: str, ask: MessageQuery) -> AsyncIterator[StoredMessage]:
         """All from the cursor on. Returns when it is known that the stream exists; `limit` is of no meaning here."""
-        await self._require(live_id)
+        await self._require(principal, live_id)
         return self._all(live_id, ask, _place(ask))
 
     async def _all(self, live_id: str, ask: MessageQuery, before: int) -> AsyncIterator[StoredMessage]:
@@ -79,10 +82,14 @@ class MessageSearch:
                 rows = await self._database.query(SEARCHED, *values, ask.search)
         return [_view(row) for row in rows]
 
-    async def _require(self, live_id: str) -> None:
+    async def _require(self, principal: Principal, live_id: str) -> None:
         async with self._database.guard("messages.require"):
-            if not await self._database.query(EXISTS, live_id):
-                raise NotFound("There is no such stream")
+            rows = await self._database.query(HOST, live_id)
+        moderates = principal.role in MODERATORS
+        if not moderates and not any(row["host"] == principal.user_id for row in rows):
+            raise Forbidden
+        if not rows:
+            raise NotFound("There is no such stream")
 
 
 def _place(ask: MessageQuery) -> int:

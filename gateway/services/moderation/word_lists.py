@@ -14,7 +14,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database, ForeignKeyError, UniqueError
 from gateway.protocol import cursors
 from gateway.protocol.queries import WordQuery
-from gateway.protocol.records import AddWord, ChangeWord, WordPage, WordView
+from gateway.protocol.records import AddWord, ChangeWord, FilteredText, SampleText, WordPage, WordView
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal
 from gateway.services.chat import word_filter
@@ -84,6 +84,14 @@ class WordLists:
         if said != text:
             self._metrics.words.labels("mask").inc()
         return said
+
+    def test(self, ask: SampleText) -> FilteredText:
+        """What would happen to a message by the lists that this node has read; nothing is counted."""
+        words = self._general if ask.live_id is None else self._rooms.get(ask.live_id, self._general)
+        said = words.apply(ask.text)
+        if said is None:
+            return FilteredText(action="BLOCK", text=None)
+        return FilteredText(action="ALLOW" if said == ask.text else "MASK", text=said)
 
     def allows(self, name: str) -> bool:
         """Whether a name is free of the words that are masked or blocked in all rooms."""

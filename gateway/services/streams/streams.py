@@ -15,6 +15,7 @@ from gateway.postgres.database import Database, UniqueError
 from gateway.protocol import cursors, events, streaming
 from gateway.protocol.queries import MAX_PAGE, StreamListQuery, StreamQuery
 from gateway.protocol.streaming import (
+    ChangeStream,
     CreateStream,
     MediaEvent,
     StreamList,
@@ -107,7 +108,9 @@ class Streams:
 
     async def page(self, ask: StreamQuery) -> StreamPage:
         """A page of streams, newest first."""
-        found = Stream.all() if ask.status is None else Stream.filter(status=ask.status)
+        found = Stream.filter(**ask.model_dump(include={"status", "host_id"}, exclude_none=True))
+        if ask.search is not None:
+            found = found.filter(title__icontains=ask.search)
         if ask.cursor is not None:
             moment, key = cursors.decode(ask.cursor, tuple[Moment, StreamKey])
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, key__lt=key))
@@ -146,6 +149,20 @@ class Streams:
         except UniqueError:
             raise Conflict("This key is taken") from None
         await self._publish_upcoming()
+        return view(stream)
+
+    async def change(self, principal: Principal, key: str, ask: ChangeStream) -> StreamView:
+        """Change what is said of a stream. Raises Conflict for a new time of a stream that is not scheduled."""
+        given = ask.model_dump(exclude_unset=True)
+        async with self._database.guard("streams.change"), self._database.transaction():
+            stream = await run_by(principal, key)
+            if "scheduled_at" in given and stream.status != StreamStatus.SCHEDULED:
+                raise Conflict("Only a scheduled stream has a time that can be changed")
+            await stream.update_from_dict(given).save()
+        if stream.status == StreamStatus.LIVE:
+            await self._lists.drop(ACTIVE)
+        elif stream.status == StreamStatus.SCHEDULED:
+            await self._publish_upcoming()
         return view(stream)
 
     async def start(self, principal: Principal | None, key: str) -> StreamView:
