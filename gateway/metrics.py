@@ -109,7 +109,7 @@ class Metrics:
         )
         self.cache = Counter(
             "dorami_cache_reads",
-            "Cached reads: hit, or loaded on a miss, as a refresh, overtaken by a change, or to bypass the cache",
+            "Cached reads: hit, or loaded on a miss, as a refresh, or to bypass the cache",
             ["cache", "outcome"],
             registry=registry,
         )

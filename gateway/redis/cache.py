@@ -21,7 +21,6 @@ log = structlog.get_logger()
 
 LEASE = 5.0  # s that one who loads has before somebody else may
 WAIT = 1.0  # s that others wait for what is being loaded: whoever does it may have died, or hang
-TRIES = 3  # flights that somebody joins before they load for themselves
 POLL = 0.02  # s between two looks for what another node is loading
 REFRESH = 0.2  # of its lifetime: who finds no more than that left makes the value anew while others still read it
 JITTER = 0.1  # of its lifetime, so that entries made together do not run out together
@@ -34,10 +33,6 @@ V = TypeVar("V")
 R = TypeVar("R")
 
 
-def _any(_: object) -> bool:
-    return True
-
-
 def _none(_: object) -> int:
     return 0
 
@@ -46,7 +41,7 @@ class Cache(Generic[V]):
     """Values of one type by name, for all nodes. While Redis is away everything is loaded, once a node at a time.
 
     Cache-aside: `read`, and after the commit of a change `drop`. Write-through: `write`, with a version that grows with
-    each change. Whoever knows how new a value has to be says so with `good`, and needs neither.
+    each change.
 
     A value is loaded by one of all who ask for it; if that takes longer than `WAIT`, by one on each node. It is stale
     at most from a commit to the `drop` or `write` that follows it, on other nodes until the reads that were under way
@@ -77,20 +72,16 @@ class Cache(Generic[V]):
         self._undropped: set[str] = set()  # keys that Redis may hold an old value of
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def read(self, key: str, load: Callable[[], Awaitable[V]], good: Callable[[V], bool] = _any) -> V:
-        """The value of a key: the one that is kept, if it is `good`, or what `load` answers. Raises what `load` raises.
+    async def read(self, key: str, load: Callable[[], Awaitable[V]]) -> V:
+        """Return the value of a key: the one that is kept, or what `load` returns. Raises what `load` raises.
 
-        Those who ask while a value is on its way get that one, if it turns out to be good for them.
+        Those who ask while a value is being read get that one.
         """
-        for _ in range(TRIES):
-            flight = self._flights.get(key)
-            if flight is None:
-                flight = self._flights[key] = self._task(self._fly(key, load, good))
-                flight.add_done_callback(partial(self._landed, key))
-            value = await asyncio.shield(flight)
-            if good(value):
-                return value
-        return await self._load("overtaken", load)
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = self._task(self._fly(key, load))
+            flight.add_done_callback(partial(self._landed, key))
+        return await asyncio.shield(flight)
 
     async def write(self, key: str, value: V, version: int) -> None:
         """Keep the value that a change has made, unless that of a later one is there already. Never raises."""
@@ -120,12 +111,12 @@ class Cache(Generic[V]):
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def _fly(self, key: str, load: Callable[[], Awaitable[V]], good: Callable[[V], bool]) -> V:
+    async def _fly(self, key: str, load: Callable[[], Awaitable[V]]) -> V:
         token = secrets.token_hex(8)
         ends = time.monotonic() + WAIT
         while key not in self._undropped and time.monotonic() < ends:
             try:
-                kept, leased = await self._looked(key, token, good)
+                kept, leased = await self._looked(key, token)
             except Unavailable:
                 break
             if kept is not None:
@@ -144,17 +135,19 @@ class Cache(Generic[V]):
         if not flight.cancelled():
             flight.exception()  # nobody may be waiting for it any more
 
-    async def _looked(self, key: str, token: str, good: Callable[[V], bool]) -> tuple["_Kept[V] | None", bool]:
-        """What is kept and good, and whether it is ours to make it anew."""
-        names, lease = _names(self._name, key), round(LEASE * 1000)
+    async def _looked(self, key: str, token: str) -> tuple["_Kept[V] | None", bool]:
+        """Return what is kept, and whether this caller holds the lease to load the value."""
         async with self._redis.guard("cache.look"):
-            entry, leased = await self._look(keys=names, args=[token, lease, round(self._lifetime * REFRESH * 1000)])
+            entry, leased = await self._look(
+                keys=_names(self._name, key),
+                args=[token, round(LEASE * 1000), round(self._lifetime * REFRESH * 1000)],
+            )
             kept = None if entry is None else self._kept(entry)
-            if kept is not None and good(kept.value):
-                return kept, bool(leased)
-            if entry is not None and not leased:  # kept, not old, and yet of no use to whoever asks now
-                leased = await self._redis.client.set(names[1], token, nx=True, px=lease)
-        return None, bool(leased)
+            if kept is None and entry is not None and not leased:  # of a node that runs another version
+                leased = await self._redis.client.set(
+                    _names(self._name, key)[1], token, nx=True, px=round(LEASE * 1000)
+                )
+        return kept, bool(leased)
 
     async def _refresh(self, key: str, token: str, load: Callable[[], Awaitable[V]]) -> None:
         try:

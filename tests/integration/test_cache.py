@@ -199,17 +199,6 @@ async def test_a_load_does_not_undo_what_was_written_meanwhile(node: Callable[..
     assert await one.read(KEY, source.load) == 2
 
 
-async def test_a_reader_never_gets_a_value_older_than_it_knows(node: Callable[..., Cache[int]], source: Source) -> None:
-    one, other = node(), node()
-    await one.read(KEY, source.load)
-    source.value = 2
-    assert await one.read(KEY, source.load) == 1
-    readers = [cache.read(KEY, source.load, good=lambda value: value >= 2) for cache in (one, other) for _ in range(20)]
-    assert await asyncio.gather(*readers) == [2] * 40
-    assert source.loads <= 3, "once a node at most"
-    assert await one.read(KEY, source.load) == 2  # and so do the others
-
-
 async def test_who_waits_is_answered_before_a_node_ends(node: Callable[..., Cache[int]], source: Source) -> None:
     cache = node()
     source.free.clear()
