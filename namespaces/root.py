@@ -2,10 +2,10 @@
 
 from gateway.errors import Forbidden
 from gateway.keys import ROOT, Room, admins_room, everyone_room, products_room
-from gateway.protocol import catalog, events
+from gateway.protocol import catalog, events, orders
 from gateway.protocol.identity import Connected
 from gateway.realtime.socketio.socket import Socket
-from gateway.security.principal import Principal, Role
+from gateway.security.principal import ADMINS, Principal, Role
 from gateway.services.commerce.storefront import Storefront
 from namespaces.base import Pipeline
 from namespaces.room_namespace import Attendance, RoomNamespace
@@ -33,6 +33,13 @@ class RootNamespace(RoomNamespace):
                 resumes=self._storefront.resumes,
             ),
             events.LEAVE_STREAM: Route(catalog.LeaveStream, self.leave),
+            events.JOIN_ORDERS: Route(
+                orders.JoinOrders,
+                service=self._storefront.orders,
+                limit=Limit.JOIN,
+                who=ADMINS,
+                resumes=self._storefront.resumes_orders,
+            ),
         }
 
     @staticmethod

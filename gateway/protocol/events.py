@@ -62,6 +62,7 @@ STREAM_ENDED: Final = "stream:ended"
 # --- / --------------------------------------------------------------------------------------------------------------
 JOIN_STREAM: Final = "join:stream"
 LEAVE_STREAM: Final = "leave:stream"
+JOIN_ORDERS: Final = "join:orders"
 USER_JOINED: Final = "user:joined"
 USER_LEFT: Final = "user:left"
 UPCOMING_UPDATED: Final = "upcoming:updated"

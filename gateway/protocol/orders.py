@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from gateway.protocol.catalog import Price, ProductId
-from gateway.protocol.wire import Money, Payload, Request, Timestamp
+from gateway.protocol.wire import Cursor, Missed, Money, Payload, Request, Since, Timestamp
 
 MAX_ITEMS = 20  # products in one order
 MAX_QUANTITY = 100  # of one product in one order: with the highest price, 14 digits hold the total
@@ -62,6 +62,21 @@ class OrderPage(Payload):
 
     items: list[Order]
     next_cursor: str | None
+
+
+class JoinOrders(Request):
+    """`join:orders`."""
+
+    since: Since | None = None
+
+
+class OrdersJoined(Payload):
+    """The ack of `join:orders`; `events` are those after `since`, if all of them are kept."""
+
+    room: str
+    cursor: Cursor
+    recovered: bool
+    events: list[Missed] | None = Field(default=None, exclude_if=lambda v: v is None)
 
 
 class Shortage(Payload):

@@ -215,3 +215,24 @@ async def test_many_products_are_changed_together_or_not_at_all(shop: Shop) -> N
         assert await refused(shop, admin, "PATCH", "/products", 400, body={"items": wrong}) == "INVALID_PAYLOAD"
     now = [await shop.request("GET", f"/products/{product['id']}", status={200}) for product in changed]
     assert now == changed
+
+
+async def test_administrators_join_orders_with_a_cursor(shop: Shop) -> None:
+    key, boss, ann = await shop.stream(), await shop.person("ADMIN"), await shop.person()
+    cup = await shop.product(key)
+    first = await (await shop.connect(boss, "/")).call("join:orders", {})
+    assert (first["room"], first["recovered"], set(first["cursor"])) == ("admins", False, {"epoch", "seq"})
+    missed = await shop.buy(ann, cup)
+    office = await shop.connect(boss, "/", node=1)
+    back = await office.call("join:orders", {"since": first["cursor"]})
+    assert back["recovered"]
+    told = [(event["event"], event["payload"]["data"]["id"]) for event in back["events"]]
+    assert ("order:new", missed["id"]) in told
+    places = [event["seq"] for event in back["events"]]
+    assert places == list(range(first["cursor"]["seq"] + 1, back["cursor"]["seq"] + 1))
+    order = await shop.buy(ann, cup)
+    await office.expect("order:new", id=order["id"])
+    for role in ("USER", "HOST", "MODERATOR"):
+        socket = await shop.connect(await shop.person(role), "/")
+        assert (await socket.fail("join:orders", {}))["code"] == "FORBIDDEN"
+    assert (await office.fail("join:orders", {"since": "x"}))["code"] == "INVALID_PAYLOAD"

@@ -24,7 +24,7 @@ def namespace() -> RootNamespace:
     pipeline: Any = SimpleNamespace(
         rates=dict.fromkeys(Limit, (1, 1.0)), handler_timeout=timedelta(seconds=1), limiter=None
     )
-    storefront: Any = SimpleNamespace(resumes=None)
+    storefront: Any = SimpleNamespace(resumes=None, orders=None, resumes_orders=None)
     return RootNamespace(pipeline, NOBODY, storefront)
 
 

@@ -2,13 +2,15 @@
 
 from functools import partial
 
-from gateway.keys import products_room
+from gateway.keys import admins_room, products_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol import catalog
 from gateway.protocol.catalog import JoinStream, StreamJoined
+from gateway.protocol.orders import JoinOrders, OrdersJoined
 from gateway.protocol.wire import Payload, Since
 from gateway.realtime.logged import Place
+from gateway.security.principal import Principal
 from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.catch_up import CatchUp
@@ -69,6 +71,15 @@ class Storefront:
             recovered=events is not None,
             events=events,
         )
+
+    async def resumes_orders(self, ask: JoinOrders) -> bool:
+        """Whether an administrator catches up with every order event that their client missed."""
+        return ask.since is not None and (await self._replays.position(admins_room(), ask.since)).events is not None
+
+    async def orders(self, _admin: Principal, ask: JoinOrders) -> OrdersJoined:
+        """The place in the log of orders, whose events each socket of an administrator hears from its connect on."""
+        cursor, events = await self._replays.position(admins_room(), ask.since)
+        return OrdersJoined(room=admins_room().name, cursor=cursor, recovered=events is not None, events=events)
 
     async def close(self) -> None:
         """Answer nobody any more."""
