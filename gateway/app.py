@@ -214,7 +214,7 @@ class Node:
 
 
 async def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
-    """Run one node until SIGTERM or SIGINT; `ready` is told its URL once it takes clients.
+    """Run one node until SIGTERM or SIGINT; `ready` is called with its URL once it accepts clients.
 
     Raises what kept it from starting, after closing what had been opened.
     """

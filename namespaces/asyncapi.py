@@ -72,7 +72,7 @@ def document(
 
 
 class _Schemas:
-    """The schemas of all payloads, under names that are told apart."""
+    """The schemas of all payloads, under distinct names."""
 
     def __init__(self, namespaces: Iterable[Namespace]) -> None:
         shapes: list[tuple[type[Any], Mode]] = [(Failure, "serialization")]

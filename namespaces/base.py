@@ -267,7 +267,7 @@ class Namespace:
         return request_id
 
     def greeting(self, who: Principal, shape: type[G]) -> G:
-        """What a socket is told about itself once it is connected."""
+        """The greeting of a connected socket."""
         return shape(
             user_id=who.user_id,
             role=who.role,

@@ -56,7 +56,7 @@ class ChatNamespace(RoomNamespace):
         await self._chat.check_join(principal, key)
 
     async def join(self, socket: Socket, ask: chat.JoinRoom) -> chat.Joined:
-        """`chat:join-room`: hear a room, and be told what it is like."""
+        """`chat:join-room`: join a room, and get its snapshot."""
         who = socket.principal
         return await self.enter(
             socket, ask.live_id, lambda census: self._chat.snapshot(who, ask.live_id, ask.since, census.count)

@@ -73,7 +73,7 @@ class RootNamespace(RoomNamespace):
         await self._enter_by_right(socket)
 
     async def join(self, socket: Socket, ask: catalog.JoinStream) -> catalog.StreamJoined:
-        """`join:stream`: follow the products of a stream, and be told them."""
+        """`join:stream`: join the products of a stream, and get them."""
         return await self.enter(socket, ask.stream_id, lambda _: self._storefront.snapshot(ask.stream_id, ask.since))
 
     async def leave(self, socket: Socket, ask: catalog.LeaveStream) -> catalog.StreamLeft:

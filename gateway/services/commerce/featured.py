@@ -19,7 +19,7 @@ class Featured:
         self._views = views
 
     async def put(self, principal: Principal, stream_key: str, product_id: str) -> FeaturedProduct:
-        """Show a product of the stream first; nothing is told if it is already."""
+        """Show a product of the stream first; nothing is published if it is already first."""
         return await self._feature(principal, stream_key, number(product_id))
 
     async def remove(self, principal: Principal, stream_key: str) -> None:
@@ -28,7 +28,7 @@ class Featured:
 
     async def _feature(self, principal: Principal, stream_key: str, product_number: int | None) -> FeaturedProduct:
         async with self._outbox.change("featured.put", products_room(stream_key)) as outgoing:
-            # The product before the stream, as whoever deletes it locks them.
+            # The product before the stream, in the order in which a deletion locks them.
             product = None if product_number is None else await _product(stream_key, product_number)
             stream = await run_by(principal, stream_key)
             if product_number is not None and product is None:

@@ -17,7 +17,7 @@ from models.order import Order
 from models.product import Product
 from models.stream import Stream, StreamStatus
 
-LANES = 2  # batches at the same time, each of other products: one is stored while the other is told
+LANES = 2  # batches at the same time, each of other products: one is stored while the other is published
 BATCH = 100  # orders in one transaction
 WAITING = 10_000  # orders of a lane without an answer: a crowd that wants the same at the same moment
 
@@ -73,7 +73,7 @@ class OrderWriter:
         return placed
 
     async def close(self) -> None:
-        """Take no more orders; returns when those that were taken are placed and published."""
+        """Refuse further orders, and return when the accepted ones are placed and published."""
         await self._batches.close()
 
     async def _store(self, drafts: list[Draft]) -> list[Placed | Exception]:

@@ -165,7 +165,7 @@ class Orders:
         return changes
 
     async def close(self) -> None:
-        """Take no more orders; returns when those that were taken are placed and published."""
+        """Refuse further orders, and return when the accepted ones are placed and published."""
         await self._writer.close()
 
 

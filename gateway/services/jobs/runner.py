@@ -127,7 +127,7 @@ class JobRunner:
 
     async def _heartbeat(self, job: Row, percent: int) -> bool:
         try:
-            return await self._table.keep(job, percent)
+            return await self._table.renew(job, percent)
         except Unavailable:
             return (
                 True  # nobody can take the job without a database either; if somebody did, the next heartbeat says so

@@ -1,8 +1,8 @@
-"""The life of jobs in the database, one statement for each step. Called by the jobs service and by the workers.
+"""The states of jobs in the database, one statement for each step. Called by the jobs service and by the workers.
 
-A job is worked on by one run at a time, which has it on loan and says so every second. Who does not is taken for dead:
-the job is due, and goes to somebody else. Every step of a run asks whether the job is still its own, so a run that was
-only slow, or a job that was cancelled meanwhile, comes to no second end.
+A job is leased to one run at a time, which renews the lease every second. A run that does not is taken for dead: the
+job is due, and another worker runs it. Every step of a run checks that the job is still its own, so a run that was only
+slow, or a job that was cancelled meanwhile, does not end twice.
 """
 
 import json
@@ -16,7 +16,7 @@ from gateway.protocol.jobs import CreateJob, Job, JobKind, JobState, JobUpdate
 from gateway.protocol.queries import JobQuery
 from models.job import JobStatus
 
-LOAN = 10.0  # s without a word after which a run is taken for dead
+LEASE = 10.0  # s without a heartbeat after which a run is taken for dead
 PATIENCE = 30.0  # s in the queue after which a job is put there again: Redis, or who took it, may have lost it
 LOSSES = 3  # runs that died; then it is the job that kills them
 STEP = 100  # jobs looked after in one statement
@@ -39,7 +39,7 @@ UPDATE jobs SET status = 'RUNNING', run = $2, progress = 0, detail = $3, started
     due_at = now() + make_interval(secs => $4)
 WHERE id = $1 AND status = 'QUEUED' RETURNING *
 """
-KEEP = """
+RENEW = """
 UPDATE jobs SET progress = $3, due_at = now() + make_interval(secs => $4) WHERE id = $1 AND run = $2 RETURNING id
 """
 END = """
@@ -111,7 +111,7 @@ class Row(NamedTuple):
         return CreateJob.model_validate(self.request)
 
     def update(self) -> JobUpdate:
-        """What whoever waits is told."""
+        """The event for the user who created the job."""
         return JobUpdate(
             id=str(self.id), kind=self.kind, progress=self.progress, status=self.status, detail=self.detail
         )
@@ -156,28 +156,28 @@ class JobTable:
         return await self._one("jobs.get", GET, job_id)
 
     async def begin(self, job_id: UUID) -> Row | None:
-        """Take a queued job on loan for a new run; None if it is not there to be taken."""
-        return await self._one("jobs.begin", BEGIN, job_id, uuid4(), RUNNING, LOAN)
+        """Lease a queued job to a new run; None if it is not queued."""
+        return await self._one("jobs.begin", BEGIN, job_id, uuid4(), RUNNING, LEASE)
 
-    async def keep(self, job: Row, progress: int) -> bool:
-        """Say that a run is at work, and how far; False if the job is its own no more."""
-        async with self._database.guard("jobs.keep"):
-            return bool(await self._database.query(KEEP, job.id, job.run, progress, LOAN))
+    async def renew(self, job: Row, progress: int) -> bool:
+        """Renew the lease of a run and store its progress; False if the run has lost the job."""
+        async with self._database.guard("jobs.renew"):
+            return bool(await self._database.query(RENEW, job.id, job.run, progress, LEASE))
 
     async def end(self, job: Row, status: JobStatus, detail: str, result: str | None = None) -> Row | None:
-        """End a run's job; `result` is JSON. None if it is its own no more."""
+        """End a run's job; `result` is JSON. None if the run has lost it."""
         return await self._one("jobs.end", END, job.id, job.run, status.value, detail, result)
 
     async def give_back(self, job: Row) -> Row | None:
-        """Put a run's job back among those that wait. None if it is its own no more."""
+        """Queue a run's job again. None if the run has lost it."""
         return await self._one("jobs.return", RETURN, job.id, job.run, QUEUED, PATIENCE)
 
     async def cancel(self, job_id: UUID) -> Row | None:
-        """End a job that is not ended; its run hears of it when it speaks next."""
+        """Cancel a job that has not ended; its run notices at its next heartbeat."""
         return await self._one("jobs.cancel", CANCEL, job_id, CANCELLED)
 
     async def retry(self, job_id: UUID) -> Row | None:
-        """Put a failed job back among those that wait. None if it has not failed."""
+        """Queue a failed job again. None if it has not failed."""
         return await self._one("jobs.retry", RETRY, job_id, QUEUED, PATIENCE)
 
     async def page(self, ask: JobQuery, after: tuple[datetime, UUID] | None, limit: int) -> list[Row]:
@@ -188,12 +188,12 @@ class JobTable:
         return [_row(row) for row in rows]
 
     async def silent(self) -> set[UUID]:
-        """The runs that were not heard of for too long. After an outage of the database these may be living ones."""
+        """The runs without a heartbeat for too long. After an outage of the database they may be alive."""
         async with self._database.guard("jobs.silent"):
             return {row["run"] for row in await self._database.query(SILENT)}
 
     async def due(self, dead: Collection[UUID]) -> list[Row]:
-        """Look after some jobs that are due: as they are now, queued or given up. `dead`: the runs taken for dead."""
+        """Queue some due jobs again, or fail them after LOSSES, and return them. `dead`: runs taken for dead."""
         async with self._database.guard("jobs.due"):
             rows = await self._database.query(DUE, STEP, PATIENCE, LOSSES, HOPELESS, LOST, list(dead))
         return [_row(row) for row in rows]

@@ -29,7 +29,7 @@ from gateway.realtime.socketio.socket import Socket
 log = structlog.get_logger()
 
 TICK = 0.5  # s between two looks at whether there is anything to do by the clock
-RECHECK = 60.0  # s between two looks at what waits for those who are here; finds what a lost notice would have told
+RECHECK = 60.0  # s between two looks for notifications of connected users; finds those of lost notices
 DEAF = 5.0  # s between two, while this node does not hear the others
 EXPIRE = 10.0  # s between two looks at what need not be remembered any more
 SWEEP = 600.0  # s between two looks at what is too old to be kept
@@ -67,9 +67,9 @@ class _Handed:
 
 
 class Deliveries:
-    """One task for everybody: whoever arrives while it asks the database is in its next question.
+    """One task for all users: those who connect during a query are in the next one.
 
-    `losses` says how often this node may have missed what the others told, or None while it does not hear them.
+    `losses` says how often this node may have missed notices of the others, or None while it does not hear them.
     """
 
     def __init__(

@@ -63,7 +63,7 @@ MOST_UNREAD = 1000  # more are not counted
 
 
 class Notifications:
-    """What is sent is stored for everybody it is for in one transaction, then told; who is away gets it later.
+    """A notification is stored for all its recipients in one transaction, then sent; who is offline gets it later.
 
     Raises Unavailable while the database is away.
     """

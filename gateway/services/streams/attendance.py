@@ -8,7 +8,7 @@ from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.presence.presence import Census, Presence
 from gateway.services.streams.throttle import Throttle
 
-NAMED = 50  # members up to which everybody is told who comes and goes
+NAMED = 50  # members up to which a room hears who joins and leaves by name
 
 
 class Attendance:
@@ -21,7 +21,7 @@ class Attendance:
         presence.on_change(self._changed)
 
     async def close(self) -> None:
-        """Tell what is due and end."""
+        """Publish what is pending, and stop."""
         await self._numbers.close()
 
     async def entered(self, room: Room, user_id: str) -> Census:

@@ -1,4 +1,4 @@
-"""What is kept of a stream's viewers: the most at one time, and how many people there were. Used by viewers."""
+"""The peak and the total number of a stream's viewers, as they are stored. Used by viewers."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class _Unstored:
 
 
 class Audience:
-    """Remembers until `store`; a node that is killed takes along what it was told since.
+    """Keeps numbers in memory until `store`; a node that is killed loses those since.
 
     Who watched is kept by name until an hour after the stream, so the total is of distinct people, exactly, on
     whatever nodes and devices, and outlives Redis.

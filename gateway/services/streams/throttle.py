@@ -65,7 +65,7 @@ class Throttle:
                     more = await self._slots.published(room, slot)
                     throttled.due |= more and not self._closing
             except Exception:
-                log.exception("a room could not be told its number", room=room)
+                log.exception("the number of a room could not be published", room=room)
                 continue
             if slot.wait is not None:
                 throttled.due = True

@@ -33,7 +33,7 @@ FORGET = 600  # stores between two deletions of what is long over
 class Viewers:
     """Counts viewers and tells those who watch: at once when the first comes or the last goes, else once a second.
 
-    A stream that has ended has none: whoever stays in its room, or joins it, is counted once the stream is resumed.
+    A stream that has ended has none: sockets in its room are counted again once the stream is resumed.
     `attendees` answers the ids of the people in a room on this node, one for each socket.
     """
 
@@ -61,7 +61,7 @@ class Viewers:
         self._task = asyncio.create_task(self._run(), name="viewers-store")
 
     async def close(self) -> None:
-        """Tell and store what is due, and end."""
+        """Publish and store what is pending, and stop."""
         await self._catch_up.close()
         await self._updates.close()
         await cancel(self._task)
@@ -125,10 +125,10 @@ class Viewers:
         await self._settle(notice.stream_key)
 
     async def resumed(self, notice: StreamResumed) -> None:
-        """A stream is live again: whoever is in its room is a viewer again."""
+        """A stream is live again: count the sockets in its room."""
         await self._settle(notice.stream_key)
 
-    # --- what they are told -------------------------------------------------------------------------------------------
+    # --- what viewers hear -------------------------------------------------------------------------------------------
 
     async def _changed(self, room: Room, census: Census) -> None:
         if room.namespace == STREAMING:
