@@ -212,3 +212,30 @@ async def test_an_export_whose_reader_leaves_ends(shop: Shop) -> None:
                 count += 1
                 assert json.loads(line)["seq"] == 20001 - count
     assert count == 20000
+
+
+# --- sanctions ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_mute_is_listed_and_lifted_by_id_and_the_staff_hears_of_it(shop: Shop) -> None:
+    key, admin, moderator, ann = await shop.stream(), *[await shop.person(r) for r in ("ADMIN", "MODERATOR", "USER")]
+    anns, watching = await shop.chatter(key, as_=ann), await shop.chatter(key, as_=moderator, node=1)
+    bystander = await shop.chatter(key, node=1)
+    boss = await shop.connect(admin, "/chat")
+    ack = await boss.call("chat:mute-user", {"liveId": key, "userId": ann.id, "seconds": 600, "reason": "rude"})
+    [listed] = (await get(shop, moderator, "/moderation/sanctions", liveId=key, active="true"))["items"]
+    assert (listed["id"], listed["kind"], listed["username"]) == (ack["sanctionId"], "MUTE", ann.username)
+    assert (listed["imposedBy"], listed["reason"], listed["until"]) == (admin.id, "rude", ack["until"])
+    path = f"/moderation/sanctions/{listed['id']}"
+    for who in (ann, await shop.person("HOST")):
+        await shop.request("DELETE", path, token=who.token, status={403})
+        await shop.request("GET", "/moderation/sanctions", token=who.token, status={403})
+    lifted = await shop.request("DELETE", path, token=moderator.token, node=1, status={200})
+    assert (lifted["active"], lifted["liftedBy"]) == (False, moderator.id)
+    for socket in (anns, watching):
+        assert await socket.expect("chat:unmuted") == {"userId": ann.id, "liveId": key}
+    await say(anns, key, "thanks")
+    bystander.refute("chat:unmuted")
+    await shop.request("DELETE", "/moderation/sanctions/none", token=admin.token, status={404})
+    for bad in ("kind=X", "active=perhaps", "cursor=x"):
+        await shop.request("GET", f"/moderation/sanctions?{bad}", token=admin.token, status={400})
