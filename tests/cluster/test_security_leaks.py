@@ -173,8 +173,7 @@ async def sockets_refused(run: Run, token: str) -> None:
         with suppress(aiohttp.WSServerHandshakeError):
             async with raw_websocket(url, Authorization=f"Bearer {token}") as raw:
                 await raw.send(f"40{json.dumps({'token': token})}")
-                await raw.closed()
-                run.told += raw.heard
+                run.told.append(await raw.until("4"))
         async with (
             aiohttp.ClientSession() as http,
             http.get(f"{url}{PATH}polling", headers={"Authorization": f"Bearer {token}"}) as response,
