@@ -1,8 +1,8 @@
-"""Notices: what nodes tell each other, apart from broadcasts. Services send them and subscribe through the fan-out.
+"""Notices: the messages between nodes that are not broadcasts. Services send and receive them through the fan-out.
 
-This is the only file that knows their form on the wire: `[kind, version, fields]` as JSON. During a rolling update two
-versions of the gateway hear each other, so a kind only ever gains fields, each with a default; whatever changes the
-meaning of a field is a new kind. Receivers ignore unknown kinds and unknown fields.
+Only this file knows their wire format: `[kind, version, fields]` as JSON. During a rolling update two versions of the
+gateway exchange notices, so a kind may only gain fields, each with a default; a field with a new meaning needs a new
+kind. Receivers ignore unknown kinds and unknown fields.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,11 +16,11 @@ from gateway.errors import Code
 
 
 class MalformedNotice(ValueError):
-    """What arrived is no notice, or one of a known kind without a field that it must have."""
+    """Received data is not a notice, or lacks a required field of its kind."""
 
 
 class Notice:
-    """Base class of the kinds."""
+    """Base class of all kinds of notices."""
 
     __slots__ = ()
 
@@ -30,10 +30,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Revoked(Notice):
-    """Access tokens of a user are revoked; the sockets that came with them are ended and told `code`.
+    """Access tokens of a user were revoked: their sockets are sent `code` and disconnected.
 
-    Concerns the session `session_id`; without it all tokens issued up to `before` (s since 1970), or whenever if that
-    is None, except those of the session `keep_session_id`.
+    Concerns the tokens of the session `session_id`. If that is None, it concerns all tokens issued up to `before`
+    (s since 1970, None for any time), except those of the session `keep_session_id`.
     """
 
     kind: ClassVar[str] = "revoked"
@@ -47,7 +47,7 @@ class Revoked(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ProfileChanged(Notice):
-    """The name, role or status of an account has changed: whoever remembers them reads them again."""
+    """The name, role or status of an account has changed: nodes must reload what they cached of it."""
 
     kind: ClassVar[str] = "profile-changed"
 
@@ -80,10 +80,10 @@ class UserUnbanned(Notice):
 
 @dataclass(frozen=True, slots=True)
 class UserMuted(Notice):
-    """A user or guest is muted in the chat of a stream; `until` is None if they may write again.
+    """A user or guest is muted in the chat of a stream; `until` is None if the mute was lifted.
 
-    `live_id` is None for the mute of a guest who came from the network of a ban everywhere.
-    `host_id` is the host of the stream, given when a mute was lifted.
+    `live_id` is None for the mute of a guest from the network of a ban everywhere.
+    `host_id` is the stream's host, set if a mute was lifted.
     """
 
     kind: ClassVar[str] = "user-muted"
@@ -97,7 +97,7 @@ class UserMuted(Notice):
 
 @dataclass(frozen=True, slots=True)
 class UserEvent(Notice):
-    """An event for all sockets of one user on `/`, sent as `{type: event, data}`. `data` is ready for JSON."""
+    """An event for all sockets of one user on `/`, sent as `{type: event, data}`. `data` consists of JSON types."""
 
     kind: ClassVar[str] = "user-event"
 
@@ -121,7 +121,7 @@ class NotificationSent(Notice):
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded(Notice):
-    """A stream has ended: nobody watches it any more."""
+    """A stream has ended: it has no viewers any more."""
 
     kind: ClassVar[str] = "stream-ended"
 
@@ -130,7 +130,7 @@ class StreamEnded(Notice):
 
 @dataclass(frozen=True, slots=True)
 class StreamResumed(Notice):
-    """A stream that had ended is live again: who is in its room watches it again."""
+    """A stream that had ended is live again: the members of its room are viewers again."""
 
     kind: ClassVar[str] = "stream-resumed"
 
@@ -156,7 +156,7 @@ N = TypeVar("N", bound=Notice)
 
 
 class NoticeSender(Protocol):
-    """Sends notices to all nodes, this one included."""
+    """Sends notices to all nodes, including this one."""
 
     async def notify(self, notice: Notice) -> None:
         """Send a notice. Never raises."""
@@ -170,12 +170,12 @@ class NoticeSource(Protocol):
 
 
 def encode(notice: Notice) -> bytes:
-    """A notice as it goes over the wire."""
+    """Encode a notice for the wire."""
     return msgspec.json.encode([notice.kind, notice.version, notice])
 
 
 def decode(data: bytes) -> Notice | None:
-    """The notice in `data`; None for an unknown kind. Raises MalformedNotice."""
+    """Return the notice in `data`; None for an unknown kind. Raises MalformedNotice."""
     try:
         kind, _version, fields = msgspec.json.decode(data, type=tuple[str, int, dict[str, Any]])
         known = KINDS.get(kind)

@@ -199,7 +199,7 @@ async def test_a_busy_node_does_not_take_redis_for_away(pair: list[Node]) -> Non
 
 async def test_who_publishes_waits_while_too_much_waits(pair: list[Node], own_redis: RedisServer) -> None:
     a, _ = pair
-    count = 5 * publisher.CROWDED
+    count = 5 * publisher.QUEUE_HIGH
     said = 0
 
     async def flood() -> None:
@@ -210,11 +210,11 @@ async def test_who_publishes_waits_while_too_much_waits(pair: list[Node], own_re
 
     own_redis.pause()
     flooding = asyncio.create_task(flood())
-    await until(lambda: said >= publisher.CROWDED - 10)
+    await until(lambda: said >= publisher.QUEUE_HIGH - 10)
     for _ in range(10):
         await asyncio.sleep(0)
     assert a.fanout.healthy
-    assert said <= publisher.CROWDED + publisher.BATCH
+    assert said <= publisher.QUEUE_HIGH + publisher.BATCH
     await flooding  # nobody waits for longer than a call may take
     await a.inbox.until(lambda _: a.heard(0, count))
 

@@ -1,4 +1,4 @@
-"""What one Redis server carries between the nodes: numbered, heard once, in one order. Used by fanout_redis."""
+"""Pub/sub channels of one Redis server: delivers each publication once, in one order. Used by RedisFanout."""
 
 import secrets
 import time
@@ -15,26 +15,26 @@ from gateway.redis.client import PubSubServer
 
 log = structlog.get_logger()
 
-STALE = 4.0  # s without hearing the own canary, after which a node calls itself deaf
-MISSED = 3  # canaries in a row that may not come back before both connections are made anew
-SOURCES = 1000  # runs of other nodes that are remembered
-DIGITS = 18  # of a number: more than any node lives to publish
+STALE = 4.0  # s without receiving its own canary, after which a node is unhealthy
+MISSED = 3  # canaries in a row that may be missing before both connections are renewed
+SOURCES = 1000  # other publishers whose newest number is remembered
+DIGITS = 18  # of a publication's number: more than any node can publish
 
 
 class ChannelCallbacks(NamedTuple):
-    """What is called with what comes. None of them waits or raises."""
+    """Callbacks of channels. They neither wait nor raise."""
 
     deliver: Callable[[str, bytes, int | None], None]  # channel, packet, place in the room's log
-    lost: Callable[[], None]  # some of what the other nodes published may not come
-    well: Callable[[], None]  # that is over
+    lost: Callable[[], None]  # publications of other nodes may be missing from now on
+    restored: Callable[[], None]  # publications arrive again
 
 
 class Channels(Protocol):
-    """The way between the nodes: those of one server, or of a cluster's."""
+    """Pub/sub between the nodes, over one server or a cluster."""
 
     @property
     def healthy(self) -> bool:
-        """Whether everything published arrives here, as far as the own canaries tell."""
+        """Whether everything published arrives here, judging by this node's canaries."""
         ...
 
     @property
@@ -43,31 +43,31 @@ class Channels(Protocol):
         ...
 
     async def start(self) -> None:
-        """Begin to hear and to publish; servers being away is no failure."""
+        """Start to receive and to publish. Servers that are unavailable are no error."""
 
     async def close(self) -> None:
-        """Neither hear nor publish any more; what waits is delivered on this node."""
+        """Stop receiving and publishing; publications that are queued are delivered on this node."""
 
     async def subscribe(self, channel: str) -> None:
-        """Hear a channel; returns when that is confirmed, or when it takes too long: it goes on trying."""
+        """Subscribe to a channel; return when that is confirmed or timed out. After a time-out it is retried."""
 
     def unsubscribe(self, channel: str) -> None:
-        """Hear a channel no more."""
+        """Unsubscribe from a channel."""
 
     async def publish(self, channel: str, packet: bytes, seq: int | None, *, confirmed: bool = False) -> None:
-        """Publish, in the order of the calls. Never raises.
+        """Publish a packet, in the order of the calls. Never raises.
 
-        Returns at once, unless many wait. `confirmed`: when the server has confirmed it, or when it takes nothing.
+        Returns immediately unless the queue is long; with `confirmed`, when the server has confirmed it or has failed.
         """
 
 
 class RedisChannels:
-    """See Channels; those of one server.
+    """The channels of one server. See Channels.
 
-    What is published is `source:number`, for a logged event `/seq`, a line feed, and the ready packet. Every node
-    delivers what comes back through Redis, the publishing one too: so all have one order. What this node published and
-    has not heard yet is in `_unheard`. It is delivered from there once: when it is heard, or when the subscription or
-    Redis is lost. So nobody on this node misses or gets twice what was published here, whatever Redis made of it.
+    A publication is `source:number`, for a logged event `/seq`, a line feed, and the encoded packet. Every node
+    delivers what it receives from Redis, the publisher included, so all deliver in one order. Publications of this node
+    that have not come back yet are in `_pending`. Each is delivered from there once: when it comes back, or when the
+    subscription or Redis is lost. So clients of this node get each of them exactly once, even if Redis loses it.
     """
 
     def __init__(
@@ -80,22 +80,22 @@ class RedisChannels:
     ) -> None:
         self.degraded = False
         self._callbacks = callbacks
-        self._source = f"{node_id}.{secrets.token_hex(4)}".encode()  # these channels of this run of the node
+        self._source = f"{node_id}.{secrets.token_hex(4)}".encode()  # unique to this object
         self._number = 0
-        self._unheard: deque[tuple[int, str, bytes, int | None]] = deque()
-        self._numbers: dict[bytes, int] = {}  # the newest heard of each other source
+        self._pending: deque[tuple[int, str, bytes, int | None]] = deque()
+        self._numbers: dict[bytes, int] = {}  # the newest number received from each other source
         self.canary = canary or node_channel(self._source.decode())
-        self._heard_at = 0.0
-        self._missed = 0  # canaries since then, while both connections seemed well
+        self._canary_at = 0.0
+        self._missed = 0  # canaries since then, while both connections seemed to work
         self._publisher = Publisher(server, self._next_canary, self._lost)
-        self._subscriber = Subscriber(server, [*always, self.canary], self._heard, self._lost)
+        self._subscriber = Subscriber(server, [*always, self.canary], self._received, self._lost)
         server.on_new_master(self._renew)
 
     async def start(self) -> None:
         """See Channels."""
         await self._subscriber.start()
         await self._publisher.start()
-        self._heard_at = time.monotonic()
+        self._canary_at = time.monotonic()
 
     async def close(self) -> None:
         """See Channels."""
@@ -105,7 +105,7 @@ class RedisChannels:
     @property
     def healthy(self) -> bool:
         """See Channels."""
-        fresh = time.monotonic() - self._heard_at < STALE
+        fresh = time.monotonic() - self._canary_at < STALE
         return fresh and self._subscriber.connected and not self._publisher.away
 
     async def subscribe(self, channel: str) -> None:
@@ -120,11 +120,11 @@ class RedisChannels:
         """See Channels."""
         data = self._numbered(packet, seq)
         if self._subscriber.connected and not self._publisher.away:
-            self._unheard.append((self._number, channel, packet, seq))
+            self._pending.append((self._number, channel, packet, seq))
         else:
             self._callbacks.deliver(channel, packet, seq)
         self._publisher.publish(channel, data)
-        if confirmed or self._publisher.crowded:
+        if confirmed or self._publisher.congested:
             await self._publisher.settled()
 
     def _numbered(self, packet: bytes, seq: int | None = None) -> bytes:
@@ -137,8 +137,8 @@ class RedisChannels:
         if self._subscriber.connected and not self._publisher.away:
             self._missed += 1
         if self._missed > MISSED:
-            # After a failover behind one address, one connection may be at the new server and one at the old.
-            log.warning("what this node publishes does not come back: it connects anew")
+            # After a failover behind one address, the two connections may lead to different servers.
+            log.warning("canaries do not return, reconnecting")
             self._renew()
         return self.canary, self._numbered(b"")
 
@@ -147,41 +147,41 @@ class RedisChannels:
         self._publisher.renew()
         self._subscriber.renew()
 
-    # --- hearing ------------------------------------------------------------------------------------------------------
+    # --- receiving ----------------------------------------------------------------------------------------------------
 
-    def _heard(self, channel: str, data: bytes) -> None:
+    def _received(self, channel: str, data: bytes) -> None:
         head, _, packet = data.partition(b"\n")
         source, _, numbers = head.rpartition(b":")
         number, _, place = numbers.partition(b"/")
         if not source or not _is_number(number) or (place and not _is_number(place)):
-            log.debug("something else was published on a channel of ours", channel=channel)
+            log.debug("foreign publication ignored", channel=channel)
         elif source == self._source:
-            self._heard_own(int(number))
-        elif int(number) > self._numbers.get(source, 0):  # else its node was not sure and published it again
+            self._received_own(int(number))
+        elif int(number) > self._numbers.get(source, 0):  # else its node published it again after a lost connection
             if source not in self._numbers and len(self._numbers) >= SOURCES:
                 del self._numbers[next(iter(self._numbers))]
             self._numbers[source] = int(number)
             self._callbacks.deliver(channel, packet, int(place) if place else None)
 
-    def _heard_own(self, number: int) -> None:
-        self._heard_at = time.monotonic()
+    def _received_own(self, number: int) -> None:
+        self._canary_at = time.monotonic()
         self._missed = 0
         if self.degraded and self._subscriber.connected:
             self.degraded = False
-            self._callbacks.well()
-        # Redis keeps the order: what is older and was not heard went to a room that nobody here was in.
-        while self._unheard and self._unheard[0][0] <= number:
-            own, channel, packet, seq = self._unheard.popleft()
+            self._callbacks.restored()
+        # Redis keeps the order: older ones that did not come back went to rooms without members on this node.
+        while self._pending and self._pending[0][0] <= number:
+            own, channel, packet, seq = self._pending.popleft()
             if own == number:
                 self._callbacks.deliver(channel, packet, seq)
 
     def _lost(self) -> None:
-        """The subscription or Redis itself is lost: this node's own people get at least what was published here."""
+        """Deliver pending publications on this node: the subscription or Redis is lost."""
         self.degraded = True
         self._missed = 0
         self._callbacks.lost()
-        while self._unheard:
-            _, channel, packet, seq = self._unheard.popleft()
+        while self._pending:
+            _, channel, packet, seq = self._pending.popleft()
             self._callbacks.deliver(channel, packet, seq)
 
 

@@ -1,4 +1,4 @@
-"""Sharded pub/sub over a Redis Cluster: each channel on the server that serves it. Used by fanout_redis."""
+"""Sharded pub/sub over a Redis Cluster: each channel on the server of its slot. Used by RedisFanout."""
 
 import asyncio
 from collections.abc import Iterable
@@ -16,16 +16,16 @@ from gateway.redis.url import Address
 
 log = structlog.get_logger()
 
-LOOK = 1.0  # s between two looks at who serves what
-HURRY = 0.2  # s while something is wrong
-TRIES = 500_000  # names for a canary; who serves a single slot of 16,384 has one among these for sure
+CHECK_INTERVAL = 1.0  # s between two checks of the slot map
+FAST_INTERVAL = 0.2  # s between them while unhealthy
+TRIES = 500_000  # canary names to try; even a server of a single slot of 16,384 serves one of them
 
 
 class ClusterChannels:
-    """See Channels. A server that is away degrades the rooms of its slots, and only those.
+    """The channels of a cluster. See Channels. A server that is unavailable degrades only the rooms of its slots.
 
-    Each server is as a single one: its own numbers, its own canary on a channel of the server's slots. When slots
-    move, or a replica is promoted, their channels are heard on the new server before anything is published on it.
+    Each server has RedisChannels of its own, with a canary in one of its slots. When slots move, or a replica is
+    promoted, this node subscribes on the new server before it publishes there.
     """
 
     def __init__(self, cluster: Cluster, node_id: str, callbacks: ChannelCallbacks, always: Iterable[str] = ()) -> None:
@@ -33,10 +33,10 @@ class ClusterChannels:
         self._node_id = node_id
         self._callbacks = callbacks
         self._servers: dict[Address, RedisChannels] = {}
-        self._homes: dict[str, RedisChannels | None] = dict.fromkeys(always)  # by channel that is to be heard
+        self._homes: dict[str, RedisChannels | None] = dict.fromkeys(always)  # by subscribed channel
         self._canaries = count(1)
-        self._version = 0  # of what the cluster was known to be when this was arranged
-        self._settled = False  # all channels are where they belong, as far as is known
+        self._version = 0  # of the slot map that is applied
+        self._settled = False  # all channels are subscribed on the servers of their slots
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -51,7 +51,7 @@ class ClusterChannels:
 
     async def start(self) -> None:
         """See Channels."""
-        await self._look()
+        await self._follow()
         self._task = asyncio.create_task(self._run(), name="cluster-channels")
 
     async def close(self) -> None:
@@ -89,45 +89,45 @@ class ClusterChannels:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK if self.healthy else HURRY)
+            await asyncio.sleep(CHECK_INTERVAL if self.healthy else FAST_INTERVAL)
             try:
-                await self._look()
+                await self._follow()
             except Exception:
-                log.exception("the cluster could not be followed")
+                log.exception("cluster check failed")
 
-    async def _look(self) -> None:
+    async def _follow(self) -> None:
         with suppress(*AWAY):
             async with asyncio.timeout(self._cluster.timeout):
                 await self._cluster.learn()
         if self._settled and self._version == self._cluster.version:
             return
         self._version = self._cluster.version
-        over = await self._renew_servers()
+        retired = await self._renew_servers()
         moved = [
             channel for channel, home in self._homes.items() if home is None or home is not self._server_of(channel)
         ]
         await asyncio.gather(*(self._move(channel) for channel in moved))
-        await asyncio.gather(*(server.close() for server in over))
+        await asyncio.gather(*(server.close() for server in retired))
         self._settled = None not in self._homes.values()
         if self._task is not None:
-            self._callbacks.lost()  # what was published on the way from one server to the other
+            self._callbacks.lost()  # publications may have been lost between the two servers
             if not self.degraded:
-                self._callbacks.well()
+                self._callbacks.restored()
 
     async def _renew_servers(self) -> list[RedisChannels]:
-        """Have channels on each server whose canary it serves; those that are not needed any more."""
-        owners, over, fresh = self._cluster.known_owners(), [], []
+        """Open channels on new servers; return those whose server no longer serves their canary."""
+        owners, retired, added = self._cluster.known_owners(), [], []
         for address, server in list(self._servers.items()):
             if self._cluster.known_owner(slot(server.canary)) != address:
-                over.append(self._servers.pop(address))
+                retired.append(self._servers.pop(address))
         for address in owners - self._servers.keys():
             if (canary := self._canary(address)) is not None:
-                fresh.append(
+                added.append(
                     RedisChannels(self._cluster.channels(address), self._node_id, self._callbacks, canary=canary)
                 )
-                self._servers[address] = fresh[-1]
-        await asyncio.gather(*(server.start() for server in fresh))
-        return over
+                self._servers[address] = added[-1]
+        await asyncio.gather(*(server.start() for server in added))
+        return retired
 
     def _canary(self, address: Address) -> str | None:
         names = (node_channel(f"{self._node_id}.{number}") for number in islice(self._canaries, TRIES))
@@ -136,9 +136,9 @@ class ClusterChannels:
     async def _move(self, channel: str) -> None:
         old, new = self._homes.get(channel), self._server_of(channel)
         if new is None:
-            return  # nobody serves it for now
+            return  # no server serves its slot for now
         await new.subscribe(channel)
-        if channel not in self._homes:  # nobody wants it any more
+        if channel not in self._homes:  # unsubscribed meanwhile
             new.unsubscribe(channel)
             return
         self._homes[channel] = new

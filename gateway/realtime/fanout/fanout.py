@@ -1,4 +1,4 @@
-"""Broadcasts to rooms over all nodes: the contract, and a fan-out within one process. Services publish through it."""
+"""Fan-out of broadcasts to rooms on all nodes: the interface, and one within a process. Services publish through it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,38 +20,38 @@ class Local(Protocol):
     """The sockets of this node."""
 
     def deliver(self, room: Room, packet: bytes, offset: str | None = None) -> None:
-        """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits.
+        """Send an encoded Socket.IO packet to every member on this node. Neither raises nor waits.
 
-        `offset` is that of a logged event; members that take one get it as the event's last argument.
+        `offset` is that of a logged event; members that take offsets get it as the event's last argument.
         """
 
 
 class Fanout(NoticeSender, Protocol):
-    """Sends what a room hears to every node that has members of it, in one order for all of them. Used by services."""
+    """Sends broadcasts to every node with members of the room, in the same order. Used by services."""
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
-        """Broadcast to a room, after all that was published before. Never raises; waits only while too much does.
+        """Broadcast to a room, in the order of the calls. Never raises; waits only while the queue is long.
 
-        `seq`: the event's place in the room's log. Those are delivered in the order of their places, whoever publishes
-        them in whatever order, and a node that misses one reads it from the log.
+        `seq` is the event's place in the room's log. Logged events are delivered in the order of their places, whatever
+        order they are published in, and a node that misses one reads it from the log.
         """
 
 
 class NodeFanout(Fanout, NoticeSource, Protocol):
-    """The fan-out as the rooms of a node and its composition root know it."""
+    """The fan-out as the rooms of a node and the composition root use it."""
 
     async def watch(self, room: Room) -> None:
-        """A room has members on this node: everything published after this returns will be delivered to them.
+        """Subscribe to a room that has members on this node: what is published after the return will be delivered.
 
-        While the servers between the nodes are away it returns after a short while, and the room is heard later.
+        While Redis is unavailable it returns after a time-out, and the subscription is made later.
         """
 
     def unwatch(self, room: Room) -> None:
-        """A room has no members on this node any more."""
+        """Unsubscribe from a room that has no members on this node any more."""
 
     @property
     def healthy(self) -> bool:
-        """Whether this node hears the others; False is a reason to take it out of service."""
+        """Whether this node receives what others publish; if not, it should be taken out of service."""
         ...
 
 
@@ -66,17 +66,17 @@ class NoticeHandlers:
         self._handlers.setdefault(kind, []).append(handler)
 
     async def call(self, notice: Notice) -> None:
-        """Call the handlers of a notice. One that raises or hangs is logged and left: the next notice must arrive."""
+        """Call the handlers of a notice. One that fails or takes too long is logged and does not stop the others."""
         for handler in self._handlers.get(type(notice), ()):
             try:
                 async with asyncio.timeout(HANDLER_TIMEOUT):
                     await handler(notice)
             except Exception:
-                log.exception("a notice could not be handled", kind=notice.kind)
+                log.exception("notice handler failed", kind=notice.kind)
 
 
 class LocalFanout:
-    """The fan-out of a node that is alone; the double for tests."""
+    """The fan-out of a single node, and the double for tests."""
 
     healthy = True
 
@@ -85,7 +85,7 @@ class LocalFanout:
         self._handlers = NoticeHandlers()
 
     async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:  # noqa: ARG002
-        """See Fanout; there is nobody else whose events could come first."""
+        """See Fanout. Delivered immediately: there are no other nodes whose events could come first."""
         self._local.deliver(room, event_packet(room.namespace, event, payload))
 
     async def watch(self, room: Room) -> None:
@@ -95,7 +95,7 @@ class LocalFanout:
         """See Fanout; nothing has to be done to hear oneself."""
 
     async def notify(self, notice: Notice) -> None:
-        """See Fanout. It takes the same form on its way as between nodes."""
+        """See Fanout. Encodes and decodes the notice, as between nodes."""
         if (received := decode(encode(notice))) is not None:
             await self._handlers.call(received)
 

@@ -1,4 +1,4 @@
-"""The one publishing connection of a node: one order, one round trip for all that waits. Used by line_redis."""
+"""The publishing connection to one Redis server: keeps the order and batches round trips. Used by RedisChannels."""
 
 import asyncio
 import random
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 BATCH = 1000  # publications in one round trip
-CROWDED = 1000  # publications that wait; from here on who publishes shall wait, too
-QUEUE = 10_000  # publications that may wait; a round trip is bounded, so more than this is Redis being away
+QUEUE_HIGH = 1000  # queued publications at which publishers must wait
+QUEUE_MAX = 10_000  # queued publications at which Redis counts as unavailable, since a round trip is bounded
 BEAT = 1.0  # s between two canaries
-PROBE = 0.25  # s between two tries while Redis is away
+PROBE = 0.25  # s between two canaries while Redis is unavailable
 
 
 class Publisher:
-    """Publishes in the order of the calls, all that comes during one round trip in the next.
+    """Publishes in the order of the calls; calls during one round trip share the next.
 
-    `away` while Redis takes nothing; publishing a canary now and then finds out when it does again. `failed()` is
-    called whenever Redis takes nothing, before those who wait for it are released.
+    `away` is True while Redis does not accept publications; canaries detect when it does again. `failed()` is called
+    whenever publications fail, before the callers that wait for them continue.
     """
 
     def __init__(
@@ -38,60 +38,60 @@ class Publisher:
     ) -> None:
         self.away = False
         self._server = server
-        # The command as Redis reads it, up to the channel: redis-py takes 5 µs to write the same.
+        # The encoded command up to the channel: encoding it with redis-py takes 5 µs.
         self._head = b"*3\r\n$8\r\nSPUBLISH\r\n" if server.sharded else b"*3\r\n$7\r\nPUBLISH\r\n"
         self._canary = canary
         self._failed = failed
         self._queue: deque[bytes] = deque()
-        self._accepted = 0  # publications so far, and how many of them are settled
-        self._settled = 0
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()  # for how many to be settled
+        self._accepted = 0  # publications so far
+        self._settled = 0  # how many of them were confirmed or have failed
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()  # with the number that must be settled
         self._waiting = asyncio.Event()
         self._connection: AbstractConnection | None = None
-        self._replies: ReplyReader | None = None  # of the connection, when it is open
+        self._replies: ReplyReader | None = None  # of the open connection
         self._renewing = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin to publish."""
+        """Start to publish."""
         self._tasks = [
             asyncio.create_task(self._run(), name="fanout-publisher"),
             asyncio.create_task(self._beat(), name="fanout-canary"),
         ]
 
     async def close(self) -> None:
-        """Publish what waits, if Redis takes it, and nothing any more."""
+        """Publish what is queued, if Redis is available, and stop."""
         if self._tasks and not self.away:
             await self.settled()
-        self.away = True  # not by a fault: nothing to warn of
+        self.away = True  # before _give_up, so that it logs no warning
         self._give_up(reason="closed")
         await cancel(*self._tasks)
         await self._disconnect()
 
     def publish(self, channel: str, data: bytes) -> None:
-        """Publish, with all that is published meanwhile. Nothing while `away`."""
+        """Queue a publication; drop it while `away`."""
         if not self.away:
             self._enqueue(channel, data)
 
     def renew(self) -> None:
-        """Publish what comes next on a new connection: the server may not be the one any more."""
+        """Use a new connection from the next publication on: the address may lead to another server now."""
         self._renewing = True
 
     @property
-    def crowded(self) -> bool:
-        """Whether who publishes should wait until that is settled."""
-        return len(self._queue) >= CROWDED
+    def congested(self) -> bool:
+        """Whether publishers should wait for `settled`."""
+        return len(self._queue) >= QUEUE_HIGH
 
     async def settled(self) -> None:
-        """Wait until Redis has confirmed all that was published so far, or `failed` was called. Never raises."""
+        """Wait until all publications so far are confirmed or have failed. Never raises."""
         if self._settled < self._accepted:
             settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((self._accepted, settled))
             await settled
 
     def _enqueue(self, channel: str, data: bytes) -> None:
-        if len(self._queue) >= QUEUE:
-            self._give_up(reason="too much waits")
+        if len(self._queue) >= QUEUE_MAX:
+            self._give_up(reason="queue full")
             return
         name = channel.encode()
         self._queue.append(b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (self._head, len(name), name, len(data), data))
@@ -127,7 +127,7 @@ class Publisher:
                 raise
             else:
                 if self.away:
-                    log.warning("redis takes broadcasts again")
+                    log.warning("redis available again for broadcasts")
                 self.away = False
                 self._settle(through)
 
@@ -141,7 +141,7 @@ class Publisher:
         except (redis.exceptions.ConnectionError, ConnectionError):
             if not reused:
                 raise
-            # Cut while idle, or in the middle: who heard some of it already drops them by their numbers.
+            # Closed while idle, or in the middle: nodes that received a part drop it by the numbers.
             await self._disconnect()
             await self._exchange(batch)
 
@@ -157,7 +157,7 @@ class Publisher:
 
     def _give_up(self, *, reason: str) -> None:
         if not self.away:
-            log.warning("redis takes no broadcasts: they reach only this node", reason=reason)
+            log.warning("redis unavailable for broadcasts: they reach only this node", reason=reason)
         self.away = True
         self._failed()
         self._queue.clear()

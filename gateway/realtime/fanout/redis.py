@@ -24,39 +24,39 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LINGER = 5.0  # s a room is still heard after its last member left: people reload pages
-NOTICES = 1000  # that may wait for their handlers
+LINGER = 5.0  # s for which a room stays subscribed after its last member left: people reload pages
+NOTICES = 1000  # notices that may wait for their handlers
 
 
 class RedisFanout:
-    """See Fanout.
+    """The fan-out over Redis. See NodeFanout.
 
-    Packets go over the channels of Redis, of one server or of a cluster. Logged events go through the
-    sequencer, which knows their order by itself and finds what Redis has lost.
+    Packets go over the channels of one server or of a cluster. Logged events pass the sequencer, which delivers them
+    in the order of their places and reads from the log what Redis has lost.
     """
 
     def __init__(self, redis: RedisClient, local: Local, node_id: str, metrics: Metrics, log: Log) -> None:
         self._local = local
         self._metrics = metrics
         self._counters: dict[str, Counter] = {}  # by event
-        self._rooms: dict[str, Room] = {}  # by channel, while they are heard
+        self._rooms: dict[str, Room] = {}  # by subscribed channel
         self._lingering: dict[Room, asyncio.TimerHandle] = {}
         self._handlers = NoticeHandlers()
         self._notices: asyncio.Queue[bytes] = asyncio.Queue(NOTICES)
         self._reported: set[str] = set()  # reasons for which a notice was ignored
         self._sequencer = Sequencer(log, self._hand_over, metrics)
         self._losses = 0
-        self._channels = _channels(redis, node_id, ChannelCallbacks(self._deliver, self._lost, self._well))
+        self._channels = _channels(redis, node_id, ChannelCallbacks(self._deliver, self._lost, self._restored))
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to hear and to publish; Redis being away is no failure."""
+        """Start to receive and to publish. Redis being unavailable is no error."""
         self._task = asyncio.create_task(self._handle_notices(), name="fanout-notices")
         await self._sequencer.start()
         await self._channels.start()
 
     async def close(self) -> None:
-        """Neither hear nor publish any more; what waits is delivered on this node."""
+        """Stop receiving and publishing; publications that are queued are delivered on this node."""
         for timer in self._lingering.values():
             timer.cancel()
         await self._channels.close()
@@ -70,7 +70,7 @@ class RedisFanout:
 
     @property
     def losses(self) -> int | None:
-        """How often this node may have missed what the others told; None while it does not hear them."""
+        """How often this node may have missed publications of others; None while it does not receive them."""
         return self._losses if self.healthy else None
 
     # --- rooms ------------------------------------------------------------------------------------------------------
@@ -97,11 +97,11 @@ class RedisFanout:
         self._channels.unsubscribe(channel)
 
     def place(self, room: Room) -> Place | None:
-        """Up to where the logged events of a watched room were delivered on this node; None if it has none."""
+        """Return the place of the last logged event of a watched room delivered here; None if it has no log."""
         return self._sequencer.place(room)
 
     async def reach(self, room: Room, seq: int, within: float) -> bool:
-        """Wait until a watched room's events up to a place were delivered; whether that is so after `within` s."""
+        """Wait up to `within` s until a watched room's events up to `seq` are delivered; return whether they are."""
         return await self._sequencer.reach(room, seq, within)
 
     # --- publishing -------------------------------------------------------------------------------------------------
@@ -125,13 +125,13 @@ class RedisFanout:
         """See Fanout."""
         self._handlers.add(kind, handler)
 
-    # --- hearing ----------------------------------------------------------------------------------------------------
+    # --- receiving --------------------------------------------------------------------------------------------------
 
     def _lost(self) -> None:
         self._losses += 1
         self._metrics.degraded.set(1)
 
-    def _well(self) -> None:
+    def _restored(self) -> None:
         self._sequencer.check()
         if not self._channels.degraded:
             self._metrics.degraded.set(0)
@@ -147,13 +147,13 @@ class RedisFanout:
                 self._notices.put_nowait(packet)
             except asyncio.QueueFull:
                 self._losses += 1
-                self._ignored("overflow", "too many wait for their handlers")
+                self._ignored("overflow", "the queue is full")
 
     def _hand_over(self, room: Room, packet: bytes, offset: str | None = None) -> None:
         try:
             self._local.deliver(room, packet, offset)
         except Exception:
-            log.exception("a broadcast could not be delivered", room=room)
+            log.exception("broadcast delivery failed", room=room)
 
     async def _handle_notices(self) -> None:
         while True:
@@ -169,11 +169,11 @@ class RedisFanout:
                 await self._handlers.call(notice)
 
     def _ignored(self, reason: str, detail: str) -> None:
-        """Count a notice that was not handled, and log the first one of each reason."""
+        """Count a notice that is not handled, and log the first one of each reason."""
         self._metrics.notices_ignored.labels(reason).inc()
         if reason not in self._reported:
             self._reported.add(reason)
-            log.warning("a notice was ignored", reason=reason, detail=detail)
+            log.warning("notice ignored", reason=reason, detail=detail)
 
 
 def _channels(redis: RedisClient, node_id: str, callbacks: ChannelCallbacks) -> Channels:

@@ -1,4 +1,4 @@
-"""One order per room on this node: logged events by their place, what is missing from the log. Used by fanout_redis."""
+"""Delivers the logged events of rooms in order and reads missing ones from the log. Used by RedisFanout."""
 
 import asyncio
 import random
@@ -17,34 +17,34 @@ from gateway.realtime.packets import logged_packet
 
 log = structlog.get_logger()
 
-LATE = 0.075  # s that a missing event may be on its way before the log is asked for it
-CHECK = 2.0  # s between two looks at where the logs of all watched rooms stand
-RETRY = 0.5  # s before a log that could not be read is asked again
-PAGE = 200  # events read at once: between two pages everything else on the node has its turn
-HELD = 1000  # events of a room that are kept while one before them is missing; the log has the others
+LATE = 0.075  # s to wait for a missing event before reading it from the log
+CHECK = 2.0  # s between two reads of the heads of all watched rooms' logs
+RETRY = 0.5  # s before a log that could not be read is read again
+PAGE = 200  # events read at once: other work of the node runs between two pages
+HELD = 1000  # events of a room that are kept while an earlier one is missing; the log has the others
 READERS = 2  # rooms that read their logs at the same time: joins and messages need the database, too
 
 
 class _Watched:
     """A room with members on this node."""
 
-    __slots__ = ("awaited", "held", "learning", "logged", "mending", "place", "room")
+    __slots__ = ("awaited", "filling", "held", "learning", "logged", "place", "room")
 
     def __init__(self, room: Room) -> None:
         self.room = room
         self.place: Place | None = None  # of the newest event that was delivered
-        self.logged = True  # as far as is known
-        self.awaited = 0  # the newest place that is known to be taken
-        self.held: dict[int, bytes] = {}  # what came before its turn
+        self.logged = True  # whether it has a log; True until known
+        self.awaited = 0  # the newest place that is known to exist
+        self.held: dict[int, bytes] = {}  # packets that arrived too early, by place
         self.learning: asyncio.Task[None] | None = None
-        self.mending: asyncio.Task[None] | None = None
+        self.filling: asyncio.Task[None] | None = None
 
 
 class Sequencer:
     """Delivers the logged events of watched rooms in the order of their places, each once.
 
-    The log is the authority: an event that does not come by itself is read from it, and what comes but is not in it is
-    dropped. Whoever was told `watch` has returned, and reads the room's state after that, misses nothing.
+    The log is the authority: an event that does not arrive is read from it, and one that arrives but is not in it is
+    dropped. A caller that reads the room's state after `watch` has returned misses nothing.
     """
 
     def __init__(self, log: Log, deliver: Callable[[Room, bytes, str | None], None], metrics: Metrics) -> None:
@@ -53,23 +53,23 @@ class Sequencer:
         self._metrics = metrics
         self._rooms: dict[Room, _Watched] = {}
         self._readers = asyncio.Semaphore(READERS)
-        self._due = asyncio.Event()
+        self._check_requested = asyncio.Event()
         self._context = Context()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to look after the rooms."""
+        """Start the periodic check of the rooms."""
         self._context = copy_context()
         self._task = asyncio.create_task(self._run(), name="sequencer")
 
     async def close(self) -> None:
-        """End; nothing is delivered any more."""
+        """Stop; nothing is delivered any more."""
         for room in list(self._rooms):
             self.forget(room)
         await cancel(self._task)
 
     async def watch(self, room: Room) -> None:
-        """Learn where a room's log stands, if that is not known; what comes later will be delivered."""
+        """Start to deliver a room's events after the head of its log; return when the head is known."""
         watched = self._rooms.setdefault(room, _Watched(room))
         if watched.place is not None or not watched.logged:
             return
@@ -78,35 +78,35 @@ class Sequencer:
         await asyncio.wait([watched.learning])
 
     def forget(self, room: Room) -> None:
-        """Nobody is there any more."""
+        """Stop delivering a room's events: it has no members here any more."""
         watched = self._rooms.pop(room, None)
         if watched is not None:
-            for task in (watched.learning, watched.mending):
+            for task in (watched.learning, watched.filling):
                 if task is not None:
                     task.cancel()
 
     def place(self, room: Room) -> Place | None:
-        """Up to where a room's events were delivered; None for a room that is not watched or has no log."""
+        """Return the place of the last event delivered; None for a room that is not watched or has no log."""
         watched = self._rooms.get(room)
         return watched.place if watched else None
 
     async def reach(self, room: Room, seq: int, within: float) -> bool:
-        """Wait until everything up to a place was delivered; whether that is so after `within` s at most."""
+        """Wait up to `within` s until everything up to `seq` is delivered; return whether it is."""
         watched = self._rooms.get(room)
         if watched is None or watched.place is None:
             return False
         if watched.place.seq < seq:
             self._expect(watched, seq)
-            if watched.mending is not None:
-                await asyncio.wait([watched.mending], timeout=within)
+            if watched.filling is not None:
+                await asyncio.wait([watched.filling], timeout=within)
         return watched.place.seq >= seq
 
     def check(self) -> None:
-        """Something may have been missed: look at all rooms soon."""
-        self._due.set()
+        """Check all rooms soon: events may have been missed."""
+        self._check_requested.set()
 
     def offer(self, room: Room, seq: int, packet: bytes) -> None:
-        """A logged event has come, ready to be sent: deliver it when it is its turn."""
+        """Deliver the encoded packet of a logged event as soon as all events before it are delivered."""
         watched = self._rooms.get(room)
         if watched is None:
             return
@@ -114,9 +114,9 @@ class Sequencer:
             if watched.learning is not None:
                 self._hold(watched, seq, packet)
             else:
-                self._deliver(room, packet, None)  # nothing is known of the log: better out of order than not at all
+                self._deliver(room, packet, None)  # the head is unknown: out of order is better than not at all
         elif seq == watched.place.seq + 1:
-            self._pass(watched, seq, packet)
+            self._deliver_next(watched, seq, packet)
             self._release(watched)
         elif seq > watched.place.seq:
             self._hold(watched, seq, packet)
@@ -128,24 +128,24 @@ class Sequencer:
         if len(watched.held) < HELD:
             watched.held[seq] = packet
 
-    def _pass(self, watched: _Watched, seq: int, packet: bytes | None) -> None:
-        """Deliver what is in the next place; None: nobody is to hear that."""
+    def _deliver_next(self, watched: _Watched, seq: int, packet: bytes | None) -> None:
+        """Deliver the event in the next place; skip it if `packet` is None, because its content was removed."""
         if watched.place is not None:
             watched.place = watched.place._replace(seq=seq)
             if packet is not None:
                 self._deliver(watched.room, packet, watched.place.offset(watched.room))
 
     def _release(self, watched: _Watched) -> None:
-        """Deliver what was held and is next now; forget what is not needed any more."""
+        """Deliver held events that are next now, and drop those that were delivered otherwise."""
         if watched.place is None or not watched.held:
             return
         while (packet := watched.held.pop(watched.place.seq + 1, None)) is not None:
-            self._pass(watched, watched.place.seq + 1, packet)
+            self._deliver_next(watched, watched.place.seq + 1, packet)
         if watched.held and min(watched.held) <= watched.place.seq:
             watched.held = {seq: packet for seq, packet in watched.held.items() if seq > watched.place.seq}
 
     def _begin(self, watched: _Watched, place: Place) -> None:
-        """Go on from a place without what was before it."""
+        """Continue from a place, without the events before it."""
         watched.place = place
         watched.awaited = place.seq
         self._release(watched)
@@ -153,10 +153,10 @@ class Sequencer:
             self._expect(watched, max(watched.held))
 
     def _expect(self, watched: _Watched, seq: int) -> None:
-        """This place is taken: see to it that everything up to it is delivered."""
+        """Make sure that everything up to this place is delivered: it exists."""
         watched.awaited = max(watched.awaited, seq)
-        if watched.mending is None:
-            watched.mending = self._spawn(self._mend(watched), f"mend {watched.room.name}")
+        if watched.filling is None:
+            watched.filling = self._spawn(self._fill_gap(watched), f"fill gap {watched.room.name}")
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         # Not in the context of who published: that may be within a transaction, whose connection is not ours.
@@ -168,9 +168,9 @@ class Sequencer:
             head = (await self._log.heads([watched.room])).get(watched.room)
             watched.logged = head is not None
         except Unavailable:
-            pass  # who joins is told so; a later check learns it
+            pass  # the join fails as well; a later check reads the head
         except Exception:
-            log.exception("a room's log could not be looked at", room=watched.room.name)
+            log.exception("log head unreadable", room=watched.room.name)
         finally:
             watched.learning = None
         if head is not None:
@@ -180,8 +180,8 @@ class Sequencer:
             self._deliver(watched.room, packet, None)
         watched.held.clear()
 
-    async def _mend(self, watched: _Watched) -> None:
-        """Wait a moment for what is missing, then read it."""
+    async def _fill_gap(self, watched: _Watched) -> None:
+        """Wait LATE s for missing events, then read them from the log."""
         try:
             await asyncio.sleep(LATE)
             asked = False
@@ -198,9 +198,9 @@ class Sequencer:
                 else:
                     self._fill(watched, before, events)
         except Exception:
-            log.exception("a room could not catch up", room=watched.room.name)
+            log.exception("room catch-up failed", room=watched.room.name)
         finally:
-            watched.mending = None
+            watched.filling = None
 
     def _fill(self, watched: _Watched, before: int, events: list[LoggedEvent]) -> None:
         if watched.place is None:
@@ -208,15 +208,15 @@ class Sequencer:
         for seq, event, payload in events:
             missing = seq - watched.place.seq - 1
             if missing < 0:
-                continue  # it came by itself meanwhile
+                continue  # it arrived meanwhile
             if missing:
                 self._metrics.events_lost.inc(missing)
             packet = None if payload is None else logged_packet(watched.room.namespace, event, payload)
-            self._pass(watched, seq, packet)
+            self._deliver_next(watched, seq, packet)
             self._metrics.caught_up.inc()
         self._release(watched)
         if watched.place.seq == before:
-            watched.awaited = before  # what was said to be there is not in the log
+            watched.awaited = before  # the expected events are not in the log
             watched.held.clear()
 
     # --- all rooms ----------------------------------------------------------------------------------------------------
@@ -225,16 +225,16 @@ class Sequencer:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK * random.uniform(0.8, 1.2)):  # noqa: S311  not all nodes at once
-                    await self._due.wait()
-            self._due.clear()
+                    await self._check_requested.wait()
+            self._check_requested.clear()
             try:
-                await self._look()
+                await self._check_rooms()
             except Unavailable:
-                log.debug("the logs of rooms could not be looked at")
+                log.debug("log heads unavailable")
             except Exception:
-                log.exception("the logs of rooms could not be looked at")
+                log.exception("log heads unreadable")
 
-    async def _look(self) -> None:
+    async def _check_rooms(self) -> None:
         before = {room: (watched, watched.place) for room, watched in self._rooms.items() if watched.logged}
         if not before:
             return
@@ -243,6 +243,6 @@ class Sequencer:
             if self._rooms.get(room) is not watched:
                 continue  # left meanwhile
             if watched.place is None or (place is not None and (head.epoch != place.epoch or head.seq < place.seq)):
-                self._begin(watched, head)  # not known before, or the log was begun anew
+                self._begin(watched, head)  # unknown before, or a new log
             elif head.seq > watched.place.seq:
                 self._expect(watched, head.seq)
