@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.realtime.socketio.frame_batches import FEW
+from gateway.realtime.socketio.frame_batches import MAX_UNBATCHED
 from tests.integration.abuse_scene import JOIN, Scene, scene
 from tests.integration.engineio_echo import Poller, hello, websocket
 from tests.timing import PATIENCE, scaled, time_limit
@@ -148,7 +148,7 @@ class Speaker(Member):
 
 
 async def test_all_hear_the_same_in_the_same_order(stage: Scene) -> None:
-    listeners, polling, changing = FEW, 3, 6
+    listeners, polling, changing = MAX_UNBATCHED, 3, 6
     # A speaker waits twice: as it is let in, and before it speaks.
     joined = asyncio.Barrier(listeners + polling + changing + 2 * SPEAKERS)
     done = asyncio.Barrier(SPEAKERS)

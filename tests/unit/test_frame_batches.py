@@ -19,7 +19,7 @@ from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.polling import Polling
 from gateway.realtime.engineio.websocket import WebSocket
 from gateway.realtime.socketio import frame_batches
-from gateway.realtime.socketio.frame_batches import FEW
+from gateway.realtime.socketio.frame_batches import MAX_UNBATCHED
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
@@ -96,18 +96,18 @@ async def tick() -> None:
 
 
 async def test_many_members_get_one_frame_a_tick() -> None:
-    hall = Hall(FEW + 1)
+    hall = Hall(MAX_UNBATCHED + 1)
     hall.say("a", "b", "c")
-    assert hall.frames() == [[]] * (FEW + 1)
+    assert hall.frames() == [[]] * (MAX_UNBATCHED + 1)
     await tick()
-    assert hall.frames() == [[["a", "b", "c"]]] * (FEW + 1)
+    assert hall.frames() == [[["a", "b", "c"]]] * (MAX_UNBATCHED + 1)
     hall.say("d")
     await asyncio.sleep(2 * frame_batches.PAUSE)
-    assert hall.frames() == [[["a", "b", "c"], ["d"]]] * (FEW + 1)
-    assert hall.metrics.registry.get_sample_value("dorami_deliveries_total") == 4 * (FEW + 1)
+    assert hall.frames() == [[["a", "b", "c"], ["d"]]] * (MAX_UNBATCHED + 1)
+    assert hall.metrics.registry.get_sample_value("dorami_deliveries_total") == 4 * (MAX_UNBATCHED + 1)
 
 
-@pytest.mark.parametrize("members", [2, FEW + 1])
+@pytest.mark.parametrize("members", [2, MAX_UNBATCHED + 1])
 async def test_who_takes_no_offsets_gets_a_frame_without_them_that_is_made_once(members: int) -> None:
     hall = Hall(members)
     bare = [hall.come(takes_offsets=False) for _ in range(2)]
@@ -125,7 +125,7 @@ async def test_who_takes_no_offsets_gets_a_frame_without_them_that_is_made_once(
 
 
 async def test_who_is_sent_something_by_itself_gets_no_offsets_before_it_either() -> None:
-    hall = Hall(FEW + 1)
+    hall = Hall(MAX_UNBATCHED + 1)
     socket = hall.come(takes_offsets=False)
     hall.rooms.deliver(ROOM, packet("a"), "live:demo@01234567.1")
     socket.send("note", Payload())
@@ -134,23 +134,23 @@ async def test_who_is_sent_something_by_itself_gets_no_offsets_before_it_either(
 
 
 async def test_a_few_members_get_it_at_once() -> None:
-    hall = Hall(FEW)
+    hall = Hall(MAX_UNBATCHED)
     hall.say("a", "b")
-    assert hall.frames() == [[["a"], ["b"]]] * FEW
+    assert hall.frames() == [[["a"], ["b"]]] * MAX_UNBATCHED
 
 
 async def test_a_full_bundle_does_not_wait_for_the_end_of_the_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_batches, "FULL", 2 * len(Frame(packet("a")).websocket))
-    hall = Hall(FEW + 1)
+    monkeypatch.setattr(frame_batches, "MAX_BATCH", 2 * len(Frame(packet("a")).websocket))
+    hall = Hall(MAX_UNBATCHED + 1)
     hall.say("a", "b", "c")
-    assert hall.frames() == [[["a", "b"]]] * (FEW + 1)
+    assert hall.frames() == [[["a", "b"]]] * (MAX_UNBATCHED + 1)
     await tick()
-    assert hall.frames() == [[["a", "b"], ["c"]]] * (FEW + 1)
+    assert hall.frames() == [[["a", "b"], ["c"]]] * (MAX_UNBATCHED + 1)
 
 
 async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_batches, "PAUSE", 0.03)
-    hall = Hall(FEW + 1)
+    hall = Hall(MAX_UNBATCHED + 1)
     heard, asked, *_ = hall.sockets
     monkeypatch.setattr(line(hall.sockets[-1]), "broadcast", lambda _: time.sleep(0.05))
     hall.say("a")
@@ -168,7 +168,7 @@ async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeyp
 
 async def test_after_a_pause_in_which_nothing_came_nothing_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_batches, "PAUSE", 0.0)
-    hall = Hall(FEW + 1)
+    hall = Hall(MAX_UNBATCHED + 1)
     for _ in range(3):
         hall.say("a")
         await tick()
@@ -176,11 +176,11 @@ async def test_after_a_pause_in_which_nothing_came_nothing_is_late(monkeypatch: 
     await asyncio.sleep(0.01)
     hall.say("b")
     await tick()
-    assert hall.frames() == [[["a"], ["a"], ["a"], ["b"]]] * (FEW + 1)
+    assert hall.frames() == [[["a"], ["a"], ["a"], ["b"]]] * (MAX_UNBATCHED + 1)
 
 
 async def test_what_one_member_is_sent_stands_where_it_belongs() -> None:
-    hall = Hall(FEW + 1)
+    hall = Hall(MAX_UNBATCHED + 1)
     sender, other, *_ = hall.sockets
     hall.say("a", "b")
     sender.succeed(7, Payload())
@@ -196,7 +196,7 @@ async def test_what_one_member_is_sent_stands_where_it_belongs() -> None:
 
 
 async def test_who_leaves_hears_what_was_before_and_who_joins_what_comes_after() -> None:
-    hall = Hall(FEW + 2)
+    hall = Hall(MAX_UNBATCHED + 2)
     leaver, gone, *rest = hall.sockets
     hall.say("a")
     hall.rooms.leave(leaver, ROOM)
@@ -206,7 +206,7 @@ async def test_who_leaves_hears_what_was_before_and_who_joins_what_comes_after()
     hall.say("c")
     await tick()
     assert [line(socket).heard for socket in (leaver, gone, joiner)] == [["a"], ["a", "b"], ["c"]]
-    assert [line(socket).heard for socket in rest] == [["a", "b", "c"]] * FEW
+    assert [line(socket).heard for socket in rest] == [["a", "b", "c"]] * MAX_UNBATCHED
     for socket in [*rest, joiner]:
         hall.say("d")
         hall.rooms.remove(socket)
@@ -216,16 +216,16 @@ async def test_who_leaves_hears_what_was_before_and_who_joins_what_comes_after()
 
 
 async def test_rooms_do_not_mix() -> None:
-    hall = Hall(2 * FEW + 2)
-    half = hall.sockets[: FEW + 1]
+    hall = Hall(2 * MAX_UNBATCHED + 2)
+    half = hall.sockets[: MAX_UNBATCHED + 1]
     for socket in half:
         hall.rooms.add_member(socket, OTHER)
     hall.say("a")
     hall.say("x", room=OTHER)
     hall.say("b")
     await tick()
-    assert [sorted(line(socket).heard) for socket in half] == [["a", "b", "x"]] * (FEW + 1)
-    assert [line(socket).heard for socket in hall.sockets[FEW + 1 :]] == [["a", "b"]] * (FEW + 1)
+    assert [sorted(line(socket).heard) for socket in half] == [["a", "b", "x"]] * (MAX_UNBATCHED + 1)
+    assert [line(socket).heard for socket in hall.sockets[MAX_UNBATCHED + 1 :]] == [["a", "b"]] * (MAX_UNBATCHED + 1)
 
 
 # --- transports -------------------------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ class Stuck:
 
 
 async def test_a_member_that_does_not_read_is_dropped_at_its_limit_and_costs_the_others_nothing() -> None:
-    hall, transport = Hall(FEW + 1), Stuck()
+    hall, transport = Hall(MAX_UNBATCHED + 1), Stuck()
     stuck: Any = WebSocket(transport, EngineOptions(max_send_buffer=1000), Cork())  # type: ignore[arg-type]  # a double
     stuck.start(b"head", b"")
     hall.come(connection=SimpleNamespace(broadcast=stuck.write_frame))
@@ -290,7 +290,7 @@ async def test_a_member_that_does_not_read_is_dropped_at_its_limit_and_costs_the
         names += ["a", "b"]
         hall.say("a", "b")
         await asyncio.sleep(2 * frame_batches.PAUSE)
-    assert [line(socket).heard for socket in hall.sockets] == [names] * (FEW + 1)
+    assert [line(socket).heard for socket in hall.sockets] == [names] * (MAX_UNBATCHED + 1)
     assert stuck._out == []
     assert len(b"".join(transport.written)) < 1000
 
@@ -315,7 +315,7 @@ class Ended:
 @pytest.mark.parametrize("corked", [False, True])
 async def test_a_member_that_cannot_be_written_to_is_ended_and_costs_the_others_nothing(corked: bool) -> None:
     """Going on would leave a hole in what it hears; ended, its client comes back and is told what it missed."""
-    hall, transport, ended = Hall(FEW), Broken(), Ended()
+    hall, transport, ended = Hall(MAX_UNBATCHED), Broken(), Ended()
     broken: Any = WebSocket(transport, EngineOptions(max_send_buffer=60), Cork())  # type: ignore[arg-type]  # a double
     broken.listen(ended)
     if corked:
@@ -324,7 +324,7 @@ async def test_a_member_that_cannot_be_written_to_is_ended_and_costs_the_others_
     hall.sockets.append(hall.come())
     hall.say("a")
     await tick()
-    assert hall.frames() == [[["a"]]] * (FEW + 1)
+    assert hall.frames() == [[["a"]]] * (MAX_UNBATCHED + 1)
     assert transport.aborted
     await tick()
     assert ended.reasons == ["transport error"]
@@ -341,7 +341,7 @@ async def test_a_ping_that_cannot_be_written_harms_nobody_who_is_due_with_it() -
 
 async def test_foreign_bytes_that_are_no_text_stop_no_other_broadcast() -> None:
     """Whoever may write to Redis can bring them; a polling member would need them as text."""
-    hall = Hall(FEW + 1)
+    hall = Hall(MAX_UNBATCHED + 1)
     polling = Polling(EngineOptions(), Cork())
     hall.come(connection=SimpleNamespace(broadcast=polling.write_frame, send_frame=polling.push_frame))
     for socket in hall.sockets:
@@ -351,7 +351,7 @@ async def test_foreign_bytes_that_are_no_text_stop_no_other_broadcast() -> None:
     hall.say("a", room=OTHER)
     await tick()
     assert polling.retire() == ['42/chat,["\ufffd"]']
-    assert [line(socket).heard for socket in hall.sockets] == [["\ufffd", "a"]] * (FEW + 1)
+    assert [line(socket).heard for socket in hall.sockets] == [["\ufffd", "a"]] * (MAX_UNBATCHED + 1)
 
 
 async def test_a_broadcast_is_written_at_once_but_never_before_what_waits() -> None:

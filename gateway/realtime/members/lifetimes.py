@@ -1,7 +1,7 @@
-"""How long each socket may stay: as long as its session or its access token. Used by the registry, which checks it.
+"""Limits how long each socket may stay: as long as its session or its access token. Called by the registry.
 
-With `SOCKET_LIFETIME=session` a socket stays when its access token runs out, as long as the session of the token stands
-and the account may connect; it is asked again after another token's lifetime.
+With `SOCKET_LIFETIME=session` a socket stays when its access token expires, as long as the token's session is valid and
+the account may connect; that is checked again after another lifetime of a token.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,10 +21,10 @@ from gateway.security.principal import Principal
 
 log = structlog.get_logger()
 
-WARNING: Final = 60  # s before its end in which a client can bring a fresh token
-BATCH: Final = 500  # sockets asked about in one round trip
+WARNING: Final = 60  # s before the end of a socket at which its client is warned, to send a fresh token
+BATCH: Final = 500  # sockets in one round trip
 
-# Answers who may go on after their access token has run out, as who they are now; None for the others.
+# Returns for each principal the current one if its socket may stay after its access token has expired, else None.
 Renew = Callable[[Sequence[Principal]], Awaitable[list[Principal | None]]]
 
 
@@ -36,13 +36,13 @@ class Server(Protocol):
 
 
 class Lifetimes:
-    """The sockets of this node by the second in which they are warned, and by that in which their token runs out.
+    """Warns, renews and ends the sockets of this node as their tokens expire.
 
     Args:
         server: The Socket.IO server.
-        renew: See Renew. It raises Unavailable while nobody can be asked: then a socket stays for one more `lifetime`.
-            None ends every socket with its token.
-        lifetime: Of an access token.
+        renew: See Renew. If it raises Unavailable, sockets stay for one more `lifetime`. None ends every socket with
+            its token.
+        lifetime: The lifetime of an access token.
     """
 
     def __init__(self, server: Server, renew: Renew | None, lifetime: timedelta) -> None:
@@ -53,18 +53,18 @@ class Lifetimes:
         self._ends = _Schedule()
 
     def watch(self, socket: Socket) -> None:
-        """Watch a socket, anew if its principal has changed."""
+        """Schedule a socket, or reschedule it after its principal has changed."""
         end = int(socket.principal.expires_at.timestamp())
         self._warnings.put(socket, end - WARNING)
         self._ends.put(socket, end)
 
     def forget(self, socket: Socket) -> None:
-        """Watch a socket no more."""
+        """Remove a socket from the schedules."""
         self._warnings.drop(socket)
         self._ends.drop(socket)
 
     async def check(self, moment: int) -> None:
-        """Warn, end or renew whom it is time for at `moment`, in s since 1970."""
+        """Warn, renew or end the sockets scheduled up to `moment`, in s since 1970."""
         async for answers in self._ask(self._warnings.take(moment)):
             for socket, renewed in answers:
                 if renewed is None:
@@ -78,10 +78,10 @@ class Lifetimes:
                     try:
                         await self._extend(socket, renewed)
                     except Exception:
-                        log.exception("a socket could not be renewed", namespace=socket.namespace)
+                        log.exception("socket renewal failed", namespace=socket.namespace)
 
     async def _ask(self, sockets: list[Socket]) -> AsyncIterator[list[tuple[Socket, Principal | None]]]:
-        """Yield batches of sockets with who they may go on as; without those that have gone or changed meanwhile."""
+        """Yield batches of (socket, renewed principal or None), without sockets that ended or changed meanwhile."""
         away = False
         for first in range(0, len(sockets), BATCH):
             batch = [(socket, socket.principal) for socket in sockets[first : first + BATCH]]
@@ -95,7 +95,7 @@ class Lifetimes:
                 except Unavailable:
                     away = True
                 except Exception:
-                    log.exception("sessions could not be asked about")
+                    log.exception("session check failed")
                     away = True
             yield [
                 (socket, answer)
@@ -114,20 +114,20 @@ class Lifetimes:
 
 
 class _Schedule:
-    """Sockets by a second, in s since 1970."""
+    """Sockets by the second for which they are scheduled, in s since 1970."""
 
     def __init__(self) -> None:
         self._due: dict[int, set[Socket]] = {}
         self._seconds: dict[Socket, int] = {}
 
     def put(self, socket: Socket, second: int) -> None:
-        """Schedule a socket, at no other second than this one."""
+        """Schedule a socket, replacing its previous second."""
         self.drop(socket)
         self._due.setdefault(second, set()).add(socket)
         self._seconds[socket] = second
 
     def drop(self, socket: Socket) -> None:
-        """Take a socket out, if it is in."""
+        """Remove a socket, if it is scheduled."""
         second = self._seconds.pop(socket, None)
         if second is not None:
             self._due[second].discard(socket)
@@ -135,7 +135,7 @@ class _Schedule:
                 del self._due[second]
 
     def take(self, moment: int) -> list[Socket]:
-        """Take out the sockets of all seconds up to `moment`."""
+        """Remove and return the sockets of all seconds up to `moment`."""
         taken = [socket for second in sorted(self._due) if second <= moment for socket in self._due[second]]
         for socket in taken:
             self.drop(socket)

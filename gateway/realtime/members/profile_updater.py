@@ -1,4 +1,4 @@
-"""Brings changed names and roles to the sockets that are open. Called by notices; asks again as the registry does."""
+"""Applies changed names and roles to open sockets. Driven by notices and by the rechecks of the registry."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,18 +11,18 @@ from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.security.tokens.authenticator import Identity
 
-RECENT = 15.0  # s that a change is remembered: longer than a connect may take from asking who it is to being here
-BATCH = 500  # users asked about in one statement
+RECENT = 15.0  # s for which a change is kept: longer than a connect takes from authentication to the registration
+BATCH = 500  # users in one statement
 
 
 class ProfileUpdater:
-    """Keeps the principals of sockets as their accounts are.
+    """Keeps the principals of sockets in line with their accounts.
 
     Args:
         sockets: The registry.
-        notices: Where changes are announced.
-        renew: Gives a socket another principal.
-        identify: Reads the accounts of some users; without those that there are not. Raises Unavailable.
+        notices: The source of ProfileChanged.
+        renew: Changes the principal of a socket.
+        identify: Reads the accounts of some users, leaving out unknown ones. Raises Unavailable.
     """
 
     def __init__(
@@ -35,20 +35,20 @@ class ProfileUpdater:
         self._sockets = sockets
         self._renew = renew
         self._identify = identify
-        self._recent: dict[str, float] = {}  # users whose account has changed, and when that was heard
-        self._unread: set[str] = set()  # users whose account is to be read
+        self._recent: dict[str, float] = {}  # users whose account has changed, with the time of the notice
+        self._unread: set[str] = set()  # users whose account must be read
         sockets.on_arrival(self._arrived)
         sockets.on_recheck(self.recheck)
         sockets.on_sweep(self.update)
         notices.on_notice(ProfileChanged, self._changed)
 
     async def recheck(self) -> None:
-        """Read the accounts of everybody here. Raises Unavailable."""
+        """Read the accounts of all users here. Raises Unavailable."""
         self._unread.update(self._sockets.users())
         await self.update()
 
     async def update(self) -> None:
-        """Read the accounts that are to be read. Raises Unavailable; the rest is read by the next call."""
+        """Read the accounts that have changed. Raises Unavailable; the next call reads the rest."""
         users = [user_id for user_id in self._unread if self._sockets.of_user(user_id)]
         self._unread.clear()
         for first in range(0, len(users), BATCH):
@@ -74,7 +74,7 @@ class ProfileUpdater:
         await self.update()
 
     def _arrived(self, socket: Socket) -> None:
-        """It may have been authenticated before the change, and arrive after the notice."""
+        """Apply recent changes to a new socket: it may have been authenticated before and arrive after the notice."""
         heard = self._recent.get(socket.principal.user_id)
         if heard is not None and heard > asyncio.get_running_loop().time() - RECENT:
             self._unread.add(socket.principal.user_id)

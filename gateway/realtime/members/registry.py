@@ -1,4 +1,4 @@
-"""The sockets of this node by user, and who of them may stay. Called by the namespaces and by notices."""
+"""The sockets of this node by user; ends those that may not stay. Called by the namespaces and by notices."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -18,10 +18,10 @@ from gateway.security.principal import Principal
 
 log = structlog.get_logger()
 
-SWEEP = 0.5  # s between two looks at whose time is over, and whether a notice may have been missed
-RECHECK = 30.0  # s between two looks at who was revoked; finds what a lost notice would have said
-BATCH = 500  # sockets asked about in one round trip
-RECENT = 15.0  # s that a notice is remembered: longer than a connect may take from asking who it is to being here
+SWEEP = 0.5  # s between two checks of lifetimes and of whether notices may have been missed
+RECHECK = 30.0  # s between two checks of all sockets for revocations whose notice was lost
+BATCH = 500  # sockets in one round trip
+RECENT = 15.0  # s for which a notice is kept: longer than a connect takes from authentication to the registration
 
 
 class Server(Protocol):
@@ -32,16 +32,16 @@ class Server(Protocol):
 
 
 class SocketRegistry:
-    """The sockets of this node by user; one task for all of them.
+    """The sockets of this node by user, with one task for all of them.
 
-    Revocations come as notices. Those that do not come are found by asking again: every so often, and as soon as the
-    node hears the others again.
+    Revocations arrive as notices. Lost ones are found by checking all sockets: periodically, and as soon as the node
+    receives notices again.
 
     Args:
         server: The Socket.IO server.
-        lifetimes: How long each socket may stay.
-        revoked: Answers for many principals in one round trip which are revoked. Raises Unavailable.
-        losses: How often notices of other nodes may have been missed; None while this node does not hear them.
+        lifetimes: Limits how long each socket may stay.
+        revoked: Returns for many principals whether each is revoked, in one round trip. Raises Unavailable.
+        losses: Returns how often notices may have been missed; None while this node does not receive them.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SocketRegistry:
         self._losses = losses
         self._recent: list[tuple[float, Revoked]] = []
         self._users: dict[str, set[Socket]] = {}
-        self._sockets: dict[Socket, str] = {}  # with their user
+        self._sockets: dict[Socket, str] = {}  # with the id of their user
         self._sweeper: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[Socket], None]] = []
         self._departures: list[Callable[[Socket], None]] = []
@@ -65,19 +65,19 @@ class SocketRegistry:
         self._rechecks: list[Callable[[], Awaitable[None]]] = [self._recheck_revoked]
 
     def on_arrival(self, listener: Callable[[Socket], None]) -> None:
-        """Call `listener` with every socket that is new here, or is of another user or token than before."""
+        """Call `listener` with every socket that is added, also after its principal has changed."""
         self._listeners.append(listener)
 
     def on_departure(self, listener: Callable[[Socket], None]) -> None:
-        """Call `listener` with every socket that is gone."""
+        """Call `listener` with every socket that is removed."""
         self._departures.append(listener)
 
     def on_recheck(self, listener: Callable[[], Awaitable[None]]) -> None:
-        """Call `listener` whenever notices may have been missed; it raises Unavailable to be called again soon."""
+        """Call `listener` whenever notices may have been missed; it is called again soon if it raises Unavailable."""
         self._rechecks.append(listener)
 
     def on_sweep(self, listener: Callable[[], Awaitable[None]]) -> None:
-        """Call `listener` twice a second, to do again what could not be done; it may raise Unavailable."""
+        """Call `listener` every SWEEP s, to retry what has failed; it may raise Unavailable."""
         self._sweeps.append(listener)
 
     def users(self) -> list[str]:
@@ -89,11 +89,11 @@ class SocketRegistry:
         return self._users.get(user_id, ())
 
     def start(self) -> None:
-        """Begin to end sockets whose time is over."""
+        """Start the periodic checks."""
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="socket registry")
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop the periodic checks."""
         await cancel(self._sweeper)
 
     # --- sockets ------------------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class SocketRegistry:
         user = self._sockets[socket] = socket.principal.user_id
         self._users.setdefault(user, set()).add(socket)
         self._lifetimes.watch(socket)
-        # It may have been let in while a notice that concerns it was on its way.
+        # It may have been authenticated before a revocation and arrive after its notice.
         for _, notice in self._recent:
             if _concerns(notice, socket):
                 self._revoke(socket, notice)
@@ -113,16 +113,16 @@ class SocketRegistry:
             listener(socket)
 
     def remove(self, socket: Socket) -> None:
-        """Forget a socket."""
+        """Remove a socket that has ended."""
         if self._drop(socket):
             for listener in self._departures:
                 listener(socket)
 
     async def renew(self, socket: Socket, principal: Principal) -> None:
-        """Give the sockets that a user has on one connection another principal: all of them, or none.
+        """Change the principal of all sockets that the user has on the socket's connection, or of none.
 
-        The principal is of the same user, or of the member that a guest has become. Raises GatewayError if they may not
-        be in one of the rooms.
+        The principal is of the same user, or of the account that a guest has logged in to. Raises GatewayError if it
+        may not be in one of the rooms.
         """
         await self._server.renew_connection(socket, principal)
 
@@ -139,7 +139,7 @@ class SocketRegistry:
     # --- revocations --------------------------------------------------------------------------------------------------
 
     async def revoked(self, notice: Revoked) -> None:
-        """End every socket that a revocation concerns."""
+        """Disconnect every socket that a revocation concerns."""
         self._recent.append((asyncio.get_running_loop().time(), notice))
         for socket in [socket for socket in self.of_user(notice.user_id) if _concerns(notice, socket)]:
             self._revoke(socket, notice)
@@ -148,7 +148,7 @@ class SocketRegistry:
         self._server.kick(socket, events.AUTH_REVOKED, Farewell(code=notice.code, reconnect=False))
 
     async def recheck(self) -> bool:
-        """Ask for what notices may have said about everybody here; False if not everybody could be asked about."""
+        """Check all sockets for what lost notices may have said; return False if a check failed."""
         return await _call_all(self._rechecks)
 
     async def _recheck_revoked(self) -> None:
@@ -158,7 +158,7 @@ class SocketRegistry:
             principals = [socket.principal for socket in batch]
             answers = await self._revoked(principals)
             for socket, principal, revoked in zip(batch, principals, answers, strict=True):
-                if revoked and socket.principal is principal:  # it may have come back with a fresh token meanwhile
+                if revoked and socket.principal is principal:  # its client may have sent a fresh token meanwhile
                     self._revoke(socket, Revoked(principal.user_id))
 
     async def _check_lifetimes(self) -> None:
@@ -179,7 +179,7 @@ class SocketRegistry:
 
 
 async def _call_all(listeners: Sequence[Callable[[], Awaitable[None]]]) -> bool:
-    """Call each, whatever becomes of the others; False if one raised."""
+    """Call every listener, even if others fail; return False if one raised."""
     complete = True
     for listener in listeners:
         try:
@@ -187,7 +187,7 @@ async def _call_all(listeners: Sequence[Callable[[], Awaitable[None]]]) -> bool:
         except Unavailable:
             complete = False
         except Exception:
-            log.exception("the sockets here could not be checked")
+            log.exception("socket check failed")
             complete = False
     return complete
 

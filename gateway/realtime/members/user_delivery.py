@@ -1,7 +1,7 @@
-"""The users on `/`, and events for all sockets of one of them on all nodes. Services send a UserEvent to reach them.
+"""Delivers events to all sockets of one user on `/`, on all nodes. Services send a UserEvent for that.
 
-There is no channel for each person: that would cost a subscription a client, most of which never hear anything. What is
-for one person is a notice to all nodes, of which those that have a socket of theirs hand it over.
+Users have no channel of their own: that would cost a subscription for each client, and most would never receive
+anything. A UserEvent is a notice to all nodes, and those with sockets of the user deliver it.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from gateway.realtime.socketio.socket import Socket
 
 
 class UserDelivery:
-    """Who has a socket on `/` of this node. Guests are nobody here: nothing is addressed to them."""
+    """The users with a socket on `/` of this node. Guests do not count: no events are addressed to them."""
 
     def __init__(self, sockets: SocketRegistry, notices: NoticeSource) -> None:
         self._sockets = sockets
-        self._seen: dict[str, None] = {}  # since `here` was asked last some of them have left
+        self._seen: dict[str, None] = {}  # users that may have left since the last call of `here`
         self._listeners: list[Callable[[str], None]] = []
         self._departures: list[Callable[[str, Socket], None]] = []
         sockets.on_arrival(self._arrived)
@@ -26,21 +26,21 @@ class UserDelivery:
         notices.on_notice(UserEvent, self._send)
 
     def on_arrival(self, listener: Callable[[str], None]) -> None:
-        """Call `listener` with the id of a user who has a new socket on `/`."""
+        """Call `listener` with the user id of each new socket on `/`."""
         self._listeners.append(listener)
 
     def on_departure(self, listener: Callable[[str, Socket], None]) -> None:
-        """Call `listener` with the id of a user and the socket on `/` that they have no more."""
+        """Call `listener` with the user id and the socket of each socket on `/` that has ended."""
         self._departures.append(listener)
 
     def here(self) -> list[str]:
-        """The ids of all users with a socket on `/`."""
+        """Return the ids of all users with a connected socket on `/`."""
         self._seen = {user: None for user in self._seen if self.sockets(user)}
         return list(self._seen)
 
     def sockets(self, user_id: str) -> list[Socket]:
-        """The sockets of one user on `/`; those whose client is gone are none, although they may not be cleaned up."""
-        return [socket for socket in self._sockets.of_user(user_id) if socket.namespace == ROOT and socket.hears]
+        """Return the connected sockets of one user on `/`, without those that only wait to be cleaned up."""
+        return [socket for socket in self._sockets.of_user(user_id) if socket.namespace == ROOT and socket.connected]
 
     def _arrived(self, socket: Socket) -> None:
         if socket.namespace == ROOT and socket.principal.authenticated:

@@ -1,4 +1,4 @@
-"""What the Socket.IO server holds of a connection, and what it needs of a namespace. Used by server."""
+"""The Socket.IO server's state of a connection, and its interface to namespaces. Used by the server."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,55 +13,54 @@ if TYPE_CHECKING:
 
 
 class NamespaceHandler(Protocol):
-    """A namespace, as the server needs it."""
+    """A namespace, as the server uses it."""
 
     async def authenticate(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
-        """Who is connecting. Raises GatewayError, and then they do not."""
+        """Return the principal of a connecting client. Raises GatewayError to refuse it."""
 
     async def opened(self, socket: Socket) -> None:
-        """A socket was connected: greet it."""
+        """Handle a new socket, whose CONNECT was answered."""
 
     async def readmit(self, principal: Principal, room: Room) -> None:
-        """Whether somebody may still be in a room where they were. Raises GatewayError."""
+        """Check that a principal may still be in a room. Raises GatewayError if not."""
 
     async def resumed(self, socket: Socket) -> None:
-        """A socket is back in the rooms that it attends: count it there. It is not greeted again."""
+        """Count a recovered socket in the rooms that it attends. Called instead of `opened`."""
 
     async def check_renewal(self, socket: Socket, principal: Principal) -> None:
-        """Whether a socket may go on as another principal. Raises GatewayError."""
+        """Check that a socket's principal may change to this one. Raises GatewayError if not."""
 
     async def renew(self, socket: Socket, principal: Principal) -> None:
-        """A socket goes on as another principal: of the same user, or of the member that a guest has become."""
+        """Change a socket's principal: to one of the same user, or of the account that a guest has logged in to."""
 
     async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
-        """An event: `args` is its name and what came with it. Answers by itself, raises nothing."""
+        """Handle an event and answer it. `args` are its name and its arguments. Never raises."""
 
     async def closed(self, socket: Socket) -> None:
-        """A socket is gone and in no room any more; what it was counted in is still in `socket.attending`.
+        """Clean up after a socket, which is in no room any more; `socket.attending` still has where it was counted.
 
-        Called once a socket, after its last event was answered.
+        Called once for each socket, after its last event was answered.
         """
 
 
 class Client:
-    """What one connection holds: its sockets, by namespace.
+    """The sockets of one connection, by namespace.
 
-    Its packets come one after the other, and cleaning up after a socket waits until none is worked on: so it never
-    overtakes the socket's own last event. A lock would say the same and cost every message 0.7 µs and every client
-    200 bytes.
+    Packets are handled one at a time, and the clean-up of a socket waits until none is being handled, so that it runs
+    after the socket's last event. A lock would do the same but cost 0.7 µs per message and 200 bytes per client.
     """
 
     __slots__ = ("cleaner", "gone", "idle_check", "refusals", "sockets", "working")
 
     def __init__(self) -> None:
         self.sockets: dict[str, Socket] = {}
-        self.working = False  # on a packet
-        self.gone: list[Socket] = []  # ended, and not cleaned up after yet
+        self.working = False  # a packet is being handled
+        self.gone: list[Socket] = []  # sockets that have ended and are not cleaned up yet
         self.cleaner: asyncio.Task[None] | None = None
         self.idle_check = False  # whether a timer is set that closes the connection if it is in no namespace
         self.refusals = 0  # CONNECTs that were refused
 
     @property
     def busy(self) -> bool:
-        """Whether something is under way that may change what it holds."""
+        """Whether a packet or a clean-up is being handled, which may change `sockets`."""
         return self.working or self.cleaner is not None

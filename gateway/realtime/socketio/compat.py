@@ -18,10 +18,10 @@ from gateway.realtime.socketio.socket import Socket
 
 
 class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
-    """What python-socketio documents for sending, rooms and disconnecting, for the sockets of this node.
+    """python-socketio's documented methods for sending, rooms and disconnecting, for the sockets of this node.
 
-    Events are received by the namespaces in `namespaces/` alone: `on`, `event` and `register_namespace` raise.
-    What all nodes are to hear is published by a service through the fan-out.
+    Only the namespaces in `namespaces/` receive events: `on`, `event` and `register_namespace` raise. To broadcast on
+    all nodes, a service publishes through the fan-out.
 
     Relies on two parts of python-socketio: `BaseServer.__init__` builds its Engine.IO server through
     `_engineio_server_class()`, and the public methods call the manager. tests/unit/test_seams.py checks both.
@@ -53,7 +53,7 @@ class AsyncServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketi
 
 
 class _Engine:
-    """What `BaseServer` asks of its Engine.IO server."""
+    """The part of an Engine.IO server that `BaseServer` uses."""
 
     async_mode = "aiohttp"
 
@@ -61,19 +61,19 @@ class _Engine:
         self._engine = engine
 
     def on(self, event: str, handler: Any) -> None:
-        """`BaseServer` registers its own handlers here; SocketServer handles connections instead."""
+        """Ignore the handlers of `BaseServer`: SocketServer handles connections instead."""
 
     def attach(self, app: web.Application, path: str) -> None:
-        """Serve polling under `path`. Websockets come through `EngineServer.protocol_factory`."""
+        """Serve polling under `path`. Websockets are served by `EngineServer.protocol_factory`."""
         app.router.add_route("*", "/" + path.lstrip("/"), self._engine.handle)
 
     def transport(self, sid: str) -> str:
-        """The transport of a connection. Raises KeyError."""
+        """Return the transport of a connection. Raises KeyError."""
         return self._engine.connections[sid].transport
 
 
 class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
-    """python-socketio's client manager on the tables of Rooms."""
+    """python-socketio's client manager, based on Rooms."""
 
     def __init__(self, rooms: Rooms) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio 
         to: str | list[str] | None = None,
         **_: Any,
     ) -> None:
-        """Send to a room, a sid, a list of these, or without any to the whole namespace."""
+        """Send to a room, a sid or a list of these; to the whole namespace by default."""
         if callback is not None:
             raise ValueError("broadcasts take no ack; send a request id in the payload instead")
         skip = {skip_sid} if isinstance(skip_sid, str) else set(skip_sid or ())
@@ -112,7 +112,7 @@ class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio 
         return list(dict.fromkeys(socket.namespace for socket in self._rooms.sockets()))
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
-        """(sid, Engine.IO sid) of everybody in a room, or in a list of rooms, each once."""
+        """Yield (sid, Engine.IO sid) of each member of a room or of a list of rooms, once."""
         for socket in self._find(namespace, room):
             yield socket.sid, socket.connection.sid
 
@@ -124,7 +124,7 @@ class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio 
         return socket.connection.sid if socket else None
 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:
-        """The names of a socket's rooms, its own sid among them, as python-socketio has it."""
+        """Return the names of a socket's rooms, including its own sid as in python-socketio."""
         socket = self._rooms.socket(namespace, sid)
         return [sid, *(room.name for room in socket.joined)] if socket else []
 

@@ -1,4 +1,4 @@
-"""Reads one Socket.IO v5 packet from its text. Called by the Socket.IO server for everything a client sends."""
+"""Decodes Socket.IO v5 packets. Called by the Socket.IO server for everything that a client sends."""
 
 import json
 import re
@@ -9,8 +9,8 @@ import msgspec
 
 _decode = msgspec.json.Decoder().decode
 MAX_NAMESPACE = 64  # characters; ours are shorter
-MAX_ACK_ID = 2**53 - 1  # the largest whole number that a JavaScript client can count to
-MAX_MENDED = 16_384  # characters; twice the longest message, written as escapes. A full packet would take 5 ms
+MAX_ACK_ID = 2**53 - 1  # the largest integer of a JavaScript client
+MAX_REPAIRED = 16_384  # characters: twice the longest message, written as escapes. A full packet would take 5 ms
 _ACK_DIGITS = 16  # of that number
 
 
@@ -27,7 +27,7 @@ class PacketType(IntEnum):
 
 
 _EVENT = PacketType.EVENT
-# What a client may send.
+# The types that a client may send.
 _KINDS = {str(int(kind)): kind for kind in (PacketType.CONNECT, PacketType.DISCONNECT, _EVENT, PacketType.ACK)}
 # Type, namespace up to its comma (or to the end: CONNECT and DISCONNECT may end with it), ack id. Looking at the
 # characters in Python took 6 µs a packet instead of 2.
@@ -39,13 +39,13 @@ Packet = tuple[PacketType, str, int | None, Any]
 
 
 class ProtocolError(Exception):
-    """What arrived is not a Socket.IO packet that a client may send; the connection is to be closed."""
+    """The text is not a Socket.IO packet that a client may send; the connection must be closed."""
 
 
 def decode(text: str) -> Packet:
-    """The packet in `text`. Raises ProtocolError.
+    """Return the packet in `text`. Raises ProtocolError.
 
-    Binary packets are refused: no event takes one, and counting attachments is how a client makes a server hold memory.
+    Binary packets are refused: no event takes them, and a server that waits for attachments can be made to hold memory.
     """
     head = _HEAD.match(text)
     if head is None:
@@ -68,7 +68,7 @@ def decode(text: str) -> Packet:
         try:
             data = _decode(body) if body else None
         except msgspec.DecodeError:
-            data = _mended(body)
+            data = _repaired(body)
     except (ValueError, RecursionError):
         raise ProtocolError("the payload is not JSON") from None
     if not _fits(kind, data):
@@ -86,13 +86,13 @@ def _fits(kind: PacketType, data: Any) -> bool:
     return isinstance(data, list)
 
 
-def _mended(body: str) -> Any:
-    """What msgspec refused, if only for a text that was cut in the middle of an emoji.
+def _repaired(body: str) -> Any:
+    """Decode JSON that contains lone surrogates, such as a text that was cut in the middle of an emoji.
 
-    JavaScript holds half a character, UTF-8 cannot. It becomes U+FFFD, as in everything else that a browser sends: the
-    text takes a round through json. Raises ValueError.
+    JavaScript strings may contain them, UTF-8 and msgspec do not. They become U+FFFD, as wherever browsers encode text.
+    Raises ValueError.
     """
-    if len(body) > MAX_MENDED or "\\ud" not in body.lower():
+    if len(body) > MAX_REPAIRED or "\\ud" not in body.lower():
         raise ValueError("not JSON")
     whole = json.dumps(json.loads(body), ensure_ascii=False)
     return _decode(whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))

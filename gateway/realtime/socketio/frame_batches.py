@@ -1,4 +1,4 @@
-"""Joins what a room hears within one tick of the event loop into one frame for all of its members. Kept by rooms."""
+"""Joins the events of a room within one tick of the event loop into one frame for all its members. Used by Rooms."""
 
 import asyncio
 import time
@@ -10,13 +10,13 @@ from gateway.realtime.engineio.frame import Frame, JoinedFrame
 from gateway.realtime.packets import with_offset
 from gateway.realtime.socketio.socket import Socket
 
-FEW: Final = 16  # members for whom joining costs more than it spares
-FULL: Final = 32_768  # bytes that are joined at most: a transport writes a frame in one piece
-PAUSE: Final = 0.005  # s at most that rooms are not written to, after they were written to
+MAX_UNBATCHED: Final = 16  # members up to which joining costs more than it saves
+MAX_BATCH: Final = 32_768  # bytes at which a batch is sent: a transport writes a frame in one piece
+PAUSE: Final = 0.005  # s between two writes to rooms at most
 
 
 class LoggedFrame(Frame):
-    """A logged event with its offset as last argument, and without it for members that take none."""
+    """A logged event with its offset as last argument, and without (`bare`) for members that take no offsets."""
 
     __slots__ = ("bare",)
 
@@ -30,27 +30,27 @@ def _bare(frame: Frame) -> Frame:
 
 
 class FrameBatches:
-    """The frames that are to be sent next, by room.
+    """The frames that wait to be sent, by room.
 
-    A member then costs one frame a tick and not one a message: with 8 messages in a tick 0.05 µs a delivery before the
-    kernel instead of 0.25. Whoever is sent something by itself gets what waits here before it, and a room is flushed
-    before its members change: so each client hears a room's events and its own in the order in which they came about,
-    from when it joined until it left. Of two rooms' events that wait together either may come first.
+    Each member costs one frame per tick instead of one per message: with 8 messages in a tick, 0.05 µs per delivery
+    before the kernel instead of 0.25. Before a socket is sent a packet of its own it gets the waiting frames of its
+    rooms, and a room is flushed before its members change. So each client gets a room's events and its own in the order
+    in which they were sent, from when it joined until it left. The order between two rooms is not defined.
 
-    A busy node joins more: after a tick in which it wrote to rooms it gathers for as long as that tick took, at most
-    PAUSE. So the more there is to write the more is joined, and an idle node delays nothing.
+    Batches grow with the load: after a tick that wrote to rooms, frames wait as long as that tick took, at most PAUSE.
+    An idle node delays nothing.
     """
 
     def __init__(self, members: Mapping[Room, Mapping[str, Socket]]) -> None:
         self._members = members
         self._waiting: dict[Room, _Batch] = {}
-        self._busy = False  # something waits to be sent, is being written, or a pause is on
+        self._busy = False  # frames wait or are being written, or it is a pause after that
 
     def add(self, room: Room, members: Mapping[str, Socket], frame: Frame) -> None:
-        """Send a frame to the members of a room, at the end of this tick or of the pause, or, to a few, at once."""
+        """Send a frame to the members of a room: immediately to a few, else at the end of this tick or of the pause."""
         batch = self._waiting.get(room) if self._waiting else None
         if batch is None:
-            if len(members) <= FEW:
+            if len(members) <= MAX_UNBATCHED:
                 bare = _bare(frame)
                 for socket in members.values():
                     socket.connection.send_frame(frame if bare is frame or socket.takes_offsets else bare)
@@ -61,27 +61,27 @@ class FrameBatches:
             batch = self._waiting[room] = _Batch()
         batch.frames.append(frame)
         batch.size += len(frame.websocket)
-        if batch.size >= FULL:
+        if batch.size >= MAX_BATCH:
             self.flush(room)
 
     def flush_to(self, socket: Socket) -> None:
-        """Send a socket what waits for it: what it is sent next, by itself, came about later."""
+        """Send a socket the waiting frames of its rooms, before a packet of its own."""
         if self._waiting:
             for room in socket.joined & self._waiting.keys():
                 self._waiting[room].send_to(socket)
 
     def flush(self, room: Room) -> None:
-        """Send what waits for a room: its members are about to change."""
+        """Send the waiting frames of a room, before its members change."""
         batch = self._waiting.pop(room, None)
         if batch is not None:
             batch.send(self._members[room].values())
 
     def _flush_soon(self) -> None:
-        # Behind the acks of this tick, which are written at its end: a broadcast to many takes milliseconds.
+        # In the next tick, after the acks that are written at the end of this one: a broadcast takes milliseconds.
         asyncio.get_running_loop().call_soon(self._flush_all)
 
     def _flush_all(self) -> None:
-        if not self._waiting:  # nothing came during the pause
+        if not self._waiting:  # no frames were added during the pause
             self._busy = False
             return
         waiting, self._waiting = self._waiting, {}
@@ -95,14 +95,14 @@ class FrameBatches:
 
 
 class _Batch:
-    """What waits for one room."""
+    """The waiting frames of one room."""
 
     __slots__ = ("_ahead", "frames", "size")
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.size = 0  # bytes in frames
-        self._ahead: dict[Socket, int] = {}  # how many of the frames somebody has got already
+        self._ahead: dict[Socket, int] = {}  # how many of the frames a socket has been sent already
 
     def send_to(self, socket: Socket) -> None:
         for frame in self.frames[self._ahead.get(socket, 0) :]:

@@ -1,4 +1,4 @@
-"""Connection state recovery as the official clients do it. Told by server and rooms; the server resumes through it."""
+"""Connection state recovery, compatible with the official clients. Called by the Socket.IO server and by rooms."""
 
 import asyncio
 import re
@@ -22,10 +22,10 @@ from gateway.security.principal import Principal
 
 log = structlog.get_logger()
 
-LIMIT: Final = 300  # events that a client may have missed in a room; for more, a fresh snapshot is less to send
+LIMIT: Final = 300  # events that a client may have missed in a room; for more, a new snapshot is less to send
 LIMIT_OF_ALL: Final = 2_000  # events that it may have missed in all of its rooms: about half of MAX_SEND_BUFFER
-PATIENCE: Final = 3.0  # s that a client waits for it at most; then it is let in as a new one
-READERS: Final = 4  # that read logs at the same time: after a node's death all of its clients come
+TIMEOUT: Final = 3.0  # s for a recovery; then the client gets a new socket
+READERS: Final = 4  # recoveries that read logs at the same time: after a node's death all of its clients reconnect
 BATCH: Final = 200  # sockets whose sessions are renewed at once
 
 _PID_BYTES: Final = 18  # 144 bits
@@ -42,24 +42,24 @@ class Store(Protocol):
 
 
 class Endpoint(Protocol):
-    """A namespace, as recovery needs it."""
+    """The part of a namespace that recovery uses."""
 
     async def readmit(self, principal: Principal, room: Room) -> None:
-        """Whether somebody may still be in a room where they were. Raises GatewayError."""
+        """Check that a principal may still be in a room. Raises GatewayError if not."""
 
     async def resumed(self, socket: Socket) -> None:
-        """A socket is back in the rooms that it attends: count it there."""
+        """Count a recovered socket in the rooms that it attends."""
 
 
 class _NotRecovered(Exception):
-    """It cannot be; the text is why, for the metric."""
+    """The socket cannot be recovered; the text is the reason, a metric label."""
 
 
 class Recovery:
-    """Sockets that attend rooms are remembered while they live, and for `window` after their connection was lost.
+    """Stores sockets that attend rooms while they live, and for `window` after their connection was lost.
 
-    Who comes back in time gets the same ids and rooms and what they missed, on any node, also when the old one died.
-    Nothing of it stands in anybody's way: when it does not work out, the client is let in as a new one.
+    A client that reconnects in time gets the same ids and rooms and the events that it missed, on any node, even if its
+    node died. If recovery fails for any reason, the client gets a new socket.
     """
 
     def __init__(self, rooms: Rooms, log: Log, store: Store, window: timedelta, metrics: Metrics) -> None:
@@ -72,39 +72,39 @@ class Recovery:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to renew what is remembered."""
+        """Start to renew stored sessions."""
         self._task = asyncio.create_task(self._renew(), name="recovery")
 
     async def close(self) -> None:
-        """End; what is remembered stays for its time."""
+        """Stop; stored sessions stay until they expire."""
         await cancel(self._task)
 
-    # --- remembering --------------------------------------------------------------------------------------------------
+    # --- storing ------------------------------------------------------------------------------------------------------
 
     @staticmethod
     def new_pid() -> str:
-        """A private id: who knows it may become the socket, if they are its user."""
+        """Return a new private id, with which the socket's user can recover the socket."""
         return secrets.token_urlsafe(_PID_BYTES)
 
     def remember(self, socket: Socket) -> None:
-        """A live socket attends other rooms than before, or as somebody else."""
+        """Store a live socket after a change of what it attends."""
         if socket.attending:
-            # Renewed four times as often: a node that dies between two leaves more than the window.
+            # Renewed four times within this time, so that more than the window is left when a node dies.
             self._keep(socket, 2 * self._window)
         elif socket.pid is not None:
             self._store.drop(socket.pid, socket.generation)
 
     def lost(self, socket: Socket) -> None:
-        """A socket's connection was lost; its client may come back."""
+        """Keep a socket whose connection was lost: its client may recover it."""
         if socket.attending:
             self._keep(socket, self._window)
 
     def forget(self, socket: Socket) -> None:
-        """A socket has left, or was made to: nobody shall come back as it."""
+        """Delete a socket that has left or was disconnected: it must not be recovered."""
         if socket.pid is not None:
             if socket.attending:
                 self._store.drop(socket.pid, socket.generation)
-            socket.pid = None  # what it is still leaving is no news of it any more
+            socket.pid = None  # its clean-up must not store it again
 
     def _keep(self, socket: Socket, seconds: float) -> None:
         if socket.pid is not None:
@@ -122,7 +122,7 @@ class Recovery:
                         self.remember(socket)
                 await asyncio.sleep(pause)
 
-    # --- coming back --------------------------------------------------------------------------------------------------
+    # --- recovering ---------------------------------------------------------------------------------------------------
 
     async def resume(
         self,
@@ -132,16 +132,16 @@ class Recovery:
         endpoint: Endpoint,
         arrive: Callable[[str, str], Socket | None],
     ) -> bool:
-        """Go on with the socket that a client asks for in `auth` (`{pid, offset}`); False: it is to be a new one.
+        """Recover the socket that a client asks for in `auth` (`{pid, offset}`); return False if it needs a new one.
 
-        `arrive(sid, pid)` makes the socket and tells the client that it is in; None if the client is gone.
+        `arrive(sid, pid)` adds the socket and answers the client's CONNECT; it returns None if the client has left.
         """
         pid, offset = (auth.get("pid"), auth.get("offset")) if auth else (None, None)
         if not isinstance(pid, str) or not _PID.fullmatch(pid):
             return False
         socket, outcome = None, "recovered"
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 socket = await self._resume(pid, offset, namespace, principal, endpoint, arrive)
         except _NotRecovered as error:
             outcome = str(error)
@@ -150,7 +150,7 @@ class Recovery:
         except GatewayError:
             outcome = "refused"
         except Exception:
-            log.exception("a socket was not recovered", namespace=namespace)
+            log.exception("recovery failed", namespace=namespace)
             outcome = "failed"
         self._metrics.recoveries.labels(outcome).inc()
         if socket is None:
@@ -175,7 +175,7 @@ class Recovery:
                 await endpoint.readmit(principal, room)
             places = await self._places(session, offset)
             missed = await self._missed(places)
-            # Nothing is awaited from here on: what was read ends where the rooms' members will hear on.
+            # No await from here on: live delivery must continue exactly where the missed events end.
             socket = arrive(session.sid, pid)
             if socket is None:
                 self._store.keep(pid, session, self._window)
@@ -189,13 +189,13 @@ class Recovery:
             return socket
 
     async def _places(self, session: RecoverySession, offset: object) -> dict[Room, Place]:
-        """From where on the socket may have missed something in its rooms: those that have a log."""
+        """Return the place after which the socket may have missed events, for each of its rooms that has a log."""
         known = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
         places = {}
         for room, place in session.rooms.items():
             here = self._rooms.place(room)
             if place is None and here is None:
-                continue  # nothing that matters later happens there
+                continue  # a room without a log: there is nothing to catch up
             if place is None or here is None or place.epoch != here.epoch:
                 raise _NotRecovered("unavailable")
             heard = int(known[3]) if known is not None and (known[1], known[2]) == (room.name, place.epoch[:8]) else 0
@@ -204,14 +204,14 @@ class Recovery:
         return places
 
     async def _reach(self, room: Room, place: Place, here: Place) -> None:
-        """Wait until this node is as far as the client was on another one."""
+        """Wait until this node has delivered what the client got on another node."""
         if place.seq > here.seq:
             head = (await self._log.heads([room])).get(room)
-            if head is None or head.seq < place.seq or not await self._rooms.reach(room, place.seq, PATIENCE):
+            if head is None or head.seq < place.seq or not await self._rooms.reach(room, place.seq, TIMEOUT):
                 raise _NotRecovered("unavailable")
 
     async def _missed(self, places: Mapping[Room, Place]) -> dict[Room, list[LoggedEvent]]:
-        """What came after these places, up to what this node has delivered when it returns."""
+        """Return the events after these places, up to what this node has delivered on return."""
         missed: dict[Room, list[LoggedEvent]] = {room: [] for room in places}
         read = {room: place.seq for room, place in places.items()}
         while behind := [room for room in places if read[room] < self._delivered(room)]:
@@ -221,7 +221,7 @@ class Recovery:
             for room in behind:
                 events = await self._log.after(room, read[room], LIMIT)
                 if not events or (events[0].seq, events[-1].seq) != (read[room] + 1, read[room] + len(events)):
-                    raise _NotRecovered("too much")  # the log has forgotten some of it
+                    raise _NotRecovered("too much")  # the log no longer has all of them
                 missed[room] += events
                 read[room] += len(events)
         return {

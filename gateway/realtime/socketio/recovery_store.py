@@ -1,4 +1,4 @@
-"""What sockets leave behind in Redis, for whichever node their clients come back to. Used by recovery."""
+"""Stores sockets' recovery sessions in Redis, for the node to which their clients reconnect. Used by recovery."""
 
 import asyncio
 import json
@@ -16,13 +16,15 @@ log = structlog.get_logger()
 
 BATCH = 200  # sessions in one round trip
 
-# An entry is "<generation> <JSON>". A node that has not noticed yet that a client went on elsewhere overwrites nothing.
+# An entry is "<generation> <JSON>": a node that has not detected yet that its client reconnected elsewhere must not
+# overwrite the newer generation.
 
 
 class RecoverySession(NamedTuple):
-    """A socket without its connection. `rooms`: where it was counted, and from which place on it may miss events.
+    """The state of a socket without its connection.
 
-    `generation`: how often its client had come back as it.
+    `rooms` are those that it attends, with the place after which it may miss events. `generation` counts how often
+    its client has recovered it.
     """
 
     sid: str
@@ -33,7 +35,7 @@ class RecoverySession(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """What is to be written: a session, or None to delete it."""
+    """A pending write: of a session, or of None to delete it."""
 
     generation: int
     session: RecoverySession | None
@@ -41,7 +43,7 @@ class _Entry(NamedTuple):
 
 
 class RecoveryStore:
-    """Sessions by their private id. Whoever keeps one does not wait for Redis; what it does not take is not kept."""
+    """Sessions by their private id. Writes happen in the background and are dropped while Redis is unavailable."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -52,24 +54,24 @@ class RecoveryStore:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to write."""
+        """Start to write."""
         self._task = asyncio.create_task(self._run(), name="socket-sessions")
 
     async def close(self) -> None:
-        """Write what waits, and end."""
+        """Write what is pending, and stop."""
         await cancel(self._task)
         await self._write()
 
     def keep(self, pid: str, session: RecoverySession, seconds: float) -> None:
-        """Keep a session for so long from now on, unless one of a later generation is kept."""
+        """Store a session for `seconds`, unless one of a later generation is stored."""
         self._put(pid, _Entry(session.generation, session, seconds))
 
     def drop(self, pid: str, generation: int) -> None:
-        """Keep the session of a generation no more."""
+        """Delete the session of this generation or an earlier one."""
         self._put(pid, _Entry(generation, None, 0.0))
 
     async def claim(self, pid: str) -> RecoverySession | None:
-        """Take a session out: only one gets it. None if there is none. Raises Unavailable."""
+        """Remove and return a session; None if there is none. Only one caller gets it. Raises Unavailable."""
         if pid in self._pending:
             await self._write()
         async with self._redis.guard("session"):
@@ -93,9 +95,9 @@ class RecoveryStore:
                 try:
                     await self._send(batch)
                 except Unavailable:
-                    log.debug("sessions were not kept: redis is away", count=len(batch))
+                    log.debug("sessions not stored: redis unavailable", count=len(batch))
                 for pid, entry in batch.items():
-                    if self._pending.get(pid) is entry:  # else there is news of it already
+                    if self._pending.get(pid) is entry:  # else it was replaced meanwhile
                         del self._pending[pid]
 
     async def _send(self, batch: dict[str, _Entry]) -> None:

@@ -1,4 +1,4 @@
-"""The sockets of this node and the rooms that they are in. The server adds sockets; the fan-out delivers through it."""
+"""The sockets of this node and their rooms. The server adds sockets; the fan-out delivers through it."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -15,35 +15,35 @@ from gateway.realtime.socketio.socket import Socket
 
 
 class Watcher(Protocol):
-    """The part of the fan-out that needs to know which rooms have members on this node."""
+    """The part of the fan-out that depends on which rooms have members on this node."""
 
     async def watch(self, room: Room) -> None:
-        """Hear a room; returns when everything published from now on will be delivered."""
+        """Subscribe to a room; return when everything published from then on will be delivered."""
 
     def unwatch(self, room: Room) -> None:
-        """Hear a room no more."""
+        """Unsubscribe from a room."""
 
     def place(self, room: Room) -> Place | None:
-        """Up to where the logged events of a room were delivered here; None if it has none."""
+        """Return the place of the last logged event delivered here; None for a room without a log."""
         ...
 
     async def reach(self, room: Room, seq: int, within: float) -> bool:
-        """Wait until a place was reached; whether that is so after `within` s."""
+        """Wait up to `within` s until everything up to `seq` is delivered; return whether it is."""
         ...
 
 
 class Memory(Protocol):
-    """Who remembers where sockets attend."""
+    """Stores which rooms sockets attend, for recovery."""
 
     def remember(self, socket: Socket) -> None:
-        """A socket attends other rooms than before, or as somebody else."""
+        """Store what a socket attends, after a change."""
 
 
 class Rooms:
     """The sockets and rooms of this node.
 
-    A socket knows its rooms, so leaving costs what was joined and not what exists. Only authenticated sockets are in a
-    table.
+    Each socket holds its own rooms, so removing it does not depend on the number of rooms. Only authenticated sockets
+    are added.
     """
 
     def __init__(self, metrics: Metrics) -> None:
@@ -51,34 +51,34 @@ class Rooms:
         self._sockets: dict[str, dict[str, Socket]] = {}  # namespace → sid → socket
         self._members: dict[Room, dict[str, Socket]] = {}
         self._batches = FrameBatches(self._members)
-        self.flush_to = self._batches.flush_to  # sends a socket what its rooms were told before what it is sent next
+        self.flush_to = self._batches.flush_to  # sends a socket the waiting frames of its rooms
         self._without_offsets: Counter[Room] = Counter()  # members that take no offsets
-        self._held: Counter[Room] = Counter()  # that are heard for members who are about to come
+        self._held: Counter[Room] = Counter()  # rooms watched for sockets that are about to join
         self._watcher: Watcher | None = None
         self._memory: Memory | None = None
 
     def watched_by(self, watcher: Watcher) -> None:
-        """Tell `watcher` of the first and the last member of each room. Called once, before the first connection."""
+        """Notify `watcher` of the first and the last member of each room. Call it once, before the first connection."""
         self._watcher = watcher
 
     def remembered_by(self, memory: Memory) -> None:
-        """Tell `memory` of what sockets attend. Called once, before the first connection."""
+        """Notify `memory` of what sockets attend. Call it once, before the first connection."""
         self._memory = memory
 
     def attended(self, socket: Socket) -> None:
-        """A socket attends other rooms than before, or as somebody else."""
+        """Store what a socket attends, after it attends other rooms or as another principal."""
         if self._memory is not None:
             self._memory.remember(socket)
 
     # --- sockets ------------------------------------------------------------------------------------------------------
 
     def add(self, socket: Socket) -> None:
-        """Take in a socket that was authenticated."""
+        """Add an authenticated socket."""
         self._sockets.setdefault(socket.namespace, {})[socket.sid] = socket
         self._metrics.sockets.labels(socket.namespace).inc()
 
     def remove(self, socket: Socket) -> None:
-        """Forget a socket, its rooms included."""
+        """Remove a socket from its rooms and from this node."""
         if self._sockets.get(socket.namespace, {}).pop(socket.sid, None) is None:
             return
         socket.live = False
@@ -87,27 +87,30 @@ class Rooms:
             self.leave(socket, room)
 
     def socket(self, namespace: str, sid: str) -> Socket | None:
-        """The connected socket with this id."""
+        """Return the connected socket with this id, if any."""
         return self._sockets.get(namespace, {}).get(sid)
 
     def sockets(self) -> Iterator[Socket]:
-        """All sockets of this node, as of now."""
+        """Iterate over all sockets of this node. Sockets may be added and removed meanwhile."""
         for table in list(self._sockets.values()):
             yield from list(table.values())
 
     def sockets_of(self, namespace: str) -> Mapping[str, Socket]:
-        """The sockets of one namespace by sid."""
+        """Return the sockets of one namespace by sid."""
         return self._sockets.get(namespace, {})
 
     # --- rooms --------------------------------------------------------------------------------------------------------
 
     async def enter(self, socket: Socket, room: Room) -> bool:
-        """Add a socket to a room; False if it is there already. Raises ConnectionResetError if it left meanwhile."""
+        """Add a socket to a room; return False if it is a member already.
+
+        Raises ConnectionResetError if the client left meanwhile.
+        """
         if room.namespace != socket.namespace:
             raise ValueError(f"{socket!r} cannot join {room}")
         if room in socket.joined:
             return False
-        # A member first, so that nobody who leaves meanwhile ends the watching; the caller's answer comes after it.
+        # Add the member before watching, so that another member that leaves meanwhile does not end the watching.
         self.add_member(socket, room)
         try:
             if self._watcher is not None:
@@ -121,12 +124,12 @@ class Rooms:
         return True
 
     def leave(self, socket: Socket, room: Room) -> bool:
-        """Take a socket out of a room; False if it was not there."""
+        """Remove a socket from a room; return False if it was not a member."""
         return self._leave(socket, room)
 
     @asynccontextmanager
     async def held(self, rooms: Iterable[Room]) -> AsyncIterator[None]:
-        """Hear rooms, as if they had a member: for one who is admitted within the block, or not after all."""
+        """Watch rooms as if they had a member, within the block, for a socket that may join them."""
         rooms = list(rooms)
         self._held.update(rooms)
         try:
@@ -136,29 +139,29 @@ class Rooms:
             yield
         finally:
             self._held.subtract(rooms)
-            self._held += Counter()  # what nobody waits for is no entry
+            self._held += Counter()  # drops entries of 0
             for room in rooms:
                 self._unwatch(room)
 
     def members(self, room: Room) -> Mapping[str, Socket]:
-        """The members of a room on this node by sid."""
+        """Return the members of a room on this node by sid."""
         return self._members.get(room, {})
 
     def attendees(self, room: Room) -> list[str]:
-        """The ids of those who are counted as present in a room on this node, one for each socket."""
+        """Return the user ids that are counted as present in a room on this node, one for each socket."""
         members = self._members.get(room, {}).values()
         return [member.attending[room].user_id for member in members if room in member.attending]
 
     def place(self, room: Room) -> Place | None:
-        """Up to where the members here have been sent what is in a room's log; None for a room without one."""
+        """Return the place of the last logged event sent to members here; None for a room without a log."""
         return None if self._watcher is None else self._watcher.place(room)
 
     async def reach(self, room: Room, seq: int, within: float) -> bool:
-        """Wait until the members here were sent everything up to a place; whether that is so after `within` s."""
+        """Wait up to `within` s until members here were sent everything up to `seq`; return whether they were."""
         return self._watcher is not None and await self._watcher.reach(room, seq, within)
 
     def add_member(self, socket: Socket, room: Room) -> None:
-        """Add a socket to a room that is heard already: it hears what is delivered from now on."""
+        """Add a socket to a room that is watched already: it gets what is delivered from now on."""
         self._batches.flush(room)
         self._members.setdefault(room, {})[socket.sid] = socket
         socket.joined.add(room)
@@ -186,9 +189,9 @@ class Rooms:
             self._watcher.unwatch(room)
 
     def deliver(self, room: Room, packet: bytes, offset: str | None = None) -> None:
-        """Hand a ready Socket.IO packet to every member on this node. Never raises, never waits.
+        """Send an encoded Socket.IO packet to every member on this node. Neither raises nor waits.
 
-        `offset` is that of a logged event; members that take one get it as the event's last argument.
+        `offset` is that of a logged event; members that take offsets get it as the event's last argument.
         """
         members = self._members.get(room)
         if members:
@@ -202,7 +205,7 @@ class Rooms:
             self._batches.add(room, members, frame)
 
     def deliver_to(self, sockets: Iterable[Socket], packet: bytes) -> None:
-        """Send a ready Socket.IO packet to some sockets, each after what its rooms were sent before."""
+        """Send an encoded Socket.IO packet to some sockets, each after the waiting frames of its rooms."""
         frame = Frame(packet)
         for socket in sockets:
             self.flush_to(socket)

@@ -1,6 +1,6 @@
-"""The Socket.IO server: reads packets, makes and ends sockets, hands events to their namespace.
+"""The Socket.IO server: decodes packets, opens and ends sockets, and passes events to their namespace.
 
-Built by the composition root on the Engine.IO server. It never waits for a client. `compat.py` offers it as
+Created by the composition root on top of the Engine.IO server. It never waits for a client. `compat.py` offers it as
 python-socketio's `AsyncServer`.
 """
 
@@ -34,12 +34,12 @@ from gateway.security.tokens.authenticator import COOKIE
 
 log = structlog.get_logger()
 
-_EVENT = PacketType.EVENT  # members of an enumeration are slow to look up
-LAST_CALL = 0.05  # s between `server:shutdown` and the end of the transport, so that it is heard first
-RETURN = 500  # ms after which a client that was sent away in its turn may come back
-RETURN_OF_ALL = 5_000  # ms within which clients that are all sent away at once may come back
-BUSY = 5.0  # s that a connection which is to be closed may be at work
-FAREWELL_GRACE = 0.25  # s between what a client is told and the close of its transport
+_EVENT = PacketType.EVENT  # looking up a member of an enumeration is slow
+SHUTDOWN_GRACE = 0.05  # s between `server:shutdown` and the end of the transport, so that the event arrives first
+RETRY_AFTER = 500  # ms after which a client that is closed during a drain may reconnect
+RETRY_SPREAD = 5_000  # ms over which clients that are closed all at once spread their reconnects
+FINISH_TIMEOUT = 5.0  # s for a connection that is to be closed to finish its requests
+FAREWELL_GRACE = 0.25  # s between a farewell and the close of the transport
 REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
 # Refused CONNECTs of one connection, each of which costs a look at a token. An app that tries a stale token again needs
 # as many only after hours, and then comes back by itself.
@@ -62,11 +62,11 @@ class SocketServer:
         cookie: str = COOKIE,
     ) -> None:
         """Args:
-        cookie_counts: Whether the cookie that came with a handshake speaks for its page, too.
-        recovery: Without it clients are told no `pid`, and come back as somebody new.
-        available: Whether the servers that a connect asks do answer.
-        max_waiting_connects: How many connects may be looked up at the same time before handshakes are refused.
-        cookie: What the access token's cookie is called.
+        cookie_counts: Whether the cookie of a handshake may authenticate it, as its origin is allowed to use cookies.
+        recovery: None sends clients no `pid`, so that they always get a new socket.
+        available: Whether the servers that a connect needs are available.
+        max_waiting_connects: How many connects may be authenticated at the same time before handshakes are refused.
+        cookie: The name of the access token's cookie.
         """
         self._available = available
         self._max_connecting = max_waiting_connects
@@ -79,15 +79,15 @@ class SocketServer:
         self._metrics = metrics
         self._endpoints: dict[str, NamespaceHandler] = {}
         self._cleaning: set[asyncio.Task[None]] = set()
-        self.refusing = False  # new sessions; those that are open are served
-        self._sent_away: set[Connection] = set()
+        self.refusing = False  # refuse new sessions; open ones are served
+        self._notified: set[Connection] = set()
         engine.admits = self._admits
         engine.on_connect = self._connected
         engine.on_message = self._received
         engine.on_close = self._closed
 
     def serve(self, namespace: str, endpoint: NamespaceHandler) -> None:
-        """Mount a namespace. Any other is refused."""
+        """Mount a namespace. Clients cannot connect to any other."""
         self._endpoints[namespace] = endpoint
 
     # --- from the engine ----------------------------------------------------------------------------------------------
@@ -128,16 +128,16 @@ class SocketServer:
 
     def _dispatch(self, connection: Connection, client: Client, kind: PacketType, socket: Socket | None) -> None:
         if socket is None:
-            # A polite client never gets here; one that goes on after a refusal or a kick is closed.
+            # The client ignored a refusal or a kick, or sent an event before CONNECT.
             connection.close("not connected to the namespace")
         elif kind is PacketType.DISCONNECT:
             self._end(socket, for_good=True)
             if not client.sockets:
                 connection.restart_join_timeout()
-        # ACK: the gateway asks for none, so there is nothing it could answer.
+        # ACK: ignored, since the gateway requests none.
 
     def _closed(self, connection: Connection, _reason: str) -> None:
-        self._sent_away.discard(connection)
+        self._notified.discard(connection)
         client: Client = connection.owner
         for socket in list(client.sockets.values()):
             self._end(socket, for_good=False)
@@ -145,10 +145,10 @@ class SocketServer:
     # --- a socket's life ----------------------------------------------------------------------------------------------
 
     async def _connect(self, connection: Connection, client: Client, namespace: str, auth: Any) -> None:
-        """Let a client into a namespace, or refuse it.
+        """Connect a client to a namespace, or refuse it.
 
-        A refusal that passes by itself ends the transport instead: official clients come back after that, and never
-        after a CONNECT_ERROR.
+        A temporary refusal closes the transport instead of sending CONNECT_ERROR: official clients reconnect after the
+        former and never after the latter.
         """
         self._connecting += 1
         try:
@@ -159,13 +159,13 @@ class SocketServer:
         finally:
             self._connecting -= 1
         try:
-            await self._greet(connection, namespace, auth, principal)
-        except Unavailable as error:  # it is in, and not where it has to be: a new start is the only way there
+            await self._open_or_recover(connection, namespace, auth, principal)
+        except Unavailable as error:  # connected, but not in its rooms: the client must reconnect
             self._refuse(connection, namespace, error)
         except ConnectionResetError:
             if namespace in client.sockets:
                 raise
-            # It left or was kicked while it was greeted, and has been taken out already.
+            # It left or was kicked during `opened`, and has been removed already.
 
     def _refuse(self, connection: Connection, namespace: str, error: GatewayError) -> None:
         self._metrics.refused.labels(namespace if namespace in self._endpoints else "unknown", error.code).inc()
@@ -180,16 +180,16 @@ class SocketServer:
         else:
             self._close_if_idle(connection)
 
-    async def _greet(self, connection: Connection, namespace: str, auth: Any, principal: Principal) -> None:
-        """Go on with the socket that a client asks for, or with a new one. What is raised closes the connection."""
+    async def _open_or_recover(self, connection: Connection, namespace: str, auth: Any, principal: Principal) -> None:
+        """Recover the socket that a client asks for, or open a new one. An exception closes the connection."""
         endpoint = self._endpoints[namespace]
 
-        # A client whose handlers take exactly one argument. It cannot tell what it has heard, so it is not recovered.
+        # A client whose handlers take exactly one argument gets no offsets, so it cannot be recovered.
         takes_offsets = not (isinstance(auth, dict) and auth.get("offset") is False)
 
         def arrive(sid: str, pid: str | None) -> Socket | None:
             socket = Socket(sid, namespace, connection, principal, self._rooms, pid, takes_offsets=takes_offsets)
-            return self._arrive(connection, socket)
+            return self._add_socket(connection, socket)
 
         if self._recovery is not None and takes_offsets:
             if await self._recovery.resume(namespace, auth, principal, endpoint, arrive):
@@ -200,16 +200,16 @@ class SocketServer:
         if socket is not None:
             await endpoint.opened(socket)
 
-    def _arrive(self, connection: Connection, socket: Socket) -> Socket | None:
-        """Take a socket in and tell its client so; None if that has left.
+    def _add_socket(self, connection: Connection, socket: Socket) -> Socket | None:
+        """Add a socket and answer its client's CONNECT; return None if the client has left.
 
-        Whoever left while we looked them up must not become a member that nobody ever removes.
+        A client that left during authentication must not get a socket, because nothing would remove it.
         """
         if connection.closed:
             return None
         former = self._rooms.socket(socket.namespace, socket.sid)
-        if former is not None:  # its connection is dead, and nobody has noticed that yet
-            former.pid = None  # what it is still leaving is no news of who comes back
+        if former is not None:  # its connection is dead, which has not been detected yet
+            former.pid = None  # its clean-up must not change the session of the recovered socket
             self._end(former, for_good=False)
         client: Client = connection.owner
         client.sockets[socket.namespace] = socket
@@ -233,14 +233,14 @@ class SocketServer:
         except TimeoutError:
             raise Unavailable("connect") from None
         except Exception as error:
-            # Whatever goes wrong here, nobody gets in by it.
+            # An unexpected error must not let anybody in.
             log.exception("connect failed", namespace=namespace)
             raise Unavailable("connect") from error
 
     def _end(self, socket: Socket, *, for_good: bool) -> None:
-        """Take a socket out of everything, at once; its namespace cleans up after it as soon as it may.
+        """Remove a socket from its rooms immediately; its namespace cleans up as soon as no packet is being handled.
 
-        Unless `for_good`, its client may come back as the same socket.
+        Unless `for_good`, its client may recover it.
         """
         client: Client = socket.connection.owner
         if client.sockets.pop(socket.namespace, None) is None:
@@ -264,12 +264,12 @@ class SocketServer:
                 try:
                     await self._endpoints[socket.namespace].closed(socket)
                 except Exception:
-                    log.exception("a socket was not cleaned up", namespace=socket.namespace)
+                    log.exception("socket clean-up failed", namespace=socket.namespace)
         finally:
             client.cleaner = None
 
     def _close_if_idle(self, connection: Connection) -> None:
-        """Close a connection that is in no namespace, after a moment in which it may join another."""
+        """Close a connection without sockets after REFUSAL_GRACE, in which it may join another namespace."""
         client: Client = connection.owner
         if not client.sockets and not client.idle_check and not connection.closed:
             client.idle_check = True
@@ -280,7 +280,7 @@ class SocketServer:
         client.idle_check = False
         if client.sockets or connection.closed:
             return
-        if client.busy:  # it may be joining one, or its last is being cleaned up
+        if client.busy:  # it may be joining a namespace, or its last socket is being cleaned up
             self._close_if_idle(connection)
         else:
             connection.close("no namespace")
@@ -288,28 +288,28 @@ class SocketServer:
     # --- from the inside ----------------------------------------------------------------------------------------------
 
     def kick(self, socket: Socket, event: str, farewell: Payload) -> None:
-        """Tell a client why, end its socket, and its connection if nothing else is on it."""
+        """Send a client the reason, end its socket, and close its connection if that has no other socket."""
         if not socket.live:
             return
         socket.send(event, farewell)
         self.disconnect(socket)
 
     def disconnect(self, socket: Socket) -> None:
-        """End a socket, and its connection if nothing else is on it. Its client does not reconnect by itself."""
+        """End a socket, and close its connection if that has no other. The client does not reconnect by itself."""
         self._end(socket, for_good=True)
         socket.connection.send(disconnect_packet(socket.namespace).decode())
         self._close_if_idle(socket.connection)
 
     def close_transports(self, sockets: Sequence[Socket], event: str, farewell: Payload) -> None:
-        """Tell clients why, and close their connections. Official clients come back by themselves after that."""
+        """Send clients the reason and close their connections. Official clients reconnect after that."""
         loop = asyncio.get_running_loop()
         for socket in sockets:
             socket.send(event, farewell)
-            # Official clients that are polling hear an event only if the close does not come in the same answer.
+            # Official clients that are polling drop an event if the same answer contains the close.
             loop.call_later(FAREWELL_GRACE, socket.connection.close, event)
 
     async def renew(self, socket: Socket, principal: Principal) -> None:
-        """Give a live socket another principal. Raises GatewayError if they may not be in one of its rooms."""
+        """Change the principal of a live socket. Raises GatewayError if it may not be in one of the socket's rooms."""
         if socket.live:
             endpoint = self._endpoints[socket.namespace]
             await endpoint.check_renewal(socket, principal)
@@ -317,9 +317,9 @@ class SocketServer:
                 await endpoint.renew(socket, principal)
 
     async def renew_connection(self, socket: Socket, principal: Principal) -> None:
-        """Give the sockets that a user has on one connection another principal: all of them, or none.
+        """Change the principal of all sockets that the user has on this connection, or of none.
 
-        Raises GatewayError if they may not be in one of the rooms.
+        Raises GatewayError if the principal may not be in one of their rooms.
         """
         client: Client = socket.connection.owner
         user_id = socket.principal.user_id
@@ -332,10 +332,10 @@ class SocketServer:
                     await self._endpoints[each.namespace].renew(each, principal)
 
     async def drain(self, spread: float, hurry: asyncio.Event) -> None:
-        """Refuse new sessions and end those that are open, one after the other within `spread` s, in random order.
+        """Refuse new sessions and close the open ones one by one over `spread` s, in random order.
 
-        What clients send is answered until their own connection ends. Returns at once when `hurry` is set, or when
-        nobody is left.
+        Requests are answered until their connection is closed. Returns immediately when `hurry` is set or no connection
+        is left.
         """
         self.refusing = True
         connections = list(self._engine.connections.values())
@@ -346,39 +346,39 @@ class SocketServer:
             if hurry.is_set():
                 return
             if not connection.closed:
-                self._send_away(connection, RETURN)
+                self._notify_shutdown(connection, RETRY_AFTER)
                 self._close_soon(connection)
         if connections:
-            await wait_until(asyncio.get_running_loop().time() + LAST_CALL, hurry)
+            await wait_until(asyncio.get_running_loop().time() + SHUTDOWN_GRACE, hurry)
 
-    def _send_away(self, connection: Connection, retry_after_ms: int) -> None:
-        if connection in self._sent_away:  # and still at work
+    def _notify_shutdown(self, connection: Connection, retry_after_ms: int) -> None:
+        if connection in self._notified:  # it still finishes its requests
             return
-        self._sent_away.add(connection)
+        self._notified.add(connection)
         farewell = Farewell(code=Code.SERVICE_UNAVAILABLE, reconnect=True, retry_after_ms=retry_after_ms)
         for socket in connection.owner.sockets.values():
             socket.send(events.SERVER_SHUTDOWN, farewell)
 
-    def _close_soon(self, connection: Connection, patience: float = BUSY) -> None:
-        """Close a connection after a moment, when what its client sent so far is answered."""
+    def _close_soon(self, connection: Connection, remaining: float = FINISH_TIMEOUT) -> None:
+        """Close a connection when its requests are answered, but not before SHUTDOWN_GRACE or after `remaining` s."""
 
         def close() -> None:
-            if connection.busy and patience > 0:
-                self._close_soon(connection, patience - LAST_CALL)
+            if connection.busy and remaining > 0:
+                self._close_soon(connection, remaining - SHUTDOWN_GRACE)
             else:
                 connection.close("server shutdown")
 
-        asyncio.get_running_loop().call_later(LAST_CALL, close)
+        asyncio.get_running_loop().call_later(SHUTDOWN_GRACE, close)
 
     async def shutdown(self, within: float = 5.0) -> None:
-        """End all sessions that are left at once and clean up after them, each in `within` s."""
+        """Close all remaining sessions at once and clean up after them, each step within `within` s."""
         self.refusing = True
         left = list(self._engine.connections.values())
         for connection in left:
-            # At different moments, so that the other nodes do not get all of them at once.
-            self._send_away(connection, RETURN + random.randrange(RETURN_OF_ALL - RETURN))  # noqa: S311
+            # With different delays, so that they do not all reconnect to the other nodes at once.
+            self._notify_shutdown(connection, RETRY_AFTER + random.randrange(RETRY_SPREAD - RETRY_AFTER))  # noqa: S311
         if left:
-            await asyncio.sleep(LAST_CALL)
+            await asyncio.sleep(SHUTDOWN_GRACE)
         await self._engine.close("server shutdown", within)
         if self._cleaning:
             await asyncio.wait(set(self._cleaning), timeout=within)

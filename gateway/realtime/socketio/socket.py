@@ -1,4 +1,4 @@
-"""One client in one namespace, as the namespaces see it: who they are, what they joined, how to answer them."""
+"""One client in one namespace: its principal, its rooms, and methods to send to it. Used by namespaces."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Socket:
-    """A connected client of one namespace. Exists only for authenticated clients: `principal` is never missing."""
+    """A connected client of one namespace. Exists only for authenticated clients, so `principal` is always set."""
 
     # fmt: off
     __slots__ = (
@@ -46,29 +46,29 @@ class Socket:
         takes_offsets: bool = True,
     ) -> None:
         self.sid = sid
-        self.pid = pid  # known to its client alone, who may come back as this socket with it
-        self.generation = 0  # how often its client has come back as it
-        self.takes_offsets = takes_offsets  # as the last argument of logged events
+        self.pid = pid  # private id, with which its client can recover this socket; None if it cannot
+        self.generation = 0  # how often its client has recovered it
+        self.takes_offsets = takes_offsets  # whether logged events have the offset as last argument
         self.namespace = namespace
         self.connection = connection
         self.principal = principal
-        self.live = True  # until the client leaves or is made to; kept by Rooms
-        self.joined: set[Room] = set()  # what it hears; kept by Rooms
-        self.attending: dict[Room, Principal] = {}  # where it is counted as present, as whom; kept by the namespaces
-        self.places: dict[Room, Place | None] = {}  # from where on it would miss what is logged there
+        self.live = True  # until the client leaves or is disconnected; set by Rooms
+        self.joined: set[Room] = set()  # rooms whose broadcasts it gets; set by Rooms
+        self.attending: dict[Room, Principal] = {}  # rooms in which it is counted as present, and as which principal
+        self.places: dict[Room, Place | None] = {}  # of these rooms, the place after which it may miss logged events
         self._rooms = rooms
 
     def __repr__(self) -> str:
         return f"<Socket {self.sid} {self.namespace}>"
 
     @property
-    def hears(self) -> bool:
-        """Whether its client is there, as far as is known: it may be gone while its last request is worked on."""
+    def connected(self) -> bool:
+        """Whether its client is still connected. It may have left while its last request is being handled."""
         return self.live and not self.connection.over
 
     @property
     def dropped(self) -> bool:
-        """Whether its connection was given up because nobody read any more: what was sent last may not have arrived."""
+        """Whether its connection was closed because the client does not read: the last packets may be lost."""
         return self.connection.dropped
 
     def send(self, event: str, payload: Payload) -> None:
@@ -78,32 +78,32 @@ class Socket:
             self.connection.send_frame(Frame(event_packet(self.namespace, event, payload)))
 
     def succeed(self, ack_id: int, data: Payload) -> None:
-        """Answer a request that was done and whose client asked for an ack: `{"ok": true, "data": …, "ts": …}`."""
+        """Ack a successful request: `{"ok": true, "data": …, "ts": …}`."""
         if self.live:
             self._rooms.flush_to(self)
             self.connection.send_frame(Frame(success_packet(self.namespace, ack_id, data)))
 
     def answer(self, ack_id: int, answer: Payload) -> None:
-        """Answer a request whose client asked for an ack with something else."""
+        """Ack a request with any payload."""
         if self.live:
             self._rooms.flush_to(self)
             self.connection.send_frame(Frame(ack_packet(self.namespace, ack_id, answer)))
 
     async def enter(self, room: Room) -> bool:
-        """Join a room of this socket's namespace; from the return on it hears all that is published there.
+        """Join a room of this socket's namespace; from the return on it gets everything published there.
 
-        False if it was there already. Raises ConnectionResetError if the client left meanwhile.
+        Returns False if it is a member already. Raises ConnectionResetError if the client left meanwhile.
         """
         return await self._rooms.enter(self, room)
 
     def leave(self, room: Room) -> bool:
-        """Leave a room; False if it was not there."""
+        """Leave a room; return False if it is not a member."""
         return self._rooms.leave(self, room)
 
     def attend(self, room: Room, place: "Place | None" = None) -> bool:
-        """Note that this socket is counted as present in a room, as who it is now; False if it was already.
+        """Record that this socket is counted as present in a room; return False if it is already.
 
-        `place`: up to where its client knows the room's log; the newest unless given.
+        `place` is that of the last logged event that its client has; by default the newest.
         """
         if room in self.attending:
             return False
@@ -113,13 +113,13 @@ class Socket:
         return True
 
     def reattend(self, room: Room) -> "tuple[Principal, Principal]":
-        """Note that it is counted as who it is now; as whom it was, and as whom it is."""
+        """Record that it is counted under its current principal; return the previous and the current one."""
         before, self.attending[room] = self.attending[room], self.principal
         self._rooms.attended(self)
         return before, self.principal
 
     def unattend(self, room: Room) -> "Principal | None":
-        """Note that it is counted no more; as whom it was, None if it was not."""
+        """Record that it is not counted any more; return the principal under which it was, None if it was not."""
         who = self.attending.pop(room, None)
         if who is not None:
             del self.places[room]
