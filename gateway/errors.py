@@ -1,14 +1,14 @@
-"""The error catalogue: every code a client can see, on sockets and HTTP. Raised anywhere, answered by the two edges.
+"""The error catalogue: every code that clients receive, over sockets and HTTP. Raised anywhere, answered by the edges.
 
-    GatewayError            carries a Code; the base of everything a client may be told
-    ├── InvalidPayload      the request does not fit its declared shape
-    ├── AuthRequired        who are you (three codes: AUTH_REQUIRED, TOKEN_EXPIRED, TOKEN_REVOKED)
-    ├── Forbidden           we know who you are, and no
+    GatewayError            carries a Code; the base class of all errors for clients
+    ├── InvalidPayload      the request does not match its schema
+    ├── AuthRequired        the caller is not authenticated (AUTH_REQUIRED, TOKEN_EXPIRED, TOKEN_REVOKED)
+    ├── Forbidden           the caller is authenticated but not allowed
     ├── NotFound · NotInRoom · Conflict
     ├── RateLimited         with the milliseconds to wait
-    └── Unavailable         a server we need is away; try again
+    └── Unavailable         a required server is unavailable; try again
 
-Anything else that is raised is INTERNAL_ERROR: logged with its traceback, answered without it.
+Any other exception becomes INTERNAL_ERROR: its traceback is logged and not sent.
 """
 
 from enum import StrEnum
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 
 class Code(StrEnum):
-    """A stable name for one way a request can fail."""
+    """The stable names of the ways in which a request can fail."""
 
     INVALID_PAYLOAD = "INVALID_PAYLOAD"
     INVALID_MESSAGE = "INVALID_MESSAGE"
@@ -44,7 +44,7 @@ class Code(StrEnum):
 
 
 class Entry(NamedTuple):
-    """What a code means: its HTTP status, whether the same request may succeed later, its default text."""
+    """The HTTP status of a code, whether the same request may succeed later, and the default text."""
 
     status: int
     retryable: bool
@@ -79,10 +79,13 @@ CATALOGUE: dict[Code, Entry] = {
 
 
 class GatewayError(Exception):
-    """An answer a client may see.
+    """An error that is sent to the client.
 
-    `message` replaces the catalogue's text; `details` is JSON-ready and holds no secrets; `retry_after_ms` says when
-    the same request may be tried again.
+    Args:
+        code: Its code in the catalogue.
+        message: Replaces the catalogue's text.
+        details: Values of JSON types, without secrets.
+        retry_after_ms: When the client may repeat the request.
     """
 
     def __init__(
@@ -101,7 +104,7 @@ class GatewayError(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status of this answer."""
+        """The HTTP status of this error."""
         return CATALOGUE[self.code].status
 
     @property
@@ -111,49 +114,49 @@ class GatewayError(Exception):
 
 
 class InvalidPayload(GatewayError):
-    """The request does not fit its declared shape; `details` is a list of `{field, problem}`."""
+    """The request does not match its schema; `details` is a list of `{field, problem}`."""
 
     def __init__(self, message: str | None = None, *, details: Any = None) -> None:
         super().__init__(Code.INVALID_PAYLOAD, message, details=details)
 
 
 class AuthRequired(GatewayError):
-    """The caller is not known: no token, a bad one, an expired or a revoked one."""
+    """The caller is not authenticated: its token is missing, invalid, expired or revoked."""
 
     def __init__(self, message: str | None = None, code: Code = Code.AUTH_REQUIRED) -> None:
         super().__init__(code, message)
 
 
 class Forbidden(GatewayError):
-    """The caller is known and may not do this."""
+    """The caller is authenticated but not allowed to do this."""
 
     def __init__(self, message: str | None = None, code: Code = Code.FORBIDDEN) -> None:
         super().__init__(code, message)
 
 
 class NotFound(GatewayError):
-    """What the request names does not exist."""
+    """Something that the request refers to does not exist."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(Code.NOT_FOUND, message)
 
 
 class NotInRoom(GatewayError):
-    """The socket has not joined the room it speaks to."""
+    """The socket has not joined the room that the request is for."""
 
     def __init__(self) -> None:
         super().__init__(Code.NOT_IN_ROOM)
 
 
 class Conflict(GatewayError):
-    """The request contradicts what is stored."""
+    """The request conflicts with the stored state."""
 
     def __init__(self, message: str | None = None, *, details: Any = None) -> None:
         super().__init__(Code.CONFLICT, message, details=details)
 
 
 class RateLimited(GatewayError):
-    """The caller has used up a limit of so many; `retry_after_ms` is when one more fits."""
+    """The caller has used up a limit of `limit` requests; the next is allowed after `retry_after_ms`."""
 
     retry_after_ms: int
 
@@ -163,7 +166,7 @@ class RateLimited(GatewayError):
 
 
 class Unavailable(GatewayError):
-    """A server we need (`what`, for the log and the metrics) does not answer."""
+    """A required server is unavailable; `what` names it for logs and metrics."""
 
     def __init__(self, what: str, *, retry_after_ms: int | None = 1000) -> None:
         super().__init__(Code.SERVICE_UNAVAILABLE, retry_after_ms=retry_after_ms)

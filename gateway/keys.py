@@ -1,4 +1,4 @@
-"""Every Redis key, room and channel name: what two machines must agree on is spelled here and nowhere else."""
+"""All names that nodes must agree on: Redis keys, rooms, channels, and advisory locks. Used everywhere."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -6,48 +6,48 @@ from typing import NamedTuple
 CHAT = "/chat"
 STREAMING = "/streaming"
 ROOT = "/"
-CLOCK = "dorami:clock"  # names the server whose clock is asked for; nothing is stored there
+CLOCK = "dorami:clock"  # selects the server whose clock is read in a cluster; nothing is stored there
 
-_remembered = lru_cache(maxsize=4096)  # for names that every message asks for several times: 0.4 µs less each time
+_remembered = lru_cache(maxsize=4096)  # every message needs these names several times; saves 0.4 µs each time
 
 
 class Room(NamedTuple):
-    """A set of sockets that hear the same broadcasts: a name within a namespace."""
+    """A set of sockets that get the same broadcasts: a name within a namespace."""
 
     namespace: str
     name: str
 
     @property
     def key(self) -> str:
-        """The stream key in its name."""
+        """The stream key in the room's name."""
         return self.name.partition(":")[2]
 
 
 @_remembered
 def chat_room(live_id: str) -> Room:
-    """Who reads and writes the chat of a stream; `live_id` is the stream key."""
+    """Return the chat room of a stream; `live_id` is the stream key."""
     return Room(CHAT, f"live:{live_id}")
 
 
 @_remembered
 def viewers_room(stream_key: str) -> Room:
-    """Who watches a stream: viewer counts, started, ended."""
+    """Return the room of a stream's viewers: viewer counts, start and end."""
     return Room(STREAMING, f"stream:{stream_key}")
 
 
 @_remembered
 def products_room(stream_key: str) -> Room:
-    """Who follows the products and orders of a stream."""
+    """Return the room for the products and orders of a stream."""
     return Room(ROOT, f"stream:{stream_key}")
 
 
 def everyone_room() -> Room:
-    """Every socket on `/`; joined by the server at connect."""
+    """Return the room of all sockets on `/`, which join it at connect."""
     return Room(ROOT, "everyone")
 
 
 def admins_room() -> Room:
-    """Every socket of an administrator on `/`; joined by the server at connect. It hears of orders."""
+    """Return the room of all administrators' sockets on `/`, which join it at connect. It gets events of orders."""
     return Room(ROOT, "admins")
 
 
@@ -56,17 +56,17 @@ def admins_room() -> Room:
 
 @_remembered
 def room_channel(room: Room) -> str:
-    """The pub/sub channel of one room: ready packets. Hash-tagged, so that a cluster keeps a room together."""
+    """Pub/sub channel of one room, for encoded packets. Hash-tagged, so that a room is in one slot of a cluster."""
     return f"dorami:room:{{{room.namespace}:{room.name}}}"
 
 
 def control_channel() -> str:
-    """The pub/sub channel every node hears: revocations and other notices to nodes."""
+    """Pub/sub channel of notices, to which all nodes are subscribed."""
     return "dorami:control"
 
 
 def node_channel(node_id: str) -> str:
-    """The pub/sub channel on which a node hears itself, to know that it hears at all."""
+    """Pub/sub channel of a node's canaries, with which it checks its subscription."""
     return f"dorami:node:{{{node_id}}}"
 
 
@@ -74,60 +74,61 @@ def node_channel(node_id: str) -> str:
 
 
 def presence(room: Room) -> str:
-    """Hash: who is in a room → number of nodes that hold them there. Its length is the number of distinct people.
+    """Hash: user id → number of nodes on which the user is in the room. Its length is the number of distinct people.
 
-    It has no time to live: who is in it is taken out by their node, or by another when that one dies.
+    It does not expire: entries are removed by their node, or by another node if that one dies.
     """
     if room.namespace == STREAMING and room.name.startswith("stream:"):
-        return f"{room.name}:viewers"  # the name the wire contract promises: stream:{streamKey}:viewers
+        return f"{room.name}:viewers"  # part of the wire contract: stream:{streamKey}:viewers
     return f"dorami:presence:{room.namespace}:{room.name}"
 
 
-# What belongs to a room has the whole name of its presence as hash tag: in a cluster, one script may touch all of it.
+# All presence keys of a room have the name of its hash as hash tag, so that in a cluster one script can use them all.
 
 
 def presence_peak(room: Room) -> str:
-    """String: the highest number of distinct people a room has had at one time. Lives a week after the last record."""
+    """String: the highest number of distinct people in a room so far. Expires a week after the last record."""
     return f"{{{presence(room)}}}:peak"
 
 
 def presence_news(room: Room) -> str:
-    """Hash: what a room was told of its number of people. Lives a week after the last change.
+    """Hash: the state of publishing a room's member count. Expires a week after the last change.
 
-    `changes`: how often the number changed; `told`: up to which of them the room knows; `telling`: the same of a node
-    that has its turn; `count`: the number told last; `next`: when the next turn is, in ms of Redis' own clock; `over`:
-    1 while nobody is counted; `closed`: how often it became so; a node's `node_presence`: the last of these it knows.
+    Fields: `changes`, how often the count has changed; `told`, up to which change it was published; `telling`, the same
+    for the node that has the slot; `count`, the count published last; `next`, when the next slot begins, in ms of
+    Redis' clock; `over`, 1 while the room is closed; `closed`, how often it was closed; and by name of
+    `node_presence`, the last `closed` that the node knows.
     """
     return f"{{{presence(room)}}}:news"
 
 
 def node_presence(node_id: str, room: Room) -> str:
-    """Set: whom one node holds in a room, so that others can take them out when the node dies; gone when empty."""
+    """Set: the people that one node has in a room, so that other nodes can remove them when it dies."""
     return f"{{{presence(room)}}}:node:{node_id}"
 
 
 def node_buried(node_id: str, room: Room) -> str:
-    """String: there when a node was taken out of a room and may not put anybody there any more; lives an hour."""
+    """String: exists if a dead node's people were removed from a room: it cannot add any more. Expires in an hour."""
     return f"{{{presence(room)}}}:buried:{node_id}"
 
 
 def node_rooms(node_id: str) -> str:
-    """Set: the rooms in which a node may hold somebody, as `namespace name`. Lives until it is buried."""
+    """Set: the rooms in which a node may have people, as `namespace name`. Deleted when the node's lease ends."""
     return f"{{{nodes()}}}:{node_id}:rooms"
 
 
 def nodes() -> str:
-    """Sorted set: a node's name → the moment its lease ends, in ms of served time: see `nodes_clock`."""
+    """Sorted set: a node's name → the end of its lease, in ms of served time; see `nodes_clock`."""
     return "dorami:nodes"
 
 
 def nodes_clock() -> str:
-    """Hash: `served`, the ms of Redis' own clock without the silences of all nodes, and `seen`, the last heartbeat."""
+    """Hash: `served`, ms of Redis' clock without the times in which no node sent heartbeats; `seen`, the last one."""
     return f"{{{nodes()}}}:clock"
 
 
 def socket_session(pid: str) -> str:
-    """String, by private id: what a socket leaves behind: "<generation> <ids, user, rooms with places as JSON>"."""
+    """String, by private id: a socket's recovery session, "<generation> <ids, user, rooms with places as JSON>"."""
     return f"dorami:socket:{pid}"
 
 
@@ -138,37 +139,37 @@ def socket_session(pid: str) -> str:
 
 
 def session(user_id: str, session_id: str) -> str:
-    """Hash: one login of a user (device, created, used) and the SHA-256 of its current refresh token; lives 7 days."""
+    """Hash: one login of a user (device, created, used) and the SHA-256 of its refresh token. Expires in 7 days."""
     return f"dorami:session:{{{user_id}}}:{session_id}"
 
 
 def spent_refresh_tokens(user_id: str, session_id: str) -> str:
-    """List: the SHA-256 of the refresh tokens a session has used up, newest first."""
+    """List: the SHA-256 of a session's spent refresh tokens, newest first."""
     return f"{session(user_id, session_id)}:spent"
 
 
 def refresh_salt(user_id: str, session_id: str) -> str:
-    """String: what makes the current refresh token out of the one before; lives a few seconds."""
+    """String: the salt that derives the current refresh token from the previous one. Expires in seconds."""
     return f"{session(user_id, session_id)}:salt"
 
 
 def user_sessions(user_id: str) -> str:
-    """Sorted set: session id → the moment it runs out, in ms of Redis' own clock."""
+    """Sorted set: session id → its expiry, in ms of Redis' clock."""
     return f"dorami:sessions:{{{user_id}}}"
 
 
 def devices(user_id: str) -> str:
-    """Sorted set: the names (keyed hashes) of the devices that a user or a guest came from, by when."""
+    """Sorted set: names (keyed hashes) of the devices of a user or guest, by the time of the last use."""
     return f"dorami:devices:{{{user_id}}}"
 
 
 def revoked(user_id: str, kind: str, value: str = "") -> str:
-    """String: a user's revoked token (`jti`), session (`sid`) or all until a moment (`sub`)."""
+    """String: a revocation of a user's token (`jti`), session (`sid`), or all tokens issued up to a time (`sub`)."""
     return f"dorami:revoked:{{{user_id}}}:{kind}:{value}"
 
 
 def revocations_verified() -> str:
-    """String: there for some seconds after a node has compared the revocations in Redis with those in PostgreSQL."""
+    """String: exists for seconds after a node has compared the revocations in Redis with those in PostgreSQL."""
     return "dorami:revocations:verified"
 
 
@@ -176,7 +177,7 @@ def revocations_verified() -> str:
 
 
 def rate_limit(scope: str, subject: str) -> str:
-    """Sorted set: the moments of what a subject did in the current window of one limit."""
+    """Sorted set: the times of a subject's requests in the current window of one limit."""
     return f"dorami:limit:{scope}:{subject}"
 
 
@@ -184,7 +185,7 @@ def rate_limit(scope: str, subject: str) -> str:
 
 
 def job_queue() -> str:
-    """List: the ids of jobs for the workers. The jobs themselves are in PostgreSQL."""
+    """List: the ids of jobs for the workers. The jobs are in PostgreSQL."""
     return "dorami:jobs"
 
 
@@ -192,12 +193,12 @@ def job_queue() -> str:
 
 
 def cached(cache: str, key: str) -> str:
-    """String: a value that many ask for, as `version JSON`; lives as long as its cache says."""
+    """String: a cached value, as `version JSON`. Expires after the lifetime of its cache."""
     return f"dorami:cache:{{{cache}:{key}}}"
 
 
 def cache_lease(cache: str, key: str) -> str:
-    """String: who is loading that value; lives a few seconds."""
+    """String: the caller that is loading this value. Expires in seconds."""
     return f"{cached(cache, key)}:lease"
 
 
@@ -206,9 +207,9 @@ def cache_lease(cache: str, key: str) -> str:
 MIGRATION_LOCK = 0x646F72616D69  # "dorami": the PostgreSQL advisory lock under which migrations are applied
 
 WORDS_LOCK = 0x776F726473  # "words": the advisory lock under which the lists of words are changed
-RETENTION_LOCK = 0x6F6C64  # "old": the advisory lock of the one who forgets what deleted messages said
+RETENTION_LOCK = 0x6F6C64  # "old": the advisory lock under which originals of deleted messages are removed
 
 
 def room_log_name(room: Room) -> str:
-    """The name of a room in the tables of room logs."""
+    """Return the name of a room in the tables of room logs."""
     return f"{room.namespace} {room.name}"

@@ -12,11 +12,11 @@ import structlog
 log = structlog.get_logger()
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-LEAST = 1.0  # s that every step may take to close, however long the ones before it took
+LEAST = 1.0  # s that every step may take to close, even if the steps before have used up the time
 
 
 class Step(NamedTuple):
-    """One thing that is open while the process serves."""
+    """A part that is open while the process serves."""
 
     name: str
     open: Callable[[], Awaitable[None]]
@@ -95,7 +95,7 @@ async def _close(opened: Sequence[Step], deadline: float) -> None:
             async with asyncio.timeout(max(LEAST, deadline - loop.time())):
                 await step.close()
         except TimeoutError:
-            log.error("a step did not close in time", step=step.name)  # noqa: TRY400  where it hung is not here
+            log.error("step did not close in time", step=step.name)  # noqa: TRY400  the traceback would end here
         except Exception:
             log.exception("a step failed to close", step=step.name)
         else:

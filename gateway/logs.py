@@ -12,7 +12,7 @@ from gateway.settings import Settings
 def configure(settings: Settings) -> None:
     """Send structlog and the standard library's loggers (aiohttp, asyncio, libraries) to stderr in one form.
 
-    Production logs warnings and errors; `LOG_LEVEL` says otherwise.
+    Production logs warnings and errors unless `LOG_LEVEL` is set.
     """
     level = logging.getLevelNamesMapping()[settings.log_level or ("WARNING" if settings.production else "INFO")]
     shared: list[structlog.types.Processor] = [
@@ -20,7 +20,7 @@ def configure(settings: Settings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Tracebacks without local variables: those are where passwords and tokens are.
+    # Tracebacks without local variables, which may hold passwords and tokens.
     renderers: list[structlog.types.Processor] = (
         [
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),

@@ -1,4 +1,4 @@
-"""Every metric of a node, with its labels. Made once by the composition root and handed to whoever counts."""
+"""All metrics of a node, with their labels. Created once by the composition root and passed to the parts that count."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -6,12 +6,12 @@ from gateway import __version__
 from gateway.instruments import CounterFamily, HistogramFamily, PoolFamily
 from gateway.memory import memory_limit
 
-# Event handlers and HTTP routes take from under a millisecond to a database timeout.
+# Event handlers and HTTP routes take from less than a millisecond to the time-out of the database.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
-    """The node's counters in a registry of their own, so that several nodes can live in one test process."""
+    """The metrics of one node in their own registry, so that several nodes can run in one test process."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
@@ -53,25 +53,25 @@ class Metrics:
             registry=registry,
         )
         self.gaps = Counter(
-            "dorami_room_gaps", "Times that a room's missing events were looked for in its log", registry=registry
+            "dorami_room_gaps", "Times that missing events of a room were read from its log", registry=registry
         )
         self.caught_up = Counter(
             "dorami_room_events_caught_up", "Events delivered from a room's log", registry=registry
         )
         self.events_lost = Counter(
-            "dorami_room_events_lost", "Events that were missed and are not in the log any more", registry=registry
+            "dorami_room_events_lost", "Missing events that the log no longer has", registry=registry
         )
         self.recoveries = Counter(
-            "dorami_recoveries", "Sockets that asked to be resumed", ["outcome"], registry=registry
+            "dorami_recoveries", "Recoveries that clients asked for, by outcome", ["outcome"], registry=registry
         )
         self.presence_degraded = Gauge(
             "dorami_presence_degraded", "1 while people are counted by this node alone", registry=registry
         )
         self.presence_buried = Counter(
-            "dorami_presence_names_buried", "Names of dead nodes whose people this node took out", registry=registry
+            "dorami_presence_names_buried", "Names of dead nodes whose members this node removed", registry=registry
         )
         self.presence_renamed = Counter(
-            "dorami_presence_names_taken", "Times that this node told anew whom it holds", registry=registry
+            "dorami_presence_names_taken", "Times that this node announced its members again", registry=registry
         )
         self.http = Histogram(
             "dorami_http_seconds",
@@ -87,7 +87,7 @@ class Metrics:
             "dorami_descriptors_low", "1 while less than a tenth of the file descriptors is free", registry=registry
         )
         self.database_writable = Gauge(
-            "dorami_database_writable", "Whether PostgreSQL takes writes, as far as is known", registry=registry
+            "dorami_database_writable", "1 while PostgreSQL accepts writes, as far as is known", registry=registry
         )
         self.database_writable.set(1)
         self.database = Histogram(
@@ -103,7 +103,7 @@ class Metrics:
         )
         self.notifications = Counter(
             "dorami_notifications",
-            "Notifications: handed to sockets, not heard there, or forgotten",
+            "Notifications: delivered to sockets, not received there, or deleted",
             ["what"],
             registry=registry,
         )
@@ -125,16 +125,18 @@ class Metrics:
         )
         self.jobs_lost = Counter("dorami_jobs_lost", "Runs of jobs whose worker died", registry=registry)
         self.messages_erased = Counter(
-            "dorami_messages_erased", "Messages whose text was taken away, by how", ["how"], registry=registry
+            "dorami_messages_erased", "Messages whose text was removed, by how", ["how"], registry=registry
         )
         self.messages_restored = Counter(
             "dorami_messages_restored", "Messages brought back by undoing a clear", registry=registry
         )
         self.originals_forgotten = Counter(
-            "dorami_originals_forgotten", "Deleted texts that have outlived their retention", registry=registry
+            "dorami_originals_forgotten",
+            "Originals of deleted messages removed after their retention",
+            registry=registry,
         )
         self.words = Counter(
-            "dorami_words_found", "Messages with a listed word, by what came of it", ["action"], registry=registry
+            "dorami_words_found", "Messages with a listed word, by action", ["action"], registry=registry
         )
         self.clock_offset = Gauge(
             "dorami_clock_offset_seconds",
@@ -148,5 +150,5 @@ class Metrics:
         )
 
     def render(self) -> bytes:
-        """The Prometheus text."""
+        """Return the metrics in the Prometheus text format."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""What became of rooms without anybody on this node asking, told to whoever tells the rooms. Used by presence_redis."""
+"""Reports changes of rooms' member counts that no call on this node returned. Used by RedisPresence."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 class PresenceChanges:
-    """Of each room the newest, in a task of their own: a heartbeat waits for nobody who listens."""
+    """Calls the callbacks with the newest census of each room, in its own task so that heartbeats do not wait."""
 
     def __init__(self) -> None:
         self._callbacks: list[Callback] = []
@@ -23,13 +23,13 @@ class PresenceChanges:
         self._callbacks.append(callback)
 
     def report(self, room: Room, census: Census) -> None:
-        """Have a room told, if the census says that it is to be."""
+        """Queue a census for the callbacks, if the count has changed."""
         if census.changed:
             self._news[room] = census
             self._has_news.set()
 
     async def run(self) -> None:
-        """Tell. Never ends."""
+        """Call the callbacks with queued changes, forever."""
         while True:
             await self._has_news.wait()
             self._has_news.clear()
@@ -40,4 +40,4 @@ class PresenceChanges:
                     try:
                         await callback(room, census)
                     except Exception:
-                        log.exception("a change of presence could not be told", room=room)
+                        log.exception("presence callback failed", room=room)

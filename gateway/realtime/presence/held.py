@@ -1,4 +1,4 @@
-"""The people that this node holds, and Redis brought into line with them call by call. Used by presence_redis."""
+"""The people on this node; updates Redis to match them call by call. Used by RedisPresence."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,15 +10,16 @@ from gateway.realtime.presence.lease import Lease
 from gateway.realtime.presence.presence import Census, LocalPresence, Moved
 from gateway.realtime.presence.redis_rooms import Entered, RedisRooms
 
-CHUNK = 200  # people in one step, some 5 ms: Redis does nothing else meanwhile
+CHUNK = 200  # people in one script, which blocks Redis for about 5 ms
 
 Report = Callable[[Room, Census], None]
 
 
 class LocalMembers:
-    """What raises Unavailable may have left Redis with something else: then all are to be announced under a new name.
+    """Writes this node's people to Redis.
 
-    `hurry` is called when the name of now is not good any more.
+    After a method has raised Unavailable, Redis may disagree with this node: then all must be announced under a new
+    name. `hurry` is called when the current name is no longer valid.
     """
 
     def __init__(
@@ -27,15 +28,15 @@ class LocalMembers:
         self._local = local
         self._rooms = rooms
         self._lease = lease
-        self._linger = linger  # s that a room that holds nobody stays listed
+        self._linger = linger  # s for which an empty room stays listed
         self._hurry = hurry
-        self._idle: dict[Room, float] = {}  # held somebody under the name, and perhaps do not any more; since when
+        self._idle: dict[Room, float] = {}  # rooms that may be empty on this node, and since when
         self._locks: WeakValueDictionary[tuple[Room, str], asyncio.Lock] = WeakValueDictionary()
 
     async def settle(self, room: Room, who: str) -> Census:
-        """Make Redis say of somebody what this node says.
+        """Write to Redis whether a person is in a room on this node.
 
-        Calls for one person wait for each other, and each tells what holds by then: the last one is right.
+        Calls for one person run one at a time, and each writes the state at its own time: the last one is right.
         """
         async with self._locks.setdefault((room, who), asyncio.Lock()):
             if self._local.holds(room, who):
@@ -43,7 +44,7 @@ class LocalMembers:
             return await self._retract(room, who)
 
     async def replace(self, room: Room, before: str, after: str) -> Moved:
-        """`settle` for two people in one step."""
+        """Replace one person by another in a single step; like `settle` for both."""
         first, second = (self._locks.setdefault((room, who), asyncio.Lock()) for who in sorted((before, after)))
         async with first, second:
             name = await self._register(room)
@@ -53,23 +54,23 @@ class LocalMembers:
             return moved
 
     async def announce(self, report: Report) -> None:
-        """Tell Redis of everybody anew, under the name of now; `report` hears what the rooms are to be told."""
+        """Write everybody to Redis under the current name; call `report` with the census of each room."""
         for room in self._local.rooms():
             await self._announce_all(room, report)
 
     async def restore(self, room: Room) -> Census:
-        """Make a room that was over one that can be entered, and tell Redis of everybody who is there."""
+        """Reopen a room that was closed, and write everybody in it to Redis."""
         await self._rooms.reopen(room)
         await self._announce_all(room, lambda _room, _census: None)
         return (await self._rooms.census(room))._replace(changed=True)
 
     def forget(self, room: Room) -> None:
-        """Nobody is in a room that is over."""
+        """Remove everybody from a room that was closed."""
         self._local.forget(room)
         self._idle[room] = asyncio.get_running_loop().time()
 
     def take_idle(self) -> set[Room]:
-        """The rooms in which nobody was for a while and nobody is about to be; they are forgotten here."""
+        """Forget and return the rooms that have been empty for `linger` s and that nobody is entering."""
         busy = {room for room, _ in self._locks}
         before = asyncio.get_running_loop().time() - self._linger
         over = {room for room, since in self._idle.items() if since <= before and room not in busy}

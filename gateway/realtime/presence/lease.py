@@ -1,4 +1,4 @@
-"""The name under which a node's people are in Redis, while its lease lasts. Used by presence_redis."""
+"""The name under which a node's people are in Redis, and its lease. Used by RedisPresence."""
 
 import asyncio
 import secrets
@@ -12,17 +12,17 @@ from gateway.redis.client import RedisClient
 
 
 class Pulse(NamedTuple):
-    """What a heartbeat found."""
+    """The result of a heartbeat."""
 
-    alive: bool  # False: the name is over, or Redis lost some of what it knew of it
-    dead: list[str]  # names whose leases have ended
+    alive: bool  # False if the lease has ended, or Redis has lost data of it
+    dead: list[str]  # names of other nodes whose leases have ended
 
 
 class Lease:
-    """A name, its lease, and the list in Redis of the rooms in which it holds somebody.
+    """A name, its lease, and the list in Redis of the rooms in which it has people.
 
-    A room is on that list before anybody is counted in it, so whoever takes a dead name's people out misses no room.
-    The list and the leases are in one slot of a cluster, each room's people in another.
+    A room is listed before anybody is counted in it, so that the people of a dead name can be found in all rooms.
+    The list and the leases are in one slot of a cluster; the people of each room are in another.
     """
 
     def __init__(self, redis: RedisClient, node_id: str, lease: float, beat: float) -> None:
@@ -32,15 +32,15 @@ class Lease:
         self._length = round(lease * 1000)
         self._interval = beat
         self._beaten = 0.0
-        # The others beat meanwhile, or Redis was away from all of them: then no lease may run out by it.
+        # ms without a heartbeat of any node that count as served time: longer gaps mean that Redis was unavailable.
         self._silence = round(beat * 1500)
         self._rooms: set[Room] = set()  # on the list
-        self._lock = asyncio.Lock()  # who changes the list, or compares it
+        self._lock = asyncio.Lock()  # held while the list is changed or compared
         self._do_beat, self._do_register = redis.script(__package__, "beat"), redis.script(__package__, "register")
         self._do_remember, self._do_bury = redis.script(__package__, "remember"), redis.script(__package__, "bury")
 
     async def renew(self) -> Pulse:
-        """Beat. Raises Unavailable."""
+        """Send a heartbeat. Raises Unavailable."""
         async with self._lock:
             if self.name is None:
                 return Pulse(alive=False, dead=[])
@@ -49,17 +49,17 @@ class Lease:
             return Pulse(bool(alive) and listed == len(self._rooms), [name for name in dead if name != self.name])
 
     async def breathe(self) -> None:
-        """Beat if it is time to: between two steps of long work, which would cost the lease. Raises Unavailable."""
+        """Send a heartbeat if it is time for one. Call it between steps of long work. Raises Unavailable."""
         now = asyncio.get_running_loop().time()
         if now - self._beaten >= self._interval:
             self._beaten = now
             await self.renew()
 
     async def take(self) -> str | None:
-        """Go on under a new name; the one before is to be given up. Raises Unavailable.
+        """Continue under a new name; return the previous one, whose people must be removed. Raises Unavailable.
 
-        Redis may have lost it, and somebody may have been counted under it since. So it is put there again: if we fail,
-        or die, before its people are taken out, they are found by its lease.
+        Redis may have lost the previous name, and people may have been counted under it since. So it is stored again:
+        if this node fails before they are removed, other nodes find them by its lease.
         """
         name = f"{self._node_id}.{secrets.token_hex(4)}"
         async with self._lock:
@@ -70,7 +70,7 @@ class Lease:
         return old
 
     async def register(self, room: Room) -> str:
-        """Have a room on the list; the name. Raises Unavailable, also when the lease is over."""
+        """Add a room to the list and return the name. Raises Unavailable, also if the lease has ended."""
         if self.name is not None and room in self._rooms:
             return self.name
         async with self._lock:
@@ -87,23 +87,23 @@ class Lease:
             return self.name
 
     async def forget(self, rooms: Callable[[], set[Room]]) -> None:
-        """Take rooms off the list in which nobody is and nobody is about to be. Raises Unavailable."""
+        """Remove the rooms that `rooms()` returns, which must be empty, from the list. Raises Unavailable."""
         async with self._lock:
             over = self._rooms & rooms()
-            self._rooms -= over  # at once: whoever enters one from here on has it listed again, after this
+            self._rooms -= over  # before the await: who enters one meanwhile lists it again after this
             if over and self.name is not None:
                 async with self._redis.guard("presence"):
                     await self._redis.client.srem(keys.node_rooms(self.name), *map(room_text, over))
 
     async def end(self, name: str) -> set[Room]:
-        """End a lease for good; the rooms that are to be emptied now. Raises Unavailable."""
+        """End a lease; return the rooms from which its people must be removed. Raises Unavailable."""
         client = self._redis.client
         async with self._redis.guard("presence"):
-            await client.zadd(keys.nodes(), {name: 0}, xx=True)  # if we die here, others go on
+            await client.zadd(keys.nodes(), {name: 0}, xx=True)  # other nodes continue if this one dies here
             return set(map(text_room, map(str, await client.smembers(keys.node_rooms(name)))))
 
     async def bury(self, name: str) -> None:
-        """Forget a name whose rooms are empty. Raises Unavailable."""
+        """Delete a name whose people were removed from all rooms. Raises Unavailable."""
         async with self._redis.guard("presence"):
             await self._do_bury(keys=[keys.nodes(), keys.node_rooms(name)], args=[name])
 
@@ -124,10 +124,10 @@ def _keys(name: str) -> list[str]:
 
 
 def room_text(room: Room) -> str:
-    """A room as it is listed."""
+    """Encode a room for the list."""
     return f"{room.namespace} {room.name}"
 
 
 def text_room(text: str) -> Room:
-    """Its inverse."""
+    """Decode a room of the list."""
     return Room(*text.split(" ", 1))

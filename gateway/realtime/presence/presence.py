@@ -1,4 +1,4 @@
-"""Who is in a room, as distinct people: the contract, and presence within one process. Used by services."""
+"""Counts the distinct people in rooms: the interface, and presence within one process. Used by services."""
 
 import asyncio
 from collections import Counter
@@ -7,95 +7,95 @@ from typing import NamedTuple, Protocol
 
 from gateway.keys import Room
 
-INTERVAL = 1.0  # s between two slots to tell a room its number
+INTERVAL = 1.0  # s between two slots for publishing a room's member count
 
 
 class Census(NamedTuple):
-    """How many distinct people are in a room, the most there ever were, and whether this call changed the number."""
+    """How many distinct people are in a room, the most so far, and whether this call changed the number."""
 
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks a census for
+    count: int  # type: ignore[assignment]  # hides tuple.count, which is not needed here
     peak: int
     changed: bool
 
 
 class Moved(NamedTuple):
-    """What changed as a socket became somebody else's; the number of people did if only one of these is true."""
+    """The effect of a socket's change from one person to another. The count changes if only one of the two is True."""
 
     census: Census
-    came: bool  # whom they became was not there yet
-    gone: bool  # whom they were has no other socket there
+    came: bool  # the new person had no other socket in the room
+    gone: bool  # the previous person has no other socket in the room
 
 
 class PublishSlot(NamedTuple):
-    """Whether the asker is to tell a room its number now. When there is neither a census nor a wait, all is told."""
+    """Whether the caller must publish a room's count now. Without `census` and `wait` there is nothing to publish."""
 
-    census: Census | None = None  # what to tell
-    wait: float | None = None  # s until it is worth asking again
-    change: int = 0  # up to which change that is
+    census: Census | None = None  # what to publish
+    wait: float | None = None  # s until the next attempt to claim a slot
+    change: int = 0  # the number of the last change in `census`
 
 
 Callback = Callable[[Room, Census], Awaitable[None]]
 
 
 class Presence(Protocol):
-    """Counts people, not sockets: who has several, on whatever nodes, is one. Nothing here raises."""
+    """Counts people, not sockets: several sockets of one person, on any nodes, count once. No method raises."""
 
     async def enter(self, room: Room, who: str) -> Census:
-        """A socket of somebody came into a room; one call a socket. Into one that is over nobody comes."""
+        """Count a socket of a person in a room; one call for each socket. Has no effect in a closed room."""
         ...
 
     async def leave(self, room: Room, who: str) -> Census:
-        """A socket of somebody left a room; one call for each `enter`, more are ignored."""
+        """Remove a socket of a person from a room; one call for each `enter`, more are ignored."""
         ...
 
     async def become(self, room: Room, before: str, after: str) -> Moved:
-        """A socket that was counted as `before` is one of `after` now: in one step, so that nobody is counted twice."""
+        """Count a socket as `after` instead of `before`, in one step so that the count never includes both."""
         ...
 
     async def census(self, room: Room) -> Census:
-        """The numbers as they are; `changed` is False."""
+        """Return the current census; `changed` is False."""
         ...
 
     async def end(self, room: Room) -> Census:
-        """Nobody is in a room any more and nobody will be; who calls `leave` later was not there. Idempotent.
+        """Close a room: remove everybody, and ignore later calls of `enter` and `leave`. Idempotent.
 
-        While Redis is away this holds on this node alone, and is to be called again.
+        While Redis is unavailable this affects this node alone until Redis is back.
         """
         ...
 
     async def restore(self, room: Room, people: Sequence[str]) -> Census:
-        """A room is not over any more; these are the people of the sockets that this node has there, one name a socket.
+        """Reopen a closed room with the people of this node's sockets in it, one entry for each socket.
 
-        Idempotent: whoever this node held there before is replaced by them.
+        Idempotent: replaces everybody whom this node had in the room before.
         """
         ...
 
     async def claim_slot(self, room: Room) -> PublishSlot:
-        """Ask to tell a room its number. Over all nodes one gets the slot in `INTERVAL`, at once from or to nobody."""
+        """Claim the right to publish a room's count. One node gets it per `INTERVAL`; immediately from or to 0."""
         ...
 
     async def published(self, room: Room, slot: PublishSlot) -> bool:
-        """The room was told; whether there is more to tell. Without this the next slot tells the room again."""
+        """Record that a slot was published; return whether there are newer changes. Otherwise it is published again."""
         ...
 
     def rooms(self) -> list[Room]:
-        """The rooms in which this node holds somebody."""
+        """Return the rooms in which this node has people."""
         ...
 
     def on_change(self, callback: Callback) -> None:
-        """Call `callback` when a room is to be told of something that no call of this node answered.
+        """Call `callback` when a room's count has changed without a call on this node.
 
-        A node died, or this one came back from being cut off. The census tells whether anybody came or went by it.
+        That happens when a node dies, or when this one is connected to Redis again.
         """
 
 
 class _Room:
-    """The people of a room on this node, and what the room was told of their number."""
+    """The people of a room on this node, and the state of publishing their number."""
 
     __slots__ = ("changes", "next", "over", "peak", "published", "shown", "sockets")
 
     def __init__(self) -> None:
-        self.sockets: dict[str, int] = {}  # who → how many of their sockets are there
+        self.sockets: dict[str, int] = {}  # person → number of their sockets in the room
         self.peak = 0
         self.over = False
         self.changes = self.published = self.shown = 0
@@ -103,7 +103,7 @@ class _Room:
 
 
 class LocalPresence:
-    """The people of this process: the double for tests, and what a node holds itself."""
+    """The people of this process: the double for tests, and the local state of RedisPresence."""
 
     def __init__(self, interval: float = INTERVAL) -> None:
         self._interval = interval
@@ -157,10 +157,10 @@ class LocalPresence:
         return state.changes > state.published
 
     def on_change(self, callback: Callback) -> None:
-        """See Presence; a process that is alone never loses anybody by itself."""
+        """See Presence. Never called: a single process has no such changes."""
 
     def add(self, room: Room, who: str) -> Census:
-        """`enter`, at once."""
+        """Like `enter`, without await."""
         state = self._rooms.setdefault(room, _Room())
         if state.over:
             return _census(state)
@@ -169,7 +169,7 @@ class LocalPresence:
         return _changed(state, changed=state.sockets[who] == 1)
 
     def remove(self, room: Room, who: str) -> Census:
-        """`leave`, at once."""
+        """Like `leave`, without await."""
         state = self._rooms.get(room) or _Room()
         left = state.sockets.get(who, 0) - 1
         if left > 0:
@@ -179,7 +179,7 @@ class LocalPresence:
         return _changed(state, changed=left == 0)
 
     def swap(self, room: Room, before: str, after: str) -> Moved:
-        """`become`, at once. Who is not there any more, because the room is over, does not come back by it."""
+        """Like `become`, without await. Has no effect if `before` is not in the room, because it was closed."""
         if not self.holds(room, before):
             return Moved(_census(self._rooms.get(room) or _Room()), came=False, gone=False)
         gone = self.remove(room, before).changed
@@ -187,7 +187,7 @@ class LocalPresence:
         return Moved(_census(self._rooms[room], changed=came != gone), came, gone)
 
     def replace(self, room: Room, people: Sequence[str]) -> Census:
-        """`restore`, at once."""
+        """Like `restore`, without await."""
         state = self._rooms.setdefault(room, _Room())
         changed = state.sockets.keys() != set(people)
         state.over = False
@@ -200,17 +200,17 @@ class LocalPresence:
         return [room for room, state in self._rooms.items() if state.sockets]
 
     def people(self, room: Room) -> list[str]:
-        """The people in a room."""
+        """Return the people in a room."""
         state = self._rooms.get(room)
         return list(state.sockets) if state else []
 
     def holds(self, room: Room, who: str) -> bool:
-        """Whether somebody has a socket in a room."""
+        """Return whether a person has a socket in a room."""
         state = self._rooms.get(room)
         return state is not None and who in state.sockets
 
     def forget(self, room: Room) -> None:
-        """Know nothing of a room any more, whoever was there."""
+        """Forget a room and everybody in it."""
         self._rooms.pop(room, None)
 
 

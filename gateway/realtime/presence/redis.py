@@ -20,20 +20,20 @@ from gateway.redis.client import RedisClient
 
 log = structlog.get_logger()
 
-LEASE = 3.0  # s a node is believed to live after a beat: three may be missed
-BEAT = 0.75  # s
-LINGER = 5.0  # s a room that holds nobody stays listed: what was changed last may not have been told yet
-CLOSING = 2.0  # s to take out one's own people; else the other nodes do
+LEASE = 3.0  # s after a heartbeat until a node counts as dead: three may be missed
+BEAT = 0.75  # s between two heartbeats
+LINGER = 5.0  # s for which an empty room stays listed: its last change may not be published yet
+CLOSING = 2.0  # s for this node to remove its people when it stops; else other nodes do
 
 T = TypeVar("T")
 
 
 class RedisPresence:
-    """See Presence. While Redis is away, the counts are those of this node alone.
+    """Presence over Redis. See Presence. While Redis is unavailable, counts are those of this node alone.
 
-    This node's people are in Redis under a name that lives as long as its lease. Whenever what is there may be wrong (a
-    call failed, the lease ran out, Redis came back empty), they are announced under a new name and the old one is
-    given up: adding what is there and dropping what was is right whatever had happened.
+    This node's people are in Redis under a name with a lease. Whenever Redis may be wrong (a call failed, the lease
+    ended, Redis lost its data), they are added under a new name and those of the old name are removed: that is right
+    whatever has happened.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class RedisPresence:
     ) -> None:
         self._rooms = RedisRooms(redis)
         self._metrics = metrics
-        # With connections of its own, or a storm of people who come would have it wait until the node counts as dead.
+        # With its own connections: behind a storm of joins a heartbeat could wait until the node counts as dead.
         self._lease = Lease(beats or redis, node_id, lease, beat)
         self._beat = beat
         self._interval = interval
         self._hurry = asyncio.Event()
-        self._wrong = False  # what is in Redis under our name
-        self._ending: set[Room] = set()  # over, which Redis has not been told
+        self._wrong = False  # Redis may disagree with this node
+        self._ending: set[Room] = set()  # closed rooms, of which Redis does not know yet
         self._local = LocalPresence(interval)
         self._held = LocalMembers(self._local, self._rooms, self._lease, linger, self._hurry.set)
         self._news = PresenceChanges()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Take a name and begin to beat; Redis being away is no failure."""
+        """Take a name and start the heartbeat. Redis being unavailable is no error."""
         with suppress(Unavailable):
             await self._send_heartbeat()
         self._tasks = [
@@ -72,7 +72,7 @@ class RedisPresence:
         ]
 
     async def close(self) -> None:
-        """Stop, and take this node's people out of the counts."""
+        """Stop, and remove this node's people from the counts."""
         await cancel(*self._tasks)
         name, self._lease.name = self._lease.name, None
         if name is not None:
@@ -90,7 +90,7 @@ class RedisPresence:
         try:
             return await self._unless_away(self._held.settle(room, who)) or alone
         except BaseException:
-            # The caller does not know that the socket is in, and will not take it out.
+            # The call failed, so the caller will not remove the socket.
             self._local.remove(room, who)
             self._wrong = True
             raise
@@ -144,7 +144,7 @@ class RedisPresence:
             raise
 
     async def claim_slot(self, room: Room) -> PublishSlot:
-        """See Presence. While Redis is away, each node tells its own people."""
+        """See Presence. While Redis is unavailable, each node publishes its own count."""
         try:
             return await self._rooms.claim_slot(room, self._interval)
         except Unavailable:
@@ -158,7 +158,7 @@ class RedisPresence:
         try:
             return slot.change > 0 and await self._rooms.published(room, slot)
         except Unavailable:
-            return False  # as it comes back, everything is told anew
+            return False  # everything is published again when Redis is back
 
     def rooms(self) -> list[Room]:
         """See Presence."""
@@ -169,7 +169,7 @@ class RedisPresence:
         self._news.on_change(callback)
 
     async def _unless_away(self, call: Awaitable[T]) -> T | None:
-        """The answer of Redis; None while it is away."""
+        """Return the result of a call; None while Redis is unavailable."""
         try:
             return await call
         except Unavailable:
@@ -190,11 +190,11 @@ class RedisPresence:
             try:
                 await self._send_heartbeat()
             except Unavailable:
-                pause = self._beat / 3  # when it is back, the leases go on to run out
-                self._wrong = True  # a server that comes back, or another in its place, may have lost something
-                log.debug("no heartbeat: redis is away")
+                pause = self._beat / 3  # leases continue to expire as soon as Redis is back
+                self._wrong = True  # the server, or its replacement, may have lost data
+                log.debug("heartbeat failed: redis unavailable")
             except Exception:
-                log.exception("the heartbeat failed")
+                log.exception("heartbeat failed")
 
     async def _send_heartbeat(self) -> None:
         alive, dead = await self._lease.renew()
@@ -211,7 +211,7 @@ class RedisPresence:
             await self._give_up(name)
 
     async def _begin_anew(self) -> None:
-        self._wrong = False  # from here on: what fails during this makes it so again
+        self._wrong = False  # before the awaits: a call that fails meanwhile sets it again
         try:
             old = await self._lease.take()
             self._metrics.presence_renamed.inc()
@@ -223,7 +223,7 @@ class RedisPresence:
             raise
 
     async def _give_up(self, name: str) -> None:
-        """Take out the people of a dead node, or of a name that is not used any more. Any node may, at any time."""
+        """Remove the people of a dead node or of an unused name from all rooms. Any node may do so at any time."""
         for room in await self._lease.end(name):
             left = 1
             while left:

@@ -1,14 +1,14 @@
-"""The people of one room in Redis: each method is one step there, under the name of a node. Used by presence_redis.
+"""The people of rooms in Redis, under the names of nodes: each method is one script. Used by RedisPresence.
 
-A node writes under a name of its own, whose lease it renews. A name whose lease has ended is never renewed and gets no
-further room; in each room that it is taken out of there is a mark, and nothing is written under it there any more. So
-anybody may take out what it holds, in any number of steps, without racing against its node. And as each step touches
-either the leases or one room, all its keys are in one slot of a cluster.
+A node writes under its own name, whose lease it renews. A name whose lease has ended is never renewed and gets no new
+rooms; each room from which its people were removed has a mark that prevents further writes under it. So any node can
+remove them in any number of steps without a race against their node. Each script uses either the leases or one room, so
+all its keys are in one slot of a cluster.
 
-Leases are counted in served time: the time of Redis, in which a silence of all nodes is no longer than `most`. While
-Redis hangs or is away nobody can beat, so nobody's lease may run out.
+Leases expire in served time: the time of Redis in which gaps between heartbeats of all nodes are cut to a maximum.
+While Redis hangs or is unavailable no node can send heartbeats, so no lease may expire.
 
-Each change of a room's number of people adds one to `changes` of its news; `told` is up to where the room was told.
+Each change of a room's count increments `changes` of `presence_news`; `told` is the last change that was published.
 """
 
 from typing import NamedTuple
@@ -18,46 +18,46 @@ from gateway.keys import Room
 from gateway.realtime.presence.presence import INTERVAL, Census, Moved, PublishSlot
 from gateway.redis.client import RedisClient
 
-TELLING = 50  # ms that the publishing of a slot is waited for when the first comes or the last goes
+TELLING = 50  # ms that other nodes wait for a slot's publication when the count changes from or to 0
 OVER = 2
 
 
 class Entered(NamedTuple):
-    """What became of people who were put into a room."""
+    """The result of adding people to a room."""
 
     census: Census
-    alive: bool  # False: the name was buried there, and they are not in
-    over: bool  # nobody is in the room any more; they are not in
+    alive: bool  # False if the name's lease has ended there: they were not added
+    over: bool  # True if the room is closed: they were not added
 
 
 class RedisRooms:
-    """Raises Unavailable while Redis is away. Whatever is repeated, or done late, is right."""
+    """Scripts on rooms. All methods raise Unavailable, and all may be repeated or called late."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         self._enter, self._leave = redis.script(__package__, "enter"), redis.script(__package__, "leave")
         self._become, self._reap = redis.script(__package__, "become"), redis.script(__package__, "reap")
         self._reopen = redis.script(__package__, "reopen")
-        self._close, self._turn, self._told = (
+        self._close, self._claim_slot, self._mark_published = (
             redis.script(__package__, "close"),
             redis.script(__package__, "turn"),
             redis.script(__package__, "told"),
         )
 
     async def enter(self, name: str, room: Room, people: list[str], *, came: bool) -> Entered:
-        """People are in a room; `came` is False when they were before, and a name only says so anew."""
+        """Add people to a room; `came` is False if they are only announced again."""
         async with self._redis.guard("presence"):
             count, peak, changed, state = await self._enter(keys=_keys(room, name), args=[int(came), *people])
         return Entered(Census(count, peak, bool(changed)), state != 0, state == OVER)
 
     async def leave(self, name: str, room: Room, who: str) -> tuple[Census, int]:
-        """Somebody is not in a room; how many the name still holds there."""
+        """Remove a person from a room; also return how many people the name still has there."""
         async with self._redis.guard("presence"):
             count, peak, changed, left = await self._leave(keys=_keys(room, name)[:4], args=[who])
         return Census(count, peak, bool(changed)), left
 
     async def become(self, name: str, room: Room, before: str, after: str, *, other: bool) -> tuple[Moved, Entered]:
-        """One person is in a room in place of another, or beside them if they have an `other` socket there."""
+        """Replace a person in a room by another; keep both if the first has an `other` socket there."""
         async with self._redis.guard("presence"):
             count, peak, changed, state, came, gone = await self._become(
                 keys=_keys(room, name), args=[before, after, int(other)]
@@ -66,7 +66,7 @@ class RedisRooms:
         return Moved(census, bool(came), bool(gone)), Entered(census, state != 0, state == OVER)
 
     async def reap(self, name: str, room: Room, most: int) -> tuple[Census, int]:
-        """Take people of a name that is over out of a room; how many of them are left there."""
+        """Remove up to `most` people of a dead name from a room; also return how many are left."""
         async with self._redis.guard("presence"):
             count, peak, changed, left = await self._reap(keys=_keys(room, name), args=[most])
         return Census(count, peak, bool(changed)), left
@@ -78,7 +78,7 @@ class RedisRooms:
         return Census(count, peak, bool(changed))
 
     async def reopen(self, room: Room) -> None:
-        """A room is not over any more."""
+        """Reopen a closed room."""
         async with self._redis.guard("presence"):
             await self._reopen(keys=_keys(room)[2:])
 
@@ -92,7 +92,7 @@ class RedisRooms:
     async def claim_slot(self, room: Room, interval: float = INTERVAL) -> PublishSlot:
         """See Presence."""
         async with self._redis.guard("presence.slot"):
-            match await self._turn(keys=_keys(room), args=[round(interval * 1000), TELLING]):
+            match await self._claim_slot(keys=_keys(room), args=[round(interval * 1000), TELLING]):
                 case [1, wait]:
                     return PublishSlot(wait=wait / 1000)
                 case [2, count, peak, change]:
@@ -102,7 +102,7 @@ class RedisRooms:
     async def published(self, room: Room, slot: PublishSlot) -> bool:
         """See Presence."""
         async with self._redis.guard("presence.slot"):
-            return bool(await self._told(keys=[keys.presence_news(room)], args=[slot.change]))
+            return bool(await self._mark_published(keys=[keys.presence_news(room)], args=[slot.change]))
 
 
 def _keys(room: Room, name: str | None = None) -> list[str]:
