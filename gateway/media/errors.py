@@ -1,5 +1,5 @@
-"""What goes wrong with media, in words for whoever waits. Raised in media, told by the job runner."""
+"""Errors of media work, with texts for users. Raised in media, reported by the job runner."""
 
 
 class MediaError(Exception):
-    """It will not work, however often it is tried. The text is for the user: it names no path and no program."""
+    """A permanent failure: another attempt would fail as well. Its text is for users and names no path or program."""

@@ -1,4 +1,4 @@
-"""ffmpeg as a child process: no shell, bounded in time, dead when its work is not wanted. Used by media."""
+"""Runs ffmpeg as a child process: without a shell, with a time limit, killed on cancellation. Used by media."""
 
 import asyncio
 import shutil
@@ -63,7 +63,7 @@ class Ffmpeg:
     async def convert(
         self, arguments: Sequence[str], limit: float, progress: Callable[[float], None] = lambda _: None
     ) -> None:
-        """Run a conversion for at most `limit` s; `progress` is told how many seconds are done.
+        """Run a conversion for at most `limit` s; call `progress` with the number of seconds that are done.
 
         The arguments are ours, and begin with those of the source. A caller that is cancelled leaves no process behind.
         """
@@ -99,7 +99,7 @@ class Ffmpeg:
 
 
 def _guarded() -> list[str]:
-    """Make way for others, and die with us however we die. The second is the kernel's, through setpriv(1) of Linux."""
+    """Return a prefix that lowers the priority and kills the child with its parent, through setpriv(1) of Linux."""
     setpriv, nice = shutil.which("setpriv"), shutil.which("nice")
     return [*([setpriv, "--pdeathsig", "KILL"] if setpriv else []), *([nice, "-n", NICE] if nice else [])]
 

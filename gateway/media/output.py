@@ -10,7 +10,7 @@ _DURATION = re.compile(r"^ *Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILI
 _VIDEO = re.compile(r"^ *Stream #0:\d+.*?: Video: (\w+)(?!.*\(attached pic\)).*?, (\d{1,5})x(\d{1,5})\b", re.MULTILINE)
 _AUDIO = re.compile(r"^ *Stream #0:\d+.*?: Audio: (\w+)", re.MULTILINE)
 
-# What ffmpeg's last words mean for a user, the most telling first.
+# Texts for users by patterns in the end of ffmpeg's output, the most specific first.
 REASONS = (
     (re.compile("No space left on device"), "There is no space left for the replay"),
     (

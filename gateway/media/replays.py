@@ -34,9 +34,9 @@ class Replays:
         self._limit = limit
 
     async def make(self, job_id: str, run: str, ask: CreateJob, progress: Callable[[float], None]) -> Replay:
-        """Make all renditions; `progress` is told the part that is done, from 0 to 1.
+        """Make all renditions; call `progress` with the part that is done, from 0 to 1.
 
-        `run` tells the unfinished files of one attempt from those of another.
+        `run` distinguishes the unfinished files of one attempt from those of another.
         """
         source = self._library.source(ask.source)
         metadata = await self._library.metadata(source)

@@ -33,7 +33,7 @@ GIVEN_UP = (
 
 
 class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection that is not reset between two uses, which saves a round trip on each: nobody leaves state behind."""
+    """A connection that is not reset between two uses, which saves a round trip: our statements leave no state."""
 
     def get_reset_query(self) -> str:
         """Nothing."""
@@ -58,14 +58,14 @@ class PostgresClient(AsyncpgDBClient):
         await self._post_connect()
 
     async def close(self) -> None:
-        """Drop the pool; a server that hangs is not waited for."""
+        """Close the pool without waiting for a server that hangs."""
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Any]:
-        """One connection of the pool. Raises TimeoutError when none is free in time."""
+        """Acquire a connection from the pool. Raises TimeoutError if none is free in time."""
         async with self._pool_init_lock:
             if self._pool is None:
                 await self.create_connection(with_db=True)
@@ -126,7 +126,7 @@ WRAPPED = (OperationalError, TransactionManagementError)  # what Tortoise makes 
 
 
 def cause(error: BaseException) -> BaseException:
-    """What asyncpg raised, if Tortoise has wrapped it."""
+    """Return the exception of asyncpg, if Tortoise has wrapped it."""
     return error.__cause__ if isinstance(error, WRAPPED) and error.__cause__ is not None else error
 
 

@@ -79,11 +79,11 @@ class ConstraintError(IntegrityError):
 
 
 class UniqueError(ConstraintError):
-    """There is such a row already."""
+    """A row with the same key exists already."""
 
 
 class ForeignKeyError(ConstraintError):
-    """The row refers to one that is not there, or others refer to it."""
+    """The row refers to one that does not exist, or other rows refer to it."""
 
 
 class Database:
@@ -152,7 +152,7 @@ class Database:
             self._writes.failed(**details)
 
     async def time(self) -> float:
-        """What time it is there, in s since 1970. Raises Unavailable."""
+        """Return the server's time, in s since 1970. Raises Unavailable."""
         async with self.guard("time"):
             (row,) = await self.query("SELECT extract(epoch FROM clock_timestamp())::float8 AS moment")
         return float(row["moment"])
@@ -187,7 +187,7 @@ class Database:
             yield connection
 
     async def query(self, statement: str, *values: Any) -> list[dict[str, Any]]:
-        """The rows of one SQL statement, on the block's connection if there is one."""
+        """Return the rows of one SQL statement, on the connection of the enclosing block if there is one."""
         client = self._context.db()
         return await client.execute_query_dict(statement, list(values))
 
@@ -209,7 +209,7 @@ def configuration(settings: Settings, *models: str, patient: bool = False) -> di
     if settings.database_pgbouncer:
         pool["statement_cache_size"] = 0
     elif not patient:
-        # What we gave up waiting for must not go on there, holding locks.
+        # A statement that timed out here must not continue on the server, holding locks.
         limit = int(seconds * 1000)
         pool["server_settings"] = {
             # A plan that was made while a table is empty is kept while it grows: it must not scan what has an index.
@@ -233,7 +233,7 @@ def _outage() -> Outage:
 
 @contextmanager
 def mapped(call: str, outage: Outage | None = None) -> "Iterator[None]":
-    """Raise Unavailable for what PostgreSQL being away looks like. Logs it: clients hear no details."""
+    """Raise Unavailable for errors that mean that PostgreSQL is unavailable, and log the details."""
     try:
         yield
     except asyncpg.ClientConfigurationError:

@@ -1,4 +1,4 @@
-"""The connections to Redis, in whatever form: bounded pools, bounded waiting, one kind of error. Used by both edges."""
+"""The client for Redis in any topology: bounded pools and waiting, one kind of error. Used everywhere."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -31,14 +31,14 @@ from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()
 
-AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when the server does not do what was asked
+AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when a command fails
 SAFE_POLICY = "noeviction"
 QUIET = 3.0  # s without a refusal after which it is over: reads go on, and writes may be rare
 PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
 
 
 class PubSubServer(Protocol):
-    """A server whose channels can be published on and heard."""
+    """A server with pub/sub channels."""
 
     @property
     def timeout(self) -> float:
@@ -47,11 +47,11 @@ class PubSubServer(Protocol):
 
     @property
     def sharded(self) -> bool:
-        """Whether it is one of a cluster, which keeps each channel on the server of its slot."""
+        """Whether it belongs to a cluster, where each channel is on the server of its slot."""
         ...
 
     def connection(self) -> AbstractConnection:
-        """A new connection, not connected yet, for a reader or a writer that keeps it."""
+        """Return a new connection, not connected yet, which the caller owns."""
         ...
 
     def on_new_master(self, callback: Callable[[], None]) -> None:
@@ -114,7 +114,7 @@ class RedisClient:
         metrics.redis_pools.watch(pool, self._pool.use)
 
     async def open(self) -> None:
-        """Make the first connection. Redis being away is no failure: it is used as soon as it is there.
+        """Open the first connection. Redis being unavailable is no error: it is used as soon as it is available.
 
         Raises Misconfigured if it is there and refuses us.
         """
@@ -123,7 +123,7 @@ class RedisClient:
         except Unavailable as error:
             if (problem := misconfiguration(error)) is not None:
                 raise Misconfigured(f"redis {problem}") from None
-            log.warning("redis does not answer, starting without it", reason=explain(error))
+            log.warning("redis unavailable, starting without it", reason=explain(error))
             return
         with suppress(Unavailable):
             if policies := await self.evicting():
@@ -132,7 +132,7 @@ class RedisClient:
                 )
 
     async def evicting(self) -> list[str]:
-        """The `maxmemory-policy` of servers that may evict what must not be forgotten. Raises Unavailable."""
+        """Return the `maxmemory-policy` of servers that may evict keys without expiry. Raises Unavailable."""
         async with self.guard("info"):
             try:
                 if self.cluster is None:
@@ -161,7 +161,7 @@ class RedisClient:
         return await self.problem() is None
 
     async def problem(self) -> str | None:
-        """Why Redis does not do what it is asked, in words for operators; None if it does. Never raises."""
+        """Return why Redis does not work, in words for operators; None if it does. Never raises."""
         try:
             await self._ask()
         except Unavailable as error:
@@ -173,13 +173,13 @@ class RedisClient:
             await self.client.ping()
 
     async def time(self) -> float:
-        """What time it is there, in s since 1970. Raises Unavailable."""
+        """Return the server's time, in s since 1970. Raises Unavailable."""
         async with self.guard("time"):
             seconds, microseconds = await self.script(__package__, "time")(keys=[keys.CLOCK])
         return int(seconds) + int(microseconds) / 1_000_000
 
     def script(self, package: str, name: str) -> AsyncScript:
-        """The Lua script `name`.lua of a package; call it with `keys` and `args` as the file says."""
+        """Return the Lua script `name`.lua of a package; its file documents `keys` and `args`."""
         return self.client.register_script(lua(package, name))
 
     def connection(self) -> AbstractConnection:
@@ -190,7 +190,7 @@ class RedisClient:
         return connection
 
     def on_new_master(self, callback: Callable[[], None]) -> None:
-        """See PubSubServer. Only sentinels tell of another master."""
+        """See PubSubServer. Only Sentinel reports a new master."""
         if self._sentinels is not None:
             self._sentinels.on_change(callback)
 

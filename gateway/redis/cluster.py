@@ -38,7 +38,7 @@ Use = Callable[[redis.asyncio.Redis], Awaitable[Any]]
 
 
 class SlotRange(NamedTuple):
-    """Slots that follow each other, and who serves them."""
+    """A range of slots and its servers."""
 
     first: int
     last: int
@@ -46,7 +46,7 @@ class SlotRange(NamedTuple):
 
 
 class SlotMap(NamedTuple):
-    """Who serves what, as one server says: the ranges in their order, and all servers, replicas too."""
+    """The slot map of one server: the ranges in order, and all servers including replicas."""
 
     ranges: tuple[SlotRange, ...]
     members: frozenset[Address]
@@ -55,7 +55,7 @@ class SlotMap(NamedTuple):
 def _slot_map(answer: list[Any], teller: Address) -> SlotMap:
     ranges, members = [], set()
     for first, last, *serving in answer:
-        # A server that does not know its own name leaves it out: it is the one that was asked.
+        # A server that does not know its own address leaves it out: it is the one that answered.
         addresses = [Address(str(host or teller.host), int(port)) for host, port, *_ in serving]
         ranges.append(SlotRange(int(first), int(last), addresses[0]))
         members.update(addresses)
@@ -94,7 +94,7 @@ class ClusterPubSubServer(NamedTuple):
 
 
 class Cluster:
-    """The servers of a cluster, and which of them serves which slot, as was heard last."""
+    """The servers of a cluster, and the newest known owner of each slot."""
 
     def __init__(self, seeds: Iterable[Address], timeout: float, options: dict[str, Any]) -> None:
         self.timeout = timeout
@@ -120,7 +120,7 @@ class Cluster:
     # --- who serves what ----------------------------------------------------------------------------------------------
 
     async def owner(self, slot: int) -> Address:
-        """Who serves a slot. Raises redis-py's ConnectionError when that is not known."""
+        """Return the server of a slot. Raises redis-py's ConnectionError if it is not known."""
         if not self._ranges:
             await self.learn()
         owner = self.known_owner(slot)
@@ -130,18 +130,18 @@ class Cluster:
         return owner
 
     def known_owner(self, slot: int) -> Address | None:
-        """Who serves a slot, as far as is known."""
+        """Return the server of a slot, if it is known."""
         if slot in self._moved:
             return self._moved[slot]
         place = bisect_right(self._ranges, slot, key=lambda part: part.first) - 1
         return self._ranges[place].owner if place >= 0 and slot <= self._ranges[place].last else None
 
     def known_owners(self) -> set[Address]:
-        """All that serve anything, as far as is known."""
+        """Return all servers with slots, as far as is known."""
         return {part.owner for part in self._ranges} | set(self._moved.values())
 
     def moved(self, slot: int, address: Address) -> None:
-        """A server said that another one serves this slot now: probably not only this one."""
+        """Record a redirection of this slot to another server, and refresh the slot map."""
         self._moved[slot] = address
         self.version += 1
         self.learn_soon()
@@ -184,7 +184,7 @@ class Cluster:
         return None
 
     def learn_soon(self) -> None:
-        """The same, beside what is going on."""
+        """Like `learn`, in the background."""
         if not self._tasks:
             self._spawn(self._learn_quietly())
 
@@ -245,12 +245,12 @@ class Cluster:
         return True
 
     async def each(self, use: Use) -> list[Any]:
-        """Use the client of every server that serves slots. Raises redis-py's ConnectionError when one is away."""
+        """Use the clients of all servers with slots. Raises redis-py's ConnectionError if one is unavailable."""
         if not self._ranges:
             await self.learn()
         return list(await asyncio.gather(*(self.call(address, use) for address in self.known_owners())))
 
     def _server(self, address: Address) -> ClusterServer:
-        if address not in self._servers:  # heard of in a redirection
+        if address not in self._servers:  # known from a redirection
             self._servers[address] = ClusterServer(self._options, address)
         return self._servers[address]

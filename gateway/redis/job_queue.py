@@ -16,7 +16,7 @@ from gateway.redis.client import RedisClient
 
 log = structlog.get_logger()
 
-PAUSE = 0.5  # s between two attempts while Redis is away
+PAUSE = 0.5  # s between two attempts while Redis is unavailable
 LONGEST_WAIT = 1.0  # s that a take waits for a job at most, and so a stopping worker for a take
 
 
@@ -61,7 +61,7 @@ class JobQueue:
                 try:
                     await work(job_id)
                 except Exception:
-                    log.exception("a job could not be run", job=job_id)
+                    log.exception("job failed", job=job_id)
 
     async def _take(self) -> str | None:
         async with self._redis.guard("jobs.take"):

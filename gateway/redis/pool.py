@@ -19,7 +19,7 @@ LOST = 10  # times the time-out of a call after which nobody can be using a conn
 
 
 class BoundedPool(ConnectionPool):
-    """At most `max_connections`; who finds none free waits for at most `timeout` seconds, first come, first served."""
+    """A pool of at most `max_connections`; callers wait up to `timeout` s for a free one, in order."""
 
     def __init__(self, *, timeout: float, **options: Any) -> None:
         super().__init__(**options)
@@ -43,7 +43,7 @@ class BoundedPool(ConnectionPool):
         return taken
 
     async def release(self, connection: AbstractConnection) -> None:
-        """Give a connection back. Whatever interrupts this, its slot is free afterwards."""
+        """Return a connection to the pool. Its slot is freed even if this is cancelled."""
         try:
             if connection.should_reconnect():  # type: ignore[no-untyped-call]
                 await connection.disconnect(nowait=True)

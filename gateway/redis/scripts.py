@@ -29,10 +29,10 @@ def lua(package: str, name: str) -> str:
 
 
 class Script(AsyncScript):
-    """A script that is sent as text to a server which does not know it yet, in one round trip."""
+    """A script that is sent as text if the server does not have it yet, without another round trip."""
 
     async def __call__(self, keys: Any = None, args: Any = None, client: Any = None) -> Any:
-        """Run it, or add it to a pipeline. `keys` and `args` are what the script says of KEYS and ARGV."""
+        """Run the script, or add it to a pipeline. `keys` and `args` are its KEYS and ARGV."""
         client = self.registered_client if client is None else client
         values = (len(keys), *keys, *(args or ()))
         if isinstance(client, Pipeline):
@@ -44,7 +44,7 @@ class Script(AsyncScript):
 
 
 class ScriptPipeline(Pipeline):
-    """A pipeline that always gives its connection back, whatever happens to the call.
+    """A pipeline that always returns its connection to the pool, even if the call fails or is cancelled.
 
     redis-py's own asks for the scripts first, outside of the block that gives the connection back. Here a script that
     the server does not know is run by itself afterwards. Commands are executed in their order except for those.
@@ -92,7 +92,7 @@ class ScriptClient(redis.asyncio.Redis):
         self._retry_for = retry_for
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """See redis-py. Raises NotPrimaryError when the time is over."""
+        """See redis-py. Raises NotPrimaryError after the time-out."""
         until = 0.0
         while True:
             try:

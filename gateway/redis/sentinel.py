@@ -34,7 +34,7 @@ ABORTED = "-failover-abort-"  # begins the events of a failover that is given up
 
 
 class Sentinels:
-    """Who the master is, as its sentinels say. They are listened to from the first question until `close`."""
+    """Finds the master through its sentinels, and subscribes to them from the first query until `close`."""
 
     def __init__(self, said: ServerList, timeout: float) -> None:
         self.master: Address | None = None  # as was heard last
@@ -64,7 +64,7 @@ class Sentinels:
         await self._settled.wait()
 
     async def find(self) -> Address:
-        """Ask one after the other, first the one that was right last. Raises redis-py's ConnectionError."""
+        """Query the sentinels in order, first the one that was right last. Raises redis-py's ConnectionError."""
         if not self._tasks:
             self._tasks = [
                 asyncio.create_task(self._listen(address), name=f"sentinel {address.host}:{address.port}")
@@ -83,14 +83,14 @@ class Sentinels:
         raise ConnectionError("no sentinel knows the master")
 
     def doubt(self, address: Address | None = None) -> None:
-        """This sentinel, or the one that spoke last, is asked last next time."""
+        """Query this sentinel, or the one that answered last, last the next time."""
         if address is None or self._order[0] == address:
             self._order.rotate(-1)
 
     def _learn(self, master: Address) -> None:
         before, self.master = self.master, master
         if before not in (None, master):
-            log.warning("redis has another master", host=master.host, port=master.port)
+            log.warning("redis master changed", host=master.host, port=master.port)
             self._settled.set()
             for callback in self._callbacks:
                 callback()
@@ -102,7 +102,7 @@ class Sentinels:
             try:
                 await self._hear(address)
             except AWAY as error:
-                log.debug("a sentinel is not heard", host=address.host, port=address.port, reason=repr(error))
+                log.debug("sentinel subscription lost", host=address.host, port=address.port, reason=repr(error))
             await asyncio.sleep(POLL * random.uniform(0.5, 1))  # noqa: S311  not all nodes at one moment
 
     async def _hear(self, address: Address) -> None:
@@ -143,7 +143,7 @@ class Sentinels:
             self._holding = asyncio.create_task(self._hold_until_settled(), name="failover")
 
     async def _hold_until_settled(self) -> None:
-        """Sentinels name the promoted replica some time before they tell that it is the master."""
+        """Record that a replica is being promoted, which sentinels announce before they report the new master."""
         with suppress(TimeoutError):
             async with asyncio.timeout(HOLD):
                 while not self._settled.is_set():
@@ -193,7 +193,7 @@ class Sentinels:
 
 
 class MasterConnection(PrimaryConnection):
-    """A connection to whoever is the master when it connects.
+    """A connection to the server that is the master when it connects.
 
     Once anybody has heard of another master, those in the pool that lead to the old one reconnect at their next use:
     one that hangs would else cost a time-out for each of them.

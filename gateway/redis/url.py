@@ -23,7 +23,7 @@ class Address(NamedTuple):
 
 
 class ServerList(NamedTuple):
-    """The servers that a URL lists, and who we are for them. Its repr does not show the password."""
+    """The servers of a URL, with user and password. Its repr does not show the password."""
 
     form: str
     addresses: tuple[Address, ...]
