@@ -37,6 +37,15 @@ def configuration(nodes: Sequence[Node], port: int) -> str:
     return text
 
 
+async def answers(url: str) -> bool:
+    """Whether a ready node answers there."""
+    try:
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/api/v1/health/ready") as response:
+            return response.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
 @asynccontextmanager
 async def haproxy(nodes: Sequence[Node], folder: Path) -> AsyncIterator[str]:
     """Run it; its URL. The nodes must keep their ports."""
@@ -46,15 +55,8 @@ async def haproxy(nodes: Sequence[Node], folder: Path) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(program("haproxy"), "-q", "-db", "-f", str(config))
     url = f"http://127.0.0.1:{port}"
 
-    async def serves() -> bool:
-        try:
-            async with aiohttp.ClientSession() as http, http.get(f"{url}/api/v1/health/ready") as response:
-                return response.status == 200
-        except aiohttp.ClientError:
-            return False
-
     try:
-        await until(serves, within=10, pause=0.1)
+        await until(lambda: answers(url), within=10, pause=0.1)
         yield url
     finally:
         process.kill()

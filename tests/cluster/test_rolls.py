@@ -1,19 +1,23 @@
-"""Both nodes are replaced, one after the other, behind HAProxy: what stock clients notice of it.
+"""Both nodes are replaced, one after the other, behind HAProxy or nginx: what stock clients notice of it.
 
 With `LEDGER_SECONDS=60` there are 300 clients: the figures of `docs/decisions/0031-drain-in-steps.md`.
 """
 
 import asyncio
 import signal
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from statistics import quantiles
 from subprocess import run
 from time import monotonic
 from typing import Any
 
+import pytest
+
 from tests.client.client import Client, Transport
+from tests.cluster import haproxy, nginx
 from tests.cluster.conftest import OpenFaultyCluster
-from tests.cluster.haproxy import configuration, haproxy
 from tests.cluster.ledger import LONG
 from tests.cluster.shop import Person
 from tests.programs import program
@@ -23,6 +27,7 @@ from tests.timing import until
 CLIENTS, TALKERS, RATE = (300, 10, 30.0) if LONG else (40, 5, 15.0)
 DRAIN = {"DRAIN_DELAY": "3s", "DRAIN_SPREAD": "10s" if LONG else "3s"}
 TRANSPORTS: tuple[Transport, ...] = ("websocket", "upgrade", "websocket", "polling")
+Balancer = Callable[[Sequence[Node], Path], AbstractAsyncContextManager[str]]
 STOP = 30.0  # s that an orchestrator waits
 
 
@@ -79,25 +84,39 @@ class Member:
             self.acked.append(ack["data"]["seq"])
 
 
-def test_the_configuration_is_valid(tmp_path: Path) -> None:
+def test_the_configuration_of_nginx_is_valid(tmp_path: Path) -> None:
+    nodes = [Node(tmp_path) for _ in range(2)]
+    for number, node in enumerate(nodes):
+        node._url = f"http://127.0.0.1:{40_000 + number}"
+    config = tmp_path / "nginx.conf"
+    config.write_text(nginx.configuration(nodes, 40_010, tmp_path))
+    checked = run(
+        [program("nginx", package="nginx-light"), "-t", "-c", str(config)], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "[warn]" not in checked.stderr
+
+
+def test_the_configuration_of_haproxy_is_valid(tmp_path: Path) -> None:
     nodes = [Node(tmp_path) for _ in range(2)]
     for number, node in enumerate(nodes):
         node._url = f"http://127.0.0.1:{40_000 + number}"
     config = tmp_path / "haproxy.cfg"
-    config.write_text(configuration(nodes, 40_010))
+    config.write_text(haproxy.configuration(nodes, 40_010))
     checked = run([program("haproxy"), "-c", "-f", str(config)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert "WARNING" not in checked.stderr
 
 
+@pytest.mark.parametrize("balancer", [haproxy.haproxy, nginx.nginx], ids=["haproxy", "nginx"])
 async def test_nobody_notices_that_both_nodes_are_replaced(
-    open_faulty_cluster: OpenFaultyCluster, client: Client, tmp_path: Path
+    balancer: Balancer, open_faulty_cluster: OpenFaultyCluster, client: Client, tmp_path: Path
 ) -> None:
     async with open_faulty_cluster(**DRAIN, TRUSTED_PROXIES="127.0.0.1") as cluster:
         key = await cluster.shop.stream()
         for node in cluster.nodes:
             node.keep_port()
-        async with haproxy(cluster.nodes, tmp_path) as url:
+        async with balancer(cluster.nodes, tmp_path) as url:
             members = [
                 Member(client, url, person, key, TRANSPORTS[number % len(TRANSPORTS)])
                 for number, person in enumerate(await cluster.shop.crowd(CLIENTS))

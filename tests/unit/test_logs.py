@@ -1,10 +1,13 @@
 """What the logs say of a failure, and what they never say."""
 
+import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from gateway import logs
 from tests.http_edge import settings
@@ -46,3 +49,17 @@ def test_production_is_silent_below_warnings(capsys: pytest.CaptureFixture[str])
     told = capsys.readouterr().err
     assert "served" not in told
     assert '"a limit is near"' in told
+
+
+def test_a_line_of_production_is_json_with_the_fields_that_collectors_look_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(settings(app_env="production"))
+    with bound_contextvars(request_id="r1"):
+        structlog.get_logger().warning("a limit is near", used=9)
+        logging.getLogger("library.part").warning("it is late")
+    ours, theirs = map(json.loads, capsys.readouterr().err.splitlines())
+    assert datetime.fromisoformat(ours.pop("timestamp")).tzinfo is not None
+    assert ours == {"level": "warning", "event": "a limit is near", "used": 9, "request_id": "r1"}
+    del theirs["timestamp"]
+    assert theirs == {"level": "warning", "event": "it is late", "logger": "library.part", "request_id": "r1"}

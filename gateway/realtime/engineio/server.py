@@ -134,10 +134,14 @@ class EngineServer:
             self._metrics.refused.labels("handshake", refusal.code).inc()
 
     def session(self, sid: str) -> Connection:
-        """Return the open connection with this id. Raises RefusedError."""
+        """Return the open connection with this id. Raises RefusedError.
+
+        A node that takes no new sessions does not deny those that it does not know: its balancer has sent their
+        handshakes to other nodes, and may do so with their requests.
+        """
         connection = self.connections.get(sid)
         if connection is None or connection.over:
-            raise RefusedError(*UNKNOWN_SESSION)
+            raise RefusedError(*(UNKNOWN_SESSION if self.admits() else UNAVAILABLE))
         return connection
 
     def take_closed(self, sid: str) -> Connection | None:
