@@ -8,9 +8,9 @@ from pydantic.json_schema import models_json_schema
 from gateway.errors import CATALOGUE, Code
 from gateway.protocol import events
 from gateway.protocol.answers import Failure
-from gateway.protocol.broadcasts import BROADCASTS, Broadcast
+from gateway.protocol.broadcasts import BROADCASTS, Broadcast, To
 from gateway.protocol.examples import example
-from gateway.protocol.wire import Payload
+from gateway.protocol.wire import Payload, Stamp
 from gateway.security.principal import EVERYONE
 from namespaces.base import Namespace
 from namespaces.routes import Limit, Route
@@ -25,7 +25,8 @@ ALWAYS = (Code.INVALID_PAYLOAD, Code.RATE_LIMIT_EXCEEDED, Code.INTERNAL_ERROR, C
 INTRODUCTION = (
     "Socket.IO 5 over Engine.IO 4. A channel is a namespace. Every event takes one JSON object and is answered exactly "
     "once: with its ack if the client asked for one, else with the event `<event>:success {type, data}` or `error`. A "
-    "logged event has its place in the room's log as last argument; official clients send the last one back to recover."
+    "logged event says its `room`, `seq`, `epoch` and `at`, and has an offset as last argument; official clients send "
+    "the last one back to recover."
 )
 
 
@@ -75,7 +76,7 @@ class _Schemas:
     """The schemas of all payloads, under distinct names."""
 
     def __init__(self, namespaces: Iterable[Namespace]) -> None:
-        shapes: list[tuple[type[Any], Mode]] = [(Failure, "serialization")]
+        shapes: list[tuple[type[Any], Mode]] = [(Failure, "serialization"), (Stamp, "serialization")]
         for namespace in namespaces:
             for route in namespace.table.values():
                 shapes += [(route.shape, "validation"), (answer(route), "serialization")]
@@ -87,6 +88,13 @@ class _Schemas:
 
     def of(self, shape: type[Any], mode: Mode = "serialization") -> Schema:
         return self._references[shape, mode]
+
+    def stamped(self, payload: Schema, *, always: bool) -> Schema:
+        """The schema of a payload that also says its place in the log; `always` or only to some of its receivers."""
+        whole = self.definitions[payload["$ref"].rpartition("/")[2]] if "$ref" in payload else payload
+        stamp = self.definitions[self.of(Stamp)["$ref"].rpartition("/")[2]]
+        required = [*whole["required"], *(stamp["required"] if always else [])]
+        return whole | {"properties": whole["properties"] | stamp["properties"], "required": required}
 
     def message(self, name: str, payload: Schema, summary: str, *, whole: bool = True) -> Schema:
         shown = example(payload, self.definitions, whole=whole)
@@ -134,6 +142,8 @@ class _Channel:
     def broadcast(self, event: str, broadcast: Broadcast) -> Schema:
         data = self._schemas.of(broadcast.data)
         payload = _object({"type": {"const": event}, "data": data}) if broadcast.typed else data
+        if broadcast.logged:
+            payload = self._schemas.stamped(payload, always=broadcast.to is not To.BUYER_AND_ADMINS)
         return {
             "action": "send",
             "channel": self._channel,

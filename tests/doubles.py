@@ -11,7 +11,7 @@ from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.protocol.broadcasts import BROADCASTS
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.logged import LoggedEvent, Place
+from gateway.realtime.logged import LoggedEvent, Place, Stamp
 from gateway.realtime.notices import Notice
 from gateway.security.principal import Principal, Role
 
@@ -29,12 +29,12 @@ class Heard:
         self.notices: list[Notice] = []
         self.delay = 0.0  # s that publishing takes at most
 
-    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
         """See Fanout."""
         await asyncio.sleep(random.uniform(0, self.delay))
         declared = BROADCASTS[room.namespace][event]  # what the documents say of it
         data = payload.data if isinstance(payload, Typed) else payload
-        assert (type(data), isinstance(payload, Typed), seq is not None) == (
+        assert (type(data), isinstance(payload, Typed), stamp is not None) == (
             declared.data,
             declared.typed,
             declared.logged,

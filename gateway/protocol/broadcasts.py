@@ -37,13 +37,13 @@ class To(StrEnum):
 
 
 class Broadcast(NamedTuple):
-    """One event. On the wire its payload is `data`, `{type, data}` if it is `typed`."""
+    """One event. On the wire its payload is `data`, `{type, data}` if it is `typed`; if `logged`, with a `Stamp`."""
 
     when: str
     to: To
     data: type[Payload]
     typed: bool = True
-    logged: bool = False  # has a place in the room's log, which clients get as the last argument
+    logged: bool = False  # has a place in the room's log; clients also get an offset as the last argument
 
 
 _ALWAYS = {

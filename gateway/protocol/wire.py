@@ -82,6 +82,18 @@ class Typed(Payload):
     data: Any
 
 
+class Stamp(Payload):
+    """What every logged event says of itself, beside the other fields of its payload.
+
+    Its room and its place in the room's log, and the time of its commit.
+    """
+
+    room: str
+    seq: int
+    epoch: str
+    at: Timestamp
+
+
 class Cursor(Payload):
     """A place in a room's log. `epoch` names the log; a cursor of another epoch is worth nothing."""
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from gateway.keys import ROOT
+from gateway.keys import ROOT, Room
 from gateway.protocol.wire import Payload, epoch_ms
+from gateway.realtime.logged import Stamp, stamp_json
 
 _EVENT = b"2"
 
@@ -22,6 +23,12 @@ def event_packet(namespace: str, event: str, payload: Payload | dict[str, Any]) 
 def logged_packet(namespace: str, event: str, payload: str) -> bytes:
     """Encode an event whose payload is JSON already."""
     return b"%b%b]" % (_event_head(namespace, event), payload.encode())
+
+
+def stamped_packet(room: Room, event: str, payload: Payload, stamp: Stamp) -> bytes:
+    """The packet of a logged event: what `logged_packet` makes of it when it is read from the room's log."""
+    encoded = payload.__pydantic_serializer__.to_json(payload)
+    return b"%b%b%b]" % (_event_head(room.namespace, event), encoded[:-1], stamp_json(room, stamp).encode())
 
 
 def with_offset(packet: bytes, offset: str) -> bytes:

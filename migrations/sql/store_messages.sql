@@ -8,10 +8,13 @@
 --   fresh       whether it was stored now; else its sender had used its client id in the room before, or earlier in the
 --               batch: that message is answered, whatever holds now, and a deleted one with the text that it had
 --   id, seq, created_at, text    what is stored
+--   epoch, at   of one stored now: the epoch of the room's log, and the time of the commit; else NULL
 --   refusal     why it was not stored (see chat_standing); then only `place`, `until` and `wait_ms` are not NULL
 --   until       when a ban or a mute ends; NULL for never
 --   wait_ms     of SLOW_MODE, in how many milliseconds the sender may speak again
-CREATE OR REPLACE FUNCTION "store_messages"(
+-- Dropped first: what it answers has changed, and a migration from the start meets the earlier form.
+DROP FUNCTION IF EXISTS "store_messages";
+CREATE FUNCTION "store_messages"(
     "event" TEXT,
     "rooms" TEXT[],
     "ids" UUID[],
@@ -25,7 +28,7 @@ CREATE OR REPLACE FUNCTION "store_messages"(
 )
 RETURNS TABLE (
     "place" BIGINT, "fresh" BOOL, "id" UUID, "seq" BIGINT, "created_at" TIMESTAMPTZ, "text" TEXT,
-    "refusal" TEXT, "until" TIMESTAMPTZ, "wait_ms" INT
+    "epoch" UUID, "at" TIMESTAMPTZ, "refusal" TEXT, "until" TIMESTAMPTZ, "wait_ms" INT
 )
 LANGUAGE plpgsql
 -- Planned once for batches of any length; planning takes longer than storing.
@@ -43,7 +46,7 @@ BEGIN
 
     RETURN QUERY
     WITH open AS MATERIALIZED (
-        SELECT r.name, r.stream_key, r.seq AS head FROM rooms r WHERE r.name = ANY (rooms)
+        SELECT r.name, r.stream_key, r.epoch, r.seq AS head FROM rooms r WHERE r.name = ANY (rooms)
     ), given AS MATERIALIZED (
         SELECT
             g.*,
@@ -80,7 +83,7 @@ BEGIN
         FROM fresh f
     ), logged AS (
         INSERT INTO room_events (room, seq, event, payload, created_at)
-        SELECT f.room, f.seq, event, jsonb_set(f.payload::jsonb, '{data,seq}', to_jsonb(f.seq)), f.moment FROM fresh f
+        SELECT f.room, f.seq, event, jsonb_set(f.payload::jsonb, '{data,seq}', to_jsonb(f.seq)), instant FROM fresh f
         ORDER BY f.place
     ), spoken AS (
         INSERT INTO chat_turns (stream_key, sender_id, spoke_at)
@@ -94,6 +97,8 @@ BEGIN
         coalesce(g.old_seq, f.seq),
         coalesce(g.old_moment, f.moment),
         coalesce(g.old_text, f.text),
+        f.epoch,
+        instant,
         CASE WHEN g.old_id IS NULL AND f.place IS NULL THEN coalesce(g.refusal, 'SLOW_MODE') END,
         CASE WHEN g.refusal IN ('BANNED', 'MUTED') THEN g.until END,
         -- Who is refused without that has spoken earlier in this batch: now.

@@ -16,6 +16,7 @@ from tests.client.client import Client
 from tests.client.raw import PATH
 from tests.client.socket import ClientSocket, RefusedError
 from tests.cluster.shop import Person, Shop, open_shop
+from tests.cluster.stamps import unstamped
 from tests.timing import scaled
 
 NAMESPACES = ("/", "/chat", "/streaming")
@@ -204,7 +205,8 @@ async def test_slow_mode_freezing_and_guests(shop: Shop) -> None:
     async def changed(event: str, ask: dict[str, Any], **change: Any) -> None:
         settings.update(change)
         assert await hosts.call(event, {"liveId": key} | ask) == settings
-        assert await anns.expect("chat:settings", within=SOON) == {"type": "chat:settings", "data": settings}
+        told = unstamped(await anns.expect("chat:settings", within=SOON), f"live:{key}")
+        assert told == {"type": "chat:settings", "data": settings}
 
     await changed("chat:slow-mode", {"seconds": 300}, slowModeSeconds=300)
     assert await code_of(say(anns, key)) == "ok"

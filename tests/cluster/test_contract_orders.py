@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop
+from tests.cluster.stamps import unstamped
 from tests.timing import scaled
 
 ORDER_FIELDS = {"id", "userId", "status", "items", "total", "createdAt", "paidAt", "cancelledAt", "expiresAt"}
@@ -41,14 +42,15 @@ async def test_an_order_is_answered_heard_and_read_back(shop: Shop) -> None:
         assert (await socket.expect("live:product:soldout"))["data"] == {"productId": mug["id"], "version": 2}
         told = await socket.expect("order:purchase:notification")
         masked = f"{ann.username[0]}***"
-        assert told == {"streamKey": key, "displayName": masked, "message": f"{masked} bought 2 × Cup and 1 more"}
+        said = f"{masked} bought 2 × Cup and 1 more"
+        assert unstamped(told, f"stream:{key}") == {"streamKey": key, "displayName": masked, "message": said}
         updated = [event["data"] for event in socket.take("live:product:updated")]
         assert [(product["id"], product["stock"], product["status"]) for product in updated] == [
             (cup["id"], 4, "AVAILABLE"),
             (mug["id"], 0, "SOLD_OUT"),
         ]
         socket.refute("order:new")
-    assert await admin.expect("order:new", id=order["id"]) == {"type": "order:new", "data": order}
+    assert unstamped(await admin.expect("order:new", id=order["id"]), "admins") == {"type": "order:new", "data": order}
 
     assert await shop.buy(ann, (mug, 2), (cup, 2), key="first", node=1) == order
     assert (await shop.buy(ann, cup, key="first", status=409))["errorCode"] == "CONFLICT"
@@ -80,7 +82,7 @@ async def test_cancelling_gives_back_and_paid_is_told(shop: Shop) -> None:
     second = await shop.buy(ann, cup, node=1)
     paid = await shop.request("POST", f"/orders/{second['id']}/paid", token=admin.token, status={200})
     assert (paid["status"], paid["paidAt"] is None) == ("PAID", False)
-    assert await office.expect("order:paid") == {"type": "order:paid", "data": paid}
+    assert unstamped(await office.expect("order:paid"), "admins") == {"type": "order:paid", "data": paid}
     assert await refused(shop, ann, "DELETE", f"/orders/{second['id']}", 409) == "CONFLICT"
     await shop.product(key)
     await socket.expect("live:product:added")
@@ -168,7 +170,7 @@ async def test_featured_product_of_a_stream(shop: Shop) -> None:
 
     shown = {"streamKey": key, "productId": cup["id"], "product": cup}
     assert await put(host, cup, 200) == shown
-    assert await socket.expect("stream:featured-product:updated") == shown
+    assert unstamped(await socket.expect("stream:featured-product:updated"), f"stream:{key}") == shown
     assert await put(host, cup, 200) == shown
     assert (await put(stranger, mug, 403))["errorCode"] == "FORBIDDEN"
     assert (await put(host, elsewhere, 404))["errorCode"] == "NOT_FOUND"
@@ -178,14 +180,14 @@ async def test_featured_product_of_a_stream(shop: Shop) -> None:
     assert (await socket.expect("stream:featured-product:updated"))["productId"] == mug["id"]
     nothing = {"streamKey": key, "productId": None, "product": None}
     await shop.delete(mug)
-    assert await socket.expect("stream:featured-product:updated") == nothing
+    assert unstamped(await socket.expect("stream:featured-product:updated"), f"stream:{key}") == nothing
     await socket.expect("live:product:deleted")
     assert (await socket.call("join:stream", {"streamId": key}))["featured"] is None
     await put(host, cup, 200)
     await socket.expect("stream:featured-product:updated")
     for _ in range(2):
         assert await shop.request("DELETE", path, token=host.token, status={204}) is None
-    assert await socket.expect("stream:featured-product:updated") == nothing
+    assert unstamped(await socket.expect("stream:featured-product:updated"), f"stream:{key}") == nothing
     await shop.product(key)
     await socket.expect("live:product:added")
     socket.refute("stream:featured-product:updated")

@@ -8,6 +8,7 @@ import pytest
 from tests.client.client import TRANSPORTS, Transport
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Shop
+from tests.cluster.stamps import unstamped
 
 by_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
@@ -30,7 +31,7 @@ async def heard(sockets: list[ClientSocket], event: str, **data: Any) -> dict[st
     """The same event on every socket; its `data`."""
     told = [await socket.expect(event, **data) for socket in sockets]
     assert all(payload == told[0] for payload in told)
-    assert set(told[0]) == {"type", "data"}
+    assert set(unstamped(told[0], told[0]["room"])) == {"type", "data"}
     assert told[0]["type"] == event
     inner: dict[str, Any] = told[0]["data"]
     return inner

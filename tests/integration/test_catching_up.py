@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pytest
@@ -13,11 +14,11 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, SendMessage
 from gateway.protocol.streaming import CreateStream
-from gateway.protocol.wire import Cursor
+from gateway.protocol.wire import Typed
 from gateway.realtime.fanout import sequencer, subscriber
 from gateway.realtime.fanout.redis import RedisFanout
-from gateway.realtime.logged import Place
-from gateway.realtime.packets import event_packet, with_offset
+from gateway.realtime.logged import Place, Stamp, stamped
+from gateway.realtime.packets import stamped_packet, with_offset
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from gateway.services.rooms.log import RoomLog
@@ -28,6 +29,7 @@ from tests.integration.services import Curators, make_chat, make_streams
 from tests.support import make_settings
 
 ROOM = chat_room("demo")
+EVENT = Typed(type="e", data=None)
 TIMEOUT = 0.3  # s that a call to Redis may take here
 
 
@@ -62,10 +64,9 @@ class Pair:
     async def say(self, node: int, *, publish: bool = True) -> int:
         """Commit an event and publish it, as a service does."""
         seq = len(self.log.rooms[ROOM]) + 1
-        payload = Cursor(epoch="x", seq=seq)
-        assert self.log.write(ROOM, payload.model_dump_json()) == seq
+        assert write(self.log, seq) == seq
         if publish:
-            await self.nodes[node].fanout.publish(ROOM, "e", payload, seq)
+            await self.nodes[node].fanout.publish(ROOM, "e", EVENT, stamp(seq))
         return seq
 
     async def talk(self, stop: asyncio.Event) -> None:
@@ -86,8 +87,17 @@ class Pair:
             assert node.inbox.of(ROOM) == expected
 
 
+def stamp(seq: int) -> Stamp:
+    return Stamp(EventLog.EPOCH, seq, datetime(2026, 11, 30, tzinfo=UTC))
+
+
+def write(log: EventLog, seq: int) -> int:
+    """Add the event of a place to a log, as the room log gives it; return its place."""
+    return log.write(ROOM, stamped(EVENT.model_dump_json(), ROOM, stamp(seq)))
+
+
 def told(seq: int) -> bytes:
-    packet = event_packet(ROOM.namespace, "e", Cursor(epoch="x", seq=seq))
+    packet = stamped_packet(ROOM, "e", EVENT, stamp(seq))
     return with_offset(packet, Place(EventLog.EPOCH, seq).offset(ROOM))
 
 
@@ -109,9 +119,9 @@ async def pair(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Async
 async def test_who_publishes_first_is_not_heard_first(pair: Pair) -> None:
     """Two commits, published by two nodes in the other order: every node delivers them in the order of the log."""
     for seq in (1, 2):
-        pair.log.write(ROOM, Cursor(epoch="x", seq=seq).model_dump_json())
-    await pair.nodes[1].fanout.publish(ROOM, "e", Cursor(epoch="x", seq=2), 2)
-    await pair.nodes[0].fanout.publish(ROOM, "e", Cursor(epoch="x", seq=1), 1)
+        write(pair.log, seq)
+    await pair.nodes[1].fanout.publish(ROOM, "e", EVENT, stamp(2))
+    await pair.nodes[0].fanout.publish(ROOM, "e", EVENT, stamp(1))
     await pair.all_heard_all()
     assert pair.log.reads == 0
 
@@ -185,7 +195,7 @@ async def test_redis_hung_under_traffic(pair: Pair, seconds: float, monkeypatch:
 class Silent:
     """A fan-out of a node that dies before it publishes."""
 
-    async def publish(self, room: Room, event: str, payload: object, seq: int | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: object, stamp: Stamp | None = None) -> None:
         """See Fanout."""
 
 

@@ -208,8 +208,8 @@ async def test_an_undo_in_steps_leaves_alone_what_others_did_between_two_of_them
     done = await mine.clears.clear(place.admin, clear())
     publish, told = place.heard.publish, asyncio.Event()
 
-    async def interrupted(room: Any, event: str, payload: Any, seq: int | None = None) -> None:
-        await publish(room, event, payload, seq)
+    async def interrupted(room: Any, event: str, payload: Any, stamp: Any = None) -> None:
+        await publish(room, event, payload, stamp)
         if event == "chat:restored" and not told.is_set():
             told.set()
             if meanwhile == "deleted":

@@ -15,6 +15,7 @@ from gateway.postgres.database import Database
 from gateway.protocol.queries import StreamListQuery, StreamQuery
 from gateway.protocol.streaming import ChangeStream, CreateStream, MediaEvent, StreamList
 from gateway.protocol.wire import Payload
+from gateway.realtime.logged import Stamp
 from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
@@ -48,11 +49,11 @@ class Slow(Heard):
         self.events = heard.events
         self.reached, self.free = asyncio.Event(), asyncio.Event()
 
-    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
         """See Fanout."""
         self.reached.set()
         await self.free.wait()
-        await super().publish(room, event, payload, seq)
+        await super().publish(room, event, payload, stamp)
 
 
 async def create(commerce: CommerceNodes, streams: Streams, key: str) -> None:

@@ -1,13 +1,17 @@
 """Socket.IO packets as the protocol writes them."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from gateway.keys import CHAT, ROOT
-from gateway.protocol.wire import Cursor, Typed, epoch_ms
-from gateway.realtime.packets import ack_packet, event_packet, success_packet
+from gateway.keys import CHAT, ROOT, chat_room
+from gateway.protocol.broadcasts import BROADCASTS
+from gateway.protocol.streaming import StreamEnded
+from gateway.protocol.wire import Cursor, Payload, Typed, epoch_ms
+from gateway.realtime.logged import Stamp, stamped
+from gateway.realtime.packets import ack_packet, event_packet, logged_packet, stamped_packet, success_packet
 
 CURSOR = Cursor(epoch="채팅", seq=7)
 
@@ -46,3 +50,31 @@ def test_the_ack_of_what_was_done_has_data_and_the_moment() -> None:
 def test_values_outside_json_become_null() -> None:
     assert event_packet(ROOT, "e", Typed(type="e", data=[float("inf")])) == b'2["e",{"type":"e","data":[null]}]'
     assert event_packet(ROOT, "e", {"x": float("nan")}) == b'2["e",{"x":null}]'
+
+
+# --- logged events ----------------------------------------------------------------------------------------------------
+
+STAMP = Stamp("6f1c2a3b-0000-4000-8000-000000000000", 42, datetime(2026, 11, 30, 8, 0, 0, 123999, tzinfo=UTC))
+FIELDS = {"room": "live:demo", "seq": 42, "epoch": STAMP.epoch, "at": "2026-11-30T08:00:00.123Z"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        Typed(type="e", data={"seq": 42, "message": '채팅 "seq":0 }', "until": None}),
+        Typed(type="e", data=[float("inf")]),
+        StreamEnded(stream_key="demo"),
+    ],
+)
+def test_an_event_is_stamped_the_same_when_it_is_published_and_when_it_is_read(payload: Payload) -> None:
+    room, stored = chat_room("demo"), payload.model_dump_json()
+    published = stamped_packet(room, "e", payload, STAMP)
+    assert published == logged_packet(CHAT, "e", stamped(stored, room, STAMP))
+    assert json.loads(published.removeprefix(b"2/chat,"))[1] == json.loads(stored) | FIELDS
+
+
+def test_no_field_of_a_logged_event_is_hidden_by_its_stamp() -> None:
+    for broadcasts in BROADCASTS.values():
+        for event, broadcast in broadcasts.items():
+            if broadcast.logged and not broadcast.typed:
+                assert not {"room", "seq", "epoch", "at"} & set(broadcast.data.model_fields), event

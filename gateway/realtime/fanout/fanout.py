@@ -8,8 +8,9 @@ import structlog
 
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
+from gateway.realtime.logged import Stamp
 from gateway.realtime.notices import N, Notice, NoticeSender, NoticeSource, decode, encode
-from gateway.realtime.packets import event_packet
+from gateway.realtime.packets import event_packet, stamped_packet
 
 log = structlog.get_logger()
 
@@ -29,11 +30,11 @@ class Local(Protocol):
 class Fanout(NoticeSender, Protocol):
     """Sends broadcasts to every node with members of the room, in the same order. Used by services."""
 
-    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
         """Broadcast to a room, in the order of the calls. Never raises; waits only while the queue is long.
 
-        `seq` is the event's place in the room's log. Logged events are delivered in the order of their places, whatever
-        order they are published in, and a node that misses one reads it from the log.
+        `stamp` is that of a logged event, and becomes part of its payload. Logged events are delivered in the order of
+        their places, whatever order they are published in, and a node that misses one reads it from the log.
         """
 
 
@@ -84,9 +85,13 @@ class LocalFanout:
         self._local = local
         self._handlers = NoticeHandlers()
 
-    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:  # noqa: ARG002
+    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
         """See Fanout. Delivered immediately: there are no other nodes whose events could come first."""
-        self._local.deliver(room, event_packet(room.namespace, event, payload))
+        if stamp is None:
+            packet = event_packet(room.namespace, event, payload)
+        else:
+            packet = stamped_packet(room, event, payload, stamp)
+        self._local.deliver(room, packet)
 
     async def watch(self, room: Room) -> None:
         """See Fanout; nothing has to be done to hear oneself."""

@@ -14,9 +14,9 @@ from gateway.realtime.fanout.channels import ChannelCallbacks, Channels, RedisCh
 from gateway.realtime.fanout.cluster import ClusterChannels
 from gateway.realtime.fanout.fanout import Local, NoticeHandlers
 from gateway.realtime.fanout.sequencer import Sequencer
-from gateway.realtime.logged import Log, Place
+from gateway.realtime.logged import Log, Place, Stamp
 from gateway.realtime.notices import MalformedNotice, N, Notice, decode, encode
-from gateway.realtime.packets import event_packet
+from gateway.realtime.packets import event_packet, stamped_packet
 from gateway.redis.client import RedisClient
 
 if TYPE_CHECKING:
@@ -106,10 +106,14 @@ class RedisFanout:
 
     # --- publishing -------------------------------------------------------------------------------------------------
 
-    async def publish(self, room: Room, event: str, payload: Payload, seq: int | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
         """See Fanout."""
         self._count(event)
-        await self._channels.publish(room_channel(room), event_packet(room.namespace, event, payload), seq)
+        if stamp is None:
+            await self._channels.publish(room_channel(room), event_packet(room.namespace, event, payload), None)
+        else:
+            packet = stamped_packet(room, event, payload, stamp)
+            await self._channels.publish(room_channel(room), packet, stamp.seq)
 
     def _count(self, event: str) -> None:
         counter = self._counters.get(event)

@@ -154,16 +154,16 @@ class Chat:
         async with self._database.guard("chat.send"):
             placed = await self._messages.insert(drafts)
         fresh = [
-            draft.model_copy(update={"seq": place.seq})
+            (draft.model_copy(update={"seq": place.seq}), place.stamp)
             for draft, place in zip(drafts, placed, strict=True)
-            if isinstance(place, Placed) and place.fresh
+            if isinstance(place, Placed) and place.stamp is not None
         ]
         try:
-            for message in fresh:  # one after the other, of which the fan-out makes one round trip
-                await self._fanout.publish(chat_room(message.live_id), events.CHAT_MESSAGE, event(message), message.seq)
+            for message, stamp in fresh:  # one after the other, of which the fan-out makes one round trip
+                await self._fanout.publish(chat_room(message.live_id), events.CHAT_MESSAGE, event(message), stamp)
         except Exception:
             log.exception("stored messages were not published")  # the rooms get them from their logs
-        await self._trim(fresh)
+        await self._trim([message for message, _ in fresh])
         return placed
 
     async def _trim(self, messages: list[Message]) -> None:

@@ -11,8 +11,10 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import HISTORY, Message, SendMessage
 from gateway.protocol.wire import Cursor, Typed, now
+from gateway.realtime.logged import Stamp
 from gateway.security.principal import Principal
 from gateway.services.chat.refusals import refusal
+from gateway.services.rooms.log import stamp_of
 
 # One round trip and one transaction, whatever the number of messages: see migrations/sql/.
 INSERT = "SELECT * FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
@@ -37,7 +39,8 @@ PLACE = "SELECT seq, stream_key FROM messages WHERE id = $1"  # by nothing else:
 class Placed(NamedTuple):
     """A message in its place. `fresh`: it was stored now; else its sender had sent it before.
 
-    `text` is what it said then, also if it was deleted since, as long as that is kept.
+    `text` is what it said then, also if it was deleted since, as long as that is kept. `stamp` is that of its event,
+    and None if it is not fresh.
     """
 
     id: str
@@ -45,6 +48,7 @@ class Placed(NamedTuple):
     timestamp: datetime
     text: str | None
     fresh: bool
+    stamp: Stamp | None
 
 
 class Messages:
@@ -131,7 +135,8 @@ def uuid_of(message_id: str) -> UUID:
 
 
 def _placed(row: dict[str, Any]) -> Placed:
-    return Placed(str(row["id"]), row["seq"], row["created_at"], row["text"], row["fresh"])
+    stamp = stamp_of(row) if row["fresh"] else None
+    return Placed(str(row["id"]), row["seq"], row["created_at"], row["text"], row["fresh"], stamp)
 
 
 def _refused(row: dict[str, Any]) -> GatewayError:

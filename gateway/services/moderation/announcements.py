@@ -42,9 +42,9 @@ class Announcements:
                     message=ask.message,
                 )
                 told = Typed(type=events.CHAT_ANNOUNCEMENT, data=data)
-                await self._log.record(room, seq, events.CHAT_ANNOUNCEMENT, told)
+                stamp = await self._log.record(room, seq, events.CHAT_ANNOUNCEMENT, told)
                 await self._audit_log.record(
                     ModerationAction.ANNOUNCE, principal, live_id=ask.live_id, details={"seq": seq}
                 )
-            await self._fanout.publish(room, events.CHAT_ANNOUNCEMENT, told, seq)
+            await self._fanout.publish(room, events.CHAT_ANNOUNCEMENT, told, stamp)
         return Announced(seq=seq, timestamp=data.timestamp)

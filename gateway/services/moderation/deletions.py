@@ -100,5 +100,4 @@ class Deletions:
             message_id=message_id, seq=seq, live_id=ask.live_id, deleted_by=principal.user_id, reason=ask.reason
         )
         event = NewEvent(room, events.CHAT_MESSAGE_DELETED, Typed(type=events.CHAT_MESSAGE_DELETED, data=data))
-        await self._log.record(room, seq, event.event, event.payload)
-        return PlacedEvent(event, seq)
+        return PlacedEvent(event, await self._log.record(room, seq, event.event, event.payload))

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import models.room
@@ -13,8 +13,8 @@ from gateway.errors import NotFound, Unavailable
 from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_room
 from gateway.postgres.database import Database
 from gateway.protocol.events import CHAT_MESSAGE, CHAT_PINNED
-from gateway.protocol.wire import Cursor, Missed, Payload, now
-from gateway.realtime.logged import LoggedEvent, Place
+from gateway.protocol.wire import Cursor, Missed, Payload
+from gateway.realtime.logged import LoggedEvent, Place, Stamp, stamped
 
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
 KEPT = 1000  # events of a room that stay in its log
@@ -26,7 +26,12 @@ NEXT = "UPDATE rooms SET seq = seq + 1 WHERE name = $1 RETURNING seq"
 
 LOCK = "SELECT name FROM rooms WHERE name = $1 FOR NO KEY UPDATE"
 
-RECORD = "INSERT INTO room_events (room, seq, event, payload, created_at) VALUES ($1, $2, $3, $4::text::jsonb, $5)"
+# What is stored under `created_at` is the time of the commit, as far as a statement can tell: the room is locked.
+RECORD = """
+    INSERT INTO room_events (room, seq, event, payload, created_at)
+    VALUES ($1, $2, $3, $4::text::jsonb, clock_timestamp())
+    RETURNING seq, created_at AS at, (SELECT epoch FROM rooms WHERE name = $1) AS epoch
+"""
 
 # In the order of their names, so that two who need the same rooms never wait for each other.
 APPEND = """
@@ -38,20 +43,20 @@ APPEND = """
     ), counted AS (
         UPDATE rooms r SET seq = r.seq + g.events
         FROM (SELECT room, count(*) AS events FROM given GROUP BY room) g JOIN locked l ON l.name = g.room
-        WHERE r.name = g.room RETURNING r.name, r.seq - g.events AS before
+        WHERE r.name = g.room RETURNING r.name, r.epoch, r.seq - g.events AS before, clock_timestamp() AS at
     ), logged AS (
         INSERT INTO room_events (room, seq, event, payload, created_at)
-        SELECT g.room, c.before + g.step, g.event, g.payload::jsonb, $4
+        SELECT g.room, c.before + g.step, g.event, g.payload::jsonb, c.at
         FROM given g JOIN counted c ON c.name = g.room ORDER BY g.place
     )
-    SELECT c.before + g.step AS seq FROM given g JOIN counted c ON c.name = g.room ORDER BY g.place
+    SELECT c.epoch, c.before + g.step AS seq, c.at FROM given g JOIN counted c ON c.name = g.room ORDER BY g.place
 """
 
 FORGET = "DELETE FROM room_events WHERE room = $1 AND seq <= $2"
 
 # One statement, so that the events belong to the cursor.
 TAIL = """
-    SELECT r.epoch, r.seq AS head, e.seq, e.event, e.payload
+    SELECT r.epoch, r.seq AS head, e.seq, e.event, e.payload, e.created_at AS at
     FROM rooms r LEFT JOIN LATERAL (
         SELECT * FROM room_events WHERE room = r.name AND seq > greatest($2, r.seq - $3) ORDER BY seq LIMIT $3
     ) e ON true
@@ -62,9 +67,10 @@ HEADS = "SELECT name, epoch, seq FROM rooms WHERE name = ANY($1)"
 
 # A message whose text is gone holds its place, and so does a pin of it; its deletion is an event of its own.
 AFTER = """
-    SELECT seq, event,
-        CASE WHEN event = ANY ($4) AND payload #>> '{data,message}' = '' THEN NULL ELSE payload::text END AS payload
-    FROM room_events WHERE room = $1 AND seq > $2 ORDER BY seq LIMIT $3
+    SELECT r.epoch, e.seq, e.event, e.created_at AS at,
+        CASE WHEN e.event = ANY ($4) AND e.payload #>> '{data,message}' = '' THEN NULL ELSE e.payload END AS payload
+    FROM rooms r JOIN room_events e ON e.room = r.name
+    WHERE r.name = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3
 """
 
 
@@ -127,13 +133,14 @@ class RoomLog:
             raise NotFound("There is no such stream")
         return int(rows[0]["seq"])
 
-    async def record(self, room: Room, seq: int, event: str, payload: Payload) -> None:
-        """Store an event, exactly as it will be published, in the place that was taken for it."""
-        await self._database.query(RECORD, room_log_name(room), seq, event, payload.model_dump_json(), now())
+    async def record(self, room: Room, seq: int, event: str, payload: Payload) -> Stamp:
+        """Store an event in the place that was taken for it, within the same transaction; return its stamp."""
+        rows = await self._database.query(RECORD, room_log_name(room), seq, event, payload.model_dump_json())
         await self.trim(room, seq)
+        return stamp_of(rows[0])
 
-    async def append(self, outgoing: Sequence[NewEvent]) -> list[int]:
-        """Store events in the next places of their rooms, in the given order, and return the places.
+    async def append(self, outgoing: Sequence[NewEvent]) -> list[Stamp]:
+        """Store events in the next places of their rooms, in the given order, and return their stamps.
 
         One statement, within a transaction that takes no other places: rooms are locked in the order of their names.
         """
@@ -141,14 +148,14 @@ class RoomLog:
             return []
         names = [room_log_name(event.room) for event in outgoing]
         texts = [event.payload.model_dump_json() for event in outgoing]
-        rows = await self._database.query(APPEND, names, [event.event for event in outgoing], texts, now())
+        rows = await self._database.query(APPEND, names, [event.event for event in outgoing], texts)
         if len(rows) < len(outgoing):
             raise NotFound("There is no such stream")
-        places = [int(row["seq"]) for row in rows]
+        stamps = [stamp_of(row) for row in rows]
         events = Counter(event.room for event in outgoing)
-        for room, last in {event.room: seq for event, seq in zip(outgoing, places, strict=True)}.items():
+        for room, last in {event.room: stamp.seq for event, stamp in zip(outgoing, stamps, strict=True)}.items():
             await self.trim(room, last, events[room])
-        return places
+        return stamps
 
     async def trim(self, room: Room, seq: int, events: int = 1) -> None:
         """Delete old events, once in a while: `seq` is the last of `events` new places."""
@@ -163,7 +170,7 @@ class RoomLog:
             raise NotFound("There is no such stream")
         cursor = Cursor(epoch=str(rows[0]["epoch"]), seq=rows[0]["head"])
         events = [
-            Missed(event=row["event"], payload=json.loads(row["payload"]), seq=row["seq"])
+            Missed(event=row["event"], payload=json.loads(stamped(row["payload"], room, stamp_of(row))), seq=row["seq"])
             for row in rows
             if row["seq"] is not None
         ]
@@ -180,4 +187,13 @@ class RoomLog:
         """The first events after a place that are still kept, deleted ones without content. Raises Unavailable."""
         async with self._database.guard("room_log.after"):
             rows = await self._database.query(AFTER, room_log_name(room), seq, limit, WITH_TEXT)
-        return [LoggedEvent(row["seq"], row["event"], row["payload"]) for row in rows]
+        return [LoggedEvent(row["seq"], row["event"], _payload(row, room)) for row in rows]
+
+
+def stamp_of(row: dict[str, Any]) -> Stamp:
+    """The stamp of an event in a row with `epoch`, `seq` and `at`."""
+    return Stamp(str(row["epoch"]), row["seq"], row["at"])
+
+
+def _payload(row: dict[str, Any], room: Room) -> str | None:
+    return None if row["payload"] is None else stamped(row["payload"], room, stamp_of(row))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from gateway.keys import Room
 from gateway.postgres.database import Database
 from gateway.realtime.fanout.fanout import Fanout
+from gateway.realtime.logged import Stamp
 from gateway.services.rooms.log import NewEvent, RoomLog
 
 
@@ -18,7 +19,7 @@ class PlacedEvent(NamedTuple):
     """An event, and its place in its room's log."""
 
     event: NewEvent
-    seq: int
+    stamp: Stamp
 
 
 Callback = Callable[[Sequence[PlacedEvent]], Awaitable[None]]  # never raises
@@ -53,9 +54,10 @@ class Outbox:
 
     async def append(self, outgoing: Sequence[NewEvent]) -> list[PlacedEvent]:
         """Log events in the next places of their rooms; once in a transaction, after its other locks."""
-        return [PlacedEvent(event, seq) for event, seq in zip(outgoing, await self._log.append(outgoing), strict=True)]
+        stamps = await self._log.append(outgoing)
+        return [PlacedEvent(event, stamp) for event, stamp in zip(outgoing, stamps, strict=True)]
 
     async def publish(self, placed: Sequence[PlacedEvent]) -> None:
         """Publish logged events, after the commit. All at once, which the fan-out makes one round trip."""
-        published = [self._fanout.publish(*event, seq) for event, seq in placed]
+        published = [self._fanout.publish(*event, stamp) for event, stamp in placed]
         await asyncio.gather(*published, *(callback(placed) for callback in self._callbacks))

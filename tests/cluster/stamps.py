@@ -1,0 +1,17 @@
+"""What every logged event says of itself. Used by the contract tests."""
+
+import re
+from typing import Any
+
+FIELDS = {"room", "seq", "epoch", "at"}
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def unstamped(payload: dict[str, Any], room: str) -> dict[str, Any]:
+    """A payload without its stamp, which must be one of this room."""
+    stamp = {field: payload[field] for field in FIELDS}
+    assert stamp["room"] == room
+    assert isinstance(stamp["seq"], int)
+    assert len(stamp["epoch"]) == 36
+    assert MOMENT.fullmatch(stamp["at"])
+    return {field: value for field, value in payload.items() if field not in FIELDS}

@@ -1,0 +1,96 @@
+"""Every logged event says its room, its place and its time, the same whichever way it comes to a client."""
+
+from pathlib import Path
+from typing import Any
+
+from gateway.dev.servers import RedisProcess
+from tests.client.client import Client
+from tests.client.socket import ClientSocket
+from tests.cluster.shop import Shop, open_shop
+from tests.cluster.stamps import unstamped
+
+EVENTS = ("chat:message", "chat:settings", "chat:announcement", "chat:pinned", "chat:unpinned")
+ALL = len(EVENTS)
+
+
+async def happen(shop: Shop, key: str, *, node: int = 0) -> None:
+    """Make one event of each kind happen in a chat room, in the order of EVENTS."""
+    admin = await shop.chatter(key, as_=await shop.person("ADMIN"), node=node)
+    message = await admin.call("chat:send-message", {"liveId": key, "message": '안녕 "seq":0 <b>'})
+    await admin.call("chat:slow-mode", {"liveId": key, "seconds": 1})
+    await admin.call("chat:announce", {"liveId": key, "message": "hear, hear"})
+    await admin.call("chat:pin-message", {"liveId": key, "messageId": message["id"]})
+    await admin.call("chat:unpin-message", {"liveId": key, "messageId": message["id"]})
+
+
+async def heard(socket: ClientSocket) -> list[dict[str, Any]]:
+    """The payloads of EVENTS as a socket has heard them."""
+    return [await socket.expect(event) for event in EVENTS]
+
+
+async def test_an_event_is_the_same_live_recovered_and_since(shop: Shop) -> None:
+    key = await shop.stream()
+    witnesses = [await shop.chatter(key, node=node) for node in (0, 1)]
+    recovered = await shop.chatter(key)
+    cursor = (await witnesses[0].call("chat:join-room", {"liveId": key}))["cursor"]
+    await recovered.drop()
+    await happen(shop, key)
+
+    live = await heard(witnesses[0])
+    assert await heard(witnesses[1]) == live
+    await recovered.reconnect(url=shop.urls[1])
+    assert recovered.recovered
+    assert await heard(recovered) == live
+    joined = await witnesses[1].call("chat:join-room", {"liveId": key, "since": cursor})
+    assert [event["payload"] for event in joined["events"]] == live
+    assert [event["seq"] for event in joined["events"]] == [payload["seq"] for payload in live]
+
+    assert [payload["seq"] for payload in live] == list(range(cursor["seq"] + 1, cursor["seq"] + 1 + ALL))
+    assert {payload["epoch"] for payload in live} == {cursor["epoch"]}
+    assert live[-1]["seq"] == joined["cursor"]["seq"]
+    assert [payload["at"] for payload in live] == sorted(payload["at"] for payload in live)
+    for event, payload in zip(EVENTS, live, strict=True):
+        bare = unstamped(payload, f"live:{key}")
+        assert set(bare) == {"type", "data"}
+        assert bare["type"] == event
+        assert payload["data"].get("seq", payload["seq"]) == payload["seq"]
+
+
+async def test_bare_events_of_every_namespace_are_stamped(shop: Shop) -> None:
+    key = await shop.stream()
+    viewer = await shop.viewer(key)
+    shopper = await shop.connect(await shop.person(), "/", node=1)
+    cursor = (await shopper.call("join:stream", {"streamId": key}))["cursor"]
+    product = await shop.product(key)
+    token = (await shop.owner()).token
+    await shop.request("POST", f"/streams/{key}/start", token=token, status={200})
+    body = {"productId": product["id"]}
+    await shop.request("PUT", f"/streams/{key}/featured-product", body=body, token=token, status={200})
+
+    started = await viewer.expect("stream:started")
+    assert set(unstamped(started, f"stream:{key}")) == {"streamKey", "timestamp"}
+    added = await shopper.expect("live:product:added")
+    assert unstamped(added, f"stream:{key}") == {"type": "live:product:added", "data": product}
+    featured = await shopper.expect("stream:featured-product:updated")
+    assert set(unstamped(featured, f"stream:{key}")) == {"streamKey", "productId", "product"}
+    assert [(event["epoch"], event["seq"]) for event in (added, featured)] == [
+        (cursor["epoch"], cursor["seq"] + 1),
+        (cursor["epoch"], cursor["seq"] + 2),
+    ]
+    joined = await shopper.call("join:stream", {"streamId": key, "since": cursor})
+    assert [event["payload"] for event in joined["events"]] == [added, featured]
+
+
+async def test_a_node_that_reads_the_log_by_itself_sends_the_same(
+    client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
+) -> None:
+    async with open_shop(client, tmp_path, database_url, own_redis.url) as shop:
+        key = await shop.stream()
+        near, far = await shop.chatter(key, node=0), await shop.chatter(key, node=1)
+        admin = await shop.chatter(key, as_=await shop.person("ADMIN"))
+        own_redis.kill()
+        await admin.call("chat:announce", {"liveId": key, "message": "without Redis"})
+        await admin.call("chat:freeze", {"liveId": key, "frozen": True})
+        for event in ("chat:announcement", "chat:settings"):
+            assert await far.expect(event) == await near.expect(event)
+        own_redis.start()
