@@ -92,12 +92,13 @@ def presence_peak(room: Room) -> str:
 
 
 def presence_news(room: Room) -> str:
-    """Hash: the state of publishing a room's member count. Expires a week after the last change.
+    """Hash: the state of publishing a room's member count. Expires a week after anybody was there.
 
     Fields: `changes`, how often the count has changed; `told`, up to which change it was published; `telling`, the same
     for the node that has the slot; `count`, the count published last; `next`, when the next slot begins, in ms of
-    Redis' clock; `over`, 1 while the room is closed; `closed`, how often it was closed; and by name of
-    `node_presence`, the last `closed` that the node knows.
+    Redis' clock; `over`, 1 while the room is closed; `closed`, how often it was closed; by name of
+    `node_presence`, the last `closed` that the node knows; `rebuilt`, how often the count was restarted; and by
+    `counted:` and the name of `node_presence`, the `rebuilt` whose count includes the node's people.
     """
     return f"{{{presence(room)}}}:news"
 

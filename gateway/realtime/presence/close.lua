@@ -2,7 +2,7 @@
 -- include news
 
 -- KEYS: presence, peak, news; whom the node holds here. Answers {count, peak, 1 if the room is to be told}.
-if KEYS[4] then redis.call('DEL', KEYS[4]) end
+if KEYS[4] then drop(KEYS[3], KEYS[4]) end
 if not over(KEYS[3]) then
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[3], 'over', 1)

@@ -1,5 +1,5 @@
 -- include census
--- include news
+-- include count_in
 
 -- KEYS: presence, peak, news, whom the node holds here, whether it was buried.
 -- ARGV: '1' when somebody came, '0' when a node tells anew whom it holds; people.
@@ -10,9 +10,10 @@
 local came, changed, state = ARGV[1] == '1', 0, 1 - redis.call('EXISTS', KEYS[5])
 drop_stale(KEYS[3], KEYS[4])
 if over(KEYS[3]) then
-  redis.call('DEL', KEYS[4])
+  drop(KEYS[3], KEYS[4])
   state = 2
 elseif state == 1 then
+  changed = count_in(KEYS[1], KEYS[3], KEYS[4], true)
   for i = 2, #ARGV do
     if redis.call('SADD', KEYS[4], ARGV[i]) == 1 and redis.call('HINCRBY', KEYS[1], ARGV[i], 1) == 1 then
       changed = 1

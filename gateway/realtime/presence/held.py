@@ -1,8 +1,11 @@
 """The people on this node; updates Redis to match them call by call. Used by RedisPresence."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from weakref import WeakValueDictionary
+
+import structlog
 
 from gateway.errors import Unavailable
 from gateway.keys import Room
@@ -10,7 +13,10 @@ from gateway.realtime.presence.lease import Lease
 from gateway.realtime.presence.presence import Census, LocalPresence, Moved
 from gateway.realtime.presence.redis_rooms import Entered, RedisRooms
 
+log = structlog.get_logger()
+
 CHUNK = 200  # people in one script, which blocks Redis for about 5 ms
+CHECKED = 50  # rooms that one heartbeat compares with Redis, about 2 ms; later heartbeats take the others
 
 Report = Callable[[Room, Census], None]
 
@@ -31,6 +37,7 @@ class LocalMembers:
         self._linger = linger  # s for which an empty room stays listed
         self._hurry = hurry
         self._idle: dict[Room, float] = {}  # rooms that may be empty on this node, and since when
+        self._unchecked: list[Room] = []  # in this round of comparing all rooms with Redis
         self._locks: WeakValueDictionary[tuple[Room, str], asyncio.Lock] = WeakValueDictionary()
 
     async def settle(self, room: Room, who: str) -> Census:
@@ -58,6 +65,26 @@ class LocalMembers:
         for room in self._local.rooms():
             await self._announce_all(room, report)
 
+    async def check(self, report: Report) -> None:
+        """Compare what this node holds in the next rooms with Redis, and put right what was evicted or lost there."""
+        name = self._lease.name
+        if not self._unchecked:
+            self._unchecked = self._local.rooms()
+        rooms, self._unchecked = self._unchecked[-CHECKED:], self._unchecked[:-CHECKED]
+        if name is None or not rooms:
+            return
+        under_way, before = self._under_way(), [self._local.count(room) for room in rooms]
+        checked = await self._rooms.check(name, rooms)
+        under_way += self._under_way()
+        for room, there, (census, held) in zip(rooms, before, checked, strict=True):
+            report(room, census)
+            here = self._local.count(room)
+            # Whoever came or went meanwhile may be in one of the numbers only.
+            if held >= 0 and abs(held - here) > under_way[room] + abs(here - there):
+                log.warning("redis lost people of a room", room=room, held=here, found=held)
+                await self._rooms.recount(name, room)
+                await self._announce_all(room, report)
+
     async def restore(self, room: Room) -> Census:
         """Reopen a room that was closed, and write everybody in it to Redis."""
         await self._rooms.reopen(room)
@@ -82,6 +109,10 @@ class LocalMembers:
         return idle
 
     # --- the steps ----------------------------------------------------------------------------------------------------
+
+    def _under_way(self) -> Counter[Room]:
+        """How many calls of each room have not been answered."""
+        return Counter(room for room, _ in self._locks)
 
     async def _announce_all(self, room: Room, report: Report) -> None:
         people = self._local.people(room)

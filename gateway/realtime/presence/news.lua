@@ -7,12 +7,21 @@ local function over(news)
   return redis.call('HGET', news, 'over')
 end
 
+local function mark(held)
+  return 'counted:' .. held
+end
+
+local function drop(news, held)
+  redis.call('DEL', held)
+  redis.call('HDEL', news, mark(held))
+end
+
 -- Forget whom a node held here before the room was closed last: they were taken out then. A node that had not heard of
 -- the closing would count them as in.
 local function drop_stale(news, held)
   local closed = redis.call('HGET', news, 'closed')
   if closed and redis.call('HGET', news, held) ~= closed then
-    redis.call('DEL', held)
+    drop(news, held)
     redis.call('HSET', news, held, closed)
   end
 end

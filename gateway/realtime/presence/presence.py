@@ -204,6 +204,11 @@ class LocalPresence:
         state = self._rooms.get(room)
         return list(state.sockets) if state else []
 
+    def count(self, room: Room) -> int:
+        """How many people are in a room."""
+        state = self._rooms.get(room)
+        return len(state.sockets) if state else 0
+
     def holds(self, room: Room, who: str) -> bool:
         """Return whether a person has a socket in a room."""
         state = self._rooms.get(room)

@@ -202,6 +202,7 @@ class RedisPresence:
             await self._begin_anew()
         else:
             await self._lease.forget(self._held.take_idle)
+            await self._held.check(self._news.report)
         self._metrics.presence_degraded.set(0)
         for room in list(self._ending):
             self._news.report(room, await self._rooms.end(self._lease.name, room))

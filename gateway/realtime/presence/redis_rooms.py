@@ -8,6 +8,10 @@ all its keys are in one slot of a cluster.
 Leases expire in served time: the time of Redis in which gaps between heartbeats of all nodes are cut to a maximum.
 While Redis hangs or is unavailable no node can send heartbeats, so no lease may expire.
 
+The count of a room is a hash, and the people of each node are a set beside it. Redis may lose either, by eviction or
+DEL. Then the count is restarted, and each node adds its set by its next call, or by `check` at its next heartbeat. So
+nobody is counted twice or forgotten, on however many nodes they are.
+
 Each change of a room's count increments `changes` of `presence_news`; `told` is the last change that was published.
 """
 
@@ -38,6 +42,7 @@ class RedisRooms:
         self._enter, self._leave = redis.script(__package__, "enter"), redis.script(__package__, "leave")
         self._become, self._reap = redis.script(__package__, "become"), redis.script(__package__, "reap")
         self._reopen = redis.script(__package__, "reopen")
+        self._check, self._recount = redis.script(__package__, "check"), redis.script(__package__, "recount")
         self._close, self._claim_slot, self._mark_published = (
             redis.script(__package__, "close"),
             redis.script(__package__, "turn"),
@@ -70,6 +75,24 @@ class RedisRooms:
         async with self._redis.guard("presence"):
             count, peak, changed, left = await self._reap(keys=_keys(room, name), args=[most])
         return Census(count, peak, bool(changed)), left
+
+    async def check(self, name: str, rooms: list[Room]) -> list[tuple[Census, int]]:
+        """Count a name's people in where a count began without them, in one round trip.
+
+        Returns for each room its numbers and how many people the name holds there: -1 if the room is over.
+        """
+        async with self._redis.guard("presence.check"):
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for room in rooms:
+                await self._check(keys=_keys(room, name)[:4], client=pipeline)
+            answers = await pipeline.execute()
+        return [(Census(count, peak, bool(changed)), held) for count, peak, changed, held in answers]
+
+    async def recount(self, name: str, room: Room) -> None:
+        """Begin the count of a room anew, without the people of a name: they are to enter again."""
+        presence, _, news, held, _ = _keys(room, name)
+        async with self._redis.guard("presence"):
+            await self._recount(keys=[presence, news, held])
 
     async def end(self, name: str | None, room: Room) -> Census:
         """See Presence."""
