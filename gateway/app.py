@@ -22,6 +22,7 @@ from gateway.parts.chat import ChatPart
 from gateway.parts.commerce import CommercePart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
+from gateway.parts.upkeep import UpkeepPart
 from gateway.services.streams.attendance import Attendance
 from gateway.settings import Settings
 from namespaces import asyncapi
@@ -46,6 +47,7 @@ class Node:
         accounts = self._accounts = AccountsPart(servers, realtime)
         commerce = self._commerce = CommercePart(servers, realtime)
         chat = self._chat = ChatPart(servers, realtime, accounts)
+        self._upkeep = UpkeepPart(servers)
         self._attendance = Attendance(realtime.presence, realtime.fanout)
 
         pipeline = Pipeline(
@@ -171,6 +173,7 @@ class Node:
         self._accounts.start()
         self._commerce.start()
         await self._chat.start()
+        self._upkeep.start()
         await self._realtime.recovery.start()
         await self._servers.availability.start()
         self._realtime.server.refusing = False
@@ -187,6 +190,7 @@ class Node:
         self._open = False
         await self._servers.availability.close()
         await self._realtime.server.shutdown()
+        await self._upkeep.close()
         await self._chat.close()
         await self._commerce.close()
         await self._attendance.close()

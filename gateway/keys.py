@@ -208,7 +208,7 @@ def cache_lease(cache: str, key: str) -> str:
 MIGRATION_LOCK = 0x646F72616D69  # "dorami": the PostgreSQL advisory lock under which migrations are applied
 
 WORDS_LOCK = 0x776F726473  # "words": the advisory lock under which the lists of words are changed
-RETENTION_LOCK = 0x6F6C64  # "old": the advisory lock under which originals of deleted messages are removed
+RETENTION_LOCK = 0x6F6C64  # "old": the advisory lock under which old rows are deleted
 
 
 def room_log_name(room: Room) -> str:

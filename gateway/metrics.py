@@ -103,7 +103,7 @@ class Metrics:
         )
         self.notifications = Counter(
             "dorami_notifications",
-            "Notifications: delivered to sockets, not received there, or deleted",
+            "Notifications: delivered to sockets, or not received there",
             ["what"],
             registry=registry,
         )
@@ -130,10 +130,14 @@ class Metrics:
         self.messages_restored = Counter(
             "dorami_messages_restored", "Messages brought back by undoing a clear", registry=registry
         )
-        self.originals_forgotten = Counter(
-            "dorami_originals_forgotten",
-            "Originals of deleted messages removed after their retention",
-            registry=registry,
+        self.retention_deleted = Counter(
+            "dorami_retention_deleted", "Rows that have outlived their retention, by kind", ["kind"], registry=registry
+        )
+        self.table_rows = Gauge(
+            "dorami_table_rows", "Rows of a table as PostgreSQL estimates them", ["table"], registry=registry
+        )
+        self.table_bytes = Gauge(
+            "dorami_table_bytes", "Bytes of a table on the disk, with its indexes", ["table"], registry=registry
         )
         self.words = Counter(
             "dorami_words_found", "Messages with a listed word, by action", ["action"], registry=registry

@@ -130,6 +130,9 @@ class Settings(BaseSettings):
     """How long a refresh token is valid; each use gives a new one."""
     guest_expiration: Duration = timedelta(hours=24)
     """How long a guest's session lasts from its last use."""
+    guest_unused_expiration: Duration = timedelta(hours=1)
+    """How long a guest's session lasts that was never used: no socket, no request, no refresh. At least as long as its
+    access token, and no longer than `GUEST_EXPIRATION`."""
 
     reserved_names: Words = (
         "admin", "administrator", "host", "moderator", "operator", "staff", "system",
@@ -215,12 +218,25 @@ class Settings(BaseSettings):
     order_ttl: Duration = timedelta(minutes=15)
     """How long an order may stay unpaid; then it expires and gives its stock back."""
 
-    # --- notifications and jobs ---
+    # --- what is kept ---
+    message_retention: Duration = timedelta(days=365)
+    """How long the messages of a stream are kept after it has closed, with the record of deletions among them."""
     deletion_retention: Duration = timedelta(days=90)
     """How long the text of a deleted message is kept for an undo."""
+    moderation_retention: Duration = timedelta(days=730)
+    """How long entries of the audit log are kept, and mutes and bans that have ended."""
+    order_retention: Duration = timedelta(days=1830)
+    """How long orders are kept, except unpaid ones that can still be paid. The default is five years, as the law of
+    electronic commerce asks of shops in Korea."""
+    stream_retention: Duration = timedelta(days=1830)
+    """How long a closed stream is kept, with its products and listed words; longer while orders, messages or entries of
+    the audit log refer to it."""
     notification_retention: Duration = timedelta(days=30)
     """How long notifications are kept."""
+    job_retention: Duration = timedelta(days=365)
+    """How long a job that has ended is kept, and its files."""
 
+    # --- jobs ---
     media_folder: Path | None = None
     """Recordings, and the replays that are made of them. Workers need it."""
     ffmpeg: str = "ffmpeg"
@@ -229,8 +245,6 @@ class Settings(BaseSettings):
     """Jobs that one worker runs at the same time; one conversion keeps all cores busy."""
     job_timeout: Duration = timedelta(hours=1)
     """How long one conversion may take."""
-    job_retention: Duration = timedelta(days=365)
-    """How long a job that has ended is kept, and its files."""
 
     # --- operations ---
     metrics_port: int | None = Field(None, ge=0, le=65535)
@@ -251,6 +265,11 @@ class Settings(BaseSettings):
     def serves_demo(self) -> bool:
         """Whether `/` is the demo page."""
         return not self.production and self.demo_page is not False
+
+    @property
+    def unused_guest(self) -> timedelta:
+        """How long a guest is remembered who never came back."""
+        return min(self.guest_expiration, max(self.guest_unused_expiration, self.jwt_expiration))
 
     @property
     def new_guests(self) -> tuple[int, float]:

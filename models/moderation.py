@@ -177,7 +177,7 @@ class ModerationEntry(Model):
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
-        """Pages go from the newest back, of all, of a room, of an actor or of a subject."""
+        """Pages go from the newest back, of all, of a room, of an actor or of a subject; old ones are deleted."""
 
         table = "moderation_log"
-        indexes = (("stream_id", "id"), ("actor_id", "id"), ("subject_id", "id"))
+        indexes = (("stream_id", "id"), ("actor_id", "id"), ("subject_id", "id"), ("created_at",))

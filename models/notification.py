@@ -36,7 +36,7 @@ class Notification(Model):
     read_at = fields.DatetimeField(null=True)
 
     class Meta:
-        """Read by person, those that wait first; listed for administrators by what was sent at once."""
+        """Read by person, those that wait first; listed by what was sent at once; deleted when they are old."""
 
         table = "notifications"
         indexes = (("user_id", "created_at", "id"), ("created_at", "batch_id"))

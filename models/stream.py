@@ -50,7 +50,7 @@ class Stream(Model):
     updated_at = fields.DatetimeField(auto_now=True)
 
     class Meta:
-        """Lists are paged newest first, over all streams or one status."""
+        """Lists are paged newest first, over all streams or one status; a product that goes is looked up, too."""
 
         table = "streams"
-        indexes = (("created_at", "key"), ("status", "created_at", "key"), ("host_id",))
+        indexes = (("created_at", "key"), ("status", "created_at", "key"), ("host_id",), ("featured_product_id",))

@@ -53,7 +53,8 @@ class AccountsPart:
         self._identities = Identities(database)
 
         names = DeviceNames(settings)
-        book = DeviceBook(redis, names, settings.jwt_refresh_expiration, settings.guest_expiration)
+        unused = settings.unused_guest
+        book = DeviceBook(redis, names, settings.jwt_refresh_expiration, settings.guest_expiration, unused)
         self.devices = BannedDevices(database, names, book, matches_network=settings.ban_matches_network)
         self.words = WordLists(database, AuditLog(database), metrics)
 
@@ -72,8 +73,8 @@ class AccountsPart:
         )
 
         self._guest_sessions = GuestSessions(
-            GuestTokens(redis, settings.guest_expiration),
-            StoredGuestSessions(database, settings.guest_expiration),
+            GuestTokens(redis, settings.guest_expiration, unused=unused),
+            StoredGuestSessions(database, settings.guest_expiration, unused=unused),
             self._revocations,
         )
         self.guests = Guests(
@@ -106,7 +107,6 @@ class AccountsPart:
             UserDelivery(self.registry, fanout),
             fanout,
             lambda: fanout.losses,
-            settings.notification_retention,
             metrics,
         )
 

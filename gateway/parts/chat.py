@@ -15,7 +15,6 @@ from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.deletions import Deletions
 from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.pins import Pins
-from gateway.services.moderation.retention import Retention
 from gateway.services.moderation.room_settings import RoomSettingsService
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
@@ -37,7 +36,6 @@ class ChatPart:
         pins = Pins(database, log, outbox, permissions, self.audit_log)
         self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire, Unavailable)
         self.words = accounts.words
-        self._retention = Retention(database, servers.settings.deletion_retention, metrics)
         messages = Messages(database)
         self.search = MessageSearch(database)
         self._snapshots = Snapshots(database, log, messages, pins, metrics)
@@ -65,15 +63,13 @@ class ChatPart:
         )
 
     async def start(self) -> None:
-        """Load the listed words, and start the sweeps for expired pins and deleted messages."""
+        """Load the listed words, and start the sweep for expired pins."""
         await self.words.start()
         self._pin_rounds.start()
-        self._retention.start()
 
     async def close(self) -> None:
         """Store the accepted messages, and refuse further ones."""
         await self.chat.close()
         await self._snapshots.close()
         await self._pin_rounds.close()
-        await self._retention.close()
         await self.words.close()

@@ -21,7 +21,6 @@ from gateway.services.streams.streams import Streams, UpcomingCache
 from gateway.services.streams.viewers import Viewers
 
 SWEEP = 1.0  # s between two sweeps of interrupted streams, unpaid orders and deals
-FORGET = 60.0  # s between two deletions of old webhook messages
 
 
 class CommercePart:
@@ -53,7 +52,6 @@ class CommercePart:
             Periodic("interrupted streams", SWEEP, self.streams.end_interrupted, Unavailable),
             Periodic("unpaid orders", SWEEP, self.orders.expire, Unavailable),
             Periodic("deals", SWEEP, self.catalog.end_deals, Unavailable),
-            Periodic("webhook messages", FORGET, self.streams.forget_messages, Unavailable),
         )
         self.jobs = Jobs(JobTable(database), JobQueue(redis), self.streams, fanout)
 

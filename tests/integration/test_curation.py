@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextvars import Context
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from gateway.errors import Code, GatewayError, NotFound
-from gateway.keys import RETENTION_LOCK
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
@@ -18,9 +16,10 @@ from gateway.protocol.records import AddWord, ChangeWord
 from gateway.security.principal import Principal, Role
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.snapshot import Snapshots
-from gateway.services.moderation import clears, pins, retention, word_lists
-from gateway.services.moderation.retention import Retention
+from gateway.services.moderation import clears, pins, word_lists
 from gateway.services.moderation.word_lists import WordLists
+from gateway.services.retention.kinds import kinds
+from gateway.services.retention.retention import Retention
 from gateway.services.rooms.log import RoomLog
 from models.moderation import ModerationAction
 from models.room import Room
@@ -231,34 +230,15 @@ async def test_originals_are_forgotten_in_time_and_repetitions_still_known(place
     sent = await place.chats[0].send(place.ann, ask("old", "c-1"))
     await place.curators[0].clears.clear(place.admin, clear())
     done = place.told("chat:cleared")[0]["clearId"]
-    retention = Retention(place.database, KEPT, Metrics())
-    assert await retention.sweep() == 0
+    retention = Retention(place.database, kinds(make_settings(deletion_retention=KEPT)), Metrics())
+    assert not +await retention.sweep()
     await place.database.query("UPDATE message_deletions SET created_at = created_at - interval '91 days'")
-    async with place.database.transaction():
-        await place.database.query("SELECT pg_advisory_xact_lock($1)", RETENTION_LOCK)
-        other = asyncio.create_task(retention.sweep(), context=Context())  # not on the connection of this block
-        assert await other == 0, "another node is at it"
-    assert sum(await asyncio.gather(*(retention.sweep() for _ in range(3)))) == 1
-    assert await retention.sweep() == 0
+    assert +await retention.sweep() == {"deleted_texts": 1}
     assert await place.value("SELECT text FROM message_deletions") is None
     assert await place.chats[1].send(place.ann, ask("old", "c-1")) == sent.model_copy(update={"duplicate": True})
     answer = await place.curators[0].clears.undo(place.admin, undo(done))
     assert (answer.restored, answer.lost) == (0, 1)
     assert await place.history() == []
-
-
-async def test_turns_of_slow_mode_are_forgotten_when_nobody_asks_for_them(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
-    await place.database.query(
-        "INSERT INTO chat_turns SELECT 'demo', 'guest_' || age, clock_timestamp() - age * interval '1 second' "
-        "FROM unnest(ARRAY[1, 290, 301, 400, 500, 600, 700]) AS age RETURNING sender_id"
-    )
-    await Retention(place.database, KEPT, Metrics()).sweep()
-    assert (
-        await place.value("SELECT string_agg(sender_id, ' ' ORDER BY spoke_at) FROM chat_turns") == "guest_290 guest_1"
-    )
 
 
 # --- pins -----------------------------------------------------------------------------------------------------------

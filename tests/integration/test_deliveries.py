@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +13,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.notifications import MarkRead, SendNotification
 from gateway.protocol.queries import NotificationQuery, Page
-from gateway.protocol.wire import Typed, now
+from gateway.protocol.wire import Typed
 from gateway.realtime.fanout.fanout import LocalFanout
 from gateway.security.principal import Principal, Role
 from gateway.services.notifications import deliveries as module
@@ -88,8 +87,7 @@ class Cluster:
         self.here = [Here(), Here()]
         self.losses: int | None = 0
         self.nodes = [
-            Deliveries(database, stand_in(here), self.fanout, lambda: self.losses, timedelta(days=30), Metrics())
-            for here in self.here
+            Deliveries(database, stand_in(here), self.fanout, lambda: self.losses, Metrics()) for here in self.here
         ]
         self.notifications = Notifications(database, self.fanout)
         self.lost = Notifications(database, LocalFanout(Nobody()))  # its notices reach nobody
@@ -262,18 +260,6 @@ async def test_what_somebody_heard_does_not_come_again(cluster: Cluster) -> None
     await cluster.nodes[1].deliver()
     assert elsewhere.heard == ["heard", "there", "here and there"]
     assert await cluster.waiting() == 0
-
-
-async def test_what_is_too_old_is_forgotten(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FORGOTTEN", 2)
-    person = await cluster.person()
-    for number in range(6):
-        await cluster.send(person, title=str(number))
-    await Notification.filter(title__in=list("01234")).update(created_at=now() - timedelta(days=31))
-    await cluster.nodes[0].forget()
-    assert [row.title for row in await Notification.all()] == ["5"]
-    page = await cluster.notifications.page(principal(Role.USER, person), NotificationQuery())
-    assert [item.title for item in page.items] == ["5"]
 
 
 async def test_to_somebody_who_does_not_exist_nothing_is_sent_to_anybody(cluster: Cluster) -> None:

@@ -162,6 +162,52 @@ async def test_each_use_keeps_the_session_in_postgres_for_a_day(without_redis: W
         assert row.expires_at - datetime.now(UTC) > timedelta(hours=23, minutes=59)
 
 
+async def test_a_guest_who_never_comes_back_is_forgotten_sooner(database: Database, redis: RedisClient) -> None:
+    hour = timedelta(hours=1)
+    tokens = GuestTokens(redis, DAY, unused=hour)
+    book = DeviceBook(redis, DeviceNames(make_settings()), DAY, DAY, hour)
+    device = Device("a browser", "192.0.2.1", "device-of-somebody")
+
+    async def lifetimes(guest_id: str, session_id: str) -> set[timedelta]:
+        names = keys.session(guest_id, session_id), keys.user_sessions(guest_id), keys.devices(guest_id)
+        return {timedelta(hours=round(await redis.client.pttl(name) / 3_600_000)) for name in names}
+
+    for how in ("touched", "refreshed"):
+        grant = await tokens.save(guest_ids.new_id(), "a browser")
+        guest = grant.user_id, grant.session_id
+        await book.note(grant.user_id, device)
+        assert await lifetimes(*guest) == {hour}
+        if how == "touched":
+            assert await tokens.touch(*guest)
+        else:
+            await tokens.rotate(grant.token)
+            await book.note(grant.user_id, device)
+        assert await lifetimes(*guest) == {DAY}
+    stored = StoredGuestSessions(database, DAY, unused=hour)
+    kept = await stored.save(guest_ids.new_id(), "")
+    row = await GuestSession.get(session_id=kept.session_id)
+    assert row.expires_at - row.used_at == hour
+    assert await stored.touch(kept.user_id, kept.session_id)
+    row = await GuestSession.get(session_id=kept.session_id)
+    assert row.expires_at - row.used_at == DAY
+
+
+async def test_a_guest_takes_less_than_a_kilobyte_of_redis(redis: RedisClient) -> None:
+    browser = (
+        "Mozilla/5.0 (Linux; Android 14; SM-S921N) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/126.0.0.0 Mobile Safari/537.36"
+    )
+    tokens, guest_id = GuestTokens(redis, DAY), guest_ids.new_id()
+    await DeviceBook(redis, DeviceNames(make_settings()), DAY, DAY).note(
+        guest_id, Device(browser, "192.0.2.1", "x" * 24)
+    )
+    grant = await tokens.save(guest_id, browser)
+    names = keys.session(guest_id, grant.session_id), keys.user_sessions(guest_id), keys.devices(guest_id)
+    assert [await redis.client.object("ENCODING", name) for name in names] == ["listpack"] * 3
+    assert sum([await redis.client.memory_usage(name) or 0 for name in names]) < 1000
+    assert [record.device for record in await tokens.sessions(guest_id)] == [browser]
+
+
 async def test_a_session_that_nobody_used_runs_out(database: Database, redis: RedisClient) -> None:
     tokens = GuestTokens(redis, timedelta(seconds=0.3))
     grant = await tokens.save(guest_ids.new_id(), "")

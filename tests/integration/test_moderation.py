@@ -27,7 +27,8 @@ from gateway.services.chat.messages import Messages
 from gateway.services.moderation import sanctions
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.permissions import HOSTING, POWERS, Power
-from gateway.services.moderation.retention import Retention
+from gateway.services.retention.kinds import kinds
+from gateway.services.retention.retention import Retention
 from gateway.services.rooms.log import RoomLog
 from models.message import Message
 from models.moderation import BannedDevice, ModerationEntry, Sanction
@@ -508,7 +509,7 @@ async def test_devices_are_forgotten_with_what_was_imposed_on_them(hall: Moderat
     await hall.unban(hall.admin, lifted)
     past = datetime.now(UTC) - timedelta(minutes=1)
     await Sanction.filter(subject_id=ended).update(created_at=past - timedelta(minutes=1), ends_at=past)
-    sweep = Retention(hall.database, timedelta(days=90), Metrics()).sweep
+    sweep = Retention(hall.database, kinds(make_settings()), Metrics()).sweep
     await sweep()
     assert {device.sanction_id for device in await BannedDevice.all()} == {
         sanction.id for sanction in await Sanction.filter(subject_id=held)

@@ -31,12 +31,9 @@ WHOLE = {
     "jobs.table.OLD",
     "moderation.clears.DELETED",
     "moderation.erasure.RESTORE",
-    "moderation.retention.FORGET",
-    "moderation.retention.FORGET_TURNS",
     "moderation.sanctions.WROTE_IN",
     "moderation.word_lists.ALL",
-    "notifications.deliveries.FORGET",
-    "streams.streams.FORGET",
+    "retention.kinds.SLOW_MODE_TURNS",
 }
 
 READ = """

@@ -21,7 +21,6 @@ from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from gateway.services.chat import standing
 from gateway.services.rooms.log import RoomLog
-from gateway.services.streams import audience
 from gateway.services.streams.audience import Audience
 from gateway.services.streams.streams import Streams
 from models.stream import Stream
@@ -112,28 +111,6 @@ async def test_the_total_is_of_people_on_whatever_nodes(commerce: CommerceNodes,
     await nodes[1].store()
     assert await total(commerce) == (2, 3)
     assert await kept(database) == ["ann", "bob", "cleo"]
-
-
-async def test_names_are_forgotten_an_hour_after_the_end_however_many(
-    commerce: CommerceNodes, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(audience, "FORGOTTEN", 3)
-    await create(commerce, commerce.streams, "other")
-    node = Audience(database)
-    for number in range(7):
-        node.came(KEY, f"viewer_{number}")
-    node.came("other", "ann")
-    await node.store()
-    for key in (KEY, "other"):
-        await commerce.streams.start(None, key)
-        await commerce.streams.stop(None, key)
-    await node.forget()
-    assert len(await kept(database)) == 8
-    long_ago = "UPDATE streams SET started_at = started_at - $2::interval, ended_at = ended_at - $2::interval"
-    await database.query(f"{long_ago} WHERE key = $1", KEY, timedelta(days=30))
-    await node.forget()
-    assert await kept(database) == ["ann"]
-    assert (await total(commerce))[1] == 7
 
 
 # --- interrupted, reopened, cancelled -------------------------------------------------------------------------------
@@ -251,9 +228,6 @@ async def test_a_repeated_message_is_answered_as_it_was_the_first_time(
     await commerce.streams.stop(None, KEY)
     assert await answer("started", KEY, "start") == "done"
     assert (await Stream.get(key=KEY)).status == "ENDED", "a repeated message starts nothing"
-    await database.query("UPDATE webhook_messages SET received_at = received_at - interval '11 min'")
-    await commerce.streams.forget_messages()
-    assert await database.query("SELECT id FROM webhook_messages") == []
 
 
 async def test_what_was_due_long_ago_is_not_upcoming_and_lists_are_paged(

@@ -3,7 +3,8 @@
 import asyncio
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
@@ -91,6 +92,38 @@ async def test_the_loop_goes_on_and_a_flood_is_turned_away(
     assert all(await asyncio.gather(*logins))
     assert most <= THREADS
     assert await passwords.verify("x", "y")
+
+
+async def test_rehashes_at_a_login_take_no_more_memory_than_other_hashes(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work, most, lock = 0, 0, threading.Lock()
+
+    def counting(work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*values: Any) -> Any:
+            nonlocal at_work, most
+            with lock:
+                at_work += 1
+                most = max(most, at_work)
+            try:
+                return work(*values)
+            finally:
+                with lock:
+                    at_work -= 1
+
+        return run
+
+    old = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("secret")
+    for name in ("hash", "verify"):
+        monkeypatch.setattr(PasswordHasher, name, counting(getattr(PasswordHasher, name)))
+
+    async def log_in() -> None:
+        assert await passwords.verify(old, "secret")
+        assert await passwords.is_outdated(old, "secret")
+        await passwords.hash("secret")
+
+    await asyncio.gather(*(log_in() for _ in range(20)))
+    assert most <= THREADS
 
 
 async def test_who_still_waits_at_the_end_is_told_so(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:

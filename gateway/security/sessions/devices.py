@@ -74,22 +74,33 @@ class DeviceNames:
 class DeviceBook:
     """Which devices people used lately, in Redis. Raises Unavailable while that is away."""
 
-    def __init__(self, redis: RedisClient, names: DeviceNames, lifetime: timedelta, guest_lifetime: timedelta) -> None:
+    def __init__(
+        self,
+        redis: RedisClient,
+        names: DeviceNames,
+        lifetime: timedelta,
+        guest_lifetime: timedelta,
+        unused: timedelta | None = None,
+    ) -> None:
+        """`unused`: how long a guest's devices are remembered unless the guest's session is used."""
         self._redis = redis
         self._names = names
         self._lifetime = lifetime
         self._guest_lifetime = guest_lifetime
+        self._unused = unused or guest_lifetime
 
     async def note(self, user_id: str, device: Device) -> None:
         """Remember that a user or a guest came in from a device."""
         key = keys.devices(user_id)
         lifetime = self._guest_lifetime if is_guest(user_id) else self._lifetime
+        first = self._unused if is_guest(user_id) else self._lifetime
         moment = redis_clock.time()
         async with self._redis.guard("devices.note"):
             pipeline = self._redis.client.pipeline(transaction=False)
+            pipeline.pexpire(key, lifetime)  # if they were here before
             pipeline.zadd(key, dict.fromkeys(self._names.of(device), moment))
             pipeline.zremrangebyrank(key, 0, -REMEMBERED - 1)
-            pipeline.pexpire(key, lifetime)
+            pipeline.pexpire(key, first, nx=True)
             await pipeline.execute()
 
     async def of(self, user_id: str) -> Sequence[str]:

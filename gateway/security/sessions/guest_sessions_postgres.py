@@ -28,9 +28,12 @@ MAX_SPENT = 1000  # of one session, as in Redis
 class StoredGuestSessions:
     """Behaves as GuestTokens does. Raises Unavailable while PostgreSQL is away."""
 
-    def __init__(self, database: Database, lifetime: timedelta, grace: timedelta = GRACE) -> None:
+    def __init__(
+        self, database: Database, lifetime: timedelta, grace: timedelta = GRACE, unused: timedelta | None = None
+    ) -> None:
         self._database = database
         self._lifetime = lifetime
+        self._unused = unused or lifetime
         self._grace = grace
 
     async def save(self, guest_id: str, device: str) -> Grant:
@@ -44,7 +47,7 @@ class StoredGuestSessions:
                 current=fingerprint(grant.token),
                 created_at=moment,
                 used_at=moment,
-                expires_at=moment + self._lifetime,
+                expires_at=moment + self._unused,
             )
         return grant
 

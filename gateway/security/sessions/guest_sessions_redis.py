@@ -7,15 +7,18 @@ from gateway import keys
 from gateway.protocol.wire import now
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Bearer
-from gateway.security.sessions.refresh_tokens import GRACE, RefreshTokens, session_keys
+from gateway.security.sessions.refresh_tokens import GRACE, RefreshTokens, device_parts, session_keys
 from models.guest import GuestSession
 
 
 class GuestTokens(RefreshTokens):
-    """A session lives `lifetime` from its last use. Raises Unavailable while Redis is away."""
+    """A session lives `lifetime` from its last use, or `unused` if it is never used. Raises Unavailable."""
 
-    def __init__(self, redis: RedisClient, lifetime: timedelta, grace: timedelta = GRACE) -> None:
+    def __init__(
+        self, redis: RedisClient, lifetime: timedelta, grace: timedelta = GRACE, unused: timedelta | None = None
+    ) -> None:
         super().__init__(redis, lifetime, grace)
+        self._unused_ms = _ms(unused or lifetime)
         self._touch, self._restore = redis.script(__package__, "touch"), redis.script(__package__, "restore")
 
     async def touch(self, guest_id: str, session_id: str) -> bool:
@@ -23,7 +26,7 @@ class GuestTokens(RefreshTokens):
         async with self._redis.guard("guests.touch"):
             return bool(
                 await self._touch(
-                    keys=[*session_keys(guest_id, session_id), keys.user_sessions(guest_id)],
+                    keys=_touched(guest_id, session_id),
                     args=[self._ttl_ms, session_id],
                 )
             )
@@ -35,7 +38,7 @@ class GuestTokens(RefreshTokens):
             for bearer in bearers:
                 guest_id, session_id = bearer.user_id, bearer.session_id
                 await self._touch(
-                    keys=[*session_keys(guest_id, session_id), keys.user_sessions(guest_id)],
+                    keys=_touched(guest_id, session_id),
                     args=[self._ttl_ms, session_id],
                     client=pipeline,
                 )
@@ -43,16 +46,21 @@ class GuestTokens(RefreshTokens):
 
     async def restore(self, row: GuestSession) -> None:
         """Take a session over from PostgreSQL, with what is left of its life, unless it is here already."""
-        moment = now()
+        moment, device = now(), device_parts(row.device)
         salt_ms = 0 if row.rotated_at is None else self._grace_ms - _ms(moment - row.rotated_at)
         async with self._redis.guard("guests.restore"):
             await self._restore(
                 keys=[*session_keys(row.guest_id, row.session_id), keys.user_sessions(row.guest_id)],
                 args=[
-                    row.session_id, row.current, row.device, _since_1970(row.created_at), _since_1970(row.used_at),
-                    max(1, _ms(row.expires_at - moment)), self._ttl_ms, row.salt or "", salt_ms, *row.spent,
+                    row.session_id, row.current, _since_1970(row.created_at), _since_1970(row.used_at),
+                    max(1, _ms(row.expires_at - moment)), self._ttl_ms, row.salt or "", salt_ms, len(device), *device,
+                    *row.spent,
                 ],
             )  # fmt: skip
+
+
+def _touched(guest_id: str, session_id: str) -> list[str]:
+    return [*session_keys(guest_id, session_id), keys.user_sessions(guest_id), keys.devices(guest_id)]
 
 
 def _since_1970(moment: datetime) -> int:

@@ -27,6 +27,9 @@ from gateway.security.principal import Bearer
 GRACE = timedelta(seconds=10)  # callers of one moment; longer would give a thief more time to be one of them
 MAX_SESSIONS = 100  # of one user; a script that logs in all day must not fill Redis, its oldest session ends
 MAX_DEVICE = 256  # characters of a user agent that are worth keeping
+# A hash with a value of more than 64 bytes takes Redis twice the memory, so a user agent is in several fields.
+PART = 64
+DEVICE_FIELDS = ("device", "device2", "device3", "device4")
 
 _FORM = re.compile(r"([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{1,64})\.[A-Za-z0-9_-]{43}")
 
@@ -67,7 +70,7 @@ class RefreshTokens:
 
     def __init__(self, redis: RedisClient, lifetime: timedelta, grace: timedelta = GRACE) -> None:
         self._redis = redis
-        self._ttl_ms = int(lifetime.total_seconds() * 1000)
+        self._ttl_ms = self._unused_ms = int(lifetime.total_seconds() * 1000)
         self._grace_ms = int(grace.total_seconds() * 1000)
         self._save, self._rotate = redis.script(__package__, "save"), redis.script(__package__, "rotate")
         self._delete, self._delete_all = redis.script(__package__, "delete"), redis.script(__package__, "delete_all")
@@ -79,8 +82,8 @@ class RefreshTokens:
             issued_at = await self._save(
                 keys=[keys.session(user_id, grant.session_id), keys.user_sessions(user_id),
                       keys.revoked(user_id, "sub")],
-                args=[fingerprint(grant.token), device_text(device), self._ttl_ms, grant.session_id, MAX_SESSIONS,
-                      keys.session(user_id, "")],
+                args=[fingerprint(grant.token), self._unused_ms, grant.session_id, MAX_SESSIONS,
+                      keys.session(user_id, ""), *device_parts(device)],
             )  # fmt: skip
         return replace(grant, issued_at=float(issued_at))
 
@@ -144,11 +147,11 @@ class RefreshTokens:
             ids: list[Any] = await self._redis.client.zrange(keys.user_sessions(user_id), 0, -1)
             pipeline = self._redis.client.pipeline(transaction=False)
             for session_id in ids:
-                pipeline.hmget(keys.session(user_id, session_id), "device", "created", "used")
+                pipeline.hmget(keys.session(user_id, session_id), "created", "used", *DEVICE_FIELDS)
             found: list[Any] = await pipeline.execute()
         records = [
-            SessionRecord(session_id, device, _moment(created), _moment(used))
-            for session_id, (device, created, used) in zip(ids, found, strict=True)
+            SessionRecord(session_id, "".join(filter(None, device)), _moment(created), _moment(used))
+            for session_id, (created, used, *device) in zip(ids, found, strict=True)
             if used is not None  # it ran out and its place in the index has not been cleared yet
         ]
         return sorted(records, key=lambda record: record.last_used_at, reverse=True)
@@ -173,6 +176,13 @@ def fingerprint(token: str) -> str:
 def device_text(user_agent: str) -> str:
     """What is kept of a user agent; a header may hold bytes that are no text."""
     return user_agent[:MAX_DEVICE].encode(errors="replace").decode()
+
+
+def device_parts(user_agent: str) -> list[str]:
+    """The fields of a session for a user agent, as arguments of HSET."""
+    text = device_text(user_agent)
+    parts = [text[start : start + PART] for start in range(0, len(text), PART)]
+    return [item for field in zip(DEVICE_FIELDS, parts or [""], strict=False) for item in field]
 
 
 def ids(token: str) -> tuple[str, str]:

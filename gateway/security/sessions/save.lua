@@ -2,14 +2,15 @@
 -- include issued
 
 -- KEYS: session, sessions of the user, moment up to which all was revoked
--- ARGV: hash, device, ttl ms, session id, how many sessions, prefix of a session's key
-redis.call('HSET', KEYS[1], 'current', ARGV[1], 'device', ARGV[2], 'created', now, 'used', now)
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+-- ARGV: hash, ttl ms, session id, how many sessions, prefix of a session's key, fields of the device and their values
+redis.call('HSET', KEYS[1], 'current', ARGV[1], 'created', now, 'used', now, unpack(ARGV, 6))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[4])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-for _, old in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1 - ARGV[5])) do
-  redis.call('DEL', ARGV[6] .. old, ARGV[6] .. old .. ':spent', ARGV[6] .. old .. ':salt')
+redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[3])
+-- Not shorter than another session may need it.
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+for _, old in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1 - ARGV[4])) do
+  redis.call('DEL', ARGV[5] .. old, ARGV[5] .. old .. ':spent', ARGV[5] .. old .. ':salt')
   redis.call('ZREM', KEYS[2], old)
 end
 return issued(KEYS[3])

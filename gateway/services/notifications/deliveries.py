@@ -8,7 +8,6 @@ tunnel or a server that is away delay it, and in the worst case it comes twice w
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -21,7 +20,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.notifications import Notification
-from gateway.protocol.wire import Typed, now
+from gateway.protocol.wire import Typed
 from gateway.realtime.members.user_delivery import UserDelivery
 from gateway.realtime.notices import NoticeSource, NotificationSent
 from gateway.realtime.socketio.socket import Socket
@@ -32,12 +31,10 @@ TICK = 0.5  # s between two looks at whether there is anything to do by the cloc
 RECHECK = 60.0  # s between two looks for notifications of connected users; finds those of lost notices
 DEAF = 5.0  # s between two, while this node does not hear the others
 EXPIRE = 10.0  # s between two looks at what need not be remembered any more
-SWEEP = 600.0  # s between two looks at what is too old to be kept
 PATIENCE = 1.0  # s until the next attempt while the database is away
 REMEMBERED = 180.0  # s for which it is known to whom one was handed: longer than silence may go unnoticed, and RECHECK
 PEOPLE = 500  # asked about in one query
 EACH = 20  # notifications of one person in one round; who has more gets them in the next
-FORGOTTEN = 1000  # deleted in one statement
 
 WAITING = """
 SELECT waiting.id, waiting.user_id, waiting.title, waiting.message, waiting.level, waiting.created_at
@@ -49,11 +46,6 @@ ORDER BY waiting.created_at, waiting.id
 """
 MARK = "UPDATE notifications SET delivered_at = now() WHERE id = ANY($1::uuid[]) AND delivered_at IS NULL"
 RETURN = "UPDATE notifications SET delivered_at = NULL WHERE id = ANY($1::uuid[])"
-FORGET = """
-DELETE FROM notifications WHERE id IN (
-    SELECT id FROM notifications WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
-) RETURNING id
-"""
 
 
 class _Handed:
@@ -78,13 +70,11 @@ class Deliveries:
         persons: UserDelivery,
         notices: NoticeSource,
         losses: Callable[[], int | None],
-        retention: timedelta,
         metrics: Metrics,
     ) -> None:
         self._database = database
         self._persons = persons
         self._losses = losses
-        self._retention = retention
         self._metrics = metrics
         self._asked: dict[str, UUID] = {}  # users to look after, those who came first before the others
         self._unmarked: set[str] = set()  # ids of what was handed over
@@ -159,7 +149,7 @@ class Deliveries:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        checked = swept = expired = loop.time()
+        checked = expired = loop.time()
         known = self._losses()
         while True:
             with suppress(TimeoutError):
@@ -176,9 +166,6 @@ class Deliveries:
                 self._expire(moment - REMEMBERED)
             try:
                 await self.deliver()
-                if moment >= swept + SWEEP:
-                    swept = moment
-                    await self.forget()
             except Unavailable:
                 await asyncio.sleep(PATIENCE)
             except Exception:
@@ -199,14 +186,6 @@ class Deliveries:
             for user_id, count in counts.items():
                 if count < EACH or not self._persons.sockets(user_id):
                     del self._asked[user_id]
-
-    async def forget(self) -> None:
-        """Delete what is older than notifications are kept, in steps. Raises Unavailable."""
-        gone = FORGOTTEN
-        while gone == FORGOTTEN:
-            async with self._database.guard("notifications.forget"):
-                gone = len(await self._database.query(FORGET, now() - self._retention, FORGOTTEN))
-            self._metrics.notifications.labels("forgotten").inc(gone)
 
     async def _waiting(self, people: Sequence[UUID]) -> list[dict[str, Any]]:
         async with self._database.guard("notifications.waiting"):

@@ -22,16 +22,6 @@ RECORD = """
     FROM new WHERE key = $1 AND (peak_viewers < $4 OR new.people <> 0)
 """
 
-# In steps, since a statement has no more than DATABASE_TIMEOUT, and what is too much once would be too much always.
-FORGET = """
-    DELETE FROM stream_viewers WHERE (stream_key, viewer_id) IN (
-        SELECT v.stream_key, v.viewer_id FROM streams s JOIN stream_viewers v ON v.stream_key = s.key
-        WHERE s.ended_at < now() - interval '1 hour' LIMIT $1
-    )
-    RETURNING 1
-"""
-FORGOTTEN = 10_000  # names in one step
-
 
 @dataclass
 class _Unstored:
@@ -45,8 +35,8 @@ class _Unstored:
 class Audience:
     """Keeps numbers in memory until `store`; a node that is killed loses those since.
 
-    Who watched is kept by name until an hour after the stream, so the total is of distinct people, exactly, on
-    whatever nodes and devices, and outlives Redis.
+    Who watched is kept by name until an hour after the stream has closed, so the total is of distinct people,
+    exactly, on whatever nodes and devices, and outlives Redis.
     """
 
     def __init__(self, database: Database) -> None:
@@ -82,13 +72,6 @@ class Audience:
                 except BaseException:
                     self._put_back(key, unstored)
                     raise
-
-    async def forget(self) -> None:
-        """Delete the names of those who watched what is long over; the numbers stay. Raises Unavailable."""
-        gone = FORGOTTEN
-        while gone == FORGOTTEN:
-            async with self._database.guard("audience.forget"):
-                gone = len(await self._database.query(FORGET, FORGOTTEN))
 
     def _put_back(self, key: str, old: _Unstored) -> None:
         unstored = self._unstored.setdefault(key, _Unstored())

@@ -29,7 +29,6 @@ from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
-from gateway.security.webhooks import TOLERANCE
 from gateway.services.rooms.log import NewEvent, open_rooms
 from gateway.services.rooms.outbox import Outbox
 from models.stream import Stream, StreamStatus
@@ -40,7 +39,6 @@ ACTIVE, UPCOMING = "active", "upcoming"  # the lists
 LIFETIME = 10.0  # s a list is kept: what it says of peaks may be that old
 OVERDUE = timedelta(hours=1)  # what should have started longer ago is not upcoming any more
 SWEPT = 100  # interrupted streams that one sweep ends
-REMEMBERED = timedelta(seconds=2 * TOLERANCE)  # a signed message is accepted as long before its timestamp as after it
 
 OVER = (StreamStatus.ENDED, StreamStatus.CANCELLED)
 
@@ -49,8 +47,6 @@ LOST = "SELECT key FROM streams WHERE status = 'LIVE' AND lost_at <= clock_times
 REMEMBER = """
     INSERT INTO webhook_messages (id, received_at) VALUES ($1, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING id
 """
-
-FORGET = "DELETE FROM webhook_messages WHERE received_at < clock_timestamp() - $1::interval"
 
 
 class UpcomingCache(Cache[StreamList]):
@@ -239,11 +235,6 @@ class Streams:
                 if stream.lost_at is not None and stream.lost_at <= now() - self._grace:
                     await self._end(stream, outgoing)
             await self._tell_others(stream, before)
-
-    async def forget_messages(self) -> None:
-        """Forget webhook messages that are too old to be accepted again. Called periodically, on every node."""
-        async with self._database.guard("streams.forget_messages"):
-            await self._database.query(FORGET, REMEMBERED)
 
     # --- within a transaction, with the stream locked -----------------------------------------------------------------
 

@@ -27,7 +27,6 @@ log = structlog.get_logger()
 
 STORE = 1.0  # s between two stores of peaks and totals
 CHECK = 5  # stores between two looks for streams whose end this node has not heard of
-FORGET = 600  # stores between two deletions of what is long over
 
 
 class Viewers:
@@ -178,8 +177,6 @@ class Viewers:
                 await self._audience.store()
                 if rounds % CHECK == 0:
                     await self._check()
-                if rounds % FORGET == 0:
-                    await self._audience.forget()
             except Unavailable:
                 continue  # all of it is remembered
             except Exception:
