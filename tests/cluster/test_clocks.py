@@ -70,7 +70,6 @@ async def test_nodes_whose_clocks_are_wrong(
             user = f"/users/{ann.id}"
             for method, path, body, status in (
                 ("POST", "/auth/logout-all", None, 204),
-                ("PATCH", user, {"role": "MODERATOR"}, 200),
                 ("POST", f"{user}/suspend", {}, 200),
             ):
                 login = {"email": ann.email, "password": PASSWORD}

@@ -80,7 +80,7 @@ OUTAGES: dict[str, Callable[[FaultyCluster], Awaitable[None]]] = {
 @pytest.mark.parametrize("outage", OUTAGES)
 async def test_postgresql_outage(open_faulty_cluster: OpenFaultyCluster, outage: str) -> None:
     async with (
-        open_faulty_cluster(DATABASE_POOL_SIZE=f"{POOL}") as cluster,
+        open_faulty_cluster(DATABASE_POOL_SIZE=f"{POOL}", DATABASE_TIMEOUT="1.8s") as cluster,
         open_ledger(cluster, SIZE) as ledger,
         probed(cluster) as seen,
     ):

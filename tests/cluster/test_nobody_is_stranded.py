@@ -120,7 +120,8 @@ async def test_everybody_is_back_after_an_outage(
         await asyncio.sleep(0.5)
         crowd.leave(len(crowd.sockets) // 2)
         for number, url in enumerate(cluster.shop.urls):
-            crowd.arrive(url, people[number + 2 :: 4])
+            # Not in mid-upgrade: see the weak spot of decision 0030.
+            crowd.arrive(url, people[number + 2 :: 4], transports=("websocket", "polling"))
         await fault
         took = await crowd.everybody(within=BACK)
         print(f"{outage} for {OUTAGE:g} s: all {len(crowd.sockets)} are back after {took:.1f} s")
@@ -192,6 +193,11 @@ async def test_nobody_is_lost_while_both_nodes_are_rolled(
                 await node.start()
                 ready.comes(node)
             reader = await cluster.shop.connect(await cluster.shop.person(), "/chat")
-            history = (await reader.call("chat:join-room", {"liveId": key}))["history"]
-            assert set(acked) <= {message["id"] for message in history}
+            page = (await reader.call("chat:join-room", {"liveId": key}))["history"]
+            stored = {message["id"] for message in page}
+            while page:
+                ask = {"liveId": key, "before": page[0]["id"], "limit": 100}
+                page = (await reader.call("chat:history", ask))["messages"]
+                stored |= {message["id"] for message in page}
+            assert set(acked) <= stored
         assert cluster.tracebacks() == []

@@ -182,8 +182,9 @@ class Wire:
 
     async def send(self, data: bytes) -> None:
         """Send bytes."""
-        self.writer.write(data)
-        await self.writer.drain()
+        with contextlib.suppress(RuntimeError):  # uvloop's way to say that the server has closed meanwhile
+            self.writer.write(data)
+            await self.writer.drain()
 
     async def head(self) -> bytes:
         """The head of an answer."""

@@ -266,7 +266,7 @@ async def test_a_refusal_that_passes_says_so_and_what_is_open_goes_on(echo: Echo
     session = await Poller(http, echo).open()
     async with websocket(http, echo) as socket:
         await hello(socket)
-        echo.engine.admits = lambda: False
+        echo.engine.admits, echo.engine.starts_or_drains = lambda: False, lambda: True
         # Who has a session that is not known here is sent on, too: the balancer has opened it elsewhere.
         for query in ("polling", "websocket", "polling&sid=of-another-node"):
             async with http.get(f"{echo.url}/socket.io/?EIO=4&transport={query}") as response:
@@ -284,7 +284,7 @@ async def test_a_refusal_that_passes_says_so_and_what_is_open_goes_on(echo: Echo
         async with websocket(http, echo, session.sid) as probing:
             await probing.send_str("2probe")
             assert await probing.receive_str() == "3probe"
-        echo.engine.admits = lambda: True
+        echo.engine.admits, echo.engine.starts_or_drains = lambda: True, lambda: False
         await Poller(http, echo).open()
     assert (
         echo.metrics.registry.get_sample_value(

@@ -70,7 +70,7 @@ async def test_the_first_order_gets_the_last_item() -> None:
     assert (sale.taken, sale.steps) == ({1: 3, 2: 1}, {1: 2, 2: 1})
     events = [told.event for told in sale.outgoing]
     assert events.count("live:product:soldout") == 2
-    versions = [told.payload.data.version for told in sale.news if told.event == "live:product:updated"]  # type: ignore[attr-defined]
+    versions = [told.payload.data.version for told in sale.outgoing if told.event == "live:product:updated"]  # type: ignore[attr-defined]
     assert versions == [2, 3, 2]
 
 

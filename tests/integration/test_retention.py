@@ -100,7 +100,7 @@ class Shop:
         await self.run(
             "WITH head AS (UPDATE rooms SET seq = seq + $3 WHERE name = '/chat live:' || $1 RETURNING name, seq - $3 "
             "AS seq) INSERT INTO room_events (room, seq, event, payload, created_at) SELECT name, seq + n, 'chat:x', "
-            "'{}', now() - $2::interval FROM head, generate_series(1, $3) n",
+            "'{\"type\": \"chat:x\"}', now() - $2::interval FROM head, generate_series(1, $3) n",
             key, age, count,
         )  # fmt: skip
 

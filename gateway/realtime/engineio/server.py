@@ -58,6 +58,7 @@ class EngineServer:
         self.turns = Turns()
         self.closing = False
         self.connections: dict[str, Connection] = {}
+        self.starts_or_drains: Callable[[], bool] = lambda: False
         self.admits: Callable[[], bool] = lambda: True  # whether a new session may be opened now
         self.on_connect: Callable[[Connection], None] = lambda _: None
         self.on_message: Callable[[Connection, str], Awaitable[None]] = _ignore_message
@@ -136,12 +137,12 @@ class EngineServer:
     def session(self, sid: str) -> Connection:
         """Return the open connection with this id. Raises RefusedError.
 
-        A node that takes no new sessions does not deny those that it does not know: its balancer has sent their
-        handshakes to other nodes, and may do so with their requests.
+        A node that starts or drains does not deny those that it does not know: its balancer has sent their handshakes
+        to other nodes, and may do so with their requests.
         """
         connection = self.connections.get(sid)
         if connection is None or connection.over:
-            raise RefusedError(*(UNKNOWN_SESSION if self.admits() else UNAVAILABLE))
+            raise RefusedError(*(UNAVAILABLE if self.starts_or_drains() else UNKNOWN_SESSION))
         return connection
 
     def take_closed(self, sid: str) -> Connection | None:

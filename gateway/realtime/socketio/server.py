@@ -82,6 +82,7 @@ class SocketServer:
         self.refusing = False  # refuse new sessions; open ones are served
         self._notified: set[Connection] = set()
         engine.admits = self._admits
+        engine.starts_or_drains = lambda: self.refusing
         engine.on_connect = self._connected
         engine.on_message = self._received
         engine.on_close = self._closed
