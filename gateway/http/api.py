@@ -1,4 +1,4 @@
-"""Puts the HTTP side together and onto an application. Called by the composition root, through `gateway.http.mount`."""
+"""Adds all HTTP routes and middlewares to an application. Called by the composition root as `gateway.http.mount`."""
 
 from collections.abc import Callable
 from functools import partial
@@ -73,17 +73,18 @@ def mount(
     orders: OrderService,
     notifications: NotificationService,
     messages: MessageSearch,
-    record: AuditLog,
-    words: WordLists,
+    audit_log: AuditLog,
+    word_lists: WordLists,
     sanctions: Sanctions,
     sanction_list: SanctionList,
     jobs: JobService,
     asyncapi: Document,
     docs_page: Path,
 ) -> None:
-    """Add the edge, the API, the metrics and outside production the documents to an application before it runs.
+    """Add middlewares, the API, the metrics and, outside production, the API documents to an application.
 
-    Whatever else the application serves is inside the edge, too. The metrics are here unless they have their own port.
+    Call it before the application runs. The middlewares also wrap every other route of the application. The metrics
+    are added unless METRICS_PORT gives them a port of their own.
     """
     Edge(Cors(origins), metrics, production=settings.production).mount(app)
     csrf = Csrf(settings.csrf_enabled, origins)
@@ -100,7 +101,7 @@ def mount(
         Orders(orders),
         Notifications(notifications),
         Messages(messages),
-        Moderation(record, words, sanctions, sanction_list),
+        Moderation(audit_log, word_lists, sanctions, sanction_list),
         Jobs(jobs),
     )
     routes = [route for resource in resources for route in resource.routes()]

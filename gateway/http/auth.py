@@ -1,6 +1,6 @@
-"""`/auth`: logging in, staying logged in, logging out. Calls the accounts service.
+"""`/auth`: log in, refresh tokens, log out, manage sessions. Calls the accounts and the guests service.
 
-Tokens go out as HTTP-only cookies, and in the body for clients without cookies.
+Tokens are set as HTTP-only cookies and repeated in the body for clients without cookies.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ REFRESH_COOKIE = "refreshToken"
 
 
 class Auth:
-    """The routes of identity. Guests use the same ones, and their own service."""
+    """The routes of authentication. Accounts and guests share the routes; each kind has its own service."""
 
     def __init__(
         self, accounts: Accounts, guests: Guests, devices: BannedDevices, csrf: Csrf, settings: Settings
@@ -50,7 +50,7 @@ class Auth:
         self._refresh_seconds = int(settings.jwt_refresh_expiration.total_seconds())
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         return [
             Route("POST", "/auth/register", self.register, body=Register, answer=Session, status=201),
             Route("POST", "/auth/login", self.login, body=Login, answer=Session),
@@ -66,81 +66,82 @@ class Auth:
         ]
 
     async def register(self, call: Call[Register, None]) -> Reply:
-        """Open an account and log in."""
-        device = _lasting(_device(call, self._prefix))
-        return await self._let_in(await self._accounts.register(call.body, device), device)
+        """Register an account and log in."""
+        device = _with_id(_device(call, self._prefix))
+        return await self._logged_in(await self._accounts.register(call.body, device), device)
 
     async def login(self, call: Call[Login, None]) -> Reply:
-        """Log in with e-mail and password."""
-        device = _lasting(_device(call, self._prefix))
-        return await self._let_in(await self._accounts.login(call.body, device), device)
+        """Log in with e-mail address and password."""
+        device = _with_id(_device(call, self._prefix))
+        return await self._logged_in(await self._accounts.login(call.body, device), device)
 
     async def guest(self, call: Call[EnterAsGuest, None]) -> Reply:
-        """Come in without an account; who shows the refresh token of a guest, in body or cookie, stays that guest."""
-        device = _lasting(_device(call, self._prefix, call.body.device_id))
-        return await self._let_in(await self._guests.enter(await self._refresh_token(call), device), device)
+        """Open a guest session; a guest's refresh token in the body or cookie continues that guest."""
+        device = _with_id(_device(call, self._prefix, call.body.device_id))
+        return await self._logged_in(await self._guests.enter(await self._refresh_token(call), device), device)
 
     async def refresh(self, call: Call[Refresh, None]) -> Reply:
-        """Spend a refresh token, from the body or the cookie, for fresh tokens."""
+        """Exchange a refresh token, from the body or the cookie, for new tokens."""
         token = await self._refresh_token(call)
         if token is None:
             raise AuthRequired("No token provided")
-        return await self._let_in(await self._those(is_guest(token)).refresh(token), _device(call, self._prefix))
+        session = await self._service(guest=is_guest(token)).refresh(token)
+        return await self._logged_in(session, _device(call, self._prefix))
 
     async def logout(self, call: Call[Refresh, None]) -> Reply:
-        """End this session, on every node; a caller whose access token has run out is known by the refresh token."""
+        """End this session on all nodes; an expired access token is replaced by the refresh token."""
         refresh_token = None if call.caller else await self._refresh_token(call)
         guest = is_guest(refresh_token or "") if call.caller is None else not call.caller.authenticated
-        await self._those(guest).logout(call.caller, refresh_token)
-        return self._let_out()
+        await self._service(guest=guest).logout(call.caller, refresh_token)
+        return self._logged_out()
 
     async def logout_all(self, call: Call[None, None]) -> Reply:
-        """End all sessions of the caller, on every node."""
-        await self._of(call).logout_all(call.principal)
-        return self._let_out()
+        """End all sessions of the caller on all nodes."""
+        await self._service_of(call).logout_all(call.principal)
+        return self._logged_out()
 
     async def me(self, call: Call[None, None]) -> UserView:
-        """Who the caller is."""
-        return await self._of(call).me(call.principal)
+        """Return the caller's account."""
+        return await self._service_of(call).me(call.principal)
 
     async def session(self, call: Call[None, None]) -> CurrentSession:
-        """Who the caller is and what they may do, or that nobody calls."""
+        """Return the caller's account, permissions and expiry; `user` is null without a valid session."""
         if call.caller is None:
             return CurrentSession()
         role = call.caller.role
         return CurrentSession(
-            user=await self._of(call).me(call.caller),
+            user=await self._service_of(call).me(call.caller),
             powers=tuple(sorted(POWERS.get(role, NONE))),
             host_powers=tuple(sorted(HOSTING)) if role in HOSTS else (),
             expires_at=call.caller.expires_at,
         )
 
     async def csrf(self, call: Call[None, None]) -> Reply:
-        """The CSRF token of this browser, for pages that cannot read the cookie; a new one if it has none."""
-        kept = candidates(read_cookies(call.request.headers, self._prefix), CSRF_COOKIE)
-        token = kept[0] if kept else self._csrf.issue()
+        """Return the browser's CSRF token, for pages that cannot read the cookie; issue one if there is none."""
+        cookies = candidates(read_cookies(call.request.headers, self._prefix), CSRF_COOKIE)
+        token = cookies[0] if cookies else self._csrf.issue()
         cookie = Cookie(CSRF_COOKIE, token, self._refresh_seconds, http_only=False)
         return Reply(CsrfToken(csrf_token=token), cookies=(cookie,))
 
     async def sessions(self, call: Call[None, None]) -> SessionList:
-        """Where the caller is logged in."""
-        return await self._of(call).sessions(call.principal)
+        """List the caller's sessions."""
+        return await self._service_of(call).sessions(call.principal)
 
     async def end_session(self, call: Call[None, None]) -> None:
         """End one session of the caller."""
-        await self._of(call).end_session(call.principal, call.path("id"))
+        await self._service_of(call).end_session(call.principal, call.path("id"))
 
-    def _those(self, guest: bool) -> Accounts | Guests:
+    def _service(self, *, guest: bool) -> Accounts | Guests:
         return self._guests if guest else self._accounts
 
-    def _of(self, call: Call[None, None]) -> Accounts | Guests:
-        return self._those(not call.principal.authenticated)
+    def _service_of(self, call: Call[None, None]) -> Accounts | Guests:
+        return self._service(guest=not call.principal.authenticated)
 
     async def _refresh_token(self, call: Call[Refresh, None] | Call[EnterAsGuest, None]) -> str | None:
-        """Return the refresh token of a request: from the body, else from the cookie.
+        """Return the refresh token of a request: from the body, else from the cookie; None without one.
 
-        Of several cookies it is the first that is some session's current token: to spend another one, such as one that
-        was left behind at another path, would end its session as a replay.
+        Of several cookies, return the first that is the current token of a session. Using a stale one, such as a cookie
+        left at another path, would count as a replay and end its session.
         """
         if call.body.refresh_token is not None:
             return call.body.refresh_token
@@ -151,11 +152,11 @@ class Auth:
         self._csrf.check(call.request.method, call.request.headers, cookies)
         if len(tokens) > 1:
             for token in tokens:
-                if await self._those(is_guest(token)).holds(token):
+                if await self._service(guest=is_guest(token)).holds(token):
                     return token
         return tokens[0]
 
-    async def _let_in(self, session: Session, device: Device) -> Reply:
+    async def _logged_in(self, session: Session, device: Device) -> Reply:
         await self._devices.seen(session.user.id, device)
         csrf_token = self._csrf.issue()
         cookies = [
@@ -167,7 +168,7 @@ class Auth:
             cookies.append(Cookie(DEVICE_COOKIE, device.id, COOKIE_SECONDS))
         return Reply(session.model_copy(update={"csrf_token": csrf_token}), cookies=tuple(cookies))
 
-    def _let_out(self) -> Reply:
+    def _logged_out(self) -> Reply:
         cookies = (
             Cookie(ACCESS_COOKIE, "", 0),
             Cookie(REFRESH_COOKIE, "", 0),
@@ -177,11 +178,11 @@ class Auth:
 
 
 def _device(call: Call[Any, Any], prefix: str, device_id: str | None = None) -> Device:
-    kept = candidates(read_cookies(call.request.headers, prefix), DEVICE_COOKIE)
-    shown = device_id or next(filter(valid_id, kept), None)
-    return Device(call.request.headers.get("User-Agent", ""), call.address, shown)
+    cookies = candidates(read_cookies(call.request.headers, prefix), DEVICE_COOKIE)
+    found = device_id or next(filter(valid_id, cookies), None)
+    return Device(call.request.headers.get("User-Agent", ""), call.address, found)
 
 
-def _lasting(device: Device) -> Device:
-    """A device with an id by which it is known again."""
+def _with_id(device: Device) -> Device:
+    """Return the device with an id, a new one if it has none."""
     return device if device.id is not None else device._replace(id=new_id())

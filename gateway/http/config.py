@@ -1,4 +1,4 @@
-"""`/config`: what the shop is set to, for pages that nobody has logged in to yet."""
+"""`/config`: the public configuration of the shop. Needs no login."""
 
 from gateway import __version__
 from gateway.http.routes import READS, Call, Route
@@ -13,9 +13,9 @@ class Config:
         self._config = ShopConfig(version=__version__, currency=settings.currency, locale=settings.locale)
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         return [Route("GET", "/config", self.config, answer=ShopConfig, limit=READS)]
 
     async def config(self, _call: Call[None, None]) -> ShopConfig:
-        """The versions of gateway and protocol, and the currency and language of the shop."""
+        """Return the versions of gateway and protocol, and the currency and locale of the shop."""
         return self._config

@@ -1,4 +1,4 @@
-"""aiohttp's side of one TCP connection, with our answer to odd requests. Made for the listening socket."""
+"""HTTP on one TCP connection: aiohttp's protocol class with time limits and our error bodies. Made by the front."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,17 +14,17 @@ from gateway.http.envelope import http_refusal, refusal
 from gateway.http.headers import protect
 
 KEEPALIVE = 75.0  # s that an idle connection is held
-HEAD = 10.0  # s that a request's head may take; with the front's 5 s at most 15
-LINGER = 2.0  # s that what is left of a refused body is read, so that its client reads the answer; also when it is gone
-STUCK = 10.0  # s for a client that does not read to take what fills the buffers
+HEAD = 10.0  # s for a request's head to arrive; with the front's 5 s at most 15
+LINGER = 2.0  # s for which the rest of a refused body is read, so that its client gets to read the answer
+STUCK = 10.0  # s for which the write buffers may stay full before the connection is aborted
 
 log = structlog.get_logger()
 
 
 class HttpConnection(web.RequestHandler):
-    """Answers in the envelope what reaches no handler of ours; a client's mistake is no reason to log a traceback.
+    """Answers requests that reach no handler with the common error body, without logging client errors.
 
-    A client that takes nothing of its answer loses the connection: aiohttp would wait for it for ever.
+    Aborts the connection of a client that reads nothing of its answer: aiohttp would wait for it without limit.
     """
 
     def __init__(
@@ -34,73 +34,73 @@ class HttpConnection(web.RequestHandler):
         self._on_lost = on_lost
         self._stuck = stuck
         self._head = head
-        self._patience: asyncio.TimerHandle | None = None
-        self._head_due: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
-        """From the event loop. A head that has begun must end in time, however long the connection may be idle."""
+        """Start the timer of a head that has begun. Called by the event loop."""
         super().data_received(data)
         if self._current_request is not None or self._messages or self.transport is None:
             self._head_ended()
-        elif self._head_due is None:
-            self._head_due = self._loop.call_later(self._head, self.force_close)
+        elif self._head_timer is None:
+            self._head_timer = self._loop.call_later(self._head, self.force_close)
 
     def pause_writing(self) -> None:
-        """From the event loop: the buffers are full."""
+        """Start the timer of a client that does not read. Called by the event loop when the buffers are full."""
         super().pause_writing()
         if self.transport is not None:
-            self._patience = self._loop.call_later(self._stuck, self.transport.abort)
+            self._write_timer = self._loop.call_later(self._stuck, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """From the event loop: the client has taken some."""
+        """Stop the timer. Called by the event loop when the client has read enough."""
         super().resume_writing()
-        self._calm()
+        self._stop_write_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """From the event loop."""
+        """Stop the timers and call `on_lost`. Called by the event loop."""
         self._on_lost()
-        self._calm()
+        self._stop_write_timer()
         self._head_ended()
         super().connection_lost(exc)
 
     def force_close(self) -> None:
-        """What aiohttp calls to close; it sends what is left, but does not wait for ever until it is taken."""
+        """Close after sending what is buffered, within `stuck` seconds. Called by aiohttp."""
         transport = self.transport
         super().force_close()
         if transport is not None and transport.get_write_buffer_size():
             self._loop.call_later(self._stuck, transport.abort)
 
     def log_exception(self, *args: Any, **options: Any) -> None:
-        """What aiohttp calls with what it did not expect: among it, the rest of a refused body that cannot be read."""
+        """Log an unexpected exception, except that the rest of a refused body could not be read. Called by aiohttp."""
         if not isinstance(options.get("exc_info"), RequestPayloadError):
             super().log_exception(*args, **options)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """What aiohttp calls with an answer. One that it raised before it asked us (`Expect`) has no envelope yet."""
+        """Send a response; give errors that aiohttp raised before routing (`Expect`) our body. Called by aiohttp."""
         if isinstance(resp, web.HTTPError):
             resp = http_refusal(resp, "none")
         return await super().finish_response(request, resp, start_time)
 
     def _head_ended(self) -> None:
-        if self._head_due is not None:
-            self._head_due.cancel()
-            self._head_due = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _calm(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def handle_error(
         self,
         request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  it may quote the request, with the secrets in it
+        message: str | None = None,  # noqa: ARG002  it may quote the request and its secrets
     ) -> web.StreamResponse:
-        """What aiohttp asks when no handler was or will be reached; the connection closes after it."""
+        """Return the answer to a request that reaches no handler; the connection closes after it. Called by aiohttp."""
         if request.writer.output_size > 0:
             raise ConnectionError("The answer has already begun")
         if status >= web.HTTPInternalServerError.status_code:
@@ -123,13 +123,13 @@ def connections(
     linger: float = LINGER,
     stuck: float = STUCK,
 ) -> Callable[[Callable[[], None]], asyncio.Protocol]:
-    """Return what makes the protocol of a connection from what is to be called when it has ended.
+    """Return a factory of connections: it takes the callback for the end of a connection, and returns its protocol.
 
-    `server` is that of an application that was set up.
+    `server` belongs to an application that was set up. The times are in seconds.
     """
     options: dict[str, Any] = {
         "access_log": None,
-        "auto_decompress": False,  # packed bodies are refused, and not unpacked on their way to nowhere
+        "auto_decompress": False,  # compressed bodies are refused, so nothing decompresses them
         "keepalive_timeout": keepalive,
         "lingering_time": linger,
     }

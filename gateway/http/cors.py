@@ -1,4 +1,4 @@
-"""Cross-origin requests: the answer to the preflight, and the headers of every other answer. Used by the edge."""
+"""Cross-origin requests: answers to preflights, and the CORS headers of all other answers. Used by the middleware."""
 
 from aiohttp import hdrs, web
 
@@ -11,10 +11,10 @@ _PREFLIGHT = {
     "Access-Control-Allow-Headers": ", ".join(
         (
             *("Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID", HEADER),
-            *("traceparent", "tracestate", "sentry-trace", "baggage"),  # tracing puts them on every request of a page
+            *("traceparent", "tracestate", "sentry-trace", "baggage"),  # added by tracing libraries
         )
     ),
-    "Access-Control-Max-Age": "600",  # s a browser may remember; a changed list is in force soon enough
+    "Access-Control-Max-Age": "600",  # s that a browser may cache the answer
 }
 _EXPOSED = "X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 
@@ -26,24 +26,24 @@ class Cors:
         self._origins = origins
 
     def preflight(self, request: web.Request) -> web.Response | None:
-        """The answer to a browser that asks before it sends, None for every other request.
+        """Return the answer to a preflight, None for every other request.
 
-        Raises Forbidden for origins that are not listed.
+        Raises Forbidden for an origin that is not allowed.
         """
         origin = origin_of(request.headers)
-        asks = request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
-        if not asks or origin is None:
+        preflight = request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+        if not preflight or origin is None:
             return None
         if not self._origins.allowed(origin, _host(request)):
             raise Forbidden("This origin is not allowed")
         return web.Response(status=204, headers=_PREFLIGHT)
 
     def headers(self, request: web.BaseRequest) -> dict[str, str]:
-        """What lets the page that sent a request read the answer; nothing for pages that may not."""
+        """Return the headers that let the requesting page read the answer; empty if its origin is not allowed."""
         origin = origin_of(request.headers)
         if origin is None or not self._origins.allowed(origin, _host(request)):
             return {}
-        if not self._origins.trusted(origin, _host(request)):  # allowed by "*" alone: readable, but never with cookies
+        if not self._origins.trusted(origin, _host(request)):  # allowed by "*" alone: readable, but without cookies
             return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*", hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: _EXPOSED}
         return {
             hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin,
@@ -53,4 +53,4 @@ class Cors:
 
 
 def _host(request: web.BaseRequest) -> str:
-    return request.headers.get(hdrs.HOST, "")  # request.host would ask the name server where there is no header
+    return request.headers.get(hdrs.HOST, "")  # without the header request.host would ask the name server

@@ -1,6 +1,6 @@
-"""The one path every request of the API takes: page → who → limit → shape → handler → JSON. Made by mount().
+"""The path of every API request: origin, authentication, rate limit, shape, handler, JSON. Made by `mount`.
 
-Errors are raised; the edge around it (middlewares.py) answers them.
+Errors are raised; the middleware answers them.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ from gateway.security.tokens.authenticator import Authenticator, authenticate_fi
 from gateway.settings import Settings
 
 MAX_BODY = 131_072  # bytes; the largest request is a product with 20 picture addresses and a description
-BODY_SECONDS = 10.0  # for a body to arrive; who is slower holds a connection for nothing
+BODY_SECONDS = 10.0  # for a body to arrive
 
 _TRACKER = re.compile(r"utm_.*|_|fbclid|gclid", re.DOTALL)
 NO_COOKIES: MultiDict[str] = MultiDict()
-RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])  # what the limits say, for every answer to the request
+RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])  # `RateLimit-*`, for every answer to the request
 
 
 class Dispatcher:
@@ -56,21 +56,21 @@ class Dispatcher:
         self._seconds = settings.handler_timeout.total_seconds()
 
     def serve(self, route: Route) -> Handler:
-        """What aiohttp calls for one route."""
+        """Return the aiohttp handler of a route."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
-                return await self._work(route, request)
-            except RateLimited as error:  # by the route's limit or by one of the service, which then is the nearer one
+                return await self._serve(route, request)
+            except RateLimited as error:  # of the route or of the service; the latter replaces the route's headers
                 request[RATE_HEADERS] = rate_headers(error.limit, 0, error.retry_after_ms)
                 raise
 
         return handle
 
-    async def _work(self, route: Route, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, route: Route, request: web.Request) -> web.StreamResponse:
         self._csrf.check_page(request.method, request.headers)
         address = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), self._trusted)
-        caller = await self._admit(route, request)
+        caller = await self._authenticate(route, request)
         for subject, times in [(caller.user_id, 1)] if caller else limit_subjects(address):
             await self._charge(route, request, subject, times)
         raw = await _read(request) if route.body else b""
@@ -87,7 +87,7 @@ class Dispatcher:
             return await send_lines(request, answer)
         return self._answer(route, request, answer if isinstance(answer, Reply) else Reply(answer))
 
-    async def _admit(self, route: Route, request: web.Request) -> Principal | None:
+    async def _authenticate(self, route: Route, request: web.Request) -> Principal | None:
         if route.who is None:
             return None
         cookies = read_cookies(request.headers, self._prefix)
@@ -98,7 +98,7 @@ class Dispatcher:
             if route.lenient and error.status < 500:
                 return None
             raise
-        if not extract_tokens(None, request.headers, NO_COOKIES):  # it was a cookie that spoke
+        if not extract_tokens(None, request.headers, NO_COOKIES):  # authenticated by a cookie
             self._csrf.check(request.method, request.headers, cookies)
         if principal.role not in route.who:
             raise Forbidden
@@ -124,11 +124,11 @@ class Dispatcher:
             text = reply.body.model_dump_json()
             response = web.Response(text=text, status=reply.status or route.status, content_type="application/json")
         for cookie in reply.cookies:
-            self._set(response, cookie, secure=self._secure or request.secure)
-        response.headers["Cache-Control"] = "no-store"  # answers hold tokens, and what they list changes any moment
+            self._set_cookie(response, cookie, secure=self._secure or request.secure)
+        response.headers["Cache-Control"] = "no-store"  # answers hold tokens, and lists change at any time
         return response
 
-    def _set(self, response: web.Response, cookie: Cookie, *, secure: bool) -> None:
+    def _set_cookie(self, response: web.Response, cookie: Cookie, *, secure: bool) -> None:
         response.set_cookie(
             self._prefix + cookie.name,
             cookie.value,
@@ -142,7 +142,7 @@ class Dispatcher:
 
 
 def rate_headers(limit: int, remaining: int, reset_ms: int) -> dict[str, str]:
-    """`RateLimit-*`; the reset is in whole seconds from now."""
+    """Return the `RateLimit-*` headers; the reset is in whole seconds from now."""
     return {
         "RateLimit-Limit": str(limit),
         "RateLimit-Remaining": str(remaining),
@@ -151,9 +151,9 @@ def rate_headers(limit: int, remaining: int, reset_ms: int) -> dict[str, str]:
 
 
 def parse_body(shape: type[Request], raw: bytes) -> Request:
-    """The JSON body; none at all is an empty object.
+    """Parse a JSON body; an empty one counts as `{}`.
 
-    Raises InvalidPayload, or the error whose code a check of the shape names.
+    Raises InvalidPayload, or the error that a validator of the shape names.
     """
     raw = raw.removeprefix(BOM_UTF8) or b"{}"
     try:
@@ -170,16 +170,16 @@ def parse_body(shape: type[Request], raw: bytes) -> Request:
 
 
 def parse_query(shape: type[Query], query: Mapping[str, str]) -> Query:
-    """What stands behind the `?`. Raises InvalidPayload, also for a name that stands there twice.
+    """Parse a query string. Raises InvalidPayload, also for a repeated name.
 
-    A parameter without a value counts as not given, and what trackers append to the addresses of pages is ignored.
+    A parameter without a value counts as missing. Parameters that trackers append to links are ignored.
     """
     if len(query) > MAX_FIELDS:
         raise InvalidPayload("The query has too many parameters")
     pairs = [(name, value) for name, value in query.items() if value and not _TRACKER.fullmatch(name)]
     given = dict(pairs)
     if len(given) != len(pairs):
-        raise InvalidPayload("A name stands twice in the query")
+        raise InvalidPayload("A parameter occurs twice in the query")
     try:
         return shape.model_validate(given)
     except ValidationError as error:
@@ -187,7 +187,7 @@ def parse_query(shape: type[Query], query: Mapping[str, str]) -> Query:
 
 
 def _refuse_nul(body: object) -> None:
-    """PostgreSQL stores no text with a NUL in it, so none is taken; an escaped backslash before `u0000` is harmless."""
+    """Raise InvalidPayload for text with a NUL, which PostgreSQL cannot store. `body` is parsed JSON."""
     pending = [body]
     while pending:
         value = pending.pop()
@@ -200,7 +200,7 @@ def _refuse_nul(body: object) -> None:
 
 
 async def _read(request: web.Request) -> bytes:
-    """The whole body, as far as it is JSON, not too long and not too slow."""
+    """Read the body. Raises an error if it is not JSON, too large or too slow."""
     if not request.body_exists:
         return b""
     if request.content_type != "application/json":
@@ -212,7 +212,7 @@ async def _read(request: web.Request) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.content.iter_any():
                 size += len(chunk)
-                if size > MAX_BODY:  # no length was given, or it was unpacked
+                if size > MAX_BODY:  # the request had no Content-Length
                     raise GatewayError(Code.PAYLOAD_TOO_LARGE)
                 chunks.append(chunk)
     except TimeoutError:

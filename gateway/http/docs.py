@@ -1,4 +1,4 @@
-"""`/api/docs`: the documents of the API and of the events, and a page that shows both. Mounted by api."""
+"""`/api/docs`: the OpenAPI and AsyncAPI documents, and a page that shows both. Mounted by api.py."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,11 @@ from aiohttp import web
 from gateway.http.pages import page_file
 
 DOCS = "/api/docs"
-Document = Callable[[str], dict[str, Any]]  # of a version of the gateway
+Document = Callable[[str], dict[str, Any]]  # takes the version of the gateway
 
 
 def mount_docs(app: web.Application, root: Path, version: str, *, openapi: Document, asyncapi: Document) -> None:
-    """Serve the page in `root` at /api/docs, and beside it what it reads. A document is made when it is asked for."""
+    """Serve the page in `root` at /api/docs, and the documents below it. A document is made at its first request."""
 
     async def page(_request: web.Request) -> web.Response:
         return await page_file(root / "index.html")
@@ -25,12 +25,12 @@ def mount_docs(app: web.Application, root: Path, version: str, *, openapi: Docum
 
     app.router.add_get(DOCS, page)
     app.router.add_get(DOCS + r"/{name:[a-z]+\.(?:css|js)}", asset)
-    for name, made in (("openapi", openapi), ("asyncapi", asyncapi)):
-        app.router.add_get(f"{DOCS}/{name}.json", _answering(made, version))
+    for name, document in (("openapi", openapi), ("asyncapi", asyncapi)):
+        app.router.add_get(f"{DOCS}/{name}.json", _handler(document, version))
 
 
-def _answering(made: Document, version: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    text = cache(lambda: json.dumps(made(version), ensure_ascii=False))
+def _handler(document: Document, version: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    text = cache(lambda: json.dumps(document(version), ensure_ascii=False))
 
     async def get(_request: web.Request) -> web.Response:
         return web.json_response(text=text())

@@ -1,4 +1,4 @@
-"""The one form of every HTTP error, whoever raised it. Used by the edge."""
+"""The common body of HTTP errors. Used by the middleware and by connections."""
 
 import math
 
@@ -7,18 +7,18 @@ from aiohttp import web
 from gateway.errors import Code, GatewayError
 from gateway.protocol.answers import http_error
 
-# What aiohttp refuses by itself, in our codes; the HTTP status stays the more exact one.
+# Our codes and texts for errors that aiohttp raises; their HTTP status stays.
 _CODES = {404: Code.NOT_FOUND, 405: Code.NOT_FOUND, 413: Code.PAYLOAD_TOO_LARGE}
 _TEXTS = {404: "There is nothing at this address", 413: "The request is too large"}
 
 
 def refusal(error: GatewayError, request_id: str, status: int | None = None) -> web.Response:
-    """The answer that tells of an error; `status` is given where HTTP knows better than the catalogue."""
+    """Return the answer for an error; `status` overrides the status of the catalogue."""
     body = http_error(error, request_id, status)
     response = web.Response(
         text=body.model_dump_json(), status=body.status_code, content_type="application/json", charset="utf-8"
     )
-    response.headers["Cache-Control"] = "no-store"  # what is missing or away now may be there in a moment
+    response.headers["Cache-Control"] = "no-store"  # an error may be over a moment later
     if error.retry_after_ms is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_ms / 1000)))
     if response.status == web.HTTPUnauthorized.status_code:
@@ -27,7 +27,7 @@ def refusal(error: GatewayError, request_id: str, status: int | None = None) -> 
 
 
 def http_refusal(error: web.HTTPException, request_id: str) -> web.Response:
-    """The answer for an error that aiohttp raised, with the headers it needs (Allow)."""
+    """Return the answer for an error that aiohttp raised, with its Allow header if it has one."""
     code = Code.INTERNAL_ERROR if error.status >= 500 else _CODES.get(error.status, Code.INVALID_PAYLOAD)
     response = refusal(GatewayError(code, _TEXTS.get(error.status, error.reason)), request_id, error.status)
     if "Allow" in error.headers:

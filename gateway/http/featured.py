@@ -1,4 +1,4 @@
-"""`/streams/{key}/featured-product`: what a stream shows first; its host and admins say so."""
+"""`/streams/{key}/featured-product`: the product that a stream shows first, set by its host and by administrators."""
 
 from gateway.http.routes import KEY, WRITES, Call, Route
 from gateway.protocol.catalog import FeaturedProduct, FeatureProduct
@@ -13,7 +13,7 @@ class Featured:
         self._featured = featured
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         path = f"/streams/{KEY}/featured-product"
         return [
             Route("PUT", path, self.put, body=FeatureProduct, answer=FeaturedProduct, who=HOSTS, limit=WRITES),
@@ -21,9 +21,9 @@ class Featured:
         ]
 
     async def put(self, call: Call[FeatureProduct, None]) -> FeaturedProduct:
-        """Show a product of the stream first."""
+        """Feature a product of the stream."""
         return await self._featured.put(call.principal, call.path("key"), call.body.product_id)
 
     async def remove(self, call: Call[None, None]) -> None:
-        """Show no product first."""
+        """Remove the featured product."""
         await self._featured.remove(call.principal, call.path("key"))

@@ -1,8 +1,8 @@
-"""The security headers of every answer: Helmet's defaults, with a stricter content policy. Used by the edge."""
+"""The security headers of all answers: Helmet's defaults with a stricter content policy. Used by the middleware."""
 
 from aiohttp import web
 
-# Of answers that are no page; a page brings a policy of its own.
+# For answers other than pages; pages set a policy of their own.
 _DATA_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 _ALWAYS = {
@@ -16,16 +16,16 @@ _ALWAYS = {
     "X-Download-Options": "noopen",
     "X-Frame-Options": "DENY",
     "X-Permitted-Cross-Domain-Policies": "none",
-    "X-XSS-Protection": "0",  # old browsers' filter can be turned against the page
+    "X-XSS-Protection": "0",  # the filter of old browsers has vulnerabilities of its own
 }
 _HSTS = "max-age=31536000; includeSubDomains"
 
 
 def protect(response: web.StreamResponse, *, production: bool) -> None:
-    """Put the headers on an answer that is about to be sent; what the answer has set itself stays."""
+    """Add the headers to an answer before it is sent; headers that it has already stay."""
     headers = response.headers
     for name, value in _ALWAYS.items():
         headers.setdefault(name, value)
-    if production:  # TLS ends before us, and browsers ignore the header on plain HTTP
+    if production:  # TLS ends at the proxy; browsers ignore the header on plain HTTP
         headers.setdefault("Strict-Transport-Security", _HSTS)
-    headers.popall("Server", None)  # which software and version is nobody's business
+    headers.popall("Server", None)  # do not disclose the software and its version

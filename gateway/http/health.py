@@ -1,4 +1,4 @@
-"""`/health`: whether the process lives, and whether to send it traffic. Asked by orchestrators and load balancers."""
+"""`/health`: liveness and readiness, for orchestrators and load balancers."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,38 +9,41 @@ from gateway.protocol.health import Component, Live, Ready
 
 
 class Readiness(Protocol):
-    """What the node knows of itself."""
+    """The state of the node."""
 
     @property
     def draining(self) -> bool:
-        """Whether the process is on its way out."""
+        """Whether the node drains."""
         ...
 
     async def check(self) -> Mapping[str, bool]:
-        """Whether each thing the node needs (`database`, `redis`, …) answers, within a bound. Never raises."""
+        """Return for each server that the node needs (`database`, `redis`, …) whether it answers in time.
+
+        Never raises.
+        """
         ...
 
 
 class Health:
-    """The routes of health. They have no limit, so who asks while a check is under way shares it: a flood costs one."""
+    """The health routes. They have no rate limit, so concurrent requests share one check."""
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
         self._checking: asyncio.Task[Mapping[str, bool]] | None = None
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         return [
             Route("GET", "/health/live", self.live, answer=Live, limit=0),
             Route("GET", "/health/ready", self.ready, answer=Ready, limit=0),
         ]
 
     async def live(self, _call: Call[Any, Any]) -> Live:
-        """The process answers; it says nothing of its servers, so that no restart is caused by their absence."""
+        """Answer 200 while the process runs; servers are not checked, because a restart would not bring them back."""
         return Live()
 
     async def ready(self, _call: Call[Any, Any]) -> Reply:
-        """503 while something is away or the process drains."""
+        """Answer 200 if all servers answer, 503 if one does not or the node drains."""
         info = {name: Component(status="up" if up else "down") for name, up in (await self._check()).items()}
         error = {name: component for name, component in info.items() if component.status == "down"}
         draining = self._readiness.draining

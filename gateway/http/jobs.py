@@ -1,4 +1,4 @@
-"""`/jobs`: long work that admins ask for, look at and cancel."""
+"""`/jobs`: background jobs, which administrators create, watch, retry and cancel."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ class Jobs:
         self._jobs = jobs
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         admin = partial(Route, answer=Job, who=ADMINS)
         return [
             admin("GET", "/jobs", self.page, query=JobQuery, answer=JobPage, limit=READS),
@@ -27,7 +27,7 @@ class Jobs:
         ]
 
     async def page(self, call: Call[None, JobQuery]) -> JobPage:
-        """A page of jobs, newest first."""
+        """List jobs, newest first."""
         return await self._jobs.page(call.query)
 
     async def retry(self, call: Call[None, None]) -> Job:
@@ -35,13 +35,13 @@ class Jobs:
         return await self._jobs.retry(call.path("id"))
 
     async def create(self, call: Call[CreateJob, None]) -> Job:
-        """Ask for a job."""
+        """Create a job."""
         return await self._jobs.create(call.principal, call.body)
 
     async def get(self, call: Call[None, None]) -> Job:
-        """One job: how far it is, and what came of it."""
+        """Return a job with its progress and result."""
         return await self._jobs.get(call.path("id"))
 
     async def cancel(self, call: Call[None, None]) -> Job:
-        """End a job; one that was cancelled before stays so."""
+        """Cancel a job; has no effect on a cancelled one."""
         return await self._jobs.cancel(call.path("id"))

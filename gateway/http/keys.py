@@ -8,15 +8,15 @@ from gateway.protocol.identity import PublicKeys
 
 
 class Keys:
-    """The route of public keys. `public_keys` gives a JSON Web Key Set."""
+    """The route of public keys. `public_keys` returns a JSON Web Key Set."""
 
     def __init__(self, public_keys: Callable[[], dict[str, Any]]) -> None:
         self._keys = PublicKeys.model_validate(public_keys())
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         return [Route("GET", "/auth/keys", self.keys, answer=PublicKeys, limit=READS)]
 
     async def keys(self, _call: Call[None, None]) -> PublicKeys:
-        """The public keys, as a JSON Web Key Set; none while tokens are signed with a secret."""
+        """Return the public keys as a JSON Web Key Set; empty while tokens are signed with a secret."""
         return self._keys

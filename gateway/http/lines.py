@@ -1,4 +1,4 @@
-"""Answers of any length: payloads as lines of JSON, sent while they are made. Called by the dispatcher."""
+"""Streamed answers: payloads as lines of JSON, sent as they are made. Called by the dispatcher."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -12,13 +12,14 @@ from gateway.protocol.wire import Payload
 
 log = structlog.get_logger()
 
-CHUNK = 65_536  # bytes sent together
+CHUNK = 65_536  # bytes sent at once
 
 
 async def send_lines(request: web.Request, lines: Lines) -> web.StreamResponse:
-    """Send all of it, no faster than the client takes it; nothing is made for one that is gone or takes nothing.
+    """Send all lines, no faster than the client reads them, and stop if the client leaves.
 
-    What fails after the beginning cannot be said any more: the connection is cut, so that nobody takes a part for all.
+    The status is sent before the first line, so an error after that aborts the connection: the client notices that the
+    answer is incomplete.
     """
     response = web.StreamResponse(headers={hdrs.CACHE_CONTROL: "no-store"})
     response.content_type = LINES
@@ -29,14 +30,14 @@ async def send_lines(request: web.Request, lines: Lines) -> web.StreamResponse:
     try:
         async with aclosing(_chunks(lines.items)) as chunks:
             async for chunk in chunks:
-                await response.write(chunk)  # a client that takes nothing loses its connection
+                await response.write(chunk)  # a client that reads nothing loses its connection
     except ConnectionError:
-        log.debug("a client left before the end of an export")
+        log.debug("a client left during an export")
     except GatewayError as error:
-        log.warning("an export was cut", reason=type(error).__name__)
-        _cut(request)
+        log.warning("an export was aborted", reason=type(error).__name__)
+        _abort(request)
     except BaseException:
-        _cut(request)
+        _abort(request)
         raise
     return response
 
@@ -54,6 +55,6 @@ async def _chunks(items: AsyncIterator[Payload]) -> AsyncGenerator[bytes, None]:
         yield b"".join(lines)
 
 
-def _cut(request: web.Request) -> None:
+def _abort(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()

@@ -1,4 +1,4 @@
-"""`/streams/{key}/messages`: the messages of a stream, for moderators and its host to read, search and export."""
+"""`/streams/{key}/messages`: read, search and export the messages of a stream, for moderators and its host."""
 
 from aiohttp import hdrs
 
@@ -16,7 +16,7 @@ class Messages:
         self._search = search
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         path = f"/streams/{KEY}/messages"
         return [
             Route(
@@ -32,7 +32,7 @@ class Messages:
         ]
 
     async def page(self, call: Call[None, MessageQuery]) -> StoredMessagePage | Lines:
-        """A page of messages, newest first, or all of them as lines of JSON."""
+        """List messages, newest first, or export all of them as lines of JSON."""
         key = call.path("key")
         if call.query.format == "jsonl" or LINES in call.request.headers.get(hdrs.ACCEPT, ""):
             return Lines(await self._search.export(call.principal, key, call.query), f"{key}.jsonl")

@@ -1,4 +1,4 @@
-"""`/metrics`: Prometheus text, on its own port or guarded beside the API. Read by the scraper, never limited."""
+"""`/metrics`: Prometheus text, on a port of its own or beside the API. Has no rate limit."""
 
 import re
 import secrets
@@ -11,21 +11,21 @@ from gateway.metrics import Metrics
 from gateway.security.browsers.client_address import loopback
 
 PATH = "/metrics"
-# What proxies say of themselves or of whom they ask for. A proxy on this machine is no scraper.
+# Headers that proxies add. A request with one comes from elsewhere, although the proxy is on this machine.
 _PROXIED = re.compile(
     r"via|cdn-loop|forwarded.*|x-(original-)?forwarded.*|.*(client|connecting|real|remote)[-_]?(ip|addr)", re.IGNORECASE
 )
 
 
 class GuardedMetrics:
-    """The metrics beside the API: for who knows the token, or without one for this machine alone."""
+    """The metrics beside the API: for holders of METRICS_TOKEN, or without a token for this machine only."""
 
     def __init__(self, metrics: Metrics, token: str | None) -> None:
         self._metrics = metrics
         self._token = token
 
     async def get(self, request: web.Request) -> web.Response:
-        """Raises AuthRequired or Forbidden."""
+        """Return the metrics. Raises AuthRequired, Forbidden."""
         if self._token is not None:
             given = request.headers.get("Authorization", "").removeprefix("Bearer ")
             if not secrets.compare_digest(given.encode(errors="replace"), self._token.encode()):
@@ -36,7 +36,7 @@ class GuardedMetrics:
 
 
 def metrics_app(metrics: Metrics) -> web.Application:
-    """The application of METRICS_PORT: nothing but the metrics, open to who can reach the port."""
+    """Return the application of METRICS_PORT: only the metrics, for everyone who can reach the port."""
 
     async def get(_request: web.Request) -> web.Response:
         return _text(metrics)

@@ -1,4 +1,4 @@
-"""The middleware around every request: id, preflight, error envelope, metrics, headers. Added by mount()."""
+"""The middleware around every request: request id, preflight, error body, metrics, headers. Added by `mount`."""
 
 import re
 import secrets
@@ -20,13 +20,13 @@ REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID = web.RequestKey("request_id", str)
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # safe in a log line and in a header
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # others are counted together
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # others count as "other"
 
 log = structlog.get_logger()
 
 
 class Edge:
-    """The outermost layer of the application."""
+    """The outermost layer of the HTTP application."""
 
     def __init__(self, cors: Cors, metrics: Metrics, *, production: bool) -> None:
         self._cors = cors
@@ -34,7 +34,7 @@ class Edge:
         self._production = production
 
     def mount(self, app: web.Application) -> None:
-        """Add the layer to an application."""
+        """Add the middleware to an application."""
         app.middlewares.append(self._around)
         app.on_response_prepare.append(self._prepare)
 
@@ -66,7 +66,7 @@ class Edge:
             return refusal(GatewayError(Code.INTERNAL_ERROR), request_id)
 
     async def _prepare(self, request: web.Request, response: web.StreamResponse) -> None:
-        """The last moment before the headers go out, also those of streamed files and of polling."""
+        """Add headers just before they are sent, also to streamed answers and to those of polling."""
         if (request_id := request.get(REQUEST_ID)) is not None:
             response.headers[REQUEST_ID_HEADER] = request_id
         response.headers.update(request.get(RATE_HEADERS, {}))
@@ -76,7 +76,7 @@ class Edge:
 
 
 def _refuse_encoded(request: web.Request) -> None:
-    """Refuse a body that is to be unpacked: a few bytes could become as many as we take."""
+    """Raise an error for a compressed body: a few bytes could expand to the largest body allowed."""
     encodings = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, ())).split(",")
     if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
         raise web.HTTPUnsupportedMediaType(reason="The body must not be compressed")

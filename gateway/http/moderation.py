@@ -1,4 +1,4 @@
-"""`/moderation`: the record of what moderators did, and the lists of words."""
+"""`/moderation`: the audit log, sanctions, and the word lists."""
 
 from functools import partial
 
@@ -23,16 +23,18 @@ from gateway.services.moderation.word_lists import WordLists
 
 
 class Moderation:
-    """The routes of moderation. What is done in a room is done on `/chat`."""
+    """The routes of moderation. Moderating a room happens on `/chat`."""
 
-    def __init__(self, record: AuditLog, words: WordLists, sanctions: Sanctions, listed: SanctionList) -> None:
+    def __init__(
+        self, audit_log: AuditLog, word_lists: WordLists, sanctions: Sanctions, sanction_list: SanctionList
+    ) -> None:
+        self._audit_log = audit_log
+        self._word_lists = word_lists
         self._sanctions = sanctions
-        self._listed = listed
-        self._record = record
-        self._words = words
+        self._sanction_list = sanction_list
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         admin = partial(Route, who=ADMINS)
         sanction = f"/moderation/sanctions/{ID}"
         return [
@@ -55,33 +57,33 @@ class Moderation:
         ]
 
     async def sanctions(self, call: Call[None, SanctionQuery]) -> SanctionPage:
-        """A page of mutes and bans, newest first; of hosts those in the rooms of their own streams."""
-        return await self._listed.page(call.principal, call.query)
+        """List mutes and bans, newest first; hosts see those in the rooms of their own streams."""
+        return await self._sanction_list.page(call.principal, call.query)
 
     async def lift(self, call: Call[None, None]) -> SanctionView:
-        """Lift a mute or a ban; one that does not hold any more stays as it is."""
+        """Lift a mute or a ban; has no effect on one that has ended."""
         return await self._sanctions.lift(call.principal, call.path("id"))
 
     async def log(self, call: Call[None, LogQuery]) -> LogPage:
-        """A page of the moderation log, newest first."""
-        return await self._record.page(call.query)
+        """List entries of the audit log, newest first."""
+        return await self._audit_log.page(call.query)
 
     async def words(self, call: Call[None, WordQuery]) -> WordPage:
-        """A page of listed words, newest first."""
-        return await self._words.page(call.query)
+        """List listed words, newest first."""
+        return await self._word_lists.page(call.query)
 
     async def add_word(self, call: Call[AddWord, None]) -> WordView:
-        """List a word; on all nodes messages are looked through for it within a second."""
-        return await self._words.add(call.principal, call.body)
+        """Add a word to the list; all nodes apply it within a second."""
+        return await self._word_lists.add(call.principal, call.body)
 
     async def test_words(self, call: Call[SampleText, None]) -> FilteredText:
-        """What the listed words would do to a message."""
-        return self._words.test(call.body)
+        """Return what the listed words would do to a message."""
+        return self._word_lists.test(call.body)
 
     async def change_word(self, call: Call[ChangeWord, None]) -> WordView:
-        """Allow, mask or block a listed word."""
-        return await self._words.change(call.principal, call.path("id"), call.body)
+        """Change the action of a listed word."""
+        return await self._word_lists.change(call.principal, call.path("id"), call.body)
 
     async def remove_word(self, call: Call[None, None]) -> None:
-        """List a word no more."""
-        await self._words.remove(call.principal, call.path("id"))
+        """Remove a word from the list."""
+        await self._word_lists.remove(call.principal, call.path("id"))

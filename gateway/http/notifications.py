@@ -1,4 +1,4 @@
-"""`/notifications`: sent by admins, read by whom they are for."""
+"""`/notifications`: administrators send notifications, users read their own."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ class Notifications:
         self._notifications = notifications
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         admin, mine = partial(Route, who=ADMINS), partial(Route, who=MEMBERS)
         return [
             admin(
@@ -41,17 +41,17 @@ class Notifications:
         ]
 
     async def send(self, call: Call[SendNotification, None]) -> SentNotifications:
-        """Send a text to some users."""
+        """Send a notification to some users."""
         return await self._notifications.send(call.principal, call.body)
 
     async def page(self, call: Call[None, NotificationQuery]) -> NotificationPage:
-        """A page of one's own notifications, newest first."""
+        """List the caller's notifications, newest first."""
         return await self._notifications.page(call.principal, call.query)
 
     async def mark_read(self, call: Call[MarkRead, None]) -> Unread:
-        """Mark some of one's own notifications, or all of them, as read."""
+        """Mark some or all of the caller's notifications as read."""
         return await self._notifications.mark_read(call.principal, call.body)
 
     async def sent(self, call: Call[None, Page]) -> SentBatchPage:
-        """A page of what was sent, newest first, with how many copies were delivered and read."""
+        """List the notifications that were sent, newest first, with the numbers of copies delivered and read."""
         return await self._notifications.sent(call.query)

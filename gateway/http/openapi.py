@@ -11,12 +11,12 @@ from gateway.protocol.examples import example
 
 _REF = "#/components/schemas/{model}"
 _PARTS = (("{key}", "key"), ("{id}", "id"))
-_NAME = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}  # a segment of a path; what does not fit is not found
+_NAME = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}  # a path segment; others are answered NOT_FOUND
 Mode = Literal["validation", "serialization"]
 
 
 def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
-    """OpenAPI 3.1 of all routes."""
+    """Return the OpenAPI 3.1 document of some routes."""
     shapes: list[tuple[Any, Mode]] = [(HttpError, "serialization")]
     for route in routes:
         shapes += [(shape, "validation") for shape in (route.body, route.query) if shape]

@@ -1,4 +1,4 @@
-"""`/orders`: members buy and look after their own orders, admins after all of them."""
+"""`/orders`: users place and manage their own orders, administrators manage all."""
 
 from gateway.http.routes import ID, READS, WRITES, Call, Route
 from gateway.protocol.orders import Order, OrderPage, PlaceOrder
@@ -14,7 +14,7 @@ class Orders:
         self._orders = orders
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         one = f"/orders/{ID}"
         return [
             Route(
@@ -35,21 +35,21 @@ class Orders:
         ]
 
     async def place(self, call: Call[PlaceOrder, None]) -> Order:
-        """Buy all of it or nothing."""
+        """Place an order: all items or none."""
         return await self._orders.place(call.principal, call.body, call.idempotency_key)
 
     async def page(self, call: Call[None, OrderQuery]) -> OrderPage:
-        """A page of orders."""
+        """List orders, newest first."""
         return await self._orders.page(call.principal, call.query)
 
     async def get(self, call: Call[None, None]) -> Order:
-        """One order."""
+        """Return an order."""
         return await self._orders.get(call.principal, call.path("id"))
 
     async def cancel(self, call: Call[None, None]) -> Order:
-        """Cancel an order that is not paid; what it took is given back."""
+        """Cancel an unpaid order and return its items to stock."""
         return await self._orders.cancel(call.principal, call.path("id"))
 
     async def pay(self, call: Call[None, None]) -> Order:
-        """Note that an order is paid."""
+        """Mark an order as paid."""
         return await self._orders.pay(call.principal, call.path("id"))

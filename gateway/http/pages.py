@@ -1,4 +1,4 @@
-"""The demo page: `/` and `/assets/*` from the web folder, outside production only. Mounted by the composition root."""
+"""The demo page: `/` and `/assets/*` from the web folder, outside production. Mounted by the composition root."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway.errors import NotFound
 
-# Everything comes from here and nothing is inline. ws: and wss: because 'self' does not cover them in every browser.
+# Nothing is inline or from elsewhere. ws: and wss: because 'self' does not cover them in every browser.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -22,17 +22,17 @@ POLICY = "; ".join(
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-cache",  # a page that is being worked on
+    "Cache-Control": "no-cache",  # the page changes during development
 }
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 CLIENT_LIBRARY = "node_modules/socket.io-client/dist/socket.io.esm.min.js"
 
 
 def mount_pages(app: web.Application, root: Path) -> None:
-    """Serve the page in `root`: index.html at `/`, its stylesheets, modules and pictures under `/assets/`.
+    """Serve the page in `root`: index.html at `/`; stylesheets, scripts and pictures under `/assets/`.
 
-    The routes let only plain names with a known ending through: nothing above, below or beside can be reached, and no
-    folder is listed. What is not there raises NotFound.
+    The routes match only plain names with a known suffix, so no other folder can be reached or listed. A missing file
+    raises NotFound.
     """
 
     async def index(_request: web.Request) -> web.Response:
@@ -50,7 +50,7 @@ def mount_pages(app: web.Application, root: Path) -> None:
 
 
 async def page_file(path: Path) -> web.Response:
-    """A file of a page, under the policy of pages. Raises NotFound."""
+    """Return a file of a page, with the content policy of pages. Raises NotFound."""
     try:
         body = await asyncio.to_thread(path.read_bytes)
     except OSError:

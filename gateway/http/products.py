@@ -1,4 +1,4 @@
-"""`/products`: everybody reads, admins and hosts change; changes reach the rooms through the catalog service."""
+"""`/products`: everybody reads, hosts and administrators change. The catalog service broadcasts changes."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ class Products:
         self._catalog = catalog
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         host = partial(Route, who=HOSTS, limit=WRITES)
         return [
             Route("GET", "/products", self.page, query=ProductQuery, answer=ProductPage, limit=READS),
@@ -40,11 +40,11 @@ class Products:
         ]
 
     async def page(self, call: Call[None, ProductQuery]) -> ProductPage:
-        """A page of products."""
+        """List products, newest first."""
         return await self._catalog.page(call.query)
 
     async def get(self, call: Call[None, None]) -> Product:
-        """One product."""
+        """Return a product."""
         return await self._catalog.get(call.path("id"))
 
     async def create(self, call: Call[CreateProduct, None]) -> Product:
@@ -52,11 +52,11 @@ class Products:
         return await self._catalog.create(call.principal, call.body)
 
     async def change(self, call: Call[ChangeProduct, None]) -> Product:
-        """Change what is given."""
+        """Change the given fields of a product."""
         return await self._catalog.change(call.principal, call.path("id"), call.body)
 
     async def change_many(self, call: Call[ChangeProducts, None]) -> ChangedProducts:
-        """Change some products: all of them or none."""
+        """Change several products: all or none."""
         return await self._catalog.change_many(call.principal, call.body)
 
     async def change_stock(self, call: Call[ChangeStock, None]) -> Product:
@@ -64,13 +64,13 @@ class Products:
         return await self._catalog.change_stock(call.principal, call.path("id"), call.body)
 
     async def start_deal(self, call: Call[StartDeal, None]) -> Product:
-        """Sell at another price until a moment to come."""
+        """Sell at a deal price until a given time."""
         return await self._catalog.start_deal(call.principal, call.path("id"), call.body)
 
     async def sell_out(self, call: Call[None, None]) -> Product:
-        """Set the stock to nothing."""
+        """Set the stock to zero."""
         return await self._catalog.sell_out(call.principal, call.path("id"))
 
     async def delete(self, call: Call[None, None]) -> None:
-        """Take a product off the stream for good."""
+        """Delete a product from its stream."""
         await self._catalog.delete(call.principal, call.path("id"))

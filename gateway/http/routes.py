@@ -1,4 +1,4 @@
-"""What a resource declares: its routes, and what a handler is given and gives back. Read by the dispatcher."""
+"""The types with which resources declare their routes. Read by the dispatcher and by the OpenAPI document."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -13,15 +13,15 @@ from gateway.protocol.wire import Payload, Request
 from gateway.security.principal import Principal, Roles
 
 API = "/api/v1"
-LINES = "application/x-ndjson"  # what an answer of any length is
+LINES = "application/x-ndjson"  # the content type of streamed answers
 
-# Path segments. What does not fit is not found, before anybody is asked about it.
+# Path segments. A path that does not match is answered NOT_FOUND by the router.
 KEY = "{key:[A-Za-z0-9_-]{1,64}}"
 ID = "{id:[A-Za-z0-9_-]{1,64}}"
 
-# How often one client may use one route: so many times HTTP_RATE_LIMIT.
-READS = 12  # 120 a minute by default: a person who looks around, with a few tabs
-WRITES = 6  # 60 a minute by default: what an admin or a host changes by hand or with a small script
+# The limit of a client on one route, as a multiple of HTTP_RATE_LIMIT.
+READS = 12  # 120 a minute by default: a person who browses in a few tabs
+WRITES = 6  # 60 a minute by default: changes by hand or with a small script
 
 IDEMPOTENCY = "Idempotency-Key"  # the header
 IDEMPOTENCY_KEY = r"[!-~]{1,128}"
@@ -32,24 +32,24 @@ Q = TypeVar("Q")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[B, Q]):
-    """One request, parsed and allowed."""
+    """One request after all checks: parsed, authenticated, within its limit."""
 
     request: web.Request
     body: B
     query: Q
-    address: str  # of the client, behind the proxies we trust
+    address: str  # of the client, behind trusted proxies
     caller: Principal | None = None
 
     @property
     def principal(self) -> Principal:
-        """Who calls; on routes that ask who."""
+        """The caller, on routes with `who`. Raises AuthRequired if there is none."""
         if self.caller is None:
             raise AuthRequired("No token provided")
         return self.caller
 
     @property
     def idempotency_key(self) -> str | None:
-        """What the client calls this request, so that it is done once. Raises InvalidPayload for what is no key."""
+        """The Idempotency-Key header, None without one. Raises InvalidPayload for a malformed or repeated one."""
         match self.request.headers.getall(IDEMPOTENCY, []):
             case []:
                 return None
@@ -58,12 +58,12 @@ class Call(Generic[B, Q]):
         raise InvalidPayload(details=[{"field": IDEMPOTENCY, "problem": "not one word of at most 128 characters"}])
 
     def path(self, name: str) -> str:
-        """A segment of the path."""
+        """Return a segment of the path."""
         return self.request.match_info[name]
 
 
 class Cookie(NamedTuple):
-    """A cookie to set, or with `seconds` 0 to remove."""
+    """A cookie to set, or to remove with `seconds` 0."""
 
     name: str
     value: str
@@ -72,7 +72,7 @@ class Cookie(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An answer that is more than its body."""
+    """An answer with a status of its own or with cookies."""
 
     body: Payload | None
     status: int | None = None  # None: the route's own
@@ -80,10 +80,10 @@ class Reply(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """An answer of any length: each item is sent as a line of JSON when it is made."""
+    """A streamed answer: each item is sent as a line of JSON when it is made."""
 
     items: AsyncIterator[Payload]
-    filename: str  # by which a browser saves it
+    filename: str  # under which a browser saves it
 
 
 Handler = Callable[[Call[Any, Any]], Awaitable[Payload | Reply | Lines | None]]
@@ -91,7 +91,7 @@ Handler = Callable[[Call[Any, Any]], Awaitable[Payload | Reply | Lines | None]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation of the API: its shape, who may use it, how often, and its handler."""
+    """One operation of the API: its shapes, roles, rate limit and handler."""
 
     method: str
     path: str  # below API
@@ -99,15 +99,15 @@ class Route:
     body: type[Request] | None = None
     query: type[Query] | None = None
     answer: type[Payload] | None = None  # None: no content
-    lines: type[Payload] | None = None  # of what each line is where the answer may be lines of JSON instead
-    who: Roles | None = None  # None: anyone, no token is looked at
-    lenient: bool = False  # a token that is refused or missing makes no caller instead of an error
+    lines: type[Payload] | None = None  # the type of each line, if the answer may be lines of JSON instead
+    who: Roles | None = None  # the roles that may call; None: anyone, no token is read
+    lenient: bool = False  # with an invalid or missing token the request is served without a caller
     limit: int = 1  # times HTTP_RATE_LIMIT; 0: exempt
     status: int = 200
-    signed: Callable[[Mapping[str, str], bytes], None] | None = None  # raises for a body that is not from who it should
-    idempotent: bool = False  # an Idempotency-Key says that two requests are the same one
+    signed: Callable[[Mapping[str, str], bytes], None] | None = None  # verifies the signature of headers and body
+    idempotent: bool = False  # accepts an Idempotency-Key
 
     @property
     def template(self) -> str:
-        """The path as documents and limits name it: `/products/{id}/stock`."""
+        """The path without patterns, as in documents and limits: `/products/{id}/stock`."""
         return self.path.replace(KEY, "{key}").replace(ID, "{id}")

@@ -1,4 +1,4 @@
-"""`/streams`: everybody reads, hosts and admins make and run them."""
+"""`/streams`: everybody reads, hosts and administrators create and run streams."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from gateway.protocol.streaming import ChangeStream, CreateStream, StreamList, S
 from gateway.security.principal import HOSTS
 from gateway.services.streams.streams import Streams as StreamService
 
-RESERVED = frozenset({"active", "upcoming"})  # addresses of lists; a stream of that key could not be read
+RESERVED = frozenset({"active", "upcoming"})  # paths of lists, which a stream of that key could not have
 
 
 class Streams:
@@ -19,7 +19,7 @@ class Streams:
         self._streams = streams
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         host = partial(Route, who=HOSTS, limit=WRITES)
         listed = partial(Route, query=StreamListQuery, answer=StreamList, limit=READS)
         return [
@@ -35,33 +35,33 @@ class Streams:
         ]
 
     async def page(self, call: Call[None, StreamQuery]) -> StreamPage:
-        """A page of streams."""
+        """List streams, newest first."""
         return await self._streams.page(call.query)
 
     async def active(self, call: Call[None, StreamListQuery]) -> StreamList:
-        """The live streams, the latest start first."""
+        """List live streams, the latest start first."""
         return await self._streams.active(call.query)
 
     async def upcoming(self, call: Call[None, StreamListQuery]) -> StreamList:
-        """The streams to come, soonest first."""
+        """List scheduled streams, soonest first."""
         return await self._streams.upcoming(call.query)
 
     async def get(self, call: Call[None, None]) -> StreamView:
-        """One stream."""
+        """Return a stream."""
         return await self._streams.get(call.path("key"))
 
     async def create(self, call: Call[CreateStream, None]) -> StreamView:
-        """Create a stream of the caller."""
+        """Create a stream with the caller as its host."""
         if call.body.key in RESERVED:
             raise Conflict("This key is taken")
         return await self._streams.create(call.principal, call.body)
 
     async def change(self, call: Call[ChangeStream, None]) -> StreamView:
-        """Change title, description, time, or whether orders are taken when it is not live."""
+        """Change title, description, time, or whether orders are accepted while the stream is not live."""
         return await self._streams.change(call.principal, call.path("key"), call.body)
 
     async def start(self, call: Call[None, None]) -> StreamView:
-        """Go live, or live again soon after the end."""
+        """Start the stream, or resume it soon after its end."""
         return await self._streams.start(call.principal, call.path("key"))
 
     async def stop(self, call: Call[None, None]) -> StreamView:

@@ -1,4 +1,4 @@
-"""`/users`: one's own account, and for admins everybody's."""
+"""`/users`: the caller's account, and all accounts for administrators."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ class Users:
         self._directory = directory
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         admin = partial(Route, answer=UserView, who=ADMINS)
         return [
             Route("GET", "/users/me", self.me, answer=UserView, who=MEMBERS, limit=READS),
@@ -32,33 +32,33 @@ class Users:
         ]
 
     async def me(self, call: Call[None, None]) -> UserView:
-        """The caller's account."""
+        """Return the caller's account."""
         return await self._accounts.me(call.principal)
 
     async def change_profile(self, call: Call[ChangeProfile, None]) -> UserView:
-        """Take another name."""
+        """Change the caller's name."""
         return await self._accounts.change_profile(call.principal, call.body)
 
     async def change_password(self, call: Call[ChangePassword, None]) -> None:
-        """Take another password; every other session ends."""
+        """Change the caller's password and end all other sessions."""
         await self._accounts.change_password(call.principal, call.body)
 
     async def page(self, call: Call[None, UserQuery]) -> UserPage:
-        """A page of accounts, newest first."""
+        """List accounts, newest first."""
         return await self._directory.page(call.principal, call.query)
 
     async def get(self, call: Call[None, None]) -> UserView:
-        """One account."""
+        """Return an account."""
         return await self._directory.get(call.principal, call.path("id"))
 
     async def change_role(self, call: Call[ChangeRole, None]) -> UserView:
-        """Give a user another role."""
+        """Change the role of a user."""
         return await self._directory.change_role(call.principal, call.path("id"), call.body)
 
     async def suspend(self, call: Call[Suspend, None]) -> UserView:
-        """Shut a user out, everywhere and at once."""
+        """Suspend a user: all sessions and sockets end at once."""
         return await self._directory.suspend(call.principal, call.path("id"), call.body)
 
     async def unsuspend(self, call: Call[None, None]) -> UserView:
-        """Let a user in again."""
+        """End the suspension of a user."""
         return await self._directory.unsuspend(call.principal, call.path("id"))

@@ -1,4 +1,4 @@
-"""`/webhooks`: signed messages of other servers. The media server says which streams it receives."""
+"""`/webhooks`: signed messages of other servers, such as the media server's reports of streams."""
 
 from gateway.http.routes import WRITES, Call, Route
 from gateway.protocol.streaming import MediaEvent
@@ -7,18 +7,18 @@ from gateway.services.streams.streams import Streams
 
 
 class Webhooks:
-    """The routes of other servers. A message may come twice: it has its effect once."""
+    """The routes for other servers. A repeated message has no further effect."""
 
     def __init__(self, streams: Streams, signature: WebhookSignature) -> None:
         self._streams = streams
         self._signature = signature
 
     def routes(self) -> list[Route]:
-        """The table."""
+        """Return the routes of this resource."""
         return [
             Route("POST", "/webhooks/media", self.media, body=MediaEvent, limit=WRITES, signed=self._signature.verify)
         ]
 
     async def media(self, call: Call[MediaEvent, None]) -> None:
-        """The media server has begun to receive a stream, or no longer receives it."""
+        """Report that the media server receives a stream, or no longer receives it."""
         await self._streams.report(call.request.headers[MESSAGE_ID], call.body)
