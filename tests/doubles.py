@@ -1,6 +1,7 @@
 """Doubles and people for the tests of services: a fan-out that remembers, principals of every role. Called by tests."""
 
 import asyncio
+import json
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from gateway.protocol.broadcasts import BROADCASTS
 from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.logged import LoggedEvent, Place, Stamp
 from gateway.realtime.notices import Notice
+from gateway.realtime.packets import event_packet, stamped_packet
 from gateway.security.principal import Principal, Role
 
 
@@ -26,6 +28,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.events: list[tuple[Room, str, Any]] = []
+        self.sent: list[tuple[str, Any]] = []  # the events as clients decode them: logged ones with their stamps
         self.notices: list[Notice] = []
         self.delay = 0.0  # s that publishing takes at most
 
@@ -40,6 +43,8 @@ class Heard:
             declared.logged,
         ), f"{event} is told as gateway/protocol/broadcasts.py does not say"
         self.events.append((room, event, payload.model_dump(mode="json")))
+        packet = stamped_packet(room, event, payload, stamp) if stamp else event_packet(room.namespace, event, payload)
+        self.sent.append(decoded(packet))
 
     async def notify(self, notice: Notice) -> None:
         """See Fanout."""
@@ -48,6 +53,12 @@ class Heard:
     def named(self, *events: str) -> list[Any]:
         """The payloads of these events."""
         return [payload for _, event, payload in self.events if event in events]
+
+
+def decoded(packet: bytes) -> tuple[str, Any]:
+    """The name and the payload in an encoded event."""
+    event, payload = json.loads(packet[packet.index(b"[") :])
+    return event, payload
 
 
 class EventLog:

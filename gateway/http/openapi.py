@@ -53,7 +53,7 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
     if route.query:
         shape = schemas[references[route.query, "validation"]["$ref"].rpartition("/")[2]]
         parameters += [
-            {"name": name, "in": "query", "required": name in shape.get("required", ()), "schema": schema}
+            {"name": name, "in": "query", "required": name in shape.get("required", ()), "schema": _given(schema)}
             for name, schema in shape["properties"].items()
         ]
     if route.idempotent:
@@ -68,6 +68,15 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
         operation["security"] = [{"bearer": []}, {"cookie": []}]
         operation["description"] = f"For {', '.join(sorted(route.who))}."
     return operation
+
+
+def _given(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a query parameter: a query has no null, so one that may be left out is not nullable."""
+    if "anyOf" not in schema:
+        return schema
+    outer = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    choices = [choice for choice in schema["anyOf"] if choice != {"type": "null"}]
+    return outer | (choices[0] if len(choices) == 1 else {"anyOf": choices})
 
 
 def _json(schema: dict[str, Any], schemas: dict[str, Any], *, whole: bool = True) -> dict[str, Any]:

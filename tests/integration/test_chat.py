@@ -71,6 +71,15 @@ def deletion(message_id: str, live_id: str = KEY) -> DeleteMessage:
     return DeleteMessage.model_validate({"liveId": live_id, "messageId": message_id, "reason": "house rules"})
 
 
+def redacted(events: list[tuple[str, Any]], message_id: str) -> list[tuple[str, Any]]:
+    """Events as they are kept once one of the messages was deleted."""
+    empty = {"message": ""}
+    return [
+        (event, payload | {"data": payload["data"] | empty} if payload["data"]["id"] == message_id else payload)
+        for event, payload in events
+    ]
+
+
 def texts(messages: list[Message]) -> list[str]:
     return [message.message for message in messages]
 
@@ -84,6 +93,7 @@ async def place(database_url: str, redis: RedisClient) -> AsyncIterator[Place]:
         await place.person(Role.ADMIN), CreateStream.model_validate({"title": "Demo", "key": KEY})
     )
     place.heard.events.clear()
+    place.heard.sent.clear()
     yield place
     await database.close()
 
@@ -182,8 +192,11 @@ async def test_a_deleted_text_is_nowhere_but_in_the_record(place: Place) -> None
     assert back.recovered
     assert back.events is not None
     assert [event.seq for event in back.events] == [1, 2, 3, 4], "the log keeps its places"
-    assert back.events[-1].payload == place.heard.events[-1][2]
-    assert place.heard.events[-1][2]["data"]["seq"] == 4
+    assert [(event.event, event.payload) for event in back.events] == [
+        *redacted(place.heard.sent[:3], unkind.id),
+        place.heard.sent[3],
+    ], "what comes by a cursor is what was sent to those who were there, less the text"
+    assert place.heard.sent[-1][1]["data"]["seq"] == place.heard.sent[-1][1]["seq"] == 4
     page = await place.chat.history(principal(), older(KEY, None, 10))
     assert "unkind" not in json.dumps([joined.model_dump(mode="json") for joined in (fresh, back, page)])
     assert "unkind" not in json.dumps([event.payload for event in await RoomEvent.all()])
@@ -261,7 +274,8 @@ async def test_since_a_cursor_there_is_everything_after_it_or_a_fresh_start(
         joined = await place.join(now.model_copy(update={"seq": seq}))
         assert joined.recovered
         assert joined.history == []
-        assert [event.payload for event in joined.events or ()] == place.heard.named("chat:message")[seq:]
+        assert [(event.event, event.payload) for event in joined.events or ()] == place.heard.sent[seq:]
+        assert [event.seq for event in joined.events or ()] == [payload["seq"] for _, payload in place.heard.sent[seq:]]
         assert joined.cursor == now
     for worthless in ({"seq": 0}, {"seq": 7}, {"seq": -1}, {"seq": 2**70}, {"epoch": "another"}):
         joined = await place.join(now.model_copy(update=worthless))

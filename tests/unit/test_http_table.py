@@ -1,5 +1,6 @@
 """The declared table of HTTP routes: complete, guarded, and told in the OpenAPI document."""
 
+import json
 from itertools import chain
 from typing import Any
 
@@ -113,6 +114,22 @@ def test_the_query_of_a_list_is_told() -> None:
     operation = document([ROUTES["GET /products"]], "1")["paths"]["/api/v1/products"]["get"]
     names = {parameter["name"]: parameter["in"] for parameter in operation["parameters"]}
     assert names == dict.fromkeys(("cursor", "limit", "streamKey", "status", "search"), "query")
+
+
+def test_no_query_parameter_is_told_to_take_null() -> None:
+    """A query holds text: what may be left out is not required, which is something else."""
+    paths = document(list(ROUTES.values()), "1")["paths"]
+    parameters = [
+        (path, parameter)
+        for path, operations in paths.items()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+    ]
+    assert len(parameters) > 60
+    for path, parameter in parameters:
+        schema = parameter["schema"]
+        assert "null" not in json.dumps(schema), (path, parameter["name"])
+        assert {"type", "$ref", "enum"} & schema.keys(), (path, parameter["name"])
 
 
 def test_the_idempotency_key_is_told_where_it_counts() -> None:
