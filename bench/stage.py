@@ -24,8 +24,8 @@ from gateway.security.principal import Role
 from gateway.security.tokens.tokens import Tokens
 from gateway.services.rooms.log import open_rooms
 from gateway.settings import Environment, Settings, load
-from models.stream import Stream, StreamStatus
-from models.user import User
+from models.main.stream import Stream, StreamStatus
+from models.main.user import User
 
 USERS = 3000
 STREAMS = 64  # keys s1, s2, …

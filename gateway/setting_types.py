@@ -6,15 +6,18 @@ What is written otherwise raises ValueError, whose text ends the line that tells
 import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from annotated_types import Ge
-from pydantic import BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 MAX_DURATION = timedelta(days=3650)  # with more, moments leave what calendars know
 
+# Parameters of URLs that are files: of PostgreSQL's, of Redis'.
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 # Pages and apps: https://shop.example, capacitor://localhost, app://., chrome-extension://abc.
 _ORIGIN = re.compile(
@@ -64,6 +67,13 @@ def _url(*schemes: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
+
+
+def _files(url: SecretStr) -> SecretStr:
+    for name, path in parse_qsl(urlsplit(url.get_secret_value()).query):
+        if name in _FILES and path != "system" and not Path(path).is_file():
+            raise ValueError(f"there is no such file as its {name} says")
+    return url
 
 
 def _origins(value: object) -> object:
@@ -122,5 +132,7 @@ Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), NoDecode]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(_hosts), NoDecode]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks), NoDecode]
 SecretList = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets), NoDecode]
-DatabaseUrl = Annotated[SecretStr, _url("postgres", "postgresql")]
-RedisUrl = Annotated[SecretStr, _url("redis", "rediss", "unix", "redis-sentinel", "redis-cluster")]
+DatabaseUrl = Annotated[SecretStr, _url("postgres", "postgresql"), AfterValidator(_files)]
+RedisUrl = Annotated[
+    SecretStr, _url("redis", "rediss", "unix", "redis-sentinel", "redis-cluster"), AfterValidator(_files)
+]

@@ -2,11 +2,11 @@
 
 import base64
 import binascii
+import os
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -26,9 +26,8 @@ from gateway.setting_types import (
     Words,
 )
 
-# Parameters of URLs that are files: of PostgreSQL's, of Redis'.
-FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
+MAIN_URL = ("RDS_MAIN_URL", "DATABASE_URL")  # two names of one setting
 CLOSING = timedelta(seconds=5)  # that a drain leaves to close everything else
 DEVELOPMENT_SECRET = "dorami-development-secret-not-for-production"  # noqa: S105  public on purpose, refused in production
 
@@ -91,8 +90,10 @@ class Settings(BaseSettings):
     the end of its connection and is lost."""
 
     # --- servers ---
-    database_url: DatabaseUrl
-    """PostgreSQL: `postgresql://user:password@host/name`. The database must be UTF-8."""
+    rds_main_url: DatabaseUrl = Field(validation_alias=AliasChoices(*MAIN_URL))
+    """PostgreSQL: `postgresql://user:password@host/name`. The database must be UTF-8. `DATABASE_URL` is read, too."""
+    rds_analytics_url: DatabaseUrl | None = None
+    """The database of the numbers for graphs and reports, on the same server or another; without one there are none."""
     database_pool_size: int = Field(10, ge=1, le=200)
     """Connections to PostgreSQL per process."""
     database_timeout: Duration = timedelta(seconds=1.8)
@@ -337,14 +338,6 @@ class Settings(BaseSettings):
             raise ValueError("can be switched off only outside production")
         return enabled
 
-    @field_validator("database_url", "redis_url")
-    @classmethod
-    def _files(cls, url: SecretStr) -> SecretStr:
-        for name, path in parse_qsl(urlsplit(url.get_secret_value()).query):
-            if name in FILES and path != "system" and not Path(path).is_file():
-                raise ValueError(f"there is no such file as its {name} says")
-        return url
-
     @field_validator("cookie_prefix")
     @classmethod
     def _prefix(cls, prefix: str, info: ValidationInfo) -> str:
@@ -378,14 +371,24 @@ def load(**overrides: Any) -> Settings:
 
     Raises SettingsError with one line per mistake.
     """
+    _refuse_two_urls()
     try:
         return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError([_line(item) for item in error.errors()]) from None
 
 
+def _refuse_two_urls() -> None:
+    """Refuse two different URLs of the main database: nobody can know which of them was meant."""
+    environment = {name.upper(): value for name, value in os.environ.items()}
+    if len({environment[name] for name in MAIN_URL if environment.get(name)}) > 1:
+        raise SettingsError([f"{MAIN_URL[0]}: differs from {MAIN_URL[1]}, its other name; set one of them"])
+
+
 def _line(item: ErrorDetails) -> str:
     name = str(item["loc"][0]).upper()
+    if name in MAIN_URL:  # as whoever set it calls it
+        name = next((given for given in MAIN_URL if os.environ.get(given)), name)
     if item["type"] == "missing":
         return f"{name}: is required"
     text = item["msg"].removeprefix("Value error, ")

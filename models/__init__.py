@@ -1,1 +1,1 @@
-"""The tables as Tortoise models, used by services. What Tortoise cannot say, such as checks, is in the migrations."""
+"""The tables as Tortoise models, a package for each database. The rest, such as checks, is in the migrations."""

@@ -18,7 +18,7 @@ import typer
 from gateway import __version__, logs
 from gateway.dev.server_process import StackError, ending, with_parent
 from gateway.dev.servers import Stack, ffmpeg
-from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings, SettingsError, load
+from gateway.settings import DEVELOPMENT_SECRET, MAIN_URL, Environment, Settings, SettingsError, load
 
 WATCH = 0.1  # s between two looks at whether everything runs
 STOP = 30.0  # s that the nodes may take to drain; they promise to need less
@@ -141,7 +141,7 @@ def _ready(process: subprocess.Popen[str], what: str) -> str:
 
 def _stack(opened: ExitStack, plan: Plan) -> Stack:
     """The servers that the developer's environment does not name, running."""
-    named = {"postgres": os.environ.get("DATABASE_URL"), "redis": os.environ.get("REDIS_URL")}
+    named = {"postgres": any(map(os.environ.get, MAIN_URL)), "redis": os.environ.get("REDIS_URL")}
     return opened.enter_context(Stack(plan.data, **{server: not url for server, url in named.items()}))
 
 
@@ -156,7 +156,7 @@ def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
         "DRAIN_SPREAD": "0s",
     }
     if stack.postgres is not None:
-        defaults["DATABASE_URL"] = stack.postgres.url
+        defaults["RDS_MAIN_URL"] = stack.postgres.url
     if stack.redis is not None:
         defaults["REDIS_URL"] = stack.redis.url
     if not os.environ.get("MEDIA_FOLDER"):
@@ -165,9 +165,8 @@ def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
         defaults["MEDIA_FOLDER"] = str(media)
     if shutil.which("ffmpeg") is None and (program := ffmpeg()) is not None:
         defaults["FFMPEG"] = str(program)
-    names = {*defaults, "DATABASE_URL", "REDIS_URL"}
-    chosen = {name: os.environ.get(name) or defaults[name] for name in names}
-    return chosen | {"APP_ENV": Environment.DEVELOPMENT.value}
+    defaults = {name: os.environ.get(name) or default for name, default in defaults.items()}
+    return defaults | {"APP_ENV": Environment.DEVELOPMENT.value}
 
 
 async def _prepare(settings: Settings, *, seed: bool) -> None:

@@ -11,9 +11,9 @@ from gateway.security.passwords import Passwords
 from gateway.security.principal import Role
 from gateway.services.rooms.log import open_rooms
 from gateway.settings import Settings, SettingsError
-from models.product import Product
-from models.stream import Stream, StreamStatus
-from models.user import User
+from models.main.product import Product
+from models.main.stream import Stream, StreamStatus
+from models.main.user import User
 
 PASSWORD = "dorami-dev"  # noqa: S105  of all of them, on purpose: it is printed at every start
 STREAM = "demo"

@@ -25,7 +25,7 @@ mistake. Durations are written `500ms`, `1.8s`, `15m`, `24h` or `7d`, rates `10/
 MINUTE = 60
 UNITS = ((86_400, "d"), (3_600, "h"), (MINUTE, "m"))
 EXAMPLES = {
-    "database_url": "postgresql://dorami:password@localhost/dorami",
+    "rds_main_url": "postgresql://dorami:password@localhost/dorami",
     "redis_url": "redis://localhost:6379/0",
     "jwt_secret": "at-least-32-characters-of-your-own-choice",
     "cors_origins": "https://shop.example",

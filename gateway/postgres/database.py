@@ -20,27 +20,13 @@ from gateway.concurrency.outage import Outage
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.client import WRAPPED, PostgresClient, cause
+from gateway.postgres.databases import MAIN, DatabaseSpec
 from gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 log = structlog.get_logger()
-
-MODELS = (
-    "models.user",
-    "models.stream",
-    "models.product",
-    "models.room",
-    "models.moderation",
-    "models.message",
-    "models.guest",
-    "models.order",
-    "models.notification",
-    "models.job",
-    "models.revocation",
-    "models.webhook",
-)
 
 # The ways in which PostgreSQL, or the way to it, fails to do what was asked; asyncpg raises them all raw.
 AWAY = (
@@ -192,8 +178,11 @@ class Database:
         return await client.execute_query_dict(statement, list(values))
 
 
-def configuration(settings: Settings, *models: str, patient: bool = False) -> dict[str, Any]:
-    """Tortoise's configuration. `models`: modules besides ours; `patient`: statements may take long: for migrations."""
+def configuration(settings: Settings, spec: DatabaseSpec = MAIN, *models: str, patient: bool = False) -> dict[str, Any]:
+    """Return Tortoise's configuration of one database. Raises SettingsError unless the settings have its URL.
+
+    `models`: modules besides the database's own; `patient`: statements may take long, for migrations.
+    """
     # Tortoise logs every statement with its values when asked for debug logs: messages, addresses, hashes.
     logging.getLogger("tortoise").setLevel(logging.INFO)
     seconds = settings.database_timeout.total_seconds()
@@ -218,10 +207,10 @@ def configuration(settings: Settings, *models: str, patient: bool = False) -> di
             "statement_timeout": f"{limit}",
             "idle_in_transaction_session_timeout": f"{2 * limit}",  # a node that was stopped by a signal
         }
-    credentials = {"dsn": settings.database_url, "pool": pool}
+    credentials = {"dsn": spec.url(settings), "pool": pool}
     return {
-        "connections": {"default": {"engine": PostgresClient.__module__, "credentials": credentials}},
-        "apps": {"models": {"models": [*MODELS, *models], "default_connection": "default"}},
+        "connections": {spec.name: {"engine": PostgresClient.__module__, "credentials": credentials}},
+        "apps": {spec.label: {"models": [*spec.models(), *models], "default_connection": spec.name}},
         "use_tz": True,
         "timezone": "UTC",
     }
@@ -232,12 +221,12 @@ def _outage() -> Outage:
 
 
 @contextmanager
-def mapped(call: str, outage: Outage | None = None) -> "Iterator[None]":
+def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -> "Iterator[None]":
     """Raise Unavailable for errors that mean that PostgreSQL is unavailable, and log the details."""
     try:
         yield
     except asyncpg.ClientConfigurationError:
-        raise SettingsError(["DATABASE_URL: is not one that PostgreSQL can be reached by"]) from None
+        raise SettingsError([f"{spec.variable}: is not one that PostgreSQL can be reached by"]) from None
     except IntegrityError as error:
         raise _constraint_error(error.__cause__) from None
     except (*AWAY, *WRAPPED) as error:

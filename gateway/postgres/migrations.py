@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,33 +13,32 @@ from tortoise.context import TortoiseContext
 from gateway.errors import Unavailable
 from gateway.keys import MIGRATION_LOCK
 from gateway.postgres.database import configuration, mapped
+from gateway.postgres.databases import MAIN, DatabaseSpec
 from gateway.settings import Settings
 
 log = structlog.get_logger()
 
-APP = "models"
-FOLDER = Path(__file__).parents[2] / "migrations"
 POLL = 0.1  # s between two tries for the lock
 LOCK_WAIT = 300.0  # s for another node's migrations; longer means that it is stuck
 
 
-async def pending(settings: Settings) -> list[str]:
-    """The names of the migrations that are missing, in their order. Raises Unavailable."""
-    async with connection(settings) as db:
-        return await _pending(db)
+async def pending(settings: Settings, spec: DatabaseSpec = MAIN) -> list[str]:
+    """Return the names of the migrations that are missing, in their order. Raises Unavailable."""
+    async with connection(settings, spec) as db:
+        return await _pending(db, spec)
 
 
-async def migrate(settings: Settings) -> list[str]:
+async def migrate(settings: Settings, spec: DatabaseSpec = MAIN) -> list[str]:
     """Apply the migrations that are missing and return their names. Raises Unavailable.
 
     Each is one transaction, together with the note that it was applied: a process that is killed leaves nothing behind.
     """
-    async with connection(settings) as db:
-        if not await _pending(db):
+    async with connection(settings, spec) as db:
+        if not await _pending(db, spec):
             return []
         async with lock(db):
             # In a task of its own aerich's context ends with it.
-            return await asyncio.create_task(_upgrade(settings), name="migrate")
+            return await asyncio.create_task(_upgrade(settings, spec), name="migrate")
 
 
 @asynccontextmanager
@@ -67,50 +65,52 @@ async def lock(db: Any) -> AsyncIterator[None]:
         await transaction.rollback()
 
 
-async def generate(settings: Settings, name: str) -> str | None:
+async def generate(settings: Settings, name: str, spec: DatabaseSpec = MAIN) -> str | None:
     """Write the migration for what the models say anew and return its name; None if they say nothing new.
 
     The database must be up to date. What aerich cannot express is added to the file by hand.
     """
-    return await asyncio.create_task(_generate(settings, name), name="generate")
+    return await asyncio.create_task(_generate(settings, name, spec), name="generate")
 
 
-async def _generate(settings: Settings, name: str) -> str | None:
-    with mapped("generate"):
-        async with _aerich(settings) as command:
+async def _generate(settings: Settings, name: str, spec: DatabaseSpec) -> str | None:
+    with mapped("generate", spec=spec):
+        async with _aerich(settings, spec) as command:
             return await command.migrate(name, no_input=True) or None
 
 
-async def _upgrade(settings: Settings) -> list[str]:
-    with mapped("migrate"):
-        async with _aerich(settings) as command:
+async def _upgrade(settings: Settings, spec: DatabaseSpec) -> list[str]:
+    with mapped("migrate", spec=spec):
+        async with _aerich(settings, spec) as command:
             return [name.removesuffix(".py") for name in await command.upgrade()]
 
 
 @asynccontextmanager
-async def _aerich(settings: Settings) -> AsyncIterator[Command]:
+async def _aerich(settings: Settings, spec: DatabaseSpec) -> AsyncIterator[Command]:
     async with TortoiseContext():
-        command = Command(configuration(settings, "aerich.models", patient=True), APP, str(FOLDER))
+        command = Command(
+            configuration(settings, spec, "aerich.models", patient=True), spec.label, str(spec.migrations.parent)
+        )
         await command.init()
         yield command
 
 
-async def _pending(db: Any) -> list[str]:
+async def _pending(db: Any, spec: DatabaseSpec) -> list[str]:
     try:
-        rows = await db.fetch("SELECT version FROM aerich WHERE app = $1", APP)
+        rows = await db.fetch("SELECT version FROM aerich WHERE app = $1", spec.label)
     except asyncpg.UndefinedTableError:
         rows = []
     applied = {row["version"].removesuffix(".py") for row in rows}
-    files = sorted((FOLDER / APP).glob("[0-9]*_*.py"), key=lambda file: int(file.stem.partition("_")[0]))
+    files = sorted(spec.migrations.glob("[0-9]*_*.py"), key=lambda file: int(file.stem.partition("_")[0]))
     return [file.stem for file in files if file.stem not in applied]
 
 
 @asynccontextmanager
-async def connection(settings: Settings) -> AsyncIterator[Any]:
+async def connection(settings: Settings, spec: DatabaseSpec = MAIN) -> AsyncIterator[Any]:
     """A connection of its own to the database, without a pool. Raises Unavailable."""
-    with mapped("migrate"):
+    with mapped("migrate", spec=spec):
         db = await asyncpg.connect(
-            settings.database_url.get_secret_value(),
+            spec.url(settings).get_secret_value(),
             timeout=settings.database_timeout.total_seconds(),
             statement_cache_size=0,  # each statement is asked once, and PgBouncer may serve it on any connection
         )

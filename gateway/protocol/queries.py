@@ -12,7 +12,7 @@ from gateway.protocol.orders import OrderStatus
 from gateway.protocol.records import SanctionKindName, WordActionName
 from gateway.protocol.streaming import StreamStatus
 from gateway.protocol.wire import Identifier, Moment, StreamKey
-from models.moderation import ModerationAction
+from models.main.moderation import ModerationAction
 
 MAX_PAGE = 100  # items; a page is one answer that a phone renders
 

@@ -15,10 +15,10 @@ from gateway.protocol.streaming import CreateStream
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.chat.chat import Chat
-from models.message import Message
-from models.room import Room as RoomRow
-from models.room import RoomEvent
-from models.user import User
+from models.main.message import Message
+from models.main.room import Room as RoomRow
+from models.main.room import RoomEvent
+from models.main.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import make_chat, make_streams
 from tests.support import make_settings

@@ -31,7 +31,7 @@ from gateway.services.commerce.products import ProductViews
 from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
-from models.user import User
+from models.main.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import make_streams
 from tests.support import make_settings

@@ -21,7 +21,7 @@ from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.rooms.log import RoomLog
-from models.user import User
+from models.main.user import User
 from tests.doubles import Heard, principal, stand_in
 from tests.integration.services import DAY, Curators, make_chat, make_room_settings, make_streams
 from tests.support import make_settings

@@ -52,8 +52,8 @@ from gateway.services.accounts.names import Names
 from gateway.services.accounts.sessions import Sessions
 from gateway.services.chat.word_filter import WordFilter
 from gateway.services.moderation.bans import Bans
-from models.moderation import WordAction
-from models.user import User
+from models.main.moderation import WordAction
+from models.main.user import User
 from tests.doubles import stand_in
 from tests.support import make_settings
 

@@ -26,8 +26,8 @@ from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.streams import FIRST_PAGE
 from gateway.services.streams.viewers import Viewers
-from models.stream import Stream
-from models.user import User
+from models.main.stream import Stream
+from models.main.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import make_streams
 from tests.support import make_settings

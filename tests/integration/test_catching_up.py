@@ -22,7 +22,7 @@ from gateway.realtime.packets import stamped_packet, with_offset
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from gateway.services.rooms.log import RoomLog
-from models.user import User
+from models.main.user import User
 from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog, principal
 from tests.integration.services import Curators, make_chat, make_streams

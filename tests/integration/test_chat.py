@@ -19,10 +19,10 @@ from gateway.security.principal import Principal, Role
 from gateway.services.rooms import log as room_log
 from gateway.services.rooms.catch_up import CatchUp, Position
 from gateway.services.rooms.log import RoomLog
-from models.message import Message as MessageRow
-from models.message import MessageDeletion
-from models.room import Room, RoomEvent
-from models.user import User
+from models.main.message import Message as MessageRow
+from models.main.message import MessageDeletion
+from models.main.room import Room, RoomEvent
+from models.main.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import Curators, make_chat, make_streams, older
 from tests.support import make_settings

@@ -21,10 +21,10 @@ from gateway.services.moderation.word_lists import WordLists
 from gateway.services.retention.kinds import kinds
 from gateway.services.retention.retention import Retention
 from gateway.services.rooms.log import RoomLog
-from models.moderation import ModerationAction
-from models.room import Room
-from models.stream import Stream
-from models.user import User
+from models.main.moderation import ModerationAction
+from models.main.room import Room
+from models.main.stream import Stream
+from models.main.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import Curators, make_chat, older
 from tests.support import make_settings

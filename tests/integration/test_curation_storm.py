@@ -19,11 +19,11 @@ from gateway.services.chat.messages import Messages
 from gateway.services.chat.snapshot import Snapshots
 from gateway.services.moderation import clears, pins
 from gateway.services.rooms.log import RoomLog
-from models.message import Message as MessageRow
-from models.message import MessageDeletion
-from models.room import Room, RoomEvent
-from models.stream import Stream
-from models.user import User
+from models.main.message import Message as MessageRow
+from models.main.message import MessageDeletion
+from models.main.room import Room, RoomEvent
+from models.main.stream import Stream
+from models.main.user import User
 from tests.doubles import Heard, principal
 from tests.integration.services import Curators, make_chat
 from tests.support import make_settings

@@ -21,11 +21,11 @@ from gateway.postgres import migrations
 from gateway.postgres.database import ConstraintError, Database, UniqueError
 from gateway.services.rooms.log import open_rooms
 from gateway.settings import Settings
-from models.message import Message
-from models.product import Product
-from models.room import RoomEvent
-from models.stream import Stream
-from models.user import User
+from models.main.message import Message
+from models.main.product import Product
+from models.main.room import RoomEvent
+from models.main.stream import Stream
+from models.main.user import User
 from tests.support import make_settings
 from tests.timing import scaled, time_limit, until
 

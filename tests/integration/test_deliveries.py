@@ -19,8 +19,8 @@ from gateway.security.principal import Principal, Role
 from gateway.services.notifications import deliveries as module
 from gateway.services.notifications.deliveries import Deliveries
 from gateway.services.notifications.notifications import Notifications
-from models.notification import Notification
-from models.user import User
+from models.main.notification import Notification
+from models.main.user import User
 from tests.doubles import principal, stand_in
 from tests.support import make_settings
 from tests.timing import until

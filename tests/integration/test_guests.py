@@ -30,7 +30,7 @@ from gateway.services.accounts.guests import Guests
 from gateway.services.accounts.sessions import Sessions
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
-from models.guest import GuestSession
+from models.main.guest import GuestSession
 from tests.doubles import stand_in
 from tests.support import make_settings
 from tests.timing import until

@@ -42,7 +42,7 @@ async def test_a_node_can_be_made(image: Path, environment: str) -> None:
             "APP_ENV": environment,
             "PYTHONPATH": f"{image}:{image.parent / 'libraries'}",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "DATABASE_URL": settings.rds_main_url.get_secret_value(),
             "REDIS_URL": settings.redis_url.get_secret_value(),
             "JWT_SECRET": "a secret of tests, long enough for production",
         },

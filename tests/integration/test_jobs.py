@@ -25,7 +25,7 @@ from gateway.services.jobs import table as job_table
 from gateway.services.jobs.jobs import MOST, Jobs
 from gateway.services.jobs.runner import BEAT, CONFIRM, JobRunner
 from gateway.services.jobs.table import JobTable
-from models.user import User
+from models.main.user import User
 from tests.doubles import principal, stand_in
 from tests.support import make_settings
 from tests.timing import time_limit, until

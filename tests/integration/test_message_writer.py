@@ -16,7 +16,7 @@ from gateway.redis.client import RedisClient
 from gateway.services.chat import chat
 from gateway.services.chat.messages import Messages
 from gateway.services.rooms.log import RoomLog
-from models.message import Message
+from models.main.message import Message
 from tests.delivered_packets import DeliveredPackets
 from tests.doubles import principal
 from tests.integration.chat_nodes import KEY, KEYS, ChatNodes, texts

@@ -16,7 +16,7 @@ from gateway.postgres.database import AWAY
 from gateway.protocol.chat import Sent
 from gateway.redis.client import RedisClient
 from gateway.services.chat import chat
-from models.message import Message
+from models.main.message import Message
 from tests.integration.chat_nodes import KEYS, ChatNodes, texts
 from tests.support import make_settings
 from tests.timing import scaled, turns, until

@@ -9,12 +9,13 @@ import pytest
 from gateway.errors import Unavailable
 from gateway.keys import MIGRATION_LOCK
 from gateway.postgres import migrations
+from gateway.postgres.databases import MAIN
 from migrations import functions
 from tests.support import make_settings
 
 
 def files() -> list[str]:
-    names = [file.stem for file in (migrations.FOLDER / migrations.APP).glob("[0-9]*.py")]
+    names = [file.stem for file in MAIN.migrations.glob("[0-9]*.py")]
     return sorted(names, key=lambda name: int(name.partition("_")[0]))
 
 
@@ -47,7 +48,7 @@ async def test_the_models_say_nothing_that_the_migrations_do_not(database_url: s
     written = files()
     name = await migrations.generate(make_settings(database_url=database_url), "forgotten")
     for forgotten in set(files()) - set(written):
-        (migrations.FOLDER / migrations.APP / f"{forgotten}.py").unlink()
+        (MAIN.migrations / f"{forgotten}.py").unlink()
     assert name is None, "run `generate` after changing a model"
 
 

@@ -30,10 +30,10 @@ from gateway.services.moderation.permissions import HOSTING, POWERS, Power
 from gateway.services.retention.kinds import kinds
 from gateway.services.retention.retention import Retention
 from gateway.services.rooms.log import RoomLog
-from models.message import Message
-from models.moderation import BannedDevice, ModerationEntry, Sanction
-from models.room import RoomEvent
-from models.user import User
+from models.main.message import Message
+from models.main.moderation import BannedDevice, ModerationEntry, Sanction
+from models.main.room import RoomEvent
+from models.main.user import User
 from tests.doubles import principal
 from tests.integration.moderated_room import ELSEWHERE, KEY, ModeratedRoom
 from tests.support import make_settings

@@ -12,7 +12,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.orders import PlaceOrder
 from gateway.services.commerce.order_book import Book, Draft, Placed, draft, masked
-from models.product import Product
+from models.main.product import Product
 from tests.doubles import principal
 from tests.integration.commerce_nodes import TERMS
 from tests.support import make_settings

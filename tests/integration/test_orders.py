@@ -24,8 +24,8 @@ from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.commerce.currency import rounded
 from gateway.services.commerce.order_book import masked, purchases
-from models.order import Order as StoredOrder
-from models.order import OrderItem
+from models.main.order import Order as StoredOrder
+from models.main.order import OrderItem
 from tests.doubles import principal
 from tests.integration.commerce_nodes import ADMIN, ADMINS, KEY, CommerceNodes, open_commerce_nodes, total
 from tests.support import make_settings

@@ -62,7 +62,7 @@ def whole(plan: Any) -> set[str]:
 
 
 async def test_no_statement_reads_a_whole_table(database_url: str) -> None:
-    pool = configuration(make_settings(database_url=database_url))["connections"]["default"]["credentials"]["pool"]
+    pool = configuration(make_settings(database_url=database_url))["connections"]["main"]["credentials"]["pool"]
     options = pool["server_settings"] | {"plan_cache_mode": "force_generic_plan"}
     connection = await asyncpg.connect(database_url, server_settings=options)
     try:

@@ -17,7 +17,7 @@ from gateway.security.tokens.revocations import BATCH, MARGIN, Revocations
 from gateway.security.tokens.stored_revocations import StoredRevocations
 from gateway.security.tokens.tokens import Claims
 from gateway.settings import Settings
-from models.revocation import Revocation
+from models.main.revocation import Revocation
 from tests.support import make_settings
 
 LIFETIME = timedelta(minutes=15)

@@ -17,7 +17,7 @@ from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import Device
 from gateway.security.sessions.guest_ids import name_of
-from models.moderation import ModerationEntry, Sanction
+from models.main.moderation import ModerationEntry, Sanction
 from tests.doubles import principal
 from tests.integration.moderated_room import ELSEWHERE, KEY, ModeratedRoom
 from tests.support import make_settings

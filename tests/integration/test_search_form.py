@@ -10,9 +10,9 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.postgres.search import containing
 from gateway.protocol.text import fold
-from models.product import Product
-from models.stream import Stream
-from models.user import User
+from models.main.product import Product
+from models.main.stream import Stream
+from models.main.user import User
 from tests.support import make_settings
 
 FORM = "SELECT search_form($1) AS form"

@@ -7,9 +7,9 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.security.passwords import Passwords
 from gateway.settings import SettingsError
-from models.product import Product
-from models.stream import Stream
-from models.user import User
+from models.main.product import Product
+from models.main.stream import Stream
+from models.main.user import User
 from tests.support import make_settings
 
 

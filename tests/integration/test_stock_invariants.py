@@ -15,9 +15,9 @@ from gateway.keys import Room, products_room
 from gateway.protocol.catalog import ChangeProducts
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
-from models.order import Order, OrderItem
-from models.product import Product as StoredProduct
-from models.stream import Stream
+from models.main.order import Order, OrderItem
+from models.main.product import Product as StoredProduct
+from models.main.stream import Stream
 from tests.integration.commerce_nodes import ADMIN, ADMINS, KEY, CommerceNodes, open_commerce_nodes
 
 if TYPE_CHECKING:

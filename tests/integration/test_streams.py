@@ -23,7 +23,7 @@ from gateway.services.chat import standing
 from gateway.services.rooms.log import RoomLog
 from gateway.services.streams.audience import Audience
 from gateway.services.streams.streams import Streams
-from models.stream import Stream
+from models.main.stream import Stream
 from tests.doubles import Heard
 from tests.integration.commerce_nodes import KEY, CommerceNodes, open_commerce_nodes
 from tests.integration.services import REOPEN, make_streams

@@ -19,7 +19,7 @@ RIGHT = {
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The environment of a right production node, and of nothing else."""
-    for name in [*Settings.model_fields, "app_env", "node_env"]:
+    for name in [*Settings.model_fields, "app_env", "node_env", "database_url"]:
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in RIGHT.items():
         monkeypatch.setenv(name, value)
@@ -42,6 +42,19 @@ def test_a_right_environment_is_read(environment: pytest.MonkeyPatch) -> None:
     assert settings.jwt_expiration == timedelta(minutes=90)
     assert settings.chat_rate_limit == (5, 30.0)
     assert settings.cors_origins == ("https://shop.example", "https://admin.example", "http://[::1]:8080")
+
+
+def test_the_main_database_has_two_names(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("RDS_MAIN_URL", RIGHT["DATABASE_URL"])
+    assert load().rds_main_url.get_secret_value() == RIGHT["DATABASE_URL"]
+    environment.setenv("RDS_MAIN_URL", "postgresql://elsewhere/dorami")
+    assert lines() == ["RDS_MAIN_URL: differs from DATABASE_URL, its other name; set one of them"]
+    environment.delenv("DATABASE_URL")
+    assert load().rds_main_url.get_secret_value() == "postgresql://elsewhere/dorami"
+    environment.setenv("RDS_MAIN_URL", "")
+    assert lines() == ["RDS_MAIN_URL: is required"]
+    environment.setenv("DATABASE_URL", "nonsense")
+    assert lines() == ["DATABASE_URL: not a URL of the form postgres://host:port/name"]
 
 
 def test_a_statement_ends_before_its_sender_has_waited_for_two_seconds(environment: pytest.MonkeyPatch) -> None:
@@ -103,7 +116,7 @@ def test_the_environment_is_production_unless_told_otherwise(environment: pytest
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("DATABASE_URL", None, "DATABASE_URL: is required"),
+        ("DATABASE_URL", None, "RDS_MAIN_URL: is required"),
         ("REDIS_URL", None, "REDIS_URL: is required"),
         ("JWT_SECRET", None, "JWT_SECRET: is required"),
         ("DATABASE_URL", "mysql://db/x", "DATABASE_URL: not a URL of the form postgres://host:port/name"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.services.chat.word_filter import MASK, WordFilter, compiled, normal, said
-from models.moderation import WordAction
+from models.main.moderation import WordAction
 
 A, M, B = WordAction.ALLOW, WordAction.MASK, WordAction.BLOCK
 WORDS = {"시발": M, "시발점": A, "badword": B, "ass": M, "class act": A, "개": M, "strasse": M, "café": M, "x1": M}

@@ -20,7 +20,7 @@ from gateway.security.sessions.refresh_tokens import (
     ids,
     successor,
 )
-from models.guest import GuestSession
+from models.main.guest import GuestSession
 
 MAX_SPENT = 1000  # of one session, as in Redis
 

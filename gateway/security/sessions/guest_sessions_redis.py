@@ -8,7 +8,7 @@ from gateway.protocol.wire import now
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Bearer
 from gateway.security.sessions.refresh_tokens import GRACE, RefreshTokens, device_parts, session_keys
-from models.guest import GuestSession
+from models.main.guest import GuestSession
 
 
 class GuestTokens(RefreshTokens):

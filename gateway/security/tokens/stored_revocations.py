@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gateway.postgres.database import Database
 from gateway.protocol.wire import now
-from models.revocation import Revocation
+from models.main.revocation import Revocation
 
 EXPIRED = 1000  # rows deleted in one step
 

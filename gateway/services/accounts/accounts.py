@@ -27,7 +27,7 @@ from gateway.services.accounts.logins import Logins
 from gateway.services.accounts.names import Names
 from gateway.services.accounts.sessions import Sessions
 from gateway.services.moderation.bans import Bans
-from models.user import User
+from models.main.user import User
 
 WRONG = "E-mail or password is wrong"
 TAKEN = "There is an account with this e-mail address"

@@ -14,7 +14,7 @@ from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal, Role
 from gateway.services.accounts.accounts import find, view
 from gateway.services.accounts.sessions import Sessions
-from models.user import User, UserStatus
+from models.main.user import User, UserStatus
 
 
 class Directory:

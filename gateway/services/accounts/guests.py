@@ -18,7 +18,7 @@ from gateway.services.accounts.logins import Logins
 from gateway.services.accounts.sessions import Sessions
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
-from models.user import UserStatus
+from models.main.user import UserStatus
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from gateway.errors import Unavailable
 from gateway.postgres.database import Database
 from gateway.security.principal import Role
 from gateway.security.tokens.authenticator import Identity
-from models.user import UserStatus
+from models.main.user import UserStatus
 
 WHO = "SELECT id::text, username, role, status FROM users WHERE id = ANY($1::uuid[])"
 

@@ -13,7 +13,7 @@ from gateway.protocol.text import fold
 from gateway.security.principal import Role
 from gateway.services.chat.word_filter import WordFilter, normal
 from gateway.services.moderation.word_lists import WordLists
-from models.moderation import WordAction
+from models.main.moderation import WordAction
 
 LISTED = "This name has a word that is not allowed here"
 STAFF = "This name looks like one of the staff"

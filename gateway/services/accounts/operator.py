@@ -10,7 +10,7 @@ from gateway.security.principal import Role
 from gateway.services.accounts.accounts import TAKEN, find, find_by_email, view
 from gateway.services.accounts.addresses import normal
 from gateway.services.accounts.sessions import Sessions
-from models.user import User, UserStatus
+from models.main.user import User, UserStatus
 
 
 async def has_admin(database: Database) -> bool:

@@ -10,7 +10,7 @@ import regex
 from ahocorasick_rs import AhoCorasick
 
 from gateway.protocol.text import FOLDED, NOT_SEEN, SYLLABLE_MARK, caseless, fold
-from models.moderation import WordAction
+from models.main.moderation import WordAction
 
 MASK = "*"  # stands for each character of a masked word
 

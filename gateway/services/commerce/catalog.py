@@ -34,8 +34,8 @@ from gateway.services.commerce.products import ProductViews, number
 from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
-from models.product import Product
-from models.stream import Stream
+from models.main.product import Product
+from models.main.stream import Stream
 
 Number = Annotated[int, Field(ge=1, lt=2**63)]  # a product's id, as the database has it
 CLEARABLE = frozenset({"original_price", "image_url"})  # fields that may be changed to nothing

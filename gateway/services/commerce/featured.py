@@ -7,8 +7,8 @@ from gateway.security.principal import Principal
 from gateway.services.commerce.products import ProductViews, number
 from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.streams import run_by
-from models.product import Product
-from models.stream import Stream
+from models.main.product import Product
+from models.main.stream import Stream
 
 
 class Featured:

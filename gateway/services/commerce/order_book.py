@@ -18,8 +18,8 @@ from gateway.security.principal import Principal
 from gateway.services.commerce import products
 from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.log import NewEvent
-from models.order import Order, OrderItem, OrderStatus
-from models.product import Product
+from models.main.order import Order, OrderItem, OrderStatus
+from models.main.product import Product
 
 
 class Draft(NamedTuple):

@@ -13,9 +13,9 @@ from gateway.postgres.database import Database, UniqueError
 from gateway.protocol.wire import now
 from gateway.services.commerce.order_book import Book, Draft, Placed, Terms, listed
 from gateway.services.rooms.outbox import Outbox, PlacedEvent
-from models.order import Order
-from models.product import Product
-from models.stream import Stream, StreamStatus
+from models.main.order import Order
+from models.main.product import Product
+from models.main.stream import Stream, StreamStatus
 
 LANES = 2  # batches at the same time, each of other products: one is stored while the other is published
 BATCH = 100  # orders in one transaction

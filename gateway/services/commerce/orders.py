@@ -24,8 +24,8 @@ from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.log import NewEvent
 from gateway.services.rooms.outbox import Outbox
-from models.order import Order, OrderItem, OrderStatus
-from models.product import Product
+from models.main.order import Order, OrderItem, OrderStatus
+from models.main.product import Product
 
 SWEPT = 100  # orders that expire in one transaction
 

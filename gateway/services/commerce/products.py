@@ -10,7 +10,7 @@ from gateway.protocol import catalog, events
 from gateway.protocol.catalog import LOW_STOCK, FeaturedProduct, LowStock, ProductGone, SoldOut
 from gateway.protocol.wire import Payload, Typed
 from gateway.services.rooms.log import NewEvent
-from models.product import Product
+from models.main.product import Product
 
 
 class ProductViews:

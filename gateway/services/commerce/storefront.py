@@ -16,7 +16,7 @@ from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
 from gateway.services.streams.streams import Streams
-from models.product import Product
+from models.main.product import Product
 
 SHOWN = 200  # products that a join answers with; a stream sells a few dozen
 

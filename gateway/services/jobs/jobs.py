@@ -14,7 +14,7 @@ from gateway.redis.job_queue import JobQueue
 from gateway.security.principal import Principal
 from gateway.services.jobs.table import JobTable, Row
 from gateway.services.streams.streams import Streams
-from models.job import JobStatus
+from models.main.job import JobStatus
 
 log = structlog.get_logger()
 

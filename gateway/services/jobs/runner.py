@@ -21,7 +21,7 @@ from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.notices import UserEvent
 from gateway.redis.job_queue import JobQueue
 from gateway.services.jobs.table import JobTable, Row
-from models.job import JobStatus
+from models.main.job import JobStatus
 
 log = structlog.get_logger()
 

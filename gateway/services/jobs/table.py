@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from gateway.postgres.database import Database
 from gateway.protocol.jobs import CreateJob, Job, JobKind, JobState, JobUpdate
 from gateway.protocol.queries import JobQuery
-from models.job import JobStatus
+from models.main.job import JobStatus
 
 LEASE = 10.0  # s without a heartbeat after which a run is taken for dead
 PATIENCE = 30.0  # s in the queue after which a job is put there again: Redis, or who took it, may have lost it

@@ -10,7 +10,7 @@ from gateway.security.principal import Principal
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import RoomLog
-from models.moderation import ModerationAction
+from models.main.moderation import ModerationAction
 
 
 class Announcements:

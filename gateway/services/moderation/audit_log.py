@@ -12,7 +12,7 @@ from gateway.protocol import cursors
 from gateway.protocol.queries import LogQuery
 from gateway.protocol.records import LogEntry, LogPage
 from gateway.security.principal import Principal
-from models.moderation import ModerationAction, ModerationEntry
+from models.main.moderation import ModerationAction, ModerationEntry
 
 RECORD = """
     INSERT INTO moderation_log (action, stream_key, actor_id, subject_id, message_id, reason, details, created_at)

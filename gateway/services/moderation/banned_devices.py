@@ -11,7 +11,7 @@ from gateway.postgres.database import Database
 from gateway.protocol.moderation import until
 from gateway.security.sessions.devices import LIKELY, SURE, Device, DeviceBook, DeviceNames
 from gateway.services.chat.refusals import refusal
-from models.moderation import SanctionKind
+from models.main.moderation import SanctionKind
 
 log = structlog.get_logger()
 

@@ -23,7 +23,7 @@ from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.moderation.pins import Pins
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
-from models.moderation import ModerationAction
+from models.main.moderation import ModerationAction
 
 # Messages changed in one statement, one transaction and one event: others wait for the room that long.
 BATCH = 1000

@@ -18,7 +18,7 @@ from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.moderation.pins import Pins
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox, PlacedEvent
-from models.moderation import ModerationAction
+from models.main.moderation import ModerationAction
 
 FIND = """
     SELECT m.id, m.sender_id, m.deleted_at IS NOT NULL AS deleted, coalesce(e.action = $3, false) AS cleared

@@ -17,7 +17,7 @@ from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
-from models.moderation import ModerationAction
+from models.main.moderation import ModerationAction
 
 MOST = 5  # of a room; one more takes the place of the oldest
 ROOMS = 100  # whose pins are ended in one round

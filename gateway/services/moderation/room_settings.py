@@ -13,7 +13,7 @@ from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
-from models.moderation import ModerationAction
+from models.main.moderation import ModerationAction
 
 SETTINGS = "SELECT slow_mode_seconds, frozen, guests_allowed FROM chat_settings WHERE stream_key = $1"
 

@@ -22,7 +22,7 @@ from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.permissions import Permissions, Power
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.rooms.log import RoomLog
-from models.moderation import ModerationAction, SanctionKind
+from models.main.moderation import ModerationAction, SanctionKind
 
 # One that has run out is history: what is imposed next is another one.
 END = """

@@ -19,7 +19,7 @@ from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal
 from gateway.services.chat import word_filter
 from gateway.services.moderation.audit_log import AuditLog
-from models.moderation import ListedWord, ModerationAction, WordAction
+from models.main.moderation import ListedWord, ModerationAction, WordAction
 
 CHECK = 0.5  # s between two looks for changes: all nodes know of one within a second, and there is no notice to lose
 MAX_WORDS = 10_000  # in all lists; each node holds them all, and reads them all when one has changed

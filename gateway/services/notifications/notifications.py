@@ -24,8 +24,8 @@ from gateway.protocol.queries import NotificationQuery, Page
 from gateway.protocol.wire import Moment, now
 from gateway.realtime.notices import NoticeSender, NotificationSent
 from gateway.security.principal import Principal
-from models.notification import Level
-from models.notification import Notification as Row
+from models.main.notification import Level
+from models.main.notification import Notification as Row
 
 # One copy for each person that exists. As rows, so that an unknown one makes a difference that can be counted.
 STORE = """

@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-import models.room
 from gateway.errors import NotFound, Unavailable
 from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_room
 from gateway.postgres.database import Database
 from gateway.protocol.events import CHAT_MESSAGE, CHAT_PINNED
 from gateway.protocol.wire import Cursor, Missed, Payload
 from gateway.realtime.logged import LoggedEvent, Place, Stamp, stamped
+from models.main.room import Room as RoomRow
 
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
 KEPT = 1000  # events of a room that stay in its log
@@ -92,7 +92,7 @@ class Tail(NamedTuple):
 async def open_rooms(stream_key: str) -> None:
     """Begin the logs of a new stream's rooms, within the transaction that creates the stream."""
     for room in (chat_room(stream_key), products_room(stream_key), viewers_room(stream_key)):
-        await models.room.Room.create(name=room_log_name(room), stream_id=stream_key)
+        await RoomRow.create(name=room_log_name(room), stream_id=stream_key)
 
 
 class RoomLog:

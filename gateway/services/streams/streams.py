@@ -31,8 +31,8 @@ from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.rooms.log import NewEvent, open_rooms
 from gateway.services.rooms.outbox import Outbox
-from models.stream import Stream, StreamStatus
-from models.webhook import WebhookMessage
+from models.main.stream import Stream, StreamStatus
+from models.main.webhook import WebhookMessage
 
 KNOWN = 100_000  # keys that a node remembers, at most
 ACTIVE, UPCOMING = "active", "upcoming"  # the lists

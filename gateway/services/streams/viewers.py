@@ -21,7 +21,7 @@ from gateway.services.rooms.log import RoomLog
 from gateway.services.streams.audience import Audience
 from gateway.services.streams.streams import OVER
 from gateway.services.streams.throttle import Throttle
-from models.stream import Stream, StreamStatus
+from models.main.stream import Stream, StreamStatus
 
 log = structlog.get_logger()
 

@@ -7,10 +7,10 @@ from uuid import UUID
 from tortoise import fields
 from tortoise.models import Model
 
-from models.user import User
+from models.main.user import User
 
 if TYPE_CHECKING:
-    from models.product import Product
+    from models.main.product import Product
 
 
 class StreamStatus(StrEnum):

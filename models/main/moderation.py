@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 from tortoise import fields
 from tortoise.models import Model
 
-from models.message import Message
-from models.stream import Stream
-from models.user import User
+from models.main.message import Message
+from models.main.stream import Stream
+from models.main.user import User
 
 
 class ChatSettings(Model):

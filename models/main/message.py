@@ -6,11 +6,11 @@ from uuid import uuid4
 from tortoise import fields
 from tortoise.models import Model
 
-from models.stream import Stream
-from models.user import User
+from models.main.stream import Stream
+from models.main.user import User
 
 if TYPE_CHECKING:
-    from models.moderation import ModerationEntry
+    from models.main.moderation import ModerationEntry
 
 
 class Message(Model):

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from tortoise import fields
 from tortoise.models import Model
 
-from models.user import User
+from models.main.user import User
 
 
 class JobStatus(StrEnum):

@@ -6,7 +6,7 @@ from uuid import uuid4
 from tortoise import fields
 from tortoise.models import Model
 
-from models.stream import Stream
+from models.main.stream import Stream
 
 
 class Room(Model):

@@ -7,7 +7,7 @@ from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.models import Model
 
-from models.stream import Stream
+from models.main.stream import Stream
 
 
 class Product(Model):
