@@ -145,7 +145,7 @@ def session(user_id: str, session_id: str) -> str:
 
 
 def spent_refresh_tokens(user_id: str, session_id: str) -> str:
-    """List: the SHA-256 of a session's spent refresh tokens, newest first."""
+    """List: the SHA-256 of a session's used refresh tokens, newest first."""
     return f"{session(user_id, session_id)}:spent"
 
 

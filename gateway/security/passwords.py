@@ -17,7 +17,7 @@ from precis_i18n import get_profile
 from gateway.errors import Unavailable
 
 THREADS = 2  # hashes at a time: each takes 64 MiB and about 0.2 s of a core
-WAITING = 32  # hashes in line, about 4 s; above that callers are told to come back, a flood of logins must not pile up
+WAITING = 32  # hashes that wait, about 4 s; further ones are refused with Unavailable
 
 _OPAQUE = get_profile("OpaqueString")  # RFC 8265
 
@@ -25,18 +25,18 @@ T = TypeVar("T")
 
 
 class Passwords:
-    """Hashes and verifies, never on the loop and only a few at a time.
+    """Hashes and verifies passwords in a few threads.
 
-    A password is the same however a keyboard composes its letters. Raises Unavailable when too many calls wait, and for
+    Different compositions of the same letters are the same password. Raises Unavailable if too many calls wait, and for
     calls that wait at `close` or come after it.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="password")
-        # A caller that is cancelled does not free its place before the hash is done or dropped.
-        self._places = BoundedSemaphore(THREADS + WAITING)
-        self._nobody = _hash_of_nothing(self._hasher)
+        # A cancelled call is counted until its hash is done or dropped.
+        self._pending = BoundedSemaphore(THREADS + WAITING)
+        self._dummy_hash = _hash_of_nothing(self._hasher)
         self._closed = False
 
     async def hash(self, password: str) -> str:
@@ -44,26 +44,26 @@ class Passwords:
         return await self._run(partial(self._hasher.hash, prepared(password)))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password is right. Without a hash (there is no such user) it takes as long, and is not.
+        """Return whether the password matches. Without a hash (an unknown user) take as long, and return False.
 
-        Hashes that were made before passwords were normalised match the password as it was typed.
+        A hash from before passwords were normalised matches the password as it was typed.
         """
-        right = await self._run(partial(self._matches_any, password_hash or self._nobody, password))
-        return right and password_hash is not None
+        matches = await self._run(partial(self._matches_any, password_hash or self._dummy_hash, password))
+        return matches and password_hash is not None
 
     async def is_outdated(self, password_hash: str, password: str) -> bool:
-        """Whether a hash that matches the password is to be made anew: of other parameters, or not normalised."""
+        """Return whether a matching hash has old parameters or is of a password that was not normalised."""
         if self.needs_rehash(password_hash):
             return True
         normal = prepared(password)
         return normal != password and not await self._run(partial(self._matches, password_hash, normal))
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Whether a stored hash was made with other parameters than today's."""
+        """Return whether a stored hash has other parameters than new hashes get."""
         return self._hasher.check_needs_rehash(password_hash)
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Stop the threads without waiting for them."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -77,22 +77,22 @@ class Passwords:
             return False
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._closed or not self._places.acquire(blocking=False):
+        if self._closed or not self._pending.acquire(blocking=False):
             raise Unavailable("passwords")
         job = self._threads.submit(work)
-        job.add_done_callback(lambda _: self._places.release())
+        job.add_done_callback(lambda _: self._pending.release())
         try:
             return await asyncio.wrap_future(job)
         except asyncio.CancelledError:
-            if self._closed:  # what `close` has dropped looks like a caller who was cancelled
+            if self._closed:  # `close` cancels pending work, and so its callers
                 raise Unavailable("passwords") from None
             raise
 
 
 def prepared(password: str) -> str:
-    """Return a password as it is hashed: NFKC, and every kind of space the same (RFC 8265, OpaqueString).
+    """Return a password in the form that is hashed: NFKC, with each kind of space as U+0020 (RFC 8265, OpaqueString).
 
-    One that the profile refuses, with a control character or one that is new in Unicode, is good, and only NFKC.
+    A password that the profile refuses, with a control character or one that is new in Unicode, is only normalised.
     """
     text = unicodedata.normalize("NFKC", password)
     try:
@@ -102,7 +102,7 @@ def prepared(password: str) -> str:
 
 
 def _hash_of_nothing(hasher: PasswordHasher) -> str:
-    """Return what an unknown user's password is compared with: a hash of nothing that is as much work as a real one."""
+    """Return a hash of nothing, as costly to verify as a real one, for passwords of unknown users."""
     cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
     salt, digest = (b64encode(bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len))
     return f"$argon2id$v=19${cost}${salt}${digest}"

@@ -1,4 +1,4 @@
-"""Who is on the other side of a connection or a request. Made by the authenticator alone; used everywhere above."""
+"""The authenticated caller of a request or connection. Made by the authenticator; used by everything above."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Role(StrEnum):
-    """What a user may do, from least to most; HOST moderates their own streams."""
+    """The role of a user, from least to most permissions; a HOST moderates their own streams."""
 
     GUEST = "GUEST"
     USER = "USER"
@@ -17,7 +17,7 @@ class Role(StrEnum):
 
 
 Roles = frozenset[Role]
-EVERYONE: Roles = frozenset(Role)  # guests too
+EVERYONE: Roles = frozenset(Role)  # including guests
 MEMBERS: Roles = EVERYONE - {Role.GUEST}
 HOSTS: Roles = frozenset({Role.HOST, Role.ADMIN})
 MODERATORS: Roles = frozenset({Role.MODERATOR, Role.ADMIN})
@@ -25,7 +25,7 @@ ADMINS: Roles = frozenset({Role.ADMIN})
 
 
 class Bearer(Protocol):
-    """Whoever came in by an access token: its claims, or the principal made of them."""
+    """The holder of an access token: its claims, or the principal made from them."""
 
     @property
     def user_id(self) -> str: ...
@@ -39,7 +39,7 @@ class Bearer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller: proof that a valid, unrevoked token was seen. `user_id` is a guest's id for guests."""
+    """An authenticated caller, whose token was valid and not revoked. `user_id` is the guest's id for guests."""
 
     user_id: str
     username: str
@@ -51,5 +51,5 @@ class Principal:
 
     @property
     def authenticated(self) -> bool:
-        """False for a guest."""
+        """Whether the caller has an account; False for a guest."""
         return self.role is not Role.GUEST

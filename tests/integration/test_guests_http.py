@@ -57,7 +57,7 @@ async def test_a_browser_is_a_guest_by_its_cookies(browser: aiohttp.ClientSessio
 
 
 async def test_of_several_cookies_of_one_name_the_good_one_counts(node: Node) -> None:
-    """A spent refresh token was left behind at another path: it is not taken for a replay."""
+    """A used refresh token in a cookie of another path does not count as a replay."""
     url = f"{node.url}/api/v1/auth"
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         first = await (await http.post(f"{url}/guest")).json()

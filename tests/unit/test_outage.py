@@ -57,7 +57,7 @@ class Stored:
         self._sweeps = sweeps
         self.done = asyncio.Event()
 
-    async def forget_expired(self, _limit: int) -> None:
+    async def delete_expired(self, _limit: int) -> None:
         if not self._sweeps:
             self.done.set()
         elif (error := self._sweeps.pop(0)) is not None:

@@ -1,4 +1,4 @@
-"""The client's address behind proxies, and what limits per address count. Used by both edges and for devices."""
+"""The client's address behind proxies, and the units that limits per address count. Used by both edges."""
 
 import re
 from collections.abc import Sequence
@@ -10,19 +10,18 @@ Network = IPv4Network | IPv6Network
 _WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[^:]*))(?::\d+)?")  # as some load balancers write them
 
 _SAME_MACHINE = "127.0.0.1"
-IPV6_CUSTOMER = 64  # bits; one customer has a whole /64 and could send from 2^64 addresses
-IPV6_SITE = 48  # bits; some customers have a whole /48 and could send from 2^16 networks
-SITE_TIMES = 16  # times the limit of a customer's network
+IPV6_CUSTOMER = 64  # bits; one customer has a /64, which is 2^64 addresses
+IPV6_SITE = 48  # bits; some customers have a /48, which is 2^16 networks of customers
+SITE_TIMES = 16  # the limit of a /48, as a multiple of that of a /64
 
 
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """Return the address nearest to the client that can be believed.
+    """Return the address nearest to the client that can be trusted.
 
     `peer` is the other end of the TCP connection, `forwarded_for` the values of all X-Forwarded-For headers in order.
-    The header counts only when the peer is a trusted proxy; then it is read from the right, past trusted proxies, up to
-    the first address that is not one of them: whatever stands further left was written by the client. What is behind a
-    Unix socket has no address and counts as 127.0.0.1 among the trusted proxies; if that is none, or has not said who
-    asked, the answer is "unknown".
+    The header counts only if the peer is a trusted proxy. It is read from the right, past trusted proxies, up to the
+    first address that is not one of them: everything further left was written by the client. A peer on a Unix socket
+    has no address and counts as 127.0.0.1; if that is not trusted, or there is no header, the result is "unknown".
     """
     found = _parse(peer or _SAME_MACHINE)
     if found is None or (not peer and not (forwarded_for and any(found in network for network in trusted))):
@@ -30,14 +29,14 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequ
     hops = [hop for value in forwarded_for for hop in value.split(",")]
     while hops and any(found in network for network in trusted):
         before = _parse(hops.pop())
-        if before is None:  # a proxy of ours wrote no nonsense; believe nothing that is left of it
+        if before is None:  # not written by a trusted proxy, so nothing further left can be trusted
             break
         found = before
     return str(found)
 
 
 def limit_subject(address: str) -> str:
-    """Return what a limit per address counts: the address, for IPv6 its /64, the network of one customer."""
+    """Return the unit that a limit per address counts: the address, for IPv6 its /64, the network of one customer."""
     found = _parse(address)
     if isinstance(found, IPv6Address):
         return str(ip_network((found, IPV6_CUSTOMER), strict=False))
@@ -45,23 +44,23 @@ def limit_subject(address: str) -> str:
 
 
 def limit_subjects(address: str) -> list[tuple[str, int]]:
-    """Return what limits per address count, each with a factor for the limit: for IPv6 the /64 and then the /48.
+    """Return the units that limits per address count, each with a factor of the limit: for IPv6 the /64, then the /48.
 
-    A /48, as providers give it to companies and to customers who ask, holds 65,536 networks of customers.
+    Providers give a /48, which holds 65,536 networks of customers, to companies and on request.
     """
     return subjects_of(limit_subject(address))
 
 
 @lru_cache(maxsize=4096)
 def subjects_of(subject: str) -> list[tuple[str, int]]:
-    """Return the same for the result of `limit_subject`."""
+    """Do the same as `limit_subjects`, for a result of `limit_subject`."""
     if not subject.endswith(f"/{IPV6_CUSTOMER}"):
         return [(subject, 1)]
     return [(subject, 1), (str(ip_network(subject).supernet(new_prefix=IPV6_SITE)), SITE_TIMES)]
 
 
 def direct(peer: str | None, trusted: Sequence[Network]) -> bool:
-    """Whether a peer is a client itself: neither a trusted proxy, which has everybody's connections, nor unknown."""
+    """Return whether a peer is a client itself: neither a trusted proxy, which serves many clients, nor unknown."""
     found = _parse(peer or "")
     return found is not None and not any(found in network for network in trusted)
 
@@ -72,7 +71,7 @@ def loopback(address: str | None) -> bool:
     return found is not None and found.is_loopback
 
 
-@lru_cache(maxsize=4096)  # a connection asks three times for the same one, a proxy's is that of all of its clients
+@lru_cache(maxsize=4096)  # each connection parses its address three times
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     match = _WITH_PORT.fullmatch(text := text.strip())
     try:

@@ -5,17 +5,18 @@ from typing import Final
 from aiohttp import hdrs
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiMapping
 
-MAX_SIZE: Final = 16_384  # bytes that are read; a browser keeps less for a site, and what is behind them is ignored
-SAME_NAME: Final = 8  # cookies of one name that are looked at; browsers send one for each domain and path
+MAX_SIZE: Final = 16_384  # bytes that are read, more than a browser stores for a site; the rest is ignored
+SAME_NAME: Final = 8  # cookies of one name that are read; browsers send one for each domain and path
 
 
 def read_cookies(headers: CIMultiDict[str] | CIMultiDictProxy[str], prefix: str = "") -> MultiMapping[str]:
-    """Return the cookies of all Cookie lines in order; malformed ones are left out.
+    """Return the cookies of all Cookie headers in order, without malformed ones.
 
-    With a `prefix` (setting COOKIE_PREFIX) only those whose names begin with it, by what stands behind it.
+    With a `prefix` (setting COOKIE_PREFIX), return only cookies whose names begin with it, under their names without
+    it.
 
-    A browser that has several cookies of one name sends all of them, the one with the longest path first, and does not
-    say which is whose. `get` gives the first, `getall` all of them.
+    A browser sends all cookies of one name, the one with the longest path first, without saying which path each is for.
+    `get` returns the first, `getall` all of them.
     """
     cookies: MultiDict[str] = MultiDict()
     left = MAX_SIZE
@@ -30,7 +31,7 @@ def read_cookies(headers: CIMultiDict[str] | CIMultiDictProxy[str], prefix: str 
 
 
 def candidates(cookies: MultiMapping[str], name: str) -> list[str]:
-    """Return the different values of a cookie in order, without empty ones, `SAME_NAME` at most."""
+    """Return the distinct values of a cookie in order, without empty ones, `SAME_NAME` at most."""
     values: list[str] = cookies.getall(name, [])
     return list(dict.fromkeys(value for value in values if value))[:SAME_NAME]
 

@@ -1,4 +1,4 @@
-"""Cross-site request forgery: checks of Origin, and of a token in cookie and header. Used by the HTTP edge."""
+"""Protection from cross-site request forgery: the Origin, and a token in cookie and header. Used by the HTTP edge."""
 
 import secrets
 
@@ -16,7 +16,7 @@ Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
 class Csrf:
-    """Refuses requests that a page of another site makes a visitor's browser send."""
+    """Refuses requests that a page of another site makes a user's browser send."""
 
     def __init__(self, enabled: bool, origins: Origins) -> None:
         self._enabled = enabled
@@ -29,8 +29,8 @@ class Csrf:
     def check_page(self, method: str, headers: Headers) -> None:
         """Raise Forbidden for an unsafe request from a page whose origin is not allowed.
 
-        This holds for requests without cookies, too: the answer to a form of another site would set cookies that log
-        the visitor out or in as somebody else.
+        This includes requests without cookies: the answer to a form of another site would set cookies that log the user
+        out, or in as somebody else.
         """
         origin = origin_of(headers)
         if not self._enabled or method in SAFE_METHODS or origin is None:
@@ -39,7 +39,7 @@ class Csrf:
             raise Forbidden("This origin is not allowed")
 
     def check(self, method: str, headers: Headers, cookies: MultiMapping[str]) -> None:
-        """Check the token of a request that is authenticated by cookie.
+        """Check the token of a request that is authenticated by a cookie.
 
         Raises Forbidden with CSRF_TOKEN_MISSING or CSRF_TOKEN_INVALID.
         """

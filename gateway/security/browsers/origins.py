@@ -1,4 +1,4 @@
-"""The one allow-list of browser origins: CORS answers and websocket handshakes both ask it."""
+"""The allow-list of browser origins. Used by CORS answers, CSRF checks and handshakes."""
 
 import re
 from ipaddress import ip_address
@@ -14,18 +14,18 @@ _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def origin_of(headers: CIMultiDict[str] | CIMultiDictProxy[str]) -> str | None:
-    """Return the Origin header, None without one. Several lines are one list (RFC 9110, 5.3), which is no origin."""
+    """Return the Origin header, None without one. Several are joined to a list (RFC 9110, 5.3) that is no origin."""
     lines = headers.getall(hdrs.ORIGIN, ())
     return ", ".join(lines) if lines else None
 
 
 class Origins:
-    """Which web pages may talk to this gateway.
+    """Decides which web pages may use this gateway.
 
-    Exact origins from CORS_ORIGINS, in development every port of this machine, and the gateway's own pages: the Origin
-    names the same host as the Host header, and that host is one of ALLOWED_HOSTS, an address or this machine. Any other
-    name in the Host header may be that of a stranger whose name server answers with our address. Headers that a client
-    can forge on the way, such as X-Forwarded-Host, play no part.
+    Allowed are the origins of CORS_ORIGINS, in development every port of this machine, and the gateway's own pages. A
+    page is the gateway's own if its origin has the host of the Host header, and that host is in ALLOWED_HOSTS, an
+    address or this machine; any other name may belong to a site that resolves to our address (DNS rebinding). Headers
+    that a client can forge, such as X-Forwarded-Host, are not read.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -35,17 +35,17 @@ class Origins:
         self._required = settings.origin_required
 
     def allowed(self, origin: str | None, host: str) -> bool:
-        """Whether a request with this Origin header (None: none was sent) and this Host header may be served."""
+        """Return whether a request with this Origin header (None: not sent) and this Host header may be served."""
         if origin is None:
-            return not self._required  # apps and servers send none; a browser always does
+            return not self._required  # apps and servers send none; browsers always do
         return ("*" in self._listed and "," not in origin) or self.trusted(origin, host)
 
     def may_use_cookies(self, origin: str | None, host: str) -> bool:
-        """Whether the cookies of an allowed request speak for it; without an Origin no page has sent it."""
+        """Return whether the cookies of an allowed request authenticate it; without Origin it is not from a page."""
         return origin is None or self.trusted(origin, host)
 
     def trusted(self, origin: str, host: str) -> bool:
-        """Whether pages of this origin may use the visitor's cookies: listed by name or our own, never just by `*`."""
+        """Return whether pages of this origin may use cookies: it is listed by name or our own, not just by `*`."""
         origin = origin.lower()
         if origin in self._listed:
             return origin != "*"

@@ -1,4 +1,4 @@
-"""Rate limits: the interface, and an implementation in the memory of one process. Used by both edges."""
+"""Rate limits: the interface, and an implementation in the memory of a process. Used by both edges."""
 
 import time
 from collections import deque
@@ -11,7 +11,7 @@ from gateway.errors import RateLimited
 
 
 class Allowance(NamedTuple):
-    """What is left after a charge; `reset_ms` is when the oldest charge leaves the window, so that one more fits."""
+    """The rest after a charge. `reset_ms`: until the oldest charge leaves the window, and one more is allowed."""
 
     limit: int
     remaining: int
@@ -19,31 +19,31 @@ class Allowance(NamedTuple):
 
 
 class Limiter(Protocol):
-    """A sliding window: never more than `limit` charges within any `seconds`, half-open at the end."""
+    """Allows at most `limit` charges within any window of `seconds`, which is half-open at its end."""
 
     async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> Allowance:
-        """Charge one request of `subject` to `scope`; a scope always has the same `seconds`.
+        """Count one request of `subject` in `scope`. All calls with a scope pass the same `seconds`.
 
-        Raises RateLimited, with `limit` and `retry_after_ms`, when the limit is reached; such a request is not counted.
+        Raises RateLimited, with `limit` and `retry_after_ms`, if the limit is reached; such a request is not counted.
         """
         ...
 
     async def refund(self, scope: str, subject: str) -> None:
-        """Take back the newest charge, of a request that was not carried out."""
+        """Take back the newest charge, for a request that was not carried out."""
         ...
 
 
 class MemoryLimiter:
-    """Limits of this process alone, for tests and while Redis is away."""
+    """Rate limits of this process alone. For tests, and while Redis is unavailable."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._windows: dict[tuple[str, str], _Window] = {}  # the longest unused ones first
+        self._windows: dict[tuple[str, str], _Window] = {}  # least recently used first
 
     async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> Allowance:
         """See Limiter."""
         now = self._clock()
-        self._forget(now)
+        self._delete_expired(now)
         window = self._windows.pop((scope, subject), None) or _Window(deque(), seconds)
         self._windows[scope, subject] = window
         moments = window.moments
@@ -60,8 +60,8 @@ class MemoryLimiter:
         if window is not None and window.moments:
             window.moments.pop()
 
-    def _forget(self, now: float) -> None:
-        # Two a charge: more leave than can come, and no charge pays for all that have piled up.
+    def _delete_expired(self, now: float) -> None:
+        # Two for each charge: windows are deleted faster than they are added, in constant time.
         for key in list(islice(self._windows, 2)):
             moments, seconds = self._windows[key]
             if not moments or moments[-1] <= now - seconds:

@@ -12,9 +12,9 @@ from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import Allowance, MemoryLimiter
 
 BATCH = 500  # charges in one round trip
-WAITING = 10_000  # charges without an answer; more is Redis being away
+WAITING = 10_000  # charges without an answer; above that Redis counts as unavailable
 
-# What the script answers: done, how many are counted, µs until the oldest leaves.
+# The result of the script: whether the charge was counted, the number of charges, µs until the oldest leaves.
 Counted = tuple[int, int, int]
 
 
@@ -27,15 +27,15 @@ class Charge(NamedTuple):
 
 
 class RedisLimiter:
-    """Implements Limiter. While Redis is away each node allows half of each limit on its own.
+    """Implements Limiter. While Redis is unavailable each node allows half of each limit on its own.
 
-    Each charge is one atomic step. Charges that arrive while others wait for Redis share the next round trip.
+    Each charge is atomic. Charges that arrive during a round trip to Redis share the next one.
     """
 
     def __init__(self, redis: RedisClient, metrics: Metrics) -> None:
         self._redis = redis
         self._metrics = metrics
-        self._alone = MemoryLimiter()
+        self._fallback = MemoryLimiter()
         self._script = redis.script(__package__, "charge")
         self._charges: Batcher[Charge, Counted] = Batcher(
             "limits", self._count, most=BATCH, waiting=WAITING, unavailable=Unavailable
@@ -49,7 +49,7 @@ class RedisLimiter:
             )
         except Unavailable:
             self._metrics.limits_degraded.inc()
-            return await self._alone.charge(scope, subject, max(1, limit // 2), seconds)
+            return await self._fallback.charge(scope, subject, max(1, limit // 2), seconds)
         reset_ms = -(-int(wait) // 1000)
         if not done:
             raise RateLimited(reset_ms, limit=limit)
@@ -61,10 +61,10 @@ class RedisLimiter:
             async with self._redis.guard("limit"):
                 await self._redis.client.zpopmax(keys.rate_limit(scope, subject))
         except Unavailable:
-            await self._alone.refund(scope, subject)
+            await self._fallback.refund(scope, subject)
 
     async def close(self) -> None:
-        """Stop; returns when pending charges have been answered."""
+        """Stop, after pending charges have been answered."""
         await self._charges.close()
 
     async def _count(self, charges: list[Charge]) -> list[Counted | Exception]:
@@ -75,12 +75,12 @@ class RedisLimiter:
             pipeline.scripts.add(self._script)  # type: ignore[arg-type]
             for charge in charges:
                 pipeline.evalsha(self._script.sha, 1, charge.key, charge.limit, charge.window)
-            # What is wrong with one is no reason to count the others anew, or elsewhere.
+            # An error of one charge must not have the others counted a second time.
             return [self._counted(result) for result in await pipeline.execute(raise_on_error=False)]
 
     def _counted(self, result: Any) -> Counted | Exception:
         if isinstance(result, RedisError):
-            if isinstance(result, ResponseError):  # else one server of a cluster is away
+            if isinstance(result, ResponseError):  # else one server of a cluster is unavailable
                 self._redis.refused("limit", result)
             return Unavailable("redis")
         done, count, wait = result

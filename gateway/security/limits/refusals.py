@@ -1,4 +1,4 @@
-"""The limit of requests that are refused. Used by the pipeline of events."""
+"""The rate limit of refused requests. Used by the pipeline of events."""
 
 import time
 from collections.abc import Callable
@@ -14,17 +14,16 @@ SCOPE = "refused"
 class Refusals:
     """Counts the refused requests of each user, over all nodes.
 
-    Refused requests are not charged to the limits of what they ask for. A user who has sent too many of them is refused
-    without a look at what they send, until there is room for another one. This node remembers that, so that it costs no
-    round trip.
+    Refused requests are not charged to the limit of their event. A user over this limit is refused without reading the
+    request, until the limit allows another one; the node remembers that in memory, without a round trip.
     """
 
     def __init__(self, limiter: Limiter, rate: tuple[int, float], clock: Callable[[], float] = time.monotonic) -> None:
-        """`rate`: how many, in how many seconds."""
+        """Take the limit as `rate`: a number of requests, and a number of seconds."""
         self._limiter = limiter
         self._limit, self._seconds = rate
         self._clock = clock
-        self._over: dict[str, float] = {}  # until when a user is refused; the earliest ones first
+        self._over: dict[str, float] = {}  # until when each user is refused, in order of insertion
 
     def check(self, user_id: str) -> None:
         """Raise RateLimited for a user who is over the limit."""
@@ -41,7 +40,7 @@ class Refusals:
             await self._limiter.charge(SCOPE, user_id, self._limit, self._seconds)
         except RateLimited as error:
             now = self._clock()
-            for known in list(islice(self._over, 2)):  # more leave than can come
+            for known in list(islice(self._over, 2)):  # entries are deleted faster than they are added
                 if self._over[known] <= now:
                     del self._over[known]
             self._over.pop(user_id, None)

@@ -1,7 +1,7 @@
-"""The sessions of guests: in Redis, in PostgreSQL while Redis is away, and back. Called by the guests service.
+"""The sessions of guests: in Redis, or in PostgreSQL while Redis is unavailable. Called by the guests service.
 
-A session is in one of the two. Where Redis does not have one, PostgreSQL is asked, and what it has is moved at once;
-what nobody asks for is moved by a sweep, which also deletes what has run out.
+A session is in one of the two. If it is not in Redis, PostgreSQL is asked, and a session found there is moved to Redis
+at once. A sweep moves the other ones and deletes expired ones.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from gateway.security.tokens.revocations import Revocations
 
 log = structlog.get_logger()
 
-SWEEP = 5.0  # s between two looks at what is in PostgreSQL; nearly always nothing
+SWEEP = 5.0  # s between two sweeps of PostgreSQL, which nearly always has no sessions
 BATCH = 200  # rows moved or deleted in one step
 
 
 class GuestSessions:
-    """Does for guests what RefreshTokens does for users. Raises Unavailable when neither server can tell."""
+    """Does for guests what RefreshTokens does for users. Raises Unavailable if neither server can answer."""
 
     def __init__(
         self, tokens: GuestTokens, stored: StoredGuestSessions, revocations: Revocations, sweep: float = SWEEP
@@ -39,19 +39,19 @@ class GuestSessions:
         self._sweeper: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to move what was left in PostgreSQL."""
+        """Start the sweep."""
         self._sweeper = asyncio.get_running_loop().create_task(self._run(), name="guest-sessions")
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop the sweep."""
         await cancel(self._sweeper)
 
-    # --- their life -----------------------------------------------------------------------------------------------
+    # --- use and renewal ------------------------------------------------------------------------------------------
 
     async def use(self, bearer: Bearer) -> None:
-        """A guest's access token was shown: their session lives on from now. Raises AuthRequired(TOKEN_REVOKED).
+        """Extend the session of a guest whose access token is used. Raises AuthRequired(TOKEN_REVOKED), Unavailable.
 
-        While Redis is away only the sessions that are in PostgreSQL can be vouched for.
+        While Redis is unavailable only sessions in PostgreSQL can be verified.
         """
         guest_id, session_id = bearer.user_id, bearer.session_id
         try:
@@ -60,7 +60,7 @@ class GuestSessions:
             if not await self._stored.touch(guest_id, session_id):
                 raise
             return
-        # The token is good by itself. A session that cannot be kept alive now is kept alive by its next use.
+        # The token is valid by itself. A session that cannot be extended now is extended at its next use.
         with suppress(Unavailable):
             try:
                 if not await self._tokens.touch(guest_id, session_id):
@@ -69,7 +69,7 @@ class GuestSessions:
                 await self._stored.touch(guest_id, session_id)
 
     async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
-        """Return which of the sessions of these stand. Their guests have live sockets, so they live on from now."""
+        """Return for each bearer whether the session exists, and extend it: these guests have open sockets."""
         try:
             found = await self._tokens.touch_all(bearers)
         except Unavailable:
@@ -77,21 +77,21 @@ class GuestSessions:
             if not all(found):
                 raise
             return found
-        # The sweep may not have brought it back to Redis yet.
+        # The sweep may not have moved it to Redis yet.
         return [
-            here or await self._stored.touch(bearer.user_id, bearer.session_id)
-            for here, bearer in zip(found, bearers, strict=True)
+            exists or await self._stored.touch(bearer.user_id, bearer.session_id)
+            for exists, bearer in zip(found, bearers, strict=True)
         ]
 
     async def save(self, user_id: str, device: str) -> Grant:
-        """Open a session and give it its first token."""
+        """Open a session and return its first token."""
         try:
             return await self._tokens.save(user_id, device)
         except Unavailable:
             return await self._stored.save(user_id, device)
 
     async def look_up(self, token: str) -> Grant | None:
-        """Whose token this is, if it is the current one of a live session."""
+        """Return the session of a token, if it is the current token of a live session."""
         try:
             found = await self._tokens.look_up(token)
         except Unavailable:
@@ -99,7 +99,7 @@ class GuestSessions:
         return found or await self._stored.look_up(token)
 
     async def rotate(self, token: str) -> Grant:
-        """Spend a token for its successor. Raises AuthRequired, ReplayedError."""
+        """Exchange a token for its successor. Raises AuthRequired, ReplayedError, Unavailable."""
         try:
             return await self._tokens.rotate(token)
         except Unavailable:
@@ -112,22 +112,22 @@ class GuestSessions:
             return await self._tokens.rotate(token)
 
     async def delete(self, user_id: str, session_id: str) -> bool:
-        """End one session, wherever it is; False if there is none."""
+        """End one session, in either server; return False if there is none."""
         found = await self._tokens.delete(user_id, session_id)
         return await self._stored.delete(user_id, session_id) or found
 
     async def delete_all(self, user_id: str, keep: str | None = None) -> list[str]:
-        """End all sessions of a guest except `keep`. Answers the ids of the ended ones."""
+        """End all sessions of a guest except `keep`; return the ids of those that ended."""
         return [*await self._tokens.delete_all(user_id, keep), *await self._stored.delete_all(user_id, keep)]
 
     async def sessions(self, user_id: str) -> list[SessionRecord]:
-        """The live sessions of a guest, last used first."""
+        """Return the live sessions of a guest, last used first."""
         try:
             return await self._tokens.sessions(user_id)
         except Unavailable:
             return await self._stored.sessions(user_id)
 
-    # --- the way back ---------------------------------------------------------------------------------------------
+    # --- moving to Redis ------------------------------------------------------------------------------------------
 
     async def _bring_back(self, session_id: str) -> None:
         async with self._stored.handed_over(session_id) as row:
@@ -135,13 +135,13 @@ class GuestSessions:
                 await self._tokens.restore(row)
 
     async def tidy(self) -> None:
-        """Delete what has run out and move what is left to Redis, each up to a bound. Raises Unavailable."""
-        await self._stored.forget_expired(BATCH)
+        """Delete expired sessions and move others to Redis, at most BATCH of each. Raises Unavailable."""
+        await self._stored.delete_expired(BATCH)
         async with self._stored.some_handed_over(BATCH) as rows:
             for row in rows:
                 await self._tokens.restore(row)
         if rows:
-            log.info("sessions of guests are back in redis", count=len(rows))
+            log.info("guest sessions moved to redis", count=len(rows))
 
     async def _run(self) -> None:
         while True:
@@ -149,7 +149,7 @@ class GuestSessions:
             try:
                 await self.tidy()
             except Exception as error:
-                # Whatever it is, they stay where they are, and it will be the same in a moment.
+                # Sessions stay where they are until the next sweep.
                 self._outage.failed(reason=type(error).__name__)
             else:
                 self._outage.worked()

@@ -1,4 +1,4 @@
-"""The sessions of guests in PostgreSQL, for as long as Redis is away. Called by guest_sessions.py."""
+"""The sessions of guests in PostgreSQL, made while Redis is unavailable. Called by guest_sessions.py."""
 
 import hmac
 import secrets
@@ -26,7 +26,7 @@ MAX_SPENT = 1000  # of one session, as in Redis
 
 
 class StoredGuestSessions:
-    """Behaves as GuestTokens does. Raises Unavailable while PostgreSQL is away."""
+    """Has the methods of GuestTokens. Raises Unavailable."""
 
     def __init__(
         self, database: Database, lifetime: timedelta, grace: timedelta = GRACE, unused: timedelta | None = None
@@ -37,7 +37,7 @@ class StoredGuestSessions:
         self._grace = grace
 
     async def save(self, guest_id: str, device: str) -> Grant:
-        """Open a session and give it its first token."""
+        """Open a session and return its first token."""
         grant, moment = first(guest_id), now()
         async with self._database.guard("guests.save"):
             await GuestSession.create(
@@ -52,14 +52,14 @@ class StoredGuestSessions:
         return grant
 
     async def touch(self, guest_id: str, session_id: str) -> bool:
-        """A session was used; False if it is not here."""
+        """Extend a session; return False if it is not here."""
         moment = now()
         async with self._database.guard("guests.touch"):
             live = GuestSession.filter(session_id=session_id, guest_id=guest_id, expires_at__gt=moment)
             return bool(await live.update(used_at=moment, expires_at=moment + self._lifetime))
 
     async def look_up(self, token: str) -> Grant | None:
-        """Whose token this is, if it is the current one of a session that is here."""
+        """Return the session of a token, if it is the current token of a session that is here."""
         try:
             guest_id, session_id = ids(token)
         except AuthRequired:
@@ -71,9 +71,9 @@ class StoredGuestSessions:
         return Grant(guest_id, session_id, token)
 
     async def rotate(self, token: str) -> Grant | None:
-        """Spend a token for its successor; None if its session is not here.
+        """Exchange a token for its successor; return None if its session is not here.
 
-        Raises AuthRequired for a token that its session does not know, ReplayedError for one that was spent earlier.
+        Raises AuthRequired for a token that its session never had, ReplayedError for one that was used earlier.
         """
         guest_id, session_id = ids(token)
         async with self._database.guard("guests.rotate"), self._database.transaction():
@@ -92,7 +92,7 @@ class StoredGuestSessions:
         raise AuthRequired("Invalid token")
 
     def _salt(self, row: GuestSession, token: str) -> str | None:
-        """For callers of the same moment as the one that spent the token."""
+        """Return the salt for concurrent callers with the same token, within the grace time; else None."""
         just_now = row.rotated_at is not None and now() < row.rotated_at + self._grace
         return row.salt if just_now and row.spent[-1:] == [fingerprint(token)] else None
 
@@ -107,19 +107,19 @@ class StoredGuestSessions:
         return salt
 
     async def delete(self, guest_id: str, session_id: str) -> bool:
-        """End one session; False if it is not here."""
+        """End one session; return False if it is not here."""
         async with self._database.guard("guests.delete"):
             return bool(await GuestSession.filter(session_id=session_id, guest_id=guest_id).delete())
 
     async def delete_all(self, guest_id: str, keep: str | None = None) -> list[str]:
-        """End the sessions of a guest that are here, except `keep`. Answers the ids of the ended ones."""
+        """End the sessions of a guest that are here, except `keep`; return the ids of those that ended."""
         ended = [row.session_id for row in await self._rows(guest_id) if row.session_id != keep]
         async with self._database.guard("guests.delete"):
             await GuestSession.filter(session_id__in=ended).delete()
         return ended
 
     async def sessions(self, guest_id: str) -> list[SessionRecord]:
-        """The sessions of a guest that are here, last used first."""
+        """Return the sessions of a guest that are here, last used first."""
         return [
             SessionRecord(row.session_id, row.device, row.created_at, row.used_at) for row in await self._rows(guest_id)
         ]
@@ -130,7 +130,7 @@ class StoredGuestSessions:
 
     @asynccontextmanager
     async def handed_over(self, session_id: str) -> AsyncIterator[GuestSession | None]:
-        """One session, if it is here: nobody else's during the block, and gone at its end unless that raises."""
+        """Lock a session, if it is here, for the block; delete it at the end unless the block raises."""
         async with self._database.guard("guests.move"), self._database.transaction():
             row = await GuestSession.filter(session_id=session_id, expires_at__gt=now()).select_for_update().first()
             yield row
@@ -139,15 +139,15 @@ class StoredGuestSessions:
 
     @asynccontextmanager
     async def some_handed_over(self, limit: int) -> AsyncIterator[list[GuestSession]]:
-        """The same for up to so many that nobody else has in hand."""
+        """Do the same as `handed_over` for up to `limit` sessions that are not locked."""
         async with self._database.guard("guests.move"), self._database.transaction():
             live = GuestSession.filter(expires_at__gt=now()).order_by("expires_at").limit(limit)
             rows = await live.select_for_update(skip_locked=True)
             yield rows
             await GuestSession.filter(session_id__in=[row.session_id for row in rows]).delete()
 
-    async def forget_expired(self, limit: int) -> None:
-        """Delete up to so many that have run out."""
+    async def delete_expired(self, limit: int) -> None:
+        """Delete up to `limit` expired sessions."""
         async with self._database.guard("guests.expire"):
             await self._database.query(
                 "DELETE FROM guest_sessions WHERE session_id IN (SELECT session_id FROM guest_sessions"

@@ -1,4 +1,4 @@
-"""The sessions of guests in Redis: like those of users, and each use keeps them. Called by guest_sessions.py."""
+"""The sessions of guests in Redis: like those of users, but extended by each use. Called by guest_sessions.py."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ class GuestTokens(RefreshTokens):
         self._touch, self._restore = redis.script(__package__, "touch"), redis.script(__package__, "restore")
 
     async def touch(self, guest_id: str, session_id: str) -> bool:
-        """A session was used; False if it is not here."""
+        """Extend a session; return False if it is not here."""
         async with self._redis.guard("guests.touch"):
             return bool(
                 await self._touch(
@@ -32,7 +32,7 @@ class GuestTokens(RefreshTokens):
             )
 
     async def touch_all(self, bearers: Sequence[Bearer]) -> list[bool]:
-        """Note that the sessions of these were used, in one round trip; False for those that are not here."""
+        """Extend several sessions in one round trip; return False for each that is not here."""
         async with self._redis.guard("guests.touch"):
             pipeline = self._redis.client.pipeline(transaction=False)
             for bearer in bearers:
@@ -45,7 +45,7 @@ class GuestTokens(RefreshTokens):
             return [bool(found) for found in await pipeline.execute()]
 
     async def restore(self, row: GuestSession) -> None:
-        """Take a session over from PostgreSQL, with what is left of its life, unless it is here already."""
+        """Copy a session from PostgreSQL, with the rest of its lifetime, unless it is here already."""
         moment, device = now(), device_parts(row.device)
         salt_ms = 0 if row.rotated_at is None else self._grace_ms - _ms(moment - row.rotated_at)
         async with self._redis.guard("guests.restore"):

@@ -1,12 +1,11 @@
-"""Refresh tokens and the sessions they belong to, in Redis. Called by the sessions service.
+"""Refresh tokens and their sessions, in Redis. Called by the sessions service.
 
-A refresh token is opaque, not a JWT: it has to be looked up anyway, so a signature would add nothing but a second thing
-to leak, rotate and get wrong. It is `<user id>.<session id>.<256 random bits>`; the ids say where to look, the bits are
-the proof. Redis holds only its SHA-256.
+A refresh token is opaque, not a JWT, because it is looked up anyway. It is `<user id>.<session id>.<256 random bits>`:
+the ids find the session, the bits are the secret. Redis holds only its SHA-256.
 
-A refresh spends the token and makes its successor. The successor is HMAC(token, salt) with a fresh random salt that
-stays in Redis for a few seconds: whoever presents the same token in that time (two tabs, a lost answer) is given the
-same successor on any node, and Redis never holds a token. A token that comes back later was copied: its session ends.
+A refresh exchanges the token for its successor, which is HMAC(token, salt) with a random salt that Redis keeps for a
+few seconds. Concurrent callers with the same token (two tabs, a lost answer) get the same successor on any node, and
+Redis never holds a token. A token that is used again later must have been copied, so its session ends.
 """
 
 import base64
@@ -24,10 +23,10 @@ from gateway.errors import AuthRequired
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Bearer
 
-GRACE = timedelta(seconds=10)  # callers of one moment; longer would give a thief more time to be one of them
-MAX_SESSIONS = 100  # of one user; a script that logs in all day must not fill Redis, its oldest session ends
-MAX_DEVICE = 256  # characters of a user agent that are worth keeping
-# A hash with a value of more than 64 bytes takes Redis twice the memory, so a user agent is in several fields.
+GRACE = timedelta(seconds=10)  # in which callers with the same token count as concurrent
+MAX_SESSIONS = 100  # of one user; above that the oldest ends, so that no script can fill Redis
+MAX_DEVICE = 256  # characters of a user agent that are stored
+# A value of more than 64 bytes doubles the memory of a hash in Redis, so a user agent is split into fields.
 PART = 64
 DEVICE_FIELDS = ("device", "device2", "device3", "device4")
 
@@ -36,7 +35,7 @@ _FORM = re.compile(r"([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{1,64})\.[A-Za-z0-9_-]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A live refresh token and whose it is."""
+    """A live refresh token with its user and session."""
 
     user_id: str
     session_id: str
@@ -48,7 +47,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """One login, as its user may see it."""
+    """A session, as its user may see it."""
 
     session_id: str
     device: str
@@ -57,16 +56,16 @@ class SessionRecord:
 
 
 class ReplayedError(Exception):
-    """A spent token came back: a copy is about, and the session it belonged to was deleted."""
+    """A used token was used again, so it was copied; its session was deleted."""
 
     def __init__(self, user_id: str, session_id: str) -> None:
-        super().__init__("a spent refresh token came back")
+        super().__init__("a refresh token was used twice")
         self.user_id = user_id
         self.session_id = session_id
 
 
 class RefreshTokens:
-    """Each token lives `lifetime` from its making. Raises Unavailable while Redis is away."""
+    """Each token is valid for `lifetime` after it was issued. Raises Unavailable."""
 
     def __init__(self, redis: RedisClient, lifetime: timedelta, grace: timedelta = GRACE) -> None:
         self._redis = redis
@@ -76,7 +75,7 @@ class RefreshTokens:
         self._delete, self._delete_all = redis.script(__package__, "delete"), redis.script(__package__, "delete_all")
 
     async def save(self, user_id: str, device: str) -> Grant:
-        """Open a session and give it its first token."""
+        """Open a session and return its first token."""
         grant = first(user_id)
         async with self._redis.guard("refresh.save"):
             issued_at = await self._save(
@@ -88,7 +87,7 @@ class RefreshTokens:
         return replace(grant, issued_at=float(issued_at))
 
     async def look_up(self, token: str) -> Grant | None:
-        """Whose token this is, if it is the current one of a live session."""
+        """Return the session of a token, if it is the current token of a live session."""
         if _FORM.fullmatch(token) is None:
             return None
         user_id, session_id = ids(token)
@@ -99,9 +98,9 @@ class RefreshTokens:
         return Grant(user_id, session_id, token)
 
     async def rotate(self, token: str) -> Grant:
-        """Spend a token for its successor; callers of the same moment get the same one.
+        """Exchange a token for its successor; concurrent callers get the same one.
 
-        Raises AuthRequired for a token that is no live session's, ReplayedError for one that was spent earlier.
+        Raises AuthRequired for a token of no live session, ReplayedError for one that was used earlier.
         """
         user_id, session_id = ids(token)
         salt = secrets.token_hex(32)
@@ -118,7 +117,7 @@ class RefreshTokens:
         return Grant(user_id, session_id, successor(user_id, session_id, token, kept), float(issued_at))
 
     async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
-        """Return which of the sessions of these are live, in one round trip."""
+        """Return for each bearer whether the session is live, in one round trip."""
         async with self._redis.guard("refresh.standing"):
             pipeline = self._redis.client.pipeline(transaction=False)
             for bearer in bearers:
@@ -126,7 +125,7 @@ class RefreshTokens:
             return [bool(count) for count in await pipeline.execute()]
 
     async def delete(self, user_id: str, session_id: str) -> bool:
-        """End one session; False if the user has no such session."""
+        """End one session; return False if the user has no such session."""
         async with self._redis.guard("refresh.delete"):
             return bool(
                 await self._delete(
@@ -135,14 +134,14 @@ class RefreshTokens:
             )
 
     async def delete_all(self, user_id: str, keep: str | None = None) -> list[str]:
-        """End all sessions of a user except `keep`. Answers the ids of the ended ones."""
+        """End all sessions of a user except `keep`; return the ids of those that ended."""
         async with self._redis.guard("refresh.delete_all"):
             return list(
                 await self._delete_all(keys=[keys.user_sessions(user_id)], args=[keys.session(user_id, ""), keep or ""])
             )
 
     async def sessions(self, user_id: str) -> list[SessionRecord]:
-        """The live sessions of a user, last used first."""
+        """Return the live sessions of a user, last used first."""
         async with self._redis.guard("refresh.sessions"):
             ids: list[Any] = await self._redis.client.zrange(keys.user_sessions(user_id), 0, -1)
             pipeline = self._redis.client.pipeline(transaction=False)
@@ -152,41 +151,41 @@ class RefreshTokens:
         records = [
             SessionRecord(session_id, "".join(filter(None, device)), _moment(created), _moment(used))
             for session_id, (created, used, *device) in zip(ids, found, strict=True)
-            if used is not None  # it ran out and its place in the index has not been cleared yet
+            if used is not None  # expired, but still in the index
         ]
         return sorted(records, key=lambda record: record.last_used_at, reverse=True)
 
 
 def first(user_id: str) -> Grant:
-    """A new session's first token."""
+    """Return the first token of a new session."""
     session_id = secrets.token_urlsafe(16)
     return Grant(user_id, session_id, _token(user_id, session_id, secrets.token_bytes(32)))
 
 
 def successor(user_id: str, session_id: str, token: str, salt: str) -> str:
-    """The token that follows one, for whoever knows that one and the salt."""
+    """Return the successor of a token, from the token and the salt."""
     return _token(user_id, session_id, hmac.digest(token.encode(), salt.encode(), "sha256"))
 
 
 def fingerprint(token: str) -> str:
-    """All that is kept of a token."""
+    """Return the form in which a token is stored."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def device_text(user_agent: str) -> str:
-    """What is kept of a user agent; a header may hold bytes that are no text."""
+    """Return a user agent as it is stored: shortened, without bytes that are not text."""
     return user_agent[:MAX_DEVICE].encode(errors="replace").decode()
 
 
 def device_parts(user_agent: str) -> list[str]:
-    """The fields of a session for a user agent, as arguments of HSET."""
+    """Return a user agent as the arguments of HSET: names and values of fields."""
     text = device_text(user_agent)
     parts = [text[start : start + PART] for start in range(0, len(text), PART)]
     return [item for field in zip(DEVICE_FIELDS, parts or [""], strict=False) for item in field]
 
 
 def ids(token: str) -> tuple[str, str]:
-    """The user and the session that a token is said to be of. Raises AuthRequired if it is none; proves nothing."""
+    """Return the user id and session id in a token, unverified. Raises AuthRequired for a malformed one."""
     match = _FORM.fullmatch(token)
     if match is None:
         raise AuthRequired("Invalid token")
@@ -194,7 +193,7 @@ def ids(token: str) -> tuple[str, str]:
 
 
 def session_keys(user_id: str, session_id: str) -> list[str]:
-    """The keys of one session."""
+    """Return the keys of one session."""
     return [
         keys.session(user_id, session_id),
         keys.spent_refresh_tokens(user_id, session_id),

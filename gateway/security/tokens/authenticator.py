@@ -1,4 +1,4 @@
-"""Who may come in: a token becomes a Principal, or a refusal in the wire's words. Called by both edges."""
+"""Authenticates callers: makes a Principal from an access token, or raises the error to answer. Used by both edges."""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ from gateway.security.tokens.revocations import Revocations
 from gateway.security.tokens.tokens import Claims, Tokens
 
 COOKIE = "accessToken"
-CACHE_SECONDS = 5.0  # how long a node may go on with what it knew of a user when it missed the notice of a change
+CACHE_SECONDS = 5.0  # for which a node may use an old identity if it missed the notice of a change
 CACHE_SIZE = 10_000  # users; about 3 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is known of a user beyond their token."""
+    """The data of a user that is not in the token."""
 
     username: str
     role: Role
@@ -33,21 +33,21 @@ class Identity:
 
 
 class Identities(Protocol):
-    """Knows the users."""
+    """Looks up users."""
 
     async def identity(self, user_id: str) -> Identity | None:
-        """None if there is no such user. Raises Unavailable."""
+        """Return the identity of a user, None if there is no such user. Raises Unavailable."""
 
 
 class Bans(Protocol):
-    """Knows who is banned."""
+    """Looks up bans."""
 
     async def check(self, user_id: str) -> None:
-        """Raises GatewayError(BANNED) for a user or a guest who is banned everywhere, or Unavailable."""
+        """Raise GatewayError(BANNED) for a user or a guest who is banned everywhere. Raises Unavailable."""
 
 
 class Authenticator:
-    """Fails closed: while Redis or the database does not answer, nobody comes in that they would have to vouch for."""
+    """Authenticates tokens. Refuses callers that cannot be verified while Redis or the database does not answer."""
 
     def __init__(
         self,
@@ -66,14 +66,14 @@ class Authenticator:
         self._guests = guests
         self._bans = bans
         self._clock = clock
-        self._known: OrderedDict[str, tuple[Identity, float]] = OrderedDict()
-        self._changes = 0  # that were told
+        self._cache: OrderedDict[str, tuple[Identity, float]] = OrderedDict()
+        self._changes = 0  # number of calls of `forget`
 
     async def authenticate(self, token: str | None) -> Principal:
-        """The caller behind an access token.
+        """Return the caller of an access token.
 
         Raises AuthRequired (`No token provided`, `Invalid token`, `Token expired`, `Token has been revoked`), Forbidden
-        (`Account is suspended`), BANNED or Unavailable.
+        (`Account is suspended`), GatewayError(BANNED) or Unavailable.
         """
         claims = self._tokens.verify_access(token)
         if claims.role is Role.GUEST:
@@ -90,10 +90,10 @@ class Authenticator:
         )
 
     async def renew(self, principals: Sequence[Principal]) -> list[Principal | None]:
-        """Return who may go on after their access token has run out, as who they are now; None for the others.
+        """Return the present principal for each caller who may stay after the access token expired, None for others.
 
-        For live sockets. Somebody may if their session stands and they could connect with a fresh token of it. The
-        moments are those of the old token. Raises Unavailable.
+        For open sockets. A caller may stay if the session exists and a new token of it would be accepted. The times are
+        those of the old token. Raises Unavailable.
         """
         standing: set[tuple[str, str]] = set()
         for sessions, guests in ((self._guests, True), (self._sessions, False)):
@@ -117,51 +117,51 @@ class Authenticator:
         return replace(who, username=username, role=role)
 
     async def _account(self, bearer: Claims | Principal) -> tuple[str, Role]:
-        """Return the name and role of whoever may be here. Raises GatewayError, as `authenticate` does."""
+        """Return the name and role of a caller. Raises the errors of `authenticate`."""
         if bearer.role is Role.GUEST:
             await self._bans.check(bearer.user_id)
             return guest.name_of(bearer.user_id), Role.GUEST
         identity = await self._identity(bearer.user_id)
         if identity is None:
             raise AuthRequired("Invalid token")
-        if identity.suspended:  # asked first: a suspension revokes as well, and this is what it is to be told as
+        if identity.suspended:  # first: a suspension also revokes, and the answer is to name the suspension
             raise Forbidden("Account is suspended")
         await self._revocations.check(bearer)
-        if identity.role is not Role.ADMIN:  # whom nothing holds, nor what was imposed before they became one
+        if identity.role is not Role.ADMIN:  # no ban applies to administrators
             await self._bans.check(bearer.user_id)
-        # The role of the account, not of the token: a token that says more than is true any more gives nothing.
+        # The role of the account, not of the token, which may be outdated.
         return identity.username, identity.role
 
     async def identify(self, user_ids: Sequence[str]) -> dict[str, Identity]:
-        """Read some accounts, not from memory. Without those that there are not. Raises Unavailable."""
+        """Read accounts from the database, not from the cache; unknown ones are left out. Raises Unavailable."""
         found = await asyncio.gather(*(self._identities.identity(user_id) for user_id in user_ids))
         return {user_id: identity for user_id, identity in zip(user_ids, found, strict=True) if identity is not None}
 
     def forget(self, user_id: str) -> None:
-        """Ask the database again about a user: their name, role or status has changed."""
+        """Delete a user, whose name, role or status has changed, from the cache."""
         self._changes += 1
-        self._known.pop(user_id, None)
+        self._cache.pop(user_id, None)
 
     async def _identity(self, user_id: str) -> Identity | None:
-        entry = self._known.get(user_id)
+        entry = self._cache.get(user_id)
         if entry is not None and entry[1] > self._clock():
             return entry[0]
-        asked, changes = self._clock(), self._changes
+        started, changes = self._clock(), self._changes
         identity = await self._identities.identity(user_id)
-        self._known.pop(user_id, None)
+        self._cache.pop(user_id, None)
         if identity is not None and changes == self._changes:  # else it may have been read before the change
-            self._known[user_id] = identity, asked + CACHE_SECONDS
-            if len(self._known) > CACHE_SIZE:
-                self._known.popitem(last=False)
+            self._cache[user_id] = identity, started + CACHE_SECONDS
+            if len(self._cache) > CACHE_SIZE:
+                self._cache.popitem(last=False)
         return identity
 
 
 def extract_tokens(auth: object, headers: Mapping[str, str], cookies: MultiMapping[str]) -> list[str]:
-    """Return the access tokens that a handshake or a request brings: `auth.token`, else `Authorization: Bearer`, else
-    every cookie of that name, in order.
+    """Return the access tokens of a handshake or a request, in order.
 
-    `headers` is a case-insensitive mapping; an empty `auth.token` is none, as clients send it that have nobody logged
-    in. Raises AuthRequired if it is not a text.
+    That is `auth.token`, else `Authorization: Bearer`, else all cookies named accessToken. `headers` is a
+    case-insensitive mapping. An empty `auth.token`, which clients send before login, counts as missing. Raises
+    AuthRequired if it is not a string.
     """
     if isinstance(auth, Mapping) and (token := auth.get("token")) not in (None, ""):
         if not isinstance(token, str):
@@ -174,10 +174,10 @@ def extract_tokens(auth: object, headers: Mapping[str, str], cookies: MultiMappi
 
 
 async def authenticate_first(authenticator: Authenticator, tokens: Sequence[str]) -> Principal:
-    """Return the caller behind the first token that is good.
+    """Return the caller of the first valid token.
 
-    If none is, the error says most about the one that was ours: that it has expired or was revoked, rather than that
-    another one is invalid. Raises what Authenticator.authenticate raises.
+    If none is valid, raise the most specific error: that a token expired or was revoked, rather than that another one
+    is invalid. Raises the errors of Authenticator.authenticate.
     """
     refusal: AuthRequired | None = None
     for token in tokens or (None,):
@@ -189,4 +189,4 @@ async def authenticate_first(authenticator: Authenticator, tokens: Sequence[str]
     try:
         raise refusal or AuthRequired("No token provided")
     finally:
-        refusal = None  # or the error holds this frame, and the frame the error, until the garbage collector looks
+        refusal = None  # breaks the reference cycle of error and frame

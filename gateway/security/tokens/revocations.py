@@ -1,7 +1,7 @@
-"""Revocations of access tokens that have not expired: of one token, a session, or all tokens of a user so far.
+"""Revocations of unexpired access tokens: of one token, of a session, or of all tokens of a user issued so far.
 
-Kept in Redis, so that every node knows, and in PostgreSQL, so that a Redis without its data does not let anybody in.
-Written by accounts; checked by the authenticator at every connect and request, and for the sockets that are open.
+They are in Redis, where all nodes check them, and in PostgreSQL, from which a Redis that lost its data is restored.
+Written by the accounts services; checked by the authenticator at every connect and request, and for open sockets.
 """
 
 from collections.abc import Sequence
@@ -19,24 +19,24 @@ from gateway.security.tokens.stored_revocations import StoredRevocations
 
 log = structlog.get_logger()
 
-# An access token may be signed a moment after its session was revoked, by a refresh that was under way.
+# A concurrent refresh may sign an access token a moment after its session was revoked.
 MARGIN = timedelta(seconds=60)
 BATCH = 200  # checks or entries in one round trip
-VERIFY = timedelta(seconds=10)  # between two comparisons with PostgreSQL, by one of all nodes
-ROUND = 1.0  # s between two questions whether it is time for that; a Redis without its data says yes
-WAITING = 10_000  # checks without an answer: a crowd that comes at the same moment
+VERIFY = timedelta(seconds=10)  # between two comparisons of Redis with PostgreSQL, made by one node
+ROUND = 1.0  # s between two attempts of a node to make that comparison
+WAITING = 10_000  # checks without an answer; clients may connect all at once
 
 _NO_SESSION = "-"
 
 
 class Revocations:
-    """Each lives as long as an access token that it could concern. Raises Unavailable while a server is away.
+    """Each revocation lives as long as the tokens that it concerns. Raises Unavailable while a server is unavailable.
 
-    What is written while Redis is away is in PostgreSQL, and holds from when Redis is back.
+    Revocations made while Redis is unavailable are stored in PostgreSQL and restored when Redis answers again.
     """
 
     def __init__(self, redis: RedisClient, token_lifetime: timedelta, stored: StoredRevocations | None = None) -> None:
-        """Without `stored` they are in Redis alone."""
+        """Take the lifetime of access tokens; without `stored` keep revocations in Redis only."""
         self._redis = redis
         self._lifetime = token_lifetime + MARGIN
         self._ttl_ms = int(self._lifetime.total_seconds() * 1000)
@@ -48,7 +48,7 @@ class Revocations:
         )
 
     async def close(self) -> None:
-        """Stop; returns when pending checks have been answered."""
+        """Stop, after pending checks have been answered."""
         await self._checks.close()
 
     async def revoke_token(self, user_id: str, token_id: str) -> None:
@@ -62,7 +62,7 @@ class Revocations:
     async def revoke_user(self, user_id: str, keep_sid: str | None = None) -> float:
         """Revoke all access tokens of a user issued until now, except those of the session `keep_sid`.
 
-        Returns the moment up to which they are revoked, in s since 1970 by Redis' clock.
+        Returns the time up to which they are revoked, in s since 1970 by Redis' clock.
         """
         key, kept = keys.revoked(user_id, "sub"), keep_sid or _NO_SESSION
         try:
@@ -75,14 +75,17 @@ class Revocations:
         return float(entry.partition(" ")[0])
 
     async def check(self, bearer: Bearer) -> None:
-        """Raises AuthRequired(TOKEN_REVOKED) if any of it is revoked. Checks that come together share a round trip."""
+        """Raise AuthRequired(TOKEN_REVOKED) if token, session or user is revoked.
+
+        Concurrent checks share a round trip. Raises Unavailable.
+        """
         if await self._checks.call(bearer):
             raise AuthRequired("Token has been revoked", Code.TOKEN_REVOKED)
 
     async def revoked(self, bearers: Sequence[Bearer]) -> list[bool]:
-        """Which of these are revoked, in one round trip: for the open sockets of a node that missed a notice.
+        """Return for each bearer whether it is revoked, in one round trip.
 
-        While Redis is away PostgreSQL is asked, which has all that was answered as revoked.
+        While Redis is unavailable PostgreSQL is asked, which has every revocation that was acknowledged.
         """
         names = [
             (
@@ -95,38 +98,41 @@ class Revocations:
         try:
             async with self._redis.guard("revoked"):
                 pipeline = self._redis.client.pipeline(transaction=False)
-                for three in names:
-                    pipeline.mget(*three)
+                for triple in names:
+                    pipeline.mget(*triple)
                 found = await pipeline.execute()
         except Unavailable:
             if self._stored is None:
                 raise
-            values = await self._stored.values([name for three in names for name in three])
-            found = [[values.get(name) for name in three] for three in names]
+            values = await self._stored.values([name for triple in names for name in triple])
+            found = [[values.get(name) for name in triple] for triple in names]
         return [
             token is not None or session is not None or _before(bearer, user)
             for bearer, (token, session, user) in zip(bearers, found, strict=True)
         ]
 
     async def verify(self) -> int:
-        """Put back what Redis has lost, if it is time and nobody else does it; how many entries. Raises Unavailable."""
+        """Restore what Redis lost, if it is due and no other node does it; return the number of entries.
+
+        Raises Unavailable.
+        """
         if self._stored is None:
             return 0
         async with self._redis.guard("revocations.verify"):
             if not await self._redis.client.set(keys.revocations_verified(), 1, nx=True, px=VERIFY):
                 return 0
         try:
-            restored = await self._put_back(self._stored)
-            await self._stored.forget_expired()
+            restored = await self._restore_all(self._stored)
+            await self._stored.delete_expired()
         except Unavailable:
             async with self._redis.guard("revocations.verify"):
-                await self._redis.client.delete(keys.revocations_verified())  # or it would be long until the next try
+                await self._redis.client.delete(keys.revocations_verified())  # retry at the next round
             raise
         if restored:
-            log.warning("redis had lost revocations, they are back", count=restored)
+            log.warning("revocations that redis had lost were restored", count=restored)
         return restored
 
-    async def _put_back(self, stored: StoredRevocations) -> int:
+    async def _restore_all(self, stored: StoredRevocations) -> int:
         restored, key = 0, ""
         while entries := await stored.after(key, BATCH):
             key = entries[-1].key

@@ -1,7 +1,7 @@
-"""The keys of access tokens by their `kid`, from the settings. Used by tokens.py; the public ones are for everybody.
+"""The keys of access tokens by their `kid`, made from the settings. Used by tokens.py.
 
-`JWT_PRIVATE_KEY`, or without one `JWT_SECRET`, signs. Both and the keys of `JWT_PREVIOUS_SECRETS` and
-`JWT_PREVIOUS_PUBLIC_KEYS` verify: a key that is replaced moves there until its last token has run out.
+`JWT_PRIVATE_KEY`, or without one `JWT_SECRET`, signs. Both of them verify, and so do the keys of `JWT_PREVIOUS_SECRETS`
+and `JWT_PREVIOUS_PUBLIC_KEYS`: a replaced key moves there until the last token signed with it has expired.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _END = "-----END PUBLIC KEY-----"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key and the only algorithm it is good for: a token never chooses how it is checked."""
+    """A key with its algorithm. The key decides the algorithm, never the token."""
 
     kid: str
     algorithm: str
@@ -39,7 +39,7 @@ class Key:
 
 
 class Keyring:
-    """All keys of this deployment; `signing` is the one for new tokens. Raises SettingsError for a key that is none."""
+    """All keys of this deployment; `signing` signs new tokens. Raises SettingsError for an invalid key."""
 
     def __init__(self, settings: Settings) -> None:
         shared = [
@@ -51,11 +51,11 @@ class Keyring:
         self._keys = {key.kid: key for key in (*public, *shared, *private)}
 
     def find(self, kid: object) -> Key | None:
-        """The key of this name."""
+        """Return the key of this `kid`, None if there is none."""
         return self._keys.get(kid) if isinstance(kid, str) else None
 
     def public_keys(self) -> dict[str, list[dict[str, Any]]]:
-        """A JSON Web Key Set (RFC 7517) with which other services verify our tokens; empty if all are secrets."""
+        """Return a JSON Web Key Set (RFC 7517) with which others verify our tokens; empty if all keys are secrets."""
         algorithms = get_default_algorithms()
         return {
             "keys": [
@@ -68,7 +68,7 @@ class Keyring:
 
 
 def _shared(secret: str) -> Key:
-    # A key names itself, so that all nodes agree on its name without a setting for it.
+    # The kid is derived from the key, so that all nodes agree on it without a setting.
     return Key(_kid(b"dorami:" + secret.encode()), "HS256", secret, secret)
 
 
@@ -108,4 +108,4 @@ def _kid(material: bytes) -> str:
 
 
 def _lines(pem: str) -> bytes:
-    return pem.replace("\\n", "\n").strip().encode()  # one-line environments write the ends of lines as \n
+    return pem.replace("\\n", "\n").strip().encode()  # environment variables may have line feeds written as \n

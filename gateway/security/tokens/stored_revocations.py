@@ -1,4 +1,4 @@
-"""Revocations in PostgreSQL, for when Redis has lost its own. Called by revocations.py."""
+"""Revocations in PostgreSQL, from which Redis is restored. Called by revocations.py."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ FORGET = """
 
 
 class StoredRevocation(NamedTuple):
-    """An entry as it is in Redis, and when it runs out."""
+    """A key of Redis with its value and the time of its expiry."""
 
     key: str
     value: str
@@ -30,30 +30,30 @@ class StoredRevocation(NamedTuple):
 
 
 class StoredRevocations:
-    """Raises Unavailable while PostgreSQL is away."""
+    """Reads and writes the table of revocations. Raises Unavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def keep(self, keys: Sequence[str], value: str, lifetime: timedelta) -> None:
-        """Store one value under some keys of Redis."""
+        """Store one value under several keys."""
         if keys:
             async with self._database.guard("revocations.keep"):
                 await self._database.query(KEEP, list(keys), value, now() + lifetime)
 
     async def values(self, keys: Sequence[str]) -> dict[str, str]:
-        """The values of those of these keys that have not run out."""
+        """Return the values of these keys; expired and missing ones are left out."""
         async with self._database.guard("revocations.read"):
             rows = await Revocation.filter(key__in=set(keys), expires_at__gt=now())
         return {row.key: row.value for row in rows}
 
     async def after(self, key: str, limit: int) -> list[StoredRevocation]:
-        """The next that have not run out, in the order of their keys."""
+        """Return up to `limit` unexpired entries after a key, in the order of keys."""
         async with self._database.guard("revocations.read"):
             rows = await Revocation.filter(key__gt=key, expires_at__gt=now()).order_by("key").limit(limit)
         return [StoredRevocation(row.key, row.value, row.expires_at) for row in rows]
 
-    async def forget_expired(self) -> None:
-        """Delete those that have run out, up to a bound."""
+    async def delete_expired(self) -> None:
+        """Delete expired entries, at most EXPIRED of them."""
         async with self._database.guard("revocations.expire"):
             await self._database.query(FORGET, now(), EXPIRED)

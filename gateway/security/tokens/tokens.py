@@ -18,9 +18,9 @@ from gateway.security.principal import Role
 from gateway.security.tokens.signing_keys import Keyring
 from gateway.settings import Settings
 
-MAX_TOKEN = 4096  # characters; ours have about 500, and nothing longer is worth parsing
-SKEW = 10.0  # s that a token may be of the future: its issuer may not have reached Redis, or another Redis
-REMEMBERED = 1024  # tokens that were verified
+MAX_TOKEN = 4096  # characters; ours have about 500
+SKEW = 10.0  # s by which a token may be issued in the future: its issuer may not have reached Redis
+REMEMBERED = 1024  # tokens with a verified signature that are cached
 REQUIRED = ["sub", "role", "sid", "jti", "type", "iat", "exp", "iss", "aud"]
 
 
@@ -37,7 +37,7 @@ class Claims:
 
 
 class Tokens:
-    """Issues and verifies access tokens. The `kid` in a token's header finds its key, the key decides the algorithm."""
+    """Issues and verifies access tokens. The `kid` in the header selects the key, the key decides the algorithm."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = redis_clock.time) -> None:
         self._keys = Keyring(settings)
@@ -45,13 +45,13 @@ class Tokens:
         self._audience = settings.jwt_audience
         self._lifetime = settings.jwt_expiration.total_seconds()
         self._clock = clock
-        # A client sends the same token to each namespace and with each request. Only valid signatures are remembered.
+        # A client sends the same token to each namespace and with each request. Only valid tokens are cached.
         self._signed = lru_cache(maxsize=REMEMBERED)(self._read)
 
     def issue_access(self, user_id: str, role: Role, session_id: str, issued_at: float | None = None) -> str:
         """Return a new token for a session of a user.
 
-        `issued_at`: when, by Redis' clock, in s since 1970; Redis tells it exactly when it opens or renews the session.
+        `issued_at` is in s since 1970 by Redis' clock; the scripts that open or renew a session return it.
         """
         now = self._clock() if issued_at is None else issued_at
         claims = {
@@ -60,7 +60,7 @@ class Tokens:
             "sid": session_id,
             "jti": secrets.token_urlsafe(16),
             "type": "access",
-            # Microseconds: "everything issued before this moment" must not catch a login of the same second.
+            # Microseconds: a revocation of earlier tokens must not include a login of the same second.
             "iat": round(now, 6),
             "exp": math.ceil(now + self._lifetime),
             "iss": self._issuer,
@@ -70,13 +70,13 @@ class Tokens:
         return jwt.encode(claims, key.signs, algorithm=key.algorithm, headers={"kid": key.kid})
 
     def public_keys(self) -> dict[str, list[dict[str, Any]]]:
-        """The keys for other services to verify our tokens with, as a JSON Web Key Set."""
+        """Return the keys with which other services verify our tokens, as a JSON Web Key Set."""
         return self._keys.public_keys()
 
     def verify_access(self, token: str | None) -> Claims:
-        """Return the claims of a token that is signed by us, for us, and not expired.
+        """Return the claims of a valid, unexpired token.
 
-        Raises AuthRequired: `No token provided`, `Invalid token`, and `Token expired` of one that is right otherwise.
+        Raises AuthRequired: `No token provided`, `Invalid token`, or `Token expired` for one that is valid otherwise.
         """
         if token is None:
             raise AuthRequired("No token provided")
@@ -106,16 +106,16 @@ class Tokens:
                 algorithms=[key.algorithm],
                 audience=self._audience,
                 issuer=self._issuer,
-                # The two moments are compared below, on one clock and with a word of their own for "expired".
+                # Both times are compared in verify_access, by Redis' clock and with an error of its own for expiry.
                 options={"require": REQUIRED, "strict_aud": True, "verify_exp": False, "verify_iat": False},
             )
         except (jwt.PyJWTError, ValueError, RecursionError):
-            # From None: what was wrong with a forged token is nobody's business, and its parts belong in no traceback.
+            # From None: parts of a forged token must not appear in a traceback.
             raise AuthRequired("Invalid token") from None
 
 
 def _kid(token: str) -> object:
-    # Of the header alone: jwt.get_unverified_header takes the whole token to pieces, as jwt.decode does once more.
+    # Reads the header alone: jwt.get_unverified_header parses the whole token, which jwt.decode does again.
     header = json.loads(base64url_decode(token.partition(".")[0]))
     return header.get("kid") if isinstance(header, dict) else None
 
@@ -142,5 +142,5 @@ def _text(value: object) -> str:
 
 def _moment(value: object) -> datetime:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("not a moment")  # noqa: TRY004  one kind of error for one answer
+        raise ValueError("not a timestamp")  # noqa: TRY004  all errors here have one answer
     return datetime.fromtimestamp(value, UTC)

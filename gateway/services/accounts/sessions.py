@@ -46,7 +46,7 @@ class Sessions:
         try:
             return await self._refresh_tokens.rotate(token)
         except ReplayedError as replayed:
-            log.warning("a spent refresh token came back, its session ends", user_id=replayed.user_id)
+            log.warning("a refresh token was used twice, its session ends", user_id=replayed.user_id)
             await self.end(replayed.user_id, replayed.session_id)
         raise AuthRequired("Token has been revoked", Code.TOKEN_REVOKED)
 
