@@ -1,4 +1,4 @@
-"""How a request is answered: one ack, one error event, one HTTP error body. Used by both edges."""
+"""The forms of answers to failed requests: ack, error event, HTTP body, refused CONNECT. Used by both edges."""
 
 from contextlib import suppress
 from typing import Any, Literal
@@ -8,12 +8,12 @@ from pydantic import Field, ValidationError
 from gateway.errors import CATALOGUE, Code, GatewayError, InvalidPayload
 from gateway.protocol.wire import Payload, Timestamp, epoch_ms, now
 
-MAX_DETAILS = 10  # problems that an answer lists
-MAX_FIELD_NAME = 100  # characters of a field's name in it
+MAX_DETAILS = 10  # problems listed in an answer
+MAX_FIELD_NAME = 100  # characters of a field's name in an answer
 
 
 class ErrorBody(Payload):
-    """What an ack says of a failure."""
+    """The error in an ack."""
 
     code: str
     message: str
@@ -23,7 +23,7 @@ class ErrorBody(Payload):
 
 
 class Failure(Payload):
-    """The ack of a request that was not done."""
+    """The ack of a failed request."""
 
     ok: Literal[False] = False
     error: ErrorBody
@@ -32,7 +32,7 @@ class Failure(Payload):
 
 
 class ErrorEvent(Payload):
-    """The `error` event, to a client that asked for no ack."""
+    """The `error` event, sent to a client that asked for no ack."""
 
     type: Literal["error"] = "error"
     error_code: str
@@ -43,7 +43,7 @@ class ErrorEvent(Payload):
 
 
 class HttpError(Payload):
-    """The body of every HTTP answer from 400 on."""
+    """The body of HTTP answers with status 400 and above."""
 
     status_code: int
     error_code: str
@@ -58,12 +58,12 @@ class Refusal(Payload):
     """`data` of a `connect_error`."""
 
     code: str
-    retryable: Literal[False] = False  # what passes by itself is no `connect_error`: official clients give up after one
+    retryable: Literal[False] = False  # passing errors close the transport instead: clients give up after this one
     until: str | None = Field(default=None, exclude_if=lambda v: v is None)  # of a ban
 
 
 class Farewell(Payload):
-    """`auth:expired`, `auth:revoked` and `server:shutdown`: why the server ends a socket, and whether to come back."""
+    """`auth:expired`, `auth:revoked` and `server:shutdown`: why the server ends a socket, and whether to reconnect."""
 
     code: str
     reconnect: bool
@@ -71,9 +71,10 @@ class Farewell(Payload):
 
 
 def misfit(error: ValidationError) -> GatewayError:
-    """What is wrong with a request that does not fit its shape: the code that a check of the shape names, or a list.
+    """Return the error for a request that does not match its shape.
 
-    The list has MAX_DETAILS problems at most. Names of fields come from the client and are cut.
+    That is the error that a validator of the shape names, else InvalidPayload with at most MAX_DETAILS problems. Names
+    of fields come from the client and are shortened.
     """
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     for problem in problems:
@@ -88,14 +89,14 @@ def misfit(error: ValidationError) -> GatewayError:
 
 
 def refusal(error: GatewayError) -> tuple[str, Refusal]:
-    """The message and the data of the `connect_error` that tells of an error."""
+    """Return the message and the data of the `connect_error` for an error."""
     if error.code is not Code.BANNED:
         return error.message, Refusal(code=error.code)
     return CATALOGUE[error.code].message, Refusal(code=error.code, until=(error.details or {}).get("until"))
 
 
 def failure(error: GatewayError, request_id: str) -> Failure:
-    """The ack that tells of an error."""
+    """Return the ack for an error."""
     body = ErrorBody(
         code=error.code,
         message=error.message,
@@ -107,14 +108,14 @@ def failure(error: GatewayError, request_id: str) -> Failure:
 
 
 def error_event(error: GatewayError, request_id: str) -> ErrorEvent:
-    """The `error` event that tells of an error."""
+    """Return the `error` event for an error."""
     return ErrorEvent(
         error_code=error.code, message=error.message, retry_after_ms=error.retry_after_ms, request_id=request_id
     )
 
 
 def http_error(error: GatewayError, request_id: str, status: int | None = None) -> HttpError:
-    """The HTTP body that tells of an error; `status` is given where HTTP knows better than the catalogue (405)."""
+    """Return the HTTP body for an error; `status` overrides the status of the catalogue."""
     return HttpError(
         status_code=status or error.status,
         error_code=error.code,

@@ -1,17 +1,17 @@
-"""How much a client's JSON may hold. Checked before its shape: a report of 6,000 unknown fields takes 30 ms."""
+"""Bounds on the JSON of clients. Checked before the shape, because a report of 6,000 unknown fields takes 30 ms."""
 
 from typing import Any, Final
 
 from gateway.errors import InvalidPayload
 
-MAX_FIELDS: Final = 32  # of one object; our shapes have half of that
-MAX_DEPTH: Final = 8  # objects and lists in each other
+MAX_FIELDS: Final = 32  # of one object; our shapes have at most half of that
+MAX_DEPTH: Final = 8  # of nested objects and lists
 MAX_EVENT_VALUES: Final = 256  # in the payload of an event, at all depths
-MAX_BODY_VALUES: Final = 4096  # in the body of an HTTP request; the largest changes many products at once
+MAX_BODY_VALUES: Final = 4096  # in the body of an HTTP request; the largest changes many products
 
 
 def check_event(payload: dict[str, Any]) -> None:
-    """Raise InvalidPayload if the payload of an event holds more than any shape of ours."""
+    """Raise InvalidPayload if the payload of an event is larger than any of our shapes."""
     if len(payload) > MAX_FIELDS:
         raise InvalidPayload("The object has too many fields")
     for value in payload.values():
@@ -21,9 +21,9 @@ def check_event(payload: dict[str, Any]) -> None:
 
 
 def check_values(value: object, most: int) -> None:
-    """Raise InvalidPayload if parsed JSON has more than `most` values, a large object, or is nested too deeply.
+    """Raise InvalidPayload if parsed JSON has more than `most` values, too large an object, or too deep a nesting.
 
-    The work is bounded by `most`, whatever `value` holds.
+    The work is bounded by `most`.
     """
     count, level = 1, [value]
     for _ in range(MAX_DEPTH):

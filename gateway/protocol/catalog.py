@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Strin
 from gateway.protocol.text import clean_line, clean_lines, is_visible
 from gateway.protocol.wire import Cursor, Missed, Moment, Money, Payload, Request, Since, StreamKey, Timestamp, now
 
-LOW_STOCK = 5  # below this many the room is warned
+LOW_STOCK = 5  # a stock below this is announced in the room
 MAX_STOCK = 1_000_000_000
 MAX_CHANGES = 100  # products in one bulk change
 DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
@@ -19,18 +19,18 @@ ProductStatus = Literal["AVAILABLE", "SOLD_OUT"]
 
 def _price(value: object) -> object:
     # A JSON number arrives as int or float; str() of a float is its shortest form, so 19.9 stays 19.9.
-    # A text is digits as we write them: Decimal takes those of all scripts, and 1_000.
+    # Strings: ASCII digits only, since Decimal also accepts other digits and 1_000.
     if isinstance(value, str):
         valid = DECIMAL.fullmatch(value) is not None
     else:
         valid = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
     if not valid:
         raise ValueError("not an amount of money")
-    return Decimal(str(value)) or Decimal(0)  # the database knows no -0
+    return Decimal(str(value)) or Decimal(0)  # no -0, which the database does not have
 
 
 def _address(url: str) -> str:
-    parts = urlsplit(url)  # raises ValueError for what is no address
+    parts = urlsplit(url)  # raises ValueError for a malformed one
     if not parts.hostname or (parts.port is not None and parts.port == 0):
         raise ValueError("no host")
     if not is_visible(url) or clean_line(url) != url:
@@ -43,7 +43,7 @@ Name = Annotated[str, StringConstraints(max_length=200), AfterValidator(clean_li
 Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_lines)]
 Url = Annotated[
     str,
-    # A whole address: what is relative means another picture on each page. Browsers read a backslash as a slash.
+    # An absolute URL: a relative one depends on the page. No backslash, which browsers read as a slash.
     StringConstraints(
         max_length=2048, pattern=r"^[hH][tT][tT][pP][sS]?://[^\s/?#@\\\x00-\x20\x7f]+([/?#][^\s\\\x00-\x20\x7f]*)?$"
     ),
@@ -71,7 +71,7 @@ class LeaveStream(Request):
 
 
 class Product(Payload):
-    """A product as everybody sees it; a client that holds a newer `version` ignores an older event."""
+    """A product. A client that has a newer `version` ignores an older event."""
 
     id: str
     stream_key: str
@@ -81,7 +81,7 @@ class Product(Payload):
     original_price: Money | None
     currency: str  # ISO 4217
     discount_rate: int
-    deal_ends_at: Timestamp | None  # until then `price` is that of a deal
+    deal_ends_at: Timestamp | None  # until then `price` is the price of a deal
     stock: int
     status: ProductStatus
     image_url: str | None
@@ -125,7 +125,7 @@ class SoldOut(Payload):
     version: int
 
 
-class ProductGone(Payload):
+class ProductDeleted(Payload):
     """`data` of `live:product:deleted`."""
 
     product_id: str
@@ -141,7 +141,7 @@ class LowStock(Payload):
 
 
 class FeaturedProduct(Payload):
-    """`stream:featured-product:updated`: what a stream shows first, or nothing."""
+    """`stream:featured-product:updated`: the product that a stream shows first, null for none."""
 
     stream_key: str
     product_id: str | None
@@ -171,9 +171,9 @@ class CreateProduct(Request):
 
 
 class ChangeProduct(Request):
-    """`PATCH /products/{id}`: only what is given changes. A price ends a deal.
+    """`PATCH /products/{id}`: the given fields change. A new price ends a deal.
 
-    `expectedVersion`, or `version` as it was called first, must be the stored one when it is given.
+    `expectedVersion` (or `version`, its former name) must equal the stored version if it is given.
     """
 
     name: Name | None = None
@@ -196,7 +196,7 @@ class ChangeOneOf(ChangeProduct):
 
 
 class ChangeProducts(Request):
-    """`PATCH /products`: all of the changes or none. Each product stands there once."""
+    """`PATCH /products`: all of the changes or none. Each product may occur once."""
 
     items: Annotated[list[ChangeOneOf], Field(min_length=1, max_length=MAX_CHANGES)]
 
@@ -204,18 +204,18 @@ class ChangeProducts(Request):
     @classmethod
     def _once(cls, items: list[ChangeOneOf]) -> list[ChangeOneOf]:
         if len({item.id for item in items}) < len(items):
-            raise ValueError("a product stands there twice")
+            raise ValueError("a product occurs twice")
         return items
 
 
 class ChangedProducts(Payload):
-    """The products as they are now, in the order of the changes."""
+    """The products after the changes, in the order of the changes."""
 
     items: list[Product]
 
 
 class ChangeStock(Request):
-    """`PATCH /products/{id}/stock`: a new stock, or a difference; exactly one of them."""
+    """`PATCH /products/{id}/stock`: a new stock, or a difference; exactly one of the two."""
 
     stock: Stock | None = None
     change: Annotated[int, Field(ge=-MAX_STOCK, le=MAX_STOCK)] | None = None
@@ -223,7 +223,7 @@ class ChangeStock(Request):
 
 
 class StartDeal(Request):
-    """`POST /products/{id}/deal`: another price until a moment to come; a deal that runs is replaced."""
+    """`POST /products/{id}/deal`: another price until a future time. Replaces a running deal."""
 
     price: Price
     until: Moment

@@ -1,4 +1,4 @@
-"""Payloads of `/chat`: what clients ask, what they are answered and what the room hears."""
+"""Payloads of `/chat`: requests, acks and broadcasts."""
 
 import re
 from typing import Annotated
@@ -22,15 +22,15 @@ from gateway.protocol.wire import (
 )
 
 MAX_MESSAGE = 500  # code points, after trimming
-HISTORY = 100  # messages a join answers with, and the most a page holds
+HISTORY = 100  # messages in the ack of a join, and the most in a page
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # C0 and C1 except tab and line feed, which are white space
-_HALF = re.compile(r"[\ud800-\udfff]")  # of a character: JSON can say it, UTF-8 cannot
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # C0 and C1 except tab and line feed
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # can be written in JSON but not in UTF-8
 
 
 def _clean(text: str) -> str:
     text = _CONTROL.sub("", text).strip()
-    if not text or _HALF.search(text):
+    if not text or _SURROGATE.search(text):
         raise PydanticCustomError("INVALID_MESSAGE", CATALOGUE[Code.INVALID_MESSAGE].message)
     if len(text) > MAX_MESSAGE:
         raise PydanticCustomError("MESSAGE_TOO_LONG", CATALOGUE[Code.MESSAGE_TOO_LONG].message)
@@ -39,10 +39,10 @@ def _clean(text: str) -> str:
     return text
 
 
-# A message as it is stored: without control characters and outer white space. What does not fit has codes of its own.
+# A message as it is stored: without control characters and outer white space. Violations have error codes of their own.
 MessageText = Annotated[str, AfterValidator(_clean)]
 
-# What a sender calls a message: any text but control characters, some of which no database can store.
+# The sender's own id of a message: any text without control characters.
 ClientMessageId = Annotated[Identifier, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -83,8 +83,8 @@ class History(Request):
     limit: Annotated[int, Field(ge=1, le=HISTORY)] = HISTORY
 
 
-class Said(Payload):
-    """What somebody said, wherever it is shown."""
+class ChatText(Payload):
+    """The fields that messages and pins have in common."""
 
     id: str
     live_id: str
@@ -96,16 +96,16 @@ class Said(Payload):
     timestamp: Timestamp
 
 
-class Message(Said):
-    """One stored message, as history gives it and `chat:message` broadcasts it."""
+class Message(ChatText):
+    """A stored message, in the history and as `data` of `chat:message`."""
 
     seq: int
 
 
-class PinnedMessage(Said):
-    """A message that the room shows on top, and `data` of `chat:pinned`; without `pinned_until` it stays there.
+class PinnedMessage(ChatText):
+    """A pinned message, in the ack of a join and as `data` of `chat:pinned`; without `pinned_until` it stays pinned.
 
-    It has no `seq`: that of an event is its own place in the log, and clients drop one that they have had.
+    It has no `seq` of the message: the `seq` of an event is the event's own place, by which clients drop repetitions.
     """
 
     pinned_by: str
@@ -114,7 +114,7 @@ class PinnedMessage(Said):
 
 
 class RoomSettings(Payload):
-    """How a room is kept civil."""
+    """The settings of a chat room, which moderators change."""
 
     slow_mode_seconds: int = 0
     frozen: bool = False
@@ -122,7 +122,7 @@ class RoomSettings(Payload):
 
 
 class You(Payload):
-    """What the joiner may do here. `moderator`: as moderators do, of all rooms or as the host of this one."""
+    """The standing of the joining user. `moderator`: may moderate this room, by role or as the host of its stream."""
 
     user_id: str
     username: str
@@ -133,7 +133,7 @@ class You(Payload):
 
 
 class Joined(Payload):
-    """The ack of `chat:join-room`. `events` is there when `recovered`, `history` is fresh when not."""
+    """The ack of `chat:join-room`. If `recovered`, `events` has what was missed; else `history` is complete."""
 
     room_name: str
     members: int
@@ -153,9 +153,9 @@ class Left(Payload):
 
 
 class Sent(Payload):
-    """The ack of `chat:send-message`: the message is committed. `duplicate`: it was, already.
+    """The ack of `chat:send-message`: the message is committed. `duplicate`: it had been stored before.
 
-    `message` is the text as it is stored, without control characters and perhaps masked.
+    `message` is the stored text, without control characters and with listed words masked.
     """
 
     id: str
@@ -174,21 +174,21 @@ class Deleted(Payload):
 
 
 class HistoryPage(Payload):
-    """The ack of `chat:history`: oldest first; `next_before` is the id to ask with next, None at the beginning."""
+    """The ack of `chat:history`, oldest first. `next_before` is `before` of the next page, null after the last one."""
 
     messages: list[Message]
     next_before: str | None
 
 
 class HistoryEvent(Payload):
-    """`data` of the event `chat:history`, to a joiner that asked for no ack."""
+    """`data` of the event `chat:history`, sent to a socket that joined without an ack."""
 
     live_id: str
     messages: list[Message]
 
 
 class MessageDeleted(Payload):
-    """`data` of `chat:message-deleted`; `seq` is the place of the deletion in the room's log."""
+    """`data` of `chat:message-deleted`; `seq` is the place of the deletion in the room log."""
 
     message_id: str
     seq: int
@@ -207,7 +207,7 @@ class Presence(Payload):
 
 
 class RoomState(Payload):
-    """`data` of `chat:room-state`, in rooms too large to name everyone."""
+    """`data` of `chat:room-state`, in rooms too large for `chat:user-joined` and `chat:user-left`."""
 
     live_id: str
     members: int

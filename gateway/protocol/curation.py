@@ -1,4 +1,4 @@
-"""Payloads of pins and of clearing on `/chat`: what moderators ask, what they are answered and what the room hears."""
+"""Payloads of pins and clears on `/chat`: requests, acks and broadcasts."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -8,12 +8,12 @@ from pydantic import Field
 from gateway.protocol.moderation import Seconds
 from gateway.protocol.wire import Identifier, Payload, Reason, Request, StreamKey, Timestamp, now
 
-# The id of an entry of the moderation log, as the database counts.
+# The id of an entry of the audit log.
 EntryId = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$", examples=["42"])]
 
 
 class PinMessage(Request):
-    """`chat:pin-message`: show a message on top, for good without `seconds`. Pinning again sets another end."""
+    """`chat:pin-message`: pin a message, without `seconds` for good. Pinning again changes the end."""
 
     live_id: StreamKey
     message_id: Identifier
@@ -42,12 +42,12 @@ class UnpinAck(Payload):
 
 
 class Cause(StrEnum):
-    """Why a message is not on top any more."""
+    """Why a pin ended."""
 
-    UNPINNED = "unpinned"  # somebody did that
+    UNPINNED = "unpinned"  # by a moderator
     EXPIRED = "expired"
-    REPLACED = "replaced"  # by one more than a room may have
-    DELETED = "deleted"
+    REPLACED = "replaced"  # by a newer pin, since a room has a maximum
+    DELETED = "deleted"  # with its message
 
 
 class Unpinned(Payload):
@@ -60,9 +60,9 @@ class Unpinned(Payload):
 
 
 class Clear(Request):
-    """`chat:clear`: delete all messages of a room, of one sender, of the last seconds, or both.
+    """`chat:clear`: delete the messages of a room; only those of `user_id` and of the `last_seconds` if given.
 
-    With `dry_run` nothing is deleted, and the ack says how many would be.
+    With `dry_run` nothing is deleted, and the ack has the number that would be.
     """
 
     live_id: StreamKey
@@ -73,9 +73,9 @@ class Clear(Request):
 
 
 class ClearAck(Payload):
-    """The ack of `chat:clear`; `clear_id` undoes it, and is null if nothing was deleted.
+    """The ack of `chat:clear`. `clear_id`, with which the clear can be undone, is null if nothing was deleted.
 
-    `remaining`: a very large clear took too long for one request; the same request goes on with it.
+    `remaining`: how many messages were too many for one request; repeating the request continues.
     """
 
     deleted: int
@@ -85,9 +85,9 @@ class ClearAck(Payload):
 
 
 class Cleared(Payload):
-    """`data` of `chat:cleared`: messages are gone whose `seq` is at least `from_seq` and below `before_seq`.
+    """`data` of `chat:cleared`: messages with `from_seq` <= `seq` < `before_seq` were deleted.
 
-    All of them, or those of one sender. A large clear is told in several events.
+    With `user_id` only those of this sender. A large clear sends several events.
     """
 
     live_id: str
@@ -106,9 +106,9 @@ class UndoClear(Request):
 
 
 class UndoAck(Payload):
-    """The ack of `chat:undo-clear`: how many messages are back, and how many are not kept any more.
+    """The ack of `chat:undo-clear`: how many messages were restored, and how many no longer exist (`lost`).
 
-    `remaining`: there were too many for one request; the same request goes on with it.
+    `remaining`: how many were too many for one request; repeating the request continues.
     """
 
     restored: int
@@ -117,7 +117,7 @@ class UndoAck(Payload):
 
 
 class Restored(Payload):
-    """`data` of `chat:restored`: messages are back between two places, both included; `chat:history` has them."""
+    """`data` of `chat:restored`: messages with `from_seq` <= `seq` <= `to_seq` were restored; read `chat:history`."""
 
     live_id: str
     clear_id: str

@@ -1,4 +1,4 @@
-"""Cursors of lists over HTTP: where a page ended, opaque to clients. Used by the streams and catalog services."""
+"""Cursors of HTTP lists: where a page ended, opaque to clients. Used by the services that page."""
 
 import base64
 import json
@@ -12,12 +12,12 @@ Place = TypeVar("Place")
 
 
 def encode(place: tuple[Any, ...]) -> str:
-    """The cursor of a place: the sort key of the last item that was shown."""
+    """Return the cursor for the sort key of the last item of a page."""
     return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def decode(cursor: str, shape: type[Place]) -> Place:
-    """The place of a cursor: a tuple of this shape, since clients may forge one. Raises InvalidPayload."""
+    """Return the sort key in a cursor, checked to be a tuple of this shape. Raises InvalidPayload."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return TypeAdapter(shape).validate_json(text, strict=True)

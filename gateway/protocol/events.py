@@ -1,4 +1,4 @@
-"""The vocabulary of events: every name that crosses the wire, once. Used by the namespaces and the services."""
+"""The names of all events on the wire. Used by the namespaces and the services."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ CHAT_JOIN_ROOM: Final = "chat:join-room"
 CHAT_LEAVE_ROOM: Final = "chat:leave-room"
 CHAT_SEND_MESSAGE: Final = "chat:send-message"
 CHAT_DELETE_MESSAGE: Final = "chat:delete-message"
-CHAT_HISTORY: Final = "chat:history"  # also to a joiner that asked for no ack
+CHAT_HISTORY: Final = "chat:history"  # also to a socket that joined without an ack
 CHAT_MUTE_USER: Final = "chat:mute-user"
 CHAT_UNMUTE_USER: Final = "chat:unmute-user"
 CHAT_BAN_USER: Final = "chat:ban-user"
@@ -86,5 +86,5 @@ ORDER_EXPIRED: Final = "order:expired"  # also to the buyer
 
 
 def success(event: str) -> str:
-    """The name of the answer to a client that asked for no ack."""
+    """Return the name of the event that answers a request without an ack."""
     return f"{event}:success"

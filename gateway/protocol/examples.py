@@ -1,4 +1,4 @@
-"""An example of a JSON schema, made from it. Used by the OpenAPI and the AsyncAPI document."""
+"""Makes examples from JSON schemas. Used by the OpenAPI and the AsyncAPI document."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -26,9 +26,10 @@ _NAMES: Final = {
 
 
 def example(schema: Mapping[str, Any], definitions: Mapping[str, Any], *, whole: bool) -> Any:
-    """A value that fits `schema`; `whole`: with all properties, else with the required ones, or the first if none is.
+    """Return a value that is valid for `schema`.
 
-    `definitions` is what `#/…/Name` refers to. A type can say an example of itself: `Field(examples=[…])`.
+    If `whole`, it has all properties; else the required ones, or the first if none is required. `definitions` are the
+    targets of `#/…/Name`. A type can give an example of its own: `Field(examples=[…])`.
     """
 
     def of(part: Mapping[str, Any], name: str) -> Any:

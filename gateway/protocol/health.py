@@ -1,4 +1,4 @@
-"""Payloads of the health routes, for orchestrators and load balancers."""
+"""Payloads of the health routes."""
 
 from typing import Literal
 
@@ -15,13 +15,13 @@ class Live(Payload):
 
 
 class Component(Payload):
-    """One thing the node needs."""
+    """The state of one server that the node needs."""
 
     status: Literal["up", "down"]
 
 
 class Ready(Payload):
-    """`GET /health/ready`: whether to send traffic here. `info` has every component, `error` those that are down."""
+    """`GET /health/ready`. `info` has all components, `error` those that are down."""
 
     status: Literal["ok", "error", "draining"]
     info: dict[str, Component]

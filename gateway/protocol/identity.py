@@ -1,4 +1,4 @@
-"""Payloads of identity: what a socket is told after connecting, and the HTTP bodies of accounts. Used by both edges."""
+"""Payloads of accounts and sessions over HTTP, and the greeting of a connected socket. Used by both edges."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ from gateway.protocol.wire import Payload, Reason, Request, Timestamp, now
 
 PROTOCOL = "1.0"  # of the events and payloads; a new minor version only adds to them
 
-# One @ with something around it and no blanks: whether mail arrives there only mail can tell.
+# An @ between other characters, without blanks. Whether the address exists is not checked.
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 MAX_USERNAME = 32  # code points in NFC
 
@@ -22,7 +22,7 @@ def _username(text: str) -> str:
     return name
 
 
-# Shown beside messages: visible, on one line, in the direction of its letters.
+# Shown beside messages: visible, on one line, without direction marks.
 Username = Annotated[
     str, AfterValidator(_username), Field(json_schema_extra={"minLength": 1, "maxLength": MAX_USERNAME})
 ]
@@ -30,14 +30,14 @@ NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=256)]
 
 
 class RateLimit(Payload):
-    """How many requests of a kind a user may make within some seconds."""
+    """How many requests of a kind a user may make within a number of seconds."""
 
     count: int
     seconds: float
 
 
 class Limits(Payload):
-    """What a client should know before it runs into it."""
+    """The limits that apply to the client."""
 
     message_length: int = MAX_MESSAGE  # code points
     rates: dict[str, RateLimit]  # by kind of request; `chat` is `chat:send-message`
@@ -63,7 +63,7 @@ class ConnectionSuccess(Connected):
 
 
 class AuthRefresh(Request):
-    """`auth:refresh`: a fresh access token of the same user, for a live socket."""
+    """`auth:refresh`: a new access token of the same user, for an open socket."""
 
     token: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = Field(repr=False)
 
@@ -77,7 +77,7 @@ class AuthRefreshed(Payload):
 
 
 class Expiring(Payload):
-    """`auth:expiring`: when the socket will be ended, unless its client brings a fresh token by `auth:refresh`."""
+    """`auth:expiring`: when the socket ends, unless its client sends a new token with `auth:refresh`."""
 
     expires_at: Timestamp
 
@@ -111,7 +111,7 @@ class ChangeProfile(Request):
 
 
 class Suspend(Request):
-    """`POST /users/{id}/suspend`: the reason, if there is one, is for the record."""
+    """`POST /users/{id}/suspend`; the reason goes into the audit log."""
 
     reason: Reason | None = None
 
@@ -123,22 +123,22 @@ class ChangeRole(Request):
 
 
 class Refresh(Request):
-    """`POST /auth/refresh` and `/auth/logout`: the token may come in the body instead of the cookie."""
+    """`POST /auth/refresh` and `/auth/logout`: the token, for clients that send no cookie."""
 
     refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = Field(None, repr=False)
 
 
 class EnterAsGuest(Refresh):
-    """`POST /auth/guest`: who has been a guest before shows their refresh token and stays that guest.
+    """`POST /auth/guest`: a refresh token of a guest continues that guest's session.
 
-    Browsers are known again by a cookie; an app without cookies says an id that it keeps.
+    Browsers are recognised by a cookie; an app without cookies sends an id that it stores.
     """
 
     device_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")] | None = Field(None, repr=False)
 
 
 class UserView(Payload):
-    """A user as the user sees themselves; a guest has no e-mail address."""
+    """An account, or a guest, who has no e-mail address."""
 
     id: str
     email: str | None
@@ -162,7 +162,7 @@ class PublicKeys(Payload):
 
 
 class SessionView(Payload):
-    """A login as its user sees it; `current` is the one that asks."""
+    """A session of the caller; `current` is the one of this request."""
 
     id: str
     device: str
@@ -172,9 +172,10 @@ class SessionView(Payload):
 
 
 class CurrentSession(Payload):
-    """`GET /auth/session`: who calls, `user` null for nobody.
+    """`GET /auth/session`; `user` is null without a valid session.
 
-    `powers` hold in every room, `host_powers` in the rooms of own streams; `expires_at` is of the access token.
+    `powers` are the permissions in every room, `host_powers` those in the rooms of the caller's own streams;
+    `expires_at` is that of the access token.
     """
 
     user: UserView | None = None
@@ -184,7 +185,7 @@ class CurrentSession(Payload):
 
 
 class ShopConfig(Payload):
-    """`GET /config`: what a client must know before anybody logs in."""
+    """`GET /config`: the public configuration of the shop."""
 
     version: str
     protocol: str = PROTOCOL
@@ -193,7 +194,7 @@ class ShopConfig(Payload):
 
 
 class CsrfToken(Payload):
-    """The ack of `GET /auth/csrf`: what the header `X-CSRF-Token` of unsafe requests with cookies must be."""
+    """`GET /auth/csrf`: the value for the header `X-CSRF-Token` of unsafe requests with cookies."""
 
     csrf_token: str
 
@@ -205,11 +206,11 @@ class SessionList(Payload):
 
 
 class Session(Payload):
-    """The answer to login and refresh: both tokens, for clients without cookies, and who they are for."""
+    """The answer to login and refresh: both tokens, for clients without cookies, and the user."""
 
     access_token: str = Field(repr=False)
     refresh_token: str = Field(repr=False)
     token_type: str = "Bearer"  # noqa: S105  the name of a kind of token
-    expires_in: int  # seconds until the access token runs out
+    expires_in: int  # seconds until the access token expires
     csrf_token: str | None = Field(default=None, exclude_if=lambda v: v is None, repr=False)
     user: UserView

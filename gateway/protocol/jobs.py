@@ -1,4 +1,4 @@
-"""Payloads of jobs: what an admin asks for, and what whoever waits is told."""
+"""Payloads of jobs: requests, views and updates."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
 
 
 class CreateJob(Request):
-    """`POST /jobs`: cut the replay of an ended stream out of its recording, in one or more heights of picture.
+    """`POST /jobs`: cut the replay of an ended stream from its recording, in one or more renditions.
 
     `source` is a path below the media folder; `from` and `to` are seconds from its beginning.
     """
@@ -57,9 +57,9 @@ class ReplayFile(Payload):
 
 
 class Replay(Payload):
-    """What came of a job of kind `replay`; `duration` in seconds, as the files have it.
+    """The result of a job of kind `replay`; `duration` is that of the files, in seconds.
 
-    `truncated`: they are shorter than asked for, because the recording ends before it says.
+    `truncated`: the files are shorter than requested, because the recording ends earlier than it states.
     """
 
     duration: float
@@ -68,7 +68,7 @@ class Replay(Payload):
 
 
 class Job(Payload):
-    """A job as admins see it. `result` is there when it is DONE."""
+    """A job. `result` is null unless the job is DONE."""
 
     id: str
     kind: JobKind
@@ -90,7 +90,7 @@ class JobPage(Payload):
 
 
 class JobUpdate(Payload):
-    """`data` of `job:update`: how far it is, in percent."""
+    """`data` of `job:update`; `progress` is in percent."""
 
     id: str
     kind: JobKind

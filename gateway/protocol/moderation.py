@@ -1,4 +1,4 @@
-"""Payloads of moderation on `/chat`: what moderators ask, what they are answered, what rooms and people are told."""
+"""Payloads of moderation on `/chat`: requests, acks and broadcasts."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,17 +8,17 @@ from pydantic import Field
 from gateway.protocol.chat import MessageText, RoomSettings
 from gateway.protocol.wire import Identifier, Payload, Reason, Request, StreamKey, Timestamp, now
 
-LONGEST = 31_536_000  # s, a year; what is to last longer has no end
+LONGEST = 31_536_000  # s, a year; longer sanctions are made without an end
 LONGEST_SLOW_MODE = 300  # s
 
-# When a sanction ends that has no end, so that `until` is null for nobody who is held by one.
+# The `until` of a sanction without an end. Null means that there is no sanction.
 FOREVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 Seconds = Annotated[int, Field(ge=1, le=LONGEST)]
 
 
 class MuteUser(Request):
-    """`chat:mute-user`, for good without `seconds`. `chat:unmute-user` takes the same and has no use for `seconds`."""
+    """`chat:mute-user`, without `seconds` for good; `chat:unmute-user`, which ignores `seconds`."""
 
     live_id: StreamKey
     user_id: Identifier
@@ -27,9 +27,9 @@ class MuteUser(Request):
 
 
 class BanUser(Request):
-    """`chat:ban-user`: from a room, or everywhere without `live_id`; for good without `seconds`.
+    """`chat:ban-user`: from a room, or without `live_id` everywhere; without `seconds` for good.
 
-    `chat:unban-user` takes the same and has no use for `seconds` and `delete_messages`.
+    Also `chat:unban-user`, which ignores `seconds` and `delete_messages`.
     """
 
     live_id: StreamKey | None = None
@@ -40,21 +40,21 @@ class BanUser(Request):
 
 
 class SlowMode(Request):
-    """`chat:slow-mode`: so long between two messages of one sender; 0 is off."""
+    """`chat:slow-mode`: the least time between two messages of a sender; 0 turns it off."""
 
     live_id: StreamKey
     seconds: Annotated[int, Field(ge=0, le=LONGEST_SLOW_MODE)]
 
 
 class Freeze(Request):
-    """`chat:freeze`: nobody but who moderates may write."""
+    """`chat:freeze`: whether only moderators may send messages."""
 
     live_id: StreamKey
     frozen: bool
 
 
 class AllowGuests(Request):
-    """`chat:allow-guests`: whether guests may write."""
+    """`chat:allow-guests`: whether guests may send messages."""
 
     live_id: StreamKey
     allowed: bool
@@ -68,7 +68,7 @@ class Announce(Request):
 
 
 class Sanctioned(Payload):
-    """The ack of mutes and bans and of lifting them: `until` and `sanction_id` are null when nothing holds any more."""
+    """The ack of imposing and lifting mutes and bans. `until` and `sanction_id` are null if no sanction is in force."""
 
     live_id: str | None
     user_id: str
@@ -83,7 +83,7 @@ class BanAck(Sanctioned):
 
 
 class Muted(Payload):
-    """`chat:muted`, to the sockets of somebody in a room: until when they may not write, null if they may again.
+    """`chat:muted`, to the sockets of a user in a room. `until` is null if the mute was lifted.
 
     `live_id` is null for a mute in all rooms.
     """
@@ -93,14 +93,14 @@ class Muted(Payload):
 
 
 class Lifted(Payload):
-    """`chat:unmuted` and `chat:unbanned`: whose mute or ban was lifted; `live_id` is null for a ban everywhere."""
+    """`chat:unmuted` and `chat:unbanned`: a sanction of `user_id` was lifted; `live_id` is null for one everywhere."""
 
     user_id: str
     live_id: str | None
 
 
 class Banned(Payload):
-    """`chat:banned`, to the sockets of somebody that are about to be ended; `live_id` is null for a ban everywhere."""
+    """`chat:banned`, sent to the sockets of a user before they end; `live_id` is null for a ban everywhere."""
 
     live_id: str | None
     until: Timestamp
@@ -108,13 +108,13 @@ class Banned(Payload):
 
 
 class SettingsChanged(RoomSettings):
-    """`data` of `chat:settings`, and the ack of what changes them."""
+    """`data` of `chat:settings`, and the ack of the events that change settings."""
 
     live_id: str
 
 
 class Announcement(Payload):
-    """`data` of `chat:announcement`; `seq` is its place in the room's log."""
+    """`data` of `chat:announcement`; `seq` is its place in the room log."""
 
     seq: int
     live_id: str
@@ -133,5 +133,5 @@ class Announced(Payload):
 
 
 def until(ends_at: datetime | None) -> datetime:
-    """When a sanction ends, as clients are told."""
+    """Return the `until` of a sanction for clients."""
     return ends_at or FOREVER

@@ -1,4 +1,4 @@
-"""Payloads of notifications: what an admin sends, and what the person they are for gets."""
+"""Payloads of notifications: requests of administrators and views of recipients."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -7,18 +7,18 @@ from pydantic import Field, StringConstraints, model_validator
 
 from gateway.protocol.wire import Payload, Request, Timestamp
 
-MAX_PEOPLE = 1000  # in one request: one transaction, and one notice to the nodes
+MAX_RECIPIENTS = 1000  # of one request, which is one transaction and one notice to the nodes
 NotificationLevel = Literal["INFO", "SUCCESS", "WARNING", "ERROR"]
-MAX_READ = 100  # ids in one request: a page
+MAX_READ = 100  # ids in one request, as many as in a page
 NotificationId = Annotated[UUID, Field(strict=False)]
-UserId = Annotated[UUID, Field(strict=False)]  # JSON has no UUIDs
+UserId = Annotated[UUID, Field(strict=False)]  # a string in JSON
 
 
 class SendNotification(Request):
-    """`POST /notifications`: to `userId` or to all of `userIds`; exactly one of them."""
+    """`POST /notifications`: to `userId` or to `userIds`; exactly one of the two."""
 
     user_id: UserId | None = None
-    user_ids: Annotated[list[UserId], Field(min_length=1, max_length=MAX_PEOPLE)] | None = None
+    user_ids: Annotated[list[UserId], Field(min_length=1, max_length=MAX_RECIPIENTS)] | None = None
     title: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
     message: Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
     level: NotificationLevel = "INFO"
@@ -30,13 +30,13 @@ class SendNotification(Request):
         return self
 
     @property
-    def people(self) -> list[UUID]:
-        """Whom it is for, each once."""
+    def recipients(self) -> list[UUID]:
+        """The ids of the recipients, without duplicates."""
         return [self.user_id] if self.user_id is not None else list(dict.fromkeys(self.user_ids or ()))
 
 
 class Notification(Payload):
-    """`data` of `notification:new`. One that comes again has the same `id`."""
+    """`data` of `notification:new`. A repetition has the same `id`."""
 
     id: str
     title: str
@@ -46,14 +46,14 @@ class Notification(Payload):
 
 
 class SentNotification(Payload):
-    """One person's copy of what was sent."""
+    """The copy of one recipient."""
 
     id: str
     user_id: str
 
 
 class SentNotifications(Payload):
-    """The answer of `POST /notifications`; `id` is that of all copies together."""
+    """The answer to `POST /notifications`; `id` identifies the whole batch."""
 
     id: str
     items: list[SentNotification]
@@ -66,26 +66,26 @@ class MarkRead(Request):
 
 
 class Unread(Payload):
-    """How many notifications are unread, counted up to 1,000."""
+    """The number of unread notifications, at most 1,000."""
 
     unread: int
 
 
 class NotificationView(Notification):
-    """A notification as it is listed; `read_at` is null while it is unread."""
+    """A notification in a list; `read_at` is null while it is unread."""
 
     read_at: Timestamp | None
 
 
 class NotificationPage(Unread):
-    """A page of one's own notifications, newest first; `next_cursor` is null at the end."""
+    """A page of the caller's notifications, newest first; `next_cursor` is null at the end."""
 
     items: list[NotificationView]
     next_cursor: str | None
 
 
 class SentBatch(Payload):
-    """What an administrator sent at once: to how many people, and how many copies were delivered and read."""
+    """A notification that an administrator sent, with the numbers of recipients and of copies delivered and read."""
 
     id: str
     title: str
@@ -100,7 +100,7 @@ class SentBatch(Payload):
 
 
 class SentBatchPage(Payload):
-    """A page of what was sent, newest first; `next_cursor` is null at the end."""
+    """A page of sent notifications, newest first; `next_cursor` is null at the end."""
 
     items: list[SentBatch]
     next_cursor: str | None

@@ -13,7 +13,7 @@ OrderStatus = Literal["PENDING", "PAID", "CANCELLED", "EXPIRED"]
 
 
 class OrderLine(Request):
-    """A quantity of one product. `price` is the one that the buyer saw: at another one it is not sold."""
+    """A quantity of one product. If `price`, the one that the buyer saw, has changed, the order fails."""
 
     product_id: ProductId
     quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
@@ -21,7 +21,7 @@ class OrderLine(Request):
 
 
 class PlaceOrder(Request):
-    """`POST /orders`: all of it or nothing. Each product stands there once."""
+    """`POST /orders`: all items or none. Each product may occur once."""
 
     items: Annotated[list[OrderLine], Field(min_length=1, max_length=MAX_ITEMS)]
 
@@ -29,12 +29,12 @@ class PlaceOrder(Request):
     @classmethod
     def _once(cls, items: list[OrderLine]) -> list[OrderLine]:
         if len({item.product_id for item in items}) < len(items):
-            raise ValueError("a product stands there twice")
+            raise ValueError("a product occurs twice")
         return items
 
 
 class OrderItem(Payload):
-    """One product of an order as it was then; `product_id` is None once it is sold no more."""
+    """One product of an order as it was at that time; `product_id` is null once the product is deleted."""
 
     product_id: str | None
     stream_key: str
@@ -44,7 +44,7 @@ class OrderItem(Payload):
 
 
 class Order(Payload):
-    """An order; `total` is what its items cost when it was placed."""
+    """An order; `total` is the price of its items when it was placed."""
 
     id: str
     user_id: str
@@ -52,7 +52,7 @@ class Order(Payload):
     items: list[OrderItem]
     total: Money
     created_at: Timestamp
-    expires_at: Timestamp | None  # unless it is paid or cancelled by then
+    expires_at: Timestamp | None  # unless it is paid or cancelled before
     paid_at: Timestamp | None
     cancelled_at: Timestamp | None
 
@@ -71,7 +71,7 @@ class JoinOrders(Request):
 
 
 class OrdersJoined(Payload):
-    """The ack of `join:orders`; `events` are those after `since`, if all of them are kept."""
+    """The ack of `join:orders`; `events` are those after `since`, if all of them are still stored."""
 
     room: str
     cursor: Cursor
@@ -80,7 +80,7 @@ class OrdersJoined(Payload):
 
 
 class Shortage(Payload):
-    """One of the `details` of INSUFFICIENT_STOCK: what was asked of a product, and what is left of it."""
+    """One of the `details` of INSUFFICIENT_STOCK: how many of a product were requested, and how many are left."""
 
     product_id: str
     requested: int
@@ -88,7 +88,7 @@ class Shortage(Payload):
 
 
 class ChangedPrice(Payload):
-    """One of the `details` of PRICE_CHANGED: the price that the buyer saw, and the present one."""
+    """One of the `details` of PRICE_CHANGED: the price that the buyer saw, and the present price."""
 
     product_id: str
     asked: Money
@@ -96,7 +96,7 @@ class ChangedPrice(Payload):
 
 
 class Purchase(Payload):
-    """`order:purchase:notification`: who bought something, as everybody may know it."""
+    """`order:purchase:notification`: a purchase, with a masked name of the buyer."""
 
     stream_key: str
     display_name: str

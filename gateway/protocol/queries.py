@@ -1,4 +1,4 @@
-"""What may stand behind the `?` of a GET: values arrive as text, unknown names are refused. Parsed by the HTTP edge."""
+"""Query parameters of the HTTP API. Values are converted from text, unknown names are refused."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -29,14 +29,14 @@ class Query(BaseModel):
 
 
 class Page(Query):
-    """Which part of a list: `cursor` is the `nextCursor` of the page before."""
+    """The part of a list to return: `cursor` is the `nextCursor` of the previous page."""
 
     cursor: PageCursor | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 20
 
 
 class StreamQuery(Page):
-    """`GET /streams`: of one status, of one host, or with a text in the title."""
+    """`GET /streams`, filtered by status, host, or text in the title."""
 
     status: StreamStatus | None = None
     host_id: UUID | None = None
@@ -50,7 +50,7 @@ class StreamListQuery(Page):
 
 
 class UserQuery(Page):
-    """`GET /users`: of one role, of one status, or with a text in the name or the e-mail address."""
+    """`GET /users`, filtered by role, status, or text in the name or e-mail address."""
 
     role: Literal["USER", "HOST", "MODERATOR", "ADMIN"] | None = None
     status: Literal["ACTIVE", "SUSPENDED"] | None = None
@@ -58,7 +58,7 @@ class UserQuery(Page):
 
 
 class ProductQuery(Page):
-    """`GET /products`: of one stream, of one status, or with a text in the name or the description."""
+    """`GET /products`, filtered by stream, status, or text in the name or description."""
 
     stream_key: StreamKey | None = None
     status: ProductStatus | None = None
@@ -66,7 +66,7 @@ class ProductQuery(Page):
 
 
 class WordQuery(Page):
-    """`GET /moderation/words`: of one room, of one action, or with a text in them."""
+    """`GET /moderation/words`, filtered by room, action, or text in the word."""
 
     live_id: StreamKey | None = None
     action: WordActionName | None = None
@@ -74,7 +74,7 @@ class WordQuery(Page):
 
 
 class SanctionQuery(Page):
-    """`GET /moderation/sanctions`: of one person, of one room, of one kind, or only those that hold (or do not)."""
+    """`GET /moderation/sanctions`, filtered by user, room, kind, or whether they are in force."""
 
     user_id: Identifier | None = None
     live_id: StreamKey | None = None
@@ -83,20 +83,20 @@ class SanctionQuery(Page):
 
 
 class JobQuery(Page):
-    """`GET /jobs`: of one status, or of one stream."""
+    """`GET /jobs`, filtered by status or stream."""
 
     status: JobState | None = None
     stream_key: StreamKey | None = None
 
 
 class NotificationQuery(Page):
-    """`GET /notifications`: with `unread` only those that were not marked as read."""
+    """`GET /notifications`; `unread` leaves out those marked as read."""
 
     unread: bool = False
 
 
 class LogQuery(Page):
-    """`GET /moderation/log`: of one room, by or about one person, of one action, from a moment on, before another."""
+    """`GET /moderation/log`, filtered by room, actor, subject, action, or time (`from` inclusive, `to` exclusive)."""
 
     live_id: StreamKey | None = None
     actor_id: UUID | None = None
@@ -107,9 +107,9 @@ class LogQuery(Page):
 
 
 class MessageQuery(Page):
-    """`GET /streams/{key}/messages`: of one sender, from a moment on, before another, with words or parts of words.
+    """`GET /streams/{key}/messages`, filtered by sender, time (`from` inclusive, `to` exclusive) or words.
 
-    `deleted` lists deleted messages and no others; `format=jsonl` answers all of it as lines of JSON.
+    `deleted` lists only deleted messages; `format=jsonl` answers all messages as lines of JSON.
     """
 
     user_id: Identifier | None = None
@@ -121,7 +121,7 @@ class MessageQuery(Page):
 
 
 class OrderQuery(Page):
-    """`GET /orders`: of one status, and for admins of one user."""
+    """`GET /orders`, filtered by status and, for administrators, by user."""
 
     user_id: Identifier | None = None
     status: OrderStatus | None = None

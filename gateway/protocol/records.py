@@ -1,4 +1,4 @@
-"""Payloads of moderation over HTTP: the moderation log, the word lists, and messages as administrators read them."""
+"""Payloads of moderation over HTTP: the audit log, sanctions, word lists, and stored messages."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"
 
 
 class LogEntry(Payload):
-    """Who did what, to whom, when and why. What `details` has depends on the action."""
+    """An entry of the audit log. The content of `details` depends on the action."""
 
     id: str
     action: str
@@ -26,7 +26,7 @@ class LogEntry(Payload):
 
 
 class LogPage(Payload):
-    """A page of the moderation log, newest first."""
+    """A page of the audit log, newest first."""
 
     items: list[LogEntry]
     next_cursor: str | None
@@ -36,10 +36,10 @@ SanctionKindName = Literal["MUTE", "BAN"]
 
 
 class SanctionView(Payload):
-    """A mute or a ban, as moderators see it.
+    """A mute or a ban.
 
-    `live_id` is null for one everywhere. `until` is when it ends or would have ended, with the
-    year 9999 for one without an end. `active` is whether it holds now; `lifted_at` is null unless somebody lifted it.
+    `live_id` is null for one everywhere. `until` is in the year 9999 for one without an end. `active`: whether it is in
+    force now. `lifted_at` is null unless somebody lifted it.
     """
 
     id: str
@@ -80,7 +80,7 @@ class ChangeWord(Request):
 
 
 class WordView(Payload):
-    """A listed word, in the form in which texts are compared."""
+    """A listed word, in the folded form that is compared with messages."""
 
     id: str
     word: str
@@ -91,14 +91,14 @@ class WordView(Payload):
 
 
 class SampleText(Request):
-    """`POST /moderation/words/test`: a message as if it were sent in one room, or without `live_id` in any other."""
+    """`POST /moderation/words/test`: a text to check with the words of a room, or without `live_id` of all rooms."""
 
     text: MessageText
     live_id: StreamKey | None = None
 
 
 class FilteredText(Payload):
-    """What would happen to the message: `text` is how it would be stored, null if it would be refused."""
+    """The result of the check: `text` is what would be stored, null if the message would be refused."""
 
     action: WordActionName
     text: str | None
@@ -112,7 +112,7 @@ class WordPage(Payload):
 
 
 class StoredMessage(Payload):
-    """A message as administrators read it; `message` is null for a deleted one, which has what else is null."""
+    """A message. `message` is null for a deleted one; the fields of the deletion are null for others."""
 
     id: str
     seq: int

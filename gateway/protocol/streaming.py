@@ -26,7 +26,7 @@ class ViewerLeave(Request):
 
 
 class ViewerJoined(Payload):
-    """The ack of `stream:viewer:join`; counts are distinct people over all nodes."""
+    """The ack of `stream:viewer:join`; counts are of distinct people over all nodes."""
 
     stream_key: str
     viewer_count: int
@@ -54,7 +54,7 @@ class ViewerUpdate(Payload):
 
 
 class StreamStarted(Payload):
-    """`stream:started`; `resumed`: it had ended, and goes on."""
+    """`stream:started`; `resumed`: the stream had ended and continues."""
 
     stream_key: str
     resumed: bool = Field(default=False, exclude_if=lambda v: not v)
@@ -69,7 +69,7 @@ class StreamEnded(Payload):
 
 
 class CreateStream(Request):
-    """`POST /streams`; without a key the gateway makes one. `ordersWhenNotLive`: also before and after the show."""
+    """`POST /streams`; without a key the gateway makes one. `ordersWhenNotLive`: accept orders before and after."""
 
     title: Title
     key: StreamKey | None = None
@@ -79,7 +79,7 @@ class CreateStream(Request):
 
 
 class ChangeStream(Request):
-    """`PATCH /streams/{key}`: the fields that are given. The time of a stream that has begun does not change."""
+    """`PATCH /streams/{key}`: the given fields change. The time of a started stream cannot change."""
 
     title: Title | None = None
     description: Description | None = None
@@ -111,7 +111,7 @@ class MediaEvent(Request):
 
 
 class StreamView(Payload):
-    """A stream as everybody sees it."""
+    """A stream."""
 
     key: str
     title: str
@@ -121,10 +121,10 @@ class StreamView(Payload):
     scheduled_at: Timestamp | None
     started_at: Timestamp | None
     ended_at: Timestamp | None
-    closes_at: Timestamp | None  # of an ended one: until then it can be started again, and people can chat
+    closes_at: Timestamp | None  # of an ended stream: until then it can be resumed, and its chat is open
     orders_when_not_live: bool
     peak_viewers: int  # at one time
-    total_viewers: int  # distinct people that watched at any time
+    total_viewers: int  # distinct people who watched at any time
     created_at: Timestamp
 
 
@@ -136,7 +136,7 @@ class StreamPage(Payload):
 
 
 class UpcomingStreams(Payload):
-    """`upcoming:updated`: the first of those that `GET /streams/upcoming` lists."""
+    """`upcoming:updated`: the first streams of `GET /streams/upcoming`."""
 
     streams: list[StreamView]
 

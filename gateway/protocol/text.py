@@ -1,34 +1,34 @@
-"""Unicode rules for texts that people write: what is visible, what a name may have, how two texts compare. Pure.
+"""Unicode rules for texts: which are visible, which names are valid, how texts are compared. Pure functions.
 
-Used by the payloads, the word filter and the names of accounts. The classes are properties of Unicode, read by the
-`regex` package, so that a character that is added to Unicode needs no change here.
+Used by the payloads, the word filter and the names of accounts. Character classes are Unicode properties of the `regex`
+package, so that characters added to Unicode need no change here.
 """
 
 import unicodedata
 
 import regex
 
-FOLDS = 20_000  # characters whose folded form is kept: all that people write, and a bound for who writes all there are
-MARKS = 4  # combining marks on one letter; more is noise that covers the lines around it (UTS 39, 5.4)
+FOLDS = 20_000  # characters whose folded form is cached
+MARKS = 4  # combining marks on one letter; more would cover other lines (UTS 39, 5.4)
 
-# Characters that fonts draw as nothing although no property of Unicode says so: the Braille pattern without dots, the
-# place of an embedded object, the musical note without a head.
+# Characters that fonts draw as nothing, although no Unicode property says so: the Braille pattern without dots, the
+# placeholder of an embedded object, the musical note without a head.
 _BLANK = r"\u2800\ufffc\U0001d159"
 
 # Controls, format characters, private use, halves of surrogate pairs, fillers, variation selectors.
 _INVISIBLE = rf"\p{{Cc}}\p{{Cf}}\p{{Co}}\p{{Cs}}\p{{NChar}}\p{{Default_Ignorable_Code_Point}}{_BLANK}"
 _NOTHING = regex.compile(rf"[{_INVISIBLE}\p{{M}}\p{{Z}}\s]*", regex.V1)
 
-# Dropped when texts are compared. White space is not: it parts words.
+# Dropped when texts are compared. White space is not, because it separates words.
 NOT_SEEN = rf"[{_INVISIBLE}]--[\t\n\r]"
 _UNSEEN = regex.compile(f"[{NOT_SEEN}]", regex.V1)
 _IGNORED = regex.compile(rf"[[{NOT_SEEN}]\p{{M}}]", regex.V1)
-# In the scripts of India, of Thai and their neighbours vowels and tones are marks on a consonant, and letters still.
+# In Indic, Thai and related scripts vowels and tones are marks on a consonant, and count as letters.
 SYLLABLE_MARK = r"[\p{M}&&\P{InSC=Other}]"
 _LOOSE_MARK = regex.compile(rf"([\p{{InSC=Consonant}}\p{{InSC=Vowel_Independent}}]{SYLLABLE_MARK}+)|\p{{M}}", regex.V1)
 
-# The invisible characters that belong to something visible: in an emoji, in a Han character's variant, and the joiners
-# of scripts whose letters change their shape.
+# Invisible characters that are part of something visible: of an emoji, of a variant of a Han character, and joiners in
+# scripts whose letters change their shape.
 _PICTURE = r"\p{Extended_Pictographic}(?:\p{EMod}|[\ufe0e\ufe0f])?"
 _COMPOSED = regex.compile(
     rf"""
@@ -48,15 +48,15 @@ _GRAPHEME = regex.compile(r"\X")
 
 
 def is_visible(text: str) -> bool:
-    """Whether a reader sees anything of a text: a character that is no blank, no control, no filler and no mark."""
+    """Return whether a text has a visible character: one that is no blank, control, filler or mark."""
     return _NOTHING.fullmatch(text) is None
 
 
 def clean_line(text: str) -> str:
-    """Return a name or a title as it is stored: NFC, trimmed, each run of blanks one space.
+    """Return a name or a title as it is stored: NFC, trimmed, each run of blanks replaced by one space.
 
-    Emoji and joined letters keep their joiners. Raises ValueError when nothing of it is visible, and for control and
-    format characters, line breaks, fillers, private use, marks without a letter, and more than `MARKS` marks on one.
+    Emoji and joined letters keep their joiners. Raises ValueError if nothing is visible, and for control and format
+    characters, line breaks, fillers, private use, marks without a letter, and more than `MARKS` marks on one.
     """
     line = _BLANKS.sub(" ", unicodedata.normalize("NFC", text)).strip()
     _check(line, _REFUSED)
@@ -64,7 +64,7 @@ def clean_line(text: str) -> str:
 
 
 def clean_lines(text: str) -> str:
-    """Return a description as it is stored: the same as `clean_line`, with line feeds, tabs and blanks as they are.
+    """Return a description as it is stored: as `clean_line` does, but with line feeds, tabs and blanks unchanged.
 
     CR LF becomes LF. An empty text stays empty. Raises ValueError as `clean_line` does.
     """
@@ -75,26 +75,26 @@ def clean_lines(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Return the form in which texts are compared: one for all ways to type the same.
+    """Return the form in which texts are compared, equal for all ways to type the same text.
 
-    NFKC, folded case, no marks, no characters that are not seen; Hangul is a sequence of jamo, those at the end of a
-    syllable the same as those at its beginning. What a text is folded to is what its characters are, one by one.
+    That is NFKC with folded case, without marks and invisible characters. Hangul becomes a sequence of jamo, in which
+    final ones equal initial ones. Each character is folded by itself.
     """
-    # Compositions need no look at the neighbours, because what composes is decomposed, and marks are dropped.
+    # Characters can be folded independently, because compositions are decomposed and marks are dropped.
     return "".join(map(FOLDED.__getitem__, text))
 
 
 def caseless(text: str) -> str:
-    """Return a text in NFKC with folded case, without what is not seen: like `fold`, for people to read.
+    """Return a text in NFKC with folded case, without invisible characters: like `fold`, but readable.
 
-    Letters keep the marks that Unicode composes them with, and their vowels; Hangul its syllables.
+    Letters keep their composed marks and vowel signs, Hangul keeps its syllables.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold())
     return _LOOSE_MARK.sub(lambda match: match[1] or "", folded)
 
 
 def first_grapheme(text: str) -> str:
-    """Return what a reader calls the first letter of a text, in NFC; empty for an empty text."""
+    """Return the first grapheme of a text in NFC; empty for an empty text."""
     match = _GRAPHEME.match(unicodedata.normalize("NFC", text))
     return "" if match is None else match[0]
 
@@ -110,7 +110,7 @@ def _check(text: str, refused: regex.Pattern[str]) -> None:
 
 
 class _Folds(dict[str, str]):
-    """What each character is compared as, filled as characters come."""
+    """A cache of the folded forms of characters."""
 
     def __missing__(self, character: str) -> str:
         if len(self) >= FOLDS:
@@ -121,14 +121,14 @@ class _Folds(dict[str, str]):
 
 
 def _jamo() -> dict[int, str]:
-    """Return what each jamo is compared as: final ones as initial ones, clusters and diphthongs as their parts."""
+    """Return the folded form of each jamo: the initial one for final ones, the parts of clusters and diphthongs."""
     parts = {0x116A: "\u1169\u1161", 0x116B: "\u1169\u1162", 0x116C: "\u1169\u1175", 0x116F: "\u116e\u1165"}
     parts |= {0x1170: "\u116e\u1166", 0x1171: "\u116e\u1175", 0x1174: "\u1173\u1175"}
     for code in (*range(0x1100, 0x1160), *range(0x11A8, 0x1200), *range(0xA960, 0xA97D), *range(0xD7CB, 0xD7FC)):
         name = unicodedata.name(chr(code)).removeprefix("HANGUL CHOSEONG ").removeprefix("HANGUL JONGSEONG ")
         try:
             parts[code] = "".join(unicodedata.lookup(f"HANGUL CHOSEONG {part}") for part in name.split("-"))
-        except KeyError:  # an old letter that stands at the end only
+        except KeyError:  # an old jamo that occurs only at the end of syllables
             continue
     return parts
 

@@ -1,4 +1,4 @@
-"""The forms that all payloads share: strict when they come in, camelCase when they go out. Used by all of protocol."""
+"""The base classes and types of payloads: strict for requests, camelCase in both directions."""
 
 import re
 from datetime import UTC, datetime
@@ -12,11 +12,11 @@ from gateway.clocks import postgres_clock
 
 StreamKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Reason = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]  # no database stores a NUL
+Reason = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]  # PostgreSQL cannot store NUL
 
 Timestamp = Annotated[
     datetime,
-    # What JavaScript's toISOString() gives: UTC, milliseconds, Z.
+    # The format of JavaScript's toISOString(): UTC, milliseconds, Z.
     PlainSerializer(lambda moment: iso(moment), return_type=str),  # noqa: PLW0108  iso is defined below,
     Field(json_schema_extra={"format": "date-time"}),
 ]
@@ -31,7 +31,7 @@ def _timestamp(value: object) -> datetime:
     return datetime.fromisoformat(value.upper())
 
 
-# A timestamp from outside, as RFC 3339 text: within what calendars and databases can turn into UTC.
+# A timestamp from clients, as RFC 3339 text, in a range that can be converted to UTC.
 Moment = Annotated[
     AwareDatetime,
     BeforeValidator(_timestamp),
@@ -41,7 +41,7 @@ Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="
 
 
 class Request(BaseModel):
-    """What a client sends: wrong types and left-over fields are refused, nothing is converted."""
+    """The base class of requests. Wrong types and unknown fields are refused, nothing is converted."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -55,23 +55,23 @@ class Request(BaseModel):
 
 
 class Payload(BaseModel):
-    """What the gateway sends: built inside from typed values, serialized once."""
+    """The base class of what the gateway sends."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, populate_by_name=True, serialize_by_alias=True)
 
 
 def now() -> datetime:
-    """The current moment by PostgreSQL's clock, in UTC."""
+    """Return the current time by PostgreSQL's clock, in UTC."""
     return datetime.fromtimestamp(postgres_clock.time(), UTC)
 
 
 def iso(moment: datetime) -> str:
-    """`2026-11-21T12:00:00.000Z`."""
+    """Return a time as text, such as `2026-11-21T12:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def epoch_ms() -> int:
-    """The current moment by PostgreSQL's clock in ms since 1970, the `ts` of acks."""
+    """Return the current time by PostgreSQL's clock in ms since 1970, the `ts` of acks."""
     return int(postgres_clock.time() * 1000)
 
 
@@ -83,10 +83,7 @@ class Typed(Payload):
 
 
 class Stamp(Payload):
-    """What every logged event says of itself, beside the other fields of its payload.
-
-    Its room and its place in the room's log, and the time of its commit.
-    """
+    """The fields that every logged event has beside those of its payload: room, place and time of the commit."""
 
     room: str
     seq: int
@@ -95,21 +92,21 @@ class Stamp(Payload):
 
 
 class Cursor(Payload):
-    """A place in a room's log. `epoch` names the log; a cursor of another epoch is worth nothing."""
+    """A place in a room log. `epoch` identifies the log; cursors of other epochs are void."""
 
     epoch: str
     seq: int
 
 
 class Since(Request):
-    """A cursor that a client got earlier and sends back."""
+    """A cursor that a client received earlier and sends back."""
 
     epoch: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     seq: int
 
 
 class Missed(Payload):
-    """One event that a returning client missed, exactly as the room heard it."""
+    """One event that a client missed, as it was broadcast."""
 
     event: str
     payload: Any

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway.metrics import Metrics
 from gateway.protocol import catalog, events
-from gateway.protocol.catalog import ProductGone
+from gateway.protocol.catalog import ProductDeleted
 from gateway.protocol.wire import Typed
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
@@ -29,7 +29,7 @@ class ProductCache(Cache[catalog.Product | None]):
             product = payload.data if isinstance(payload, Typed) else None
             if isinstance(product, catalog.Product):
                 newest[product.id] = product, product.version
-            elif isinstance(product, ProductGone):
+            elif isinstance(product, ProductDeleted):
                 newest[product.product_id] = None, GONE
         for product_id, (product, version) in newest.items():
             await self.write(product_id, product, version)

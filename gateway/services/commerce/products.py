@@ -7,7 +7,7 @@ from decimal import Decimal
 from gateway.errors import NotFound
 from gateway.keys import Room, products_room
 from gateway.protocol import catalog, events
-from gateway.protocol.catalog import LOW_STOCK, FeaturedProduct, LowStock, ProductGone, SoldOut
+from gateway.protocol.catalog import LOW_STOCK, FeaturedProduct, LowStock, ProductDeleted, SoldOut
 from gateway.protocol.wire import Payload, Typed
 from gateway.services.rooms.log import NewEvent
 from models.main.product import Product
@@ -71,8 +71,8 @@ class ProductViews:
 
 def deleted(product: Product) -> NewEvent:
     """The event of a product that is sold no longer; its version is the one after the last."""
-    gone = ProductGone(product_id=str(product.id), version=product.version + 1)
-    return _typed(products_room(product.stream_id), events.PRODUCT_DELETED, gone)
+    payload = ProductDeleted(product_id=str(product.id), version=product.version + 1)
+    return _typed(products_room(product.stream_id), events.PRODUCT_DELETED, payload)
 
 
 def price_at(product: Product, moment: datetime) -> Decimal:

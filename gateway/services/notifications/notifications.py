@@ -74,7 +74,7 @@ class Notifications:
 
     async def send(self, admin: Principal, ask: SendNotification) -> SentNotifications:
         """Send one text to some users. Raises NotFound, and sends nothing, if one of them does not exist."""
-        copies = {user_id: uuid4() for user_id in ask.people}
+        copies = {user_id: uuid4() for user_id in ask.recipients}
         moment, batch = now(), uuid4()
         ids, people = list(copies.values()), list(copies)
         text = (ask.title, ask.message, ask.level)
