@@ -189,7 +189,9 @@ async def _fill(settings: Settings) -> list[str]:
             User(id=uuid4(), email=f"u{n}@example.com", username=f"viewer_{n:05}", password_hash="none")
             for n in range(USERS)
         ]
-        await User.bulk_create(users)
+        # A node without an ADMIN warns, and a server that warns is not measured.
+        admin = User(id=uuid4(), email="admin@example.com", username="admin", password_hash="none", role="ADMIN")
+        await User.bulk_create([*users, admin])
         for n in range(1, STREAMS + 1):
             status, moment = StreamStatus.LIVE.value, datetime.now(UTC)
             await Stream.create(key=f"s{n}", title="Bench", host_id=users[0].id, status=status, started_at=moment)

@@ -9,13 +9,20 @@ MAX_DEPTH: Final = 8  # of nested objects and lists
 MAX_EVENT_VALUES: Final = 256  # in the payload of an event, at all depths
 MAX_BODY_VALUES: Final = 4096  # in the body of an HTTP request; the largest changes many products
 
+_CONTAINERS: Final = frozenset((dict, list))
+_SMALL: Final = MAX_EVENT_VALUES // MAX_FIELDS - 1  # values of a list or an object, itself not counted
+
 
 def check_event(payload: dict[str, Any]) -> None:
     """Raise InvalidPayload if the payload of an event is larger than any of our shapes."""
     if len(payload) > MAX_FIELDS:
         raise InvalidPayload("The object has too many fields")
     for value in payload.values():
-        if value.__class__ is dict or value.__class__ is list:
+        kind = value.__class__
+        if kind in _CONTAINERS and (
+            # 32 small flat values are within all bounds: nearly all payloads end here.
+            len(value) > _SMALL or not _CONTAINERS.isdisjoint(map(type, value.values() if kind is dict else value))
+        ):
             check_values(payload, MAX_EVENT_VALUES)
             return
 

@@ -71,6 +71,21 @@ async def test_turns_are_given_in_order() -> None:
     assert order == list(range(200))
 
 
+async def test_fast_senders_share_the_first_turn_of_a_tick_while_nobody_waits() -> None:
+    turns, loop = Turns(), asyncio.get_running_loop()
+    start = loop.time()
+    assert turns.free(start)
+    assert turns.free(start + TURN / 2), "the same tick, and time is left"
+    assert not turns.free(start + 2 * TURN)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert turns.free(loop.time()), "another tick"
+    waiting = asyncio.ensure_future(turns.next())
+    await asyncio.sleep(0)
+    assert not turns.free(loop.time()), "those who wait go first"
+    await waiting
+
+
 async def test_one_long_turn_a_tick_is_given_and_many_short_ones() -> None:
     turns = Turns()
     running = [0]
@@ -124,7 +139,7 @@ async def test_a_message_is_handled_between_the_turns_of_many_who_flood() -> Non
         connection.drop("test")
 
 
-async def test_a_client_that_goes_on_sending_waits_for_its_turn() -> None:
+async def test_a_client_that_goes_on_sending_waits_in_a_busy_tick() -> None:
     host = engine()
     given = 0
 
@@ -146,11 +161,14 @@ async def test_a_client_that_goes_on_sending_waits_for_its_turn() -> None:
     assert given == 0
     connection.received("4x")
     connection.received("4" + "x" * 60_000)
-    connection.received("4x")
     await until(lambda: not connection.busy)
     connection.received("4x")
     await until(lambda: not connection.busy)
-    assert given >= 1
+    assert given == 0, "the tick has time left"
+    host.turns.free = lambda now: False  # type: ignore[method-assign]
+    connection.received("4x")
+    await until(lambda: not connection.busy)
+    assert given == 1
     connection.drop("test")
 
 

@@ -210,7 +210,7 @@ class Connection:
             while self._inbox is not None and (text := self._inbox.take()) is not None:
                 spent = self._spent
                 spent = self._spent = (max(now, spent)) + (1 + len(text) / CHARS_PER_MESSAGE) / STEADY_RATE
-                if not left or now >= until or (fresh and spent > now + BURST_TIME):
+                if not left or now >= until or (fresh and spent > now + BURST_TIME and not self._host.turns.free(now)):
                     await self._host.turns.next()
                     now = clock()
                     left, until = MAX_MESSAGES, now + TURN

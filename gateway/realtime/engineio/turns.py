@@ -12,13 +12,27 @@ class Turns:
     """A queue of connections that have used up their turn. Each tick lets some of them continue, in order.
 
     One per tick continues while turns are long, more while turns are short. So ticks stay near TURN however many
-    connections wait, and the messages of all other connections are handled in between.
+    connections wait, and the messages of all other connections are handled in between. While nobody waits, fast senders
+    share the first TURN of each tick without waiting.
     """
 
     def __init__(self) -> None:
+        self._until: float | None = None  # when fast senders have used up this tick; None before the first of them
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._share = 1  # connections that may continue in the next tick
         self._last = 0.0  # the time of the previous tick
+
+    def free(self, now: float) -> bool:
+        """Return whether a connection that sends fast may begin without waiting, at this time of the event loop."""
+        if self._waiting:
+            return False
+        if self._until is None:
+            self._until = now + TURN
+            asyncio.get_running_loop().call_soon(self._end_tick)
+        return now < self._until
+
+    def _end_tick(self) -> None:
+        self._until = None
 
     async def next(self) -> None:
         """Wait for another turn, at least one tick."""
