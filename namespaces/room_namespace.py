@@ -18,12 +18,13 @@ NOBODY = Census(0, 0, changed=False)
 class Attendance(Protocol):
     """Counts who is in a room and tells the room.
 
-    Nothing here raises. A call that is cancelled has counted all the same, except `entered`: then nobody came in.
+    Nothing here raises. A call that is cancelled has counted all the same, except that a cancelled `enter` has counted
+    nobody.
     """
 
-    async def entered(self, room: Room, user_id: str) -> Census: ...
-    async def left(self, room: Room, user_id: str) -> Census: ...
-    async def became(self, room: Room, before: str, after: str) -> None: ...
+    async def enter(self, room: Room, user_id: str) -> Census: ...
+    async def leave(self, room: Room, user_id: str) -> Census: ...
+    async def move(self, room: Room, before: str, after: str) -> None: ...
     async def census(self, room: Room) -> Census: ...
 
 
@@ -78,7 +79,7 @@ class RoomNamespace(Namespace):
     async def _take_out(self, socket: Socket, room: Room) -> Census | None:
         socket.leave(room)
         who = socket.unattend(room)
-        return None if who is None else await self._attendance.left(room, who.user_id)
+        return None if who is None else await self._attendance.leave(room, who.user_id)
 
     # --- for the pipeline ---------------------------------------------------------------------------------------------
 
@@ -92,7 +93,7 @@ class RoomNamespace(Namespace):
         if not self.counts(room):
             return NOBODY
         try:
-            return await self._attendance.entered(room, socket.attending[room].user_id)
+            return await self._attendance.enter(room, socket.attending[room].user_id)
         except BaseException:
             socket.leave(room)
             socket.unattend(room)
@@ -102,11 +103,11 @@ class RoomNamespace(Namespace):
         """See Namespace."""
         before, after = socket.reattend(room)
         if self.counts(room):
-            await self._attendance.became(room, before.user_id, after.user_id)
+            await self._attendance.move(room, before.user_id, after.user_id)
 
     async def farewell(self, socket: Socket) -> None:
         """See Namespace. What it attended stays noted: a client that comes back finds it in its session."""
         async with AsyncExitStack() as departures:  # each of them, whatever becomes of the others
             for room, who in socket.attending.items():
                 if self.counts(room):
-                    departures.push_async_callback(self._attendance.left, room, who.user_id)
+                    departures.push_async_callback(self._attendance.leave, room, who.user_id)

@@ -17,7 +17,7 @@ from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.jobs.jobs import Jobs
 from gateway.services.jobs.table import JobTable
 from gateway.services.rooms.outbox import Outbox
-from gateway.services.streams.streams import Streams, UpcomingCache
+from gateway.services.streams.streams import StreamListCache, Streams
 from gateway.services.streams.viewers import Viewers
 
 SWEEP = 1.0  # s between two sweeps of interrupted streams, unpaid orders and deals
@@ -30,7 +30,7 @@ class CommercePart:
         metrics, database, redis, log = servers.metrics, servers.database, servers.redis, servers.log
         fanout = realtime.fanout
         outbox = Outbox(database, log, fanout)
-        lists, product_cache = UpcomingCache(redis, metrics), ProductCache(redis, metrics)
+        lists, product_cache = StreamListCache(redis, metrics), ProductCache(redis, metrics)
         pages, shelves = ProductPageCache(metrics, log), ShelfCache(metrics, log)
         self._caches = (lists, product_cache, pages, shelves)
         outbox.on_published(product_cache.update)
@@ -39,8 +39,8 @@ class CommercePart:
             database, outbox, fanout, lists, grace=settings.stream_end_grace, reopen=settings.stream_reopen
         )
         self.viewers = Viewers(database, log, realtime.presence, fanout, realtime.rooms.attendees)
-        fanout.on_notice(StreamEnded, self.viewers.ended)
-        fanout.on_notice(StreamResumed, self.viewers.resumed)
+        fanout.on_notice(StreamEnded, self.viewers.on_stream_ended)
+        fanout.on_notice(StreamResumed, self.viewers.on_stream_resumed)
         views = ProductViews(settings.currency)
         self.catalog = Catalog(database, outbox, pages, product_cache, views)
         self.featured = Featured(outbox, views)

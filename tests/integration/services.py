@@ -19,7 +19,7 @@ from gateway.services.moderation.room_settings import RoomSettingsService
 from gateway.services.moderation.word_lists import WordLists
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
-from gateway.services.streams.streams import Streams, UpcomingCache
+from gateway.services.streams.streams import StreamListCache, Streams
 
 DAY = timedelta(days=1)
 GRACE, REOPEN = timedelta(seconds=30), timedelta(minutes=30)  # of streams
@@ -32,7 +32,7 @@ def older(key: str, before: str | None, limit: int) -> History:
 
 def make_streams(database: Database, redis: RedisClient, fanout: Any) -> Streams:
     """The streams of one node."""
-    outbox, lists = Outbox(database, RoomLog(database), fanout), UpcomingCache(redis, Metrics())
+    outbox, lists = Outbox(database, RoomLog(database), fanout), StreamListCache(redis, Metrics())
     return Streams(database, outbox, fanout, lists, grace=GRACE, reopen=REOPEN)
 
 

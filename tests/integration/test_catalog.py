@@ -304,9 +304,9 @@ async def test_viewers_are_people_and_the_peak_is_kept(shop: Shop) -> None:
     people, room = ["ann", "bob", "cid"], viewers_room(KEY)
     with pytest.raises(NotFound):
         await shop.viewers.check_join("nowhere")
-    counts = [(await shop.viewers.entered(room, who)).count for who in (*people, people[0])]
+    counts = [(await shop.viewers.enter(room, who)).count for who in (*people, people[0])]
     assert counts == [1, 2, 3, 3]
-    left = [(await shop.viewers.left(room, who)).count for who in (people[0], people[0], people[1])]
+    left = [(await shop.viewers.leave(room, who)).count for who in (people[0], people[0], people[1])]
     assert left == [3, 2, 1]
     joined = await shop.viewers.snapshot(KEY, None, await shop.viewers.census(room))
     assert (joined.viewer_count, joined.peak_viewers, joined.live) == (1, 3, False)

@@ -27,23 +27,23 @@ from tests.timing import until
 
 
 class FakeSocket:
-    """One socket that remembers."""
+    """A socket that records the titles of notifications."""
 
     def __init__(self, sid: str) -> None:
         self.sid = sid
         self.dropped = False
-        self.heard: list[str] = []
+        self.titles: list[str] = []
 
     def send(self, event: str, payload: Typed) -> None:
         assert event == payload.type == "notification:new"
-        self.heard.append(payload.data.title)
+        self.titles.append(payload.data.title)
 
 
-class Here:
-    """Who is on one node."""
+class FakeUserDelivery:
+    """The connected users of one node."""
 
     def __init__(self) -> None:
-        self.people: dict[str, list[Any]] = defaultdict(list)
+        self._sockets: dict[str, list[Any]] = defaultdict(list)
         self._listeners: list[Callable[[str], None]] = []
         self._departures: list[Callable[[str, Any], None]] = []
 
@@ -53,44 +53,44 @@ class Here:
     def on_departure(self, listener: Callable[[str, Any], None]) -> None:
         self._departures.append(listener)
 
-    def departs(self, user_id: str, socket: FakeSocket, *, dropped: bool) -> None:
+    def disconnect(self, user_id: str, socket: FakeSocket, *, dropped: bool) -> None:
         socket.dropped = dropped
-        self.people[user_id].remove(socket)
+        self._sockets[user_id].remove(socket)
         for listener in self._departures:
             listener(user_id, socket)
 
-    def here(self) -> list[str]:
-        return list(self.people)
+    def connected(self) -> list[str]:
+        return list(self._sockets)
 
     def sockets(self, user_id: str) -> list[Any]:
-        return list(self.people.get(user_id, ()))
+        return list(self._sockets.get(user_id, ()))
 
-    def arrives(self, user_id: str) -> FakeSocket:
-        socket = FakeSocket(f"{user_id}-{len(self.people[user_id])}")
-        self.people[user_id].append(socket)
+    def connect(self, user_id: str) -> FakeSocket:
+        socket = FakeSocket(f"{user_id}-{len(self._sockets[user_id])}")
+        self._sockets[user_id].append(socket)
         for listener in self._listeners:
             listener(user_id)
         return socket
 
 
-class Nobody:
+class NoSink:
     def deliver(self, room: Any, packet: bytes, offset: str | None = None) -> None:
-        raise AssertionError("notifications need no room")
+        raise AssertionError("notifications are not sent to a room")
 
 
 class Cluster:
-    """Two nodes with one database and one way to tell each other, which may be cut."""
+    """Two nodes with one database and one fan-out."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.fanout = LocalFanout(Nobody())
-        self.here = [Here(), Here()]
+        self.fanout = LocalFanout(NoSink())
+        self.users = [FakeUserDelivery(), FakeUserDelivery()]
         self.losses: int | None = 0
         self.nodes = [
-            Deliveries(database, stand_in(here), self.fanout, lambda: self.losses, Metrics()) for here in self.here
+            Deliveries(database, stand_in(users), self.fanout, lambda: self.losses, Metrics()) for users in self.users
         ]
         self.notifications = Notifications(database, self.fanout)
-        self.lost = Notifications(database, LocalFanout(Nobody()))  # its notices reach nobody
+        self.lost = Notifications(database, LocalFanout(NoSink()))  # its notices reach no node
 
     async def person(self) -> str:
         number = await User.all().count()
@@ -128,12 +128,12 @@ async def cluster(database_url: str) -> AsyncIterator[Cluster]:
 
 async def test_who_is_there_gets_it_at_once_on_every_socket_and_it_is_marked(cluster: Cluster) -> None:
     person, other = await cluster.person(), await cluster.person()
-    sockets = [cluster.here[0].arrives(person), cluster.here[0].arrives(person), cluster.here[1].arrives(person)]
+    sockets = [cluster.users[0].connect(person), cluster.users[0].connect(person), cluster.users[1].connect(person)]
     await cluster.send(person, other, title="live")
-    assert [socket.heard for socket in sockets] == [["live"]] * 3
+    assert [socket.titles for socket in sockets] == [["live"]] * 3
     assert await cluster.waiting() == 2
     await cluster.settle()
-    assert [socket.heard for socket in sockets] == [["live"]] * 3
+    assert [socket.titles for socket in sockets] == [["live"]] * 3
     assert await cluster.waiting() == 1, "the other one is away"
 
 
@@ -142,35 +142,35 @@ async def test_two_devices_that_come_at_once_get_each_of_what_waits_at_most_once
     titles = [str(number) for number in range(module.EACH * 2 + 5)]
     for title in titles:
         await cluster.send(person, title=title)
-    sockets = [cluster.here[node].arrives(person) for node in (0, 1)]
+    sockets = [cluster.users[node].connect(person) for node in (0, 1)]
     await asyncio.gather(*(node.deliver() for node in cluster.nodes))
     for socket in sockets:
-        assert len(set(socket.heard)) == len(socket.heard)
-        assert socket.heard == sorted(socket.heard, key=int), "the oldest first"
-    assert set(sockets[0].heard) | set(sockets[1].heard) == set(titles)
+        assert len(set(socket.titles)) == len(socket.titles)
+        assert socket.titles == sorted(socket.titles, key=int), "the oldest first"
+    assert set(sockets[0].titles) | set(sockets[1].titles) == set(titles)
     assert await cluster.waiting() == 0
-    late = cluster.here[0].arrives(person)
+    late = cluster.users[0].connect(person)
     await cluster.settle()
-    assert late.heard == []
+    assert late.titles == []
 
 
 async def test_a_lost_notice_is_found_by_looking(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TICK", 0.02)
     person = await cluster.person()
-    socket = cluster.here[1].arrives(person)
+    socket = cluster.users[1].connect(person)
     await cluster.settle()
     await cluster.send(person, title="lost", lost=True)
     cluster.nodes[1].start()
     await asyncio.sleep(0.2)
-    assert socket.heard == [], "it has no reason to look yet"
+    assert socket.titles == [], "it has no reason to look yet"
     cluster.losses = 1
-    await until(lambda: socket.heard)
-    monkeypatch.setattr(module, "DEAF", 0.02)
+    await until(lambda: socket.titles)
+    monkeypatch.setattr(module, "RECHECK_DEAF", 0.02)
     cluster.losses = None
     await cluster.send(person, title="deaf", lost=True)
-    await until(lambda: len(socket.heard) >= 2)
+    await until(lambda: len(socket.titles) >= 2)
     await cluster.nodes[1].close()
-    assert socket.heard == ["lost", "deaf"]
+    assert socket.titles == ["lost", "deaf"]
     assert await cluster.waiting() == 0
 
 
@@ -178,7 +178,7 @@ async def test_what_could_not_be_marked_is_not_handed_over_again(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await cluster.person()
-    socket = cluster.here[0].arrives(person)
+    socket = cluster.users[0].connect(person)
     await cluster.nodes[0].deliver()
     await cluster.send(person, title="once")
     query = cluster.database.query
@@ -190,75 +190,75 @@ async def test_what_could_not_be_marked_is_not_handed_over_again(
 
     monkeypatch.setattr(cluster.database, "query", away)
     for _ in range(2):
-        cluster.here[0].arrives(person)
+        cluster.users[0].connect(person)
         with pytest.raises(Unavailable):
             await cluster.nodes[0].deliver()
     monkeypatch.undo()
     await cluster.nodes[0].deliver()
-    assert socket.heard == ["once"]
+    assert socket.titles == ["once"]
     assert await cluster.waiting() == 0
 
 
 async def test_a_node_that_died_before_it_marked_leaves_it_to_the_next_connect(cluster: Cluster) -> None:
     person = await cluster.person()
-    first = cluster.here[0].arrives(person)
+    first = cluster.users[0].connect(person)
     await cluster.send(person, title="again")
-    assert first.heard == ["again"]
-    again = cluster.here[1].arrives(person)
+    assert first.titles == ["again"]
+    again = cluster.users[1].connect(person)
     await cluster.nodes[1].deliver()
-    assert again.heard == ["again"]
+    assert again.titles == ["again"]
     assert await cluster.waiting() == 0
 
 
 async def test_what_went_to_a_silent_socket_alone_waits_again(cluster: Cluster) -> None:
     person = await cluster.person()
-    silent = cluster.here[0].arrives(person)
+    silent = cluster.users[0].connect(person)
     await cluster.send(person, title="in a tunnel")
     await cluster.settle()
     assert await cluster.waiting() == 0
-    cluster.here[0].departs(person, silent, dropped=True)
+    cluster.users[0].disconnect(person, silent, dropped=True)
     await cluster.settle()
     assert await cluster.waiting() == 1
-    back = cluster.here[1].arrives(person)
+    back = cluster.users[1].connect(person)
     await cluster.settle()
-    assert (silent.heard, back.heard) == (["in a tunnel"], ["in a tunnel"])
+    assert (silent.titles, back.titles) == (["in a tunnel"], ["in a tunnel"])
     assert await cluster.waiting() == 0
 
 
 async def test_who_is_back_before_their_silent_socket_is_noticed_gets_it_then(cluster: Cluster) -> None:
     person = await cluster.person()
-    silent = cluster.here[0].arrives(person)
+    silent = cluster.users[0].connect(person)
     await cluster.send(person, title="in a tunnel")
     await cluster.settle()
-    back = cluster.here[0].arrives(person)
+    back = cluster.users[0].connect(person)
     await cluster.settle()
-    assert back.heard == [], "it counts as delivered"
-    cluster.here[0].departs(person, silent, dropped=True)
+    assert back.titles == [], "it counts as delivered"
+    cluster.users[0].disconnect(person, silent, dropped=True)
     await cluster.settle()
-    assert back.heard == ["in a tunnel"]
+    assert back.titles == ["in a tunnel"]
     assert await cluster.waiting() == 0
 
 
 async def test_what_somebody_heard_does_not_come_again(cluster: Cluster) -> None:
     person = await cluster.person()
-    silent, closed, elsewhere = (cluster.here[node].arrives(person) for node in (0, 0, 1))
+    silent, closed, elsewhere = (cluster.users[node].connect(person) for node in (0, 0, 1))
     await cluster.send(person, title="heard")
     await cluster.settle()
-    cluster.here[0].departs(person, closed, dropped=False)
-    cluster.here[0].departs(person, silent, dropped=True)
+    cluster.users[0].disconnect(person, closed, dropped=False)
+    cluster.users[0].disconnect(person, silent, dropped=True)
     await cluster.settle()
     assert await cluster.waiting() == 0, "it was handed to one that was closed in good order"
     await cluster.send(person, title="there")
     await cluster.settle()
-    silent = cluster.here[0].arrives(person)
+    silent = cluster.users[0].connect(person)
     await cluster.send(person, title="here and there")
     await cluster.settle()
-    cluster.here[0].departs(person, silent, dropped=True)
+    cluster.users[0].disconnect(person, silent, dropped=True)
     await cluster.nodes[0].deliver()
     assert await cluster.waiting() == 1, "this node does not know who heard it on others"
-    cluster.here[1].arrives(person)
+    cluster.users[1].connect(person)
     await cluster.nodes[1].deliver()
-    assert elsewhere.heard == ["heard", "there", "here and there"]
+    assert elsewhere.titles == ["heard", "there", "here and there"]
     assert await cluster.waiting() == 0
 
 
@@ -274,10 +274,10 @@ async def test_to_somebody_who_does_not_exist_nothing_is_sent_to_anybody(cluster
 async def test_a_token_of_nobody_in_particular_disturbs_nobody(cluster: Cluster) -> None:
     person = await cluster.person()
     await cluster.send(person, title="x")
-    cluster.here[0].arrives("operator")
-    socket = cluster.here[0].arrives(person)
+    cluster.users[0].connect("operator")
+    socket = cluster.users[0].connect(person)
     await cluster.nodes[0].deliver()
-    assert socket.heard == ["x"]
+    assert socket.titles == ["x"]
 
 
 # --- what is listed -------------------------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ async def test_what_is_read_is_unread_no_more(cluster: Cluster) -> None:
 
 async def test_administrators_see_what_was_sent_and_what_became_of_it(cluster: Cluster) -> None:
     ann, bob, carl = [await cluster.person() for _ in range(3)]
-    cluster.here[0].arrives(ann)
+    cluster.users[0].connect(ann)
     ids = [await cluster.send(ann, bob, carl, title="three"), await cluster.send(bob, title="one")]
     await cluster.settle()
     await cluster.notifications.mark_read(principal(Role.USER, ann), MarkRead())

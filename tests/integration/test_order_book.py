@@ -11,7 +11,7 @@ from gateway.errors import Code, GatewayError
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.orders import PlaceOrder
-from gateway.services.commerce.order_book import Book, Draft, Placed, draft, masked
+from gateway.services.commerce.order_book import Draft, OrderBook, Placed, draft, masked
 from models.main.product import Product
 from tests.doubles import principal
 from tests.integration.commerce_nodes import TERMS
@@ -50,8 +50,8 @@ def wants(user: UUID, key: str | None = None, fingerprint: str | None = None, **
     return Draft(user, "a***", {int(name[1:]): quantity for name, quantity in quantities.items()}, key, fingerprint)
 
 
-def book(*products: Product) -> Book:
-    return Book(products, {}, MOMENT, TERMS)
+def book(*products: Product) -> OrderBook:
+    return OrderBook(products, {}, MOMENT, TERMS)
 
 
 def code(answer: Placed | GatewayError) -> Code | None:

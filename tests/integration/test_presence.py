@@ -104,7 +104,7 @@ async def test_tabs_that_open_and_close_at_once(presence: Presence) -> None:
 
 async def test_a_guest_who_logs_in_is_one_all_the_time(presence: Presence) -> None:
     await presence.enter(ROOM, "guest")
-    assert await presence.become(ROOM, "guest", "mina") == Moved(Census(1, 1, False), True, True)
+    assert await presence.move(ROOM, "guest", "mina") == Moved(Census(1, 1, False), True, True)
     assert await presence.leave(ROOM, "guest") == Census(1, 1, False)
     assert await presence.leave(ROOM, "mina") == Census(0, 1, True)
 
@@ -112,8 +112,8 @@ async def test_a_guest_who_logs_in_is_one_all_the_time(presence: Presence) -> No
 async def test_a_guest_with_two_tabs_who_logs_in(presence: Presence) -> None:
     await presence.enter(ROOM, "guest")
     await presence.enter(ROOM, "guest")
-    assert await presence.become(ROOM, "guest", "mina") == Moved(Census(2, 2, True), True, False)
-    assert await presence.become(ROOM, "guest", "mina") == Moved(Census(1, 2, True), False, True)
+    assert await presence.move(ROOM, "guest", "mina") == Moved(Census(2, 2, True), True, False)
+    assert await presence.move(ROOM, "guest", "mina") == Moved(Census(1, 2, True), False, True)
     assert await presence.leave(ROOM, "mina") == Census(1, 2, False)
     assert await presence.leave(ROOM, "mina") == Census(0, 2, True)
 
@@ -135,11 +135,11 @@ async def test_a_guest_who_logs_in_where_they_are_on_another_node(start: StartNo
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "guest")
     await b.enter(ROOM, "mina")
-    assert await a.become(ROOM, "guest", "mina") == Moved(Census(1, 2, True), False, True)
+    assert await a.move(ROOM, "guest", "mina") == Moved(Census(1, 2, True), False, True)
     assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "2"}
     await b.enter(ROOM, "guest")
     await a.enter(ROOM, "guest")
-    assert await a.become(ROOM, "guest", "jun") == Moved(Census(3, 3, True), True, False)
+    assert await a.move(ROOM, "guest", "jun") == Moved(Census(3, 3, True), True, False)
     await a.close()
     assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "1", "guest": "1"}
 
@@ -147,7 +147,7 @@ async def test_a_guest_who_logs_in_where_they_are_on_another_node(start: StartNo
 async def test_a_login_that_is_cancelled_is_counted_in_the_end(start: StartNode, redis: RedisClient) -> None:
     a = await start("a")
     await a.enter(ROOM, "guest")
-    task = asyncio.create_task(a.become(ROOM, "guest", "mina"))
+    task = asyncio.create_task(a.move(ROOM, "guest", "mina"))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -495,7 +495,7 @@ async def test_a_room_that_is_over_has_nobody(presence: Presence) -> None:
     assert (await presence.claim_slot(ROOM)).census == Census(0, 2, False)
     assert await presence.leave(ROOM, "mina") == Census(0, 2, False)
     assert await presence.enter(ROOM, "sora") == Census(0, 2, False)
-    assert await presence.become(ROOM, "mina", "hana") == Moved(Census(0, 2, False), False, False)
+    assert await presence.move(ROOM, "mina", "hana") == Moved(Census(0, 2, False), False, False)
     assert await presence.leave(ROOM, "sora") == Census(0, 2, False)
     assert (await presence.end(ROOM)).count == 0
     assert presence.rooms() == []

@@ -102,7 +102,7 @@ async def test_who_comes_and_goes_before_the_next_heartbeat_is_counted(
     await a.leave(ROOM, "mina")
     await b.enter(ROOM, "zoe")
     await a.leave(ROOM, "jun")
-    await a.become(ROOM, "ann", "anna")
+    await a.move(ROOM, "ann", "anna")
     await until_exact(redis, {"mina": "1", "anna": "1", "leo": "1", "zoe": "1"})
 
 

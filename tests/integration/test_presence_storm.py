@@ -61,7 +61,7 @@ class Storm:
 
     async def _visit(self) -> None:
         await asyncio.sleep(self._dice.uniform(0, LASTS))
-        node, act = self._dice.choice(self.nodes), self._dice.choice(["enter", "enter", "leave", "become"])
+        node, act = self._dice.choice(self.nodes), self._dice.choice(["enter", "enter", "leave", "move"])
         presence, sockets = node.presence, node.sockets
         if act == "enter":
             here = self._dice.choice(ROOMS), self._dice.choice(PEOPLE)
@@ -74,7 +74,7 @@ class Storm:
             else:
                 other = self._dice.choice([person for person in PEOPLE if person != who])
                 sockets.append((room, other))
-                await self._call(node, presence.become(room, who, other))
+                await self._call(node, presence.move(room, who, other))
 
     async def _call(self, node: Node, call: Awaitable[Any]) -> bool:
         """Whether it was not given up."""

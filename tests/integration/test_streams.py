@@ -101,13 +101,13 @@ async def test_the_total_is_of_people_on_whatever_nodes(commerce: CommerceNodes,
     nodes = [Audience(database) for _ in range(2)]
     for who in ("ann", "bob", "guest_1"):
         for node in nodes:
-            node.came(KEY, who)
-    nodes[0].peaked(KEY, 2)
+            node.add(KEY, who)
+    nodes[0].peak(KEY, 2)
     await asyncio.gather(*(node.store() for node in nodes))
     assert await total(commerce) == (2, 3)
-    nodes[1].came(KEY, "cleo")
-    nodes[1].was_not(KEY, "guest_1")
-    nodes[1].peaked(KEY, 1)
+    nodes[1].add(KEY, "cleo")
+    nodes[1].remove(KEY, "guest_1")
+    nodes[1].peak(KEY, 1)
     await nodes[1].store()
     assert await total(commerce) == (2, 3)
     assert await kept(database) == ["ann", "bob", "cleo"]

@@ -18,8 +18,8 @@ CHAT = chat_room("demo")
 async def test_a_small_chat_room_hears_names_once_a_person() -> None:
     heard = Heard()
     attendance = Attendance(LocalPresence(), heard)
-    assert [(await attendance.entered(CHAT, who)).count for who in ("ann", "ann", "bob")] == [1, 1, 2]
-    assert [(await attendance.left(CHAT, who)).count for who in ("ann", "ann")] == [2, 1]
+    assert [(await attendance.enter(CHAT, who)).count for who in ("ann", "ann", "bob")] == [1, 1, 2]
+    assert [(await attendance.leave(CHAT, who)).count for who in ("ann", "ann")] == [2, 1]
     assert (await attendance.census(CHAT)).count == 1
     assert [(event, payload["data"]["userId"], payload["data"]["liveId"]) for _, event, payload in heard.events] == [
         ("chat:user-joined", "ann", "demo"),
@@ -32,7 +32,7 @@ async def test_a_large_chat_room_hears_a_number_once_for_all() -> None:
     heard = Heard()
     attendance = Attendance(LocalPresence(), heard)
     for number in range(NAMED + 20):
-        await attendance.entered(CHAT, f"{number}")
+        await attendance.enter(CHAT, f"{number}")
     assert len(heard.named("chat:user-joined")) == NAMED
     await attendance.close()  # tells what is due without waiting
     assert heard.named("chat:room-state") == [
@@ -45,8 +45,8 @@ async def test_the_root_hears_names_while_the_room_is_small_and_no_numbers() -> 
     attendance = Attendance(LocalPresence(), heard)
     room = products_room("demo")
     for number in range(NAMED + 1):
-        await attendance.entered(room, f"{number}")
-    await attendance.left(room, "0")
+        await attendance.enter(room, f"{number}")
+    await attendance.leave(room, "0")
     await attendance.close()
     assert [event for _, event, _ in heard.events] == ["user:joined"] * NAMED + ["user:left"]
     assert {payload["streamId"] for payload in heard.named("user:joined", "user:left")} == {"demo"}
@@ -55,11 +55,11 @@ async def test_the_root_hears_names_while_the_room_is_small_and_no_numbers() -> 
 async def test_a_guest_who_logs_in_neither_comes_nor_goes() -> None:
     heard = Heard()
     attendance = Attendance(LocalPresence(), heard)
-    await attendance.entered(CHAT, "guest_1")
+    await attendance.enter(CHAT, "guest_1")
     heard.events.clear()
-    await attendance.became(CHAT, "guest_1", "ann")
+    await attendance.move(CHAT, "guest_1", "ann")
     assert heard.events == []
-    await attendance.left(CHAT, "ann")
+    await attendance.leave(CHAT, "ann")
     assert [payload["data"]["userId"] for payload in heard.named("chat:user-left")] == ["ann"]
 
 
@@ -67,11 +67,11 @@ async def test_a_guest_who_logs_in_beside_another_tab_changes_the_number() -> No
     heard = Heard()
     attendance = Attendance(LocalPresence(), heard)
     for who in ("guest_1", "guest_1", "ann"):
-        await attendance.entered(CHAT, who)
+        await attendance.enter(CHAT, who)
     heard.events.clear()
-    await attendance.became(CHAT, "guest_1", "ann")  # the other tab is still a guest's, and ann was there
+    await attendance.move(CHAT, "guest_1", "ann")  # the other tab is still a guest's, and ann was there
     assert (heard.events, (await attendance.census(CHAT)).count) == ([], 2)
-    await attendance.became(CHAT, "guest_1", "ann")
+    await attendance.move(CHAT, "guest_1", "ann")
     assert [(event, payload["data"]["userId"]) for _, event, payload in heard.events] == [("chat:user-left", "guest_1")]
     assert (await attendance.census(CHAT)).count == 1
 

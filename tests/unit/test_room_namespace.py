@@ -74,7 +74,7 @@ class SlowPresence(LocalPresence):
         await self._fate.step()
         return census
 
-    async def become(self, room: Room, before: str, after: str) -> Moved:
+    async def move(self, room: Room, before: str, after: str) -> Moved:
         moved = self.swap(room, before, after)
         await self._fate.step()
         return moved

@@ -18,7 +18,7 @@ class UserDelivery:
 
     def __init__(self, sockets: SocketRegistry, notices: NoticeSource) -> None:
         self._sockets = sockets
-        self._seen: dict[str, None] = {}  # users that may have left since the last call of `here`
+        self._seen: dict[str, None] = {}  # users that may have left since the last call of `connected`
         self._listeners: list[Callable[[str], None]] = []
         self._departures: list[Callable[[str, Socket], None]] = []
         sockets.on_arrival(self._arrived)
@@ -33,7 +33,7 @@ class UserDelivery:
         """Call `listener` with the user id and the socket of each socket on `/` that has ended."""
         self._departures.append(listener)
 
-    def here(self) -> list[str]:
+    def connected(self) -> list[str]:
         """Return the ids of all users with a connected socket on `/`."""
         self._seen = {user: None for user in self._seen if self.sockets(user)}
         return list(self._seen)

@@ -56,7 +56,7 @@ class LocalMembers:
         async with first, second:
             name = await self._register(room)
             other = self._local.holds(room, before)
-            moved, entered = await self._rooms.become(name, room, before, after, other=other)
+            moved, entered = await self._rooms.move(name, room, before, after, other=other)
             self._expect(room, entered)
             return moved
 

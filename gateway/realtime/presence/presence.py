@@ -48,7 +48,7 @@ class Presence(Protocol):
         """Remove a socket of a person from a room; one call for each `enter`, more are ignored."""
         ...
 
-    async def become(self, room: Room, before: str, after: str) -> Moved:
+    async def move(self, room: Room, before: str, after: str) -> Moved:
         """Count a socket as `after` instead of `before`, in one step so that the count never includes both."""
         ...
 
@@ -117,7 +117,7 @@ class LocalPresence:
         """See Presence."""
         return self.remove(room, who)
 
-    async def become(self, room: Room, before: str, after: str) -> Moved:
+    async def move(self, room: Room, before: str, after: str) -> Moved:
         """See Presence."""
         return self.swap(room, before, after)
 
@@ -179,7 +179,7 @@ class LocalPresence:
         return _changed(state, changed=left == 0)
 
     def swap(self, room: Room, before: str, after: str) -> Moved:
-        """Like `become`, without await. Has no effect if `before` is not in the room, because it was closed."""
+        """Like `move`, without await. Has no effect if `before` is not in the room, because it was closed."""
         if not self.holds(room, before):
             return Moved(_census(self._rooms.get(room) or _Room()), came=False, gone=False)
         gone = self.remove(room, before).changed

@@ -104,7 +104,7 @@ class RedisPresence:
             self._wrong = True
             raise
 
-    async def become(self, room: Room, before: str, after: str) -> Moved:
+    async def move(self, room: Room, before: str, after: str) -> Moved:
         """See Presence."""
         if not self._local.holds(room, before):
             return Moved(await self.census(room), came=False, gone=False)

@@ -40,7 +40,7 @@ class RedisRooms:
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         self._enter, self._leave = redis.script(__package__, "enter"), redis.script(__package__, "leave")
-        self._become, self._reap = redis.script(__package__, "become"), redis.script(__package__, "reap")
+        self._move, self._reap = redis.script(__package__, "move"), redis.script(__package__, "reap")
         self._reopen = redis.script(__package__, "reopen")
         self._check, self._recount = redis.script(__package__, "check"), redis.script(__package__, "recount")
         self._close, self._claim_slot, self._mark_published = (
@@ -61,10 +61,10 @@ class RedisRooms:
             count, peak, changed, left = await self._leave(keys=_keys(room, name)[:4], args=[who])
         return Census(count, peak, bool(changed)), left
 
-    async def become(self, name: str, room: Room, before: str, after: str, *, other: bool) -> tuple[Moved, Entered]:
+    async def move(self, name: str, room: Room, before: str, after: str, *, other: bool) -> tuple[Moved, Entered]:
         """Replace a person in a room by another; keep both if the first has an `other` socket there."""
         async with self._redis.guard("presence"):
-            count, peak, changed, state, came, gone = await self._become(
+            count, peak, changed, state, came, gone = await self._move(
                 keys=_keys(room, name), args=[before, after, int(other)]
             )
         census = Census(count, peak, bool(changed))

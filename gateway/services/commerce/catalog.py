@@ -1,4 +1,4 @@
-"""What is sold: products and their stock. Called by the HTTP edge."""
+"""The products of streams and their stock. Called by the HTTP edge."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -37,13 +37,13 @@ from gateway.services.rooms.outbox import Outbox
 from models.main.product import Product
 from models.main.stream import Stream
 
-Number = Annotated[int, Field(ge=1, lt=2**63)]  # a product's id, as the database has it
-CLEARABLE = frozenset({"original_price", "image_url"})  # fields that may be changed to nothing
+Number = Annotated[int, Field(ge=1, lt=2**63)]  # a product's id in the database
+CLEARABLE = frozenset({"original_price", "image_url"})  # fields that may be set to null
 
-SWEPT = 100  # deals that one sweep ends
+SWEPT = 100  # deals ended in one sweep
 DUE = "SELECT id FROM products WHERE deal_ends_at <= clock_timestamp() ORDER BY deal_ends_at LIMIT $1"
 
-Changes = Callable[[Product], dict[str, Any]]  # what to change of a product, given how it is
+Changes = Callable[[Product], dict[str, Any]]  # takes the stored product, returns its new values by field
 
 
 class ProductPageCache(RoomCache[ProductPage]):
@@ -54,11 +54,11 @@ class ProductPageCache(RoomCache[ProductPage]):
 
 
 class Catalog:
-    """Every change is one transaction, which raises the version and logs the events that are published after it.
+    """Reads and changes products. A change is one transaction with its events, which are published after the commit.
 
-    Raises Unavailable while the database is away, NotFound for an id that is none, and Forbidden for a host who changes
-    products of another's stream. Changes can name the version that they expect: Conflict, with the product as it is,
-    says that it has another one.
+    Each change increments the product's version. Raises Unavailable, NotFound for an unknown id, and Forbidden for a
+    host who changes products of another host's stream. A change can name the version that it expects; if the product
+    has another one, Conflict is raised, with the present product in its details.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class Catalog:
         self._product_cache = product_cache
 
     async def get(self, product_id: str) -> catalog.Product:
-        """One product; Cards says how new."""
-        product = await self._product_cache.read(str(number(product_id)), partial(self._card, number(product_id)))
+        """Return a product, from the cache."""
+        product = await self._product_cache.read(str(number(product_id)), partial(self._load, number(product_id)))
         if product is None:
             raise NotFound("There is no such product")
         return product
 
     async def page(self, ask: ProductQuery) -> ProductPage:
-        """A page of products, newest first. The first ones of a stream, which everybody looks at, are cached."""
+        """Return a page of products, newest first. The first page of a stream is cached."""
         if ask.stream_key is None or ask.search is not None or ask.cursor is not None:
             return await self._page(ask)
         try:
@@ -110,17 +110,17 @@ class Catalog:
         return self._views.view(product)
 
     async def change(self, principal: Principal, product_id: str, ask: ChangeProduct) -> catalog.Product:
-        """Change what is given."""
+        """Change the given fields of a product."""
         [product] = await self._change(principal, {number(product_id): self._edit(ask)})
         return product
 
     async def change_many(self, principal: Principal, ask: ChangeProducts) -> ChangedProducts:
-        """Change what is given of some products: all of it or, when one of the changes cannot be made, nothing."""
+        """Change several products: all or, if one of the changes fails, none."""
         changes = {number(item.id): self._edit(item) for item in ask.items}
         return ChangedProducts(items=await self._change(principal, changes))
 
     async def change_stock(self, principal: Principal, product_id: str, ask: ChangeStock) -> catalog.Product:
-        """Set the stock, or change it by a difference. Raises INSUFFICIENT_STOCK rather than to go below 0."""
+        """Set the stock, or change it by a difference. Raises INSUFFICIENT_STOCK instead of going below 0."""
         if (ask.stock is None) == (ask.change is None):
             raise InvalidPayload("Give either stock or change")
 
@@ -138,13 +138,13 @@ class Catalog:
         return product
 
     async def start_deal(self, principal: Principal, product_id: str, ask: StartDeal) -> catalog.Product:
-        """Sell at another price until a moment to come; then the price is again what it was before the first deal."""
+        """Sell at a deal price until a given time. After that the price is the one before the first deal."""
         price = rounded(ask.price, self._views.currency)
 
         def changes(product: Product) -> dict[str, Any]:
             self._expect(product, ask.expected_version)
             if ask.until <= now():
-                raise InvalidPayload(details=[{"field": "until", "problem": "not to come"}])
+                raise InvalidPayload(details=[{"field": "until", "problem": "not in the future"}])
             regular = product.price if product.regular_price is None else product.regular_price
             return {"price": price, "regular_price": regular, "deal_ends_at": ask.until}
 
@@ -152,20 +152,20 @@ class Catalog:
         return product
 
     async def end_deals(self) -> None:
-        """End the deals whose time is up. Called periodically, on every node; each deal is ended once."""
+        """End the deals whose time is over. Called periodically on every node; each deal ends once."""
         async with self._database.guard("catalog.due_deals"):
             rows = await self._database.query(DUE, SWEPT)
         for row in rows:
-            with suppress(NotFound):  # it was deleted meanwhile
+            with suppress(NotFound):  # deleted in between
                 await self._change(None, {int(row["id"]): _end_deal})
 
     async def sell_out(self, principal: Principal, product_id: str) -> catalog.Product:
-        """Set the stock to nothing."""
+        """Set the stock to zero."""
         [product] = await self._change(principal, {number(product_id): lambda _: {"stock": 0}})
         return product
 
     async def delete(self, principal: Principal, product_id: str) -> None:
-        """Take a product off its stream for good; if the stream shows it first, it shows nothing first from now on."""
+        """Delete a product. If it is the featured product of its stream, the stream has none after that."""
         [product] = await self._find(principal, [number(product_id)])
         stream_key = product.stream_id
         async with self._outbox.change("catalog.delete", products_room(stream_key)) as outgoing:
@@ -177,7 +177,7 @@ class Catalog:
             await Product.filter(id=product.id).delete()
             outgoing.append(products.deleted(stored))
 
-    # --- the steps ---------------------------------------------------------------------------------------------------
+    # --- steps -------------------------------------------------------------------------------------------------------
 
     async def _page(self, ask: ProductQuery) -> ProductPage:
         found = Product.all() if ask.stream_key is None else Product.filter(stream_id=ask.stream_key)
@@ -196,13 +196,13 @@ class Catalog:
             next_cursor=cursors.encode((items[-1].id,)) if more else None,
         )
 
-    async def _card(self, product_number: int) -> catalog.Product | None:
-        async with self._database.guard("catalog.card"):
+    async def _load(self, product_number: int) -> catalog.Product | None:
+        async with self._database.guard("catalog.get"):
             product = await Product.get_or_none(id=product_number)
         return None if product is None else self._views.view(product)
 
     async def _find(self, principal: Principal | None, numbers: Sequence[int]) -> list[Product]:
-        """The products of these numbers. Raises NotFound, with the first of several that is none, and Forbidden."""
+        """Return the products with these numbers. Raises NotFound for the first unknown one, Forbidden."""
         async with self._database.guard("catalog.find"):
             rows = await Product.filter(id__in=numbers).select_related("stream")
         found = _all({product.id: product for product in rows}, numbers)
@@ -236,7 +236,7 @@ class Catalog:
             raise Conflict("The product was changed meanwhile", details=details)
 
     async def _change(self, principal: Principal | None, changes: dict[int, Changes]) -> list[catalog.Product]:
-        """Lock some products, and apply what is to change of each as it is then."""
+        """Lock the products, and apply each change to the locked product."""
         rooms = [products_room(product.stream_id) for product in await self._find(principal, list(changes))]
         async with self._outbox.change("catalog.change", *rooms) as outgoing:
             rows = await Product.filter(id__in=list(changes)).order_by("id").select_for_update(no_key=True)
@@ -251,14 +251,14 @@ class Catalog:
 
 
 def _end_deal(product: Product) -> dict[str, Any]:
-    """What changes when a deal ends; nothing if another node has ended it, or it was prolonged."""
+    """Return the changes at the end of a deal; none if another node has ended it, or it was prolonged."""
     if product.deal_ends_at is None or product.deal_ends_at > now():
         return {}
     return {"price": product.regular_price, "regular_price": None, "deal_ends_at": None}
 
 
 def _require_host(principal: Principal | None, stream: Stream) -> None:
-    """Raises Forbidden unless it is an ADMIN, the stream's host, or the gateway itself (None)."""
+    """Raise Forbidden unless the principal is an ADMIN, the stream's host, or None, which is the gateway itself."""
     if principal is not None and principal.role is not Role.ADMIN and str(stream.host_id) != principal.user_id:
         raise Forbidden("This is another host's stream")
 

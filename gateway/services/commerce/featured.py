@@ -1,4 +1,4 @@
-"""The product that a stream shows first. Called by the HTTP edge."""
+"""Sets the featured product of a stream, which clients show first. Called by the HTTP edge."""
 
 from gateway.errors import NotFound
 from gateway.keys import products_room
@@ -6,31 +6,31 @@ from gateway.protocol.catalog import FeaturedProduct
 from gateway.security.principal import Principal
 from gateway.services.commerce.products import ProductViews, number
 from gateway.services.rooms.outbox import Outbox
-from gateway.services.streams.streams import run_by
+from gateway.services.streams.streams import lock_stream
 from models.main.product import Product
 from models.main.stream import Stream
 
 
 class Featured:
-    """For the stream's host and for ADMINs. Raises NotFound, Forbidden for another's stream, Unavailable."""
+    """For the stream's host and for ADMINs. Raises NotFound, Forbidden for another host's stream, Unavailable."""
 
     def __init__(self, outbox: Outbox, views: ProductViews) -> None:
         self._outbox = outbox
         self._views = views
 
     async def put(self, principal: Principal, stream_key: str, product_id: str) -> FeaturedProduct:
-        """Show a product of the stream first; nothing is published if it is already first."""
+        """Feature a product of the stream; nothing is published if it is featured already."""
         return await self._feature(principal, stream_key, number(product_id))
 
     async def remove(self, principal: Principal, stream_key: str) -> None:
-        """Show no product first."""
+        """Remove the featured product."""
         await self._feature(principal, stream_key, None)
 
     async def _feature(self, principal: Principal, stream_key: str, product_number: int | None) -> FeaturedProduct:
         async with self._outbox.change("featured.put", products_room(stream_key)) as outgoing:
-            # The product before the stream, in the order in which a deletion locks them.
+            # Locks the product before the stream, as a deletion does.
             product = None if product_number is None else await _product(stream_key, product_number)
-            stream = await run_by(principal, stream_key)
+            stream = await lock_stream(principal, stream_key)
             if product_number is not None and product is None:
                 raise NotFound("The stream has no such product")
             if stream.featured_product_id != product_number:

@@ -1,4 +1,4 @@
-"""What becomes of orders placed at the same time, worked out without a database. Called by the order writer."""
+"""Computes the results of a batch of orders in memory: stock, versions, events. No I/O. Called by the order writer."""
 
 import hashlib
 from collections import Counter
@@ -23,23 +23,23 @@ from models.main.product import Product
 
 
 class Draft(NamedTuple):
-    """An order that is asked for."""
+    """A requested order."""
 
     user_id: UUID
-    display_name: str  # as everybody may know the buyer
-    quantities: dict[int, int]  # by the numbers of products
-    key: str | None  # under which the same order is asked for again
-    fingerprint: str | None  # of what was asked for under that key
-    prices: Mapping[int, Decimal] = {}  # that the buyer saw, where they said so
+    display_name: str  # the masked name of the buyer
+    quantities: dict[int, int]  # by product number
+    key: str | None  # the Idempotency-Key
+    fingerprint: str | None  # a hash of the request, to compare requests with the same key
+    prices: Mapping[int, Decimal] = {}  # by product number, where the request has the price that the buyer saw
 
     @property
-    def name(self) -> tuple[UUID, str] | None:
-        """What the same order is known by, if it is known by anything."""
+    def identity(self) -> tuple[UUID, str] | None:
+        """The user and the Idempotency-Key, which identify repetitions; None without a key."""
         return None if self.key is None else (self.user_id, self.key)
 
 
 class Placed(NamedTuple):
-    """An order with its items. `fresh`: it was placed now; else it had been before."""
+    """An order with its items. `fresh`: placed by this request, not by an earlier one."""
 
     order: Order
     items: Sequence[OrderItem]
@@ -47,70 +47,72 @@ class Placed(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What holds for all orders of a shop."""
+    """The configuration of orders."""
 
     views: ProductViews
-    ttl: timedelta  # for an order to be paid
-    locale: str  # `ko` or `en`: of the purchase notification
+    ttl: timedelta  # in which an order must be paid
+    locale: str  # `ko` or `en`: the language of purchase notifications
 
 
-class Book:
-    """The products that orders are about, locked; each order that is taken changes them for those after it.
+class OrderBook:
+    """The locked products of a batch of orders; each accepted order changes them for the orders after it.
 
-    `closed` are the keys of the streams that take no orders now.
+    `placed` are earlier orders by identity, `closed` the keys of streams that accept no orders now.
     """
 
     def __init__(
         self,
-        shelf: Iterable[Product],
-        known: Mapping[tuple[UUID, str], Placed],
+        products: Iterable[Product],
+        earlier: Mapping[tuple[UUID, str], Placed],
         moment: datetime,
         terms: Terms,
         closed: Collection[str] = (),
     ) -> None:
         self._terms = terms
         self._closed = closed
-        self._shelf = {product.id: product for product in shelf}
-        self._known = dict(known)
+        self._products = {product.id: product for product in products}
+        self._by_identity = dict(earlier)
         self.moment = moment
-        self.placed: list[Placed] = []  # what is to be stored
+        self.placed: list[Placed] = []  # orders to store
         self.taken: Counter[int] = Counter()  # from the stock, by product
-        self.steps: Counter[int] = Counter()  # of the version, by product
+        self.steps: Counter[int] = Counter()  # increments of the version, by product
         self.outgoing: list[NewEvent] = []
 
     def take(self, draft: Draft) -> Placed | GatewayError:
-        """An order in full, or why there is none."""
-        earlier = self._known.get(draft.name) if draft.name else None
+        """Accept or refuse an order; return it with its items, or the error."""
+        earlier = self._by_identity.get(draft.identity) if draft.identity else None
         if earlier is not None:
             if earlier.order.fingerprint != draft.fingerprint:
                 return Conflict("The Idempotency-Key was used for another order")
             return earlier._replace(fresh=False)
-        if unknown := draft.quantities.keys() - self._shelf.keys():
+        if unknown := draft.quantities.keys() - self._products.keys():
             return NotFound(f"There is no product {min(unknown)}")
-        if closed := {self._shelf[number].stream_id for number in draft.quantities}.intersection(self._closed):
+        if closed := {self._products[number].stream_id for number in draft.quantities}.intersection(self._closed):
             return Conflict("The stream takes no orders now", details={"streamKey": min(closed)})
         if changed := [
-            ChangedPrice(product_id=str(number), asked=asked, price=price)
-            for number, asked in draft.prices.items()
-            if asked != (price := products.price_at(self._shelf[number], self.moment))
+            ChangedPrice(product_id=str(number), asked=seen, price=price)
+            for number, seen in draft.prices.items()
+            if seen != (price := products.price_at(self._products[number], self.moment))
         ]:
             details = [price.model_dump(mode="json") for price in changed]
             return GatewayError(Code.PRICE_CHANGED, details=details)
         if short := [
-            Shortage(product_id=str(number), requested=quantity, left=self._shelf[number].stock)
+            Shortage(product_id=str(number), requested=quantity, left=self._products[number].stock)
             for number, quantity in draft.quantities.items()
-            if quantity > self._shelf[number].stock
+            if quantity > self._products[number].stock
         ]:
             return GatewayError(Code.INSUFFICIENT_STOCK, details=[shortage.model_dump() for shortage in short])
         placed = self._place(draft)
         self.placed.append(placed)
-        if draft.name:
-            self._known[draft.name] = placed
+        if draft.identity:
+            self._by_identity[draft.identity] = placed
         return placed
 
     def _place(self, draft: Draft) -> Placed:
         order_id = uuid4()
-        items = [self._item(order_id, self._shelf[number], quantity) for number, quantity in draft.quantities.items()]
+        items = [
+            self._item(order_id, self._products[number], quantity) for number, quantity in draft.quantities.items()
+        ]
         order = Order(
             id=order_id,
             user_id=draft.user_id,
@@ -144,7 +146,7 @@ class Book:
 
 
 def draft(principal: Principal, ask: PlaceOrder, key: str | None) -> Draft:
-    """What a member asks for."""
+    """Return the draft of a request. Raises NotFound for a malformed product id."""
     quantities = {products.number(line.product_id): line.quantity for line in ask.items}
     prices = {products.number(line.product_id): line.price for line in ask.items if line.price is not None}
     text = ",".join(f"{number}:{quantity}" for number, quantity in sorted(quantities.items()))
@@ -154,15 +156,15 @@ def draft(principal: Principal, ask: PlaceOrder, key: str | None) -> Draft:
 
 
 def masked(username: str) -> str:
-    """Return a name that its owner recognises and others do not: its first letter and stars."""
+    """Return the first letter of a name, and stars instead of the others."""
     return f"{first_grapheme(username)}***"
 
 
-# --- as payloads ----------------------------------------------------------------------------------------------------
+# --- payloads and events --------------------------------------------------------------------------------------------
 
 
 def view(order: Order, items: Iterable[OrderItem]) -> orders.Order:
-    """An order as payload."""
+    """Return an order as payload."""
     return orders.Order(
         id=str(order.id),
         user_id=str(order.user_id),
@@ -185,18 +187,18 @@ def view(order: Order, items: Iterable[OrderItem]) -> orders.Order:
     )
 
 
-def listed(order: Order) -> list[OrderItem]:
-    """The items of a stored order, read with it, as they were asked for: the table keeps no order."""
+def sorted_items(order: Order) -> list[OrderItem]:
+    """Return the prefetched items of a stored order in the order of the request."""
     return sorted(order.items, key=lambda item: item.id)
 
 
 def order_event(event: str, order: Order, items: Iterable[OrderItem]) -> NewEvent:
-    """The event about an order for the administrators."""
+    """Return an event about an order for the administrators."""
     return NewEvent(admins_room(), event, Typed(type=event, data=view(order, items)))
 
 
 def purchases(display_name: str, items: Iterable[OrderItem], locale: str) -> list[NewEvent]:
-    """The events about a purchase for everybody: one for each stream of which something was bought."""
+    """Return the public events about a purchase: one for each stream whose products were bought."""
     sentence = SENTENCES[locale]
     bought: dict[str, list[OrderItem]] = {}
     for item in items:

@@ -1,6 +1,6 @@
-"""Places orders in batches. Used by the orders service.
+"""Stores orders in batches. Used by the orders service.
 
-Whatever locks more than one row locks orders, then products by number, then streams, then rooms by name.
+Transactions that lock several rows do so in this order: orders, products by number, streams, rooms by name.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from gateway.errors import GatewayError, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
 from gateway.protocol.wire import now
-from gateway.services.commerce.order_book import Book, Draft, Placed, Terms, listed
+from gateway.services.commerce.order_book import Draft, OrderBook, Placed, Terms, sorted_items
 from gateway.services.rooms.outbox import Outbox, PlacedEvent
 from models.main.order import Order
 from models.main.product import Product
 from models.main.stream import Stream, StreamStatus
 
-LANES = 2  # batches at the same time, each of other products: one is stored while the other is published
+LANES = 2  # concurrent batches of different products: one is stored while the other is published
 BATCH = 100  # orders in one transaction
-WAITING = 10_000  # orders of a lane without an answer: a crowd that wants the same at the same moment
+WAITING = 10_000  # orders of a lane without an answer; in a flash sale many arrive at once
 
-# One statement, since others wait for the products' locks. It takes what is there and nothing else, whatever was read
-# before; orders go in the order of their unique constraint, so that two who place the same never wait for each other.
+# One statement, because other transactions wait for the locks of the products. It checks the stock again. Orders are
+# inserted in the order of their unique constraint, so that two nodes with the same orders cannot deadlock.
 STORE = """
     WITH taken AS (
         UPDATE products p SET stock = p.stock - t.taken, version = p.version + t.steps, updated_at = $1
@@ -46,7 +46,7 @@ STORE = """
 
 
 class OrderWriter:
-    """Places orders, then tells the rooms. A batch is one transaction and one publication."""
+    """Stores and publishes orders. A batch is one transaction and one publication."""
 
     def __init__(self, database: Database, outbox: Outbox, metrics: Metrics, terms: Terms) -> None:
         self._database = database
@@ -58,11 +58,11 @@ class OrderWriter:
         )
 
     async def write(self, draft: Draft) -> Placed:
-        """Place an order, unless its buyer has placed it before.
+        """Place an order, or return the one that its buyer placed before with the same key.
 
-        Returns after the commit, when the events are on their way to all nodes that can be reached. Raises NotFound,
-        INSUFFICIENT_STOCK, Conflict for another order under the same key, and Unavailable: then it is not known whether
-        the order was placed, and the same key says so. Who is cancelled while waiting does not know either.
+        Returns after the commit, when the events were passed to the fan-out. Raises NotFound, PRICE_CHANGED,
+        INSUFFICIENT_STOCK, and Conflict if a stream accepts no orders or the key belongs to another order. After
+        Unavailable or a cancellation the order may have been placed; a repetition with the same key returns it then.
         """
         try:
             placed = await self._batches.call(draft, min(draft.quantities))
@@ -73,14 +73,14 @@ class OrderWriter:
         return placed
 
     async def close(self) -> None:
-        """Refuse further orders, and return when the accepted ones are placed and published."""
+        """Refuse further orders, and return when the accepted ones are stored and published."""
         await self._batches.close()
 
     async def _store(self, drafts: list[Draft]) -> list[Placed | Exception]:
         try:
             answers, outgoing = await self._transact(drafts)
         except UniqueError:
-            # Another node has placed an order under one of these keys, of other products: by now it can be seen.
+            # Another node stored an order with one of these keys for other products; it is visible now.
             answers, outgoing = await self._transact(drafts)
         await self._outbox.publish(outgoing)
         return answers
@@ -89,17 +89,17 @@ class OrderWriter:
         numbers = {number for draft in drafts for number in draft.quantities}
         async with self._database.guard("orders.place"), self._database.transaction():
             found = Product.filter(id__in=numbers).order_by("id").select_related("stream")
-            shelf = await found.select_for_update(no_key=True, of=("products",))
-            closed = {product.stream_id for product in shelf if not _takes_orders(product.stream)}
-            # After the lock, so that what it waited for is seen: twins want the same products.
-            book = Book(shelf, await _known(drafts), now(), self._terms, closed)
+            products = await found.select_for_update(no_key=True, of=("products",))
+            closed = {product.stream_id for product in products if not _accepts_orders(product.stream)}
+            # Reads earlier orders after the lock, because a repetition waits for the same products.
+            book = OrderBook(products, await _earlier(drafts), now(), self._terms, closed)
             answers: list[Placed | Exception] = [book.take(draft) for draft in drafts]
             if book.placed:
-                await self._put(book)
+                await self._insert(book)
             outgoing = await self._outbox.append(book.outgoing)
         return answers, outgoing
 
-    async def _put(self, book: Book) -> None:
+    async def _insert(self, book: OrderBook) -> None:
         numbers = list(book.taken)
         placed = [placed.order for placed in book.placed]
         items = [item for each in book.placed for item in each.items]
@@ -123,25 +123,25 @@ class OrderWriter:
             placed[0].expires_at,
         )
         if len(rows) < len(numbers):
-            raise RuntimeError("a product was changed in spite of its lock")
+            raise RuntimeError("a locked product was changed")
 
 
-def _takes_orders(stream: Stream) -> bool:
-    """Whether a stream sells: while it is live, and otherwise where its host allows it, unless it was cancelled."""
+def _accepts_orders(stream: Stream) -> bool:
+    """Return whether a stream is live, or allows orders otherwise and was not cancelled."""
     if stream.status == StreamStatus.LIVE:
         return True
     return stream.orders_when_not_live and stream.status != StreamStatus.CANCELLED
 
 
-async def _known(drafts: Sequence[Draft]) -> dict[tuple[UUID, str], Placed]:
-    """The orders that were placed before under the keys of these drafts."""
-    names = {draft.name for draft in drafts if draft.name is not None}
-    if not names:
+async def _earlier(drafts: Sequence[Draft]) -> dict[tuple[UUID, str], Placed]:
+    """Return the stored orders with the identities of these drafts."""
+    identities = {draft.identity for draft in drafts if draft.identity is not None}
+    if not identities:
         return {}
-    users, keys = {user_id for user_id, _ in names}, {key for _, key in names}
+    users, keys = {user_id for user_id, _ in identities}, {key for _, key in identities}
     earlier = await Order.filter(user_id__in=users, idempotency_key__in=keys).prefetch_related("items")
     return {
-        (order.user_id, order.idempotency_key): Placed(order, listed(order), fresh=False)
+        (order.user_id, order.idempotency_key): Placed(order, sorted_items(order), fresh=False)
         for order in earlier
         if order.idempotency_key is not None
     }

@@ -1,4 +1,4 @@
-"""What members buy: placing orders, reading them, cancelling, and that they are paid. Called by the HTTP edge."""
+"""Orders: placing, reading, cancelling, marking as paid, expiring. Called by the HTTP edge."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,8 +18,7 @@ from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment, now
 from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.security.principal import Principal, Role
-from gateway.services.commerce import order_book
-from gateway.services.commerce.order_book import draft, order_event, view
+from gateway.services.commerce.order_book import draft, order_event, sorted_items, view
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.log import NewEvent
@@ -31,7 +30,7 @@ SWEPT = 100  # orders that expire in one transaction
 
 
 class Orders:
-    """Raises NotFound for an order that is none or, but for ADMINs, somebody else's; and Unavailable."""
+    """Raises NotFound for an unknown order or, except for ADMINs, for another user's order; and Unavailable."""
 
     def __init__(
         self,
@@ -50,18 +49,18 @@ class Orders:
         self._metrics = metrics
 
     async def place(self, principal: Principal, ask: PlaceOrder, key: str | None) -> orders.Order:
-        """Buy all of it or nothing, at the prices of this moment; asked again under the same key, the same answer.
+        """Place an order for all items or none, at the present prices; a repetition with the same key has no effect.
 
-        Raises INSUFFICIENT_STOCK with a list of shortages, PRICE_CHANGED with the present prices if the buyer saw
-        others, and Conflict if a stream takes no orders now or the key was used for another order. What was refused is
-        not remembered: it may be tried again under its key.
+        A repetition gets the same answer. Raises INSUFFICIENT_STOCK with a list of shortages, PRICE_CHANGED with the
+        present prices if the buyer saw others, and Conflict if a stream accepts no orders or the key was used for
+        another order. A refused order is not stored and may be tried again with its key.
         """
         placed = await self._writer.write(draft(principal, ask, key))
         answer = view(placed.order, placed.items)
         return answer if placed.fresh else answer.model_copy(update=AS_PLACED)
 
     async def page(self, principal: Principal, ask: OrderQuery) -> OrderPage:
-        """A page of orders, newest first: one's own; for ADMINs everybody's."""
+        """Return a page of the caller's orders, of all orders for ADMINs, newest first."""
         found = Order.all() if ask.status is None else Order.filter(status=ask.status)
         if principal.role is not Role.ADMIN:
             if ask.user_id not in (None, principal.user_id):
@@ -76,19 +75,22 @@ class Orders:
             listed = await found.order_by("-created_at", "-id").limit(ask.limit + 1).prefetch_related("items")
         items, more = listed[: ask.limit], len(listed) > ask.limit
         place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
-        return OrderPage(items=[view(order, order_book.listed(order)) for order in items], next_cursor=place)
+        return OrderPage(items=[view(order, sorted_items(order)) for order in items], next_cursor=place)
 
     async def get(self, principal: Principal, order_id: str) -> orders.Order:
-        """One order."""
+        """Return an order."""
         async with self._database.guard("orders.get"):
             order = await Order.get_or_none(id=_uuid(order_id)).prefetch_related("items")
         if order is None or not _may_see(principal, order):
             raise NotFound("There is no such order")
-        return view(order, order_book.listed(order))
+        return view(order, sorted_items(order))
 
     async def cancel(self, principal: Principal, order_id: str) -> orders.Order:
-        """Give back what was taken, once; an order that is over stays as it is. Raises Conflict if it is paid."""
-        # In turn with each other: who waits for a product's row has a connection, which others could use.
+        """Cancel a pending order and return its items to stock; an ended one stays as it is.
+
+        Raises Conflict if it is paid.
+        """
+        # One at a time: a transaction that waits for a product's lock would occupy a connection.
         async with self._outbox.change("orders.cancel", admins_room()) as outgoing:
             order, items = await _lock(principal, order_id)
             if order.status == OrderStatus.PAID:
@@ -105,7 +107,7 @@ class Orders:
         return view(order, items)
 
     async def pay(self, principal: Principal, order_id: str) -> orders.Order:
-        """Note that an order is paid; nothing happens if it is already. Raises Conflict if it is over."""
+        """Mark an order as paid; has no effect on a paid one. Raises Conflict if it was cancelled or has expired."""
         async with self._outbox.change("orders.pay", admins_room()) as outgoing:
             order, items = await _lock(principal, order_id)
             if order.status == OrderStatus.CANCELLED:
@@ -122,9 +124,9 @@ class Orders:
         return view(order, items)
 
     async def expire(self) -> None:
-        """Let orders expire that were not paid in time, and give their stock back. Called periodically, on every node.
+        """Expire unpaid orders and return their items to stock. Called periodically on every node.
 
-        Orders that somebody else is paying, cancelling or expiring at this moment are left to them.
+        Skips orders that another transaction is paying, cancelling or expiring.
         """
         due = SWEPT
         while due == SWEPT:
@@ -150,7 +152,7 @@ class Orders:
             due = len(orders)
 
     async def _give_back(self, items: Sequence[OrderItem], moment: datetime) -> list[NewEvent]:
-        """Put the items back into the stock of products that still exist; return the events for their rooms."""
+        """Return items to the stock of products that still exist; return the events for their rooms."""
         taken: Counter[int] = Counter()
         for item in items:
             if item.product_id is not None:
@@ -165,11 +167,11 @@ class Orders:
         return changes
 
     async def close(self) -> None:
-        """Refuse further orders, and return when the accepted ones are placed and published."""
+        """Refuse further orders, and return when the accepted ones are stored and published."""
         await self._writer.close()
 
 
-# What an order was when it was placed, whatever has become of it since.
+# The state of an order when it was placed, which a repetition answers.
 AS_PLACED: dict[str, Any] = {"status": OrderStatus.PENDING.value, "paid_at": None, "cancelled_at": None}
 
 

@@ -1,4 +1,4 @@
-"""The cache of single products, written through by every change. Used by the catalog and the outbox."""
+"""The cache of single products in Redis, written by every change. Used by the catalog and the outbox."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from gateway.services.rooms.outbox import PlacedEvent
 
-LIFETIME = 30.0  # s; how old a card may get when a node dies between its commit and its writing
-GONE = 2**31  # the version of what is there no more: above all that a product can have
+LIFETIME = 30.0  # s; the most that an entry can be outdated, if a node dies between a commit and writing the cache
+DELETED = 2**31  # the version of a deleted product, above all versions of products
 
 
 class ProductCache(Cache[catalog.Product | None]):
@@ -30,10 +30,10 @@ class ProductCache(Cache[catalog.Product | None]):
             if isinstance(product, catalog.Product):
                 newest[product.id] = product, product.version
             elif isinstance(product, ProductDeleted):
-                newest[product.product_id] = None, GONE
+                newest[product.product_id] = None, DELETED
         for product_id, (product, version) in newest.items():
             await self.write(product_id, product, version)
 
 
 def _version(product: catalog.Product | None) -> int:
-    return product.version if product else 0  # what is not there yet may come
+    return product.version if product else 0  # an unknown product may be added later

@@ -1,4 +1,4 @@
-"""Products as payloads, and the events of their changes. Used by whatever reads or changes products."""
+"""Payloads of products and the events of their changes. Used by the services that read or change products."""
 
 import re
 from datetime import datetime
@@ -14,13 +14,13 @@ from models.main.product import Product
 
 
 class ProductViews:
-    """Products as payloads, and the events of their changes, in the currency of the shop."""
+    """Makes payloads and events of products, in the currency of the shop."""
 
     def __init__(self, currency: str) -> None:
         self.currency = currency
 
     def view(self, product: Product) -> catalog.Product:
-        """A product as payload. During a deal its regular price is the original one, unless it has a higher one."""
+        """Return a product as payload. During a deal the original price is at least the regular price."""
         original, discount = product.original_price, product.discount_rate
         if product.regular_price is not None:
             original = product.regular_price if original is None else max(original, product.regular_price)
@@ -47,44 +47,44 @@ class ProductViews:
         )
 
     def added(self, product: Product) -> NewEvent:
-        """The event of a new product."""
+        """Return the event of a new product."""
         return _typed(products_room(product.stream_id), events.PRODUCT_ADDED, self.view(product))
 
     def change_events(self, product: Product, before: int) -> list[NewEvent]:
-        """The events of a change, of a product whose stock was `before`. The change that takes the last one says so."""
+        """Return the events of a change; `before` is the former stock. A stock that became 0 adds `soldout`."""
         room, product_id = products_room(product.stream_id), str(product.id)
         outgoing = [_typed(room, events.PRODUCT_UPDATED, self.view(product))]
         if product.stock == 0 < before:
-            gone = SoldOut(product_id=product_id, version=product.version)
-            outgoing.append(_typed(room, events.PRODUCT_SOLDOUT, gone))
+            sold_out = SoldOut(product_id=product_id, version=product.version)
+            outgoing.append(_typed(room, events.PRODUCT_SOLDOUT, sold_out))
         elif 0 < product.stock < min(before, LOW_STOCK):
             low = LowStock(product_id=product_id, product_name=product.name, remaining_stock=product.stock)
             outgoing.append(_typed(room, events.PRODUCT_LOW_STOCK, low))
         return outgoing
 
     def featured(self, stream_key: str, product: Product | None) -> NewEvent:
-        """The event of another product, or none, being shown first."""
+        """Return the event of a change of the featured product; None for no product."""
         shown = None if product is None else self.view(product)
         payload = FeaturedProduct(stream_key=stream_key, product_id=shown.id if shown else None, product=shown)
         return NewEvent(products_room(stream_key), events.FEATURED_PRODUCT_UPDATED, payload)
 
 
 def deleted(product: Product) -> NewEvent:
-    """The event of a product that is sold no longer; its version is the one after the last."""
+    """Return the event of a deletion; its version is one above the product's last version."""
     payload = ProductDeleted(product_id=str(product.id), version=product.version + 1)
     return _typed(products_room(product.stream_id), events.PRODUCT_DELETED, payload)
 
 
 def price_at(product: Product, moment: datetime) -> Decimal:
-    """The price at a moment: a deal whose time is up does not hold, although it may not have been ended yet."""
+    """Return the price at a time: the regular price after the end of a deal, even if no sweep has ended it yet."""
     if product.regular_price is not None and product.deal_ends_at is not None and product.deal_ends_at <= moment:
         return product.regular_price
     return product.price
 
 
 def number(product_id: str) -> int:
-    """The number of a product. Raises NotFound for what is no product's id."""
-    # Only what we would write ourselves, and only what a bigint holds.
+    """Return the number in a product id. Raises NotFound for a malformed id."""
+    # Only the canonical form, and only numbers that fit into bigint.
     if not re.fullmatch(r"[1-9][0-9]{0,17}", product_id):
         raise NotFound("There is no such product")
     return int(product_id)

@@ -1,4 +1,4 @@
-"""The products of a stream as those see them who follow it. Called by the `/` namespace."""
+"""Joining the product room of a stream, and the order events of administrators. Called by the `/` namespace."""
 
 from functools import partial
 
@@ -18,11 +18,11 @@ from gateway.services.rooms.log import RoomLog
 from gateway.services.streams.streams import Streams
 from models.main.product import Product
 
-SHOWN = 200  # products that a join answers with; a stream sells a few dozen
+SHOWN = 200  # products in the ack of a join; a stream sells a few dozen
 
 
 class Shelf(Payload):
-    """What a stream sells, in the order in which it shows it."""
+    """The products of a stream in their sort order, and the featured one."""
 
     products: list[catalog.Product]
     featured: catalog.Product | None
@@ -36,32 +36,33 @@ class ShelfCache(RoomCache[Shelf]):
 
 
 class Storefront:
-    """Raises Unavailable while the database is away."""
+    """Answers the joins of `/`. Raises Unavailable."""
 
     def __init__(
         self, database: Database, log: RoomLog, streams: Streams, shelves: ShelfCache, views: ProductViews
     ) -> None:
         self._database = database
-        self._replays = CatchUp(log)
+        self._catch_up = CatchUp(log)
         self._streams = streams
         self._shelves = shelves
         self._views = views
 
     async def check_join(self, key: str) -> None:
-        """Whether a stream can be followed. Raises NotFound."""
+        """Raise NotFound if there is no such stream."""
         await self._streams.require(key)
 
     async def resumes(self, ask: JoinStream) -> bool:
-        """Whether a join catches up with everything that its client missed."""
+        """Return whether the log still has all events that the client missed."""
         if ask.since is None:
             return False
-        return (await self._replays.position(products_room(ask.stream_id), ask.since)).events is not None
+        return (await self._catch_up.position(products_room(ask.stream_id), ask.since)).events is not None
 
     async def snapshot(self, key: str, since: Since | None) -> StreamJoined:
-        """The products as a socket finds them that hears of changes by now."""
+        """Return the ack of a join, for a socket that receives the room's events already."""
         room = products_room(key)
-        # The place first: what changes before the products are read is heard again, and known by its version.
-        cursor, events = await self._replays.position(room, since)
+        # The place before the products: a change in between is also received as an event, and recognised by its
+        # version.
+        cursor, events = await self._catch_up.position(room, since)
         shelf = await self._shelves.read(room, "shelf", partial(self._shelf, key), Place(cursor.epoch, cursor.seq))
         return StreamJoined(
             room=room.name,
@@ -73,17 +74,17 @@ class Storefront:
         )
 
     async def resumes_orders(self, ask: JoinOrders) -> bool:
-        """Whether an administrator catches up with every order event that their client missed."""
-        return ask.since is not None and (await self._replays.position(admins_room(), ask.since)).events is not None
+        """Return whether the log still has all order events that the client missed."""
+        return ask.since is not None and (await self._catch_up.position(admins_room(), ask.since)).events is not None
 
     async def orders(self, _admin: Principal, ask: JoinOrders) -> OrdersJoined:
-        """The place in the log of orders, whose events each socket of an administrator hears from its connect on."""
-        cursor, events = await self._replays.position(admins_room(), ask.since)
+        """Return the ack of `join:orders`. Sockets of administrators receive order events from their connect on."""
+        cursor, events = await self._catch_up.position(admins_room(), ask.since)
         return OrdersJoined(room=admins_room().name, cursor=cursor, recovered=events is not None, events=events)
 
     async def close(self) -> None:
-        """Answer nobody any more."""
-        await self._replays.close()
+        """Stop."""
+        await self._catch_up.close()
 
     async def _shelf(self, key: str) -> Shelf:
         async with self._database.guard("storefront.shelf"):

@@ -1,8 +1,8 @@
-"""Brings notifications to the sockets of whom they are for, now or when they come back. Run by every node.
+"""Delivers notifications to the sockets of their recipients, at once or at the next connect. Run by every node.
 
-A notification waits in the database until a node has handed it to a socket: only then it is marked as delivered. When
-all sockets it was handed to turn out to have been silent, it waits again. So a lost notice, a killed node, a phone in a
-tunnel or a server that is away delay it, and in the worst case it comes twice with the same id.
+A notification is marked as delivered in the database after a node has sent it to a socket. If all sockets that it was
+sent to turn out to have been dead, the mark is removed. So a lost notice, a killed node, a lost connection or a server
+that is unavailable only delay a notification; in the worst case it arrives twice with the same id.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from gateway.realtime.socketio.socket import Socket
 
 log = structlog.get_logger()
 
-TICK = 0.5  # s between two looks at whether there is anything to do by the clock
-RECHECK = 60.0  # s between two looks for notifications of connected users; finds those of lost notices
-DEAF = 5.0  # s between two, while this node does not hear the others
-EXPIRE = 10.0  # s between two looks at what need not be remembered any more
-PATIENCE = 1.0  # s until the next attempt while the database is away
-REMEMBERED = 180.0  # s for which it is known to whom one was handed: longer than silence may go unnoticed, and RECHECK
-PEOPLE = 500  # asked about in one query
-EACH = 20  # notifications of one person in one round; who has more gets them in the next
+TICK = 0.5  # s between two checks of the times below
+RECHECK = 60.0  # s between two queries for the notifications of connected users, because notices may be lost
+RECHECK_DEAF = 5.0  # s between two, while this node receives no notices
+EXPIRE = 10.0  # s between two cleanups of the memory of sent notifications
+RETRY = 1.0  # s until the next attempt while the database is unavailable
+REMEMBERED = 180.0  # s for which the recipients' sockets are remembered: longer than a dead one can stay unnoticed
+USERS = 500  # in one query
+EACH = 20  # notifications of one user in one query; further ones are in the next
 
 WAITING = """
 SELECT waiting.id, waiting.user_id, waiting.title, waiting.message, waiting.level, waiting.created_at
@@ -45,78 +45,78 @@ FROM unnest($1::uuid[]) AS person (id) CROSS JOIN LATERAL (
 ORDER BY waiting.created_at, waiting.id
 """
 MARK = "UPDATE notifications SET delivered_at = now() WHERE id = ANY($1::uuid[]) AND delivered_at IS NULL"
-RETURN = "UPDATE notifications SET delivered_at = NULL WHERE id = ANY($1::uuid[])"
+UNMARK = "UPDATE notifications SET delivered_at = NULL WHERE id = ANY($1::uuid[])"
 
 
-class _Handed:
-    """To which sockets of this node a notification was handed, and when."""
+class _Sent:
+    """The ids of the sockets of this node to which a notification was sent, and when the last one was."""
 
-    __slots__ = ("since", "told")
+    __slots__ = ("sids", "since")
 
     def __init__(self) -> None:
         self.since = 0.0
-        self.told: set[str] = set()
+        self.sids: set[str] = set()
 
 
 class Deliveries:
-    """One task for all users: those who connect during a query are in the next one.
+    """Delivers in one task for all users; users who connect during a query are in the next one.
 
-    `losses` says how often this node may have missed notices of the others, or None while it does not hear them.
+    `losses` returns how often this node may have missed notices, or None while it receives none.
     """
 
     def __init__(
         self,
         database: Database,
-        persons: UserDelivery,
+        users: UserDelivery,
         notices: NoticeSource,
         losses: Callable[[], int | None],
         metrics: Metrics,
     ) -> None:
         self._database = database
-        self._persons = persons
+        self._users = users
         self._losses = losses
         self._metrics = metrics
-        self._asked: dict[str, UUID] = {}  # users to look after, those who came first before the others
-        self._unmarked: set[str] = set()  # ids of what was handed over
-        self._unheard: set[str] = set()  # ids of what was handed over to nobody who listened
-        self._handed: dict[str, dict[str, _Handed]] = {}  # by user and id
-        self._news = asyncio.Event()
+        self._pending: dict[str, UUID] = {}  # users to query for, in the order of their arrival
+        self._unmarked: set[str] = set()  # ids of notifications to mark as delivered
+        self._undelivered: set[str] = set()  # ids of notifications whose mark is to be removed
+        self._sent: dict[str, dict[str, _Sent]] = {}  # by user id and notification id
+        self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        persons.on_arrival(self._arrived)
-        persons.on_departure(self._departed)
-        notices.on_notice(NotificationSent, self._sent)
+        users.on_arrival(self._arrived)
+        users.on_departure(self._departed)
+        notices.on_notice(NotificationSent, self._on_notice)
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start to deliver."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="deliveries")
 
     async def close(self) -> None:
-        """Stop, after a last attempt to mark what was handed over."""
+        """Stop, after a last attempt to store the marks."""
         if self._task is not None:
             await cancel(self._task)
             with suppress(Unavailable):
                 await self._mark()
 
-    # --- what there is to deliver ---------------------------------------------------------------------------------
+    # --- triggers -------------------------------------------------------------------------------------------------
 
     def _arrived(self, user_id: str) -> None:
-        with suppress(ValueError):  # an operator's token may name somebody who has no account
-            self._asked[user_id] = UUID(user_id)
-            self._news.set()
+        with suppress(ValueError):  # a token made by an operator may have a user id without an account
+            self._pending[user_id] = UUID(user_id)
+            self._wake.set()
 
     def _departed(self, user_id: str, socket: Socket) -> None:
-        """Have what went to this socket alone wait again, if it may have gone nowhere."""
+        """Have the notifications that were sent to a dead socket alone delivered again."""
         if not socket.dropped:
             return
-        for notification_id, handed in self._handed.get(user_id, {}).items():
-            if handed.told == {socket.sid}:
+        for notification_id, sent in self._sent.get(user_id, {}).items():
+            if sent.sids == {socket.sid}:
                 self._unmarked.discard(notification_id)
-                self._unheard.add(notification_id)
+                self._undelivered.add(notification_id)
                 self._metrics.notifications.labels("unheard").inc()
-                self._arrived(user_id)  # they may be back by now
-            handed.told.discard(socket.sid)
+                self._arrived(user_id)  # the user may have connected again
+            sent.sids.discard(socket.sid)
 
-    async def _sent(self, notice: NotificationSent) -> None:
+    async def _on_notice(self, notice: NotificationSent) -> None:
         for user_id, notification_id in notice.ids.items():
             notification = Notification.model_validate(
                 {
@@ -127,23 +127,23 @@ class Deliveries:
                     "timestamp": notice.timestamp,
                 }
             )
-            self._hand(user_id, notification)
+            self._send(user_id, notification)
 
-    def _hand(self, user_id: str, notification: Notification) -> None:
-        """Send a notification to those of the user's sockets that were not sent it yet."""
-        sockets = self._persons.sockets(user_id)
+    def _send(self, user_id: str, notification: Notification) -> None:
+        """Send a notification to the sockets of a user that have not got it yet."""
+        sockets = self._users.sockets(user_id)
         if not sockets:
             return
-        handed = self._handed.setdefault(user_id, {}).setdefault(notification.id, _Handed())
+        sent = self._sent.setdefault(user_id, {}).setdefault(notification.id, _Sent())
         payload = Typed(type=events.NOTIFICATION_NEW, data=notification)
-        if fresh := [socket for socket in sockets if socket.sid not in handed.told]:
+        if fresh := [socket for socket in sockets if socket.sid not in sent.sids]:
             for socket in fresh:
                 socket.send(events.NOTIFICATION_NEW, payload)
-                handed.told.add(socket.sid)
-            handed.since = asyncio.get_running_loop().time()
+                sent.sids.add(socket.sid)
+            sent.since = asyncio.get_running_loop().time()
             self._metrics.notifications.labels("delivered").inc()
         self._unmarked.add(notification.id)
-        self._news.set()
+        self._wake.set()
 
     # --- the task -------------------------------------------------------------------------------------------------
 
@@ -154,12 +154,12 @@ class Deliveries:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK):
-                    await self._news.wait()
-            self._news.clear()
+                    await self._wake.wait()
+            self._wake.clear()
             moment, losses = loop.time(), self._losses()
-            if moment >= checked + (DEAF if losses is None else RECHECK) or losses not in (None, known):
+            if moment >= checked + (RECHECK_DEAF if losses is None else RECHECK) or losses not in (None, known):
                 checked, known = moment, losses if losses is not None else known
-                for user_id in self._persons.here():
+                for user_id in self._users.connected():
                     self._arrived(user_id)
             if moment >= expired + EXPIRE:
                 expired = moment
@@ -167,45 +167,45 @@ class Deliveries:
             try:
                 await self.deliver()
             except Unavailable:
-                await asyncio.sleep(PATIENCE)
+                await asyncio.sleep(RETRY)
             except Exception:
                 log.exception("notifications could not be delivered")
-                await asyncio.sleep(PATIENCE)
+                await asyncio.sleep(RETRY)
 
     async def deliver(self) -> None:
-        """Hand over what waits for those who are asked for, and mark what was handed over. Raises Unavailable."""
+        """Send the undelivered notifications of pending users, and store the marks. Raises Unavailable."""
         await self._mark()
-        while self._asked:
-            people = dict(islice(self._asked.items(), PEOPLE))
-            rows = await self._waiting(list(people.values()))
-            counts = dict.fromkeys(people, 0)
+        while self._pending:
+            users = dict(islice(self._pending.items(), USERS))
+            rows = await self._waiting(list(users.values()))
+            counts = dict.fromkeys(users, 0)
             for row in rows:
                 counts[str(row["user_id"])] += 1
-                self._hand(str(row["user_id"]), _notification(row))
+                self._send(str(row["user_id"]), _notification(row))
             await self._mark()
             for user_id, count in counts.items():
-                if count < EACH or not self._persons.sockets(user_id):
-                    del self._asked[user_id]
+                if count < EACH or not self._users.sockets(user_id):
+                    del self._pending[user_id]
 
-    async def _waiting(self, people: Sequence[UUID]) -> list[dict[str, Any]]:
+    async def _waiting(self, users: Sequence[UUID]) -> list[dict[str, Any]]:
         async with self._database.guard("notifications.waiting"):
-            return await self._database.query(WAITING, people, EACH)
+            return await self._database.query(WAITING, users, EACH)
 
     async def _mark(self) -> None:
-        for statement, changed in ((RETURN, self._unheard), (MARK, self._unmarked)):
+        for statement, changed in ((UNMARK, self._undelivered), (MARK, self._unmarked)):
             if ids := list(changed):
                 async with self._database.guard("notifications.mark"):
                     await self._database.query(statement, [UUID(notification_id) for notification_id in ids])
                 changed.difference_update(ids)
 
     def _expire(self, before: float) -> None:
-        # One that is still to be marked would be found again, so it is remembered for as long.
-        for user_id, handed in list(self._handed.items()):
-            young = {one: how for one, how in handed.items() if how.since >= before or one in self._unmarked}
-            if young:
-                self._handed[user_id] = young
+        # Unmarked ones are kept, because the next query returns them again.
+        for user_id, sent in list(self._sent.items()):
+            kept = {one: entry for one, entry in sent.items() if entry.since >= before or one in self._unmarked}
+            if kept:
+                self._sent[user_id] = kept
             else:
-                del self._handed[user_id]
+                del self._sent[user_id]
 
 
 def _notification(row: dict[str, Any]) -> Notification:

@@ -1,4 +1,4 @@
-"""Notifications: sent by admins, read by whom they are for. Called by the HTTP edge; deliveries do the rest."""
+"""Notifications: sent by administrators, listed and marked as read by recipients. Called by the HTTP edge."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,7 +27,7 @@ from gateway.security.principal import Principal
 from models.main.notification import Level
 from models.main.notification import Notification as Row
 
-# One copy for each person that exists. As rows, so that an unknown one makes a difference that can be counted.
+# One copy for each recipient that exists. Fewer rows than recipients mean that one is unknown.
 STORE = """
 INSERT INTO notifications (id, user_id, title, message, level, created_at, batch_id, sent_by)
 SELECT copy.id, users.id, $3, $4, $5, $6, $7, $8
@@ -45,7 +45,7 @@ UNREAD = """
 SELECT count(*) AS unread FROM (SELECT FROM notifications WHERE user_id = $1 AND read_at IS NULL LIMIT $2) AS unread
 """
 
-# The copies of a batch are as old as each other, so they stand together in the index.
+# The copies of a batch have the same creation time, so they are adjacent in the index.
 SENT = """
 SELECT batch.*, users.username AS sent_by_name FROM (
     SELECT batch_id, created_at, min(title) AS title, min(message) AS message, min(level) AS level,
@@ -58,14 +58,14 @@ SELECT batch.*, users.username AS sent_by_name FROM (
 ORDER BY batch.created_at DESC, batch.batch_id DESC
 """
 
-LAST = UUID(int=2**128 - 1)  # after every id
-MOST_UNREAD = 1000  # more are not counted
+LAST = UUID(int=2**128 - 1)  # above every id
+MOST_UNREAD = 1000  # the highest count of unread ones
 
 
 class Notifications:
-    """A notification is stored for all its recipients in one transaction, then sent; who is offline gets it later.
+    """Stores a notification for all recipients in one transaction, then notifies the nodes, which deliver it.
 
-    Raises Unavailable while the database is away.
+    Raises Unavailable.
     """
 
     def __init__(self, database: Database, notices: NoticeSender) -> None:
@@ -73,23 +73,23 @@ class Notifications:
         self._notices = notices
 
     async def send(self, admin: Principal, ask: SendNotification) -> SentNotifications:
-        """Send one text to some users. Raises NotFound, and sends nothing, if one of them does not exist."""
+        """Send a notification to some users. Raises NotFound, and sends nothing, if one of them does not exist."""
         copies = {user_id: uuid4() for user_id in ask.recipients}
         moment, batch = now(), uuid4()
-        ids, people = list(copies.values()), list(copies)
+        ids, recipients = list(copies.values()), list(copies)
         text = (ask.title, ask.message, ask.level)
         async with self._database.guard("notifications.send"), self._database.transaction():
-            stored = await self._database.query(STORE, ids, people, *text, moment, batch, UUID(admin.user_id))
+            stored = await self._database.query(STORE, ids, recipients, *text, moment, batch, UUID(admin.user_id))
             if len(stored) < len(copies):
                 raise NotFound("There is no such user")
-        whose = {str(user_id): str(copy) for user_id, copy in copies.items()}
-        await self._notices.notify(NotificationSent(whose, ask.title, ask.message, ask.level, moment))
+        by_user = {str(user_id): str(copy) for user_id, copy in copies.items()}
+        await self._notices.notify(NotificationSent(by_user, ask.title, ask.message, ask.level, moment))
         return SentNotifications(
-            id=str(batch), items=[SentNotification(id=copy, user_id=user) for user, copy in whose.items()]
+            id=str(batch), items=[SentNotification(id=copy, user_id=user) for user, copy in by_user.items()]
         )
 
     async def page(self, principal: Principal, ask: NotificationQuery) -> NotificationPage:
-        """A page of one's own, newest first. Raises InvalidPayload for a cursor that is none."""
+        """Return a page of the caller's notifications, newest first. Raises InvalidPayload for an invalid cursor."""
         found = Row.filter(user_id=principal.user_id)
         if ask.unread:
             found = found.filter(read_at__isnull=True)
@@ -104,13 +104,13 @@ class Notifications:
         return NotificationPage(items=[_listed(row) for row in items], next_cursor=place, unread=unread)
 
     async def mark_read(self, principal: Principal, ask: MarkRead) -> Unread:
-        """Mark some of one's own notifications, or all of them, as read; ids of no such notification change nothing."""
+        """Mark some or all of the caller's notifications as read; unknown ids have no effect."""
         async with self._database.guard("notifications.mark_read"):
             await self._database.query(MARK_READ, UUID(principal.user_id), ask.ids)
             return Unread(unread=await self._unread(principal))
 
     async def sent(self, ask: Page) -> SentBatchPage:
-        """A page of what administrators have sent, newest first. Raises InvalidPayload for a cursor that is none."""
+        """Return a page of sent notifications, newest first. Raises InvalidPayload for an invalid cursor."""
         moment, last = (None, LAST) if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
         async with self._database.guard("notifications.sent"):
             rows = await self._database.query(SENT, moment, last, ask.limit + 1)
@@ -143,7 +143,7 @@ def _batch(row: dict[str, Any]) -> SentBatch:
 
 
 def view(row: Row) -> Notification:
-    """A notification as payload."""
+    """Return a notification as payload."""
     return Notification(
         id=str(row.id), title=row.title, message=row.message, level=Level(row.level).value, timestamp=row.created_at
     )

@@ -1,4 +1,4 @@
-"""Who is in a room, as the room hears it: by name while it is small, as a number later. Called by `/chat` and `/`."""
+"""Counts members of rooms; broadcasts who joined or left, in large rooms the number. Called by `/chat` and `/`."""
 
 from gateway.keys import CHAT, Room
 from gateway.protocol import chat, events
@@ -8,64 +8,64 @@ from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.presence.presence import Census, Presence
 from gateway.services.streams.throttle import Throttle
 
-NAMED = 50  # members up to which a room hears who joins and leaves by name
+NAMED = 50  # members up to which a room gets an event for each who joins or leaves
 
 
 class Attendance:
-    """The members of the rooms of `/chat` and `/`. Nothing here raises."""
+    """The members of the rooms of `/chat` and `/`. No method raises."""
 
     def __init__(self, presence: Presence, fanout: Fanout) -> None:
         self._presence = presence
         self._fanout = fanout
-        self._numbers = Throttle(presence, self._tell_number, "attendance")
-        presence.on_change(self._changed)
+        self._counts = Throttle(presence, self._publish_count, "attendance")
+        presence.on_change(self._on_change)
 
     async def close(self) -> None:
         """Publish what is pending, and stop."""
-        await self._numbers.close()
+        await self._counts.close()
 
-    async def entered(self, room: Room, user_id: str) -> Census:
-        """One more socket of somebody is in a room, unless this is cancelled."""
+    async def enter(self, room: Room, user_id: str) -> Census:
+        """Count a socket of a person; not counted if the call is cancelled."""
         census = await self._presence.enter(room, user_id)
         try:
-            await self._tell(room, census, _joined(room, user_id))
+            await self._publish(room, census, _joined(room, user_id))
         except BaseException:
-            await self.left(room, user_id)
+            await self.leave(room, user_id)
             raise
         return census
 
-    async def left(self, room: Room, user_id: str) -> Census:
-        """One socket less of somebody, also when this is cancelled."""
+    async def leave(self, room: Room, user_id: str) -> Census:
+        """Stop counting a socket of a person, even if the call is cancelled."""
         census = await self._presence.leave(room, user_id)
-        await self._tell(room, census, _left(room, user_id))
+        await self._publish(room, census, _left(room, user_id))
         return census
 
-    async def became(self, room: Room, before: str, after: str) -> None:
-        """A socket of `before` is one of `after` from now on, also when this is cancelled.
+    async def move(self, room: Room, before: str, after: str) -> None:
+        """Count a socket as `after` instead of `before`, even if the call is cancelled.
 
-        The room hears nothing of it as long as there are as many people as before: nobody came and nobody went.
+        Nothing is broadcast if the number of people does not change.
         """
-        moved = await self._presence.become(room, before, after)
-        await self._tell(room, moved.census, _joined(room, after) if moved.came else _left(room, before))
+        moved = await self._presence.move(room, before, after)
+        await self._publish(room, moved.census, _joined(room, after) if moved.came else _left(room, before))
 
     async def census(self, room: Room) -> Census:
-        """How many people are in a room."""
+        """Return how many people are in a room."""
         return await self._presence.census(room)
 
-    async def _tell(self, room: Room, census: Census, told: tuple[str, Payload]) -> None:
+    async def _publish(self, room: Room, census: Census, event: tuple[str, Payload]) -> None:
         if not census.changed:
-            return  # another tab
+            return  # the person has other sockets here
         if census.count <= NAMED:
-            await self._fanout.publish(room, *told)
-        elif room.namespace == CHAT:  # only there the contract has an event for it
-            self._numbers.due(room)
+            await self._fanout.publish(room, *event)
+        elif room.namespace == CHAT:  # `/` has no event with the number
+            self._counts.due(room)
 
-    async def _changed(self, room: Room, _census: Census) -> None:
-        # A node has died with its people; it is known how many they were, not who.
+    async def _on_change(self, room: Room, _census: Census) -> None:
+        # The people of a dead node are removed as a number, without names.
         if room.namespace == CHAT:
-            self._numbers.due(room)
+            self._counts.due(room)
 
-    async def _tell_number(self, room: Room, census: Census) -> None:
+    async def _publish_count(self, room: Room, census: Census) -> None:
         state = chat.RoomState(live_id=room.key, members=census.count)
         await self._fanout.publish(room, events.CHAT_ROOM_STATE, Typed(type=events.CHAT_ROOM_STATE, data=state))
 

@@ -1,11 +1,11 @@
-"""The peak and the total number of a stream's viewers, as they are stored. Used by viewers."""
+"""Stores the peak and the total number of viewers of streams. Used by viewers."""
 
 import asyncio
 from dataclasses import dataclass, field
 
 from gateway.postgres.database import Database
 
-# A minute after the end of a stream everybody has stored what they knew of it; then its numbers stay as they are.
+# A minute after the end of a stream all nodes have stored their viewers; after that the numbers do not change.
 RECORD = """
     WITH stream AS MATERIALIZED (
         SELECT key FROM streams WHERE key = $1 AND (ended_at IS NULL OR ended_at > now() - interval '1 minute')
@@ -25,18 +25,18 @@ RECORD = """
 
 @dataclass
 class _Unstored:
-    """What is not stored yet of one stream. `came` and `gone` have nobody in common."""
+    """The changes of one stream that are not stored yet. `added` and `removed` are disjoint."""
 
-    came: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
+    added: set[str] = field(default_factory=set)
+    removed: set[str] = field(default_factory=set)
     peak: int = 0
 
 
 class Audience:
-    """Keeps numbers in memory until `store`; a node that is killed loses those since.
+    """Keeps changes in memory until `store`; a node that is killed loses the changes since the last one.
 
-    Who watched is kept by name until an hour after the stream has closed, so the total is of distinct people,
-    exactly, on whatever nodes and devices, and outlives Redis.
+    The ids of viewers are stored until an hour after the stream has closed, so the total counts distinct people
+    exactly, over all nodes and devices, and survives a loss of Redis.
     """
 
     def __init__(self, database: Database) -> None:
@@ -44,37 +44,39 @@ class Audience:
         self._unstored: dict[str, _Unstored] = {}
         self._lock = asyncio.Lock()
 
-    def came(self, key: str, who: str) -> None:
-        """Somebody watches a stream; again or for the first time."""
+    def add(self, key: str, who: str) -> None:
+        """Add a viewer of a stream; repetitions have no effect."""
         unstored = self._unstored.setdefault(key, _Unstored())
-        unstored.came.add(who)
-        unstored.gone.discard(who)
+        unstored.added.add(who)
+        unstored.removed.discard(who)
 
-    def was_not(self, key: str, who: str) -> None:
-        """Somebody who watched was somebody else, who is counted."""
+    def remove(self, key: str, who: str) -> None:
+        """Remove a viewer who turned out to be another person, such as a guest who logged in."""
         unstored = self._unstored.setdefault(key, _Unstored())
-        unstored.came.discard(who)
-        unstored.gone.add(who)
+        unstored.added.discard(who)
+        unstored.removed.add(who)
 
-    def peaked(self, key: str, peak: int) -> None:
-        """So many watched at one time."""
+    def peak(self, key: str, peak: int) -> None:
+        """Raise the peak of a stream to this number."""
         unstored = self._unstored.setdefault(key, _Unstored())
         unstored.peak = max(unstored.peak, peak)
 
     async def store(self) -> None:
-        """Store what is new. Raises Unavailable, with all of it remembered."""
+        """Store all changes. Raises Unavailable; the changes are kept for the next call then."""
         async with self._lock:
             for key in list(self._unstored):
                 unstored = self._unstored.pop(key)
                 try:
                     async with self._database.guard("audience.store"):
-                        await self._database.query(RECORD, key, list(unstored.came), list(unstored.gone), unstored.peak)
+                        await self._database.query(
+                            RECORD, key, list(unstored.added), list(unstored.removed), unstored.peak
+                        )
                 except BaseException:
                     self._put_back(key, unstored)
                     raise
 
     def _put_back(self, key: str, old: _Unstored) -> None:
         unstored = self._unstored.setdefault(key, _Unstored())
-        unstored.came |= old.came - unstored.gone
-        unstored.gone |= old.gone - unstored.came
+        unstored.added |= old.added - unstored.removed
+        unstored.removed |= old.removed - unstored.added
         unstored.peak = max(unstored.peak, old.peak)

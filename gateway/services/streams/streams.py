@@ -1,4 +1,4 @@
-"""Live streams: created, listed, started, stopped, cancelled. Called by the HTTP edge, for people and webhooks."""
+"""Streams: creating, listing, starting, stopping, cancelling. Called by the HTTP edge for users and webhooks."""
 
 import hashlib
 import secrets
@@ -34,11 +34,11 @@ from gateway.services.rooms.outbox import Outbox
 from models.main.stream import Stream, StreamStatus
 from models.main.webhook import WebhookMessage
 
-KNOWN = 100_000  # keys that a node remembers, at most
+KNOWN = 100_000  # keys that a node caches at most
 ACTIVE, UPCOMING = "active", "upcoming"  # the lists
-LIFETIME = 10.0  # s a list is kept: what it says of peaks may be that old
-OVERDUE = timedelta(hours=1)  # what should have started longer ago is not upcoming any more
-SWEPT = 100  # interrupted streams that one sweep ends
+LIFETIME = 10.0  # s that a list is cached; the peaks in it may be that old
+OVERDUE = timedelta(hours=1)  # after its scheduled time a stream is not listed as upcoming
+SWEPT = 100  # interrupted streams ended in one sweep
 
 OVER = (StreamStatus.ENDED, StreamStatus.CANCELLED)
 
@@ -49,19 +49,19 @@ REMEMBER = """
 """
 
 
-class UpcomingCache(Cache[StreamList]):
-    """The first pages of the streams that are live, and of those to come."""
+class StreamListCache(Cache[StreamList]):
+    """The first pages of live and of scheduled streams."""
 
     def __init__(self, redis: RedisClient, metrics: Metrics) -> None:
         super().__init__(redis, metrics, "streams", StreamList, LIFETIME)
 
 
 class Streams:
-    """Raises Unavailable while the database is away, NotFound for an unknown key, Forbidden for another's stream.
+    """Raises Unavailable, NotFound for an unknown key, Forbidden for another host's stream.
 
-    `grace` is how long a live stream waits for an encoder that dropped, `reopen` how long an ended stream can be
-    started again. Both are measured by the database's clock, and kept in the stream's row: any node ends the waiting.
-    Without a principal it is the gateway itself that starts or stops a stream.
+    `grace` is how long a live stream waits for an encoder that lost its connection, `reopen` how long an ended stream
+    can be resumed. Both are measured by the database's clock and stored in the stream's row, so any node can end the
+    wait. Without a principal the gateway itself starts or stops a stream.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Streams:
         database: Database,
         outbox: Outbox,
         fanout: Fanout,
-        lists: UpcomingCache,
+        lists: StreamListCache,
         *,
         grace: timedelta,
         reopen: timedelta,
@@ -80,10 +80,10 @@ class Streams:
         self._lists = lists
         self._grace = grace
         self._reopen = reopen
-        self._known: set[str] = set()  # keys of streams that exist; a stream is never deleted
+        self._known: set[str] = set()  # keys of existing streams; streams are never deleted
 
     async def require(self, key: str) -> None:
-        """Raises NotFound for a key that is none."""
+        """Raise NotFound if there is no such stream."""
         if key in self._known:
             return
         async with self._database.guard("streams.require"):
@@ -95,7 +95,7 @@ class Streams:
         self._known.add(key)
 
     async def get(self, key: str) -> StreamView:
-        """One stream."""
+        """Return a stream."""
         async with self._database.guard("streams.get"):
             stream = await Stream.get_or_none(key=key)
         if stream is None:
@@ -103,7 +103,7 @@ class Streams:
         return view(stream)
 
     async def page(self, ask: StreamQuery) -> StreamPage:
-        """A page of streams, newest first."""
+        """Return a page of streams, newest first."""
         found = Stream.filter(**ask.model_dump(include={"status", "host_id"}, exclude_none=True))
         if ask.search is not None:
             found = found.filter(title__icontains=ask.search)
@@ -117,13 +117,13 @@ class Streams:
         return StreamPage(items=[view(stream) for stream in items], next_cursor=last)
 
     async def active(self, ask: StreamListQuery) -> StreamList:
-        """A page of the live streams, the latest start first."""
+        """Return a page of live streams, the latest start first."""
         if ask == FIRST_PAGE:
             return await self._lists.read(ACTIVE, self._first_active)
         return await self._active(ask)
 
     async def upcoming(self, ask: StreamListQuery) -> StreamList:
-        """A page of the streams to come, soonest first; those without a time are last, overdue ones are left out."""
+        """Return a page of scheduled streams, soonest first, those without a time last, without overdue ones."""
         if ask == FIRST_PAGE:
             return await self._lists.read(UPCOMING, self._first_upcoming)
         return await self._upcoming(ask)
@@ -148,10 +148,10 @@ class Streams:
         return view(stream)
 
     async def change(self, principal: Principal, key: str, ask: ChangeStream) -> StreamView:
-        """Change what is said of a stream. Raises Conflict for a new time of a stream that is not scheduled."""
+        """Change the given fields. Raises Conflict for a new time of a stream that is not scheduled."""
         given = ask.model_dump(exclude_unset=True)
         async with self._database.guard("streams.change"), self._database.transaction():
-            stream = await run_by(principal, key)
+            stream = await lock_stream(principal, key)
             if "scheduled_at" in given and stream.status != StreamStatus.SCHEDULED:
                 raise Conflict("Only a scheduled stream has a time that can be changed")
             await stream.update_from_dict(given).save()
@@ -162,45 +162,45 @@ class Streams:
         return view(stream)
 
     async def start(self, principal: Principal | None, key: str) -> StreamView:
-        """Go live, again if it ended less than `reopen` ago; a live stream stays as it is.
+        """Start a stream, or resume one that ended less than `reopen` ago; a live stream stays as it is.
 
-        Raises Conflict for a stream that is over for good.
+        Raises Conflict for a stream that was cancelled or ended earlier.
         """
         async with self._outbox.change("streams.start", viewers_room(key)) as outgoing:
-            stream = await run_by(principal, key)
+            stream = await lock_stream(principal, key)
             before = stream.status
             await self._begin(stream, outgoing)
-        await self._tell_others(stream, before)
+        await self._announce(stream, before)
         return view(stream)
 
     async def stop(self, principal: Principal | None, key: str) -> StreamView:
-        """End a stream; one that has ended stays as it is. Raises Conflict if it was never live."""
+        """End a stream; an ended one stays as it is. Raises Conflict if it was never live."""
         async with self._outbox.change("streams.stop", viewers_room(key)) as outgoing:
-            stream = await run_by(principal, key)
+            stream = await lock_stream(principal, key)
             before = stream.status
             _require_begun(stream)
             await self._end(stream, outgoing)
-        await self._tell_others(stream, before)
+        await self._announce(stream, before)
         return view(stream)
 
     async def cancel(self, principal: Principal, key: str) -> StreamView:
         """Cancel a scheduled stream; a cancelled one stays as it is. Raises Conflict once it has been live."""
         async with self._outbox.change("streams.cancel", viewers_room(key)):
-            stream = await run_by(principal, key)
+            stream = await lock_stream(principal, key)
             before = stream.status
             if before in (StreamStatus.LIVE, StreamStatus.ENDED):
                 raise Conflict("Only a scheduled stream can be cancelled")
             if before == StreamStatus.SCHEDULED:
                 stream.status = StreamStatus.CANCELLED.value
                 await stream.save()
-        await self._tell_others(stream, before)
+        await self._announce(stream, before)
         return view(stream)
 
     async def report(self, message_id: str, event: MediaEvent) -> None:
-        """Do what a message of the media server asks for, once per message.
+        """Apply a message of the media server, once per message id.
 
-        `stream.started` starts a stream, or lets one go on; `stream.ended` begins the grace of a live one. A repeated
-        message changes nothing and is answered like the first, with NotFound or Conflict if that was refused.
+        `stream.started` starts or resumes a stream; `stream.ended` starts the grace time of a live one. A repeated
+        message has no effect and gets the answer of the first one, NotFound or Conflict if that was refused.
         """
         key, stream, before = event.data.stream_key, None, ""
         refusal: GatewayError | None = None
@@ -208,7 +208,7 @@ class Streams:
             message, fresh = await self._remember(message_id)
             if fresh:
                 try:
-                    stream = await run_by(None, key)
+                    stream = await lock_stream(None, key)
                     before = stream.status
                     await (self._begin if event.type == "stream.started" else self._lose)(stream, outgoing)
                 except (NotFound, Conflict) as error:
@@ -218,23 +218,23 @@ class Streams:
             elif message.code is not None:
                 refusal = GatewayError(Code(message.code), message.message)
         if stream is not None:
-            await self._tell_others(stream, before)
+            await self._announce(stream, before)
         if refusal is not None:
             raise refusal
 
     async def end_interrupted(self) -> None:
-        """End the live streams whose encoder has been gone for `grace`. Called periodically, on every node."""
+        """End live streams whose encoder has been disconnected for `grace`. Called periodically on every node."""
         async with self._database.guard("streams.interrupted"):
             rows = await self._database.query(LOST, self._grace, SWEPT)
         for row in rows:
             key = str(row["key"])
             async with self._outbox.change("streams.end_interrupted", viewers_room(key)) as outgoing:
-                stream = await run_by(None, key)
+                stream = await lock_stream(None, key)
                 before = stream.status
-                # Another node may have ended it, or its encoder may be back.
+                # Another node may have ended it, or its encoder may have reconnected.
                 if stream.lost_at is not None and stream.lost_at <= now() - self._grace:
                     await self._end(stream, outgoing)
-            await self._tell_others(stream, before)
+            await self._announce(stream, before)
 
     # --- within a transaction, with the stream locked -----------------------------------------------------------------
 
@@ -274,7 +274,7 @@ class Streams:
         outgoing.append(_event(stream, events.STREAM_ENDED, streaming.StreamEnded(stream_key=stream.key)))
 
     async def _remember(self, message_id: str) -> tuple[WebhookMessage, bool]:
-        """The stored message, and whether it is new. Waits while another node is working on the same message."""
+        """Return the stored message, and whether it is new. Waits while another node handles the same message."""
         digest = hashlib.sha256(message_id.encode("utf-8", "surrogateescape")).hexdigest()
         fresh = bool(await self._database.query(REMEMBER, digest))
         return await WebhookMessage.get(id=digest), fresh
@@ -312,8 +312,8 @@ class Streams:
             streams = await found.order_by("scheduled_at", "key").limit(ask.limit + 1)
         return _list(streams, ask.limit, "scheduled_at")
 
-    async def _tell_others(self, stream: Stream, before: str) -> None:
-        """Tell nodes and lists, after the commit, that a stream has another status than before."""
+    async def _announce(self, stream: Stream, before: str) -> None:
+        """Notify nodes and update lists, after the commit, if the status of a stream has changed."""
         if stream.status == before:
             return
         if stream.status in OVER:
@@ -328,8 +328,8 @@ class Streams:
     async def _publish_upcoming(self) -> None:
         await self._lists.drop(UPCOMING)
         published = ""
-        # Until nothing has changed meanwhile: what another node published may have arrived before this.
-        with suppress(Unavailable):  # what was asked is done; the list can be asked for
+        # Repeat until the list has not changed: clients may receive this after a newer list of another node.
+        with suppress(Unavailable):  # the change itself is committed
             while (listed := await self.upcoming(FIRST_PAGE)).model_dump_json() != published:
                 await self._fanout.publish(
                     everyone_room(), events.UPCOMING_UPDATED, UpcomingStreams(streams=listed.streams)
@@ -337,13 +337,13 @@ class Streams:
                 published = listed.model_dump_json()
 
 
-FIRST_PAGE = StreamListQuery(limit=MAX_PAGE)  # which everybody asks for
+FIRST_PAGE = StreamListQuery(limit=MAX_PAGE)  # the one that is cached
 
 
-async def run_by(principal: Principal | None, key: str) -> Stream:
-    """A stream that somebody may run, its host or an ADMIN, locked until the transaction ends; without anybody any.
+async def lock_stream(principal: Principal | None, key: str) -> Stream:
+    """Lock a stream until the transaction ends and return it.
 
-    Raises NotFound, Forbidden.
+    Raises NotFound, and Forbidden unless the principal is its host, an ADMIN, or None, which is the gateway itself.
     """
     stream = await Stream.filter(key=key).select_for_update(no_key=True).first()
     if stream is None:
@@ -365,7 +365,7 @@ def _event(stream: Stream, event: str, payload: Payload) -> NewEvent:
 
 
 def _list(streams: Sequence[Stream], limit: int, moment_field: str) -> StreamList:
-    """A page of a list that is sorted by a timestamp and the key, from one stream more than fits."""
+    """Return a page of `limit` streams, sorted by a timestamp and the key; one more means that there is a next page."""
     items, last = streams[:limit], None
     if len(streams) > limit:
         moment: datetime | None = getattr(items[-1], moment_field)
@@ -374,7 +374,7 @@ def _list(streams: Sequence[Stream], limit: int, moment_field: str) -> StreamLis
 
 
 def view(stream: Stream) -> StreamView:
-    """A stream as payload."""
+    """Return a stream as payload."""
     return StreamView(
         key=stream.key,
         title=stream.title,

@@ -1,4 +1,4 @@
-"""Tells rooms how many are in them: in slots over all nodes, not at every change. Used by attendance and viewers."""
+"""Publishes the member counts of rooms at most once a second over all nodes. Used by attendance and viewers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from gateway.realtime.presence.presence import Census, Presence
 
 log = structlog.get_logger()
 
-CLOSING = 2.0  # s: two slots, of which other nodes have one at least, if they have left none to this one
+CLOSING = 2.0  # s, two slots; if this node gets neither, another node has published
 
 
 class _RoomThrottle:
@@ -24,20 +24,20 @@ class _RoomThrottle:
 
 
 class Throttle:
-    """Calls `tell(room, census)` when a room's number has changed and this node gets the slot.
+    """Calls `publish(room, census)` when a room's count has changed and this node gets the slot.
 
-    There is at most one task per room, and none for a room whose number has been published, by whatever node.
+    There is at most one task per room, and none for a room whose count has been published by any node.
     """
 
-    def __init__(self, slots: Presence, tell: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
+    def __init__(self, slots: Presence, publish: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
         self._slots = slots
-        self._tell = tell
+        self._publish = publish
         self._name = name
         self._rooms: dict[Room, _RoomThrottle] = {}
         self._closing = False
 
     def due(self, room: Room, *, at_once: bool = False) -> None:
-        """The number of a room has changed; `at_once`: to or from nobody, for which a slot need not be waited for."""
+        """Have the count of a room published; `at_once` skips waiting for a slot, for a count from or to 0."""
         throttled = self._rooms.get(room)
         if throttled is None:
             throttled = self._rooms[room] = _RoomThrottle()
@@ -47,7 +47,7 @@ class Throttle:
             throttled.hurry.set()
 
     async def close(self) -> None:
-        """Publish the changes so far; other nodes publish the later ones."""
+        """Publish the changes until now; other nodes publish later ones."""
         self._closing = True
         if tasks := [throttled.task for throttled in self._rooms.values() if throttled.task is not None]:
             _, late = await asyncio.wait(tasks, timeout=CLOSING)
@@ -61,11 +61,11 @@ class Throttle:
             try:
                 slot = await self._slots.claim_slot(room)
                 if slot.census is not None:
-                    await self._tell(room, slot.census)
+                    await self._publish(room, slot.census)
                     more = await self._slots.published(room, slot)
                     throttled.due |= more and not self._closing
             except Exception:
-                log.exception("the number of a room could not be published", room=room)
+                log.exception("the member count of a room could not be published", room=room)
                 continue
             if slot.wait is not None:
                 throttled.due = True

@@ -1,4 +1,4 @@
-"""Who watches a stream, as distinct people over tabs and nodes. Called by the `/streaming` namespace."""
+"""Counts the viewers of streams: distinct people over all sockets and nodes. Called by the `/streaming` namespace."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -26,14 +26,14 @@ from models.main.stream import Stream, StreamStatus
 log = structlog.get_logger()
 
 STORE = 1.0  # s between two stores of peaks and totals
-CHECK = 5  # stores between two looks for streams whose end this node has not heard of
+CHECK = 5  # stores between two checks for streams whose end this node missed
 
 
 class Viewers:
-    """Counts viewers and tells those who watch: at once when the first comes or the last goes, else once a second.
+    """Counts viewers and broadcasts the count: immediately from or to 0, else once a second.
 
-    A stream that has ended has none: sockets in its room are counted again once the stream is resumed.
-    `attendees` answers the ids of the people in a room on this node, one for each socket.
+    An ended stream has no viewers; sockets in its room are counted again when the stream is resumed. `attendees`
+    returns the user ids in a room on this node, one for each socket.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class Viewers:
         self._database = database
         self._catch_up = CatchUp(log)
         self._attendees = attendees
-        self._over: set[Room] = set()  # rooms in which sockets of this node may not be counted
+        self._over: set[Room] = set()  # rooms of ended streams, in which sockets are not counted
         self._presence = presence
         self._fanout = fanout
         self._audience = Audience(database)
-        self._updates = Throttle(presence, self._tell, "viewers")
+        self._updates = Throttle(presence, self._publish, "viewers")
         self._task: asyncio.Task[None] | None = None
-        presence.on_change(self._changed)
+        presence.on_change(self._on_change)
 
     def start(self) -> None:
-        """Begin to store what is to be kept."""
+        """Start to store peaks and totals periodically."""
         self._task = asyncio.create_task(self._run(), name="viewers-store")
 
     async def close(self) -> None:
@@ -67,15 +67,15 @@ class Viewers:
         with suppress(Unavailable):
             await self._audience.store()
 
-    # --- who watches --------------------------------------------------------------------------------------------------
+    # --- joining and leaving ------------------------------------------------------------------------------------------
 
     async def check_join(self, key: str) -> None:
-        """Whether a stream can be watched. Raises NotFound, Unavailable."""
+        """Raise NotFound if there is no such stream. Raises Unavailable."""
         if (await self._stream(key)).status in OVER:
-            await self._end(viewers_room(key))  # before anybody is counted there, also if Redis knows nothing of it
+            await self._end(viewers_room(key))  # before anybody is counted, even if Redis lost the mark of the end
 
     async def snapshot(self, key: str, since: Since | None, census: Census) -> ViewerJoined:
-        """A stream as a socket finds it that watches by now, with what it missed. Raises NotFound, Unavailable."""
+        """Return the ack of a join, for a socket that receives the room's events already. Raises as `check_join`."""
         cursor, missed = await self._catch_up.position(viewers_room(key), since)
         stream = await self._stream(key)  # after the cursor, so that it is not older
         peak = max(census.peak, stream.peak_viewers)
@@ -90,46 +90,46 @@ class Viewers:
             events=missed,
         )
 
-    async def entered(self, room: Room, user_id: str) -> Census:
-        """One more socket of somebody watches, unless this is cancelled. Never raises."""
+    async def enter(self, room: Room, user_id: str) -> Census:
+        """Count a socket of a person; not counted if the call is cancelled. Never raises."""
         census = await self._presence.enter(room, user_id)
         if census.count:
-            self._audience.came(room.key, user_id)
+            self._audience.add(room.key, user_id)
         else:
             self._over.add(room)
         self._due(room, census, at_once=census.count == 1)
         return census
 
-    async def left(self, room: Room, user_id: str) -> Census:
-        """One socket less of somebody, also when this is cancelled. Never raises."""
+    async def leave(self, room: Room, user_id: str) -> Census:
+        """Stop counting a socket of a person, even if the call is cancelled. Never raises."""
         census = await self._presence.leave(room, user_id)
         self._due(room, census, at_once=census.count == 0)
         return census
 
-    async def became(self, room: Room, before: str, after: str) -> None:
-        """A socket of `before` is one of `after` from now on, also when this is cancelled. Never raises."""
-        moved = await self._presence.become(room, before, after)
+    async def move(self, room: Room, before: str, after: str) -> None:
+        """Count a socket as `after` instead of `before`, even if the call is cancelled. Never raises."""
+        moved = await self._presence.move(room, before, after)
         if moved.census.count:
-            self._audience.came(room.key, after)
+            self._audience.add(room.key, after)
         if moved.gone:
-            self._audience.was_not(room.key, before)
+            self._audience.remove(room.key, before)
         self._due(room, moved.census, at_once=False)
 
     async def census(self, room: Room) -> Census:
-        """How many watch. Never raises."""
+        """Return how many people watch. Never raises."""
         return await self._presence.census(room)
 
-    async def ended(self, notice: StreamEnded) -> None:
-        """A stream has ended: it has no viewers any more."""
+    async def on_stream_ended(self, notice: StreamEnded) -> None:
+        """Remove all viewers of a stream that has ended."""
         await self._settle(notice.stream_key)
 
-    async def resumed(self, notice: StreamResumed) -> None:
-        """A stream is live again: count the sockets in its room."""
+    async def on_stream_resumed(self, notice: StreamResumed) -> None:
+        """Count the sockets in the room of a stream that is live again."""
         await self._settle(notice.stream_key)
 
-    # --- what viewers hear -------------------------------------------------------------------------------------------
+    # --- broadcasts ---------------------------------------------------------------------------------------------------
 
-    async def _changed(self, room: Room, census: Census) -> None:
+    async def _on_change(self, room: Room, census: Census) -> None:
         if room.namespace == STREAMING:
             self._updates.due(room, at_once=census.count == 0)
 
@@ -137,17 +137,17 @@ class Viewers:
         if census.changed:
             self._updates.due(room, at_once=at_once)
 
-    async def _tell(self, room: Room, census: Census) -> None:
+    async def _publish(self, room: Room, census: Census) -> None:
         update = ViewerUpdate(stream_key=room.key, viewer_count=census.count)
         event = events.STREAM_VIEWER_UPDATE
         await self._fanout.publish(room, event, Typed(type=event, data=update))
-        self._audience.peaked(room.key, census.peak)
+        self._audience.peak(room.key, census.peak)
 
-    # --- what is kept -------------------------------------------------------------------------------------------------
+    # --- peaks, totals and ends of streams ----------------------------------------------------------------------------
 
     async def _settle(self, key: str) -> None:
-        """Do what the stream's status demands now: notices may be late, or overtake each other."""
-        with suppress(Unavailable):  # then `_check` does it
+        """Apply the stored status of a stream: notices may arrive late or out of order."""
+        with suppress(Unavailable):  # `_check` repeats it
             status = (await self._stream(key)).status
             if status in OVER:
                 await self._end(viewers_room(key))
@@ -157,7 +157,7 @@ class Viewers:
     async def _end(self, room: Room) -> None:
         self._over.add(room)
         census = await self._presence.end(room)
-        self._audience.peaked(room.key, census.peak)
+        self._audience.peak(room.key, census.peak)
         self._due(room, census, at_once=True)
 
     async def _restore(self, room: Room) -> None:
@@ -165,7 +165,7 @@ class Viewers:
         people = self._attendees(room)
         census = await self._presence.restore(room, people)
         for who in people:
-            self._audience.came(room.key, who)
+            self._audience.add(room.key, who)
         self._due(room, census, at_once=True)
 
     async def _run(self) -> None:
@@ -178,12 +178,12 @@ class Viewers:
                 if rounds % CHECK == 0:
                     await self._check()
             except Unavailable:
-                continue  # all of it is remembered
+                continue  # the changes are kept
             except Exception:
                 log.exception("peaks and totals could not be stored")
 
     async def _check(self) -> None:
-        """End what has ended and restore what goes on: a notice may be lost, and a node may have been away."""
+        """Apply the status of all streams with sockets on this node, because notices may be lost."""
         self._over = {room for room in self._over if self._attendees(room)}
         counted = {room for room in self._presence.rooms() if room.namespace == STREAMING}
         if not (rooms := self._over | counted):
