@@ -12,7 +12,7 @@ from gateway import __version__
 from gateway.commands.output import USAGE, fail, settings_of_environment
 from gateway.commands.users import users, warn_without_admin
 from gateway.errors import GatewayError, NotFound, Unavailable
-from gateway.problems import Misconfigured, explain
+from gateway.problems import Misconfigured, OperatorError, explain
 from gateway.security.principal import Role
 from gateway.settings import Settings, SettingsError
 
@@ -32,6 +32,8 @@ def main() -> None:
         fail(f"the {error.what} {explain(error)}")
     except Misconfigured as error:
         fail(error.problem)
+    except OperatorError as error:
+        fail(str(error), code=error.code)
     except GatewayError as error:
         fail(error.message)
 

@@ -21,6 +21,12 @@ class Misconfigured(Exception):
         self.problem = problem
 
 
+class OperatorError(Exception):
+    """What a command cannot do, in one line for operators; `code` is what the command exits with."""
+
+    code = 1
+
+
 _REFUSED = "refuses the user name or the password"
 _WRONG: tuple[tuple[type[BaseException], str], ...] = (  # the first that fits
     (asyncpg.InvalidPasswordError, _REFUSED),

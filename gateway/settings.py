@@ -101,6 +101,13 @@ class Settings(BaseSettings):
     stored."""
     migrate_at_start: bool = True
     """Whether a node applies missing migrations at its start; off where a job of its own does it."""
+    rds_main_direct_url: DatabaseUrl | None = Field(
+        None, validation_alias=AliasChoices("RDS_MAIN_DIRECT_URL", "MIGRATION_DATABASE_URL")
+    )
+    """The main database past PgBouncer, for migrations: those that create indexes without locking need it.
+    `MIGRATION_DATABASE_URL` is read, too."""
+    rds_analytics_direct_url: DatabaseUrl | None = None
+    """The same of the analytics database."""
     database_pgbouncer: bool = False
     """Whether PgBouncer in transaction mode stands before PostgreSQL: then nothing may belong to a session."""
     redis_url: RedisUrl

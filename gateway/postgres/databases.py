@@ -49,6 +49,11 @@ class DatabaseSpec:
             raise SettingsError([f"{self.variable}: is required for {self.name}"])
         return url
 
+    def direct_url(self, settings: Settings) -> SecretStr | None:
+        """Return where it is past PgBouncer, for migrations; None unless the settings say so."""
+        direct: SecretStr | None = getattr(settings, f"rds_{self.name}_direct_url", None)
+        return direct
+
     def _url(self, settings: Settings) -> SecretStr | None:
         url: SecretStr | None = getattr(settings, self.variable.lower())
         return url

@@ -1,68 +1,338 @@
-"""Migrations: applied once, however many nodes start at the same time. Called by the command line."""
+"""Applies and undoes migrations: each once, however many processes start at the same time. Called by the command line.
+
+The files and the table `aerich` are aerich's, which drafts them. What aerich does not note is in `dorami_migrations`:
+the hash of each file when it was applied, when that was and how long it took.
+
+A migration is one transaction: the lock of migrations, the file's statements and the note of them are committed
+together, so that a process that is killed leaves nothing behind. The lock belongs to the transaction, because behind
+PgBouncer a session's lock would stay on the pooled connection. No statement waits long for a lock on a table, because
+everybody who comes later waits behind it: it gives up, and is tried again.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import asyncpg
 import structlog
 from aerich import Command
 from tortoise.context import TortoiseContext
 
-from gateway.errors import Unavailable
 from gateway.keys import MIGRATION_LOCK
-from gateway.postgres.database import configuration, mapped
+from gateway.postgres.client import BROKEN
+from gateway.postgres.database import AWAY, configuration, mapped
 from gateway.postgres.databases import MAIN, DatabaseSpec
+from gateway.postgres.migration_files import Applied, Migration, MigrationError, MigrationsLocked, Status, read
 from gateway.settings import Settings
 
 log = structlog.get_logger()
 
-POLL = 0.1  # s between two tries for the lock
-LOCK_WAIT = 300.0  # s for another node's migrations; longer means that it is stuck
+POLL: Final = 0.1  # s between two tries for the lock of migrations
+WAIT: Final = 300.0  # s for another process's migrations; longer means that it is stuck
+LOCK_TIMEOUT: Final = 0.5  # s that a statement waits for a lock on a table, and everybody else behind it
+LOCK_PAUSE: Final = (0.5, 1.5)  # s until it is tried again, at random
+LOCK_WAIT: Final = 60.0  # s after which it is not tried again
+STEP: Final = 3600.0  # s that one migration may take, apart from waiting
+SHORT: Final = 30.0  # s that everything else may take that is asked of the database
+
+_INDEX = re.compile(
+    r"\s*(?:CREATE\s+(?:UNIQUE\s+)?|DROP\s+)INDEX\s+CONCURRENTLY\s+(?P<careful>IF\s+(?:NOT\s+)?EXISTS\s+)?\"?(?P<name>\w+)\"?",
+    re.IGNORECASE,
+)
+
+_TABLES = "SELECT to_regclass('aerich') IS NOT NULL AS aerich, to_regclass('dorami_migrations') IS NOT NULL AS notes"
+_NOTES = """
+CREATE TABLE IF NOT EXISTS dorami_migrations (
+    label varchar(64) NOT NULL,
+    version varchar(255) NOT NULL,
+    sha256 char(64) NOT NULL,
+    applied_at timestamptz,
+    seconds double precision,
+    PRIMARY KEY (label, version)
+)"""
+_AERICH = """
+CREATE TABLE IF NOT EXISTS aerich (
+    id serial PRIMARY KEY, version varchar(255) NOT NULL, app varchar(100) NOT NULL, content jsonb NOT NULL
+)"""
+_ADOPT = """
+INSERT INTO dorami_migrations (label, version, sha256)
+SELECT $1, * FROM unnest($2::text[], $3::text[]) ON CONFLICT DO NOTHING"""
+_APPLIED = """
+SELECT a.version, n.sha256, n.applied_at, n.seconds
+FROM aerich a LEFT JOIN dorami_migrations n ON n.label = a.app AND n.version || '.py' = a.version
+WHERE a.app = $1 ORDER BY a.id"""
+_APPLIED_WITHOUT_NOTES = """
+SELECT version, NULL AS sha256, NULL AS applied_at, NULL AS seconds FROM aerich WHERE app = $1 ORDER BY id"""
+_INVALID = """
+SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace ORDER BY 1"""
+# Whatever the server sets for sessions and transactions would end a migration that has to take long.
+_PATIENT = """
+SELECT set_config(name, '0', true) FROM pg_settings
+WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"""
+
+
+class Migrations:
+    """The migrations of one database.
+
+    Args:
+        label: Theirs in aerich's table.
+        files: What there is.
+        url: Where the database is.
+        pooled: Whether PgBouncer is there, through which nothing but transactions may be run.
+        timeout: s for a connection.
+        wait: s for another process's migrations.
+        lock_wait: s for locks on tables.
+
+    Every method raises Unavailable if the database is away, and MigrationError.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        files: Sequence[Migration],
+        url: str,
+        *,
+        pooled: bool = False,
+        timeout: float = 5.0,
+        wait: float = WAIT,
+        lock_wait: float = LOCK_WAIT,
+    ) -> None:
+        self.label = label
+        self.files = files
+        self._url = url
+        self._pooled = pooled
+        self._timeout = timeout
+        self._wait = wait
+        self._lock_wait = lock_wait
+
+    @classmethod
+    def of(
+        cls, settings: Settings, spec: DatabaseSpec = MAIN, *, wait: float = WAIT, lock_wait: float = LOCK_WAIT
+    ) -> "Migrations":
+        """Return those of a database that the settings name. Raises SettingsError unless they do."""
+        direct = spec.direct_url(settings)
+        return cls(
+            spec.label,
+            read(spec.migrations),
+            (direct or spec.url(settings)).get_secret_value(),
+            pooled=settings.database_pgbouncer and direct is None,
+            timeout=settings.database_timeout.total_seconds(),
+            wait=wait,
+            lock_wait=lock_wait,
+        )
+
+    async def status(self) -> Status:
+        """Return what is applied and what is missing."""
+        async with self._connection() as db:
+            return await self._status(db)
+
+    async def apply(self, to: int | None = None, done: Callable[[Migration], None] | None = None) -> list[str]:
+        """Apply what is missing, up to a number or all, and return the names; `done` is called after each."""
+        names: list[str] = []
+        async with self._connection() as db:
+            while step := await self._step(db, lambda status: status.to_apply(to), self._apply):
+                names.append(step.name)
+                if done is not None:
+                    done(step)
+        return names
+
+    async def rollback(
+        self, *, count: int | None = None, to: int | None = None, done: Callable[[Migration], None] | None = None
+    ) -> list[str]:
+        """Undo the last `count`, or all after the number `to`, and return the names; `done` is called after each."""
+        async with self._connection() as db:
+            todo = (await self._status(db)).to_undo(count=count, to=to)
+            for migration in todo:
+                await self._step(db, partial(_newest, migration), self._undo)
+                if done is not None:
+                    done(migration)
+        return [migration.name for migration in todo]
+
+    async def note(self, name: str, *, applied: bool) -> None:
+        """Note that a migration is applied, or that it is not, without doing anything else.
+
+        For a database that was made in another way, or repaired by hand.
+        """
+        migration = next((migration for migration in self.files if migration.name == name), None)
+        if migration is None:
+            raise MigrationError(f"there is no migration {name}")
+        async with self._connection() as db, self._lock(db):
+            await db.execute(_AERICH)
+            status = await self._prepared(db)
+            known = name in {applied.name for applied in status.applied}
+            if known and applied:
+                raise MigrationError(f"{name} is applied")
+            if not known and not applied:
+                raise MigrationError(f"{name} is not applied")
+            await (self._note(db, migration, None) if applied else self._forget(db, migration))
+
+    async def _step(
+        self,
+        db: Any,
+        choose: Callable[[Status], Sequence[Migration]],
+        work: Callable[[Any, Migration], Awaitable[None]],
+    ) -> Migration | None:
+        """Work on the first that is chosen, under the lock; return it, or None if none is."""
+        deadline = time.monotonic() + self._lock_wait
+        while True:
+            name = ""
+            try:
+                async with self._lock(db):
+                    todo = choose(await self._prepared(db))
+                    if not todo:
+                        return None
+                    name = todo[0].name
+                    await work(db, todo[0])
+                    return todo[0]
+            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+                if time.monotonic() >= deadline:
+                    problem = f"{name}: somebody else has held a lock that it needs for {self._lock_wait:g} s"
+                    raise MigrationsLocked(problem) from error
+                log.info("a migration gives way to others and is tried again", migration=name)
+                await asyncio.sleep(random.uniform(*LOCK_PAUSE))  # noqa: S311  nothing to guess
+            except TimeoutError as error:
+                raise MigrationError(f"{name}: has taken longer than {STEP:g} s") from error
+            except asyncpg.PostgresError as error:
+                if isinstance(error, AWAY):
+                    raise
+                raise MigrationError(f"{name}: {error.args[0]}") from error  # without details: they quote rows
+
+    async def _apply(self, db: Any, migration: Migration) -> None:
+        started = time.monotonic()
+        await self._run(db, migration, await migration.up())
+        await self._note(db, migration, round(time.monotonic() - started, 3))
+
+    async def _undo(self, db: Any, migration: Migration) -> None:
+        statements = await migration.down()
+        if not statements.strip():
+            raise MigrationError(f"{migration.name} does not say how it is undone")
+        await self._run(db, migration, statements)
+        await self._forget(db, migration)
+
+    async def _note(self, db: Any, migration: Migration, seconds: float | None) -> None:
+        models = json.dumps(migration.models())
+        await db.execute(
+            "INSERT INTO aerich (version, app, content) VALUES ($1, $2, $3)", f"{migration.name}.py", self.label, models
+        )
+        await db.execute(
+            "INSERT INTO dorami_migrations VALUES ($1, $2, $3, clock_timestamp(), $4)",
+            *(self.label, migration.name, migration.sha256, seconds),
+        )
+
+    async def _forget(self, db: Any, migration: Migration) -> None:
+        await db.execute("DELETE FROM aerich WHERE app = $1 AND version = $2", self.label, f"{migration.name}.py")
+        await db.execute("DELETE FROM dorami_migrations WHERE label = $1 AND version = $2", self.label, migration.name)
+
+    async def _run(self, db: Any, migration: Migration, statements: str) -> None:
+        if migration.in_transaction:
+            await db.execute(statements, timeout=STEP)
+        elif self._pooled:
+            raise MigrationError(f"{migration.name} needs a connection past PgBouncer: set RDS_…_DIRECT_URL")
+        else:
+            # What was asked last keeps its snapshot until something else is, and the statement would wait for it.
+            await db.execute("SELECT 1")
+            async with self._connection() as own:
+                await self._run_alone(own, migration, statements)
+
+    async def _run_alone(self, db: Any, migration: Migration, statement: str) -> None:
+        """Run one statement without a transaction.
+
+        If the process is killed before the note is committed it is run again, so it must be harmless then. Creating an
+        index is not by itself: what was broken off leaves an INVALID index, which is dropped first.
+        """
+        index = _INDEX.match(statement)
+        if index is not None and not index["careful"]:
+            raise MigrationError(f"{migration.name} may be run again: it needs IF EXISTS or IF NOT EXISTS")
+        # It makes nobody wait while it waits itself, for locks and for transactions that began before.
+        await db.execute(f"SET lock_timeout = '{self._lock_wait:.3f}s'; SET statement_timeout = 0")
+        if index is not None and index["name"] in await _invalid(db):
+            await db.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index["name"]}"', timeout=STEP)
+        try:
+            await db.fetch(statement, timeout=STEP)  # in the protocol that takes one statement and no more
+        except asyncpg.PostgresSyntaxError as error:
+            if "multiple commands" in str(error):
+                raise MigrationError(f"{migration.name} has several statements, and no transaction") from error
+            raise
+
+    async def _prepared(self, db: Any) -> Status:
+        """Return the status; migrations of which there is no hash yet have today's from now on."""
+        await db.execute(_NOTES)
+        status = await self._status(db)
+        hashes = {migration.name: migration.sha256 for migration in self.files}
+        unknown = [item.name for item in status.applied if item.sha256 is None and item.name in hashes]
+        if unknown:
+            await db.execute(_ADOPT, self.label, unknown, [hashes[name] for name in unknown])
+        return status
+
+    async def _status(self, db: Any) -> Status:
+        tables = await db.fetchrow(_TABLES)
+        statement = _APPLIED if tables["notes"] else _APPLIED_WITHOUT_NOTES
+        rows = await db.fetch(statement, self.label) if tables["aerich"] else []
+        applied = [
+            Applied(row["version"].removesuffix(".py"), row["sha256"], row["applied_at"], row["seconds"])
+            for row in rows
+        ]
+        return Status(self.files, applied, await _invalid(db))
+
+    @asynccontextmanager
+    async def _lock(self, db: Any) -> AsyncIterator[None]:
+        """A transaction with the lock of migrations. Raises MigrationsLocked.
+
+        It is polled, because a waiter inside PostgreSQL holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
+        """
+        deadline = time.monotonic() + self._wait
+        while True:
+            transaction = db.transaction()
+            await transaction.start()
+            if await db.fetchval("SELECT pg_try_advisory_xact_lock($1)", MIGRATION_LOCK):
+                break
+            await transaction.rollback()
+            if time.monotonic() >= deadline:
+                raise MigrationsLocked(f"another process has been applying migrations for {self._wait:g} s")
+            await asyncio.sleep(POLL)
+        try:
+            await db.execute(_PATIENT)
+            await db.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'")
+            yield
+        except BROKEN:
+            raise  # the connection is dropped, and the server rolls back
+        except BaseException:
+            if not db.is_closed():
+                await transaction.rollback()
+            raise
+        await transaction.commit()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """A connection of its own, without a pool. Raises Unavailable."""
+        with mapped("migrate"):
+            db = await asyncpg.connect(
+                self._url,
+                timeout=self._timeout,
+                command_timeout=SHORT,
+                statement_cache_size=0,  # each statement is asked once, and PgBouncer may serve it on any connection
+            )
+            try:
+                yield db
+            finally:
+                db.terminate()
 
 
 async def pending(settings: Settings, spec: DatabaseSpec = MAIN) -> list[str]:
     """Return the names of the migrations that are missing, in their order. Raises Unavailable."""
-    async with connection(settings, spec) as db:
-        return await _pending(db, spec)
+    return [migration.name for migration in (await Migrations.of(settings, spec).status()).pending]
 
 
 async def migrate(settings: Settings, spec: DatabaseSpec = MAIN) -> list[str]:
-    """Apply the migrations that are missing and return their names. Raises Unavailable.
-
-    Each is one transaction, together with the note that it was applied: a process that is killed leaves nothing behind.
-    """
-    async with connection(settings, spec) as db:
-        if not await _pending(db, spec):
-            return []
-        async with lock(db):
-            # In a task of its own aerich's context ends with it.
-            return await asyncio.create_task(_upgrade(settings, spec), name="migrate")
-
-
-@asynccontextmanager
-async def lock(db: Any) -> AsyncIterator[None]:
-    """Hold the lock of migrations. Raises Unavailable after LOCK_WAIT.
-
-    The lock belongs to a transaction: behind PgBouncer a session's lock would stay on the pooled connection. It is
-    polled, because a waiter inside PostgreSQL holds a snapshot, for which CREATE INDEX CONCURRENTLY would wait.
-    """
-    tries = round(LOCK_WAIT / POLL)
-    for _ in range(tries):
-        transaction = db.transaction()
-        await transaction.start()
-        if await db.fetchval("SELECT pg_try_advisory_xact_lock($1)", MIGRATION_LOCK):
-            break
-        await transaction.rollback()
-        await asyncio.sleep(POLL)
-    else:
-        raise Unavailable("migrations")
-    await db.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-    try:
-        yield
-    finally:
-        await transaction.rollback()
+    """Apply the migrations that are missing and return their names. Raises Unavailable and MigrationError."""
+    return await Migrations.of(settings, spec).apply()
 
 
 async def generate(settings: Settings, name: str, spec: DatabaseSpec = MAIN) -> str | None:
@@ -70,51 +340,24 @@ async def generate(settings: Settings, name: str, spec: DatabaseSpec = MAIN) -> 
 
     The database must be up to date. What aerich cannot express is added to the file by hand.
     """
+    # In a task of its own aerich's context ends with it.
     return await asyncio.create_task(_generate(settings, name, spec), name="generate")
 
 
 async def _generate(settings: Settings, name: str, spec: DatabaseSpec) -> str | None:
     with mapped("generate", spec=spec):
-        async with _aerich(settings, spec) as command:
+        async with TortoiseContext():
+            config = configuration(settings, spec, "aerich.models", patient=True)
+            command = Command(config, spec.label, str(spec.migrations.parent))
+            await command.init()
             return await command.migrate(name, no_input=True) or None
 
 
-async def _upgrade(settings: Settings, spec: DatabaseSpec) -> list[str]:
-    with mapped("migrate", spec=spec):
-        async with _aerich(settings, spec) as command:
-            return [name.removesuffix(".py") for name in await command.upgrade()]
+def _newest(expected: Migration, status: Status) -> Sequence[Migration]:
+    if not status.applied or status.applied[-1].name != expected.name:
+        raise MigrationError(f"{expected.name} is not the newest any more: somebody else has changed the database")
+    return [expected]
 
 
-@asynccontextmanager
-async def _aerich(settings: Settings, spec: DatabaseSpec) -> AsyncIterator[Command]:
-    async with TortoiseContext():
-        command = Command(
-            configuration(settings, spec, "aerich.models", patient=True), spec.label, str(spec.migrations.parent)
-        )
-        await command.init()
-        yield command
-
-
-async def _pending(db: Any, spec: DatabaseSpec) -> list[str]:
-    try:
-        rows = await db.fetch("SELECT version FROM aerich WHERE app = $1", spec.label)
-    except asyncpg.UndefinedTableError:
-        rows = []
-    applied = {row["version"].removesuffix(".py") for row in rows}
-    files = sorted(spec.migrations.glob("[0-9]*_*.py"), key=lambda file: int(file.stem.partition("_")[0]))
-    return [file.stem for file in files if file.stem not in applied]
-
-
-@asynccontextmanager
-async def connection(settings: Settings, spec: DatabaseSpec = MAIN) -> AsyncIterator[Any]:
-    """A connection of its own to the database, without a pool. Raises Unavailable."""
-    with mapped("migrate", spec=spec):
-        db = await asyncpg.connect(
-            spec.url(settings).get_secret_value(),
-            timeout=settings.database_timeout.total_seconds(),
-            statement_cache_size=0,  # each statement is asked once, and PgBouncer may serve it on any connection
-        )
-        try:
-            yield db
-        finally:
-            db.terminate()
+async def _invalid(db: Any) -> list[str]:
+    return [row["relname"] for row in await db.fetch(_INVALID)]
