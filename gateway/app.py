@@ -65,7 +65,7 @@ class Node:
         )
         namespaces = (
             RootNamespace(pipeline, self._attendance, commerce.storefront),
-            ChatNamespace(pipeline, self._attendance, chat.chat, chat.moderation),
+            ChatNamespace(pipeline, self._attendance, chat.chat, chat.moderation, chat.rights),
             StreamingNamespace(pipeline, commerce.viewers),
         )
         for namespace in namespaces:

@@ -175,13 +175,13 @@ class Namespace:
                 self._tell(socket, event, answer)
         except GatewayError as error:
             outcome = error.code
-            self._refuse(socket, ack_id, error)
+            self._refuse(socket, args[0], ack_id, error)
         except Exception as error:
             if isinstance(error, ConnectionResetError) and not socket.live:
                 outcome = "gone"  # nobody is left to answer
             else:
                 outcome = Code.INTERNAL_ERROR
-                request_id = self._refuse(socket, ack_id, GatewayError(Code.INTERNAL_ERROR))
+                request_id = self._refuse(socket, args[0], ack_id, GatewayError(Code.INTERNAL_ERROR))
                 log.exception("a handler failed", event_name=event, namespace=self.name, request_id=request_id)
         timer = self._timers.get((event, outcome)) or self._timer(event, outcome)
         timer.observe(time.perf_counter() - started)
@@ -258,12 +258,12 @@ class Namespace:
         name = events.success(event)
         socket.send(name, Typed(type=name, data=answer))
 
-    def _refuse(self, socket: Socket, ack_id: int | None, error: GatewayError) -> str:
+    def _refuse(self, socket: Socket, event: object, ack_id: int | None, error: GatewayError) -> str:
         request_id = secrets.token_hex(8)
         if ack_id is not None:
             socket.answer(ack_id, failure(error, request_id))
         else:
-            socket.send(events.ERROR, error_event(error, request_id))
+            socket.send(events.ERROR, error_event(error, event, request_id))
         return request_id
 
     def greeting(self, who: Principal, shape: type[G]) -> G:

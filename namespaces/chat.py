@@ -3,6 +3,7 @@
 from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import chat, events
 from gateway.protocol.wire import Typed
+from gateway.realtime.members.rights_delivery import RightsDelivery
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.chat.chat import Chat
@@ -24,8 +25,10 @@ class ChatNamespace(RoomNamespace):
         attendance: Attendance,
         chat_service: Chat,
         moderation: Moderation,
+        rights: RightsDelivery,
     ) -> None:
         self._chat = chat_service
+        self._rights = rights
         self._moderation = moderation
         super().__init__(pipeline, attendance)
 
@@ -58,9 +61,11 @@ class ChatNamespace(RoomNamespace):
     async def join(self, socket: Socket, ask: chat.JoinRoom) -> chat.Joined:
         """`chat:join-room`: join a room, and get its snapshot."""
         who = socket.principal
-        return await self.enter(
+        joined = await self.enter(
             socket, ask.live_id, lambda census: self._chat.snapshot(who, ask.live_id, ask.since, census.count)
         )
+        self._rights.joined(socket, self.room(ask.live_id), joined.you)
+        return joined
 
     async def leave(self, socket: Socket, ask: chat.LeaveRoom) -> chat.Left:
         """`chat:leave-room`: hear it no more."""

@@ -21,6 +21,7 @@ from gateway.protocol.identity import (
 from gateway.security.browsers.cookies import candidates, read_cookies
 from gateway.security.browsers.csrf import COOKIE as CSRF_COOKIE
 from gateway.security.browsers.csrf import Csrf
+from gateway.security.powers import HOSTING, NONE, POWERS, listed
 from gateway.security.principal import EVERYONE, HOSTS
 from gateway.security.sessions.devices import COOKIE as DEVICE_COOKIE
 from gateway.security.sessions.devices import COOKIE_SECONDS, Device, new_id, valid_id
@@ -29,7 +30,6 @@ from gateway.security.tokens.authenticator import COOKIE as ACCESS_COOKIE
 from gateway.services.accounts.accounts import Accounts
 from gateway.services.accounts.guests import Guests
 from gateway.services.moderation.banned_devices import BannedDevices
-from gateway.services.moderation.permissions import HOSTING, NONE, POWERS
 from gateway.settings import Settings
 
 REFRESH_COOKIE = "refreshToken"
@@ -111,8 +111,8 @@ class Auth:
         role = call.caller.role
         return CurrentSession(
             user=await self._service_of(call).me(call.caller),
-            powers=tuple(sorted(POWERS.get(role, NONE))),
-            host_powers=tuple(sorted(HOSTING)) if role in HOSTS else (),
+            powers=listed(POWERS.get(role, NONE)),
+            host_powers=listed(HOSTING) if role in HOSTS else (),
             expires_at=call.caller.expires_at,
         )
 

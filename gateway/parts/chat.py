@@ -5,10 +5,12 @@ from gateway.errors import Unavailable
 from gateway.parts.accounts import AccountsPart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
+from gateway.realtime.members.rights_delivery import RightsDelivery
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.search import MessageSearch
 from gateway.services.chat.snapshot import Snapshots
+from gateway.services.chat.standing import Standings
 from gateway.services.moderation.announcements import Announcements
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.clears import Clears
@@ -32,7 +34,7 @@ class ChatPart:
         fanout = realtime.fanout
         outbox = Outbox(database, log, fanout)
         permissions, self.audit_log = Permissions(database), AuditLog(database)
-        room_settings = RoomSettingsService(database, log, outbox, permissions, self.audit_log)
+        room_settings = RoomSettingsService(database, log, outbox, permissions, self.audit_log, fanout)
         pins = Pins(database, log, outbox, permissions, self.audit_log)
         self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire, Unavailable)
         self.words = accounts.words
@@ -40,6 +42,8 @@ class ChatPart:
         self.search = MessageSearch(database)
         self._snapshots = Snapshots(database, log, messages, pins, metrics)
         self.chat = Chat(database, log, messages, self._snapshots, self.words, fanout)
+        standings = Standings(database)
+        self.rights = RightsDelivery(realtime.rooms, accounts.registry, fanout, standings.rights)
         time_limit = servers.settings.handler_timeout / 2
         clears = Clears(database, log, outbox, permissions, self.audit_log, pins, metrics, time_limit)
         self.sanction_list = SanctionList(database)

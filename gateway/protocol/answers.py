@@ -15,7 +15,7 @@ MAX_FIELD_NAME = 100  # characters of a field's name in an answer
 class ErrorBody(Payload):
     """The error in an ack."""
 
-    code: str
+    code: Code
     message: str
     retryable: bool
     retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
@@ -32,12 +32,15 @@ class Failure(Payload):
 
 
 class ErrorEvent(Payload):
-    """The `error` event, sent to a client that asked for no ack."""
+    """The `error` event, sent to a client that asked for no ack; `event` is what it sent, None for no string."""
 
     type: Literal["error"] = "error"
-    error_code: str
+    event: str | None
+    error_code: Code
     message: str
+    retryable: bool
     retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
+    details: Any = Field(default=None, exclude_if=lambda v: v is None)
     request_id: str
     timestamp: Timestamp = Field(default_factory=now)
 
@@ -46,9 +49,10 @@ class HttpError(Payload):
     """The body of HTTP answers with status 400 and above."""
 
     status_code: int
-    error_code: str
+    error_code: Code
     message: str
     retryable: bool
+    retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
     details: Any = Field(default=None, exclude_if=lambda v: v is None)
     request_id: str
     timestamp: Timestamp = Field(default_factory=now)
@@ -57,7 +61,7 @@ class HttpError(Payload):
 class Refusal(Payload):
     """`data` of a `connect_error`."""
 
-    code: str
+    code: Code
     retryable: Literal[False] = False  # passing errors close the transport instead: clients give up after this one
     until: str | None = Field(default=None, exclude_if=lambda v: v is None)  # of a ban
 
@@ -65,7 +69,7 @@ class Refusal(Payload):
 class Farewell(Payload):
     """`auth:expired`, `auth:revoked` and `server:shutdown`: why the server ends a socket, and whether to reconnect."""
 
-    code: str
+    code: Code
     reconnect: bool
     retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
 
@@ -107,10 +111,16 @@ def failure(error: GatewayError, request_id: str) -> Failure:
     return Failure(error=body, request_id=request_id)
 
 
-def error_event(error: GatewayError, request_id: str) -> ErrorEvent:
-    """Return the `error` event for an error."""
+def error_event(error: GatewayError, event: object, request_id: str) -> ErrorEvent:
+    """Return the `error` event for an error; `event` is the name that the client sent, and is cut if it is long."""
     return ErrorEvent(
-        error_code=error.code, message=error.message, retry_after_ms=error.retry_after_ms, request_id=request_id
+        event=event[:MAX_FIELD_NAME] if isinstance(event, str) else None,
+        error_code=error.code,
+        message=error.message,
+        retryable=error.retryable,
+        retry_after_ms=error.retry_after_ms,
+        details=error.details,
+        request_id=request_id,
     )
 
 
@@ -121,6 +131,7 @@ def http_error(error: GatewayError, request_id: str, status: int | None = None) 
         error_code=error.code,
         message=error.message,
         retryable=error.retryable,
+        retry_after_ms=error.retry_after_ms,
         details=error.details,
         request_id=request_id,
     )

@@ -101,6 +101,7 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
         events.CHAT_ANNOUNCEMENT: Broadcast(
             "A moderator made an announcement", To.ROOM, moderation.Announcement, logged=True
         ),
+        events.CHAT_YOU: Broadcast("The user's rights in a room changed", To.SOCKET, chat.YourRights),
         events.CHAT_MUTED: Broadcast("The user was muted or unmuted", To.USER, moderation.Muted, typed=False),
         events.CHAT_UNMUTED: Broadcast("A mute was lifted", To.STAFF, moderation.Lifted, typed=False),
         events.CHAT_UNBANNED: Broadcast("A ban was lifted", To.STAFF, moderation.Lifted, typed=False),

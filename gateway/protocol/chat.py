@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from gateway.errors import CATALOGUE, Code
+from gateway.protocol.powers import Power, RoleName
 from gateway.protocol.text import is_visible
 from gateway.protocol.wire import (
     Cursor,
@@ -90,7 +91,7 @@ class ChatText(Payload):
     live_id: str
     user_id: str
     username: str
-    role: str
+    role: RoleName
     message: str
     client_message_id: str | None
     timestamp: Timestamp
@@ -121,15 +122,31 @@ class RoomSettings(Payload):
     guests_allowed: bool = False
 
 
-class You(Payload):
-    """The standing of the joining user. `moderator`: may moderate this room, by role or as the host of its stream."""
+class Rights(Payload):
+    """What a user may do in a room now.
+
+    `can_send` is true in slow mode. `muted_until` is None for a user who is not muted. `moderator`: may moderate this
+    room, by role or as the host of its stream; `powers` are what that includes.
+    """
+
+    can_send: bool = True
+    muted_until: Timestamp | None = None
+    moderator: bool = False
+    powers: tuple[Power, ...] = ()
+
+
+class You(Rights):
+    """The joining user and their rights in the room."""
 
     user_id: str
     username: str
-    role: str
-    muted_until: Timestamp | None = None
-    can_send: bool = True
-    moderator: bool = False
+    role: RoleName
+
+
+class YourRights(Rights):
+    """`data` of `chat:you`: the rights of the socket's user in a room from now on."""
+
+    live_id: str
 
 
 class Joined(Payload):

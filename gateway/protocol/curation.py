@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gateway.protocol.chat import Message
 from gateway.protocol.moderation import Seconds
 from gateway.protocol.wire import Identifier, Payload, Reason, Request, StreamKey, Timestamp, now
 
@@ -117,11 +118,15 @@ class UndoAck(Payload):
 
 
 class Restored(Payload):
-    """`data` of `chat:restored`: messages with `from_seq` <= `seq` <= `to_seq` were restored; read `chat:history`."""
+    """`data` of `chat:restored`: messages with `from_seq` <= `seq` <= `to_seq` were restored.
+
+    `messages` are the restored ones, oldest first; None if they are more than 100: then read `chat:history`.
+    """
 
     live_id: str
     clear_id: str
     from_seq: int
     to_seq: int
-    messages: int
+    restored: int
+    messages: list[Message] | None
     timestamp: Timestamp = Field(default_factory=now)

@@ -48,6 +48,7 @@ CHAT_RESTORED: Final = "chat:restored"
 
 # --- /chat, to one person -------------------------------------------------------------------------------------------
 CHAT_MUTED: Final = "chat:muted"
+CHAT_YOU: Final = "chat:you"
 CHAT_UNMUTED: Final = "chat:unmuted"  # also to the staff of the room
 CHAT_UNBANNED: Final = "chat:unbanned"  # to the staff of the room
 CHAT_BANNED: Final = "chat:banned"  # in every namespace for a ban everywhere

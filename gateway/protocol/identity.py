@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from gateway.protocol.chat import MAX_MESSAGE
+from gateway.protocol.powers import Power
 from gateway.protocol.text import clean_line
 from gateway.protocol.wire import Payload, Reason, Request, Timestamp, now
 
@@ -179,8 +180,8 @@ class CurrentSession(Payload):
     """
 
     user: UserView | None = None
-    powers: tuple[str, ...] = ()
-    host_powers: tuple[str, ...] = ()
+    powers: tuple[Power, ...] = ()
+    host_powers: tuple[Power, ...] = ()
     expires_at: Timestamp | None = None
 
 

@@ -91,6 +91,15 @@ class Stamp(Payload):
     at: Timestamp
 
 
+class StreamTime(Payload):
+    """What the data of a logged event has besides in a room of a stream: ms since the stream went live first.
+
+    It is not there for what happened before that.
+    """
+
+    stream_time: int | None = Field(default=None, exclude_if=lambda v: v is None)
+
+
 class Cursor(Payload):
     """A place in a room log. `epoch` identifies the log; cursors of other epochs are void."""
 

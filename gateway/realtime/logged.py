@@ -1,11 +1,16 @@
 """Logged events and their places, and the interface to rooms' logs. Implemented by the room log service."""
 
+import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from gateway.keys import Room
 from gateway.protocol.wire import iso
+
+# The beginning of `{type, data}` up to the fields of `data`: as payloads are encoded, or as `jsonb` is written.
+_TYPED = re.compile(r'\{(?:"type":"[^"]*",)?"data": ?\{(?!\})')
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class Place(NamedTuple):
@@ -20,26 +25,41 @@ class Place(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """The place of a logged event, and the time of its commit by PostgreSQL's clock."""
+    """The place of a logged event, and the time of its commit by PostgreSQL's clock.
+
+    `began` is when the room's stream went live first; None if it has not yet, or if the room is of no stream.
+    """
 
     epoch: str
     seq: int
     at: datetime
+    began: datetime | None = None
 
 
 def stamped(payload: str, room: Room, stamp: Stamp) -> str:
-    """Add `room`, `seq`, `epoch` and `at` to the payload of a logged event, a JSON object with at least one field.
+    """Add `room`, `seq`, `epoch` and `at` to the payload of a logged event, and `streamTime` to its data.
 
-    What is stored has no stamp: it is added whenever the event is sent, so that all ways of sending it agree, and
-    events that were stored by earlier versions have one, too.
+    The payload is a JSON object with at least one field, as it was encoded or as the database returns it. What is
+    stored has no stamp: it is added whenever the event is sent, so that all ways of sending it agree, and events that
+    were stored by earlier versions have one, too.
     """
-    return payload[:-1] + stamp_json(room, stamp)
+    time = time_json(stamp)
+    typed = _TYPED.match(payload) if time else None
+    if typed is None:
+        return f"{payload[:-1]},{time}{stamp_json(room, stamp)}"
+    return f"{typed[0]}{time}{payload[typed.end() : -1]},{stamp_json(room, stamp)}"
+
+
+def time_json(stamp: Stamp) -> str:
+    """`streamTime` and a comma: the ms of `at` since the stream began; nothing for what happened before that."""
+    began, at = stamp.began, stamp.at
+    return "" if began is None or at < began else f'"streamTime":{(at - began) // MILLISECOND},'
 
 
 def stamp_json(room: Room, stamp: Stamp) -> str:
-    """What takes the place of the last brace of a payload."""
-    epoch, seq, at = stamp
-    return f',"room":"{room.name}","seq":{seq},"epoch":"{epoch}","at":"{iso(at)}"}}'
+    """The other fields of a stamp, and the last brace of the payload."""
+    epoch, seq, at, _ = stamp
+    return f'"room":"{room.name}","seq":{seq},"epoch":"{epoch}","at":"{iso(at)}"}}'
 
 
 class LoggedEvent(NamedTuple):

@@ -96,6 +96,15 @@ class UserMuted(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class RoomSettingsChanged(Notice):
+    """A setting of the chat of a stream has changed: who is there may do other things than before."""
+
+    kind: ClassVar[str] = "room-settings-changed"
+
+    live_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class UserEvent(Notice):
     """An event for all sockets of one user on `/`, sent as `{type: event, data}`. `data` consists of JSON types."""
 
@@ -145,6 +154,7 @@ KINDS: dict[str, type[Notice]] = {
         UserBanned,
         UserUnbanned,
         UserMuted,
+        RoomSettingsChanged,
         UserEvent,
         NotificationSent,
         StreamEnded,

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from gateway.keys import ROOT, Room
 from gateway.protocol.wire import Payload, epoch_ms
-from gateway.realtime.logged import Stamp, stamp_json
+from gateway.realtime.logged import Stamp, stamped
 
 _EVENT = b"2"
 
@@ -27,8 +27,8 @@ def logged_packet(namespace: str, event: str, payload: str) -> bytes:
 
 def stamped_packet(room: Room, event: str, payload: Payload, stamp: Stamp) -> bytes:
     """The packet of a logged event: what `logged_packet` makes of it when it is read from the room's log."""
-    encoded = payload.__pydantic_serializer__.to_json(payload)
-    return b"%b%b%b]" % (_event_head(room.namespace, event), encoded[:-1], stamp_json(room, stamp).encode())
+    encoded = payload.__pydantic_serializer__.to_json(payload).decode()
+    return logged_packet(room.namespace, event, stamped(encoded, room, stamp))
 
 
 def with_offset(packet: bytes, offset: str) -> bytes:

@@ -155,8 +155,10 @@ export class Chat {
     }
   }
 
-  /** Ask for what is back, as far as it has a place on this page. */
-  async #restore({ fromSeq }) {
+  /** Show what is back; ask for it if it is too much for the event, as far as it has a place on this page. */
+  async #restore({ fromSeq, messages: back }) {
+    for (const message of back ?? []) this.#add(message);
+    if (back) return;
     try {
       for (let before, read = 0; read < KEPT; read += PAGE) {
         const erasures = this.#erasures;

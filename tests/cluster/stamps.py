@@ -8,10 +8,15 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def unstamped(payload: dict[str, Any], room: str) -> dict[str, Any]:
-    """A payload without its stamp, which must be one of this room."""
+    """A payload without its stamp and the `streamTime` of its data; the stamp must be one of this room."""
     stamp = {field: payload[field] for field in FIELDS}
     assert stamp["room"] == room
     assert isinstance(stamp["seq"], int)
     assert len(stamp["epoch"]) == 36
     assert MOMENT.fullmatch(stamp["at"])
-    return {field: value for field, value in payload.items() if field not in FIELDS}
+    bare = {field: value for field, value in payload.items() if field not in FIELDS}
+    timed = bare
+    if "data" in bare:
+        timed = bare["data"] = dict(bare["data"])
+    assert timed.pop("streamTime", 0) >= 0
+    return bare

@@ -88,12 +88,21 @@ async def test_a_clear_takes_what_it_said_it_would_and_can_be_undone(shop: Shop)
     undo = {"liveId": key, "clearId": done["clearId"]}
     assert await moderator.call("chat:undo-clear", undo) == {"restored": 2, "remaining": 0, "lost": 0}
     restored = (await ann.expect("chat:restored"))["data"]
-    assert (restored["clearId"], restored["messages"]) == (done["clearId"], 2)
+    assert (restored["clearId"], restored["restored"]) == (done["clearId"], 2)
+    assert [(message["id"], message["message"]) for message in restored["messages"]] == [
+        (message["id"], text) for message in sent
+    ]
+    page = await ann.call("chat:history", {"liveId": key})
+    assert restored["messages"] == page["messages"][-2:], "as the history has them"
     assert (restored["fromSeq"], restored["toSeq"]) == (sent[0]["seq"], sent[1]["seq"])
     assert await history(ann, key) == ["one", "two", text, text]
     assert await moderator.call("chat:undo-clear", undo) == {"restored": 0, "remaining": 0, "lost": 0}
     back = await (await shop.connect(bob, "/chat")).call("chat:join-room", {"liveId": key, "since": cursor})
     assert [event["event"] for event in back["events"]] == ["chat:cleared", "chat:restored"]
+    await moderator.call("chat:delete-message", {"liveId": key, "messageId": sent[0]["id"]})
+    back = await (await shop.connect(bob, "/chat")).call("chat:join-room", {"liveId": key, "since": cursor})
+    kept = back["events"][1]["payload"]["data"]["messages"]
+    assert [message["id"] for message in kept] == [sent[1]["id"]], "what is deleted again does not come by the log"
     assert (await moderator.fail("chat:undo-clear", undo | {"clearId": "999999999"}))["code"] == "NOT_FOUND"
     other_room = await shop.stream()
     assert (await moderator.fail("chat:undo-clear", undo | {"liveId": other_room}))["code"] == "NOT_FOUND"

@@ -41,9 +41,12 @@ async def test_without_an_ack_failure_is_the_event_error(shop: Shop, transport: 
     bystander = await shop.connect(await shop.person(), "/chat")
     asker.emit("chat:join-room", {"liveId": "no-such-stream"})
     told = await asker.expect("error")
-    assert set(told) == {"type", "errorCode", "message", "requestId", "timestamp"}
-    assert (told["type"], told["errorCode"]) == ("error", "NOT_FOUND")
+    assert set(told) == {"type", "event", "errorCode", "message", "retryable", "requestId", "timestamp"}
+    assert (told["type"], told["event"], told["errorCode"]) == ("error", "chat:join-room", "NOT_FOUND")
+    assert told["retryable"] is False
     assert told["requestId"]
+    asker.emit("chat:join-room", {"liveId": 5})
+    assert (await asker.expect("error"))["details"][0]["field"] == "liveId"
     assert TIMESTAMP.fullmatch(told["timestamp"])
     await bystander.fail("nothing")
     bystander.refute("error")

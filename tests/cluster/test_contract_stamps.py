@@ -1,5 +1,6 @@
 """Every logged event says its room, its place and its time, the same whichever way it comes to a client."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,22 @@ async def test_a_node_that_reads_the_log_by_itself_sends_the_same(
         for event in ("chat:announcement", "chat:settings"):
             assert await far.expect(event) == await near.expect(event)
         own_redis.start()
+
+
+async def test_events_say_the_time_of_the_stream_in_their_data(shop: Shop) -> None:
+    key = await shop.stream()
+    viewer, member = await shop.viewer(key), await shop.chatter(key)
+    cursor = (await member.call("chat:join-room", {"liveId": key}))["cursor"]
+    await member.call("chat:send-message", {"liveId": key, "message": "before the show"})
+    token = (await shop.owner()).token
+    view = await shop.request("POST", f"/streams/{key}/start", token=token, status={200})
+    began = datetime.fromisoformat(view["startedAt"])
+    started = await viewer.expect("stream:started")
+    await member.call("chat:send-message", {"liveId": key, "message": "in the show"})
+    before, during = [await member.expect("chat:message") for _ in range(2)]
+    assert "streamTime" not in before["data"]
+    for event, holder in ((started, started), (during, during["data"])):
+        passed = datetime.fromisoformat(event["at"]) - began
+        assert abs(holder["streamTime"] - passed / timedelta(milliseconds=1)) <= 1, "both are cut to milliseconds"
+    back = (await member.call("chat:join-room", {"liveId": key, "since": cursor}))["events"]
+    assert [event["payload"] for event in back] == [before, during]

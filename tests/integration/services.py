@@ -39,7 +39,8 @@ def make_streams(database: Database, redis: RedisClient, fanout: Any) -> Streams
 def make_room_settings(database: Database, fanout: Any) -> RoomSettingsService:
     """How the chat rooms of one node are kept civil."""
     log = RoomLog(database)
-    return RoomSettingsService(database, log, Outbox(database, log, fanout), Permissions(database), AuditLog(database))
+    outbox = Outbox(database, log, fanout)
+    return RoomSettingsService(database, log, outbox, Permissions(database), AuditLog(database), fanout)
 
 
 def make_chat(database: Database, fanout: Any) -> Chat:

@@ -111,7 +111,7 @@ async def test_a_large_clear_goes_in_steps_that_are_told_one_by_one(
     assert await place.history() == []
     answers = await asyncio.gather(*(keeper.clears.undo(place.admin, undo(done.clear_id)) for keeper in place.curators))
     assert sum(answer.restored for answer in answers) == 10
-    assert sum(told["messages"] for told in place.told("chat:restored")) == 10
+    assert sum(told["restored"] for told in place.told("chat:restored")) == 10
     assert await place.history() == [f"{n}" for n in range(10)]
     assert await place.value("SELECT count(*) FROM message_deletions") == 0
 

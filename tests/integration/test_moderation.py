@@ -17,16 +17,17 @@ from gateway.postgres.database import Database
 from gateway.protocol.chat import Message as Draft
 from gateway.protocol.chat import SendMessage
 from gateway.protocol.moderation import FOREVER
+from gateway.protocol.powers import Power
 from gateway.protocol.wire import Since, iso
 from gateway.realtime.notices import UserBanned, UserMuted
 from gateway.redis.client import RedisClient
+from gateway.security.powers import HOSTING, POWERS
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import Device
 from gateway.security.sessions.guest_ids import new_id
 from gateway.services.chat.messages import Messages
 from gateway.services.moderation import sanctions
 from gateway.services.moderation.banned_devices import BannedDevices
-from gateway.services.moderation.permissions import HOSTING, POWERS, Power
 from gateway.services.retention.kinds import kinds
 from gateway.services.retention.retention import Retention
 from gateway.services.rooms.log import RoomLog

@@ -1,12 +1,12 @@
 """Socket.IO packets as the protocol writes them."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from gateway.keys import CHAT, ROOT, chat_room
+from gateway.keys import CHAT, ROOT, Room, admins_room, chat_room
 from gateway.protocol.broadcasts import BROADCASTS
 from gateway.protocol.streaming import StreamEnded
 from gateway.protocol.wire import Cursor, Payload, Typed, epoch_ms
@@ -61,20 +61,39 @@ FIELDS = {"room": "live:demo", "seq": 42, "epoch": STAMP.epoch, "at": "2026-11-3
 @pytest.mark.parametrize(
     "payload",
     [
-        Typed(type="e", data={"seq": 42, "message": '채팅 "seq":0 }', "until": None}),
+        Typed(type="e", data={"seq": 42, "message": '채팅 "data":{"seq":0 }', "until": None}),
+        Typed(type="e", data={}),
         Typed(type="e", data=[float("inf")]),
         StreamEnded(stream_key="demo"),
     ],
 )
-def test_an_event_is_stamped_the_same_when_it_is_published_and_when_it_is_read(payload: Payload) -> None:
-    room, stored = chat_room("demo"), payload.model_dump_json()
-    published = stamped_packet(room, "e", payload, STAMP)
-    assert published == logged_packet(CHAT, "e", stamped(stored, room, STAMP))
-    assert json.loads(published.removeprefix(b"2/chat,"))[1] == json.loads(stored) | FIELDS
+@pytest.mark.parametrize("room", [chat_room("demo"), admins_room()])
+@pytest.mark.parametrize(
+    ("began", "passed"),
+    [
+        (None, None),
+        (timedelta(0), 0),
+        (timedelta(days=2, microseconds=1999), 172_800_001),
+        (-timedelta(seconds=1), None),
+    ],
+)
+def test_an_event_is_stamped_the_same_when_it_is_published_and_when_it_is_read(
+    payload: Payload, room: Room, began: timedelta | None, passed: int | None
+) -> None:
+    stamp = STAMP._replace(began=None if began is None else STAMP.at - began)
+    wanted = payload.model_dump(mode="json") | FIELDS | {"room": room.name}
+    if passed is not None:
+        bare = not isinstance(payload, Typed) or not payload.data or isinstance(payload.data, list)
+        (wanted if bare else wanted["data"])["streamTime"] = passed
+    published = stamped_packet(room, "e", payload, stamp)
+    # As `jsonb` is written: shorter keys first, a blank behind each comma and colon.
+    stored = json.dumps(dict(sorted(payload.model_dump(mode="json").items())), ensure_ascii=False)
+    for packet in (published, logged_packet(room.namespace, "e", stamped(stored, room, stamp))):
+        assert json.loads(packet[packet.index(b"[") :])[1] == wanted
 
 
 def test_no_field_of_a_logged_event_is_hidden_by_its_stamp() -> None:
     for broadcasts in BROADCASTS.values():
         for event, broadcast in broadcasts.items():
             if broadcast.logged and not broadcast.typed:
-                assert not {"room", "seq", "epoch", "at"} & set(broadcast.data.model_fields), event
+                assert not {"room", "seq", "epoch", "at", "streamTime"} & set(broadcast.data.model_fields), event

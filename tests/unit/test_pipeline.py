@@ -424,7 +424,7 @@ async def test_without_an_ack_the_answer_is_an_event() -> None:
     assert (first, second) == ("say:success", "error")
     assert success.model_dump(by_alias=True) == {"type": "say:success", "data": {"text": "a"}}
     body = error.model_dump(by_alias=True)
-    assert set(body) == {"type", "errorCode", "message", "requestId", "timestamp"}
+    assert set(body) == {"type", "event", "errorCode", "message", "retryable", "requestId", "timestamp"}
     assert (body["type"], body["errorCode"]) == ("error", "UNKNOWN_EVENT")
 
 

@@ -483,7 +483,7 @@ async def test_a_kicked_socket_is_told_and_loses_its_connection(house: House) ->
     house.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
     assert connection.sent[1:] == ['2/chat,["auth:revoked",{"code":"TOKEN_REVOKED","reconnect":false}]', "1/chat,"]
     assert house.empty
-    socket.send("late", Farewell(code="x", reconnect=False))
+    socket.send("late", Farewell(code=Code.BANNED, reconnect=False))
     assert len(connection.sent) == 3
     await until(lambda: connection.reason == "no namespace")
     assert house.lobby.log == ["opened", "closed"]

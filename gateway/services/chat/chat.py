@@ -14,7 +14,7 @@ from gateway.protocol import events
 from gateway.protocol.chat import History, HistoryPage, Joined, JoinRoom, Message, SendMessage, Sent, You
 from gateway.protocol.wire import Since
 from gateway.realtime.fanout.fanout import Fanout
-from gateway.security.principal import MODERATORS, Principal
+from gateway.security.principal import Principal
 from gateway.services.chat import standing
 from gateway.services.chat.messages import Messages, Placed, event
 from gateway.services.chat.snapshot import Snapshots
@@ -101,10 +101,8 @@ class Chat:
             you=You(
                 user_id=principal.user_id,
                 username=principal.username,
-                role=principal.role,
-                muted_until=stands.muted_until,
-                can_send=stands.can_send,
-                moderator=stands.hosting or principal.role in MODERATORS,
+                role=principal.role.value,
+                **dict(stands.rights(principal)),
             ),
             cursor=cursor,
             recovered=missed is not None,

@@ -17,7 +17,10 @@ from gateway.services.chat.refusals import refusal
 from gateway.services.rooms.log import stamp_of
 
 # One round trip and one transaction, whatever the number of messages: see migrations/sql/.
-INSERT = "SELECT * FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+INSERT = """
+    SELECT m.*, (SELECT s.started_at FROM streams s WHERE s.key = ($11::text[])[m.place]) AS began
+    FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
+"""
 
 SENT = "SELECT *, false AS fresh FROM sent_message($1, $2, $3)"
 
@@ -90,6 +93,7 @@ class Messages:
             [draft.client_message_id for draft in drafts],
             [draft.timestamp for draft in drafts],
             [event(draft).model_dump_json() for draft in drafts],
+            [draft.live_id for draft in drafts],
         )
         answers: list[Placed | GatewayError | None] = [None] * len(drafts)
         for row in rows:

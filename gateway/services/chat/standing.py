@@ -1,20 +1,27 @@
 """What somebody may do in a chat room now: the answer of the database function `chat_standing`.
 
-Asked by the chat service for who joins, by the permissions for who moderates, and by
-`store_messages` for who speaks.
+Asked by the chat service for who joins, by the permissions for who moderates, by the delivery of `chat:you` for
+everybody in a room, and by `store_messages` for who speaks.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.errors import Code, NotFound
 from gateway.postgres.database import Database
-from gateway.protocol.chat import RoomSettings
+from gateway.protocol.chat import Rights, RoomSettings
 from gateway.protocol.moderation import until
-from gateway.security.principal import Principal
+from gateway.security.powers import listed, powers
+from gateway.security.principal import MODERATORS, Principal
 from gateway.services.chat.refusals import refusal
 
 STANDING = "SELECT * FROM chat_standing($1, $2, $3, statement_timestamp())"
+
+STANDINGS = """
+    SELECT g.place, s.* FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS g (room, sender, role, place)
+    CROSS JOIN LATERAL chat_standing(g.room, g.sender, g.role, statement_timestamp()) s
+"""
 
 
 class Standing(NamedTuple):
@@ -39,6 +46,15 @@ class Standing(NamedTuple):
         """Whether they may speak, perhaps after a pause."""
         return self.refused in (None, Code.SLOW_MODE)
 
+    def rights(self, principal: Principal) -> Rights:
+        """What clients are told of it."""
+        return Rights(
+            can_send=self.can_send,
+            muted_until=self.muted_until,
+            moderator=self.hosting or principal.role in MODERATORS,
+            powers=listed(powers(principal.role, hosting=self.hosting)),
+        )
+
     def require(self, *codes: Code) -> None:
         """Raises the refusal if it is one of these."""
         if self.refused in codes:
@@ -48,9 +64,34 @@ class Standing(NamedTuple):
 async def read(database: Database, principal: Principal, live_id: str) -> Standing:
     """How somebody stands in the room of a stream, within `database.guard`. Raises NotFound if there is none."""
     for row in await database.query(STANDING, live_id, principal.user_id, principal.role):
-        settings = RoomSettings(
-            slow_mode_seconds=row["slow_mode_seconds"], frozen=row["frozen"], guests_allowed=row["guests_allowed"]
-        )
-        refused = None if row["refusal"] is None else Code(row["refusal"])
-        return Standing(settings, row["hosting"], refused, row["until"])
+        return _standing(row)
     raise NotFound("There is no such stream")
+
+
+class Standings:
+    """Reads how many people stand at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def rights(self, asks: Sequence[tuple[str, Principal]]) -> list[Rights | None]:
+        """What each person may do in the room of a stream; None for an unknown one. Raises Unavailable."""
+        rooms = [live_id for live_id, _ in asks]
+        people = [principal for _, principal in asks]
+        async with self._database.guard("chat.standings"):
+            rows = await self._database.query(
+                STANDINGS, rooms, [person.user_id for person in people], [person.role for person in people]
+            )
+        answers: list[Rights | None] = [None] * len(asks)
+        for row in rows:
+            place = row["place"] - 1
+            answers[place] = _standing(row).rights(people[place])
+        return answers
+
+
+def _standing(row: dict[str, Any]) -> Standing:
+    settings = RoomSettings(
+        slow_mode_seconds=row["slow_mode_seconds"], frozen=row["frozen"], guests_allowed=row["guests_allowed"]
+    )
+    refused = None if row["refusal"] is None else Code(row["refusal"])
+    return Standing(settings, row["hosting"], refused, row["until"])

@@ -4,11 +4,12 @@ from gateway.keys import chat_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.moderation import Announce, Announced, Announcement
+from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.security.principal import Principal
 from gateway.services.moderation.audit_log import AuditLog
-from gateway.services.moderation.permissions import Permissions, Power
+from gateway.services.moderation.permissions import Permissions
 from gateway.services.rooms.log import RoomLog
 from models.main.moderation import ModerationAction
 

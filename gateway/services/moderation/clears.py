@@ -14,12 +14,14 @@ from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol import events
+from gateway.protocol.chat import HISTORY, Message
 from gateway.protocol.curation import Clear, ClearAck, Cleared, Restored, UndoAck, UndoClear
+from gateway.protocol.powers import Power
 from gateway.protocol.wire import Payload, Typed, now
 from gateway.security.principal import Principal
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure, Span
-from gateway.services.moderation.permissions import Permissions, Power
+from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.pins import Pins
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
@@ -120,17 +122,17 @@ class Clears:
                 break
             async with self._outbox.change("chat.undo_clear", room) as outgoing:
                 await self._log.lock(room)
-                span = await self._erasure.restore(ids[first : first + BATCH], clear_id)
-                if span.messages and not restored:
+                back = await self._erasure.restore(ids[first : first + BATCH], clear_id)
+                if back and not restored:
                     await self._audit_log.record(
                         ModerationAction.UNDO_CLEAR,
                         principal,
                         live_id=ask.live_id,
                         details={"clearId": ask.clear_id, "messages": kept},
                     )
-                outgoing.extend(_restored(ask, span))
-            restored += span.messages
-            self._metrics.messages_restored.inc(span.messages)
+                outgoing.extend(_restored(ask, back))
+            restored += len(back)
+            self._metrics.messages_restored.inc(len(back))
         async with self._database.guard("chat.undo_clear"):
             remaining, lost = await self._kept(ask.live_id, clear_id)
         return UndoAck(restored=restored, remaining=remaining, lost=lost)
@@ -212,11 +214,16 @@ def _cleared(choice: Choice, places: Sequence[int], spared: Sequence[int], entry
     ]
 
 
-def _restored(ask: UndoClear, span: Span) -> list[NewEvent]:
-    if not span.messages:
+def _restored(ask: UndoClear, back: list[Message]) -> list[NewEvent]:
+    if not back:
         return []
     data = Restored(
-        live_id=ask.live_id, clear_id=ask.clear_id, from_seq=span.first, to_seq=span.last, messages=span.messages
+        live_id=ask.live_id,
+        clear_id=ask.clear_id,
+        from_seq=back[0].seq,
+        to_seq=back[-1].seq,
+        restored=len(back),
+        messages=back if len(back) <= HISTORY else None,
     )
     return [_event(ask.live_id, events.CHAT_RESTORED, data)]
 

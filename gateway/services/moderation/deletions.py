@@ -9,12 +9,13 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import Deleted, DeleteMessage, MessageDeleted
+from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
 from gateway.services.chat.messages import uuid_of
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure
-from gateway.services.moderation.permissions import Permissions, Power
+from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.pins import Pins
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox, PlacedEvent

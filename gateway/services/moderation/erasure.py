@@ -7,8 +7,11 @@ from uuid import UUID
 from gateway.keys import chat_room, room_log_name
 from gateway.postgres.database import Database
 from gateway.protocol import events
+from gateway.protocol.chat import Message
+from gateway.services.chat.messages import message_of
 
-# The original goes where only auditors look. In the room's log the message and the pins of it stay, without the text.
+# The original goes where only auditors look. In the room's log the message and the pins of it stay without the text;
+# what was restored loses it.
 ERASE = """
     WITH doomed AS MATERIALIZED (
         SELECT id, seq, text FROM messages WHERE id = ANY ($1) AND deleted_at IS NULL
@@ -23,6 +26,14 @@ ERASE = """
     ), unshown AS (
         UPDATE room_events e SET payload = jsonb_set(e.payload, '{data,message}', '""')
         WHERE e.room = $2 AND e.event = $7 AND e.payload #>> '{data,id}' IN (SELECT id::text FROM doomed)
+    ), withdrawn AS (
+        UPDATE room_events e SET payload = jsonb_set(e.payload, '{data,messages}', (
+            SELECT coalesce(jsonb_agg(m ORDER BY place), '[]') FROM jsonb_array_elements(e.payload #> '{data,messages}')
+                WITH ORDINALITY AS back (m, place) WHERE m ->> 'id' NOT IN (SELECT id::text FROM doomed)
+        ))
+        WHERE e.room = $2 AND e.event = $8 AND jsonb_typeof(e.payload #> '{data,messages}') = 'array' AND EXISTS (
+            SELECT FROM jsonb_array_elements(e.payload #> '{data,messages}') m JOIN doomed d ON m ->> 'id' = d.id::text
+        )
     )
     SELECT min(seq) AS first, max(seq) AS last, count(*) AS messages FROM doomed
 """
@@ -33,9 +44,9 @@ RESTORE = """
         DELETE FROM message_deletions
         WHERE message_id = ANY ($1) AND entry_id = $2 AND text IS NOT NULL RETURNING message_id, text
     ), restored AS (
-        UPDATE messages m SET text = b.text, deleted_at = NULL FROM back b WHERE m.id = b.message_id RETURNING m.seq
+        UPDATE messages m SET text = b.text, deleted_at = NULL FROM back b WHERE m.id = b.message_id RETURNING m.*
     )
-    SELECT min(seq) AS first, max(seq) AS last, count(*) AS messages FROM restored
+    SELECT * FROM restored ORDER BY seq
 """
 
 
@@ -67,10 +78,10 @@ class Erasure:
             reason,
             events.CHAT_MESSAGE,
             events.CHAT_PINNED,
+            events.CHAT_RESTORED,
         )
         return Span(**rows[0]) if rows[0]["messages"] else NOTHING
 
-    async def restore(self, ids: Sequence[UUID], entry: int) -> Span:
-        """Restore the texts that were erased under an entry and are still kept. One statement."""
-        rows = await self._database.query(RESTORE, ids, entry)
-        return Span(**rows[0]) if rows[0]["messages"] else NOTHING
+    async def restore(self, ids: Sequence[UUID], entry: int) -> list[Message]:
+        """Restore the texts that were erased under an entry and are still kept; return the messages. One statement."""
+        return [message_of(row) for row in await self._database.query(RESTORE, ids, entry)]

@@ -1,12 +1,12 @@
 """Permissions: who may moderate what, and whom. Checked by the moderation services, within `database.guard`."""
 
-from collections.abc import Mapping
 from contextlib import suppress
-from enum import StrEnum
 from uuid import UUID
 
 from gateway.errors import Code, Forbidden, NotFound
 from gateway.postgres.database import Database
+from gateway.protocol.powers import Power
+from gateway.security.powers import powers
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.guest_ids import is_guest
 from gateway.services.chat import standing
@@ -14,27 +14,6 @@ from gateway.services.chat import standing
 HOST = "SELECT host_id::text AS host FROM streams WHERE key = $1"
 
 ROLE = "SELECT role FROM users WHERE id = $1"
-
-
-class Power(StrEnum):
-    """One thing that moderators do."""
-
-    MUTE = "MUTE"
-    BAN = "BAN"
-    SETTINGS = "SETTINGS"  # slow mode, freezing, guests
-    ANNOUNCE = "ANNOUNCE"
-    PIN = "PIN"
-    DELETE = "DELETE"
-    CLEAR = "CLEAR"
-
-
-NONE: frozenset[Power] = frozenset()
-HOSTING = frozenset({Power.MUTE, Power.SETTINGS, Power.ANNOUNCE, Power.PIN})  # of a host in a room of their own
-
-POWERS: Mapping[Role, frozenset[Power]] = {  # in every room
-    Role.ADMIN: frozenset(Power),
-    Role.MODERATOR: HOSTING,
-}
 
 
 class Permissions:
@@ -50,8 +29,7 @@ class Permissions:
         what they may not say nor unmute themselves.
         """
         held = None if live_id is None else await standing.read(self._database, principal, live_id)
-        hosting = HOSTING if held is not None and held.hosting else NONE
-        if power not in POWERS.get(principal.role, hosting):
+        if power not in powers(principal.role, hosting=held is not None and held.hosting):
             raise Forbidden
         if held is not None:
             held.require(Code.BANNED, Code.MUTED)

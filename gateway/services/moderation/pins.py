@@ -10,11 +10,12 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import PinnedMessage
 from gateway.protocol.curation import Cause, PinAck, PinMessage, UnpinAck, UnpinMessage, Unpinned
+from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
 from gateway.services.chat.messages import message_of, uuid_of
 from gateway.services.moderation.audit_log import AuditLog
-from gateway.services.moderation.permissions import Permissions, Power
+from gateway.services.moderation.permissions import Permissions
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.main.moderation import ModerationAction

@@ -7,10 +7,12 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import RoomSettings
 from gateway.protocol.moderation import AllowGuests, Freeze, SettingsChanged, SlowMode
+from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
+from gateway.realtime.notices import NoticeSender, RoomSettingsChanged
 from gateway.security.principal import Principal
 from gateway.services.moderation.audit_log import AuditLog
-from gateway.services.moderation.permissions import Permissions, Power
+from gateway.services.moderation.permissions import Permissions
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.main.moderation import ModerationAction
@@ -29,13 +31,20 @@ class RoomSettingsService:
     """Raises Forbidden for who may not moderate the room, NotFound, Unavailable. `live_id` is the stream key."""
 
     def __init__(
-        self, database: Database, log: RoomLog, outbox: Outbox, permissions: Permissions, audit_log: AuditLog
+        self,
+        database: Database,
+        log: RoomLog,
+        outbox: Outbox,
+        permissions: Permissions,
+        audit_log: AuditLog,
+        notices: NoticeSender,
     ) -> None:
         self._database = database
         self._log = log
         self._outbox = outbox
         self._permissions = permissions
         self._audit_log = audit_log
+        self._notices = notices
 
     async def slow_mode(self, principal: Principal, ask: SlowMode) -> SettingsChanged:
         """Set the seconds between two messages of one sender; 0 is no slow mode."""
@@ -72,6 +81,7 @@ class RoomSettingsService:
             await self._audit_log.record(
                 action, principal, live_id=live_id, details=after.model_dump(include=set(change))
             )
+        await self._notices.notify(RoomSettingsChanged(live_id))
         return changed
 
     async def _read(self, live_id: str) -> RoomSettings:

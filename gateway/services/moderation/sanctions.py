@@ -10,6 +10,7 @@ from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
+from gateway.protocol.powers import Power
 from gateway.protocol.records import SanctionView
 from gateway.protocol.wire import iso
 from gateway.realtime.notices import NoticeSender, UserBanned, UserMuted, UserUnbanned
@@ -19,7 +20,7 @@ from gateway.security.sessions.guest_ids import PREFIX
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.clears import Clears
-from gateway.services.moderation.permissions import Permissions, Power
+from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.rooms.log import RoomLog
 from models.main.moderation import ModerationAction, SanctionKind

@@ -30,7 +30,9 @@ LOCK = "SELECT name FROM rooms WHERE name = $1 FOR NO KEY UPDATE"
 RECORD = """
     INSERT INTO room_events (room, seq, event, payload, created_at)
     VALUES ($1, $2, $3, $4::text::jsonb, clock_timestamp())
-    RETURNING seq, created_at AS at, (SELECT epoch FROM rooms WHERE name = $1) AS epoch
+    RETURNING seq, created_at AS at, (SELECT epoch FROM rooms WHERE name = $1) AS epoch, (
+        SELECT s.started_at FROM rooms r JOIN streams s ON s.key = r.stream_key WHERE r.name = $1
+    ) AS began
 """
 
 # In the order of their names, so that two who need the same rooms never wait for each other.
@@ -43,21 +45,23 @@ APPEND = """
     ), counted AS (
         UPDATE rooms r SET seq = r.seq + g.events
         FROM (SELECT room, count(*) AS events FROM given GROUP BY room) g JOIN locked l ON l.name = g.room
-        WHERE r.name = g.room RETURNING r.name, r.epoch, r.seq - g.events AS before, clock_timestamp() AS at
+        WHERE r.name = g.room RETURNING r.name, r.epoch, r.seq - g.events AS before, clock_timestamp() AS at,
+            (SELECT s.started_at FROM streams s WHERE s.key = r.stream_key) AS began
     ), logged AS (
         INSERT INTO room_events (room, seq, event, payload, created_at)
         SELECT g.room, c.before + g.step, g.event, g.payload::jsonb, c.at
         FROM given g JOIN counted c ON c.name = g.room ORDER BY g.place
     )
-    SELECT c.epoch, c.before + g.step AS seq, c.at FROM given g JOIN counted c ON c.name = g.room ORDER BY g.place
+    SELECT c.epoch, c.before + g.step AS seq, c.at, c.began
+    FROM given g JOIN counted c ON c.name = g.room ORDER BY g.place
 """
 
 FORGET = "DELETE FROM room_events WHERE room = $1 AND seq <= $2"
 
 # One statement, so that the events belong to the cursor.
 TAIL = """
-    SELECT r.epoch, r.seq AS head, e.seq, e.event, e.payload, e.created_at AS at
-    FROM rooms r LEFT JOIN LATERAL (
+    SELECT r.epoch, r.seq AS head, s.started_at AS began, e.seq, e.event, e.payload, e.created_at AS at
+    FROM rooms r LEFT JOIN streams s ON s.key = r.stream_key LEFT JOIN LATERAL (
         SELECT * FROM room_events WHERE room = r.name AND seq > greatest($2, r.seq - $3) ORDER BY seq LIMIT $3
     ) e ON true
     WHERE r.name = $1 ORDER BY e.seq
@@ -67,9 +71,9 @@ HEADS = "SELECT name, epoch, seq FROM rooms WHERE name = ANY($1)"
 
 # A message whose text is gone holds its place, and so does a pin of it; its deletion is an event of its own.
 AFTER = """
-    SELECT r.epoch, e.seq, e.event, e.created_at AS at,
+    SELECT r.epoch, s.started_at AS began, e.seq, e.event, e.created_at AS at,
         CASE WHEN e.event = ANY ($4) AND e.payload #>> '{data,message}' = '' THEN NULL ELSE e.payload END AS payload
-    FROM rooms r JOIN room_events e ON e.room = r.name
+    FROM rooms r LEFT JOIN streams s ON s.key = r.stream_key JOIN room_events e ON e.room = r.name
     WHERE r.name = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3
 """
 
@@ -191,8 +195,8 @@ class RoomLog:
 
 
 def stamp_of(row: dict[str, Any]) -> Stamp:
-    """The stamp of an event in a row with `epoch`, `seq` and `at`."""
-    return Stamp(str(row["epoch"]), row["seq"], row["at"])
+    """The stamp of an event in a row with `epoch`, `seq`, `at` and `began`."""
+    return Stamp(str(row["epoch"]), row["seq"], row["at"], row["began"])
 
 
 def _payload(row: dict[str, Any], room: Room) -> str | None:

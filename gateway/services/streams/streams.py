@@ -44,6 +44,8 @@ OVER = (StreamStatus.ENDED, StreamStatus.CANCELLED)
 
 LOST = "SELECT key FROM streams WHERE status = 'LIVE' AND lost_at <= clock_timestamp() - $1::interval LIMIT $2"
 
+CLOCK = "SELECT clock_timestamp() AS moment"
+
 REMEMBER = """
     INSERT INTO webhook_messages (id, received_at) VALUES ($1, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING id
 """
@@ -251,7 +253,9 @@ class Streams:
             )
         elif stream.lost_at is None:
             return
-        stream.status, stream.started_at = StreamStatus.LIVE.value, stream.started_at or moment
+        if stream.started_at is None:  # by the clock that dates events, from which their `streamTime` is counted
+            stream.started_at = (await self._database.query(CLOCK))[0]["moment"]
+        stream.status = StreamStatus.LIVE.value
         stream.lost_at = stream.ended_at = stream.closes_at = None
         await stream.save()
 

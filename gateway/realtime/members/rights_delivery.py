@@ -1,0 +1,144 @@
+"""Tells sockets of `/chat` when what they may do in a room has changed. Driven by notices and by the registry."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gateway.errors import Unavailable
+from gateway.keys import CHAT, Room, chat_room
+from gateway.protocol import events
+from gateway.protocol.chat import Rights, YourRights
+from gateway.protocol.wire import Typed, now
+from gateway.realtime.members.registry import SocketRegistry
+from gateway.realtime.notices import NoticeSource, RoomSettingsChanged, StreamEnded, StreamResumed, UserMuted
+from gateway.realtime.socketio.rooms import Rooms
+from gateway.realtime.socketio.socket import Socket
+from gateway.security.principal import Principal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+BATCH = 500  # sockets in one statement
+
+Seat = tuple[Socket, Room]  # a socket in a room
+
+
+class RightsDelivery:
+    """Sends `chat:you` to a socket whose rights in a room are other ones than it was told last.
+
+    They are read again after a mute, a change of the room's settings, of a stream's or of the socket's principal, when
+    a mute ends by itself, when a socket is recovered, and periodically: notices may be lost, and a stream is over for
+    good without one.
+
+    Args:
+        rooms: The sockets of this node.
+        sockets: The registry.
+        notices: The source of notices.
+        rights: Reads the rights of many people, each in the room of a stream; None if there is no such stream. Raises
+            Unavailable.
+    """
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        sockets: SocketRegistry,
+        notices: NoticeSource,
+        rights: Callable[[Sequence[tuple[str, Principal]]], Awaitable[list[Rights | None]]],
+    ) -> None:
+        self._rooms = rooms
+        self._sockets = sockets
+        self._rights = rights
+        self._told: dict[Socket, dict[Room, Rights]] = {}
+        self._ends: dict[Seat, datetime] = {}  # of mutes
+        self._due: dict[Seat, None] = {}  # whose rights must be read
+        sockets.on_arrival(self._arrived)
+        sockets.on_departure(self._departed)
+        sockets.on_sweep(self.update)
+        sockets.on_recheck(self.recheck)
+        notices.on_notice(UserMuted, self._muted)
+        notices.on_notice(RoomSettingsChanged, self._settings_changed)
+        notices.on_notice(StreamEnded, self._stream_changed)
+        notices.on_notice(StreamResumed, self._stream_changed)
+
+    def joined(self, socket: Socket, room: Room, rights: Rights) -> None:
+        """Remember what a socket is told in the answer to its join."""
+        rights = Rights(**{name: getattr(rights, name) for name in Rights.model_fields})
+        if self._told.get(socket, {}).get(room, rights) != rights:  # told something else since they were read
+            self._due[socket, room] = None
+        self._remember((socket, room), rights)
+
+    async def recheck(self) -> None:
+        """Read the rights of all sockets here. Raises Unavailable."""
+        self._due.update(dict.fromkeys(_seats(self._rooms.sockets_of(CHAT).values())))
+        await self.update()
+
+    async def update(self) -> None:
+        """Read the rights that may have changed, and tell who has others. Raises Unavailable; the next call goes on."""
+        moment = now()
+        self._due.update(dict.fromkeys([seat for seat, end in self._ends.items() if end <= moment]))
+        seats = list(self._due)
+        self._due.clear()
+        await self._update(seats)
+
+    async def _update(self, seats: Sequence[Seat]) -> None:
+        seats = [(socket, room) for socket, room in seats if socket.live and room in socket.attending]
+        for first in range(0, len(seats), BATCH):
+            batch = seats[first : first + BATCH]
+            asks = [(room.key, socket.principal) for socket, room in batch]
+            try:
+                answers = await self._rights(asks)
+            except Unavailable:
+                self._due.update(dict.fromkeys(seats[first:]))
+                raise
+            for (socket, room), (_, principal), rights in zip(batch, asks, answers, strict=True):
+                if socket.principal is not principal:  # renewed meanwhile
+                    self._due[socket, room] = None
+                elif rights is not None and socket.live and room in socket.attending:
+                    self._tell(socket, room, rights)
+
+    def _tell(self, socket: Socket, room: Room, rights: Rights) -> None:
+        if self._told.get(socket, {}).get(room) != rights:
+            self._remember((socket, room), rights)
+            data = YourRights(live_id=room.key, **dict(rights))
+            socket.send(events.CHAT_YOU, Typed(type=events.CHAT_YOU, data=data))
+
+    def _remember(self, seat: Seat, rights: Rights) -> None:
+        socket, room = seat
+        self._told.setdefault(socket, {})[room] = rights
+        self._ends.pop(seat, None)
+        if rights.muted_until is not None:
+            self._ends[seat] = rights.muted_until
+
+    async def _muted(self, notice: UserMuted) -> None:
+        room = None if notice.live_id is None else chat_room(notice.live_id)
+        with suppress(Unavailable):  # then the next update does it
+            await self._update(_seats(self._sockets.of_user(notice.user_id), room))
+
+    async def _settings_changed(self, notice: RoomSettingsChanged) -> None:
+        self._ask(chat_room(notice.live_id))
+
+    async def _stream_changed(self, notice: StreamEnded | StreamResumed) -> None:
+        self._ask(chat_room(notice.stream_key))
+
+    def _ask(self, room: Room) -> None:
+        """Read the rights of everybody in a room at the next update: they may be many, and other notices wait."""
+        self._due.update(dict.fromkeys(_seats(self._rooms.members(room).values(), room)))
+
+    def _arrived(self, socket: Socket) -> None:
+        """A socket is new, recovered, or has another principal."""
+        self._due.update(dict.fromkeys(_seats([socket])))
+
+    def _departed(self, socket: Socket) -> None:
+        for room in self._told.pop(socket, ()):
+            self._ends.pop((socket, room), None)
+
+
+def _seats(sockets: Iterable[Socket], room: Room | None = None) -> list[Seat]:
+    """The seats of sockets in one room of `/chat`, or in all that they are in."""
+    return [
+        (socket, there)
+        for socket in sockets
+        if socket.namespace == CHAT
+        for there in socket.attending
+        if room in (None, there)
+    ]

@@ -1,0 +1,24 @@
+"""Which powers a role has. Asked by the permissions of moderation, and told to whoever joins or asks who they are."""
+
+from collections.abc import Mapping
+
+from gateway.protocol.powers import Power
+from gateway.security.principal import Role
+
+NONE: frozenset[Power] = frozenset()
+HOSTING = frozenset({Power.MUTE, Power.SETTINGS, Power.ANNOUNCE, Power.PIN})  # of a host in a room of their own
+
+POWERS: Mapping[Role, frozenset[Power]] = {  # in every room
+    Role.ADMIN: frozenset(Power),
+    Role.MODERATOR: HOSTING,
+}
+
+
+def powers(role: Role, *, hosting: bool) -> frozenset[Power]:
+    """What somebody of a role may do in a room, as its host or not."""
+    return POWERS.get(role, HOSTING if hosting else NONE)
+
+
+def listed(granted: frozenset[Power]) -> tuple[Power, ...]:
+    """Powers in the order of their names, as clients get them."""
+    return tuple(sorted(granted))
