@@ -41,7 +41,7 @@ class Bench:
 
     def __init__(self, redis: RedisClient, beats: RedisClient) -> None:
         self._redis = redis
-        self.nodes = [RedisPresence(redis, name, Metrics(), beats=beats, interval=0.0) for name in "ab"]
+        self.nodes = [RedisPresence(redis, name, Metrics(), heartbeats=beats, interval=0.0) for name in "ab"]
         self.leases = [Lease(redis, name, LEASE, BEAT) for name in "cd"]
 
     async def each(self, count: int, call: Callable[[int], Awaitable[object]]) -> Cost:

@@ -1,7 +1,7 @@
-"""What time it is, by the clocks of the servers that all nodes share: the clock of a node may be wrong.
+"""The time by the clocks of Redis and PostgreSQL, which all nodes share. The clock of a node's machine may be wrong.
 
-`redis_clock` dates access tokens and revocations, `postgres_clock` everything that is stored or sent to clients. Each
-process has one of each, as it has one clock of its machine, which is what they show until ClockSync has measured them.
+`redis_clock` dates access tokens and revocations, `postgres_clock` everything that is stored or sent to clients. Both
+are global, one per process, and show the machine's time until ClockSync has measured them.
 """
 
 import time
@@ -17,13 +17,13 @@ from gateway.metrics import Metrics
 log = structlog.get_logger()
 
 PAUSE: Final = 2.0  # s between two measurements
-SAMPLES: Final = 3  # of one measurement, the first time; the one with the shortest way counts
-LIMIT: Final = 2.0  # s by which a node's clock may be wrong
-DRIFT: Final = 0.0001  # s per s that quartz clocks may drift apart
+SAMPLES: Final = 3  # of the first measurement; the one with the shortest round trip is used
+LIMIT: Final = 2.0  # s by which a machine's clock may be wrong before a warning
+DRIFT: Final = 0.0001  # s per s by which two clocks may drift apart
 
 
 class ServerClock:
-    """The clock of a server, carried on by this machine's monotonic clock between two measurements."""
+    """The clock of a server, continued by the machine's monotonic clock between two measurements."""
 
     def __init__(
         self,
@@ -31,16 +31,16 @@ class ServerClock:
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`fallback` tells the time, in s since 1970, until the first measurement."""
+        """Take a `fallback` that returns the time, in s since 1970, until the first measurement."""
         self._fallback = fallback
         self._monotonic = monotonic
         self._wall = wall
-        self._ahead: float | None = None  # of the monotonic clock, in s
-        self._error = 0.0  # s that `_ahead` may be wrong by
-        self._measured = 0.0  # by the monotonic clock
+        self._ahead: float | None = None  # s by which the server's clock is ahead of the monotonic one
+        self._error = 0.0  # s by which `_ahead` may be wrong
+        self._measured = 0.0  # when, by the monotonic clock
 
     def time(self) -> float:
-        """What time it is, in s since 1970."""
+        """Return the time in s since 1970."""
         ahead = self._ahead
         return self._fallback() if ahead is None else self._monotonic() + ahead
 
@@ -50,18 +50,18 @@ class ServerClock:
         return None if self._ahead is None else self._wall() - self.time()
 
     async def measure(self, ask: Callable[[], Awaitable[float]]) -> None:
-        """Ask the server for its time, in s since 1970. Raises what `ask` raises."""
+        """Measure the clock with `ask`, which returns the server's time in s since 1970. Raises what `ask` raises."""
         for _ in range(SAMPLES if self._ahead is None else 1):
-            asked = self._monotonic()
+            sent = self._monotonic()
             answer = await ask()
-            self._note(answer, asked, self._monotonic())
+            self._record(answer, sent, self._monotonic())
 
-    def _note(self, answer: float, asked: float, answered: float) -> None:
-        # It was read between the two moments. An answer that took long is no reason to doubt a better one.
-        ahead, error = answer - (asked + answered) / 2, (answered - asked) / 2
-        aged = self._error + (answered - self._measured) * DRIFT
+    def _record(self, answer: float, sent: float, received: float) -> None:
+        # The server read its clock between the two times. A slow answer does not replace a more exact one.
+        ahead, error = answer - (sent + received) / 2, (received - sent) / 2
+        aged = self._error + (received - self._measured) * DRIFT
         if self._ahead is None or error <= aged or abs(ahead - self._ahead) > error + aged:
-            self._ahead, self._error, self._measured = ahead, error, answered
+            self._ahead, self._error, self._measured = ahead, error, received
 
 
 postgres_clock: Final = ServerClock(time.time)
@@ -70,7 +70,7 @@ _CLOCKS: Final = {"database": postgres_clock, "redis": redis_clock}
 
 
 class ClockSync:
-    """Measures the clocks every few seconds, and tells when this machine's is wrong."""
+    """Measures both clocks periodically, and logs a warning when the machine's clock is wrong."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class ClockSync:
         metrics: Metrics,
         clocks: Mapping[str, ServerClock] = _CLOCKS,
     ) -> None:
-        """`sources` ask `database` and `redis` for their time, in s since 1970; they raise Unavailable."""
+        """Take functions that return the time of `database` and `redis`, in s since 1970, or raise Unavailable."""
         self._sources = sources
         self._clocks = clocks
         self._metrics = metrics
@@ -86,32 +86,32 @@ class ClockSync:
         self._periodic = Periodic("clocks", PAUSE, self.measure, Unavailable)
 
     async def start(self) -> None:
-        """Measure, and go on with it."""
+        """Measure once, and start to measure periodically."""
         await self.measure()
         self._periodic.start()
 
     async def close(self) -> None:
-        """Measure no more."""
+        """Stop."""
         await self._periodic.close()
 
     async def measure(self) -> None:
-        """Measure all clocks; those of servers that are away stay as they were."""
+        """Measure all clocks; those of unavailable servers stay unchanged."""
         for name, ask in self._sources.items():
             try:
                 await self._clocks[name].measure(ask)
             except Unavailable:
                 continue
             self._metrics.clock_offset.labels(name).set(self._clocks[name].offset or 0.0)
-        self._tell()
+        self._log_change()
 
     @property
     def right(self) -> bool:
-        """Whether this machine's clock agrees with that of a server; the other server's own clock may be wrong."""
+        """Whether the machine's clock agrees with at least one server's; the other server's clock may be wrong."""
         offsets = [clock.offset for clock in self._clocks.values()]
         known = [abs(offset) for offset in offsets if offset is not None]
         return not known or min(known) <= LIMIT
 
-    def _tell(self) -> None:
+    def _log_change(self) -> None:
         wrong = not self.right
         if wrong != self._wrong:
             self._wrong = wrong

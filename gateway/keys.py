@@ -91,7 +91,7 @@ def presence_peak(room: Room) -> str:
     return f"{{{presence(room)}}}:peak"
 
 
-def presence_news(room: Room) -> str:
+def presence_state(room: Room) -> str:
     """Hash: the state of publishing a room's member count. Expires a week after anybody was there.
 
     Fields: `changes`, how often the count has changed; `told`, up to which change it was published; `telling`, the same

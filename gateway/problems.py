@@ -1,6 +1,6 @@
-"""What is wrong with a server that does not do what it is asked, in words for operators. Used at start and by `check`.
+"""Explains errors of PostgreSQL and Redis to operators. Used at start and by `dorami check`.
 
-Nothing here is told to clients, and nothing quotes a URL: it may hold a password.
+Nothing here is sent to clients, and no text contains a URL, which may contain a password.
 """
 
 import ssl
@@ -14,7 +14,7 @@ SILENT = "does not answer"
 
 
 class Misconfigured(Exception):
-    """A server that answers, and will refuse us until a setting is changed; `problem` follows the server's name."""
+    """A server refuses the gateway until a setting is changed; `problem` is a phrase that follows the server's name."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -28,7 +28,7 @@ class OperatorError(Exception):
 
 
 _REFUSED = "refuses the user name or the password"
-_WRONG: tuple[tuple[type[BaseException], str], ...] = (  # the first that fits
+_WRONG: tuple[tuple[type[BaseException], str], ...] = (  # the first match is used
     (asyncpg.InvalidPasswordError, _REFUSED),
     (asyncpg.InvalidAuthorizationSpecificationError, "refuses this user"),
     (asyncpg.InvalidCatalogNameError, "has no database of this name"),
@@ -39,19 +39,19 @@ _WRONG: tuple[tuple[type[BaseException], str], ...] = (  # the first that fits
     (ssl.SSLError, "cannot be reached by TLS as it is set up"),
 )
 _WRONG_ANSWERS = (("NOAUTH", _REFUSED), ("WRONGPASS", _REFUSED), ("ERR DB index", "has no database of this number"))
-_AWAY: tuple[tuple[type[BaseException], str], ...] = (
+_UNAVAILABLE: tuple[tuple[type[BaseException], str], ...] = (
     (gaierror, f"{SILENT}: its host name is not known"),
     (ConnectionRefusedError, f"{SILENT}: connection refused"),
 )
 
 
 def misconfiguration(error: BaseException | None) -> str | None:
-    """What a setting has wrong by which a server could not be reached; None if it may just be away."""
+    """Return the problem of a setting that caused an error; None if the server may just be unavailable."""
     for cause in _causes(error):
         if (problem := _first(_WRONG, cause)) is not None:
             return problem
         if isinstance(cause, redis.exceptions.ResponseError):
-            # redis-py takes the code `ERR` off.
+            # redis-py removes the code `ERR` from the text.
             text = str(cause)
             for start, problem in _WRONG_ANSWERS:
                 if text.startswith((start, start.removeprefix("ERR "))):
@@ -60,10 +60,10 @@ def misconfiguration(error: BaseException | None) -> str | None:
 
 
 def explain(error: BaseException | None) -> str:
-    """What follows the server's name in a line for operators."""
+    """Return the explanation of an error, a phrase that follows the server's name."""
     if (problem := misconfiguration(error)) is not None:
         return problem
-    problems = (_first(_AWAY, cause) for cause in _causes(error))
+    problems = (_first(_UNAVAILABLE, cause) for cause in _causes(error))
     return next((problem for problem in problems if problem is not None), SILENT)
 
 

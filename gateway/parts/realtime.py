@@ -43,7 +43,7 @@ class RealtimePart:
         )
         self.async_server = AsyncServer(self.server, rooms, self.engine)
         self.fanout = RedisFanout(redis, rooms, node_id, metrics, servers.log)
-        self.presence = RedisPresence(redis, node_id, metrics, beats=servers.heartbeat_redis)
+        self.presence = RedisPresence(redis, node_id, metrics, heartbeats=servers.heartbeat_redis)
         rooms.watched_by(self.fanout)
         rooms.remembered_by(self.recovery)
 

@@ -8,7 +8,7 @@ from gateway.redis.client import RedisClient
 from gateway.services.rooms.log import RoomLog
 from gateway.settings import Settings
 
-HEARTBEAT_CONNECTIONS = 2  # connections that heartbeats have for themselves, so that they wait behind nobody
+HEARTBEAT_CONNECTIONS = 2  # connections reserved for heartbeats, which must not wait for other calls
 
 
 class ServersPart:
@@ -20,7 +20,7 @@ class ServersPart:
         self.database = Database(settings, self.metrics)
         self.redis = RedisClient(settings, self.metrics)
         self.heartbeat_redis = RedisClient(
-            settings.model_copy(update={"redis_pool_size": HEARTBEAT_CONNECTIONS}), self.metrics, "beats"
+            settings.model_copy(update={"redis_pool_size": HEARTBEAT_CONNECTIONS}), self.metrics, "heartbeats"
         )
         self.availability = Availability({"database": self.database.ping, "redis": self.redis.ping})
         self.log = RoomLog(self.database)

@@ -1,4 +1,4 @@
-"""Reads that many ask for, kept in Redis for a while and made anew before they run out. Used by services."""
+"""A cache in Redis for frequent reads, refreshed before entries expire. Used by services."""
 
 import asyncio
 import random
@@ -19,15 +19,15 @@ from gateway.redis.client import RedisClient
 
 log = structlog.get_logger()
 
-LEASE = 5.0  # s that one who loads has before somebody else may
-WAIT = 1.0  # s that others wait for what is being loaded: whoever does it may have died, or hang
-POLL = 0.02  # s between two looks for what another node is loading
-REFRESH = 0.2  # of its lifetime: who finds no more than that left makes the value anew while others still read it
-JITTER = 0.1  # of its lifetime, so that entries made together do not run out together
-RETRY = 0.5  # s between two tries to drop what could not be dropped
+LEASE = 5.0  # s for one caller to load a value before another one may
+WAIT = 1.0  # s for which other callers wait for it, in case the loading one died or hangs
+POLL = 0.02  # s between two checks for a value that another node is loading
+REFRESH = 0.2  # of the lifetime: a read with less than that left refreshes the entry in the background
+JITTER = 0.1  # of the lifetime, so that entries stored together do not expire together
+RETRY = 0.5  # s between two attempts to drop entries
 
-# An entry is "<version> <JSON>". Whoever loads holds the lease, and stores only while it is theirs: a change that comes
-# meanwhile takes it away, so nothing that was read before a change is stored after it.
+# An entry is "<version> <JSON>". A caller loads a value under a lease, and stores it only while it holds the lease. A
+# change deletes the lease, so a value that was read before a change is never stored after it.
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -38,14 +38,14 @@ def _none(_: object) -> int:
 
 
 class Cache(Generic[V]):
-    """Values of one type by name, for all nodes. While Redis is away everything is loaded, once a node at a time.
+    """Values of one type by key, shared by all nodes. While Redis is unavailable each node loads values itself.
 
-    Cache-aside: `read`, and after the commit of a change `drop`. Write-through: `write`, with a version that grows with
-    each change.
+    Cache-aside: call `read`, and `drop` after the commit of a change. Write-through: call `write` after the commit,
+    with a version that increases with each change.
 
-    A value is loaded by one of all who ask for it; if that takes longer than `WAIT`, by one on each node. It is stale
-    at most from a commit to the `drop` or `write` that follows it, on other nodes until the reads that were under way
-    have ended; if the commit's node dies between the two, or is not told of its commit, for `lifetime` seconds.
+    Concurrent reads share one load over all nodes; if it takes longer than `WAIT`, one load on each node. A value is
+    stale at most from a commit to its `drop` or `write`, for reads that have started before then until they end. If the
+    node dies between the two, or does not learn that it committed, the value is stale for at most `lifetime` seconds.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Cache(Generic[V]):
         lifetime: float,
         version: Callable[[V], int] = _none,
     ) -> None:
-        """`version` says of a value that was loaded which one it is; only write-through asks for it."""
+        """Take the type of values as `shape`, and for write-through a function that returns the version of a value."""
         self._redis = redis
         self._metrics = metrics
         self._name = name
@@ -68,92 +68,92 @@ class Cache(Generic[V]):
         self._store = redis.script(__package__, "cache_store")
         self._write = redis.script(__package__, "cache_write")
         self._return = redis.script(__package__, "cache_return")
-        self._flights: dict[str, asyncio.Task[V]] = {}  # what is being read, by key
-        self._undropped: set[str] = set()  # keys that Redis may hold an old value of
+        self._reads: dict[str, asyncio.Task[V]] = {}  # pending reads by key
+        self._undropped: set[str] = set()  # keys of which Redis may have an old value
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def read(self, key: str, load: Callable[[], Awaitable[V]]) -> V:
-        """Return the value of a key: the one that is kept, or what `load` returns. Raises what `load` raises.
+        """Return the cached value of a key, else load it with `load`. Raises what `load` raises.
 
-        Those who ask while a value is being read get that one.
+        Concurrent calls with the same key share one read.
         """
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = self._task(self._fly(key, load))
-            flight.add_done_callback(partial(self._landed, key))
-        return await asyncio.shield(flight)
+        pending = self._reads.get(key)
+        if pending is None:
+            pending = self._reads[key] = self._task(self._read(key, load))
+            pending.add_done_callback(partial(self._read_ended, key))
+        return await asyncio.shield(pending)
 
     async def write(self, key: str, value: V, version: int) -> None:
-        """Keep the value that a change has made, unless that of a later one is there already. Never raises."""
+        """Store the value of a committed change, unless a later version is stored. Never raises."""
         try:
             async with self._redis.guard("cache.write"):
                 await self._write(keys=_names(self._name, key), args=[version, *self._entry(value, version)])
         except Unavailable:
             self._drop_later(key)
         finally:
-            self._flights.pop(key, None)  # not earlier: who asked meanwhile may have found the old value
+            self._reads.pop(key, None)  # not earlier: pending reads may have found the old value
 
     async def drop(self, key: str) -> None:
-        """Forget a value: it has changed. Never raises; what Redis cannot be told now it is told when it is back."""
+        """Delete a value that has changed. Never raises; while Redis is unavailable the deletion is repeated."""
         try:
             await self._drop(key)
         except Unavailable:
             self._drop_later(key)
         finally:
-            self._flights.pop(key, None)  # as in write
+            self._reads.pop(key, None)  # as in write
 
     async def close(self) -> None:
-        """Answer those who wait, then load and drop nothing any more."""
-        await asyncio.gather(*self._flights.values(), return_exceptions=True)
+        """Wait for pending reads, then stop all background work."""
+        await asyncio.gather(*self._reads.values(), return_exceptions=True)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def _fly(self, key: str, load: Callable[[], Awaitable[V]]) -> V:
+    async def _read(self, key: str, load: Callable[[], Awaitable[V]]) -> V:
         token = secrets.token_hex(8)
         ends = time.monotonic() + WAIT
         while key not in self._undropped and time.monotonic() < ends:
             try:
-                kept, leased = await self._looked(key, token)
+                cached, leased = await self._look_up(key, token)
             except Unavailable:
                 break
-            if kept is not None:
+            if cached is not None:
                 if leased:
                     self._task(self._refresh(key, token, load))
                 self._metrics.cache.labels(self._name, "hit").inc()
-                return kept.value
+                return cached.value
             if leased:
                 return await self._load_for_all(key, token, load, "miss")
             await asyncio.sleep(POLL)  # another node is loading it
         return await self._load("bypass", load)
 
-    def _landed(self, key: str, flight: asyncio.Task[V]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-        if not flight.cancelled():
-            flight.exception()  # nobody may be waiting for it any more
+    def _read_ended(self, key: str, read: asyncio.Task[V]) -> None:
+        if self._reads.get(key) is read:
+            del self._reads[key]
+        if not read.cancelled():
+            read.exception()  # marks it as retrieved, in case no caller waits any more
 
-    async def _looked(self, key: str, token: str) -> tuple["_Kept[V] | None", bool]:
-        """Return what is kept, and whether this caller holds the lease to load the value."""
+    async def _look_up(self, key: str, token: str) -> tuple["_Cached[V] | None", bool]:
+        """Return the cached value, and whether this caller got the lease to load it."""
         async with self._redis.guard("cache.look"):
             entry, leased = await self._look(
                 keys=_names(self._name, key),
                 args=[token, round(LEASE * 1000), round(self._lifetime * REFRESH * 1000)],
             )
-            kept = None if entry is None else self._kept(entry)
-            if kept is None and entry is not None and not leased:  # of a node that runs another version
+            cached = None if entry is None else self._decode(entry)
+            if cached is None and entry is not None and not leased:  # stored by another version of the gateway
                 leased = await self._redis.client.set(
                     _names(self._name, key)[1], token, nx=True, px=round(LEASE * 1000)
                 )
-        return kept, bool(leased)
+        return cached, bool(leased)
 
     async def _refresh(self, key: str, token: str, load: Callable[[], Awaitable[V]]) -> None:
         try:
             await self._load_for_all(key, token, load, "refresh")
-        except Exception as error:  # the next who asks will try
-            log.warning("a cached value could not be made anew", cache=self._name, reason=type(error).__name__)
+        except Exception as error:  # the next read will try again
+            log.warning("a cached value could not be refreshed", cache=self._name, reason=type(error).__name__)
 
     async def _load_for_all(self, key: str, token: str, load: Callable[[], Awaitable[V]], outcome: str) -> V:
         names = _names(self._name, key)
@@ -176,15 +176,15 @@ class Cache(Generic[V]):
     # --- entries ------------------------------------------------------------------------------------------------------
 
     def _entry(self, value: V, version: int) -> tuple[str, int]:
-        """A value as it is kept, and for how many ms."""
-        lifetime = self._lifetime * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  nothing to guess
+        """Return the entry of a value, and its lifetime in ms."""
+        lifetime = self._lifetime * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  not a secret
         return f"{version} {self._shape.dump_json(value).decode()}", round(lifetime * 1000)
 
-    def _kept(self, entry: str) -> "_Kept[V] | None":
+    def _decode(self, entry: str) -> "_Cached[V] | None":
         try:
-            return _Kept(self._shape.validate_json(entry.partition(" ")[2]))
+            return _Cached(self._shape.validate_json(entry.partition(" ")[2]))
         except ValidationError:
-            return None  # of a node that runs another version
+            return None  # stored by another version of the gateway
 
     # --- dropping -----------------------------------------------------------------------------------------------------
 
@@ -212,8 +212,8 @@ class Cache(Generic[V]):
         return task
 
 
-class _Kept(NamedTuple, Generic[V]):
-    """A value that is there, which may be None."""
+class _Cached(NamedTuple, Generic[V]):
+    """A cached value, which may be None."""
 
     value: V
 

@@ -1,2 +1,2 @@
--- The time of the server, as {seconds, microseconds}. KEYS: any key, which says which server of a cluster is asked.
+-- Returns the time of the server as {seconds, microseconds}. KEYS: any key, which selects the server of a cluster.
 return redis.call('TIME')

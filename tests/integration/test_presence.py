@@ -201,9 +201,9 @@ async def test_closing_takes_its_people_out_at_once(start: StartNode, redis: Red
     assert (await b.census(ROOM)).count == 1
     await b.close()
     marks = {keys.node_buried(str(name), ROOM) for name in names}
-    left = {keys.presence_peak(ROOM), keys.presence_news(ROOM), keys.nodes_clock(), *marks}
+    left = {keys.presence_peak(ROOM), keys.presence_state(ROOM), keys.nodes_clock(), *marks}
     assert set(await redis.client.keys("*")) == left
-    assert 0 < await redis.client.ttl(keys.presence_news(ROOM)) <= 604800
+    assert 0 < await redis.client.ttl(keys.presence_state(ROOM)) <= 604800
     assert all([0 < await redis.client.ttl(key) <= 3600 for key in marks])
 
 
@@ -303,7 +303,7 @@ async def test_a_name_that_redis_lost_leaves_nobody_although_giving_it_up_fails_
 ) -> None:
     a = await start("a")
     await a.enter(ROOM, "mina")
-    announce, attempts = a._held.announce, 0
+    announce, attempts = a._members.announce, 0
 
     async def fails_first(report: Any) -> None:
         nonlocal attempts
@@ -312,7 +312,7 @@ async def test_a_name_that_redis_lost_leaves_nobody_although_giving_it_up_fails_
             raise Unavailable("redis")
         await announce(report)
 
-    monkeypatch.setattr(a._held, "announce", fails_first)
+    monkeypatch.setattr(a._members, "announce", fails_first)
     await redis.client.flushdb()
     await a.enter(ROOM, "jun")  # under the name of which Redis knows nothing any more
 
@@ -426,7 +426,7 @@ async def test_a_clock_that_was_set_back_makes_nobody_wait(
     a, b = pair
     await a.enter(ROOM, "mina")
     assert not await a.published(ROOM, await a.claim_slot(ROOM))
-    await redis.client.hincrby(keys.presence_news(ROOM), "next", 3_600_000)
+    await redis.client.hincrby(keys.presence_state(ROOM), "next", 3_600_000)
     await b.enter(ROOM, "jun")
     assert (await b.claim_slot(ROOM)).census == Census(2, 2, False)
 

@@ -64,9 +64,9 @@ LOST: dict[str, Callable[[RedisPresence, RedisPresence], list[str]]] = {
     "the people of one node": lambda a, _b: [held(a)],
     "the people of both nodes": lambda a, b: [held(a), held(b)],
     "the count and the people of one node": lambda a, _b: [keys.presence(ROOM), held(a)],
-    "the count and the news": lambda _a, _b: [keys.presence(ROOM), keys.presence_news(ROOM)],
-    "the people of one node and the news": lambda _a, b: [held(b), keys.presence_news(ROOM)],
-    "all of the room": lambda a, b: [keys.presence(ROOM), keys.presence_news(ROOM), held(a), held(b)],
+    "the count and the state": lambda _a, _b: [keys.presence(ROOM), keys.presence_state(ROOM)],
+    "the people of one node and the state": lambda _a, b: [held(b), keys.presence_state(ROOM)],
+    "all of the room": lambda a, b: [keys.presence(ROOM), keys.presence_state(ROOM), held(a), held(b)],
 }
 
 

@@ -1,8 +1,9 @@
 -- include served
 
+-- Sends a heartbeat.
 -- KEYS: nodes, the node's rooms, clock.
--- ARGV: name, lease in ms, the most ms of a silence that count, whether the name is new ('1').
--- Answers {1 while the lease holds, else 0; how many rooms are listed; names whose lease has ended}.
+-- ARGV: name, lease in ms, the most ms of a gap that count as served time, '1' if the name is new.
+-- Returns {1 while the lease is valid, else 0; number of listed rooms; names whose lease has ended}.
 local nodes, name = KEYS[1], ARGV[1]
 local time, now = served(KEYS[3], ARGV[3])
 redis.call('HSET', KEYS[3], 'served', time, 'seen', now)

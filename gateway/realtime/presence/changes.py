@@ -15,8 +15,8 @@ class PresenceChanges:
 
     def __init__(self) -> None:
         self._callbacks: list[Callback] = []
-        self._news: dict[Room, Census] = {}
-        self._has_news = asyncio.Event()
+        self._queue: dict[Room, Census] = {}
+        self._wake = asyncio.Event()
 
     def on_change(self, callback: Callback) -> None:
         """See Presence."""
@@ -25,17 +25,17 @@ class PresenceChanges:
     def report(self, room: Room, census: Census) -> None:
         """Queue a census for the callbacks, if the count has changed."""
         if census.changed:
-            self._news[room] = census
-            self._has_news.set()
+            self._queue[room] = census
+            self._wake.set()
 
     async def run(self) -> None:
         """Call the callbacks with queued changes, forever."""
         while True:
-            await self._has_news.wait()
-            self._has_news.clear()
-            while self._news:
-                room = next(iter(self._news))
-                census = self._news.pop(room)
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                room = next(iter(self._queue))
+                census = self._queue.pop(room)
                 for callback in self._callbacks:
                     try:
                         await callback(room, census)

@@ -1,9 +1,10 @@
 -- include census
 -- include count_in
 
--- KEYS: presence, peak, news, whom the node holds here.
--- Answers {count, peak, 1 if people of the node were missing in the count, how many the node holds here: -1 if the room
--- is over}.
+-- Adds the node's people to a count that was restarted without them.
+-- KEYS: presence, peak, state, the node's people in the room.
+-- Returns {count, peak, 1 if people of the node were missing in the count, number of the node's people in the room, -1 if
+-- the room is closed}.
 local changed = 0
 drop_stale(KEYS[3], KEYS[4])
 local is_over = over(KEYS[3])

@@ -1,7 +1,8 @@
 -- include census
--- include news
+-- include state
 
--- KEYS: presence, peak, news; whom the node holds here. Answers {count, peak, 1 if the room is to be told}.
+-- Closes a room. KEYS: presence, peak, state, optionally the node's people in the room.
+-- Returns {count, peak, 1 if the count is to be published}.
 if KEYS[4] then drop(KEYS[3], KEYS[4]) end
 if not over(KEYS[3]) then
   redis.call('DEL', KEYS[1])
@@ -9,4 +10,4 @@ if not over(KEYS[3]) then
   redis.call('HINCRBY', KEYS[3], 'closed', 1)
   change(KEYS[3])
 end
-return census(KEYS[1], KEYS[2], untold(KEYS[3]), false)
+return census(KEYS[1], KEYS[2], unpublished(KEYS[3]), false)

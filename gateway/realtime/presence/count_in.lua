@@ -1,31 +1,31 @@
--- include news
+-- include state
 
--- Whom a node holds, and the count, are two keys, and Redis may lose either. The news tell: `rebuilt` is how often the
--- count began anew, and a mark says for which of them the people of a node were counted. There is a mark exactly while
--- the node holds somebody.
-local function begin_count(presence, news)
+-- A node's people and the count are two keys, and Redis may lose either. In the state, `rebuilt` is how often the count
+-- was restarted, and a mark of each node says in which of these counts its people are. A node has a mark exactly while it
+-- has people in the room.
+local function begin_count(presence, state)
   redis.call('DEL', presence)
-  local rebuilt = redis.call('HINCRBY', news, 'rebuilt', 1)
-  redis.call('EXPIRE', news, 604800)
+  local rebuilt = redis.call('HINCRBY', state, 'rebuilt', 1)
+  redis.call('EXPIRE', state, 604800)
   return tostring(rebuilt)
 end
 
--- Have the count contain whom a node holds; `coming` says that the node will hold somebody after this.
--- 1 when somebody was missing in it, or in it and gone, else 0.
-local function count_in(presence, news, held, coming)
-  local there = redis.call('EXISTS', held) == 1
-  local was = redis.call('HMGET', news, 'rebuilt', mark(held))
-  local rebuilt, counted = was[1], was[2]
+-- Makes the count include a node's people; `coming` means that the node will have people after this.
+-- Returns 1 if somebody was missing in the count or wrongly in it, else 0.
+local function count_in(presence, state, people, coming)
+  local there = redis.call('EXISTS', people) == 1
+  local values = redis.call('HMGET', state, 'rebuilt', mark(people))
+  local rebuilt, counted = values[1], values[2]
   if not (coming or there or counted) then return 0 end
   local lost = counted and counted == rebuilt and not there
-  if lost or not rebuilt or redis.call('EXISTS', presence) == 0 then rebuilt = begin_count(presence, news) end
+  if lost or not rebuilt or redis.call('EXISTS', presence) == 0 then rebuilt = begin_count(presence, state) end
   if counted == rebuilt then return 0 end
-  local people = redis.call('SMEMBERS', held)
-  for _, who in ipairs(people) do redis.call('HINCRBY', presence, who, 1) end
+  local names = redis.call('SMEMBERS', people)
+  for _, who in ipairs(names) do redis.call('HINCRBY', presence, who, 1) end
   if coming or there then
-    redis.call('HSET', news, mark(held), rebuilt)
+    redis.call('HSET', state, mark(people), rebuilt)
   else
-    redis.call('HDEL', news, mark(held))
+    redis.call('HDEL', state, mark(people))
   end
-  return (lost or #people > 0) and 1 or 0
+  return (lost or #names > 0) and 1 or 0
 end

@@ -1,18 +1,19 @@
 -- include census
 -- include count_in
 
--- KEYS: presence, peak, news, whom the node holds here, whether it was buried.
--- ARGV: '1' when somebody came, '0' when a node tells anew whom it holds; people.
--- Telling anew is no record, for the node may be there under two names; and the room is told its number again, for what
--- it heard while Redis was away was not the whole.
--- Answers {count, peak, 1 if the room is to be told, 1 if they are in: 0 if the node was buried, 2 if the room is
--- over}.
-local came, changed, state = ARGV[1] == '1', 0, 1 - redis.call('EXISTS', KEYS[5])
+-- Adds people of a node to a room.
+-- KEYS: presence, peak, state, the node's people in the room, the mark of a removed node.
+-- ARGV: '1' if they entered, '0' if the node announces them again; people.
+-- Announcing again does not raise the peak, because the node may be counted under two names; and it has the count
+-- published again, because it was incomplete while Redis was unavailable.
+-- Returns {count, peak, 1 if the count is to be published, 1 if they were added (0: the node was removed, 2: the room is
+-- closed)}.
+local came, changed, result = ARGV[1] == '1', 0, 1 - redis.call('EXISTS', KEYS[5])
 drop_stale(KEYS[3], KEYS[4])
 if over(KEYS[3]) then
   drop(KEYS[3], KEYS[4])
-  state = 2
-elseif state == 1 then
+  result = 2
+elseif result == 1 then
   changed = count_in(KEYS[1], KEYS[3], KEYS[4], true)
   for i = 2, #ARGV do
     if redis.call('SADD', KEYS[4], ARGV[i]) == 1 and redis.call('HINCRBY', KEYS[1], ARGV[i], 1) == 1 then
@@ -23,5 +24,5 @@ elseif state == 1 then
   if changed == 1 then change(KEYS[3]) end
 end
 local answer = census(KEYS[1], KEYS[2], changed, came)
-answer[4] = state
+answer[4] = result
 return answer

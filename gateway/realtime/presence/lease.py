@@ -11,7 +11,7 @@ from gateway.keys import Room
 from gateway.redis.client import RedisClient
 
 
-class Pulse(NamedTuple):
+class Heartbeat(NamedTuple):
     """The result of a heartbeat."""
 
     alive: bool  # False if the lease has ended, or Redis has lost data of it
@@ -37,18 +37,18 @@ class Lease:
         self._rooms: set[Room] = set()  # on the list
         self._lock = asyncio.Lock()  # held while the list is changed or compared
         self._do_beat, self._do_register = redis.script(__package__, "beat"), redis.script(__package__, "register")
-        self._do_remember, self._do_bury = redis.script(__package__, "remember"), redis.script(__package__, "bury")
+        self._do_remember, self._do_delete = redis.script(__package__, "remember"), redis.script(__package__, "delete")
 
-    async def renew(self) -> Pulse:
+    async def renew(self) -> Heartbeat:
         """Send a heartbeat. Raises Unavailable."""
         async with self._lock:
             if self.name is None:
-                return Pulse(alive=False, dead=[])
+                return Heartbeat(alive=False, dead=[])
             alive, listed, dead = await self._beat(self.name, new=False)
             self._beaten = asyncio.get_running_loop().time()
-            return Pulse(bool(alive) and listed == len(self._rooms), [name for name in dead if name != self.name])
+            return Heartbeat(bool(alive) and listed == len(self._rooms), [name for name in dead if name != self.name])
 
-    async def breathe(self) -> None:
+    async def renew_if_due(self) -> None:
         """Send a heartbeat if it is time for one. Call it between steps of long work. Raises Unavailable."""
         now = asyncio.get_running_loop().time()
         if now - self._beaten >= self._interval:
@@ -90,7 +90,7 @@ class Lease:
         """Remove the rooms that `rooms()` returns, which must be empty, from the list. Raises Unavailable."""
         async with self._lock:
             over = self._rooms & rooms()
-            self._rooms -= over  # before the await: who enters one meanwhile lists it again after this
+            self._rooms -= over  # before the await: somebody who enters one in between lists it again after this
             if over and self.name is not None:
                 async with self._redis.guard("presence"):
                     await self._redis.client.srem(keys.node_rooms(self.name), *map(room_text, over))
@@ -102,10 +102,10 @@ class Lease:
             await client.zadd(keys.nodes(), {name: 0}, xx=True)  # other nodes continue if this one dies here
             return set(map(text_room, map(str, await client.smembers(keys.node_rooms(name)))))
 
-    async def bury(self, name: str) -> None:
+    async def delete(self, name: str) -> None:
         """Delete a name whose people were removed from all rooms. Raises Unavailable."""
         async with self._redis.guard("presence"):
-            await self._do_bury(keys=[keys.nodes(), keys.node_rooms(name)], args=[name])
+            await self._do_delete(keys=[keys.nodes(), keys.node_rooms(name)], args=[name])
 
     async def _remember(self, name: str, rooms: Collection[Room]) -> None:
         async with self._redis.guard("presence"):

@@ -2,8 +2,9 @@
 -- include count_in
 -- include take_out
 
--- KEYS: presence, peak, news, whom the node holds here. ARGV: who.
--- Answers {count, peak, 1 if the number changed, how many the node still holds here}.
+-- Removes a person of a node from a room.
+-- KEYS: presence, peak, state, the node's people in the room. ARGV: the person.
+-- Returns {count, peak, 1 if the count changed, number of the node's people left in the room}.
 local changed = 0
 drop_stale(KEYS[3], KEYS[4])
 if over(KEYS[3]) then

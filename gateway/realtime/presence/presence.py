@@ -160,7 +160,7 @@ class LocalPresence:
         """See Presence. Never called: a single process has no such changes."""
 
     def add(self, room: Room, who: str) -> Census:
-        """Like `enter`, without await."""
+        """Do the same as `enter`, without await."""
         state = self._rooms.setdefault(room, _Room())
         if state.over:
             return _census(state)
@@ -169,7 +169,7 @@ class LocalPresence:
         return _changed(state, changed=state.sockets[who] == 1)
 
     def remove(self, room: Room, who: str) -> Census:
-        """Like `leave`, without await."""
+        """Do the same as `leave`, without await."""
         state = self._rooms.get(room) or _Room()
         left = state.sockets.get(who, 0) - 1
         if left > 0:
@@ -179,7 +179,7 @@ class LocalPresence:
         return _changed(state, changed=left == 0)
 
     def swap(self, room: Room, before: str, after: str) -> Moved:
-        """Like `move`, without await. Has no effect if `before` is not in the room, because it was closed."""
+        """Do the same as `move`, without await. Has no effect if `before` is not in the room, because it was closed."""
         if not self.holds(room, before):
             return Moved(_census(self._rooms.get(room) or _Room()), came=False, gone=False)
         gone = self.remove(room, before).changed
@@ -187,7 +187,7 @@ class LocalPresence:
         return Moved(_census(self._rooms[room], changed=came != gone), came, gone)
 
     def replace(self, room: Room, people: Sequence[str]) -> Census:
-        """Like `restore`, without await."""
+        """Do the same as `restore`, without await."""
         state = self._rooms.setdefault(room, _Room())
         changed = state.sockets.keys() != set(people)
         state.over = False
@@ -205,7 +205,7 @@ class LocalPresence:
         return list(state.sockets) if state else []
 
     def count(self, room: Room) -> int:
-        """How many people are in a room."""
+        """Return how many people are in a room."""
         state = self._rooms.get(room)
         return len(state.sockets) if state else 0
 

@@ -2,9 +2,10 @@
 -- include count_in
 -- include take_out
 
--- KEYS: presence, peak, news, whom the dead node holds here, its mark. ARGV: how many at most.
--- Answers {count, peak, 1 if the room is to be told, how many are left to take out}. What the dead node changed and did
--- not live to tell is to be told, too. The mark lives longer than any call that may still be on its way.
+-- Removes people of a dead node from a room.
+-- KEYS: presence, peak, state, the node's people in the room, the mark of a removed node. ARGV: how many at most.
+-- Returns {count, peak, 1 if the count is to be published, how many are left to remove}. Changes that the dead node did not
+-- publish are published, too. The mark expires later than any delayed call of the node can arrive.
 redis.call('SET', KEYS[5], 1, 'EX', 3600)
 drop_stale(KEYS[3], KEYS[4])
 if over(KEYS[3]) then
@@ -16,7 +17,7 @@ else
   end
   if changed == 1 then change(KEYS[3]) end
 end
-local answer = census(KEYS[1], KEYS[2], untold(KEYS[3]), false)
+local answer = census(KEYS[1], KEYS[2], unpublished(KEYS[3]), false)
 answer[4] = redis.call('SCARD', KEYS[4])
 if answer[4] == 0 then redis.call('HDEL', KEYS[3], KEYS[4], mark(KEYS[4])) end
 return answer

@@ -1,7 +1,8 @@
 -- include count_in
 
--- KEYS: presence, news, whom the node holds here.
--- Forgets the count and whom the node holds, who are to enter again. The other nodes count theirs in at their next call.
+-- Restarts the count of a room and deletes the node's people, who are added again after this. Other nodes add theirs at
+-- their next call.
+-- KEYS: presence, state, the node's people in the room.
 if not over(KEYS[2]) then
   drop(KEYS[2], KEYS[3])
   begin_count(KEYS[1], KEYS[2])

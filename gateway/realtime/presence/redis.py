@@ -1,4 +1,4 @@
-"""Presence over all nodes in Redis: counted once a person, and healed when a node dies. Used by services."""
+"""Presence over all nodes in Redis: counts each person once, and removes the people of dead nodes. Used by services."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -12,8 +12,8 @@ from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.presence.changes import PresenceChanges
-from gateway.realtime.presence.held import CHUNK, LocalMembers
 from gateway.realtime.presence.lease import Lease
+from gateway.realtime.presence.local_members import CHUNK, LocalMembers
 from gateway.realtime.presence.presence import INTERVAL, Callback, Census, LocalPresence, Moved, PublishSlot
 from gateway.realtime.presence.redis_rooms import RedisRooms
 from gateway.redis.client import RedisClient
@@ -23,13 +23,13 @@ log = structlog.get_logger()
 LEASE = 3.0  # s after a heartbeat until a node counts as dead: three may be missed
 BEAT = 0.75  # s between two heartbeats
 LINGER = 5.0  # s for which an empty room stays listed: its last change may not be published yet
-CLOSING = 2.0  # s for this node to remove its people when it stops; else other nodes do
+CLOSING = 2.0  # s for this node to remove its people when it stops; after that other nodes do
 
 T = TypeVar("T")
 
 
 class RedisPresence:
-    """Presence over Redis. See Presence. While Redis is unavailable, counts are those of this node alone.
+    """Presence over Redis. See Presence. While Redis is unavailable, counts are those of this node local.
 
     This node's people are in Redis under a name with a lease. Whenever Redis may be wrong (a call failed, the lease
     ended, Redis lost its data), they are added under a new name and those of the old name are removed: that is right
@@ -42,7 +42,7 @@ class RedisPresence:
         node_id: str,
         metrics: Metrics,
         *,
-        beats: RedisClient | None = None,
+        heartbeats: RedisClient | None = None,
         lease: float = LEASE,
         beat: float = BEAT,
         linger: float = LINGER,
@@ -50,16 +50,16 @@ class RedisPresence:
     ) -> None:
         self._rooms = RedisRooms(redis)
         self._metrics = metrics
-        # With its own connections: behind a storm of joins a heartbeat could wait until the node counts as dead.
-        self._lease = Lease(beats or redis, node_id, lease, beat)
+        # Connections of its own: during a storm of joins a heartbeat could wait until the node counts as dead.
+        self._lease = Lease(heartbeats or redis, node_id, lease, beat)
         self._beat = beat
         self._interval = interval
-        self._hurry = asyncio.Event()
+        self._wake = asyncio.Event()
         self._wrong = False  # Redis may disagree with this node
         self._ending: set[Room] = set()  # closed rooms, of which Redis does not know yet
         self._local = LocalPresence(interval)
-        self._held = LocalMembers(self._local, self._rooms, self._lease, linger, self._hurry.set)
-        self._news = PresenceChanges()
+        self._members = LocalMembers(self._local, self._rooms, self._lease, linger, self._wake.set)
+        self._changes = PresenceChanges()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -68,7 +68,7 @@ class RedisPresence:
             await self._send_heartbeat()
         self._tasks = [
             asyncio.create_task(self._run(), name="presence-beat"),
-            asyncio.create_task(self._news.run(), name="presence-news"),
+            asyncio.create_task(self._changes.run(), name="presence-changes"),
         ]
 
     async def close(self) -> None:
@@ -78,7 +78,7 @@ class RedisPresence:
         if name is not None:
             with suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(CLOSING):
-                    await self._give_up(name)
+                    await self._remove_people(name)
 
     # --- people -----------------------------------------------------------------------------------------------------
 
@@ -86,9 +86,9 @@ class RedisPresence:
         """See Presence."""
         if room in self._ending:
             return await self._local.census(room)
-        alone = self._local.add(room, who)
+        local = self._local.add(room, who)
         try:
-            return await self._unless_away(self._held.settle(room, who)) or alone
+            return await self._unless_unavailable(self._members.settle(room, who)) or local
         except BaseException:
             # The call failed, so the caller will not remove the socket.
             self._local.remove(room, who)
@@ -97,9 +97,9 @@ class RedisPresence:
 
     async def leave(self, room: Room, who: str) -> Census:
         """See Presence."""
-        alone = self._local.remove(room, who)
+        local = self._local.remove(room, who)
         try:
-            return await self._unless_away(self._held.settle(room, who)) or alone
+            return await self._unless_unavailable(self._members.settle(room, who)) or local
         except BaseException:
             self._wrong = True
             raise
@@ -108,9 +108,9 @@ class RedisPresence:
         """See Presence."""
         if not self._local.holds(room, before):
             return Moved(await self.census(room), came=False, gone=False)
-        alone = self._local.swap(room, before, after)
+        local = self._local.swap(room, before, after)
         try:
-            return await self._unless_away(self._held.replace(room, before, after)) or alone
+            return await self._unless_unavailable(self._members.move(room, before, after)) or local
         except BaseException:
             self._wrong = True
             raise
@@ -124,7 +124,7 @@ class RedisPresence:
 
     async def end(self, room: Room) -> Census:
         """See Presence."""
-        self._held.forget(room)
+        self._members.forget(room)
         self._ending.add(room)
         try:
             census = await self._rooms.end(self._lease.name, room)
@@ -136,9 +136,9 @@ class RedisPresence:
     async def restore(self, room: Room, people: Sequence[str]) -> Census:
         """See Presence."""
         self._ending.discard(room)
-        alone = self._local.replace(room, people)
+        local = self._local.replace(room, people)
         try:
-            return await self._unless_away(self._held.restore(room)) or alone
+            return await self._unless_unavailable(self._members.restore(room)) or local
         except BaseException:
             self._wrong = True
             raise
@@ -166,9 +166,9 @@ class RedisPresence:
 
     def on_change(self, callback: Callback) -> None:
         """See Presence."""
-        self._news.on_change(callback)
+        self._changes.on_change(callback)
 
-    async def _unless_away(self, call: Awaitable[T]) -> T | None:
+    async def _unless_unavailable(self, call: Awaitable[T]) -> T | None:
         """Return the result of a call; None while Redis is unavailable."""
         try:
             return await call
@@ -184,8 +184,8 @@ class RedisPresence:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._hurry.wait()
-            self._hurry.clear()
+                    await self._wake.wait()
+            self._wake.clear()
             pause = self._beat
             try:
                 await self._send_heartbeat()
@@ -199,36 +199,36 @@ class RedisPresence:
     async def _send_heartbeat(self) -> None:
         alive, dead = await self._lease.renew()
         if not alive or self._wrong:
-            await self._begin_anew()
+            await self._take_new_name()
         else:
-            await self._lease.forget(self._held.take_idle)
-            await self._held.check(self._news.report)
+            await self._lease.forget(self._members.take_idle)
+            await self._members.check(self._changes.report)
         self._metrics.presence_degraded.set(0)
         for room in list(self._ending):
-            self._news.report(room, await self._rooms.end(self._lease.name, room))
+            self._changes.report(room, await self._rooms.end(self._lease.name, room))
             self._ending.discard(room)
         for name in dead:
             self._metrics.presence_buried.inc()
-            await self._give_up(name)
+            await self._remove_people(name)
 
-    async def _begin_anew(self) -> None:
-        self._wrong = False  # before the awaits: a call that fails meanwhile sets it again
+    async def _take_new_name(self) -> None:
+        self._wrong = False  # before the awaits: a call that fails in between sets it again
         try:
             old = await self._lease.take()
             self._metrics.presence_renamed.inc()
-            await self._held.announce(self._news.report)
+            await self._members.announce(self._changes.report)
             if old is not None:
-                await self._give_up(old)
+                await self._remove_people(old)
         except BaseException:
             self._wrong = True
             raise
 
-    async def _give_up(self, name: str) -> None:
-        """Remove the people of a dead node or of an unused name from all rooms. Any node may do so at any time."""
+    async def _remove_people(self, name: str) -> None:
+        """Remove the people of a dead node or a former name from all rooms. Any node may do so at any time."""
         for room in await self._lease.end(name):
             left = 1
             while left:
                 census, left = await self._rooms.reap(name, room, CHUNK)
-                self._news.report(room, census)
-                await self._lease.breathe()
-        await self._lease.bury(name)
+                self._changes.report(room, census)
+                await self._lease.renew_if_due()
+        await self._lease.delete(name)

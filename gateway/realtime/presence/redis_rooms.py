@@ -9,10 +9,10 @@ Leases expire in served time: the time of Redis in which gaps between heartbeats
 While Redis hangs or is unavailable no node can send heartbeats, so no lease may expire.
 
 The count of a room is a hash, and the people of each node are a set beside it. Redis may lose either, by eviction or
-DEL. Then the count is restarted, and each node adds its set by its next call, or by `check` at its next heartbeat. So
-nobody is counted twice or forgotten, on however many nodes they are.
+DEL. Then the count is restarted, and each node adds its set at its next call, or with `check` at its next heartbeat. So
+each person is counted exactly once, on whichever nodes their sockets are.
 
-Each change of a room's count increments `changes` of `presence_news`; `told` is the last change that was published.
+Each change of a room's count increments `changes` of `presence_state`; `told` is the last change that was published.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from gateway.keys import Room
 from gateway.realtime.presence.presence import INTERVAL, Census, Moved, PublishSlot
 from gateway.redis.client import RedisClient
 
-TELLING = 50  # ms that other nodes wait for a slot's publication when the count changes from or to 0
+PUBLISHING = 50  # ms that other nodes wait for a slot's publication when the count changes from or to 0
 OVER = 2
 
 
@@ -45,8 +45,8 @@ class RedisRooms:
         self._check, self._recount = redis.script(__package__, "check"), redis.script(__package__, "recount")
         self._close, self._claim_slot, self._mark_published = (
             redis.script(__package__, "close"),
-            redis.script(__package__, "turn"),
-            redis.script(__package__, "told"),
+            redis.script(__package__, "claim_slot"),
+            redis.script(__package__, "published"),
         )
 
     async def enter(self, name: str, room: Room, people: list[str], *, came: bool) -> Entered:
@@ -77,22 +77,22 @@ class RedisRooms:
         return Census(count, peak, bool(changed)), left
 
     async def check(self, name: str, rooms: list[Room]) -> list[tuple[Census, int]]:
-        """Count a name's people in where a count began without them, in one round trip.
+        """Add a name's people to counts that were restarted without them, in one round trip.
 
-        Returns for each room its numbers and how many people the name holds there: -1 if the room is over.
+        Returns for each room its census and how many people the name has there, -1 if the room is closed.
         """
         async with self._redis.guard("presence.check"):
             pipeline = self._redis.client.pipeline(transaction=False)
             for room in rooms:
                 await self._check(keys=_keys(room, name)[:4], client=pipeline)
             answers = await pipeline.execute()
-        return [(Census(count, peak, bool(changed)), held) for count, peak, changed, held in answers]
+        return [(Census(count, peak, bool(changed)), stored) for count, peak, changed, stored in answers]
 
     async def recount(self, name: str, room: Room) -> None:
-        """Begin the count of a room anew, without the people of a name: they are to enter again."""
-        presence, _, news, held, _ = _keys(room, name)
+        """Restart the count of a room without the people of a name; the caller adds them again."""
+        presence, _, state, people, _ = _keys(room, name)
         async with self._redis.guard("presence"):
-            await self._recount(keys=[presence, news, held])
+            await self._recount(keys=[presence, state, people])
 
     async def end(self, name: str | None, room: Room) -> Census:
         """See Presence."""
@@ -115,7 +115,7 @@ class RedisRooms:
     async def claim_slot(self, room: Room, interval: float = INTERVAL) -> PublishSlot:
         """See Presence."""
         async with self._redis.guard("presence.slot"):
-            match await self._claim_slot(keys=_keys(room), args=[round(interval * 1000), TELLING]):
+            match await self._claim_slot(keys=_keys(room), args=[round(interval * 1000), PUBLISHING]):
                 case [1, wait]:
                     return PublishSlot(wait=wait / 1000)
                 case [2, count, peak, change]:
@@ -125,9 +125,9 @@ class RedisRooms:
     async def published(self, room: Room, slot: PublishSlot) -> bool:
         """See Presence."""
         async with self._redis.guard("presence.slot"):
-            return bool(await self._mark_published(keys=[keys.presence_news(room)], args=[slot.change]))
+            return bool(await self._mark_published(keys=[keys.presence_state(room)], args=[slot.change]))
 
 
 def _keys(room: Room, name: str | None = None) -> list[str]:
-    of_room = [keys.presence(room), keys.presence_peak(room), keys.presence_news(room)]
+    of_room = [keys.presence(room), keys.presence_peak(room), keys.presence_state(room)]
     return of_room if name is None else [*of_room, keys.node_presence(name, room), keys.node_buried(name, room)]

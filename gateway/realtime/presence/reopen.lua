@@ -1,2 +1,2 @@
--- KEYS: news.
+-- Reopens a closed room. KEYS: state.
 redis.call('HDEL', KEYS[1], 'over')

@@ -1,4 +1,5 @@
--- KEYS: sessions of the user · ARGV: prefix of a session's key, session id to keep
+-- Deletes the sessions of a user except one; returns their ids.
+-- KEYS: sessions of the user. ARGV: prefix of a session's key, session id to keep.
 local ended = {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if id ~= ARGV[2] then

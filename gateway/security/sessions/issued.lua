@@ -1,6 +1,6 @@
--- When a token that is signed now was issued, in s: by this server's clock, and later than all that was revoked of its
--- user, even if that was by the clock of a server that this one has replaced. The next revocation is later than that.
--- `revoked` is the key of the moment up to which all was revoked.
+-- Returns the time of issue, in s, of a token that is signed now: by this server's clock, but later than the last
+-- revocation of the user, which a replaced server may have dated by another clock. The next revocation will be later.
+-- `revoked` is the key of the revocation of all tokens of the user.
 local function issued(revoked)
   local moment = string.format('%d.%06d', time[1], time[2])
   local all = string.match(redis.call('GET', revoked) or '', '^%S+')

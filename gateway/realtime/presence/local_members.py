@@ -1,4 +1,4 @@
-"""The people on this node; updates Redis to match them call by call. Used by RedisPresence."""
+"""Writes the people on this node to Redis, call by call. Used by RedisPresence."""
 
 import asyncio
 from collections import Counter
@@ -25,17 +25,17 @@ class LocalMembers:
     """Writes this node's people to Redis.
 
     After a method has raised Unavailable, Redis may disagree with this node: then all must be announced under a new
-    name. `hurry` is called when the current name is no longer valid.
+    name. `wake` is called when the current name is no longer valid.
     """
 
     def __init__(
-        self, local: LocalPresence, rooms: RedisRooms, lease: Lease, linger: float, hurry: Callable[[], None]
+        self, local: LocalPresence, rooms: RedisRooms, lease: Lease, linger: float, wake: Callable[[], None]
     ) -> None:
         self._local = local
         self._rooms = rooms
         self._lease = lease
         self._linger = linger  # s for which an empty room stays listed
-        self._hurry = hurry
+        self._wake = wake
         self._idle: dict[Room, float] = {}  # rooms that may be empty on this node, and since when
         self._unchecked: list[Room] = []  # in this round of comparing all rooms with Redis
         self._locks: WeakValueDictionary[tuple[Room, str], asyncio.Lock] = WeakValueDictionary()
@@ -50,7 +50,7 @@ class LocalMembers:
                 return (await self._announce(room, [who], came=True)).census
             return await self._retract(room, who)
 
-    async def replace(self, room: Room, before: str, after: str) -> Moved:
+    async def move(self, room: Room, before: str, after: str) -> Moved:
         """Replace one person by another in a single step; like `settle` for both."""
         first, second = (self._locks.setdefault((room, who), asyncio.Lock()) for who in sorted((before, after)))
         async with first, second:
@@ -66,22 +66,22 @@ class LocalMembers:
             await self._announce_all(room, report)
 
     async def check(self, report: Report) -> None:
-        """Compare what this node holds in the next rooms with Redis, and put right what was evicted or lost there."""
+        """Compare the next CHECKED rooms with Redis, and restore what was evicted or lost there."""
         name = self._lease.name
         if not self._unchecked:
             self._unchecked = self._local.rooms()
         rooms, self._unchecked = self._unchecked[-CHECKED:], self._unchecked[:-CHECKED]
         if name is None or not rooms:
             return
-        under_way, before = self._under_way(), [self._local.count(room) for room in rooms]
+        pending, before = self._pending(), [self._local.count(room) for room in rooms]
         checked = await self._rooms.check(name, rooms)
-        under_way += self._under_way()
-        for room, there, (census, held) in zip(rooms, before, checked, strict=True):
+        pending += self._pending()
+        for room, earlier, (census, stored) in zip(rooms, before, checked, strict=True):
             report(room, census)
-            here = self._local.count(room)
-            # Whoever came or went meanwhile may be in one of the numbers only.
-            if held >= 0 and abs(held - here) > under_way[room] + abs(here - there):
-                log.warning("redis lost people of a room", room=room, held=here, found=held)
+            count = self._local.count(room)
+            # People who entered or left in between may be in only one of the two numbers.
+            if stored >= 0 and abs(stored - count) > pending[room] + abs(count - earlier):
+                log.warning("redis lost people of a room", room=room, held=count, found=stored)
                 await self._rooms.recount(name, room)
                 await self._announce_all(room, report)
 
@@ -108,10 +108,10 @@ class LocalMembers:
             self._local.forget(room)
         return idle
 
-    # --- the steps ----------------------------------------------------------------------------------------------------
+    # --- steps --------------------------------------------------------------------------------------------------------
 
-    def _under_way(self) -> Counter[Room]:
-        """How many calls of each room have not been answered."""
+    def _pending(self) -> Counter[Room]:
+        """Return the number of unanswered calls of each room."""
         return Counter(room for room, _ in self._locks)
 
     async def _announce_all(self, room: Room, report: Report) -> None:
@@ -122,7 +122,7 @@ class LocalMembers:
             report(room, entered.census)
             if entered.over:
                 return
-            await self._lease.breathe()
+            await self._lease.renew_if_due()
             for who in chunk:
                 if not self._local.holds(room, who):  # left while they were announced
                     await self.settle(room, who)
@@ -146,12 +146,12 @@ class LocalMembers:
         try:
             return await self._lease.register(room)
         except Unavailable:
-            self._hurry()
+            self._wake()
             raise
 
     def _expect(self, room: Room, entered: Entered) -> None:
         if not entered.alive:
-            self._hurry()
+            self._wake()
             raise Unavailable("redis")
         if entered.over:
             self.forget(room)

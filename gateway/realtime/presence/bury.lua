@@ -1,3 +1,0 @@
--- KEYS: nodes, the dead node's rooms. ARGV: name.
-redis.call('DEL', KEYS[2])
-redis.call('ZREM', KEYS[1], ARGV[1])
