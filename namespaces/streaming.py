@@ -26,7 +26,11 @@ class StreamingNamespace(RoomNamespace):
         """The events of `/streaming`."""
         return {
             events.STREAM_VIEWER_JOIN: Route(
-                streaming.ViewerJoin, self.join, Limit.JOIN, enters=lambda ask: viewers_room(ask.stream_key)
+                streaming.ViewerJoin,
+                self.join,
+                Limit.JOIN,
+                enters=lambda ask: viewers_room(ask.stream_key),
+                resumes=self._viewers.resumes,
             ),
             events.STREAM_VIEWER_LEAVE: Route(streaming.ViewerLeave, self.leave),
         }

@@ -1,7 +1,8 @@
 """Payloads of `/chat`: requests, acks and broadcasts."""
 
 import re
-from typing import Annotated
+from operator import not_
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -103,6 +104,12 @@ class Message(ChatText):
     seq: int
 
 
+class HistoryMessage(Message):
+    """An entry of the history in the ack of a join: a message, or with `kind` an announcement."""
+
+    kind: Literal["announcement"] | None = Field(default=None, exclude_if=not_)
+
+
 class PinnedMessage(ChatText):
     """A pinned message, in the ack of a join and as `data` of `chat:pinned`; without `pinned_until` it stays pinned.
 
@@ -154,7 +161,7 @@ class Joined(Payload):
 
     room_name: str
     members: int
-    history: list[Message]
+    history: list[HistoryMessage]
     pinned: list[PinnedMessage] = Field(default_factory=list)
     settings: RoomSettings
     you: You
@@ -201,7 +208,7 @@ class HistoryEvent(Payload):
     """`data` of the event `chat:history`, sent to a socket that joined without an ack."""
 
     live_id: str
-    messages: list[Message]
+    messages: list[HistoryMessage]
 
 
 class MessageDeleted(Payload):

@@ -107,7 +107,7 @@ export class Chat {
   #replace(history) {
     this.#messages.clear();
     this.#list.replaceChildren(...[...this.#pending.values()].map(({ item }) => item));
-    for (const message of history) this.#add(message);
+    for (const entry of history) entry.kind === "announcement" ? this.#announce(entry) : this.#add(entry);
     this.#toEnd();
   }
 

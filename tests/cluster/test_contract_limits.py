@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Shop
 
@@ -117,11 +119,15 @@ async def test_joining_where_one_is_already_costs_nothing(shop: Shop) -> None:
     assert (await socket.ask("chat:join-room", {"liveId": other}))["ok"]
 
 
-async def test_a_join_that_catches_up_costs_nothing(shop: Shop) -> None:
+@pytest.mark.parametrize(
+    ("namespace", "event", "name"),
+    [("/chat", "chat:join-room", "liveId"), ("/streaming", "stream:viewer:join", "streamKey")],
+)
+async def test_a_join_that_catches_up_costs_nothing(shop: Shop, namespace: str, event: str, name: str) -> None:
     key, ann = await shop.stream(), await shop.person()
-    since = (await (await shop.connect(ann, "/chat")).call("chat:join-room", {"liveId": key}))["cursor"]
-    sockets = await asyncio.gather(*(shop.connect(ann, "/chat", node=number % 2) for number in range(120)))
-    acks = await asyncio.gather(*(socket.ask("chat:join-room", {"liveId": key, "since": since}) for socket in sockets))
+    since = (await (await shop.connect(ann, namespace)).call(event, {name: key}))["cursor"]
+    sockets = await asyncio.gather(*(shop.connect(ann, namespace, node=number % 2) for number in range(120)))
+    acks = await asyncio.gather(*(socket.ask(event, {name: key, "since": since}) for socket in sockets))
     assert outcomes(acks) == {"ok": 120}
 
 

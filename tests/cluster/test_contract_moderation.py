@@ -240,6 +240,13 @@ async def test_announcements(shop: Shop) -> None:
     back = await hears.call("chat:join-room", {"liveId": key, "since": cursor})
     assert [missed["payload"] for missed in back["events"]] == [told]
     assert (await hears.fail("chat:announce", {"liveId": key, "message": "me too"}))["code"] == "FORBIDDEN"
+    said = await hears.call("chat:send-message", {"liveId": key, "message": "coming"})
+    joined = await (await shop.connect(await shop.person(), "/chat")).call("chat:join-room", {"liveId": key})
+    announced, message = joined["history"]
+    assert announced == told["data"] | {"id": announced["id"], "clientMessageId": None, "kind": "announcement"}
+    assert (message["id"], message.get("kind")) == (said["id"], None)
+    page = await hears.call("chat:history", {"liveId": key, "before": announced["id"]})
+    assert page == {"messages": [], "nextBefore": None}, "it has a place to go back from, as messages have"
 
 
 # --- lost notices ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -80,7 +80,7 @@ def redacted(events: list[tuple[str, Any]], message_id: str) -> list[tuple[str, 
     ]
 
 
-def texts(messages: list[Message]) -> list[str]:
+def texts(messages: Sequence[Message]) -> list[str]:
     return [message.message for message in messages]
 
 

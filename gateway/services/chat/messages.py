@@ -9,12 +9,15 @@ from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import chat_room, room_log_name
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.chat import HISTORY, Message, SendMessage
+from gateway.protocol.chat import HISTORY, HistoryMessage, Message, SendMessage
 from gateway.protocol.wire import Cursor, Typed, now
 from gateway.realtime.logged import Stamp
 from gateway.security.principal import Principal
 from gateway.services.chat.refusals import refusal
-from gateway.services.rooms.log import stamp_of
+from gateway.services.rooms.log import REPLAY, stamp_of
+
+ANNOUNCEMENT = "announcement-"  # the id of an announcement in the history, before its place in the log
+MAX_DIGITS = 19  # of a place: less than the database can count
 
 # One round trip and one transaction, whatever the number of messages: see migrations/sql/.
 INSERT = """
@@ -24,10 +27,20 @@ INSERT = """
 
 SENT = "SELECT *, false AS fresh FROM sent_message($1, $2, $3)"
 
-# One statement, so that the messages belong to the cursor.
+# One statement, so that the messages belong to the cursor. Announcements are kept in the log alone.
 LATEST = """
     SELECT r.epoch, r.seq AS head, m.* FROM rooms r LEFT JOIN LATERAL (
-        SELECT * FROM messages WHERE stream_key = r.stream_key AND deleted_at IS NULL ORDER BY seq DESC LIMIT $2
+        SELECT * FROM (
+            SELECT id::text, seq, stream_key, sender_id, username, role, text, client_message_id, created_at,
+                NULL AS kind
+            FROM messages WHERE stream_key = r.stream_key AND deleted_at IS NULL ORDER BY seq DESC LIMIT $2
+        ) said
+        UNION ALL
+        SELECT $4 || e.seq, e.seq, r.stream_key, e.payload #>> '{data,userId}', e.payload #>> '{data,username}',
+            e.payload #>> '{data,role}', e.payload #>> '{data,message}', NULL,
+            (e.payload #>> '{data,timestamp}')::timestamptz, 'announcement'
+        FROM room_events e WHERE e.room = r.name AND e.seq > r.seq - $3 AND e.event = $5
+        ORDER BY seq DESC LIMIT $2
     ) m ON true
     WHERE r.name = $1 ORDER BY m.seq
 """
@@ -105,13 +118,14 @@ class Messages:
         rows = await self._database.query(SENT, live_id, sender_id, client_message_id)
         return _placed(rows[0]) if rows else None
 
-    async def latest(self, live_id: str) -> tuple[Cursor, list[Message]]:
+    async def latest(self, live_id: str) -> tuple[Cursor, list[HistoryMessage]]:
         """The newest messages of a room, oldest first, and where its log stands."""
-        rows = await self._database.query(LATEST, room_log_name(chat_room(live_id)), HISTORY)
+        room = room_log_name(chat_room(live_id))
+        rows = await self._database.query(LATEST, room, HISTORY, REPLAY, ANNOUNCEMENT, events.CHAT_ANNOUNCEMENT)
         if not rows:
             raise NotFound("There is no such stream")
         cursor = Cursor(epoch=str(rows[0]["epoch"]), seq=rows[0]["head"])
-        return cursor, [message_of(row) for row in rows if row["id"] is not None]
+        return cursor, [HistoryMessage(**_fields(row), kind=row["kind"]) for row in rows if row["id"] is not None]
 
     async def page(self, live_id: str, before: str | None, limit: int) -> list[Message]:
         """The newest messages before the one of an id, oldest first. Raises NotFound for an id that is none here."""
@@ -119,6 +133,9 @@ class Messages:
         return [message_of(row) for row in reversed(await self._database.query(PAGE, live_id, seq, limit))]
 
     async def _place(self, live_id: str, message_id: str) -> int:
+        place = message_id.removeprefix(ANNOUNCEMENT)
+        if place != message_id and place.isascii() and place.isdecimal() and len(place) < MAX_DIGITS:
+            return int(place)  # the oldest entry of the history that a client has may be an announcement
         for row in await self._database.query(PLACE, uuid_of(message_id)):
             if row["stream_key"] == live_id:
                 return int(row["seq"])
@@ -149,14 +166,18 @@ def _refused(row: dict[str, Any]) -> GatewayError:
 
 def message_of(row: dict[str, Any]) -> Message:
     """A row of the messages as payload."""
-    return Message(
-        id=str(row["id"]),
-        seq=row["seq"],
-        live_id=row["stream_key"],
-        user_id=row["sender_id"],
-        username=row["username"],
-        role=row["role"],
-        message=row["text"],
-        client_message_id=row["client_message_id"],
-        timestamp=row["created_at"],
-    )
+    return Message(**_fields(row))
+
+
+def _fields(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": str(row["id"]),
+        "seq": row["seq"],
+        "live_id": row["stream_key"],
+        "user_id": row["sender_id"],
+        "username": row["username"],
+        "role": row["role"],
+        "message": row["text"],
+        "client_message_id": row["client_message_id"],
+        "timestamp": row["created_at"],
+    }

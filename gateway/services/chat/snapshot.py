@@ -14,7 +14,7 @@ from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.chat import Message, PinnedMessage
+from gateway.protocol.chat import HistoryMessage, PinnedMessage
 from gateway.protocol.wire import Cursor, now
 from gateway.realtime.logged import Place
 from gateway.services.chat.messages import Messages
@@ -29,7 +29,7 @@ class Snapshot(NamedTuple):
     """A room, and the place of its log."""
 
     cursor: Cursor
-    history: list[Message]
+    history: list[HistoryMessage]
     pinned: list[PinnedMessage]
 
 

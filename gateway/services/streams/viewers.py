@@ -11,7 +11,7 @@ from gateway.errors import NotFound, Unavailable
 from gateway.keys import STREAMING, Room, viewers_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.streaming import ViewerJoined, ViewerUpdate
+from gateway.protocol.streaming import ViewerJoin, ViewerJoined, ViewerUpdate
 from gateway.protocol.wire import Since, Typed
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.notices import StreamEnded, StreamResumed
@@ -73,6 +73,12 @@ class Viewers:
         """Raise NotFound if there is no such stream. Raises Unavailable."""
         if (await self._stream(key)).status in OVER:
             await self._end(viewers_room(key))  # before anybody is counted, even if Redis lost the mark of the end
+
+    async def resumes(self, ask: ViewerJoin) -> bool:
+        """Return whether the log still has all events that the client missed. Raises NotFound, Unavailable."""
+        if ask.since is None:
+            return False
+        return (await self._catch_up.position(viewers_room(ask.stream_key), ask.since)).events is not None
 
     async def snapshot(self, key: str, since: Since | None, census: Census) -> ViewerJoined:
         """Return the ack of a join, for a socket that receives the room's events already. Raises as `check_join`."""
