@@ -11,13 +11,13 @@ import typer
 from gateway import __version__
 from gateway.commands.output import USAGE, fail, settings_of_environment
 from gateway.commands.users import users, warn_without_admin
+from gateway.data.cli import db
 from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.problems import Misconfigured, OperatorError, explain
 from gateway.security.principal import Role
 from gateway.settings import Settings, SettingsError
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Dorami Gateway.")
-db = typer.Typer(no_args_is_help=True, help="The database.")
 cli.add_typer(db, name="db")
 cli.add_typer(users, name="user")
 

@@ -1,0 +1,131 @@
+"""What a database is made of: read from PostgreSQL's catalog, and compared. Called by the commands, plans and drift."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import asyncpg
+
+STATEMENT = (Path(__file__).parent / "catalog.sql").read_text()
+
+
+class Key(NamedTuple):
+    """An object: `kind` as in catalog.sql, and its name, qualified by the table that it is a part of."""
+
+    kind: str
+    name: str
+
+
+class Part(NamedTuple):
+    """How it is made, and the table that it is a part of."""
+
+    text: str
+    owner: str | None
+
+
+Catalog = Mapping[Key, Part]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An object that is not as it is wanted."""
+
+    verdict: Literal["missing", "unknown", "differs"]
+    key: Key
+    want: Part | None
+    have: Part | None
+
+    def __str__(self) -> str:
+        return f"{self.verdict:<8} {self.key.kind} {self.key.name}"
+
+    def describe(self) -> dict[str, Any]:
+        """As JSON has it."""
+        want, have = (part and part.text for part in (self.want, self.have))
+        return {"verdict": self.verdict, "kind": self.key.kind, "name": self.key.name, "want": want, "have": have}
+
+
+async def read(connection: Any) -> dict[Key, Part]:
+    """Return the catalog of a database, as one moment has it."""
+    within = connection.is_in_transaction()
+    async with connection.transaction(**{} if within else {"isolation": "repeatable_read", "readonly": True}):
+        await connection.execute("SET LOCAL search_path = public")  # by which names are written
+        rows = await connection.fetch(STATEMENT)
+    return {Key(row["kind"], row["name"]): Part(row["text"], row["owner"]) for row in rows}
+
+
+def compare(want: Catalog, have: Catalog) -> Iterator[Difference]:
+    """Each object that differs. Of a table that is missing or unknown its parts are not told."""
+    for key in sorted(want.keys() | have.keys()):
+        wanted, found = want.get(key), have.get(key)
+        if wanted is None or found is None:
+            part = wanted or found
+            whole = Key("table", part.owner) if part is not None and part.owner else None
+            if whole is None or (whole in want) == (whole in have):
+                yield Difference("missing" if found is None else "unknown", key, wanted, found)
+        elif wanted.text != found.text:
+            yield Difference("differs", key, wanted, found)
+
+
+async def differences(want: Catalog, have: Catalog, scratch: Any) -> list[Difference]:
+    """`compare`, without what is the same in other words; `scratch` is a connection to a database that is as `want`.
+
+    PostgreSQL writes some expressions in another way after each dump and restore: `IN` becomes `= ANY` with casts. So
+    the text that is wanted is given to it once more, and either answer counts.
+    """
+    found = list(compare(want, have))
+    said = {item.key: item.want for item in found if item.verdict == "differs" and item.want is not None}
+    for _ in range(2):  # restored once, or twice
+        said = await _said_again(scratch, said) if said else {}
+        same = {key for key, part in said.items() if part.text == have[key].text}
+        found = [item for item in found if item.key not in same]
+        said = {key: part for key, part in said.items() if key not in same}
+    return found
+
+
+async def _said_again(scratch: Any, parts: Mapping[Key, Part]) -> dict[Key, Part]:
+    """How PostgreSQL writes objects down when they are made of their own texts, as far as it makes them."""
+    transaction = scratch.transaction()
+    await transaction.start()
+    try:
+        made = []
+        for key, part in parts.items():
+            try:
+                async with scratch.transaction():
+                    for statement in _remake(key, part):
+                        await scratch.execute(statement)
+                        made.append(key)
+            except asyncpg.PostgresError:
+                continue
+        again = await read(scratch)
+    finally:
+        await transaction.rollback()
+    return {key: again[key] for key in made if key in again}
+
+
+def _remake(key: Key, part: Part) -> tuple[str, ...]:
+    """Statements that make an object anew; none for kinds whose texts do not change."""
+    name, table = _last(key.name), part.owner
+    match key.kind:
+        case "constraint":
+            return (
+                f"ALTER TABLE {table} DROP CONSTRAINT {name}",
+                f"ALTER TABLE {table} ADD CONSTRAINT {name} {part.text}",
+            )
+        case "index":
+            return f"DROP INDEX {key.name}", part.text.removesuffix(" INVALID")
+        case "trigger":
+            return f"DROP TRIGGER {name} ON {table}", part.text.removesuffix(" DISABLED")
+        case "view":
+            return f"DROP VIEW {key.name}", f"CREATE {part.text.replace('VIEW AS', f'VIEW {key.name} AS', 1)}"
+        case "column":
+            column = part.text.partition(" COMMENT ")[0]
+            return f"ALTER TABLE {table} DROP COLUMN {name} CASCADE", f"ALTER TABLE {table} ADD COLUMN {name} {column}"
+    return ()
+
+
+def _last(name: str) -> str:
+    """The last part of a qualified name, quotes and all."""
+    if not name.endswith('"'):
+        return name.rpartition(".")[2]
+    return name[name.rindex('."') + 1 :] if '."' in name else name

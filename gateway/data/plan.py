@@ -1,0 +1,182 @@
+"""What steps of SQL would do to a database: tried on a scratch database, and counted in the live one. Called by deploy,
+rollback, push and reset before anything is done."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from gateway.data import catalog, levels
+from gateway.data.catalog import Catalog, Key
+from gateway.data.execute import UNREAD
+from gateway.data.levels import Step
+from gateway.data.target import Target
+
+COUNT = 5.0  # s that counting one table exactly may take
+FILES = "SELECT c.oid, c.oid::regclass::text AS name, c.relfilenode FROM pg_class c WHERE c.relkind IN ('r', 'm', 'p') AND c.relnamespace = 'public'::regnamespace"  # fmt: skip  # noqa: E501
+LOCKS = """
+    SELECT relation, mode FROM pg_locks
+    WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+# The modes that somebody notices, the strongest first, and what they keep others from.
+KEPT_FROM = {
+    "AccessExclusiveLock": "reading and writing",
+    "ExclusiveLock": "writing",
+    "ShareRowExclusiveLock": "writing",
+    "ShareLock": "writing",
+}
+ROWS = re.compile(
+    r"(?:^|;)\s*(UPDATE|DELETE FROM|INSERT INTO|TRUNCATE(?: TABLE)?)\s+(?:ONLY\s+)?(\"?\w+\"?)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Rows of a table, or values of a column, that would be gone; `exact` is False where counting took too long."""
+
+    kind: str
+    name: str
+    count: int
+    exact: bool = True
+
+    def __str__(self) -> str:
+        unit = "row" if self.kind == "table" else "value"
+        return f"drops {self.kind} {self.name}: {'' if self.exact else 'about '}{amount(self.count, unit)}"
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What steps do."""
+
+    losses: Sequence[Loss] = ()
+    made: Sequence[Key] = ()
+    changed: Sequence[Key] = ()
+    dropped: Sequence[Key] = ()  # and what is lost with them is in `losses`
+    locks: Mapping[str, str] = field(default_factory=dict)  # of tables: what it keeps others from
+    rewrites: Sequence[str] = ()
+    rows: Sequence[str] = ()  # statements that change rows
+    unlocked: Sequence[str] = ()  # steps outside of a transaction
+
+    @property
+    def lost_rows(self) -> int:
+        """How many rows of tables would be gone."""
+        return sum(loss.count for loss in self.losses if loss.kind == "table")
+
+    @property
+    def losing(self) -> bool:
+        """Whether anything would be gone that somebody has stored."""
+        return any(loss.count for loss in self.losses)
+
+    def lines(self) -> Iterator[str]:
+        """A line for each effect."""
+        lost = {(loss.kind, loss.name) for loss in self.losses}
+        yield from (str(loss) for loss in self.losses)
+        yield from (f"drops {key.kind} {key.name}" for key in self.dropped if (key.kind, key.name) not in lost)
+        yield from (f"makes {key.kind} {key.name}" for key in self.made)
+        yield from (f"changes {key.kind} {key.name}" for key in self.changed)
+        yield from (f"changes rows: {statement}" for statement in self.rows)
+        yield from (f"rewrites table {name}" for name in self.rewrites)
+        yield from (f"keeps others from {what} {name}" for name, what in self.locks.items())
+        yield from (f"runs outside of a transaction: {name}" for name in self.unlocked)
+
+    def describe(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "losses": [vars(loss) for loss in self.losses],
+            "makes": [" ".join(key) for key in self.made],
+            "changes": [" ".join(key) for key in self.changed],
+            "drops": [" ".join(key) for key in self.dropped],
+            "changesRows": list(self.rows),
+            "rewrites": list(self.rewrites),
+            "locks": dict(self.locks),
+            "outsideOfTransactions": list(self.unlocked),
+        }
+
+
+async def effects(
+    target: Target, live: Any, applied: Sequence[str], chosen: Sequence[Step], *, beside: str | None = None
+) -> Effects:
+    """What `chosen` would do to a database with these migrations, and what was pushed; `live` is a connection to it."""
+    before = [levels.Step(push.name, push.up) for push in await levels.pushed(live, target.spec.label)]
+    locks: dict[str, str] = {}
+    rewrites: set[str] = set()
+    async with levels.scratch_at(target, applied, beside=beside) as scratch:
+        await levels.take(scratch, before)
+        start = await catalog.read(scratch)
+        for one in chosen:
+            if not one.in_transaction:
+                await levels.take(scratch, [one])
+                continue
+            files = {row["oid"]: (row["name"], row["relfilenode"]) for row in await scratch.fetch(FILES)}
+            async with scratch.transaction():
+                await scratch.execute(one.sql)
+                for row in await scratch.fetch(LOCKS):
+                    if row["relation"] in files and row["mode"] in KEPT_FROM:
+                        name = files[row["relation"]][0]
+                        locks[name] = max(locks.get(name, ""), row["mode"], key=_strength)
+                after = {row["oid"]: row["relfilenode"] for row in await scratch.fetch(FILES)}
+                rewrites |= {name for oid, (name, file) in files.items() if after.get(oid, file) != file}
+        end = await catalog.read(scratch)
+    found = list(catalog.compare(start, end))
+    dropped = [item.key for item in found if item.verdict == "missing"]
+    return Effects(
+        losses=await losses(live, dropped, start),
+        made=[item.key for item in found if item.verdict == "unknown"],
+        changed=[item.key for item in found if item.verdict == "differs"],
+        dropped=dropped,
+        locks={name: KEPT_FROM[mode] for name, mode in sorted(locks.items()) if Key("table", name) not in dropped},
+        rewrites=sorted(rewrites),
+        rows=[statement for one in chosen for statement in changing_rows(one.sql)],
+        unlocked=[one.name for one in chosen if not one.in_transaction],
+    )
+
+
+async def losses(live: Any, dropped: Iterable[Key], start: Catalog) -> list[Loss]:
+    """The rows and values that are in the live database now and would be gone."""
+    found = []
+    for key in dropped:
+        if key.kind == "table":
+            loss = await count(live, key.name)
+        elif key.kind == "column":
+            owner = start[key].owner or ""
+            loss = await count(live, owner, key.name.removeprefix(f"{owner}."))
+        else:
+            continue
+        found += [loss] if loss is not None else []
+    return found
+
+
+async def count(live: Any, table: str, column: str | None = None) -> Loss | None:
+    """How many rows a table has, or a column values; None if the live database has none of the name."""
+    what, name = ("column", f"{table}.{column}") if column else ("table", table)
+    try:
+        async with live.transaction():
+            await live.execute(f"SET LOCAL statement_timeout = {round(COUNT * 1000)}")
+            number = await live.fetchval(f"SELECT count({column or '*'}) FROM {table}")  # noqa: S608  names of the catalog
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+        return None
+    except asyncpg.QueryCanceledError:
+        estimate = await live.fetchval(
+            "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = $1::text::regclass", table
+        )
+        return Loss(what, name, int(estimate), exact=False)
+    return Loss(what, name, int(number))
+
+
+def changing_rows(sql: str) -> list[str]:
+    """The statements of a migration, outside of functions, that change rows; what they change cannot be counted."""
+    words = UNREAD.sub(lambda found: "''" if found["string"] else " ", sql)
+    return [f"{' '.join(found[0].split()).upper()} {found[1]}" for found in ROWS.findall(words)]
+
+
+def amount(number: int, unit: str) -> str:
+    """A number with its unit: `1 row`, `12,431 rows`."""
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def _strength(mode: str) -> int:
+    order = list(KEPT_FROM)
+    return len(order) - order.index(mode) if mode in order else 0

@@ -1,0 +1,24 @@
+"""How a command of `dorami db` ends that did not do what it was asked: with an exit code and a line for each reason."""
+
+from enum import IntEnum
+
+from gateway.problems import OperatorError
+
+
+class Code(IntEnum):
+    """Exit codes, the same for all commands."""
+
+    FAILED = 1  # or a difference was found
+    USAGE = 2  # a wrong argument or setting
+    REFUSED = 3  # production, no consent, no terminal
+    LOCKED = 4  # or timed out
+    INTERRUPTED = 130
+
+
+class Stop(OperatorError):
+    """The command ends here. The lines are for people, and hold no password."""
+
+    def __init__(self, *lines: str, code: Code = Code.FAILED) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+        self.code = code

@@ -1,0 +1,115 @@
+"""A database that a command works on: where it is, and whether it is production. Used by all commands."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from gateway.postgres.databases import DatabaseSpec
+from gateway.settings import Settings
+
+CONNECT = 5.0  # s that making a connection may take
+MARK = "dorami.environment"  # a parameter of the database; see `mark`
+COMMENT = "dorami.environment=production"
+
+ENVIRONMENT = """
+    SELECT coalesce(current_setting('dorami.environment', true), '') = 'production'
+        OR coalesce(shobj_description(oid, 'pg_database'), '') LIKE '%' || $1 || '%'
+    FROM pg_database WHERE datname = current_database()
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of the databases that the settings name."""
+
+    spec: DatabaseSpec
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        return self.spec.name
+
+    @property
+    def url(self) -> str:
+        """Where it is, past PgBouncer if that is known, with its password. Raises SettingsError unless it is set."""
+        url = self.spec.direct_url(self.settings) or self.spec.url(self.settings)
+        return str(url.get_secret_value())
+
+    @property
+    def shown_url(self) -> str:
+        """Where it is, without its password and parameters, which may have one, too."""
+        return without_password(self.url)
+
+    @property
+    def server(self) -> str:
+        """The host's name, for people."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "this machine"
+
+    def connect(self, *, read_only: bool = False, seconds: float | None = None) -> Any:
+        """A connection of its own for the block. `seconds`: what each statement may take."""
+        return connect(self.url, read_only=read_only, seconds=seconds)
+
+    async def production(self, connection: Any) -> bool:
+        """Whether it is production's: by the settings, or by the mark that a node of production has left in it."""
+        return self.settings.production or bool(await connection.fetchval(ENVIRONMENT, COMMENT))
+
+    async def title(self, connection: Any) -> str:
+        """How it is called in plans: `main (development, localhost)`."""
+        environment = "production" if await self.production(connection) else self.settings.app_env.value
+        return f"{self.name} ({environment}, {self.server})"
+
+
+@asynccontextmanager
+async def connect(url: str, *, read_only: bool = False, seconds: float | None = None) -> AsyncIterator[Any]:
+    """A connection for the block."""
+    connection = await asyncpg.connect(url, timeout=CONNECT, statement_cache_size=0)
+    try:
+        if read_only:
+            await connection.execute("SET default_transaction_read_only = on")
+        if seconds is not None:
+            await connection.execute(f"SET statement_timeout = {round(seconds * 1000)}")
+        yield connection
+    finally:
+        connection.terminate()
+
+
+async def mark(settings: Settings, specs: list[DatabaseSpec]) -> list[str]:
+    """Mark the databases of a node in production as such, and return the names of those that were not before.
+
+    So a command is careful with them when whoever runs it forgets to say APP_ENV. Copies of a database do not have the
+    mark. A parameter of the database, or for a user who may not set one a part of the database's comment.
+    """
+    marked = []
+    for spec in specs:
+        async with Target(spec, settings).connect() as connection:
+            if await connection.fetchval(ENVIRONMENT, COMMENT):
+                continue
+            name, comment = await connection.fetchrow(
+                "SELECT quote_ident(datname), shobj_description(oid, 'pg_database') FROM pg_database"
+                " WHERE datname = current_database()"
+            )
+            try:
+                await connection.execute(f"ALTER DATABASE {name} SET {MARK} = 'production'")
+            except asyncpg.InsufficientPrivilegeError:
+                text = f"{comment} ({COMMENT})" if comment else COMMENT
+                literal = await connection.fetchval("SELECT quote_literal($1::text)", text)
+                try:
+                    await connection.execute(f"COMMENT ON DATABASE {name} IS {literal}")
+                except asyncpg.InsufficientPrivilegeError:
+                    continue  # not its owner: the settings alone tell
+            marked.append(spec.name)
+    return marked
+
+
+def without_password(url: str) -> str:
+    """A URL for people."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    user = f"{parts.username}@" if parts.username else ""
+    return urlunsplit((parts.scheme, user + host, parts.path, "", ""))

@@ -1,0 +1,130 @@
+"""Whether models and migrations are right, as far as can be told without a database. Called by `validate`, `format`."""
+
+import asyncio
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import migrations
+import models
+from gateway.data import draft as drafts
+from gateway.data import levels
+from gateway.data.report import Report
+from gateway.data.stops import Stop
+from gateway.postgres.databases import DatabaseSpec
+from gateway.postgres.migration_files import Migration, read
+
+# Rules of squawk that do not fit here: the schema has its own types of columns (64-bit counters where they are needed,
+# lengths that are limits of the wire), and the runner sets the time-outs that squawk looks for.
+EXCLUDED = (
+    "prefer-robust-stmts", "prefer-bigint-over-int", "prefer-bigint-over-smallint", "prefer-identity",
+    "prefer-text-field", "prefer-timestamp-tz", "require-lock-timeout", "require-statement-timeout",
+)  # fmt: skip
+
+
+async def validate(report: Report, specs: Sequence[DatabaseSpec], *, lint: bool, since: int | None = None) -> None:
+    """Tell each mistake, or that there is none."""
+    problems = []
+    for spec in specs:
+        found = [problem async for problem in _problems(spec)]
+        if lint and not found:
+            files = read(spec.migrations)
+            chosen = files[-1:] if since is None else [file for file in files if file.number >= since]
+            found += [finding for file in chosen for finding in await linted(file)]
+        problems += [{"database": spec.name, "problem": problem} for problem in found]
+        for problem in found:
+            report.line(f"{spec.name}: {problem}")
+        if not found:
+            report.line(f"{spec.name}: {len(read(spec.migrations))} migrations, all well")
+    report.facts["problems"] = problems
+    report.ok = not problems
+
+
+async def _problems(spec: DatabaseSpec) -> AsyncIterator[str]:
+    for name in spec.models():
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # whatever a model does wrong is what is asked for
+            yield f"{name} cannot be imported: {type(error).__name__}: {error}"
+            return
+    try:
+        migrations = read(spec.migrations)
+        steps = [(await levels.up(migration), await levels.down(migration)) for migration in migrations]
+    except Exception as error:
+        yield f"the migrations cannot be read: {type(error).__name__}: {error}"
+        return
+    for place, (migration, (up, down)) in enumerate(zip(migrations, steps, strict=True)):
+        if migration.number != place:
+            yield f"{migration.name} has the number {migration.number}, where {place} follows"
+            return
+        for problem in _of_steps(up, down):
+            yield f"{migration.name} {problem}"
+    try:
+        draft = await asyncio.to_thread(drafts.draft, spec, never=True)
+    except Stop as stop:
+        yield str(stop)
+        return
+    if draft is not None:
+        yield f"the models say more than the migrations: dorami db migrate -t dev -d {spec.name} -n NAME"
+        for line in draft.up.splitlines():
+            yield f"    {line.strip()}"
+
+
+def _of_steps(up: levels.Step, down: levels.Step) -> Iterator[str]:
+    if not up.sql:
+        yield "does nothing"
+    if not down.sql:
+        yield "cannot be undone: its downgrade is empty"
+    if not up.in_transaction and (number := _statements(up.sql)) != 1:
+        yield f"runs outside of a transaction and has {number} statements: one is allowed"
+
+
+def _statements(sql: str) -> int:
+    from gateway.data.execute import bare
+
+    return len([part for part in bare(sql).split(";") if part.strip()])
+
+
+async def linted(migration: Migration) -> list[str]:
+    """What squawk finds in a migration; a line each. Raises Stop where it is not installed."""
+    up = await levels.up(migration)
+    found = await asyncio.to_thread(lint, up.sql, in_transaction=up.in_transaction)
+    return [f"{migration.name}: {finding}" for finding in found]
+
+
+def lint(sql: str, *, in_transaction: bool = True, server: int = 18) -> list[str]:
+    """What squawk finds in SQL. Raises Stop where it is not installed."""
+    squawk = _tool("squawk")
+    if squawk is None:
+        raise Stop("squawk is not installed: --lint needs requirements/dev.txt")
+    command = [squawk, "--reporter", "json", "--pg-version", str(server), *(f"--exclude={rule}" for rule in EXCLUDED)]
+    command += ["--assume-in-transaction"] if in_transaction else []
+    done = subprocess.run(command, input=sql, capture_output=True, text=True, check=False)  # noqa: S603
+    try:
+        found = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        raise Stop(f"squawk failed: {done.stderr.strip()[:200]}") from None
+    return [f"line {one['line'] + 1}: {one['rule_name']}: {one['message']}" for one in found]
+
+
+async def format_(report: Report) -> None:
+    """Format the files of models and migrations with ruff."""
+    ruff = _tool("ruff")
+    if ruff is None:
+        raise Stop("ruff is not installed: it comes with requirements/dev.txt")
+    folders = [str(Path(package.__path__[0])) for package in (models, migrations)]
+    done = await asyncio.to_thread(
+        subprocess.run, [ruff, "format", *folders], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Stop(done.stderr.strip().partition("\n")[0])
+    report.line(done.stdout.strip())
+
+
+def _tool(name: str) -> str | None:
+    """A program that a package has brought beside our Python, or one of the PATH."""
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
