@@ -11,12 +11,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.realtime.engineio.connection import Connection
 from tests.client.client import TRANSPORTS, Client, Transport
 from tests.client.socket import ClientSocket
 from tests.cluster.conftest import OpenFaultyCluster
 from tests.cluster.faulty_cluster import FaultyCluster, balancer
 from tests.cluster.ledger import LONG
 from tests.cluster.shop import Person
+from tests.integration.engineio_echo import echo_server
 from tests.support import Node
 from tests.timing import until
 
@@ -69,6 +71,7 @@ class Crowd:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._people = 0
         self.sockets: list[ClientSocket] = []
         self.up: set[str] = set()
         self.refused: list[dict[str, Any]] = []  # connect_errors after which the library gives up
@@ -76,11 +79,16 @@ class Crowd:
     def arrive(self, url: str, people: list[Person], transports: Sequence[Transport] = TRANSPORTS) -> None:
         """Somebody begins to connect, each with a client of their own."""
         for person in people:
-            number = len(self.sockets)
-            namespace, transport = NAMESPACES[number % 3], transports[number // 3 % len(transports)]
-            socket = self._client.open(url, namespace, token=person.token, transport=transport, reconnection=True)
-            socket.listener = partial(self._heard, socket.name)
-            self.sockets.append(socket)
+            number = self._people = self._people + 1
+            transport = transports[number // 3 % len(transports)]
+            how: dict[str, Any] = {"token": person.token, "transport": transport, "reconnection": True}
+            socket = self._client.open(url, NAMESPACES[number % 3], **how)
+            sockets = [socket]
+            if number % 2:  # half of them are in two namespaces on one connection
+                sockets.append(self._client.open(url, NAMESPACES[number % 3 - 1], beside=socket, **how))
+            for each in sockets:
+                each.listener = partial(self._heard, each.name)
+            self.sockets += sockets
 
     def leave(self, count: int) -> None:
         """So many lose their connection without a word."""
@@ -120,12 +128,32 @@ async def test_everybody_is_back_after_an_outage(
         await asyncio.sleep(0.5)
         crowd.leave(len(crowd.sockets) // 2)
         for number, url in enumerate(cluster.shop.urls):
-            # Not in mid-upgrade: see the weak spot of decision 0030.
-            crowd.arrive(url, people[number + 2 :: 4], transports=("websocket", "polling"))
+            crowd.arrive(url, people[number + 2 :: 4])
         await fault
         took = await crowd.everybody(within=BACK)
         print(f"{outage} for {OUTAGE:g} s: all {len(crowd.sockets)} are back after {took:.1f} s")
         assert cluster.tracebacks() == []
+
+
+async def test_whoever_is_turned_away_in_mid_upgrade_comes_back(client: Client) -> None:
+    """At any moment between the handshake and the change to a websocket."""
+    turned_away = 0
+
+    async def turn_away(connection: Connection, text: str) -> None:
+        nonlocal turned_away
+        if turned_away < 10 * CLIENTS:
+            turned_away += 1
+            asyncio.get_running_loop().call_later(random.uniform(0, 0.02), connection.close, "unavailable")
+        elif text.startswith("0"):
+            connection.send('0{"sid":"s"}')
+
+    async with echo_server() as echo:
+        echo.handling = turn_away
+        quick: dict[str, Any] = {"reconnection": True, "reconnectionDelay": 5, "reconnectionDelayMax": 50}
+        sockets = [client.open(echo.url, transport="upgrade", **quick) for _ in range(CLIENTS)]
+        for socket in sockets:
+            await socket.expect_life("connect", within=2 * BACK)
+    client.forget_all()
 
 
 async def test_everybody_gets_into_a_node_that_starts_slowly(

@@ -1,7 +1,8 @@
 """Polling connections of the engine and their change to a websocket: limits, origins, and nothing lost on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_network
@@ -12,6 +13,7 @@ import pytest
 from gateway.realtime.engineio import address_limit
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.frame import Frame
+from gateway.realtime.engineio.options import GRACE
 from gateway.realtime.engineio.server import EngineOptions
 from tests.integration.engineio_echo import (
     Echo,
@@ -310,6 +312,26 @@ async def test_behind_a_trusted_proxy_the_address_is_the_clients() -> None:
         assert [await open_from(http, echo, address) for address in asked] == [200, 200, 429, 200, 429]
 
 
+async def test_a_post_to_a_session_that_ends_meanwhile_is_refused(http: aiohttp.ClientSession) -> None:
+    """Its packets are lost. Official clients in mid-upgrade wait for the answer, and hang if it is "ok"."""
+    release = asyncio.Event()
+
+    async def blocked(_connection: Connection, _text: str) -> None:
+        await release.wait()
+
+    async with echo_server(OPTIONS) as echo:
+        echo.handling = blocked
+        session = await Poller(http, echo).open()
+        assert await session.post(SEPARATOR.join(["4x"] * 65)) == (200, "ok")
+        post = asyncio.create_task(session.post("4y"))
+        connection = echo.engine.connections[session.sid]
+        await until(lambda: connection._inbox is not None and connection._inbox._waiters)
+        connection.close("kicked")
+        status, body = await post
+        assert (status, json.loads(body)["code"]) == (400, 1)
+        release.set()
+
+
 # --- polling to websocket -------------------------------------------------------------------------------------------
 
 
@@ -324,16 +346,44 @@ async def test_one_websocket_at_a_time_may_try(echo: Echo, http: aiohttp.ClientS
         assert await socket.receive_str() == "3probe"
 
 
-async def test_an_upgrade_that_is_not_finished_in_time_is_given_up(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_an_upgrade_that_does_not_begin_in_time_is_given_up(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
-    for probed in (False, True):
-        async with websocket(http, echo, session.sid) as socket:
-            if probed:
-                await socket.send_str("2probe")
-                assert await socket.receive_str() == "3probe"
-            assert await close_code(socket, within=1) == 1008
+    async with websocket(http, echo, session.sid) as socket:
+        assert await close_code(socket, within=1) == 1008
     assert await session.post("4still here") == (200, "ok")
     assert await session.get() == (200, "4still here")
+
+
+async def test_a_client_that_polls_on_after_the_time_out_is_not_upgraded(
+    echo: Echo, http: aiohttp.ClientSession
+) -> None:
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        await socket.send_str("2probe")
+        assert await socket.receive_str() == "3probe"
+        closed = asyncio.create_task(close_code(socket))
+        while not closed.done():
+            assert (await session.post("4still here"), await session.get()) == ((200, "ok"), (200, "4still here"))
+            poll = asyncio.create_task(session.get())
+            await asyncio.wait([poll, closed], return_when=asyncio.FIRST_COMPLETED)
+            if not poll.done():
+                await session.post("4last")
+            assert (await poll) in {(200, "6"), (200, "4last")}
+        assert await closed == 1008
+
+
+async def test_a_client_that_has_stopped_polling_is_upgraded_after_the_time_out(
+    echo: Echo, http: aiohttp.ClientSession
+) -> None:
+    """Official clients hang when the websocket closes then, so it must not."""
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        await socket.send_str("2probe")
+        assert await socket.receive_str() == "3probe"
+        await asyncio.sleep(2 * OPTIONS.upgrade_timeout)
+        await socket.send_str("5")
+        await socket.send_str("4still here")
+        assert await socket.receive_str() == "4still here"
 
 
 @pytest.mark.parametrize("packets", [["x"], ["5"], ["4hello"], ["2probe", "2probe"], ["2probe", "x"], [b"\x00"]])
@@ -353,17 +403,20 @@ async def test_a_wrong_probe_ends_the_websocket_and_polling_goes_on(
     assert await poll == (200, "4still here")
 
 
-async def test_polls_in_mid_upgrade_do_not_spin(echo: Echo, http: aiohttp.ClientSession) -> None:
-    session = await Poller(http, echo).open()
-    async with websocket(http, echo, session.sid) as socket:
-        await socket.send_str("2probe")
-        assert await socket.receive_str() == "3probe"
-        assert await session.get() == (200, "6")
-        poll = asyncio.create_task(session.get())
-        await echo.until_polled(session.sid)
-        assert not poll.done()
-        await socket.send_str("5")
-        assert await poll == (200, "6")
+async def test_polls_in_mid_upgrade_end_and_do_not_spin(http: aiohttp.ClientSession) -> None:
+    """A client that reads the end of its poll before "3probe" polls again, and waits for the end of that, too."""
+    async with echo_server() as echo:
+        session = await Poller(http, echo).open()
+        async with websocket(http, echo, session.sid) as socket:
+            await socket.send_str("2probe")
+            assert await socket.receive_str() == "3probe"
+            for _ in range(3):
+                assert await session.get() == (200, "6")
+            poll = asyncio.create_task(session.get())
+            await echo.until_polled(session.sid)
+            assert not poll.done()
+            await socket.send_str("5")
+            assert await poll == (200, "6")
 
 
 async def test_an_unknown_session_is_not_upgraded(echo: Echo, http: aiohttp.ClientSession) -> None:
@@ -372,16 +425,64 @@ async def test_an_unknown_session_is_not_upgraded(echo: Echo, http: aiohttp.Clie
     assert refused.value.status == 400
 
 
-async def test_closing_the_session_closes_the_websocket_on_probation(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_closing_the_session_closes_a_websocket_that_is_not_probed(
+    echo: Echo, http: aiohttp.ClientSession
+) -> None:
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        echo.engine.connections[session.sid].close("kicked")
+        assert await close_code(socket) == 1008
+    assert await session.get() == (200, "1")
+
+
+@pytest.mark.parametrize("ending", [Connection.close, lambda it, reason: it.violated(1002, reason)])
+async def test_the_websocket_of_an_upgrade_outlasts_the_session_until_the_client_has_switched(
+    http: aiohttp.ClientSession, ending: Callable[[Connection, str], None]
+) -> None:
+    """A client that has read "3probe" does not poll any more, and reads from the websocket only after its "5"."""
+    async with echo_server() as echo:
+        session = await Poller(http, echo).open()
+        async with websocket(http, echo, session.sid) as socket:
+            await socket.send_str("2probe")
+            assert await socket.receive_str() == "3probe"
+            connection = echo.engine.connections[session.sid]
+            connection.send("goodbye")
+            ending(connection, "kicked")
+            assert echo.ended[session.sid] == "kicked"
+            with pytest.raises(TimeoutError):
+                await socket.receive(timeout=2 * GRACE)
+            await socket.send_str("5")
+            assert [await socket.receive_str() for _ in range(2)] == ["4goodbye", "1"]
+            assert await close_code(socket) == 1000
+        assert (echo.gauge("polling"), echo.gauge("websocket")) == (0, 0)
+
+
+async def test_the_websocket_of_an_upgrade_does_not_outlast_the_session_for_long(
+    echo: Echo, http: aiohttp.ClientSession
+) -> None:
     session = await Poller(http, echo).open()
     async with websocket(http, echo, session.sid) as socket:
         await socket.send_str("2probe")
         assert await socket.receive_str() == "3probe"
+        poll = asyncio.create_task(session.get())
+        assert await poll == (200, "6")
         echo.engine.connections[session.sid].close("kicked")
-        assert await close_code(socket) == 1008
+        assert await close_code(socket, within=1) == 1008
 
 
-async def test_a_closed_session_cannot_upgrade(http: aiohttp.ClientSession) -> None:
+async def test_an_open_poll_in_mid_upgrade_is_told_of_the_end(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    async with websocket(http, echo, session.sid) as socket:
+        await socket.send_str("2probe")
+        assert await socket.receive_str() == "3probe"
+        poll = asyncio.create_task(session.get())
+        await echo.until_polled(session.sid)
+        echo.engine.connections[session.sid].close("kicked")
+        status, packets = await poll
+        assert (status, packets.removeprefix("6" + SEPARATOR)) == (200, "1")
+
+
+async def test_a_session_that_is_over_cannot_upgrade(http: aiohttp.ClientSession) -> None:
     """The transport would belong to a connection that is over: nobody would ever end it."""
     release = asyncio.Event()
 
@@ -396,7 +497,7 @@ async def test_a_closed_session_cannot_upgrade(http: aiohttp.ClientSession) -> N
             assert await socket.receive_str() == "3probe"
             await session.post("4last words" + SEPARATOR + "1")
             await socket.send_str("5")
-            assert await close_code(socket) == 1008
+            assert await close_code(socket) == 1000
         assert session.sid not in echo.ended
         release.set()
         assert await echo.until_ended(session.sid) == "transport close"

@@ -56,8 +56,7 @@ class Connection:
     # fmt: off
     __slots__ = (
         "__weakref__", "_carrier", "_controls", "_heartbeat", "_host", "_inbox", "_join_deadline", "_lost_reason",
-        "_noop_pending", "_spent", "address", "closed", "dropped", "handshake", "joined", "owner", "sid", "slot",
-        "transport", "upgrade",
+        "_spent", "address", "closed", "dropped", "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
     )
     # fmt: on
 
@@ -70,7 +69,6 @@ class Connection:
         self._inbox: Inbox | None = None
         self._spent = now  # when the messages so far would have ended at the steady rate
         self._controls = 0  # pongs and pings since our last ping
-        self._noop_pending = False  # the next poll must be answered with a NOOP, because of an upgrade
         self.sid = sid
         self.address = address  # of the client, as AddressLimit counts it
         self.handshake: Handshake | None = handshake
@@ -172,8 +170,8 @@ class Connection:
                 self._host.ended(self, reason, 0)
             return
         self._lost_reason = self._lost_reason or reason
-        if self.upgrade is not None:  # a later upgrade would add a transport that nothing closes
-            self.upgrade.cancel()
+        if self.upgrade is not None:
+            self.upgrade.session_ended()
 
     def drop(self, reason: str) -> None:
         """Close immediately, without a close packet: the client would not receive it."""
@@ -190,7 +188,7 @@ class Connection:
         if self._inbox is not None:
             self._inbox.clear()
         if self.upgrade is not None:
-            self.upgrade.cancel()
+            self.upgrade.session_ended()
         log.debug("connection closed", sid=self.sid, reason=reason)
         return True
 
@@ -278,22 +276,19 @@ class Connection:
         polling = self.polling
         if polling is None:
             raise RefusedError(*BAD_REQUEST)
-        if self._noop_pending:
-            self._noop_pending = False
-            polling.push(NOOP)
         try:
             return await polling.poll(request)
         except DuplicatePollError:
             self.violated(WSCloseCode.PROTOCOL_ERROR, DUPLICATE_POLL)
             raise RefusedError(*BAD_REQUEST) from None
 
-    def upgrade_probed(self) -> None:
-        """See Upgradable. The client switches when its poll ends: the open one, or the next."""
-        polling = self.polling
-        if polling is not None and polling.polled:
-            polling.push(NOOP)
-        else:
-            self._noop_pending = True
+    def has_poll(self) -> bool:
+        """See Upgradable."""
+        return self.polling is not None and self.polling.polled
+
+    def end_poll(self) -> None:
+        """See Upgradable."""
+        self._carrier.push(NOOP)
 
     def upgrade_done(self, websocket: WebSocket) -> None:
         """See Upgradable. Packets that no GET has fetched are sent first."""
@@ -301,10 +296,13 @@ class Connection:
         polling = self.polling
         if polling is None:
             return
-        websocket.listen(self)
         for packet in polling.retire():
             if packet != NOOP:
                 websocket.push(packet)
+        if self.over:  # what no GET has fetched ends with the close packet
+            websocket.end(NOOP, WSCloseCode.OK, GRACE)
+            return
+        websocket.listen(self)
         self._carrier = websocket
         self.transport = "websocket"
         self._host.upgraded(self)
@@ -315,4 +313,3 @@ class Connection:
     def upgrade_failed(self) -> None:
         """See Upgradable."""
         self.upgrade = None
-        self._noop_pending = False

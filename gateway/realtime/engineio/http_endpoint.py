@@ -14,6 +14,7 @@ from gateway.realtime.engineio.handshake import (
     BAD_REQUEST,
     TOO_LARGE,
     TOO_SLOW,
+    UNKNOWN_SESSION,
     Handshake,
     RefusedError,
     accept_websocket,
@@ -110,6 +111,8 @@ class HttpEndpoint:
             connection.drop(TRANSPORT_ERROR)
             raise RefusedError(*BAD_REQUEST) from None
         await connection.wait_for_space()
+        if connection.over:  # an answer of "ok" would be wrong, and the last one to a client in mid-upgrade
+            raise RefusedError(*UNKNOWN_SESSION)
         for packet in packets:
             connection.received(packet)
 
