@@ -1,7 +1,7 @@
 """The composition root: settings in, one node out, made of parts. Called by the command line."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +20,7 @@ from gateway.lifespan import Step
 from gateway.parts.accounts import AccountsPart
 from gateway.parts.chat import ChatPart
 from gateway.parts.commerce import CommercePart
+from gateway.parts.health import HealthPart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.parts.upkeep import UpkeepPart
@@ -48,6 +49,7 @@ class Node:
         commerce = self._commerce = CommercePart(servers, realtime)
         chat = self._chat = ChatPart(servers, realtime, accounts)
         self._upkeep = UpkeepPart(servers)
+        self._health = HealthPart(servers, realtime)
         self._attendance = Attendance(realtime.presence, realtime.fanout)
 
         pipeline = Pipeline(
@@ -78,7 +80,7 @@ class Node:
             settings=settings,
             metrics=servers.metrics,
             origins=realtime.origins,
-            readiness=self,
+            readiness=self._health.readiness,
             authenticator=accounts.authenticator,
             limiter=accounts.limiter,
             public_keys=accounts.tokens.public_keys,
@@ -108,9 +110,7 @@ class Node:
         self._descriptors = DescriptorWatch(servers.metrics)
         self._lag = LoopLag()
         servers.metrics.loop_lag.set_function(lambda: self._lag.seconds)
-        servers.metrics.ready.set_function(lambda: self.ready)
         self._listener: asyncio.Server | None = None
-        self._open = False
 
     @property
     def url(self) -> str:
@@ -175,20 +175,16 @@ class Node:
         await self._chat.start()
         self._upkeep.start()
         await self._realtime.recovery.start()
-        await self._servers.availability.start()
-        self._realtime.server.refusing = False
-        self._open = True
+        await self._health.start()
 
     async def drain(self, hurry: asyncio.Event) -> None:
         """Let balancers notice that the node goes, then send its clients to the others."""
-        self._open = False
-        self._servers.metrics.draining.set(1)
+        await self._health.drain()
         await wait_until(asyncio.get_running_loop().time() + self._settings.drain_delay.total_seconds(), hurry)
         await self._realtime.server.drain(self._settings.drain_spread.total_seconds(), hurry)
 
     async def _close_doors(self) -> None:
-        self._open = False
-        await self._servers.availability.close()
+        await self._health.close()
         await self._realtime.server.shutdown()
         await self._upkeep.close()
         await self._chat.close()
@@ -196,25 +192,6 @@ class Node:
         await self._attendance.close()
         await self._realtime.recovery.close()
         await self._accounts.stop()
-
-    # --- what it knows of itself ---
-
-    @property
-    def draining(self) -> bool:
-        """Whether it is not open yet, or no more."""
-        return not self._open
-
-    @property
-    def ready(self) -> bool:
-        """Whether it is open, and its servers answered when they were probed last: `check` without asking them."""
-        servers = self._servers
-        return self._open and servers.availability.complete and self._realtime.fanout.healthy and servers.clocks.right
-
-    async def check(self) -> Mapping[str, bool]:
-        """Whether its servers answer, and whether its clock is right. Never raises."""
-        database, redis = await asyncio.gather(self._servers.database.ping(), self._servers.redis.ping())
-        hears = redis and self._realtime.fanout.healthy
-        return {"database": database, "redis": hears, "clock": self._servers.clocks.right}
 
 
 async def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:

@@ -70,6 +70,14 @@ def node_channel(node_id: str) -> str:
     return f"dorami:node:{{{node_id}}}"
 
 
+def probe(tag: str = "") -> str:
+    """String: written by nodes to find out whether Redis takes writes. Expires after a minute.
+
+    `tag` selects the server in a cluster.
+    """
+    return f"dorami:probe:{{{tag}}}" if tag else "dorami:probe"
+
+
 # --- presence -------------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,16 @@ class Metrics:
 
         Gauge("dorami_build_info", "1, by version", ["version"], registry=registry).labels(__version__).set(1)
         self.ready = Gauge(
-            "dorami_ready", "1 while a node is open and its servers answer, or a worker takes jobs", registry=registry
+            "dorami_ready",
+            "1 while a node should get traffic, degraded or not, or a worker takes jobs",
+            registry=registry,
+        )
+        self.without_redis = Gauge(
+            "dorami_degraded", "1 while a node is ready without Redis: it is away for all, or full", registry=registry
+        )
+        self.deaf = Gauge("dorami_deaf", "1 while other nodes hear Redis and this one does not", registry=registry)
+        self.redis_full = Gauge(
+            "dorami_redis_full", "1 while Redis takes no writes for want of memory or disk", registry=registry
         )
         self.draining = Gauge("dorami_draining", "1 from the signal to stop until the process ends", registry=registry)
         self.loop_lag = Gauge(

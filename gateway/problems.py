@@ -39,6 +39,10 @@ _WRONG: tuple[tuple[type[BaseException], str], ...] = (  # the first match is us
     (ssl.SSLError, "cannot be reached by TLS as it is set up"),
 )
 _WRONG_ANSWERS = (("NOAUTH", _REFUSED), ("WRONGPASS", _REFUSED), ("ERR DB index", "has no database of this number"))
+_CODES = (
+    (("READONLY", "NOREPLICAS"), "takes no writes: it is a replica, or its own replicas are away"),
+    (("CLUSTERDOWN",), "does not serve all slots of the cluster"),
+)
 _UNAVAILABLE: tuple[tuple[type[BaseException], str], ...] = (
     (gaierror, f"{SILENT}: its host name is not known"),
     (ConnectionRefusedError, f"{SILENT}: connection refused"),
@@ -63,8 +67,25 @@ def explain(error: BaseException | None) -> str:
     """Return the explanation of an error, a phrase that follows the server's name."""
     if (problem := misconfiguration(error)) is not None:
         return problem
-    problems = (_first(_UNAVAILABLE, cause) for cause in _causes(error))
+    problems = (_first(_UNAVAILABLE, cause) or _refusal(cause) for cause in _causes(error))
     return next((problem for problem in problems if problem is not None), SILENT)
+
+
+def _refusal(cause: BaseException) -> str | None:
+    if not isinstance(cause, redis.exceptions.ResponseError):
+        return None
+    code = error_code(cause)
+    return next((problem for codes, problem in _CODES if code in codes), None)
+
+
+def error_code(error: BaseException) -> str:
+    """Return the code that an error of Redis begins with, like `OOM`; `ERR` if it has none.
+
+    Nothing else of an error is logged: it may quote what we sent. redis-py takes the code off the text of the errors
+    that it has classes for.
+    """
+    code = str(getattr(error, "status_code", None) or str(error).partition(" ")[0])
+    return code if code.isupper() else "ERR"
 
 
 def _first(table: tuple[tuple[type[BaseException], str], ...], cause: BaseException) -> str | None:

@@ -1,8 +1,9 @@
-"""Tells whether the servers behind a process answer, without asking them. Kept by a node for its handshakes."""
+"""Tells how the servers behind a node are, without asking them. Kept for its handshakes and its readiness."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 import structlog
 
@@ -11,21 +12,50 @@ from gateway.concurrency.tasks import cancel
 log = structlog.get_logger()
 
 PAUSE: Final = 1.0  # s between two probes of one server; a probe has a bound of its own
+AWAY_PAUSE: Final = 0.25  # s between two probes of one that is down: its return is to be noticed soon
+
+ServerStatus = Literal["up", "full", "down"]  # full: it answers, and takes no writes for want of memory or disk
+
+
+class Hearing(NamedTuple):
+    """What has become of the questions that a server is asked all the time. Moments are those of `time.monotonic`."""
+
+    answered: float | None = None  # when the newest one was asked that was answered
+    missing: float | None = None  # when the oldest one was asked since then that was not
+
+    def asked(self, moment: float) -> "Hearing":
+        """Another question was asked."""
+        return self if self.missing is not None else self._replace(missing=moment)
+
+    def both(self, other: "Hearing") -> "Hearing":
+        """Return what is true of two servers, or of two ways to ask one, together."""
+        answered = None if self.answered is None or other.answered is None else min(self.answered, other.answered)
+        missing = [moment for moment in (self.missing, other.missing) if moment is not None]
+        return Hearing(answered, min(missing, default=None))
 
 
 class Availability:
-    """Probes each server about once a second. `probes`: by name, whether it answers in time."""
+    """Probes each server about once a second. `probes`: by name, how the server is, found out in bounded time."""
 
-    def __init__(self, probes: Mapping[str, Callable[[], Awaitable[bool]]], pause: float = PAUSE) -> None:
+    def __init__(self, probes: Mapping[str, Callable[[], Awaitable[ServerStatus]]], pause: float = PAUSE) -> None:
         self._probes = probes
         self._pause = pause
-        self._away: set[str] = set()
+        self._statuses: dict[str, ServerStatus] = dict.fromkeys(probes, "down")
+        self._hearings = dict.fromkeys(probes, Hearing())
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def complete(self) -> bool:
         """Whether every server answered when it was probed last."""
-        return not self._away
+        return "down" not in self._statuses.values()
+
+    def status(self, name: str) -> ServerStatus:
+        """Return how a server was when it was probed last."""
+        return self._statuses[name]
+
+    def hearing(self, name: str) -> Hearing:
+        """Return which probes of a server were answered."""
+        return self._hearings[name]
 
     async def start(self) -> None:
         """Probe every server, and again from now on."""
@@ -39,16 +69,15 @@ class Availability:
 
     async def _run(self, name: str) -> None:
         while True:
-            await asyncio.sleep(self._pause)
+            await asyncio.sleep(min(self._pause, AWAY_PAUSE) if self._statuses[name] == "down" else self._pause)
             await self._probe(name)
 
     async def _probe(self, name: str) -> None:
-        answers = False
+        asked = time.monotonic()
+        status: ServerStatus = "down"
         try:
-            answers = await self._probes[name]()
+            status = await self._probes[name]()
         except Exception:
             log.exception("a server could not be probed", server=name)
-        if answers:
-            self._away.discard(name)
-        else:
-            self._away.add(name)
+        self._statuses[name] = status
+        self._hearings[name] = self._hearings[name].asked(asked) if status == "down" else Hearing(asked)

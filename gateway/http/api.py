@@ -14,7 +14,7 @@ from gateway.http.cors import Cors
 from gateway.http.dispatch import Dispatcher
 from gateway.http.docs import Document, mount_docs
 from gateway.http.featured import Featured
-from gateway.http.health import Health, Readiness
+from gateway.http.health import Health
 from gateway.http.jobs import Jobs
 from gateway.http.keys import Keys
 from gateway.http.messages import Messages
@@ -48,6 +48,7 @@ from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.moderation.word_lists import WordLists
+from gateway.services.nodes.readiness import Readiness
 from gateway.services.notifications.notifications import Notifications as NotificationService
 from gateway.services.streams.streams import Streams as StreamService
 from gateway.settings import Settings

@@ -21,7 +21,7 @@ class RealtimePart:
 
     def __init__(self, servers: ServersPart) -> None:
         settings, metrics, redis = servers.settings, servers.metrics, servers.redis
-        node_id = settings.node_id or secrets.token_hex(6)
+        node_id = self.node_id = settings.node_id or secrets.token_hex(6)
         origins = self.origins = Origins(settings)
         rooms = self.rooms = Rooms(metrics)
         self.engine = EngineServer(

@@ -1,7 +1,7 @@
 """The servers behind a node, PostgreSQL and Redis. Built first of all parts, by the composition root."""
 
 from gateway.clocks import ClockSync
-from gateway.concurrency.availability import Availability
+from gateway.concurrency.availability import Availability, ServerStatus
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.redis.client import RedisClient
@@ -22,6 +22,9 @@ class ServersPart:
         self.heartbeat_redis = RedisClient(
             settings.model_copy(update={"redis_pool_size": HEARTBEAT_CONNECTIONS}), self.metrics, "heartbeats"
         )
-        self.availability = Availability({"database": self.database.ping, "redis": self.redis.ping})
+        self.availability = Availability({"database": self._database_status, "redis": self.redis.status})
         self.log = RoomLog(self.database)
         self.clocks = ClockSync({"database": self.database.time, "redis": self.redis.time}, self.metrics)
+
+    async def _database_status(self) -> ServerStatus:
+        return "up" if await self.database.ping() else "down"

@@ -14,16 +14,24 @@ class Live(Payload):
     timestamp: Timestamp = Field(default_factory=now)
 
 
-class Component(Payload):
-    """The state of one server that the node needs."""
+ComponentStatus = Literal["up", "full", "down"]
 
-    status: Literal["up", "down"]
+ReadyStatus = Literal["ok", "degraded", "error", "draining"]
+
+
+class Component(Payload):
+    """The state of one thing that the node needs. `full`: it answers, and has no memory or disk for writes."""
+
+    status: ComponentStatus
 
 
 class Ready(Payload):
-    """`GET /health/ready`. `info` has all components, `error` those that are down."""
+    """`GET /health/ready`. `info` has all components, `error` those that are not up.
 
-    status: Literal["ok", "error", "draining"]
+    `degraded` is ready: Redis is away or full for all nodes, and requests that do without it are served.
+    """
+
+    status: ReadyStatus
     info: dict[str, Component]
     error: dict[str, Component]
     timestamp: Timestamp = Field(default_factory=now)

@@ -1,5 +1,6 @@
 """The client for Redis in any topology: bounded pools and waiting, one kind of error. Used everywhere."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -14,16 +15,17 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from gateway import keys
+from gateway.concurrency.availability import ServerStatus
 from gateway.concurrency.outage import Outage
 from gateway.concurrency.timeouts import FairTimeout
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
-from gateway.problems import Misconfigured, explain, misconfiguration
+from gateway.problems import Misconfigured, error_code, explain, misconfiguration
 from gateway.redis import sentinel
 from gateway.redis.cluster import Cluster
 from gateway.redis.cluster_client import ClusterClient
 from gateway.redis.pool import BoundedPool
-from gateway.redis.primary import PRIMARY, REFUSALS, error_code
+from gateway.redis.primary import FULL, PRIMARY, REFUSALS
 from gateway.redis.scripts import ScriptClient, lua
 from gateway.redis.sentinel import Sentinels
 from gateway.redis.url import CLUSTER, server_list
@@ -33,6 +35,7 @@ log = structlog.get_logger()
 
 AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when a command fails
 SAFE_POLICY = "noeviction"
+PROBE_LIFETIME = 60  # s that what a probe wrote stays
 QUIET = 3.0  # s without a refusal after which it is over: reads go on, and writes may be rare
 PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
 
@@ -158,19 +161,43 @@ class RedisClient:
 
     async def ping(self) -> bool:
         """Whether Redis answers in time. Never raises."""
-        return await self.problem() is None
+        return await self.status() != "down"
+
+    async def status(self) -> ServerStatus:
+        """Return how Redis is; `down` also for a part of a cluster. Never raises."""
+        try:
+            return await self._ask()
+        except Unavailable:
+            return "down"
 
     async def problem(self) -> str | None:
         """Return why Redis does not work, in words for operators; None if it does. Never raises."""
         try:
-            await self._ask()
+            return "takes no writes: it is out of memory or disk" if await self._ask() == "full" else None
         except Unavailable as error:
             return explain(error)
-        return None
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> ServerStatus:
+        """Try what requests need. PING is answered by replicas, and by the servers of a cluster that is down."""
         async with self._bounded("ping"):
-            await self.client.ping()
+            try:
+                await self._write()
+            except NoPermissionError:  # a user of few rights: whether it may write elsewhere is not known
+                await self.client.ping()
+            except ResponseError as error:
+                if error_code(error) not in FULL:
+                    raise
+                self.refused("ping", error)
+                return "full"
+        return "up"
+
+    async def _write(self) -> None:
+        tags = [""] if self.cluster is None else await self.cluster.tags()
+        writes = (self.client.set(keys.probe(tag), 1, ex=PROBE_LIFETIME) for tag in tags)
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        errors = [result for result in results if isinstance(result, BaseException)]
+        for error in sorted(errors, key=lambda error: error_code(error) in FULL):  # one that is away counts more
+            raise error
 
     async def time(self) -> float:
         """Return the server's time, in s since 1970. Raises Unavailable."""
@@ -227,8 +254,9 @@ class RedisClient:
             outcome = "unavailable"
             if isinstance(error, TimeoutError | redis.exceptions.TimeoutError):
                 self._silent_until = time.monotonic() + PAUSE
-            if isinstance(error, ResponseError):
-                self.refused(call, error)
+            refusal = error if isinstance(error, ResponseError) else error.__cause__
+            if isinstance(refusal, ResponseError):
+                self.refused(call, refusal)
             raise Unavailable("redis") from error
         finally:
             self._metrics.redis.labels(call, outcome).observe(time.perf_counter() - started)

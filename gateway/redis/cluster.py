@@ -26,6 +26,7 @@ from gateway.redis.url import Address
 AWAY = (RedisError, OSError, TimeoutError)
 PAUSE = 0.5  # s without calls to a server that did not answer: its slots' callers fail at once, the others' go on
 SHARE = 0.9  # of the time of a call that one server may take: so it is known which server was silent
+TRIES = 500_000  # hash tags to try; even a server of a single slot of 16,384 serves one of them
 QUIET = 0.05  # s after having learned: a storm of errors is one reason to learn anew, not many
 
 
@@ -105,6 +106,7 @@ class Cluster:
         self._ranges: list[SlotRange] = []  # by slot
         self._moved: dict[int, Address] = {}  # heard from a server since
         self.version = 0  # of what is known
+        self._tags: tuple[int, list[str]] | None = None  # see `tags`, of a version
         self._learned = 0
         self._learning = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -236,6 +238,25 @@ class Cluster:
         except (ConnectionError, ClusterDownError, OSError) as error:
             self.learn_soon()
             raise ConnectionError("the server does not serve") from error
+
+    async def tags(self) -> list[str]:
+        """Return a hash tag for each server that has slots. Raises redis-py's ConnectionError if a slot has none."""
+        if not self._ranges:
+            await self.learn()
+        if sum(part.last - part.first + 1 for part in self._ranges) < SLOTS:
+            self.learn_soon()
+            raise ConnectionError("some slots have no server")
+        if self._tags is None or self._tags[0] != self.version:
+            missing, tags = self.known_owners(), []
+            for tag in map(str, range(TRIES)):
+                owner = self.known_owner(slot(tag))
+                if owner in missing:
+                    missing.remove(owner)
+                    tags.append(tag)
+                    if not missing:
+                        break
+            self._tags = self.version, tags
+        return self._tags[1]
 
     async def ping(self) -> bool:
         """Whether all that serve anything answer. Raises redis-py's ConnectionError."""

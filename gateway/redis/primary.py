@@ -9,19 +9,12 @@ from typing import Any, Final
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 from redis.exceptions import ResponseError
 
+from gateway.problems import error_code
+
 NOT_PRIMARY: Final = frozenset({"READONLY", "NOREPLICAS", "MASTERDOWN", "UNBLOCKED"})
+FULL: Final = frozenset({"OOM", "MISCONF"})  # it reads, and writes nothing
 # What a server says that is there and does not do what it is asked: an outage, not a mistake of ours.
-REFUSALS: Final = NOT_PRIMARY | {"OOM", "MISCONF", "CLUSTERDOWN"}
-
-
-def error_code(error: BaseException) -> str:
-    """The code that a server's error begins with, like `OOM`; `ERR` if it has none.
-
-    Nothing else of an error is logged: it may quote what we sent. redis-py takes the code off the text of the errors
-    that it has classes for.
-    """
-    code = str(getattr(error, "status_code", None) or str(error).partition(" ")[0])
-    return code if code.isupper() else "ERR"
+REFUSALS: Final = NOT_PRIMARY | FULL | {"CLUSTERDOWN"}
 
 
 class NotPrimaryError(ResponseError):

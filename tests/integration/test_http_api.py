@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import ClientResponse, web
@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from gateway import __version__, http
 from gateway.errors import AuthRequired, Conflict, NotFound
 from gateway.http.connection import connections
-from gateway.http.health import Health
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import POLICY
 from gateway.metrics import Metrics
@@ -33,7 +32,11 @@ from gateway.security.limits.limits import MemoryLimiter
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import COOKIE as DEVICE_COOKIE
 from gateway.security.sessions.devices import COOKIE_SECONDS, Device, valid_id
+from gateway.services.nodes.readiness import Readiness
 from tests.http_edge import Callers, Client, bearer, refused, serving, settings
+
+if TYPE_CHECKING:
+    from gateway.protocol.health import ComponentStatus
 
 WEB = Path(__file__).parents[2] / "gateway" / "web"
 MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -44,11 +47,14 @@ class Node:
     """What the node knows of itself; tests change it."""
 
     def __init__(self) -> None:
-        self.draining = False
-        self.servers = {"database": True, "redis": True}
-
-    async def check(self) -> dict[str, bool]:
-        return self.servers
+        self.open = True
+        self.deaf = False
+        self.statuses: dict[str, ComponentStatus] = {"database": "up", "redis": "up", "clock": "up"}
+        self.readiness = Readiness(
+            open_=lambda: self.open,
+            deaf=lambda: self.deaf,
+            components={name: partial(self.statuses.__getitem__, name) for name in self.statuses},
+        )
 
 
 class Accounts:
@@ -125,7 +131,7 @@ def mounted(node: Node, accounts: Accounts, **changes: Any) -> web.Application:
         "settings": kept,
         "metrics": metrics,
         "origins": Origins(kept),
-        "readiness": node,
+        "readiness": node.readiness,
         "authenticator": Callers(),
         "limiter": MemoryLimiter(),
         "accounts": accounts,
@@ -170,23 +176,29 @@ async def test_health_endpoints() -> None:
         for _ in range(3):  # never limited
             response = await client.get("/api/v1/health/live")
             assert (response.status, (await response.json())["status"]) == (200, "ok")
-        response = await client.get("/api/v1/health/ready")
-        body = await response.json()
-        assert body.pop("timestamp").endswith("Z")
-        assert (response.status, body) == (
-            200,
-            {"status": "ok", "info": {"database": {"status": "up"}, "redis": {"status": "up"}}, "error": {}},
-        )
-        node.servers["redis"] = False
-        response = await client.get("/api/v1/health/ready")
-        body = await response.json()
-        assert (response.status, body["status"], body["error"]) == (503, "error", {"redis": {"status": "down"}})
-        assert body["info"]["database"] == {"status": "up"}
-        node.servers["redis"], node.draining = True, True
-        response = await client.get("/api/v1/health/ready")
-        assert (response.status, (await response.json())["status"]) == (503, "draining")
-        assert (await client.get("/api/v1/health/live")).status == 200
         assert (await client.head("/api/v1/health/live")).status == 200
+
+        async def ready() -> tuple[int, str, dict[str, Any]]:
+            response = await client.get("/api/v1/health/ready")
+            body = await response.json()
+            assert body["timestamp"].endswith("Z")
+            assert {name: told["status"] for name, told in body["info"].items()} == node.statuses
+            return response.status, body["status"], body["error"]
+
+        assert await ready() == (200, "ok", {})
+        for status in ("down", "full"):
+            node.statuses["redis"] = status
+            assert await ready() == (200, "degraded", {"redis": {"status": status}})
+        node.deaf = True
+        assert await ready() == (503, "error", {"redis": {"status": "full"}})
+        node.deaf, node.statuses["redis"] = False, "up"
+        for needed in ("database", "clock"):
+            node.statuses[needed] = "down"
+            assert await ready() == (503, "error", {needed: {"status": "down"}})
+            node.statuses[needed] = "up"
+        node.open = False
+        assert await ready() == (503, "draining", {})
+        assert (await client.get("/api/v1/health/live")).status == 200
 
 
 async def test_the_session_is_answered_to_whoever_asks(client: Client) -> None:
@@ -215,30 +227,6 @@ async def test_the_configuration_is_for_everybody(client: Client) -> None:
     response = await client.get("/api/v1/config")
     assert response.status == 200
     assert await response.json() == {"version": __version__, "protocol": PROTOCOL, "currency": "USD", "locale": "en"}
-
-
-async def test_all_who_ask_whether_it_is_ready_share_one_check() -> None:
-    class Waiting:
-        draining = False
-        answers, checks = asyncio.Event(), 0
-
-        async def check(self) -> dict[str, bool]:
-            self.checks += 1
-            await self.answers.wait()
-            return {"database": True}
-
-    node = Waiting()
-    health = Health(node)
-    nothing: Any = None
-    asking = [asyncio.create_task(health.ready(nothing)) for _ in range(20)]
-    await asyncio.sleep(0)
-    asking.pop(0).cancel()  # whoever goes takes nobody along
-    await asyncio.sleep(0)
-    node.answers.set()
-    assert {reply.status for reply in await asyncio.gather(*asking)} == {200}
-    assert node.checks == 1
-    await health.ready(nothing)
-    assert node.checks == 2, "nothing is remembered"
 
 
 async def test_metrics_are_for_this_machine_or_for_the_token(client: Client) -> None:

@@ -26,13 +26,14 @@ WARM = 10  # times that a statement runs before its plan is kept: PostgreSQL pla
 FAST = {"messages", "message_deletions", "room_events", "chat_turns", "orders", "order_items", "notifications"}
 
 # Statements that may read a whole table while its statistics say that it is empty: sweeps, what a moderator does now
-# and then, and the list of words, which is read as a whole.
+# and then, the list of words, which is read as a whole, and the table of nodes, which has a row for each.
 WHOLE = {
     "jobs.table.OLD",
     "moderation.clears.DELETED",
     "moderation.erasure.RESTORE",
     "moderation.sanctions.WROTE_IN",
     "moderation.word_lists.ALL",
+    "nodes.heartbeat.BEAT",
     "retention.kinds.SLOW_MODE_TURNS",
 }
 

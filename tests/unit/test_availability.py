@@ -1,8 +1,8 @@
-"""Whether the servers behind a node answer: what is known of them between two probes."""
+"""How the servers behind a node are: what is known of them between two probes."""
 
 import pytest
 
-from gateway.concurrency.availability import Availability
+from gateway.concurrency.availability import Availability, Hearing, ServerStatus
 from tests.timing import until
 
 
@@ -10,28 +10,60 @@ class Server:
     """Answers probes, or does not."""
 
     def __init__(self) -> None:
-        self.answers = True
+        self.status: ServerStatus = "up"
         self.error: Exception | None = None
         self.probes = 0
 
-    async def probe(self) -> bool:
+    async def probe(self) -> ServerStatus:
         self.probes += 1
         if self.error is not None:
             raise self.error
-        return self.answers
+        return self.status
 
 
 @pytest.mark.parametrize("away", [0, 1])
 async def test_one_server_that_is_away_is_noticed_and_its_return_too(away: int) -> None:
     servers = [Server(), Server()]
-    servers[away].answers = False
+    servers[away].status = "down"
     availability = Availability({str(number): server.probe for number, server in enumerate(servers)}, pause=0.01)
     await availability.start()
     assert not availability.complete
-    servers[away].answers = True
+    assert [availability.status(name) for name in "01"].index("down") == away
+    servers[away].status = "full"
     await until(lambda: availability.complete)
+    assert availability.status(str(away)) == "full"
     servers[away].error = RuntimeError("boom")
     await until(lambda: not availability.complete)
     servers[away].error = None
     await until(lambda: availability.complete)
     await availability.close()
+
+
+async def test_the_oldest_question_without_an_answer_is_known() -> None:
+    server = Server()
+    availability = Availability({"one": server.probe}, pause=0.01)
+    assert availability.hearing("one") == Hearing()
+    await availability.start()
+    heard = availability.hearing("one").answered
+    assert heard is not None
+    server.status = "down"
+    missing = await until(lambda: availability.hearing("one").missing)
+    assert missing > heard
+    asked = server.probes
+    await until(lambda: server.probes > asked + 2)
+    now = availability.hearing("one")
+    assert now.missing == missing
+    assert now.answered is not None
+    assert heard <= now.answered < missing
+    server.status = "up"
+    await until(lambda: availability.hearing("one").missing is None)
+    answered = availability.hearing("one").answered
+    assert answered is not None
+    assert answered > missing
+    await availability.close()
+
+
+def test_of_two_ways_the_worse_counts() -> None:
+    assert Hearing(5.0).both(Hearing(4.0)) == Hearing(4.0)
+    assert Hearing(5.0, 6.0).both(Hearing(4.0)) == Hearing(4.0, 6.0)
+    assert Hearing(5.0, 6.0).both(Hearing(None, 5.5)) == Hearing(None, 5.5)

@@ -49,6 +49,14 @@ def test_what_a_setting_has_wrong_is_told(error: BaseException, problem: str) ->
         (gaierror(-2, "Name or service not known"), "does not answer: its host name is not known"),
         (TimeoutError(), "does not answer"),
         (redis.exceptions.ResponseError("LOADING Redis is loading the dataset in memory"), "does not answer"),
+        (
+            wrapped(redis.exceptions.ReadOnlyError("You can't write", status_code="READONLY")),
+            "takes no writes: it is a replica, or its own replicas are away",
+        ),
+        (
+            wrapped(redis.exceptions.ClusterDownError("CLUSTERDOWN The cluster is down")),
+            "does not serve all slots of the cluster",
+        ),
         (None, "does not answer"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from gateway.concurrency.availability import Hearing
 from gateway.keys import node_channel
 from gateway.realtime.fanout.publisher import Publisher
 from gateway.realtime.fanout.subscriber import Subscriber
@@ -17,6 +18,7 @@ log = structlog.get_logger()
 
 STALE = 4.0  # s without receiving its own canary, after which a node is unhealthy
 MISSED = 3  # canaries in a row that may be missing before both connections are renewed
+CANARIES = 100  # canaries on their way that are remembered
 SOURCES = 1000  # other publishers whose newest number is remembered
 DIGITS = 18  # of a publication's number: more than any node can publish
 
@@ -40,6 +42,11 @@ class Channels(Protocol):
     @property
     def degraded(self) -> bool:
         """Whether something published here may have reached only this node since `lost`."""
+        ...
+
+    @property
+    def hearing(self) -> Hearing:
+        """Which of this node's canaries came back."""
         ...
 
     async def start(self) -> None:
@@ -85,6 +92,8 @@ class RedisChannels:
         self._pending: deque[tuple[int, str, bytes, int | None]] = deque()
         self._numbers: dict[bytes, int] = {}  # the newest number received from each other source
         self.canary = canary or node_channel(self._source.decode())
+        self.hearing = Hearing()
+        self._canaries: deque[tuple[int, float]] = deque(maxlen=CANARIES)  # numbers and moments of those on their way
         self._canary_at = 0.0
         self._missed = 0  # canaries since then, while both connections seemed to work
         self._publisher = Publisher(server, self._next_canary, self._lost)
@@ -140,7 +149,10 @@ class RedisChannels:
             # After a failover behind one address, the two connections may lead to different servers.
             log.warning("canaries do not return, reconnecting")
             self._renew()
-        return self.canary, self._numbered(b"")
+        data, now = self._numbered(b""), time.monotonic()
+        self._canaries.append((self._number, now))
+        self.hearing = self.hearing.asked(now)
+        return self.canary, data
 
     def _renew(self) -> None:
         self._missed = 0
@@ -166,6 +178,9 @@ class RedisChannels:
     def _received_own(self, number: int) -> None:
         self._canary_at = time.monotonic()
         self._missed = 0
+        while self._canaries and self._canaries[0][0] <= number:
+            _, asked = self._canaries.popleft()
+            self.hearing = Hearing(asked, self._canaries[0][1] if self._canaries else None)
         if self.degraded and self._subscriber.connected:
             self.degraded = False
             self._callbacks.restored()

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import reduce
 from itertools import count, islice
 
 import structlog
 
+from gateway.concurrency.availability import Hearing
 from gateway.concurrency.tasks import cancel
 from gateway.keys import node_channel
 from gateway.realtime.fanout.channels import ChannelCallbacks, RedisChannels
@@ -48,6 +50,12 @@ class ClusterChannels:
     def degraded(self) -> bool:
         """See Channels."""
         return not self._settled or any(server.degraded for server in self._servers.values())
+
+    @property
+    def hearing(self) -> Hearing:
+        """See Channels. A server of the cluster that nobody hears is an outage for all: see Deafness."""
+        hearings = [server.hearing for server in self._servers.values()]
+        return reduce(Hearing.both, hearings) if hearings else Hearing()
 
     async def start(self) -> None:
         """See Channels."""

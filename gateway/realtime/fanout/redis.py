@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.concurrency.availability import Hearing
 from gateway.concurrency.tasks import cancel
 from gateway.keys import Room, control_channel, room_channel
 from gateway.metrics import Metrics
@@ -67,6 +68,11 @@ class RedisFanout:
     def healthy(self) -> bool:
         """See Fanout."""
         return self._channels.healthy
+
+    @property
+    def hearing(self) -> Hearing:
+        """Which of this node's canaries came back."""
+        return self._channels.hearing
 
     @property
     def losses(self) -> int | None:

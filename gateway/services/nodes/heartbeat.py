@@ -1,0 +1,112 @@
+"""Keeps a row for each node, with what it hears of Redis: a node that alone is deaf takes itself out of service."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from gateway import __version__
+from gateway.concurrency.availability import Hearing
+from gateway.concurrency.tasks import cancel
+from gateway.errors import Unavailable
+from gateway.postgres.database import Database
+from gateway.services.nodes.deafness import Deafness
+
+log = structlog.get_logger()
+
+PAUSE: Final = 1.0  # s between two heartbeats of a node that hears
+LOOK: Final = (
+    0.25  # s between two looks for something new to tell, and between two heartbeats of one that does not hear
+)
+FRESH: Final = 10.0  # s for which the row of another node counts
+KEPT: Final = 60.0  # s that the row of a node that is gone is kept
+
+BEAT: Final = """
+WITH gone AS (
+    DELETE FROM nodes WHERE seen_at < now() - make_interval(secs => $8) AND id <> $1
+), me AS (
+    INSERT INTO nodes (id, name, version, started_at, seen_at, heard_at, status, connections)
+    VALUES ($1, $2, $3, now(), now(), clock_timestamp() - make_interval(secs => $4), $5, $6)
+    ON CONFLICT (id) DO UPDATE
+    SET seen_at = excluded.seen_at, heard_at = excluded.heard_at, status = excluded.status,
+        connections = excluded.connections
+)
+SELECT extract(epoch FROM clock_timestamp() - max(heard_at))::float8 AS ago
+FROM nodes WHERE id <> $1 AND seen_at > now() - make_interval(secs => $7)
+"""
+LEAVE: Final = "DELETE FROM nodes WHERE id = $1"
+
+
+class NodeHeartbeat:
+    """Tells the other nodes what this one hears of Redis, and learns what they hear.
+
+    `deaf` is true while others hear and this node does not; with Redis away for all, nobody is deaf. While PostgreSQL
+    is away it stays as it was.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        *,
+        hearing: Callable[[], Hearing],
+        status: Callable[[], str],
+        connections: Callable[[], int],
+        on_change: Callable[[bool], None],
+    ) -> None:
+        """`on_change` is called with the new value of `deaf`; it must not wait or raise."""
+        self.deaf = False
+        self._id = f"{name}.{secrets.token_hex(4)}"  # of this process: another one may have the same name soon
+        self._database = database
+        self._name = name
+        self._hearing = hearing
+        self._status = status
+        self._connections = connections
+        self._on_change = on_change
+        self._deafness = Deafness()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="node-heartbeat")
+
+    async def close(self) -> None:
+        """Stop, and delete this node's row if PostgreSQL answers."""
+        await cancel(self._task)
+        try:
+            async with self._database.guard("nodes.leave"):
+                await self._database.query(LEAVE, self._id)
+        except Unavailable:
+            log.debug("the row of this node is left to the others")
+
+    async def _run(self) -> None:
+        while True:
+            hearing, status = self._hearing(), self._status()
+            try:
+                await self._beat(hearing, status)
+            except Unavailable:
+                log.debug("no heartbeat: the database is away")  # logged by its client
+            except Exception:
+                log.exception("the heartbeat of the node failed")
+            due = time.monotonic() + (PAUSE if hearing.missing is None else LOOK)
+            while True:
+                await asyncio.sleep(LOOK)
+                news = self._hearing().answered != hearing.answered or self._status() != status
+                if news or time.monotonic() >= due:
+                    break
+
+    async def _beat(self, hearing: Hearing, status: str) -> None:
+        ago = None if hearing.answered is None else time.monotonic() - hearing.answered
+        values = (self._id, self._name, __version__, ago, status, self._connections(), FRESH, KEPT)
+        async with self._database.guard("nodes.beat"):
+            (row,) = await self._database.query(BEAT, *values)
+        now = time.monotonic()
+        others = None if row["ago"] is None else now - row["ago"]
+        deaf = self._deafness.judge(now, self._hearing().missing, others)
+        if deaf != self.deaf:
+            self.deaf = deaf
+            log.warning("other nodes hear redis, this one does not" if deaf else "this node hears redis again")
+            self._on_change(deaf)

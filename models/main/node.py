@@ -1,0 +1,22 @@
+"""The nodes that run, and what each hears of Redis. Written by their heartbeats."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class Node(Model):
+    """One gateway process. Another node deletes a row that was not renewed for a minute."""
+
+    id = fields.CharField(max_length=80, primary_key=True)  # of the process
+    name = fields.CharField(max_length=64)  # NODE_ID
+    version = fields.CharField(max_length=32)
+    started_at = fields.DatetimeField()
+    seen_at = fields.DatetimeField()
+    heard_at = fields.DatetimeField(null=True)  # when it asked Redis what was answered last
+    status = fields.CharField(max_length=16)  # as `/health/ready` answers it
+    connections = fields.IntField()
+
+    class Meta:
+        """A row for each process."""
+
+        table = "nodes"

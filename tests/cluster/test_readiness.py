@@ -1,0 +1,264 @@
+"""Readiness means this node: it says what requests get, and a node that alone is deaf hands its clients over."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import aiohttp
+import asyncpg
+import pytest
+import redis.asyncio
+
+from gateway.dev.servers import PostgresProcess, RedisProcess
+from tests.client.client import TRANSPORTS, Client
+from tests.cluster.conftest import OpenFaultyCluster
+from tests.cluster.faulty_cluster import FaultyCluster
+from tests.cluster.haproxy import haproxy
+from tests.cluster.shop import PASSWORD, Person, Shop, open_shop
+from tests.proxy import Proxy
+from tests.timing import scaled, until
+
+OUTAGE = 4.0  # s
+NOTICED = scaled(3.0)  # s until a node says that a server is away
+DEAF = scaled(5.0)  # s until a node that alone is deaf is not ready
+CLIENTS = 12
+SETTINGS: dict[str, Any] = {"TRUSTED_PROXIES": "127.0.0.1", "DRAIN_DELAY": "3s", "DRAIN_SPREAD": "1s"}
+
+
+class Said(NamedTuple):
+    """What a node said of itself."""
+
+    code: int
+    status: str
+    redis: str
+
+
+class Order(NamedTuple):
+    """What somebody got who ordered something."""
+
+    begun: float
+    ended: float
+    code: int
+
+
+WELL = Said(200, "ok", "up")
+
+
+class Watch:
+    """Asks each node all the time whether it is ready, and orders something there."""
+
+    def __init__(self, shop: Shop, buyer: Person, product: dict[str, Any]) -> None:
+        self.said: list[list[tuple[float, Said]]] = [[] for _ in shop.nodes]
+        self.orders: list[list[Order]] = [[] for _ in shop.nodes]
+        self._body = {"items": [{"productId": product["id"], "quantity": 1}]}
+        self._headers = {"Authorization": f"Bearer {buyer.token}"}
+
+    async def ask(self, http: aiohttp.ClientSession, url: str, node: int) -> None:
+        """Ask one node whether it is ready, ten times a second."""
+        while True:
+            moment = monotonic()
+            async with http.get(f"{url}/api/v1/health/ready") as answer:
+                body = await answer.json()
+            said = Said(answer.status, body["status"], body["info"]["redis"]["status"])
+            self.said[node].append((moment, said))
+            await asyncio.sleep(0.1)
+
+    async def order(self, http: aiohttp.ClientSession, url: str, node: int) -> None:
+        """Order something at one node, again and again."""
+        while True:
+            begun = monotonic()
+            async with http.post(f"{url}/api/v1/orders", json=self._body, headers=self._headers) as answer:
+                await answer.read()
+            self.orders[node].append(Order(begun, monotonic(), answer.status))
+            await asyncio.sleep(0.1)
+
+    def latest(self, node: int) -> Said:
+        """What a node said last."""
+        return self.said[node][-1][1]
+
+    def between(self, begin: float, end: float) -> set[Said]:
+        """What nodes said of themselves in a time."""
+        return {said for node in self.said for moment, said in node if begin <= moment < end}
+
+    def ordered(self, begin: float, end: float) -> set[int]:
+        """What became of the orders that began and ended in a time."""
+        return {order.code for node in self.orders for order in node if begin <= order.begun and order.ended < end}
+
+    async def all_well(self) -> float:
+        """Wait until all nodes are ready and take orders; how many s it took."""
+        begun = monotonic()
+
+        def well() -> bool:
+            return all(
+                said and said[-1][0] > begun and said[-1][1] == WELL and orders and orders[-1][0] > begun
+                for said, orders in zip(self.said, self.orders, strict=True)
+            )
+
+        await until(well, within=15, what="all are well")
+        return monotonic() - begun
+
+
+@asynccontextmanager
+async def watched(shop: Shop) -> AsyncIterator[Watch]:
+    """Watch all nodes, which must be well in the beginning."""
+    buyer, product = await shop.person(), await shop.product(await shop.stream(), stock=1_000_000)
+    watch = Watch(shop, buyer, product)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=scaled(10))) as http:
+        tasks = [
+            asyncio.create_task(watching(http, url, node))
+            for node, url in enumerate(shop.urls)
+            for watching in (watch.ask, watch.order)
+        ]
+        try:
+            await watch.all_well()
+            yield watch
+        finally:
+            for task in tasks:
+                task.cancel()
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                assert isinstance(ended, asyncio.CancelledError), ended
+
+
+async def read_only(cluster: FaultyCluster) -> None:
+    """PostgreSQL answers and takes no writes."""
+    connection = await asyncpg.connect(cluster.postgres.url)
+    try:
+        await connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        await connection.execute("SELECT pg_reload_conf()")
+        await asyncio.sleep(OUTAGE)
+        await connection.execute("SET default_transaction_read_only = off")
+        await connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
+
+
+async def full(cluster: FaultyCluster) -> None:
+    """Redis answers and takes no writes."""
+    async with redis.asyncio.Redis.from_url(cluster.redis.url) as client:
+        await client.config_set("maxmemory", 1)
+        await asyncio.sleep(OUTAGE)
+        await client.config_set("maxmemory", 0)
+
+
+Fault = Callable[[FaultyCluster], Awaitable[None]]
+# What nodes say and what an order gets while it lasts.
+FAULTS: dict[str, tuple[Fault, Said, int]] = {
+    "Redis killed": (lambda cluster: cluster.kill_server(cluster.redis, OUTAGE), Said(200, "degraded", "down"), 201),
+    "Redis frozen": (lambda cluster: cluster.freeze(cluster.redis.pid, OUTAGE), Said(200, "degraded", "down"), 201),
+    "Redis full": (full, Said(200, "degraded", "full"), 201),
+    "PostgreSQL killed": (lambda cluster: cluster.kill_server(cluster.postgres, OUTAGE), Said(503, "error", "up"), 503),
+    "PostgreSQL frozen": (lambda cluster: cluster.freeze(cluster.postgres.pid, OUTAGE), Said(503, "error", "up"), 503),
+    "PostgreSQL read-only": (read_only, Said(503, "error", "up"), 503),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_nodes_say_what_requests_get(open_faulty_cluster: OpenFaultyCluster, fault: str) -> None:
+    break_it, told, got = FAULTS[fault]
+    async with open_faulty_cluster() as cluster, watched(cluster.shop) as watch:
+        begun = monotonic()
+        await break_it(cluster)
+        over = monotonic()
+        took = await watch.all_well()
+        print(f"{fault}: all are well {took:.1f} s after it was over")
+        assert watch.between(begun + NOTICED, over) <= {told}, "for as long as it lasts"
+        assert told in watch.between(begun, over)
+        assert watch.between(begun, monotonic()) <= {WELL, told}
+        if got == 201:
+            assert watch.ordered(begun, monotonic()) == {201}, "no order was refused"
+        else:
+            assert watch.ordered(begun, over) <= {201, 503}
+            assert 503 in watch.ordered(begun, over)
+        assert not [line for line in cluster.log_lines() if "other nodes hear redis" in line]
+        assert cluster.tracebacks() == []
+
+
+async def test_who_is_let_in_while_redis_is_full(open_faulty_cluster: OpenFaultyCluster) -> None:
+    """Sockets connect, join and write; only what has to be stored in Redis is refused."""
+    async with open_faulty_cluster() as cluster:
+        shop = cluster.shop
+        key, ann, bob = await shop.stream(), await shop.person(), await shop.person()
+        async with redis.asyncio.Redis.from_url(cluster.redis.url) as client:
+            await client.config_set("maxmemory", 1)
+            here, there = [await shop.chatter(key, as_=who, node=node) for node, who in enumerate((ann, bob))]
+            sent = await here.call("chat:send-message", {"liveId": key, "message": "still here"})
+            await there.expect("chat:message", id=sent["id"])
+            body = {"email": ann.email, "password": PASSWORD}
+            refused = await shop.request("POST", "/auth/login", body=body, status={503})
+            assert refused["errorCode"] == "SERVICE_UNAVAILABLE"
+            await client.config_set("maxmemory", 0)
+        await shop.request("POST", "/auth/login", body=body, status={200})
+        lines = [line for line in shop.nodes[0].logs.splitlines() if "redis refuses " in line]
+        assert len(lines) <= 2, "one when it begins, and one when it ends"
+        assert cluster.tracebacks() == []
+
+
+async def connections(shop: Shop, node: int) -> int:
+    """How many clients a node has."""
+    async with aiohttp.ClientSession() as http, http.get(f"{shop.urls[node]}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return round(sum(float(line.split()[-1]) for line in lines if line.startswith("dorami_connections{")))
+
+
+async def test_a_node_that_alone_is_deaf_hands_its_clients_over(
+    client: Client, tmp_path: Path, own_postgres: PostgresProcess, own_redis: RedisProcess
+) -> None:
+    proxy = Proxy(own_redis)
+    each = [{}, {"REDIS_URL": await proxy.start()}, {}]
+    try:
+        async with open_shop(client, tmp_path, own_postgres.url, own_redis.url, each=each, **SETTINGS) as shop:
+            for node in shop.nodes:
+                node.keep_port()
+            async with haproxy(shop.nodes[:2], tmp_path) as url, watched(shop) as watch:
+                key = await shop.stream()
+                sockets = []
+                for number, person in enumerate(await shop.crowd(CLIENTS)):
+                    transport = TRANSPORTS[number % len(TRANSPORTS)]
+                    options: dict[str, Any] = {"transport": transport, "reconnection": True}
+                    socket = await client.connect(url, "/chat", token=person.token, **options)
+                    await socket.call("chat:join-room", {"liveId": key})
+                    sockets.append(socket)
+                speaker = await shop.chatter(key, node=2)
+                first = await speaker.call("chat:send-message", {"liveId": key, "message": "who hears this?"})
+                for socket in sockets:  # and learns a place, by which it can recover
+                    await socket.expect("chat:message", id=first["id"])
+                counts = [await connections(shop, node) for node in range(2)]
+                print(f"clients by node: {counts}")
+                assert counts[1], "some are on the node that goes deaf"
+
+                begun = monotonic()
+                proxy.stall()
+                await until(lambda: watch.latest(1).code == 503, within=10, what="the deaf node is not ready")
+                took = monotonic() - begun
+                print(f"not ready {took:.1f} s after the cut")
+                assert took < DEAF
+                assert watch.latest(1) == Said(503, "error", "down")
+
+                async def handed_over() -> bool:
+                    return await connections(shop, 1) == 0 and await connections(shop, 0) == CLIENTS
+
+                await until(handed_over, within=15, pause=0.1, what="its clients are on the others")
+                print(f"everybody is on the other nodes {monotonic() - begun:.1f} s after the cut")
+                moved = [socket for socket in sockets if socket.lifecycle]
+                assert len(moved) == counts[1]
+                for socket in moved:
+                    await socket.ended()
+                    assert (await socket.connected()).recovered
+                second = await speaker.call("chat:send-message", {"liveId": key, "message": "and this?"})
+                for socket in sockets:
+                    await socket.expect("chat:message", id=second["id"])
+
+                proxy.resume()
+                took = await watch.all_well()
+                print(f"well {took:.1f} s after the cut was over")
+                await shop.connect(await shop.person(), "/chat", node=1)
+                others = {said for node in (0, 2) for _, said in watch.said[node]}
+                assert others == {WELL}, "the others notice nothing"
+                assert watch.ordered(begun, monotonic()) == {201}, "no order was refused, not even by the deaf node"
+                assert shop.nodes[1].logs.count("other nodes hear redis, this one does not") == 1
+    finally:
+        await proxy.close()

@@ -1,0 +1,85 @@
+"""A node that alone does not hear Redis is told from an outage for all, whatever the phases of what nodes ask."""
+
+import random
+
+import pytest
+
+from gateway.services.nodes.deafness import Deafness
+
+BEAT = 1.0  # s between two questions of a node, as of canaries and probes
+LOOK = 0.25  # s between two looks of a node that does not hear, and between its questions
+RECONNECT = 1.0  # s that a node may need to be connected again
+
+Outages = list[tuple[float, float]]  # when they begin and end
+
+
+def questions(phase: float, end: float, outages: Outages, reconnect: float = 0.0) -> list[tuple[float, bool]]:
+    """When a node asks Redis something, and whether that is answered."""
+    asked, moment = [], phase
+    while moment < end:
+        answered = not any(begin <= moment < back + reconnect for begin, back in outages)
+        asked.append((moment, answered))
+        moment += BEAT if answered else LOOK
+    return asked
+
+
+def deaf_after(node: list[tuple[float, bool]], others: list[list[tuple[float, bool]]], late: list[float]) -> float:
+    """When a node takes itself for deaf, by what it and the others asked and were answered; 0 if never.
+
+    `late`: s after which each of the others has told what it heard.
+    """
+    deafness, now, missing, answered = Deafness(), 0.0, None, 0.0
+    while now < node[-1][0]:
+        now += LOOK
+        answered = max((moment for moment, well in node if well and moment <= now), default=0.0)
+        missing = next((moment for moment, well in node if not well and answered < moment <= now), None)
+        told = [
+            moment
+            for other, delay in zip(others, late, strict=True)
+            for moment, well in other
+            if well and moment <= now - delay
+        ]
+        if deafness.judge(now, missing, max(told, default=None)):
+            return now
+    return 0.0
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_node_that_is_cut_off_alone_knows_it_within_5_s(seed: int) -> None:
+    dice = random.Random(seed)
+    cut = dice.uniform(10, 12)
+    node = questions(dice.uniform(0, BEAT), 20, [(cut, 99)])
+    others = [questions(dice.uniform(0, BEAT), 20, []) for _ in range(dice.randint(1, 5))]
+    late = [dice.uniform(0.01, 2 * LOOK) for _ in others]
+    assert cut < deaf_after(node, others, late) < cut + 4.9
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_nobody_is_deaf_while_redis_is_away_for_all_nor_when_it_is_back(seed: int) -> None:
+    """Whoever is back first proves that Redis serves; the others have time to connect again."""
+    dice = random.Random(seed)
+    outages: Outages = []
+    now = 5.0
+    while now < 25:
+        begin = now + dice.uniform(2, 6)
+        now = begin + dice.choice([0.1, 0.7, 2.0, 9.0])
+        outages.append((begin, now))
+    node = questions(dice.uniform(0, BEAT), 30, outages, RECONNECT)
+    others = [questions(dice.uniform(0, BEAT), 30, outages) for _ in range(dice.randint(1, 5))]
+    late = [dice.uniform(0.01, 2 * LOOK) for _ in others]
+    assert not deaf_after(node, others, late)
+
+
+def test_a_deaf_node_is_deaf_no_more_when_the_others_hear_nothing_either() -> None:
+    deafness = Deafness()
+    for now in range(10, 15):
+        deaf = deafness.judge(now + 0.5, 10.0, float(now) + 0.3)
+    assert deaf
+    assert not deafness.judge(19.0, 10.0, 14.3), "Redis is away for them, too"
+    assert not deafness.judge(60.0, 10.0, 59.9), "who hears again proves it for as long as at first"
+    assert not deafness.judge(61.0, None, 60.9), "this node hears again"
+
+
+def test_a_node_alone_is_never_deaf() -> None:
+    deafness = Deafness()
+    assert not any(deafness.judge(float(now), 3.0, None) for now in range(100))
