@@ -36,7 +36,7 @@ class Axis:
 
 
 def chart(title: str, x_axis: Axis, y_axis: Axis, lines: Mapping[str, Line]) -> str:
-    """An SVG document with one line for each name."""
+    """Return an SVG document with one line for each name."""
     xs = [x for line in lines.values() for x, _ in line]
     ys = [y for line in lines.values() for _, y in line]
     x_ticks, y_ticks = x_axis.ticks(min(xs), max(xs)), y_axis.ticks(min(ys), max(ys))
@@ -72,7 +72,7 @@ def chart(title: str, x_axis: Axis, y_axis: Axis, lines: Mapping[str, Line]) -> 
 
 
 def _apart(places: Mapping[str, float], least: float = 16) -> dict[str, float]:
-    """The same places, moved down where two names would cover each other."""
+    """Return the positions of labels, moved down where two would overlap."""
     result: dict[str, float] = {}
     last = -math.inf
     for name, place in sorted(places.items(), key=lambda item: item[1]):

@@ -67,7 +67,7 @@ class Goal:
     ratio: bool = True
 
     def text(self) -> str:
-        """The goal, for people."""
+        """Return the goal as text."""
         sign = "≥" if self.at_least else "≤"
         return f"{sign} {self.limit:g}" + (" ×" if self.ratio else f" {self.quantity.unit}")
 

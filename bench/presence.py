@@ -45,7 +45,7 @@ class Bench:
         self.leases = [Lease(redis, name, LEASE, BEAT) for name in "cd"]
 
     async def each(self, count: int, call: Callable[[int], Awaitable[object]]) -> Cost:
-        """The cost of one of `count` calls."""
+        """Return the cost of one of `count` calls."""
         numbers = iter(range(count))
 
         async def work() -> None:
@@ -69,7 +69,7 @@ class Bench:
 
 
 async def measure(bench: Bench, size: int) -> list[str]:
-    """The line of a room with `size` people, half on each node."""
+    """Return the row of a room with `size` people, half on each node."""
     crowd = [str(uuid4()) for _ in range(size + CALLS)]
 
     async def join(number: int) -> None:

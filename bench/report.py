@@ -87,7 +87,7 @@ class Start:
 
 
 def goals_table(measurements: Measurements) -> str:
-    """The goals whose scenario was played, as a Markdown table."""
+    """Return the goals of the scenarios that were run, as a Markdown table."""
     played = {scenario for scenario, _ in measurements}
     rows = [_row(judge(goal, measurements)) for goal in GOALS if goal.scenario in played]
     return _table(["what", "measured", "gateway", "peer", "", "ratio", "goal", "met"], rows)
@@ -146,7 +146,7 @@ def write(measurements: Measurements, failures: Sequence[str], repeats: int, sta
 
 
 def details(scenario: Scenario, measurements: Measurements) -> str:
-    """What was measured in one scenario, as a Markdown table."""
+    """Return the results of one scenario as a Markdown table."""
     quantities = DETAILS[scenario.name.partition(" ")[0]]
     heads = [f"{quantity.name}, {quantity.unit}" if quantity.unit else quantity.name for quantity in quantities]
     rows = [

@@ -144,7 +144,7 @@ SWEEPS = (
 
 
 def timed(scenario: Scenario, seconds: float, warm_up: float) -> Scenario:
-    """The scenario with so much time to measure, where it is time that ends it."""
+    """Return the scenario with another measuring time, if time ends it."""
     if "-m chat" in scenario.options or "-m rate" in scenario.options:
         return replace(scenario, options=f"-t {seconds} -W {warm_up} {scenario.options}")
     return scenario

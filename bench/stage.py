@@ -93,7 +93,7 @@ class Stage:
             return self._load(scenario, [server], server)
 
     def _cross(self, scenario: Scenario, name: str) -> Measurement:
-        """The first server has the senders, the second, on the measured core, all the members."""
+        """Have the senders on the first server, and all members on the second, on the measured core."""
         url = self._redis_url()
         with (
             self._server(PAIR[name], self._other_core, url) as senders,
@@ -103,7 +103,7 @@ class Stage:
             return self._load(scenario, [members, senders], senders)
 
     def _lone(self, scenario: Scenario, name: str) -> Measurement:
-        """The first server, on the measured core, has everybody; the second only a client in another room."""
+        """Have everybody on the first server, on the measured core; on the second only a client in another room."""
         url = self._redis_url()
         with (
             self._server(PAIR[name], self._core, url) as busy,
@@ -134,7 +134,7 @@ class Stage:
         return Server(command, core, environment, urls, self._folder)
 
     def _load(self, scenario: Scenario, servers: list[Server], sent_to: Server) -> Measurement:
-        """The load client's answer. The first of the servers has the members; the CPU times are in their order."""
+        """Return the results of the load client. The first server has the members; CPU times are in their order."""
         pids = ",".join(map(str, [*(server.pid for server in servers), self._redis.pid]))
         ports = ["-p", str(servers[0].port), "-P", str(sent_to.port)]
         options = [*ports, "-k", pids, *scenario.options.split()]
@@ -156,7 +156,7 @@ class Stage:
 
     @contextmanager
     def _bystander(self, port: int) -> Iterator[None]:
-        """A client that is in no room, for a node that has nobody else."""
+        """Connect a client that is in no room, for a node without other clients."""
         options = ["-m", "connect", "-n", "1", "-O", "900", "-H", str(PATIENCE), "-p", str(port)]
         client = subprocess.Popen(self._client(options), stdout=subprocess.DEVNULL)
         try:
@@ -166,7 +166,7 @@ class Stage:
             client.wait()
 
     def _redis_url(self) -> str:
-        """An empty logical database."""
+        """Return an empty logical database."""
         return self._redis.database_url(next(self._numbers) % self._redis.databases)
 
     def _settings(self) -> Settings:

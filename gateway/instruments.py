@@ -52,7 +52,7 @@ class CounterFamily(Collector):
         registry.register(self)
 
     def labels(self, *values: str) -> Counter:
-        """The tally of these values, always the same one: hold on to it."""
+        """Return the counter of these label values, always the same object."""
         return self._children.setdefault(values, Counter())
 
     def collect(self) -> Iterator[Metric]:
@@ -81,7 +81,7 @@ class HistogramFamily(Collector):
         registry.register(self)
 
     def labels(self, *values: str) -> Histogram:
-        """The spread of these values, always the same one: hold on to it."""
+        """Return the histogram of these label values, always the same object."""
         return self._children.setdefault(values, Histogram(self._bounds))
 
     def collect(self) -> Iterator[Metric]:

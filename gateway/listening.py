@@ -26,7 +26,7 @@ async def listen(factory: Callable[[], asyncio.Protocol], host: str, port: int) 
 
 
 def site(runner: web.AppRunner, host: str, port: int) -> web.BaseSite:
-    """The same for an application by itself; beside a Unix socket it is for this machine. Raises OSError."""
+    """Open the sockets of an application of its own; beside a Unix socket for this machine only. Raises OSError."""
     if host == _ALL_IPV6:
         return web.SockSite(runner, _dual(port))
     return web.TCPSite(runner, "127.0.0.1" if host.startswith(UNIX) else host, port)

@@ -8,7 +8,7 @@ TREE = Path("/sys/fs/cgroup")
 
 
 def memory_limit(cgroup: Path = CGROUP, tree: Path = TREE) -> int:
-    """The memory of the machine or the least limit of a control group (v2) above this process, in bytes."""
+    """Return the machine's memory, or the least control group limit (v2) of this process, in bytes."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     try:
         lines = cgroup.read_text().splitlines()

@@ -374,7 +374,7 @@ def _strict(info: ValidationInfo) -> bool:
 
 
 def load(**overrides: Any) -> Settings:
-    """The settings of this process from the environment, with keyword overrides (field names) on top.
+    """Return the settings of this process from the environment, overridden by keyword arguments (field names).
 
     Raises SettingsError with one line per mistake.
     """

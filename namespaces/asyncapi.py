@@ -1,4 +1,4 @@
-"""The AsyncAPI document, made from the tables of the namespaces and of broadcasts. Built by the composition root."""
+"""The AsyncAPI document, made from the tables of events and broadcasts. Built by the composition root."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_type_hints
@@ -19,19 +19,19 @@ Schema = dict[str, Any]
 _MOMENT: Schema = {"type": "integer", "description": "ms since 1970", "examples": [1_795_262_400_000]}
 Mode = Literal["validation", "serialization"]
 
-# What any request may be answered with; a route adds what its own conditions refuse.
+# The errors of all requests; a route adds those of its own checks.
 ALWAYS = (Code.INVALID_PAYLOAD, Code.RATE_LIMIT_EXCEEDED, Code.INTERNAL_ERROR, Code.SERVICE_UNAVAILABLE)
 
 INTRODUCTION = (
     "Socket.IO 5 over Engine.IO 4. A channel is a namespace. Every event takes one JSON object and is answered exactly "
     "once: with its ack if the client asked for one, else with the event `<event>:success {type, data}` or `error`. A "
-    "logged event says its `room`, `seq`, `epoch` and `at`, and has an offset as last argument; official clients send "
-    "the last one back to recover."
+    "logged event has `room`, `seq`, `epoch` and `at`, and an offset as its last argument; official clients send the "
+    "last one back to recover."
 )
 
 
 def answer(route: Route) -> type[Payload]:
-    """What a route answers: what its handler says it returns."""
+    """Return the payload type that a route answers, from the return annotation of its handler."""
     returned = get_type_hints(route.work)["return"]
     if not (isinstance(returned, type) and issubclass(returned, Payload)):
         raise TypeError(f"{route.work} does not say which payload it returns")
@@ -90,7 +90,7 @@ class _Schemas:
         return self._references[shape, mode]
 
     def stamped(self, payload: Schema, *, always: bool) -> Schema:
-        """The schema of a payload that also says its place in the log; `always` or only to some of its receivers."""
+        """Return the schema of a payload with a stamp, which is `always` there or only for some receivers."""
         whole = self.definitions[payload["$ref"].rpartition("/")[2]] if "$ref" in payload else payload
         stamp = self.definitions[self.of(Stamp)["$ref"].rpartition("/")[2]]
         required = [*whole["required"], *(stamp["required"] if always else [])]
@@ -102,14 +102,14 @@ class _Schemas:
 
 
 class _Channel:
-    """One namespace: its messages are gathered as operations refer to them."""
+    """One namespace; collects its messages as operations refer to them."""
 
     def __init__(self, name: str, schemas: _Schemas) -> None:
         self.id = name.strip("/") or "root"
         self._name = name
         self._schemas = schemas
         self._messages: dict[str, Schema] = {
-            "failure": schemas.message("failure", schemas.of(Failure), "The ack of what was not done")
+            "failure": schemas.message("failure", schemas.of(Failure), "The ack of a failed request")
         }
 
     def request(self, event: str, route: Route, rate: tuple[int, float]) -> Schema:
@@ -155,7 +155,7 @@ class _Channel:
         }
 
     def described(self, namespace: Namespace) -> Schema:
-        """The channel, with all messages that were referred to."""
+        """Return the channel with all messages that were referred to."""
         return {"address": self._name, "description": _first_line(type(namespace)), "messages": self._messages}
 
     @property
@@ -171,7 +171,7 @@ class _Channel:
 
 
 def _errors(route: Route) -> list[Code]:
-    """What the pipeline itself refuses a request with. A handler may refuse with more of the catalogue."""
+    """Return the errors that the pipeline raises for a route. Handlers may raise others of the catalogue."""
     own = []
     if route.room is not None:
         own.append(Code.NOT_IN_ROOM)
@@ -185,7 +185,7 @@ def _object(properties: Schema) -> Schema:
 
 
 def _summary(event: str, route: Route) -> str:
-    """What the handler says of itself after the event's name, or the shape."""
+    """Return the first line of the handler's docstring without the event's name, else that of the shape."""
     for line in map(_first_line, (route.work, route.shape)):
         said = line.removeprefix(f"`{event}`").lstrip(":,. ")
         if said:

@@ -1,6 +1,6 @@
-"""The pipeline that every event goes through. The Socket.IO server calls it; chat, streaming and root fill its table.
+"""The pipeline of all events: table, shape, room, role, rate limit, handler, answer. Called by the Socket.IO server.
 
-who (Principal) → declared table → shape → in the room? → role → limit → handler → answer
+The namespaces `/`, `/chat` and `/streaming` are subclasses, which declare the table.
 """
 
 import secrets
@@ -35,14 +35,14 @@ from namespaces.routes import Limit, Route
 
 log = structlog.get_logger()
 
-RETURNS = 10  # times the limit of joins: joins that are not charged to it, which still cost the node something
+RETURNS = 10  # the limit of joins that are not charged to Limit.JOIN, as a multiple of it
 G = TypeVar("G", bound=Connected)
 
-INVALID = 400  # the status of requests that are charged as refused ones
+INVALID = 400  # the status of requests that are charged as refused
 
 
 class Allowance(NamedTuple):
-    """How many charges of a scope somebody has within so many seconds."""
+    """The rate limit of a scope: a number of requests within a number of seconds."""
 
     scope: str
     limit: int
@@ -51,18 +51,18 @@ class Allowance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What all namespaces share."""
+    """The dependencies that all namespaces share."""
 
     authenticator: Authenticator
     limiter: Limiter
     registry: SocketRegistry
     metrics: Metrics
-    rates: Mapping[Limit, tuple[int, float]]  # how many, in how many seconds
+    rates: Mapping[Limit, tuple[int, float]]  # a number of requests, and a number of seconds
     handler_timeout: timedelta
 
 
 class Namespace:
-    """A table of events and what happens around it. Handlers take and return typed payloads; errors are raised."""
+    """A Socket.IO namespace with its table of events. Handlers take and return typed payloads, and raise errors."""
 
     name: ClassVar[str]
 
@@ -78,19 +78,19 @@ class Namespace:
         }
         self._limits = Limits(rates=rates)
         self._deadlines = Deadlines(pipeline.handler_timeout.total_seconds())
-        self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome; both are a few known words
+        self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome, which both have few values
 
     def _allowance(self, limit: Limit) -> Allowance:
-        """What is charged to a limit: joins of each namespace by themselves, everything else together."""
+        """Return the allowance of a limit: joins are counted per namespace, everything else together."""
         return Allowance(f"{limit}:{self.name}" if limit is Limit.JOIN else limit, *self._pipeline.rates[limit])
 
     def routes(self) -> dict[str, Route]:
-        """The declared table: everything that is not in it is an unknown event."""
+        """Return the table of events. Other events are refused as unknown."""
         raise NotImplementedError
 
     @property
     def table(self) -> Mapping[str, Route]:
-        """The declared table, with what every namespace has."""
+        """The table of events, with those that every namespace has."""
         return self._routes
 
     async def welcome(self, socket: Socket) -> None:
@@ -99,54 +99,51 @@ class Namespace:
         socket.send(events.CONNECTION_SUCCESS, Typed(type=events.CONNECTION_SUCCESS, data=data))
 
     async def farewell(self, socket: Socket) -> None:
-        """Clean up after a socket that is gone: count it out of what is in `socket.attending`."""
+        """Stop counting a socket that has ended in the rooms of `socket.attending`."""
 
-    async def readmit(self, principal: Principal, room: Room) -> None:
-        """Whether somebody may still be in a room where they were before their connection was lost.
-
-        Raises GatewayError.
-        """
+    async def check_return(self, principal: Principal, room: Room) -> None:
+        """Raise GatewayError if somebody may no longer be in a room that they joined before a recovery."""
         raise NotImplementedError
 
     async def count(self, socket: Socket, room: Room) -> object:
-        """Count a socket that is back in a room. Never raises."""
+        """Count a recovered socket in a room. Never raises."""
         raise NotImplementedError
 
     async def recount(self, socket: Socket, room: Room) -> None:
-        """Count a socket in a room that it attends as who it is now instead of as who it was. Never raises."""
+        """Count a socket in a room as its present principal instead of its former one. Never raises."""
         raise NotImplementedError
 
     async def renewed(self, socket: Socket) -> None:
-        """A socket has a fresh token: of the same user, perhaps in another role, or of a guest who became a member."""
+        """Handle a new principal of a socket: the same user, perhaps in another role, or a guest who logged in."""
 
-    # --- the server's side --------------------------------------------------------------------------------------------
+    # --- for the Socket.IO server -------------------------------------------------------------------------------------
 
     async def authenticate(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
-        """Who is connecting. Raises GatewayError with the wire's refusal texts."""
+        """Return the principal of a CONNECT packet. Raises GatewayError."""
         tokens = extract_tokens(auth, handshake.headers, handshake.cookies)
         with self._deadlines:
             return await authenticate_first(self._pipeline.authenticator, tokens)
 
     async def opened(self, socket: Socket) -> None:
-        """A socket was connected."""
+        """Register and greet a socket that was connected."""
         self._pipeline.registry.add(socket)
         await self.welcome(socket)
 
     async def resumed(self, socket: Socket) -> None:
-        """A socket is back in the rooms that it attends. It was greeted the first time."""
+        """Register a recovered socket, and count it again in the rooms that it attends."""
         self._pipeline.registry.add(socket)
-        async with AsyncExitStack() as returns:  # each of them, whatever becomes of the others
+        async with AsyncExitStack() as returns:  # runs all, even if one fails
             for room in socket.attending:
                 returns.push_async_callback(self.count, socket, room)
 
     async def check_renewal(self, socket: Socket, principal: Principal) -> None:
-        """Whether a socket may go on as another principal. Raises GatewayError."""
+        """Raise GatewayError if another principal may not be in the rooms of a socket."""
         if principal.user_id != socket.principal.user_id:
             for room in list(socket.attending):
-                await self.readmit(principal, room)
+                await self.check_return(principal, room)
 
     async def renew(self, socket: Socket, principal: Principal) -> None:
-        """Let a socket go on as another principal: of the same user, or of the member that a guest has become."""
+        """Replace the principal of a socket: by one of the same user, or of the user as whom a guest logged in."""
         socket.principal = principal
         self._pipeline.registry.add(socket)
         for room, counted in list(socket.attending.items()):
@@ -155,12 +152,12 @@ class Namespace:
         await self.renewed(socket)
 
     async def closed(self, socket: Socket) -> None:
-        """A socket is gone."""
+        """Clean up after a socket that has ended."""
         self._pipeline.registry.remove(socket)
         await self.farewell(socket)
 
     async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
-        """Work on one event and answer it exactly once. Raises nothing."""
+        """Handle an event and answer it exactly once. Never raises."""
         started = time.perf_counter()
         event = args[0]
         route = self._routes.get(event) if isinstance(event, str) else None
@@ -168,17 +165,17 @@ class Namespace:
             event = "unknown"
         outcome = "ok"
         try:
-            answer = await self._work(socket, event, route, args)
+            answer = await self._run(socket, event, route, args)
             if ack_id is not None:
                 socket.succeed(ack_id, answer)
             else:
-                self._tell(socket, event, answer)
+                self._send_success(socket, event, answer)
         except GatewayError as error:
             outcome = error.code
             self._refuse(socket, args[0], ack_id, error)
         except Exception as error:
             if isinstance(error, ConnectionResetError) and not socket.live:
-                outcome = "gone"  # nobody is left to answer
+                outcome = "gone"  # the client has disconnected
             else:
                 outcome = Code.INTERNAL_ERROR
                 request_id = self._refuse(socket, args[0], ack_id, GatewayError(Code.INTERNAL_ERROR))
@@ -190,9 +187,9 @@ class Namespace:
         timer = self._timers[event, outcome] = self._pipeline.metrics.events.labels(self.name, event, outcome)
         return timer
 
-    # --- the steps ----------------------------------------------------------------------------------------------------
+    # --- steps --------------------------------------------------------------------------------------------------------
 
-    async def _work(self, socket: Socket, event: str, route: Route | None, args: Sequence[Any]) -> Payload:
+    async def _run(self, socket: Socket, event: str, route: Route | None, args: Sequence[Any]) -> Payload:
         self._refusals.check(socket.principal.user_id)
         try:
             route, ask = checked(socket, route, args)
@@ -219,7 +216,7 @@ class Namespace:
         except TimeoutError:
             raise Unavailable("handler") from None
         except GatewayError as error:
-            if error.status == INVALID:  # as only the handler could know: a word that is blocked
+            if error.status == INVALID:  # found by the handler, such as a blocked word
                 await limiter.refund(allowance.scope, subject)
                 await self._charge_refusal(socket)
             raise
@@ -230,9 +227,9 @@ class Namespace:
     async def _above_the_limit(
         self, subject: str, socket: Socket, route: Route, ask: Request, error: RateLimited
     ) -> Payload | None:
-        """Return the answer that was given earlier, or None if the request is not charged to the limit.
+        """Return the first answer to a repeated request, or None for a join that catches up, which has another limit.
 
-        Raises RateLimited.
+        Raises RateLimited for all other requests.
         """
         earlier = await route.repeated(socket.principal, ask) if route.repeated else None
         if earlier is None:
@@ -251,7 +248,7 @@ class Namespace:
             self._pipeline.metrics.limited.labels(Limit.REFUSED).inc()
             raise
 
-    def _tell(self, socket: Socket, event: str, answer: Payload) -> None:
+    def _send_success(self, socket: Socket, event: str, answer: Payload) -> None:
         aside = self._routes[event].aside
         if aside is not None:
             socket.send(*aside(answer))
@@ -267,7 +264,7 @@ class Namespace:
         return request_id
 
     def greeting(self, who: Principal, shape: type[G]) -> G:
-        """The greeting of a connected socket."""
+        """Return the greeting of a connected socket."""
         return shape(
             user_id=who.user_id,
             role=who.role,
@@ -276,12 +273,12 @@ class Namespace:
             limits=self._limits,
         )
 
-    # --- what every namespace offers ----------------------------------------------------------------------------------
+    # --- events of every namespace ------------------------------------------------------------------------------------
 
     async def _refresh(self, socket: Socket, ask: AuthRefresh) -> AuthRefreshed:
         principal = await self._pipeline.authenticator.authenticate(ask.token)
         before = socket.principal
-        # A guest may become a member. Another guest they may not: whoever is kept out could go on as that one.
+        # A guest may log in, but not become another guest, which would evade a ban.
         if principal.user_id != before.user_id and (before.authenticated or not principal.authenticated):
             raise Forbidden("The token is of another user")
         await self._pipeline.registry.renew(socket, principal)
@@ -289,7 +286,7 @@ class Namespace:
 
 
 def checked(socket: Socket, route: Route | None, args: Sequence[Any]) -> tuple[Route, Request]:
-    """A request that may be charged and handled: the event exists, its payload fits, the sender may ask for it here.
+    """Return a valid request with its route: the event exists, the payload is valid, room and role are checked.
 
     Raises GatewayError.
     """
@@ -304,15 +301,15 @@ def checked(socket: Socket, route: Route | None, args: Sequence[Any]) -> tuple[R
 
 
 def parse(shape: type[Request], args: Sequence[Any]) -> Request:
-    """The one payload of an event, which stands behind its name.
+    """Parse the payload of an event, the only argument after its name.
 
-    Raises InvalidPayload, or the error whose code a check of the shape names.
+    Raises InvalidPayload, or the error that a validator of the shape names.
     """
     if len(args) != 2 or not isinstance(args[1], dict):
         raise InvalidPayload("An event takes exactly one JSON object")
     check_event(args[1])
     try:
-        ask: Request = shape.__pydantic_validator__.validate_python(args[1])  # what model_validate calls
+        ask: Request = shape.__pydantic_validator__.validate_python(args[1])  # as model_validate does, but faster
     except ValidationError as error:
         raise misfit(error) from None
     return ask

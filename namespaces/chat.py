@@ -1,4 +1,4 @@
-"""`/chat`: rooms of messages. The Socket.IO server calls it through the pipeline; it calls the chat service."""
+"""The namespace `/chat`: messages and moderation. Calls the chat and the moderation services."""
 
 from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import chat, events
@@ -14,7 +14,7 @@ from namespaces.routes import Limit, Route
 
 
 class ChatNamespace(RoomNamespace):
-    """Joining, leaving, sending and reading back; what moderators do is in a table of its own."""
+    """Chat rooms of streams; the events of moderators are in moderation.py."""
 
     name = CHAT
     room = staticmethod(chat_room)
@@ -33,7 +33,7 @@ class ChatNamespace(RoomNamespace):
         super().__init__(pipeline, attendance)
 
     def routes(self) -> dict[str, Route]:
-        """The events of `/chat`."""
+        """Return the events of `/chat`."""
         return self._moderation.routes() | {
             events.CHAT_JOIN_ROOM: Route(
                 chat.JoinRoom,
@@ -55,11 +55,11 @@ class ChatNamespace(RoomNamespace):
         }
 
     async def allow(self, principal: Principal, key: str) -> None:
-        """Whoever is not banned there may be in the room of every stream."""
+        """Allow everybody who is not banned into the chat room of an existing stream. Raises BANNED, NotFound."""
         await self._chat.check_join(principal, key)
 
     async def join(self, socket: Socket, ask: chat.JoinRoom) -> chat.Joined:
-        """`chat:join-room`: join a room, and get its snapshot."""
+        """`chat:join-room`: join a room, and return its snapshot."""
         who = socket.principal
         joined = await self.enter(
             socket, ask.live_id, lambda census: self._chat.snapshot(who, ask.live_id, ask.since, census.count)
@@ -68,7 +68,7 @@ class ChatNamespace(RoomNamespace):
         return joined
 
     async def leave(self, socket: Socket, ask: chat.LeaveRoom) -> chat.Left:
-        """`chat:leave-room`: hear it no more."""
+        """`chat:leave-room`: leave a room."""
         await self.depart(socket, ask.live_id)
         return chat.Left(room_name=self.room(ask.live_id).name)
 

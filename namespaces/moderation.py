@@ -1,4 +1,4 @@
-"""The events of moderators: the part of the table of `/chat` that calls the moderation services. Used by chat.py."""
+"""The events of moderators, a part of the table of `/chat`. Used by chat.py."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from namespaces.routes import Route
 
 
 class Moderation(NamedTuple):
-    """The services that moderators call. They do not have to be in the room that they moderate."""
+    """The services that moderators call. They need not have joined the room that they moderate."""
 
     sanctions: Sanctions
     settings: RoomSettingsService
@@ -24,7 +24,7 @@ class Moderation(NamedTuple):
     pins: Pins
 
     def routes(self) -> dict[str, Route]:
-        """Roles are checked here as far as they suffice; the services check who hosts a room."""
+        """Return the events of moderators. `who` are the roles that may; services check the host of a stream."""
         return {
             events.CHAT_MUTE_USER: Route(moderation.MuteUser, service=self.sanctions.mute, who=MEMBERS),
             events.CHAT_UNMUTE_USER: Route(moderation.MuteUser, service=self.sanctions.unmute, who=MEMBERS),

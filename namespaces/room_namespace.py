@@ -1,4 +1,4 @@
-"""Rooms that people attend: how one is joined, left and counted. The three namespaces say whose rooms these are."""
+"""Joining and leaving rooms, and counting their members. The base class of the three namespaces."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -16,10 +16,9 @@ NOBODY = Census(0, 0, changed=False)
 
 
 class Attendance(Protocol):
-    """Counts who is in a room and tells the room.
+    """Counts members of rooms and broadcasts the changes.
 
-    Nothing here raises. A call that is cancelled has counted all the same, except that a cancelled `enter` has counted
-    nobody.
+    No method raises. A cancelled call has its effect all the same, except that a cancelled `enter` counts nobody.
     """
 
     async def enter(self, room: Room, user_id: str) -> Census: ...
@@ -29,9 +28,9 @@ class Attendance(Protocol):
 
 
 class RoomNamespace(Namespace):
-    """A namespace with one room for each key. Subclasses say `room` and `allow`; their handlers `enter` and `depart`.
+    """A namespace with one room per stream. Subclasses define `room` and `allow`; handlers call `enter` and `depart`.
 
-    A socket is counted in exactly the rooms of `socket.attending`, as whom it says there, whatever is given up.
+    A socket is counted in exactly the rooms of `socket.attending`, as the principal there, even after cancellations.
     """
 
     def __init__(self, pipeline: Pipeline, attendance: Attendance) -> None:
@@ -40,24 +39,24 @@ class RoomNamespace(Namespace):
 
     @staticmethod
     def room(key: str, /) -> Room:
-        """The room of a key."""
+        """Return the room of a stream key."""
         raise NotImplementedError
 
     @staticmethod
     def counts(_room: Room, /) -> bool:
-        """Whether who comes and goes is counted in a room. Where not, sockets hear, and recover what they missed."""
+        """Return whether members of a room are counted. All sockets receive and recover its events."""
         return True
 
     async def allow(self, principal: Principal, key: str) -> None:
-        """Whether somebody may be in the room of a key. Raises GatewayError."""
+        """Raise GatewayError if somebody may not be in the room of a stream."""
         raise NotImplementedError
 
     # --- for handlers -------------------------------------------------------------------------------------------------
 
     async def enter(self, socket: Socket, key: str, read: Callable[[Census], Awaitable[T]]) -> T:
-        """Let a socket into a room, and `read` what it finds there. When any of it fails, it is where it was before.
+        """Add a socket to a room, and return the result of `read`, the snapshot. An error removes the socket again.
 
-        The room is heard before it is read, so that nothing that happens there falls between the two.
+        The socket receives the room's events before the snapshot is read, so that no event is missed between the two.
         """
         room = self.room(key)
         await self.allow(socket.principal, key)
@@ -67,28 +66,28 @@ class RoomNamespace(Namespace):
         try:
             return await read(await self.count(socket, room))
         except BaseException:
-            await self._take_out(socket, room)
+            await self._remove(socket, room)
             raise
 
     async def depart(self, socket: Socket, key: str) -> Census:
-        """Let a socket out of a room; how many are there now."""
+        """Remove a socket from a room; return the census after that."""
         room = self.room(key)
-        census = await self._take_out(socket, room)
+        census = await self._remove(socket, room)
         return await self._attendance.census(room) if census is None else census
 
-    async def _take_out(self, socket: Socket, room: Room) -> Census | None:
+    async def _remove(self, socket: Socket, room: Room) -> Census | None:
         socket.leave(room)
         who = socket.unattend(room)
         return None if who is None else await self._attendance.leave(room, who.user_id)
 
     # --- for the pipeline ---------------------------------------------------------------------------------------------
 
-    async def readmit(self, principal: Principal, room: Room) -> None:
+    async def check_return(self, principal: Principal, room: Room) -> None:
         """See Namespace."""
         await self.allow(principal, room.key)
 
     async def count(self, socket: Socket, room: Room) -> Census:
-        """Count a socket in a room that it hears. When that is given up, it is not there at all."""
+        """Count a socket in a room whose events it receives. An error or cancellation removes it from the room."""
         socket.attend(room)
         if not self.counts(room):
             return NOBODY
@@ -106,8 +105,8 @@ class RoomNamespace(Namespace):
             await self._attendance.move(room, before.user_id, after.user_id)
 
     async def farewell(self, socket: Socket) -> None:
-        """See Namespace. What it attended stays noted: a client that comes back finds it in its session."""
-        async with AsyncExitStack() as departures:  # each of them, whatever becomes of the others
+        """See Namespace. `socket.attending` is not changed: a recovery reads it from the session."""
+        async with AsyncExitStack() as departures:  # runs all, even if one fails
             for room, who in socket.attending.items():
                 if self.counts(room):
                     departures.push_async_callback(self._attendance.leave, room, who.user_id)

@@ -1,4 +1,4 @@
-"""`/`: the products of a stream, and what concerns every socket. Called through the pipeline; calls the storefront."""
+"""The namespace `/`: products of streams, orders, and broadcasts to everybody. Calls the storefront."""
 
 from gateway.errors import Forbidden
 from gateway.keys import ROOT, Room, admins_room, everyone_room, products_room
@@ -13,7 +13,7 @@ from namespaces.routes import Limit, Route
 
 
 class RootNamespace(RoomNamespace):
-    """Following the products of a stream."""
+    """Products of streams, orders, and broadcasts to everybody."""
 
     name = ROOT
     room = staticmethod(products_room)
@@ -23,7 +23,7 @@ class RootNamespace(RoomNamespace):
         super().__init__(pipeline, attendance)
 
     def routes(self) -> dict[str, Route]:
-        """The events of `/`."""
+        """Return the events of `/`."""
         return {
             events.JOIN_STREAM: Route(
                 catalog.JoinStream,
@@ -44,45 +44,45 @@ class RootNamespace(RoomNamespace):
 
     @staticmethod
     def counts(room: Room, /) -> bool:
-        """Who follows a stream is counted; administrators are not."""
+        """Return whether members of a room are counted; administrators are not."""
         return room != admins_room()
 
     async def allow(self, _principal: Principal, key: str) -> None:
-        """Whoever is connected may follow every stream."""
+        """Allow everybody into the product room of an existing stream. Raises NotFound."""
         await self._storefront.check_join(key)
 
     async def welcome(self, socket: Socket) -> None:
-        """Tell a socket who it is, and let it hear what everybody hears."""
+        """Greet a socket, and add it to the rooms that it joins without asking."""
         socket.send(events.CONNECTED, self.greeting(socket.principal, Connected))
         await self._enter_by_right(socket)
 
-    async def readmit(self, principal: Principal, room: Room) -> None:
+    async def check_return(self, principal: Principal, room: Room) -> None:
         """See Namespace."""
         if room != admins_room():
-            await super().readmit(principal, room)
+            await super().check_return(principal, room)
         elif principal.role is not Role.ADMIN:
             raise Forbidden
 
     async def resumed(self, socket: Socket) -> None:
-        """A socket is back."""
+        """Handle a recovered socket."""
         await super().resumed(socket)
         await self._enter_by_right(socket)
 
     async def renewed(self, socket: Socket) -> None:
-        """See Namespace. The role may be another one."""
+        """See Namespace. The role may have changed."""
         await self._enter_by_right(socket)
 
     async def join(self, socket: Socket, ask: catalog.JoinStream) -> catalog.StreamJoined:
-        """`join:stream`: join the products of a stream, and get them."""
+        """`join:stream`: join the product room of a stream, and return its products."""
         return await self.enter(socket, ask.stream_id, lambda _: self._storefront.snapshot(ask.stream_id, ask.since))
 
     async def leave(self, socket: Socket, ask: catalog.LeaveStream) -> catalog.StreamLeft:
-        """`leave:stream`: follow them no more."""
+        """`leave:stream`: leave the product room of a stream."""
         await self.depart(socket, ask.stream_id)
         return catalog.StreamLeft(room=self.room(ask.stream_id).name)
 
     async def _enter_by_right(self, socket: Socket) -> None:
-        """Have a socket hear what it hears without asking, and no more."""
+        """Add a socket to the room of everybody, and to that of administrators exactly if it belongs to one."""
         await socket.enter(everyone_room())
         room = admins_room()
         if socket.principal.role is not Role.ADMIN:

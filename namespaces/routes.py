@@ -1,4 +1,4 @@
-"""What a namespace declares: a row for each of its events. Read by the pipeline, and by what documents the events."""
+"""The types with which namespaces declare their events. Read by the pipeline and by the AsyncAPI document."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,37 +12,37 @@ from gateway.security.principal import EVERYONE, Principal, Roles
 
 
 class Limit(StrEnum):
-    """Which allowance an event is charged to; their sizes are settings."""
+    """The rate limits of events; their sizes are settings."""
 
     MESSAGE = "chat"
     EVENT = "event"
     JOIN = "join"
-    REFUSED = "refused"  # requests that do not fit, whatever they ask for
+    REFUSED = "refused"  # invalid requests of all events
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One event of a namespace: its shape, what works on it, and what must hold before that is called.
+    """One event of a namespace: its shape, its handler, and the checks before it.
 
-    Either `service`, a service's method, which takes the principal and the request; or `handler`, a method of the
-    namespace, for what changes the socket itself. Its annotated return type and the first line of its docstring are
-    what the documents say of the event.
+    Give either `service`, a method of a service, which takes the principal and the request; or `handler`, a method of
+    the namespace, for events that change the socket itself. The documents show its return type and the first line of
+    its docstring.
     """
 
     shape: type[Request]
     handler: Callable[[Socket, Any], Awaitable[Payload]] | None = None
     limit: Limit = Limit.EVENT
-    room: Callable[[Any], Room] | None = None  # must have been joined
+    room: Callable[[Any], Room] | None = None  # the room that must have been joined
     who: Roles = EVERYONE
-    repeated: Callable[[Principal, Any], Awaitable[Payload | None]] | None = None  # the answer given earlier, if any
-    aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event sent first to a client that asked for no ack
+    repeated: Callable[[Principal, Any], Awaitable[Payload | None]] | None = None  # returns the first answer, if any
+    aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event to send first to a client that asks for no ack
     service: Callable[[Principal, Any], Awaitable[Payload]] | None = None
-    enters: Callable[[Any], Room] | None = None  # which room a join is for
-    resumes: Callable[[Any], Awaitable[bool]] | None = None  # whether a join catches up by its `since`
+    enters: Callable[[Any], Room] | None = None  # the room that a join is for
+    resumes: Callable[[Any], Awaitable[bool]] | None = None  # whether a join catches up from its `since`
 
     @property
     def free(self) -> Callable[[Payload], bool] | None:
-        """Whether an answer is of something that is not charged: a repetition, or a join that caught up."""
+        """The check whether an answer is not charged: one to a repetition, or to a join that caught up."""
         if self.repeated is not None:
             return _duplicate
         return _recovered if self.resumes is not None else None

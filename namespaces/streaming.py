@@ -1,4 +1,4 @@
-"""`/streaming`: who watches. The Socket.IO server calls it through the pipeline; it calls the viewers service."""
+"""The namespace `/streaming`: viewers of streams. Calls the viewers service."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from namespaces.routes import Limit, Route
 
 
 class StreamingNamespace(RoomNamespace):
-    """Viewers come and go."""
+    """Viewers of streams, and the starts and ends of streams."""
 
     name = STREAMING
     room = staticmethod(viewers_room)
@@ -23,7 +23,7 @@ class StreamingNamespace(RoomNamespace):
         super().__init__(pipeline, viewers)
 
     def routes(self) -> dict[str, Route]:
-        """The events of `/streaming`."""
+        """Return the events of `/streaming`."""
         return {
             events.STREAM_VIEWER_JOIN: Route(
                 streaming.ViewerJoin,
@@ -36,14 +36,14 @@ class StreamingNamespace(RoomNamespace):
         }
 
     async def allow(self, _principal: Principal, key: str) -> None:
-        """Whoever is connected may watch every stream."""
+        """Allow everybody to watch an existing stream. Raises NotFound."""
         await self._viewers.check_join(key)
 
     async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
-        """`stream:viewer:join`: watch a stream, and be counted."""
+        """`stream:viewer:join`: join the viewers of a stream."""
         return await self.enter(socket, ask.stream_key, partial(self._viewers.snapshot, ask.stream_key, ask.since))
 
     async def leave(self, socket: Socket, ask: streaming.ViewerLeave) -> streaming.ViewerLeft:
-        """`stream:viewer:leave`: watch it no more."""
+        """`stream:viewer:leave`: leave the viewers of a stream."""
         census = await self.depart(socket, ask.stream_key)
         return streaming.ViewerLeft(stream_key=ask.stream_key, viewer_count=census.count)

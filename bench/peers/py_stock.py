@@ -16,7 +16,7 @@ AUTHOR = {"id": "u00000", "name": "viewer_00000", "color": "#7fb2ff"}
 
 
 def uncompressed(**options: Any) -> web.WebSocketResponse:
-    """What the driver makes of a websocket request; it has no option for this."""
+    """Return the driver's app for websocket requests; the driver has no option for this."""
     return web.WebSocketResponse(compress=False, **options)
 
 

@@ -131,7 +131,7 @@ def _url(process: subprocess.Popen[str]) -> str:
 
 
 def _ready(process: subprocess.Popen[str], what: str) -> str:
-    """The line by which a process says that it is ready."""
+    """Return the log line with which a process reports that it is ready."""
     assert process.stdout is not None  # noqa: S101  asked for at its start
     line = process.stdout.readline().strip()
     if not line.startswith("ready"):
@@ -140,13 +140,13 @@ def _ready(process: subprocess.Popen[str], what: str) -> str:
 
 
 def _stack(opened: ExitStack, plan: Plan) -> Stack:
-    """The servers that the developer's environment does not name, running."""
+    """Start the servers that the environment does not name."""
     named = {"postgres": any(map(os.environ.get, MAIN_URL)), "redis": os.environ.get("REDIS_URL")}
     return opened.enter_context(Stack(plan.data, **{server: not url for server, url in named.items()}))
 
 
 def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
-    """The settings of all processes. What the developer's environment says wins."""
+    """Return the settings of all processes; the environment overrides the defaults."""
     defaults = {
         "JWT_SECRET": DEVELOPMENT_SECRET,
         "HOST": "127.0.0.1",

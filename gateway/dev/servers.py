@@ -88,7 +88,7 @@ class PostgresProcess(ServerProcess):
         return False
 
     def as_owner(self, command: list[str], folder: Path) -> list[str]:
-        """The command as the owner of the folder, when we are root."""
+        """Return the command, run as the owner of the folder if we are root."""
         if os.geteuid() != 0:
             return with_parent(command, signal.SIGINT)
         if shutil.which("setpriv") is None:
@@ -155,7 +155,7 @@ class RedisProcess(ServerProcess):
 
 
 def ffmpeg() -> Path | None:
-    """The ffmpeg program that a wheel brought, if it is installed."""
+    """Return the ffmpeg program of the installed wheel, None without one."""
     return bundled("imageio_ffmpeg", "binaries/ffmpeg-*")
 
 
@@ -177,7 +177,7 @@ class Stack:
         return [server for server in (self.postgres, self.redis) if server is not None]
 
     def check(self) -> None:
-        """Raises StackError if one of them has ended by itself."""
+        """Raise StackError if one of the servers has ended by itself."""
         for server in self.servers:
             server.check()
 

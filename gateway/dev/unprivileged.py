@@ -21,7 +21,7 @@ SHARED = Path("/var/tmp")  # noqa: S108  every folder made in it is root's, and 
 
 
 def identity() -> tuple[int, int]:
-    """The user and group that PostgreSQL runs as."""
+    """Return the user and group that PostgreSQL runs as."""
     entry = pwd.getpwnam(USER)
     return entry.pw_uid, entry.pw_gid
 
@@ -50,7 +50,7 @@ def data_folder(folder: Path) -> Path:
 
 
 def programs(folder: Path, packages: Sequence[Path]) -> Path:
-    """The folder of programs itself, or one in a copy of `packages` that the user can reach.
+    """Return the folder of programs, or a copy of it in `packages` that the user can access.
 
     `packages` are folders beside each other, one of which has the folder; programs find their libraries in the others.
     """

@@ -71,7 +71,7 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
 
 
 def _given(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a query parameter: a query has no null, so one that may be left out is not nullable."""
+    """Return the schema of a query parameter: optional ones are not nullable, since a query has no null."""
     if "anyOf" not in schema:
         return schema
     outer = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}

@@ -34,7 +34,7 @@ class Library:
         return path
 
     async def metadata(self, source: Path) -> Metadata:
-        """What a source is made of; looked at once by all workers, as long as it is the same file."""
+        """Return the facts of a source, probed once by all workers as long as the file does not change."""
         size, key = _identity(source)
         return await self._cache.read(key, lambda: self._look(source, size))
 
@@ -50,7 +50,7 @@ class Library:
 
 
 def _identity(source: Path) -> tuple[int, str]:
-    """The size of a file, and a name that it has only as long as it is not changed."""
+    """Return the size of a file, and a name that changes with its content."""
     state = source.stat()
     said = f"{source}\0{state.st_size}\0{state.st_mtime_ns}"
     return state.st_size, hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()

@@ -102,7 +102,7 @@ class PostgresClient(AsyncpgDBClient):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionWrapper]:
-        """A transaction on a connection of its own; every model uses it as long as the block lasts."""
+        """Open a transaction on a connection of its own; all models use it during the block."""
         async with self.lease() as connection:
             client = TransactionWrapper(self)
             client._connection = connection  # noqa: SLF001  as Tortoise's own transactions do
@@ -115,7 +115,7 @@ class PostgresClient(AsyncpgDBClient):
                 connections.reset(token)
 
     def acquire_connection(self) -> AbstractAsyncContextManager[Any]:  # type: ignore[override]
-        """What Tortoise runs a single statement on."""
+        """Return the executor of single statements, for Tortoise."""
         return self.lease()
 
     def _in_transaction(self) -> AbstractAsyncContextManager[TransactionWrapper]:  # type: ignore[override]
@@ -132,7 +132,7 @@ def cause(error: BaseException) -> BaseException:
 
 @asynccontextmanager
 async def begin(client: TransactionWrapper) -> AsyncIterator[None]:
-    """A transaction on one connection: committed at the end of the block, rolled back by an exception."""
+    """Open a transaction on one connection: committed at the end of the block, rolled back by an exception."""
     transaction = client._connection.transaction()  # noqa: SLF001  as Tortoise's own transactions do
     await transaction.start()
     try:

@@ -168,7 +168,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionWrapper]:
-        """A transaction around the block, which an exception rolls back. Every model uses its connection."""
+        """Open a transaction for the block, rolled back by an exception. All models use its connection."""
         async with self._client.transaction() as connection:
             yield connection
 

@@ -283,7 +283,7 @@ class Migrations:
 
     @asynccontextmanager
     async def _lock(self, db: Any) -> AsyncIterator[None]:
-        """A transaction with the lock of migrations. Raises MigrationsLocked.
+        """Open a transaction with the lock of migrations. Raises MigrationsLocked.
 
         It is polled, because a waiter inside PostgreSQL holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
         """
@@ -311,7 +311,7 @@ class Migrations:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
-        """A connection of its own, without a pool. Raises Unavailable."""
+        """Open a connection without a pool. Raises Unavailable."""
         with mapped("migrate"):
             db = await asyncpg.connect(
                 self._url,

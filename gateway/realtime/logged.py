@@ -57,7 +57,7 @@ def time_json(stamp: Stamp) -> str:
 
 
 def stamp_json(room: Room, stamp: Stamp) -> str:
-    """The other fields of a stamp, and the last brace of the payload."""
+    """Return the other fields of a stamp, and the last brace of the payload."""
     epoch, seq, at, _ = stamp
     return f'"room":"{room.name}","seq":{seq},"epoch":"{epoch}","at":"{iso(at)}"}}'
 

@@ -26,7 +26,7 @@ def logged_packet(namespace: str, event: str, payload: str) -> bytes:
 
 
 def stamped_packet(room: Room, event: str, payload: Payload, stamp: Stamp) -> bytes:
-    """The packet of a logged event: what `logged_packet` makes of it when it is read from the room's log."""
+    """Return the packet of a logged event that was read from the room log, as `logged_packet` makes it."""
     encoded = payload.__pydantic_serializer__.to_json(payload).decode()
     return logged_packet(room.namespace, event, stamped(encoded, room, stamp))
 

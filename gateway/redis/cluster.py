@@ -31,7 +31,7 @@ QUIET = 0.05  # s after having learned: a storm of errors is one reason to learn
 
 
 def slot(name: str | bytes) -> int:
-    """The slot of a key or of a sharded channel."""
+    """Return the slot of a key or of a sharded channel."""
     return key_slot(name if isinstance(name, bytes) else name.encode())
 
 
@@ -86,7 +86,7 @@ class ClusterPubSubServer(NamedTuple):
     sharded: bool = True
 
     def connection(self) -> AbstractConnection:
-        """A new connection outside of the pool, not connected yet."""
+        """Return a new connection outside of the pool, not connected yet."""
         connection: AbstractConnection = self.server.pool.make_connection()  # type: ignore[no-untyped-call]
         return connection
 
@@ -220,7 +220,7 @@ class Cluster:
     # --- servers ------------------------------------------------------------------------------------------------------
 
     def channels(self, address: Address) -> "ClusterPubSubServer":
-        """The channels of one server."""
+        """Return the channels of one server."""
         return ClusterPubSubServer(self._server(address), self.timeout)
 
     async def call(self, address: Address, use: Use) -> Any:

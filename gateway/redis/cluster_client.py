@@ -116,7 +116,7 @@ class ClusterPipeline(Pipeline):
 
 
 def slot_of(command: Command) -> int:
-    """The slot of a command's key. Raises ValueError for one without a key."""
+    """Return the slot of a command's key. Raises ValueError for one without a key."""
     name = command[0]
     script = name in ("EVAL", "EVALSHA")
     place = 3 if script else 1

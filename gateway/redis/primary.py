@@ -25,7 +25,7 @@ class Primary(AbstractConnection):
     """Mixed into redis-py's connections: one whose server refuses like this is not used again."""
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
-        """An answer. Raises NotPrimaryError; in a pipeline, where errors are answers, the others are still read."""
+        """Read a reply. Raises NotPrimaryError; in a pipeline, where errors are replies, the others are still read."""
         try:
             return await super().read_response(*args, **options)
         except ResponseError as error:

@@ -25,7 +25,7 @@ class ReplyReader:
         self._parser = hiredis.Reader(protocolError=InvalidResponse, replyError=ResponseError, notEnoughData=None)
 
     async def some(self) -> list[Any]:
-        """The next answers or messages, at least one. Raises RedisError if one is an error or the server is gone."""
+        """Return the next replies or messages, at least one. Raises RedisError for an error or a lost connection."""
         found: list[Any] = []
         while not found:
             data = await self._stream.read(CHUNK)

@@ -19,7 +19,7 @@ INCLUDE = "-- include "  # begins a line that stands for another file of the sam
 
 @cache
 def lua(package: str, name: str) -> str:
-    """The text of `name`.lua in a package, with the files that it includes."""
+    """Return the text of `name`.lua in a package, with the files that it includes."""
     text = resources.files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
     lines = [
         lua(package, line.removeprefix(INCLUDE).strip()) if line.startswith(INCLUDE) else line

@@ -232,7 +232,7 @@ class MasterConnection(PrimaryConnection):
 
 
 def options(sentinels: Sentinels, said: ServerList) -> dict[str, Any]:
-    """What a pool of connections to the master is made with."""
+    """Return the arguments of a pool of connections to the master."""
     return {
         "connection_class": MasterConnection,
         "sentinels": sentinels,

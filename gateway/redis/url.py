@@ -36,7 +36,7 @@ class ServerList(NamedTuple):
 
 
 def server_list(url: str) -> ServerList | None:
-    """What a URL that lists servers says; None for the forms with one server.
+    """Parse a URL that lists several servers; return None for the forms with one server.
 
     Raises SettingsError with one line, which has nothing of the URL in it.
     """
@@ -66,7 +66,7 @@ def describe(url: str) -> str:
 
 
 def describe_server_list(found: ServerList) -> str:
-    """The same for what a URL said."""
+    """Do the same for a parsed URL."""
     if found.form == CLUSTER:
         return f"cluster, found by {len(found.addresses)} of its servers"
     return f"master {found.service} of {len(found.addresses)} sentinels"

@@ -15,7 +15,7 @@ POWERS: Mapping[Role, frozenset[Power]] = {  # in every room
 
 
 def powers(role: Role, *, hosting: bool) -> frozenset[Power]:
-    """What somebody of a role may do in a room, as its host or not."""
+    """Return the permissions of a role in a room, as its host or not."""
     return POWERS.get(role, HOSTING if hosting else NONE)
 
 

@@ -43,7 +43,7 @@ class EchoNamespace:
         elif event == "message-with-ack" and ack_id is not None:
             self._say(socket, "3", f"{ack_id}{compact(rest)}")
 
-    async def readmit(self, principal: Principal, room: Room) -> None:
+    async def check_return(self, principal: Principal, room: Room) -> None:
         """See Endpoint."""
 
     async def resumed(self, socket: Socket) -> None:

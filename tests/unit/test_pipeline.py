@@ -150,7 +150,7 @@ class Talk(Namespace):
     async def welcome(self, socket: Any) -> None:
         """Say nothing."""
 
-    async def readmit(self, principal: Principal, room: Room) -> None:
+    async def check_return(self, principal: Principal, room: Room) -> None:
         if room == chat_room("closed"):
             raise Forbidden(f"{principal.username} may not")
 

@@ -95,7 +95,7 @@ class Desk:
             if offer:
                 self.hearing.offer(room, seq, logged_packet(room.namespace, "e", "{}"))
 
-    async def readmit(self, who: Principal, room: Room) -> None:
+    async def check_return(self, who: Principal, room: Room) -> None:
         """See Endpoint."""
         if self.closed:
             raise Forbidden

@@ -42,6 +42,6 @@ async def test_administrators_hear_of_orders_as_long_as_they_are_administrators(
 
 
 async def test_who_is_no_administrator_any_more_does_not_come_back_as_one() -> None:
-    await namespace().readmit(principal(Role.ADMIN), admins_room())
+    await namespace().check_return(principal(Role.ADMIN), admins_room())
     with pytest.raises(Forbidden):
-        await namespace().readmit(principal(Role.MODERATOR), admins_room())
+        await namespace().check_return(principal(Role.MODERATOR), admins_room())

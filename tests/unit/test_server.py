@@ -120,8 +120,8 @@ class Lobby:
             await self.during(socket)
         self.log.append("done")
 
-    async def readmit(self, principal: Principal, room: Room) -> None:
-        self.log.append("readmitted")
+    async def check_return(self, principal: Principal, room: Room) -> None:
+        self.log.append("return checked")
 
     async def resumed(self, socket: Socket) -> None:
         self.log.append("resumed")

@@ -40,12 +40,12 @@ def engine() -> EngineServer:
     return EngineServer(EngineOptions(), Metrics(), origin_allowed=lambda _: True)
 
 
-def connect(host: EngineServer, sid: str) -> tuple[Connection, Silent]:
+def connect(server: EngineServer, sid: str) -> tuple[Connection, Silent]:
     transport = Silent()
-    connection = Connection(host, sid, cast("Any", None), "websocket", "127.0.0.1")
+    connection = Connection(server, sid, cast("Any", None), "websocket", "127.0.0.1")
     connection.start(cast("Any", transport))
-    host.connections[sid] = connection
-    host.address_limit.entered("127.0.0.1")
+    server.connections[sid] = connection
+    server.address_limit.entered("127.0.0.1")
     return connection, transport
 
 
@@ -112,7 +112,7 @@ async def test_one_long_turn_a_tick_is_given_and_many_short_ones() -> None:
 
 async def test_a_message_is_handled_between_the_turns_of_many_who_flood() -> None:
     """64 connections with 64 messages of 2 ms each: 8 s of work, in which nobody else may wait for long."""
-    host = engine()
+    server = engine()
     handled: list[str] = []
 
     async def handle(connection: Connection, text: str) -> None:
@@ -120,12 +120,12 @@ async def test_a_message_is_handled_between_the_turns_of_many_who_flood() -> Non
         if text == "slow":
             burn(0.002)
 
-    host.on_message = handle
-    flood = [connect(host, f"f{number}")[0] for number in range(64)]
+    server.on_message = handle
+    flood = [connect(server, f"f{number}")[0] for number in range(64)]
     for connection in flood:
         for _ in range(MAX_MESSAGES):
             connection.received("4slow")
-    polite, _ = connect(host, "polite")
+    polite, _ = connect(server, "polite")
     waits: list[int] = []
     for _ in range(5):
         await asyncio.sleep(0.005)
@@ -140,7 +140,7 @@ async def test_a_message_is_handled_between_the_turns_of_many_who_flood() -> Non
 
 
 async def test_a_client_that_goes_on_sending_waits_in_a_busy_tick() -> None:
-    host = engine()
+    server = engine()
     given = 0
 
     async def handle(_connection: Connection, _text: str) -> None:
@@ -151,9 +151,9 @@ async def test_a_client_that_goes_on_sending_waits_in_a_busy_tick() -> None:
         given += 1
         await asyncio.sleep(0)
 
-    host.on_message = handle
-    host.turns.next = count  # type: ignore[method-assign]
-    connection, _ = connect(host, "s")
+    server.on_message = handle
+    server.turns.next = count  # type: ignore[method-assign]
+    connection, _ = connect(server, "s")
     for _ in range(int(STEADY_RATE * BURST_TIME)):
         connection.received("4x")
     await asyncio.sleep(0)
@@ -165,7 +165,7 @@ async def test_a_client_that_goes_on_sending_waits_in_a_busy_tick() -> None:
     connection.received("4x")
     await until(lambda: not connection.busy)
     assert given == 0, "the tick has time left"
-    host.turns.free = lambda now: False  # type: ignore[method-assign]
+    server.turns.free = lambda now: False  # type: ignore[method-assign]
     connection.received("4x")
     await until(lambda: not connection.busy)
     assert given == 1
@@ -173,8 +173,8 @@ async def test_a_client_that_goes_on_sending_waits_in_a_busy_tick() -> None:
 
 
 async def test_a_flood_of_pongs_ends_the_connection() -> None:
-    host = engine()
-    connection, transport = connect(host, "s")
+    server = engine()
+    connection, transport = connect(server, "s")
     for _ in range(MAX_CONTROLS):
         connection.received("3")
     assert transport.ended == []

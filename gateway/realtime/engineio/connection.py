@@ -22,7 +22,7 @@ from gateway.realtime.engineio.transport import (
     PARSE_ERROR,
     PING_TIMEOUT,
     SLOW_CLIENT,
-    Host,
+    Engine,
     Transport,
     TransportName,
 )
@@ -55,15 +55,15 @@ class Connection:
 
     # fmt: off
     __slots__ = (
-        "__weakref__", "_carrier", "_controls", "_heartbeat", "_host", "_inbox", "_join_deadline", "_lost_reason",
+        "__weakref__", "_carrier", "_controls", "_engine", "_heartbeat", "_inbox", "_join_deadline", "_lost_reason",
         "_spent", "address", "closed", "dropped", "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
     )
     # fmt: on
 
-    def __init__(self, host: Host, sid: str, handshake: Handshake, transport: TransportName, address: str) -> None:
+    def __init__(self, engine: Engine, sid: str, handshake: Handshake, transport: TransportName, address: str) -> None:
         now = asyncio.get_running_loop().time()
-        options = host.options
-        self._host = host
+        options = engine.options
+        self._engine = engine
         self._heartbeat = Heartbeat(options.ping_interval, options.ping_timeout, now)
         self._join_deadline = now + options.connect_timeout
         self._inbox: Inbox | None = None
@@ -85,7 +85,7 @@ class Connection:
     def start(self, carrier: Transport) -> None:
         """Start to use a transport, and start the timers."""
         self._carrier = carrier
-        self._host.wheel.at(self, self._next(asyncio.get_running_loop().time()))
+        self._engine.wheel.at(self, self._next(asyncio.get_running_loop().time()))
 
     def __repr__(self) -> str:
         return f"<Connection {self.sid} {self.transport}>"
@@ -110,14 +110,14 @@ class Connection:
     def restart_join_timeout(self) -> None:
         """Restart the time-out for joining after the client has left every namespace."""
         self.joined = False
-        self._join_deadline = asyncio.get_running_loop().time() + self._host.options.connect_timeout
+        self._join_deadline = asyncio.get_running_loop().time() + self._engine.options.connect_timeout
         self.reschedule()
 
     def close(self, reason: str, *, grace: float = GRACE) -> None:
         """Send what is queued and a close packet; tear the transport down after `grace` s."""
         if self._finish(reason):
             self._carrier.end(CLOSE, WSCloseCode.OK, grace)
-            self._host.ended(self, reason, grace)
+            self._engine.ended(self, reason, grace)
 
     # --- from the transport -------------------------------------------------------------------------------------------
 
@@ -127,12 +127,12 @@ class Connection:
             return
         kind = packet[:1]
         if kind == MESSAGE:
-            if self._host.closing:
+            if self._engine.closing:
                 return
             inbox = self._inbox
             if inbox is None:
                 inbox = self._inbox = Inbox(self._drained)
-                self._host.work(self)
+                self._engine.work(self)
             if inbox.put(packet[1:]):
                 self._carrier.pause_reading()
         elif kind == PONG:
@@ -154,20 +154,20 @@ class Connection:
         """See Listener."""
         if self._finish(reason):
             self._carrier.end(CLOSE, code, GRACE)
-            self._host.ended(self, reason, 0)
+            self._engine.ended(self, reason, 0)
 
     def reschedule(self) -> None:
         """See Listener."""
         now = asyncio.get_running_loop().time()
         if not self.closed:
-            self._host.wheel.at(self, self._next(now))
+            self._engine.wheel.at(self, self._next(now))
 
     def lost(self, reason: str) -> None:
         """See Listener. Messages that arrived before are handled first."""
         self.dropped = self.dropped or reason == SLOW_CLIENT
         if self._inbox is None:
             if self._finish(reason):
-                self._host.ended(self, reason, 0)
+                self._engine.ended(self, reason, 0)
             return
         self._lost_reason = self._lost_reason or reason
         if self.upgrade is not None:
@@ -178,13 +178,13 @@ class Connection:
         if self._finish(reason):
             self.dropped = True
             self._carrier.abort()
-            self._host.ended(self, reason, 0)
+            self._engine.ended(self, reason, 0)
 
     def _finish(self, reason: str) -> bool:
         if self.closed:
             return False
         self.closed = True
-        self._host.wheel.remove(self)
+        self._engine.wheel.remove(self)
         if self._inbox is not None:
             self._inbox.clear()
         if self.upgrade is not None:
@@ -208,13 +208,14 @@ class Connection:
             while self._inbox is not None and (text := self._inbox.take()) is not None:
                 spent = self._spent
                 spent = self._spent = (max(now, spent)) + (1 + len(text) / CHARS_PER_MESSAGE) / STEADY_RATE
-                if not left or now >= until or (fresh and spent > now + BURST_TIME and not self._host.turns.free(now)):
-                    await self._host.turns.next()
+                greedy = fresh and spent > now + BURST_TIME and not self._engine.turns.free(now)
+                if not left or now >= until or greedy:
+                    await self._engine.turns.next()
                     now = clock()
                     left, until = MAX_MESSAGES, now + TURN
                 fresh = False
                 try:
-                    await self._host.on_message(self, text)
+                    await self._engine.on_message(self, text)
                 except Exception:
                     log.exception("message handler failed", sid=self.sid)
                     self.close(INTERNAL_ERROR)
@@ -305,7 +306,7 @@ class Connection:
         websocket.listen(self)
         self._carrier = websocket
         self.transport = "websocket"
-        self._host.upgraded(self)
+        self._engine.upgraded(self)
         if self._inbox is not None and self._inbox.full:
             websocket.pause_reading()
         self.reschedule()

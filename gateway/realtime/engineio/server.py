@@ -198,10 +198,10 @@ class EngineServer:
     def _open_packet(self, connection: Connection, parameters: str) -> str:
         return f'{OPEN}{{"sid":"{connection.sid}",{parameters}'
 
-    # --- for connections, see Host ------------------------------------------------------------------------------------
+    # --- for connections, see Engine ----------------------------------------------------------------------------------
 
     def work(self, connection: Connection) -> None:
-        """See Host. One task handles the messages of this tick for all connections, as long as no handler waits."""
+        """See Engine. One task handles the messages of this tick for all connections, as long as no handler waits."""
         self._waiting.append(connection)
         if len(self._waiting) == 1:
             self._spawn(self._work_off())
@@ -223,12 +223,12 @@ class EngineServer:
         worker.add_done_callback(self._workers.discard)
 
     def upgraded(self, connection: Connection) -> None:  # noqa: ARG002
-        """See Host."""
+        """See Engine."""
         self._open["polling"].dec()
         self._open["websocket"].inc()
 
     def ended(self, connection: Connection, reason: str, linger: float) -> None:
-        """See Host."""
+        """See Engine."""
         self.connections.pop(connection.sid, None)
         self.address_limit.left(connection.address)
         self._open[connection.transport].dec()

@@ -82,8 +82,8 @@ class Listener(Protocol):
         """Handle the loss of the transport, or that it has been given up."""
 
 
-class Host(Protocol):
-    """The part of the engine that connections use."""
+class Engine(Protocol):
+    """The part of the server that connections use. Implemented by EngineServer."""
 
     options: EngineOptions
     wheel: TimerWheel

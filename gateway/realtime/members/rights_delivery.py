@@ -125,7 +125,7 @@ class RightsDelivery:
         self._due.update(dict.fromkeys(_seats(self._rooms.members(room).values(), room)))
 
     def _arrived(self, socket: Socket) -> None:
-        """A socket is new, recovered, or has another principal."""
+        """Send the rights of a socket that is new, recovered, or has another principal."""
         self._due.update(dict.fromkeys(_seats([socket])))
 
     def _departed(self, socket: Socket) -> None:
@@ -134,7 +134,7 @@ class RightsDelivery:
 
 
 def _seats(sockets: Iterable[Socket], room: Room | None = None) -> list[Seat]:
-    """The seats of sockets in one room of `/chat`, or in all that they are in."""
+    """Return the seats of sockets in one room of `/chat`, or in all rooms that they are in."""
     return [
         (socket, there)
         for socket in sockets

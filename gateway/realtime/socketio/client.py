@@ -21,7 +21,7 @@ class NamespaceHandler(Protocol):
     async def opened(self, socket: Socket) -> None:
         """Handle a new socket, whose CONNECT was answered."""
 
-    async def readmit(self, principal: Principal, room: Room) -> None:
+    async def check_return(self, principal: Principal, room: Room) -> None:
         """Check that a principal may still be in a room. Raises GatewayError if not."""
 
     async def resumed(self, socket: Socket) -> None:

@@ -44,7 +44,7 @@ class Store(Protocol):
 class Endpoint(Protocol):
     """The part of a namespace that recovery uses."""
 
-    async def readmit(self, principal: Principal, room: Room) -> None:
+    async def check_return(self, principal: Principal, room: Room) -> None:
         """Check that a principal may still be in a room. Raises GatewayError if not."""
 
     async def resumed(self, socket: Socket) -> None:
@@ -172,7 +172,7 @@ class Recovery:
             raise _NotRecovered("expired")
         async with self._readers, self._rooms.held(session.rooms):
             for room in session.rooms:
-                await endpoint.readmit(principal, room)
+                await endpoint.check_return(principal, room)
             places = await self._places(session, offset)
             missed = await self._missed(places)
             # No await from here on: live delivery must continue exactly where the missed events end.

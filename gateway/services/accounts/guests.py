@@ -80,7 +80,7 @@ class Guests(Logins):
         return self._session(await self._sessions.rotate(refresh_token))
 
     async def me(self, principal: Principal) -> UserView:
-        """The guest, seen as a user without an e-mail address."""
+        """Return the guest as a user without an e-mail address."""
         return _view(principal.user_id)
 
     def _session(self, grant: Grant) -> Session:

@@ -25,7 +25,7 @@ class Identities:
         )
 
     async def identity(self, user_id: str) -> Identity | None:
-        """What the authenticator needs to know of a user; None if there is no such user. Raises Unavailable."""
+        """Return the identity of a user for the authenticator; None if there is no such user. Raises Unavailable."""
         try:
             key = UUID(user_id)
         except ValueError:

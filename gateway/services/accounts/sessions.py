@@ -38,11 +38,11 @@ class Sessions:
         self._notices = notices
 
     async def open(self, user_id: str, device: str) -> Grant:
-        """A new session; `device` is the user agent that the user will know it by."""
+        """Open a session; `device` is the user agent, by which the user recognises it."""
         return await self._refresh_tokens.save(user_id, device)
 
     async def rotate(self, token: str) -> Grant:
-        """The next refresh token of a session. Raises AuthRequired; one that was spent earlier ends the session."""
+        """Exchange a refresh token for the next one. Raises AuthRequired; a second use of a token ends the session."""
         try:
             return await self._refresh_tokens.rotate(token)
         except ReplayedError as replayed:
@@ -55,7 +55,7 @@ class Sessions:
         return await self._refresh_tokens.look_up(token)
 
     async def list(self, user_id: str) -> list[SessionRecord]:
-        """The live sessions of a user, last used first."""
+        """Return the live sessions of a user, last used first."""
         return await self._refresh_tokens.sessions(user_id)
 
     async def end(self, user_id: str, session_id: str) -> bool:

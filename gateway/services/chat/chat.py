@@ -1,4 +1,4 @@
-"""What people say about a stream: joining, sending, reading back. Called by the `/chat` namespace."""
+"""Chat rooms: joining, sending messages, reading the history. Called by the `/chat` namespace."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,24 +25,24 @@ from gateway.services.rooms.log import RoomLog
 
 log = structlog.get_logger()
 
-LANES = 2  # batches at the same time, each of other rooms: one is stored while the other is published
+LANES = 2  # concurrent batches of different rooms: one is stored while the other is published
 BATCH = 200  # messages in one statement
-WAITING = 1000  # messages of a lane without an answer; more would wait for too long
+WAITING = 1000  # messages of a lane without an answer; further ones are refused with Unavailable
 
 
 class Words(Protocol):
-    """Looks for listed words."""
+    """Checks messages for listed words."""
 
     def check(self, live_id: str, text: str) -> str:
-        """What is to be stored of a text. Raises INVALID_MESSAGE."""
+        """Return the text to store, with listed words masked. Raises INVALID_MESSAGE for a blocked word."""
         ...
 
 
 class Chat:
     """The chat rooms of all streams; `live_id` is the stream key.
 
-    Messages that arrive while others are being stored are stored together: a batch is one statement, one transaction
-    and one publication. Raises Unavailable while the database is away; nothing is half-done then.
+    Messages that arrive while others are being stored form the next batch, which is one statement, one transaction and
+    one publication. Raises Unavailable while the database is unavailable, without partial effects.
     """
 
     def __init__(
@@ -66,43 +66,43 @@ class Chat:
         )
 
     async def close(self) -> None:
-        """Accept no more messages; return when those that were accepted are stored and published."""
+        """Refuse further messages; return when the accepted ones are stored and published."""
         await self._batches.close()
         await self._catch_up.close()
 
     # --- joining ------------------------------------------------------------------------------------------------------
 
     async def check_join(self, principal: Principal, live_id: str) -> None:
-        """Check that somebody may join a room. Raises BANNED, and NotFound if there is no such room."""
+        """Raise BANNED if somebody may not join a room, NotFound if there is no such room."""
         await self._standing(principal, live_id)
 
     async def resumes(self, ask: JoinRoom) -> bool:
-        """Whether a join catches up with everything that its client missed."""
+        """Return whether the log still has all events that the client missed."""
         if ask.since is None:
             return False
         return (await self._catch_up.position(chat_room(ask.live_id), ask.since)).events is not None
 
     async def snapshot(self, principal: Principal, live_id: str, since: Since | None, members: int) -> Joined:
-        """The room, which has `members` members, for a socket that hears it by now. Raises BANNED."""
+        """Return the ack of a join, for a socket that receives the room's events already. Raises BANNED."""
         room = chat_room(live_id)
         snapshot, missed = await self._snapshots.read(live_id), None
         cursor = snapshot.cursor
         if since is not None:
             place, missed = await self._catch_up.position(room, since)
             cursor = place if missed is not None else cursor
-        # Read after the cursor: what is changed from then on is heard. A ban is known here, or its notice finds them.
-        stands = await self._standing(principal, live_id)
+        # Read after the cursor: later changes arrive as events. A later ban is enforced by its notice.
+        found = await self._standing(principal, live_id)
         return Joined(
             room_name=room.name,
             members=members,
             history=snapshot.history if missed is None else [],
             pinned=snapshot.pinned,
-            settings=stands.settings,
+            settings=found.settings,
             you=You(
                 user_id=principal.user_id,
                 username=principal.username,
                 role=principal.role.value,
-                **dict(stands.rights(principal)),
+                **dict(found.rights(principal)),
             ),
             cursor=cursor,
             recovered=missed is not None,
@@ -120,18 +120,18 @@ class Chat:
     async def send(self, principal: Principal, ask: SendMessage) -> Sent:
         """Store a message, then publish it to the room; the answer means that it is committed.
 
-        A client message id that the sender has used in this room is answered as it was then. A sender who is cancelled
-        does not know whether the message was stored; if it was, it is published as any other.
+        A client message id that the sender has used in this room gets the first answer again. After a cancellation the
+        message may have been stored; if it was, it is published like any other.
 
         Raises:
             Conflict: The earlier message of this client message id had another text.
             GatewayError: BANNED, MUTED, ROOM_FROZEN, SLOW_MODE, FORBIDDEN for a guest, INVALID_MESSAGE for a blocked
                 word, NOT_FOUND if there is no such room.
-            Unavailable: The database is away, or too many messages wait.
+            Unavailable: The database is unavailable, or too many messages wait.
         """
         try:
             text = self._words.check(ask.live_id, ask.message)
-        except GatewayError:  # it may have been allowed when it was sent the first time
+        except GatewayError:  # the word may have been listed after the first attempt
             earlier = await self.repeated(principal, ask)
             if earlier is None:
                 raise
@@ -140,7 +140,7 @@ class Chat:
         return _sent(ask, await self._batches.call(draft, hash(draft.live_id)))
 
     async def repeated(self, principal: Principal, ask: SendMessage) -> Sent | None:
-        """The answer that a message got when it was sent the first time; None if it was not. Raises Conflict."""
+        """Return the first answer to a repeated message, None if it was not sent before. Raises Conflict."""
         if ask.client_message_id is None:
             return None
         async with self._database.guard("chat.repeated"):
@@ -148,7 +148,7 @@ class Chat:
         return None if earlier is None else _sent(ask, earlier)
 
     async def _store(self, drafts: list[Message]) -> Sequence[Placed | GatewayError]:
-        """Store a batch, then publish what is new of it."""
+        """Store a batch, then publish the messages that are not repetitions."""
         async with self._database.guard("chat.send"):
             placed = await self._messages.insert(drafts)
         fresh = [
@@ -157,25 +157,25 @@ class Chat:
             if isinstance(place, Placed) and place.stamp is not None
         ]
         try:
-            for message, stamp in fresh:  # one after the other, of which the fan-out makes one round trip
+            for message, stamp in fresh:  # the fan-out joins them into one round trip
                 await self._fanout.publish(chat_room(message.live_id), events.CHAT_MESSAGE, event(message), stamp)
         except Exception:
-            log.exception("stored messages were not published")  # the rooms get them from their logs
+            log.exception("stored messages were not published")  # nodes read them from the room log
         await self._trim([message for message, _ in fresh])
         return placed
 
     async def _trim(self, messages: list[Message]) -> None:
         due = {message.live_id: message.seq for message in messages if message.seq % room_log.TRIM == 0}
         if due:
-            with suppress(Unavailable):  # the next time will do
+            with suppress(Unavailable):  # a later message will trim it
                 async with self._database.guard("chat.trim"):
                     for live_id, seq in due.items():
                         await self._log.trim(chat_room(live_id), seq)
 
-    # --- reading back -------------------------------------------------------------------------------------------------
+    # --- history ------------------------------------------------------------------------------------------------------
 
     async def history(self, _principal: Principal, ask: History) -> HistoryPage:
-        """A page of older messages, oldest first. Raises NotFound if `before` is no message of this room."""
+        """Return a page of older messages, oldest first. Raises NotFound if `before` is no message of this room."""
         async with self._database.guard("chat.history"):
             messages = await self._messages.page(ask.live_id, ask.before, ask.limit + 1)
         page = messages[-ask.limit :]
@@ -188,7 +188,7 @@ def _sent(ask: SendMessage, placed: Placed) -> Sent:
     return Sent(
         id=placed.id,
         seq=placed.seq,
-        message=ask.message if placed.text is None else placed.text,  # None: it was deleted, and is kept no more
+        message=ask.message if placed.text is None else placed.text,  # None: deleted and no longer retained
         client_message_id=ask.client_message_id,
         timestamp=placed.timestamp,
         duplicate=not placed.fresh,

@@ -1,4 +1,4 @@
-"""Where chat messages are kept: the statements on their tables. Called by the chat service, within `database.guard`."""
+"""Stores and reads chat messages in PostgreSQL. Called by the chat service, within `database.guard`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ from gateway.services.rooms.log import REPLAY, stamp_of
 ANNOUNCEMENT = "announcement-"  # the id of an announcement in the history, before its place in the log
 MAX_DIGITS = 19  # of a place: less than the database can count
 
-# One round trip and one transaction, whatever the number of messages: see migrations/sql/.
+# One round trip and one transaction for any number of messages: see migrations/sql/.
 INSERT = """
     SELECT m.*, (SELECT s.started_at FROM streams s WHERE s.key = ($11::text[])[m.place]) AS began
     FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
@@ -27,7 +27,7 @@ INSERT = """
 
 SENT = "SELECT *, false AS fresh FROM sent_message($1, $2, $3)"
 
-# One statement, so that the messages belong to the cursor. Announcements are kept in the log alone.
+# One statement, so that the messages are consistent with the cursor. Announcements are only in the log.
 LATEST = """
     SELECT r.epoch, r.seq AS head, m.* FROM rooms r LEFT JOIN LATERAL (
         SELECT * FROM (
@@ -49,14 +49,14 @@ PAGE = """
     SELECT * FROM messages WHERE stream_key = $1 AND deleted_at IS NULL AND seq < $2 ORDER BY seq DESC LIMIT $3
 """
 
-PLACE = "SELECT seq, stream_key FROM messages WHERE id = $1"  # by nothing else: another index could be taken for it
+PLACE = "SELECT seq, stream_key FROM messages WHERE id = $1"  # no other condition, so that the primary key is used
 
 
 class Placed(NamedTuple):
-    """A message in its place. `fresh`: it was stored now; else its sender had sent it before.
+    """A stored message. `fresh`: stored by this call, else it is a repetition.
 
-    `text` is what it said then, also if it was deleted since, as long as that is kept. `stamp` is that of its event,
-    and None if it is not fresh.
+    `text` is the stored text, also of a deleted message as long as that is retained, else None. `stamp` is that of its
+    event, None if the message is not fresh.
     """
 
     id: str
@@ -74,7 +74,7 @@ class Messages:
         self._database = database
 
     def draft(self, principal: Principal, ask: SendMessage, text: str) -> Message:
-        """A message that has no place yet; `text` is what is to be stored of what was asked for."""
+        """Return a message without a place; `text` is the text to store."""
         return Message(
             id=str(uuid4()),
             seq=0,
@@ -88,11 +88,11 @@ class Messages:
         )
 
     async def insert(self, drafts: Sequence[Message]) -> list[Placed | GatewayError]:
-        """Store messages in the next places of their rooms and in the rooms' logs, in the given order.
+        """Store messages in their rooms and room logs, in the given order.
 
-        Answers one for each draft: its place, NotFound if there is no such room, or why its sender may not speak there
-        now. A client message id that its sender has used in the room before, or earlier among the drafts, takes no
-        place and is answered as it was, whatever holds now.
+        Return for each draft the stored message, NotFound if there is no such room, or the reason why its sender may
+        not send there now. A client message id that the sender has used in the room before, or in an earlier draft, is
+        not stored again and gets the first message, whatever the sender's standing is now.
         """
         rows = await self._database.query(
             INSERT,
@@ -114,12 +114,12 @@ class Messages:
         return [answer or NotFound("There is no such stream") for answer in answers]
 
     async def sent(self, live_id: str, sender_id: str, client_message_id: str) -> Placed | None:
-        """What a sender has sent under their own id for it."""
+        """Return the stored message of a sender with this client message id, None if there is none."""
         rows = await self._database.query(SENT, live_id, sender_id, client_message_id)
         return _placed(rows[0]) if rows else None
 
     async def latest(self, live_id: str) -> tuple[Cursor, list[HistoryMessage]]:
-        """The newest messages of a room, oldest first, and where its log stands."""
+        """Return the newest messages of a room, oldest first, and the cursor of its log."""
         room = room_log_name(chat_room(live_id))
         rows = await self._database.query(LATEST, room, HISTORY, REPLAY, ANNOUNCEMENT, events.CHAT_ANNOUNCEMENT)
         if not rows:
@@ -128,7 +128,7 @@ class Messages:
         return cursor, [HistoryMessage(**_fields(row), kind=row["kind"]) for row in rows if row["id"] is not None]
 
     async def page(self, live_id: str, before: str | None, limit: int) -> list[Message]:
-        """The newest messages before the one of an id, oldest first. Raises NotFound for an id that is none here."""
+        """Return the newest messages before a message id, oldest first. Raises NotFound for an unknown id."""
         seq = 2**63 - 1 if before is None else await self._place(live_id, before)
         return [message_of(row) for row in reversed(await self._database.query(PAGE, live_id, seq, limit))]
 
@@ -143,12 +143,12 @@ class Messages:
 
 
 def event(message: Message) -> Typed:
-    """A message as the room hears it."""
+    """Return the `chat:message` payload of a message."""
     return Typed(type=events.CHAT_MESSAGE, data=message)
 
 
 def uuid_of(message_id: str) -> UUID:
-    """The id of a message as the database has it. Raises NotFound for what is none."""
+    """Return a message id as UUID. Raises NotFound for a malformed one."""
     try:
         return UUID(message_id)
     except ValueError:
@@ -165,7 +165,7 @@ def _refused(row: dict[str, Any]) -> GatewayError:
 
 
 def message_of(row: dict[str, Any]) -> Message:
-    """A row of the messages as payload."""
+    """Return a row of `messages` as payload."""
     return Message(**_fields(row))
 
 

@@ -54,7 +54,7 @@ class MessageSearch:
         self._database = database
 
     async def page(self, principal: Principal, live_id: str, ask: MessageQuery) -> StoredMessagePage:
-        """A page. Raises InvalidPayload for a cursor that is none."""
+        """Return a page. Raises InvalidPayload for an invalid cursor."""
         await self._require(principal, live_id)
         messages = await self._read(live_id, ask, _place(ask), ask.limit + 1)
         items, more = messages[: ask.limit], len(messages) > ask.limit

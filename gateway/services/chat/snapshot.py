@@ -54,7 +54,7 @@ class Snapshots:
         )
 
     async def read(self, live_id: str) -> Snapshot:
-        """A room as it is now. Raises NotFound, Unavailable."""
+        """Return the snapshot of a room. Raises NotFound, Unavailable."""
         snapshot, moment = await self._reads.call(live_id), now()
         pinned = [pin for pin in snapshot.pinned if pin.pinned_until is None or pin.pinned_until > moment]
         return snapshot._replace(pinned=pinned)

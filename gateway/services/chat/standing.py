@@ -1,7 +1,7 @@
-"""What somebody may do in a chat room now: the answer of the database function `chat_standing`.
+"""Standings: what people may do in a chat room now, as the database function `chat_standing` decides.
 
-Asked by the chat service for who joins, by the permissions for who moderates, by the delivery of `chat:you` for
-everybody in a room, and by `store_messages` for who speaks.
+Read for joins by the chat service, for moderators by the permissions, and for all sockets of a room by the delivery of
+`chat:you`. The function `store_messages` calls `chat_standing` for senders.
 """
 
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ STANDINGS = """
 
 
 class Standing(NamedTuple):
-    """Who they are in a room, and what holds for them there.
+    """What a person may do in a room.
 
-    `refused` is why they may not speak: BANNED, MUTED, FORBIDDEN (a guest), ROOM_FROZEN or SLOW_MODE; `ends_at` is when
-    a ban or a mute ends, None for never.
+    `refused` is why they may not send: BANNED, MUTED, FORBIDDEN (a guest), ROOM_FROZEN, SLOW_MODE, or None if they may.
+    `ends_at` is the end of a ban or a mute, None for never.
     """
 
     settings: RoomSettings
@@ -38,16 +38,16 @@ class Standing(NamedTuple):
 
     @property
     def muted_until(self) -> datetime | None:
-        """When a mute ends, FOREVER if never; None without one."""
+        """The end of a mute, FOREVER for one without an end; None without a mute."""
         return until(self.ends_at) if self.refused is Code.MUTED else None
 
     @property
     def can_send(self) -> bool:
-        """Whether they may speak, perhaps after a pause."""
+        """Whether they may send messages, in slow mode after a pause."""
         return self.refused in (None, Code.SLOW_MODE)
 
     def rights(self, principal: Principal) -> Rights:
-        """What clients are told of it."""
+        """Return the rights for clients."""
         return Rights(
             can_send=self.can_send,
             muted_until=self.muted_until,
@@ -56,26 +56,26 @@ class Standing(NamedTuple):
         )
 
     def require(self, *codes: Code) -> None:
-        """Raises the refusal if it is one of these."""
+        """Raise the refusal if it is one of these."""
         if self.refused in codes:
             raise refusal(self.refused, until=self.ends_at)
 
 
 async def read(database: Database, principal: Principal, live_id: str) -> Standing:
-    """How somebody stands in the room of a stream, within `database.guard`. Raises NotFound if there is none."""
+    """Return the standing of a person in the room of a stream. Call it within `database.guard`. Raises NotFound."""
     for row in await database.query(STANDING, live_id, principal.user_id, principal.role):
         return _standing(row)
     raise NotFound("There is no such stream")
 
 
 class Standings:
-    """Reads how many people stand at once."""
+    """Reads the standings of many people in one query."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def rights(self, asks: Sequence[tuple[str, Principal]]) -> list[Rights | None]:
-        """What each person may do in the room of a stream; None for an unknown one. Raises Unavailable."""
+        """Return the rights of each person in the room of a stream; None for an unknown room. Raises Unavailable."""
         rooms = [live_id for live_id, _ in asks]
         people = [principal for _, principal in asks]
         async with self._database.guard("chat.standings"):

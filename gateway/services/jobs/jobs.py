@@ -43,7 +43,7 @@ class Jobs:
         return row.view()
 
     async def page(self, ask: JobQuery) -> JobPage:
-        """A page of all jobs, newest first. Raises InvalidPayload for a cursor that is none."""
+        """Return a page of all jobs, newest first. Raises InvalidPayload for an invalid cursor."""
         after = None if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
         rows = await self._table.page(ask, after, ask.limit + 1)
         items, more = rows[: ask.limit], len(rows) > ask.limit

@@ -111,13 +111,13 @@ class Row(NamedTuple):
         return CreateJob.model_validate(self.request)
 
     def update(self) -> JobUpdate:
-        """The event for the user who created the job."""
+        """Return the event for the user who created the job."""
         return JobUpdate(
             id=str(self.id), kind=self.kind, progress=self.progress, status=self.status, detail=self.detail
         )
 
     def view(self) -> Job:
-        """What admins see."""
+        """Return the job as payload."""
         return Job(
             id=str(self.id),
             kind=self.kind,
@@ -152,7 +152,7 @@ class JobTable:
         return row
 
     async def get(self, job_id: UUID) -> Row | None:
-        """A job."""
+        """Return a job."""
         return await self._one("jobs.get", GET, job_id)
 
     async def begin(self, job_id: UUID) -> Row | None:
@@ -181,14 +181,14 @@ class JobTable:
         return await self._one("jobs.retry", RETRY, job_id, QUEUED, PATIENCE)
 
     async def page(self, ask: JobQuery, after: tuple[datetime, UUID] | None, limit: int) -> list[Row]:
-        """The newest jobs, of those before `after`."""
+        """Return the newest jobs before `after`."""
         moment, last = after or (None, None)
         async with self._database.guard("jobs.page"):
             rows = await self._database.query(PAGE, ask.status, ask.stream_key, moment, last, limit)
         return [_row(row) for row in rows]
 
     async def silent(self) -> set[UUID]:
-        """The runs without a heartbeat for too long. After an outage of the database they may be alive."""
+        """Return runs without a recent heartbeat. After an outage of the database they may be alive."""
         async with self._database.guard("jobs.silent"):
             return {row["run"] for row in await self._database.query(SILENT)}
 
@@ -204,7 +204,7 @@ class JobTable:
             return {str(row["id"]) for row in await self._database.query(FRUITLESS, list(map(UUID, job_ids)))}
 
     async def old(self, seconds: float) -> list[UUID]:
-        """Some of the jobs that ended longer ago than `seconds`."""
+        """Return some of the jobs that ended longer than `seconds` ago."""
         async with self._database.guard("jobs.old"):
             return [row["id"] for row in await self._database.query(OLD, seconds, STEP)]
 

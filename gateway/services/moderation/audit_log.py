@@ -63,7 +63,7 @@ class AuditLog:
         return int(rows[0]["id"])
 
     async def page(self, ask: LogQuery) -> LogPage:
-        """A page of entries, newest first. Raises InvalidPayload for a malformed cursor, Unavailable."""
+        """Return a page of entries, newest first. Raises InvalidPayload for an invalid cursor, Unavailable."""
         given = {
             "stream_id": ask.live_id,
             "actor_id": ask.actor_id,

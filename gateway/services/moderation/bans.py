@@ -36,7 +36,7 @@ class Bans:
             raise refusal(Code.BANNED, until=ends_at)
 
     async def of(self, user_ids: Sequence[str]) -> list[tuple[str, Banned]]:
-        """The bans in force of these users and guests, everywhere and from rooms. Raises Unavailable."""
+        """Return the bans in force of these users and guests, everywhere and from rooms. Raises Unavailable."""
         rows = await self._in_force(user_ids)
         return [
             (row["subject_id"], Banned(live_id=row["stream_key"], until=until(row["ends_at"]), reason=row["reason"]))

@@ -177,7 +177,7 @@ class Clears:
         return row["count"], row["last"]
 
     async def _spared(self, choice: Choice, span: Span) -> list[int]:
-        """The places of messages that stay between the deleted ones; of the sender, if one was chosen."""
+        """Return the places of messages that stay between the deleted ones; of the sender, if one was chosen."""
         rows = await self._database.query(SPARED, choice.live_id, choice.user_id, span.first, span.last)
         return [row["seq"] for row in rows]
 
@@ -196,7 +196,7 @@ def _deadline(time_limit: float) -> Callable[[], bool]:
 
 
 def _cleared(choice: Choice, places: Sequence[int], spared: Sequence[int], entry: int) -> list[NewEvent]:
-    """The events for deleted messages: as few as cover exactly these, nearly always one."""
+    """Return the events for deleted messages: as few as cover exactly these, nearly always one."""
     runs = [list(run) for _, run in groupby(places, partial(bisect, spared))]
     return [
         _event(

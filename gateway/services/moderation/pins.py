@@ -105,7 +105,7 @@ class Pins:
         return UnpinAck(message_id=str(uuid_of(ask.message_id)), already_unpinned=not rows)
 
     async def shown(self, live_id: str) -> list[PinnedMessage]:
-        """The pinned messages of a room, the oldest pin first. Within `database.guard`."""
+        """Return the pinned messages of a room, the oldest pin first. Call it within `database.guard`."""
         return [
             PinnedMessage(
                 **message_of(row).model_dump(by_alias=False, exclude={"seq"}),

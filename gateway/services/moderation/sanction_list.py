@@ -48,7 +48,7 @@ class SanctionList:
         self._database = database
 
     async def page(self, principal: Principal, ask: SanctionQuery) -> SanctionPage:
-        """A page, newest first: of all for administrators and moderators, of the rooms of own streams for hosts.
+        """Return a page, newest first: all for administrators and moderators, for hosts those in their own rooms.
 
         Raises Forbidden for everybody else, and InvalidPayload for a cursor that is none.
         """

@@ -31,7 +31,7 @@ class CatchUp:
         )
 
     async def position(self, room: Room, since: Since | None) -> Position:
-        """The place of the log, with all events after `since` if that is of this log and all are kept.
+        """Return the cursor of the log, and all events after `since` if it is of this log and all are still stored.
 
         Raises NotFound for an unknown stream, and Unavailable.
         """

@@ -167,7 +167,7 @@ class RoomLog:
             await self._database.query(FORGET, room_log_name(room), seq - KEPT)
 
     async def tail(self, room: Room, seq: int) -> Tail:
-        """The events after a place that are kept, at most the last REPLAY of them. Raises Unavailable."""
+        """Return the stored events after a place, at most the last REPLAY of them. Raises Unavailable."""
         async with self._database.guard("room_log.tail"):
             rows = await self._database.query(TAIL, room_log_name(room), seq, REPLAY)
         if not rows:
@@ -181,21 +181,21 @@ class RoomLog:
         return Tail(cursor, events)
 
     async def heads(self, rooms: Sequence[Room]) -> dict[Room, Place]:
-        """The places of room logs; rooms without a log are left out. Raises Unavailable."""
+        """Return the places of room logs; rooms without a log are left out. Raises Unavailable."""
         names = {room_log_name(room): room for room in rooms}
         async with self._database.guard("room_log.heads"):
             rows = await self._database.query(HEADS, list(names))
         return {names[row["name"]]: Place(str(row["epoch"]), row["seq"]) for row in rows}
 
     async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:
-        """The first events after a place that are still kept, deleted ones without content. Raises Unavailable."""
+        """Return the first stored events after a place, deleted ones without content. Raises Unavailable."""
         async with self._database.guard("room_log.after"):
             rows = await self._database.query(AFTER, room_log_name(room), seq, limit, WITH_TEXT)
         return [LoggedEvent(row["seq"], row["event"], _payload(row, room)) for row in rows]
 
 
 def stamp_of(row: dict[str, Any]) -> Stamp:
-    """The stamp of an event in a row with `epoch`, `seq`, `at` and `began`."""
+    """Return the stamp of an event from a row with `epoch`, `seq`, `at` and `began`."""
     return Stamp(str(row["epoch"]), row["seq"], row["at"], row["began"])
 
 

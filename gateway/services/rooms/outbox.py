@@ -40,7 +40,7 @@ class Outbox:
 
     @asynccontextmanager
     async def change(self, call: str, *rooms: Room) -> AsyncIterator[list[NewEvent]]:
-        """A transaction with events: those put into the list are logged with it, and published after the commit.
+        """Open a transaction; events appended to the list are logged in it, and published after the commit.
 
         `call` is its name in the metrics. On this node, changes of the same room run one after the other, including the
         publication. An error rolls everything back. Raises NotFound for a room of an unknown stream, and Unavailable.
