@@ -295,7 +295,7 @@ async def test_an_account_from_before_logs_in_and_its_hash_is_made_anew(world: W
 @pytest.mark.parametrize(
     "name", ["바보", "ㅂㅏ보", "badword seller", "admin", "аdmin", "Admin 2", "the admin", "부관리자", "B0SS"]
 )
-async def test_a_name_is_refused(world: World, name: str) -> None:
+async def test_invalid_names_are_refused(world: World, name: str) -> None:
     admin = await world.admin()
     principal = await world.who(await world.register())
     with pytest.raises(InvalidPayload):
@@ -307,7 +307,7 @@ async def test_a_name_is_refused(world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["👨‍👩‍👧‍👦", "김철수", "김Kim", "ann", "Administrate", "ghost", "bo"])
-async def test_a_name_is_taken(world: World, name: str) -> None:
+async def test_valid_names_are_accepted(world: World, name: str) -> None:
     await world.admin()
     session = await world.accounts.register(Register(email="x@example.com", username=name, password=PASSWORD), PHONE)
     assert session.user.username == name

@@ -98,7 +98,7 @@ async def test_the_first_subprotocol_is_selected(echo: Echo) -> None:
         assert b"\r\nSec-WebSocket-Protocol: shop.v1\r\n" in await client.head()
 
 
-async def test_an_origin_on_two_lines_is_refused() -> None:
+async def test_two_origin_headers_are_refused() -> None:
     async with echo_server(origin_allowed=lambda handshake: handshake.origin == "https://a.example") as echo:
         for lines, expected in ((1, 101), (2, 403)):
             async with wire(echo) as client:

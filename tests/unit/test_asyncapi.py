@@ -32,7 +32,7 @@ async def document(namespaces: list[Namespace]) -> Any:
     return json.loads(json.dumps(asyncapi.document(namespaces, RATES, "/socket.io/", "1")))
 
 
-async def test_every_event_of_the_vocabulary_is_in_a_table(namespaces: list[Namespace]) -> None:
+async def test_every_event_name_is_in_a_table(namespaces: list[Namespace]) -> None:
     """One that clients send in a namespace's, one that the gateway sends in gateway/protocol/broadcasts.py."""
     vocabulary = {name for constant, name in vars(events).items() if constant.isupper()}
     taken = {event for namespace in namespaces for event in namespace.table}
@@ -41,7 +41,7 @@ async def test_every_event_of_the_vocabulary_is_in_a_table(namespaces: list[Name
     assert BROADCASTS.keys() == {namespace.name for namespace in namespaces}
 
 
-async def test_every_request_is_told_with_an_example_that_is_taken(namespaces: list[Namespace], document: Any) -> None:
+async def test_every_request_has_a_valid_example(namespaces: list[Namespace], document: Any) -> None:
     for namespace in namespaces:
         messages = document["channels"][namespace.name.strip("/") or "root"]["messages"]
         for event, route in namespace.table.items():
@@ -51,7 +51,7 @@ async def test_every_request_is_told_with_an_example_that_is_taken(namespaces: l
             TypeAdapter(asyncapi.answer(route)).validate_python(ack["data"])
 
 
-async def test_every_broadcast_is_told_with_an_example_of_its_payload(document: Any) -> None:
+async def test_every_broadcast_has_an_example_of_its_payload(document: Any) -> None:
     for name, broadcasts in BROADCASTS.items():
         messages = document["channels"][name.strip("/") or "root"]["messages"]
         for event, broadcast in broadcasts.items():
@@ -64,7 +64,7 @@ async def test_every_broadcast_is_told_with_an_example_of_its_payload(document: 
                 TypeAdapter(broadcast.data).validate_python(payload)
 
 
-async def test_what_the_document_refers_to_is_there(document: Any) -> None:
+async def test_all_references_resolve(document: Any) -> None:
     for reference in references(document):
         part = document
         for key in reference.removeprefix("#/").split("/"):
@@ -72,7 +72,7 @@ async def test_what_the_document_refers_to_is_there(document: Any) -> None:
         assert part
 
 
-async def test_the_rules_of_an_event_are_told(document: Any) -> None:
+async def test_an_operation_states_roles_room_and_limit(document: Any) -> None:
     send = document["operations"]["chat.chat:send-message"]
     assert (send["action"], send["channel"]) == ("receive", {"$ref": "#/channels/chat"})
     assert send["x-limit"] == {"name": "chat", "requests": 20, "seconds": 10.0}
@@ -86,7 +86,7 @@ async def test_the_rules_of_an_event_are_told(document: Any) -> None:
     assert len(document["x-errors"]) > 20
 
 
-async def test_a_handler_that_does_not_say_what_it_answers_is_found(namespaces: list[Namespace]) -> None:
+async def test_a_handler_without_a_return_type_is_rejected(namespaces: list[Namespace]) -> None:
     class Silent:
         async def work(self, _socket: Any, _ask: Any) -> Any: ...
 
@@ -109,5 +109,5 @@ async def test_a_handler_that_does_not_say_what_it_answers_is_found(namespaces: 
         ({}, {}),
     ],
 )
-def test_an_example_is_made_of_its_schema(schema: dict[str, Any], shown: Any) -> None:
+def test_an_example_is_made_from_its_schema(schema: dict[str, Any], shown: Any) -> None:
     assert example(schema, {"Name": {"const": "named"}}, whole=False) == shown

@@ -15,7 +15,7 @@ from tests.timing import scaled, time_limit, until
 CHAT = chat_room("demo")
 
 
-async def test_a_small_chat_room_hears_names_once_a_person() -> None:
+async def test_a_small_chat_room_gets_one_event_per_person() -> None:
     heard = Heard()
     attendance = Attendance(LocalPresence(), heard)
     assert [(await attendance.enter(CHAT, who)).count for who in ("ann", "ann", "bob")] == [1, 1, 2]
@@ -28,7 +28,7 @@ async def test_a_small_chat_room_hears_names_once_a_person() -> None:
     ]
 
 
-async def test_a_large_chat_room_hears_a_number_once_for_all() -> None:
+async def test_a_large_chat_room_gets_one_event_with_the_number() -> None:
     heard = Heard()
     attendance = Attendance(LocalPresence(), heard)
     for number in range(NAMED + 20):
@@ -40,7 +40,7 @@ async def test_a_large_chat_room_hears_a_number_once_for_all() -> None:
     ]
 
 
-async def test_the_root_hears_names_while_the_room_is_small_and_no_numbers() -> None:
+async def test_the_root_namespace_gets_names_in_small_rooms_and_no_numbers() -> None:
     heard = Heard()
     attendance = Attendance(LocalPresence(), heard)
     room = products_room("demo")
@@ -52,7 +52,7 @@ async def test_the_root_hears_names_while_the_room_is_small_and_no_numbers() -> 
     assert {payload["streamId"] for payload in heard.named("user:joined", "user:left")} == {"demo"}
 
 
-async def test_a_guest_who_logs_in_neither_comes_nor_goes() -> None:
+async def test_a_login_of_a_guest_is_neither_a_join_nor_a_leave() -> None:
     heard = Heard()
     attendance = Attendance(LocalPresence(), heard)
     await attendance.enter(CHAT, "guest_1")
@@ -63,7 +63,7 @@ async def test_a_guest_who_logs_in_neither_comes_nor_goes() -> None:
     assert [payload["data"]["userId"] for payload in heard.named("chat:user-left")] == ["ann"]
 
 
-async def test_a_guest_who_logs_in_beside_another_tab_changes_the_number() -> None:
+async def test_a_login_of_a_guest_with_another_tab_changes_the_count() -> None:
     heard = Heard()
     attendance = Attendance(LocalPresence(), heard)
     for who in ("guest_1", "guest_1", "ann"):
@@ -107,7 +107,7 @@ class Told:
         await until(lambda: self.counts == list(counts))
 
 
-async def test_what_changes_again_and_again_is_told_once_a_turn() -> None:
+async def test_repeated_changes_are_published_once_per_slot() -> None:
     told = Told(interval=scaled(0.2))
     told.come("a")
     await told.until(1)
@@ -119,7 +119,7 @@ async def test_what_changes_again_and_again_is_told_once_a_turn() -> None:
     assert [task for task in asyncio.all_tasks() if task.get_name() == "test"] == []
 
 
-async def test_the_last_who_goes_and_the_first_who_comes_wait_for_no_turn() -> None:
+async def test_changes_from_and_to_zero_do_not_wait_for_a_slot() -> None:
     told = Told(interval=60)
     told.come("a")
     await told.until(1)
@@ -131,7 +131,7 @@ async def test_the_last_who_goes_and_the_first_who_comes_wait_for_no_turn() -> N
     await told.until(1, 0, 1)
 
 
-async def test_what_changes_and_changes_back_is_told_once_more() -> None:
+async def test_a_change_and_its_reversal_are_published_again() -> None:
     """Somebody may have heard the number in between from an ack."""
     told = Told()
     told.come("a")
@@ -142,7 +142,7 @@ async def test_what_changes_and_changes_back_is_told_once_more() -> None:
     assert told.counts == [1, 1]
 
 
-async def test_a_failure_to_tell_is_not_the_end() -> None:
+async def test_a_failed_publication_is_repeated() -> None:
     told = Told()
     told.broken = 1
     told.come("a")
@@ -168,7 +168,7 @@ class Busy:
 
 
 @pytest.mark.parametrize("slot", [PublishSlot(Census(9, 9, changed=False), change=1), PublishSlot(wait=0.01)])
-async def test_a_node_that_stops_leaves_a_busy_room_to_the_others(
+async def test_a_stopping_node_leaves_a_busy_room_to_other_nodes(
     slot: PublishSlot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttle, "CLOSING", 0.1)

@@ -128,7 +128,7 @@ async def test_authentication_errors(authenticator: Authenticator, world: Double
 
 
 @pytest.mark.parametrize("revoked", [True, False])
-async def test_who_is_suspended_is_told_so_whether_or_not_their_token_was_revoked(
+async def test_a_suspension_is_reported_even_if_the_token_is_revoked(
     authenticator: Authenticator, world: Doubles, revoked: bool
 ) -> None:
     world.users["u1"], world.revoked = Identity("ann", Role.USER, True), revoked
@@ -136,7 +136,9 @@ async def test_who_is_suspended_is_told_so_whether_or_not_their_token_was_revoke
         await authenticator.authenticate("u1")
 
 
-async def test_nobody_comes_in_while_a_server_is_away(authenticator: Authenticator, world: Doubles) -> None:
+async def test_nobody_is_authenticated_while_a_server_is_unavailable(
+    authenticator: Authenticator, world: Doubles
+) -> None:
     world.database_away = True
     with pytest.raises(Unavailable):
         await authenticator.authenticate("u1")
@@ -145,9 +147,7 @@ async def test_nobody_comes_in_while_a_server_is_away(authenticator: Authenticat
         await authenticator.authenticate("guest-abcd")
 
 
-async def test_who_may_go_on_after_their_token_has_run_out_and_as_whom(
-    authenticator: Authenticator, world: Doubles
-) -> None:
+async def test_renewal_after_the_expiry_of_a_token(authenticator: Authenticator, world: Doubles) -> None:
     world.users |= {name: Identity(name, Role.USER, False) for name in ("u2", "u3", "u4")}
     people = {name: await authenticator.authenticate(name) for name in world.users}
     people["ended"] = replace(people["u1"], session_id="s9")
@@ -167,9 +167,7 @@ async def test_who_may_go_on_after_their_token_has_run_out_and_as_whom(
 
 
 @pytest.mark.parametrize("server", ["redis_away", "database_away"])
-async def test_nobody_is_ended_by_a_server_that_is_away(
-    authenticator: Authenticator, world: Doubles, server: str
-) -> None:
+async def test_an_unavailable_server_ends_no_socket(authenticator: Authenticator, world: Doubles, server: str) -> None:
     who = await authenticator.authenticate("u1")
     authenticator.forget("u1")
     setattr(world, server, True)
@@ -177,9 +175,7 @@ async def test_nobody_is_ended_by_a_server_that_is_away(
         await authenticator.renew([who])
 
 
-async def test_an_identity_is_remembered_for_a_moment(
-    authenticator: Authenticator, world: Doubles, clock: Clock
-) -> None:
+async def test_an_identity_is_cached_for_seconds(authenticator: Authenticator, world: Doubles, clock: Clock) -> None:
     await authenticator.authenticate("u1")
     world.users["u1"] = Identity("ann", Role.USER, True)
     clock.now += CACHE_SECONDS - 0.1
@@ -190,7 +186,7 @@ async def test_an_identity_is_remembered_for_a_moment(
         await authenticator.authenticate("u1")
 
 
-async def test_a_notice_ends_the_memory_at_once(authenticator: Authenticator, world: Doubles) -> None:
+async def test_a_notice_invalidates_the_cached_identity(authenticator: Authenticator, world: Doubles) -> None:
     await authenticator.authenticate("u1")
     world.users["u1"] = Identity("ann", Role.USER, True)
     authenticator.forget("other")
@@ -200,7 +196,7 @@ async def test_a_notice_ends_the_memory_at_once(authenticator: Authenticator, wo
         await authenticator.authenticate("u1")
 
 
-async def test_what_was_being_read_when_a_notice_came_is_not_remembered(
+async def test_an_identity_read_during_a_notice_is_not_cached(
     authenticator: Authenticator, world: Doubles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = world.identity
@@ -217,14 +213,14 @@ async def test_what_was_being_read_when_a_notice_came_is_not_remembered(
         await authenticator.authenticate("u1")
 
 
-async def test_unknown_users_are_not_remembered(authenticator: Authenticator, world: Doubles) -> None:
+async def test_unknown_users_are_not_cached(authenticator: Authenticator, world: Doubles) -> None:
     with pytest.raises(AuthRequired):
         await authenticator.authenticate("u2")
     world.users["u2"] = Identity("bob", Role.USER, False)
     assert (await authenticator.authenticate("u2")).username == "bob"
 
 
-async def test_the_memory_is_bounded(authenticator: Authenticator, world: Doubles) -> None:
+async def test_the_cache_of_identities_is_bounded(authenticator: Authenticator, world: Doubles) -> None:
     for number in range(CACHE_SIZE + 1):
         world.users[str(number)] = Identity("x", Role.USER, False)
         await authenticator.authenticate(str(number))
@@ -255,12 +251,12 @@ def headers(**values: str) -> CIMultiDict[str]:
         (["a"], {}, None, []),
     ],
 )
-def test_where_tokens_are_found(auth: Any, sent: dict[str, str], cookie: str | None, found: list[str]) -> None:
+def test_sources_of_tokens(auth: Any, sent: dict[str, str], cookie: str | None, found: list[str]) -> None:
     cookies = MultiDict() if cookie is None else MultiDict(accessToken=cookie)
     assert extract_tokens(auth, headers(**sent), cookies) == found
 
 
-def test_each_cookie_of_the_name_is_a_candidate_up_to_a_bound() -> None:
+def test_cookies_of_the_same_name_are_tried_up_to_a_bound() -> None:
     cookies = MultiDict([("accessToken", value) for value in ("b", "", "a", "b")])
     assert extract_tokens(None, headers(), cookies) == ["b", "a"]
     many = MultiDict([("accessToken", str(number)) for number in range(100)])
@@ -268,7 +264,7 @@ def test_each_cookie_of_the_name_is_a_candidate_up_to_a_bound() -> None:
 
 
 @pytest.mark.parametrize("wrong", [0, 1, True, ["a"], {"a": 1}])
-def test_a_token_that_is_not_text_is_invalid_and_nothing_else_is_tried(wrong: object) -> None:
+def test_a_token_that_is_not_a_string_is_refused_without_trying_others(wrong: object) -> None:
     with pytest.raises(AuthRequired, match="Invalid token"):
         extract_tokens({"token": wrong}, headers(Authorization="Bearer b"), MultiDict(accessToken="c"))
 
@@ -291,7 +287,7 @@ class Answers:
 
 
 @pytest.mark.parametrize("tokens", [["good"], ["foreign", "good"], ["expired", "good", "banned"], ["", "good"]])
-async def test_the_first_good_token_counts(tokens: list[str]) -> None:
+async def test_the_first_valid_token_is_used(tokens: list[str]) -> None:
     assert (await authenticate_first(stand_in(Answers()), tokens)).user_id == "u"
 
 
@@ -305,13 +301,13 @@ async def test_the_first_good_token_counts(tokens: list[str]) -> None:
         (["foreign", "banned", "good"], "BANNED"),
     ],
 )
-async def test_without_a_good_token_the_refusal_is_about_ours(tokens: list[str], message: str) -> None:
+async def test_without_a_valid_token_the_most_specific_error_is_raised(tokens: list[str], message: str) -> None:
     with pytest.raises(GatewayError, match=message):
         await authenticate_first(stand_in(Answers()), tokens)
 
 
 @pytest.mark.parametrize("role", [Role.USER, Role.HOST, Role.MODERATOR])
-async def test_who_is_banned_is_refused_at_once(authenticator: Authenticator, world: Doubles, role: Role) -> None:
+async def test_banned_users_are_refused(authenticator: Authenticator, world: Doubles, role: Role) -> None:
     world.users["u1"] = Identity("ann", role, False)
     await authenticator.authenticate("u1")
     world.banned.add("u1")
@@ -321,9 +317,7 @@ async def test_who_is_banned_is_refused_at_once(authenticator: Authenticator, wo
     await authenticator.authenticate("u1")
 
 
-async def test_a_guest_who_is_banned_is_refused_and_an_administrator_never(
-    authenticator: Authenticator, world: Doubles
-) -> None:
+async def test_bans_apply_to_guests_but_not_to_administrators(authenticator: Authenticator, world: Doubles) -> None:
     world.banned |= {"u1", "guest_1"}
     world.users["u1"] = Identity("ann", Role.ADMIN, False)
     await authenticator.authenticate("u1")
@@ -332,7 +326,7 @@ async def test_a_guest_who_is_banned_is_refused_and_an_administrator_never(
         await authenticator.authenticate("guest_1")
 
 
-async def test_a_refusal_is_freed_without_the_collector() -> None:
+async def test_a_refusal_is_freed_without_the_garbage_collector() -> None:
     """In a cycle, those of a flood wait for the collector, which then holds up everybody."""
 
     class Refusing:

@@ -22,7 +22,7 @@ class Server:
 
 
 @pytest.mark.parametrize("away", [0, 1])
-async def test_one_server_that_is_away_is_noticed_and_its_return_too(away: int) -> None:
+async def test_the_outage_and_return_of_one_server_are_noticed(away: int) -> None:
     servers = [Server(), Server()]
     servers[away].status = "down"
     availability = Availability({str(number): server.probe for number, server in enumerate(servers)}, pause=0.01)
@@ -39,7 +39,7 @@ async def test_one_server_that_is_away_is_noticed_and_its_return_too(away: int) 
     await availability.close()
 
 
-async def test_the_oldest_question_without_an_answer_is_known() -> None:
+async def test_the_age_of_the_oldest_unanswered_call() -> None:
     server = Server()
     availability = Availability({"one": server.probe}, pause=0.01)
     assert availability.hearing("one") == Hearing()
@@ -63,7 +63,7 @@ async def test_the_oldest_question_without_an_answer_is_known() -> None:
     await availability.close()
 
 
-def test_of_two_ways_the_worse_counts() -> None:
+def test_the_worse_of_two_connections_counts() -> None:
     assert Hearing(5.0).both(Hearing(4.0)) == Hearing(4.0)
     assert Hearing(5.0, 6.0).both(Hearing(4.0)) == Hearing(4.0, 6.0)
     assert Hearing(5.0, 6.0).both(Hearing(None, 5.5)) == Hearing(None, 5.5)

@@ -82,7 +82,7 @@ async def test_a_ban_everywhere_ends_every_socket_and_no_other() -> None:
     assert (house.seats, bob.told) == ([bob], [])
 
 
-async def test_a_ban_from_a_room_and_a_mute_concern_who_is_in_it() -> None:
+async def test_a_ban_from_a_room_and_a_mute_reach_members_of_the_room() -> None:
     inside, outside, root = Seat("ann", CHAT, chat_room(KEY)), Seat("ann", CHAT, chat_room("other")), Seat("ann", ROOT)
     house = House(inside, outside, root)
     await house.receive(UserMuted("ann", KEY, FOREVER))
@@ -92,7 +92,7 @@ async def test_a_ban_from_a_room_and_a_mute_concern_who_is_in_it() -> None:
     assert house.seats == [outside, root]
 
 
-async def test_who_was_let_in_while_the_notice_was_on_its_way_is_put_out() -> None:
+async def test_a_socket_that_joined_before_the_notice_arrived_is_removed() -> None:
     house = House()
     await house.receive(UserBanned("ann", None, FOREVER))
     house.arrive(Seat("ann"))
@@ -113,7 +113,7 @@ async def test_an_ended_ban_kicks_nobody(ends: str) -> None:
     assert len(house.seats) == 1
 
 
-async def test_a_lost_notice_is_found_by_asking() -> None:
+async def test_a_lost_notice_is_found_by_a_query() -> None:
     house = House(Seat("ann"), Seat("bob"), Seat("cat", CHAT, chat_room(KEY)))
     house.bans = [
         ("ann", Banned(live_id=None, until=FOREVER, reason=None)),

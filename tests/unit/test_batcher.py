@@ -48,7 +48,7 @@ async def outcomes(calls: list[asyncio.Task[int]]) -> list[int | type[BaseExcept
     return [type(result) if isinstance(result, BaseException) else result for result in results]
 
 
-async def test_who_comes_alone_is_worked_on_at_once_and_the_others_gather(work: Work) -> None:
+async def test_the_first_call_runs_at_once_and_later_ones_form_a_batch(work: Work) -> None:
     calls = await work.begin(1)
     assert work.batches == [[1]]
     calls += await work.begin(2, 3, 4, 5)
@@ -59,13 +59,13 @@ async def test_who_comes_alone_is_worked_on_at_once_and_the_others_gather(work: 
     assert await work.gathering.call(6) == 12
 
 
-async def test_an_error_reaches_only_its_item(work: Work) -> None:
+async def test_an_error_result_reaches_only_its_call(work: Work) -> None:
     calls = await work.begin(1, 2, -3, 4)
     work.open.set()
     assert await outcomes(calls) == [2, 4, Conflict, 8]
 
 
-async def test_what_the_work_raises_is_for_its_batch(work: Work) -> None:
+async def test_an_exception_reaches_all_calls_of_its_batch(work: Work) -> None:
     work.error = ZeroDivisionError()
     calls = await work.begin(1, 2)
     work.open.set()
@@ -74,7 +74,7 @@ async def test_what_the_work_raises_is_for_its_batch(work: Work) -> None:
     assert await work.gathering.call(3) == 6
 
 
-async def test_unavailable_is_for_those_behind_too(work: Work) -> None:
+async def test_unavailable_also_reaches_waiting_calls(work: Work) -> None:
     work.error = Unavailable("numbers")
     calls = await work.begin(1)
     calls += await work.begin(2, 3, 4, 5)
@@ -98,7 +98,7 @@ async def test_the_queue_is_bounded(work: Work) -> None:
     assert await outcomes(calls) == [0, 2, 4, 6, 8, 10, 12, asyncio.CancelledError, 18]
 
 
-async def test_cancelling_one_item_leaves_the_others(work: Work) -> None:
+async def test_cancelling_one_call_leaves_the_others(work: Work) -> None:
     calls = await work.begin(1)
     calls += await work.begin(2, 3, 4)
     for cancelled in (calls[0], calls[2]):  # one that is worked on, one that waits
@@ -109,7 +109,7 @@ async def test_cancelling_one_item_leaves_the_others(work: Work) -> None:
     assert work.batches == [[1], [2, 4]]
 
 
-async def test_closing_answers_what_was_taken(work: Work) -> None:
+async def test_closing_waits_for_accepted_calls(work: Work) -> None:
     calls = await work.begin(1)
     calls += await work.begin(2, 3, 4, 5)
     closing = asyncio.create_task(work.gathering.close())
@@ -122,7 +122,7 @@ async def test_closing_answers_what_was_taken(work: Work) -> None:
     assert await outcomes(calls) == [2, 4, 6, 8, 10]
 
 
-async def test_an_error_keeps_nothing_alive(work: Work) -> None:
+async def test_an_error_keeps_no_references(work: Work) -> None:
     """It knows the frames that it went through; a frame that knew it would wait for the collector."""
     work.open.set()
     gc.collect()

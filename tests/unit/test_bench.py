@@ -25,7 +25,7 @@ MEASUREMENTS = {
 }
 
 
-def test_the_median_is_compared() -> None:
+def test_the_medians_are_compared() -> None:
     verdict = judge(AT_MOST, MEASUREMENTS)
     assert (verdict.ours, verdict.theirs, verdict.ratio, verdict.met) == (10, 20, 0.5, True)
 
@@ -46,14 +46,14 @@ def test_a_goal_is_met_missed_or_not_measured(goal: Goal, met: bool | None) -> N
     assert judge(goal, MEASUREMENTS).met is met
 
 
-def test_the_table_shows_what_was_played_and_what_is_not_met() -> None:
+def test_the_table_shows_results_and_missed_goals() -> None:
     table = goals_table({("ingest", "gateway"): [measured(12, 1)], ("ingest", "node-ws"): [measured(20, 1)]})
     [row] = [line for line in table.splitlines() if line.startswith("| Ingest with ack")]
     assert [cell.strip() for cell in row.split("|")[3:-1]] == ["12.0", "Node, ws", "20.0", "0.60", "≤ 0.55 ×", "**no**"]
     assert "hot room" not in table
 
 
-def test_everything_that_is_compared_is_measured() -> None:
+def test_every_goal_belongs_to_a_scenario() -> None:
     played = {scenario.name: scenario for scenario in SCENARIOS}
     for goal in GOALS:
         assert goal.reference in played[goal.scenario].servers, goal.what

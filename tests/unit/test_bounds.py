@@ -40,7 +40,7 @@ def test_payloads_beyond_the_bounds_are_refused(value: Any) -> None:
         check_values(value, 256)
 
 
-def test_the_payload_of_an_event_is_looked_into_only_where_something_is_nested() -> None:
+def test_payloads_of_events_are_walked_only_if_nested() -> None:
     check_event({"liveId": "a", "message": "x" * 60_000})
     check_event({"since": {"epoch": "a", "seq": 1}})
     with pytest.raises(InvalidPayload):
@@ -63,7 +63,7 @@ LARGE = [
 
 
 @pytest.mark.parametrize("body", LARGE, ids=range(len(LARGE)))
-def test_a_body_that_does_not_fit_is_refused_soon_and_in_few_words(body: str) -> None:
+def test_an_invalid_body_is_refused_fast_and_briefly(body: str) -> None:
     raw = body.encode()
     gc.disable()  # what it takes depends on the heap of the tests; a node freezes its own
     try:

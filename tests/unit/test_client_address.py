@@ -32,11 +32,11 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
         ("", ["198.51.100.1"], "unknown"),
     ],
 )
-def test_the_nearest_address_that_can_be_believed(peer: str | None, forwarded: list[str], address: str) -> None:
+def test_the_nearest_trusted_address_is_used(peer: str | None, forwarded: list[str], address: str) -> None:
     assert client_address(peer, forwarded, PROXIES) == address
 
 
-def test_what_is_behind_a_unix_socket_is_this_machine() -> None:
+def test_a_unix_socket_counts_as_this_machine() -> None:
     this_machine = [ip_network("127.0.0.0/8")]
     assert client_address("", ["198.51.100.1"], this_machine) == "198.51.100.1"
     assert client_address(None, ["1.1.1.1, 198.51.100.1"], this_machine) == "198.51.100.1"
@@ -54,7 +54,7 @@ def test_one_ipv6_customer_is_one_client() -> None:
     assert limit_subject("unknown") == "unknown"
 
 
-def test_a_site_of_many_ipv6_networks_has_a_higher_limit_of_its_own() -> None:
+def test_an_ipv6_site_has_a_higher_limit() -> None:
     one, other = limit_subjects("2001:db8:1:2::1"), limit_subjects("2001:db8:1:3::1")
     assert one == [("2001:db8:1:2::/64", 1), ("2001:db8:1::/48", SITE_TIMES)]
     assert one[0] != other[0]

@@ -37,7 +37,7 @@ def clock(machine: Machine) -> ServerClock:
 
 
 @pytest.mark.parametrize("ahead", [-600, -5, 0, 5, 600])
-async def test_a_node_goes_by_the_clock_of_the_server(ahead: float) -> None:
+async def test_time_follows_the_clock_of_the_server(ahead: float) -> None:
     machine = Machine(ahead)
     server = clock(machine)
     assert (server.time(), server.offset) == (machine.wall(), None)
@@ -50,7 +50,7 @@ async def test_a_node_goes_by_the_clock_of_the_server(ahead: float) -> None:
     assert server.offset == pytest.approx(ahead + 3, abs=1e-6)
 
 
-async def test_an_answer_that_took_long_does_not_spoil_a_good_one() -> None:
+async def test_a_slow_answer_does_not_replace_a_precise_one() -> None:
     machine = Machine()
     server = clock(machine)
     await server.measure(machine.ask)
@@ -64,7 +64,7 @@ async def test_an_answer_that_took_long_does_not_spoil_a_good_one() -> None:
     assert server.time() == pytest.approx(machine.moment, abs=0.001)
 
 
-async def test_a_server_whose_clock_was_set_is_followed() -> None:
+async def test_a_changed_server_clock_is_followed() -> None:
     machine = Machine()
     server = clock(machine)
     await server.measure(machine.ask)
@@ -82,7 +82,7 @@ def sync(database: Machine, redis: Machine, metrics: Metrics) -> ClockSync:
     )
 
 
-async def test_a_clock_that_is_wrong_is_told_once_and_measured() -> None:
+async def test_a_wrong_clock_is_logged_once_and_measured() -> None:
     database, redis, metrics = Machine(LIMIT + 1), Machine(LIMIT + 1), Metrics()
     clocks = sync(database, redis, metrics)
     with capture_logs() as logs:
@@ -98,13 +98,13 @@ async def test_a_clock_that_is_wrong_is_told_once_and_measured() -> None:
     assert [line["event"] for line in logs] == ["the clock of this machine is right again"]
 
 
-async def test_a_server_whose_own_clock_is_wrong_proves_nothing() -> None:
+async def test_one_wrong_server_clock_is_no_warning() -> None:
     clocks = sync(Machine(0), Machine(600), Metrics())
     await clocks.measure()
     assert clocks.right
 
 
-async def test_a_server_that_is_away_is_not_asked_for() -> None:
+async def test_an_unavailable_server_keeps_its_measurement() -> None:
     database, redis = Machine(600), Machine(600)
     database.away = True
     clocks = sync(database, redis, Metrics())

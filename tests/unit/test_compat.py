@@ -58,7 +58,7 @@ async def test_disconnect_ends_a_socket_of_this_node(house: House, sio: AsyncSer
     assert house.empty
 
 
-async def test_events_are_declared_in_namespaces_alone(sio: AsyncServer) -> None:
+async def test_event_handlers_cannot_be_registered(sio: AsyncServer) -> None:
     with pytest.raises(TypeError, match="e on /chat must be a row"):
         sio.on("e", print, namespace="/chat")
     with pytest.raises(TypeError, match="must be a row"):

@@ -36,7 +36,7 @@ def test_reading_needs_no_token(method: str) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://shop.example.evil.example", ""])
-def test_a_foreign_page_changes_nothing_even_without_a_cookie(origin: str) -> None:
+def test_requests_of_foreign_pages_are_refused_without_cookies_too(origin: str) -> None:
     csrf = Csrf(enabled=True, origins=ORIGINS)
     headers = CIMultiDict({"Origin": origin, "Host": "gateway.example"})
     with pytest.raises(Forbidden):
@@ -46,17 +46,17 @@ def test_a_foreign_page_changes_nothing_even_without_a_cookie(origin: str) -> No
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://shop.example"}, {"Origin": "https://gateway.example"}])
-def test_listed_pages_our_own_and_what_is_no_page_may(headers: dict[str, str]) -> None:
+def test_listed_origins_own_pages_and_requests_without_origin_are_allowed(headers: dict[str, str]) -> None:
     Csrf(enabled=True, origins=ORIGINS).check_page("POST", CIMultiDict(headers | {"Host": "gateway.example"}))
 
 
-def test_an_origin_on_two_lines_is_refused() -> None:
+def test_two_origin_headers_are_refused() -> None:
     headers = CIMultiDict([("Origin", "https://shop.example"), ("Origin", "https://evil.example")])
     with pytest.raises(Forbidden):
         Csrf(enabled=True, origins=ORIGINS).check_page("POST", headers)
 
 
-def test_any_cookie_of_the_name_may_hold_the_token() -> None:
+def test_any_cookie_of_the_name_may_match() -> None:
     cookies = MultiDict([("csrf-token", "of another path"), ("csrf-token", "secret")])
     csrf = Csrf(enabled=True, origins=ORIGINS)
     csrf.check("POST", CIMultiDict({"X-CSRF-Token": "secret"}), cookies)
@@ -67,7 +67,7 @@ def test_csrf_can_be_disabled() -> None:
     Csrf(enabled=False, origins=ORIGINS).check("POST", CIMultiDict(), COOKIES)
 
 
-def test_every_token_is_another() -> None:
+def test_tokens_are_unique() -> None:
     csrf = Csrf(enabled=True, origins=ORIGINS)
     tokens = {csrf.issue() for _ in range(10)}
     assert len(tokens) == 10

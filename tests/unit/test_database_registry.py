@@ -16,7 +16,7 @@ def test_every_database_has_a_setting_and_folders() -> None:
         assert (spec.migrations / "__init__.py").is_file()
 
 
-def test_an_unknown_name_is_answered_with_those_that_there_are() -> None:
+def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(SettingsError, match=r"^there is no database orders \(there are: main, analytics\)$"):
         find("orders")
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.concurrency.deadlines import Deadlines
 
 
-async def test_deadlines_cancel_only_what_is_late() -> None:
+async def test_deadlines_cancel_only_late_calls() -> None:
     deadlines = Deadlines(0.02)
     forever = asyncio.Event()
 
@@ -22,7 +22,7 @@ async def test_deadlines_cancel_only_what_is_late() -> None:
     assert not deadlines.pending
 
 
-async def test_the_timer_goes_on_for_those_who_came_later() -> None:
+async def test_the_timer_continues_for_later_calls() -> None:
     deadlines = Deadlines(0.02)
 
     async def hang() -> None:
@@ -38,14 +38,14 @@ async def test_the_timer_goes_on_for_those_who_came_later() -> None:
     assert not deadlines.pending
 
 
-async def test_an_error_of_the_work_is_its_own() -> None:
+async def test_an_error_of_the_call_is_raised() -> None:
     deadlines = Deadlines(1)
     with pytest.raises(ValueError, match="mine"), deadlines:
         raise ValueError("mine")
     assert not deadlines.pending
 
 
-async def test_who_is_cancelled_by_somebody_else_ends_as_cancelled() -> None:
+async def test_a_cancellation_from_outside_is_kept() -> None:
     deadlines = Deadlines(0.02)
 
     async def hang() -> None:
@@ -64,7 +64,7 @@ async def test_who_is_cancelled_by_somebody_else_ends_as_cancelled() -> None:
     assert not deadlines.pending
 
 
-async def test_the_inner_of_two_limits_is_the_one_that_is_told() -> None:
+async def test_the_inner_of_two_time_limits_is_raised() -> None:
     outer, inner = Deadlines(5), Deadlines(0.01)
     with outer:
         with pytest.raises(TimeoutError), inner:

@@ -45,7 +45,7 @@ def deaf_after(node: list[tuple[float, bool]], others: list[list[tuple[float, bo
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_a_node_that_is_cut_off_alone_knows_it_within_5_s(seed: int) -> None:
+def test_a_node_that_is_cut_off_alone_notices_within_5_s(seed: int) -> None:
     dice = random.Random(seed)
     cut = dice.uniform(10, 12)
     node = questions(dice.uniform(0, BEAT), 20, [(cut, 99)])
@@ -55,7 +55,7 @@ def test_a_node_that_is_cut_off_alone_knows_it_within_5_s(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_nobody_is_deaf_while_redis_is_away_for_all_nor_when_it_is_back(seed: int) -> None:
+def test_no_node_is_deaf_during_or_after_an_outage_of_redis(seed: int) -> None:
     """Whoever is back first proves that Redis serves; the others have time to connect again."""
     dice = random.Random(seed)
     outages: Outages = []
@@ -70,7 +70,7 @@ def test_nobody_is_deaf_while_redis_is_away_for_all_nor_when_it_is_back(seed: in
     assert not deaf_after(node, others, late)
 
 
-def test_a_deaf_node_is_deaf_no_more_when_the_others_hear_nothing_either() -> None:
+def test_a_node_is_not_deaf_if_all_others_are() -> None:
     deafness = Deafness()
     for now in range(10, 15):
         deaf = deafness.judge(now + 0.5, 10.0, float(now) + 0.3)

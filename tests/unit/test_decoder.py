@@ -83,7 +83,7 @@ def test_random_input_raises_only_packet_errors(text: str) -> None:
     assert kind is not PacketType.EVENT or data
 
 
-def test_half_characters_are_mended_in_what_could_be_a_message_and_not_in_a_flood_of_them() -> None:
+def test_lone_surrogates_are_replaced_up_to_a_bound() -> None:
     half = '2["chat:send-message",{"message":"' + "\\ud800" * 500 + '"}]'
     assert decode(half)[3][1]["message"] == "\ufffd" * 500
     with pytest.raises(ProtocolError):

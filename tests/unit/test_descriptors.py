@@ -23,7 +23,7 @@ def test_the_soft_limit_is_raised_to_the_hard_one(limits: None) -> None:
     assert descriptors.raise_limit() == hard
 
 
-async def test_a_process_that_runs_out_logs_it_once_and_once_when_it_is_over(limits: None) -> None:
+async def test_running_out_of_descriptors_is_logged_once_per_outage(limits: None) -> None:
     metrics = Metrics()
     watch = descriptors.DescriptorWatch(metrics)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

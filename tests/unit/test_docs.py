@@ -9,7 +9,7 @@ TESTS = Path(__file__).parent.parent
 NAMED = re.compile(r"`(test_\w+\.py)::(\w+)`")
 
 
-def test_every_test_that_the_security_document_names_exists() -> None:
+def test_every_test_named_in_the_security_document_exists() -> None:
     named = NAMED.findall((TESTS.parent / "docs" / "security.md").read_text())
     assert len(named) > 50
     there = {
@@ -21,7 +21,7 @@ def test_every_test_that_the_security_document_names_exists() -> None:
     assert set(named) - there == set()
 
 
-def test_the_events_of_the_protocol_document_are_those_of_the_vocabulary() -> None:
+def test_the_protocol_document_lists_all_events() -> None:
     section = (TESTS.parent / "docs" / "protocol.md").read_text().partition("## Events\n")[2].partition("\n## ")[0]
     told = {name for row in section.splitlines() if row.startswith("| ") for name in re.findall(r"`([\w:-]+)`", row)}
     assert told == {name for constant, name in vars(events).items() if constant.isupper()}
@@ -34,7 +34,7 @@ def test_every_decision_is_in_the_index() -> None:
     assert dict(sorted((name, f"# {number}: {title}") for number, name, title in rows)) == dict(sorted(records.items()))
 
 
-def test_links_between_documents_lead_somewhere() -> None:
+def test_links_between_documents_resolve() -> None:
     for document in [*TESTS.parent.glob("*.md"), *TESTS.parent.joinpath("docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"

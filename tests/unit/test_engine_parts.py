@@ -106,7 +106,7 @@ class Item:
         return now + self.again.pop(0) if self.again else None
 
 
-async def test_the_wheel_asks_in_time_and_again_and_forgets() -> None:
+async def test_the_wheel_calls_on_time_repeats_and_forgets() -> None:
     wheel = TimerWheel(0.005)
     start = asyncio.get_running_loop().time()
     late, soon, removed, repeated = Item(), Item(), Item(), Item(0.01, 0.0)
@@ -123,7 +123,7 @@ async def test_the_wheel_asks_in_time_and_again_and_forgets() -> None:
     assert wheel._timer is None
 
 
-async def test_the_first_slot_is_not_forgotten_when_one_item_joins_it_and_the_next_goes_further() -> None:
+async def test_a_later_item_does_not_hide_an_earlier_slot() -> None:
     wheel = TimerWheel(0.005)
 
     class Planned(Item):
@@ -142,7 +142,7 @@ async def test_the_first_slot_is_not_forgotten_when_one_item_joins_it_and_the_ne
     wheel.remove(further)
 
 
-async def test_an_item_moves_to_its_newest_moment() -> None:
+async def test_an_item_moves_to_its_newest_time() -> None:
     wheel = TimerWheel(0.005)
     now = asyncio.get_running_loop().time()
     item = Item()
@@ -152,7 +152,7 @@ async def test_an_item_moves_to_its_newest_moment() -> None:
     assert len(item.asked) == 1
 
 
-async def test_items_may_remove_each_other_while_they_are_asked() -> None:
+async def test_items_may_remove_each_other_during_a_call() -> None:
     wheel = TimerWheel(0.005)
 
     class Enemy(Item):
@@ -179,7 +179,7 @@ def handshake(query: dict[str, str], **headers: str) -> Handshake:
     return Handshake("/socket.io/", query, CIMultiDict(headers), "127.0.0.1", secure=False)
 
 
-def test_the_protocol_is_checked() -> None:
+def test_unsupported_protocol_versions_are_refused() -> None:
     assert check_protocol(handshake({"EIO": "4", "transport": "polling"})) == "polling"
     assert check_protocol(handshake({"EIO": "4", "transport": "websocket"})) == "websocket"
     for query, code in (({"transport": "polling"}, 5), ({"EIO": "4"}, 0), ({"EIO": "4", "transport": "x"}, 0)):
@@ -188,12 +188,12 @@ def test_the_protocol_is_checked() -> None:
         assert (refused.value.status, refused.value.code) == (400, code)
 
 
-def test_cookies_are_read_and_bad_ones_left_out() -> None:
+def test_cookies_are_read_without_malformed_ones() -> None:
     assert handshake({}, Cookie='accessToken=abc.def; b@d; other="x y"').cookies["accessToken"] == "abc.def"
     assert list(handshake({}).cookies) == []
 
 
-def test_cookies_may_come_on_several_lines_and_several_times() -> None:
+def test_cookies_may_be_in_several_headers_and_repeated() -> None:
     lines = [("Cookie", "accessToken=old"), ("Cookie", "theme=dark; accessToken=new"), ("Host", "x")]
     shaken = Handshake("/socket.io/", {}, CIMultiDict(lines), "127.0.0.1", secure=False)
     assert shaken.cookies.getall("accessToken") == ["old", "new"]
@@ -202,7 +202,7 @@ def test_cookies_may_come_on_several_lines_and_several_times() -> None:
     assert "Cookie" not in shaken.reduced(None, "token").headers
 
 
-def test_an_origin_on_two_lines_is_no_origin() -> None:
+def test_two_origin_headers_are_no_origin() -> None:
     lines = [("Origin", "https://shop.example"), ("Origin", "https://shop.example")]
     shaken = Handshake("/socket.io/", {}, CIMultiDict(lines), "127.0.0.1", secure=False)
     assert shaken.origin == "https://shop.example, https://shop.example"
@@ -227,7 +227,7 @@ def test_a_websocket_is_accepted_as_the_rfc_says() -> None:
 # --- aiohttp's private parts ------------------------------------------------------------------------------------------
 
 
-def test_the_parts_of_aiohttp_that_the_engine_stands_on() -> None:
+def test_private_parts_of_aiohttp_exist() -> None:
     """If one of these moves with an upgrade of aiohttp, the file named beside it has to follow."""
     # websocket.py: the compiled reader. inlet.py: a data queue whose methods Python may override.
     assert WebSocketReader.__module__ == "aiohttp._websocket.reader_c"
@@ -249,7 +249,7 @@ def test_the_parts_of_aiohttp_that_the_engine_stands_on() -> None:
 # --- options --------------------------------------------------------------------------------------------------------
 
 
-def test_the_options_are_the_settings_and_json_safe() -> None:
+def test_the_options_come_from_the_settings() -> None:
     settings = make_settings(
         database_url="postgresql://localhost/x",
         redis_url="redis://localhost",

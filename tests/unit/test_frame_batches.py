@@ -95,7 +95,7 @@ async def tick() -> None:
         await asyncio.sleep(0)
 
 
-async def test_many_members_get_one_frame_a_tick() -> None:
+async def test_many_members_get_one_frame_per_tick() -> None:
     hall = Hall(MAX_UNBATCHED + 1)
     hall.say("a", "b", "c")
     assert hall.frames() == [[]] * (MAX_UNBATCHED + 1)
@@ -108,7 +108,7 @@ async def test_many_members_get_one_frame_a_tick() -> None:
 
 
 @pytest.mark.parametrize("members", [2, MAX_UNBATCHED + 1])
-async def test_who_takes_no_offsets_gets_a_frame_without_them_that_is_made_once(members: int) -> None:
+async def test_members_without_offsets_share_one_frame(members: int) -> None:
     hall = Hall(members)
     bare = [hall.come(takes_offsets=False) for _ in range(2)]
     for name, offset in (("a", None), ("b", "live:demo@01234567.1"), ("c", "live:demo@01234567.2")):
@@ -124,7 +124,7 @@ async def test_who_takes_no_offsets_gets_a_frame_without_them_that_is_made_once(
     assert not hall.rooms._without_offsets
 
 
-async def test_who_is_sent_something_by_itself_gets_no_offsets_before_it_either() -> None:
+async def test_a_direct_packet_follows_frames_without_offsets() -> None:
     hall = Hall(MAX_UNBATCHED + 1)
     socket = hall.come(takes_offsets=False)
     hall.rooms.deliver(ROOM, packet("a"), "live:demo@01234567.1")
@@ -133,13 +133,13 @@ async def test_who_is_sent_something_by_itself_gets_no_offsets_before_it_either(
     assert "@01234567" not in "".join(frame.text for frame in line(socket).made)
 
 
-async def test_a_few_members_get_it_at_once() -> None:
+async def test_few_members_get_a_frame_at_once() -> None:
     hall = Hall(MAX_UNBATCHED)
     hall.say("a", "b")
     assert hall.frames() == [[["a"], ["b"]]] * MAX_UNBATCHED
 
 
-async def test_a_full_bundle_does_not_wait_for_the_end_of_the_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_batch_does_not_wait_for_the_end_of_the_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_batches, "MAX_BATCH", 2 * len(Frame(packet("a")).websocket))
     hall = Hall(MAX_UNBATCHED + 1)
     hall.say("a", "b", "c")
@@ -148,7 +148,7 @@ async def test_a_full_bundle_does_not_wait_for_the_end_of_the_tick(monkeypatch: 
     assert hall.frames() == [[["a", "b"], ["c"]]] * (MAX_UNBATCHED + 1)
 
 
-async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_frames_that_arrive_during_a_long_write_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_batches, "PAUSE", 0.03)
     hall = Hall(MAX_UNBATCHED + 1)
     heard, asked, *_ = hall.sockets
@@ -166,7 +166,7 @@ async def test_a_node_that_writes_for_long_joins_what_comes_in_the_pause(monkeyp
     assert line(asked).heard == ["a", "b", "c", "ack", "d"]
 
 
-async def test_after_a_pause_in_which_nothing_came_nothing_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pause_without_frames_delays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_batches, "PAUSE", 0.0)
     hall = Hall(MAX_UNBATCHED + 1)
     for _ in range(3):
@@ -179,7 +179,7 @@ async def test_after_a_pause_in_which_nothing_came_nothing_is_late(monkeypatch: 
     assert hall.frames() == [[["a"], ["a"], ["a"], ["b"]]] * (MAX_UNBATCHED + 1)
 
 
-async def test_what_one_member_is_sent_stands_where_it_belongs() -> None:
+async def test_a_direct_packet_keeps_its_order() -> None:
     hall = Hall(MAX_UNBATCHED + 1)
     sender, other, *_ = hall.sockets
     hall.say("a", "b")
@@ -195,7 +195,7 @@ async def test_what_one_member_is_sent_stands_where_it_belongs() -> None:
     assert line(other).heard == ["a", "b", "c", "d", "all", "e"]
 
 
-async def test_who_leaves_hears_what_was_before_and_who_joins_what_comes_after() -> None:
+async def test_members_get_the_frames_of_their_membership() -> None:
     hall = Hall(MAX_UNBATCHED + 2)
     leaver, gone, *rest = hall.sockets
     hall.say("a")
@@ -215,7 +215,7 @@ async def test_who_leaves_hears_what_was_before_and_who_joins_what_comes_after()
     assert not hall.rooms._batches._waiting
 
 
-async def test_rooms_do_not_mix() -> None:
+async def test_batches_of_rooms_are_separate() -> None:
     hall = Hall(2 * MAX_UNBATCHED + 2)
     half = hall.sockets[: MAX_UNBATCHED + 1]
     for socket in half:
@@ -231,13 +231,13 @@ async def test_rooms_do_not_mix() -> None:
 # --- transports -------------------------------------------------------------------------------------------------------
 
 
-def test_a_joined_frame_is_its_frames_one_after_the_other() -> None:
+def test_a_joined_frame_is_the_concatenation_of_frames() -> None:
     joined = JoinedFrame([Frame(packet("a")), Frame(packet("b"))])
     assert joined.websocket == text_frame(b"4" + packet("a")) + text_frame(b"4" + packet("b"))
     assert joined.text == '42/chat,["a"]\x1e42/chat,["b"]'
 
 
-async def test_a_polling_member_gets_the_packets_and_an_upgrading_one_each_by_itself() -> None:
+async def test_polling_and_upgrading_members_get_single_packets() -> None:
     joined = JoinedFrame([Frame(packet("a")), Frame(packet("b"))])
     polling, upgrading = Polling(EngineOptions(), Cork()), Polling(EngineOptions(), Cork())
     request: Any = SimpleNamespace(transport=object())
@@ -279,7 +279,7 @@ class Stuck:
         self.aborted = True
 
 
-async def test_a_member_that_does_not_read_is_dropped_at_its_limit_and_costs_the_others_nothing() -> None:
+async def test_a_slow_member_is_dropped_without_effect_on_others() -> None:
     hall, transport = Hall(MAX_UNBATCHED + 1), Stuck()
     stuck: Any = WebSocket(transport, EngineOptions(max_send_buffer=1000), Cork())  # type: ignore[arg-type]  # a double
     stuck.start(b"head", b"")
@@ -313,7 +313,7 @@ class Ended:
 
 
 @pytest.mark.parametrize("corked", [False, True])
-async def test_a_member_that_cannot_be_written_to_is_ended_and_costs_the_others_nothing(corked: bool) -> None:
+async def test_a_failing_member_is_ended_without_effect_on_others(corked: bool) -> None:
     """Going on would leave a hole in what it hears; ended, its client comes back and is told what it missed."""
     hall, transport, ended = Hall(MAX_UNBATCHED), Broken(), Ended()
     broken: Any = WebSocket(transport, EngineOptions(max_send_buffer=60), Cork())  # type: ignore[arg-type]  # a double
@@ -330,7 +330,7 @@ async def test_a_member_that_cannot_be_written_to_is_ended_and_costs_the_others_
     assert ended.reasons == ["transport error"]
 
 
-async def test_a_ping_that_cannot_be_written_harms_nobody_who_is_due_with_it() -> None:
+async def test_a_failing_ping_has_no_effect_on_other_connections() -> None:
     transport, ended = Broken(), Ended()
     broken: Any = WebSocket(transport, EngineOptions(), Cork())  # type: ignore[arg-type]  # a double
     broken.listen(ended)
@@ -339,7 +339,7 @@ async def test_a_ping_that_cannot_be_written_harms_nobody_who_is_due_with_it() -
     assert ended.reasons == ["transport error"]
 
 
-async def test_foreign_bytes_that_are_no_text_stop_no_other_broadcast() -> None:
+async def test_a_packet_that_is_no_text_stops_no_other_broadcast() -> None:
     """Whoever may write to Redis can bring them; a polling member would need them as text."""
     hall = Hall(MAX_UNBATCHED + 1)
     polling = Polling(EngineOptions(), Cork())
@@ -354,7 +354,7 @@ async def test_foreign_bytes_that_are_no_text_stop_no_other_broadcast() -> None:
     assert [line(socket).heard for socket in hall.sockets] == [["\ufffd", "a"]] * (MAX_UNBATCHED + 1)
 
 
-async def test_a_broadcast_is_written_at_once_but_never_before_what_waits() -> None:
+async def test_a_broadcast_is_written_at_once_but_after_queued_packets() -> None:
     transport, cork = Stuck(), Cork()
     socket: Any = WebSocket(transport, EngineOptions(), cork)  # type: ignore[arg-type]  # a double
     socket.start(b"head", b"")

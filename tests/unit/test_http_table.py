@@ -61,13 +61,13 @@ GET /notifications/sent · GET /jobs · POST /jobs/{id}/retry · POST /jobs · G
 FOR_STRANGERS = {"POST /auth/register", "POST /auth/login", "POST /auth/guest", "POST /auth/refresh"}
 
 
-def test_the_contract_is_served() -> None:
+def test_all_routes_of_the_contract_are_served() -> None:
     promised = {route.strip() for line in CONTRACT.splitlines() for route in line.split("·") if route.strip()}
     assert promised <= ROUTES.keys()
 
 
 @every_route
-def test_a_route_is_declared_soundly(route: Route) -> None:
+def test_route_declarations_are_consistent(route: Route) -> None:
     name = f"{route.method} {route.template}"
     assert route.handler.__doc__, "its first line is the route's title in the OpenAPI document"
     assert route.method == "GET" or not route.query
@@ -91,7 +91,7 @@ def test_roles_of_all_routes() -> None:
 
 
 @every_route
-def test_the_openapi_document_tells_of_every_route(route: Route) -> None:
+def test_the_openapi_document_has_every_route(route: Route) -> None:
     told = document([route], "1")
     operation = told["paths"][f"/api/v1{route.template}"][route.method.lower()]
     assert operation["summary"]
@@ -110,13 +110,13 @@ def references(value: Any) -> set[str]:
     return set().union(*map(references, value)) if isinstance(value, list) else set()
 
 
-def test_the_query_of_a_list_is_told() -> None:
+def test_the_openapi_document_has_query_parameters() -> None:
     operation = document([ROUTES["GET /products"]], "1")["paths"]["/api/v1/products"]["get"]
     names = {parameter["name"]: parameter["in"] for parameter in operation["parameters"]}
     assert names == dict.fromkeys(("cursor", "limit", "streamKey", "status", "search"), "query")
 
 
-def test_no_query_parameter_is_told_to_take_null() -> None:
+def test_no_query_parameter_is_nullable() -> None:
     """A query holds text: what may be left out is not required, which is something else."""
     paths = document(list(ROUTES.values()), "1")["paths"]
     parameters = [
@@ -132,7 +132,7 @@ def test_no_query_parameter_is_told_to_take_null() -> None:
         assert {"type", "$ref", "enum"} & schema.keys(), (path, parameter["name"])
 
 
-def test_the_idempotency_key_is_told_where_it_counts() -> None:
+def test_the_openapi_document_has_the_idempotency_key() -> None:
     told = document(list(ROUTES.values()), "1")["paths"]
     takes = {
         path

@@ -7,7 +7,7 @@ from gateway.instruments import CounterFamily, HistogramFamily
 BOUNDS = (0.5, 1, 10.0)
 
 
-def test_tallies_are_scraped_as_a_counter() -> None:
+def test_counters_are_scraped_like_those_of_prometheus() -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     tallies = CounterFamily("sold", "What was sold", ["what"], ours)
     counter = Counter("sold", "What was sold", ["what"], registry=theirs)
@@ -17,13 +17,13 @@ def test_tallies_are_scraped_as_a_counter() -> None:
     assert samples(ours) == samples(theirs)
 
 
-def test_a_tally_without_labels() -> None:
+def test_a_counter_without_labels() -> None:
     registry = CollectorRegistry()
     CounterFamily("sold", "What was sold", [], registry).labels().inc()
     assert registry.get_sample_value("sold_total") == 1
 
 
-def test_spreads_are_scraped_as_a_histogram() -> None:
+def test_histograms_are_scraped_like_those_of_prometheus() -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     spreads = HistogramFamily("took", "How long it took", ["what"], BOUNDS, ours)
     histogram = Histogram("took", "How long it took", ["what"], buckets=BOUNDS, registry=theirs)

@@ -40,7 +40,7 @@ def stop() -> None:
     asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
 
 
-async def test_a_second_signal_hurries_the_drain() -> None:
+async def test_a_second_signal_skips_the_drain() -> None:
     process = Process()
     await lifespan.run(process.steps, within=TIME, ready=stop, drain=process.drain)
     assert process.log == ["open a", "open b", "drain", "hurried", "close b", "close a"]

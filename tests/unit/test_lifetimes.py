@@ -87,7 +87,7 @@ class House:
         self.lifetimes.watch(seat)
 
 
-async def test_with_its_token_a_socket_is_warned_and_ends_in_the_second_in_which_the_token_does() -> None:
+async def test_a_socket_bound_to_its_token_is_warned_and_ends_with_it() -> None:
     early, late = Seat("a"), Seat("b", minutes=20)
     house = House(early, late, with_token=True)
     await house.lifetimes.check(END - WARNING - 1)
@@ -100,7 +100,7 @@ async def test_with_its_token_a_socket_is_warned_and_ends_in_the_second_in_which
     assert (house.server.closed, early.received[1:], late.received) == ([early], [EXPIRED], [])
 
 
-async def test_with_its_session_a_socket_stays_for_another_lifetime_and_is_told_nothing() -> None:
+async def test_a_socket_bound_to_its_session_stays_silently() -> None:
     seat = Seat("a")
     house = House(seat)
     for moment in (END - WARNING, END):
@@ -125,7 +125,7 @@ async def test_without_a_session_a_socket_ends_with_its_token() -> None:
 
 
 @pytest.mark.parametrize("error", [Unavailable("redis"), RuntimeError("boom")])
-async def test_while_nobody_can_be_asked_all_stay_for_one_more_lifetime(error: Exception) -> None:
+async def test_during_an_outage_sockets_stay_for_one_more_lifetime(error: Exception) -> None:
     seats = [Seat(str(number)) for number in range(BATCH + 1)]
     house = House(*seats)
     house.sessions.error = error
@@ -137,7 +137,7 @@ async def test_while_nobody_can_be_asked_all_stay_for_one_more_lifetime(error: E
     assert all(seat.received == [] for seat in seats)
 
 
-async def test_who_brings_a_fresh_token_meanwhile_stays() -> None:
+async def test_a_socket_refreshed_during_the_check_stays() -> None:
     seat = Seat("a")
     house = House(seat)
     house.sessions.ended.add("a")
@@ -154,7 +154,7 @@ async def test_who_brings_a_fresh_token_meanwhile_stays() -> None:
     assert len(house.sessions.asked) == 1
 
 
-async def test_who_has_another_name_by_now_goes_on_with_it() -> None:
+async def test_a_renewed_socket_gets_the_present_name() -> None:
     seat = Seat("a")
     house = House(seat)
     house.sessions.names["a"] = "ann"

@@ -56,22 +56,22 @@ class ChatRooms:
         return {name: seat.heard for name, seat in self.seats.items() if seat.heard}
 
 
-async def test_a_lifted_mute_is_heard_by_the_staff_of_the_room_and_by_the_person() -> None:
+async def test_a_lifted_mute_is_sent_to_staff_and_person() -> None:
     heard = await ChatRooms().heard(UserMuted("ann", KEY, None, "host"))
     event = ("chat:unmuted", {"userId": "ann", "liveId": KEY})
     assert heard == {name: [event] for name in ("admin", "moderator", "host", "ann")}
 
 
-async def test_a_lifted_ban_is_heard_by_the_staff_of_the_room() -> None:
+async def test_a_lifted_ban_is_sent_to_the_staff_of_the_room() -> None:
     heard = await ChatRooms().heard(UserUnbanned("carl", KEY, "host"))
     event = ("chat:unbanned", {"userId": "carl", "liveId": KEY})
     assert heard == {name: [event] for name in ("admin", "moderator", "host")}
 
 
-async def test_a_lifted_ban_everywhere_is_heard_by_the_staff_of_every_room() -> None:
+async def test_a_lifted_ban_everywhere_is_sent_to_the_staff_of_all_rooms() -> None:
     heard = await ChatRooms().heard(UserUnbanned("carl", None))
     assert heard.keys() == {"admin", "moderator", "moderator elsewhere"}
 
 
-async def test_a_mute_that_is_imposed_is_no_lift() -> None:
+async def test_an_imposed_mute_is_not_sent_as_lifted() -> None:
     assert await ChatRooms().heard(UserMuted("ann", KEY, FOREVER)) == {}

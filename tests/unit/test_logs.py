@@ -29,7 +29,7 @@ def log_in(password: str) -> None:
 
 
 @pytest.mark.parametrize("app_env", ["production", "development"])
-def test_a_traceback_names_the_place_and_not_the_values(app_env: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tracebacks_have_places_but_no_values(app_env: str, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(settings(app_env=app_env))
     for log in (structlog.get_logger(), logging.getLogger("library")):
         try:
@@ -42,7 +42,7 @@ def test_a_traceback_names_the_place_and_not_the_values(app_env: str, capsys: py
     assert "sesame" not in told.replace('log_in("open sesame")', "")
 
 
-def test_production_is_silent_below_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_production_logs_only_warnings_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(settings(app_env="production"))
     structlog.get_logger().info("a request was served")
     structlog.get_logger().warning("a limit is near")
@@ -51,7 +51,7 @@ def test_production_is_silent_below_warnings(capsys: pytest.CaptureFixture[str])
     assert '"a limit is near"' in told
 
 
-def test_a_line_of_production_is_json_with_the_fields_that_collectors_look_for(
+def test_production_logs_json_with_the_documented_fields(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure(settings(app_env="production"))

@@ -18,7 +18,7 @@ def package(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_a_script_has_all_that_it_includes(path: Path) -> None:
+def test_scripts_contain_their_includes(path: Path) -> None:
     text = lua(package(path.parent), path.stem)
     assert INCLUDE not in text
     defined = set(re.findall(r"local function (\w+)", text))
@@ -29,7 +29,7 @@ def test_a_script_has_all_that_it_includes(path: Path) -> None:
         assert not re.search(rf"\b{helper}\(", text), f"{helper} is called and not included"
 
 
-def test_every_script_is_a_file_that_is_used() -> None:
+def test_every_lua_file_is_used() -> None:
     called, included = set(), set()
     for file in ROOT.rglob("*.py"):
         assert "redis.call" not in file.read_text(), f"{file} has a script in a string"

@@ -65,7 +65,7 @@ def test_a_file_without_duration_is_no_recording(text: str) -> None:
     assert metadata(text, 7) is None
 
 
-def test_progress_is_the_time_that_was_written() -> None:
+def test_progress_is_read_from_the_written_time() -> None:
     assert [done for line in PROGRESS.splitlines() if (done := seconds_done(line)) is not None] == [6.315828, 20.0]
 
 
@@ -84,6 +84,6 @@ def test_progress_is_the_time_that_was_written() -> None:
         ("", "The recording could not be converted"),
     ],
 )
-def test_why_it_failed_is_told_in_words_without_paths(said: str, words: str) -> None:
+def test_failures_are_explained_without_paths(said: str, words: str) -> None:
     assert reason(said) == words
     assert "/media" not in reason(said)

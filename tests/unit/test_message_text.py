@@ -29,7 +29,7 @@ def said(message: object) -> str:
         ("\u202eabc\u0301", "\u202eabc\u0301"),
     ],
 )
-def test_text_is_taken_as_it_is_less_what_nobody_sees(given: str, stored: str) -> None:
+def test_messages_are_stored_without_control_characters(given: str, stored: str) -> None:
     assert said(given) == stored
 
 

@@ -53,7 +53,7 @@ def test_invalid_amounts_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("price", ["0.10", "19.99", "99999999.99", "12345678.01"])
-def test_an_amount_goes_out_as_a_number_and_comes_back_exactly(price: str) -> None:
+def test_an_amount_survives_serialization(price: str) -> None:
     fields = CreateProduct.model_validate({"streamKey": "demo", "name": "Cup", "stock": 1, "price": price}).model_dump()
     rest = {
         "id": "1",
@@ -78,7 +78,7 @@ def test_an_amount_goes_out_as_a_number_and_comes_back_exactly(price: str) -> No
         *("https://shop.example:99999/", "https://[::1/x", "https://shop.example/\n"),
     ],
 )
-def test_a_picture_has_a_whole_address(url: str) -> None:
+def test_picture_addresses_are_absolute(url: str) -> None:
     body = {"streamKey": "demo", "name": "Cup", "stock": 1, "price": 1}
     for field in ({"imageUrl": url}, {"images": [url]}):
         with pytest.raises(ValidationError):
@@ -89,7 +89,7 @@ def test_a_picture_has_a_whole_address(url: str) -> None:
     "url",
     ["https://shop.example/a.png?w=1#x", "http://127.0.0.1:8080/ㄱ.png", "HTTPS://shop.example", "https://[::1]/x"],
 )
-def test_the_address_of_a_picture_is_kept_as_it_is(url: str) -> None:
+def test_picture_addresses_are_not_changed(url: str) -> None:
     body = {"streamKey": "demo", "name": "Cup", "stock": 1, "price": 1, "imageUrl": url}
     assert CreateProduct.model_validate(body).image_url == url
 
@@ -97,7 +97,7 @@ def test_the_address_of_a_picture_is_kept_as_it_is(url: str) -> None:
 @pytest.mark.parametrize(
     "name", ["Cup\u202e", "C\u200bup", "Cup\nMug", "\u3164", " ", "", "Cup\u2066", "a\u0301" + "\u0301" * 9]
 )
-def test_names_and_titles_are_one_line_of_text_that_can_be_seen(name: str) -> None:
+def test_names_and_titles_are_one_visible_line(name: str) -> None:
     with pytest.raises(ValidationError):
         CreateProduct.model_validate({"streamKey": "demo", "stock": 1, "price": 1, "name": name})
     with pytest.raises(ValidationError):

@@ -20,7 +20,7 @@ def test_names_that_look_the_same_are_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["admit", "관리자", "badmin", "dmin", "ad", "山田"])
-def test_names_that_look_different_are_others(name: str) -> None:
+def test_names_that_look_different_differ(name: str) -> None:
     assert squeezed(name) != squeezed("admin")
 
 
@@ -33,14 +33,14 @@ def test_names_that_look_different_are_others(name: str) -> None:
         ("👨‍👩‍👧‍👦", "👨‍👩‍👧‍👦"),
     ],
 )
-def test_a_name_is_taken(given: str, stored: str) -> None:
+def test_valid_names_are_accepted(given: str, stored: str) -> None:
     assert ChangeProfile.model_validate({"username": given}).username == stored
 
 
 @pytest.mark.parametrize(
     "name", ["", "\u3164", "\u2800", "\u0301" * 31, "a" + "\u0301" * 31, "a\u202eb", "a\nb", "x" * 33, "\ud800", None]
 )  # fmt: skip
-def test_a_name_is_refused(name: object) -> None:
+def test_invalid_names_are_refused(name: object) -> None:
     with pytest.raises(ValidationError):
         ChangeProfile.model_validate({"username": name})
 
@@ -54,13 +54,13 @@ def test_a_name_is_refused(name: object) -> None:
         ["쌀@x.kr", unicodedata.normalize("NFD", "쌀@x.kr")],
     ],
 )
-def test_an_address_has_one_form(forms: list[str]) -> None:
+def test_email_addresses_are_normalised(forms: list[str]) -> None:
     assert {normal(form) for form in forms} == {normal(forms[0])}
     assert normal(normal(forms[0])) == normal(forms[0])
     assert all(normal(form) == normal(form).lower() for form in forms)
 
 
-def test_an_address_may_be_stored_as_it_was_written_once() -> None:
+def test_old_email_addresses_are_found_unnormalised() -> None:
     assert spellings("Straße@X.com") == ["strasse@x.com", "straße@x.com"]
     assert spellings("Ann@X.com") == ["ann@x.com"]
 
@@ -74,5 +74,5 @@ def test_an_address_may_be_stored_as_it_was_written_once() -> None:
         ("👨‍👩‍👧‍👦", "👨‍👩‍👧‍👦***"),
     ],
 )
-def test_a_buyer_is_one_letter_and_stars(name: str, shown: str) -> None:
+def test_buyers_are_masked(name: str, shown: str) -> None:
     assert masked(name) == shown

@@ -49,7 +49,7 @@ def test_a_notice_survives_its_encoding(notice: Notice) -> None:
     assert decode(encode(notice)) == notice
 
 
-def test_every_kind_is_registered_and_tried_here() -> None:
+def test_every_kind_of_notice_is_registered_and_tested() -> None:
     declared = [value for value in vars(notices).values() if isinstance(value, type) and issubclass(value, Notice)]
     assert set(declared) - {Notice} == set(KINDS.values()) == {type(example) for example in EXAMPLES}
     assert len(KINDS) == len(declared) - 1

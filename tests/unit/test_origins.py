@@ -29,7 +29,7 @@ HOST = "gateway.example"
         ("https://gateway.example:444", False),
     ],
 )
-def test_only_listed_and_own_pages(origin: str | None, allowed: bool) -> None:
+def test_only_listed_origins_and_own_pages_are_allowed(origin: str | None, allowed: bool) -> None:
     origins = Origins(settings(cors_origins="https://shop.example", allowed_hosts=HOST))
     assert origins.allowed(origin, HOST) is allowed
 
@@ -51,7 +51,7 @@ def test_only_listed_and_own_pages(origin: str | None, allowed: bool) -> None:
         ("http://127.0.0.1", "evil.example", False),
     ],
 )
-def test_only_listed_hosts_addresses_and_this_machine_have_pages_of_ours(origin: str, host: str, allowed: bool) -> None:
+def test_own_pages_need_a_listed_host_an_address_or_this_machine(origin: str, host: str, allowed: bool) -> None:
     """Of an unlisted name a stranger's name server may say that it is ours."""
     listed = settings(app_env="production", allowed_hosts="live.example, other.example:8443")
     assert Origins(listed).trusted(origin, host) is allowed
@@ -67,7 +67,7 @@ def test_only_listed_hosts_addresses_and_this_machine_have_pages_of_ours(origin:
         "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
     ],
 )
-def test_apps_can_be_listed(origin: str) -> None:
+def test_origins_of_apps_can_be_listed(origin: str) -> None:
     origins = Origins(settings(app_env="production", cors_origins=f"https://shop.example,{origin}"))
     assert origins.trusted(origin, HOST)
     assert not origins.allowed(origin + "x", HOST)
@@ -75,7 +75,7 @@ def test_apps_can_be_listed(origin: str) -> None:
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:3000", "https://127.0.0.1:5173", "http://[::1]:1"])
-def test_every_port_of_this_machine_is_listed_in_development(origin: str) -> None:
+def test_all_ports_of_this_machine_are_allowed_in_development(origin: str) -> None:
     assert Origins(settings()).trusted(origin, HOST)
     assert not Origins(settings(app_env="production")).allowed(origin, HOST)
     assert not Origins(settings()).allowed(origin.replace("://", "://x."), HOST)
@@ -88,13 +88,13 @@ def test_own_pages_are_recognised_by_host_and_port() -> None:
     assert not origins.allowed("http://", "")
 
 
-def test_an_origin_can_be_demanded() -> None:
+def test_an_origin_can_be_required() -> None:
     origins = Origins(settings(origin_required=True, cors_origins="https://shop.example"))
     assert not origins.allowed(None, HOST)
     assert origins.allowed("https://shop.example", HOST)
 
 
-def test_everybody_may_come_but_only_named_ones_bring_cookies() -> None:
+def test_the_wildcard_allows_origins_but_no_cookies() -> None:
     origins = Origins(settings(cors_origins="*,https://shop.example"))
     assert origins.allowed("https://anywhere.example", HOST)
     assert not origins.allowed("https://anywhere.example, https://shop.example", HOST), "two lines are no origin"

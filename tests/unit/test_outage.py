@@ -22,7 +22,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_one_line_at_each_end(clock: list[float]) -> None:
+def test_an_outage_is_logged_at_begin_and_end(clock: list[float]) -> None:
     door = Outage("the door is shut", "the door is open")
     with capture_logs() as logs:
         door.worked()
@@ -39,7 +39,7 @@ def test_one_line_at_each_end(clock: list[float]) -> None:
     ]
 
 
-def test_the_next_one_is_told_again(clock: list[float]) -> None:
+def test_the_next_outage_is_logged_again(clock: list[float]) -> None:
     door = Outage("shut", "open")
     with capture_logs() as logs:
         for _ in range(2):
@@ -68,7 +68,7 @@ class Stored:
         yield []
 
 
-async def test_the_sweep_of_guest_sessions_complains_once_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_sweep_of_guest_sessions_logs_once_per_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     stored = Stored([Unavailable("database"), KeyError("x"), KeyError("x"), None])
     double, unused = cast("Any", stored), cast("Any", None)
     with capture_logs() as logs:

@@ -40,7 +40,7 @@ def test_nested_payloads_keep_their_wire_names() -> None:
     assert json.loads(packet[1:])[1]["data"] == {"epoch": "x", "seq": 1, "pageSize": 3}
 
 
-def test_the_ack_of_what_was_done_has_data_and_the_moment() -> None:
+def test_a_success_ack_has_data_and_time() -> None:
     packet = success_packet(CHAT, 12, CURSOR)
     answer = json.loads(packet.removeprefix(b"3/chat,12"))[0]
     assert abs(answer.pop("ts") - epoch_ms()) < 10_000
@@ -77,7 +77,7 @@ FIELDS = {"room": "live:demo", "seq": 42, "epoch": STAMP.epoch, "at": "2026-11-3
         (-timedelta(seconds=1), None),
     ],
 )
-def test_an_event_is_stamped_the_same_when_it_is_published_and_when_it_is_read(
+def test_published_and_read_events_have_the_same_stamp(
     payload: Payload, room: Room, began: timedelta | None, passed: int | None
 ) -> None:
     stamp = STAMP._replace(began=None if began is None else STAMP.at - began)
@@ -92,7 +92,7 @@ def test_an_event_is_stamped_the_same_when_it_is_published_and_when_it_is_read(
         assert json.loads(packet[packet.index(b"[") :])[1] == wanted
 
 
-def test_no_field_of_a_logged_event_is_hidden_by_its_stamp() -> None:
+def test_stamps_hide_no_field_of_a_payload() -> None:
     for broadcasts in BROADCASTS.values():
         for event, broadcast in broadcasts.items():
             if broadcast.logged and not broadcast.typed:

@@ -30,7 +30,9 @@ async def test_only_the_password_matches(passwords: Passwords) -> None:
     assert await passwords.hash("right") != stored  # salted
 
 
-async def test_nobody_has_no_password_but_costs_as_much(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unknown_user_costs_as_much_as_a_known_one(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
     computed: list[str] = []
     verify = PasswordHasher.verify
 
@@ -51,7 +53,7 @@ async def test_a_damaged_hash_matches_nothing(passwords: Passwords) -> None:
         assert not await passwords.verify(damaged, "plain")
 
 
-async def test_older_parameters_are_noticed(passwords: Passwords) -> None:
+async def test_old_parameters_are_detected(passwords: Passwords) -> None:
     assert passwords.needs_rehash(PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("x"))
     assert not passwords.needs_rehash(await passwords.hash("x"))
 
@@ -63,7 +65,7 @@ async def test_argon2_parameters_follow_the_rfc() -> None:
     assert (used.type, used.memory_cost, used.time_cost) == (Type.ID, 65536, 3)
 
 
-async def test_the_loop_goes_on_and_a_flood_is_turned_away(
+async def test_hashing_does_not_block_the_loop_and_is_bounded(
     passwords: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, running, most = threading.Event(), set[int](), 0
@@ -94,9 +96,7 @@ async def test_the_loop_goes_on_and_a_flood_is_turned_away(
     assert await passwords.verify("x", "y")
 
 
-async def test_rehashes_at_a_login_take_no_more_memory_than_other_hashes(
-    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_rehashes_are_bounded_like_other_hashes(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work, most, lock = 0, 0, threading.Lock()
 
     def counting(work: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,7 +126,7 @@ async def test_rehashes_at_a_login_take_no_more_memory_than_other_hashes(
     assert most <= THREADS
 
 
-async def test_who_still_waits_at_the_end_is_told_so(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_calls_fail_at_close(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
     monkeypatch.setattr(PasswordHasher, "hash", lambda *_: str(gate.wait(5)))
     registering = [asyncio.create_task(passwords.hash("x")) for _ in range(THREADS + 1)]
@@ -146,13 +146,13 @@ NFC, NFD = "비밀번호 café", unicodedata.normalize("NFD", "비밀번호 caf�
 @pytest.mark.parametrize(
     ("typed", "again"), [(NFC, NFD), (NFD, NFC), ("Ｐａｓｓ", "Pass"), ("a\x00b",) * 2, ("\U0001fae9",) * 2]
 )  # fmt: skip
-async def test_a_password_is_the_same_however_it_is_composed(passwords: Passwords, typed: str, again: str) -> None:
+async def test_compositions_of_a_password_are_equal(passwords: Passwords, typed: str, again: str) -> None:
     stored = await passwords.hash(typed)
     assert await passwords.verify(stored, again)
     assert not await passwords.is_outdated(stored, again)
 
 
-async def test_a_hash_from_before_matches_as_typed_and_is_outdated(passwords: Passwords) -> None:
+async def test_a_hash_of_an_unnormalised_password_matches_and_is_outdated(passwords: Passwords) -> None:
     stored = CHEAP.hash(NFD)
     assert await passwords.verify(stored, NFD)
     assert await passwords.is_outdated(stored, NFD)

@@ -267,17 +267,17 @@ async def test_undeclared_events_are_unknown(args: list[Any]) -> None:
         [{"live_id": "a"}],
     ],
 )
-async def test_a_payload_of_another_shape_is_refused(payloads: list[Any]) -> None:
+async def test_an_invalid_payload_is_refused(payloads: list[Any]) -> None:
     assert await code_of(talk(), ["say", *payloads]) == "INVALID_PAYLOAD"
 
 
-async def test_the_refusal_names_the_fields() -> None:
+async def test_a_refusal_names_the_fields() -> None:
     answer = await ask(talk(), ["say", {"liveId": 1, "extra": 1}])
     assert isinstance(answer, Failure)
     assert {detail["field"] for detail in answer.error.details} == {"liveId", "extra"}
 
 
-async def test_an_exploding_handler_is_an_internal_error_that_tells_nothing() -> None:
+async def test_an_exception_of_a_handler_is_an_internal_error() -> None:
     answer = await ask(talk(), ["explode", {"liveId": "hush"}])
     assert isinstance(answer, Failure)
     assert answer.error.code == "INTERNAL_ERROR"
@@ -289,7 +289,7 @@ async def test_an_answer_that_cannot_be_written_is_an_internal_error() -> None:
     assert await code_of(talk(), ["mumble", {"liveId": "a"}]) == "INTERNAL_ERROR"
 
 
-async def test_a_connection_that_a_handler_lost_is_an_error_too_unless_it_is_the_clients() -> None:
+async def test_a_lost_connection_is_an_error_unless_it_is_the_clients() -> None:
     assert await code_of(talk(), ["reset", {"liveId": "a"}]) == "INTERNAL_ERROR"
     socket = FakeSocket()
     socket.live = False
@@ -297,13 +297,13 @@ async def test_a_connection_that_a_handler_lost_is_an_error_too_unless_it_is_the
     assert socket.told == []
 
 
-async def test_a_refusing_handler_is_quoted() -> None:
+async def test_an_error_of_a_handler_is_answered() -> None:
     answer = await ask(talk(), ["refuse", {"liveId": "a"}])
     assert isinstance(answer, Failure)
     assert (answer.error.code, answer.error.details) == ("CONFLICT", {"was": "a"})
 
 
-async def test_a_handler_that_hangs_is_given_up() -> None:
+async def test_a_hanging_handler_times_out() -> None:
     assert await code_of(talk(), ["hang", {"liveId": "a"}]) == "SERVICE_UNAVAILABLE"
 
 
@@ -313,7 +313,7 @@ async def test_a_room_must_have_been_joined() -> None:
     assert isinstance(await ask(talk(), ["say-in-room", {"liveId": "a"}], socket=inside), Success)
 
 
-async def test_a_role_that_may_not_is_refused_before_it_is_charged() -> None:
+async def test_a_forbidden_role_is_refused_before_the_charge() -> None:
     limiter = FakeLimiter(1)
     assert await code_of(talk(limiter), ["say-as-admin", {"liveId": "a"}]) == "FORBIDDEN"
     assert limiter.left == 1
@@ -338,7 +338,7 @@ async def test_only_valid_requests_are_charged() -> None:
     assert (answer.error.code, answer.error.retry_after_ms) == ("RATE_LIMIT_EXCEEDED", 1234)
 
 
-async def test_above_the_limit_of_refused_requests_nothing_is_looked_at() -> None:
+async def test_above_the_limit_of_refusals_requests_are_not_read() -> None:
     limiter = FakeLimiter(refusals=2)
     namespace = talk(limiter)
     for _ in range(2):
@@ -355,7 +355,7 @@ async def test_above_the_limit_of_refused_requests_nothing_is_looked_at() -> Non
     assert isinstance(await ask(namespace, ["say", {"liveId": "a"}], socket=other), Success)
 
 
-async def test_a_refusal_lists_ten_problems_at_most_and_long_names_cut() -> None:
+async def test_a_refusal_lists_at_most_ten_problems() -> None:
     answer = await ask(talk(), ["say", {f"{'x' * 200}{number}": 1 for number in range(20)}])
     assert isinstance(answer, Failure)
     assert len(answer.error.details) == 10
@@ -372,7 +372,7 @@ async def test_a_refusal_lists_ten_problems_at_most_and_long_names_cut() -> None
         {"liveId": [[{"a": 1}] * 100] * 100},
     ],
 )
-async def test_a_large_payload_is_refused_before_it_costs_anything(payload: dict[str, Any]) -> None:
+async def test_a_large_payload_is_refused_before_validation(payload: dict[str, Any]) -> None:
     namespace = talk(FakeLimiter(refusals=10_000))
     started = time.process_time()
     for _ in range(100):
@@ -380,7 +380,7 @@ async def test_a_large_payload_is_refused_before_it_costs_anything(payload: dict
     assert (time.process_time() - started) / 100 < 0.002  # s; the list of all problems took 30 ms
 
 
-async def test_a_repeated_request_costs_nothing_and_is_answered_above_the_limit_too() -> None:
+async def test_a_repeated_request_is_free_and_answered_above_the_limit() -> None:
     limiter = FakeLimiter(1)
     namespace = talk(limiter)
     assert isinstance(await ask(namespace, ["send", {"liveId": "a", "count": 2}]), Success)
@@ -399,14 +399,14 @@ async def test_joins_have_a_limit_of_their_own_in_each_namespace() -> None:
     assert limiter.scopes == ["join:/talk", "join:/talk"]
 
 
-async def test_a_join_where_one_is_already_is_not_charged_to_the_limit() -> None:
+async def test_a_repeated_join_is_not_charged() -> None:
     limiter = FakeLimiter(0)
     answer = await ask(talk(limiter), ["join", {"liveId": "a"}], socket=FakeSocket(chat_room("a")))
     assert isinstance(answer, Success)
     assert limiter.scopes == ["return:/talk"]
 
 
-async def test_a_join_that_catches_up_is_not_charged_to_the_limit() -> None:
+async def test_a_join_that_catches_up_is_not_charged() -> None:
     limiter = FakeLimiter(1)
     namespace = talk(limiter)
     assert isinstance(await ask(namespace, ["join", {"liveId": "a", "count": 2}]), Success)
@@ -428,7 +428,7 @@ async def test_without_an_ack_the_answer_is_an_event() -> None:
     assert (body["type"], body["errorCode"]) == ("error", "UNKNOWN_EVENT")
 
 
-async def test_a_fresh_token_of_the_same_user_is_swapped_in() -> None:
+async def test_a_new_token_of_the_same_user_is_accepted() -> None:
     socket = FakeSocket(chat_room("a"))
     await talk().handle(socket, ["auth:refresh", {"token": "fresh"}], 1)  # type: ignore[arg-type]
     assert socket.principal.session_id == "s2"
@@ -440,7 +440,7 @@ async def test_a_fresh_token_of_the_same_user_is_swapped_in() -> None:
 @pytest.mark.parametrize(
     ("is_now", "comes_as"), [(Role.USER, Role.USER), (Role.USER, Role.GUEST), (Role.GUEST, Role.GUEST)]
 )
-async def test_a_token_of_another_user_is_not(is_now: Role, comes_as: Role) -> None:
+async def test_a_token_of_another_user_is_refused(is_now: Role, comes_as: Role) -> None:
     socket = FakeSocket(chat_room("a"))
     before = socket.principal = replace(socket.principal, role=is_now)
     await talk(authenticator=FakeAuthenticator("u2", comes_as)).handle(socket, ["auth:refresh", {"token": "x"}], 1)  # type: ignore[arg-type]
@@ -451,7 +451,7 @@ async def test_a_token_of_another_user_is_not(is_now: Role, comes_as: Role) -> N
     assert socket.watched == []
 
 
-async def test_a_guest_becomes_a_member_in_every_room() -> None:
+async def test_a_guest_who_logs_in_is_moved_in_every_room() -> None:
     rooms = chat_room("a"), chat_room("b")
     socket = FakeSocket(*rooms)
     socket.principal = replace(socket.principal, role=Role.GUEST, user_id="guest_1")
@@ -463,7 +463,7 @@ async def test_a_guest_becomes_a_member_in_every_room() -> None:
     assert socket.attending == dict.fromkeys(rooms, socket.principal)
 
 
-async def test_a_guest_stays_one_where_the_member_may_not_be() -> None:
+async def test_a_login_is_refused_if_the_user_may_not_be_in_a_room() -> None:
     rooms = chat_room("a"), chat_room("closed")
     socket = FakeSocket(*rooms)
     guest = socket.principal = replace(socket.principal, role=Role.GUEST, user_id="guest_1")

@@ -37,7 +37,7 @@ def wrapped(error: BaseException, *around: Exception) -> BaseException:
         (ssl.SSLError("wrong version number"), "cannot be reached by TLS as it is set up"),
     ],
 )
-def test_what_a_setting_has_wrong_is_told(error: BaseException, problem: str) -> None:
+def test_mistakes_of_settings_are_explained(error: BaseException, problem: str) -> None:
     for shape in (error, wrapped(error), wrapped(error, redis.exceptions.ConnectionError("Error 1 connecting"))):
         assert misconfiguration(shape) == explain(shape) == problem
 
@@ -60,6 +60,6 @@ def test_what_a_setting_has_wrong_is_told(error: BaseException, problem: str) ->
         (None, "does not answer"),
     ],
 )
-def test_what_may_pass_is_no_mistake_of_a_setting(error: BaseException | None, problem: str) -> None:
+def test_passing_errors_are_no_mistakes_of_settings(error: BaseException | None, problem: str) -> None:
     assert misconfiguration(error) is None
     assert explain(error) == problem

@@ -78,14 +78,14 @@ async def test_all_sockets_of_the_user_change_and_no_other() -> None:
     assert house.who()[1] == ("new", Role.HOST), "whose notice was lost"
 
 
-async def test_nothing_is_read_for_who_is_not_here() -> None:
+async def test_users_without_sockets_are_not_read() -> None:
     house = House(Seat("bob"))
     await house.receive(ProfileChanged("ann"))
     await house.sweep()
     assert house.reads == []
 
 
-async def test_what_could_not_be_read_is_read_by_the_next_sweep() -> None:
+async def test_a_failed_read_is_repeated_by_the_next_sweep() -> None:
     house = House(*(Seat(f"u{number}") for number in range(BATCH + 1)))
     house.accounts = {user_id: Identity("new", Role.USER, False) for user_id in house.users()}
     house.away = True
@@ -99,7 +99,7 @@ async def test_what_could_not_be_read_is_read_by_the_next_sweep() -> None:
     assert len(house.reads) == count
 
 
-async def test_who_was_authenticated_before_the_change_and_arrives_after_the_notice_changes_too() -> None:
+async def test_a_socket_added_after_the_notice_is_updated() -> None:
     house = House()
     house.accounts = {"ann": Identity("new", Role.USER, False)}
     await house.receive(ProfileChanged("ann"))

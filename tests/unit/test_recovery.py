@@ -148,7 +148,7 @@ async def desk(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
     await desk.hearing.close()
 
 
-async def test_what_was_missed_comes_first_and_what_happens_then_after_it(desk: Desk) -> None:
+async def test_missed_events_come_before_new_ones(desk: Desk) -> None:
     await desk.lose()
     assert desk.store.seconds == 10.0
     desk.write(3)
@@ -160,7 +160,7 @@ async def test_what_was_missed_comes_first_and_what_happens_then_after_it(desk: 
     assert desk.counted("recovered") == 1
 
 
-async def test_the_offset_says_what_it_has_heard(desk: Desk) -> None:
+async def test_the_offset_selects_the_missed_events(desk: Desk) -> None:
     await desk.lose()
     desk.write(4)
     assert await desk.come_back(Place(EventLog.EPOCH, 5).offset(ROOM)) == ["6", "7"]
@@ -170,13 +170,13 @@ async def test_the_offset_says_what_it_has_heard(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("offset", [7, None, [], "", "x", "live:demo@ffffffff.5", "live:other@01234567.5"])
-async def test_an_offset_that_says_nothing(desk: Desk, offset: object) -> None:
+async def test_an_invalid_offset(desk: Desk, offset: object) -> None:
     await desk.lose()
     desk.write(2)
     assert await desk.come_back(offset) == ["4", "5"]
 
 
-async def test_what_is_said_while_it_comes_back_is_heard_once(desk: Desk) -> None:
+async def test_events_during_a_recovery_are_delivered_once(desk: Desk) -> None:
     """Others write, and this node hears it, at every moment of the way."""
     other = desk.socket("other", "o" * 24)
     await other.enter(ROOM)
@@ -204,7 +204,7 @@ async def test_a_node_that_is_behind_the_client_catches_up_first(desk: Desk) -> 
     assert await desk.come_back(Place(EventLog.EPOCH, 6).offset(ROOM)) == ["7"]
 
 
-async def test_what_this_node_has_not_heard_yet_comes_in_its_turn(desk: Desk) -> None:
+async def test_events_new_to_the_node_come_in_order(desk: Desk) -> None:
     """It is in the log already, and on its way to everybody here."""
     other = desk.socket("other", "o" * 24)
     await other.enter(ROOM)
@@ -216,7 +216,7 @@ async def test_what_this_node_has_not_heard_yet_comes_in_its_turn(desk: Desk) ->
     assert desk.sent() == ["4", "5"]
 
 
-async def test_the_room_is_heard_on_though_its_last_member_leaves(desk: Desk) -> None:
+async def test_the_room_stays_subscribed_when_its_last_member_leaves(desk: Desk) -> None:
     desk.leaving = desk.socket("other", "o" * 24)
     await desk.leaving.enter(ROOM)
     await desk.lose()
@@ -232,7 +232,7 @@ async def test_an_offset_beyond_the_log_is_refused(desk: Desk) -> None:
     assert desk.counted("unavailable") == 1
 
 
-async def test_deleted_messages_do_not_come_back(desk: Desk) -> None:
+async def test_deleted_messages_are_not_recovered(desk: Desk) -> None:
     await desk.lose()
     desk.write(3)
     desk.log.rooms[ROOM][4] = LoggedEvent(5, "e", None)
@@ -248,7 +248,7 @@ async def test_recovery_is_refused_beyond_the_event_limit(desk: Desk, monkeypatc
     assert desk.counted("too much") == 1
 
 
-async def test_too_much_is_counted_in_each_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_event_limit_is_per_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy room beside a quiet one: together more than the limit of one."""
     monkeypatch.setattr(recovery_module, "LIMIT", 5)
     monkeypatch.setattr(recovery_module, "LIMIT_OF_ALL", 8)
@@ -263,7 +263,7 @@ async def test_too_much_is_counted_in_each_room(desk: Desk, monkeypatch: pytest.
         assert not recovered or len(sent or []) == 5 + count
 
 
-async def test_what_the_log_has_forgotten(desk: Desk) -> None:
+async def test_recovery_is_refused_if_the_log_was_trimmed(desk: Desk) -> None:
     await desk.lose()
     desk.write(5)
     del desk.log.rooms[ROOM][:6]
@@ -280,13 +280,13 @@ def _heads(seq: int) -> Any:
     return heads
 
 
-async def test_a_log_that_was_begun_anew(desk: Desk) -> None:
+async def test_recovery_is_refused_after_a_new_epoch(desk: Desk) -> None:
     await desk.lose()
     desk.log.epoch = "another epoch"
     assert await desk.come_back() is None
 
 
-async def test_another_user_and_the_second_time(desk: Desk) -> None:
+async def test_recovery_is_refused_for_another_user_and_a_second_time(desk: Desk) -> None:
     await desk.lose()
     assert await desk.come_back(who=principal(user_id="bob")) is None
     assert await desk.come_back() is None
@@ -300,7 +300,7 @@ async def test_recovery_into_a_closed_room_is_refused(desk: Desk) -> None:
     assert desk.counted("refused") == 1
 
 
-async def test_while_redis_or_the_database_is_away(desk: Desk) -> None:
+async def test_recovery_during_an_outage(desk: Desk) -> None:
     await desk.lose()
     desk.store.away = True
     assert await desk.come_back() is None
@@ -309,7 +309,7 @@ async def test_while_redis_or_the_database_is_away(desk: Desk) -> None:
     assert desk.counted("unavailable") == 2
 
 
-async def test_who_leaves_on_the_way_back_may_come_once_more(desk: Desk) -> None:
+async def test_a_client_lost_during_recovery_may_recover_again(desk: Desk) -> None:
     await desk.lose()
     desk.gone = True
     assert await desk.come_back() is None
@@ -318,7 +318,7 @@ async def test_who_leaves_on_the_way_back_may_come_once_more(desk: Desk) -> None
     assert await desk.come_back() == ["4"]
 
 
-async def test_a_room_is_not_heard_for_who_does_not_come(desk: Desk) -> None:
+async def test_a_failed_recovery_leaves_no_subscription(desk: Desk) -> None:
     await desk.lose()
     desk.gone = True
     await desk.come_back()
@@ -349,7 +349,7 @@ async def test_saved_session_contents(desk: Desk) -> None:
     assert desk.store.kept == {}
 
 
-async def test_who_was_made_to_leave_is_forgotten_whatever_it_was_doing(desk: Desk) -> None:
+async def test_a_kicked_socket_cannot_be_recovered(desk: Desk) -> None:
     other = chat_room("other")
     desk.log.rooms[other] = []
     socket = desk.socket()
@@ -361,7 +361,7 @@ async def test_who_was_made_to_leave_is_forgotten_whatever_it_was_doing(desk: De
     assert desk.store.kept == {}
 
 
-async def test_what_is_remembered_of_who_came_back_says_so(desk: Desk) -> None:
+async def test_the_session_of_a_recovered_socket_has_the_next_generation(desk: Desk) -> None:
     """A node that has not noticed that its connection is dead keeps the session as it knows it."""
     await desk.lose()
     for turn in (1, 2):
@@ -371,7 +371,7 @@ async def test_what_is_remembered_of_who_came_back_says_so(desk: Desk) -> None:
         desk.rooms.remove(desk.back[-1])
 
 
-async def test_who_stays_is_remembered_for_longer(desk: Desk) -> None:
+async def test_the_session_of_an_open_socket_is_extended(desk: Desk) -> None:
     socket = desk.socket()
     await socket.enter(ROOM)
     socket.attend(ROOM)
@@ -382,7 +382,7 @@ async def test_who_stays_is_remembered_for_longer(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("auth", [None, {}, {"pid": 7}, {"pid": ""}, {"pid": "p" * 23}, {"pid": "p" * 25}])
-async def test_clients_without_recovery_cost_nothing(desk: Desk, auth: dict[str, Any] | None) -> None:
+async def test_clients_without_recovery_store_no_session(desk: Desk, auth: dict[str, Any] | None) -> None:
     desk.store.away = True
 
     def arrive(sid: str, pid: str) -> Socket | None:

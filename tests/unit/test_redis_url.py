@@ -77,7 +77,7 @@ def test_urls_described_in_words(url: str, form: str) -> None:
         "redis://:secret@one/nothing:x?db=secret",
     ],
 )
-def test_what_cannot_be_read_stops_the_start_in_one_line_without_the_password(url: str) -> None:
+def test_an_invalid_url_is_reported_without_the_password(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         RedisClient(make_settings(redis_url=url), Metrics())
     (line,) = caught.value.lines
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_stops_the_start_in_one_line_without_the_password(ur
 
 
 @pytest.mark.parametrize("room", [chat_room("demo"), viewers_room("demo"), products_room("demo"), Room("/", "x y")])
-def test_what_one_step_touches_is_in_one_slot(room: Room) -> None:
+def test_keys_of_one_script_are_in_one_slot(room: Room) -> None:
     helpers = [keys.presence_peak(room), keys.node_presence("n", room), keys.node_buried("n", room)]
     assert {slot(name) for name in helpers} == {slot(keys.presence(room))}
     assert slot(keys.node_rooms("n")) == slot(keys.nodes())
@@ -95,18 +95,18 @@ def test_what_one_step_touches_is_in_one_slot(room: Room) -> None:
     assert len({slot(name) for name in user}) == 1
 
 
-def test_the_viewers_have_the_name_that_was_promised() -> None:
+def test_the_key_of_viewers_has_the_documented_name() -> None:
     assert keys.presence(viewers_room("demo")) == "stream:demo:viewers"
 
 
 @pytest.mark.parametrize("command", [("GET", "k"), ("EVALSHA", "sha", 1, "k", "arg"), ("EVAL", "text", 2, "k", "{k}2")])
-def test_a_command_goes_where_its_first_key_is(command: tuple[str, ...]) -> None:
+def test_a_command_is_routed_by_its_first_key(command: tuple[str, ...]) -> None:
     assert slot_of(command) == slot("k") == 7629
 
 
 @pytest.mark.parametrize(
     "command", [("KEYS", "*"), ("SCRIPT LOAD", "x"), ("INFO",), ("EVAL", "text", 0), ("PUBLISH", "c", "d")]
 )
-def test_a_command_without_a_key_goes_nowhere(command: tuple[str, ...]) -> None:
+def test_a_command_without_a_key_is_refused(command: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="has no key"):
         slot_of(command)

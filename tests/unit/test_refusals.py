@@ -17,7 +17,7 @@ class Clock:
         return self.now
 
 
-async def test_a_user_over_the_limit_is_refused_until_there_is_room_for_one_more() -> None:
+async def test_a_user_over_the_limit_is_refused_until_the_window_moves() -> None:
     clock = Clock()
     refusals = Refusals(MemoryLimiter(clock), (3, 10.0), clock)
     for _ in range(3):
@@ -36,7 +36,7 @@ async def test_a_user_over_the_limit_is_refused_until_there_is_room_for_one_more
     await refusals.charge("mina")
 
 
-async def test_users_whose_time_is_over_are_forgotten() -> None:
+async def test_expired_entries_are_deleted() -> None:
     clock = Clock()
     refusals = Refusals(MemoryLimiter(clock), (1, 1.0), clock)
     for number in range(100):

@@ -315,9 +315,7 @@ async def test_a_join_that_fails_changes_nothing(house: House, strike: str) -> N
     house.drop(connection)
 
 
-async def test_one_departure_that_fails_keeps_nobody_from_the_others(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_departure_does_not_prevent_the_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = house.arrive()
     for packet in ("0/chat,", *(f'2/chat,1["join",{{"liveId":"{key}"}}]' for key in "abc")):
         await house.say(connection, packet)
@@ -333,7 +331,7 @@ async def test_one_departure_that_fails_keeps_nobody_from_the_others(
     house.assert_exact()
 
 
-async def test_one_return_that_is_given_up_keeps_nobody_from_the_others(house: House) -> None:
+async def test_a_failed_return_does_not_prevent_the_others(house: House) -> None:
     connection = house.arrive()
     await house.say(connection, "0/chat,")
     socket = house.socket(connection)

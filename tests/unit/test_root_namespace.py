@@ -28,7 +28,7 @@ def namespace() -> RootNamespace:
     return RootNamespace(pipeline, NOBODY, storefront)
 
 
-async def test_administrators_hear_of_orders_as_long_as_they_are_administrators() -> None:
+async def test_administrators_get_events_of_orders_while_they_are_administrators() -> None:
     root, connection = namespace(), FakeConnection()
     socket: Any = Socket("sid", ROOT, connection, principal(Role.ADMIN, "ann"), Rooms(Metrics()))  # type: ignore[arg-type]
     await root.welcome(socket)
@@ -41,7 +41,7 @@ async def test_administrators_hear_of_orders_as_long_as_they_are_administrators(
         assert everyone_room() in socket.joined
 
 
-async def test_who_is_no_administrator_any_more_does_not_come_back_as_one() -> None:
+async def test_a_former_administrator_does_not_recover_the_room_of_administrators() -> None:
     await namespace().check_return(principal(Role.ADMIN), admins_room())
     with pytest.raises(Forbidden):
         await namespace().check_return(principal(Role.MODERATOR), admins_room())

@@ -61,7 +61,7 @@ def test_python_socketio_s_server_takes_these_arguments(method: str) -> None:
 
 
 @pytest.mark.parametrize("limit_reached", [False, True])
-def test_aiohttp_s_compiled_reader_feeds_our_inlet(limit_reached: bool) -> None:
+def test_the_compiled_reader_of_aiohttp_feeds_our_queue(limit_reached: bool) -> None:
     """gateway/realtime/engineio/websocket.py reads frames with it."""
     assert "reader_c" in WebSocketReader.__module__, "the compiled reader is not there: this would be slow"
     inlet = FrameQueue()
@@ -96,7 +96,7 @@ def test_aiohttp_s_cookie_parser() -> None:
     ]
 
 
-async def test_redis_py_reads_through_a_stream_that_we_take_over() -> None:
+async def test_redis_py_reads_through_a_replaceable_stream() -> None:
     """gateway/redis/replies.py reads from it as soon as a connection is open."""
 
     async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

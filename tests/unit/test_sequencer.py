@@ -72,7 +72,7 @@ async def test_an_offset_is_the_last_argument(bench: Bench) -> None:
     assert bench.inbox.of(ROOM) == [b'2/chat,["e",{"n":1},"live:demo@01234567.1"]']
 
 
-async def test_in_order_is_delivered_at_once_and_nobody_asks_the_log(bench: Bench) -> None:
+async def test_events_in_order_are_delivered_without_reading_the_log(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(3)
     bench.offer(1, 2, 3)
@@ -111,7 +111,7 @@ async def test_missing_events_are_read_from_the_log(bench: Bench) -> None:
     assert bench.heard == [1, 2, 3, 4, 5, 6]
 
 
-async def test_a_room_is_heard_from_where_its_log_stood(bench: Bench) -> None:
+async def test_a_room_is_delivered_from_its_present_place(bench: Bench) -> None:
     bench.write(10)
     await bench.sequencer.watch(ROOM)
     assert bench.sequencer.place(ROOM) == Place(EventLog.EPOCH, 10)
@@ -122,7 +122,7 @@ async def test_a_room_is_heard_from_where_its_log_stood(bench: Bench) -> None:
     assert bench.heard == [11]
 
 
-async def test_what_comes_while_the_log_is_looked_at_waits(bench: Bench) -> None:
+async def test_events_wait_while_the_log_is_read(bench: Bench) -> None:
     bench.write(2)
     watching = [asyncio.create_task(bench.sequencer.watch(ROOM)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -132,7 +132,7 @@ async def test_what_comes_while_the_log_is_looked_at_waits(bench: Bench) -> None
     assert bench.heard == [3, 4]
 
 
-async def test_who_gives_up_waiting_takes_nothing_from_the_others(bench: Bench) -> None:
+async def test_a_cancelled_waiter_does_not_affect_others(bench: Bench) -> None:
     watching = [asyncio.create_task(bench.sequencer.watch(ROOM)) for _ in range(2)]
     await asyncio.sleep(0)
     watching[0].cancel()
@@ -142,7 +142,7 @@ async def test_who_gives_up_waiting_takes_nothing_from_the_others(bench: Bench) 
     assert bench.sequencer.place(ROOM) == Place(EventLog.EPOCH, 0)
 
 
-async def test_a_look_at_the_logs_finds_what_nobody_told(bench: Bench) -> None:
+async def test_a_comparison_with_the_logs_finds_lost_events(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(450)  # more than a page
     bench.sequencer.check()
@@ -150,7 +150,7 @@ async def test_a_look_at_the_logs_finds_what_nobody_told(bench: Bench) -> None:
     assert bench.log.reads == 3
 
 
-async def test_what_came_in_time_after_a_look_is_not_read(bench: Bench) -> None:
+async def test_events_that_arrive_after_a_comparison_are_not_read(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(2)
     bench.sequencer.check()
@@ -161,7 +161,7 @@ async def test_what_came_in_time_after_a_look_is_not_read(bench: Bench) -> None:
     assert bench.log.reads == 0
 
 
-async def test_what_the_log_has_forgotten_is_given_up(bench: Bench) -> None:
+async def test_trimmed_events_are_skipped(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(20)
     bench.log.rooms[ROOM] = bench.log.rooms[ROOM][17:]
@@ -171,7 +171,7 @@ async def test_what_the_log_has_forgotten_is_given_up(bench: Bench) -> None:
     assert bench.sequencer.place(ROOM) == Place(EventLog.EPOCH, 20)
 
 
-async def test_deleted_messages_hold_their_place_and_are_not_heard(bench: Bench) -> None:
+async def test_deleted_messages_keep_their_place_without_delivery(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(3)
     bench.log.rooms[ROOM][1] = LoggedEvent(2, "e", None)
@@ -196,7 +196,7 @@ async def test_an_event_that_is_not_in_the_log_is_dropped(bench: Bench) -> None:
     assert (bench.heard, bench.log.reads) == ([1, 2, 3], reads)
 
 
-async def test_the_log_is_read_in_nobody_s_transaction(bench: Bench) -> None:
+async def test_the_log_is_read_outside_of_transactions(bench: Bench) -> None:
     """Who publishes may hold a connection, which Tortoise keeps in a context variable; tasks inherit those."""
     transaction: ContextVar[str | None] = ContextVar("transaction", default=None)
     seen: list[str | None] = []
@@ -216,7 +216,7 @@ async def test_the_log_is_read_in_nobody_s_transaction(bench: Bench) -> None:
     assert seen == [None]
 
 
-async def test_a_gap_waits_for_a_log_that_is_away(bench: Bench) -> None:
+async def test_a_gap_waits_for_an_unavailable_log(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(3)
     bench.log.away = True
@@ -227,7 +227,7 @@ async def test_a_gap_waits_for_a_log_that_is_away(bench: Bench) -> None:
     await bench.until(1, 2, 3)
 
 
-async def test_more_than_is_held_comes_from_the_log(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_events_beyond_the_buffer_are_read_from_the_log(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequencer, "HELD", 5)
     await bench.sequencer.watch(ROOM)
     bench.write(50)
@@ -235,7 +235,7 @@ async def test_more_than_is_held_comes_from_the_log(bench: Bench, monkeypatch: p
     await bench.until(*range(1, 51))
 
 
-async def test_a_room_whose_log_is_not_known_hears_what_comes_until_it_is(bench: Bench) -> None:
+async def test_a_room_with_an_unknown_log_gets_events_as_they_arrive(bench: Bench) -> None:
     bench.write(5)
     bench.log.away = True
     await bench.sequencer.watch(ROOM)
@@ -247,7 +247,7 @@ async def test_a_room_whose_log_is_not_known_hears_what_comes_until_it_is(bench:
     assert bench.sequencer.place(ROOM) == Place(EventLog.EPOCH, 5)
 
 
-async def test_a_log_that_was_begun_anew_is_followed(bench: Bench) -> None:
+async def test_a_new_epoch_is_followed(bench: Bench) -> None:
     bench.write(5)
     await bench.sequencer.watch(ROOM)
     bench.log.epoch, bench.log.rooms[ROOM] = "another", []
@@ -256,7 +256,7 @@ async def test_a_log_that_was_begun_anew_is_followed(bench: Bench) -> None:
     await until(lambda: bench.sequencer.place(ROOM) == Place("another", 1), within=1)
 
 
-async def test_a_room_without_a_log_is_never_asked_about(bench: Bench) -> None:
+async def test_rooms_without_a_log_are_not_read(bench: Bench) -> None:
     room = viewers_room("demo")
     await bench.sequencer.watch(room)
     assert bench.sequencer.place(room) is None

@@ -210,7 +210,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_an_admitted_client_gets_its_sid(house: House) -> None:
+async def test_an_accepted_client_gets_its_sid(house: House) -> None:
     connection, socket = await house.enter()
     assert connection.sent == [f'0/chat,{{"sid":"{socket.sid}"}}']
     assert connection.joined
@@ -238,7 +238,7 @@ async def test_an_admitted_client_gets_its_sid(house: House) -> None:
         ),
     ],
 )
-async def test_a_refusal_that_stays_is_a_connect_error(house: House, error: Exception, packet: str) -> None:
+async def test_a_permanent_refusal_is_a_connect_error(house: House, error: Exception, packet: str) -> None:
     house.lobby.rule = raising(error)
     connection = house.arrive()
     await house.say(connection, "0/chat,")
@@ -260,7 +260,7 @@ PASSING = [
 
 
 @pytest.mark.parametrize("error", PASSING, ids=repr)
-async def test_a_refusal_that_passes_ends_the_transport(house: House, error: Exception) -> None:
+async def test_a_passing_refusal_closes_the_transport(house: House, error: Exception) -> None:
     """Official clients come back after that, and never after a CONNECT_ERROR."""
     house.lobby.rule = raising(error)
     connection = house.arrive()
@@ -270,7 +270,7 @@ async def test_a_refusal_that_passes_ends_the_transport(house: House, error: Exc
     assert house.empty
 
 
-async def test_what_passes_in_one_namespace_ends_the_transport_of_all(house: House) -> None:
+async def test_a_passing_refusal_in_one_namespace_closes_the_transport(house: House) -> None:
     connection, _ = await house.enter()
     house.server.serve("/", house.lobby)
     house.lobby.rule = raising(Unavailable("redis"))
@@ -281,7 +281,7 @@ async def test_what_passes_in_one_namespace_ends_the_transport_of_all(house: Hou
     assert house.empty
 
 
-async def test_handshakes_are_refused_while_too_many_connects_wait_or_a_server_is_away() -> None:
+async def test_handshakes_are_refused_during_overload_and_outages() -> None:
     house = House(max_waiting_connects=2)
     event, house.lobby.rule = gate()
     waiting = [asyncio.ensure_future(house.say(house.arrive(f"c{number}"), "0/chat,")) for number in range(2)]
@@ -296,7 +296,7 @@ async def test_handshakes_are_refused_while_too_many_connects_wait_or_a_server_i
 
 
 @pytest.mark.parametrize("cookie_counts", [True, False])
-async def test_of_a_handshake_only_what_the_next_namespace_needs_is_kept(house: House, cookie_counts: bool) -> None:
+async def test_only_needed_headers_of_a_handshake_are_kept(house: House, cookie_counts: bool) -> None:
     house.cookie_counts = cookie_counts
     kept = house.arrive().handshake
     assert kept.query == {}
@@ -305,13 +305,15 @@ async def test_of_a_handshake_only_what_the_next_namespace_needs_is_kept(house: 
     assert not [secret for secret in ("a.b.c", "d.e.f") if secret in repr(kept)]
 
 
-async def test_another_namespace_is_refused_with_a_message(house: House) -> None:
+async def test_an_unknown_namespace_is_refused(house: House) -> None:
     connection = house.arrive()
     await house.say(connection, "0/admin,")
     assert connection.sent[0].startswith('4/admin,{"message":"Invalid namespace"')
 
 
-async def test_who_was_refused_is_freed_without_the_collector(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refused_clients_are_freed_without_the_garbage_collector(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The collector seldom looks: what is in a cycle stays for minutes."""
     monkeypatch.setattr(server, "REFUSAL_GRACE", 0.01)
     gc.collect()
@@ -354,7 +356,7 @@ async def test_a_client_leaving_during_authentication_is_removed(house: House) -
 
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), ConnectionResetError("another's")])
-async def test_who_cannot_be_greeted_is_not_refused_as_well(house: House, error: Exception) -> None:
+async def test_a_failed_greeting_is_not_a_refusal(house: House, error: Exception) -> None:
     house.lobby.greet = raising(error)
     connection = house.arrive()
     with pytest.raises(type(error)):  # which closes the connection
@@ -365,7 +367,7 @@ async def test_who_cannot_be_greeted_is_not_refused_as_well(house: House, error:
     assert house.empty
 
 
-async def test_who_cannot_be_greeted_for_now_loses_the_transport(house: House) -> None:
+async def test_a_passing_error_of_the_greeting_closes_the_transport(house: House) -> None:
     house.lobby.greet = raising(Unavailable("redis"))
     connection = house.arrive()
     await house.say(connection, "0/chat,")
@@ -375,7 +377,7 @@ async def test_who_cannot_be_greeted_for_now_loses_the_transport(house: House) -
     assert house.empty
 
 
-async def test_who_is_kicked_while_greeted_is_gone_as_others_are(house: House) -> None:
+async def test_a_socket_kicked_during_the_greeting_is_cleaned_up(house: House) -> None:
     async def kick(socket: Socket) -> None:
         house.server.kick(socket, "auth:revoked", Farewell(code=Code.TOKEN_REVOKED, reconnect=False))
         await socket.enter(ROOM)
@@ -388,7 +390,7 @@ async def test_who_is_kicked_while_greeted_is_gone_as_others_are(house: House) -
     assert [packet[:7] for packet in connection.sent] == ["0/chat,", "2/chat,", "1/chat,"]
 
 
-async def test_a_socket_that_is_gone_leaves_nothing(house: House) -> None:
+async def test_an_ended_socket_leaves_no_state(house: House) -> None:
     connection, socket = await house.enter()
     await socket.enter(ROOM)
     house.drop(connection)
@@ -397,7 +399,7 @@ async def test_a_socket_that_is_gone_leaves_nothing(house: House) -> None:
     assert house.lobby.log == ["opened", "closed"]
 
 
-async def test_cleaning_up_that_fails_leaves_nothing_either(house: House) -> None:
+async def test_a_failed_cleanup_leaves_no_state(house: House) -> None:
     async def explode(_socket: Socket) -> None:
         raise RuntimeError
 
@@ -410,7 +412,7 @@ async def test_cleaning_up_that_fails_leaves_nothing_either(house: House) -> Non
     assert not house.server._cleaning
 
 
-async def test_cleaning_up_waits_for_the_last_event(house: House) -> None:
+async def test_cleanup_waits_for_the_last_event(house: House) -> None:
     event, house.lobby.during = gate()
     connection, _ = await house.enter()
     working = asyncio.ensure_future(house.say(connection, '2/chat,["e",{}]'))
@@ -450,7 +452,7 @@ async def test_a_client_leaving_during_a_join_is_in_no_room(house: House) -> Non
     assert watched == []
 
 
-async def test_what_a_lost_socket_still_leaves_is_no_news_of_who_came_back_as_it() -> None:
+async def test_the_cleanup_of_a_lost_socket_does_not_affect_its_recovery() -> None:
     """Their connection is dead without anybody having noticed, and a request of theirs is still worked on."""
 
     class Memory:
@@ -478,7 +480,7 @@ async def test_what_a_lost_socket_still_leaves_is_no_news_of_who_came_back_as_it
     assert house.rooms.socket("/chat", back.sid) is back
 
 
-async def test_a_kicked_socket_is_told_and_loses_its_connection(house: House) -> None:
+async def test_a_kicked_socket_gets_the_reason_and_is_closed(house: House) -> None:
     connection, socket = await house.enter()
     house.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
     assert connection.sent[1:] == ['2/chat,["auth:revoked",{"code":"TOKEN_REVOKED","reconnect":false}]', "1/chat,"]
@@ -489,7 +491,7 @@ async def test_a_kicked_socket_is_told_and_loses_its_connection(house: House) ->
     assert house.lobby.log == ["opened", "closed"]
 
 
-async def test_who_is_kicked_hears_first_what_the_room_heard_before(house: House) -> None:
+async def test_a_kicked_socket_gets_earlier_broadcasts_first(house: House) -> None:
     others = [await house.enter(f"c{number}") for number in range(20)]
     connection, socket = await house.enter("kicked")
     for _, member in [*others, (connection, socket)]:
@@ -508,7 +510,7 @@ async def test_who_is_kicked_hears_first_what_the_room_heard_before(house: House
     assert others[1][0].sent[1:] == ['2/chat,["before",{}]', '2/chat,["after",{}]']
 
 
-async def test_a_client_that_speaks_without_joining_is_closed(house: House) -> None:
+async def test_an_event_before_connect_closes_the_connection(house: House) -> None:
     connection = house.arrive()
     await house.say(connection, '2/chat,["e",{}]')
     assert connection.reason == "not connected to the namespace"
@@ -521,7 +523,7 @@ async def test_a_malformed_packet_closes_the_connection(house: House) -> None:
     assert connection.reason == "parse error"
 
 
-async def test_an_ack_nobody_asked_for_is_dropped(house: House) -> None:
+async def test_an_unexpected_ack_is_dropped(house: House) -> None:
     connection, _ = await house.enter()
     await house.say(connection, "3/chat,0[]")
     await house.say(connection, '2/chat,["e",{}]')
@@ -529,7 +531,7 @@ async def test_an_ack_nobody_asked_for_is_dropped(house: House) -> None:
     assert house.lobby.log == ["opened", "event e", "done"]
 
 
-async def test_the_same_namespace_twice_is_refused_and_the_first_stays(house: House) -> None:
+async def test_a_second_connect_to_a_namespace_is_refused(house: House) -> None:
     connection, socket = await house.enter()
     await house.say(connection, "0/chat,")
     assert connection.sent[1].startswith('4/chat,{"message":"Already connected')
@@ -539,7 +541,7 @@ async def test_the_same_namespace_twice_is_refused_and_the_first_stays(house: Ho
 SHUTDOWN = '2/chat,["server:shutdown",{"code":"SERVICE_UNAVAILABLE","reconnect":true,"retryAfterMs":'
 
 
-async def test_a_server_that_ends_tells_everybody_and_takes_nobody(house: House) -> None:
+async def test_a_stopping_server_warns_all_and_accepts_nobody(house: House) -> None:
     connection, _ = await house.enter("c1")
     await house.server.shutdown(within=1)
     assert connection.sent[1].startswith(SHUTDOWN)
@@ -562,7 +564,7 @@ async def test_a_drain_ends_one_connection_after_the_other(house: House) -> None
         assert connection.sent[-1].startswith(SHUTDOWN)
 
 
-async def test_what_a_client_says_while_it_is_drained_is_answered_first(house: House) -> None:
+async def test_events_sent_during_a_drain_are_answered_first(house: House) -> None:
     connection, _ = await house.enter()
     draining = asyncio.ensure_future(house.server.drain(0.0, asyncio.Event()))
     await settle()
@@ -577,7 +579,7 @@ async def test_what_a_client_says_while_it_is_drained_is_answered_first(house: H
     await until(lambda: connection.closed)
 
 
-async def test_a_drain_ends_when_it_is_hurried_or_when_nobody_is_here(house: House) -> None:
+async def test_a_drain_ends_early_when_hurried_or_empty(house: House) -> None:
     begun = asyncio.get_running_loop().time()
     await house.server.drain(60.0, asyncio.Event())
     hurry = asyncio.Event()
@@ -593,7 +595,7 @@ async def test_a_drain_ends_when_it_is_hurried_or_when_nobody_is_here(house: Hou
     assert asyncio.get_running_loop().time() - begun < 30
 
 
-async def test_what_comes_while_a_socket_is_cleaned_up_waits(house: House) -> None:
+async def test_packets_during_a_cleanup_wait(house: House) -> None:
     event, house.lobby.at_close = gate()
     connection, socket = await house.enter()
     house.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
@@ -608,7 +610,7 @@ async def test_what_comes_while_a_socket_is_cleaned_up_waits(house: House) -> No
     assert house.lobby.log == ["opened", "closed", "opened"]
 
 
-async def test_sockets_that_end_during_one_event_are_cleaned_up_after_it(house: House) -> None:
+async def test_sockets_ended_by_an_event_are_cleaned_up_after_it(house: House) -> None:
     house.server.serve("/", house.lobby)
     connection, _ = await house.enter()
     await house.say(connection, "0")

@@ -102,7 +102,7 @@ async def test_no_notice_without_a_revocation(sessions: Sessions, recorder: Reco
     assert recorder.done == []
 
 
-async def test_a_repeated_end_does_what_was_left_undone(sessions: Sessions, recorder: Recorder) -> None:
+async def test_a_repeated_end_completes_a_partial_one(sessions: Sessions, recorder: Recorder) -> None:
     recorder.fails_at = "delete"
     with pytest.raises(Unavailable):
         await sessions.end("u1", "s1")

@@ -32,7 +32,7 @@ def lines() -> list[str]:
     return caught.value.lines
 
 
-def test_a_right_environment_is_read(environment: pytest.MonkeyPatch) -> None:
+def test_a_valid_environment_is_read(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("JWT_EXPIRATION", "90m")
     environment.setenv("CHAT_RATE_LIMIT", "5/30 seconds")
     environment.setenv("CORS_ORIGINS", "https://shop.example/, https://admin.example:443,http://[::1]:8080")
@@ -57,7 +57,7 @@ def test_the_main_database_has_two_names(environment: pytest.MonkeyPatch) -> Non
     assert lines() == ["DATABASE_URL: not a URL of the form postgres://host:port/name"]
 
 
-def test_a_statement_ends_before_its_sender_has_waited_for_two_seconds(environment: pytest.MonkeyPatch) -> None:
+def test_statements_time_out_within_two_seconds(environment: pytest.MonkeyPatch) -> None:
     assert load().database_timeout <= timedelta(seconds=1.9)
 
 
@@ -104,7 +104,7 @@ def test_an_empty_variable_is_not_set(environment: pytest.MonkeyPatch) -> None:
     assert lines() == ["JWT_SECRET: is required"]
 
 
-def test_the_environment_is_production_unless_told_otherwise(environment: pytest.MonkeyPatch) -> None:
+def test_the_default_environment_is_production(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("APP_ENV")
     assert load().production
     environment.setenv("NODE_ENV", "development")
@@ -165,7 +165,7 @@ def test_each_mistake_is_one_line(environment: pytest.MonkeyPatch, name: str, va
     assert lines() == [line]
 
 
-def test_all_mistakes_are_told_at_once(environment: pytest.MonkeyPatch) -> None:
+def test_all_mistakes_are_reported_together(environment: pytest.MonkeyPatch) -> None:
     for name, value in {
         "APP_ENV": "staging",
         "DATABASE_URL": "db",
@@ -179,7 +179,7 @@ def test_all_mistakes_are_told_at_once(environment: pytest.MonkeyPatch) -> None:
     assert told == ["APP_ENV", "DATABASE_URL", "REDIS_URL", "JWT_SECRET", "CORS_ORIGINS", "PING_INTERVAL"]
 
 
-def test_development_may_do_what_production_may_not(environment: pytest.MonkeyPatch) -> None:
+def test_development_allows_what_production_refuses(environment: pytest.MonkeyPatch) -> None:
     for name, value in {
         "APP_ENV": "development",
         "JWT_SECRET": DEVELOPMENT_SECRET,

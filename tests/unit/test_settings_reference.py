@@ -12,7 +12,7 @@ MADE = {settings_reference.TABLE: settings_reference.table, settings_reference.E
 
 
 @pytest.mark.parametrize("path", MADE, ids=lambda path: path.name)
-def test_the_file_is_what_the_settings_say(path: Path) -> None:
+def test_the_generated_files_are_current(path: Path) -> None:
     assert path.read_text() == MADE[path](), "run python -m gateway.dev.settings_reference"
 
 

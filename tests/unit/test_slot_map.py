@@ -30,7 +30,7 @@ class Asked(Cluster):
         return self.known_owners()
 
 
-async def test_most_are_believed() -> None:
+async def test_the_majority_of_servers_is_trusted() -> None:
     cluster = Asked()
     assert await cluster.owners(WHOLE, WHOLE, MOVED) == {A, B}
     assert await cluster.owners(MOVED, WHOLE, MOVED) == {B, C}
@@ -38,7 +38,7 @@ async def test_most_are_believed() -> None:
     await cluster.close()
 
 
-async def test_a_part_of_the_slots_is_not_believed() -> None:
+async def test_an_incomplete_slot_map_is_not_trusted() -> None:
     cluster = Asked()
     assert await cluster.owners(PART, WHOLE, WHOLE) == {A, B}
     version = cluster.version
@@ -48,7 +48,7 @@ async def test_a_part_of_the_slots_is_not_believed() -> None:
     await cluster.close()
 
 
-async def test_nobody_answers() -> None:
+async def test_no_server_answers() -> None:
     cluster = Asked()
     with pytest.raises(RedisConnectionError):
         await cluster.owners(None, None, None)

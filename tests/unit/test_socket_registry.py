@@ -78,7 +78,7 @@ def house(*seats: Seat, answers: Answers | None = None) -> tuple[SocketRegistry,
         (Revoked("nobody"), set()),
     ],
 )
-async def test_a_revocation_ends_whom_it_names(notice: Revoked, expected: set[str]) -> None:
+async def test_a_revocation_ends_the_sockets_it_names(notice: Revoked, expected: set[str]) -> None:
     registry, kicked = house(Seat("a", "s1", "t1"), Seat("a", "s1", "t2"), Seat("a", "s2", "t3"), Seat("b", "s4", "t4"))
     await registry.revoked(notice)
     assert {socket.name for socket, _, _ in kicked} == expected
@@ -86,7 +86,7 @@ async def test_a_revocation_ends_whom_it_names(notice: Revoked, expected: set[st
     assert all(farewell == Farewell(code="TOKEN_REVOKED", reconnect=False) for _, _, farewell in kicked)
 
 
-async def test_a_socket_that_is_gone_is_forgotten() -> None:
+async def test_an_ended_socket_is_removed() -> None:
     seat = Seat("a")
     registry, kicked = house(seat)
     registry.remove(seat)  # type: ignore[arg-type]
@@ -95,7 +95,7 @@ async def test_a_socket_that_is_gone_is_forgotten() -> None:
     assert not kicked
 
 
-async def test_who_arrives_just_after_the_notice_is_ended_too() -> None:
+async def test_a_socket_added_just_after_the_notice_is_ended() -> None:
     registry, kicked = house()
     await registry.revoked(Revoked("a", session_id="s"))
     late, other = Seat("a", "s"), Seat("b", "s2")
@@ -104,7 +104,7 @@ async def test_who_arrives_just_after_the_notice_is_ended_too() -> None:
     assert kicked == [(late, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))]
 
 
-async def test_a_lost_notice_is_found_by_asking() -> None:
+async def test_a_lost_notice_is_found_by_a_query() -> None:
     async def answers(principals: Sequence[Principal]) -> list[bool]:
         return [principal.user_id == "a" for principal in principals]
 
@@ -114,7 +114,7 @@ async def test_a_lost_notice_is_found_by_asking() -> None:
     assert [socket for socket, _, _ in kicked] == [gone]
 
 
-async def test_who_came_back_with_a_fresh_token_meanwhile_stays() -> None:
+async def test_a_socket_refreshed_during_the_query_stays() -> None:
     seat = Seat("a")
 
     async def answers(principals: Sequence[Principal]) -> list[bool]:
@@ -126,13 +126,13 @@ async def test_who_came_back_with_a_fresh_token_meanwhile_stays() -> None:
     assert not kicked
 
 
-async def test_nobody_is_ended_because_nobody_could_be_asked() -> None:
+async def test_an_outage_ends_no_socket() -> None:
     registry, kicked = house(Seat("a"))
     assert not await registry.recheck()
     assert not kicked
 
 
-async def test_tokens_run_out_whatever_becomes_of_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tokens_expire_even_if_a_query_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """One failure, of what was found in Redis, say, must not leave everybody in for good."""
     monkeypatch.setattr("gateway.realtime.members.registry.SWEEP", 0.001)
     monkeypatch.setattr("gateway.realtime.members.registry.RECHECK", 0.0)
@@ -162,7 +162,7 @@ async def test_tokens_run_out_whatever_becomes_of_asking(monkeypatch: pytest.Mon
     await registry.close()
 
 
-async def test_whoever_may_have_missed_a_notice_asks_until_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_node_that_missed_notices_queries_until_it_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
     """However short the loss was, and however long Redis does not answer after it."""
     monkeypatch.setattr("gateway.realtime.members.registry.SWEEP", 0.001)
     asked: list[int | None] = []

@@ -22,7 +22,7 @@ async def test_a_missing_answer_times_out() -> None:
     assert time.monotonic() - begun >= 0.07
 
 
-async def test_an_answer_that_is_there_is_read_however_busy_the_loop_was() -> None:
+async def test_an_answer_in_the_buffer_is_read_after_a_busy_loop() -> None:
     """The same wait with `asyncio.timeout` is given up, although the answer came at once."""
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     ours, theirs = await asyncio.open_connection(*server.sockets[0].getsockname())

@@ -65,7 +65,7 @@ def refusal(token: str | None, verifier: Tokens | None = None) -> tuple[str, str
 INVALID = ("Invalid token", Code.AUTH_REQUIRED)
 
 
-def test_an_issued_token_says_who_and_until_when(token: str) -> None:
+def test_an_issued_token_has_user_and_expiry(token: str) -> None:
     claims = tokens().verify_access(token)
     assert (claims.user_id, claims.role, claims.session_id) == ("u1", Role.USER, "s1")
     assert claims.issued_at.timestamp() == NOW
@@ -88,7 +88,7 @@ def test_an_expired_token_is_told_apart(token: str) -> None:
     assert refusal(token, tokens(NOW + 901)) == ("Token expired", Code.TOKEN_EXPIRED)
 
 
-def test_a_token_that_was_verified_before_still_runs_out_and_its_forgery_is_still_refused(token: str) -> None:
+def test_cached_tokens_expire_and_their_forgeries_are_refused(token: str) -> None:
     now = [NOW]
     verifier = Tokens(settings(), clock=lambda: now[0])
     assert verifier.verify_access(token) == verifier.verify_access(token)
@@ -139,7 +139,7 @@ def test_wrong_claims_are_refused(claims: dict[str, Any], wrong: dict[str, Any])
     assert refusal(signed(claims | wrong)) == INVALID
 
 
-def test_a_clock_that_is_a_little_ahead_is_no_crime(claims: dict[str, Any]) -> None:
+def test_a_small_clock_skew_is_tolerated(claims: dict[str, Any]) -> None:
     tokens().verify_access(signed(claims | {"iat": NOW + 5}))
 
 
@@ -176,7 +176,7 @@ def test_a_kid_that_names_no_key(claims: dict[str, Any], wrong: object) -> None:
     assert refusal(f"{part(header)}.{body}.{signature}") == INVALID
 
 
-def test_a_key_that_the_token_brings_along(claims: dict[str, Any]) -> None:
+def test_a_key_inside_the_token_is_ignored(claims: dict[str, Any]) -> None:
     own = {"kty": "oct", "k": part(OTHER.encode()), "alg": "HS256"}
     for header in ({"jwk": own}, {"jku": "https://evil.example/keys"}, {"crit": ["x"], "x": 1}):
         assert refusal(signed(claims, secret=OTHER, **header)) == INVALID
@@ -282,7 +282,7 @@ def test_private_keys_take_over_without_logging_anyone_out(token: str) -> None:
         ("jwt_previous_public_keys", pem(ED25519)),
     ],
 )
-def test_a_key_that_is_none_stops_the_start_and_is_not_shown(setting: str, value: str) -> None:
+def test_an_invalid_key_is_reported_without_its_text(setting: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         Keyring(settings(**{setting: value}))
     [line] = caught.value.lines

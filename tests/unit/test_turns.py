@@ -86,7 +86,7 @@ async def test_fast_senders_share_the_first_turn_of_a_tick_while_nobody_waits() 
     await waiting
 
 
-async def test_one_long_turn_a_tick_is_given_and_many_short_ones() -> None:
+async def test_a_tick_has_one_long_turn_or_many_short_ones() -> None:
     turns = Turns()
     running = [0]
     together: list[int] = []
@@ -110,7 +110,7 @@ async def test_one_long_turn_a_tick_is_given_and_many_short_ones() -> None:
     assert max(together) > 2
 
 
-async def test_a_message_is_handled_between_the_turns_of_many_who_flood() -> None:
+async def test_a_message_is_handled_between_the_turns_of_flooding_clients() -> None:
     """64 connections with 64 messages of 2 ms each: 8 s of work, in which nobody else may wait for long."""
     server = engine()
     handled: list[str] = []
@@ -139,7 +139,7 @@ async def test_a_message_is_handled_between_the_turns_of_many_who_flood() -> Non
         connection.drop("test")
 
 
-async def test_a_client_that_goes_on_sending_waits_in_a_busy_tick() -> None:
+async def test_a_fast_sender_waits_in_a_busy_tick() -> None:
     server = engine()
     given = 0
 

@@ -36,7 +36,7 @@ def test_every_metric_has_a_help_text() -> None:
     assert [family.name for family in families if not family.documentation.strip()] == []
 
 
-def test_a_loop_that_was_late_shows_it_for_one_to_two_windows() -> None:
+def test_loop_lag_is_shown_for_one_to_two_windows() -> None:
     lag = LoopLag(window=3)
     shown = []
     for late in (0.0, 0.7, 0.1, 0.0, 0.2, 0.0, 0.0, 0.0, 0.0):
@@ -45,7 +45,7 @@ def test_a_loop_that_was_late_shows_it_for_one_to_two_windows() -> None:
     assert shown == [0.0, 0.7, 0.7, 0.7, 0.7, 0.2, 0.2, 0.2, 0.0]
 
 
-def test_the_limit_of_memory_is_the_least_of_the_control_groups(tmp_path: Path) -> None:
+def test_the_memory_limit_is_the_least_of_the_control_groups(tmp_path: Path) -> None:
     groups = tmp_path / "tree"
     inner = groups / "system.slice" / "dorami.service"
     inner.mkdir(parents=True)
@@ -62,7 +62,7 @@ def test_the_limit_of_memory_is_the_least_of_the_control_groups(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("rule", alerting.rules(), ids=NAMES)
-def test_an_alert_reads_metrics_that_exist_and_has_a_page(rule: dict[str, object]) -> None:
+def test_alerts_read_existing_metrics_and_link_to_documentation(rule: dict[str, object]) -> None:
     known = alerting.series_names(Metrics().registry.collect())
     named = alerting.metric_names(str(rule["expr"]))
     assert named <= known

@@ -23,7 +23,7 @@ def signature() -> WebhookSignature:
     return WebhookSignature(SECRET, clock=lambda: SENT + 1)
 
 
-def test_the_example_of_the_specification(signature: WebhookSignature) -> None:
+def test_the_signature_of_the_specification(signature: WebhookSignature) -> None:
     assert signature.sign(HEADERS["webhook-id"], SENT, BODY) == HEADERS["webhook-signature"]
     signature.verify(HEADERS, BODY)
 
@@ -57,6 +57,6 @@ def test_a_replayed_webhook_is_refused(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("header", ["webhook-id", "webhook-signature"])
-def test_a_header_that_is_no_text_is_a_wrong_one(signature: WebhookSignature, header: str) -> None:
+def test_a_header_with_invalid_utf8_is_refused(signature: WebhookSignature, header: str) -> None:
     with pytest.raises(AuthRequired):
         signature.verify(HEADERS | {header: b"v1,\xff".decode(errors="surrogateescape")}, BODY)

@@ -90,7 +90,7 @@ TYPED = {
         ("ㅂ\u200bㅏ\u0301ㅂ\u2060ㅗ", "*" * 7),
     ],
 )
-def test_a_word_is_found_however_it_is_typed(text: str, left: str | None) -> None:
+def test_words_are_found_in_all_spellings(text: str, left: str | None) -> None:
     assert WordFilter({normal(word): action for word, action in TYPED.items()}).apply(text) == left
 
 
@@ -101,7 +101,7 @@ FORMS: st.SearchStrategy[Literal["NFC", "NFD", "NFKC", "NFKD"]] = st.sampled_fro
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.lists(UNSEEN, min_size=3, max_size=3), FORMS)
-def test_the_mask_is_where_the_word_is(
+def test_the_mask_covers_the_word(
     before: str, after: str, unseen: list[str], form: Literal["NFC", "NFD", "NFKC", "NFKD"]
 ) -> None:
     word = unicodedata.normalize(form, "바" + unseen[0] + "보" + unseen[1] + "야")
@@ -113,7 +113,7 @@ def test_the_mask_is_where_the_word_is(
 
 
 @pytest.mark.parametrize("text", ["a" + "\u0301\u0323" * 249, "안녕하세요" * 20, "바보야 " * 100, "\u1160" * 500])
-def test_ten_thousand_words_cost_a_message_next_to_nothing(text: str) -> None:
+def test_ten_thousand_words_are_checked_fast(text: str) -> None:
     letters = "가나다라마바사아자차카타파하"
     words = {a + b + c + d: M for a in letters for b in letters for c in letters for d in "거너더러"}
     many = WordFilter(words | {"바보야": M})
@@ -124,11 +124,11 @@ def test_ten_thousand_words_cost_a_message_next_to_nothing(text: str) -> None:
     assert (time.process_time() - began) / 20 < 0.02  # of a second; 8 µs for 100 letters when this was written
 
 
-def test_without_words_everything_may_be_said() -> None:
+def test_without_words_all_messages_pass() -> None:
     assert WordFilter({}).apply("anything, 무엇이든") == "anything, 무엇이든"
 
 
-def test_a_room_says_something_else_of_a_word() -> None:
+def test_a_room_overrides_the_action_of_a_word() -> None:
     general, rooms = compiled([(None, "rude", M), (None, "worse", B), ("ours", "rude", A), ("theirs", "more", M)])
     assert general.apply("rude more") == "**** more"
     assert rooms["ours"].apply("rude more") == "rude more"
@@ -139,12 +139,12 @@ def test_a_room_says_something_else_of_a_word() -> None:
 @pytest.mark.parametrize(
     ("word", "form"), [(" Bad \u3000 Word ", "bad word"), ("ＣＡＦＥ\u0301", "café"), ("\u200b\u00ad", "")]
 )
-def test_the_form_in_which_a_word_is_listed(word: str, form: str) -> None:
+def test_words_are_listed_in_folded_form(word: str, form: str) -> None:
     assert normal(word) == form
     assert not form or WordFilter({form: B}).apply(form) is None
 
 
-def test_a_masked_text_is_known_by_its_original() -> None:
+def test_a_repetition_is_recognised_by_the_unmasked_text() -> None:
     assert said("야 ** 뭐야", "야 시발 뭐야")
     assert said("same", "same")
     assert not said("야 ** 뭐야", "야 시발 뭐냐")

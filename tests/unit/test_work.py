@@ -38,7 +38,7 @@ async def ticks(count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_one_task_handles_what_comes_in_one_tick(engine: EngineServer) -> None:
+async def test_one_task_handles_all_messages_of_a_tick(engine: EngineServer) -> None:
     speakers = [Speaker() for _ in range(5)]
     for speaker in speakers:
         engine.work(speaker)  # type: ignore[arg-type]  # a double
@@ -48,7 +48,7 @@ async def test_one_task_handles_what_comes_in_one_tick(engine: EngineServer) -> 
     assert not engine._workers
 
 
-async def test_nobody_waits_behind_a_handler_that_waits(engine: EngineServer) -> None:
+async def test_messages_do_not_wait_for_a_waiting_handler(engine: EngineServer) -> None:
     release = asyncio.Event()
 
     async def wait() -> None:
@@ -70,7 +70,7 @@ async def test_nobody_waits_behind_a_handler_that_waits(engine: EngineServer) ->
     assert not engine._waiting
 
 
-async def test_what_others_say_is_not_logged_as_of_the_request_that_came_first(engine: EngineServer) -> None:
+async def test_log_context_is_not_shared_between_clients(engine: EngineServer) -> None:
     """The messages of a polling client come with an HTTP request, which has an id."""
     polling, other, waiting = Speaker(), Speaker(lambda: asyncio.sleep(0.01)), Speaker()
     with bound_contextvars(request_id="of the POST"):
@@ -83,7 +83,7 @@ async def test_what_others_say_is_not_logged_as_of_the_request_that_came_first(e
     assert [speaker.logged for speaker in (polling, other, waiting)] == [{}, {}, {}]
 
 
-async def test_a_worker_that_is_cancelled_takes_nobody_with_it(engine: EngineServer) -> None:
+async def test_a_cancelled_task_does_not_affect_other_clients(engine: EngineServer) -> None:
     async def give_up() -> None:
         raise asyncio.CancelledError
 
