@@ -9,14 +9,15 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from gateway import __version__, http, lifespan, listening
+from gateway import __version__, http, lifespan, sd_notify
 from gateway.concurrency.loop_lag import LoopLag
 from gateway.concurrency.timeouts import wait_until
 from gateway.descriptors import DescriptorWatch, raise_limit
-from gateway.http.connection import connections
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import mount_pages
 from gateway.lifespan import Step
+from gateway.listener import Listener, OwnListener
+from gateway.metrics import Metrics
 from gateway.parts.accounts import AccountsPart
 from gateway.parts.chat import ChatPart
 from gateway.parts.commerce import CommercePart
@@ -39,12 +40,16 @@ WEB = Path(str(files("gateway"))) / "web"  # package data: a wheel has it, too
 
 
 class Node:
-    """One gateway process: everything it is made of, not open yet. Building it does no I/O."""
+    """One gateway process: everything it is made of, not open yet. Building it does no I/O.
 
-    def __init__(self, settings: Settings) -> None:
+    It listens by itself unless it is given the listener of a worker.
+    """
+
+    def __init__(self, settings: Settings, listener: Listener | None = None) -> None:
         self._settings = settings
+        self._listener = listener or OwnListener(settings)
         servers = self._servers = ServersPart(settings)
-        realtime = self._realtime = RealtimePart(servers)
+        realtime = self._realtime = RealtimePart(servers, self._listener.sid_prefix)
         accounts = self._accounts = AccountsPart(servers, realtime)
         commerce = self._commerce = CommercePart(servers, realtime)
         chat = self._chat = ChatPart(servers, realtime, accounts)
@@ -79,6 +84,7 @@ class Node:
             app,
             settings=settings,
             metrics=servers.metrics,
+            scrape=self._scrape,
             origins=realtime.origins,
             readiness=self._health.readiness,
             authenticator=accounts.authenticator,
@@ -106,18 +112,30 @@ class Node:
         if settings.serves_demo:
             mount_pages(app, WEB)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
-        self._metrics_runner = web.AppRunner(metrics_app(servers.metrics), access_log=None, handle_signals=False)
+        self._metrics_runner = web.AppRunner(metrics_app(self._scrape), access_log=None, handle_signals=False)
         self._descriptors = DescriptorWatch(servers.metrics)
         self._lag = LoopLag()
         servers.metrics.loop_lag.set_function(lambda: self._lag.seconds)
-        self._listener: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
         """Where it can be reached from this machine, once it listens: an URL, or `unix:` and a path."""
-        if self._listener is None:
-            raise RuntimeError("the node is not open")
-        return listening.url_of(self._listener, self._settings.host)
+        return self._listener.url
+
+    @property
+    def metrics(self) -> Metrics:
+        """What it counts."""
+        return self._servers.metrics
+
+    @property
+    def ready(self) -> bool:
+        """Whether it should get traffic."""
+        return self._health.readiness.ready
+
+    @property
+    def connections(self) -> int:
+        """How many Engine.IO connections are open."""
+        return len(self._realtime.engine.connections)
 
     # --- what it opens and closes ---
 
@@ -139,19 +157,10 @@ class Node:
         http_protocol = self._runner.server
         if http_protocol is None:
             raise RuntimeError("aiohttp made no server")
-        factory = self._realtime.engine.protocol_factory(
-            connections(http_protocol, keepalive=self._settings.keepalive_timeout.total_seconds())
-        )
-        settings = self._settings
-        self._listener = await listening.listen(factory, settings.host, settings.port)
-        if settings.metrics_port is not None:
-            await self._metrics_runner.setup()
-            await listening.site(self._metrics_runner, settings.host, settings.metrics_port).start()
+        await self._listener.open(self._realtime.engine, http_protocol, self._metrics_runner)
 
     async def _close_http(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            listening.forget(self._settings.host)
+        self._listener.close()
         self._lag.close()
         await self._descriptors.close()
         await self._runner.cleanup()
@@ -176,12 +185,18 @@ class Node:
         self._upkeep.start()
         await self._realtime.recovery.start()
         await self._health.start()
+        await self._listener.serve()
 
     async def drain(self, hurry: asyncio.Event) -> None:
         """Let balancers notice that the node goes, then send its clients to the others."""
         await self._health.drain()
-        await wait_until(asyncio.get_running_loop().time() + self._settings.drain_delay.total_seconds(), hurry)
+        if self._listener.others:  # no balancer has to notice
+            self._listener.close()
+        else:
+            await wait_until(asyncio.get_running_loop().time() + self._settings.drain_delay.total_seconds(), hurry)
         await self._realtime.server.drain(self._settings.drain_spread.total_seconds(), hurry)
+        if self._listener.others and not hurry.is_set():
+            await self._listener.settle()
 
     async def _close_doors(self) -> None:
         await self._health.close()
@@ -193,6 +208,9 @@ class Node:
         await self._realtime.recovery.close()
         await self._accounts.stop()
 
+    async def _scrape(self) -> bytes:
+        return await self._listener.scrape(self._servers.metrics)
+
 
 async def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
     """Run one node until SIGTERM or SIGINT; `ready` is called with its URL once it accepts clients.
@@ -203,7 +221,13 @@ async def serve(settings: Settings, *, ready: Callable[[str], None] | None = Non
 
     def tell() -> None:
         log.info("serving", version=__version__, url=node.url)
+        sd_notify.tell(sd_notify.READY)
         if ready is not None:
             ready(node.url)
 
-    await lifespan.run(node.steps(), within=settings.shutdown_timeout, ready=tell, drain=node.drain)
+    async def drain(hurry: asyncio.Event) -> None:
+        sd_notify.tell(sd_notify.STOPPING)
+        await node.drain(hurry)
+
+    async with sd_notify.watchdog():
+        await lifespan.run(node.steps(), within=settings.shutdown_timeout, ready=tell, drain=drain)

@@ -1,4 +1,4 @@
-"""The command line: `dorami serve | worker | check | token | user | dev | db`. Each imports what it needs when run."""
+"""The command line: `dorami serve | reload | worker | check | …`. Each command imports what it needs when run."""
 
 import asyncio
 import secrets
@@ -54,29 +54,56 @@ def options(
 
 
 @cli.command()
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        str | None, typer.Option(help="How many processes share the port, or `max`: one for each core. WORKERS.")
+    ] = None,
+) -> None:
     """Serve one node until SIGTERM or SIGINT. Says `ready <url>` on stdout when it takes connections.
 
     Applies the migrations that are missing first: one node does, those that start with it wait. With MIGRATE_AT_START
     off it refuses such a database, where every request would fail while the node calls itself ready.
+
+    With several workers a master starts, watches and replaces them: `dorami reload`, or SIGHUP.
     """
-    settings = settings_of_environment()
-    import uvloop
+    settings = settings_of_environment(**({} if workers is None else {"workers": workers}))
 
-    from gateway import app
-    from gateway.postgres import migrations
-
-    if missing := asyncio.run(migrations.pending(settings)):
-        if not settings.migrate_at_start:
-            fail(f"the database lacks {', '.join(missing)}: run `dorami db migrate`")
-        for name in asyncio.run(migrations.migrate(settings)):
-            typer.echo(f"Applied {name}", err=True)
-    warn_without_admin(settings)
+    def ready(url: str) -> None:
+        typer.echo(f"ready {url}")
 
     try:
-        uvloop.run(app.serve(settings, ready=lambda url: typer.echo(f"ready {url}")))
+        if settings.worker_count > 1:
+            from gateway.workers.master import Master
+
+            sys.exit(asyncio.run(Master(settings, settings.worker_count, ready).run()))
+        _prepare(settings)
+        import uvloop
+
+        from gateway import app
+
+        uvloop.run(app.serve(settings, ready=ready))
     except OSError as error:
         fail(f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}")
+
+
+@cli.command()
+def reload() -> None:
+    """Replace the workers of this machine's node one after the other. Fails if a new one does not come up.
+
+    HOST and PORT say which node. The new workers run the code that is installed now, with the environment of their
+    master.
+    """
+    settings = settings_of_environment()
+    from gateway import listening
+    from gateway.workers import control
+
+    url = listening.url(settings.host, settings.port)
+    try:
+        well = asyncio.run(control.ask(url, typer.echo))
+    except OSError:
+        fail(f"no `dorami serve --workers` of this user serves on {url}")
+    if not well:
+        sys.exit(1)
 
 
 @cli.command()
@@ -156,6 +183,12 @@ def migrate() -> None:
     typer.echo("up to date")
 
 
+@db.command(hidden=True)
+def prepare() -> None:
+    """Do what `dorami serve` does before it serves; the master of workers runs it, once for all."""
+    _prepare(settings_of_environment())
+
+
 @db.command()
 def status() -> None:
     """List the migrations that are missing. Fails if there are any."""
@@ -168,6 +201,17 @@ def status() -> None:
     if missing:
         sys.exit(1)
     typer.echo("up to date")
+
+
+def _prepare(settings: Settings) -> None:
+    from gateway.postgres import migrations
+
+    if missing := asyncio.run(migrations.pending(settings)):
+        if not settings.migrate_at_start:
+            fail(f"the database lacks {', '.join(missing)}: run `dorami db migrate`")
+        for name in asyncio.run(migrations.migrate(settings)):
+            typer.echo(f"Applied {name}", err=True)
+    warn_without_admin(settings)
 
 
 async def _check(settings: Settings) -> bool:

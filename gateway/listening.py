@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -15,28 +15,62 @@ _ALL_IPV6: Final = "::"  # IPv4, too
 _LOCAL: Final = {"0.0.0.0": "127.0.0.1", _ALL_IPV6: "[::1]"}  # noqa: S104  by which this machine reaches all of its addresses
 
 
-async def listen(factory: Callable[[], asyncio.Protocol], host: str, port: int) -> asyncio.Server:
-    """Listen on a setting HOST and a port; 0 takes a free one. Raises OSError."""
+class Bound(Protocol):
+    """A socket, or what asyncio shows of one."""
+
+    def getsockname(self) -> Any:
+        """See socket."""
+
+
+async def listen(
+    factory: Callable[[], asyncio.Protocol], host: str, port: int, *, serve: bool = True
+) -> asyncio.Server:
+    """Listen on a setting HOST and a port; 0 takes a free one. Raises OSError.
+
+    Without `serve` nothing is accepted.
+    """
     loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {"backlog": BACKLOG, "start_serving": serve}
     if host.startswith(UNIX):
-        return await loop.create_unix_server(factory, host.removeprefix(UNIX), backlog=BACKLOG)
+        return await loop.create_unix_server(factory, host.removeprefix(UNIX), **options)
     if host == _ALL_IPV6:
-        return await loop.create_server(factory, sock=_dual(port), backlog=BACKLOG)
-    return await loop.create_server(factory, host, port, backlog=BACKLOG)
+        return await loop.create_server(factory, sock=_dual(port), **options)
+    return await loop.create_server(factory, host, port, **options)
+
+
+async def bind(host: str, port: int) -> list[socket.socket]:
+    """Return the sockets of `listen`, for others to accept from: who connects waits until somebody does."""
+    server = await listen(asyncio.Protocol, host, port, serve=False)
+    try:
+        sockets = [bound.dup() for bound in server.sockets]
+    finally:
+        server.close()
+    for bound in sockets:
+        bound.listen(BACKLOG)  # fails now, not later, if somebody else listens there
+    return sockets
 
 
 def site(runner: web.AppRunner, host: str, port: int) -> web.BaseSite:
     """Open the sockets of an application of its own; beside a Unix socket for this machine only. Raises OSError."""
     if host == _ALL_IPV6:
         return web.SockSite(runner, _dual(port))
-    return web.TCPSite(runner, "127.0.0.1" if host.startswith(UNIX) else host, port)
+    return web.TCPSite(runner, local_host(host), port)
 
 
-def url_of(server: asyncio.Server, host: str) -> str:
-    """Where a server can be reached from this machine: an URL, or `unix:` and a path."""
+def local_host(host: str) -> str:
+    """The host of what belongs to a process and not to its clients: beside a Unix socket it is for this machine."""
+    return "127.0.0.1" if host.startswith(UNIX) else host
+
+
+def url_of(listener: Bound, host: str) -> str:
+    """Where a listening socket can be reached from this machine: an URL, or `unix:` and a path."""
+    return host if host.startswith(UNIX) else url(host, listener.getsockname()[1])
+
+
+def url(host: str, port: int) -> str:
+    """The same for a setting HOST and the port that was taken."""
     if host.startswith(UNIX):
         return host
-    port = server.sockets[0].getsockname()[1]
     literal = f"[{host}]" if ":" in host else host
     return f"http://{_LOCAL.get(host, literal)}:{port}"
 

@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from gateway import __version__
 from gateway.instruments import CounterFamily, HistogramFamily, PoolFamily
-from gateway.memory import memory_limit
+from gateway.resources import memory_limit
 
 # Event handlers and HTTP routes take from less than a millisecond to the time-out of the database.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -43,6 +43,17 @@ class Metrics:
         self.connections = Gauge("dorami_connections", "Open Engine.IO connections", ["transport"], registry=registry)
         self.refused = Counter("dorami_connects_refused", "Refused connects", ["namespace", "code"], registry=registry)
         self.closed = Counter("dorami_connections_closed", "Ended Engine.IO connections", ["reason"], registry=registry)
+        self.handed_over = Counter(
+            "dorami_connections_handed_over",
+            "TCP connections passed to the worker that has their session",
+            registry=registry,
+        )
+        self.worker_ends = Counter(
+            "dorami_worker_ends",
+            "Workers of `dorami serve --workers` that have ended: crash, hang, memory or reload",
+            ["reason"],
+            registry=registry,
+        )
         self.events = HistogramFamily(
             "dorami_event_seconds",
             "Events from clients: outcome is ok or an error code",

@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from annotated_types import Ge
@@ -18,6 +18,7 @@ MAX_DURATION = timedelta(days=3650)  # with more, moments leave what calendars k
 
 # Parameters of URLs that are files: of PostgreSQL's, of Redis'.
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+_SIZES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 # Pages and apps: https://shop.example, capacitor://localhost, app://., chrome-extension://abc.
 _ORIGIN = re.compile(
@@ -56,6 +57,23 @@ def _rate(value: object) -> object:
             raise ValueError('not a rate; write it like "10/minute" or "100/10 seconds"')
         unit = {"second": 1, "minute": 60, "hour": 3600}[match[3]]
         return (int(match[1]), float(int(match[2] or 1) * unit))
+    return value
+
+
+def _size(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d{1,18})\s*(KiB|MiB|GiB)?\s*", value)
+        if match is None or not int(match[1]):
+            raise ValueError('not a size; write it like "512MiB" or "1GiB"')
+        return int(match[1]) * _SIZES[match[2] or ""]
+    return value
+
+
+def _workers(value: object) -> object:
+    if isinstance(value, str) and value.strip() != "max":
+        if not re.fullmatch(r"\s*[1-9]\d{0,2}\s*", value):
+            raise ValueError('not a number of processes; write it like "4", or "max" for one per core')
+        return int(value)
     return value
 
 
@@ -126,6 +144,8 @@ def _secrets(value: object) -> object:
 Words = Annotated[tuple[str, ...], BeforeValidator(_words), NoDecode]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Delay = Annotated[timedelta, BeforeValidator(_delay), Ge(timedelta(0))]  # a duration that may be nothing
+Size = Annotated[int, BeforeValidator(_size), Ge(1)]  # bytes
+WorkerCount = Annotated[int | Literal["max"], BeforeValidator(_workers)]
 Rate = Annotated[tuple[int, float], BeforeValidator(_rate), NoDecode]  # how many, in how many seconds
 OptionalRate = Annotated[tuple[int, float] | None, BeforeValidator(_rate), NoDecode]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), NoDecode]

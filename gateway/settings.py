@@ -12,6 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, Validation
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gateway.resources import cores
 from gateway.setting_types import (
     DatabaseUrl,
     Delay,
@@ -23,7 +24,9 @@ from gateway.setting_types import (
     Rate,
     RedisUrl,
     SecretList,
+    Size,
     Words,
+    WorkerCount,
 )
 
 MIN_SECRET = 32  # characters; a shorter HS256 secret can be guessed offline from one token
@@ -79,6 +82,10 @@ class Settings(BaseSettings):
     """The port to listen on; 0 takes a free one."""
     node_id: str | None = Field(None, pattern=r"^[\w.-]{1,64}$")
     """The name of this node in logs and Redis; made at the start unless given. Unique among nodes."""
+    workers: WorkerCount = 1
+    """How many processes serve on the port, or `max`: one for each core. They share what is said per node below."""
+    worker_memory_limit: Size = 2**30
+    """Resident memory, like `512MiB`, above which one of several workers is replaced, as in a reload."""
     drain_delay: Delay = timedelta(seconds=3)
     """How long a node that was told to stop goes on as before, not ready, so that balancers notice."""
     drain_spread: Delay = timedelta(seconds=10)
@@ -268,6 +275,11 @@ class Settings(BaseSettings):
     def production(self) -> bool:
         """Whether this process must be strict."""
         return self.app_env is Environment.PRODUCTION
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes serve."""
+        return cores() if self.workers == "max" else self.workers
 
     @property
     def serves_demo(self) -> bool:

@@ -67,7 +67,7 @@ class Worker:
         self._serving: asyncio.Task[None] | None = None
         self._metrics = metrics
         metrics.ready.set_function(lambda: self.ready)
-        self._metrics_runner = web.AppRunner(metrics_app(metrics), access_log=None, handle_signals=False)
+        self._metrics_runner = web.AppRunner(metrics_app(self._scrape), access_log=None, handle_signals=False)
 
     @property
     def ready(self) -> bool:
@@ -82,6 +82,9 @@ class Worker:
             Step("redis", self._open_redis, self._close_redis),
             Step("jobs", self._begin, self._end),
         ]
+
+    async def _scrape(self) -> bytes:
+        return self._metrics.render()
 
     async def _show_metrics(self) -> None:
         if self._settings.metrics_port is not None:

@@ -18,7 +18,7 @@ from gateway.http.health import Health
 from gateway.http.jobs import Jobs
 from gateway.http.keys import Keys
 from gateway.http.messages import Messages
-from gateway.http.metrics import PATH, GuardedMetrics
+from gateway.http.metrics import PATH, GuardedMetrics, Scrape
 from gateway.http.middlewares import Edge
 from gateway.http.moderation import Moderation
 from gateway.http.notifications import Notifications
@@ -59,6 +59,7 @@ def mount(
     *,
     settings: Settings,
     metrics: Metrics,
+    scrape: Scrape,
     origins: Origins,
     readiness: Readiness,
     authenticator: Authenticator,
@@ -114,6 +115,6 @@ def mount(
             app.router.add_route(method, API + route.path, dispatcher.serve(route))
     if settings.metrics_port is None:
         token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
-        app.router.add_get(PATH, GuardedMetrics(metrics, token).get)
+        app.router.add_get(PATH, GuardedMetrics(scrape, token).get)
     if not settings.production:
         mount_docs(app, docs_page, __version__, openapi=partial(document, routes), asyncapi=asyncapi)

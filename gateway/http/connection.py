@@ -83,6 +83,10 @@ class HttpConnection(web.RequestHandler):
             resp = http_refusal(resp, "none")
         return await super().finish_response(request, resp, start_time)
 
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self._loop.call_later(self._head, self.force_close)
+
     def _head_ended(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
@@ -122,6 +126,7 @@ def connections(
     head: float = HEAD,
     linger: float = LINGER,
     stuck: float = STUCK,
+    kind: Callable[..., HttpConnection] = HttpConnection,
 ) -> Callable[[Callable[[], None]], asyncio.Protocol]:
     """Return a factory of connections: it takes the callback for the end of a connection, and returns its protocol.
 
@@ -133,4 +138,4 @@ def connections(
         "keepalive_timeout": keepalive,
         "lingering_time": linger,
     }
-    return partial(HttpConnection, server, stuck=stuck, head=head, loop=asyncio.get_running_loop(), **options)
+    return partial(kind, server, stuck=stuck, head=head, loop=asyncio.get_running_loop(), **options)

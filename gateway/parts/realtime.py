@@ -19,13 +19,13 @@ from gateway.security.tokens.authenticator import COOKIE
 class RealtimePart:
     """One node's engine. `server` is given its namespaces by the node."""
 
-    def __init__(self, servers: ServersPart) -> None:
+    def __init__(self, servers: ServersPart, sid_prefix: str = "") -> None:
         settings, metrics, redis = servers.settings, servers.metrics, servers.redis
         node_id = self.node_id = settings.node_id or secrets.token_hex(6)
         origins = self.origins = Origins(settings)
         rooms = self.rooms = Rooms(metrics)
         self.engine = EngineServer(
-            EngineOptions.of(settings),
+            EngineOptions.of(settings, sid_prefix),
             metrics,
             origin_allowed=lambda handshake: origins.allowed(handshake.origin, handshake.host),
         )

@@ -125,11 +125,16 @@ class House:
         self.accounts = accounts
 
 
+async def scrape() -> bytes:
+    return Metrics().render()
+
+
 def mounted(node: Node, accounts: Accounts, **changes: Any) -> web.Application:
     kept, app, metrics = settings(**changes), web.Application(), Metrics()
     given: dict[str, Any] = {
         "settings": kept,
         "metrics": metrics,
+        "scrape": scrape,
         "origins": Origins(kept),
         "readiness": node.readiness,
         "authenticator": Callers(),
@@ -250,7 +255,7 @@ async def test_metrics_are_for_this_machine_or_for_the_token(client: Client) -> 
 async def test_metrics_on_their_own_port_are_nowhere_else() -> None:
     async with house(metrics_port=9) as open_house:
         await refused(await open_house.client.get("/metrics"), 404, "NOT_FOUND")
-    async with serving(metrics_app(Metrics())) as client:
+    async with serving(metrics_app(scrape)) as client:
         assert "dorami_sockets" in await (await client.get("/metrics")).text()
         assert (await client.get("/api/v1/health/live")).status == 404
 

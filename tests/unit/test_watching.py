@@ -9,8 +9,8 @@ import yaml
 
 from gateway.concurrency.loop_lag import LoopLag
 from gateway.dev import metrics_reference
-from gateway.memory import memory_limit
 from gateway.metrics import Metrics
+from gateway.resources import memory_limit
 from tests import alerting
 from tests.programs import program
 

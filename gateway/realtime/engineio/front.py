@@ -116,7 +116,8 @@ class Front(asyncio.Protocol):
         protocol = self._http(partial(self._gate.address_limit.disconnected, counted or ""))
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
-        protocol.data_received(head)
+        if head:
+            protocol.data_received(head)
 
     def _leave(self) -> None:
         self._gate.wheel.remove(self)

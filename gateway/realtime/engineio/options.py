@@ -26,11 +26,13 @@ class EngineOptions:
     max_address_connections: int = 2_000  # open at once from one client address
     trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
     path: str = "/socket.io/"
+    sid_prefix: str = ""  # of the ids of sessions: a worker's number and a dot, by which the others find it
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, sid_prefix: str = "") -> Self:
         """Return the options of a node with these settings."""
         return cls(
+            sid_prefix=sid_prefix,
             ping_interval=settings.ping_interval.total_seconds(),
             ping_timeout=settings.ping_timeout.total_seconds(),
             connect_timeout=settings.connect_timeout.total_seconds(),

@@ -83,9 +83,9 @@ class EngineServer:
 
     # --- for the composition root and the layer above -----------------------------------------------------------------
 
-    def protocol_factory(self, http: HttpFactory) -> Callable[[], asyncio.Protocol]:
+    def protocol_factory(self, http: HttpFactory, kind: Callable[..., Front] = Front) -> Callable[[], Front]:
         """Return the protocol factory of a listening socket; `http` makes aiohttp's protocol for other requests."""
-        return lambda: Front(self, http, self._fronts)
+        return lambda: kind(self, http, self._fronts)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request to the Socket.IO path: aiohttp's handler for every method."""
@@ -189,7 +189,8 @@ class EngineServer:
 
     def _connection(self, handshake: Handshake, transport: TransportName) -> Connection:
         address = self.address_limit.address(handshake)
-        connection = Connection(self, secrets.token_urlsafe(15), handshake, transport, address)
+        sid = self.options.sid_prefix + secrets.token_urlsafe(15)
+        connection = Connection(self, sid, handshake, transport, address)
         self.connections[connection.sid] = connection
         self.address_limit.entered(connection.address)
         self._open[transport].inc()

@@ -1,0 +1,86 @@
+"""Where a node's TCP connections come from. A node by itself listens; workers share what their master listens on."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+
+from gateway import listening
+from gateway.http.connection import connections
+from gateway.metrics import Metrics
+from gateway.realtime.engineio.server import EngineServer
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Listener(Protocol):
+    """What a node asks of it. The node opens it when HTTP is set up, and calls `serve` when its servers are open."""
+
+    sid_prefix: str  # of the ids of this process's sessions
+
+    @property
+    def url(self) -> str:
+        """Where it can be reached from this machine, while it is open."""
+
+    @property
+    def others(self) -> bool:
+        """Whether other processes go on to accept connections from the same sockets when this one ends."""
+
+    async def open(self, engine: EngineServer, http: web.Server, metrics: web.AppRunner) -> None:
+        """Make what answers connections. Raises OSError."""
+
+    async def serve(self) -> None:
+        """Accept connections, if it does not do so yet."""
+
+    async def settle(self) -> None:
+        """Let requests end that are being answered."""
+
+    def close(self) -> None:
+        """Accept no more, and let the others have what they can answer."""
+
+    async def scrape(self, metrics: Metrics) -> bytes:
+        """Return the text of `/metrics`."""
+
+
+class OwnListener:
+    """The listener of a node that runs by itself. It accepts while its servers are not open, and refuses."""
+
+    sid_prefix = ""
+    others = False
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        """See Listener."""
+        if self._server is None:
+            raise RuntimeError("the node is not open")
+        return listening.url_of(self._server.sockets[0], self._settings.host)
+
+    async def open(self, engine: EngineServer, http: web.Server, metrics: web.AppRunner) -> None:
+        """See Listener."""
+        settings = self._settings
+        factory = engine.protocol_factory(connections(http, keepalive=settings.keepalive_timeout.total_seconds()))
+        self._server = await listening.listen(factory, settings.host, settings.port)
+        if settings.metrics_port is not None:
+            await metrics.setup()
+            await listening.site(metrics, settings.host, settings.metrics_port).start()
+
+    async def serve(self) -> None:
+        """See Listener."""
+
+    async def settle(self) -> None:
+        """See Listener."""
+
+    def close(self) -> None:
+        """See Listener."""
+        if self._server is not None:
+            self._server.close()
+            listening.forget(self._settings.host)
+
+    async def scrape(self, metrics: Metrics) -> bytes:
+        """See Listener."""
+        return metrics.render()

@@ -1,0 +1,63 @@
+"""How `dorami reload` reaches the master on the same machine: a socket without a file, named after the node's URL.
+
+Only the master's own user and root are listened to.
+"""
+
+import asyncio
+import hashlib
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import structlog
+
+log = structlog.get_logger()
+
+Reload = Callable[[Callable[[str], None]], Awaitable[bool]]
+DONE: Final = b"done\n"  # the last line of a reload that went well
+_PEER: Final = struct.Struct("3i")  # pid, uid, gid
+
+
+def address(url: str) -> str:
+    """Return the name of the control socket, in Linux' abstract namespace: nothing is left of a master that is gone."""
+    return f"\0dorami-{hashlib.sha256(url.encode()).hexdigest()[:32]}"
+
+
+@asynccontextmanager
+async def serving(url: str, reload: Reload) -> AsyncIterator[None]:
+    """Reload whenever somebody connects, and answer with a line for each step, as long as the context is open."""
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        if _PEER.unpack(peer)[1] in (0, os.getuid()) and await reload(lambda line: writer.write(f"{line}\n".encode())):
+            writer.write(DONE)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    try:
+        server = await asyncio.start_unix_server(answer, address(url))
+    except OSError as error:
+        log.warning("`dorami reload` will not find this master, only SIGHUP will", reason=error.strerror)
+        yield
+        return
+    try:
+        yield
+    finally:
+        server.close()
+
+
+async def ask(url: str, tell: Callable[[str], None]) -> bool:
+    """Have the master of this URL reload; `tell` gets its lines. Whether all went well. Raises OSError without one."""
+    reader, writer = await asyncio.open_unix_connection(address(url))
+    try:
+        async for line in reader:
+            if line == DONE:
+                return True
+            tell(line.decode().rstrip("\n"))
+        return False
+    finally:
+        writer.close()

@@ -1,0 +1,122 @@
+"""Passes connections to the worker that is to answer their next request. Used by the listener of a worker.
+
+A session lives in the worker that opened it, and its id begins with that worker's number. Any worker may accept the TCP
+connection of a request of that session, or hold the connection on which a proxy sends it. It then sends the descriptor
+and the bytes that it has read to the owner, and forgets them: no byte is proxied.
+"""
+
+import asyncio
+import os
+import re
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from enum import Enum
+from typing import Final
+
+import structlog
+from prometheus_client import Counter
+
+from gateway.workers.board import Board
+from gateway.workers.channel import Channel
+
+log = structlog.get_logger()
+
+MAX_LINE: Final = 8_190  # bytes of a request line that are waited for; aiohttp refuses longer ones
+_METHODS: Final = (b"GET ", b"POST ")
+
+
+class Verdict(Enum):
+    """Who is to answer a request whose first bytes are known."""
+
+    MINE = "this worker"
+    UNKNOWN = "the request line is not complete"
+    GONE = "another worker, which has the connection now"
+
+
+class HandOver:
+    """The other workers of a node, and which of them a request is for.
+
+    `retiring`: whether this worker is being replaced; then it answers only requests of its own sessions.
+
+    Args:
+        number: Of this worker.
+        path: The Socket.IO path.
+        handed: Counts connections that were handed over.
+        adopt: Called with the socket and the first bytes of a connection that another worker has handed over.
+    """
+
+    def __init__(
+        self, number: int, path: str, board: Board, handed: Counter, adopt: Callable[[socket.socket, bytes], None]
+    ) -> None:
+        self.retiring = False
+        self._number = number
+        self._board = board
+        self._handed = handed
+        self._adopt = adopt
+        self._peers: dict[int, Channel] = {}
+        starts = self._starts = tuple(method + path.encode() for method in _METHODS)
+        self._owner = re.compile(rb"(?:%s)\?(?:[^ \r\n]*&)?sid=(\d{1,9})\." % b"|".join(map(re.escape, starts)))
+
+    def meet(self, number: int, end: socket.socket) -> None:
+        """Take the channel to another worker."""
+
+        def forget() -> None:
+            self._peers.pop(number, None)
+
+        self._peers[number] = Channel(end, self._received, forget)
+
+    def close(self) -> None:
+        """Close the channels."""
+        for channel in self._peers.values():
+            channel.close()
+        self._peers.clear()
+
+    def place(self, head: bytes, transport: asyncio.Transport) -> Verdict:
+        """Say who is to answer the request that begins with `head`, and hand it over if that is another worker.
+
+        The caller must then `release` the transport in the same turn of the event loop. A session of a worker that is
+        gone is this worker's to deny.
+        """
+        if any(head.startswith(start[: len(head)]) for start in self._starts):
+            if b"\n" not in head and len(head) < MAX_LINE:
+                return Verdict.UNKNOWN
+            if owner := self._owner.match(head):
+                number = int(owner[1])
+                return Verdict.GONE if number != self._number and self._send(number, head, transport) else Verdict.MINE
+        return Verdict.GONE if self.retiring and self.pass_on(head, transport) else Verdict.MINE
+
+    def pass_on(self, head: bytes, transport: asyncio.Transport) -> bool:
+        """Hand a connection that belongs to no session to the worker with the fewest; whether there was one."""
+        others = [row for row in self._board.accepting() if row.number in self._peers]
+        return any(self._send(row.number, head, transport) for row in sorted(others, key=lambda row: row.connections))
+
+    def _send(self, number: int, head: bytes, transport: asyncio.Transport) -> bool:
+        peer = self._peers.get(number)
+        if peer is None:
+            return False
+        try:
+            peer.send(head, [transport.get_extra_info("socket").fileno()])
+        except OSError:  # it has just died, or there is no descriptor left to keep until it takes this one
+            return False
+        self._handed.inc()
+        return True
+
+    def _received(self, head: bytes, descriptors: list[int]) -> None:
+        if not descriptors:  # this process had none left to receive it with, and the connection is closed
+            log.warning("a connection was lost: there is no free file descriptor")
+        for number in descriptors:
+            self._adopt(socket.socket(fileno=number), head)
+
+
+def release(transport: asyncio.Transport) -> None:
+    """Close this process's descriptor of a connection that another one has; nothing is sent to the client."""
+    transport.set_protocol(asyncio.Protocol())
+    transport.abort()
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close what was received and is not wanted."""
+    for number in descriptors:
+        with suppress(OSError):
+            os.close(number)

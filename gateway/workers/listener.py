@@ -1,0 +1,189 @@
+"""How one worker accepts connections from the sockets that all workers share. Opened by its node."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from gateway.concurrency.periodic import Periodic
+from gateway.concurrency.tasks import cancel
+from gateway.http.connection import connections
+from gateway.metrics import Metrics
+from gateway.realtime.engineio.server import EngineServer
+from gateway.workers.board import Board, State
+from gateway.workers.connections import SharedFront, SharedHttpConnection
+from gateway.workers.handover import HandOver
+from gateway.workers.seat import Seat
+
+if TYPE_CHECKING:
+    from gateway.realtime.engineio.front import Front
+
+ACCEPTS: Final = 16  # connections that are accepted before other callbacks of the event loop get their turn
+CROWDED: Final = 1.1  # of the mean of connections; above it the others accept for a while
+PAUSE: Final = 0.1  # s of that while; also after a failure to accept
+BEAT: Final = 1.0  # s
+LOOK: Final = 0.05  # s between two looks whether the requests have been answered, when the worker ends
+LOOKS: Final = 100
+
+
+class SharedListener:
+    """See Listener. `handover`, `count` (its connections) and `ready` are set before it is opened.
+
+    `others`: whether this worker alone ends, which the master says.
+    """
+
+    handover: HandOver
+
+    def __init__(self, seat: Seat, board: Board, keepalive: float, gather: Callable[[], Awaitable[bytes]]) -> None:
+        self.sid_prefix = f"{seat.number}."
+        self.url = seat.url
+        self.others = False
+        self.count: Callable[[], int] = lambda: 0
+        self.ready: Callable[[], bool] = lambda: False
+        self._seat = seat
+        self._board = board
+        self._keepalive = keepalive
+        self._gather = gather
+        self._sockets = [socket.socket(fileno=number) for number in seat.sockets]
+        self._metrics_sockets = [socket.socket(fileno=number) for number in seat.metrics_sockets]
+        self._factory: Callable[[], Front] | None = None
+        self._http: web.Server | None = None
+        self._accepting = False
+        self._resuming: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._beats = Periodic("beat", BEAT, self._beat, OSError)
+
+    def start(self) -> None:
+        """Begin to say that this worker lives."""
+        self._write()
+        self._beats.start()
+
+    async def end(self) -> None:
+        """Stop saying so."""
+        await self._beats.close()
+        await cancel(*self._tasks)
+        self.handover.close()
+
+    @property
+    def others_ready(self) -> bool:
+        """See Listener."""
+        mine = self._seat.number
+        return any(row.state is State.READY and row.number != mine for row in self._board.accepting())
+
+    # --- for the node -------------------------------------------------------------------------------------------------
+
+    async def open(self, engine: EngineServer, http: web.Server, metrics: web.AppRunner) -> None:
+        """See Listener."""
+        kind = partial(SharedHttpConnection, handover=self.handover)
+        answering = connections(http, keepalive=self._keepalive, kind=kind)
+        self._factory = engine.protocol_factory(answering, partial(SharedFront, handover=self.handover))
+        self._http = http
+        if self._metrics_sockets:
+            await metrics.setup()
+            for listening in self._metrics_sockets:
+                await web.SockSite(metrics, listening).start()
+
+    async def serve(self) -> None:
+        """See Listener. Until now the other workers have accepted, or connections have waited."""
+        self._accepting = True
+        self._write()
+        self._resume()
+
+    async def settle(self) -> None:
+        """See Listener."""
+        for _ in range(LOOKS):
+            if all(connection.idle for connection in self._connections()):
+                return
+            await asyncio.sleep(LOOK)
+
+    def close(self) -> None:
+        """See Listener. Idle connections are passed on: proxies may be sending on them just now."""
+        if self._accepting:
+            self._accepting = False
+            self._pause()
+            self.handover.retiring = self.others
+            self._write()
+        if self.others:
+            for connection in self._connections():
+                connection.pass_on()
+
+    async def scrape(self, metrics: Metrics) -> bytes:  # noqa: ARG002  the master asks this worker, too
+        """See Listener."""
+        return await self._gather()
+
+    def _connections(self) -> list[SharedHttpConnection]:
+        every = self._http.connections if self._http is not None else []
+        return [connection for connection in every if isinstance(connection, SharedHttpConnection)]
+
+    # --- accepting ----------------------------------------------------------------------------------------------------
+
+    def _resume(self) -> None:
+        self._resuming = None
+        for listening in self._sockets:
+            listening.setblocking(False)
+            asyncio.get_running_loop().add_reader(listening.fileno(), self._accept, listening)
+
+    def _pause(self) -> None:
+        loop = asyncio.get_running_loop()
+        for listening in self._sockets:
+            loop.remove_reader(listening.fileno())
+        if self._resuming is not None:
+            self._resuming.cancel()
+        self._resuming = loop.call_later(PAUSE, self._resume) if self._accepting else None
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPTS):
+            if self._crowded():
+                self._pause()
+                return
+            try:
+                accepted, _address = listening.accept()
+            except BlockingIOError:  # another worker was faster
+                return
+            except OSError:  # mostly: no free descriptor; what waits goes on waiting
+                self._pause()
+                return
+            self.adopt(accepted, None)
+
+    def adopt(self, accepted: socket.socket, head: bytes | None) -> None:
+        """Serve a TCP connection: one that was accepted, or one of which another worker has read `head`."""
+        task = asyncio.get_running_loop().create_task(self._connect(accepted, head), name="connection")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, accepted: socket.socket, head: bytes | None) -> None:
+        factory = self._factory
+        if factory is None:
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        try:
+            transport, front = await asyncio.get_running_loop().connect_accepted_socket(factory, accepted)
+        except OSError:  # the client has gone
+            accepted.close()
+            return
+        if head is not None and isinstance(front, SharedFront):
+            front.adopted(transport, head)
+
+    def _crowded(self) -> bool:
+        """Whether this worker has so many more connections than the others that they should accept."""
+        mine = self._write()
+        counts = [row.connections for row in self._board.accepting()]
+        return mine > CROWDED * sum(counts) / max(1, len(counts)) + 1
+
+    # --- being seen ---------------------------------------------------------------------------------------------------
+
+    def _write(self) -> int:
+        connections = self.count() + len(self._tasks)
+        if self._accepting:
+            state = State.READY if self.ready() else State.DEAF
+        else:
+            state = State.RETIRING if self.others else State.STARTING
+        self._board.beat(self._seat.row, connections, state)
+        return connections
+
+    async def _beat(self) -> None:
+        self._write()

@@ -1,0 +1,303 @@
+"""The master of `dorami serve --workers N`: starts, watches, replaces and stops workers. Run by the command line.
+
+It knows no HTTP, no database and no Redis: what kills a worker must not kill it. It listens, so that no connection is
+refused while workers come and go.
+"""
+
+import asyncio
+import itertools
+import json
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from gateway import listening, sd_notify
+from gateway.concurrency.tasks import cancel
+from gateway.settings import Settings
+from gateway.workers import control
+from gateway.workers.board import Board
+from gateway.workers.channel import Channel, pair
+from gateway.workers.counters import Totals
+from gateway.workers.process import WorkerProcess, introduce
+from gateway.workers.seat import Seat
+
+log = structlog.get_logger()
+
+PREPARE: Final = (sys.executable, "-m", "gateway", "db", "prepare")
+MOST_CONNECTIONS: Final = 100  # of PostgreSQL unless `max_connections` is changed
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times in seconds."""
+
+    hang: float = 15.0  # without a beat until a worker is killed
+    ready: float = 30.0  # for a worker that is to replace another one
+    look: float = 1.0  # between two looks at the beats
+    memory_look: float = 5.0  # between two looks at the memory
+    times_large: int = 3  # looks in a row after which a worker is replaced
+    first_pause: float = 0.5  # before a worker that has crashed is started again; doubled with each crash
+    last_pause: float = 10.0
+    crash_time: float = 60.0  # in which so many crashes, and nobody ready, are the end:
+    crashes: int = 5
+    samples: float = 2.0  # for a worker to send its metrics
+    stop: float = 5.0  # in addition to SHUTDOWN_TIMEOUT, after which who still runs is killed
+
+
+class Master:
+    """`run` it once. `ready` is called with the URL when all workers accept connections for the first time."""
+
+    def __init__(
+        self, settings: Settings, count: int, ready: Callable[[str], None], limits: Limits | None = None
+    ) -> None:
+        self._settings = settings
+        self._announce: Callable[[str], None] | None = ready  # None: it was
+        self._limits = limits or Limits()
+        self._numbers = itertools.count(1)
+        self._slots: dict[int, WorkerProcess | None] = dict.fromkeys(range(1, count + 1))
+        self._workers: set[WorkerProcess] = set()  # all that have not ended
+        self._totals = Totals(self._slots)
+        self._asked: dict[int, asyncio.Event] = {}
+        self._quick: dict[int, int] = dict.fromkeys(self._slots, 0)  # crashes in a row of workers that served no time
+        self._fruitless: list[float] = []  # when workers have crashed since one was ready
+        self._preparing: asyncio.subprocess.Process | None = None
+        self._replacing = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._code = 0
+
+    async def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; return the exit code. Raises OSError for an address that cannot be had."""
+        settings, loop = self._settings, asyncio.get_running_loop()
+        count = len(self._slots)
+        if count * settings.database_pool_size > MOST_CONNECTIONS:
+            log.warning("all workers together may open more connections than PostgreSQL takes unless told otherwise",
+                        workers=count, database_pool_size=settings.database_pool_size)  # fmt: skip
+        self._sockets = await listening.bind(settings.host, settings.port)
+        metrics_host, metrics_port = listening.local_host(settings.host), settings.metrics_port
+        self._metrics_sockets = [] if metrics_port is None else await listening.bind(metrics_host, metrics_port)
+        self._url = listening.url_of(self._sockets[0], settings.host)
+        self._board = Board.create(2 * count + 1)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload_quietly()))
+        try:
+            async with sd_notify.watchdog():
+                self._code = await self._prepare()
+                if not self._code and not self._stop.is_set():
+                    await self._serve()
+        finally:
+            await cancel(*self._tasks)
+            listening.forget(settings.host)
+        return self._code
+
+    async def _serve(self) -> None:
+        async with control.serving(self._url, self.reload):
+            for slot in self._slots:
+                self._slots[slot] = await self._start(slot)
+            self._spawn(self._watch())
+            await self._stop.wait()
+            sd_notify.tell(sd_notify.STOPPING)
+            await self._end()
+
+    def _signalled(self) -> None:
+        log.info("stopping")
+        if self._stop.is_set():  # again: hurry
+            self._terminate()
+        self._stop.set()
+        if self._preparing is not None:
+            self._preparing.terminate()
+
+    # --- start and stop -----------------------------------------------------------------------------------------------
+
+    async def _prepare(self) -> int:
+        """Do what a node does before it serves, such as migrations. Return 0, or the code of what has said why not."""
+        self._preparing = await asyncio.create_subprocess_exec(*PREPARE, start_new_session=True)
+        try:
+            return await self._preparing.wait()
+        finally:
+            self._preparing = None
+
+    async def _start(self, slot: int) -> WorkerProcess:
+        number = next(self._numbers)
+        mine, its = pair()
+        seat = Seat(
+            slot=slot,
+            number=number,
+            row=self._board.claim(number),
+            url=self._url,
+            board=self._board.descriptor,
+            channel=its.fileno(),
+            sockets=[bound.fileno() for bound in self._sockets],
+            metrics_sockets=[bound.fileno() for bound in self._metrics_sockets],
+        )
+        with its:
+            worker = await WorkerProcess.start(seat, self._settings.node_id)
+        worker.channel = Channel(mine, lambda message, _: self._told(worker, message))
+        for other in self._workers:
+            introduce(worker, other)
+        self._workers.add(worker)
+        self._spawn(self._follow(worker))
+        return worker
+
+    async def _follow(self, worker: WorkerProcess) -> None:
+        """Wait for the end of a worker, and start another one in its slot if it was to serve on."""
+        code = await worker.wait()
+        slot = worker.seat.slot
+        self._workers.discard(worker)
+        self._board.free(worker.seat.row)
+        self._totals.ended(slot, worker.samples, worker.reason or "crash")
+        if self._stop.is_set() or self._slots[slot] is not worker:
+            return
+        log.error("a worker has ended", slot=slot, pid=worker.pid, exit_code=code, reason=worker.reason or "crash")
+        now, limits = asyncio.get_running_loop().time(), self._limits
+        self._fruitless = [moment for moment in [*self._fruitless, now] if moment > now - limits.crash_time]
+        if len(self._fruitless) >= limits.crashes:
+            log.critical("no worker comes up", crashes=len(self._fruitless))
+            self._code = 1
+            self._stop.set()
+            return
+        served = worker.ready_at is not None and now - worker.ready_at > limits.last_pause
+        quick = self._quick[slot] = 0 if served else self._quick[slot] + 1
+        pause = min(limits.last_pause, limits.first_pause * 2 ** max(0, quick - 1))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._stop.wait()
+        if not self._stop.is_set() and self._slots[slot] is worker:
+            self._slots[slot] = await self._start(slot)
+
+    def _terminate(self) -> None:
+        for worker in self._workers:
+            worker.signal(signal.SIGTERM)
+
+    async def _end(self) -> None:
+        while self._workers:  # one may just have been started
+            self._terminate()
+            await self._ended(*self._workers)
+
+    async def _ended(self, *workers: WorkerProcess) -> None:
+        """Wait for the end of workers that drain, and end those that take too long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.shutdown_timeout.total_seconds() + self._limits.stop):
+                for worker in workers:
+                    await worker.ended.wait()
+        for worker in workers:
+            if not worker.ended.is_set():
+                log.error("a worker did not stop in time", slot=worker.seat.slot, pid=worker.pid)
+                worker.signal(signal.SIGKILL)
+                await worker.ended.wait()
+
+    # --- replacing ----------------------------------------------------------------------------------------------------
+
+    async def reload(self, tell: Callable[[str], None]) -> bool:
+        """Replace the workers one after the other; `tell` is called with a line for each. Whether all went well.
+
+        The first one that does not come up ends it: the ones that serve go on.
+        """
+        async with self._replacing:
+            sd_notify.tell(sd_notify.reloading())
+            try:
+                if await self._prepare():
+                    tell("the database cannot be prepared, the workers serve on as before")
+                    return False
+                for slot in self._slots:
+                    if not await self._replace(slot, "reload"):
+                        tell(f"worker {slot}: the new one was not ready in time, the old one serves on")
+                        return False
+                    tell(f"worker {slot} was replaced")
+                return True
+            finally:
+                sd_notify.tell(sd_notify.READY)
+
+    async def _reload_quietly(self) -> None:
+        await self.reload(log.info)
+
+    async def _replace(self, slot: int, reason: str) -> bool:
+        new = await self._start(slot)
+        events = [self._spawn(wait()) for wait in (new.ready.wait, new.ended.wait, self._stop.wait)]
+        await asyncio.wait(events, timeout=self._limits.ready, return_when=asyncio.FIRST_COMPLETED)
+        await cancel(*events)
+        if self._stop.is_set():
+            return False
+        if not new.ready.is_set():
+            log.error("a new worker was not ready in time, the old one serves on", slot=slot)
+            new.reason = "not ready"
+            new.signal(signal.SIGKILL)
+            return False
+        old, self._slots[slot] = self._slots[slot], new
+        if old is not None and not old.ended.is_set():
+            old.reason = reason
+            old.say(do="retire")
+            await self._ended(old)
+        log.info("a worker was replaced", slot=slot, reason=reason, pid=new.pid)
+        return True
+
+    async def _watch(self) -> None:
+        """Kill workers that hang, and replace those that have grown."""
+        loop, limits = asyncio.get_running_loop(), self._limits
+        due = loop.time() + limits.memory_look
+        while True:
+            await asyncio.sleep(limits.look)
+            for worker in self._workers:
+                beat = self._board.row(worker.seat.row).beat
+                if beat and loop.time() - beat > limits.hang:
+                    log.error("a worker hangs", slot=worker.seat.slot, pid=worker.pid)
+                    worker.reason = "hang"
+                    worker.signal(signal.SIGKILL)
+            if loop.time() >= due:
+                due = loop.time() + limits.memory_look
+                self._weigh()
+
+    def _weigh(self) -> None:
+        for slot, worker in self._slots.items():
+            if worker is None:
+                continue
+            memory = worker.memory
+            worker.large = worker.large + 1 if memory > self._settings.worker_memory_limit else 0
+            if worker.large >= self._limits.times_large and not self._replacing.locked():
+                log.warning("a worker has grown too large", slot=slot, pid=worker.pid, bytes=memory)
+                worker.large = 0
+                self._spawn(self._lighten(slot))
+
+    async def _lighten(self, slot: int) -> None:
+        async with self._replacing:
+            await self._replace(slot, "memory")
+
+    # --- what workers say ---------------------------------------------------------------------------------------------
+
+    def _told(self, worker: WorkerProcess, message: bytes) -> None:
+        told = json.loads(message)
+        match told["do"]:
+            case "ready":
+                worker.ready_at = asyncio.get_running_loop().time()
+                worker.ready.set()
+                self._fruitless.clear()
+                if self._announce and all(other and other.ready.is_set() for other in self._slots.values()):
+                    log.info("all workers serve", workers=len(self._slots), url=self._url)
+                    sd_notify.tell(sd_notify.READY)
+                    self._announce(self._url)
+                    self._announce = None
+            case "samples":
+                worker.sampled(told["samples"])
+            case "gather":
+                self._spawn(self._gather(worker, told["question"]))
+
+    async def _gather(self, asker: WorkerProcess, question: int) -> None:
+        """Ask all workers for their metrics. Of one that does not answer, those that it has sent last are shown."""
+        asking = [self._spawn(worker.sample()) for worker in self._workers]
+        await asyncio.wait(asking, timeout=self._limits.samples)
+        await cancel(*asking)
+        serving = {slot: worker.samples for slot, worker in self._slots.items() if worker in self._workers}
+        retiring = [(worker.seat.slot, worker.samples) for worker in self._workers if worker.reason == "reload"]
+        asker.say(do="gathered", question=question, workers=self._totals.shown(serving, retiring))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,103 @@
+"""One worker process as the master sees it."""
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Self
+
+from gateway.sd_notify import VARIABLES
+from gateway.workers.channel import Channel, pair
+from gateway.workers.counters import Samples
+from gateway.workers.seat import Seat
+
+COMMAND: Final = (sys.executable, "-m", "gateway.workers")
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+class WorkerProcess:
+    """Started by `start`. `samples` are the metrics that it has sent last; `reason` is why the master ends it."""
+
+    def __init__(self, seat: Seat, process: asyncio.subprocess.Process) -> None:
+        self.seat = seat
+        self.reason: str | None = None
+        self.samples: Samples = {}
+        self.ready = asyncio.Event()
+        self.ready_at: float | None = None  # by the event loop's clock
+        self.ended = asyncio.Event()
+        self.large = 0  # times in a row that it had more memory than it may
+        self._process = process
+        self._sampled: asyncio.Event | None = None
+        self.channel: Channel
+
+    @classmethod
+    async def start(cls, seat: Seat, node_id: str | None) -> Self:
+        """Start the process, in a session of its own: a terminal's Ctrl-C is for the master. Raises OSError."""
+        inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            env=inherited | seat.environment(node_id),
+            pass_fds=seat.descriptors,
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return cls(seat, process)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def wait(self) -> int:
+        """Wait for its end and return the exit code, negative for a signal."""
+        code = await self._process.wait()
+        self.ended.set()
+        self.channel.drain()
+        return code
+
+    def say(self, **message: Any) -> None:
+        """Send it a message, unless it is gone."""
+        with suppress(ConnectionError):
+            self.channel.send(json.dumps(message).encode())
+
+    async def sample(self) -> None:
+        """Ask for its metrics and wait until they are in `samples`."""
+        if self._sampled is None:
+            self._sampled = asyncio.Event()
+        self.say(do="samples")
+        await self._sampled.wait()
+
+    def sampled(self, samples: Samples) -> None:
+        """Take the metrics that it has sent."""
+        self.samples = samples
+        if self._sampled is not None:
+            self._sampled.set()
+            self._sampled = None
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if not self.ended.is_set():
+            self._process.send_signal(number)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of resident memory; 0 if it has ended."""
+        try:
+            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
+        except (OSError, IndexError):
+            return 0
+
+
+def introduce(one: WorkerProcess, other: WorkerProcess) -> None:
+    """Give two workers a channel to each other."""
+    ends = pair()
+    try:
+        for worker, peer, end in ((one, other, ends[0]), (other, one, ends[1])):
+            with suppress(ConnectionError):
+                message = json.dumps({"do": "meet", "number": peer.seat.number}).encode()
+                worker.channel.send(message, [end.fileno()])
+    finally:
+        for end in ends:
+            end.close()

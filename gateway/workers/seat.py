@@ -1,0 +1,52 @@
+"""What the master tells a worker at its start: numbers, and descriptors that it inherits. Used by both."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Final, Self
+
+VARIABLE: Final = "DORAMI_WORKER"
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A worker's place under its master.
+
+    Args:
+        slot: 1 to N; a worker and the one that replaces it have the same.
+        number: Of the worker; no other one of the same master has or had it.
+        row: Its row of the board.
+        url: Of the node.
+        board: The board's descriptor.
+        channel: Of its channel to the master.
+        sockets: What the master listens on for clients.
+        metrics_sockets: What it listens on for METRICS_PORT.
+    """
+
+    slot: int
+    number: int
+    row: int
+    url: str
+    board: int
+    channel: int
+    sockets: list[int]
+    metrics_sockets: list[int]
+
+    @property
+    def descriptors(self) -> list[int]:
+        """All that are inherited."""
+        return [self.board, self.channel, *self.sockets, *self.metrics_sockets]
+
+    def environment(self, node_id: str | None) -> dict[str, str]:
+        """Return the variables that the worker gets in addition to its master's."""
+        name = {"NODE_ID": f"{node_id}-{self.slot}"} if node_id else {}
+        return {VARIABLE: json.dumps(asdict(self)), **name}
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """Return the seat that a worker was started with; programs that it starts inherit none of it."""
+        seat = cls(**json.loads(environment[VARIABLE]))
+        for number in seat.descriptors:
+            os.set_inheritable(number, False)
+        return seat
