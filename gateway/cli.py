@@ -71,12 +71,13 @@ def serve(
     def ready(url: str) -> None:
         typer.echo(f"ready {url}")
 
+    if settings.worker_count == 1:
+        _prepare(settings)
     try:
         if settings.worker_count > 1:
             from gateway.workers.master import Master
 
             sys.exit(asyncio.run(Master(settings, settings.worker_count, ready).run()))
-        _prepare(settings)
         import uvloop
 
         from gateway import app
@@ -84,6 +85,12 @@ def serve(
         uvloop.run(app.serve(settings, ready=ready))
     except OSError as error:
         fail(f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}")
+
+
+@cli.command(hidden=True)
+def prepare() -> None:
+    """Do what `dorami serve` does before it serves; the master of workers runs it, once for all."""
+    _prepare(settings_of_environment())
 
 
 @cli.command()
@@ -181,12 +188,6 @@ def migrate() -> None:
     for name in asyncio.run(migrations.migrate(settings)):
         typer.echo(f"applied {name}")
     typer.echo("up to date")
-
-
-@db.command(hidden=True)
-def prepare() -> None:
-    """Do what `dorami serve` does before it serves; the master of workers runs it, once for all."""
-    _prepare(settings_of_environment())
 
 
 @db.command()

@@ -28,7 +28,7 @@ from gateway.workers.seat import Seat
 
 log = structlog.get_logger()
 
-PREPARE: Final = (sys.executable, "-m", "gateway", "db", "prepare")
+PREPARE: Final = (sys.executable, "-m", "gateway", "prepare")
 MOST_CONNECTIONS: Final = 100  # of PostgreSQL unless `max_connections` is changed
 
 

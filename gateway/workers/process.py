@@ -41,6 +41,7 @@ class WorkerProcess:
             env=inherited | seat.environment(node_id),
             pass_fds=seat.descriptors,
             stdin=asyncio.subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),  # the master's is for `ready`, and ends with it
             start_new_session=True,
         )
         return cls(seat, process)
