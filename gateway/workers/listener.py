@@ -67,12 +67,6 @@ class SharedListener:
         await cancel(*self._tasks)
         self.handover.close()
 
-    @property
-    def others_ready(self) -> bool:
-        """See Listener."""
-        mine = self._seat.number
-        return any(row.state is State.READY and row.number != mine for row in self._board.accepting())
-
     # --- for the node -------------------------------------------------------------------------------------------------
 
     async def open(self, engine: EngineServer, http: web.Server, metrics: web.AppRunner) -> None:
@@ -169,10 +163,12 @@ class SharedListener:
             front.adopted(transport, head)
 
     def _crowded(self) -> bool:
-        """Whether this worker has so many more connections than the others that they should accept."""
+        """Whether the others should accept: this worker has more connections, or is not ready and they are."""
         mine = self._write()
-        counts = [row.connections for row in self._board.accepting()]
-        return mine > CROWDED * sum(counts) / max(1, len(counts)) + 1
+        rows = self._board.accepting()
+        if not self.ready() and any(row.state is State.READY for row in rows):
+            return True
+        return mine > CROWDED * sum(row.connections for row in rows) / max(1, len(rows)) + 1
 
     # --- being seen ---------------------------------------------------------------------------------------------------
 
