@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-NPM_FOLDERS := gateway/web tests/client tests/browser
+NPM_FOLDERS := gateway/web clients/js tests/client tests/browser
 UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 # Tests wait more than they compute: three processes keep two cores busy. Each has servers of its own.
@@ -112,7 +112,7 @@ lock: | $(BIN)/python ## Resolve the dependencies anew into requirements/ and th
 	for folder in $(NPM_FOLDERS); do (cd $$folder && npm update --package-lock-only); done
 
 clean: ## Remove what was installed and built, but not the data of `make dev`
-	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) bench/peers/node_modules bench/build build dist *.egg-info
+	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) bench/peers/node_modules bench/build clients/js/dist build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # PostgreSQL's data may be elsewhere, behind a link: see gateway/dev/unprivileged.py.

@@ -118,6 +118,11 @@ class Node:
         servers.metrics.loop_lag.set_function(lambda: self._lag.seconds)
 
     @property
+    def application(self) -> web.Application:
+        """What it serves over HTTP, for tools that read its documents."""
+        return self._runner.app
+
+    @property
     def url(self) -> str:
         """Where it can be reached from this machine, once it listens: an URL, or `unix:` and a path."""
         return self._listener.url

@@ -1,0 +1,62 @@
+import { report } from "./platform.js";
+
+type Listener<T> = (value: T) => void;
+
+function tell<T>(listeners: Iterable<Listener<T>>, value: T): void {
+  for (const listener of [...listeners]) {
+    try {
+      listener(value);
+    } catch (error) {
+      report(error); // the others hear it all the same
+    }
+  }
+}
+
+function add<T>(listeners: Set<Listener<T>>, listener: Listener<T>): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
+/** Something that tells of events. What a listener throws is reported and stops nothing. */
+export interface Listenable<Events> {
+  /** Listen to an event; answers what stops listening. */
+  on<E extends keyof Events>(event: E, listener: Listener<Events[E]>): () => void;
+}
+
+/** A value that can be watched, as React's useSyncExternalStore wants it. Each change is another object. */
+export interface Watchable<T> {
+  get(): T;
+  /** Call back after each change; answers what stops that. */
+  subscribe(listener: Listener<T>): () => void;
+}
+
+export interface Emitter<Events> extends Listenable<Events> {
+  emit<E extends keyof Events>(event: E, value: Events[E]): void;
+}
+
+export interface Store<T> extends Watchable<T> {
+  patch(change: Partial<T>): void;
+}
+
+export function emitter<Events>(): Emitter<Events> {
+  const listeners = new Map<keyof Events, Set<Listener<any>>>();
+  return {
+    on(event, listener) {
+      if (!listeners.has(event)) listeners.set(event, new Set());
+      return add(listeners.get(event)!, listener);
+    },
+    emit: (event, value) => tell(listeners.get(event) ?? [], value),
+  };
+}
+
+export function store<T>(value: T): Store<T> {
+  const listeners = new Set<Listener<T>>();
+  return {
+    get: () => value,
+    subscribe: (listener) => add(listeners, listener),
+    patch(change) {
+      value = { ...value, ...change };
+      tell(listeners, value);
+    },
+  };
+}

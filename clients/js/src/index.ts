@@ -1,0 +1,13 @@
+export { type Chat, type ChatEvents, type ChatOptions, type ChatState, chat, type Draft, type Gap, type SendOptions, type Signal } from "./chat.js";
+export { type Connection, connection, type DataOf, type NamespaceName, type Options, type RequestOf, type Requests, type Status, type Token, type TokenProvider } from "./connection.js";
+export { Dorami } from "./dorami.js";
+export type { Listenable, Watchable } from "./emitter.js";
+export { type Code, DoramiError } from "./errors.js";
+export { keepUnsent } from "./outbox.js";
+export { type Notifications, notifications, type NotificationsState, type Orders, orders, type OrdersState } from "./personal.js";
+export type { KeyValueStorage } from "./platform.js";
+export { type Products, products, type ProductsState } from "./products.js";
+export type * from "./protocol.js";
+export type { Room as FollowedRoom, RoomState as FollowedRoomState } from "./room.js";
+export { HttpSession } from "./session.js";
+export { type Viewers, viewers, type ViewersState } from "./viewers.js";

@@ -1,0 +1,25 @@
+import type { Chat, Draft } from "./chat.js";
+import type { KeyValueStorage } from "./platform.js";
+
+/**
+ * Keep the messages of a chat that are not stored yet, and send them when the application runs again as the same person.
+ * `unsent` is told of those that are refused then. Answers what stops that.
+ */
+export function keepUnsent(chat: Chat, storage: KeyValueStorage, unsent?: (draft: Draft, error: unknown) => void): () => void {
+  let key: string | undefined; // once it is known who we are, and what was kept is sent
+  let loading = false;
+  return chat.state.subscribe(({ you, pending }) => {
+    if (key) {
+      const drafts = pending.map(({ clientMessageId, message }) => ({ clientMessageId, message }));
+      if (drafts.length) storage.setItem(key, JSON.stringify(drafts));
+      else storage.removeItem(key);
+    } else if (you && !loading) {
+      loading = true;
+      const name = `dorami.unsent.${you.userId}.${chat.liveId}`;
+      void Promise.resolve(storage.getItem(name)).then((kept) => {
+        key = name;
+        for (const draft of JSON.parse(kept ?? "[]") as Draft[]) chat.send(draft.message, draft).catch((error) => unsent?.(draft, error));
+      });
+    }
+  });
+}

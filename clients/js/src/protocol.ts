@@ -1,0 +1,2406 @@
+// Made by `python -m gateway.dev.client_types` from the gateway's AsyncAPI and OpenAPI documents. Do not edit.
+
+/**
+ * Why a pin ended.
+ */
+export type Cause = "unpinned" | "expired" | "replaced" | "deleted";
+/**
+ * The stable names of the ways in which a request can fail.
+ */
+export type Code =
+  | "INVALID_PAYLOAD"
+  | "INVALID_MESSAGE"
+  | "MESSAGE_TOO_LONG"
+  | "AUTH_REQUIRED"
+  | "TOKEN_EXPIRED"
+  | "TOKEN_REVOKED"
+  | "FORBIDDEN"
+  | "CSRF_TOKEN_MISSING"
+  | "CSRF_TOKEN_INVALID"
+  | "MUTED"
+  | "BANNED"
+  | "NOT_FOUND"
+  | "UNKNOWN_EVENT"
+  | "NOT_IN_ROOM"
+  | "CONFLICT"
+  | "INSUFFICIENT_STOCK"
+  | "PRICE_CHANGED"
+  | "ROOM_FROZEN"
+  | "PAYLOAD_TOO_LARGE"
+  | "RATE_LIMIT_EXCEEDED"
+  | "SLOW_MODE"
+  | "INTERNAL_ERROR"
+  | "SERVICE_UNAVAILABLE";
+/**
+ * One thing that moderators do.
+ */
+export type Power = "MUTE" | "BAN" | "SETTINGS" | "ANNOUNCE" | "PIN" | "DELETE" | "CLEAR";
+/**
+ * What was done, as the record of it says.
+ */
+export type ModerationAction =
+  | "MUTE"
+  | "UNMUTE"
+  | "BAN"
+  | "UNBAN"
+  | "SLOW_MODE"
+  | "FREEZE"
+  | "UNFREEZE"
+  | "ALLOW_GUESTS"
+  | "REFUSE_GUESTS"
+  | "ANNOUNCE"
+  | "DELETE_MESSAGE"
+  | "CLEAR"
+  | "UNDO_CLEAR"
+  | "PIN"
+  | "UNPIN"
+  | "ADD_WORD"
+  | "CHANGE_WORD"
+  | "REMOVE_WORD";
+
+/**
+ * `POST /moderation/words`: a word for one room, or without `live_id` for all.
+ */
+export interface AddWord {
+  word: string;
+  action: "ALLOW" | "MASK" | "BLOCK";
+  liveId?: string | null;
+}
+/**
+ * `chat:allow-guests`: whether guests may send messages.
+ */
+export interface AllowGuests {
+  liveId: string;
+  allowed: boolean;
+}
+/**
+ * `chat:announce`.
+ */
+export interface Announce {
+  liveId: string;
+  message: string;
+}
+/**
+ * The ack of `chat:announce`.
+ */
+export interface Announced {
+  seq: number;
+  timestamp: string;
+}
+/**
+ * `data` of `chat:announcement`; `seq` is its place in the room log.
+ */
+export interface Announcement {
+  seq: number;
+  liveId: string;
+  userId: string;
+  username: string;
+  role: string;
+  message: string;
+  timestamp?: string;
+}
+/**
+ * `auth:refresh`: a new access token of the same user, for an open socket.
+ */
+export interface AuthRefresh {
+  token: string;
+}
+/**
+ * The ack of `auth:refresh`.
+ */
+export interface AuthRefreshed {
+  userId: string;
+  role: string;
+  expiresAt: string;
+}
+/**
+ * The ack of `chat:ban-user`, with the number of messages that were deleted.
+ */
+export interface BanAck {
+  liveId: string | null;
+  userId: string;
+  until: string | null;
+  sanctionId?: string | null;
+  deleted: number;
+}
+/**
+ * `chat:ban-user`: from a room, or without `live_id` everywhere; without `seconds` for good.
+ *
+ * Also `chat:unban-user`, which ignores `seconds` and `delete_messages`.
+ */
+export interface BanUser {
+  liveId?: string | null;
+  userId: string;
+  seconds?: number | null;
+  reason?: string | null;
+  deleteMessages?: boolean;
+}
+/**
+ * `chat:banned`, sent to the sockets of a user before they end; `live_id` is null for a ban everywhere.
+ */
+export interface Banned {
+  liveId: string | null;
+  until: string;
+  reason: string | null;
+}
+/**
+ * One of the changes of `PATCH /products`.
+ */
+export interface ChangeOneOf {
+  name?: string | null;
+  price?: (number | string) | null;
+  stock?: number | null;
+  description?: string | null;
+  originalPrice?: (number | string) | null;
+  discountRate?: number | null;
+  imageUrl?: string | null;
+  images?:
+    | []
+    | [string]
+    | [string, string]
+    | [string, string, string]
+    | [string, string, string, string]
+    | [string, string, string, string, string]
+    | [string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | null;
+  sortOrder?: number | null;
+  isNew?: boolean | null;
+  expectedVersion?: number | null;
+  id: string;
+}
+/**
+ * `POST /users/me/password`.
+ */
+export interface ChangePassword {
+  currentPassword: string;
+  newPassword: string;
+}
+/**
+ * `PATCH /products/{id}`: the given fields change. A new price ends a deal.
+ *
+ * `expectedVersion` (or `version`, its former name) must equal the stored version if it is given.
+ */
+export interface ChangeProduct {
+  name?: string | null;
+  price?: (number | string) | null;
+  stock?: number | null;
+  description?: string | null;
+  originalPrice?: (number | string) | null;
+  discountRate?: number | null;
+  imageUrl?: string | null;
+  images?:
+    | []
+    | [string]
+    | [string, string]
+    | [string, string, string]
+    | [string, string, string, string]
+    | [string, string, string, string, string]
+    | [string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | null;
+  sortOrder?: number | null;
+  isNew?: boolean | null;
+  expectedVersion?: number | null;
+}
+/**
+ * `PATCH /products`: all of the changes or none. Each product may occur once.
+ */
+export interface ChangeProducts {
+  /**
+   * @minItems 1
+   * @maxItems 100
+   */
+  items: [ChangeOneOf, ...ChangeOneOf[]];
+}
+/**
+ * `PATCH /users/me`.
+ */
+export interface ChangeProfile {
+  username: string;
+}
+/**
+ * `PATCH /users/{id}`.
+ */
+export interface ChangeRole {
+  role: "USER" | "HOST" | "MODERATOR" | "ADMIN";
+}
+/**
+ * `PATCH /products/{id}/stock`: a new stock, or a difference; exactly one of the two.
+ */
+export interface ChangeStock {
+  stock?: number | null;
+  change?: number | null;
+  expectedVersion?: number | null;
+}
+/**
+ * `PATCH /streams/{key}`: the given fields change. The time of a started stream cannot change.
+ */
+export interface ChangeStream {
+  title?: string | null;
+  description?: string | null;
+  scheduledAt?: string | null;
+  ordersWhenNotLive?: boolean | null;
+}
+/**
+ * `PATCH /moderation/words/{id}`.
+ */
+export interface ChangeWord {
+  action: "ALLOW" | "MASK" | "BLOCK";
+}
+/**
+ * The products after the changes, in the order of the changes.
+ */
+export interface ChangedProducts {
+  items: Product[];
+}
+/**
+ * A product. A client that has a newer `version` ignores an older event.
+ */
+export interface Product {
+  id: string;
+  streamKey: string;
+  name: string;
+  description: string;
+  price: number;
+  originalPrice: number | null;
+  currency: string;
+  discountRate: number;
+  dealEndsAt: string | null;
+  stock: number;
+  status: "AVAILABLE" | "SOLD_OUT";
+  imageUrl: string | null;
+  images: string[];
+  sortOrder: number;
+  isNew: boolean;
+  version: number;
+  createdAt: string;
+  updatedAt: string;
+}
+/**
+ * `chat:clear`: delete the messages of a room; only those of `user_id` and of the `last_seconds` if given.
+ *
+ * With `dry_run` nothing is deleted, and the ack has the number that would be.
+ */
+export interface Clear {
+  liveId: string;
+  userId?: string | null;
+  lastSeconds?: number | null;
+  reason?: string | null;
+  dryRun?: boolean;
+}
+/**
+ * The ack of `chat:clear`. `clear_id`, with which the clear can be undone, is null if nothing was deleted.
+ *
+ * `remaining`: how many messages were too many for one request; repeating the request continues.
+ */
+export interface ClearAck {
+  deleted: number;
+  remaining: number;
+  clearId: string | null;
+  dryRun: boolean;
+}
+/**
+ * `data` of `chat:cleared`: messages with `from_seq` <= `seq` < `before_seq` were deleted.
+ *
+ * With `user_id` only those of this sender. A large clear sends several events.
+ */
+export interface Cleared {
+  liveId: string;
+  userId?: string | null;
+  fromSeq: number;
+  beforeSeq: number;
+  clearId: string;
+  timestamp?: string;
+}
+/**
+ * The state of one thing that the node needs. `full`: it answers, and has no memory or disk for writes.
+ */
+export interface Component {
+  status: "up" | "full" | "down";
+}
+/**
+ * `connected` on `/`, and with `timestamp` the `data` of `connection:success`.
+ */
+export interface Connected {
+  message?: string;
+  userId: string;
+  role: string;
+  authenticated: boolean;
+  protocol?: string;
+  serverTime?: string;
+  expiresAt: string;
+  limits: Limits;
+}
+/**
+ * The limits that apply to the client.
+ */
+export interface Limits {
+  messageLength?: number;
+  rates: {
+    [k: string]: RateLimit;
+  };
+}
+/**
+ * How many requests of a kind a user may make within a number of seconds.
+ */
+export interface RateLimit {
+  count: number;
+  seconds: number;
+}
+/**
+ * The `data` of `connection:success` on `/chat` and `/streaming`.
+ */
+export interface ConnectionSuccess {
+  message?: string;
+  userId: string;
+  role: string;
+  authenticated: boolean;
+  protocol?: string;
+  serverTime?: string;
+  expiresAt: string;
+  limits: Limits;
+  timestamp?: string;
+}
+/**
+ * `POST /jobs`: cut the replay of an ended stream from its recording, in one or more renditions.
+ *
+ * `source` is a path below the media folder; `from` and `to` are seconds from its beginning.
+ */
+export interface CreateJob {
+  kind: "replay";
+  streamKey: string;
+  source: string;
+  from?: number;
+  to?: number | null;
+  /**
+   * @minItems 1
+   * @maxItems 4
+   */
+  renditions?:
+    | ["1080p" | "720p" | "480p" | "360p"]
+    | ["1080p" | "720p" | "480p" | "360p", "1080p" | "720p" | "480p" | "360p"]
+    | ["1080p" | "720p" | "480p" | "360p", "1080p" | "720p" | "480p" | "360p", "1080p" | "720p" | "480p" | "360p"]
+    | [
+        "1080p" | "720p" | "480p" | "360p",
+        "1080p" | "720p" | "480p" | "360p",
+        "1080p" | "720p" | "480p" | "360p",
+        "1080p" | "720p" | "480p" | "360p"
+      ];
+}
+/**
+ * `POST /products`.
+ */
+export interface CreateProduct {
+  streamKey: string;
+  name: string;
+  price: number | string;
+  stock: number;
+  description?: string;
+  originalPrice?: (number | string) | null;
+  discountRate?: number;
+  imageUrl?: string | null;
+  /**
+   * @maxItems 20
+   */
+  images?:
+    | []
+    | [string]
+    | [string, string]
+    | [string, string, string]
+    | [string, string, string, string]
+    | [string, string, string, string, string]
+    | [string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ];
+  sortOrder?: number;
+  isNew?: boolean;
+}
+/**
+ * `POST /streams`; without a key the gateway makes one. `ordersWhenNotLive`: accept orders before and after.
+ */
+export interface CreateStream {
+  title: string;
+  key?: string | null;
+  description?: string;
+  scheduledAt?: string | null;
+  ordersWhenNotLive?: boolean;
+}
+/**
+ * `GET /auth/csrf`: the value for the header `X-CSRF-Token` of unsafe requests with cookies.
+ */
+export interface CsrfToken {
+  csrfToken: string;
+}
+/**
+ * `GET /auth/session`; `user` is null without a valid session.
+ *
+ * `powers` are the permissions in every room, `host_powers` those in the rooms of the caller's own streams;
+ * `expires_at` is that of the access token.
+ */
+export interface CurrentSession {
+  user?: UserView | null;
+  powers?: Power[];
+  hostPowers?: Power[];
+  expiresAt?: string | null;
+}
+/**
+ * An account, or a guest, who has no e-mail address.
+ */
+export interface UserView {
+  id: string;
+  email: string | null;
+  username: string;
+  role: string;
+  status: string;
+  createdAt: string;
+}
+/**
+ * A place in a room log. `epoch` identifies the log; cursors of other epochs are void.
+ */
+export interface Cursor {
+  epoch: string;
+  seq: number;
+}
+/**
+ * `chat:delete-message`.
+ */
+export interface DeleteMessage {
+  liveId: string;
+  messageId: string;
+  reason?: string | null;
+}
+/**
+ * The ack of `chat:delete-message`.
+ */
+export interface Deleted {
+  messageId: string;
+  alreadyDeleted: boolean;
+}
+/**
+ * `POST /auth/guest`: a refresh token of a guest continues that guest's session.
+ *
+ * Browsers are recognised by a cookie; an app without cookies sends an id that it stores.
+ */
+export interface EnterAsGuest {
+  refreshToken?: string | null;
+  deviceId?: string | null;
+}
+/**
+ * The error in an ack.
+ */
+export interface ErrorBody {
+  code: Code;
+  message: string;
+  retryable: boolean;
+  retryAfterMs?: number | null;
+  details?: {
+    [k: string]: unknown;
+  };
+}
+/**
+ * The `error` event, sent to a client that asked for no ack; `event` is what it sent, None for no string.
+ */
+export interface ErrorEvent {
+  type?: "error";
+  event: string | null;
+  errorCode: Code;
+  message: string;
+  retryable: boolean;
+  retryAfterMs?: number | null;
+  details?: {
+    [k: string]: unknown;
+  };
+  requestId: string;
+  timestamp?: string;
+}
+/**
+ * `auth:expiring`: when the socket ends, unless its client sends a new token with `auth:refresh`.
+ */
+export interface Expiring {
+  expiresAt: string;
+}
+/**
+ * The ack of a failed request.
+ */
+export interface Failure {
+  ok?: false;
+  error: ErrorBody;
+  requestId: string;
+  ts?: number;
+}
+/**
+ * `auth:expired`, `auth:revoked` and `server:shutdown`: why the server ends a socket, and whether to reconnect.
+ */
+export interface Farewell {
+  code: Code;
+  reconnect: boolean;
+  retryAfterMs?: number | null;
+}
+/**
+ * `PUT /streams/{key}/featured-product`.
+ */
+export interface FeatureProduct {
+  productId: string;
+}
+/**
+ * `stream:featured-product:updated`: the product that a stream shows first, null for none.
+ */
+export interface FeaturedProduct {
+  streamKey: string;
+  productId: string | null;
+  product: Product | null;
+}
+/**
+ * The result of the check: `text` is what would be stored, null if the message would be refused.
+ */
+export interface FilteredText {
+  action: "ALLOW" | "MASK" | "BLOCK";
+  text: string | null;
+}
+/**
+ * `chat:freeze`: whether only moderators may send messages.
+ */
+export interface Freeze {
+  liveId: string;
+  frozen: boolean;
+}
+/**
+ * `chat:history`: a page of messages before a message id, newest page first.
+ */
+export interface History {
+  liveId: string;
+  before?: string | null;
+  limit?: number;
+}
+/**
+ * `data` of the event `chat:history`, sent to a socket that joined without an ack.
+ */
+export interface HistoryEvent {
+  liveId: string;
+  messages: HistoryMessage[];
+}
+/**
+ * An entry of the history in the ack of a join: a message, or with `kind` an announcement.
+ */
+export interface HistoryMessage {
+  id: string;
+  liveId: string;
+  userId: string;
+  username: string;
+  role: "GUEST" | "USER" | "HOST" | "MODERATOR" | "ADMIN";
+  message: string;
+  clientMessageId: string | null;
+  timestamp: string;
+  seq: number;
+  kind?: "announcement" | null;
+}
+/**
+ * The ack of `chat:history`, oldest first. `next_before` is `before` of the next page, null after the last one.
+ */
+export interface HistoryPage {
+  messages: Message[];
+  nextBefore: string | null;
+}
+/**
+ * A stored message, in the history and as `data` of `chat:message`.
+ */
+export interface Message {
+  id: string;
+  liveId: string;
+  userId: string;
+  username: string;
+  role: "GUEST" | "USER" | "HOST" | "MODERATOR" | "ADMIN";
+  message: string;
+  clientMessageId: string | null;
+  timestamp: string;
+  seq: number;
+}
+/**
+ * The body of HTTP answers with status 400 and above.
+ */
+export interface HttpError {
+  statusCode: number;
+  errorCode: Code;
+  message: string;
+  retryable: boolean;
+  retryAfterMs?: number | null;
+  details?: {
+    [k: string]: unknown;
+  };
+  requestId: string;
+  timestamp?: string;
+}
+/**
+ * A job. `result` is null unless the job is DONE.
+ */
+export interface Job {
+  id: string;
+  kind: "replay";
+  streamKey: string;
+  status: "QUEUED" | "RUNNING" | "DONE" | "FAILED" | "CANCELLED";
+  progress: number;
+  detail: string;
+  result: {
+    [k: string]: unknown;
+  } | null;
+  createdAt: string;
+  startedAt: string | null;
+  endedAt: string | null;
+}
+/**
+ * A page of jobs, newest first; `next_cursor` is null at the end.
+ */
+export interface JobPage {
+  items: Job[];
+  nextCursor: string | null;
+}
+/**
+ * `GET /jobs`, filtered by status or stream.
+ */
+export interface JobQuery {
+  cursor?: string | null;
+  limit?: number;
+  status?: ("QUEUED" | "RUNNING" | "DONE" | "FAILED" | "CANCELLED") | null;
+  streamKey?: string | null;
+}
+/**
+ * `data` of `job:update`; `progress` is in percent.
+ */
+export interface JobUpdate {
+  id: string;
+  kind: "replay";
+  progress: number;
+  status: "QUEUED" | "RUNNING" | "DONE" | "FAILED" | "CANCELLED";
+  detail: string;
+}
+/**
+ * `join:orders`.
+ */
+export interface JoinOrders {
+  since?: Since | null;
+}
+/**
+ * A cursor that a client received earlier and sends back.
+ */
+export interface Since {
+  epoch: string;
+  seq: number;
+}
+/**
+ * `chat:join-room`.
+ */
+export interface JoinRoom {
+  liveId: string;
+  since?: Since | null;
+}
+/**
+ * `join:stream`.
+ */
+export interface JoinStream {
+  streamId: string;
+  since?: Since | null;
+}
+/**
+ * The ack of `chat:join-room`. If `recovered`, `events` has what was missed; else `history` is complete.
+ */
+export interface Joined {
+  roomName: string;
+  members: number;
+  history: HistoryMessage[];
+  pinned?: PinnedMessage[];
+  settings: RoomSettings;
+  you: You;
+  cursor: Cursor;
+  recovered: boolean;
+  events?: Missed[] | null;
+}
+/**
+ * A pinned message, in the ack of a join and as `data` of `chat:pinned`; without `pinned_until` it stays pinned.
+ *
+ * It has no `seq` of the message: the `seq` of an event is the event's own place, by which clients drop repetitions.
+ */
+export interface PinnedMessage {
+  id: string;
+  liveId: string;
+  userId: string;
+  username: string;
+  role: "GUEST" | "USER" | "HOST" | "MODERATOR" | "ADMIN";
+  message: string;
+  clientMessageId: string | null;
+  timestamp: string;
+  pinnedBy: string;
+  pinnedAt: string;
+  pinnedUntil: string | null;
+}
+/**
+ * The settings of a chat room, which moderators change.
+ */
+export interface RoomSettings {
+  slowModeSeconds?: number;
+  frozen?: boolean;
+  guestsAllowed?: boolean;
+}
+/**
+ * The joining user and their rights in the room.
+ */
+export interface You {
+  canSend?: boolean;
+  mutedUntil?: string | null;
+  moderator?: boolean;
+  powers?: Power[];
+  userId: string;
+  username: string;
+  role: "GUEST" | "USER" | "HOST" | "MODERATOR" | "ADMIN";
+}
+/**
+ * One event that a client missed, as it was broadcast.
+ */
+export interface Missed {
+  event: string;
+  payload: unknown;
+  seq: number;
+}
+/**
+ * `chat:leave-room`.
+ */
+export interface LeaveRoom {
+  liveId: string;
+}
+/**
+ * `leave:stream`.
+ */
+export interface LeaveStream {
+  streamId: string;
+}
+/**
+ * The ack of `chat:leave-room`.
+ */
+export interface Left {
+  roomName: string;
+}
+/**
+ * `chat:unmuted` and `chat:unbanned`: a sanction of `user_id` was lifted; `live_id` is null for one everywhere.
+ */
+export interface Lifted {
+  userId: string;
+  liveId: string | null;
+}
+/**
+ * `GET /health/live`: the process answers.
+ */
+export interface Live {
+  status?: "ok";
+  timestamp?: string;
+}
+/**
+ * An entry of the audit log. The content of `details` depends on the action.
+ */
+export interface LogEntry {
+  id: string;
+  action: string;
+  liveId: string | null;
+  actorId: string;
+  subjectId: string | null;
+  messageId: string | null;
+  reason: string | null;
+  details: {
+    [k: string]: unknown;
+  };
+  timestamp: string;
+}
+/**
+ * A page of the audit log, newest first.
+ */
+export interface LogPage {
+  items: LogEntry[];
+  nextCursor: string | null;
+}
+/**
+ * `GET /moderation/log`, filtered by room, actor, subject, action, or time (`from` inclusive, `to` exclusive).
+ */
+export interface LogQuery {
+  cursor?: string | null;
+  limit?: number;
+  liveId?: string | null;
+  actorId?: string | null;
+  subjectId?: string | null;
+  action?: ModerationAction | null;
+  from?: string | null;
+  to?: string | null;
+}
+/**
+ * `POST /auth/login`.
+ */
+export interface Login {
+  email: string;
+  password: string;
+}
+/**
+ * `data` of `product:low-stock`.
+ */
+export interface LowStock {
+  productId: string;
+  productName: string;
+  remainingStock: number;
+}
+/**
+ * `POST /notifications/read`: the notifications of these ids, or all without `ids`.
+ */
+export interface MarkRead {
+  ids?: [string, ...string[]] | null;
+}
+/**
+ * `data` of `chat:message-deleted`; `seq` is the place of the deletion in the room log.
+ */
+export interface MessageDeleted {
+  messageId: string;
+  seq: number;
+  liveId: string;
+  deletedBy: string;
+  reason: string | null;
+  timestamp?: string;
+}
+/**
+ * `GET /streams/{key}/messages`, filtered by sender, time (`from` inclusive, `to` exclusive) or words.
+ *
+ * `deleted` lists only deleted messages; `format=jsonl` answers all messages as lines of JSON.
+ */
+export interface MessageQuery {
+  cursor?: string | null;
+  limit?: number;
+  userId?: string | null;
+  from?: string | null;
+  to?: string | null;
+  deleted?: boolean;
+  search?: string | null;
+  format?: "json" | "jsonl";
+}
+/**
+ * `chat:mute-user`, without `seconds` for good; `chat:unmute-user`, which ignores `seconds`.
+ */
+export interface MuteUser {
+  liveId: string;
+  userId: string;
+  seconds?: number | null;
+  reason?: string | null;
+}
+/**
+ * `chat:muted`, to the sockets of a user in a room. `until` is null if the mute was lifted.
+ *
+ * `live_id` is null for a mute in all rooms.
+ */
+export interface Muted {
+  liveId: string | null;
+  until: string | null;
+}
+/**
+ * `data` of `notification:new`. A repetition has the same `id`.
+ */
+export interface Notification {
+  id: string;
+  title: string;
+  message: string;
+  level: "INFO" | "SUCCESS" | "WARNING" | "ERROR";
+  timestamp: string;
+}
+/**
+ * A page of the caller's notifications, newest first; `next_cursor` is null at the end.
+ */
+export interface NotificationPage {
+  unread: number;
+  items: NotificationView[];
+  nextCursor: string | null;
+}
+/**
+ * A notification in a list; `read_at` is null while it is unread.
+ */
+export interface NotificationView {
+  id: string;
+  title: string;
+  message: string;
+  level: "INFO" | "SUCCESS" | "WARNING" | "ERROR";
+  timestamp: string;
+  readAt: string | null;
+}
+/**
+ * `GET /notifications`; `unread` leaves out those marked as read.
+ */
+export interface NotificationQuery {
+  cursor?: string | null;
+  limit?: number;
+  unread?: boolean;
+}
+/**
+ * An order; `total` is the price of its items when it was placed.
+ */
+export interface Order {
+  id: string;
+  userId: string;
+  status: "PENDING" | "PAID" | "CANCELLED" | "EXPIRED";
+  items: OrderItem[];
+  total: number;
+  createdAt: string;
+  expiresAt: string | null;
+  paidAt: string | null;
+  cancelledAt: string | null;
+}
+/**
+ * One product of an order as it was at that time; `product_id` is null once the product is deleted.
+ */
+export interface OrderItem {
+  productId: string | null;
+  streamKey: string;
+  name: string;
+  price: number;
+  quantity: number;
+}
+/**
+ * A quantity of one product. If `price`, the one that the buyer saw, has changed, the order fails.
+ */
+export interface OrderLine {
+  productId: string;
+  quantity: number;
+  price?: (number | string) | null;
+}
+/**
+ * A page of orders; `next_cursor` is None at the end.
+ */
+export interface OrderPage {
+  items: Order[];
+  nextCursor: string | null;
+}
+/**
+ * `GET /orders`, filtered by status and, for administrators, by user.
+ */
+export interface OrderQuery {
+  cursor?: string | null;
+  limit?: number;
+  userId?: string | null;
+  status?: ("PENDING" | "PAID" | "CANCELLED" | "EXPIRED") | null;
+}
+/**
+ * The ack of `join:orders`; `events` are those after `since`, if all of them are still stored.
+ */
+export interface OrdersJoined {
+  room: string;
+  cursor: Cursor;
+  recovered: boolean;
+  events?: Missed[] | null;
+}
+/**
+ * The part of a list to return: `cursor` is the `nextCursor` of the previous page.
+ */
+export interface Page {
+  cursor?: string | null;
+  limit?: number;
+}
+/**
+ * The ack of `chat:pin-message`.
+ */
+export interface PinAck {
+  messageId: string;
+  until: string | null;
+}
+/**
+ * `chat:pin-message`: pin a message, without `seconds` for good. Pinning again changes the end.
+ */
+export interface PinMessage {
+  liveId: string;
+  messageId: string;
+  seconds?: number | null;
+}
+/**
+ * `POST /orders`: all items or none. Each product may occur once.
+ */
+export interface PlaceOrder {
+  /**
+   * @minItems 1
+   * @maxItems 20
+   */
+  items:
+    | [OrderLine]
+    | [OrderLine, OrderLine]
+    | [OrderLine, OrderLine, OrderLine]
+    | [OrderLine, OrderLine, OrderLine, OrderLine]
+    | [OrderLine, OrderLine, OrderLine, OrderLine, OrderLine]
+    | [OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine]
+    | [OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine]
+    | [OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine]
+    | [OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine]
+    | [OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine, OrderLine]
+    | [
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine
+      ]
+    | [
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine
+      ]
+    | [
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine
+      ]
+    | [
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine
+      ]
+    | [
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine
+      ]
+    | [
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine
+      ]
+    | [
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine
+      ]
+    | [
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine
+      ]
+    | [
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine
+      ]
+    | [
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine,
+        OrderLine
+      ];
+}
+/**
+ * `data` of `chat:user-joined` and `chat:user-left`.
+ */
+export interface Presence {
+  userId: string;
+  liveId: string;
+  timestamp?: string;
+}
+/**
+ * `data` of `live:product:deleted`.
+ */
+export interface ProductDeleted {
+  productId: string;
+  version: number;
+}
+/**
+ * A page of products; `next_cursor` is None at the end.
+ */
+export interface ProductPage {
+  items: Product[];
+  nextCursor: string | null;
+}
+/**
+ * `GET /products`, filtered by stream, status, or text in the name or description.
+ */
+export interface ProductQuery {
+  cursor?: string | null;
+  limit?: number;
+  streamKey?: string | null;
+  status?: ("AVAILABLE" | "SOLD_OUT") | null;
+  search?: string | null;
+}
+/**
+ * A JSON Web Key Set (RFC 7517).
+ */
+export interface PublicKeys {
+  keys: {
+    [k: string]: unknown;
+  }[];
+}
+/**
+ * `order:purchase:notification`: a purchase, with a masked name of the buyer.
+ */
+export interface Purchase {
+  streamKey: string;
+  displayName: string;
+  message: string;
+}
+/**
+ * `GET /health/ready`. `info` has all components, `error` those that are not up.
+ *
+ * `degraded` is ready: Redis is away or full for all nodes, and requests that do without it are served.
+ */
+export interface Ready {
+  status: "ok" | "degraded" | "error" | "draining";
+  info: {
+    [k: string]: Component;
+  };
+  error: {
+    [k: string]: Component;
+  };
+  timestamp?: string;
+}
+/**
+ * `POST /auth/refresh` and `/auth/logout`: the token, for clients that send no cookie.
+ */
+export interface Refresh {
+  refreshToken?: string | null;
+}
+/**
+ * `POST /auth/register`.
+ */
+export interface Register {
+  email: string;
+  username: string;
+  password: string;
+}
+/**
+ * `data` of `chat:restored`: messages with `from_seq` <= `seq` <= `to_seq` were restored.
+ *
+ * `messages` are the restored ones, oldest first; None if they are more than 100: then read `chat:history`.
+ */
+export interface Restored {
+  liveId: string;
+  clearId: string;
+  fromSeq: number;
+  toSeq: number;
+  restored: number;
+  messages: Message[] | null;
+  timestamp?: string;
+}
+/**
+ * `data` of `chat:room-state`, in rooms too large for `chat:user-joined` and `chat:user-left`.
+ */
+export interface RoomState {
+  liveId: string;
+  members: number;
+}
+/**
+ * `POST /moderation/words/test`: a text to check with the words of a room, or without `live_id` of all rooms.
+ */
+export interface SampleText {
+  text: string;
+  liveId?: string | null;
+}
+/**
+ * A page of sanctions, newest first; `next_cursor` is null at the end.
+ */
+export interface SanctionPage {
+  items: SanctionView[];
+  nextCursor: string | null;
+}
+/**
+ * A mute or a ban.
+ *
+ * `live_id` is null for one everywhere. `until` is in the year 9999 for one without an end. `active`: whether it is in
+ * force now. `lifted_at` is null unless somebody lifted it.
+ */
+export interface SanctionView {
+  id: string;
+  kind: "MUTE" | "BAN";
+  liveId: string | null;
+  userId: string;
+  username: string | null;
+  reason: string | null;
+  imposedBy: string;
+  imposedByName: string;
+  createdAt: string;
+  until: string;
+  active: boolean;
+  liftedAt: string | null;
+  liftedBy: string | null;
+  liftedByName: string | null;
+}
+/**
+ * `GET /moderation/sanctions`, filtered by user, room, kind, or whether they are in force.
+ */
+export interface SanctionQuery {
+  cursor?: string | null;
+  limit?: number;
+  userId?: string | null;
+  liveId?: string | null;
+  kind?: ("MUTE" | "BAN") | null;
+  active?: boolean | null;
+}
+/**
+ * The ack of imposing and lifting mutes and bans. `until` and `sanction_id` are null if no sanction is in force.
+ */
+export interface Sanctioned {
+  liveId: string | null;
+  userId: string;
+  until: string | null;
+  sanctionId?: string | null;
+}
+/**
+ * `chat:send-message`.
+ */
+export interface SendMessage {
+  liveId: string;
+  message: string;
+  clientMessageId?: string | null;
+}
+/**
+ * `POST /notifications`: to `userId` or to `userIds`; exactly one of the two.
+ */
+export interface SendNotification {
+  userId?: string | null;
+  userIds?: [string, ...string[]] | null;
+  title: string;
+  message: string;
+  level?: "INFO" | "SUCCESS" | "WARNING" | "ERROR";
+}
+/**
+ * The ack of `chat:send-message`: the message is committed. `duplicate`: it had been stored before.
+ *
+ * `message` is the stored text, without control characters and with listed words masked.
+ */
+export interface Sent {
+  id: string;
+  seq: number;
+  message: string;
+  clientMessageId: string | null;
+  timestamp: string;
+  duplicate: boolean;
+}
+/**
+ * A notification that an administrator sent, with the numbers of recipients and of copies delivered and read.
+ */
+export interface SentBatch {
+  id: string;
+  title: string;
+  message: string;
+  level: "INFO" | "SUCCESS" | "WARNING" | "ERROR";
+  sentBy: string | null;
+  sentByName: string | null;
+  recipients: number;
+  delivered: number;
+  read: number;
+  timestamp: string;
+}
+/**
+ * A page of sent notifications, newest first; `next_cursor` is null at the end.
+ */
+export interface SentBatchPage {
+  items: SentBatch[];
+  nextCursor: string | null;
+}
+/**
+ * The copy of one recipient.
+ */
+export interface SentNotification {
+  id: string;
+  userId: string;
+}
+/**
+ * The answer to `POST /notifications`; `id` identifies the whole batch.
+ */
+export interface SentNotifications {
+  id: string;
+  items: SentNotification[];
+}
+/**
+ * The answer to login and refresh: both tokens, for clients without cookies, and the user.
+ */
+export interface Session {
+  accessToken: string;
+  refreshToken: string;
+  tokenType?: string;
+  expiresIn: number;
+  csrfToken?: string | null;
+  user: UserView;
+}
+/**
+ * `GET /auth/sessions`, last used first.
+ */
+export interface SessionList {
+  items: SessionView[];
+}
+/**
+ * A session of the caller; `current` is the one of this request.
+ */
+export interface SessionView {
+  id: string;
+  device: string;
+  createdAt: string;
+  lastUsedAt: string;
+  current: boolean;
+}
+/**
+ * `data` of `chat:settings`, and the ack of the events that change settings.
+ */
+export interface SettingsChanged {
+  slowModeSeconds?: number;
+  frozen?: boolean;
+  guestsAllowed?: boolean;
+  liveId: string;
+}
+/**
+ * `GET /config`: the public configuration of the shop.
+ */
+export interface ShopConfig {
+  version: string;
+  protocol?: string;
+  currency: string;
+  locale: string;
+}
+/**
+ * `chat:slow-mode`: the least time between two messages of a sender; 0 turns it off.
+ */
+export interface SlowMode {
+  liveId: string;
+  seconds: number;
+}
+/**
+ * `data` of `live:product:soldout`.
+ */
+export interface SoldOut {
+  productId: string;
+  version: number;
+}
+/**
+ * The fields that every logged event has beside those of its payload: room, place and time of the commit.
+ */
+export interface Stamp {
+  room: string;
+  seq: number;
+  epoch: string;
+  at: string;
+}
+/**
+ * `POST /products/{id}/deal`: another price until a future time. Replaces a running deal.
+ */
+export interface StartDeal {
+  price: number | string;
+  until: string;
+  expectedVersion?: number | null;
+}
+/**
+ * A message. `message` is null for a deleted one; the fields of the deletion are null for others.
+ */
+export interface StoredMessage {
+  id: string;
+  seq: number;
+  liveId: string;
+  userId: string;
+  username: string;
+  role: string;
+  message: string | null;
+  clientMessageId: string | null;
+  timestamp: string;
+  deletedAt: string | null;
+  deletedBy: string | null;
+  reason: string | null;
+}
+/**
+ * A page of the messages of a stream, newest first.
+ */
+export interface StoredMessagePage {
+  items: StoredMessage[];
+  nextCursor: string | null;
+}
+/**
+ * `stream:ended`.
+ */
+export interface StreamEnded {
+  streamKey: string;
+  timestamp?: string;
+}
+/**
+ * The ack of `join:stream`.
+ */
+export interface StreamJoined {
+  room: string;
+  products: Product[];
+  featured: Product | null;
+  cursor: Cursor;
+  recovered: boolean;
+  events?: Missed[] | null;
+}
+/**
+ * The ack of `leave:stream`.
+ */
+export interface StreamLeft {
+  room: string;
+}
+/**
+ * A page of `GET /streams/active` or `/streams/upcoming`; `next_cursor` is None at the end.
+ */
+export interface StreamList {
+  streams: StreamView[];
+  nextCursor: string | null;
+}
+/**
+ * A stream.
+ */
+export interface StreamView {
+  key: string;
+  title: string;
+  description: string;
+  hostId: string;
+  status: "SCHEDULED" | "LIVE" | "ENDED" | "CANCELLED";
+  scheduledAt: string | null;
+  startedAt: string | null;
+  endedAt: string | null;
+  closesAt: string | null;
+  ordersWhenNotLive: boolean;
+  peakViewers: number;
+  totalViewers: number;
+  createdAt: string;
+}
+/**
+ * `GET /streams/active` and `/streams/upcoming`.
+ */
+export interface StreamListQuery {
+  cursor?: string | null;
+  limit?: number;
+}
+/**
+ * A page of streams; `next_cursor` is None at the end.
+ */
+export interface StreamPage {
+  items: StreamView[];
+  nextCursor: string | null;
+}
+/**
+ * `user:joined` and `user:left`.
+ */
+export interface StreamPresence {
+  userId: string;
+  streamId: string;
+  timestamp?: string;
+}
+/**
+ * `GET /streams`, filtered by status, host, or text in the title.
+ */
+export interface StreamQuery {
+  cursor?: string | null;
+  limit?: number;
+  status?: ("SCHEDULED" | "LIVE" | "ENDED" | "CANCELLED") | null;
+  hostId?: string | null;
+  search?: string | null;
+}
+/**
+ * `stream:started`; `resumed`: the stream had ended and continues.
+ */
+export interface StreamStarted {
+  streamKey: string;
+  resumed?: boolean;
+  timestamp?: string;
+}
+/**
+ * `POST /users/{id}/suspend`; the reason goes into the audit log.
+ */
+export interface Suspend {
+  reason?: string | null;
+}
+/**
+ * The ack of `chat:undo-clear`: how many messages were restored, and how many no longer exist (`lost`).
+ *
+ * `remaining`: how many were too many for one request; repeating the request continues.
+ */
+export interface UndoAck {
+  restored: number;
+  remaining: number;
+  lost: number;
+}
+/**
+ * `chat:undo-clear`.
+ */
+export interface UndoClear {
+  liveId: string;
+  clearId: string;
+}
+/**
+ * The ack of `chat:unpin-message`.
+ */
+export interface UnpinAck {
+  messageId: string;
+  alreadyUnpinned: boolean;
+}
+/**
+ * `chat:unpin-message`.
+ */
+export interface UnpinMessage {
+  liveId: string;
+  messageId: string;
+}
+/**
+ * `data` of `chat:unpinned`.
+ */
+export interface Unpinned {
+  liveId: string;
+  messageId: string;
+  cause: Cause;
+  timestamp?: string;
+}
+/**
+ * The number of unread notifications, at most 1,000.
+ */
+export interface Unread {
+  unread: number;
+}
+/**
+ * `upcoming:updated`: the first streams of `GET /streams/upcoming`.
+ */
+export interface UpcomingStreams {
+  streams: StreamView[];
+}
+/**
+ * A page of accounts; `next_cursor` is None at the end.
+ */
+export interface UserPage {
+  items: UserView[];
+  nextCursor: string | null;
+}
+/**
+ * `GET /users`, filtered by role, status, or text in the name or e-mail address.
+ */
+export interface UserQuery {
+  cursor?: string | null;
+  limit?: number;
+  role?: ("USER" | "HOST" | "MODERATOR" | "ADMIN") | null;
+  status?: ("ACTIVE" | "SUSPENDED") | null;
+  search?: string | null;
+}
+/**
+ * `stream:viewer:join`.
+ */
+export interface ViewerJoin {
+  streamKey: string;
+  since?: Since | null;
+}
+/**
+ * The ack of `stream:viewer:join`; counts are of distinct people over all nodes.
+ */
+export interface ViewerJoined {
+  streamKey: string;
+  viewerCount: number;
+  peakViewers: number;
+  totalViewers: number;
+  live: boolean;
+  cursor: Cursor;
+  recovered: boolean;
+  events?: Missed[] | null;
+}
+/**
+ * `stream:viewer:leave`.
+ */
+export interface ViewerLeave {
+  streamKey: string;
+}
+/**
+ * The ack of `stream:viewer:leave`.
+ */
+export interface ViewerLeft {
+  streamKey: string;
+  viewerCount: number;
+}
+/**
+ * `data` of `stream:viewer:update`.
+ */
+export interface ViewerUpdate {
+  streamKey: string;
+  viewerCount: number;
+  timestamp?: string;
+}
+/**
+ * A page of listed words, newest first.
+ */
+export interface WordPage {
+  items: WordView[];
+  nextCursor: string | null;
+}
+/**
+ * A listed word, in the folded form that is compared with messages.
+ */
+export interface WordView {
+  id: string;
+  word: string;
+  action: string;
+  liveId: string | null;
+  createdBy: string;
+  createdAt: string;
+}
+/**
+ * `GET /moderation/words`, filtered by room, action, or text in the word.
+ */
+export interface WordQuery {
+  cursor?: string | null;
+  limit?: number;
+  liveId?: string | null;
+  action?: ("ALLOW" | "MASK" | "BLOCK") | null;
+  search?: string | null;
+}
+/**
+ * `data` of `chat:you`: the rights of the socket's user in a room from now on.
+ */
+export interface YourRights {
+  canSend?: boolean;
+  mutedUntil?: string | null;
+  moderator?: boolean;
+  powers?: Power[];
+  liveId: string;
+}
+
+/** The codes of all errors, over sockets and HTTP. */
+export type ErrorCode = "INVALID_PAYLOAD" | "INVALID_MESSAGE" | "MESSAGE_TOO_LONG" | "AUTH_REQUIRED" | "TOKEN_EXPIRED" | "TOKEN_REVOKED" | "FORBIDDEN" | "CSRF_TOKEN_MISSING" | "CSRF_TOKEN_INVALID" | "MUTED" | "BANNED" | "NOT_FOUND" | "UNKNOWN_EVENT" | "NOT_IN_ROOM" | "CONFLICT" | "INSUFFICIENT_STOCK" | "PRICE_CHANGED" | "ROOM_FROZEN" | "PAYLOAD_TOO_LARGE" | "RATE_LIMIT_EXCEEDED" | "SLOW_MODE" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+
+/** What every request is answered with. */
+export type Answer<T> = { ok: true; data: T; ts: number } | Failure;
+
+/** The envelope of most events. */
+export type Typed<N extends string, T> = { type: N; data: T };
+
+/** What the gateway sends on `/`. */
+export interface RootServerToClientEvents {
+  /** A request without an ack failed. To this socket. */
+  "error": (payload: ErrorEvent) => void;
+  /** The socket expires within a minute. To this socket. */
+  "auth:expiring": (payload: Expiring) => void;
+  /** The socket has expired; its connection closes. To this socket. */
+  "auth:expired": (payload: Farewell) => void;
+  /** The token was revoked; the socket ends. To this socket. */
+  "auth:revoked": (payload: Farewell) => void;
+  /** The node stops. To this socket. */
+  "server:shutdown": (payload: Farewell) => void;
+  /** The user was banned; the sockets end. To all sockets of one user. */
+  "chat:banned": (payload: Banned) => void;
+  /** The socket is connected. To this socket. */
+  "connected": (payload: Connected) => void;
+  /** Somebody joined a small room. To the room. */
+  "user:joined": (payload: StreamPresence) => void;
+  /** Somebody left a small room. To the room. */
+  "user:left": (payload: StreamPresence) => void;
+  /** The list of scheduled streams changed. To everybody on this namespace. */
+  "upcoming:updated": (payload: UpcomingStreams) => void;
+  /** A product was added. To the room. */
+  "live:product:added": (payload: Typed<"live:product:added", Product> & Stamp, offset?: string) => void;
+  /** A product changed. To the room. */
+  "live:product:updated": (payload: Typed<"live:product:updated", Product> & Stamp, offset?: string) => void;
+  /** A product sold out. To the room. */
+  "live:product:soldout": (payload: Typed<"live:product:soldout", SoldOut> & Stamp, offset?: string) => void;
+  /** A product was deleted. To the room. */
+  "live:product:deleted": (payload: Typed<"live:product:deleted", ProductDeleted> & Stamp, offset?: string) => void;
+  /** A product is low in stock. To the room. */
+  "product:low-stock": (payload: Typed<"product:low-stock", LowStock> & Stamp, offset?: string) => void;
+  /** The featured product changed. To the room. */
+  "stream:featured-product:updated": (payload: FeaturedProduct & Stamp, offset?: string) => void;
+  /** Somebody placed an order. To the room. */
+  "order:purchase:notification": (payload: Purchase & Stamp, offset?: string) => void;
+  /** The user got a notification. To all sockets of one user. */
+  "notification:new": (payload: Typed<"notification:new", Notification>) => void;
+  /** A job of the user progressed. To all sockets of one user. */
+  "job:update": (payload: Typed<"job:update", JobUpdate>) => void;
+  /** An order was placed. To all administrators. */
+  "order:new": (payload: Typed<"order:new", Order> & Stamp, offset?: string) => void;
+  /** An order was paid. To all administrators. */
+  "order:paid": (payload: Typed<"order:paid", Order> & Stamp, offset?: string) => void;
+  /** An order was cancelled. To all administrators. */
+  "order:cancelled": (payload: Typed<"order:cancelled", Order> & Stamp, offset?: string) => void;
+  /** An order was not paid in time. To all sockets of the buyer, and all administrators. */
+  "order:expired": (payload: Typed<"order:expired", Order> & Partial<Stamp>, offset?: string) => void;
+}
+
+/** What clients send on `/`. */
+export interface RootClientToServerEvents {
+  /** A new access token of the same user, for an open socket. */
+  "auth:refresh": (request: AuthRefresh, ack: (answer: Answer<AuthRefreshed>) => void) => void;
+  /** Join the products of a stream, and get them. */
+  "join:stream": (request: JoinStream, ack: (answer: Answer<StreamJoined>) => void) => void;
+  /** Follow them no more. */
+  "leave:stream": (request: LeaveStream, ack: (answer: Answer<StreamLeft>) => void) => void;
+  /** Return the ack of `join:orders`. Sockets of administrators receive order events from their connect on. */
+  "join:orders": (request: JoinOrders, ack: (answer: Answer<OrdersJoined>) => void) => void;
+}
+
+/** What requests on `/` may be refused with. */
+export interface RootErrors {
+  /** A new access token of the same user, for an open socket. */
+  "auth:refresh": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Join the products of a stream, and get them. */
+  "join:stream": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Follow them no more. */
+  "leave:stream": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Return the ack of `join:orders`. Sockets of administrators receive order events from their connect on. */
+  "join:orders": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+}
+
+/** What the gateway sends on `/chat`. */
+export interface ChatServerToClientEvents {
+  /** A request without an ack failed. To this socket. */
+  "error": (payload: ErrorEvent) => void;
+  /** The socket expires within a minute. To this socket. */
+  "auth:expiring": (payload: Expiring) => void;
+  /** The socket has expired; its connection closes. To this socket. */
+  "auth:expired": (payload: Farewell) => void;
+  /** The token was revoked; the socket ends. To this socket. */
+  "auth:revoked": (payload: Farewell) => void;
+  /** The node stops. To this socket. */
+  "server:shutdown": (payload: Farewell) => void;
+  /** The user was banned; the sockets end. To all sockets of one user. */
+  "chat:banned": (payload: Banned) => void;
+  /** The socket is connected. To this socket. */
+  "connection:success": (payload: Typed<"connection:success", ConnectionSuccess>) => void;
+  /** The socket joined without an ack. To this socket. */
+  "chat:history": (payload: Typed<"chat:history", HistoryEvent>) => void;
+  /** Somebody sent a message. To the room. */
+  "chat:message": (payload: Typed<"chat:message", Message> & Stamp, offset?: string) => void;
+  /** A message was deleted. To the room. */
+  "chat:message-deleted": (payload: Typed<"chat:message-deleted", MessageDeleted> & Stamp, offset?: string) => void;
+  /** A message was pinned. To the room. */
+  "chat:pinned": (payload: Typed<"chat:pinned", PinnedMessage> & Stamp, offset?: string) => void;
+  /** A pin ended. To the room. */
+  "chat:unpinned": (payload: Typed<"chat:unpinned", Unpinned> & Stamp, offset?: string) => void;
+  /** Messages were cleared. To the room. */
+  "chat:cleared": (payload: Typed<"chat:cleared", Cleared> & Stamp, offset?: string) => void;
+  /** Cleared messages were restored. To the room. */
+  "chat:restored": (payload: Typed<"chat:restored", Restored> & Stamp, offset?: string) => void;
+  /** Somebody joined a small room. To the room. */
+  "chat:user-joined": (payload: Typed<"chat:user-joined", Presence>) => void;
+  /** Somebody left a small room. To the room. */
+  "chat:user-left": (payload: Typed<"chat:user-left", Presence>) => void;
+  /** People joined or left a large room. To the room. */
+  "chat:room-state": (payload: Typed<"chat:room-state", RoomState>) => void;
+  /** A room setting changed. To the room. */
+  "chat:settings": (payload: Typed<"chat:settings", SettingsChanged> & Stamp, offset?: string) => void;
+  /** A moderator made an announcement. To the room. */
+  "chat:announcement": (payload: Typed<"chat:announcement", Announcement> & Stamp, offset?: string) => void;
+  /** The user's rights in a room changed. To this socket. */
+  "chat:you": (payload: Typed<"chat:you", YourRights>) => void;
+  /** The user was muted or unmuted. To all sockets of one user. */
+  "chat:muted": (payload: Muted) => void;
+  /** A mute was lifted. To the administrators, moderators and the host in the room, and for `chat:unmuted` the person. */
+  "chat:unmuted": (payload: Lifted) => void;
+  /** A ban was lifted. To the administrators, moderators and the host in the room, and for `chat:unmuted` the person. */
+  "chat:unbanned": (payload: Lifted) => void;
+}
+
+/** What clients send on `/chat`. */
+export interface ChatClientToServerEvents {
+  /** A new access token of the same user, for an open socket. */
+  "auth:refresh": (request: AuthRefresh, ack: (answer: Answer<AuthRefreshed>) => void) => void;
+  /** Mute somebody in a room: they read and do not write. */
+  "chat:mute-user": (request: MuteUser, ack: (answer: Answer<Sanctioned>) => void) => void;
+  /** Lift a mute; does nothing if there is none. */
+  "chat:unmute-user": (request: MuteUser, ack: (answer: Answer<Sanctioned>) => void) => void;
+  /** Ban somebody from a room, or from everywhere; `deleted` is how many messages went with them. */
+  "chat:ban-user": (request: BanUser, ack: (answer: Answer<BanAck>) => void) => void;
+  /** Lift a ban; does nothing if there is none. A ban everywhere and a ban from a room are two bans. */
+  "chat:unban-user": (request: BanUser, ack: (answer: Answer<Sanctioned>) => void) => void;
+  /** Set the seconds between two messages of one sender; 0 is no slow mode. */
+  "chat:slow-mode": (request: SlowMode, ack: (answer: Answer<SettingsChanged>) => void) => void;
+  /** Freeze a room, so that only moderators write, or end that. */
+  "chat:freeze": (request: Freeze, ack: (answer: Answer<SettingsChanged>) => void) => void;
+  /** Allow guests to write, or refuse them. */
+  "chat:allow-guests": (request: AllowGuests, ack: (answer: Answer<SettingsChanged>) => void) => void;
+  /** Announce something to a room. Raises Forbidden, BANNED, MUTED, NotFound, Unavailable. */
+  "chat:announce": (request: Announce, ack: (answer: Answer<Announced>) => void) => void;
+  /** Delete a message's text for good, then publish that. Before that it is gone from everywhere it can be read. */
+  "chat:delete-message": (request: DeleteMessage, ack: (answer: Answer<Deleted>) => void) => void;
+  /** Delete many messages at once, or say how many there are. */
+  "chat:clear": (request: Clear, ack: (answer: Answer<ClearAck>) => void) => void;
+  /** Restore the messages of a clear, as far as their texts are kept. Undoing it again restores nothing. */
+  "chat:undo-clear": (request: UndoClear, ack: (answer: Answer<UndoAck>) => void) => void;
+  /** Show a message on top, for a while or for good. Raises Conflict if it was deleted. */
+  "chat:pin-message": (request: PinMessage, ack: (answer: Answer<PinAck>) => void) => void;
+  /** Take a message down from the top; does nothing if it is not there. Raises NotFound for an unknown id. */
+  "chat:unpin-message": (request: UnpinMessage, ack: (answer: Answer<UnpinAck>) => void) => void;
+  /** Join a room, and get its snapshot. */
+  "chat:join-room": (request: JoinRoom, ack: (answer: Answer<Joined>) => void) => void;
+  /** Hear it no more. */
+  "chat:leave-room": (request: LeaveRoom, ack: (answer: Answer<Left>) => void) => void;
+  /** Store a message, then publish it to the room; the answer means that it is committed. */
+  "chat:send-message": (request: SendMessage, ack: (answer: Answer<Sent>) => void) => void;
+  /** A page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
+  "chat:history": (request: History, ack: (answer: Answer<HistoryPage>) => void) => void;
+}
+
+/** What requests on `/chat` may be refused with. */
+export interface ChatErrors {
+  /** A new access token of the same user, for an open socket. */
+  "auth:refresh": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Mute somebody in a room: they read and do not write. */
+  "chat:mute-user": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Lift a mute; does nothing if there is none. */
+  "chat:unmute-user": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Ban somebody from a room, or from everywhere; `deleted` is how many messages went with them. */
+  "chat:ban-user": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Lift a ban; does nothing if there is none. A ban everywhere and a ban from a room are two bans. */
+  "chat:unban-user": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Set the seconds between two messages of one sender; 0 is no slow mode. */
+  "chat:slow-mode": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Freeze a room, so that only moderators write, or end that. */
+  "chat:freeze": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Allow guests to write, or refuse them. */
+  "chat:allow-guests": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Announce something to a room. Raises Forbidden, BANNED, MUTED, NotFound, Unavailable. */
+  "chat:announce": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Delete a message's text for good, then publish that. Before that it is gone from everywhere it can be read. */
+  "chat:delete-message": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Delete many messages at once, or say how many there are. */
+  "chat:clear": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Restore the messages of a clear, as far as their texts are kept. Undoing it again restores nothing. */
+  "chat:undo-clear": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Show a message on top, for a while or for good. Raises Conflict if it was deleted. */
+  "chat:pin-message": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Take a message down from the top; does nothing if it is not there. Raises NotFound for an unknown id. */
+  "chat:unpin-message": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Join a room, and get its snapshot. */
+  "chat:join-room": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Hear it no more. */
+  "chat:leave-room": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Store a message, then publish it to the room; the answer means that it is committed. */
+  "chat:send-message": "NOT_IN_ROOM" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** A page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
+  "chat:history": "NOT_IN_ROOM" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+}
+
+/** What the gateway sends on `/streaming`. */
+export interface StreamingServerToClientEvents {
+  /** A request without an ack failed. To this socket. */
+  "error": (payload: ErrorEvent) => void;
+  /** The socket expires within a minute. To this socket. */
+  "auth:expiring": (payload: Expiring) => void;
+  /** The socket has expired; its connection closes. To this socket. */
+  "auth:expired": (payload: Farewell) => void;
+  /** The token was revoked; the socket ends. To this socket. */
+  "auth:revoked": (payload: Farewell) => void;
+  /** The node stops. To this socket. */
+  "server:shutdown": (payload: Farewell) => void;
+  /** The user was banned; the sockets end. To all sockets of one user. */
+  "chat:banned": (payload: Banned) => void;
+  /** The socket is connected. To this socket. */
+  "connection:success": (payload: Typed<"connection:success", ConnectionSuccess>) => void;
+  /** The viewer count changed. To the room. */
+  "stream:viewer:update": (payload: Typed<"stream:viewer:update", ViewerUpdate>) => void;
+  /** The stream started or resumed. To the room. */
+  "stream:started": (payload: StreamStarted & Stamp, offset?: string) => void;
+  /** The stream ended. To the room. */
+  "stream:ended": (payload: StreamEnded & Stamp, offset?: string) => void;
+}
+
+/** What clients send on `/streaming`. */
+export interface StreamingClientToServerEvents {
+  /** A new access token of the same user, for an open socket. */
+  "auth:refresh": (request: AuthRefresh, ack: (answer: Answer<AuthRefreshed>) => void) => void;
+  /** Watch a stream, and be counted. */
+  "stream:viewer:join": (request: ViewerJoin, ack: (answer: Answer<ViewerJoined>) => void) => void;
+  /** Watch it no more. */
+  "stream:viewer:leave": (request: ViewerLeave, ack: (answer: Answer<ViewerLeft>) => void) => void;
+}
+
+/** What requests on `/streaming` may be refused with. */
+export interface StreamingErrors {
+  /** A new access token of the same user, for an open socket. */
+  "auth:refresh": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Watch a stream, and be counted. */
+  "stream:viewer:join": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  /** Watch it no more. */
+  "stream:viewer:leave": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+}
+
+/** The events of all namespaces. */
+export interface Namespaces {
+  "/": { hears: RootServerToClientEvents; sends: RootClientToServerEvents; errors: RootErrors };
+  "/chat": { hears: ChatServerToClientEvents; sends: ChatClientToServerEvents; errors: ChatErrors };
+  "/streaming": { hears: StreamingServerToClientEvents; sends: StreamingClientToServerEvents; errors: StreamingErrors };
+}
