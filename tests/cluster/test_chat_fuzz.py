@@ -60,7 +60,7 @@ async def resolved(payload: Any, key: str, writer: ClientSocket, admin: ClientSo
     return {name: fresh["id"] if value == FRESH else value for name, value in payload.items()}
 
 
-async def test_no_payload_of_chat_makes_an_unhandled_error(shop: Shop) -> None:
+async def test_random_chat_payloads_cause_no_unhandled_error(shop: Shop) -> None:
     key, admin, ann = await shop.stream(), await shop.person("ADMIN"), await shop.person()
     known: dict[str, list[Any]] = {
         "liveId": [key, "nowhere"],

@@ -56,7 +56,7 @@ async def readiness(url: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("skew", [5, 600])
-async def test_nodes_whose_clocks_are_wrong(
+async def test_nodes_with_wrong_clocks(
     skew: int, client: Client, tmp_path: Path, database_url: str, keyspaces: Keyspaces
 ) -> None:
     nodes = range(3)

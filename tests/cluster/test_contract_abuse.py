@@ -129,7 +129,7 @@ async def test_a_forged_event_is_an_unknown_event(shop: Shop, namespace: str, ev
         assert '"UNKNOWN_EVENT"' in await raw.until(f'42{prefix}["error"')
 
 
-async def test_a_forged_disconnect_takes_nobody_out_of_the_room(shop: Shop) -> None:
+async def test_a_forged_disconnect_removes_nobody_from_the_room(shop: Shop) -> None:
     key = await shop.stream()
     ann = await shop.person()
     viewer = json.dumps({"streamKey": key})
@@ -143,13 +143,13 @@ async def test_a_forged_disconnect_takes_nobody_out_of_the_room(shop: Shop) -> N
 
 
 @pytest.mark.parametrize("name", ["5", "null", "true", "{}", "[]", '["chat:join-room"]'])
-async def test_an_event_whose_name_is_no_text_is_unknown(shop: Shop, name: str) -> None:
+async def test_an_event_name_that_is_not_a_string_is_unknown(shop: Shop, name: str) -> None:
     async with raw_websocket(shop.urls[0]) as raw:
         await raw.join("/chat", (await shop.person()).token)
         assert (await raw.answer(f"/chat,[{name},{{}}]"))["error"]["code"] == "UNKNOWN_EVENT"
 
 
-async def test_acks_that_nobody_asked_for_are_ignored(shop: Shop) -> None:
+async def test_unexpected_acks_are_ignored(shop: Shop) -> None:
     key = await shop.stream()
     async with raw_websocket(shop.urls[0]) as raw:
         await raw.join("/chat", (await shop.person()).token)
@@ -222,7 +222,7 @@ async def test_a_second_connect_to_the_same_namespace_changes_nothing(shop: Shop
         assert answer["data"]["you"]["userId"] == ann.id
 
 
-async def test_nobody_hears_a_room_before_being_let_in(shop: Shop) -> None:
+async def test_nobody_receives_events_of_a_room_before_joining(shop: Shop) -> None:
     """The broadcast of another client arrives while this one waits for its refusal: it must not get it."""
     key = await shop.stream()
     talker = await shop.chatter(key)
@@ -234,7 +234,7 @@ async def test_nobody_hears_a_room_before_being_let_in(shop: Shop) -> None:
         assert [packet[:3] for packet in raw.heard if packet.startswith("4")] == ["44/"]
 
 
-async def test_leaving_at_every_moment_of_connecting_leaves_no_ghost(shop: Shop) -> None:
+async def test_a_disconnect_at_any_moment_of_connecting_leaves_no_member(shop: Shop) -> None:
     """Close right behind the connect, the join and both, sixty times; the room must count to what it was."""
     async with witnessed(shop) as room:
         join = json.dumps(["chat:join-room", {"liveId": room.key}])

@@ -18,7 +18,7 @@ MESSAGE_FIELDS = {
 
 
 @by_transport
-async def test_a_join_is_answered_with_the_whole_room(shop: Shop, transport: Transport) -> None:
+async def test_a_join_is_answered_with_the_snapshot(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     talker = await shop.chatter(key, node=1)
     for text in ("one", "two"):
@@ -62,7 +62,7 @@ async def test_the_history_event_comes_before_the_success_of_a_join(shop: Shop) 
 
 
 @by_transport
-async def test_the_room_hears_who_comes_and_goes_on_every_node(shop: Shop, transport: Transport) -> None:
+async def test_joins_and_leaves_are_broadcast_on_all_nodes(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     witnesses = [await shop.chatter(key, node=node, transport=transport) for node in (0, 1)]
     ann = await shop.person()
@@ -94,7 +94,7 @@ async def test_a_disconnected_member_has_left(shop: Shop, transport: Transport) 
         await witness.expect("chat:user-left", userId=bob.id)
 
 
-async def test_joining_and_leaving_twice_is_once(shop: Shop) -> None:
+async def test_repeated_joins_and_leaves_have_no_effect(shop: Shop) -> None:
     key = await shop.stream()
     witness = await shop.chatter(key, node=1)
     ann = await shop.person()
@@ -127,7 +127,7 @@ async def test_a_second_tab_is_the_same_member(shop: Shop) -> None:
     await witness.expect("chat:user-left", userId=ann.id)
 
 
-async def test_who_has_left_hears_nothing_more(shop: Shop) -> None:
+async def test_a_member_who_left_receives_nothing(shop: Shop) -> None:
     key = await shop.stream()
     stays, left = await shop.chatter(key), await shop.chatter(key)
     await left.call("chat:leave-room", {"liveId": key})
@@ -137,7 +137,7 @@ async def test_who_has_left_hears_nothing_more(shop: Shop) -> None:
     left.refute("chat:message")
 
 
-async def test_rooms_do_not_hear_each_other(shop: Shop) -> None:
+async def test_rooms_are_separate(shop: Shop) -> None:
     one, other = await shop.stream(), await shop.stream()
     here, there = await shop.chatter(one), await shop.chatter(other)
     await here.call("chat:send-message", {"liveId": one, "message": "here"})
@@ -147,7 +147,7 @@ async def test_rooms_do_not_hear_each_other(shop: Shop) -> None:
     there.refute("chat:message")
 
 
-async def test_a_room_of_a_stream_that_does_not_exist(shop: Shop) -> None:
+async def test_the_room_of_an_unknown_stream(shop: Shop) -> None:
     socket = await shop.connect(await shop.person(), "/chat")
     error = await socket.fail("chat:join-room", {"liveId": "no-such-stream"})
     assert (error["code"], error["retryable"]) == ("NOT_FOUND", False)
@@ -155,7 +155,7 @@ async def test_a_room_of_a_stream_that_does_not_exist(shop: Shop) -> None:
     assert (await socket.fail("chat:send-message", message))["code"] == "NOT_IN_ROOM"
 
 
-async def test_the_number_of_members_is_told_once_a_second_in_a_large_room(shop: Shop) -> None:
+async def test_a_large_room_gets_its_member_count_once_a_second(shop: Shop) -> None:
     key = await shop.stream()
     witness = await shop.chatter(key, node=1)
     crowd = await asyncio.gather(*(shop.connect(shop.guest(), "/chat", node=n % 2) for n in range(60)))

@@ -34,7 +34,7 @@ async def refusal(shop: Shop, namespace: str = "/", **how: Any) -> RefusedError:
 
 
 @by_transport
-async def test_the_root_namespace_tells_a_user_who_they_are(shop: Shop, transport: Transport) -> None:
+async def test_the_root_namespace_greets_a_user(shop: Shop, transport: Transport) -> None:
     ann = await shop.person("HOST")
     socket = await shop.connect(ann, "/", transport=transport)
     told = await socket.expect("connected")
@@ -51,7 +51,7 @@ async def test_the_root_namespace_tells_a_user_who_they_are(shop: Shop, transpor
 
 @by_transport
 @pytest.mark.parametrize("namespace", ["/chat", "/streaming"])
-async def test_chat_and_streaming_tell_a_user_who_they_are(shop: Shop, namespace: str, transport: Transport) -> None:
+async def test_chat_and_streaming_greet_a_user(shop: Shop, namespace: str, transport: Transport) -> None:
     ann = await shop.person()
     socket = await shop.connect(ann, namespace, transport=transport)
     told = await socket.expect("connection:success")
@@ -63,7 +63,7 @@ async def test_chat_and_streaming_tell_a_user_who_they_are(shop: Shop, namespace
 
 
 @in_every_namespace
-async def test_a_guest_is_let_in_and_not_called_authenticated(shop: Shop, namespace: str) -> None:
+async def test_a_guest_is_connected_as_not_authenticated(shop: Shop, namespace: str) -> None:
     socket = await shop.connect(shop.guest(), namespace)
     told = await socket.expect("connected" if namespace == "/" else "connection:success")
     told = told.get("data", told)
@@ -81,7 +81,7 @@ async def test_three_namespaces_share_one_connection(shop: Shop) -> None:
     assert (await streaming.call("stream:viewer:join", {"streamKey": key}))["viewerCount"] == 1
 
 
-async def test_polling_upgrades_to_websocket_and_goes_on(shop: Shop) -> None:
+async def test_polling_upgrades_to_websocket(shop: Shop) -> None:
     key = await shop.stream()
     socket = await shop.connect(await shop.person(), "/chat", transport="upgrade")
     await socket.call("chat:join-room", {"liveId": key})
@@ -163,7 +163,7 @@ async def test_connect_with_a_foreign_token(shop: Shop, namespace: str) -> None:
         assert refused.data == {"code": "AUTH_REQUIRED", "retryable": False}
 
 
-async def test_an_empty_token_is_none_and_the_next_place_is_looked_at(shop: Shop) -> None:
+async def test_an_empty_token_counts_as_missing(shop: Shop) -> None:
     refused = await refusal(shop, auth={"token": ""})
     assert refused.message == "No token provided"
     ann = await shop.person()
@@ -201,7 +201,7 @@ async def test_connect_to_an_unknown_namespace(shop: Shop, transport: Transport)
     assert refused.data["retryable"] is False
 
 
-async def test_a_refused_namespace_leaves_the_others_of_the_connection_alone(shop: Shop) -> None:
+async def test_a_refused_namespace_does_not_affect_others(shop: Shop) -> None:
     ann = await shop.person()
     root = await shop.connect(ann, "/")
     elsewhere = shop.client.open(shop.urls[0], "/elsewhere", token=ann.token, beside=root)

@@ -30,7 +30,7 @@ async def redis_holds(shop: Shop, text: str) -> list[bytes]:
 # --- deleting -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_deleted_text_is_nowhere_when_the_room_hears_of_it(shop: Shop) -> None:
+async def test_a_deleted_text_is_erased_before_the_broadcast(shop: Shop) -> None:
     key, text = await shop.stream(), "unspeakable-delete"
     admin = await shop.person("ADMIN")
     moderator, ann = await shop.chatter(key, as_=admin), await shop.chatter(key, node=1)
@@ -59,7 +59,7 @@ async def test_a_deleted_text_is_nowhere_when_the_room_hears_of_it(shop: Shop) -
 # --- clearing -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_clear_takes_what_it_said_it_would_and_can_be_undone(shop: Shop) -> None:
+async def test_a_clear_deletes_what_its_dry_run_counted_and_can_be_undone(shop: Shop) -> None:
     key, text = await shop.stream(), "unspeakable-clear"
     bob = await shop.person()
     moderator = await shop.chatter(key, as_=await shop.person("ADMIN"))
@@ -108,7 +108,7 @@ async def test_a_clear_takes_what_it_said_it_would_and_can_be_undone(shop: Shop)
     assert (await moderator.fail("chat:undo-clear", undo | {"liveId": other_room}))["code"] == "NOT_FOUND"
 
 
-async def test_a_clear_by_time_spares_what_is_older(shop: Shop) -> None:
+async def test_a_clear_by_time_keeps_older_messages(shop: Shop) -> None:
     key = await shop.stream()
     moderator, ann = await shop.chatter(key, as_=await shop.person("ADMIN")), await shop.chatter(key)
     [old, _] = await say(ann, key, "old", "new")
@@ -140,7 +140,7 @@ async def test_only_admins_delete_and_clear(shop: Shop) -> None:
 # --- pinning --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_pin_is_shown_to_all_and_to_who_joins_until_it_ends(shop: Shop) -> None:
+async def test_a_pin_is_broadcast_and_in_snapshots_until_it_ends(shop: Shop) -> None:
     key = await shop.stream()
     moderator = await shop.chatter(key, as_=await shop.person("MODERATOR"))
     ann = await shop.chatter(key, node=1)
@@ -170,7 +170,7 @@ async def test_a_pin_is_shown_to_all_and_to_who_joins_until_it_ends(shop: Shop) 
     ann.refute("chat:unpinned")
 
 
-async def test_one_pin_too_many_takes_the_place_of_the_oldest(shop: Shop) -> None:
+async def test_a_pin_above_the_maximum_replaces_the_oldest(shop: Shop) -> None:
     key = await shop.stream()
     moderator = await shop.chatter(key, as_=await shop.person("ADMIN"))
     sent = await say(moderator, key, *"abcdef")

@@ -20,7 +20,7 @@ async def enter(shop: Shop, body: Any = None, node: int = 0) -> Any:
     return await shop.request("POST", "/auth/guest", body=body, node=node, status={200})
 
 
-async def test_a_guest_comes_in_and_stays_the_same_on_every_node(shop: Shop) -> None:
+async def test_a_guest_keeps_their_identity_on_all_nodes(shop: Shop) -> None:
     session = await enter(shop)
     me = session["user"]
     assert (me["role"], me["email"], me["username"]) == ("GUEST", None, f"Guest {me['id'][-4:]}")
@@ -36,7 +36,7 @@ async def test_a_guest_comes_in_and_stays_the_same_on_every_node(shop: Shop) -> 
         assert (told.get("data") or told)["userId"] == me["id"]
 
 
-async def test_a_guest_who_logs_out_is_out_on_every_node(shop: Shop) -> None:
+async def test_a_guest_logout_is_effective_on_all_nodes(shop: Shop) -> None:
     session = await enter(shop)
     token = session["accessToken"]
     sockets = [await shop.client.connect(url, namespace, token=token) for url in shop.urls for namespace in PLACES]
@@ -52,7 +52,7 @@ async def test_a_guest_who_logs_out_is_out_on_every_node(shop: Shop) -> None:
 
 
 @by_place
-async def test_a_guest_who_logs_in_on_a_live_socket_is_heard_by_nobody(shop: Shop, namespace: str) -> None:
+async def test_a_login_on_an_open_socket_is_not_broadcast(shop: Shop, namespace: str) -> None:
     join, name, news = PLACES[namespace]
     key = {name: await shop.stream()}
     witness, third = [await shop.connect(await shop.person(), namespace, node=1) for _ in range(2)]

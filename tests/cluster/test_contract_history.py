@@ -22,7 +22,7 @@ async def say(socket: ClientSocket, key: str, *texts: str) -> list[str]:
 
 
 @by_transport
-async def test_a_deletion_is_heard_on_both_nodes_and_the_text_is_gone(shop: Shop, transport: Transport) -> None:
+async def test_a_deletion_is_broadcast_on_both_nodes_and_erases_the_text(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     members = [await shop.chatter(key, node=node, transport=transport) for node in (0, 1)]
     one, _two = await say(members[0], key, "unkind", "kind")
@@ -43,7 +43,7 @@ async def test_a_deletion_is_heard_on_both_nodes_and_the_text_is_gone(shop: Shop
         assert [message["message"] for message in joined["history"] if message["message"]] == ["kind"]
 
 
-async def test_deleting_twice_is_fine_and_told_once(shop: Shop) -> None:
+async def test_a_repeated_deletion_is_broadcast_once(shop: Shop) -> None:
     key = await shop.stream()
     witness = await shop.chatter(key)
     [message] = await say(witness, key, "x")
@@ -120,7 +120,7 @@ async def test_history_is_for_members(shop: Shop) -> None:
     assert (await outsider.fail("chat:history", {"liveId": key}))["code"] == "NOT_IN_ROOM"
 
 
-async def test_history_before_a_message_that_is_not_there(shop: Shop) -> None:
+async def test_history_before_an_unknown_message(shop: Shop) -> None:
     key = await shop.stream()
     reader = await shop.chatter(key)
     for before in ("not-an-id", "00000000-0000-4000-8000-000000000000"):
@@ -183,7 +183,7 @@ async def test_replay_is_empty_when_nothing_was_missed(shop: Shop) -> None:
     assert (joined["recovered"], joined["events"]) == (True, [])
 
 
-async def test_a_cursor_that_is_worth_nothing_gets_a_fresh_snapshot(shop: Shop) -> None:
+async def test_an_invalid_cursor_gets_a_new_snapshot(shop: Shop) -> None:
     key = await shop.stream()
     socket = await shop.chatter(key)
     await say(socket, key, "seen")
@@ -197,7 +197,7 @@ async def test_a_cursor_that_is_worth_nothing_gets_a_fresh_snapshot(shop: Shop) 
         assert joined["cursor"] == cursor
 
 
-async def test_an_old_cursor_gets_a_fresh_snapshot(shop: Shop) -> None:
+async def test_an_old_cursor_gets_a_new_snapshot(shop: Shop) -> None:
     """More than 300 events: 16 people with 20 messages each."""
     key = await shop.stream()
     reader = await shop.connect(await shop.person(), "/chat")
@@ -214,7 +214,7 @@ async def test_an_old_cursor_gets_a_fresh_snapshot(shop: Shop) -> None:
     assert len(joined["events"]) == 300
 
 
-async def test_nothing_falls_between_the_cursor_and_what_is_heard(shop: Shop) -> None:
+async def test_no_event_is_missed_between_cursor_and_broadcasts(shop: Shop) -> None:
     """Joins while others talk: replay plus what is heard afterwards is every message once, in order."""
     key = await shop.stream()
     talkers = [await shop.chatter(key, node=number % 2) for number in range(3)]

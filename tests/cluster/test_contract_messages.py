@@ -13,7 +13,7 @@ by_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
 
 @by_transport
-async def test_a_message_is_heard_on_both_nodes_and_by_its_sender(shop: Shop, transport: Transport) -> None:
+async def test_a_message_is_broadcast_on_both_nodes_and_to_its_sender(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     ann = await shop.person()
     sender = await shop.chatter(key, as_=ann, node=0, transport=transport)
@@ -55,9 +55,7 @@ async def test_a_message_is_heard_on_both_nodes_and_by_its_sender(shop: Shop, tr
     ],
     ids=lambda text: text[:8].encode("unicode_escape").decode(),
 )
-async def test_a_text_is_stored_as_sent_less_control_characters_and_outer_space(
-    shop: Shop, text: str, stored: str
-) -> None:
+async def test_a_text_is_stored_without_control_characters_and_outer_space(shop: Shop, text: str, stored: str) -> None:
     key = await shop.stream()
     socket = await shop.chatter(key)
     await socket.call("chat:send-message", {"liveId": key, "message": text})
@@ -87,7 +85,7 @@ async def test_a_text_that_is_empty_or_too_long(shop: Shop, text: str, code: str
     assert (await socket.expect("chat:message"))["data"]["message"] == "fence"
 
 
-async def test_half_a_character_is_replaced(shop: Shop) -> None:
+async def test_a_lone_surrogate_is_replaced(shop: Shop) -> None:
     """A lone surrogate: a text cut in the middle of an emoji, which JavaScript can hold and UTF-8 cannot."""
     key = await shop.stream()
     socket = await shop.chatter(key)
@@ -95,7 +93,7 @@ async def test_half_a_character_is_replaced(shop: Shop) -> None:
     assert (await socket.expect("chat:message"))["data"]["message"] == "cut \ufffd"
 
 
-async def test_only_members_speak(shop: Shop) -> None:
+async def test_only_members_of_the_room_may_send(shop: Shop) -> None:
     key = await shop.stream()
     outsider = await shop.connect(await shop.person(), "/chat")
     error = await outsider.fail("chat:send-message", {"liveId": key, "message": "let me in"})
@@ -106,7 +104,7 @@ async def test_only_members_speak(shop: Shop) -> None:
     assert (await second.fail("chat:send-message", {"liveId": key, "message": "x"}))["code"] == "NOT_IN_ROOM"
 
 
-async def test_a_guest_reads_and_does_not_speak(shop: Shop) -> None:
+async def test_a_guest_may_read_but_not_send(shop: Shop) -> None:
     key = await shop.stream()
     guest = await shop.chatter(key, as_=shop.guest())
     talker = await shop.chatter(key, node=1)
@@ -118,7 +116,7 @@ async def test_a_guest_reads_and_does_not_speak(shop: Shop) -> None:
 # --- once only ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_repeated_client_message_id_is_answered_again_and_told_once(shop: Shop) -> None:
+async def test_a_repeated_client_message_id_is_broadcast_once(shop: Shop) -> None:
     key = await shop.stream()
     ann = await shop.person()
     sockets = [await shop.chatter(key, as_=ann, node=node) for node in (0, 1)]
@@ -172,7 +170,7 @@ async def test_the_same_id_of_another_user_or_in_another_room_is_another_message
 # --- order --------------------------------------------------------------------------------------------------------
 
 
-async def test_both_nodes_hear_one_order_without_gaps(shop: Shop) -> None:
+async def test_both_nodes_receive_the_same_order_without_gaps(shop: Shop) -> None:
     key = await shop.stream()
     listeners = [await shop.chatter(key, node=node, transport=how) for node in (0, 1) for how in TRANSPORTS]
     talkers = [await shop.chatter(key, node=number % 2) for number in range(6)]

@@ -78,7 +78,7 @@ async def test_mute_and_unmute(shop: Shop) -> None:
     elsewhere.refute("chat:muted")
 
 
-async def test_a_join_says_who_moderates(shop: Shop) -> None:
+async def test_a_join_tells_whether_the_user_moderates(shop: Shop) -> None:
     host = await shop.person("HOST")
     key = await room_of(shop, host)
     for role, expected in (("ADMIN", True), ("MODERATOR", True), ("HOST", False), ("USER", False)):
@@ -165,7 +165,7 @@ async def test_a_banned_guest_cannot_return(shop: Shop) -> None:
     await enter(200)
 
 
-async def test_the_cookie_of_a_device_stays_and_no_script_reads_it(shop: Shop) -> None:
+async def test_the_device_cookie_is_persistent_and_http_only(shop: Shop) -> None:
     async with aiohttp.ClientSession() as browser:
         async with browser.post(f"{shop.urls[0]}/api/v1/auth/guest", json={}) as response:
             cookie = response.cookies["deviceId"]
@@ -180,7 +180,7 @@ async def test_the_cookie_of_a_device_stays_and_no_script_reads_it(shop: Shop) -
             assert response.cookies["deviceId"].value not in ("x", cookie.value)
 
 
-async def test_a_banned_member_is_not_let_in_by_a_refresh_of_a_guests_socket(shop: Shop) -> None:
+async def test_a_banned_user_cannot_log_in_on_a_guest_socket(shop: Shop) -> None:
     admin, ann = await shop.person("ADMIN"), await shop.person()
     key = await shop.stream()
     session = await shop.request("POST", "/auth/guest", headers={"User-Agent": key}, status={200})
@@ -252,7 +252,7 @@ async def test_announcements(shop: Shop) -> None:
 # --- lost notices ---------------------------------------------------------------------------------------------------
 
 
-async def test_whose_notice_is_lost_speaks_no_more_and_is_put_out_when_nodes_hear_again(
+async def test_sanctions_hold_if_their_notice_is_lost(
     client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
     async with open_shop(client, tmp_path, database_url, own_redis.url) as shop:
@@ -275,7 +275,7 @@ async def test_whose_notice_is_lost_speaks_no_more_and_is_put_out_when_nodes_hea
 
 
 @pytest.mark.timeout(180)
-async def test_two_thousand_sockets_on_two_nodes_see_an_action(
+async def test_a_moderation_event_reaches_two_thousand_sockets_on_two_nodes(
     client: Client, tmp_path: Path, own_postgres: PostgresProcess, own_redis: RedisProcess
 ) -> None:
     servers = own_postgres.url, own_redis.url

@@ -24,7 +24,7 @@ async def say(socket: ClientSocket, key: str, text: str, name: str | None = None
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
-async def test_listed_words_hold_on_all_nodes_within_a_second(shop: Shop) -> None:
+async def test_listed_words_apply_on_all_nodes_within_a_second(shop: Shop) -> None:
     key, admin = await shop.stream(), await shop.person("ADMIN")
     ann = await shop.chatter(key, node=1)
     words = {"시발": "MASK", "시발점": "ALLOW", "ＢＡＤ word": "BLOCK"}
@@ -82,7 +82,7 @@ async def test_invalid_list_queries_are_refused(shop: Shop) -> None:
 # --- the log --------------------------------------------------------------------------------------------------------
 
 
-async def test_the_log_says_who_did_what_and_can_be_paged(shop: Shop) -> None:
+async def test_the_audit_log_is_paged(shop: Shop) -> None:
     key, admin, moderator = await shop.stream(), await shop.person("ADMIN"), await shop.person("MODERATOR")
     ann = await shop.person()
     writer, boss = await shop.chatter(key, as_=ann), await shop.chatter(key, as_=admin)
@@ -146,7 +146,7 @@ SAID = ("무료배송 언제까지 하나요?", "Free shipping, 맞죠", "배송
         ("!?", []),
     ],
 )
-async def test_search_knows_korean_and_english(shop: Shop, search: str, found: list[int]) -> None:
+async def test_search_finds_korean_and_english(shop: Shop, search: str, found: list[int]) -> None:
     key, admin = await shop.stream(), await shop.person("ADMIN")
     ann = await shop.chatter(key)
     for text in SAID:
@@ -193,7 +193,7 @@ async def test_messages_are_filtered_paged_and_exported(shop: Shop) -> None:
     await shop.request("GET", path + "?cursor=x", token=admin.token, status={400})
 
 
-async def test_an_export_whose_reader_leaves_ends(shop: Shop) -> None:
+async def test_an_export_ends_when_the_client_leaves(shop: Shop) -> None:
     key, admin = await shop.stream(), await shop.person("ADMIN")
     await shop._database.execute(
         "INSERT INTO messages (id, stream_key, seq, sender_id, username, role, text, created_at) "
@@ -217,7 +217,7 @@ async def test_an_export_whose_reader_leaves_ends(shop: Shop) -> None:
 # --- sanctions ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_mute_is_listed_and_lifted_by_id_and_the_staff_hears_of_it(shop: Shop) -> None:
+async def test_a_mute_is_lifted_by_id_and_the_staff_is_notified(shop: Shop) -> None:
     key, admin, moderator, ann = await shop.stream(), *[await shop.person(r) for r in ("ADMIN", "MODERATOR", "USER")]
     anns, watching = await shop.chatter(key, as_=ann), await shop.chatter(key, as_=moderator, node=1)
     bystander = await shop.chatter(key, node=1)

@@ -27,7 +27,7 @@ async def refused(shop: Shop, who: Person, method: str, path: str, status: int, 
     return str(answer["errorCode"])
 
 
-async def test_an_order_is_answered_heard_and_read_back(shop: Shop) -> None:
+async def test_an_order_is_answered_broadcast_and_readable(shop: Shop) -> None:
     key, ann = await shop.stream(), await shop.person()
     cup, mug = await shop.product(key, name="Cup", price="19.90", stock=6), await shop.product(key, price=0.1, stock=2)
     sockets = [await follower(shop, key, node=node) for node in (0, 1)]
@@ -68,7 +68,7 @@ async def test_an_order_is_answered_heard_and_read_back(shop: Shop) -> None:
     )
 
 
-async def test_cancelling_gives_back_and_paid_is_told(shop: Shop) -> None:
+async def test_cancelling_returns_stock_and_payment_is_broadcast(shop: Shop) -> None:
     key, ann, admin = await shop.stream(), await shop.person(), await shop.person("ADMIN")
     cup = await shop.product(key, stock=1)
     socket, office = await follower(shop, key), await shop.connect(admin, "/")
@@ -114,7 +114,7 @@ async def test_order_permissions(shop: Shop) -> None:
         assert answer["errorCode"] == "INVALID_PAYLOAD"
 
 
-async def test_only_administrators_hear_of_orders(shop: Shop) -> None:
+async def test_only_administrators_receive_events_of_orders(shop: Shop) -> None:
     key, boss = await shop.stream(), await shop.person("ADMIN")
     ann = await shop.person()
     cup = await shop.product(key)
@@ -193,7 +193,7 @@ async def test_featured_product_of_a_stream(shop: Shop) -> None:
     socket.refute("stream:featured-product:updated")
 
 
-async def test_many_products_are_changed_together_or_not_at_all(shop: Shop) -> None:
+async def test_several_products_are_changed_all_or_none(shop: Shop) -> None:
     keys = [await shop.stream(), await shop.stream()]
     cup, mug = await shop.product(keys[0], stock=9), await shop.product(keys[1], stock=9)
     sockets = [await follower(shop, key) for key in keys]

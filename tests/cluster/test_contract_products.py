@@ -51,7 +51,7 @@ async def test_a_join_is_answered_with_the_products(shop: Shop, transport: Trans
 
 
 @by_transport
-async def test_every_change_of_a_product_is_heard_on_both_nodes(shop: Shop, transport: Transport) -> None:
+async def test_all_product_changes_are_broadcast_on_both_nodes(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     sockets = await followers(shop, key, transport)
     product = await shop.product(key, name="Cup", price=5, stock=9)
@@ -82,7 +82,7 @@ async def test_every_change_of_a_product_is_heard_on_both_nodes(shop: Shop, tran
     assert (await sockets[0].call("join:stream", {"streamId": key}))["products"] == []
 
 
-async def test_sold_out_is_announced_once_however_many_take_the_last(shop: Shop) -> None:
+async def test_sold_out_is_announced_once_under_concurrency(shop: Shop) -> None:
     key = await shop.stream()
     sockets = await followers(shop, key)
     product = await shop.product(key, stock=5)
@@ -115,7 +115,7 @@ async def test_rejoin_with_a_cursor_replays_missed_changes(shop: Shop) -> None:
     assert joined["products"] == [changed]
 
 
-async def test_followers_of_another_stream_hear_nothing(shop: Shop) -> None:
+async def test_followers_of_another_stream_receive_nothing(shop: Shop) -> None:
     key, elsewhere = await shop.stream(), await shop.stream()
     [socket, _] = await followers(shop, key)
     await shop.product(elsewhere)
@@ -124,7 +124,7 @@ async def test_followers_of_another_stream_hear_nothing(shop: Shop) -> None:
 
 
 @by_transport
-async def test_the_room_hears_who_comes_and_goes(shop: Shop, transport: Transport) -> None:
+async def test_joins_and_leaves_are_broadcast(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     witness = (await followers(shop, key, transport))[1]
     ann = await shop.person()
@@ -153,6 +153,6 @@ async def test_leaving_a_stream_ends_product_events(shop: Shop) -> None:
     left.refute("live:product:added")
 
 
-async def test_a_stream_that_does_not_exist(shop: Shop) -> None:
+async def test_an_unknown_stream(shop: Shop) -> None:
     socket = await shop.connect(await shop.person(), "/")
     assert (await socket.fail("join:stream", {"streamId": "no-such-stream"}))["code"] == "NOT_FOUND"

@@ -106,7 +106,7 @@ async def test_a_payload_that_is_not_one_object(shop: Shop, args: list[Any], tra
         ("/", "auth:refresh", {}, "token"),
     ],
 )
-async def test_a_field_that_is_missing_left_over_or_of_the_wrong_type(
+async def test_a_missing_unknown_or_mistyped_field(
     shop: Shop, namespace: str, event: str, payload: dict[str, Any], field: str
 ) -> None:
     socket = await shop.connect(await shop.person(), namespace)
@@ -116,7 +116,7 @@ async def test_a_field_that_is_missing_left_over_or_of_the_wrong_type(
 
 
 @by_transport
-async def test_a_refused_request_leaves_the_socket_as_it_was(shop: Shop, transport: Transport) -> None:
+async def test_a_refused_request_does_not_change_the_socket(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     socket = await shop.chatter(key, transport=transport)
     await socket.fail("no-such-event", {})
@@ -126,7 +126,7 @@ async def test_a_refused_request_leaves_the_socket_as_it_was(shop: Shop, transpo
     await socket.expect("chat:message", message="still in the room")
 
 
-async def test_a_clients_requests_are_answered_in_their_order(shop: Shop) -> None:
+async def test_requests_of_a_client_are_answered_in_order(shop: Shop) -> None:
     key = await shop.stream()
     witness = await shop.chatter(key)
     socket = await shop.connect(await shop.person(), "/chat")

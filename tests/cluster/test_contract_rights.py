@@ -24,7 +24,7 @@ async def told(socket: ClientSocket, key: str, **rights: Any) -> Any:
     return event["data"]
 
 
-async def test_a_join_says_what_each_role_may_do(shop: Shop) -> None:
+async def test_a_join_has_the_rights_of_each_role(shop: Shop) -> None:
     key = await shop.stream()
     owner = await shop.owner()
     for person, moderator, powers in [
@@ -43,7 +43,7 @@ async def test_a_join_says_what_each_role_may_do(shop: Shop) -> None:
         )
 
 
-async def test_mutes_and_their_end_are_told_on_all_nodes(shop: Shop) -> None:
+async def test_rights_change_with_mutes_on_all_nodes(shop: Shop) -> None:
     key, ann = await shop.stream(), await shop.person()
     admin = await shop.chatter(key, as_=await shop.person("ADMIN"))
     tabs = [await shop.chatter(key, as_=ann, node=node) for node in (0, 1)]
@@ -66,7 +66,7 @@ async def test_mutes_and_their_end_are_told_on_all_nodes(shop: Shop) -> None:
         nobody.refute("chat:you")
 
 
-async def test_settings_and_roles_are_told_to_whom_they_concern(shop: Shop) -> None:
+async def test_rights_change_with_settings_and_roles(shop: Shop) -> None:
     key, bob = await shop.stream(), await shop.person()
     admin_person = await shop.person("ADMIN")
     admin = await shop.chatter(key, as_=admin_person)
@@ -90,7 +90,7 @@ async def test_settings_and_roles_are_told_to_whom_they_concern(shop: Shop) -> N
         socket.refute("chat:you")
 
 
-async def test_who_comes_back_is_told_what_changed_meanwhile(shop: Shop) -> None:
+async def test_a_recovered_socket_gets_changed_rights(shop: Shop) -> None:
     key, ann = await shop.stream(), await shop.person()
     admin = await shop.chatter(key, as_=await shop.person("ADMIN"))
     member = await shop.chatter(key, as_=ann)

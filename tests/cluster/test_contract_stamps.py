@@ -82,7 +82,7 @@ async def test_bare_events_of_every_namespace_are_stamped(shop: Shop) -> None:
     assert [event["payload"] for event in joined["events"]] == [added, featured]
 
 
-async def test_a_node_that_reads_the_log_by_itself_sends_the_same(
+async def test_a_node_that_reads_the_log_sends_the_same_stamps(
     client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
     async with open_shop(client, tmp_path, database_url, own_redis.url) as shop:
@@ -97,7 +97,7 @@ async def test_a_node_that_reads_the_log_by_itself_sends_the_same(
         own_redis.start()
 
 
-async def test_events_say_the_time_of_the_stream_in_their_data(shop: Shop) -> None:
+async def test_events_have_the_time_of_the_stream(shop: Shop) -> None:
     key = await shop.stream()
     viewer, member = await shop.viewer(key), await shop.chatter(key)
     cursor = (await member.call("chat:join-room", {"liveId": key}))["cursor"]

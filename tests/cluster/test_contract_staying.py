@@ -29,7 +29,7 @@ async def farewell(socket: ClientSocket, event: str, code: str, within: float) -
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_token_without_a_session_ends_the_socket_when_it_runs_out(shop: Shop, transport: Transport) -> None:
+async def test_a_socket_without_a_session_ends_with_its_token(shop: Shop, transport: Transport) -> None:
     ann = await shop.person()
     token = shop.token(ann, exp=int(time.time()) + 2)
     sockets = [
@@ -67,7 +67,7 @@ async def test_logout_ends_all_sockets_of_the_session_on_every_node(shop: Shop) 
     stays.refute("auth:revoked")
 
 
-async def test_a_suspension_ends_all_sockets_and_says_so_to_who_comes_again(shop: Shop) -> None:
+async def test_a_suspension_ends_all_sockets_and_refuses_new_ones(shop: Shop) -> None:
     admin, ann = await shop.person("ADMIN"), await shop.person()
     session = await shop.login(ann)
     sockets = [
@@ -88,7 +88,7 @@ async def test_a_suspension_ends_all_sockets_and_says_so_to_who_comes_again(shop
     assert (told["errorCode"], told["message"]) == ("FORBIDDEN", "Account is suspended")
 
 
-async def test_who_stays_on_the_line_after_the_end_loses_it(shop: Shop) -> None:
+async def test_an_expired_connection_is_closed_by_the_server(shop: Shop) -> None:
     """The official client hangs up by itself; one that does not, and one that comes again, is hung up on."""
     ann = await shop.person()
     session = await shop.login(ann)
@@ -100,7 +100,7 @@ async def test_who_stays_on_the_line_after_the_end_loses_it(shop: Shop) -> None:
         await raw.closed(within=1)
 
 
-async def test_a_fresh_token_keeps_the_socket_and_its_rooms(shop: Shop) -> None:
+async def test_a_new_token_keeps_the_socket_and_its_rooms(shop: Shop) -> None:
     key = await shop.stream()
     ann = await shop.person()
     token = shop.token(ann, exp=int(time.time()) + 3)
@@ -148,7 +148,7 @@ async def test_a_changed_name_reaches_all_sockets_on_every_node(shop: Shop) -> N
     assert (await listener.expect("chat:message", message="a third tab"))["data"]["username"] == name
 
 
-async def test_a_socket_lives_as_long_as_its_session_and_comes_back_by_itself(
+async def test_a_socket_lives_as_long_as_its_session_and_reconnects(
     client: Client, databases: Databases, keyspaces: Keyspaces, tmp_path: Path
 ) -> None:
     """Access tokens of 3 s; sessions of members end 8 s after their last refresh, those of guests after their last use.
@@ -206,7 +206,7 @@ async def stays(socket: ClientSocket) -> None:
     socket.refute("auth:expired")
 
 
-async def test_with_socket_lifetime_token_a_session_saves_no_socket(
+async def test_with_socket_lifetime_token_a_socket_ends_with_its_token(
     client: Client, databases: Databases, keyspaces: Keyspaces, tmp_path: Path
 ) -> None:
     servers = await databases.migrated(), keyspaces.fresh()
@@ -216,7 +216,7 @@ async def test_with_socket_lifetime_token_a_session_saves_no_socket(
         await farewell(socket, "auth:expired", "TOKEN_EXPIRED", within=4)
 
 
-async def test_a_guest_becomes_a_member_without_losing_the_room(shop: Shop) -> None:
+async def test_a_guest_logs_in_without_leaving_the_room(shop: Shop) -> None:
     key = await shop.stream()
     socket = await shop.connect(shop.guest(), "/chat")
     await socket.call("chat:join-room", {"liveId": key})
@@ -229,7 +229,7 @@ async def test_a_guest_becomes_a_member_without_losing_the_room(shop: Shop) -> N
     await shop.settles(key, members=0, node=1)
 
 
-async def test_a_guest_who_becomes_a_member_stays_one_viewer(shop: Shop) -> None:
+async def test_a_guest_who_logs_in_stays_one_viewer(shop: Shop) -> None:
     key = await shop.stream()
     other = await shop.viewer(key, node=1)
     socket = await shop.viewer(key, as_=shop.guest())
@@ -241,7 +241,7 @@ async def test_a_guest_who_becomes_a_member_stays_one_viewer(shop: Shop) -> None
     assert await socket.call("stream:viewer:leave", {"streamKey": key}) == {"streamKey": key, "viewerCount": 1}
 
 
-async def test_a_socket_cannot_be_turned_into_somebody_else(shop: Shop) -> None:
+async def test_a_socket_cannot_change_to_another_user(shop: Shop) -> None:
     ann, bob = await shop.person(), await shop.person()
     socket = await shop.connect(ann, "/chat")
     assert (await socket.fail("auth:refresh", {"token": bob.token}))["code"] == "FORBIDDEN"

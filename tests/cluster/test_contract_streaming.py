@@ -13,7 +13,7 @@ by_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
 
 @by_transport
-async def test_a_viewer_is_counted_and_the_room_hears_it(shop: Shop, transport: Transport) -> None:
+async def test_a_viewer_is_counted_and_the_count_broadcast(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     witness = await shop.viewer(key, node=1, transport=transport)
     socket = await shop.connect(await shop.person(), "/streaming", transport=transport)
@@ -39,7 +39,7 @@ async def test_a_viewer_is_counted_and_the_room_hears_it(shop: Shop, transport: 
     await witness.expect("stream:viewer:update", viewerCount=1)
 
 
-async def test_tabs_and_nodes_of_one_person_are_one_viewer(shop: Shop) -> None:
+async def test_sockets_of_one_person_are_one_viewer(shop: Shop) -> None:
     key = await shop.stream()
     ann, guest = await shop.person(), shop.guest()
     tabs = [await shop.connect(ann, "/streaming", node=node) for node in (0, 0, 1)]
@@ -50,7 +50,7 @@ async def test_tabs_and_nodes_of_one_person_are_one_viewer(shop: Shop) -> None:
     assert counts == [2, 2, 1, 1, 0]
 
 
-async def test_joining_and_leaving_twice_is_once(shop: Shop) -> None:
+async def test_repeated_joins_and_leaves_have_no_effect(shop: Shop) -> None:
     key = await shop.stream()
     socket = await shop.viewer(key)
     assert (await socket.call("stream:viewer:join", {"streamKey": key}))["viewerCount"] == 1
@@ -61,7 +61,7 @@ async def test_joining_and_leaving_twice_is_once(shop: Shop) -> None:
 
 
 @by_transport
-async def test_a_viewer_who_disconnects_is_counted_no_more(shop: Shop, transport: Transport) -> None:
+async def test_a_disconnected_viewer_is_not_counted(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     witness = await shop.viewer(key, node=1)
     viewers = [await shop.viewer(key, transport=transport) for _ in range(3)]
@@ -83,7 +83,7 @@ async def test_closing_one_of_two_tabs_keeps_the_viewer(shop: Shop) -> None:
     stays.refute("stream:viewer:update", viewerCount=0)
 
 
-async def test_the_first_and_the_last_viewer_are_told_at_once_and_a_crowd_once_a_second(shop: Shop) -> None:
+async def test_counts_from_and_to_zero_are_immediate_and_others_once_a_second(shop: Shop) -> None:
     key = await shop.stream()
     first = await shop.viewer(key)
     await first.expect("stream:viewer:update", within=0.8, viewerCount=1)
@@ -99,7 +99,7 @@ async def test_the_first_and_the_last_viewer_are_told_at_once_and_a_crowd_once_a
 
 
 @by_transport
-async def test_the_start_and_the_end_of_a_stream_are_heard_on_both_nodes(shop: Shop, transport: Transport) -> None:
+async def test_start_and_end_of_a_stream_are_broadcast_on_both_nodes(shop: Shop, transport: Transport) -> None:
     key = await shop.stream()
     viewers = [await shop.viewer(key, node=node, transport=transport) for node in (0, 1)]
     token = (await shop.owner()).token
@@ -112,7 +112,7 @@ async def test_the_start_and_the_end_of_a_stream_are_heard_on_both_nodes(shop: S
         assert (await viewers[0].call("stream:viewer:join", {"streamKey": key}))["live"] is live
 
 
-async def test_who_watches_a_stream_that_was_stopped_is_counted_again_when_it_goes_on(shop: Shop) -> None:
+async def test_viewers_are_counted_again_when_a_stream_resumes(shop: Shop) -> None:
     key, token = await shop.stream(), (await shop.person("ADMIN")).token
     people = [await shop.person() for _ in range(3)]
     viewers = [await shop.viewer(key, as_=who, node=node) for who in people for node in (0, 1)]
@@ -136,7 +136,7 @@ async def test_who_watches_a_stream_that_was_stopped_is_counted_again_when_it_go
     await late.expect("stream:viewer:update", viewerCount=1)
 
 
-async def test_everybody_hears_what_is_coming_up(shop: Shop) -> None:
+async def test_scheduled_streams_are_broadcast_to_everybody(shop: Shop) -> None:
     sockets = [await shop.connect(await shop.person(), "/", node=node) for node in (0, 1)]
     key = f"next-{shop.guest().id}"
     stream = {"title": "Tomorrow", "key": key, "scheduledAt": "2099-01-01T12:00:00Z"}
@@ -146,12 +146,12 @@ async def test_everybody_hears_what_is_coming_up(shop: Shop) -> None:
         assert set(told) == {"streams"}
 
 
-async def test_a_stream_that_does_not_exist(shop: Shop) -> None:
+async def test_an_unknown_stream(shop: Shop) -> None:
     socket = await shop.connect(await shop.person(), "/streaming")
     assert (await socket.fail("stream:viewer:join", {"streamKey": "no-such-stream"}))["code"] == "NOT_FOUND"
 
 
-async def test_streams_do_not_hear_each_other(shop: Shop) -> None:
+async def test_streams_are_separate(shop: Shop) -> None:
     one, other = await shop.stream(), await shop.stream()
     here = await shop.viewer(one)
     await here.expect("stream:viewer:update", viewerCount=1)

@@ -147,7 +147,7 @@ async def open_room(cluster: FaultyCluster) -> AsyncIterator[Room]:
 
 
 @pytest.mark.parametrize("seed", range(15) if LONG else [4])
-async def test_what_was_deleted_stays_so_and_everybody_shows_what_is_stored(
+async def test_clients_show_what_is_stored_after_random_moderation(
     open_faulty_cluster: OpenFaultyCluster, seed: int
 ) -> None:
     dice = random.Random(seed)

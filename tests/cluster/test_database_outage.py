@@ -119,7 +119,7 @@ async def nothing_is_left_open(cluster: FaultyCluster) -> None:
     assert len(states) <= POOL * len(cluster.nodes) + ours
 
 
-async def test_senders_who_vanish_while_they_are_answered(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_senders_that_disconnect_before_the_ack(open_faulty_cluster: OpenFaultyCluster) -> None:
     dice = random.Random(7)
     async with open_faulty_cluster(DATABASE_POOL_SIZE=f"{POOL}") as cluster, open_ledger(cluster, SIZE) as ledger:
         key = await cluster.shop.stream()

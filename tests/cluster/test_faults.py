@@ -21,7 +21,7 @@ async def told_to_go(socket: ClientSocket) -> None:
     await socket.expect_life("closed")
 
 
-async def test_a_node_that_stops_tells_its_clients_and_leaves_nothing_behind(
+async def test_a_stopping_node_warns_clients_and_cleans_up(
     client: Client, tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
     async with open_shop(client, tmp_path, database_url, redis_url) as shop:
@@ -53,7 +53,7 @@ async def test_a_node_that_stops_tells_its_clients_and_leaves_nothing_behind(
         assert (joined["members"], len(joined["history"])) == (1, 3)
 
 
-async def test_a_node_that_is_killed_takes_nobody_with_it(
+async def test_clients_of_a_killed_node_reconnect(
     client: Client, tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
     async with open_shop(client, tmp_path, database_url, redis_url) as shop:
@@ -83,9 +83,7 @@ async def test_a_node_that_is_killed_takes_nobody_with_it(
         assert shop.complaints(1) == []
 
 
-async def test_redis_goes_away_and_comes_back(
-    client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
-) -> None:
+async def test_redis_outage(client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess) -> None:
     async with open_shop(client, tmp_path, database_url, own_redis.url) as shop:
         key = await shop.stream()
         here, there = [await shop.chatter(key, node=node) for node in (0, 1)]

@@ -25,7 +25,7 @@ async def buy(http: aiohttp.ClientSession, url: str, who: Person, product: dict[
         return response.status, answer.get("errorCode", ""), time.perf_counter() - begun
 
 
-async def test_two_thousand_orders_for_a_hundred_things_sell_exactly_those(
+async def test_two_thousand_orders_sell_exactly_a_hundred_items(
     open_faulty_cluster: OpenFaultyCluster, client: Client
 ) -> None:
     async with open_faulty_cluster(2) as cluster:

@@ -234,11 +234,13 @@ async def outcomes(client: Client) -> dict[Promise, BaseException | None]:
 
 
 @on_each_promise
-async def test_the_gateway_keeps_it(check: Promise, shop: Shop) -> None:
+async def test_the_gateway_keeps_the_guarantee(check: Promise, shop: Shop) -> None:
     ann = await shop.person()
     await check(Target(shop.urls[0], ann.token, await shop.stream(), 5.0, shop.sockets), shop.client)
 
 
 @on_each_promise
-async def test_the_stock_library_breaks_it(check: Promise, outcomes: dict[Promise, BaseException | None]) -> None:
+async def test_the_stock_library_breaks_the_guarantee(
+    check: Promise, outcomes: dict[Promise, BaseException | None]
+) -> None:
     assert isinstance(outcomes[check], (AssertionError, TimeoutError, pytest.fail.Exception)), outcomes[check]

@@ -84,7 +84,7 @@ async def studio(
         await asyncio.gather(*(worker.stop() for worker in workers if worker.running))
 
 
-async def test_a_replay_is_made_and_its_progress_is_heard_everywhere(studio: Studio) -> None:
+async def test_a_replay_is_made_and_its_progress_is_broadcast(studio: Studio) -> None:
     near, far = [await studio.shop.connect(studio.admin, "/", node=node) for node in (0, 1)]
     job_id = await studio.create("long.mp4", renditions=["720p", "360p"], **{"from": 1, "to": 13})
     heard = await studio.hear(near, job_id, "DONE")
@@ -148,7 +148,7 @@ async def test_a_job_survives_its_worker(studio: Studio) -> None:
     assert made == [f"{job_id}-{rendition}.mp4" for rendition in ("360p", "480p", "720p")]
 
 
-async def test_a_worker_that_is_stopped_gives_its_job_to_another(studio: Studio) -> None:
+async def test_a_stopped_worker_hands_its_job_to_another(studio: Studio) -> None:
     for worker in studio.workers:
         if not worker.running:
             await worker.start()
@@ -161,7 +161,7 @@ async def test_a_worker_that_is_stopped_gives_its_job_to_another(studio: Studio)
     assert [update["status"] for update in heard if update["status"] != "RUNNING"] == ["QUEUED", "DONE"]
 
 
-async def test_the_end_of_a_job_is_heard_although_redis_was_away(
+async def test_the_end_of_a_job_is_broadcast_after_a_redis_outage(
     client: Client, database_url: str, own_redis: RedisProcess, tmp_path: Path
 ) -> None:
     media = tmp_path / "media"

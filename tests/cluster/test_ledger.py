@@ -29,7 +29,7 @@ async def test_ledger_without_faults(open_faulty_cluster: OpenFaultyCluster) -> 
         assert all(member.reading.repeated == 0 for member in ledger.members)
 
 
-async def test_redis_killed_frozen_and_cut(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_ledger_with_redis_killed_frozen_and_cut(open_faulty_cluster: OpenFaultyCluster) -> None:
     async with open_faulty_cluster() as cluster, open_ledger(cluster, SIZE) as ledger:
         await asyncio.sleep(1)
         await cluster.kill_server(cluster.redis, 33 if LONG else 2)
@@ -41,7 +41,7 @@ async def test_redis_killed_frozen_and_cut(open_faulty_cluster: OpenFaultyCluste
         await ledger.close()
 
 
-async def test_nodes_redis_and_postgresql_killed_in_turn(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_ledger_with_nodes_redis_and_postgresql_killed(open_faulty_cluster: OpenFaultyCluster) -> None:
     away = 5 if LONG else 1
     async with open_faulty_cluster(3) as cluster, open_ledger(cluster, CROWD) as ledger:
         for number in range(3 if LONG else 2):
@@ -57,7 +57,7 @@ async def test_nodes_redis_and_postgresql_killed_in_turn(open_faulty_cluster: Op
         assert sum("the database is away" in line for line in cluster.log_lines()) <= 2 * len(cluster.nodes)
 
 
-async def test_both_nodes_restarted_in_turn(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_ledger_with_both_nodes_restarted(open_faulty_cluster: OpenFaultyCluster) -> None:
     async with open_faulty_cluster() as cluster, open_ledger(cluster, SIZE) as ledger:
         for _ in range(3 if LONG else 1):
             for node in cluster.nodes:
@@ -74,7 +74,7 @@ async def test_both_nodes_restarted_in_turn(open_faulty_cluster: OpenFaultyClust
             assert closed[:4] == ["socket.io", "redis", "http", "database"]
 
 
-async def test_a_node_whose_servers_hang_stops_in_time(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_a_node_stops_in_time_while_its_servers_hang(open_faulty_cluster: OpenFaultyCluster) -> None:
     async with open_faulty_cluster(SHUTDOWN_TIMEOUT="5s") as cluster, open_ledger(cluster, SIZE) as ledger:
         await asyncio.sleep(0.5)
         frozen = asyncio.gather(

@@ -44,7 +44,7 @@ async def stream(shop: Shop, key: str) -> Any:
     return await shop.request("GET", f"/streams/{key}", token=(await shop.person()).token, status={200})
 
 
-async def test_a_stream_starts_and_ends_as_the_media_server_says(shop: Shop) -> None:
+async def test_the_media_server_starts_and_ends_a_stream(shop: Shop) -> None:
     key = await shop.stream()
     viewer = await shop.viewer(key, node=1)
     follower = await shop.connect(await shop.person(), "/", node=1)

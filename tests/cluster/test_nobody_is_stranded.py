@@ -135,7 +135,7 @@ async def test_everybody_is_back_after_an_outage(
         assert cluster.tracebacks() == []
 
 
-async def test_whoever_is_turned_away_in_mid_upgrade_comes_back(client: Client) -> None:
+async def test_a_client_refused_during_an_upgrade_reconnects(client: Client) -> None:
     """At any moment between the handshake and the change to a websocket."""
     turned_away = 0
 
@@ -156,7 +156,7 @@ async def test_whoever_is_turned_away_in_mid_upgrade_comes_back(client: Client) 
     client.forget_all()
 
 
-async def test_everybody_gets_into_a_node_that_starts_slowly(
+async def test_all_clients_connect_to_a_slowly_starting_node(
     open_faulty_cluster: OpenFaultyCluster, client: Client
 ) -> None:
     """It listens, and Redis is not there yet."""
@@ -199,9 +199,7 @@ async def talk_on(talker: ClientSocket, key: str) -> list[str]:
     return acked
 
 
-async def test_nobody_is_lost_while_both_nodes_are_rolled(
-    open_faulty_cluster: OpenFaultyCluster, client: Client
-) -> None:
+async def test_no_client_is_lost_during_a_roll(open_faulty_cluster: OpenFaultyCluster, client: Client) -> None:
     """What was acked is there, and a node that drains answers what its clients ask until they go."""
     async with open_faulty_cluster(DRAIN_DELAY="1s", DRAIN_SPREAD="2s") as cluster:
         key = await cluster.shop.stream()

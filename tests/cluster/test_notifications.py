@@ -42,7 +42,7 @@ async def ready(shop: Shop, node: int) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_every_socket_of_a_user_gets_it_once_on_every_node(shop: Shop) -> None:
+async def test_every_socket_of_a_user_gets_a_notification_once(shop: Shop) -> None:
     person, other = await shop.person(), await shop.person()
     sockets = [await shop.connect(person, "/", node=node) for node in (0, 0, 1)]
     stranger = await shop.connect(other, "/", node=1)
@@ -60,7 +60,7 @@ async def test_every_socket_of_a_user_gets_it_once_on_every_node(shop: Shop) -> 
         socket.refute(NEW)
 
 
-async def test_what_came_while_one_was_away_comes_with_the_next_connect_and_not_again(shop: Shop) -> None:
+async def test_missed_notifications_arrive_once_at_the_next_connect(shop: Shop) -> None:
     person = await shop.person()
     ids = [(await send(shop, person, title=str(number)))[0] for number in range(25)]  # more than one round
     socket = await shop.connect(person, "/", node=1)
@@ -81,7 +81,7 @@ async def test_what_came_while_one_was_away_comes_with_the_next_connect_and_not_
     assert rest["nextCursor"] is None
 
 
-async def test_a_guest_who_becomes_a_member_gets_what_waits_for_the_member(shop: Shop) -> None:
+async def test_a_guest_who_logs_in_gets_waiting_notifications(shop: Shop) -> None:
     person = await shop.person()
     (waiting,) = await send(shop, person)
     socket = await shop.connect(shop.guest(), "/")
@@ -157,7 +157,7 @@ async def test_notifications_survive_a_redis_outage(
     socket.refute(NEW)
 
 
-async def test_what_went_to_a_phone_in_a_tunnel_comes_when_it_is_back(
+async def test_notifications_to_a_dead_connection_arrive_at_the_next_connect(
     client: Client, tmp_path: Path, own_postgres: PostgresProcess, own_redis: RedisProcess
 ) -> None:
     servers = own_postgres.url, own_redis.url
@@ -176,7 +176,7 @@ async def test_what_went_to_a_phone_in_a_tunnel_comes_when_it_is_back(
         assert (await back.expect(NEW))["data"]["title"] == "In the tunnel"
 
 
-async def test_who_left_in_the_middle_of_a_request_gets_it_when_they_are_back(
+async def test_a_client_lost_during_a_request_gets_its_notifications_later(
     fragile_shop: tuple[Shop, asyncpg.Connection],
 ) -> None:
     shop, database = fragile_shop

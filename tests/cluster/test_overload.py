@@ -104,7 +104,7 @@ LIMIT = 20
 SKEW = 0.3  # s between a message's charge and its time stamp, on a busy machine
 
 
-async def test_no_window_has_more_than_the_limit_and_none_has_less(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_every_window_has_exactly_the_limit(open_faulty_cluster: OpenFaultyCluster) -> None:
     async with open_faulty_cluster(CHAT_RATE_LIMIT=f"{LIMIT}/{WINDOW:.0f} seconds") as cluster:
         key, ann = await cluster.shop.stream(), await cluster.shop.person()
         sockets = [await cluster.shop.chatter(key, as_=ann, node=number % 2) for number in range(6)]

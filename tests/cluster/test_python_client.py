@@ -35,7 +35,7 @@ async def test_without_offsets_logged_events_have_one_argument(shop: Shop, trans
     await with_offsets.expect("chat:message", message="hello")
 
 
-async def test_who_takes_no_offsets_is_not_recovered(shop: Shop) -> None:
+async def test_clients_without_offsets_are_not_recovered(shop: Shop) -> None:
     """It could not say what it has heard; it catches up by `since`."""
     ann = await shop.person()
     socket = await shop.client.connect(shop.urls[0], "/chat", auth={"token": ann.token, "offset": False})

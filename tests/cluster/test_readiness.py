@@ -157,7 +157,7 @@ FAULTS: dict[str, tuple[Fault, Said, int]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_nodes_say_what_requests_get(open_faulty_cluster: OpenFaultyCluster, fault: str) -> None:
+async def test_readiness_matches_the_answers_to_requests(open_faulty_cluster: OpenFaultyCluster, fault: str) -> None:
     break_it, told, got = FAULTS[fault]
     async with open_faulty_cluster() as cluster, watched(cluster.shop) as watch:
         begun = monotonic()
@@ -177,7 +177,7 @@ async def test_nodes_say_what_requests_get(open_faulty_cluster: OpenFaultyCluste
         assert cluster.tracebacks() == []
 
 
-async def test_who_is_let_in_while_redis_is_full(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_connecting_while_redis_is_full(open_faulty_cluster: OpenFaultyCluster) -> None:
     """Sockets connect, join and write; only what has to be stored in Redis is refused."""
     async with open_faulty_cluster() as cluster:
         shop = cluster.shop
@@ -204,7 +204,7 @@ async def connections(shop: Shop, node: int) -> int:
     return round(sum(float(line.split()[-1]) for line in lines if line.startswith("dorami_connections{")))
 
 
-async def test_a_node_that_alone_is_deaf_hands_its_clients_over(
+async def test_a_deaf_node_closes_its_connections(
     client: Client, tmp_path: Path, own_postgres: PostgresProcess, own_redis: RedisProcess
 ) -> None:
     proxy = Proxy(own_redis)

@@ -53,7 +53,7 @@ async def heard_all(sockets: list[ClientSocket], acked: Sent) -> None:
 # --- Redis ------------------------------------------------------------------------------------------------------------
 
 
-async def test_redis_restarted_and_cut_under_traffic_loses_nobody_a_message(
+async def test_no_message_is_lost_when_redis_restarts_under_traffic(
     client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
     async with open_shop(client, tmp_path, database_url, own_redis.url, CHAT_RATE_LIMIT="1000/second") as shop:
@@ -75,7 +75,7 @@ async def test_redis_restarted_and_cut_under_traffic_loses_nobody_a_message(
         assert not [line for node in (0, 1) for line in shop.nodes[node].logs.splitlines() if "Traceback" in line]
 
 
-async def test_what_a_killed_node_had_stored_is_heard_by_those_on_the_other(
+async def test_messages_stored_by_a_killed_node_are_delivered_by_the_other(
     client: Client, tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
     async with open_shop(client, tmp_path, database_url, redis_url, CHAT_RATE_LIMIT="1000/second") as shop:
@@ -106,9 +106,7 @@ def texts(messages: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize("node", [0, 1])
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_client_that_was_cut_off_goes_on_as_the_same_on_any_node(
-    shop: Shop, node: int, transport: Transport
-) -> None:
+async def test_a_disconnected_client_is_recovered_on_any_node(shop: Shop, node: int, transport: Transport) -> None:
     key = await shop.stream()
     talker, admin = await shop.chatter(key, node=1), await shop.chatter(key, as_=await shop.person("ADMIN"))
     socket = await shop.chatter(key, transport=transport)
@@ -145,7 +143,7 @@ async def test_a_socket_without_offset_is_recovered(shop: Shop) -> None:
     await socket.expect("chat:message", message="missed")
 
 
-async def test_the_same_client_may_be_cut_off_again_before_it_heard_anything(shop: Shop) -> None:
+async def test_a_client_may_disconnect_again_before_it_received_anything(shop: Shop) -> None:
     key = await shop.stream()
     talker, socket = await shop.chatter(key), await shop.chatter(key)
     for number in range(4):
@@ -158,7 +156,7 @@ async def test_the_same_client_may_be_cut_off_again_before_it_heard_anything(sho
     assert texts(socket.take("chat:message")) == ["0", "1", "2", "3"]
 
 
-async def test_a_client_that_comes_back_while_others_talk_hears_everything_once(shop: Shop) -> None:
+async def test_a_recovery_during_traffic_delivers_every_message_once(shop: Shop) -> None:
     key = await shop.stream()
     talkers = [await shop.chatter(key, node=number % 2) for number in range(6)]
     sockets = [await shop.chatter(key, node=number % 2) for number in range(4)]
@@ -212,7 +210,7 @@ async def test_a_client_that_left_is_not_recovered(shop: Shop) -> None:
     assert (await socket.fail("chat:send-message", {"liveId": key, "message": "x"}))["code"] == "NOT_IN_ROOM"
 
 
-async def test_a_socket_is_recovered_by_its_user_alone_and_once(shop: Shop) -> None:
+async def test_a_socket_is_recovered_once_and_only_by_its_user(shop: Shop) -> None:
     key = await shop.stream()
     ann, bob = await shop.person(), await shop.person()
     socket = await shop.chatter(key, as_=ann)
@@ -226,7 +224,7 @@ async def test_a_socket_is_recovered_by_its_user_alone_and_once(shop: Shop) -> N
 
 
 @pytest.mark.parametrize("seq", ["0", "999999999999999999", "9" * 40, "-1", "x"])
-async def test_an_offset_that_cannot_be_true(shop: Shop, seq: str) -> None:
+async def test_an_impossible_offset(shop: Shop, seq: str) -> None:
     """From too early: what the session knows counts. From the future: not recovered. No number: as without one."""
     key = await shop.stream()
     ann = await shop.person()
@@ -290,7 +288,7 @@ async def test_recovery_is_refused_after_the_window(
         assert (early.recovered, late.recovered) == (True, False)
 
 
-async def test_the_node_was_killed_or_stopped(
+async def test_recovery_after_a_node_was_killed_or_stopped(
     client: Client, tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
     async with open_shop(client, tmp_path, database_url, redis_url) as shop:

@@ -109,7 +109,7 @@ def test_the_configuration_of_haproxy_is_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("balancer", [haproxy.haproxy, nginx.nginx], ids=["haproxy", "nginx"])
-async def test_nobody_notices_that_both_nodes_are_replaced(
+async def test_replacing_both_nodes_is_invisible_to_clients(
     balancer: Balancer, open_faulty_cluster: OpenFaultyCluster, client: Client, tmp_path: Path
 ) -> None:
     async with open_faulty_cluster(**DRAIN, TRUSTED_PROXIES="127.0.0.1") as cluster:

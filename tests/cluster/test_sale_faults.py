@@ -85,7 +85,7 @@ async def disturb(cluster: FaultyCluster, guest: ClientSocket) -> None:
     await asyncio.sleep(1.5)
 
 
-async def test_nodes_and_redis_die_in_the_middle_of_a_sale(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_a_sale_with_nodes_and_redis_killed(open_faulty_cluster: OpenFaultyCluster) -> None:
     async with open_faulty_cluster(2) as cluster, aiohttp.ClientSession() as http:
         shop = cluster.shop
         key = await shop.stream()
@@ -113,7 +113,7 @@ async def test_nodes_and_redis_die_in_the_middle_of_a_sale(open_faulty_cluster: 
         assert cluster.tracebacks() == []
 
 
-async def test_postgres_hangs_and_dies_in_the_middle_of_a_sale(open_faulty_cluster: OpenFaultyCluster) -> None:
+async def test_a_sale_with_postgresql_frozen_and_killed(open_faulty_cluster: OpenFaultyCluster) -> None:
     async with open_faulty_cluster(2) as cluster, aiohttp.ClientSession() as http:
         shop = cluster.shop
         key = await shop.stream()
@@ -141,7 +141,7 @@ async def test_postgres_hangs_and_dies_in_the_middle_of_a_sale(open_faulty_clust
         assert cluster.tracebacks() == []
 
 
-async def test_what_a_node_committed_and_never_told_is_heard_and_is_not_sold_again(
+async def test_a_committed_but_unpublished_sale_is_broadcast_later(
     open_faulty_cluster: OpenFaultyCluster,
 ) -> None:
     async with open_faulty_cluster(2) as cluster:

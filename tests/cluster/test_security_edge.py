@@ -91,7 +91,7 @@ async def knock(http: aiohttp.ClientSession, url: str, transport: str, headers: 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 @pytest.mark.parametrize("house", HOUSES)
 @pytest.mark.parametrize("origin", ORIGINS)
-async def test_only_pages_that_are_listed_come_in(
+async def test_only_listed_pages_connect(
     http: aiohttp.ClientSession, houses: dict[str, str], origin: str | None, house: str, transport: str
 ) -> None:
     url = houses[house]
@@ -120,7 +120,9 @@ async def test_only_listed_origins_may_read_with_cookies(
         assert told.get("Access-Control-Allow-Credentials") == ("true" if named else None)
 
 
-async def test_a_star_gives_no_page_the_visitors_cookie(http: aiohttp.ClientSession, houses: dict[str, str]) -> None:
+async def test_the_wildcard_origin_gives_no_page_the_cookie(
+    http: aiohttp.ClientSession, houses: dict[str, str]
+) -> None:
     url = houses["everybody"]
     body = {"email": "ann@example.com", "username": "ann", "password": "correct horse"}
     async with http.post(f"{url}/api/v1/auth/register", json=body) as response:
@@ -131,7 +133,7 @@ async def test_a_star_gives_no_page_the_visitors_cookie(http: aiohttp.ClientSess
             assert (await raw.until("4")).startswith(answer)
 
 
-async def test_production_refuses_to_start_with_a_star() -> None:
+async def test_production_refuses_the_wildcard_origin() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", "serve"),
         env={
@@ -227,7 +229,7 @@ async def probe(http: aiohttp.ClientSession, url: str, until: asyncio.Event) -> 
     return took
 
 
-async def test_a_flood_from_one_address_stops_at_its_limit_and_nobody_else_notices(
+async def test_a_flood_from_one_address_is_limited_without_effect_on_others(
     database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("flooded")

@@ -60,7 +60,7 @@ async def revoke_silently(redis: Connection, person: Person) -> None:
     await Revocations(redis, timedelta(minutes=15)).revoke_user(person.id)
 
 
-async def test_a_revocation_whose_notice_was_lost_is_found(
+async def test_a_revocation_with_a_lost_notice_is_enforced(
     client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
     redis = Connection(make_settings(redis_url=own_redis.url), Metrics())

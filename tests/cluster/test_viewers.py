@@ -137,7 +137,7 @@ def once_a_second(tab: Tab) -> bool:
     return all(later - earlier > 0.9 for earlier, later in pairwise(times))
 
 
-async def test_the_number_of_viewers_is_the_truth_whatever_dies(house: House, own_redis: RedisProcess) -> None:
+async def test_viewer_counts_are_exact_after_random_faults(house: House, own_redis: RedisProcess) -> None:
     for _ in range(3):
         await house.stir(15)
         await house.exact(TOLD)
@@ -165,7 +165,7 @@ async def test_the_number_of_viewers_is_the_truth_whatever_dies(house: House, ow
     assert [line for node in (0, 1) for line in house.shop.complaints(node)] == []
 
 
-async def test_a_redis_that_hangs_makes_nobody_go(house: House, own_redis: RedisProcess) -> None:
+async def test_a_hanging_redis_removes_no_viewers(house: House, own_redis: RedisProcess) -> None:
     await house.stir(12)
     await house.exact(TOLD)
     truth, since = house.truth, asyncio.get_running_loop().time()
@@ -181,7 +181,7 @@ async def test_a_redis_that_hangs_makes_nobody_go(house: House, own_redis: Redis
     await house.exact(TOLD)
 
 
-async def test_a_node_that_stalls_is_gone_and_back_exactly(house: House) -> None:
+async def test_viewers_of_a_stalled_node_are_removed_and_restored(house: House) -> None:
     await house.stir(12)
     await house.exact(TOLD)
     away = [tab for tab in house.tabs if tab.node == 1]

@@ -112,7 +112,7 @@ async def test_a_connect_without_token_closes_the_transport(
     await visitor.leave()
 
 
-async def test_connects_refused_again_and_again_close_the_transport(visitor: Visitor) -> None:
+async def test_repeatedly_refused_connects_close_the_transport(visitor: Visitor) -> None:
     """A joined socket does not let its client have tokens checked without end."""
     for _ in range(MAX_REFUSALS + 1):
         await visitor.send('0/elsewhere,{"token":"bad"}')
@@ -153,7 +153,7 @@ async def answered(stage: Scene, data: bytes, within: float = SOON) -> int:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_a_request_that_no_client_makes_is_refused(stage: Scene, http: aiohttp.ClientSession, name: str) -> None:
+async def test_malformed_requests_are_refused(stage: Scene, http: aiohttp.ClientSession, name: str) -> None:
     visitor = PollingVisitor(http, stage)
     await visitor.open()
     target, headers, body = REQUESTS[name]
@@ -219,7 +219,7 @@ async def test_random_packets_close_or_are_answered(stage: Scene, http: aiohttp.
             assert visitor.statuses <= {200, 400, 413}, packets
 
 
-async def test_random_frames_harm_nobody(stage: Scene) -> None:
+async def test_random_frames_do_not_affect_others(stage: Scene) -> None:
     chance = random.Random(SEED)
     opening = masked(f"4{JOIN}")
 

@@ -178,7 +178,7 @@ async def test_registration_logs_in(world: World) -> None:
     assert await world.accounts.me(principal) == session.user
 
 
-async def test_an_address_has_one_account_in_every_spelling(world: World) -> None:
+async def test_spellings_of_an_address_are_one_account(world: World) -> None:
     await world.register()
     with pytest.raises(Conflict):
         await world.accounts.register(Register(email="ANN@Example.com", username="x", password=PASSWORD), PHONE)
@@ -187,9 +187,7 @@ async def test_an_address_has_one_account_in_every_spelling(world: World) -> Non
     ).user.username == "ann"
 
 
-async def test_no_account_is_made_whose_owner_is_told_to_try_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_registration_leaves_no_account(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(world.sessions, "open", away)
         with pytest.raises(Unavailable):
@@ -197,14 +195,14 @@ async def test_no_account_is_made_whose_owner_is_told_to_try_again(
     assert (await world.who(await world.register())).username == "ann"
 
 
-async def test_concurrent_registrations_of_one_address_admit_one(world: World) -> None:
+async def test_concurrent_registrations_of_one_address_create_one_account(world: World) -> None:
     answers = await asyncio.gather(world.register(), world.register(), return_exceptions=True)
     [session] = [answer for answer in answers if isinstance(answer, Session)]
     assert sum(isinstance(answer, Conflict) for answer in answers) == 1
     assert (await world.who(session)).user_id == session.user.id
 
 
-async def test_unknown_and_wrong_get_the_same_answer_for_the_same_work(world: World) -> None:
+async def test_unknown_users_and_wrong_passwords_cost_and_answer_the_same(world: World) -> None:
     await world.register()
     answers = []
     for name, password in (("ann", "wrong"), ("nobody", PASSWORD)):
@@ -215,7 +213,7 @@ async def test_unknown_and_wrong_get_the_same_answer_for_the_same_work(world: Wo
     assert answers == [(Code.AUTH_REQUIRED, "E-mail or password is wrong", 1)] * 2
 
 
-async def test_guesses_are_limited_also_all_at_once_and_for_unknown_accounts(world: World) -> None:
+async def test_password_guesses_are_limited(world: World) -> None:
     await world.register()
     for name in ("ann", "nobody"):
         before = world.passwords.compared
@@ -228,7 +226,7 @@ async def test_guesses_are_limited_also_all_at_once_and_for_unknown_accounts(wor
         await world.login()
 
 
-async def test_a_stranger_does_not_lock_the_owner_out(world: World, redis: RedisClient) -> None:
+async def test_guesses_from_one_network_do_not_lock_out_the_owner(world: World, redis: RedisClient) -> None:
     session = await world.register()
     principal = await world.who(session)
     home = Device("a browser", "192.0.2.77", new_id())
@@ -253,7 +251,7 @@ async def test_a_stranger_does_not_lock_the_owner_out(world: World, redis: Redis
     assert await guess(home) is RateLimited, "whoever holds the device may not guess for ever either"
 
 
-async def test_few_strangers_leave_other_networks_alone(world: World) -> None:
+async def test_guesses_from_few_networks_do_not_affect_others(world: World) -> None:
     await world.register()
     stranger = Device("x", "198.51.100.1")
     for _ in range(3 * WRONG_PASSWORDS):
@@ -262,7 +260,7 @@ async def test_few_strangers_leave_other_networks_alone(world: World) -> None:
     await world.login()
 
 
-async def test_the_current_password_cannot_be_guessed(world: World) -> None:
+async def test_guesses_of_the_current_password_are_limited(world: World) -> None:
     principal = await world.who(await world.register())
     for _ in range(WRONG_PASSWORDS):
         with pytest.raises(Forbidden):
@@ -272,7 +270,7 @@ async def test_the_current_password_cannot_be_guessed(world: World) -> None:
     await world.accounts.change_password(await world.who(await world.login()), change(PASSWORD, "another password"))
 
 
-async def test_an_account_is_found_however_its_address_is_typed(world: World) -> None:
+async def test_an_account_is_found_by_all_spellings_of_its_address(world: World) -> None:
     address = "é@bücher.example"
     await world.accounts.register(Register(email=address, username="é", password=PASSWORD), PHONE)
     for form in (unicodedata.normalize("NFD", address), "É@xn--bcher-kva.example", "ｅ\u0301@BÜCHER.example"):
@@ -281,7 +279,7 @@ async def test_an_account_is_found_however_its_address_is_typed(world: World) ->
             await world.accounts.register(Register(email=form, username="x", password=PASSWORD), PHONE)
 
 
-async def test_an_account_from_before_logs_in_and_its_hash_is_made_anew(world: World) -> None:
+async def test_an_old_account_logs_in_and_its_hash_is_renewed(world: World) -> None:
     password = unicodedata.normalize("NFD", "비밀번호-café")
     stored = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)
     user = await User.create(email="straße@example.com", username="old", password_hash=stored)
@@ -313,7 +311,7 @@ async def test_valid_names_are_accepted(world: World, name: str) -> None:
     assert session.user.username == name
 
 
-async def test_a_ban_is_told_to_the_holder_of_the_token_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ban_is_disclosed_only_after_authentication(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     session = await world.register()
 
     async def banned(user_id: str) -> None:
@@ -351,7 +349,7 @@ async def test_a_hash_is_renewed_when_the_parameters_rise(world: World) -> None:
 
 
 @pytest.mark.parametrize("change", [{"password_hash": "another"}, {"status": "SUSPENDED", "suspended_reason": "spam"}])
-async def test_a_login_that_a_change_overtakes_leaves_no_session(
+async def test_a_login_during_a_password_change_leaves_no_session(
     world: World, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
 ) -> None:
     session = await world.register()
@@ -371,7 +369,7 @@ async def test_a_login_that_a_change_overtakes_leaves_no_session(
 # --- staying ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_refresh_gives_both_tokens_anew(world: World) -> None:
+async def test_a_refresh_returns_both_tokens(world: World) -> None:
     first = await world.register()
     second = await world.accounts.refresh(first.refresh_token)
     assert second.refresh_token != first.refresh_token
@@ -416,7 +414,7 @@ async def test_refresh_token_survives_a_database_outage(world: World, monkeypatc
 
 
 @pytest.mark.parametrize("token", ["", "x", f"nobody.s.{'A' * 43}", f"{'0' * 32}.s.{'A' * 43}"])
-async def test_a_refresh_token_that_is_none(world: World, token: str) -> None:
+async def test_a_malformed_refresh_token(world: World, token: str) -> None:
     with pytest.raises(AuthRequired, match="Invalid token"):
         await world.accounts.refresh(token)
 
@@ -441,7 +439,7 @@ async def test_logout_ends_this_session_only(world: World) -> None:
     await world.accounts.logout(principal)  # again
 
 
-async def test_logout_by_the_refresh_token_when_the_access_token_has_run_out(world: World) -> None:
+async def test_logout_by_the_refresh_token_after_the_access_token_expired(world: World) -> None:
     session = await world.register()
     await world.accounts.logout(None, "nonsense")
     await world.accounts.logout(None, session.refresh_token)
@@ -507,7 +505,7 @@ async def test_a_new_password_ends_every_other_session(world: World) -> None:
     await world.login(password="another password")
 
 
-async def test_a_new_password_whose_sessions_could_not_be_ended_is_finished_by_the_same_call(
+async def test_a_repeated_password_change_ends_remaining_sessions(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = await world.register(), await world.login()
@@ -524,7 +522,7 @@ async def test_a_new_password_whose_sessions_could_not_be_ended_is_finished_by_t
         await world.accounts.change_password(principal, change(PASSWORD, "a third password"))
 
 
-async def test_two_new_passwords_at_once_are_not_both_told_it_worked(world: World) -> None:
+async def test_only_one_of_two_concurrent_password_changes_succeeds(world: World) -> None:
     principal = await world.who(await world.register())
     changes = [world.accounts.change_password(principal, change(PASSWORD, f"new password {n}")) for n in range(2)]
     answers = await asyncio.gather(*changes, return_exceptions=True)
@@ -543,7 +541,7 @@ async def test_rename_account(world: World) -> None:
 # --- the directory ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_suspension_shuts_out_and_its_end_lets_in(world: World) -> None:
+async def test_suspend_and_unsuspend(world: World) -> None:
     admin, session = await world.admin(), await world.register()
     before = await world.who(session)
     await asyncio.sleep(0.002)
@@ -564,14 +562,14 @@ async def test_a_suspension_shuts_out_and_its_end_lets_in(world: World) -> None:
     await world.who(await world.login())
 
 
-async def test_a_suspended_user_whose_session_was_left_gets_nothing_for_it(world: World) -> None:
+async def test_a_suspended_user_cannot_refresh_a_remaining_session(world: World) -> None:
     session = await world.register()
     await User.filter(id=session.user.id).update(status="SUSPENDED", suspended_reason="spam")
     assert (await world.lost(session)).message == "Account is suspended"
     assert await world.sessions.list(session.user.id) == []
 
 
-async def test_a_suspension_bites_however_the_id_is_spelled(world: World) -> None:
+async def test_a_suspension_accepts_all_spellings_of_the_id(world: World) -> None:
     admin, session = await world.admin(), await world.register()
     await world.who(session)
     await asyncio.sleep(0.002)
@@ -583,7 +581,7 @@ async def test_a_suspension_bites_however_the_id_is_spelled(world: World) -> Non
     assert (await world.refused(session)).code == Code.TOKEN_REVOKED
 
 
-async def test_a_new_role_holds_at_once_whatever_the_token_says(world: World) -> None:
+async def test_a_new_role_applies_at_once(world: World) -> None:
     admin, session = await world.admin(), await world.register()
     await world.who(session)
     assert (await world.directory.change_role(admin, session.user.id, ChangeRole(role="HOST"))).role == "HOST"

@@ -57,7 +57,7 @@ async def node(redis_url: str) -> AsyncIterator[Callable[..., Cache[int]]]:
         await one.close()
 
 
-async def test_what_one_node_has_loaded_all_nodes_read(node: Callable[..., Cache[int]], source: Source) -> None:
+async def test_a_value_loaded_by_one_node_is_read_by_all(node: Callable[..., Cache[int]], source: Source) -> None:
     one, other = node(), node()
     assert [await one.read(KEY, source.load), await one.read(KEY, source.load)] == [1, 1]
     assert await other.read(KEY, source.load) == 1
@@ -75,7 +75,7 @@ async def test_concurrent_reads_share_one_load(node: Callable[..., Cache[int]], 
     assert source.loads == 1
 
 
-async def test_a_reader_who_gives_up_leaves_the_others_alone(node: Callable[..., Cache[int]], source: Source) -> None:
+async def test_a_cancelled_reader_does_not_affect_others(node: Callable[..., Cache[int]], source: Source) -> None:
     cache = node()
     source.free.clear()
     first, second = (asyncio.create_task(cache.read(KEY, source.load)) for _ in range(2))
@@ -85,7 +85,7 @@ async def test_a_reader_who_gives_up_leaves_the_others_alone(node: Callable[...,
     assert await second == 1
 
 
-async def test_a_value_is_made_anew_before_it_runs_out(
+async def test_a_value_is_refreshed_before_it_expires(
     node: Callable[..., Cache[int]], source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache_module, "JITTER", 0.0)
@@ -103,9 +103,7 @@ async def test_a_value_is_made_anew_before_it_runs_out(
     assert source.loads == 2
 
 
-async def test_what_was_read_before_a_change_is_not_kept_after_it(
-    node: Callable[..., Cache[int]], source: Source
-) -> None:
+async def test_a_value_read_before_a_change_is_not_stored(node: Callable[..., Cache[int]], source: Source) -> None:
     one, other = node(), node()
     source.free.clear()
     early = asyncio.create_task(one.read(KEY, source.load))
@@ -118,7 +116,7 @@ async def test_what_was_read_before_a_change_is_not_kept_after_it(
     assert await other.read(KEY, source.load) == 2
 
 
-async def test_whoever_asks_after_a_change_on_this_node_does_not_wait_for_an_earlier_load(
+async def test_a_read_after_a_change_does_not_share_an_earlier_load(
     node: Callable[..., Cache[int]], source: Source
 ) -> None:
     cache = node()
@@ -134,7 +132,7 @@ async def test_whoever_asks_after_a_change_on_this_node_does_not_wait_for_an_ear
 
 
 @pytest.mark.parametrize("change", ["drop", "write"])
-async def test_whoever_asks_after_a_change_on_this_node_does_not_wait_for_an_earlier_look(
+async def test_a_read_after_a_change_does_not_share_an_earlier_lookup(
     node: Callable[..., Cache[int]], source: Source, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     cache = node()
@@ -165,7 +163,7 @@ async def test_whoever_asks_after_a_change_on_this_node_does_not_wait_for_an_ear
     assert [await readers[0], await late] == [1, 2]
 
 
-async def test_what_a_change_has_made_is_read_without_a_load(node: Callable[..., Cache[int]], source: Source) -> None:
+async def test_a_written_value_is_read_without_a_load(node: Callable[..., Cache[int]], source: Source) -> None:
     one, other = node(), node()
     await one.write(KEY, 7, version=3)
     assert await other.read(KEY, source.load) == 7
@@ -176,7 +174,7 @@ async def test_what_a_change_has_made_is_read_without_a_load(node: Callable[...,
     assert source.loads == 0
 
 
-async def test_a_write_that_comes_late_does_not_undo_a_load(redis_url: str) -> None:
+async def test_a_late_write_does_not_replace_a_newer_value(redis_url: str) -> None:
     redis = RedisClient(make_settings(redis_url=redis_url), Metrics())
     cache: Cache[int] = Cache(redis, Metrics(), NAME, int, 60.0, version=lambda value: value)
     source = Source()
@@ -188,7 +186,7 @@ async def test_a_write_that_comes_late_does_not_undo_a_load(redis_url: str) -> N
     await redis.close()
 
 
-async def test_a_load_does_not_undo_what_was_written_meanwhile(node: Callable[..., Cache[int]], source: Source) -> None:
+async def test_a_load_does_not_replace_a_concurrent_write(node: Callable[..., Cache[int]], source: Source) -> None:
     one, other = node(), node()
     source.free.clear()
     early = asyncio.create_task(one.read(KEY, source.load))
@@ -199,7 +197,7 @@ async def test_a_load_does_not_undo_what_was_written_meanwhile(node: Callable[..
     assert await one.read(KEY, source.load) == 2
 
 
-async def test_who_waits_is_answered_before_a_node_ends(node: Callable[..., Cache[int]], source: Source) -> None:
+async def test_pending_reads_are_answered_before_close(node: Callable[..., Cache[int]], source: Source) -> None:
     cache = node()
     source.free.clear()
     reader = asyncio.create_task(cache.read(KEY, source.load))
@@ -211,7 +209,7 @@ async def test_who_waits_is_answered_before_a_node_ends(node: Callable[..., Cach
     await closing
 
 
-async def test_a_node_that_died_while_it_loaded_keeps_nobody_waiting_for_long(
+async def test_a_dead_loader_delays_readers_briefly(
     node: Callable[..., Cache[int]], source: Source, redis: RedisClient
 ) -> None:
     lease = round(cache_module.LEASE * 1000)
@@ -223,9 +221,7 @@ async def test_a_node_that_died_while_it_loaded_keeps_nobody_waiting_for_long(
     assert await redis.client.get(keys.cached(NAME, KEY)) is None, "it was not theirs to keep"
 
 
-async def test_an_error_is_told_to_who_asked_and_kept_from_nobody(
-    node: Callable[..., Cache[int]], source: Source
-) -> None:
+async def test_an_error_reaches_all_readers_and_is_not_cached(node: Callable[..., Cache[int]], source: Source) -> None:
     cache = node()
 
     async def fail() -> int:
@@ -237,7 +233,7 @@ async def test_an_error_is_told_to_who_asked_and_kept_from_nobody(
         assert await node().read(KEY, source.load) == 1
 
 
-async def test_a_value_of_another_shape_is_loaded_anew(
+async def test_a_value_of_another_shape_is_loaded_again(
     node: Callable[..., Cache[int]], source: Source, redis: RedisClient
 ) -> None:
     await redis.client.set(keys.cached(NAME, KEY), '0 {"of": "another version"}')

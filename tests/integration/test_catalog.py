@@ -106,7 +106,7 @@ def dumped(product: Product) -> dict[str, Any]:
 # --- products -------------------------------------------------------------------------------------------------------
 
 
-async def test_every_change_raises_the_version_and_is_told_as_stored(shop: Shop) -> None:
+async def test_every_change_raises_the_version_and_is_published_as_stored(shop: Shop) -> None:
     cup = await shop.product(
         price="19.90",
         originalPrice=25,
@@ -153,7 +153,7 @@ async def test_concurrent_changes_of_different_fields_are_both_kept(shop: Shop) 
     assert (now.name, float(now.price), now.stock, now.version) == ("Mug", 3.0, 99, 4)
 
 
-async def test_stock_is_set_or_moved_and_never_below_nothing(shop: Shop) -> None:
+async def test_stock_is_set_or_changed_but_never_negative(shop: Shop) -> None:
     cup = await shop.product(stock=6)
     shop.told()
     await shop.stock(cup, change=-1)
@@ -182,7 +182,7 @@ async def test_stock_is_set_or_moved_and_never_below_nothing(shop: Shop) -> None
     assert [event for event, _ in shop.told()] == ["live:product:updated"], "it was sold out before"
 
 
-async def test_fifty_at_once_sell_exactly_what_is_there_and_sold_out_is_told_once(shop: Shop) -> None:
+async def test_concurrent_sales_match_the_stock_and_sell_out_once(shop: Shop) -> None:
     cup = await shop.product(stock=30)
     shop.told()
     shop.heard.delay = 0.002
@@ -242,7 +242,7 @@ async def test_pages_of_products(shop: Shop) -> None:
 # --- streams --------------------------------------------------------------------------------------------------------
 
 
-async def test_the_life_of_a_stream_is_told(shop: Shop) -> None:
+async def test_start_and_end_of_a_stream_are_published(shop: Shop) -> None:
     host = await shop.person(Role.HOST)
     stream = await shop.stream(host, scheduledAt="2100-12-01T10:00:00+09:00")
     assert (stream.status, stream.host_id) == ("SCHEDULED", host.user_id)
@@ -300,7 +300,7 @@ async def test_pages_of_streams(shop: Shop) -> None:
 # --- viewers --------------------------------------------------------------------------------------------------------
 
 
-async def test_viewers_are_people_and_the_peak_is_kept(shop: Shop) -> None:
+async def test_viewers_are_distinct_and_the_peak_is_stored(shop: Shop) -> None:
     people, room = ["ann", "bob", "cid"], viewers_room(KEY)
     with pytest.raises(NotFound):
         await shop.viewers.check_join("nowhere")

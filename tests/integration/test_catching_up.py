@@ -116,7 +116,7 @@ async def pair(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Async
 # --- two nodes --------------------------------------------------------------------------------------------------------
 
 
-async def test_who_publishes_first_is_not_heard_first(pair: Pair) -> None:
+async def test_delivery_follows_the_log_not_the_publication(pair: Pair) -> None:
     """Two commits, published by two nodes in the other order: every node delivers them in the order of the log."""
     for seq in (1, 2):
         write(pair.log, seq)
@@ -126,7 +126,7 @@ async def test_who_publishes_first_is_not_heard_first(pair: Pair) -> None:
     assert pair.log.reads == 0
 
 
-async def test_what_a_dead_node_committed_is_heard(pair: Pair) -> None:
+async def test_commits_of_a_dead_node_are_delivered(pair: Pair) -> None:
     """It was killed before it published: the next publication shows the gap, and the look at the logs the end."""
     await pair.say(0)
     await pair.say(0, publish=False)
@@ -149,7 +149,7 @@ async def test_redis_killed_and_started_again_under_traffic(pair: Pair) -> None:
     await pair.all_heard_all()
 
 
-async def test_what_was_said_while_redis_was_away_is_heard_everywhere_even_if_nobody_goes_on(pair: Pair) -> None:
+async def test_events_during_a_redis_outage_are_delivered_without_further_events(pair: Pair) -> None:
     pair.server.kill()
     for _ in range(3):
         await pair.say(0)
@@ -199,7 +199,7 @@ class Silent:
         """See Fanout."""
 
 
-async def test_the_log_of_a_room_is_what_a_node_catches_up_from(database_url: str, redis: RedisClient) -> None:
+async def test_a_node_catches_up_from_the_room_log(database_url: str, redis: RedisClient) -> None:
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
     log, silent = RoomLog(database), Silent()

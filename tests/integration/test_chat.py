@@ -101,7 +101,7 @@ async def place(database_url: str, redis: RedisClient) -> AsyncIterator[Place]:
 # --- sending --------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_told_is_what_was_stored(place: Place) -> None:
+async def test_published_messages_equal_stored_ones(place: Place) -> None:
     ann = await place.person(Role.HOST)
     sent = await place.chat.send(ann, ask("안녕 <b>", "c-1"))
     [told] = place.heard.events
@@ -125,7 +125,7 @@ async def test_what_is_told_is_what_was_stored(place: Place) -> None:
     assert (await RoomEvent.get(seq=1)).payload == told[2]
 
 
-async def test_two_nodes_at_once_give_every_message_a_place_and_tell_it_once(place: Place) -> None:
+async def test_two_nodes_publish_every_message_once_with_its_place(place: Place) -> None:
     people = [await place.person() for _ in range(6)]
     sent = await asyncio.gather(
         *(
@@ -143,7 +143,7 @@ async def test_two_nodes_at_once_give_every_message_a_place_and_tell_it_once(pla
         assert own == [f"{number}:{count}" for count in range(20)]
 
 
-async def test_a_repeated_id_is_answered_as_the_first_time(place: Place) -> None:
+async def test_a_repeated_id_gets_the_first_answer(place: Place) -> None:
     ann = await place.person()
     answers = await asyncio.gather(*(place.nodes[n % 2].send(ann, ask("once", "c-1")) for n in range(10)))
     [first] = [answer for answer in answers if not answer.duplicate]
@@ -167,7 +167,7 @@ async def test_a_repeated_id_with_another_text_is_a_conflict_also_after_deletion
     assert not (await place.chat.send(await place.person(), ask("other", "c-1"))).duplicate
 
 
-async def test_guests_do_not_write_and_nobody_writes_where_no_stream_is(place: Place) -> None:
+async def test_guests_and_unknown_streams_are_refused(place: Place) -> None:
     with pytest.raises(Forbidden):
         await place.chat.send(principal(Role.GUEST), ask("hi"))
     nowhere = SendMessage.model_validate({"liveId": "nowhere", "message": "x"})
@@ -180,7 +180,7 @@ async def test_guests_do_not_write_and_nobody_writes_where_no_stream_is(place: P
 # --- deletion -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_deleted_text_is_nowhere_but_in_the_record(place: Place) -> None:
+async def test_a_deleted_text_is_only_in_the_deletion_record(place: Place) -> None:
     ann, admin = await place.person(), await place.person(Role.ADMIN)
     start = (await place.join()).cursor
     _, unkind, _ = await place.say(ann, "a", "unkind", "b")
@@ -206,7 +206,7 @@ async def test_a_deleted_text_is_nowhere_but_in_the_record(place: Place) -> None
     assert (record.text, record.reason) == ("unkind", "house rules")
 
 
-async def test_deleting_at_once_on_two_nodes_is_told_once(place: Place) -> None:
+async def test_concurrent_deletions_are_published_once(place: Place) -> None:
     admin = await place.person(Role.ADMIN)
     [sent] = await place.say(await place.person(), "x")
     answers = await asyncio.gather(*(place.keepers[n % 2].deletions.delete(admin, deletion(sent.id)) for n in range(6)))
@@ -234,7 +234,7 @@ async def test_only_a_message_of_the_room_can_be_deleted(place: Place) -> None:
 # --- reading back ---------------------------------------------------------------------------------------------------
 
 
-async def test_history_goes_back_in_pages_without_what_was_deleted(place: Place) -> None:
+async def test_history_pages_leave_out_deleted_messages(place: Place) -> None:
     ann, admin = await place.person(), await place.person(Role.ADMIN)
     sent = await place.say(ann, *(f"{n}" for n in range(10)))
     await place.curators.deletions.delete(admin, deletion(sent[3].id))
@@ -254,7 +254,7 @@ async def test_history_goes_back_in_pages_without_what_was_deleted(place: Place)
     assert (await place.chat.history(principal(), older("nowhere", None, 3))).messages == []
 
 
-async def test_a_join_has_the_newest_hundred_and_their_cursor(place: Place) -> None:
+async def test_a_join_has_the_newest_hundred_messages_and_their_cursor(place: Place) -> None:
     assert (await place.join()).cursor.seq == 0
     await place.say(await place.person(), *(f"{n}" for n in range(103)))
     joined = await place.join()
@@ -263,9 +263,7 @@ async def test_a_join_has_the_newest_hundred_and_their_cursor(place: Place) -> N
     assert not joined.recovered
 
 
-async def test_since_a_cursor_there_is_everything_after_it_or_a_fresh_start(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cursor_gets_all_later_events_or_a_new_snapshot(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_log, "REPLAY", 5)
     ann = await place.person()
     await place.say(ann, *(f"{n}" for n in range(6)))
@@ -283,9 +281,7 @@ async def test_since_a_cursor_there_is_everything_after_it_or_a_fresh_start(
         assert joined.cursor == now
 
 
-async def test_a_crowd_that_comes_back_is_answered_by_one_look_and_each_with_what_they_missed(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_concurrent_catch_ups_share_one_query(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_log, "REPLAY", 20)
     await place.say(await place.person(), *(f"{n}" for n in range(30)))
     now = (await place.join()).cursor
@@ -307,7 +303,7 @@ async def test_a_crowd_that_comes_back_is_answered_by_one_look_and_each_with_wha
             assert [event.seq for event in joined.events or ()] == list(range(cursor.seq + 1, 31))
 
 
-async def test_who_comes_to_a_room_that_is_none_is_no_trouble_to_those_who_come_with_them(place: Place) -> None:
+async def test_an_unknown_room_does_not_fail_concurrent_catch_ups(place: Place) -> None:
     replays = CatchUp(RoomLog(place.database))
     rooms = [chat_room("nowhere"), chat_room(KEY), chat_room("nowhere")]
     answers = await asyncio.gather(*(replays.position(room, None) for room in rooms), return_exceptions=True)
@@ -315,7 +311,7 @@ async def test_who_comes_to_a_room_that_is_none_is_no_trouble_to_those_who_come_
     await replays.close()
 
 
-async def test_a_log_is_trimmed_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_trimmed_log_refuses_old_cursors(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_log, "KEPT", 10)
     monkeypatch.setattr(room_log, "TRIM", 4)
     await place.say(await place.person(), *(f"{n}" for n in range(21)))
@@ -325,7 +321,7 @@ async def test_a_log_is_trimmed_and_says_so(place: Place, monkeypatch: pytest.Mo
     assert not (await place.join(now.model_copy(update={"seq": 9}))).recovered
 
 
-async def test_a_cursor_belongs_to_its_history_while_others_talk(place: Place) -> None:
+async def test_history_and_cursor_are_consistent_under_traffic(place: Place) -> None:
     people = [await place.person() for _ in range(4)]
 
     async def talk(number: int) -> None:

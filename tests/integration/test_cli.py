@@ -77,12 +77,12 @@ async def test_mistakes_in_the_settings_are_one_line_each(command: tuple[str, ..
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
-async def test_a_key_that_is_none_is_one_line(command: str, environment: dict[str, str]) -> None:
+async def test_an_invalid_key_is_one_line(command: str, environment: dict[str, str]) -> None:
     said = await dorami(command, **environment | {"JWT_PRIVATE_KEY": "a-key-that-is-none"})
     assert said == Said(2, [], ["JWT_PRIVATE_KEY: not a private key in PEM without a password"])
 
 
-async def test_a_worker_says_what_it_cannot_work_without(environment: dict[str, str], tmp_path: Path) -> None:
+async def test_a_worker_reports_missing_requirements(environment: dict[str, str], tmp_path: Path) -> None:
     assert await dorami("worker", **environment) == Said(
         2, [], ["MEDIA_FOLDER: a worker needs it, recordings are there"]
     )
@@ -101,9 +101,7 @@ async def test_nodes_that_start_at_once_migrate_an_empty_database_once(
     assert len(applied) == len(set(applied))
 
 
-async def test_no_node_serves_on_a_database_that_lacks_migrations_and_may_not_apply_them(
-    environment: dict[str, str], empty_database_url: str
-) -> None:
+async def test_a_node_without_migrations_does_not_start(environment: dict[str, str], empty_database_url: str) -> None:
     said = await dorami("serve", **environment | {"DATABASE_URL": empty_database_url, "MIGRATE_AT_START": "false"})
     assert (said.code, said.out) == (1, [])
     (line,) = said.err
@@ -111,7 +109,7 @@ async def test_no_node_serves_on_a_database_that_lacks_migrations_and_may_not_ap
     assert line.endswith(": run `dorami db migrate`")
 
 
-async def test_check_says_a_line_for_each_part(environment: dict[str, str], empty_database_url: str) -> None:
+async def test_check_prints_a_line_for_each_part(environment: dict[str, str], empty_database_url: str) -> None:
     good = await dorami("check", **environment)
     parts = ["settings    ok (development)", "database    ok", "redis       ok (one server)", "migrations  ok"]
     assert good == Said(0, parts, [])
@@ -133,7 +131,7 @@ async def test_check_says_a_line_for_each_part(environment: dict[str, str], empt
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
-async def test_a_database_that_does_not_exist(command: str, environment: dict[str, str]) -> None:
+async def test_check_of_a_missing_database(command: str, environment: dict[str, str]) -> None:
     url = environment["DATABASE_URL"].replace("/test_", "/nobody_made_", 1)
     said = await dorami(command, **environment | {"DATABASE_URL": url})
     assert said.code == 1
@@ -147,7 +145,7 @@ async def test_a_database_that_does_not_exist(command: str, environment: dict[st
 
 @pytest.mark.parametrize("command", ["serve", "check"])
 @pytest.mark.parametrize("access", ["", ":hunter2@", "mina:hunter2@"])
-async def test_a_wrong_password_of_redis(
+async def test_check_of_a_wrong_redis_password(
     command: str, access: str, environment: dict[str, str], own_redis: RedisProcess
 ) -> None:
     client = redis.asyncio.Redis.from_url(own_redis.url)
@@ -165,7 +163,7 @@ async def test_a_wrong_password_of_redis(
 
 @pytest.mark.parametrize("command", ["serve", "check"])
 @pytest.mark.parametrize(("name", "parameter"), [("DATABASE_URL", "sslrootcert"), ("REDIS_URL", "ssl_ca_certs")])
-async def test_a_file_that_is_missing(command: str, name: str, parameter: str, environment: dict[str, str]) -> None:
+async def test_a_missing_file(command: str, name: str, parameter: str, environment: dict[str, str]) -> None:
     url = {
         "DATABASE_URL": "postgresql://a:hunter2@127.0.0.1/x?sslmode=verify-full&",
         "REDIS_URL": "rediss://127.0.0.1?",
@@ -175,7 +173,7 @@ async def test_a_file_that_is_missing(command: str, name: str, parameter: str, e
 
 
 @pytest.mark.parametrize("host", ["::", "::1", "0.0.0.0", "unix:"])
-async def test_a_node_says_where_it_can_be_reached(host: str, start_node: StartNode, tmp_path: Path) -> None:
+async def test_a_node_logs_its_addresses(host: str, start_node: StartNode, tmp_path: Path) -> None:
     path = tmp_path / "node.sock"
     node = await start_node(HOST=f"unix:{path}" if host == "unix:" else host)
     connector = aiohttp.UnixConnector(str(path)) if host == "unix:" else aiohttp.TCPConnector()
@@ -204,7 +202,7 @@ async def test_migrations_are_applied_once(environment: dict[str, str], empty_da
     assert await dorami("db", "status", **environment) == Said(0, ["up to date"], [])
 
 
-async def test_a_token_is_minted_for_an_account(environment: dict[str, str]) -> None:
+async def test_a_token_is_issued_for_an_account(environment: dict[str, str]) -> None:
     settings = make_settings(database_url=environment["DATABASE_URL"])
     await seeds.sow(settings)
     tokens = Tokens(settings)
@@ -314,7 +312,7 @@ async def test_an_operator_manages_accounts(environment: dict[str, str], start_n
     assert (await dorami("user", "list", **away)).err[-1:] == ["the database does not answer: connection refused"]
 
 
-async def test_a_production_database_without_an_admin_says_what_to_type(environment: dict[str, str]) -> None:
+async def test_a_node_without_an_admin_logs_the_command_to_create_one(environment: dict[str, str]) -> None:
     settings = make_settings(
         app_env="production", database_url=environment["DATABASE_URL"], redis_url=environment["REDIS_URL"],
         jwt_secret=SecretStr("x" * 40),
@@ -430,7 +428,7 @@ async def test_two_nodes_share_the_servers_and_the_seeds(data: Path) -> None:
         assert await dev.end() == (0, [])
 
 
-async def test_what_dies_is_started_again_where_it_was(data: Path) -> None:
+async def test_dead_processes_are_restarted(data: Path) -> None:
     dev = await development(data, "--nodes", "2", "--no-seed")
     try:
         nodes = [process for process in dev.family if "serve" in process.cmdline()]
@@ -450,7 +448,7 @@ async def test_what_dies_is_started_again_where_it_was(data: Path) -> None:
 
 
 @pytest.mark.parametrize(("title", "name"), [("PostgreSQL", "postgres"), ("Redis", "valkey-server")])
-async def test_a_server_that_dies_ends_it_all_and_is_named(data: Path, title: str, name: str) -> None:
+async def test_a_dead_server_ends_dev_and_is_named(data: Path, title: str, name: str) -> None:
     dev = await development(data, "--nodes", "2", "--no-seed")
     next(process for process in dev.family if process.name() == name).kill()
     assert await dev.end() == (1, [])
@@ -459,7 +457,7 @@ async def test_a_server_that_dies_ends_it_all_and_is_named(data: Path, title: st
     assert "Traceback" not in said
 
 
-async def test_a_second_one_on_the_same_data_is_refused(data: Path) -> None:
+async def test_a_second_dev_on_the_same_data_is_refused(data: Path) -> None:
     dev = await development(data, "--no-seed")
     try:
         second = await dorami("dev", "--port", "0", "--data", str(data))
@@ -470,7 +468,7 @@ async def test_a_second_one_on_the_same_data_is_refused(data: Path) -> None:
         assert await dev.end() == (0, [])
 
 
-async def test_development_is_not_production(tmp_path: Path) -> None:
+async def test_dev_refuses_production(tmp_path: Path) -> None:
     said = await dorami("dev", "--data", str(tmp_path), APP_ENV="production")
     assert said.code == 2
     assert said.err == ["APP_ENV: `dorami dev` is for development, production has `dorami serve`"]

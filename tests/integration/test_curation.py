@@ -97,9 +97,7 @@ async def place(database_url: str) -> AsyncIterator[Place]:
 # --- clearing -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_large_clear_goes_in_steps_that_are_told_one_by_one(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_large_clear_is_published_in_steps(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clears, "BATCH", 4)
     await place.say(*(f"{n}" for n in range(10)))
     service = place.curators[0].clears
@@ -116,7 +114,7 @@ async def test_a_large_clear_goes_in_steps_that_are_told_one_by_one(
     assert await place.value("SELECT count(*) FROM message_deletions") == 0
 
 
-async def test_what_a_clear_by_time_spares_between_others_is_not_told_to_be_gone(place: Place) -> None:
+async def test_a_clear_by_time_publishes_only_deleted_places(place: Place) -> None:
     """Messages are in the order in which they were stored, and their times are those of several nodes."""
     bob = await place.person(Role.USER)
     await place.say("a")
@@ -134,9 +132,7 @@ async def test_what_a_clear_by_time_spares_between_others_is_not_told_to_be_gone
     assert [(told["fromSeq"], told["beforeSeq"]) for told in place.told("chat:cleared")] == [(1, 5)], "of one sender"
 
 
-async def test_what_is_too_much_for_one_request_is_done_by_the_same_request_again(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_repeated_request_continues_a_large_clear(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clears, "BATCH", 4)
     hasty = Curators(place.database, place.heard, patience=timedelta(0)).clears
     sent = await place.say(*(f"{n}" for n in range(10)))
@@ -156,7 +152,7 @@ async def test_what_is_too_much_for_one_request_is_done_by_the_same_request_agai
     assert await place.history() == [f"{n}" for n in range(10, 18)]
 
 
-async def test_deleting_clearing_and_writing_at_once_never_wait_for_each_other_for_good(place: Place) -> None:
+async def test_deleting_clearing_and_writing_do_not_deadlock(place: Place) -> None:
     sent = await place.say(*(f"{n}" for n in range(20)))
     await asyncio.gather(
         *(place.curators[n % 2].deletions.delete(place.admin, deletion(one.id)) for n, one in enumerate(sent)),
@@ -175,7 +171,7 @@ async def test_deleting_clearing_and_writing_at_once_never_wait_for_each_other_f
     )
 
 
-async def test_what_one_did_alone_an_undo_leaves_alone(place: Place) -> None:
+async def test_an_undo_leaves_single_deletions_alone(place: Place) -> None:
     sent = await place.say("a", "b")
     await place.curators[0].deletions.delete(place.admin, deletion(sent[0].id))
     done = await place.curators[0].clears.clear(place.admin, clear())
@@ -186,7 +182,7 @@ async def test_what_one_did_alone_an_undo_leaves_alone(place: Place) -> None:
         await place.curators[0].clears.undo(place.admin, undo(str(entry)))
 
 
-async def test_what_was_deleted_after_a_clear_stays_deleted_when_that_is_undone(place: Place) -> None:
+async def test_an_undo_leaves_later_deletions_alone(place: Place) -> None:
     sent = await place.say("a", "b")
     done = await place.curators[0].clears.clear(place.admin, clear())
     for _ in range(2):
@@ -198,7 +194,7 @@ async def test_what_was_deleted_after_a_clear_stays_deleted_when_that_is_undone(
 
 
 @pytest.mark.parametrize("meanwhile", ["deleted", "brought back and cleared again"])
-async def test_an_undo_in_steps_leaves_alone_what_others_did_between_two_of_them(
+async def test_an_undo_in_steps_leaves_deletions_in_between_alone(
     place: Place, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     monkeypatch.setattr(clears, "BATCH", 1)
@@ -226,7 +222,7 @@ async def test_an_undo_in_steps_leaves_alone_what_others_did_between_two_of_them
 # --- retention ------------------------------------------------------------------------------------------------------
 
 
-async def test_originals_are_forgotten_in_time_and_repetitions_still_known(place: Place) -> None:
+async def test_deleted_texts_expire_and_repetitions_are_still_recognised(place: Place) -> None:
     sent = await place.chats[0].send(place.ann, ask("old", "c-1"))
     await place.curators[0].clears.clear(place.admin, clear())
     done = place.told("chat:cleared")[0]["clearId"]
@@ -244,7 +240,7 @@ async def test_originals_are_forgotten_in_time_and_repetitions_still_known(place
 # --- pins -----------------------------------------------------------------------------------------------------------
 
 
-async def test_of_two_nodes_one_ends_a_pin(place: Place) -> None:
+async def test_one_of_two_nodes_ends_a_pin(place: Place) -> None:
     sent = await place.say("for good", "for later", "for a minute")
     for message, seconds in zip(sent, (None, 600, 60), strict=True):
         pin = PinMessage.model_validate({"liveId": KEY, "messageId": message.id, "seconds": seconds})
@@ -258,9 +254,7 @@ async def test_of_two_nodes_one_ends_a_pin(place: Place) -> None:
     assert [pin.message for pin in shown] == ["for good", "for later"]
 
 
-async def test_a_pin_that_ends_while_it_is_made_is_told_all_the_same(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_pin_that_ends_immediately_is_published(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     [sent] = await place.say("for a second")
     query = place.database.query
 
@@ -277,7 +271,7 @@ async def test_a_pin_that_ends_while_it_is_made_is_told_all_the_same(
     assert await place.curators[0].pins.expire() == 1
 
 
-async def test_a_deleted_text_leaves_the_log_of_pins_too(place: Place) -> None:
+async def test_a_deleted_text_is_erased_from_logged_pins(place: Place) -> None:
     [sent] = await place.say("unspeakable")
     log = RoomLog(place.database)
     await place.curators[0].pins.pin(place.admin, PinMessage.model_validate({"liveId": KEY, "messageId": sent.id}))
@@ -292,7 +286,7 @@ async def test_a_deleted_text_leaves_the_log_of_pins_too(place: Place) -> None:
 # --- what joiners are shown -----------------------------------------------------------------------------------------
 
 
-async def test_a_crowd_that_joins_is_shown_one_look_and_never_an_old_one(place: Place) -> None:
+async def test_concurrent_joins_share_one_current_snapshot(place: Place) -> None:
     metrics = Metrics()
     keeper = place.curators[0]
     newest = Snapshots(place.database, RoomLog(place.database), Messages(place.database), keeper.pins, metrics)
@@ -324,7 +318,7 @@ async def test_a_crowd_that_joins_is_shown_one_look_and_never_an_old_one(place: 
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_look_at_the_lists_that_began_before_a_change_does_not_end_after_it(
+async def test_a_reload_of_words_started_before_a_change_is_discarded(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = WordLists(place.database, place.curators[0].audit_log, Metrics())
@@ -349,7 +343,7 @@ async def test_a_look_at_the_lists_that_began_before_a_change_does_not_end_after
     assert words.check(KEY, "second") == "******"
 
 
-async def test_words_changed_at_once_are_all_known_everywhere(place: Place) -> None:
+async def test_concurrent_word_changes_reach_all_nodes(place: Place) -> None:
     nodes = [WordLists(place.database, keeper.audit_log, Metrics()) for keeper in place.curators]
     await asyncio.gather(
         *(

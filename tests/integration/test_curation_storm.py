@@ -145,7 +145,7 @@ async def crowd(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_what_a_room_is_told_is_what_is_stored(crowd: Crowd, seed: int) -> None:
+async def test_published_events_match_the_stored_state(crowd: Crowd, seed: int) -> None:
     await asyncio.gather(*(crowd.act(actor, random.Random(f"{seed} {actor}")) for actor in range(ACTORS)))
 
     said = {sent.id: ask.message for _, ask, sent in crowd.sent}

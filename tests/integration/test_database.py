@@ -144,7 +144,7 @@ async def test_a_wrong_message_is_refused(database: Database) -> None:
     await refuses(Message, right, {"client_message_id": "c-2"}, {"seq": 3})
 
 
-async def test_a_place_in_a_log_is_taken_once(database: Database) -> None:
+async def test_a_place_in_a_log_is_unique(database: Database) -> None:
     stream = await a_stream()
     async with database.transaction():
         await open_rooms(stream.key)
@@ -153,7 +153,7 @@ async def test_a_place_in_a_log_is_taken_once(database: Database) -> None:
     await refuses(RoomEvent, event, {}, {"seq": 0}, {"seq": 2, "room_id": "nowhere"})
 
 
-async def test_a_text_that_no_database_can_store_is_the_clients_mistake(database: Database) -> None:
+async def test_a_text_with_nul_is_an_invalid_payload(database: Database) -> None:
     with pytest.raises(InvalidPayload):
         async with database.guard("test"):
             await User.create(email="a\x00@example.com", username="a", password_hash="-")
@@ -162,7 +162,7 @@ async def test_a_text_that_no_database_can_store_is_the_clients_mistake(database
             await database.query("SELECT $1::text::jsonb", '"\\u0000"')
 
 
-async def test_a_refused_row_is_not_quoted(database: Database) -> None:
+async def test_constraint_errors_do_not_quote_rows(database: Database) -> None:
     """An error that nobody expected is logged with its traceback, in which no hash and no address may be."""
     fields = {"email": "ann@example.com", "username": "ann", "password_hash": "secret-hash"}
 
@@ -215,7 +215,7 @@ async def all_slots_are_there(database: Database) -> None:
     await asyncio.gather(*(hold() for _ in range(SIZE)))
 
 
-async def test_no_connection_is_lost_wherever_a_transaction_is_cancelled(database: Database) -> None:
+async def test_a_cancelled_transaction_loses_no_connection(database: Database) -> None:
     dice = random.Random(20261121)
     for _ in range(10):
         tasks = [asyncio.create_task(work(database)) for _ in range(10)]
@@ -259,7 +259,7 @@ async def other_work(database: Database) -> None:
         await database.query("SELECT 1")
 
 
-async def test_a_statement_that_takes_too_long_is_ended_on_the_server_too(settings: Callable[..., Settings]) -> None:
+async def test_a_slow_statement_is_cancelled_on_the_server(settings: Callable[..., Settings]) -> None:
     database = Database(settings(database_timeout="200ms"), Metrics())
     await database.open()
     running = "SELECT count(*) AS running FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(5)%'"
@@ -307,7 +307,7 @@ async def test_pool_recovers_from_a_killed_server(fragile: Database, own_postgre
     assert await User.all().count() == 1
 
 
-async def test_killed_in_the_middle_of_a_transaction(fragile: Database, own_postgres: PostgresProcess) -> None:
+async def test_server_killed_during_a_transaction(fragile: Database, own_postgres: PostgresProcess) -> None:
     async def be_cut() -> None:
         async with fragile.guard("test"), fragile.transaction():
             await a_stream()
@@ -338,7 +338,7 @@ async def test_pool_recovers_from_a_frozen_server(fragile: Database, own_postgre
     await all_slots_are_there(fragile)
 
 
-async def test_a_server_that_is_not_there_keeps_the_node_from_starting() -> None:
+async def test_an_unreachable_server_prevents_the_start() -> None:
     database = Database(make_settings(), Metrics())
     with pytest.raises(Unavailable):
         await database.open()
@@ -347,7 +347,7 @@ async def test_a_server_that_is_not_there_keeps_the_node_from_starting() -> None
 # --- a server that answers and takes no writes ----------------------------------------------------------------------
 
 
-async def test_a_read_only_server_is_away_until_it_takes_writes_again(own_postgres: PostgresProcess) -> None:
+async def test_a_read_only_server_counts_as_unavailable(own_postgres: PostgresProcess) -> None:
     settings = make_settings(database_url=own_postgres.url, database_pool_size=SIZE)
     await migrations.migrate(settings)
     database = Database(settings, Metrics())
@@ -379,7 +379,7 @@ async def test_a_read_only_server_is_away_until_it_takes_writes_again(own_postgr
         await database.close()
 
 
-async def test_a_full_disk_takes_the_node_out_until_a_write_succeeds(database: Database) -> None:
+async def test_a_full_disk_makes_the_node_unready_until_a_write_succeeds(database: Database) -> None:
     # A full disk cannot be had on every machine: the table answers with its SQLSTATE, as PostgreSQL does.
     await database.query("CREATE TABLE full_disk (n int)")
     await database.query("""
@@ -397,7 +397,7 @@ async def test_a_full_disk_takes_the_node_out_until_a_write_succeeds(database: D
 
 
 @pytest.mark.parametrize("code", ["25006", "53100", "53300", "57P01", "57P03", "58030", "08006", "25P03"])
-async def test_whatever_says_that_a_server_cannot_be_used_is_unavailable(database: Database, code: str) -> None:
+async def test_server_errors_that_mean_unavailable(database: Database, code: str) -> None:
     with pytest.raises(Unavailable):
         async with database.guard("write"):
             await database.query(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$")

@@ -126,7 +126,7 @@ async def cluster(database_url: str) -> AsyncIterator[Cluster]:
     await database.close()
 
 
-async def test_who_is_there_gets_it_at_once_on_every_socket_and_it_is_marked(cluster: Cluster) -> None:
+async def test_connected_users_get_notifications_on_every_socket(cluster: Cluster) -> None:
     person, other = await cluster.person(), await cluster.person()
     sockets = [cluster.users[0].connect(person), cluster.users[0].connect(person), cluster.users[1].connect(person)]
     await cluster.send(person, other, title="live")
@@ -137,7 +137,7 @@ async def test_who_is_there_gets_it_at_once_on_every_socket_and_it_is_marked(clu
     assert await cluster.waiting() == 1, "the other one is away"
 
 
-async def test_two_devices_that_come_at_once_get_each_of_what_waits_at_most_once(cluster: Cluster) -> None:
+async def test_concurrent_connects_get_each_notification_at_most_once(cluster: Cluster) -> None:
     person = await cluster.person()
     titles = [str(number) for number in range(module.EACH * 2 + 5)]
     for title in titles:
@@ -154,7 +154,7 @@ async def test_two_devices_that_come_at_once_get_each_of_what_waits_at_most_once
     assert late.titles == []
 
 
-async def test_a_lost_notice_is_found_by_looking(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_notification_with_a_lost_notice_is_found(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TICK", 0.02)
     person = await cluster.person()
     socket = cluster.users[1].connect(person)
@@ -174,9 +174,7 @@ async def test_a_lost_notice_is_found_by_looking(cluster: Cluster, monkeypatch: 
     assert await cluster.waiting() == 0
 
 
-async def test_what_could_not_be_marked_is_not_handed_over_again(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unmarked_notification_is_not_sent_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     person = await cluster.person()
     socket = cluster.users[0].connect(person)
     await cluster.nodes[0].deliver()
@@ -199,7 +197,7 @@ async def test_what_could_not_be_marked_is_not_handed_over_again(
     assert await cluster.waiting() == 0
 
 
-async def test_a_node_that_died_before_it_marked_leaves_it_to_the_next_connect(cluster: Cluster) -> None:
+async def test_a_node_that_died_before_marking_has_it_sent_again(cluster: Cluster) -> None:
     person = await cluster.person()
     first = cluster.users[0].connect(person)
     await cluster.send(person, title="again")
@@ -210,7 +208,7 @@ async def test_a_node_that_died_before_it_marked_leaves_it_to_the_next_connect(c
     assert await cluster.waiting() == 0
 
 
-async def test_what_went_to_a_silent_socket_alone_waits_again(cluster: Cluster) -> None:
+async def test_a_notification_sent_to_a_dead_socket_waits_again(cluster: Cluster) -> None:
     person = await cluster.person()
     silent = cluster.users[0].connect(person)
     await cluster.send(person, title="in a tunnel")
@@ -225,7 +223,7 @@ async def test_what_went_to_a_silent_socket_alone_waits_again(cluster: Cluster) 
     assert await cluster.waiting() == 0
 
 
-async def test_who_is_back_before_their_silent_socket_is_noticed_gets_it_then(cluster: Cluster) -> None:
+async def test_a_user_with_a_new_socket_gets_what_a_dead_one_missed(cluster: Cluster) -> None:
     person = await cluster.person()
     silent = cluster.users[0].connect(person)
     await cluster.send(person, title="in a tunnel")
@@ -239,7 +237,7 @@ async def test_who_is_back_before_their_silent_socket_is_noticed_gets_it_then(cl
     assert await cluster.waiting() == 0
 
 
-async def test_what_somebody_heard_does_not_come_again(cluster: Cluster) -> None:
+async def test_a_delivered_notification_is_not_sent_again(cluster: Cluster) -> None:
     person = await cluster.person()
     silent, closed, elsewhere = (cluster.users[node].connect(person) for node in (0, 0, 1))
     await cluster.send(person, title="heard")
@@ -262,7 +260,7 @@ async def test_what_somebody_heard_does_not_come_again(cluster: Cluster) -> None
     assert await cluster.waiting() == 0
 
 
-async def test_to_somebody_who_does_not_exist_nothing_is_sent_to_anybody(cluster: Cluster) -> None:
+async def test_an_unknown_recipient_prevents_sending(cluster: Cluster) -> None:
     person = await cluster.person()
     with pytest.raises(NotFound):
         await cluster.send(person, str(UUID(int=7)), title="x")
@@ -271,7 +269,7 @@ async def test_to_somebody_who_does_not_exist_nothing_is_sent_to_anybody(cluster
     assert await Notification.all().count() == 1
 
 
-async def test_a_token_of_nobody_in_particular_disturbs_nobody(cluster: Cluster) -> None:
+async def test_a_token_without_an_account_does_not_affect_others(cluster: Cluster) -> None:
     person = await cluster.person()
     await cluster.send(person, title="x")
     cluster.users[0].connect("operator")
@@ -283,7 +281,7 @@ async def test_a_token_of_nobody_in_particular_disturbs_nobody(cluster: Cluster)
 # --- what is listed -------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_read_is_unread_no_more(cluster: Cluster) -> None:
+async def test_mark_notifications_as_read(cluster: Cluster) -> None:
     ann, bob = await cluster.person(), await cluster.person()
     for number in range(4):
         await cluster.send(ann, bob, title=str(number))
@@ -308,7 +306,7 @@ async def test_what_is_read_is_unread_no_more(cluster: Cluster) -> None:
     assert (await cluster.notifications.page(principal(Role.USER, bob), NotificationQuery())).unread == 4
 
 
-async def test_administrators_see_what_was_sent_and_what_became_of_it(cluster: Cluster) -> None:
+async def test_administrators_list_sent_notifications(cluster: Cluster) -> None:
     ann, bob, carl = [await cluster.person() for _ in range(3)]
     cluster.users[0].connect(ann)
     ids = [await cluster.send(ann, bob, carl, title="three"), await cluster.send(bob, title="one")]

@@ -50,7 +50,7 @@ async def visits(stack: Stack) -> tuple[int, int]:
         return rows, int(client.incr("visits"))
 
 
-async def test_data_is_there_at_the_second_start() -> None:
+async def test_data_survives_a_restart() -> None:
     with server_folder() as folder:
         for count in (1, 2):
             with Stack(folder) as stack:
@@ -66,7 +66,7 @@ async def test_servers_end_with_the_stack(folder: Path) -> None:
     assert not any(process.is_running() for process in processes)
 
 
-async def test_a_second_one_on_the_same_folder_is_refused(folder: Path) -> None:
+async def test_a_second_stack_on_the_same_folder_is_refused(folder: Path) -> None:
     with Stack(folder, durable=False) as stack:
         with pytest.raises(StackError, match="another `dorami dev` uses"), Stack(folder):
             pass
@@ -86,7 +86,7 @@ async def test_servers_die_with_a_killed_parent_and_start_again(folder: Path) ->
         await visits(stack)
 
 
-async def test_orphans_are_ended_and_leftovers_do_not_matter(folder: Path) -> None:
+async def test_orphaned_servers_are_ended(folder: Path) -> None:
     with Stack(folder, durable=False) as stack:
         assert stack.postgres is not None
         assert stack.redis is not None
@@ -117,7 +117,7 @@ async def test_a_killed_or_frozen_server_comes_back(own_redis: RedisProcess, own
     await (await asyncpg.connect(own_postgres.url)).close()
 
 
-async def test_a_path_too_long_for_a_socket_is_no_obstacle() -> None:
+async def test_a_path_too_long_for_a_socket_is_supported() -> None:
     with server_folder() as folder, Stack(folder / ("long" * 30), durable=False) as stack:
         assert await visits(stack) == (1, 1)
         assert stack.redis is not None
@@ -159,7 +159,7 @@ async def test_a_private_folder_stays_private_and_keeps_its_data(private: Path) 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user run PostgreSQL")
-async def test_programs_in_a_private_folder_are_copied_and_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_programs_in_a_private_folder_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     with server_folder() as shared:
         monkeypatch.setattr(unprivileged, "SHARED", shared)
         monkeypatch.setattr(unprivileged, "reachable", lambda path: path.is_relative_to(shared))

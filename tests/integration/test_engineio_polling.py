@@ -69,7 +69,7 @@ async def test_a_large_body_in_two_segments_arrives_whole(http: aiohttp.ClientSe
         assert await session.get() == (200, SEPARATOR.join(packets))
 
 
-async def test_as_many_packets_as_allowed_are_all_taken(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_the_allowed_number_of_packets_is_accepted(echo: Echo, http: aiohttp.ClientSession) -> None:
     """Stock engineio drops a payload of more than sixteen packets and answers 200."""
     session = await Poller(http, echo).open()
     payload = SEPARATOR.join(f"4{number}" for number in range(256))
@@ -104,7 +104,7 @@ async def test_a_body_that_is_too_large_is_refused_at_once(
     assert (await session.get())[0] == 400
 
 
-async def test_a_body_that_does_not_come_is_given_up(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_a_missing_body_times_out(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     async with wire(echo) as client:
         await client.send(post_request(session, echo, 100) + b"4x")
@@ -141,7 +141,7 @@ async def test_a_post_waits_while_too_many_messages_wait(http: aiohttp.ClientSes
 # --- polls ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_second_post_beside_one_that_waits_ends_the_session(http: aiohttp.ClientSession) -> None:
+async def test_a_second_concurrent_post_ends_the_session(http: aiohttp.ClientSession) -> None:
     """No client sends two at once; from one that does, any number of bodies would wait in memory."""
     release = asyncio.Event()
 
@@ -173,7 +173,7 @@ async def test_packets_of_one_tick_share_one_poll(echo: Echo, http: aiohttp.Clie
     assert await poll == (200, SEPARATOR.join(["41", "4둘"]))
 
 
-async def test_a_goodbye_can_be_fetched_for_a_moment(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_the_close_packet_can_be_polled_for_a_moment(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     connection = echo.engine.connections[session.sid]
     connection.send("refused")
@@ -183,7 +183,7 @@ async def test_a_goodbye_can_be_fetched_for_a_moment(echo: Echo, http: aiohttp.C
     assert echo.ended[session.sid] == "kicked"
 
 
-async def test_a_goodbye_that_nobody_fetches_is_forgotten(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_an_unfetched_close_packet_is_dropped(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     echo.engine.connections[session.sid].close("kicked", grace=0.05)
     await until(lambda: not echo.engine._closed)
@@ -203,7 +203,7 @@ async def test_a_client_that_never_polls_is_dropped_by_bytes(http: aiohttp.Clien
         assert connection._carrier._packets == []  # type: ignore[attr-defined]
 
 
-async def test_a_client_that_leaves_its_poll_is_noticed(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_a_disconnected_poll_is_noticed(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     async with wire(echo) as client:
         await client.send(f"GET {session.url.removeprefix(echo.url)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -214,7 +214,7 @@ async def test_a_client_that_leaves_its_poll_is_noticed(echo: Echo, http: aiohtt
 # --- origins --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_page_that_is_not_allowed_is_refused_and_no_answer_is_kept() -> None:
+async def test_a_foreign_page_is_refused_without_caching() -> None:
     origin = "https://shop.example"
     async with (
         echo_server(OPTIONS, origin_allowed=lambda handshake: handshake.origin in {None, origin}) as echo,
@@ -243,7 +243,7 @@ async def open_from(http: aiohttp.ClientSession, echo: Echo, address: str) -> in
         return response.status
 
 
-async def test_an_address_has_so_many_connections_and_no_more() -> None:
+async def test_connections_of_an_address_are_limited() -> None:
     options = replace(OPTIONS, max_address_connections=2)
     async with echo_server(options) as echo, aiohttp.ClientSession() as http:
         session = await Poller(http, echo).open()
@@ -264,7 +264,7 @@ async def test_an_address_has_so_many_connections_and_no_more() -> None:
     assert not echo.engine.address_limit._open
 
 
-async def test_a_refusal_that_passes_says_so_and_what_is_open_goes_on(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_a_passing_refusal_leaves_open_sessions_alone(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     async with websocket(http, echo) as socket:
         await hello(socket)
@@ -296,7 +296,7 @@ async def test_a_refusal_that_passes_says_so_and_what_is_open_goes_on(echo: Echo
     )
 
 
-async def test_an_address_with_too_many_is_told_to_come_back(http: aiohttp.ClientSession) -> None:
+async def test_an_address_over_the_limit_gets_retry_after(http: aiohttp.ClientSession) -> None:
     async with echo_server(replace(OPTIONS, max_address_connections=1)) as echo:
         await Poller(http, echo).open()
         async with http.get(f"{echo.url}/socket.io/?EIO=4&transport=polling") as response:
@@ -312,7 +312,7 @@ async def test_behind_a_trusted_proxy_the_address_is_the_clients() -> None:
         assert [await open_from(http, echo, address) for address in asked] == [200, 200, 429, 200, 429]
 
 
-async def test_a_post_to_a_session_that_ends_meanwhile_is_refused(http: aiohttp.ClientSession) -> None:
+async def test_a_post_to_an_ending_session_is_refused(http: aiohttp.ClientSession) -> None:
     """Its packets are lost. Official clients in mid-upgrade wait for the answer, and hang if it is "ok"."""
     release = asyncio.Event()
 
@@ -335,7 +335,7 @@ async def test_a_post_to_a_session_that_ends_meanwhile_is_refused(http: aiohttp.
 # --- polling to websocket -------------------------------------------------------------------------------------------
 
 
-async def test_one_websocket_at_a_time_may_try(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_one_upgrade_at_a_time_is_allowed(echo: Echo, http: aiohttp.ClientSession) -> None:
     """Stock engineio takes any number of them, and keeps them when the session has gone."""
     session = await Poller(http, echo).open()
     async with websocket(http, echo, session.sid) as socket:
@@ -346,7 +346,7 @@ async def test_one_websocket_at_a_time_may_try(echo: Echo, http: aiohttp.ClientS
         assert await socket.receive_str() == "3probe"
 
 
-async def test_an_upgrade_that_does_not_begin_in_time_is_given_up(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_an_upgrade_that_does_not_begin_times_out(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     async with websocket(http, echo, session.sid) as socket:
         assert await close_code(socket, within=1) == 1008
@@ -470,7 +470,7 @@ async def test_the_websocket_of_an_upgrade_does_not_outlast_the_session_for_long
         assert await close_code(socket, within=1) == 1008
 
 
-async def test_an_open_poll_in_mid_upgrade_is_told_of_the_end(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_an_open_poll_during_an_upgrade_gets_the_end(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     async with websocket(http, echo, session.sid) as socket:
         await socket.send_str("2probe")
@@ -542,7 +542,9 @@ async def test_nothing_is_lost_or_reordered_by_the_upgrade(http: aiohttp.ClientS
             assert connection.transport == "websocket"
 
 
-async def test_what_the_client_says_keeps_its_order_over_the_upgrade(echo: Echo, http: aiohttp.ClientSession) -> None:
+async def test_messages_of_the_client_keep_their_order_over_the_upgrade(
+    echo: Echo, http: aiohttp.ClientSession
+) -> None:
     async def slowly(_connection: Connection, _text: str) -> None:
         await asyncio.sleep(0.001)
 

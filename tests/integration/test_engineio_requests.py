@@ -167,7 +167,7 @@ async def test_a_request_behind_a_refused_upgrade_is_answered_or_the_connection_
             await client.gone()
 
 
-async def test_requests_behind_each_other_are_answered_in_order(echo: Echo) -> None:
+async def test_pipelined_requests_are_answered_in_order(echo: Echo) -> None:
     poll = request("Host: x", start="GET /socket.io/?EIO=4&transport=polling HTTP/1.1")
     async with wire(echo) as client:
         await client.send(poll * 3 + request(*PLAIN))
@@ -175,7 +175,7 @@ async def test_requests_behind_each_other_are_answered_in_order(echo: Echo) -> N
         assert (await client.frame())[1].startswith(b"0{")
 
 
-async def test_http_behind_an_upgrade_is_no_frame(echo: Echo) -> None:
+async def test_http_after_an_upgrade_is_no_frame(echo: Echo) -> None:
     async with wire(echo) as client:
         await client.send(request(*PLAIN) + request(*PLAIN))
         assert await status(client) == 101

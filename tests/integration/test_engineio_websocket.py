@@ -105,7 +105,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-async def test_broken_traffic_closes_with_its_code_and_leaves_nothing(echo: Echo, name: str) -> None:
+async def test_broken_frames_close_with_the_right_code(echo: Echo, name: str) -> None:
     """Stock engineio lets the exception of an empty or unknown packet escape: no close frame, and the session stays."""
     data, code = BROKEN[name]
     async with connected(echo) as (client, connection):
@@ -116,7 +116,7 @@ async def test_broken_traffic_closes_with_its_code_and_leaves_nothing(echo: Echo
         await client.gone(within=GRACE + 1)
 
 
-async def test_the_largest_message_is_taken(echo: Echo) -> None:
+async def test_the_largest_message_is_accepted(echo: Echo) -> None:
     async with connected(echo) as (client, _):
         await client.send(masked("4" + "x" * (LARGEST - 1)))
         assert await client.frame() == (1, b"4" + b"x" * (LARGEST - 1))
@@ -188,7 +188,7 @@ async def test_a_head_may_come_in_pieces_with_frames_behind_it(echo: Echo) -> No
         assert await client.frame() == (1, b"4early")
 
 
-async def test_a_websocket_may_come_on_a_connection_that_served_a_request(echo: Echo) -> None:
+async def test_a_websocket_may_follow_a_request_on_its_connection(echo: Echo) -> None:
     """A proxy keeps its connections to us and sends whatever comes next over them."""
     async with wire(echo) as client:
         await client.send(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -212,7 +212,7 @@ async def test_anything_else_is_answered_by_http(echo: Echo) -> None:
         assert b" 400 " in await client.head()
 
 
-async def test_a_silent_or_slow_request_is_cut() -> None:
+async def test_a_silent_or_slow_request_is_closed() -> None:
     async with echo_server(replace(OPTIONS, head_timeout=0.2)) as echo, wire(echo) as silent, wire(echo) as slow:
         await slow.send(b"GET /socket.io/?EIO=4")
         await asyncio.gather(silent.gone(within=1), slow.gone(within=1))
@@ -350,7 +350,7 @@ async def test_messages_are_handled_one_after_the_other() -> None:
         assert not echo.engine._workers
 
 
-async def test_a_flood_that_nothing_has_to_wait_for_leaves_the_others_their_turn() -> None:
+async def test_a_flood_does_not_starve_others() -> None:
     """One read from the kernel may bring twenty thousand of the smallest messages."""
     async with echo_server(OPTIONS) as echo, connected(echo) as (flood, flooding), connected(echo) as (client, _):
         echo.handling = silent
@@ -385,7 +385,7 @@ async def test_reading_pauses_while_messages_wait() -> None:
         assert [text for _, text in echo.heard] == [str(number) for number in range(200_000)]
 
 
-async def test_what_a_client_said_before_it_left_is_handled_before_its_end() -> None:
+async def test_messages_before_a_disconnect_are_handled() -> None:
     release = asyncio.Event()
 
     async def blocked(_connection: Connection, _text: str) -> None:
@@ -402,7 +402,7 @@ async def test_what_a_client_said_before_it_left_is_handled_before_its_end() -> 
         assert [text for _, text in echo.heard] == ["first", "second"]
 
 
-async def test_what_waits_when_the_server_closes_is_not_handled() -> None:
+async def test_messages_that_wait_at_a_close_are_not_handled() -> None:
     release = asyncio.Event()
 
     async def blocked(_connection: Connection, _text: str) -> None:
@@ -419,7 +419,7 @@ async def test_what_waits_when_the_server_closes_is_not_handled() -> None:
         assert [text for _, text in echo.heard] == ["first"]
 
 
-async def test_a_handler_that_explodes_ends_its_connection_alone(echo: Echo) -> None:
+async def test_an_exception_of_a_handler_ends_only_its_connection(echo: Echo) -> None:
     async def explode(_connection: Connection, _text: str) -> None:
         raise RuntimeError("boom")
 
@@ -468,7 +468,7 @@ async def test_a_blocked_peer_without_pongs_is_cut_at_the_ping_timeout() -> None
         await client.gone(within=1)
 
 
-async def test_a_ping_overtakes_what_waits() -> None:
+async def test_a_ping_overtakes_queued_packets() -> None:
     options = replace(OPTIONS, ping_interval=0.2, ping_timeout=5, max_send_buffer=50_000_000)
     async with echo_server(options) as echo, connected(echo, receive_buffer=2048) as (client, connection):
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
@@ -484,7 +484,7 @@ async def test_a_ping_overtakes_what_waits() -> None:
 # --- what is left ---------------------------------------------------------------------------------------------------
 
 
-async def test_an_idle_connection_costs_no_task_and_a_closed_one_nothing() -> None:
+async def test_idle_connections_have_no_task_and_closed_ones_no_memory() -> None:
     async with echo_server(OPTIONS) as echo, contextlib.AsyncExitStack() as stack:
         before = len(asyncio.all_tasks())
         clients = [(await stack.enter_async_context(connected(echo)))[0] for _ in range(50)]
@@ -504,7 +504,7 @@ async def test_an_idle_connection_costs_no_task_and_a_closed_one_nothing() -> No
         await until(lambda: not any(reference() for reference in references))
 
 
-async def test_closing_the_engine_tells_everybody_and_lets_handlers_finish(http: aiohttp.ClientSession) -> None:
+async def test_closing_the_engine_ends_connections_after_their_handlers(http: aiohttp.ClientSession) -> None:
     async def slowly(connection: Connection, text: str) -> None:
         await asyncio.sleep(0.2)
         connection.send(text)

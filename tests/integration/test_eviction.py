@@ -8,7 +8,7 @@ from gateway.redis.client import RedisClient
 from tests.support import make_settings
 
 
-async def test_another_policy_than_noeviction_is_told(own_redis: RedisProcess) -> None:
+async def test_another_policy_than_noeviction_is_logged(own_redis: RedisProcess) -> None:
     metrics = Metrics()
     redis = RedisClient(make_settings(redis_url=own_redis.url), metrics)
     with structlog.testing.capture_logs() as logs:

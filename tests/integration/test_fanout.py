@@ -74,7 +74,7 @@ async def publish(node: Node, room: Room, count: int, first: int = 0) -> None:
 # --- the contract -------------------------------------------------------------------------------------------------
 
 
-async def test_every_node_hears_a_room_once_and_in_order(nodes: list[Node], room: Room) -> None:
+async def test_every_node_delivers_once_and_in_order(nodes: list[Node], room: Room) -> None:
     for node in nodes:
         await node.fanout.watch(room)
     await publish(nodes[0], room, 50)
@@ -85,7 +85,7 @@ async def test_every_node_hears_a_room_once_and_in_order(nodes: list[Node], room
         assert node.inbox.of(room) == packets(room, 100)
 
 
-async def test_rooms_of_the_same_name_are_apart(nodes: list[Node], room: Room) -> None:
+async def test_rooms_of_the_same_name_in_two_namespaces_are_separate(nodes: list[Node], room: Room) -> None:
     other = products_room(room.name.removeprefix("live:"))
     for node in nodes:
         await node.fanout.watch(room)
@@ -141,7 +141,7 @@ async def test_fanout_is_healthy(nodes: list[Node]) -> None:
 # --- over Redis ---------------------------------------------------------------------------------------------------
 
 
-async def test_all_nodes_hear_one_order(pair: list[Node], room: Room) -> None:
+async def test_all_nodes_deliver_in_the_same_order(pair: list[Node], room: Room) -> None:
     """Both publish at once: the order is any, and the same on both."""
     a, b = pair
     for node in pair:
@@ -154,7 +154,7 @@ async def test_all_nodes_hear_one_order(pair: list[Node], room: Room) -> None:
     assert len(set(a.inbox.of(room))) == 600
 
 
-async def test_a_node_hears_only_the_rooms_it_serves(pair: list[Node], room: Room) -> None:
+async def test_a_node_subscribes_only_to_rooms_with_members(pair: list[Node], room: Room) -> None:
     a, b = pair
     await a.fanout.watch(room)
     await publish(b, room, 3)
@@ -185,7 +185,7 @@ async def test_a_watched_room_misses_nothing(pair: list[Node], room: Room) -> No
     assert len(heard) >= said - watching
 
 
-async def test_what_is_published_twice_is_heard_once(pair: list[Node], room: Room, redis: RedisClient) -> None:
+async def test_a_repeated_publication_is_delivered_once(pair: list[Node], room: Room, redis: RedisClient) -> None:
     """A node whose connection breaks in the middle cannot know what got through, and publishes it again."""
     a, _ = pair
     await a.fanout.watch(room)
@@ -195,7 +195,7 @@ async def test_what_is_published_twice_is_heard_once(pair: list[Node], room: Roo
     assert a.inbox.of(room) == [b"1", b"2", b"3"]
 
 
-async def test_a_room_is_heard_a_little_longer(
+async def test_a_room_stays_subscribed_for_a_moment(
     pair: list[Node], room: Room, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout_redis, "LINGER", 0.1)
@@ -222,7 +222,7 @@ async def test_a_room_is_heard_a_little_longer(
     await a.inbox.until(lambda inbox: inbox.of(room) == packets(room, 1))
 
 
-async def test_who_comes_back_the_moment_a_room_was_let_go_does_not_wait(pair: list[Node], room: Room) -> None:
+async def test_a_join_just_after_unsubscribing_does_not_wait(pair: list[Node], room: Room) -> None:
     """Redis has not been told yet that nobody is there: nothing is to be undone, but it must confirm."""
     a, b = pair
     assert isinstance(a.fanout, RedisFanout)
@@ -237,7 +237,7 @@ async def test_who_comes_back_the_moment_a_room_was_let_go_does_not_wait(pair: l
     await a.inbox.until(lambda inbox: inbox.of(room) == packets(room, 1))
 
 
-async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], room: Room, redis: RedisClient) -> None:
+async def test_foreign_messages_on_channels_are_ignored(pair: list[Node], room: Room, redis: RedisClient) -> None:
     a, b = pair
     told = asyncio.Event()
 
@@ -261,7 +261,7 @@ async def test_what_others_write_on_our_channels_is_ignored(pair: list[Node], ro
         assert ignored.labels(reason)._value.get() >= 1
 
 
-async def test_a_socket_table_that_fails_breaks_nothing(redis: RedisClient, room: Room) -> None:
+async def test_an_exception_of_the_sink_does_not_stop_the_fanout(redis: RedisClient, room: Room) -> None:
     class Broken(DeliveredPackets):
         def deliver(self, room: Room, packet: bytes, offset: str | None = None) -> None:
             super().deliver(room, packet, offset)
@@ -277,7 +277,7 @@ async def test_a_socket_table_that_fails_breaks_nothing(redis: RedisClient, room
     await fanout.close()
 
 
-async def test_what_was_published_before_closing_arrives(pair: list[Node], room: Room) -> None:
+async def test_publications_before_close_are_delivered(pair: list[Node], room: Room) -> None:
     a, b = pair
     assert isinstance(a.fanout, RedisFanout)
     await b.fanout.watch(room)

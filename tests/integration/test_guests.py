@@ -116,7 +116,7 @@ def place(request: pytest.FixtureRequest, world: World, without_redis: World) ->
     return world if request.param == "redis" else without_redis
 
 
-async def test_a_guest_is_let_in_and_stays_who_they_are(place: World) -> None:
+async def test_a_guest_keeps_their_identity(place: World) -> None:
     session = await place.enter()
     me = session.user
     assert (me.username, me.role, me.email) == (f"Guest {me.id[-4:]}", "GUEST", None)
@@ -141,7 +141,7 @@ async def test_an_invalid_guest_token_makes_a_new_guest(world: World) -> None:
     assert (await world.enter(session.refresh_token)).user == session.user, "a forged one did no harm"
 
 
-async def test_each_use_keeps_the_session_for_a_day(world: World) -> None:
+async def test_each_use_extends_the_session_by_a_day(world: World) -> None:
     session = await world.enter()
     principal = await world.who(session)
     key = keys.session(principal.user_id, principal.session_id)
@@ -152,7 +152,7 @@ async def test_each_use_keeps_the_session_for_a_day(world: World) -> None:
         assert day - 60_000 < await world.left_ms(principal) <= day
 
 
-async def test_each_use_keeps_the_session_in_postgres_for_a_day(without_redis: World) -> None:
+async def test_each_use_extends_the_session_in_postgresql(without_redis: World) -> None:
     session = await without_redis.enter()
     principal = await without_redis.who(session)
     for use in (without_redis.who, lambda it: without_redis.guests.refresh(it.refresh_token)):
@@ -162,7 +162,7 @@ async def test_each_use_keeps_the_session_in_postgres_for_a_day(without_redis: W
         assert row.expires_at - datetime.now(UTC) > timedelta(hours=23, minutes=59)
 
 
-async def test_a_guest_who_never_comes_back_is_forgotten_sooner(database: Database, redis: RedisClient) -> None:
+async def test_unused_guest_sessions_expire_sooner(database: Database, redis: RedisClient) -> None:
     hour = timedelta(hours=1)
     tokens = GuestTokens(redis, DAY, unused=hour)
     book = DeviceBook(redis, DeviceNames(make_settings()), DAY, DAY, hour)
@@ -208,7 +208,7 @@ async def test_a_guest_takes_less_than_a_kilobyte_of_redis(redis: RedisClient) -
     assert [record.device for record in await tokens.sessions(guest_id)] == [browser]
 
 
-async def test_a_session_that_nobody_used_runs_out(database: Database, redis: RedisClient) -> None:
+async def test_an_unused_session_expires(database: Database, redis: RedisClient) -> None:
     tokens = GuestTokens(redis, timedelta(seconds=0.3))
     grant = await tokens.save(guest_ids.new_id(), "")
     end = time.monotonic() + 0.6
@@ -253,7 +253,7 @@ async def grace_over(world: World, grant: Grant) -> None:
         await age(grant.session_id, timedelta(seconds=10))
 
 
-async def test_callers_of_one_moment_get_one_successor(store: GuestTokens | StoredGuestSessions) -> None:
+async def test_concurrent_callers_get_the_same_successor(store: GuestTokens | StoredGuestSessions) -> None:
     grant = await store.save(guest_ids.new_id(), "a browser")
     granted = await asyncio.gather(*(store.rotate(grant.token) for _ in range(8)))
     (successor,) = set(granted)
@@ -275,7 +275,7 @@ async def test_a_late_copy_ends_the_session(world: World, store: GuestTokens | S
         await world.sessions.rotate(successor.token)
 
 
-async def test_a_guess_at_a_token_changes_nothing(store: GuestTokens | StoredGuestSessions) -> None:
+async def test_a_guessed_token_has_no_effect(store: GuestTokens | StoredGuestSessions) -> None:
     grant = await store.save(guest_ids.new_id(), "a browser")
     with pytest.raises(AuthRequired):
         await store.rotate(grant.token[:-1] + ("A" if grant.token[-1] != "A" else "B"))
@@ -391,7 +391,7 @@ async def test_a_move_that_fails_loses_nothing(world: World, without_redis: Worl
     assert await world.stored.look_up(grant.token) == grant
 
 
-async def test_a_move_that_was_made_before_does_not_turn_time_back(world: World) -> None:
+async def test_a_repeated_move_does_not_restore_an_old_state(world: World) -> None:
     """The row was still there after the move: PostgreSQL was lost before the end of the transaction."""
     grant = await left_behind(world)
     await world.redis_side.restore(await GuestSession.get(session_id=grant.session_id))
@@ -424,7 +424,7 @@ async def test_logout_ends_what_is_still_in_postgres(world: World) -> None:
     assert await world.sessions.look_up(grant.token) is None
 
 
-async def test_logout_with_rubbish_is_no_error(world: World) -> None:
+async def test_logout_with_an_invalid_token_is_no_error(world: World) -> None:
     await world.guests.logout(None, "guest_rubbish")
     assert world.notices == []
 

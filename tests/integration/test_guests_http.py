@@ -56,7 +56,7 @@ async def test_a_browser_is_a_guest_by_its_cookies(browser: aiohttp.ClientSessio
     await refused(await browser.post("auth/refresh", json=body), 401, "AUTH_REQUIRED")
 
 
-async def test_of_several_cookies_of_one_name_the_good_one_counts(node: Node) -> None:
+async def test_the_valid_one_of_several_cookies_is_used(node: Node) -> None:
     """A used refresh token in a cookie of another path does not count as a replay."""
     url = f"{node.url}/api/v1/auth"
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
@@ -80,7 +80,7 @@ async def test_of_several_cookies_of_one_name_the_good_one_counts(node: Node) ->
 
 
 @pytest.mark.parametrize("path", ["guest", "logout"])
-async def test_a_form_of_another_site_makes_nobody_somebody_else(browser: aiohttp.ClientSession, path: str) -> None:
+async def test_a_form_of_another_site_does_not_change_the_session(browser: aiohttp.ClientSession, path: str) -> None:
     # What a browser sends for it: no cookies, which are for the same site alone. What the answer sets it would keep.
     headers = {"Origin": "https://evil.example", "Content-Type": "application/x-www-form-urlencoded"}
     response = await browser.post(f"auth/{path}", headers=headers)
@@ -89,7 +89,7 @@ async def test_a_form_of_another_site_makes_nobody_somebody_else(browser: aiohtt
     assert not list(browser.cookie_jar)
 
 
-async def test_a_guest_becomes_a_member_in_the_same_browser(browser: aiohttp.ClientSession) -> None:
+async def test_a_guest_logs_in_in_the_same_browser(browser: aiohttp.ClientSession) -> None:
     await browser.post("auth/guest")
     account = {"email": "ann@example.com", "username": "ann", "password": "correct horse"}
     session = await (await browser.post("auth/register", json=account)).json()

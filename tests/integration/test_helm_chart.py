@@ -80,7 +80,7 @@ def test_lint_finds_nothing(helm: Any) -> None:
 
 @pytest.mark.parametrize("path", VALUES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("version", KUBERNETES)
-def test_every_manifest_fits_kubernetes(render: Render, path: Path, version: str) -> None:
+def test_every_manifest_is_valid(render: Render, path: Path, version: str) -> None:
     validate = package("kubernetes_validate", "helm").validate
     manifests = render(values_of(path))
     names = [(one["kind"], one["metadata"]["name"]) for one in manifests]
@@ -91,7 +91,7 @@ def test_every_manifest_fits_kubernetes(render: Render, path: Path, version: str
 
 
 @pytest.mark.parametrize("path", VALUES, ids=lambda path: path.stem)
-def test_no_pod_may_more_than_it_needs(render: Render, path: Path) -> None:
+def test_pods_have_minimal_privileges(render: Render, path: Path) -> None:
     for pod in pods(render(values_of(path))):
         assert pod["automountServiceAccountToken"] is False
         assert pod["enableServiceLinks"] is False
@@ -112,7 +112,7 @@ def test_no_pod_may_more_than_it_needs(render: Render, path: Path) -> None:
             assert not container["image"].endswith(":latest")
 
 
-def test_a_roll_takes_no_node_away_before_another_is_ready(render: Render) -> None:
+def test_a_roll_keeps_nodes_until_others_are_ready(render: Render) -> None:
     deployment = only(render(TRIAL), "Deployment")
     spec = deployment["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
@@ -127,7 +127,7 @@ def test_a_roll_takes_no_node_away_before_another_is_ready(render: Render) -> No
     assert node["startupProbe"]["periodSeconds"] * node["startupProbe"]["failureThreshold"] >= 60
 
 
-def test_settings_are_ours_and_secrets_stay_out_of_the_config(render: Render) -> None:
+def test_settings_are_known_and_secrets_are_not_in_the_config(render: Render) -> None:
     manifests = render(TRIAL)
     config = only(manifests, "ConfigMap", "dorami")["data"]
     assert {name.lower() for name in config} <= Settings.model_fields.keys()

@@ -206,7 +206,7 @@ async def test_health_endpoints() -> None:
         assert (await client.get("/api/v1/health/live")).status == 200
 
 
-async def test_the_session_is_answered_to_whoever_asks(client: Client) -> None:
+async def test_the_session_route_answers_with_and_without_a_session(client: Client) -> None:
     nobody: dict[str, Any] = {"user": None, "powers": [], "hostPowers": [], "expiresAt": None}
     refused_token = {"Authorization": "Bearer nonsense"}
     for headers in (None, refused_token):
@@ -228,13 +228,13 @@ async def test_the_session_is_answered_to_whoever_asks(client: Client) -> None:
         assert body["expiresAt"].endswith("Z")
 
 
-async def test_the_configuration_is_for_everybody(client: Client) -> None:
+async def test_the_configuration_needs_no_login(client: Client) -> None:
     response = await client.get("/api/v1/config")
     assert response.status == 200
     assert await response.json() == {"version": __version__, "protocol": PROTOCOL, "currency": "USD", "locale": "en"}
 
 
-async def test_metrics_are_for_this_machine_or_for_the_token(client: Client) -> None:
+async def test_metrics_need_this_machine_or_the_token(client: Client) -> None:
     response = await client.get("/metrics")
     assert response.status == 200
     assert response.content_type == "text/plain"
@@ -252,7 +252,7 @@ async def test_metrics_are_for_this_machine_or_for_the_token(client: Client) -> 
         assert (await guarded.client.get("/metrics", headers=headers)).status == 200
 
 
-async def test_metrics_on_their_own_port_are_nowhere_else() -> None:
+async def test_metrics_with_their_own_port_are_only_there() -> None:
     async with house(metrics_port=9) as open_house:
         await refused(await open_house.client.get("/metrics"), 404, "NOT_FOUND")
     async with serving(metrics_app(scrape)) as client:
@@ -263,7 +263,7 @@ async def test_metrics_on_their_own_port_are_nowhere_else() -> None:
 # --- identity --------------------------------------------------------------------------------------------------------
 
 
-async def test_logging_in_gives_tokens_as_cookies_and_in_the_body() -> None:
+async def test_login_returns_tokens_as_cookies_and_in_the_body() -> None:
     async with house() as open_house:
         body = {"email": "a@example.com", "password": "right"}
         response = await open_house.client.post("/api/v1/auth/login", json=body, headers={"User-Agent": "a browser"})
@@ -288,7 +288,7 @@ async def test_logging_in_gives_tokens_as_cookies_and_in_the_body() -> None:
     assert not any(morsel["secure"] for morsel in set_cookies.values())  # plain HTTP, in development
 
 
-async def test_a_page_that_cannot_read_the_cookie_asks_for_the_token(client: Client) -> None:
+async def test_the_csrf_token_can_be_requested(client: Client) -> None:
     response = await client.get("/api/v1/auth/csrf", headers={"Origin": "http://localhost:3000"})
     token = (await response.json())["csrfToken"]
     assert cookies(response)["csrf-token"].value == token
@@ -304,7 +304,7 @@ async def test_login_with_a_wrong_password(client: Client) -> None:
     assert not cookies(response)
 
 
-async def test_guessing_is_limited() -> None:
+async def test_password_guesses_over_http_are_limited() -> None:
     async with house(http_rate_limit="10/minute") as open_house:
         body = {"email": "a@example.com", "password": "wrong"}
         statuses = [(await open_house.client.post("/api/v1/auth/login", json=body)).status for _ in range(11)]
@@ -372,7 +372,7 @@ async def test_product_routes(client: Client) -> None:
 
 
 @pytest.mark.parametrize("key", ["active", "upcoming"])
-async def test_a_stream_cannot_take_the_address_of_a_list(client: Client, key: str) -> None:
+async def test_a_stream_key_cannot_be_the_path_of_a_list(client: Client, key: str) -> None:
     response = await client.post("/api/v1/streams", json={"title": "x", "key": key}, headers=bearer(Role.HOST))
     await refused(response, 409, "CONFLICT")
 
@@ -390,7 +390,7 @@ async def test_the_documents_are_served_outside_production(client: Client) -> No
             await refused(await strict.client.get(f"/api/docs{name}"), 404, "NOT_FOUND")
 
 
-async def test_the_page_of_documents_loads_nothing_from_elsewhere(client: Client) -> None:
+async def test_the_documentation_page_loads_no_foreign_files(client: Client) -> None:
     page = await client.get("/api/docs")
     text = await page.text()
     assert page.content_type == "text/html"
@@ -423,7 +423,7 @@ EXPECTING = b"GET /api/v1/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r
         (EXPECTING, 417),
     ],
 )
-async def test_what_is_not_http_is_answered_without_a_traceback(
+async def test_invalid_http_is_answered_without_a_traceback(
     request_bytes: bytes, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     runner = web.AppRunner(mounted(Node(), Accounts()))
@@ -457,7 +457,7 @@ BODIES = st.binary(max_size=50) | st.dictionaries(WORDS, VALUES).map(lambda body
 @hypothesis_settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-async def test_no_body_makes_the_server_stumble(client: Client, path: str, method: str, body: bytes) -> None:
+async def test_random_bodies_cause_no_internal_error(client: Client, path: str, method: str, body: bytes) -> None:
     headers = bearer(Role.ADMIN) | {"Content-Type": "application/json"}
     response = await client.request(method, f"/api/v1{path}", data=body, headers=headers)
     if response.status >= 400:

@@ -138,7 +138,7 @@ async def test_a_client_that_does_not_read(house: House, ask: bytes) -> None:
 
 
 @pytest.mark.parametrize("how", ["leaves", "breaks off", "takes nothing"])
-async def test_an_export_ends_with_its_client_and_is_no_failure(house: House, how: str) -> None:
+async def test_an_export_ends_quietly_when_its_client_leaves(house: House, how: str) -> None:
     with socket.create_connection(house.address) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", how == "breaks off", 0))
         client.sendall(ASK.replace(b"small", b"export"))
@@ -150,7 +150,7 @@ async def test_an_export_ends_with_its_client_and_is_no_failure(house: House, ho
     assert house.failures == []
 
 
-async def test_a_client_that_reads_slowly_gets_everything(house: House) -> None:
+async def test_a_slow_client_gets_everything(house: House) -> None:
     reader, writer = await asyncio.open_connection(*house.address, limit=65_536)
     writer.write(ASK.replace(b"small", b"large"))
     received = 0

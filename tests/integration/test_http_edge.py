@@ -105,7 +105,7 @@ async def client() -> AsyncIterator[Client]:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_request_is_parsed_and_its_answer_named_in_camel_case(client: Client) -> None:
+async def test_requests_and_answers_are_in_camel_case(client: Client) -> None:
     response = await client.post("/say", json={"text": "hé", "times": 2})
     assert response.status == 200
     assert response.headers["Content-Type"] == "application/json; charset=utf-8"
@@ -118,7 +118,7 @@ async def test_no_content_answer(client: Client) -> None:
     assert (response.status, await response.read()) == (204, b"")
 
 
-async def test_an_answer_may_bring_cookies_and_a_status_of_its_own(client: Client) -> None:
+async def test_an_answer_may_have_cookies_and_a_status(client: Client) -> None:
     response = await client.get("/biscuits")
     assert response.status == 202
     assert response.headers.getall("Set-Cookie") == [
@@ -151,11 +151,11 @@ async def test_production_cookies_travel_only_over_tls() -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/api", "/api/v1/none", "/say/", "/key/a%00b", "/key/ä", "/key/" + "k" * 65, "//"]
 )
-async def test_an_unknown_address(client: Client, path: str) -> None:
+async def test_an_unknown_path(client: Client, path: str) -> None:
     await refused(await client.get(path), 404, "NOT_FOUND", "There is nothing at this address")
 
 
-async def test_a_method_that_the_address_does_not_take(client: Client) -> None:
+async def test_a_method_that_is_not_allowed(client: Client) -> None:
     response = await client.get("/say")
     await refused(response, 405, "NOT_FOUND")
     assert response.headers["Allow"] == "POST"
@@ -188,13 +188,13 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize("body", BAD_BODIES)
-async def test_a_body_of_another_shape(client: Client, body: bytes) -> None:
+async def test_an_invalid_body(client: Client, body: bytes) -> None:
     await refused(
         await client.post("/say", data=body, headers={"Content-Type": "application/json"}), 400, "INVALID_PAYLOAD"
     )
 
 
-async def test_every_problem_of_a_body_is_named(client: Client) -> None:
+async def test_all_problems_of_a_body_are_listed(client: Client) -> None:
     details = await refused(await client.post("/say", json={"times": "2", "more": 1}), 400, "INVALID_PAYLOAD")
     assert {detail["field"] for detail in details} == {"text", "times", "more"}
     details = await refused(await client.post("/say"), 400, "INVALID_PAYLOAD")
@@ -207,7 +207,7 @@ async def test_an_escaped_backslash_is_no_nul(client: Client) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"])
-async def test_a_body_that_is_not_declared_as_json(client: Client, content_type: str) -> None:
+async def test_a_body_with_another_content_type(client: Client, content_type: str) -> None:
     response = await client.post("/say", data=b'{"text": "a"}', headers={"Content-Type": content_type})
     await refused(response, 415, "INVALID_PAYLOAD")
 
@@ -228,17 +228,17 @@ PACKED = [gzip.compress(b'{"text": "a"}'), b'{"text": "a"}', gzip.compress(b" " 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "GZIP", "identity, gzip", "none"])
 @pytest.mark.parametrize("body", PACKED, ids=("packed", "not packed", "bomb"))
-async def test_a_packed_body_is_not_unpacked(client: Client, encoding: str, body: bytes) -> None:
+async def test_a_compressed_body_is_refused(client: Client, encoding: str, body: bytes) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
     await refused(await client.post("/say", data=body, headers=headers), 415, "INVALID_PAYLOAD")
 
 
-async def test_a_body_that_is_not_packed_may_say_so(client: Client) -> None:
+async def test_identity_encoding_is_accepted(client: Client) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "identity"}
     assert (await client.post("/say", data=b'{"text": "a"}', headers=headers)).status == 200
 
 
-async def test_a_byte_order_mark_is_no_part_of_a_body(client: Client) -> None:
+async def test_a_byte_order_mark_is_skipped(client: Client) -> None:
     headers = {"Content-Type": "application/json"}
     body = '{"text": "a"}'.encode("utf-8-sig")
     assert (await client.post("/say", data=body, headers=headers)).status == 200
@@ -259,7 +259,7 @@ async def test_a_body_that_does_not_arrive(client: Client, monkeypatch: pytest.M
     "query",
     ["limit=x", "limit=0", "limit=101", "more=1", "limit=1&limit=2", "streamKey=a%00b", "search=%00", "cursor=%FF"],
 )
-async def test_a_query_of_another_shape(client: Client, query: str) -> None:
+async def test_an_invalid_query(client: Client, query: str) -> None:
     await refused(await client.get(f"/key/k?{query}"), 400, "INVALID_PAYLOAD")
 
 
@@ -275,7 +275,7 @@ async def test_a_query_of_another_shape(client: Client, query: str) -> None:
         "cursor=&search=",
     ],
 )
-async def test_what_trackers_add_and_what_is_empty_counts_as_not_given(client: Client, query: str) -> None:
+async def test_tracker_parameters_and_empty_ones_are_ignored(client: Client, query: str) -> None:
     response = await client.get(f"/key/k?{query}&streamKey=demo")
     assert await response.json() == {"saidText": "k 20 demo"}
 
@@ -298,7 +298,7 @@ async def test_every_code_has_its_status(client: Client, code: Code) -> None:
     assert response.headers.get("WWW-Authenticate") == ("Bearer" if response.status == 401 else None)
 
 
-async def test_what_nobody_expected_is_logged_and_never_shown(client: Client) -> None:
+async def test_unexpected_errors_are_logged_but_not_shown(client: Client) -> None:
     with capture_logs() as logs:
         response = await client.get("/explode")
         await refused(response, 500, "INTERNAL_ERROR", "Something went wrong on our side")
@@ -335,7 +335,7 @@ async def test_roles_of_routes(client: Client, role: Role) -> None:
     assert response.status == (200 if role is Role.ADMIN else 403)
 
 
-async def test_a_cookie_needs_the_csrf_token_to_change_something(client: Client) -> None:
+async def test_unsafe_requests_with_cookies_need_the_csrf_token(client: Client) -> None:
     cookie = {"Cookie": "accessToken=ADMIN; csrf-token=c5rf"}
     assert (await client.get("/who", headers=cookie)).status == 200
     await refused(await client.post("/admins", headers=cookie), 403, "CSRF_TOKEN_MISSING")
@@ -348,7 +348,7 @@ async def test_a_cookie_needs_the_csrf_token_to_change_something(client: Client)
     assert (await client.post("/admins", headers=cookie | bearer(Role.ADMIN))).status == 200
 
 
-async def test_a_page_that_is_not_listed_changes_nothing(client: Client) -> None:
+async def test_unsafe_requests_of_foreign_pages_are_refused(client: Client) -> None:
     evil = {"Origin": "https://evil.example"}
     await refused(await client.delete("/nothing", headers=evil), 403, "FORBIDDEN", "This origin is not allowed")
     await refused(await client.post("/admins", headers=evil | bearer(Role.ADMIN)), 403, "FORBIDDEN")
@@ -359,7 +359,7 @@ async def test_a_page_that_is_not_listed_changes_nothing(client: Client) -> None
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_route_is_limited_per_client_and_says_so() -> None:
+async def test_routes_are_limited_per_client() -> None:
     metrics = Metrics()
     async with edge(ROUTES, metrics=metrics, http_rate_limit="2/minute") as client:
         for left in ("1", "0"):
@@ -380,7 +380,7 @@ async def test_a_route_is_limited_per_client_and_says_so() -> None:
     assert metrics.registry.get_sample_value("dorami_rate_limited_total", {"scope": "http"}) == 2
 
 
-async def test_a_limit_of_the_service_is_told_instead_of_the_routes(client: Client) -> None:
+async def test_a_limit_of_the_service_replaces_that_of_the_route(client: Client) -> None:
     response = await client.get("/enough")
     await refused(response, 429, "RATE_LIMIT_EXCEEDED")
     told = {name: response.headers[f"RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset")}
@@ -396,7 +396,7 @@ async def test_behind_a_trusted_proxy_each_client_has_its_own_limit() -> None:
         await refused(response, 429, "RATE_LIMIT_EXCEEDED")
 
 
-async def test_a_customer_with_many_networks_has_a_limit_too() -> None:
+async def test_an_ipv6_site_is_limited() -> None:
     async with edge(ROUTES, http_rate_limit="1/minute", trusted_proxies="127.0.0.0/8") as client:
         for number in range(16):
             headers = {"X-Forwarded-For": f"2001:db8:1:{number:x}::1"}
@@ -432,7 +432,7 @@ async def test_a_request_has_an_id(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/context", "/explode", "/none"])
-async def test_every_answer_is_protected_and_says_nothing_of_the_server(client: Client, path: str) -> None:
+async def test_every_answer_has_security_headers(client: Client, path: str) -> None:
     with capture_logs():
         headers = (await client.get(path)).headers
     assert "Server" not in headers
@@ -469,14 +469,14 @@ async def test_cors_preflight(client: Client) -> None:
     await refused(await client.options("/say"), 405, "NOT_FOUND")
 
 
-async def test_a_star_lets_everybody_read_without_cookies() -> None:
+async def test_the_wildcard_origin_may_read_without_cookies() -> None:
     async with edge(ROUTES, cors_origins="*") as client:
         headers = (await client.get("/context", headers={"Origin": "https://any.example"})).headers
         assert headers["Access-Control-Allow-Origin"] == "*"
         assert "Access-Control-Allow-Credentials" not in headers
 
 
-async def test_requests_are_counted_by_route_and_never_by_address() -> None:
+async def test_requests_are_counted_by_route() -> None:
     metrics = Metrics()
     async with edge(ROUTES, metrics=metrics) as client:
         for path in ("/key/one", "/key/two", "/nowhere/one", "/nowhere/two"):
@@ -511,7 +511,7 @@ def bodies(draw: st.DrawFn) -> tuple[type[Request], bytes]:
 
 @given(bodies())
 @hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_body_fits_or_is_refused(ask: tuple[type[Request], bytes]) -> None:
+def test_random_bodies_are_valid_or_refused(ask: tuple[type[Request], bytes]) -> None:
     shape, raw = ask
     with suppress(InvalidPayload):
         parsed = parse_body(shape, raw)
@@ -519,7 +519,7 @@ def test_any_body_fits_or_is_refused(ask: tuple[type[Request], bytes]) -> None:
 
 
 @pytest.mark.parametrize("price", ["sNaN", "NaN", "Infinity", "-0.01", "1e400", "1E-400", "", "0x1", "9" * 5000])
-def test_what_is_no_price_is_refused(price: str) -> None:
+def test_invalid_prices_are_refused(price: str) -> None:
     body = json.dumps({"streamKey": "s", "name": "n", "stock": 1, "price": price}).encode()
     with pytest.raises(InvalidPayload):
         parse_body(CreateProduct, body)

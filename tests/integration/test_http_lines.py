@@ -62,7 +62,7 @@ async def test_a_complete_export_ends_cleanly() -> None:
 
 @pytest.mark.parametrize("error", [Unavailable("database"), RuntimeError("a mistake of ours")], ids=["away", "mistake"])
 @pytest.mark.parametrize("made", [0, MANY // 2])
-async def test_a_failed_export_is_cut_not_ended(made: int, error: Exception) -> None:
+async def test_a_failed_export_is_aborted(made: int, error: Exception) -> None:
     source = Source(made, error)
     with capture_logs() as logs:
         async with edge([source.route()]) as client:
@@ -73,7 +73,7 @@ async def test_a_failed_export_is_cut_not_ended(made: int, error: Exception) -> 
     assert told == ["an export was cut" if isinstance(error, Unavailable) else "a request failed"]
 
 
-async def test_nothing_is_made_for_a_reader_who_is_gone() -> None:
+async def test_an_export_stops_when_the_client_leaves() -> None:
     source = Source(fails_at=-1)  # it never ends by itself
     async with edge([source.route()]) as client:
         async with client.get("/lines") as response:

@@ -91,7 +91,7 @@ async def test_register_refresh_and_logout(visitor: Visitor) -> None:
     assert response.status == 401
 
 
-async def test_admins_list_everybody_newest_first(visitor: Visitor, admin: Visitor) -> None:
+async def test_administrators_list_users_newest_first(visitor: Visitor, admin: Visitor) -> None:
     people = [(await register(visitor, name))["user"] for name in ("ann", "bob", "cat")]
     everybody = (await admin.get("GET", "/users"))["items"]
     assert [user["username"] for user in everybody] == ["cat", "bob", "ann", "colin"]
@@ -200,7 +200,7 @@ async def test_product_lifecycle(visitor: Visitor, admin: Visitor) -> None:
     await refused(await admin.ask("DELETE", path), 404, "NOT_FOUND")
 
 
-async def test_the_listening_socket_answers_whatever_comes(visitor: Visitor) -> None:
+async def test_the_listening_socket_answers_random_bytes(visitor: Visitor) -> None:
     ready = await visitor.get("GET", "/health/ready")
     assert (ready["status"], ready["error"]) == ("ok", {})
     assert {"database": {"status": "up"}, "redis": {"status": "up"}}.items() <= ready["info"].items()

@@ -33,7 +33,7 @@ def image(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("environment", ["production", "development"])
-async def test_a_node_can_be_made(image: Path, environment: str) -> None:
+async def test_an_image_can_be_built(image: Path, environment: str) -> None:
     settings = make_settings()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-S", "-P", "-c", NODE),

@@ -43,7 +43,7 @@ async def comes(workers: list[Worker], count: int) -> list[str]:
     return [job_id for worker in workers for job_id in worker.taken]
 
 
-async def test_each_job_goes_to_one_worker_and_no_worker_takes_more_than_it_works_on(redis: RedisClient) -> None:
+async def test_each_job_goes_to_one_worker(redis: RedisClient) -> None:
     ids = [str(number) for number in range(30)]
     for job_id in ids:
         await JobQueue(redis).push(job_id)
@@ -60,7 +60,7 @@ async def test_each_job_goes_to_one_worker_and_no_worker_takes_more_than_it_work
     assert await redis.client.llen("dorami:jobs") == 1, "nobody takes any more"
 
 
-async def test_a_queue_without_redis_says_so_and_a_worker_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_queue_without_redis_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_queue, "PAUSE", 0.02)
     away = RedisClient(make_settings(), Metrics())
     with pytest.raises(Unavailable):

@@ -136,7 +136,7 @@ async def bench(database_url: str, redis: RedisClient) -> AsyncIterator[Bench]:
     await database.close()
 
 
-async def test_a_job_is_done_once_and_everything_is_told(bench: Bench) -> None:
+async def test_a_job_is_done_once_with_updates(bench: Bench) -> None:
     job = await bench.create()
     assert (job.status, job.progress, job.detail, job.result) == ("QUEUED", 0, "Waiting for a worker", None)
     assert await bench.waiting() == 1
@@ -197,7 +197,7 @@ async def test_a_cancelled_job_stops_within_two_seconds_and_stays_cancelled(benc
             await bench.jobs.get(nothing)
 
 
-async def test_a_dead_run_is_begun_anew_by_another_worker_and_comes_to_no_second_end(bench: Bench) -> None:
+async def test_a_dead_run_is_restarted_by_another_worker(bench: Bench) -> None:
     job = await bench.create()
     slow = await bench.begin(job)  # not dead, only not heard of
     await bench.overdue(job)
@@ -217,7 +217,7 @@ async def test_a_dead_run_is_begun_anew_by_another_worker_and_comes_to_no_second
     assert [status for status, _ in bench.told.states].count("DONE") == 1
 
 
-async def test_a_job_that_kills_its_workers_is_given_up(bench: Bench) -> None:
+async def test_a_job_that_kills_its_workers_fails(bench: Bench) -> None:
     job = await bench.create()
     for _ in range(job_table.LOSSES):
         assert await bench.table.begin(UUID(job.id)) is not None
@@ -228,7 +228,7 @@ async def test_a_job_that_kills_its_workers_is_given_up(bench: Bench) -> None:
     assert bench.told.states[-1] == ("FAILED", 0)
 
 
-async def test_a_job_that_redis_has_lost_is_queued_again(bench: Bench, redis: RedisClient) -> None:
+async def test_a_job_lost_by_redis_is_queued_again(bench: Bench, redis: RedisClient) -> None:
     job = await bench.create()
     await redis.client.flushdb()
     await bench.runner.requeue_due()
@@ -239,7 +239,7 @@ async def test_a_job_that_redis_has_lost_is_queued_again(bench: Bench, redis: Re
     assert await bench.waiting() == 1, "once, by one of the workers"
 
 
-async def test_jobs_that_wait_long_do_not_make_the_queue_longer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_jobs_are_queued_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.services.jobs.runner.CROWDED", 3)
     job = await bench.create()
     for _ in range(5):
@@ -249,7 +249,7 @@ async def test_jobs_that_wait_long_do_not_make_the_queue_longer(bench: Bench, mo
     assert (await bench.jobs.get(job.id)).status == "QUEUED"
 
 
-async def test_a_worker_that_stops_gives_its_job_back(bench: Bench) -> None:
+async def test_a_stopping_worker_returns_its_job(bench: Bench) -> None:
     stop = asyncio.Event()
     serving = asyncio.create_task(bench.queue.serve(bench.runner.run, 1, stop))
     job = await bench.create()
@@ -285,9 +285,7 @@ async def test_invalid_jobs_are_refused(bench: Bench) -> None:
         await bench.create()
 
 
-async def test_without_redis_a_job_is_stored_and_its_end_is_told_again_when_redis_is_back(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_jobs_during_a_redis_outage(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     away = RedisClient(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
     with pytest.raises(Unavailable):
         await JobQueue(away).push("1")
@@ -309,7 +307,7 @@ async def test_without_redis_a_job_is_stored_and_its_end_is_told_again_when_redi
     assert now() >= (await bench.jobs.get(job.id)).created_at
 
 
-async def test_a_living_run_keeps_its_job_when_the_database_answers_again(bench: Bench) -> None:
+async def test_a_live_run_keeps_its_job_after_a_database_outage(bench: Bench) -> None:
     job = await bench.create()
     running = await bench.begin(job)
     other = bench.worker()
@@ -329,7 +327,7 @@ async def not_overdue(bench: Bench, job: Job) -> bool:
 
 
 @pytest.mark.parametrize("tenth", range(10))
-async def test_a_job_cancelled_at_any_tenth_of_its_last_second_leaves_nothing(bench: Bench, tenth: int) -> None:
+async def test_a_late_cancellation_leaves_no_files(bench: Bench, tenth: int) -> None:
     job = await bench.create()
     running = await bench.begin(job)
     asyncio.get_running_loop().call_later(tenth / 10, bench.outcome.set_result, Replay(duration=1, files=[]))
@@ -344,7 +342,7 @@ OLD = """
 """
 
 
-async def test_old_jobs_are_forgotten_with_what_they_made(bench: Bench) -> None:
+async def test_old_jobs_are_deleted_with_their_files(bench: Bench) -> None:
     kept, old = await bench.create(), await bench.create()
     for job in (kept, old):
         await bench.jobs.cancel(job.id)

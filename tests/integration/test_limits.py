@@ -66,7 +66,7 @@ async def test_a_charge_reports_the_remaining_budget(bench: Bench) -> None:
     assert 5_000 < second.reset_ms <= 6_000  # when the first one leaves
 
 
-async def test_over_the_limit_says_when_one_more_fits(bench: Bench) -> None:
+async def test_a_refused_charge_has_the_retry_time(bench: Bench) -> None:
     assert await charge(bench.limiter, 2) == 2
     await bench.pass_time(7)
     assert await charge(bench.limiter) == 1
@@ -117,7 +117,7 @@ async def test_thirty_at_once_over_two_nodes(redis_url: str) -> None:
         await connection.close()
 
 
-async def test_charges_that_come_together_are_told_apart(redis: RedisClient) -> None:
+async def test_charges_of_one_batch_are_separate(redis: RedisClient) -> None:
     """Also by a server that does not know the script, and when one of the keys is something else."""
     limiter = RedisLimiter(redis, metrics := Metrics())
     await redis.client.script_flush()
@@ -135,13 +135,13 @@ async def test_a_closed_limiter_counts_locally(redis: RedisClient) -> None:
     assert await charge(limiter, 4, limit=4) == 2
 
 
-async def test_a_window_leaves_nothing_behind(redis: RedisClient) -> None:
+async def test_windows_expire(redis: RedisClient) -> None:
     await RedisLimiter(redis, Metrics()).charge("chat", "mina", 3, 0.05)
     await asyncio.sleep(0.1)
     assert await redis.client.exists(keys.rate_limit("chat", "mina")) == 0
 
 
-async def test_half_for_each_node_while_redis_is_away() -> None:
+async def test_each_node_allows_half_without_redis() -> None:
     metrics = Metrics()
     redis = RedisClient(make_settings(), metrics)  # nobody listens there
     limiter = RedisLimiter(redis, metrics)
@@ -151,7 +151,7 @@ async def test_half_for_each_node_while_redis_is_away() -> None:
     await redis.close()
 
 
-async def test_a_process_forgets_those_who_stay_away() -> None:
+async def test_expired_windows_are_deleted() -> None:
     now = 0.0
     limiter = MemoryLimiter(lambda: now)
     for number in range(1000):

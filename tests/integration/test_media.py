@@ -63,7 +63,7 @@ def studio(tmp_path: Path, redis: RedisClient) -> Studio:
     return Studio(tmp_path, redis, str(ffmpeg()))
 
 
-async def test_a_cut_is_made_in_several_heights(studio: Studio) -> None:
+async def test_a_cut_is_made_in_several_renditions(studio: Studio) -> None:
     replay = await studio.made(**{"from": 1, "to": 3.5, "renditions": ["360p", "480p"]})
     assert replay["duration"] == pytest.approx(2.5, abs=0.1)
     assert studio.files == [f"{JOB}-360p.mp4", f"{JOB}-480p.mp4"]
@@ -77,7 +77,7 @@ async def test_a_cut_is_made_in_several_heights(studio: Studio) -> None:
     assert children() == []
 
 
-async def test_the_end_is_that_of_the_recording_when_none_is_given(studio: Studio) -> None:
+async def test_a_cut_without_an_end_ends_with_the_recording(studio: Studio) -> None:
     assert (await studio.made())["duration"] == pytest.approx(6.0, abs=0.1)
     assert (await studio.made(**{"from": 5, "to": 100}))["duration"] == pytest.approx(1.0, abs=0.1)
 
@@ -127,7 +127,7 @@ def test_invalid_replay_requests_are_refused(fields: dict[str, object]) -> None:
         CreateJob.model_validate({"kind": "replay", "streamKey": "demo", "source": "live/a.mp4"} | fields)
 
 
-async def test_work_that_is_not_wanted_any_more_leaves_nothing(tmp_path: Path, redis: RedisClient) -> None:
+async def test_cancelled_work_leaves_no_files(tmp_path: Path, redis: RedisClient) -> None:
     record(tmp_path / "live" / "a.mp4", 20)
     studio = Studio(tmp_path, redis, slow_ffmpeg(tmp_path))
     work = asyncio.create_task(studio.made())
@@ -144,7 +144,7 @@ async def test_work_that_is_not_wanted_any_more_leaves_nothing(tmp_path: Path, r
     assert children() == []
 
 
-async def test_what_a_dead_worker_left_is_deleted_when_nobody_can_be_at_work_on_it(studio: Studio) -> None:
+async def test_files_of_a_dead_worker_are_deleted(studio: Studio) -> None:
     await studio.made()
     folder = studio.folder / "replays" / "demo"
     left, fresh = (folder / f".{JOB}-{height}-{RUN}.part" for height in ("720p", "480p"))
@@ -165,7 +165,7 @@ async def test_what_a_dead_worker_left_is_deleted_when_nobody_can_be_at_work_on_
     assert asked == [{JOB}, {JOB}]
 
 
-async def test_metadata_is_looked_at_once_as_long_as_the_file_is_the_same(studio: Studio, redis: RedisClient) -> None:
+async def test_metadata_is_cached_while_the_file_is_unchanged(studio: Studio, redis: RedisClient) -> None:
     source = studio.library.source("live/a.mp4")
     first = await studio.library.metadata(source)
     assert first.duration == pytest.approx(6.0, abs=0.1)
@@ -177,7 +177,7 @@ async def test_metadata_is_looked_at_once_as_long_as_the_file_is_the_same(studio
     assert (await studio.library.metadata(source)).duration == pytest.approx(2.0, abs=0.1)
 
 
-def test_a_program_that_is_not_there_is_a_mistake_in_the_settings() -> None:
+def test_a_missing_program_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="FFMPEG: there is no program no-such-ffmpeg"):
         Ffmpeg("no-such-ffmpeg")
 
@@ -206,7 +206,7 @@ async def test_a_truncated_recording_is_cut_as_far_as_it_goes(studio: Studio) ->
     assert not (await studio.made(source="live/whole.flv"))["truncated"]
 
 
-async def test_a_recording_that_does_not_say_how_long_it_is(studio: Studio) -> None:
+async def test_a_recording_without_duration(studio: Studio) -> None:
     source = made_by(studio, "live.mkv", *PICTURE, "-t", "4", "-c:v", "libx264", "-f", "matroska", "-live", "1")
     path = studio.library.source(source)
     assert (await studio.ffmpeg.look(path, 0)).duration is None, "the test needs a recording without a length"
@@ -221,12 +221,12 @@ async def test_very_tall_and_very_wide_pictures(studio: Studio, size: str) -> No
     assert replay["duration"] == pytest.approx(2.0, abs=0.3)
 
 
-async def test_a_cover_is_no_picture(studio: Studio) -> None:
+async def test_a_cover_image_is_no_video(studio: Studio) -> None:
     cover = made_by(studio, "cover.png", *PICTURE, "-frames:v", "1")
     attached = ("-i", str(studio.folder / cover), "-map", "0", "-map", "1", "-c:v:0", "copy", "-disposition:v:0")
     sound = made_by(studio, "song.m4a", *TONE, *attached, "attached_pic", "-t", "3", "-c:a", "aac")
     assert await studio.fails(source=sound) == "The source has no picture"
 
 
-async def test_a_cut_behind_the_last_picture_fails(studio: Studio) -> None:
+async def test_a_cut_after_the_last_frame_fails(studio: Studio) -> None:
     assert await studio.fails(**{"from": 5.99}) == "The cut begins after the end of the recording"

@@ -34,7 +34,7 @@ async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.Monke
 # --- many at once ---------------------------------------------------------------------------------------------------
 
 
-async def test_two_hundred_senders_over_two_nodes_are_heard_in_one_order(database_url: str, redis: RedisClient) -> None:
+async def test_two_hundred_senders_on_two_nodes_have_one_order(database_url: str, redis: RedisClient) -> None:
     place = ChatNodes(database_url, redis)
     await place.open(people=200)
     inboxes = [DeliveredPackets(), DeliveredPackets()]
@@ -73,14 +73,14 @@ def heard_texts(inbox: DeliveredPackets, room: Room) -> list[str]:
     return [packet.decode().partition('"message":"')[2].partition('"')[0] for packet in inbox.of(room)]
 
 
-async def test_what_gathers_is_one_batch_in_the_order_of_coming(place: ChatNodes) -> None:
+async def test_waiting_messages_form_one_batch_in_order(place: ChatNodes) -> None:
     await place.gathered(*(place.send(n % 5, f"{n}", key=KEYS[n % 2]) for n in range(60)))
     assert place.batches == 2
     assert texts(await place.holds_together(KEYS[0])) == ["first", *(f"{n}" for n in range(0, 60, 2))]
     assert texts(await place.holds_together(KEYS[1])) == [f"{n}" for n in range(1, 60, 2)]
 
 
-async def test_two_batches_never_wait_for_each_other(place: ChatNodes) -> None:
+async def test_two_batches_do_not_deadlock(place: ChatNodes) -> None:
     """Rooms are locked in the order of their names, whatever that of the messages: so there is no deadlock."""
     messages = Messages(place.database)
     drafts = [
@@ -101,7 +101,7 @@ async def test_two_batches_never_wait_for_each_other(place: ChatNodes) -> None:
 # --- repetitions ----------------------------------------------------------------------------------------------------
 
 
-async def test_repetitions_in_one_batch_and_of_former_ones(place: ChatNodes) -> None:
+async def test_repetitions_within_and_across_batches(place: ChatNodes) -> None:
     old = await place.send(1, "old", "c-1")
     sent = await place.gathered(
         place.send(1, "old", "c-1"),  # 0: stored by a former batch
@@ -139,7 +139,7 @@ async def test_the_same_message_on_two_nodes_at_once(place: ChatNodes) -> None:
 # --- refusals -------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_refused_leaves_its_neighbours_alone(place: ChatNodes) -> None:
+async def test_a_refused_message_does_not_affect_its_batch(place: ChatNodes) -> None:
     nul = SendMessage.model_construct(live_id=KEY, message="a\x00b", client_message_id=None)
     results = await place.gathered(
         place.send(1, "a"),
@@ -155,7 +155,7 @@ async def test_what_is_refused_leaves_its_neighbours_alone(place: ChatNodes) -> 
     assert texts(await place.holds_together()) == ["first", "a", "b", "c"]
 
 
-async def test_a_room_that_is_none_is_no_reason_to_store_each_by_itself(place: ChatNodes) -> None:
+async def test_an_unknown_room_does_not_split_a_batch(place: ChatNodes) -> None:
     results = await place.gathered(place.send(1, "a"), place.send(1, "x", key="nowhere"), place.send(1, "b"))
     assert [type(result) for result in results] == [Sent, NotFound, Sent]
     assert place.batches == 2

@@ -36,7 +36,7 @@ async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.Monke
 # --- cancelling -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_storm_of_cancelled_senders_loses_nobody_elses_message(place: ChatNodes) -> None:
+async def test_cancelled_senders_lose_no_other_message(place: ChatNodes) -> None:
     dice = random.Random(20261121)
     kept, cancelled = set(), set()
     for storm in range(10):
@@ -76,7 +76,7 @@ async def impatient(database_url: str, redis: RedisClient, monkeypatch: pytest.M
     await place.close()
 
 
-async def test_a_room_that_cannot_be_written_to_is_unavailable_in_time_for_all_who_wait(impatient: ChatNodes) -> None:
+async def test_a_locked_room_times_out_for_all_senders(impatient: ChatNodes) -> None:
     async with impatient.held():
         begun = time.monotonic()
         sends = [asyncio.create_task(impatient.send(0, "x"))]
@@ -91,7 +91,7 @@ async def test_a_room_that_cannot_be_written_to_is_unavailable_in_time_for_all_w
     await impatient.holds_together()
 
 
-async def test_too_many_that_wait_are_told_to_come_back(impatient: ChatNodes) -> None:
+async def test_too_many_waiting_messages_are_refused(impatient: ChatNodes) -> None:
     async with impatient.held():
         tasks = [asyncio.create_task(impatient.send(n % 20, "x")) for n in range(27)]
         await impatient.stuck()
@@ -115,7 +115,7 @@ async def fragile(
     await place.close()
 
 
-async def test_killed_in_the_middle_of_a_batch(fragile: ChatNodes, own_postgres: PostgresProcess) -> None:
+async def test_server_killed_during_a_batch(fragile: ChatNodes, own_postgres: PostgresProcess) -> None:
     with suppress(*AWAY):  # of the one that held them back
         async with fragile.held():
             sends = [asyncio.create_task(fragile.send(n % 20, f"{n}", f"{n}")) for n in range(20)]
@@ -136,7 +136,7 @@ async def test_killed_in_the_middle_of_a_batch(fragile: ChatNodes, own_postgres:
     assert len(await fragile.holds_together()) == 40
 
 
-async def test_killed_at_any_moment_what_was_acked_is_there_and_a_retry_is_stored_once(
+async def test_acked_messages_survive_a_kill_and_retries_are_stored_once(
     fragile: ChatNodes, own_postgres: PostgresProcess
 ) -> None:
     acked: dict[str, Sent] = {}
@@ -172,7 +172,7 @@ async def test_killed_at_any_moment_what_was_acked_is_there_and_a_retry_is_store
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
-async def test_closing_stores_and_tells_what_was_taken(place: ChatNodes) -> None:
+async def test_closing_stores_and_publishes_accepted_messages(place: ChatNodes) -> None:
     async with place.held():
         tasks = [asyncio.create_task(place.send(0, "0"))]
         await place.stuck()

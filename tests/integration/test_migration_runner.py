@@ -87,7 +87,7 @@ asyncio.run(Migrations("trial", read(Path(sys.argv[2])), sys.argv[1]).apply())
 
 
 @pytest.mark.parametrize("at", ["_run", "_note"])
-async def test_a_process_that_is_killed_leaves_nothing_behind(trial: Trial, at: str) -> None:
+async def test_a_killed_process_leaves_no_partial_migration(trial: Trial, at: str) -> None:
     name = trial.write(1, "CREATE TABLE more (id int); INSERT INTO more VALUES (1);")
     code = await _killed(trial, at)
     assert code == 9
@@ -98,7 +98,7 @@ async def test_a_process_that_is_killed_leaves_nothing_behind(trial: Trial, at: 
     assert (await trial.migrations().status()).pending == []
 
 
-async def test_an_index_that_was_made_before_a_kill_is_noted_the_next_time(trial: Trial) -> None:
+async def test_an_index_made_before_a_kill_is_recorded_next_time(trial: Trial) -> None:
     name = trial.write(1, "CREATE INDEX CONCURRENTLY IF NOT EXISTS by_name ON things (name)", in_transaction=False)
     assert await _killed(trial, "_note") == 9
     await until(lambda: _nobody(trial))
@@ -127,7 +127,7 @@ async def _nobody(trial: Trial) -> bool:
 # --- beside others ----------------------------------------------------------------------------------------------------
 
 
-async def test_nobody_waits_behind_a_migration_that_waits_for_a_reader(trial: Trial) -> None:
+async def test_a_waiting_migration_does_not_block_others(trial: Trial) -> None:
     """A reader is in the table for as long as it takes until two tries have given way; others read all the while."""
     name = trial.write(1, "ALTER TABLE things ADD COLUMN price int;")
     async with trial.session() as reader, trial.session() as other:
@@ -142,7 +142,7 @@ async def test_nobody_waits_behind_a_migration_that_waits_for_a_reader(trial: Tr
     assert await trial.value("SELECT count(price) FROM things") == 0
 
 
-async def test_a_lock_that_is_never_freed_ends_it(trial: Trial) -> None:
+async def test_a_permanent_lock_ends_the_migration(trial: Trial) -> None:
     trial.write(1, "CREATE TABLE more (id int); ALTER TABLE things ADD COLUMN price int;")
     async with trial.session() as reader, reader.transaction():
         await reader.fetch("SELECT * FROM things")
@@ -166,7 +166,7 @@ async def test_an_index_that_waits_for_a_transaction_for_ever_ends_as_invalid_an
     assert await trial.value("SELECT to_regclass('by_name')") is None
 
 
-async def test_it_waits_for_another_process_no_longer_than_it_is_told(trial: Trial) -> None:
+async def test_the_wait_for_another_process_is_bounded(trial: Trial) -> None:
     name = trial.write(1, "CREATE TABLE more (id int);")
     async with trial.session() as other:
         async with other.transaction():
@@ -222,7 +222,7 @@ async def test_behind_pgbouncer_a_file_without_a_transaction_is_refused(trial: T
         await trial.migrations(pooled=True).apply()
 
 
-async def test_a_statement_that_fails_is_told_in_a_line_without_rows(trial: Trial) -> None:
+async def test_a_failed_statement_is_reported_without_rows(trial: Trial) -> None:
     trial.write(1, "INSERT INTO things VALUES (1, 'hunter2'); ALTER TABLE things ADD CHECK (name <> 'hunter2');")
     with pytest.raises(MigrationError, match=r"^1_20260101000000_step: check constraint") as caught:
         await trial.migrations().apply()
@@ -247,7 +247,7 @@ def test_a_file_without_a_number_is_refused(tmp_path: Path) -> None:
 # --- what is noted ----------------------------------------------------------------------------------------------------
 
 
-async def test_what_was_applied_is_noted_with_its_hash_and_how_long_it_took(trial: Trial) -> None:
+async def test_applied_migrations_are_recorded_with_hash_and_duration(trial: Trial) -> None:
     (applied,) = (await trial.migrations().status()).applied
     assert applied.name == trial.migrations().files[0].name
     assert applied.sha256 == trial.migrations().files[0].sha256
@@ -255,7 +255,7 @@ async def test_what_was_applied_is_noted_with_its_hash_and_how_long_it_took(tria
     assert applied.seconds is not None
 
 
-async def test_an_edited_migration_is_noticed_and_nothing_is_applied_on_it(trial: Trial) -> None:
+async def test_an_edited_migration_prevents_further_ones(trial: Trial) -> None:
     trial.write(0, FIRST[0] + "CREATE TABLE others (id int);")
     status = await trial.migrations().status()
     assert (status.edited, status.ahead, status.pending) == (["0_20260101000000_step"], [], [])
@@ -279,7 +279,7 @@ async def test_a_database_that_is_ahead_of_the_code_is_left_alone(trial: Trial) 
         await trial.migrations().rollback(count=1)
 
 
-async def test_migrations_of_before_there_were_hashes_are_adopted_once(trial: Trial) -> None:
+async def test_migrations_without_hashes_are_adopted_once(trial: Trial) -> None:
     trial.write(1, "CREATE TABLE more (id int);")
     async with trial.session() as db:
         await db.execute("DROP TABLE dorami_migrations")
@@ -293,7 +293,7 @@ async def test_migrations_of_before_there_were_hashes_are_adopted_once(trial: Tr
     assert (await trial.migrations().status()).edited == ["0_20260101000000_step"]
 
 
-async def test_a_migration_can_be_noted_without_being_run(trial: Trial) -> None:
+async def test_a_migration_can_be_recorded_without_running(trial: Trial) -> None:
     name = trial.write(1, "CREATE TABLE things (id int);", "DROP TABLE things;")
     migrations = trial.migrations()
     await migrations.note(name, applied=True)
@@ -330,7 +330,7 @@ async def test_the_last_ones_are_undone_and_the_first_stays(trial: Trial) -> Non
     assert await migrations.apply() == names
 
 
-async def test_what_does_not_say_how_it_is_undone_stays(trial: Trial) -> None:
+async def test_a_migration_without_an_undo_is_kept(trial: Trial) -> None:
     trial.write(1, "CREATE TABLE more (id int);", "")
     await trial.migrations().apply()
     with pytest.raises(MigrationError, match="does not say how it is undone"):
@@ -338,7 +338,7 @@ async def test_what_does_not_say_how_it_is_undone_stays(trial: Trial) -> None:
     assert await trial.value("SELECT count(*) FROM more") == 0
 
 
-async def test_two_who_undo_at_once_undo_it_once(trial: Trial) -> None:
+async def test_concurrent_undos_are_applied_once(trial: Trial) -> None:
     names = [trial.write(n, f"CREATE TABLE t{n} (id int);", f"DROP TABLE t{n};") for n in (1, 2)]
     await trial.migrations().apply()
     both = await asyncio.gather(*(trial.migrations().rollback(count=1) for _ in range(2)), return_exceptions=True)
@@ -348,7 +348,7 @@ async def test_two_who_undo_at_once_undo_it_once(trial: Trial) -> None:
     assert undone
 
 
-async def test_three_at_once_apply_each_once(trial: Trial) -> None:
+async def test_concurrent_processes_apply_each_migration_once(trial: Trial) -> None:
     names = [trial.write(n, f"CREATE TABLE t{n} (id int);") for n in range(1, 6)]
     async with asyncio.timeout(scaled(20)):
         applied = await asyncio.gather(*(trial.migrations().apply() for _ in range(3)))

@@ -67,7 +67,7 @@ async def test_each_migration_is_undone_and_applied_again_without_a_trace(
         assert await schema(empty_database_url) == after, migration.name
 
 
-async def test_the_models_say_nothing_that_the_migrations_do_not(database_url: str) -> None:
+async def test_models_and_migrations_agree(database_url: str) -> None:
     written = files()
     name = await migrations.generate(make_settings(database_url=database_url), "forgotten")
     for forgotten in set(files()) - set(written):
@@ -81,7 +81,7 @@ FUNCTIONS = """
 """
 
 
-async def test_the_functions_of_the_database_are_the_files(database_url: str, empty_database_url: str) -> None:
+async def test_database_functions_equal_the_files(database_url: str, empty_database_url: str) -> None:
     """Made from the files alone, every function is what the migrations have made, to the letter."""
     migrated, made = await asyncpg.connect(database_url), await asyncpg.connect(empty_database_url)
     try:

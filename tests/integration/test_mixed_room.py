@@ -147,7 +147,7 @@ class Speaker(Member):
             assert len(before) == number + 1
 
 
-async def test_all_hear_the_same_in_the_same_order(stage: Scene) -> None:
+async def test_all_clients_receive_the_same_events_in_order(stage: Scene) -> None:
     listeners, polling, changing = MAX_UNBATCHED, 3, 6
     # A speaker waits twice: as it is let in, and before it speaks.
     joined = asyncio.Barrier(listeners + polling + changing + 2 * SPEAKERS)

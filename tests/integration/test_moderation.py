@@ -94,7 +94,7 @@ async def test_moderation_permissions(hall: ModeratedRoom, act: str, actor: str)
     assert not await Sanction.all().count() + await ModerationEntry.all().count() + len(hall.heard.events)
 
 
-def test_the_matrix_says_what_only_administrators_do() -> None:
+def test_permissions_of_administrators_only() -> None:
     assert frozenset(Power) - HOSTING == {Power.BAN, Power.DELETE, Power.CLEAR}
     assert POWERS[Role.ADMIN] == frozenset(Power)
     assert POWERS[Role.MODERATOR] == HOSTING
@@ -104,7 +104,7 @@ HELD = [("moderator", KEY), ("moderator", None), ("host", None), ("other_host", 
 
 
 @pytest.mark.parametrize(("whom", "where"), HELD)
-async def test_who_is_banned_does_not_moderate_although_their_socket_was_not_told(
+async def test_a_banned_moderator_cannot_moderate_if_the_notice_is_lost(
     hall: ModeratedRoom, whom: str, where: str | None
 ) -> None:
     moderator = getattr(hall, whom)
@@ -117,7 +117,7 @@ async def test_who_is_banned_does_not_moderate_although_their_socket_was_not_tol
         await hall.announce(moderator)
 
 
-async def test_who_is_muted_neither_announces_nor_lets_themselves_speak_again(hall: ModeratedRoom) -> None:
+async def test_a_muted_moderator_cannot_announce_or_unmute_themselves(hall: ModeratedRoom) -> None:
     await hall.mute(hall.admin, hall.moderator.user_id)
     for act in (hall.announce(hall.moderator), hall.unmute(hall.moderator, hall.moderator.user_id)):
         assert (await refused(act)).code is Code.MUTED
@@ -127,9 +127,7 @@ async def test_who_is_muted_neither_announces_nor_lets_themselves_speak_again(ha
 
 
 @pytest.mark.parametrize("act", [act for act, (_, who) in ACTS.items() if "moderator" in who])
-async def test_who_is_muted_while_they_wait_for_the_room_does_not_moderate_it_any_more(
-    hall: ModeratedRoom, act: str
-) -> None:
+async def test_a_moderator_muted_while_waiting_for_the_lock_is_refused(hall: ModeratedRoom, act: str) -> None:
     await hall.say(hall.user)
     call, _ = ACTS[act]
     async with hall.database.transaction():
@@ -144,7 +142,7 @@ async def test_who_is_muted_while_they_wait_for_the_room_does_not_moderate_it_an
 
 
 @pytest.mark.parametrize("whom", ["admin", "host"])
-async def test_nobody_acts_on_an_administrator_or_on_the_host_of_the_room(hall: ModeratedRoom, whom: str) -> None:
+async def test_administrators_and_hosts_cannot_be_sanctioned(hall: ModeratedRoom, whom: str) -> None:
     subject = getattr(hall, whom).user_id
     for actor in (hall.admin, hall.moderator, hall.host):
         assert (await refused(hall.mute(actor, subject))).code is Code.FORBIDDEN
@@ -166,7 +164,7 @@ async def test_sanctions_of_unknown_users(hall: ModeratedRoom, whom: str) -> Non
 # --- what holds -----------------------------------------------------------------------------------------------------
 
 
-async def test_who_is_muted_is_refused_on_every_node_until_it_ends(hall: ModeratedRoom) -> None:
+async def test_a_mute_applies_on_all_nodes_until_it_ends(hall: ModeratedRoom) -> None:
     sent = await hall.say(hall.user, "before", "c-1")
     ack = await hall.mute(hall.host, hall.user.user_id, seconds=1, reason="rude")
     error = await refused(hall.say(hall.user, node=1))
@@ -184,7 +182,7 @@ async def test_who_is_muted_is_refused_on_every_node_until_it_ends(hall: Moderat
     await hall.say(hall.user, "after")
 
 
-async def test_unmuting_is_told_and_doing_it_twice_is_fine(hall: ModeratedRoom) -> None:
+async def test_unmuting_is_published_and_idempotent(hall: ModeratedRoom) -> None:
     first = await hall.mute(hall.moderator, hall.user.user_id)
     assert first.until == FOREVER
     await hall.mute(hall.moderator, hall.user.user_id, seconds=100)
@@ -222,7 +220,7 @@ async def test_room_and_global_bans(hall: ModeratedRoom) -> None:
 
 
 @pytest.mark.parametrize("longer", [KEY, None])
-async def test_who_is_banned_twice_is_told_when_the_longer_ban_ends(hall: ModeratedRoom, longer: str | None) -> None:
+async def test_the_longer_of_two_bans_is_reported(hall: ModeratedRoom, longer: str | None) -> None:
     for where in (KEY, None):
         await hall.ban(hall.admin, hall.user.user_id, liveId=where, seconds=1000 if where == longer else 100)
     ends_at = (await Sanction.get(stream_id=longer)).ends_at
@@ -231,7 +229,7 @@ async def test_who_is_banned_twice_is_told_when_the_longer_ban_ends(hall: Modera
         assert (await refused(act)).details == {"until": iso(ends_at)}
 
 
-async def test_what_was_imposed_holds_no_administrator_and_no_host_of_the_room(hall: ModeratedRoom) -> None:
+async def test_sanctions_do_not_apply_to_administrators_and_hosts(hall: ModeratedRoom) -> None:
     await hall.mute(hall.admin, hall.moderator.user_id)
     assert (await refused(hall.say(hall.moderator))).code is Code.MUTED
     await User.filter(id=hall.moderator.user_id).update(role="ADMIN")
@@ -241,7 +239,7 @@ async def test_what_was_imposed_holds_no_administrator_and_no_host_of_the_room(h
 
 
 @pytest.mark.parametrize("role", ["admin", "moderator", "host", "other_host", "user", "guest"])
-async def test_a_frozen_room_with_a_pause_is_open_to_who_moderates_it(hall: ModeratedRoom, role: str) -> None:
+async def test_moderators_may_send_in_frozen_and_slow_rooms(hall: ModeratedRoom, role: str) -> None:
     who, trusted = getattr(hall, role), role in ("admin", "moderator", "host")
     await hall.allow_guests(hall.host)
     await hall.slow(hall.host, 100)
@@ -264,7 +262,7 @@ async def test_a_frozen_room_with_a_pause_is_open_to_who_moderates_it(hall: Mode
     await hall.say(who)
 
 
-async def test_guests_write_where_they_are_allowed(hall: ModeratedRoom) -> None:
+async def test_guests_may_send_where_allowed(hall: ModeratedRoom) -> None:
     assert (await refused(hall.say(hall.guest))).code is Code.FORBIDDEN
     assert not (await hall.nodes[0].snapshot(hall.guest, KEY, None, 1)).you.can_send
     await hall.allow_guests(hall.moderator)
@@ -307,7 +305,7 @@ async def test_a_ban_ends_by_time_for_its_guest_and_for_the_device(hall: Moderat
     assert (await refused(hall.nodes[1].check_join(guest, KEY))).code is Code.BANNED, "one that has ended is replaced"
 
 
-async def test_all_of_it_outlives_every_node(hall: ModeratedRoom, database_url: str, redis: RedisClient) -> None:
+async def test_sanctions_survive_restarts(hall: ModeratedRoom, database_url: str, redis: RedisClient) -> None:
     slow, muted, banned = [await hall.person() for _ in range(3)]
     await hall.slow(hall.host, 300)
     await hall.say(slow)
@@ -326,7 +324,7 @@ async def test_all_of_it_outlives_every_node(hall: ModeratedRoom, database_url: 
     await database.close()
 
 
-async def test_a_refused_message_may_be_sent_again_under_its_name(hall: ModeratedRoom) -> None:
+async def test_a_refused_message_may_be_sent_again_with_its_id(hall: ModeratedRoom) -> None:
     await hall.slow(hall.host, 300)
     await hall.say(hall.user, "a", "c-1")
     for _ in range(2):
@@ -346,7 +344,7 @@ async def test_a_refused_message_may_be_sent_again_under_its_name(hall: Moderate
     ],
     ids=["mute", "ban here", "ban everywhere", "freeze"],
 )
-async def test_what_is_stored_when_it_returns_was_stored_before_it(
+async def test_no_message_is_stored_after_a_sanction_returns(
     hall: ModeratedRoom, act: Callable[[ModeratedRoom], Awaitable[Any]], code: Code
 ) -> None:
     async def talk(node: int) -> None:
@@ -365,7 +363,7 @@ async def test_what_is_stored_when_it_returns_was_stored_before_it(
 # --- what the room hears --------------------------------------------------------------------------------------------
 
 
-async def test_a_ban_everywhere_returns_when_nothing_is_being_stored_that_did_not_know_of_it(
+async def test_a_ban_everywhere_waits_for_concurrent_messages(
     hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sanctions, "LONGEST", 60.0)
@@ -380,7 +378,7 @@ async def test_a_ban_everywhere_returns_when_nothing_is_being_stored_that_did_no
     assert (await refused(hall.say(hall.user))).code is Code.BANNED
 
 
-async def test_a_ban_everywhere_does_not_wait_for_ever(hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wait_of_a_ban_everywhere_is_bounded(hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sanctions, "LONGEST", 0.05)
     async with hall.database.transaction():
         await Messages(hall.database).insert([a_draft(hall, hall.user)])
@@ -392,7 +390,7 @@ def a_draft(hall: ModeratedRoom, who: Principal) -> Draft:
     return Messages(hall.database).draft(who, ask, ask.message)
 
 
-async def test_settings_are_told_once_and_kept_for_who_comes_back(hall: ModeratedRoom) -> None:
+async def test_settings_are_published_once_and_logged(hall: ModeratedRoom) -> None:
     cursor = (await hall.nodes[0].snapshot(hall.user, KEY, None, 1)).cursor
     for _ in range(2):
         await hall.slow(hall.host, 30)
@@ -424,7 +422,7 @@ async def test_two_nodes_change_settings_at_once(hall: ModeratedRoom) -> None:
 # --- devices --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_banned_guest_does_not_come_back_as_another(hall: ModeratedRoom) -> None:
+async def test_a_banned_guest_cannot_return_as_another_guest(hall: ModeratedRoom) -> None:
     guest = await hall.come_as_guest(HOME)
     await hall.ban(hall.admin, guest)
     elsewhere = Device("another browser", "198.51.100.7", HOME.id)
@@ -434,7 +432,7 @@ async def test_a_banned_guest_does_not_come_back_as_another(hall: ModeratedRoom)
     await hall.come_as_guest(HOME)
 
 
-async def test_a_ban_leaves_the_neighbours_alone(hall: ModeratedRoom) -> None:
+async def test_a_ban_does_not_affect_the_network(hall: ModeratedRoom) -> None:
     await hall.allow_guests(hall.host)
     await hall.devices.seen(hall.user.user_id, HOME)
     await hall.ban(hall.admin, hall.user.user_id)
@@ -442,7 +440,7 @@ async def test_a_ban_leaves_the_neighbours_alone(hall: ModeratedRoom) -> None:
         await hall.say(principal(Role.GUEST, await hall.come_as_guest(device)))
 
 
-async def test_where_a_ban_matches_the_network_its_new_guests_watch_for_an_hour(hall: ModeratedRoom) -> None:
+async def test_new_guests_of_a_banned_network_may_only_read_for_an_hour(hall: ModeratedRoom) -> None:
     hall.devices = BannedDevices(hall.database, hall.names, hall.book, matches_network=True)
     hall.sanctions._devices = hall.devices
     await hall.allow_guests(hall.host)
@@ -473,7 +471,7 @@ async def test_where_a_ban_matches_the_network_its_new_guests_watch_for_an_hour(
     assert (await refused(hall.come_as_guest(HOME))).code is Code.BANNED, "the cookie is known for good"
 
 
-async def test_a_ban_from_a_room_and_a_mute_are_inherited_and_lifted_together(hall: ModeratedRoom) -> None:
+async def test_sanctions_are_inherited_by_new_guests_and_lifted_together(hall: ModeratedRoom) -> None:
     await hall.allow_guests(hall.host)
     first = principal(Role.GUEST, await hall.come_as_guest(HOME))
     await hall.ban(hall.admin, first.user_id, liveId=KEY)
@@ -494,13 +492,13 @@ async def test_a_ban_from_a_room_and_a_mute_are_inherited_and_lifted_together(ha
     await hall.say(neighbour)
 
 
-async def test_a_banned_member_does_not_come_back_as_a_guest_of_the_same_device(hall: ModeratedRoom) -> None:
+async def test_a_banned_user_cannot_return_as_a_guest_of_the_device(hall: ModeratedRoom) -> None:
     await hall.devices.seen(hall.user.user_id, HOME)
     await hall.ban(hall.admin, hall.user.user_id)
     assert (await refused(hall.come_as_guest(HOME._replace(address="198.51.100.7")))).code is Code.BANNED
 
 
-async def test_devices_are_forgotten_with_what_was_imposed_on_them(hall: ModeratedRoom) -> None:
+async def test_devices_are_deleted_with_their_sanctions(hall: ModeratedRoom) -> None:
     lifted, ended, held = [
         await hall.come_as_guest(Device("a browser", f"198.51.100.{n}", f"device-number-{n}-of-three"))
         for n in range(3)
@@ -521,14 +519,14 @@ async def test_devices_are_forgotten_with_what_was_imposed_on_them(hall: Moderat
     assert not await BannedDevice.all().exists()
 
 
-async def test_a_device_that_nobody_knows_is_no_reason_not_to_ban(hall: ModeratedRoom) -> None:
+async def test_a_user_without_a_known_device_can_be_banned(hall: ModeratedRoom) -> None:
     guest = new_id()
     await hall.ban(hall.admin, guest)
     assert (await refused(hall.bans.check(guest))).code is Code.BANNED
     assert await BannedDevice.all().count() == 0
 
 
-async def test_no_name_of_a_device_says_what_it_is(hall: ModeratedRoom) -> None:
+async def test_names_of_devices_disclose_nothing(hall: ModeratedRoom) -> None:
     guest = await hall.come_as_guest(HOME)
     await hall.ban(hall.admin, guest)
     for row in await BannedDevice.all():
@@ -539,7 +537,7 @@ async def test_no_name_of_a_device_says_what_it_is(hall: ModeratedRoom) -> None:
 # --- while a server is away -----------------------------------------------------------------------------------------
 
 
-async def test_a_ban_is_made_while_redis_is_away(hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ban_works_without_redis(hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     away = RedisClient(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
     monkeypatch.setattr(hall.book, "_redis", away)
     await hall.devices.seen(hall.user.user_id, HOME)
@@ -547,9 +545,7 @@ async def test_a_ban_is_made_while_redis_is_away(hall: ModeratedRoom, monkeypatc
     assert (await refused(hall.bans.check(hall.user.user_id))).code is Code.BANNED
 
 
-async def test_nobody_is_let_in_while_it_is_not_known_who_is_banned(
-    hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nobody_connects_while_bans_cannot_be_read(hall: ModeratedRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(*_: object) -> None:
         raise ConnectionRefusedError
 
@@ -558,7 +554,7 @@ async def test_nobody_is_let_in_while_it_is_not_known_who_is_banned(
     assert (await refused(hall.come_as_guest(HOME))).code is Code.SERVICE_UNAVAILABLE
 
 
-async def test_many_who_connect_at_once_are_asked_about_together(hall: ModeratedRoom) -> None:
+async def test_concurrent_connects_share_a_query_for_bans(hall: ModeratedRoom) -> None:
     guests = [new_id() for _ in range(300)]
     await hall.ban(hall.admin, guests[7])
     answers = await asyncio.gather(*(hall.bans.check(guest) for guest in guests), return_exceptions=True)

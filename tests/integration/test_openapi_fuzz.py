@@ -132,9 +132,9 @@ async def ask_all(target: Target, requests: Callable[[Operation], st.SearchStrat
     return len(operations)
 
 
-async def test_right_requests_are_answered_as_the_document_says(target: Target) -> None:
+async def test_valid_requests_are_answered_as_documented(target: Target) -> None:
     assert await ask_all(target, target.right, shapes=False) > 30
 
 
-async def test_wrong_requests_are_refused(target: Target) -> None:
+async def test_invalid_requests_are_refused(target: Target) -> None:
     assert await ask_all(target, target.wrong, shapes=True) > 10

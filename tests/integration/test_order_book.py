@@ -81,7 +81,7 @@ async def test_money_is_exact() -> None:
     assert placed.order.total == Decimal("0.30"), "floats would make 0.30000000000000004 of it"
 
 
-async def test_twins_are_one_order_and_another_one_under_the_key_is_refused() -> None:
+async def test_repetitions_are_one_order_and_other_orders_conflict() -> None:
     sale = book(product(1, 9))
     first = sale.take(wants(ANN, "k", "same", p1=1))
     again = sale.take(wants(ANN, "k", "same", p1=1))
@@ -101,7 +101,7 @@ async def test_twins_are_one_order_and_another_one_under_the_key_is_refused() ->
         ([("13", 3), ("2", 1)], False),
     ],
 )
-async def test_the_same_order_is_known_in_any_order_of_its_items(items: list[tuple[str, int]], same: bool) -> None:
+async def test_a_repetition_is_recognised_in_any_order_of_items(items: list[tuple[str, int]], same: bool) -> None:
     def fingerprint(lines: list[tuple[str, int]]) -> str | None:
         asked = [{"productId": number, "quantity": quantity} for number, quantity in lines]
         return draft(principal(), PlaceOrder.model_validate({"items": asked}), "k").fingerprint
@@ -109,5 +109,5 @@ async def test_the_same_order_is_known_in_any_order_of_its_items(items: list[tup
     assert (fingerprint(items) == fingerprint([("1", 3), ("2", 1)])) is same
 
 
-async def test_a_name_is_not_told_to_everybody() -> None:
+async def test_names_of_buyers_are_masked() -> None:
     assert [masked(name) for name in ("kim", "k", "김철수")] == ["k***", "k***", "김***"]

@@ -49,7 +49,7 @@ async def refused(code: Code, call: Any) -> GatewayError:
 # --- placing --------------------------------------------------------------------------------------------------------
 
 
-async def test_an_order_is_stored_and_told(commerce: CommerceNodes) -> None:
+async def test_an_order_is_stored_and_published(commerce: CommerceNodes) -> None:
     ann = await commerce.person()
     cup, mug = await commerce.product(price="19.90", stock=9), await commerce.product(name="Mug", price=0.1, stock=6)
     commerce.told()
@@ -96,7 +96,7 @@ async def test_an_order_is_all_or_nothing(commerce: CommerceNodes) -> None:
     assert (commerce.told(), await StoredOrder.all().count()) == ([], 0)
 
 
-async def test_an_order_of_several_streams_is_told_in_each(commerce: CommerceNodes) -> None:
+async def test_an_order_of_several_streams_is_published_in_each(commerce: CommerceNodes) -> None:
     await commerce.stream("other", await commerce.person(Role.HOST))
     cup, hat = await commerce.product(stock=1), await commerce.product("other", name="Hat", stock=2)
     commerce.told()
@@ -131,7 +131,7 @@ def test_invalid_orders_are_refused(items: Any) -> None:
         PlaceOrder.model_validate({"items": items})
 
 
-async def test_the_total_of_the_dearest_order_there_can_be_is_exact(commerce: CommerceNodes) -> None:
+async def test_the_largest_possible_total_is_exact(commerce: CommerceNodes) -> None:
     dearest = [await commerce.product(price="99999999.99") for _ in range(MAX_ITEMS)]
     order = await commerce.buy(await commerce.person(), *((product, MAX_QUANTITY) for product in dearest))
     assert order.total == total(order) == Decimal("199999999980.00")
@@ -158,14 +158,14 @@ async def test_the_same_key_is_the_same_order(commerce: CommerceNodes) -> None:
     assert (commerce.counted("placed"), commerce.counted("repeated"), commerce.counted("conflict")) == (3, 2, 2)
 
 
-async def test_what_was_refused_may_be_tried_again_under_its_key(commerce: CommerceNodes) -> None:
+async def test_a_refused_order_may_be_tried_again_with_its_key(commerce: CommerceNodes) -> None:
     ann, cup = await commerce.person(), await commerce.product(stock=0)
     await refused(Code.INSUFFICIENT_STOCK, commerce.buy(ann, cup, key="k"))
     await commerce.stock(cup, stock=1)
     assert (await commerce.buy(ann, cup, key="k")).status == "PENDING"
 
 
-async def test_twins_at_the_same_moment_are_one_order(commerce: CommerceNodes) -> None:
+async def test_concurrent_repetitions_are_one_order(commerce: CommerceNodes) -> None:
     ann, cup = await commerce.person(), await commerce.product(stock=50)
     placed = await asyncio.gather(*(commerce.buy(ann, cup, key="k", node=number % 2) for number in range(40)))
     assert len({order.id for order in placed}) == 1
@@ -173,7 +173,7 @@ async def test_twins_at_the_same_moment_are_one_order(commerce: CommerceNodes) -
     assert await StoredOrder.all().count() == 1
 
 
-async def test_one_key_for_different_orders_at_the_same_moment_is_one_of_them(commerce: CommerceNodes) -> None:
+async def test_concurrent_orders_with_one_key_place_one(commerce: CommerceNodes) -> None:
     for number in range(10):
         ann = await commerce.person()
         products = [await commerce.product(stock=1) for _ in range(6)]
@@ -189,7 +189,7 @@ async def test_one_key_for_different_orders_at_the_same_moment_is_one_of_them(co
 # --- afterwards -----------------------------------------------------------------------------------------------------
 
 
-async def test_cancelling_gives_back_once_however_often_it_is_asked(commerce: CommerceNodes) -> None:
+async def test_repeated_cancellations_return_stock_once(commerce: CommerceNodes) -> None:
     ann, admin = await commerce.person(), await commerce.person(Role.ADMIN)
     cup, mug = await commerce.product(stock=2), await commerce.product(stock=9)
     order = await commerce.buy(ann, (cup, 2), (mug, 1))
@@ -210,9 +210,7 @@ async def test_cancelling_gives_back_once_however_often_it_is_asked(commerce: Co
     assert commerce.counted("cancelled") == 1
 
 
-async def test_who_cancels_behind_others_hears_in_time_that_it_cannot_be_done(
-    commerce: CommerceNodes, database_url: str
-) -> None:
+async def test_waiting_cancellations_time_out(commerce: CommerceNodes, database_url: str) -> None:
     ann, cup = await commerce.person(), await commerce.product(stock=9)
     orders = [await commerce.buy(ann, cup) for _ in range(6)]
     connection = await asyncpg.connect(database_url)
@@ -230,7 +228,7 @@ async def test_who_cancels_behind_others_hears_in_time_that_it_cannot_be_done(
     assert (await commerce.now(cup))[0] == 9
 
 
-async def test_paid_once_and_not_cancelled_any_more(commerce: CommerceNodes) -> None:
+async def test_a_paid_order_cannot_be_cancelled(commerce: CommerceNodes) -> None:
     ann, admin, cup = await commerce.person(), await commerce.person(Role.ADMIN), await commerce.product(stock=2)
     order = await commerce.buy(ann, cup)
     commerce.told()
@@ -241,7 +239,7 @@ async def test_paid_once_and_not_cancelled_any_more(commerce: CommerceNodes) -> 
     assert (await commerce.now(cup))[0] == 1
 
 
-async def test_paying_and_cancelling_at_once_is_one_of_them(commerce: CommerceNodes) -> None:
+async def test_concurrent_payment_and_cancellation(commerce: CommerceNodes) -> None:
     ann, admin, cup = await commerce.person(), await commerce.person(Role.ADMIN), await commerce.product(stock=100)
     orders = [await commerce.buy(ann, cup) for _ in range(20)]
     for order in orders:
@@ -253,7 +251,7 @@ async def test_paying_and_cancelling_at_once_is_one_of_them(commerce: CommerceNo
     assert (await commerce.now(cup))[0] == 100 - kept
 
 
-async def test_a_product_that_is_gone_takes_nothing_back(commerce: CommerceNodes) -> None:
+async def test_a_deleted_product_gets_no_stock_back(commerce: CommerceNodes) -> None:
     ann, cup, mug = await commerce.person(), await commerce.product(), await commerce.product()
     order = await commerce.buy(ann, (cup, 1), (mug, 1))
     await commerce.catalog.delete(ADMIN, cup.id)
@@ -262,7 +260,7 @@ async def test_a_product_that_is_gone_takes_nothing_back(commerce: CommerceNodes
     assert (await commerce.now(mug))[0] == 100
 
 
-async def test_the_items_keep_their_order_whatever_becomes_of_the_products(commerce: CommerceNodes) -> None:
+async def test_items_keep_their_order_when_products_change(commerce: CommerceNodes) -> None:
     ann = await commerce.person()
     shelf = [await commerce.product(name=name) for name in ("Cup", "Mug", "Hat")]
     order = await commerce.buy(ann, *reversed(shelf), key="first")
@@ -309,7 +307,7 @@ async def test_users_see_only_their_own_orders(commerce: CommerceNodes) -> None:
 # --- many at once ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_crowd_buys_exactly_what_there_is(commerce: CommerceNodes) -> None:
+async def test_concurrent_orders_sell_exactly_the_stock(commerce: CommerceNodes) -> None:
     people = [await commerce.person() for _ in range(20)]
     cup = await commerce.product(stock=30)
     commerce.told()
@@ -326,7 +324,7 @@ async def test_a_crowd_buys_exactly_what_there_is(commerce: CommerceNodes) -> No
     assert sum(event == "order:purchase:notification" for event, _ in told) == 30
 
 
-async def test_orders_that_cannot_be_stored_leave_the_others_alone(commerce: CommerceNodes) -> None:
+async def test_a_failing_order_does_not_affect_its_batch(commerce: CommerceNodes) -> None:
     ann, cup = await commerce.person(), await commerce.product(stock=5)
     nobody = principal()  # whose account is not there any more
     answers = await asyncio.gather(*(commerce.buy(who, cup) for who in (ann, ann, nobody, ann)), return_exceptions=True)
@@ -337,7 +335,7 @@ async def test_orders_that_cannot_be_stored_leave_the_others_alone(commerce: Com
 # --- what an admin changes --------------------------------------------------------------------------------------------
 
 
-async def test_many_changes_are_all_made_or_none(commerce: CommerceNodes) -> None:
+async def test_bulk_changes_are_atomic(commerce: CommerceNodes) -> None:
     await commerce.stream("other", await commerce.person(Role.HOST))
     cup, mug, hat = await commerce.product(), await commerce.product(stock=1), await commerce.product("other")
     commerce.told()
@@ -355,7 +353,7 @@ async def test_many_changes_are_all_made_or_none(commerce: CommerceNodes) -> Non
     assert (await commerce.now(cup), commerce.told()) == ((100, 2), [])
 
 
-async def test_many_changes_and_orders_of_the_same_products_do_not_block_each_other(commerce: CommerceNodes) -> None:
+async def test_bulk_changes_and_orders_do_not_deadlock(commerce: CommerceNodes) -> None:
     ann = await commerce.person()
     products = [await commerce.product(stock=1000) for _ in range(5)]
 
@@ -374,7 +372,7 @@ async def test_many_changes_and_orders_of_the_same_products_do_not_block_each_ot
     assert len({(await commerce.now(product))[1] for product in products}) == 1
 
 
-async def test_what_a_stream_shows_first_goes_with_the_product(commerce: CommerceNodes) -> None:
+async def test_deleting_a_product_removes_it_as_featured(commerce: CommerceNodes) -> None:
     host = await commerce.person(Role.HOST)
     await commerce.stream("own", host)
     cup = await commerce.product("own")
@@ -400,7 +398,7 @@ async def buy_at(
     return await commerce.orders.place(who, PlaceOrder.model_validate(ask), key)
 
 
-async def test_nobody_buys_at_another_price_than_they_saw(commerce: CommerceNodes) -> None:
+async def test_an_order_at_an_outdated_price_is_refused(commerce: CommerceNodes) -> None:
     ann, cup = await commerce.person(), await commerce.product(price="19.90", stock=5)
     for price in (19.9, "19.90", "19.9"):
         assert (await buy_at(commerce, ann, cup, price, "k")).total == Decimal("19.90")
@@ -413,7 +411,7 @@ async def test_nobody_buys_at_another_price_than_they_saw(commerce: CommerceNode
     assert (await buy_at(commerce, ann, cup, 25)).total == 25
 
 
-async def test_orders_are_taken_on_live_streams_and_where_the_stream_allows_it(commerce: CommerceNodes) -> None:
+async def test_orders_are_accepted_on_live_streams_or_where_allowed(commerce: CommerceNodes) -> None:
     ann = await commerce.person()
     await commerce.stream("shy", await commerce.person(Role.HOST), sells=False)
     hat, cup = await commerce.product("shy"), await commerce.product()
@@ -433,7 +431,7 @@ async def overdue(commerce: CommerceNodes) -> None:
     await commerce.database.query("UPDATE orders SET expires_at = now() - interval '1 s' WHERE status = 'PENDING'")
 
 
-async def test_an_unpaid_order_expires_and_is_back_in_stock_once(commerce: CommerceNodes) -> None:
+async def test_an_unpaid_order_expires_and_returns_stock_once(commerce: CommerceNodes) -> None:
     ann, bob = await commerce.person(), await commerce.person()
     cup, mug = await commerce.product(stock=3), await commerce.product(stock=9)
     mine = await commerce.buy(ann, (cup, 3), (mug, 2))
@@ -467,7 +465,7 @@ async def test_an_unpaid_order_expires_and_is_back_in_stock_once(commerce: Comme
     assert commerce.counted("expired") == 2
 
 
-async def test_paying_cancelling_and_expiring_at_once_is_one_of_them(commerce: CommerceNodes) -> None:
+async def test_concurrent_payment_cancellation_and_expiry(commerce: CommerceNodes) -> None:
     ann, cup = await commerce.person(), await commerce.product(stock=60)
     orders = [await commerce.buy(ann, cup, node=number % 2) for number in range(60)]
     await overdue(commerce)
@@ -482,7 +480,7 @@ async def test_paying_cancelling_and_expiring_at_once_is_one_of_them(commerce: C
     assert (await commerce.now(cup))[0] == 60 - sum(order.status == "PAID" for order in stored)
 
 
-async def test_admins_hear_of_a_cancelled_order(commerce: CommerceNodes) -> None:
+async def test_administrators_get_the_event_of_a_cancelled_order(commerce: CommerceNodes) -> None:
     ann, cup = await commerce.person(), await commerce.product()
     order = await commerce.buy(ann, cup)
     commerce.told()
@@ -501,7 +499,7 @@ def deal(price: Any, seconds: float, **fields: Any) -> StartDeal:
     return StartDeal.model_validate_json(json.dumps({"price": price, "until": until} | fields))
 
 
-async def test_a_deal_ends_by_itself_once(commerce: CommerceNodes) -> None:
+async def test_a_deal_ends_once(commerce: CommerceNodes) -> None:
     cup = await commerce.product(price="40.00")
     shown = await commerce.catalog.start_deal(ADMIN, cup.id, deal(35, 60))
     shown = await commerce.catalog.start_deal(ADMIN, cup.id, deal("30.00", 90))
@@ -557,7 +555,7 @@ async def test_hosts_change_the_products_of_their_own_streams(commerce: Commerce
     ("currency", "amount", "stored"),
     [("KRW", "1499.5", "1500"), ("KRW", "0.49", "0"), ("USD", "1499.5", "1499.50"), ("JPY", "2.50", "3")],
 )
-def test_amounts_are_whole_minor_units(currency: str, amount: str, stored: str) -> None:
+def test_amounts_are_rounded_to_minor_units(currency: str, amount: str, stored: str) -> None:
     assert str(rounded(Decimal(amount), currency)) == stored
 
 
@@ -575,7 +573,7 @@ def test_an_amount_that_is_too_high_when_rounded_is_refused() -> None:
         ("en", 2, "김*** bought 3 × Cup and 2 more"),
     ],
 )
-async def test_a_purchase_is_told_in_the_language_of_the_shop(
+async def test_purchase_notifications_are_in_the_language_of_the_shop(
     commerce: CommerceNodes, locale: str, others: int, sentence: str
 ) -> None:
     items = [OrderItem(stream_id=KEY, name=name, quantity=3) for name in ("Cup", "Mug", "Hat")][: 1 + others]
@@ -583,6 +581,6 @@ async def test_a_purchase_is_told_in_the_language_of_the_shop(
     assert told.payload.model_dump()["message"] == sentence
 
 
-def test_a_buyer_is_shown_as_one_letter_as_a_reader_counts() -> None:
+def test_a_buyer_is_shown_as_one_grapheme() -> None:
     names = ("한나", unicodedata.normalize("NFD", "한나"), "👨‍👩‍👧 family", "🇰🇷 fan", "é")
     assert [masked(name) for name in names] == ["한***", "한***", "👨‍👩‍👧***", "🇰🇷***", "é***"]

@@ -58,7 +58,7 @@ async def client(root: Path) -> AsyncIterator[Client]:
         ("/assets/icon.svg", "image/svg+xml", "icon.svg"),
     ],
 )
-async def test_a_file_is_served_as_what_it_is(client: Client, path: str, kind: str, file: str) -> None:
+async def test_files_are_served_with_their_content_type(client: Client, path: str, kind: str, file: str) -> None:
     response = await client.get(path)
     assert (response.status, response.headers["Content-Type"]) == (200, f"{kind}; charset=utf-8")
     assert await response.text() == f"this is {file}"
@@ -88,11 +88,11 @@ async def test_a_file_is_served_as_what_it_is(client: Client, path: str, kind: s
         "/index.html",
     ],
 )
-async def test_nothing_else_is_reached_and_nothing_is_listed(client: Client, path: str) -> None:
+async def test_no_other_file_is_served_and_no_folder_listed(client: Client, path: str) -> None:
     await refused(await client.get(path), 404, "NOT_FOUND")
 
 
-async def test_the_client_library_is_there_once_it_is_installed(client: Client, root: Path) -> None:
+async def test_the_client_library_is_served_if_installed(client: Client, root: Path) -> None:
     await refused(await client.get(LIBRARY), 404, "NOT_FOUND")
     (root / CLIENT_LIBRARY).parent.mkdir(parents=True)
     (root / CLIENT_LIBRARY).write_text("this is the library")
@@ -119,7 +119,7 @@ class Inline(HTMLParser):
             self.loaded.append(url)
 
 
-async def test_our_page_has_nothing_inline_and_all_that_it_loads_is_there() -> None:
+async def test_the_page_has_nothing_inline_and_its_files_exist() -> None:
     page = Inline()
     page.feed((WEB / "index.html").read_text())
     assert page.refused == []

@@ -24,7 +24,7 @@ def bouncer(servers: Stack) -> Iterator[str]:
         yield url
 
 
-async def test_three_nodes_migrate_once_and_leave_no_lock_behind(bouncer: str, empty_database_url: str) -> None:
+async def test_three_nodes_migrate_once_behind_pgbouncer(bouncer: str, empty_database_url: str) -> None:
     url = bouncer.format(database_name(empty_database_url))
     settings = make_settings(database_url=url, database_pgbouncer=True)
     applied = await asyncio.gather(*(migrations.migrate(settings) for _ in range(3)))

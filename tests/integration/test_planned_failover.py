@@ -83,7 +83,7 @@ class People:
         return [grant for grant in self.here.values() if await self._tokens.look_up(grant.token) is None]
 
 
-async def test_nothing_is_undone(servers: SentinelTopology) -> None:
+async def test_a_planned_failover_loses_nothing(servers: SentinelTopology) -> None:
     redis = RedisClient(make_settings(redis_url=servers.url, redis_timeout="1s"), Metrics())
     people = People(redis)
     stop = asyncio.Event()

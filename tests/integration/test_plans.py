@@ -86,7 +86,7 @@ async def test_no_statement_reads_a_whole_table(database_url: str) -> None:
         await connection.close()
 
 
-async def test_what_a_message_costs_does_not_grow(database_url: str, redis: RedisClient) -> None:
+async def test_the_cost_of_a_message_does_not_grow(database_url: str, redis: RedisClient) -> None:
     place = ChatNodes(database_url, redis, database_pool_size=1)
     await place.open()
     for table in FAST:

@@ -162,7 +162,7 @@ async def test_postgres_pool_loses_no_connection(own_postgres: PostgresProcess) 
     await proxy.close()
 
 
-async def test_a_slot_that_is_lost_shows(redis_url: str) -> None:
+async def test_a_lost_slot_is_detected(redis_url: str) -> None:
     metrics = Metrics()
     redis = RedisClient(make_settings(redis_url=redis_url, redis_timeout="10ms"), metrics)
     pool = redis._pool
@@ -176,7 +176,7 @@ async def test_a_slot_that_is_lost_shows(redis_url: str) -> None:
     await redis.close()
 
 
-async def test_a_free_slot_goes_past_a_waiter_that_gave_up(redis_url: str) -> None:
+async def test_a_free_slot_skips_a_cancelled_waiter(redis_url: str) -> None:
     pool = RedisClient(make_settings(redis_url=redis_url, redis_pool_size=2), Metrics())._pool
     first, second = await pool.get_connection(), await pool.get_connection()
     impatient, patient = (asyncio.create_task(pool.get_connection()) for _ in range(2))

@@ -77,7 +77,7 @@ async def test_people_are_counted_not_sockets(presence: Presence) -> None:
     assert await presence.leave(ROOM, "jun") == Census(0, 2, True)
 
 
-async def test_leaving_without_being_there_changes_nothing(presence: Presence) -> None:
+async def test_leaving_without_entering_has_no_effect(presence: Presence) -> None:
     assert await presence.leave(ROOM, "mina") == Census(0, 0, False)
     await presence.enter(ROOM, "jun")
     assert await presence.leave(ROOM, "mina") == Census(1, 1, False)
@@ -89,7 +89,7 @@ async def test_rooms_are_counted_separately(presence: Presence) -> None:
     assert (await presence.census(Room("/chat", ROOM.name))).count == 0
 
 
-async def test_tabs_that_open_and_close_at_once(presence: Presence) -> None:
+async def test_concurrent_enters_and_leaves(presence: Presence) -> None:
     """Whatever the order in which the calls get to Redis, the end is right."""
     dice = random.Random(7)
     for _ in range(20):
@@ -102,14 +102,14 @@ async def test_tabs_that_open_and_close_at_once(presence: Presence) -> None:
     assert (await presence.census(ROOM)).peak <= 4
 
 
-async def test_a_guest_who_logs_in_is_one_all_the_time(presence: Presence) -> None:
+async def test_a_login_never_counts_a_guest_twice(presence: Presence) -> None:
     await presence.enter(ROOM, "guest")
     assert await presence.move(ROOM, "guest", "mina") == Moved(Census(1, 1, False), True, True)
     assert await presence.leave(ROOM, "guest") == Census(1, 1, False)
     assert await presence.leave(ROOM, "mina") == Census(0, 1, True)
 
 
-async def test_a_guest_with_two_tabs_who_logs_in(presence: Presence) -> None:
+async def test_a_login_of_a_guest_with_two_tabs(presence: Presence) -> None:
     await presence.enter(ROOM, "guest")
     await presence.enter(ROOM, "guest")
     assert await presence.move(ROOM, "guest", "mina") == Moved(Census(2, 2, True), True, False)
@@ -131,7 +131,7 @@ async def test_a_user_on_two_nodes_counts_once(start: StartNode, redis: RedisCli
     assert await b.leave(ROOM, "mina") == Census(1, 2, True)
 
 
-async def test_a_guest_who_logs_in_where_they_are_on_another_node(start: StartNode, redis: RedisClient) -> None:
+async def test_a_login_of_a_guest_who_is_also_on_another_node(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "guest")
     await b.enter(ROOM, "mina")
@@ -144,7 +144,7 @@ async def test_a_guest_who_logs_in_where_they_are_on_another_node(start: StartNo
     assert await redis.client.hgetall("stream:demo:viewers") == {"mina": "1", "guest": "1"}
 
 
-async def test_a_login_that_is_cancelled_is_counted_in_the_end(start: StartNode, redis: RedisClient) -> None:
+async def test_a_cancelled_login_is_counted_eventually(start: StartNode, redis: RedisClient) -> None:
     a = await start("a")
     await a.enter(ROOM, "guest")
     task = asyncio.create_task(a.move(ROOM, "guest", "mina"))
@@ -158,7 +158,7 @@ async def test_a_login_that_is_cancelled_is_counted_in_the_end(start: StartNode,
     await until(settled)
 
 
-async def test_a_dead_node_takes_its_people_along(start: StartNode, redis: RedisClient) -> None:
+async def test_the_people_of_a_dead_node_are_removed(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     told: list[tuple[Room, Census]] = []
 
@@ -192,7 +192,7 @@ async def test_a_dead_node_takes_its_people_along(start: StartNode, redis: Redis
     assert await redis.client.keys("*:node:a.*") == []
 
 
-async def test_closing_takes_its_people_out_at_once(start: StartNode, redis: RedisClient) -> None:
+async def test_closing_removes_the_people_at_once(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "jun")
@@ -207,7 +207,7 @@ async def test_closing_takes_its_people_out_at_once(start: StartNode, redis: Red
     assert all([0 < await redis.client.ttl(key) <= 3600 for key in marks])
 
 
-async def test_a_node_that_was_away_comes_back(start: StartNode) -> None:
+async def test_a_disconnected_node_returns(start: StartNode) -> None:
     """It was declared dead while it slept; what it was asked for meanwhile counts, too."""
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
@@ -225,7 +225,7 @@ async def test_a_node_that_was_away_comes_back(start: StartNode) -> None:
     assert (await b.census(ROOM)).count == 0
 
 
-async def test_nothing_is_written_for_a_node_that_was_declared_dead(start: StartNode, redis: RedisClient) -> None:
+async def test_nothing_is_written_for_a_dead_node(start: StartNode, redis: RedisClient) -> None:
     """Else it would stay for ever: the others have buried that node and do not look again."""
     a, b = await start("a"), await start("b")
     name = a._lease.name
@@ -243,7 +243,7 @@ async def test_nothing_is_written_for_a_node_that_was_declared_dead(start: Start
     assert await redis.client.hgetall(keys.presence(ROOM)) == {"mina": "1"}
 
 
-async def test_rooms_that_hold_nobody_are_not_remembered(start: StartNode, redis: RedisClient) -> None:
+async def test_empty_rooms_are_forgotten(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     for number in range(30):
         await a.enter(viewers_room(f"r{number}"), "mina")
@@ -297,7 +297,7 @@ async def test_presence_is_restored_to_an_emptied_redis(start: StartNode, redis:
     assert (await a.census(ROOM)).count == 0
 
 
-async def test_a_name_that_redis_lost_leaves_nobody_although_giving_it_up_fails_first(
+async def test_a_lost_name_is_removed_after_a_failed_attempt(
     start: StartNode, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a = await start("a")
@@ -340,7 +340,7 @@ async def stop_beating(*nodes: RedisPresence) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_nodes_that_were_all_cut_off_do_not_bury_each_other(start: StartNode) -> None:
+async def test_nodes_that_were_all_cut_off_stay_alive(start: StartNode) -> None:
     nodes = [await start(name) for name in "abc"]
     for node, who in zip(nodes, ("mina", "jun", "sora"), strict=True):
         await node.enter(ROOM, who)
@@ -356,7 +356,7 @@ async def test_nodes_that_were_all_cut_off_do_not_bury_each_other(start: StartNo
     assert (await nodes[0].census(ROOM)).count == 3
 
 
-async def test_a_lost_clock_keeps_no_dead_node(start: StartNode, redis: RedisClient) -> None:
+async def test_a_lost_clock_does_not_keep_dead_nodes(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "jun")
@@ -374,7 +374,7 @@ async def pair(start: StartNode) -> tuple[RedisPresence, RedisPresence]:
     return await start("a"), await start("b")
 
 
-async def test_one_of_two_nodes_tells_the_number(pair: tuple[RedisPresence, RedisPresence]) -> None:
+async def test_one_of_two_nodes_publishes_the_count(pair: tuple[RedisPresence, RedisPresence]) -> None:
     a, b = pair
     assert await a.claim_slot(ROOM) == PublishSlot()
     await a.enter(ROOM, "mina")
@@ -392,7 +392,7 @@ async def test_one_of_two_nodes_tells_the_number(pair: tuple[RedisPresence, Redi
     assert [await node.claim_slot(ROOM) for node in pair] == [PublishSlot(), PublishSlot()]
 
 
-async def test_the_last_who_goes_needs_no_turn_but_waits_for_who_tells(
+async def test_a_count_of_zero_waits_only_for_a_pending_publication(
     pair: tuple[RedisPresence, RedisPresence],
 ) -> None:
     a, b = pair
@@ -407,7 +407,7 @@ async def test_the_last_who_goes_needs_no_turn_but_waits_for_who_tells(
     assert (await b.claim_slot(ROOM)).census == Census(0, 1, False)
 
 
-async def test_who_tells_too_late_has_it_told_again(pair: tuple[RedisPresence, RedisPresence]) -> None:
+async def test_a_late_publication_is_repeated(pair: tuple[RedisPresence, RedisPresence]) -> None:
     a, b = pair
     await a.enter(ROOM, "mina")
     slow = await a.claim_slot(ROOM)
@@ -419,7 +419,7 @@ async def test_who_tells_too_late_has_it_told_again(pair: tuple[RedisPresence, R
     assert await a.published(ROOM, slow), "its number was older, and may have been heard last"
 
 
-async def test_a_clock_that_was_set_back_makes_nobody_wait(
+async def test_a_clock_set_back_does_not_delay_publications(
     pair: tuple[RedisPresence, RedisPresence], redis: RedisClient
 ) -> None:
     a, b = pair
@@ -430,7 +430,7 @@ async def test_a_clock_that_was_set_back_makes_nobody_wait(
     assert (await b.claim_slot(ROOM)).census == Census(2, 2, False)
 
 
-async def test_what_a_node_did_not_live_to_tell_is_told(pair: tuple[RedisPresence, RedisPresence]) -> None:
+async def test_changes_of_a_dead_node_are_published(pair: tuple[RedisPresence, RedisPresence]) -> None:
     """Also when it held nobody any more."""
     a, b = pair
     due: list[Room] = []
@@ -454,7 +454,7 @@ async def test_what_a_node_did_not_live_to_tell_is_told(pair: tuple[RedisPresenc
     assert not await b.published(ROOM, slot)
 
 
-async def test_a_node_that_tells_anew_has_the_rooms_told(start: StartNode) -> None:
+async def test_announcing_again_publishes_the_counts(start: StartNode) -> None:
     """While it was cut off, it told its own people that they were alone."""
     a = await start("a")
     due: list[Room] = []
@@ -475,7 +475,7 @@ async def test_a_node_that_tells_anew_has_the_rooms_told(start: StartNode) -> No
     assert (await a.claim_slot(ROOM)).census == Census(1, 1, False)
 
 
-async def test_what_was_told_without_redis_is_not_told_again(start: StartNode, redis: RedisClient) -> None:
+async def test_counts_published_without_redis_are_not_repeated(start: StartNode, redis: RedisClient) -> None:
     node = await start("a")
     redis._silent_until = time.monotonic() + 60
     await node.enter(ROOM, "mina")
@@ -487,7 +487,7 @@ async def test_what_was_told_without_redis_is_not_told_again(start: StartNode, r
 # --- the end -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_room_that_is_over_has_nobody(presence: Presence) -> None:
+async def test_a_closed_room_is_empty(presence: Presence) -> None:
     for who in ("mina", "jun", "mina"):
         await presence.enter(ROOM, who)
     assert await presence.end(ROOM) == Census(0, 2, True)
@@ -500,7 +500,7 @@ async def test_a_room_that_is_over_has_nobody(presence: Presence) -> None:
     assert presence.rooms() == []
 
 
-async def test_a_room_is_over_for_nodes_that_do_not_know(
+async def test_a_closed_room_is_closed_for_nodes_that_missed_it(
     pair: tuple[RedisPresence, RedisPresence], redis: RedisClient
 ) -> None:
     a, b = pair
@@ -524,7 +524,7 @@ async def test_a_room_is_over_for_nodes_that_do_not_know(
     await until(nobody_kept)
 
 
-async def test_the_end_is_kept_until_redis_is_back(start: StartNode, redis: RedisClient) -> None:
+async def test_a_close_is_repeated_when_redis_is_back(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "jun")
@@ -533,7 +533,7 @@ async def test_the_end_is_kept_until_redis_is_back(start: StartNode, redis: Redi
     await until_count(b, 0)
 
 
-async def test_nobody_comes_into_what_is_over_while_redis_is_away(start: StartNode, redis: RedisClient) -> None:
+async def test_nobody_enters_a_closed_room_without_redis(start: StartNode, redis: RedisClient) -> None:
     node = await start("a")
     await node.enter(ROOM, "mina")
     redis._silent_until = time.monotonic() + 0.3
@@ -546,7 +546,7 @@ async def test_nobody_comes_into_what_is_over_while_redis_is_away(start: StartNo
     assert (await node.enter(ROOM, "jun")).count == 0
 
 
-async def test_a_hundred_nodes_that_die_leave_nobody(start: StartNode, redis: RedisClient) -> None:
+async def test_a_hundred_dead_nodes_leave_nobody(start: StartNode, redis: RedisClient) -> None:
     stays = await start("stays")
     await stays.enter(ROOM, "mina")
     for number in range(100):
@@ -564,7 +564,7 @@ async def test_a_hundred_nodes_that_die_leave_nobody(start: StartNode, redis: Re
     assert await redis.client.keys("*:node:n*") == []
 
 
-async def test_a_room_that_was_over_is_counted_again(presence: Presence) -> None:
+async def test_a_reopened_room_is_counted_again(presence: Presence) -> None:
     for who in ("mina", "mina", "jun"):
         await presence.enter(ROOM, who)
     await presence.end(ROOM)
@@ -578,7 +578,7 @@ async def test_a_room_that_was_over_is_counted_again(presence: Presence) -> None
     assert (await presence.enter(ROOM, "sol")).count == 1
 
 
-async def test_a_node_that_has_not_heard_of_the_end_is_counted_right_after_it(start: StartNode) -> None:
+async def test_a_node_that_missed_the_close_is_counted_correctly(start: StartNode) -> None:
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "jun")

@@ -94,7 +94,7 @@ async def test_a_room_is_counted_again(
 
 
 @pytest.mark.parametrize("lost", LOST)
-async def test_who_comes_and_goes_before_the_next_heartbeat_is_counted(
+async def test_enters_and_leaves_before_the_next_heartbeat_are_counted(
     pair: tuple[RedisPresence, RedisPresence], redis: RedisClient, lost: str
 ) -> None:
     a, b = pair
@@ -106,9 +106,7 @@ async def test_who_comes_and_goes_before_the_next_heartbeat_is_counted(
     await until_exact(redis, {"mina": "1", "anna": "1", "leo": "1", "zoe": "1"})
 
 
-async def test_the_room_is_told_of_the_number_again(
-    pair: tuple[RedisPresence, RedisPresence], redis: RedisClient
-) -> None:
+async def test_the_count_is_published_again(pair: tuple[RedisPresence, RedisPresence], redis: RedisClient) -> None:
     a, _ = pair
     told: list[int] = []
 
@@ -122,7 +120,7 @@ async def test_the_room_is_told_of_the_number_again(
     await until_exact(redis, BOTH)
 
 
-async def test_the_people_of_a_dead_node_leave_a_count_that_began_anew(
+async def test_a_dead_node_is_removed_from_a_restarted_count(
     pair: tuple[RedisPresence, RedisPresence], redis: RedisClient
 ) -> None:
     a, b = pair
@@ -136,7 +134,7 @@ async def test_the_people_of_a_dead_node_leave_a_count_that_began_anew(
     await until_exact(redis, {"jun": "1", "ann": "1"})
 
 
-async def test_a_room_that_is_over_stays_empty(pair: tuple[RedisPresence, RedisPresence], redis: RedisClient) -> None:
+async def test_a_closed_room_stays_empty(pair: tuple[RedisPresence, RedisPresence], redis: RedisClient) -> None:
     a, b = pair
     await a.end(ROOM)  # b was not told yet, and compares what it holds
     sent = await redis.client.info("commandstats")
@@ -161,7 +159,7 @@ async def test_many_rooms_are_compared_in_turn(start: StartNode, redis: RedisCli
         await until_exact(redis, {"mina": "1"}, room)
 
 
-async def test_whatever_is_lost_at_any_moment_the_end_is_exact(start: StartNode, redis: RedisClient) -> None:
+async def test_counts_are_exact_after_random_losses(start: StartNode, redis: RedisClient) -> None:
     """People come and go on three nodes while keys are lost one by one."""
     dice = random.Random(11)
     nodes = [await start(name) for name in "abc"]

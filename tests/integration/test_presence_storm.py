@@ -132,7 +132,7 @@ async def storm(redis_url: str, request: pytest.FixtureRequest) -> AsyncIterator
     await storm.close()
 
 
-async def test_everybody_is_counted_where_they_are_whatever_went_wrong(storm: Storm, redis: RedisClient) -> None:
+async def test_counts_are_exact_after_a_storm_of_faults(storm: Storm, redis: RedisClient) -> None:
     await storm.rage()
 
     async def exact() -> bool:

@@ -47,7 +47,7 @@ async def prometheus(target: str, folder: Path) -> AsyncIterator[str]:
         await process.wait()
 
 
-async def test_a_node_is_scraped_watched_and_drawn(start_node: StartNode, tmp_path: Path) -> None:
+async def test_prometheus_scrapes_a_node(start_node: StartNode, tmp_path: Path) -> None:
     node = await start_node()
     async with prometheus(node.url, tmp_path) as url, aiohttp.ClientSession() as http:
 

@@ -184,7 +184,7 @@ async def test_fanout_survives_a_hung_redis(
     assert len(set(heard)) == len(heard)  # what Redis did in the end was not published again
 
 
-async def test_a_busy_node_does_not_take_redis_for_away(pair: list[Node]) -> None:
+async def test_a_busy_node_does_not_time_out_redis(pair: list[Node]) -> None:
     """The answer is there; a crowd of clients kept the node from reading it."""
     a, b = pair
     for number in range(3):
@@ -197,7 +197,7 @@ async def test_a_busy_node_does_not_take_redis_for_away(pair: list[Node]) -> Non
     assert b.heard(0, 3)
 
 
-async def test_who_publishes_waits_while_too_much_waits(pair: list[Node], own_redis: RedisServer) -> None:
+async def test_publishers_wait_while_the_queue_is_full(pair: list[Node], own_redis: RedisServer) -> None:
     a, _ = pair
     count = 5 * publisher.QUEUE_HIGH
     said = 0
@@ -219,7 +219,7 @@ async def test_who_publishes_waits_while_too_much_waits(pair: list[Node], own_re
     await a.inbox.until(lambda _: a.heard(0, count))
 
 
-async def test_calls_are_bounded_while_it_hangs(pair: list[Node], own_redis: RedisServer) -> None:
+async def test_calls_time_out_while_redis_hangs(pair: list[Node], own_redis: RedisServer) -> None:
     a, _ = pair
     own_redis.pause()
     started = time.monotonic()
@@ -238,7 +238,7 @@ async def test_calls_are_bounded_while_it_hangs(pair: list[Node], own_redis: Red
     assert time.monotonic() - started < scaled(3)
 
 
-async def test_the_pool_is_as_good_as_new_afterwards(pair: list[Node], own_redis: RedisServer) -> None:
+async def test_the_pool_recovers_after_a_hang(pair: list[Node], own_redis: RedisServer) -> None:
     a, _ = pair
 
     async def call() -> None:
@@ -262,7 +262,7 @@ async def test_the_pool_is_as_good_as_new_afterwards(pair: list[Node], own_redis
     assert len(await a.redis.client.client_list()) <= 2 * (5 + 2)
 
 
-async def test_presence_and_limits_alone_and_together_again(pair: list[Node], own_redis: RedisServer) -> None:
+async def test_presence_and_limits_during_and_after_an_outage(pair: list[Node], own_redis: RedisServer) -> None:
     a, b = pair
     await a.presence.enter(ROOM, "mina")
     await b.presence.enter(ROOM, "jun")
@@ -287,7 +287,7 @@ async def test_presence_and_limits_alone_and_together_again(pair: list[Node], ow
     assert (await a.limiter.charge("chat", "mina", 20, 10.0)).remaining == 19
 
 
-async def test_a_node_that_listens_elsewhere_than_it_publishes_notices(
+async def test_a_node_notices_that_it_subscribes_to_another_server(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failover behind one address: the subscription was cut and is at the new server, the publisher at the old."""

@@ -59,7 +59,7 @@ async def test_redis_holds_no_token_and_forgets_in_a_week(tokens: RefreshTokens,
     assert not any(token in repr(grant) for token in issued)
 
 
-async def test_rotation_spends_the_token(tokens: RefreshTokens) -> None:
+async def test_rotation_uses_up_the_token(tokens: RefreshTokens) -> None:
     first = await tokens.save(USER, "a browser")
     second = await tokens.rotate(first.token)
     assert (second.user_id, second.session_id) == (first.user_id, first.session_id)
@@ -95,7 +95,7 @@ async def test_a_later_replay_ends_the_session(tokens: RefreshTokens, redis: Red
     assert await tokens.look_up(other.token) is not None
 
 
-async def test_only_the_last_token_has_a_grace(tokens: RefreshTokens) -> None:
+async def test_only_the_last_token_has_a_grace_time(tokens: RefreshTokens) -> None:
     first = await tokens.save(USER, "a browser")
     second = await tokens.rotate(first.token)
     await tokens.rotate(second.token)
@@ -103,7 +103,7 @@ async def test_only_the_last_token_has_a_grace(tokens: RefreshTokens) -> None:
         await tokens.rotate(first.token)
 
 
-async def test_the_grace_is_ten_seconds(tokens: RefreshTokens, redis: RedisClient) -> None:
+async def test_the_grace_time_is_ten_seconds(tokens: RefreshTokens, redis: RedisClient) -> None:
     grant = await tokens.save(USER, "a browser")
     await tokens.rotate(grant.token)
     assert 9_000 < await redis.client.pttl(keys.refresh_salt(USER, grant.session_id)) <= 10_000
@@ -128,7 +128,7 @@ async def test_a_malformed_token(tokens: RefreshTokens, forge: Callable[[str], s
         await tokens.rotate(forge(grant.token))
 
 
-async def test_a_guess_does_not_harm_the_session(tokens: RefreshTokens) -> None:
+async def test_a_guessed_token_does_not_affect_the_session(tokens: RefreshTokens) -> None:
     grant = await tokens.save(USER, "a browser")
     for guess in (f"{USER}.{grant.session_id}.{'A' * 43}", f"somebody.{grant.session_id}.{grant.token[-43:]}"):
         with pytest.raises(AuthRequired, match="Invalid token"):
@@ -150,7 +150,7 @@ async def test_sessions_are_listed_with_device_and_last_use(tokens: RefreshToken
     assert await tokens.sessions("somebody") == []
 
 
-async def test_a_device_may_be_anything(tokens: RefreshTokens) -> None:
+async def test_any_user_agent_is_stored(tokens: RefreshTokens) -> None:
     for device in ("", "브라우저", "x\udcffy", "\x00\n"):
         await tokens.save(USER, device)
     found = await tokens.sessions(USER)
@@ -169,7 +169,7 @@ async def test_all_sessions_of_a_user_end_but_one(tokens: RefreshTokens) -> None
     assert await tokens.look_up(stranger.token) is not None
 
 
-async def test_a_session_that_ran_out_is_neither_listed_nor_kept(tokens: RefreshTokens, redis: RedisClient) -> None:
+async def test_expired_sessions_are_not_listed(tokens: RefreshTokens, redis: RedisClient) -> None:
     short = RefreshTokens(redis, timedelta(milliseconds=20))
     old = await short.save(USER, "old")
     await tokens.save(USER, "new")
@@ -180,7 +180,7 @@ async def test_a_session_that_ran_out_is_neither_listed_nor_kept(tokens: Refresh
     assert await redis.client.zcard(keys.user_sessions(USER)) == 2
 
 
-async def test_the_oldest_session_makes_room(tokens: RefreshTokens) -> None:
+async def test_the_oldest_session_ends_above_the_maximum(tokens: RefreshTokens) -> None:
     first = await tokens.save(USER, "x")
     await asyncio.sleep(0.002)  # Redis' clock is read in ms
     for _ in range(MAX_SESSIONS):

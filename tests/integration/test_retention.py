@@ -241,7 +241,7 @@ async def shop(database_url: str) -> AsyncIterator[Shop]:
         ("SCHEDULED", 30 * DAY, 2),
     ],
 )
-async def test_messages_go_some_time_after_their_stream_has_closed(
+async def test_messages_are_deleted_some_time_after_their_stream(
     shop: Shop, status: str, closed: timedelta, left: int
 ) -> None:
     await shop.stream("old", status, closed)
@@ -253,7 +253,7 @@ async def test_messages_go_some_time_after_their_stream_has_closed(
     assert counts["streams"] == 1
 
 
-async def test_a_message_takes_its_pin_and_the_record_of_its_deletion_along_and_nothing_else(shop: Shop) -> None:
+async def test_a_message_is_deleted_with_its_pin_and_deletion_record(shop: Shop) -> None:
     await shop.show("old")
     before = await shop.counts()
     await shop.grow_old(3 * DAY + MINUTE)
@@ -264,7 +264,7 @@ async def test_a_message_takes_its_pin_and_the_record_of_its_deletion_along_and_
     assert after["banned_devices"] == 1, "of the ban that holds"
 
 
-async def test_texts_of_deleted_messages_go_before_the_record_does(shop: Shop) -> None:
+async def test_texts_of_deleted_messages_expire_before_the_record(shop: Shop) -> None:
     await shop.stream("now", "LIVE", 9 * DAY)
     young = await shop.message("now", 9 * DAY, deleted=DAY - MINUTE)
     await shop.message("now", 9 * DAY, deleted=DAY + MINUTE)
@@ -282,7 +282,7 @@ async def test_entries_of_the_audit_log_stay_while_a_deletion_refers_to_them(sho
     assert await shop.column("SELECT id FROM moderation_log ORDER BY id") == [referred, young]
 
 
-async def test_sanctions_go_some_time_after_they_have_ended(shop: Shop) -> None:
+async def test_ended_sanctions_are_deleted(shop: Shop) -> None:
     await shop.stream("now", "LIVE", 9 * DAY)
     left = {await shop.sanction(key, None) for key in (None, "now")}
     for key in (None, "now"):
@@ -294,7 +294,7 @@ async def test_sanctions_go_some_time_after_they_have_ended(shop: Shop) -> None:
     assert set(map(str, await shop.column("SELECT id FROM sanctions"))) == left
 
 
-async def test_orders_go_with_their_items_unless_they_can_still_be_paid(shop: Shop) -> None:
+async def test_old_orders_are_deleted_unless_payable(shop: Shop) -> None:
     await shop.stream("now", "LIVE", 9 * DAY)
     product = await shop.product("now")
     left = {
@@ -308,7 +308,7 @@ async def test_orders_go_with_their_items_unless_they_can_still_be_paid(shop: Sh
     assert set(map(str, await shop.column("SELECT order_id FROM order_items"))) == left
 
 
-async def test_what_is_needed_for_a_short_time_is_kept_for_that(shop: Shop) -> None:
+async def test_short_lived_rows_are_deleted(shop: Shop) -> None:
     await shop.stream("over", closed=timedelta(hours=1) + MINUTE)
     await shop.stream("closed", closed=timedelta(hours=1) - MINUTE)
     for key in ("over", "closed"):
@@ -333,7 +333,7 @@ async def test_what_is_needed_for_a_short_time_is_kept_for_that(shop: Shop) -> N
 # --- logs of rooms --------------------------------------------------------------------------------------------------
 
 
-async def test_the_log_of_a_closed_room_goes_when_nobody_can_recover_by_it(shop: Shop) -> None:
+async def test_the_log_of_a_closed_room_is_deleted(shop: Shop) -> None:
     for key, status, closed in (
         ("over", "ENDED", 10 * MINUTE),
         ("reopens", "ENDED", -10 * MINUTE),
@@ -353,7 +353,7 @@ async def test_the_log_of_a_closed_room_goes_when_nobody_can_recover_by_it(shop:
     assert await shop.run("SELECT seq FROM rooms WHERE name = '/chat live:over'") == 5
 
 
-async def test_an_old_cursor_is_answered_with_the_place_of_the_log(shop: Shop) -> None:
+async def test_an_old_cursor_gets_the_place_of_the_log(shop: Shop) -> None:
     await shop.stream("over", closed=10 * MINUTE)
     await shop.event("over", DAY, 5)
     log = RoomLog(shop.database)
@@ -381,7 +381,7 @@ async def test_times_out_of_order_leave_no_gap_in_a_log(shop: Shop) -> None:
 # --- what refers to each other --------------------------------------------------------------------------------------
 
 
-async def test_a_stream_goes_whole_once_nothing_that_is_kept_refers_to_it(shop: Shop) -> None:
+async def test_a_stream_is_deleted_once_nothing_refers_to_it(shop: Shop) -> None:
     await shop.show("old")
     await shop.stream("live", "LIVE", 90 * DAY)
     await shop.stream("planned", "SCHEDULED", 90 * DAY)
@@ -397,7 +397,7 @@ async def test_a_stream_goes_whole_once_nothing_that_is_kept_refers_to_it(shop: 
     )
 
 
-async def test_a_stream_that_somebody_has_just_referred_to_is_kept(shop: Shop, database_url: str) -> None:
+async def test_a_newly_referenced_stream_is_kept(shop: Shop, database_url: str) -> None:
     await shop.stream("old", closed=8 * DAY)
     other = await asyncpg.connect(database_url)
     transaction = other.transaction()
@@ -414,9 +414,7 @@ async def test_a_stream_that_somebody_has_just_referred_to_is_kept(shop: Shop, d
     assert await shop.counts() == await shop.counts() | {"streams": 1, "moderation_log": 1}
 
 
-async def test_rows_that_a_constraint_protects_keep_nothing_else_waiting(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_protected_rows_do_not_block_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     query = shop.database.query
 
     async def refuse(statement: str, *values: Any) -> list[dict[str, Any]]:
@@ -432,9 +430,7 @@ async def test_rows_that_a_constraint_protects_keep_nothing_else_waiting(
 # --- batches and nodes ----------------------------------------------------------------------------------------------
 
 
-async def test_of_two_nodes_one_deletes_at_a_time_and_each_row_once(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_node_deletes_at_a_time(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH", 7)
     nodes = [Retention(shop.database, kinds(make_settings(**KEPT)), shop.metrics) for _ in range(2)]
     await shop.stream("old", closed=4 * DAY)
@@ -455,7 +451,7 @@ async def test_of_two_nodes_one_deletes_at_a_time_and_each_row_once(
     assert shop.metrics.registry.get_sample_value("dorami_retention_deleted_total", {"kind": "messages"}) == 50
 
 
-async def test_rows_that_somebody_has_locked_are_left_for_later(shop: Shop, database_url: str) -> None:
+async def test_locked_rows_are_skipped(shop: Shop, database_url: str) -> None:
     await shop.stream("old", closed=4 * DAY)
     held = await shop.message("old")
     await shop.message("old")
@@ -467,7 +463,7 @@ async def test_rows_that_somebody_has_locked_are_left_for_later(shop: Shop, data
     assert await shop.sweep() == {"messages": 1}
 
 
-async def test_a_batch_that_took_too_long_is_smaller_next_time(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_batches_shrink(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     query, sizes = shop.database.query, list[int]()
 
     async def slow(statement: str, *values: Any) -> list[dict[str, Any]]:
@@ -491,7 +487,7 @@ async def test_a_batch_that_took_too_long_is_smaller_next_time(shop: Shop, monke
 # --- growth ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_shop_that_shows_something_every_day_does_not_grow(shop: Shop) -> None:
+async def test_daily_use_does_not_grow_the_database(shop: Shop) -> None:
     counts = []
     for day in range(16):
         await shop.show(f"day-{day}")

@@ -54,7 +54,7 @@ async def test_revoke_sessions(revocations: Revocations) -> None:
     assert await revocations.revoked([claims(NOW + 60, session=session) for session in sessions]) == [True, True, False]
 
 
-async def test_a_user_until_now_by_the_clock_of_redis(revocations: Revocations, redis: RedisClient) -> None:
+async def test_revoke_a_user(revocations: Revocations, redis: RedisClient) -> None:
     before = await redis.time()
     moment = await revocations.revoke_user("u1")
     assert before <= moment <= await redis.time()
@@ -62,12 +62,12 @@ async def test_a_user_until_now_by_the_clock_of_redis(revocations: Revocations, 
     assert await revocations.revoked(asked) == [True, True, False, False]
 
 
-async def test_a_user_except_one_session(revocations: Revocations) -> None:
+async def test_revoke_a_user_except_one_session(revocations: Revocations) -> None:
     moment = await revocations.revoke_user("u1", keep_sid="s1")
     assert await revocations.revoked([claims(moment), claims(moment, session="s2")]) == [False, True]
 
 
-async def test_keeping_a_session_brings_nothing_back(revocations: Revocations) -> None:
+async def test_keeping_a_session_restores_no_token(revocations: Revocations) -> None:
     first = await revocations.revoke_user("u1")
     second = await revocations.revoke_user("u1", keep_sid="s1")
     third = await revocations.revoke_user("u1", keep_sid="s1")
@@ -79,7 +79,7 @@ async def test_keeping_a_session_brings_nothing_back(revocations: Revocations) -
     assert await revocations.revoked(asked) == [True, True, False]
 
 
-async def test_a_server_whose_clock_is_behind_brings_nothing_back(revocations: Revocations, redis: RedisClient) -> None:
+async def test_a_slow_server_clock_restores_no_token(revocations: Revocations, redis: RedisClient) -> None:
     """As one that replaces another: what was revoked by the clock of that one is ahead of its own."""
     ahead = await redis.time() + 5
     await redis.client.set(keys.revoked("u1", "sub"), f"{ahead:.6f} - 0")
@@ -87,7 +87,7 @@ async def test_a_server_whose_clock_is_behind_brings_nothing_back(revocations: R
     assert await revocations.revoked([claims(ahead - 1)]) == [True]
 
 
-async def test_whoever_logs_in_after_that_is_not_revoked(revocations: Revocations, redis: RedisClient) -> None:
+async def test_logins_after_a_revocation_are_valid(revocations: Revocations, redis: RedisClient) -> None:
     sessions = RefreshTokens(redis, timedelta(days=7))
     for ahead in (-5, 0, 5):
         await redis.client.set(keys.revoked("u1", "sub"), f"{await redis.time() + ahead:.6f} - 0")
@@ -101,7 +101,7 @@ async def test_whoever_logs_in_after_that_is_not_revoked(revocations: Revocation
         assert await revocations.revoked(asked) == [True, True]
 
 
-async def test_each_lives_as_long_as_a_token_may(revocations: Revocations, redis: RedisClient) -> None:
+async def test_revocations_expire_with_the_tokens(revocations: Revocations, redis: RedisClient) -> None:
     await revocations.revoke_token("u1", "j1")
     await revocations.revoke_sessions("u1", ["s1"])
     await revocations.revoke_user("u1")
@@ -137,7 +137,7 @@ async def stored(settings: Callable[..., Settings]) -> AsyncIterator[StoredRevoc
     await database.close()
 
 
-async def test_what_redis_has_lost_is_put_back(redis: RedisClient, stored: StoredRevocations) -> None:
+async def test_lost_revocations_are_restored(redis: RedisClient, stored: StoredRevocations) -> None:
     revocations = Revocations(redis, LIFETIME, stored)
     await revocations.revoke_token("u1", "j1")
     await revocations.revoke_sessions("u2", ["s1", "s2"])
@@ -176,9 +176,7 @@ async def test_an_older_entry_than_the_stored_one_is_replaced(redis: RedisClient
     assert await revocations.verify() == 0  # what is newer in Redis stays
 
 
-async def test_what_is_revoked_while_redis_is_away_holds_when_it_is_back(
-    redis: RedisClient, stored: StoredRevocations
-) -> None:
+async def test_revocations_during_an_outage_apply_after_it(redis: RedisClient, stored: StoredRevocations) -> None:
     away = RedisClient(make_settings(), Metrics())
     without = Revocations(away, LIFETIME, stored)
     with pytest.raises(Unavailable):
@@ -194,7 +192,9 @@ async def test_what_is_revoked_while_redis_is_away_holds_when_it_is_back(
     assert await revocations.revoked([claims(), claims(1, user="u2")]) == [True, True]
 
 
-async def test_many_are_put_back_and_expired_ones_deleted(redis: RedisClient, stored: StoredRevocations) -> None:
+async def test_many_revocations_are_restored_and_expired_ones_deleted(
+    redis: RedisClient, stored: StoredRevocations
+) -> None:
     await stored.keep([keys.revoked("u1", "sid", f"old{number}") for number in range(10)], "1", timedelta(0))
     await stored.keep([keys.revoked("u1", "sid", f"s{number}") for number in range(2 * BATCH + 1)], "1", LIFETIME)
     assert await Revocations(redis, LIFETIME, stored=stored).verify() == 2 * BATCH + 1

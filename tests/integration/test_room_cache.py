@@ -49,7 +49,7 @@ async def test_a_page_is_read_once_on_each_node_until_it_changes(commerce: Comme
     assert await names(commerce, 1) == []
 
 
-async def test_a_product_is_on_its_card_as_the_last_change_left_it(commerce: CommerceNodes) -> None:
+async def test_a_cached_product_has_the_last_change(commerce: CommerceNodes) -> None:
     cup = await commerce.product(price="19.90", stock=3)
     one, other = (node.catalog for node in commerce.nodes)
     assert dumped(await other.get(cup.id)) == dumped(cup)
@@ -71,7 +71,7 @@ async def test_concurrent_joins_share_one_read(commerce: CommerceNodes) -> None:
     assert loads(commerce, "shelves") == 1
 
 
-async def test_whoever_joins_after_a_change_sees_it(commerce: CommerceNodes) -> None:
+async def test_a_join_after_a_change_includes_it(commerce: CommerceNodes) -> None:
     cup = await commerce.product(stock=50)
     for left in range(49, 30, -1):
         await commerce.stock(cup, node=left % 2, change=-1)
@@ -79,7 +79,7 @@ async def test_whoever_joins_after_a_change_sees_it(commerce: CommerceNodes) -> 
         assert [join.products[0].stock for join in joins] == [left] * 3
 
 
-async def test_what_is_read_is_at_least_as_new_as_the_cursor(commerce: CommerceNodes) -> None:
+async def test_a_cached_value_is_at_least_as_new_as_the_cursor(commerce: CommerceNodes) -> None:
     """Products change all the time: whoever joins finds each no older than what they will hear next."""
     cup = await commerce.product(stock=1000)
 
@@ -94,13 +94,13 @@ async def test_what_is_read_is_at_least_as_new_as_the_cursor(commerce: CommerceN
     await changing
 
 
-async def test_a_stream_that_is_none_has_no_products(commerce: CommerceNodes) -> None:
+async def test_an_unknown_stream_has_no_products(commerce: CommerceNodes) -> None:
     assert (await commerce.catalog.page(ProductQuery.model_validate({"streamKey": "nowhere"}))).items == []
     with pytest.raises(NotFound):
         await commerce.storefront.snapshot("nowhere", None)
 
 
-async def test_without_redis_everything_is_read(database_url: str, own_redis: RedisServer) -> None:
+async def test_without_redis_nothing_is_cached(database_url: str, own_redis: RedisServer) -> None:
     redis = RedisClient(make_settings(redis_url=own_redis.url, redis_timeout="300ms"), Metrics())
     async with open_commerce_nodes(database_url, redis) as commerce:
         cup = await commerce.product()

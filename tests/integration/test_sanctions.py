@@ -121,7 +121,7 @@ LIFTS = {
 
 @pytest.mark.parametrize("role", LIFTS)
 @pytest.mark.parametrize("name", ["mute", "ban", "everywhere"])
-async def test_who_lifts_by_id(room: ModeratedRoom, role: str, name: str) -> None:
+async def test_permissions_to_lift_by_id(room: ModeratedRoom, role: str, name: str) -> None:
     ids = await impose_all(room)
     await room.sanctions.lift(room.admin, ids["everywhere"]) if name != "everywhere" else None
     who = getattr(room, role)
@@ -151,7 +151,7 @@ async def test_an_unknown_sanction_is_not_found(room: ModeratedRoom, sanction_id
     assert isinstance(await refused(room.sanctions.lift(room.admin, sanction_id)), NotFound)
 
 
-async def test_a_sanction_that_ran_out_stays_in_the_history(room: ModeratedRoom) -> None:
+async def test_an_expired_sanction_stays_in_the_list(room: ModeratedRoom) -> None:
     first = await room.mute(room.host, room.user.user_id, seconds=60, reason="first")
     past = datetime.now(UTC) - timedelta(seconds=1)
     await Sanction.all().update(created_at=past - timedelta(minutes=1), ends_at=past)
@@ -175,7 +175,7 @@ async def test_lifting_one_ban_keeps_a_later_one(room: ModeratedRoom) -> None:
     assert [item.id for item in (await page(room, room.admin, active=True)).items] == [second.sanction_id]
 
 
-async def test_guests_of_one_device_are_free_together(room: ModeratedRoom) -> None:
+async def test_sanctions_of_a_device_are_lifted_together(room: ModeratedRoom) -> None:
     home = Device("a browser", "192.0.2.1", "device-of-somebody")
     first = principal(Role.GUEST, await room.come_as_guest(home))
     ban = await room.ban(room.admin, first.user_id, liveId=KEY)

@@ -57,7 +57,7 @@ async def test_seeding_keeps_changed_rows(database_url: str) -> None:
         await database.close()
 
 
-async def test_production_refuses_them() -> None:
+async def test_production_refuses_seeds() -> None:
     settings = make_settings(app_env="production", jwt_secret="a secret of more than thirty-two characters")
     with pytest.raises(SettingsError, match="only in development"):
         await seeds.sow(settings)

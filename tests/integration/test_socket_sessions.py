@@ -54,7 +54,7 @@ async def test_the_last_saved_session_wins(sessions: RecoveryStore, redis: Redis
     assert await sessions.claim(pid) == SESSION
 
 
-async def test_a_node_that_holds_who_went_on_elsewhere_has_no_say(
+async def test_a_former_node_cannot_overwrite_a_recovered_session(
     sessions: RecoveryStore, redis: RedisClient, pid: str
 ) -> None:
     there, back = RecoveryStore(redis), SESSION._replace(generation=10, rooms={chat_room("c"): Place("epoch", 9)})

@@ -218,14 +218,14 @@ async def test_no_handshake_at_all_closes(http: aiohttp.ClientSession) -> None:
 # --- disconnect -----------------------------------------------------------------------------------------------------
 
 
-async def test_who_leaves_the_main_namespace_stays_connected(member: RawClient) -> None:
+async def test_leaving_the_main_namespace_keeps_the_connection(member: RawClient) -> None:
     await member.say("41")
     assert await member.socket.receive_str(timeout=scaled(PATIENCE)) == "2"
     await member.say("3", "40")
     assert (await member.hear()).startswith("40{")
 
 
-async def test_who_leaves_another_namespace_stays_in_the_main_one(member: RawClient) -> None:
+async def test_leaving_another_namespace_keeps_the_main_one(member: RawClient) -> None:
     await member.say("40/custom")
     assert (await member.hear()).startswith("40/custom,{")
     assert await member.hear() == '42/custom,["auth",{}]'
@@ -233,7 +233,7 @@ async def test_who_leaves_another_namespace_stays_in_the_main_one(member: RawCli
     assert await member.hear() == '42["message-back","message to main namespace"]'
 
 
-async def test_who_leaves_has_as_long_as_a_new_one_to_join_again(http: aiohttp.ClientSession) -> None:
+async def test_a_client_without_namespaces_may_join_again_in_time(http: aiohttp.ClientSession) -> None:
     """Ours: a client that left everything is no member, and no connection may cost memory for ever."""
     async with (
         echo_cluster(EngineOptions(connect_timeout=0.3), {"/": EchoNamespace()}) as birds,
@@ -253,7 +253,7 @@ async def test_who_leaves_has_as_long_as_a_new_one_to_join_again(http: aiohttp.C
 # --- message --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_message_is_heard_and_answered(member: RawClient) -> None:
+async def test_a_message_is_received_and_answered(member: RawClient) -> None:
     await member.say('42["message",1,"2",{"3":[true]}]')
     assert await member.hear() == '42["message-back",1,"2",{"3":[true]}]'
 

@@ -29,7 +29,7 @@ async def room(database_url: str, redis: RedisClient) -> AsyncIterator[Moderated
 
 
 @pytest.mark.parametrize("role", ["admin", "moderator", "host", "other_host", "user"])
-async def test_messages_are_read_by_who_moderates_the_room(room: ModeratedRoom, role: str) -> None:
+async def test_moderators_read_stored_messages(room: ModeratedRoom, role: str) -> None:
     await room.say(room.user, "hello")
     search, who = MessageSearch(room.database), getattr(room, role)
     if role in ("admin", "moderator", "host"):

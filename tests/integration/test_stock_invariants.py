@@ -126,7 +126,7 @@ async def storm(database_url: str, redis: RedisClient, request: pytest.FixtureRe
         yield storm
 
 
-async def test_stock_and_sold_make_what_there_was(storm: Storm) -> None:
+async def test_stock_plus_sold_is_constant(storm: Storm) -> None:
     assert not storm.outcomes["SERVICE_UNAVAILABLE"], "nobody waits for nobody for ever"
     for name in (*ACTS, "INSUFFICIENT_STOCK", "CONFLICT", "NOT_FOUND"):
         assert storm.outcomes[name] > 0, storm.outcomes
@@ -142,7 +142,7 @@ async def test_stock_and_sold_make_what_there_was(storm: Storm) -> None:
     assert len(names) == len(set(names))
 
 
-async def test_every_version_is_told_once_and_sold_out_by_who_took_the_last(storm: Storm) -> None:
+async def test_versions_and_sold_out_are_published_once(storm: Storm) -> None:
     heard = [(event, payload) for _, event, payload in storm.commerce.heard.events]
     updated = [payload["data"] for event, payload in heard if event == "live:product:updated"]
     soldout = [payload["data"] for event, payload in heard if event == "live:product:soldout"]
@@ -157,7 +157,7 @@ async def test_every_version_is_told_once_and_sold_out_by_who_took_the_last(stor
         assert told == gone
 
 
-async def test_what_was_told_is_what_is_in_the_logs(storm: Storm) -> None:
+async def test_published_events_are_in_the_logs(storm: Storm) -> None:
     orders = [payload["data"]["id"] for _, event, payload in storm.commerce.heard.events if event == "order:new"]
     assert sorted(orders) == sorted(str(order.id) for order in await Order.all())
     for room in ROOMS:
@@ -166,7 +166,7 @@ async def test_what_was_told_is_what_is_in_the_logs(storm: Storm) -> None:
         assert _kinds(storm, room) == Counter(event for _, event in logged if event != "live:product:added")
 
 
-async def test_what_is_withdrawn_is_neither_sold_nor_shown_any_more(storm: Storm) -> None:
+async def test_a_deleted_product_is_neither_sold_nor_shown(storm: Storm) -> None:
     withdrawn = storm.products[-1].id
     for key in (KEY, "other"):
         logged = await storm.commerce.nodes[0].log.after(products_room(key), 0, 100_000)

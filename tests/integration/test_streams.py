@@ -60,7 +60,7 @@ async def create(commerce: CommerceNodes, streams: Streams, key: str) -> None:
     await streams.create(await commerce.person(Role.HOST), ask)
 
 
-async def test_a_stream_ends_although_the_clock_of_whoever_started_it_was_ahead(commerce: CommerceNodes) -> None:
+async def test_a_stream_ends_despite_a_clock_set_back(commerce: CommerceNodes) -> None:
     await commerce.streams.start(None, KEY)
     await commerce.database.query("UPDATE streams SET started_at = now() + interval '1 minute' WHERE key = $1", KEY)
     stream = await commerce.streams.stop(None, KEY)
@@ -68,7 +68,9 @@ async def test_a_stream_ends_although_the_clock_of_whoever_started_it_was_ahead(
     assert stream.ended_at == stream.started_at
 
 
-async def test_the_newest_list_of_what_is_to_come_is_heard_last(commerce: CommerceNodes, redis: RedisClient) -> None:
+async def test_the_newest_list_of_scheduled_streams_is_published_last(
+    commerce: CommerceNodes, redis: RedisClient
+) -> None:
     slow = Slow(commerce.heard)
     first = asyncio.create_task(create(commerce, make_streams(commerce.database, redis, slow), "one"))
     await slow.reached.wait()
@@ -79,7 +81,7 @@ async def test_the_newest_list_of_what_is_to_come_is_heard_last(commerce: Commer
     assert told == [[KEY, "one", "two"], [KEY, "one"], [KEY, "one", "two"]]
 
 
-async def test_a_list_that_did_not_change_meanwhile_is_told_once(commerce: CommerceNodes) -> None:
+async def test_an_unchanged_list_is_published_once(commerce: CommerceNodes) -> None:
     await create(commerce, commerce.streams, "one")
     assert len(commerce.heard.named("upcoming:updated")) == 1
 
@@ -97,7 +99,7 @@ async def kept(database: Database) -> list[str]:
     return [row["viewer_id"] for row in rows]
 
 
-async def test_the_total_is_of_people_on_whatever_nodes(commerce: CommerceNodes, database: Database) -> None:
+async def test_the_total_counts_distinct_people_over_nodes(commerce: CommerceNodes, database: Database) -> None:
     nodes = [Audience(database) for _ in range(2)]
     for who in ("ann", "bob", "guest_1"):
         for node in nodes:
@@ -137,7 +139,7 @@ def named(commerce: CommerceNodes, *names: str) -> list[dict[str, Any]]:
 STARTED, ENDED = "stream:started", "stream:ended"
 
 
-async def test_an_encoder_that_drops_does_not_end_the_show(commerce: CommerceNodes, database: Database) -> None:
+async def test_a_lost_encoder_does_not_end_the_stream(commerce: CommerceNodes, database: Database) -> None:
     await report(commerce.streams, "started")
     for what in ("ended", "ended", "started", "ended"):
         await report(commerce.streams, what)
@@ -150,7 +152,7 @@ async def test_an_encoder_that_drops_does_not_end_the_show(commerce: CommerceNod
     assert named(commerce, STARTED, ENDED) == [{"streamKey": KEY}]
 
 
-async def test_an_encoder_that_stays_away_ends_the_show_once_on_whatever_node(
+async def test_a_missing_encoder_ends_the_stream_once(
     commerce: CommerceNodes, database: Database, redis: RedisClient
 ) -> None:
     await report(commerce.streams, "started")
@@ -166,7 +168,7 @@ async def test_an_encoder_that_stays_away_ends_the_show_once_on_whatever_node(
     assert commerce.heard.notices == [StreamEnded(KEY)]
 
 
-async def test_a_stream_that_was_stopped_goes_on_with_its_log(commerce: CommerceNodes, database: Database) -> None:
+async def test_a_resumed_stream_continues_its_log(commerce: CommerceNodes, database: Database) -> None:
     first = await commerce.streams.start(None, KEY)
     ended = await commerce.streams.stop(None, KEY)
     assert ended.ended_at is not None
@@ -184,7 +186,7 @@ async def test_a_stream_that_was_stopped_goes_on_with_its_log(commerce: Commerce
             await start
 
 
-async def test_only_a_scheduled_stream_is_cancelled_and_for_good(commerce: CommerceNodes) -> None:
+async def test_only_scheduled_streams_can_be_cancelled(commerce: CommerceNodes) -> None:
     host = await commerce.person(Role.HOST)
     await commerce.stream("mine", host)
     with pytest.raises(Forbidden):
@@ -208,9 +210,7 @@ async def test_only_a_scheduled_stream_is_cancelled_and_for_good(commerce: Comme
         await commerce.streams.stop(None, KEY)
 
 
-async def test_a_repeated_message_is_answered_as_it_was_the_first_time(
-    commerce: CommerceNodes, database: Database
-) -> None:
+async def test_a_repeated_webhook_gets_the_first_answer(commerce: CommerceNodes, database: Database) -> None:
     async def answer(what: str, key: str, message: str) -> str:
         try:
             await report(commerce.streams, what, key, message)
@@ -230,7 +230,7 @@ async def test_a_repeated_message_is_answered_as_it_was_the_first_time(
     assert (await Stream.get(key=KEY)).status == "ENDED", "a repeated message starts nothing"
 
 
-async def test_what_was_due_long_ago_is_not_upcoming_and_lists_are_paged(
+async def test_overdue_streams_are_not_upcoming_and_lists_are_paged(
     commerce: CommerceNodes, database: Database
 ) -> None:
     host = await commerce.person(Role.HOST)
@@ -256,7 +256,7 @@ async def test_what_was_due_long_ago_is_not_upcoming_and_lists_are_paged(
     assert await pages(commerce.streams.active) == [["s4", "s3"], ["s2", "s1"], ["s0"]]
 
 
-async def test_nobody_speaks_in_a_stream_that_is_over_for_good(commerce: CommerceNodes, database: Database) -> None:
+async def test_nobody_may_send_in_a_closed_stream(commerce: CommerceNodes, database: Database) -> None:
     ann = await commerce.person()
     host = await commerce.person(Role.HOST)
     await commerce.stream("mine", host)

@@ -85,7 +85,7 @@ async def failed(client: Wire, echo: Echo, connection: Connection, code: int) ->
 
 @pytest.mark.parametrize("chop", [None, 1, 997], ids=["whole", "by the byte", "in pieces"])
 @pytest.mark.parametrize("size", [1, 2, 125, 126, 127, 128, 65_535, 65_536, LARGEST])
-async def test_a_text_of_any_length_comes_back(echo: Echo, size: int, chop: int | None) -> None:
+async def test_texts_of_any_length_are_echoed(echo: Echo, size: int, chop: int | None) -> None:
     payload = b"4" + b"*" * (size - 1)
     data = frame(TEXT, payload)
     start = {None: 0, 1: 300}.get(chop, size)  # a large one not to its end by the byte
@@ -96,7 +96,7 @@ async def test_a_text_of_any_length_comes_back(echo: Echo, size: int, chop: int 
 
 
 @pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x00\xff\x00\x01"], ids=bytes.hex)
-async def test_any_mask_is_taken_off(echo: Echo, mask: bytes) -> None:
+async def test_any_mask_is_removed(echo: Echo, mask: bytes) -> None:
     payload = "4안녕 🙂 mask".encode()
     body = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
     async with connected(echo) as (client, _):
@@ -114,7 +114,7 @@ async def test_many_frames_in_one_segment_are_answered_in_order(echo: Echo) -> N
 
 
 @pytest.mark.parametrize("payload", [b"", b"Hello", b"\x00\xff\xfe\xfd\xfc\xfb\x00\xff", b"\xfe" * 125], ids=len)
-async def test_a_ping_is_answered_with_what_it_said(echo: Echo, payload: bytes) -> None:
+async def test_a_ping_is_answered_with_its_payload(echo: Echo, payload: bytes) -> None:
     async with connected(echo) as (client, _):
         await send_pieces(client, frame(PING, payload), 1)
         assert await client.frame() == (PONG, payload)
@@ -124,7 +124,7 @@ async def test_a_ping_is_answered_with_what_it_said(echo: Echo, payload: bytes) 
 
 
 @pytest.mark.parametrize("payload", [b"", b"unasked"], ids=len)
-async def test_a_pong_that_nobody_asked_for_is_ignored(echo: Echo, payload: bytes) -> None:
+async def test_an_unexpected_pong_is_ignored(echo: Echo, payload: bytes) -> None:
     async with connected(echo) as (client, _):
         await client.send(frame(PONG, payload) + frame(PING, b"x"))
         assert await client.frame() == (PONG, b"x")
@@ -238,7 +238,7 @@ INVALID = [
 
 
 @pytest.mark.parametrize("text", VALID, ids=ascii)
-async def test_any_character_comes_back(echo: Echo, text: str) -> None:
+async def test_any_character_is_echoed(echo: Echo, text: str) -> None:
     payload = f"4a{text}z".encode()
     async with connected(echo) as (client, _):
         await client.send(frame(TEXT, payload) + fragmented(payload, *range(1, len(payload))))
@@ -247,7 +247,7 @@ async def test_any_character_comes_back(echo: Echo, text: str) -> None:
 
 @pytest.mark.parametrize("cut", [False, True], ids=["whole", "fragmented"])
 @pytest.mark.parametrize("text", INVALID, ids=bytes.hex)
-async def test_what_is_not_utf8_fails_the_connection(echo: Echo, text: bytes, cut: bool) -> None:
+async def test_invalid_utf8_fails_the_connection(echo: Echo, text: bytes, cut: bool) -> None:
     payload = b"4good" + text
     async with connected(echo) as (client, connection):
         await client.send(fragmented(payload, 2, len(payload) - 1) if cut else frame(TEXT, payload))
@@ -274,7 +274,7 @@ async def test_a_close_without_a_code_is_answered_without(echo: Echo) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])
-async def test_a_code_that_no_client_may_send_fails_the_connection(echo: Echo, code: int) -> None:
+async def test_a_forbidden_close_code_fails_the_connection(echo: Echo, code: int) -> None:
     async with connected(echo) as (client, connection):
         await client.send(goodbye(code))
         await failed(client, echo, connection, 1002)
@@ -291,7 +291,7 @@ async def test_a_malformed_close_fails_the_connection(echo: Echo, payload: bytes
         await failed(client, echo, connection, code)
 
 
-async def test_the_longest_reason_is_taken(echo: Echo) -> None:
+async def test_the_longest_reason_is_accepted(echo: Echo) -> None:
     async with connected(echo) as (client, _):
         await client.send(goodbye(1000, b"x" * 123))
         assert await client.frame() == (CLOSE, b"\x03\xe8")
@@ -312,7 +312,7 @@ async def test_nothing_is_answered_after_a_close(echo: Echo, first: bytes, rest:
         assert echo.ended[connection.sid] == "transport close"
 
 
-async def test_the_servers_close_is_answered_and_over(echo: Echo) -> None:
+async def test_a_close_of_the_server_is_answered(echo: Echo) -> None:
     async with connected(echo) as (client, connection):
         connection.close("kicked", grace=60)
         assert await client.close_code() == 1000
@@ -321,7 +321,7 @@ async def test_the_servers_close_is_answered_and_over(echo: Echo) -> None:
         assert connection.sid not in [sid for sid, _ in echo.heard]
 
 
-async def test_an_unanswered_close_is_cut(echo: Echo) -> None:
+async def test_an_unanswered_close_times_out(echo: Echo) -> None:
     async with connected(echo) as (client, connection):
         await client.send(frame(TEXT, "4x", reserved=1))
         await failed(client, echo, connection, 1002)

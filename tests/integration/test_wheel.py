@@ -71,7 +71,7 @@ async def test_every_data_file_of_the_sources_is_in_the_wheel(dorami: Path) -> N
     assert [path for path in sorted(ours - npms) if not (packages / path).is_file()] == []
 
 
-async def test_the_command_says_its_version(dorami: Path, tmp_path: Path) -> None:
+async def test_the_command_prints_its_version(dorami: Path, tmp_path: Path) -> None:
     assert await run(dorami, "--version", cwd=tmp_path) == f"dorami {__version__}\n"
 
 

@@ -74,7 +74,7 @@ async def scratch(databases: Databases) -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize("kind", BY_HAND)
-async def test_a_change_by_hand_is_found(kind: str, scratch: Any) -> None:
+async def test_a_manual_change_is_detected(kind: str, scratch: Any) -> None:
     statements, found = BY_HAND[kind]
     want = await catalog.read(scratch)
     transaction = scratch.transaction()

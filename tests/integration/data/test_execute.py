@@ -56,7 +56,7 @@ POSTGRES_REFUSES = [
 ]
 
 
-async def test_what_does_not_only_read_is_refused(target: Target) -> None:
+async def test_statements_that_write_are_refused(target: Target) -> None:
     async with target.connect(read_only=True) as connection:
         await connection.execute("RESET default_transaction_read_only")  # the rules alone, without the session's help
         for statement in REFUSED:
@@ -82,7 +82,7 @@ def test_the_words_of_a_statement(statement: str, words: str) -> None:
     assert bare(statement) == words
 
 
-async def test_it_answers_tables_json_and_csv(environment: Environment) -> None:
+async def test_results_as_table_json_and_csv(environment: Environment) -> None:
     statement = "SELECT n, '이름,' || n AS name, NULL AS none, ARRAY[1, 2] AS list FROM generate_series(1, 3) n"
     table = await dorami("execute", "-d", "main", "-c", statement, "--limit", "2", environment=environment())
     assert table.code == 0
@@ -109,7 +109,7 @@ async def test_a_statement_that_takes_too_long_is_ended(environment: Environment
     assert said == (4, "", "this took too long and was ended\n")
 
 
-async def test_mistakes_are_one_line(environment: Environment) -> None:
+async def test_errors_are_one_line(environment: Environment) -> None:
     wrongly = await dorami("execute", "-d", "main", "-c", "SELEC 1", "--write", environment=environment())
     assert wrongly == (1, "", 'PostgreSQL refuses it: syntax error at or near "SELEC"\n')
     nothing = await dorami("execute", "-d", "main", "-c", " ; ", environment=environment())
@@ -126,7 +126,7 @@ WRITE = ("execute", "-d", "main", "--write", "-c", "INSERT INTO chat_settings_of
 COUNT = "SELECT count(*) FROM chat_settings_of_test"
 
 
-async def test_it_writes_when_that_is_said(environment: Environment, database_url: str) -> None:
+async def test_statements_may_write_with_the_option(environment: Environment, database_url: str) -> None:
     await run(database_url, "CREATE TABLE chat_settings_of_test (id int)")
     said = await dorami(*WRITE, environment=environment())
     assert said == (0, "INSERT 0 1\n", "")
@@ -134,7 +134,7 @@ async def test_it_writes_when_that_is_said(environment: Environment, database_ur
 
 
 @pytest.mark.parametrize("by", ["the setting", "the mark"])
-async def test_in_production_it_asks_for_two_codes(
+async def test_production_asks_for_two_codes(
     by: str, environment: Environment, database_url: str, target: Target
 ) -> None:
     """Production by what it is started with, or only by what a node of production has left in the database."""

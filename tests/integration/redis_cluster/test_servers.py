@@ -94,7 +94,7 @@ async def listen(nodes: list[Node], *rooms: Room) -> None:
             await node.fanout.watch(room)
 
 
-async def test_commands_go_where_their_keys_are(servers: ClusterTopology) -> None:
+async def test_commands_are_routed_by_their_keys(servers: ClusterTopology) -> None:
     redis = RedisClient(make_settings(redis_url=servers.url, redis_pool_size=2), Metrics())
     names = [f"key{number}" for number in range(100)]
     await asyncio.gather(*(redis.client.set(name, number) for number, name in enumerate(names)))
@@ -147,7 +147,7 @@ async def test_messages_and_keys_follow_moving_slots(servers: ClusterTopology, p
     await until(well, within=5)
 
 
-async def test_a_server_that_hangs_is_the_trouble_of_its_own_keys(servers: ClusterTopology, pair: list[Node]) -> None:
+async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopology, pair: list[Node]) -> None:
     a, b = pair
     hung, fine, _ = servers.masters
     room, keys_ = room_on(servers, fine), [key_on(servers, server) for server in (hung, fine)]
@@ -195,7 +195,7 @@ async def test_a_busy_event_loop_does_not_time_out_an_answered_call(servers: Clu
     assert await reading == "here"
 
 
-async def test_a_master_dies_and_its_replica_is_promoted(servers: ClusterTopology, pair: list[Node]) -> None:
+async def test_a_replica_is_promoted_when_its_master_dies(servers: ClusterTopology, pair: list[Node]) -> None:
     a, b = pair
     dying = servers.masters[2]
     lost, kept = room_on(servers, dying), room_on(servers, servers.masters[0])
