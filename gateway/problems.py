@@ -4,7 +4,7 @@ Nothing here is sent to clients, and no text contains a URL, which may contain a
 """
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from socket import gaierror
 
 import asyncpg
@@ -35,10 +35,18 @@ _WRONG: tuple[tuple[type[BaseException], str], ...] = (  # the first match is us
     (asyncpg.InsufficientPrivilegeError, "does not let this user do what is needed"),
     (redis.exceptions.AuthenticationError, _REFUSED),
     (redis.exceptions.NoPermissionError, "does not let this user do what is needed"),
+    (redis.exceptions.MovedError, "is part of a cluster: REDIS_URL must begin with redis-cluster://"),
     (ssl.SSLCertVerificationError, "has a certificate that the CA has not signed, or for another name"),
     (ssl.SSLError, "cannot be reached by TLS as it is set up"),
 )
-_WRONG_ANSWERS = (("NOAUTH", _REFUSED), ("WRONGPASS", _REFUSED), ("ERR DB index", "has no database of this number"))
+_WRONG_ANSWERS = (
+    ("NOAUTH", _REFUSED),
+    ("WRONGPASS", _REFUSED),
+    ("ERR DB index", "has no database of this number"),
+    ("ERR This instance has cluster support disabled", "is no cluster, as REDIS_URL says"),
+    ("ERR unknown command 'SENTINEL'", "is no sentinel, as REDIS_URL says"),
+    ("ERR unknown command 'SET'", "is a sentinel: REDIS_URL must begin with redis-sentinel://"),
+)
 _CODES = (
     (("READONLY", "NOREPLICAS"), "takes no writes: it is a replica, or its own replicas are away"),
     (("CLUSTERDOWN",), "does not serve all slots of the cluster"),
@@ -52,11 +60,13 @@ _UNAVAILABLE: tuple[tuple[type[BaseException], str], ...] = (
 def misconfiguration(error: BaseException | None) -> str | None:
     """Return the problem of a setting that caused an error; None if the server may just be unavailable."""
     for cause in _causes(error):
+        if isinstance(cause, Misconfigured):
+            return cause.problem
         if (problem := _first(_WRONG, cause)) is not None:
             return problem
         if isinstance(cause, redis.exceptions.ResponseError):
             # redis-py removes the code `ERR` from the text.
-            text = str(cause)
+            text = str(cause).replace("`", "'")
             for start, problem in _WRONG_ANSWERS:
                 if text.startswith((start, start.removeprefix("ERR "))):
                     return problem
@@ -69,6 +79,11 @@ def explain(error: BaseException | None) -> str:
         return problem
     problems = (_first(_UNAVAILABLE, cause) or _refusal(cause) for cause in _causes(error))
     return next((problem for problem in problems if problem is not None), SILENT)
+
+
+def most_telling(errors: Sequence[BaseException]) -> BaseException | None:
+    """Return the error of several servers' to explain: one that a setting caused, else the first."""
+    return next((error for error in errors if misconfiguration(error) is not None), errors[0] if errors else None)
 
 
 def _refusal(cause: BaseException) -> str | None:

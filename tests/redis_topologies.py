@@ -11,6 +11,10 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from gateway.dev.server_process import ServerProcess, bundled, with_parent
+from gateway.metrics import Metrics
+from gateway.problems import Misconfigured
+from gateway.redis.client import RedisClient
+from tests.support import make_settings
 from tests.timing import until_now
 
 PASSWORD = "not-a-secret"  # of the servers and of the sentinels
@@ -24,6 +28,18 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+async def problem_at_start(url: str) -> str | None:
+    """Why a node does not start with this `REDIS_URL`; None if it does."""
+    client = RedisClient(make_settings(redis_url=url), Metrics())
+    try:
+        await client.open()
+    except Misconfigured as error:
+        return str(error)
+    finally:
+        await client.close()
+    return None
 
 
 class Process(ServerProcess):

@@ -233,7 +233,8 @@ def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -
         real = cause(error)
         if isinstance(real, UNSTORABLE):
             raise InvalidPayload("A text has a character that cannot be stored") from None
-        if not isinstance(real, AWAY) or isinstance(real, ValueError):
+        ours = isinstance(real, ValueError) and not isinstance(real, OSError)  # a refused certificate is both
+        if ours or not isinstance(real, AWAY):
             raise  # a mistake of ours: a value of the wrong type, a statement that is none
         if not isinstance(real, UNWRITABLE):  # which is an outage of its own kind
             (outage or _outage()).failed(call=call, reason=type(real).__name__)

@@ -19,6 +19,7 @@ from redis.exceptions import ClusterDownError, ConnectionError, RedisError  # no
 
 from gateway.concurrency.timeouts import FairTimeout
 from gateway.instruments import PoolUse
+from gateway.problems import most_telling
 from gateway.redis.pool import BoundedPool
 from gateway.redis.scripts import ScriptClient
 from gateway.redis.url import Address
@@ -159,7 +160,8 @@ class Cluster:
             if self._learned != learned:
                 return  # somebody else just did
             known = list(self._servers.values())
-            asked = [asyncio.create_task(self._ask(server), name="redis-cluster") for server in known]
+            problems: list[BaseException] = []
+            asked = [asyncio.create_task(self._ask(server, problems), name="redis-cluster") for server in known]
             votes: dict[SlotMap, int] = {}
             try:
                 for answer in asyncio.as_completed(asked):
@@ -172,18 +174,20 @@ class Cluster:
                     task.cancel()
                 await asyncio.gather(*asked, return_exceptions=True)
             if not votes:
-                raise ConnectionError("no server of the cluster says who serves what")
+                raise ConnectionError("no server of the cluster says who serves what") from most_telling(problems)
             best = max(votes, key=lambda heard: votes[heard])
             whole = sum(part.last - part.first + 1 for part in best.ranges) == SLOTS
             if not self._ranges or (whole and 2 * votes[best] > sum(votes.values())):
                 self._adopt(best)
 
-    async def _ask(self, server: ClusterServer) -> SlotMap | None:
-        with suppress(*AWAY):
+    async def _ask(self, server: ClusterServer, problems: list[BaseException]) -> SlotMap | None:
+        try:
             async with asyncio.timeout(self._patience / 2):
                 answer = await server.client.execute_command("CLUSTER", "SLOTS")
-            return _slot_map(answer, server.address) if answer else None
-        return None
+        except AWAY as error:
+            problems.append(error.with_traceback(None))  # which holds this frame
+            return None
+        return _slot_map(answer, server.address) if answer else None
 
     def learn_soon(self) -> None:
         """Like `learn`, in the background."""

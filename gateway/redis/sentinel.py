@@ -19,6 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError, RedisError  # noqa: A004
 
+from gateway.problems import Misconfigured, most_telling
 from gateway.redis.primary import PrimaryConnection
 from gateway.redis.url import Address, ServerList
 
@@ -70,17 +71,22 @@ class Sentinels:
                 asyncio.create_task(self._listen(address), name=f"sentinel {address.host}:{address.port}")
                 for address in self._order
             ]
+        problems: list[BaseException] = []
         for address in tuple(self._order):
             try:
                 async with asyncio.timeout(self._patience):
                     found = await self._ask(address)
-            except AWAY:
-                found = None
-            if found is not None:
-                self._learn(found)
-                return found
+            except AuthenticationError:
+                problems.append(Misconfigured("refuses the user name or the password at its sentinels"))
+            except AWAY as error:
+                problems.append(error.with_traceback(None))  # which holds this frame
+            else:
+                if found is not None:
+                    self._learn(found)
+                    return found
+                problems.append(Misconfigured("has no master of this name at its sentinels"))
             self.doubt(address)
-        raise ConnectionError("no sentinel knows the master")
+        raise ConnectionError("no sentinel knows the master") from most_telling(problems)
 
     def doubt(self, address: Address | None = None) -> None:
         """Query this sentinel, or the one that answered last, last the next time."""

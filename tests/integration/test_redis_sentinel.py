@@ -12,7 +12,7 @@ from gateway.metrics import Metrics
 from gateway.realtime.fanout import subscriber
 from gateway.redis.client import RedisClient
 from tests.integration.test_redis_faults import ROOM, Node, close, flows, make_node, talk
-from tests.redis_topologies import PASSWORD, SentinelTopology
+from tests.redis_topologies import PASSWORD, SentinelTopology, problem_at_start
 from tests.support import make_settings
 from tests.timing import until
 
@@ -98,13 +98,27 @@ async def test_missing_sentinels_are_tolerated(quiet: SentinelTopology) -> None:
     first.resume()
 
 
-async def test_unknown_sentinel_service_is_an_error(quiet: SentinelTopology) -> None:
-    redis = RedisClient(make_settings(redis_url=quiet.url.replace("/mymaster", "/other")), Metrics())
-    assert not await redis.ping()
-    await redis.close()
+@pytest.mark.parametrize(
+    ("right", "wrong", "problem"),
+    [
+        ("/mymaster", "/other", "has no master of this name at its sentinels"),
+        (f":{PASSWORD}@", ":wrong@", "refuses the user name or the password at its sentinels"),
+    ],
+)
+async def test_what_is_wrong_with_the_address_of_sentinels_is_told(
+    quiet: SentinelTopology, right: str, wrong: str, problem: str
+) -> None:
+    quiet.sentinels[1].kill()  # the others' answers count
+    assert await problem_at_start(quiet.url.replace(right, wrong)) == f"redis {problem}"
+    await asyncio.to_thread(quiet.sentinels[1].start)
 
 
-async def test_wrong_sentinel_password_is_an_error(quiet: SentinelTopology) -> None:
-    redis = RedisClient(make_settings(redis_url=quiet.url.replace(f":{PASSWORD}@", ":wrong@")), Metrics())
-    assert not await redis.ping()
-    await redis.close()
+async def test_a_url_of_another_form_is_told(quiet: SentinelTopology) -> None:
+    sentinel, master = quiet.sentinels[0], quiet.master
+    access = f"://:{PASSWORD}@127.0.0.1"
+    for url, problem in {
+        f"redis{access}:{sentinel.port}": "is a sentinel: REDIS_URL must begin with redis-sentinel://",
+        f"redis-sentinel{access}:{master.port}": "is no sentinel, as REDIS_URL says",
+        f"redis-cluster{access}:{master.port}": "is no cluster, as REDIS_URL says",
+    }.items():
+        assert await problem_at_start(url) == f"redis {problem}"

@@ -20,7 +20,7 @@ class Asked(Cluster):
         super().__init__([A, B, C], 1.0, {"timeout": 1.0, "max_connections": 2})
         self.said: dict[Address, SlotMap | None] = {}
 
-    async def _ask(self, server: ClusterServer) -> SlotMap | None:
+    async def _ask(self, server: ClusterServer, problems: list[BaseException]) -> SlotMap | None:
         return self.said.get(server.address)
 
     async def owners(self, *said: SlotMap | None) -> set[Address]:

@@ -20,7 +20,7 @@ from gateway.realtime.packets import event_packet
 from gateway.redis.client import RedisClient
 from gateway.redis.cluster import slot
 from tests.integration.test_redis_faults import TIMEOUT, Node, close, make_node
-from tests.redis_topologies import ClusterTopology, Process
+from tests.redis_topologies import PASSWORD, ClusterTopology, Process, problem_at_start
 from tests.support import make_settings
 from tests.timing import scaled, until
 
@@ -48,6 +48,17 @@ def room_on(servers: ClusterTopology, server: Process) -> Room:
 
 def key_on(servers: ClusterTopology, server: Process) -> str:
     return next(key for key in (f"key{number}" for number in itertools.count()) if servers.owner(key) is server)
+
+
+async def test_what_is_wrong_with_the_address_of_a_cluster_is_told(servers: ClusterTopology) -> None:
+    owner = servers.owner(keys.probe(""))
+    other = next(server for server in servers.masters if server is not owner)
+    for url, problem in {
+        servers.url.replace(f":{PASSWORD}@", ":wrong@"): "refuses the user name or the password",
+        servers.url.replace(f":{PASSWORD}@", ""): "refuses the user name or the password",
+        other.url: "is part of a cluster: REDIS_URL must begin with redis-cluster://",
+    }.items():
+        assert await problem_at_start(url) == f"redis {problem}"
 
 
 class Talk:

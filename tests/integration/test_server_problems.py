@@ -1,0 +1,130 @@
+"""What an operator is told of a server that refuses a node: wrong passwords and certificates."""
+
+import asyncio
+import datetime
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gateway.dev.servers import PostgresProcess
+from gateway.errors import Unavailable
+from gateway.metrics import Metrics
+from gateway.postgres.database import Database
+from gateway.problems import explain
+from tests.redis_topologies import problem_at_start
+from tests.support import make_settings
+from tests.timing import until
+
+UNTRUSTED = "has a certificate that the CA has not signed, or for another name"
+REFUSED = "refuses the user name or the password"
+
+
+def certificate(folder: Path, host: str) -> Path:
+    """Make `server.key` and `server.crt`, signed by itself; the certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a server of the tests")])
+    now = datetime.datetime.now(datetime.UTC)
+    day = datetime.timedelta(days=1)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "server.key").write_bytes(text)
+    (folder / "server.key").chmod(0o600)
+    (folder / "server.crt").write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    return folder / "server.crt"
+
+
+async def problem_of_database(url: str) -> str | None:
+    """Why the database cannot be opened; None if it can."""
+    database = Database(make_settings(database_url=url), Metrics())
+    try:
+        await database.open()
+    except Unavailable as error:
+        return explain(error)
+    await database.close()
+    return None
+
+
+async def test_a_wrong_password_of_postgresql_is_told(own_postgres: PostgresProcess) -> None:
+    connection = await asyncpg.connect(own_postgres.url)
+    await connection.execute("CREATE USER mina PASSWORD 'right'")
+    rules = "local all postgres trust\nlocal all mina scram-sha-256\nlocal all all reject\n"
+    (own_postgres.folder / "pg_hba.conf").write_text(rules)
+    await connection.execute("SELECT pg_reload_conf()")
+
+    async def reloaded() -> bool:
+        return bool(await connection.fetchval("SELECT count(*) = 3 FROM pg_hba_file_rules")) and (
+            await problem_of_database(own_postgres.url.replace("postgres@", "nobody@")) == "refuses this user"
+        )
+
+    await until(reloaded)
+    await connection.close()
+    for access, problem in {
+        "mina:right": None,
+        "mina:wrong": REFUSED,
+        "mina": REFUSED,
+        "jun:x": "refuses this user",
+    }.items():
+        assert await problem_of_database(own_postgres.url.replace("postgres@", f"{access}@")) == problem
+
+
+@asynccontextmanager
+async def tls_server(certificate: Path, *, postgres: bool = False) -> AsyncIterator[int]:
+    """A server that goes no further than TLS, asked for as clients of PostgreSQL do or begun at once; its port."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            if postgres:
+                await reader.readexactly(8)  # SSLRequest
+                writer.write(b"S")
+                await writer.start_tls(context)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=None if postgres else context) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_a_certificate_of_postgresql_that_is_not_trusted_is_told(tmp_path: Path) -> None:
+    (tmp_path / "stranger").mkdir()
+    own, stranger = certificate(tmp_path, "127.0.0.1"), certificate(tmp_path / "stranger", "127.0.0.1")
+    async with tls_server(own, postgres=True) as port:
+        for host, mode, ca, problem in (
+            ("127.0.0.1", "verify-full", own, "does not answer"),  # it hangs up after TLS
+            ("127.0.0.1", "verify-ca", stranger, UNTRUSTED),
+            ("127.0.0.1", "verify-full", stranger, UNTRUSTED),
+            ("localhost", "verify-full", own, UNTRUSTED),
+        ):
+            url = f"postgresql://mina:x@{host}:{port}/x?sslmode={mode}&sslrootcert={quote(str(ca))}"
+            assert await problem_of_database(url) == problem
+
+
+async def test_a_certificate_of_redis_that_is_not_trusted_is_told(tmp_path: Path) -> None:
+    (tmp_path / "stranger").mkdir()
+    own, stranger = certificate(tmp_path, "127.0.0.1"), certificate(tmp_path / "stranger", "127.0.0.1")
+    async with tls_server(own) as port:
+        url = f"rediss://127.0.0.1:{port}?ssl_ca_certs="
+        assert await problem_at_start(f"{url}{quote(str(own))}") is None, "it hangs up after TLS, which may pass"
+        assert await problem_at_start(f"{url}{quote(str(stranger))}") == f"redis {UNTRUSTED}"
+        assert await problem_at_start(f"rediss://127.0.0.1:{port}") == f"redis {UNTRUSTED}"
