@@ -197,9 +197,13 @@ class ClusterTopology(_Topology):
         for server in self.masters:
             server.ask("FLUSHALL")
 
+    def introduce(self, server: Process, to: Process) -> None:
+        """Make a server known to another, also to one that was told to forget it."""
+        to.ask("CLUSTER", "MEET", "127.0.0.1", server.port, self._buses[self.servers.index(server)])
+
     def _form(self) -> None:
-        for server, bus in zip(self.servers[1:], self._buses[1:], strict=True):
-            self.servers[0].ask("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
+        for server in self.servers[1:]:
+            self.introduce(server, self.servers[0])
         bounds = [SLOTS * number // len(self.masters) for number in range(len(self.masters) + 1)]
         for number, server in enumerate(self.masters):
             server.ask("CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)

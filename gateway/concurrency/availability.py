@@ -14,7 +14,14 @@ log = structlog.get_logger()
 PAUSE: Final = 1.0  # s between two probes of one server; a probe has a bound of its own
 AWAY_PAUSE: Final = 0.25  # s between two probes of one that is down: its return is to be noticed soon
 
-ServerStatus = Literal["up", "full", "down"]  # full: it answers, and takes no writes for want of memory or disk
+# full: it answers, and takes no writes for want of memory or disk; partial: some servers of a cluster are down
+ServerStatus = Literal["up", "full", "partial", "down"]
+STATUSES: Final[tuple[ServerStatus, ...]] = ("up", "full", "partial", "down")
+
+
+def worse(one: ServerStatus, other: ServerStatus) -> ServerStatus:
+    """Return the worse of two."""
+    return max(one, other, key=STATUSES.index)
 
 
 class Hearing(NamedTuple):

@@ -5,6 +5,7 @@ from functools import partial
 
 import structlog
 
+from gateway.concurrency.availability import worse
 from gateway.concurrency.tasks import cancel
 from gateway.concurrency.timeouts import wait_until
 from gateway.parts.realtime import RealtimePart
@@ -68,7 +69,7 @@ class HealthPart:
         await self._servers.availability.close()
 
     def _redis(self) -> ComponentStatus:
-        return self._servers.availability.status("redis") if self._realtime.fanout.healthy else "down"
+        return worse(self._servers.availability.status("redis"), self._realtime.fanout.status)
 
     def _note(self, deaf: bool) -> None:
         if not deaf:

@@ -19,9 +19,8 @@ class ServersPart:
         self.metrics = Metrics()
         self.database = Database(settings, self.metrics)
         self.redis = RedisClient(settings, self.metrics)
-        self.heartbeat_redis = RedisClient(
-            settings.model_copy(update={"redis_pool_size": HEARTBEAT_CONNECTIONS}), self.metrics, "heartbeats"
-        )
+        few = settings.model_copy(update={"redis_pool_size": HEARTBEAT_CONNECTIONS})
+        self.heartbeat_redis = RedisClient(few, self.metrics, "heartbeats", self.redis.refusal)
         self.availability = Availability({"database": self._database_status, "redis": self.redis.status})
         self.log = RoomLog(self.database)
         self.clocks = ClockSync({"database": self.database.time, "redis": self.redis.time}, self.metrics)

@@ -14,13 +14,16 @@ class Live(Payload):
     timestamp: Timestamp = Field(default_factory=now)
 
 
-ComponentStatus = Literal["up", "full", "down"]
+ComponentStatus = Literal["up", "full", "partial", "down"]
 
 ReadyStatus = Literal["ok", "degraded", "error", "draining"]
 
 
 class Component(Payload):
-    """The state of one thing that the node needs. `full`: it answers, and has no memory or disk for writes."""
+    """The state of one thing that the node needs.
+
+    `full`: it answers, and has no memory or disk for writes. `partial`: some servers of a cluster are down.
+    """
 
     status: ComponentStatus
 

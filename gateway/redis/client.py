@@ -20,7 +20,7 @@ from gateway.concurrency.outage import Outage
 from gateway.concurrency.timeouts import FairTimeout
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
-from gateway.problems import Misconfigured, error_code, explain, misconfiguration
+from gateway.problems import SILENT, Misconfigured, error_code, explain, misconfiguration
 from gateway.redis import sentinel
 from gateway.redis.cluster import Cluster
 from gateway.redis.cluster_client import ClusterClient
@@ -35,6 +35,12 @@ log = structlog.get_logger()
 
 AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when a command fails
 SAFE_POLICY = "noeviction"
+PROBLEMS: dict[ServerStatus, str | None] = {
+    "up": None,
+    "full": "takes no writes: it is out of memory or disk",
+    "partial": "does not serve all slots: some servers of the cluster are down",
+    "down": SILENT,
+}
 PROBE_LIFETIME = 60  # s that what a probe wrote stays
 QUIET = 3.0  # s without a refusal after which it is over: reads go on, and writes may be rare
 PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
@@ -74,12 +80,14 @@ class RedisClient:
     cluster: Cluster | None  # None: one server, or one master
     sharded = False
 
-    def __init__(self, settings: Settings, metrics: Metrics, pool: str = "calls") -> None:
-        """`pool` is the name of its pool in the metrics."""
+    def __init__(
+        self, settings: Settings, metrics: Metrics, pool: str = "calls", refusal: Outage | None = None
+    ) -> None:
+        """`pool` is the name of its pool in the metrics; `refusal` is another client's, of the same server."""
         self.timeout = settings.redis_timeout.total_seconds()  # s that one call may take
         self._metrics = metrics
         self._silent_until = 0.0
-        self._refusal = Outage("redis refuses", "redis refuses no more", QUIET)
+        self.refusal = refusal or Outage("redis refuses", "redis refuses no more", QUIET)
         self._sentinels: Sentinels | None = None
         options: dict[str, Any] = {
             "max_connections": settings.redis_pool_size,
@@ -164,7 +172,7 @@ class RedisClient:
         return await self.status() != "down"
 
     async def status(self) -> ServerStatus:
-        """Return how Redis is; `down` also for a part of a cluster. Never raises."""
+        """Return how Redis is. Never raises."""
         try:
             return await self._ask()
         except Unavailable:
@@ -173,31 +181,32 @@ class RedisClient:
     async def problem(self) -> str | None:
         """Return why Redis does not work, in words for operators; None if it does. Never raises."""
         try:
-            return "takes no writes: it is out of memory or disk" if await self._ask() == "full" else None
+            return PROBLEMS[await self._ask()]
         except Unavailable as error:
             return explain(error)
 
     async def _ask(self) -> ServerStatus:
         """Try what requests need. PING is answered by replicas, and by the servers of a cluster that is down."""
         async with self._bounded("ping"):
-            try:
-                await self._write()
-            except NoPermissionError:  # a user of few rights: whether it may write elsewhere is not known
-                await self.client.ping()
-            except ResponseError as error:
-                if error_code(error) not in FULL:
-                    raise
-                self.refused("ping", error)
-                return "full"
-        return "up"
+            tags = [""] if self.cluster is None else await self.cluster.tags()
+            results = await asyncio.gather(*map(self._write, tags), return_exceptions=True)
+            errors = [result for result in results if isinstance(result, BaseException)]
+            if len(errors) == len(tags):
+                raise errors[0]
+            return "partial" if errors else "full" if "full" in results else "up"
 
-    async def _write(self) -> None:
-        tags = [""] if self.cluster is None else await self.cluster.tags()
-        writes = (self.client.set(keys.probe(tag), 1, ex=PROBE_LIFETIME) for tag in tags)
-        results = await asyncio.gather(*writes, return_exceptions=True)
-        errors = [result for result in results if isinstance(result, BaseException)]
-        for error in sorted(errors, key=lambda error: error_code(error) in FULL):  # one that is away counts more
-            raise error
+    async def _write(self, tag: str) -> ServerStatus:
+        """Write to one server. Raises what redis-py does."""
+        try:
+            await self.client.set(keys.probe(tag), 1, ex=PROBE_LIFETIME)
+        except NoPermissionError:  # a user of few rights: whether it may write elsewhere is not known
+            await self.client.ping()
+        except AWAY as error:
+            refusal = self._refused_by("ping", error)
+            if refusal is None or error_code(refusal) not in FULL:
+                raise
+            return "full"
+        return "up"
 
     async def time(self) -> float:
         """Return the server's time, in s since 1970. Raises Unavailable."""
@@ -221,11 +230,19 @@ class RedisClient:
         if self._sentinels is not None:
             self._sentinels.on_change(callback)
 
+    def _refused_by(self, call: str, error: BaseException) -> ResponseError | None:
+        """Return and log what a server has said, if it said anything."""
+        refusal = error if isinstance(error, ResponseError) else error.__cause__
+        if not isinstance(refusal, ResponseError):
+            return None
+        self.refused(call, refusal)
+        return refusal
+
     def refused(self, call: str, error: ResponseError) -> None:
         """Log that the server is there and says no: an outage by one line when it begins, a mistake of ours each."""
         code = error_code(error)
         if code in REFUSALS:
-            self._refusal.failed(call=call, code=code)
+            self.refusal.failed(call=call, code=code)
         else:
             log.error("redis refused a command", call=call, code=code)
 
@@ -249,14 +266,12 @@ class RedisClient:
             async with FairTimeout(self.timeout):
                 yield
             outcome = "ok"
-            self._refusal.worked()
+            self.refusal.worked()
         except AWAY as error:
             outcome = "unavailable"
             if isinstance(error, TimeoutError | redis.exceptions.TimeoutError):
                 self._silent_until = time.monotonic() + PAUSE
-            refusal = error if isinstance(error, ResponseError) else error.__cause__
-            if isinstance(refusal, ResponseError):
-                self.refused(call, refusal)
+            self._refused_by(call, error)
             raise Unavailable("redis") from error
         finally:
             self._metrics.redis.labels(call, outcome).observe(time.perf_counter() - started)

@@ -244,14 +244,13 @@ class Cluster:
             raise ConnectionError("the server does not serve") from error
 
     async def tags(self) -> list[str]:
-        """Return a hash tag for each server that has slots. Raises redis-py's ConnectionError if a slot has none."""
+        """Return a hash tag for each server that has slots, and one of slots without a server if there are any."""
         if not self._ranges:
             await self.learn()
-        if sum(part.last - part.first + 1 for part in self._ranges) < SLOTS:
-            self.learn_soon()
-            raise ConnectionError("some slots have no server")
         if self._tags is None or self._tags[0] != self.version:
-            missing, tags = self.known_owners(), []
+            whole = sum(part.last - part.first + 1 for part in self._ranges) == SLOTS
+            missing: set[Address | None] = {*self.known_owners(), *(() if whole else (None,))}
+            tags = []
             for tag in map(str, range(TRIES)):
                 owner = self.known_owner(slot(tag))
                 if owner in missing:

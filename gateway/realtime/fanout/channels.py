@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from gateway.concurrency.availability import Hearing
+from gateway.concurrency.availability import Hearing, ServerStatus
 from gateway.keys import node_channel
 from gateway.realtime.fanout.publisher import Publisher
 from gateway.realtime.fanout.subscriber import Subscriber
@@ -35,8 +35,8 @@ class Channels(Protocol):
     """Pub/sub between the nodes, over one server or a cluster."""
 
     @property
-    def healthy(self) -> bool:
-        """Whether everything published arrives here, judging by this node's canaries."""
+    def status(self) -> ServerStatus:
+        """`up` if everything published arrives here, judging by canaries; `partial` if what some servers carry does."""
         ...
 
     @property
@@ -112,10 +112,10 @@ class RedisChannels:
         await self._subscriber.close()
 
     @property
-    def healthy(self) -> bool:
-        """See Channels."""
+    def status(self) -> ServerStatus:
+        """See Channels; never `partial`."""
         fresh = time.monotonic() - self._canary_at < STALE
-        return fresh and self._subscriber.connected and not self._publisher.away
+        return "up" if fresh and self._subscriber.connected and not self._publisher.away else "down"
 
     async def subscribe(self, channel: str) -> None:
         """See Channels."""

@@ -8,7 +8,7 @@ from itertools import count, islice
 
 import structlog
 
-from gateway.concurrency.availability import Hearing
+from gateway.concurrency.availability import Hearing, ServerStatus
 from gateway.concurrency.tasks import cancel
 from gateway.keys import node_channel
 from gateway.realtime.fanout.channels import ChannelCallbacks, RedisChannels
@@ -42,9 +42,12 @@ class ClusterChannels:
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def healthy(self) -> bool:
+    def status(self) -> ServerStatus:
         """See Channels."""
-        return bool(self._servers) and all(server.healthy for server in self._servers.values()) and self._settled
+        statuses = {server.status for server in self._servers.values()}
+        if "up" not in statuses:
+            return "down"
+        return "up" if len(statuses) == 1 and self._settled else "partial"
 
     @property
     def degraded(self) -> bool:
@@ -97,7 +100,7 @@ class ClusterChannels:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(CHECK_INTERVAL if self.healthy else FAST_INTERVAL)
+            await asyncio.sleep(CHECK_INTERVAL if self.status == "up" else FAST_INTERVAL)
             try:
                 await self._follow()
             except Exception:

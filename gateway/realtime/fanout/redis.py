@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.concurrency.availability import Hearing
+from gateway.concurrency.availability import Hearing, ServerStatus
 from gateway.concurrency.tasks import cancel
 from gateway.keys import Room, control_channel, room_channel
 from gateway.metrics import Metrics
@@ -67,7 +67,12 @@ class RedisFanout:
     @property
     def healthy(self) -> bool:
         """See Fanout."""
-        return self._channels.healthy
+        return self.status == "up"
+
+    @property
+    def status(self) -> ServerStatus:
+        """See Channels."""
+        return self._channels.status
 
     @property
     def hearing(self) -> Hearing:
