@@ -70,7 +70,9 @@ def _size(value: object) -> object:
 
 
 def _workers(value: object) -> object:
-    if isinstance(value, str) and value.strip() != "max":
+    if isinstance(value, str):
+        if value.strip() == "max":
+            return "max"
         if not re.fullmatch(r"\s*[1-9]\d{0,2}\s*", value):
             raise ValueError('not a number of processes; write it like "4", or "max" for one per core')
         return int(value)

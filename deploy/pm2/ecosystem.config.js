@@ -1,18 +1,19 @@
-// Nodes under PM2: `pm2 start deploy/pm2/ecosystem.config.js`. Settings come from the environment (docs/settings.md).
+// A node on all cores under PM2: `pm2 start deploy/pm2/ecosystem.config.js`. Settings come from the environment (docs/settings.md).
 //
-// PM2's cluster mode is for Node.js alone. Each node is a process of its own with a port of its own; the balancer
-// (deploy/haproxy.cfg, deploy/nginx.conf) is in front of them.
+// PM2's cluster mode is for Node.js alone: here it starts one process, the master, which starts the workers. For a new
+// version without a pause: `pm2 sendSignal SIGHUP dorami`, or `dorami reload`. (`pm2 reload` restarts in fork mode.)
 
-const node = (number) => ({
-  name: `dorami-${number}`,
-  script: "dorami", // of the virtual environment whose bin is on PATH
-  args: "serve",
-  interpreter: "none",
-  exec_mode: "fork",
-  instances: 1,
-  env: { NODE_ID: `node-${number}`, PORT: String(3010 + number) },
-  kill_timeout: 30000, // a node drains within SHUTDOWN_TIMEOUT, 25 s
-  exp_backoff_restart_delay: 500,
-});
-
-module.exports = { apps: [node(1), node(2)] };
+module.exports = {
+  apps: [
+    {
+      name: "dorami",
+      script: "dorami", // of the virtual environment whose bin is on PATH
+      args: "serve --workers max",
+      interpreter: "none",
+      exec_mode: "fork",
+      instances: 1,
+      kill_timeout: 40000, // workers drain within SHUTDOWN_TIMEOUT, 25 s
+      exp_backoff_restart_delay: 500,
+    },
+  ],
+};

@@ -3,7 +3,6 @@
 import mmap
 import os
 import time
-from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final, NamedTuple, Self
 
@@ -31,7 +30,7 @@ class Row(NamedTuple):
     @property
     def accepts(self) -> bool:
         """Whether it is alive and takes connections."""
-        return bool(self.number) and self.state >= State.DEAF and time.monotonic() - self.beat < STALE
+        return self.state >= State.DEAF and time.monotonic() - self.beat < STALE
 
 
 class Board:
@@ -40,6 +39,7 @@ class Board:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._words = memoryview(mmap.mmap(descriptor, os.fstat(descriptor).st_size)).cast("Q")
+        self._starts = range(0, len(self._words), WORDS)
 
     @classmethod
     def create(cls, rows: int) -> Self:
@@ -50,9 +50,9 @@ class Board:
 
     def claim(self, number: int) -> int:
         """Give a free row to a worker and return its index."""
-        index = next(index for index, row in enumerate(self._rows()) if not row.number)
-        self._words[index * WORDS] = number
-        return index
+        start = next(start for start in self._starts if not self._words[start])
+        self._words[start] = number
+        return start // WORDS
 
     def free(self, index: int) -> None:
         """Take a row back, after its worker has ended."""
@@ -74,7 +74,6 @@ class Board:
 
     def accepting(self) -> list[Row]:
         """Return the rows of those that accept connections."""
-        return [row for row in self._rows() if row.accepts]
-
-    def _rows(self) -> Iterator[Row]:
-        return (self.row(index) for index in range(len(self._words) // WORDS))
+        words = self._words
+        rows = (self.row(start // WORDS) for start in self._starts if words[start])
+        return [row for row in rows if row.accepts]

@@ -38,9 +38,12 @@ async def serving(url: str, reload: Reload) -> AsyncIterator[None]:
         with suppress(OSError):
             await writer.wait_closed()
 
+    listener = socket.socket(socket.AF_UNIX)
     try:
-        server = await asyncio.start_unix_server(answer, address(url))
+        listener.bind(address(url))
+        server = await asyncio.start_unix_server(answer, sock=listener)
     except OSError as error:
+        listener.close()
         log.warning("`dorami reload` will not find this master, only SIGHUP will", reason=error.strerror)
         yield
         return
@@ -52,7 +55,13 @@ async def serving(url: str, reload: Reload) -> AsyncIterator[None]:
 
 async def ask(url: str, tell: Callable[[str], None]) -> bool:
     """Have the master of this URL reload; `tell` gets its lines. Whether all went well. Raises OSError without one."""
-    reader, writer = await asyncio.open_unix_connection(address(url))
+    end = socket.socket(socket.AF_UNIX)
+    try:
+        end.connect(address(url))
+        reader, writer = await asyncio.open_unix_connection(sock=end)
+    except OSError:
+        end.close()
+        raise
     try:
         async for line in reader:
             if line == DONE:

@@ -6,6 +6,7 @@ from pathlib import Path
 from subprocess import run
 
 from gateway.settings import Settings
+from gateway.workers.master import Limits
 from tests.programs import program
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -16,15 +17,20 @@ def test_the_unit_waits_for_a_drain() -> None:
     unit = (DEPLOY / "systemd" / "dorami.service").read_text()
     found = re.search(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE)
     assert found
-    assert int(found[1]) > DRAIN
+    assert int(found[1]) > DRAIN + Limits().stop
 
 
-def test_pm2_forks_nodes_with_ports_of_their_own_and_waits_for_a_drain() -> None:
+def test_the_unit_is_told_by_the_node() -> None:
+    unit = (DEPLOY / "systemd" / "dorami.service").read_text()
+    assert "\nType=notify\n" in unit
+    assert "\nExecReload=/opt/dorami/bin/dorami reload\n" in unit
+    assert re.search(r"^WatchdogSec=\d+s$", unit, re.MULTILINE)
+
+
+def test_pm2_forks_one_master_and_waits_for_a_drain() -> None:
     path = DEPLOY / "pm2" / "ecosystem.config.js"
     script = f"console.log(JSON.stringify(require({json.dumps(str(path))}).apps))"
     done = run([program("node", package="nodejs"), "-e", script], capture_output=True, text=True, check=True)
     apps = json.loads(done.stdout)
-    assert {app["exec_mode"] for app in apps} == {"fork"}
-    assert {app["instances"] for app in apps} == {1}
-    assert len({app["env"]["PORT"] for app in apps}) == len({app["env"]["NODE_ID"] for app in apps}) == len(apps) == 2
-    assert min(app["kill_timeout"] for app in apps) > DRAIN * 1000
+    assert [(app["exec_mode"], app["instances"], app["args"]) for app in apps] == [("fork", 1, "serve --workers max")]
+    assert apps[0]["kill_timeout"] > (DRAIN + Limits().stop) * 1000
