@@ -179,31 +179,6 @@ def token(
     typer.echo(asyncio.run(_mint(settings, user, role)))
 
 
-@db.command()
-def migrate() -> None:
-    """Apply the migrations that are missing. Safe to run on several machines at once."""
-    settings = settings_of_environment()
-    from gateway.postgres import migrations
-
-    for name in asyncio.run(migrations.migrate(settings)):
-        typer.echo(f"applied {name}")
-    typer.echo("up to date")
-
-
-@db.command()
-def status() -> None:
-    """List the migrations that are missing. Fails if there are any."""
-    settings = settings_of_environment()
-    from gateway.postgres import migrations
-
-    missing = asyncio.run(migrations.pending(settings))
-    for name in missing:
-        typer.echo(f"pending {name}")
-    if missing:
-        sys.exit(1)
-    typer.echo("up to date")
-
-
 def _prepare(settings: Settings) -> None:
     from gateway.postgres import migrations
 
@@ -213,6 +188,11 @@ def _prepare(settings: Settings) -> None:
         for name in asyncio.run(migrations.migrate(settings)):
             typer.echo(f"Applied {name}", err=True)
     warn_without_admin(settings)
+    if settings.production:
+        from gateway.data.target import mark
+        from gateway.postgres.databases import configured
+
+        asyncio.run(mark(settings, configured(settings)))
 
 
 async def _check(settings: Settings) -> bool:

@@ -1,8 +1,9 @@
 """`dorami db`: the commands, their options and their help. Each imports what it needs when it is run."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,8 @@ from gateway.data.report import Report, stop
 from gateway.data.stops import Code
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from gateway.data.target import Target
 
 db = typer.Typer(
@@ -42,6 +45,9 @@ Consent = Annotated[
 NoBackup = Annotated[bool, typer.Option("--no-backup", help="Make no backup before.")]
 Backups = Annotated[Path, typer.Option(help="The folder of backups.")]
 BACKUPS = Path(".dorami/backups")
+Renames = Annotated[list[str] | None, typer.Option(help="This column has a new name.", metavar="OLD:NEW")]
+NoRename = Annotated[bool, typer.Option("--no-rename", help="No column has a new name: one went, another came.")]
+LockWait = Annotated[str, typer.Option(help="How long to try for locks that others hold.")]
 
 
 @db.command("list", epilog="Example: dorami db list --count")
@@ -60,6 +66,214 @@ def list_(
     unset = [spec for spec in DATABASES if not spec.configured(settings)]
     report = Report("list", as_json=as_json)
     report.run(overview.list_(report, targets, unset, count=count, beside=scratch_url))
+
+
+class Kind(StrEnum):
+    """What `migrate` does."""
+
+    DEPLOY = "deploy"
+    DEV = "dev"
+    STATUS = "status"
+    DIFF = "diff"
+    RESET = "reset"
+    RESOLVE = "resolve"
+
+
+@db.command(epilog="Example: dorami db migrate -t dev -d main -n order_notes. More: docs/database.md")
+def migrate(
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            "-t",
+            "--type",
+            help="deploy: apply what is missing. dev: draft a migration and apply it. status: what is missing or wrong."
+            " diff: SQL without doing anything. reset: delete everything and migrate anew. resolve: put notes right.",
+        ),
+    ] = Kind.DEPLOY,
+    database: Name = None,
+    all_: All = False,
+    name: Annotated[str | None, typer.Option("-n", "--name", help="dev: what the migration is called.")] = None,
+    create_only: Annotated[bool, typer.Option("--create-only", help="dev: write the file, do not apply it.")] = False,
+    rename: Renames = None,
+    no_rename: NoRename = False,
+    accept_data_loss: Annotated[
+        bool, typer.Option("--accept-data-loss", help="dev: undo a push that has rows.")
+    ] = False,
+    wait: Annotated[str, typer.Option(help="deploy: how long to wait for another process's migrations.")] = "5m",
+    lock_wait: LockWait = "60s",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="deploy: show the plan, apply nothing.")] = False,
+    drift: Annotated[bool, typer.Option("--drift", help="status: name each object that was changed by hand.")] = False,
+    start: Annotated[int | None, typer.Option("--from", help="diff: after this migration's number.")] = None,
+    end: Annotated[
+        int | None, typer.Option("--to", help="diff: up to this number; back if it is the lower one.")
+    ] = None,
+    applied: Annotated[str | None, typer.Option(help="resolve: it is applied, and all before it.")] = None,
+    rolled_back: Annotated[str | None, typer.Option(help="resolve: it is not applied.")] = None,
+    no_seed: Annotated[bool, typer.Option("--no-seed", help="reset: leave the tables empty.")] = False,
+    no_backup: NoBackup = False,
+    backups: Backups = BACKUPS,
+    consent: Consent = None,
+    scratch_url: Scratch = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the schema of a database and its migrations together; unless -t says otherwise, apply what is missing."""
+    from gateway.data import migrating, overview, seeding, undoing
+
+    waits = _seconds(wait, "--wait"), _seconds(lock_wait, "--lock-wait")
+    renames = _renames(rename)
+    folder = None if no_backup else backups
+    if kind is Kind.DEPLOY:
+        targets = _targets(database, all_=all_ or database is None)
+        _each(
+            Report("migrate", as_json=as_json),
+            targets,
+            lambda report, target: migrating.deploy(
+                report, target, wait=waits[0], lock_wait=waits[1], dry_run=dry_run, beside=scratch_url
+            ),
+        )
+        return
+    if kind is Kind.STATUS:
+        _each(
+            Report("status", as_json=as_json),
+            _targets(database, all_=all_),
+            lambda report, target: overview.status(report, target, drift=drift, beside=scratch_url),
+        )
+        return
+    if all_:
+        stop(f"-t {kind} is for one database: say -d", code=Code.USAGE)
+    target = _target(database) if kind is Kind.DIFF else _named(database)
+    report = Report(kind, target.name, as_json=as_json)
+    if kind is Kind.DEV:
+        if name is None:
+            stop("say what the migration is called: -n NAME", code=Code.USAGE)
+        report.run(
+            migrating.dev(
+                report,
+                target,
+                name,
+                create_only=create_only,
+                renames=renames,
+                never=no_rename,
+                accept_loss=accept_data_loss,
+                beside=scratch_url,
+            )
+        )
+    elif kind is Kind.DIFF:
+        report.run(migrating.diff(report, target, start, end, renames=renames, never=no_rename))
+    elif kind is Kind.RESOLVE:
+        if (applied is None) == (rolled_back is None):
+            stop("say --applied NAME or --rolled-back NAME", code=Code.USAGE)
+        report.run(migrating.resolve(report, target, applied=applied, rolled_back=rolled_back, beside=scratch_url))
+    else:
+        seed = None if no_seed else seeding.sower(report, target)
+        report.run(undoing.reset(report, target, seed=seed, backups=folder, lock_wait=waits[1], consent=consent))
+
+
+@db.command(epilog="Example: dorami db status --drift")
+def status(
+    database: Name = None,
+    all_: All = False,
+    drift: Annotated[bool, typer.Option("--drift", help="Name each object that was changed by hand.")] = False,
+    scratch_url: Scratch = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what is missing, ahead, edited or invalid: `migrate -t status`."""
+    from gateway.data import overview
+
+    _each(
+        Report("status", as_json=as_json),
+        _targets(database, all_=all_),
+        lambda report, target: overview.status(report, target, drift=drift, beside=scratch_url),
+    )
+
+
+@db.command(epilog="Example: dorami db rollback -d main -t 1 --preview")
+def rollback(
+    database: Name = None,
+    times: Annotated[int | None, typer.Option("-t", "--times", help="Undo the last so many.")] = None,
+    to: Annotated[str | None, typer.Option(help="Undo all after this one, by number or name.")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Show the plan, undo nothing.")] = False,
+    has_backup: Annotated[
+        bool, typer.Option("--i-have-a-backup", help="In production: say that there is one, of your own.")
+    ] = False,
+    lock_wait: LockWait = "60s",
+    no_backup: NoBackup = False,
+    backups: Backups = BACKUPS,
+    consent: Consent = None,
+    scratch_url: Scratch = None,
+    as_json: Json = False,
+) -> None:
+    """Undo migrations, the newest first, after a plan, two codes and a backup."""
+    from gateway.data import undoing
+
+    if (times is None) == (to is None):
+        stop("say how many with -t, or with --to the one that stays the newest", code=Code.USAGE)
+    target = _named(database)
+    report = Report("rollback", target.name, as_json=as_json)
+    report.run(
+        undoing.rollback(
+            report,
+            target,
+            times=times,
+            to=to,
+            preview=preview,
+            has_backup=has_backup,
+            backups=None if no_backup else backups,
+            lock_wait=_seconds(lock_wait, "--lock-wait"),
+            consent=consent,
+            beside=scratch_url,
+        )
+    )
+
+
+@db.command(epilog="Example: dorami db push -d main")
+def push(
+    database: Name = None,
+    accept_data_loss: Annotated[bool, typer.Option("--accept-data-loss", help="Rows may be lost.")] = False,
+    rename: Renames = None,
+    no_rename: NoRename = False,
+    lock_wait: LockWait = "60s",
+    no_backup: NoBackup = False,
+    backups: Backups = BACKUPS,
+    consent: Consent = None,
+    scratch_url: Scratch = None,
+    as_json: Json = False,
+) -> None:
+    """Apply what the models ask for without a migration, while trying things out. `migrate -t dev` undoes it first."""
+    from gateway.data import pushing
+
+    target = _named(database)
+    report = Report("push", target.name, as_json=as_json)
+    report.run(
+        pushing.push(
+            report,
+            target,
+            accept_loss=accept_data_loss,
+            renames=_renames(rename),
+            never=no_rename,
+            backups=None if no_backup else backups,
+            lock_wait=_seconds(lock_wait, "--lock-wait"),
+            consent=consent,
+            beside=scratch_url,
+        )
+    )
+
+
+@db.command(epilog="Example: dorami db seed -d main")
+def seed(
+    database: Name = None,
+    all_: All = False,
+    check: Annotated[bool, typer.Option("--check", help="Tell what is missing, make nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make what is missing of the accounts, streams and products to develop with."""
+    from gateway.data import seeding
+
+    _each(
+        Report("seed", as_json=as_json),
+        _targets(database, all_=all_),
+        lambda report, target: seeding.seed(report, target, check=check),
+    )
 
 
 @db.command(epilog="Example: dorami db validate -a --lint")
@@ -168,6 +382,51 @@ def version(as_json: Json = False) -> None:
 
     report = Report("version", as_json=as_json)
     report.run(overview.versions(report))
+
+
+def _targets(name: str | None, *, all_: bool) -> "list[Target]":
+    """The database of this name, all that the settings have, or the main one."""
+    from gateway.data.target import Target
+    from gateway.postgres.databases import configured
+
+    if name is not None and all_:
+        stop("say -d or -a, not both", code=Code.USAGE)
+    if not all_:
+        return [_target(name)]
+    settings = settings_of_environment()
+    return [Target(spec, settings) for spec in configured(settings)]
+
+
+def _each(
+    report: Report, targets: "list[Target]", work: "Callable[[Report, Target], Coroutine[Any, Any, None]]"
+) -> None:
+    """Do the same for some databases, one after the other; the first that fails ends it."""
+    if len(targets) == 1:
+        report.facts["database"] = targets[0].name
+        report.run(work(report, targets[0]))
+        return
+
+    async def all_of_them() -> None:
+        report.facts["databases"] = []
+        for target in targets:
+            part = Report(report.facts["command"], target.name, as_json=report.as_json)
+            part.prefix = f"{target.name}: "
+            report.facts["databases"].append(part.facts)
+            try:
+                await work(part, target)
+            finally:
+                part.facts["ok"] = part.ok
+                report.ok = report.ok and part.ok
+
+    report.run(all_of_them())
+
+
+def _renames(said: list[str] | None) -> dict[str, str]:
+    """Old names and new ones, as they were said."""
+    pairs = [text.split(":") for text in said or []]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs):
+        stop("--rename: write it like old_name:new_name", code=Code.USAGE)
+    return {pair[0]: pair[1] for pair in pairs}
 
 
 def _seconds(text: str, option: str) -> float:

@@ -115,13 +115,13 @@ async def status(report: Report, target: Target, *, drift: bool, beside: str | N
     report.facts |= {"applied": len(applied), "pending": pending, "ahead": here.ahead, "edited": here.edited}
     report.facts |= {"invalidIndexes": here.invalid} | ({"drift": [one.describe() for one in found]} if drift else {})
     for name in pending:
-        report.line(f"pending  {name}")
+        report.line(f"pending {name}")
     for name in here.ahead:
-        report.line(f"ahead    {name}: this code does not have it")
+        report.line(f"ahead {name}: this code does not have it")
     for name in here.edited:
-        report.line(f"edited   {name}: changed since it was applied")
+        report.line(f"edited {name}: changed since it was applied")
     for name in here.invalid:
-        report.line(f"invalid  index {name}: DROP INDEX CONCURRENTLY {name}, then apply its migration again")
+        report.line(f"invalid index {name}: DROP INDEX CONCURRENTLY {name}, then apply its migration again")
     for difference in found:
         report.line(str(difference))
     report.ok = not (pending or here.ahead or here.edited or here.invalid or found)

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
@@ -77,3 +78,8 @@ def schema(url: str, server: int) -> str:
     if done.returncode:
         raise Stop(f"the schema could not be read: {done.stderr.strip()}")
     return done.stdout
+
+
+def tool(name: str) -> str | None:
+    """The path of a program that a Python package has brought, or of one of the PATH; None if there is none."""
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)

@@ -43,16 +43,17 @@ class Report:
     def __init__(self, command: str, database: str | None = None, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self.ok = True
+        self.prefix = ""  # of lines about one database of several
         self.facts: dict[str, Any] = {"command": command} | ({"database": database} if database else {})
 
     def line(self, text: str = "") -> None:
         """Print a line of the result."""
         if not self.as_json:
-            typer.echo(text)
+            typer.echo(self.prefix + text)
 
     def remark(self, text: str) -> None:
         """Print a line that is not a result: what goes on, what to do next."""
-        typer.echo(text, err=True)
+        typer.echo(self.prefix + text, err=True)
 
     def table(self, rows: list[tuple[str, ...]]) -> None:
         """Print rows of texts in columns."""

@@ -1,7 +1,7 @@
 """A database that a command works on: where it is, and whether it is production. Used by all commands."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -87,24 +87,26 @@ async def mark(settings: Settings, specs: list[DatabaseSpec]) -> list[str]:
     """
     marked = []
     for spec in specs:
-        async with Target(spec, settings).connect() as connection:
-            if await connection.fetchval(ENVIRONMENT, COMMENT):
-                continue
-            name, comment = await connection.fetchrow(
-                "SELECT quote_ident(datname), shobj_description(oid, 'pg_database') FROM pg_database"
-                " WHERE datname = current_database()"
-            )
-            try:
-                await connection.execute(f"ALTER DATABASE {name} SET {MARK} = 'production'")
-            except asyncpg.InsufficientPrivilegeError:
-                text = f"{comment} ({COMMENT})" if comment else COMMENT
-                literal = await connection.fetchval("SELECT quote_literal($1::text)", text)
-                try:
-                    await connection.execute(f"COMMENT ON DATABASE {name} IS {literal}")
-                except asyncpg.InsufficientPrivilegeError:
-                    continue  # not its owner: the settings alone tell
-            marked.append(spec.name)
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):  # the next start does it
+            async with Target(spec, settings).connect() as connection:
+                marked += [spec.name] if await _mark(connection) else []
     return marked
+
+
+async def _mark(connection: Any) -> bool:
+    if await connection.fetchval(ENVIRONMENT, COMMENT):
+        return False
+    name, comment = await connection.fetchrow(
+        "SELECT quote_ident(datname), shobj_description(oid, 'pg_database') FROM pg_database"
+        " WHERE datname = current_database()"
+    )
+    try:
+        await connection.execute(f"ALTER DATABASE {name} SET {MARK} = 'production'")
+    except asyncpg.InsufficientPrivilegeError:
+        text = f"{comment} ({COMMENT})" if comment else COMMENT
+        literal = await connection.fetchval("SELECT quote_literal($1::text)", text)
+        await connection.execute(f"COMMENT ON DATABASE {name} IS {literal}")
+    return True
 
 
 def without_password(url: str) -> str:

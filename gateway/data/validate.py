@@ -3,9 +3,7 @@
 import asyncio
 import importlib
 import json
-import shutil
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import migrations
 import models
 from gateway.data import draft as drafts
 from gateway.data import levels
+from gateway.data.programs import tool
 from gateway.data.report import Report
 from gateway.data.stops import Stop
 from gateway.postgres.databases import DatabaseSpec
@@ -98,7 +97,7 @@ async def linted(migration: Migration) -> list[str]:
 
 def lint(sql: str, *, in_transaction: bool = True, server: int = 18) -> list[str]:
     """What squawk finds in SQL. Raises Stop where it is not installed."""
-    squawk = _tool("squawk")
+    squawk = tool("squawk")
     if squawk is None:
         raise Stop("squawk is not installed: --lint needs requirements/dev.txt")
     command = [squawk, "--reporter", "json", "--pg-version", str(server), *(f"--exclude={rule}" for rule in EXCLUDED)]
@@ -113,7 +112,7 @@ def lint(sql: str, *, in_transaction: bool = True, server: int = 18) -> list[str
 
 async def format_(report: Report) -> None:
     """Format the files of models and migrations with ruff."""
-    ruff = _tool("ruff")
+    ruff = tool("ruff")
     if ruff is None:
         raise Stop("ruff is not installed: it comes with requirements/dev.txt")
     folders = [str(Path(package.__path__[0])) for package in (models, migrations)]
@@ -123,8 +122,3 @@ async def format_(report: Report) -> None:
     if done.returncode:
         raise Stop(done.stderr.strip().partition("\n")[0])
     report.line(done.stdout.strip())
-
-
-def _tool(name: str) -> str | None:
-    """A program that a package has brought beside our Python, or one of the PATH."""
-    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)

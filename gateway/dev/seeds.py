@@ -74,6 +74,20 @@ async def sow(settings: Settings) -> bool:
         await database.close()
 
 
+async def present(settings: Settings) -> tuple[int, int]:
+    """Return how many of the accounts, streams and products are there, of how many. Raises Unavailable."""
+    database = Database(settings, Metrics())
+    await database.open()
+    try:
+        async with database.guard("seeds.present"):
+            people = await User.filter(email__in=[person.email for person in PEOPLE]).count()
+            streams = await Stream.filter(key=STREAM).count()
+            goods = await Product.filter(stream_id=STREAM, name__in=[goods.name for goods in GOODS]).count()
+    finally:
+        await database.close()
+    return people + streams + min(goods, len(GOODS)), len(PEOPLE) + 1 + len(GOODS)
+
+
 async def _people(database: Database) -> bool:
     async with database.guard("seeds.find"):
         known = {user.email for user in await User.filter(email__in=[person.email for person in PEOPLE])}

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
 
+import gateway
 from tests.timing import scaled
 
 PATIENCE = 20.0  # s for a command
@@ -72,11 +74,13 @@ async def fetchval(url: str, statement: str) -> Any:
         await connection.close()
 
 
-async def dorami(*arguments: str, environment: dict[str, str], stdin: str = "") -> Said:
-    """Run `dorami db` without a terminal."""
+async def dorami(*arguments: str, environment: dict[str, str], stdin: str = "", folder: Path | None = None) -> Said:
+    """Run `dorami db` without a terminal; with the models and migrations of a folder, if one is given."""
+    places = [*([folder] if folder else []), Path(gateway.__file__).parents[1]]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", "db", *arguments),
-        env={"PATH": os.environ["PATH"], **environment},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, places)), **environment},
+        cwd=folder,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -1,0 +1,213 @@
+"""`dorami db migrate`: what is missing is applied, what the models ask for is drafted, notes are put right."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Mapping, Sequence
+
+import typer
+
+from gateway.data import catalog, levels, pushing
+from gateway.data import draft as drafts
+from gateway.data import drift as drifts
+from gateway.data import plan as plans
+from gateway.data.draft import Draft
+from gateway.data.programs import tool
+from gateway.data.report import Report
+from gateway.data.stops import Code, Stop
+from gateway.data.target import Target
+from gateway.data.validate import lint
+from gateway.postgres.migration_files import Migration, Status, read
+from gateway.postgres.migrations import Migrations
+
+NAME = re.compile(r"[a-z0-9_]{1,40}")
+COUNTDOWN = 10  # s in which whoever deploys to production can change their mind
+SHOWN = 40  # lines of a plan
+
+
+async def deploy(
+    report: Report, target: Target, *, wait: float, lock_wait: float, dry_run: bool, beside: str | None
+) -> None:
+    """Apply what is missing. Raises Stop for a database that is ahead of the code or whose migrations were edited."""
+    migrations = Migrations.of(target.settings, target.spec, wait=wait, lock_wait=lock_wait)
+    status = await migrations.status()
+    _refuse_strange(status)
+    todo = status.pending
+    report.facts["pending"] = [migration.name for migration in todo]
+    report.facts["applied"] = []
+    if todo:
+        await _show_plan(report, target, status, todo, beside=beside)
+    if dry_run:
+        for migration in todo:
+            report.line(f"pending {migration.name}")
+        if not todo:
+            report.line("up to date")
+        return
+    if todo and sys.stderr.isatty() and await _is_production(target):
+        for left in range(COUNTDOWN, 0, -1):
+            typer.echo(f"\rproduction: begins in {left} s, Ctrl-C stops it ", nl=False, err=True)
+            await asyncio.sleep(1)
+        typer.echo(err=True)
+
+    def done(migration: Migration) -> None:
+        report.facts["applied"].append(migration.name)
+        report.line(f"applied {migration.name}")
+
+    await migrations.apply(done=done)
+    report.line("up to date")
+
+
+def _refuse_strange(status: Status) -> None:
+    strange = [f"{name} is applied and this version does not have it: deploy a newer one" for name in status.ahead]
+    strange += [f"{name} was changed after it was applied: restore its file" for name in status.edited]
+    if strange:
+        raise Stop(*strange)
+
+
+async def _show_plan(
+    report: Report, target: Target, status: Status, todo: Sequence[Migration], *, beside: str | None
+) -> None:
+    """Print what the migrations would do, unless the database is empty; as far as it can be told."""
+    if not status.applied:
+        report.remark(f"{target.name} is empty: {plans.amount(len(todo), 'migration')}")
+        return
+    try:
+        async with target.connect(read_only=True) as live:
+            applied = [one.name for one in status.applied]
+            effects = await plans.effects(target, live, applied, await levels.ups(todo), beside=beside)
+    except Stop as stop:
+        report.remark(f"there is no plan: {stop}")
+        return
+    report.facts["plan"] = effects.describe()
+    lines = list(effects.lines())
+    for line in lines[:SHOWN]:
+        report.remark(f"  {line}")
+    if len(lines) > SHOWN:
+        report.remark(f"  and {len(lines) - SHOWN:,} more (--json has all)")
+
+
+async def _is_production(target: Target) -> bool:
+    async with target.connect(read_only=True) as connection:
+        return await target.production(connection)
+
+
+async def dev(
+    report: Report,
+    target: Target,
+    name: str,
+    *,
+    create_only: bool,
+    renames: Mapping[str, str],
+    never: bool,
+    accept_loss: bool,
+    beside: str | None,
+) -> None:
+    """Write the migration that the models ask for, and apply it. Raises Stop where that would be wrong."""
+    if not NAME.fullmatch(name):
+        raise Stop("--name: lower case letters, digits and _, at most 40", code=Code.USAGE)
+    if await _is_production(target):
+        raise Stop("migrations are made in development: deploy them here with -t deploy", code=Code.REFUSED)
+    migrations = Migrations.of(target.settings, target.spec)
+    status = await migrations.status()
+    _refuse_strange(status)
+    applied = [one.name for one in status.applied]
+    async with target.connect() as live:
+        if applied and (found := await drifts.drift(target, live, applied, beside=beside)):
+            for difference in found:
+                report.line(str(difference))
+            raise Stop("the database has drifted: undo it by hand, or write a migration that does it (-t diff)")
+        await pushing.undo(report, target, live, accept_loss=accept_loss, beside=beside)
+    draft = await asyncio.to_thread(drafts.draft, target.spec, name, renames=renames, never=never)
+    if draft is None:
+        report.line("the models say nothing new")
+    else:
+        await _write(report, target, draft, beside=beside)
+    if create_only:
+        return
+    for applied_name in await Migrations.of(target.settings, target.spec).apply():
+        report.line(f"applied {applied_name}")
+
+
+async def _write(report: Report, target: Target, draft: Draft, *, beside: str | None) -> None:
+    """Show a draft and write its file. Raises Stop, after it is written, if its downgrade does not undo it."""
+    report.facts |= {"migration": draft.name, "up": draft.up, "down": draft.down, "warnings": draft.warnings}
+    report.line(draft.up)
+    findings = await asyncio.to_thread(lint, draft.up) if tool("squawk") else []
+    for warning in (*draft.warnings, *findings):
+        report.remark(f"warning: {warning}")
+    file = target.spec.migrations / f"{draft.name}.py"
+    file.write_text(draft.text, encoding="utf-8")
+    report.line(f"wrote {file}")
+    async with levels.scratch_at(
+        target, [migration.name for migration in read(target.spec.migrations)[:-1]], beside=beside
+    ) as connection:
+        before = await catalog.read(connection)
+        await levels.take(connection, [draft.step()])
+        await levels.take(connection, [draft.step(down=True)] if draft.down else [])
+        left = await catalog.differences(before, await catalog.read(connection), connection)
+    if left:
+        for difference in left:
+            report.remark(f"its downgrade leaves: {difference}")
+        raise Stop("not applied: complete the downgrade in the file by hand, then dorami db migrate")
+
+
+async def diff(
+    report: Report,
+    target: Target,
+    start: int | None,
+    end: int | None,
+    *,
+    renames: Mapping[str, str],
+    never: bool,
+) -> None:
+    """Print SQL: of migrations after `start` up to `end`, backwards if `end` is the lower, or what the models ask."""
+    files = {migration.number: migration for migration in read(target.spec.migrations)}
+    if start is None and end is None:
+        draft = await asyncio.to_thread(drafts.draft, target.spec, renames=renames, never=never)
+        text = "" if draft is None else draft.up
+        report.facts["sql"] = text
+        report.line(text or "-- the models say nothing new")
+        return
+    last = max(files, default=-1)
+    start, end = -1 if start is None else start, last if end is None else end
+    for option, number in (("--from", start), ("--to", end)):
+        if not -1 <= number <= last:
+            raise Stop(f"{option}: there is no migration {number} (there are 0 to {last})", code=Code.USAGE)
+    if end >= start:
+        steps = [await levels.up(files[number]) for number in range(start + 1, end + 1)]
+    else:
+        steps = [await levels.down(files[number]) for number in range(start, end, -1)]
+    text = "\n".join(f"-- {step.name}\n{step.sql}\n" for step in steps)
+    report.facts["sql"] = text
+    report.line(text.rstrip("\n"))
+
+
+async def resolve(
+    report: Report, target: Target, *, applied: str | None, rolled_back: str | None, beside: str | None
+) -> None:
+    """Note that a migration is applied, with all before it, or that it is not, if the database is as that says."""
+    migrations = Migrations.of(target.settings, target.spec)
+    status = await migrations.status()
+    name = (applied or rolled_back or "").removesuffix(".py")
+    known = {migration.name: migration for migration in migrations.files}
+    if name not in known:
+        raise Stop(f"there is no migration {name}", code=Code.USAGE)
+    have = [one.name for one in status.applied]
+    if applied is not None:
+        todo = [one.name for one in migrations.files if one.number <= known[name].number and one.name not in have]
+        level = [*have, *todo]
+    else:
+        todo = [name] if name in have else []
+        level = [one for one in have if one != name]
+    if not todo:
+        raise Stop(f"{name} is noted as {'applied' if applied is not None else 'not applied'} already")
+    async with target.connect(read_only=True) as live:
+        found = await drifts.drift(target, live, level, beside=beside)
+    if found:
+        for difference in found:
+            report.line(str(difference))
+        raise Stop(f"the database is not as it would be with {name} {'applied' if applied is not None else 'undone'}")
+    for one in todo:
+        await migrations.note(one, applied=applied is not None)
+        report.line(f"noted {one} as {'applied' if applied is not None else 'not applied'}")
+    report.facts["noted"] = todo

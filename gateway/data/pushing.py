@@ -1,0 +1,105 @@
+"""`dorami db push`: what the models ask for, applied without a file while one tries things out. Undone by `-t dev`."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gateway.data import consent as consents
+from gateway.data import draft as drafts
+from gateway.data import levels
+from gateway.data import plan as plans
+from gateway.data.consent import Plan
+from gateway.data.report import Report
+from gateway.data.stops import Code, Stop
+from gateway.data.target import Target
+from gateway.data.undoing import backup, insist, losing
+from gateway.postgres.migrations import LOCK_WAIT, Migrations
+
+NOTES = """
+CREATE TABLE IF NOT EXISTS dorami_pushed (
+    id serial PRIMARY KEY, label varchar(64) NOT NULL, name varchar(255) NOT NULL,
+    up text NOT NULL, down text NOT NULL, text text NOT NULL, pushed_at timestamptz NOT NULL DEFAULT now()
+)"""
+NOTE = "INSERT INTO dorami_pushed (label, name, up, down, text) VALUES ($1, $2, $3, $4, $5)"
+
+
+async def push(
+    report: Report,
+    target: Target,
+    *,
+    accept_loss: bool,
+    renames: Mapping[str, str],
+    never: bool,
+    backups: Path | None,
+    lock_wait: float,
+    consent: str | None,
+    beside: str | None,
+) -> None:
+    """Apply what the models ask for. Raises Stop in production, and where rows would be lost that are not given up."""
+    async with target.connect() as live:
+        if await target.production(live):
+            raise Stop("nothing is pushed to production: deploy migrations", code=Code.REFUSED)
+        status = await Migrations.of(target.settings, target.spec).status()
+        if status.pending:
+            raise Stop("migrations are missing: dorami db migrate")
+        title = await target.title(live)
+        pushed = await levels.pushed(live, target.spec.label)
+        draft = await asyncio.to_thread(
+            drafts.draft,
+            target.spec,
+            f"push_{len(pushed) + 1}",
+            renames=renames,
+            never=never,
+            after=[(one.name, one.text) for one in pushed],
+        )
+        if draft is None:
+            report.line("the models say nothing new")
+            return
+        report.facts |= {"up": draft.up, "warnings": draft.warnings}
+        report.line(draft.up)
+        for warning in draft.warnings:
+            report.remark(f"warning: {warning}")
+        applied = [one.name for one in status.applied]
+
+        async def make() -> Plan:
+            effects = await plans.effects(target, live, applied, [draft.step()], beside=beside)
+            if effects.losing and not accept_loss:
+                raise Stop(*map(str, effects.losses), "say --accept-data-loss if that may be lost")
+            return Plan(target.name, f"This changes {title} without a migration{losing(effects)}.", [*effects.lines()])
+
+        await consents.ask(report, make, given=consent)
+        await backup(report, target, live, backups)
+
+        async def apply() -> None:
+            await live.execute(NOTES)
+            await live.execute(draft.up)
+            await live.execute(NOTE, target.spec.label, draft.name, draft.up, draft.down, draft.text)
+
+        await insist(live, apply, lock_wait)
+    report.line(f"pushed: dorami db migrate -t dev -d {target.name} -n NAME makes a migration of it")
+
+
+async def undo(report: Report, target: Target, live: Any, *, accept_loss: bool, beside: str | None) -> None:
+    """Undo what was pushed, the newest first. Raises Stop if that cannot be undone, or rows would be lost."""
+    pushed = await levels.pushed(live, target.spec.label)
+    if not pushed:
+        return
+    steps = [levels.Step(one.name, one.down) for one in reversed(pushed)]
+    if lacking := [step.name for step in steps if not step.sql]:
+        raise Stop(f"what was pushed cannot be undone ({', '.join(lacking)}): dorami db migrate -t reset")
+    applied = [one.name for one in (await Migrations.of(target.settings, target.spec).status()).applied]
+    effects = await plans.effects(target, live, applied, steps, beside=beside)
+    if effects.losing and not accept_loss:
+        lines = map(str, effects.losses)
+        raise Stop(*lines, "what was pushed is undone before it becomes a migration: say --accept-data-loss")
+
+    async def work() -> None:
+        for step in steps:
+            await live.execute(step.sql)
+        await live.execute("DELETE FROM dorami_pushed WHERE label = $1", target.spec.label)
+        if not await live.fetchval("SELECT EXISTS (SELECT FROM dorami_pushed)"):
+            await live.execute("DROP TABLE dorami_pushed")
+
+    await insist(live, work, LOCK_WAIT)
+    report.remark(f"undid what was pushed ({plans.amount(len(pushed), 'draft')})")

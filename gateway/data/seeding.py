@@ -1,0 +1,37 @@
+"""`dorami db seed`: who and what is there when one starts to develop. Also called after a reset."""
+
+from collections.abc import Awaitable, Callable
+
+from gateway.data.report import Report
+from gateway.data.stops import Code, Stop
+from gateway.data.target import Target
+from gateway.dev import seeds
+from gateway.postgres.databases import MAIN
+from gateway.postgres.migrations import Migrations
+
+
+async def seed(report: Report, target: Target, *, check: bool) -> None:
+    """Make what is missing, or with `check` tell what is. Raises Stop in production and where tables are missing."""
+    async with target.connect(read_only=True) as connection:
+        if await target.production(connection):
+            raise Stop("seeds and their password are for development", code=Code.REFUSED)
+    if (await Migrations.of(target.settings, target.spec).status()).pending:
+        raise Stop("migrations are missing: dorami db migrate")
+    if target.spec != MAIN:
+        report.line("there is nothing to make")
+        return
+    there, wanted = await seeds.present(target.settings)
+    report.facts |= {"there": there, "wanted": wanted}
+    if check:
+        report.ok = there == wanted
+        report.line(f"{wanted - there} are missing, {there} are there")
+        return
+    await seeds.sow(target.settings)
+    made = (await seeds.present(target.settings))[0] - there
+    report.facts["made"] = made
+    report.line(f"made {made}, there were {there}")
+
+
+def sower(report: Report, target: Target) -> Callable[[], Awaitable[None]]:
+    """What sows after a reset."""
+    return lambda: seed(report, target, check=False)
