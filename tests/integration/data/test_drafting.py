@@ -1,4 +1,4 @@
-"""From models to the database: drafts, pushes, deployments, notes. In a copy of the folders of models and migrations."""
+"""From models to the database: drafts, pushes, deployments, notes; in a copy of the models and migrations."""
 
 import asyncio
 import json
