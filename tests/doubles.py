@@ -23,7 +23,7 @@ def stand_in(double: object) -> Any:
     return double
 
 
-class Heard:
+class Recorder:
     """A fan-out that remembers what was published, in its order."""
 
     def __init__(self) -> None:

@@ -109,7 +109,7 @@ class Client:
                 if future is not None and not future.done():
                     future.set_result(line["answer"])
             elif (socket := self._sockets.get(line["socket"])) is not None:
-                socket.heard(line)
+                socket.received(line)
 
 
 @contextlib.asynccontextmanager

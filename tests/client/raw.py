@@ -20,7 +20,7 @@ class RawSocket:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, handshake: dict[str, Any]) -> None:
         self._socket = socket
         self.handshake = handshake
-        self.heard: list[str] = []
+        self.received: list[str] = []
 
     async def send(self, *packets: str | bytes) -> None:
         """Send frames as they are: text as text frames, bytes as binary frames.
@@ -47,7 +47,7 @@ class RawSocket:
             while (frame := await self._next()) is not None:
                 if frame.startswith(beginning):
                     return frame
-        raise AssertionError(f"closed ({self._socket.close_code}) before {beginning}; heard {self.heard}")
+        raise AssertionError(f"closed ({self._socket.close_code}) before {beginning}; heard {self.received}")
 
     async def answer(self, request: str, within: float = PATIENCE) -> Any:
         """Send an event, `/namespace,["event",…]`, with an ack id, and give the ack's only argument."""
@@ -71,7 +71,7 @@ class RawSocket:
         if message.type is aiohttp.WSMsgType.TEXT:
             if message.data == "2":
                 await self.send("3")
-            self.heard.append(message.data)
+            self.received.append(message.data)
             return str(message.data)
         assert message.type is not aiohttp.WSMsgType.BINARY, message
         return None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Heard(NamedTuple):
+class Recorder(NamedTuple):
     """One event as the client heard it; `payload` is its only argument (None without one) but for the offset."""
 
     event: str
@@ -52,7 +52,7 @@ class ClientSocket:
         self.recovered = False
         self.transport: str | None = None
         self.reason: str | None = None
-        self.mailbox: list[Heard] = []
+        self.mailbox: list[Recorder] = []
         self.lifecycle: list[dict[str, Any]] = []
         self.listener: Callable[[dict[str, Any]], None] | None = None  # hears everything instead of the mailbox
 
@@ -98,19 +98,19 @@ class ClientSocket:
         With keywords only an event whose `data` (or itself, without a `data`) holds these values counts.
         """
 
-        def wanted(heard: Heard) -> bool:
-            if heard.event != event or (match is not None and not match(heard.payload)):
+        def wanted(received: Recorder) -> bool:
+            if received.event != event or (match is not None and not match(received.payload)):
                 return False
-            return _holds(heard.payload, data)
+            return _holds(received.payload, data)
 
-        def take() -> Heard | None:
-            for place, heard in enumerate(self.mailbox):
-                if wanted(heard):
+        def take() -> Recorder | None:
+            for place, received in enumerate(self.mailbox):
+                if wanted(received):
                     return self.mailbox.pop(place)
             return None
 
-        heard = await self._until(take, within, f"{event} {data or ''}")
-        return heard.payload
+        received = await self._until(take, within, f"{event} {data or ''}")
+        return received.payload
 
     def refute(self, event: str, **data: Any) -> None:
         """Nothing of this kind was heard. Ask after a fence: something that must arrive later on this socket."""
@@ -119,15 +119,15 @@ class ClientSocket:
 
     def take(self, event: str, **data: Any) -> list[Any]:
         """The payloads of all such events in the mailbox, in order, taking them out."""
-        found = [heard for heard in self.mailbox if heard.event == event and _holds(heard.payload, data)]
-        self.mailbox = [heard for heard in self.mailbox if heard not in found]
-        return [heard.payload for heard in found]
+        found = [received for received in self.mailbox if received.event == event and _holds(received.payload, data)]
+        self.mailbox = [received for received in self.mailbox if received not in found]
+        return [received.payload for received in found]
 
     async def expect_all(self, event: str, count: int, *, within: float = PATIENCE) -> list[Any]:
         """Wait until `count` events of this name were heard and give their payloads in order."""
 
         def ready() -> bool | None:
-            return sum(heard.event == event for heard in self.mailbox) >= count or None
+            return sum(received.event == event for received in self.mailbox) >= count or None
 
         await self._until(ready, within, f"{count} × {event}")
         return self.take(event)
@@ -181,14 +181,14 @@ class ClientSocket:
         self._client.tell("connect", name=self.name, auth=auth, url=url)
         return await self.connected()
 
-    def heard(self, line: dict[str, Any]) -> None:
+    def received(self, line: dict[str, Any]) -> None:
         """Called by the client with each line of the driver about this socket."""
         if self.listener is not None:
             self.listener(line)
         elif "event" in line:
             args = line["args"]
             assert len(args) <= 1 or (len(args) == 2 and isinstance(args[1], str)), f"{line['event']} came with {args}"
-            self.mailbox.append(Heard(line["event"], *(args or [None])))
+            self.mailbox.append(Recorder(line["event"], *(args or [None])))
         else:
             self.lifecycle.append(line)
         self._news.set()
@@ -201,8 +201,8 @@ class ClientSocket:
                     await self._news.wait()
                 return result
         except TimeoutError:
-            heard = [(heard.event, heard.payload) for heard in self.mailbox] + self.lifecycle
-            raise AssertionError(f"{self} waited {within} s for {what}; it has heard {heard}") from None
+            received = [(received.event, received.payload) for received in self.mailbox] + self.lifecycle
+            raise AssertionError(f"{self} waited {within} s for {what}; it has heard {received}") from None
 
 
 def proper_failure(ack: dict[str, Any]) -> dict[str, Any]:

@@ -51,10 +51,10 @@ class CuratedReader(RoomReader):
         for event in waiting:
             self.happened(**event)
 
-    def heard(self, message: dict[str, Any]) -> None:
+    def received(self, message: dict[str, Any]) -> None:
         """Nothing: it was told as an event."""
 
-    def told(self, event: str, data: dict[str, Any], seq: int) -> None:
+    def published(self, event: str, data: dict[str, Any], seq: int) -> None:
         """The room heard something."""
         if self._waiting is None:
             self.happened(event, data, seq)
@@ -132,5 +132,5 @@ class CuratedMember(WireMember):
 
     def _event(self, event: str, payload: Any, *rest: str) -> None:
         if rest:  # it is in the log, and this is its place
-            self.reading.told(event, payload["data"], int(rest[0].rpartition(".")[2]))
+            self.reading.published(event, payload["data"], int(rest[0].rpartition(".")[2]))
         super()._event(event, payload, *rest)

@@ -76,7 +76,7 @@ class OfficialMember:
         assert self._socket is not None
         match line.get("event") or line["lifecycle"]:
             case "chat:message":
-                self.reading.heard(line["args"][0]["data"])
+                self.reading.received(line["args"][0]["data"])
             case "server:shutdown":
                 self.warned += 1
             case "connect":

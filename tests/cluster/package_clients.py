@@ -21,7 +21,7 @@ LINE = 1 << 20  # bytes of the longest line that the driver writes
 
 
 @dataclass
-class Heard:
+class Recorder:
     """What one client has heard and sent, and how its connection was."""
 
     messages: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
@@ -35,7 +35,7 @@ class PackageClients:
         self._process = process
         self._numbers = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
-        self.heard: dict[str, Heard] = defaultdict(Heard)
+        self.received: dict[str, Recorder] = defaultdict(Recorder)
         self.asked: dict[str, set[str]] = defaultdict(set)  # by room: the client message ids of what was to be said
         self.stored: dict[str, dict[str, int]] = defaultdict(dict)  # by room: client message id → seq
         self.refused: list[tuple[str, str]] = []
@@ -101,7 +101,7 @@ class PackageClients:
                     if not self._calls[number].done():
                         self._calls[number].set_result(answer)
                 case {"client": name, "key": key, "heard": [seq, named]}:
-                    self.heard[name].messages[key].append((seq, named))
+                    self.received[name].messages[key].append((seq, named))
                 case {"key": key, "asked": named}:
                     self.asked[key].add(named)
                 case {"key": key, "stored": [seq, named]}:
@@ -109,7 +109,7 @@ class PackageClients:
                 case {"refused": [code, named]}:
                     self.refused.append((code, named))
                 case {"client": name, "status": status, "code": code}:
-                    self.heard[name].statuses.append((status, code))
+                    self.received[name].statuses.append((status, code))
                 case {"trouble": trouble}:
                     self.trouble.append(trouble)
 
@@ -118,8 +118,8 @@ def check_heard(messages: list[tuple[int, str]], stored: dict[str, int], who: st
     """Everything that was stored was heard, once, and in the order of the log."""
     seqs = [seq for seq, _ in messages]
     assert seqs == sorted(set(seqs)), f"{who} heard something twice or out of order"
-    heard = {named: seq for seq, named in messages}
-    missed = {named: seq for named, seq in stored.items() if heard.get(named) != seq}
+    received = {named: seq for seq, named in messages}
+    missed = {named: seq for named, seq in stored.items() if received.get(named) != seq}
     assert not missed, (
         f"{who} missed {len(missed)} of {len(stored)}: {sorted(missed.items(), key=lambda each: each[1])[:5]}"
     )

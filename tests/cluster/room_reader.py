@@ -58,7 +58,7 @@ class RoomReader:
         for message in waiting:
             self._read(message)
 
-    def heard(self, message: dict[str, Any]) -> None:
+    def received(self, message: dict[str, Any]) -> None:
         """The room said something."""
         if self._waiting is None:
             self._read(message)

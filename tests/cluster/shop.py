@@ -85,7 +85,7 @@ class Shop:
         )
         return self._known(str(user_id), username, email, role)
 
-    async def crowd(self, count: int) -> list[Person]:
+    async def clients(self, count: int) -> list[Person]:
         """Fresh members, all at once."""
         names = [f"member{next(_numbers)}-{secrets.token_hex(3)}" for _ in range(count)]
         ids = [uuid.uuid4() for _ in names]

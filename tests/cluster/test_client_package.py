@@ -74,7 +74,7 @@ class World:
             stored = clients.stored[key]
             for name in self.names:
                 await until(partial(self._heard_up_to, name, key, max(stored.values())), what=name)
-                check_heard(clients.heard[name].messages[key], stored, name)
+                check_heard(clients.received[name].messages[key], stored, name)
                 room = (await clients.state(name))["rooms"][key]
                 shown = room["shown"]
                 assert shown == sorted(stored.values())[-len(shown) :], f"{name} shows something else than was stored"
@@ -87,7 +87,7 @@ class World:
         assert self.cluster.tracebacks() == []
 
     def _heard_up_to(self, name: str, key: str, seq: int) -> bool:
-        messages = self.clients.heard[name].messages[key]
+        messages = self.clients.received[name].messages[key]
         return bool(messages) and messages[-1][0] >= seq
 
     async def _version(self) -> int:

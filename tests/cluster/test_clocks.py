@@ -47,7 +47,7 @@ async def gone(sockets: list[RawSocket], since: float) -> None:
     """All are told that they were revoked, and closed, soon."""
     await asyncio.gather(*(raw.closed(within=scaled(10.0)) for raw in sockets))
     assert time.monotonic() - since < scaled(SOON)
-    assert all(any('"auth:revoked"' in packet for packet in raw.heard) for raw in sockets)
+    assert all(any('"auth:revoked"' in packet for packet in raw.received) for raw in sockets)
 
 
 async def readiness(url: str) -> tuple[int, str]:

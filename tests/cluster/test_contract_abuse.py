@@ -209,7 +209,7 @@ async def test_an_event_to_a_namespace_not_joined_closes_the_connection(shop: Sh
     async with raw_websocket(shop.urls[0]) as raw:
         await raw.send('42/chat,1["chat:join-room",{"liveId":"demo"}]')
         await raw.closed()
-        assert not [packet for packet in raw.heard if packet.startswith("43")]
+        assert not [packet for packet in raw.received if packet.startswith("43")]
 
 
 async def test_a_second_connect_to_the_same_namespace_changes_nothing(shop: Shop) -> None:
@@ -231,7 +231,7 @@ async def test_nobody_receives_events_of_a_room_before_joining(shop: Shop) -> No
         sent = await talker.call("chat:send-message", {"liveId": key, "message": "members only"})
         await talker.expect("chat:message", id=sent["id"])
         await raw.closed()
-        assert [packet[:3] for packet in raw.heard if packet.startswith("4")] == ["44/"]
+        assert [packet[:3] for packet in raw.received if packet.startswith("4")] == ["44/"]
 
 
 async def test_a_disconnect_at_any_moment_of_connecting_leaves_no_member(shop: Shop) -> None:

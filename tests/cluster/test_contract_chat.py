@@ -69,15 +69,15 @@ async def test_joins_and_leaves_are_broadcast_on_all_nodes(shop: Shop, transport
     socket = await shop.connect(ann, "/chat")
     assert (await socket.call("chat:join-room", {"liveId": key}))["members"] == 3
     for witness in witnesses:
-        told = await witness.expect("chat:user-joined", userId=ann.id)
-        assert set(told) == {"type", "data"}
-        assert told["type"] == "chat:user-joined"
-        assert set(told["data"]) == {"userId", "liveId", "timestamp"}
-        assert told["data"]["liveId"] == key
+        published = await witness.expect("chat:user-joined", userId=ann.id)
+        assert set(published) == {"type", "data"}
+        assert published["type"] == "chat:user-joined"
+        assert set(published["data"]) == {"userId", "liveId", "timestamp"}
+        assert published["data"]["liveId"] == key
     assert await socket.call("chat:leave-room", {"liveId": key}) == {"roomName": f"live:{key}"}
     for witness in witnesses:
-        told = await witness.expect("chat:user-left", userId=ann.id)
-        assert set(told["data"]) == {"userId", "liveId", "timestamp"}
+        published = await witness.expect("chat:user-left", userId=ann.id)
+        assert set(published["data"]) == {"userId", "liveId", "timestamp"}
 
 
 @by_transport
@@ -158,9 +158,9 @@ async def test_the_room_of_an_unknown_stream(shop: Shop) -> None:
 async def test_a_large_room_gets_its_member_count_once_a_second(shop: Shop) -> None:
     key = await shop.stream()
     witness = await shop.chatter(key, node=1)
-    crowd = await asyncio.gather(*(shop.connect(shop.guest(), "/chat", node=n % 2) for n in range(60)))
-    await asyncio.gather(*(socket.call("chat:join-room", {"liveId": key}) for socket in crowd))
-    told = await witness.expect("chat:room-state", members=61)
-    assert told == {"type": "chat:room-state", "data": {"liveId": key, "members": 61}}
+    clients = await asyncio.gather(*(shop.connect(shop.guest(), "/chat", node=n % 2) for n in range(60)))
+    await asyncio.gather(*(socket.call("chat:join-room", {"liveId": key}) for socket in clients))
+    published = await witness.expect("chat:room-state", members=61)
+    assert published == {"type": "chat:room-state", "data": {"liveId": key, "members": 61}}
     assert len(witness.take("chat:user-joined")) <= 50
     assert len(witness.take("chat:room-state")) <= 3

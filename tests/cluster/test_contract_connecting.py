@@ -37,16 +37,16 @@ async def refusal(shop: Shop, namespace: str = "/", **how: Any) -> RefusedError:
 async def test_the_root_namespace_greets_a_user(shop: Shop, transport: Transport) -> None:
     ann = await shop.person("HOST")
     socket = await shop.connect(ann, "/", transport=transport)
-    told = await socket.expect("connected")
-    assert set(told) == GREETING
-    assert (told["userId"], told["role"], told["authenticated"]) == (ann.id, "HOST", True)
-    assert told["protocol"] == "1.0"
-    server_time, expires_at = (datetime.fromisoformat(told[name]) for name in ("serverTime", "expiresAt"))
+    published = await socket.expect("connected")
+    assert set(published) == GREETING
+    assert (published["userId"], published["role"], published["authenticated"]) == (ann.id, "HOST", True)
+    assert published["protocol"] == "1.0"
+    server_time, expires_at = (datetime.fromisoformat(published[name]) for name in ("serverTime", "expiresAt"))
     assert abs(server_time - datetime.now(UTC)) < timedelta(seconds=scaled(5))
     assert timedelta(minutes=14) < expires_at - server_time <= timedelta(minutes=15, seconds=1)
-    assert told["limits"]["messageLength"] == 500
-    assert told["limits"]["rates"]["chat"] == {"count": 20, "seconds": 10}
-    assert {"event", "join"} < set(told["limits"]["rates"])
+    assert published["limits"]["messageLength"] == 500
+    assert published["limits"]["rates"]["chat"] == {"count": 20, "seconds": 10}
+    assert {"event", "join"} < set(published["limits"]["rates"])
 
 
 @by_transport
@@ -54,20 +54,24 @@ async def test_the_root_namespace_greets_a_user(shop: Shop, transport: Transport
 async def test_chat_and_streaming_greet_a_user(shop: Shop, namespace: str, transport: Transport) -> None:
     ann = await shop.person()
     socket = await shop.connect(ann, namespace, transport=transport)
-    told = await socket.expect("connection:success")
-    assert set(told) == {"type", "data"}
-    assert told["type"] == "connection:success"
-    assert set(told["data"]) == GREETING | {"timestamp"}
-    assert (told["data"]["userId"], told["data"]["role"], told["data"]["authenticated"]) == (ann.id, "USER", True)
-    assert told["data"]["timestamp"].endswith("Z")
+    published = await socket.expect("connection:success")
+    assert set(published) == {"type", "data"}
+    assert published["type"] == "connection:success"
+    assert set(published["data"]) == GREETING | {"timestamp"}
+    assert (published["data"]["userId"], published["data"]["role"], published["data"]["authenticated"]) == (
+        ann.id,
+        "USER",
+        True,
+    )
+    assert published["data"]["timestamp"].endswith("Z")
 
 
 @in_every_namespace
 async def test_a_guest_is_connected_as_not_authenticated(shop: Shop, namespace: str) -> None:
     socket = await shop.connect(shop.guest(), namespace)
-    told = await socket.expect("connected" if namespace == "/" else "connection:success")
-    told = told.get("data", told)
-    assert (told["role"], told["authenticated"]) == ("GUEST", False)
+    published = await socket.expect("connected" if namespace == "/" else "connection:success")
+    published = published.get("data", published)
+    assert (published["role"], published["authenticated"]) == ("GUEST", False)
 
 
 async def test_three_namespaces_share_one_connection(shop: Shop) -> None:
@@ -97,8 +101,8 @@ async def test_upgrade_loses_and_reorders_nothing(shop: Shop) -> None:
     listener = await shop.chatter(key, transport="upgrade")
     for number in range(20):
         talker.emit("chat:send-message", {"liveId": key, "message": str(number)})
-    told = await listener.expect_all("chat:message", 20)
-    assert [event["data"]["message"] for event in told] == [str(number) for number in range(20)]
+    published = await listener.expect_all("chat:message", 20)
+    assert [event["data"]["message"] for event in published] == [str(number) for number in range(20)]
     await listener.expect_life("upgrade")
 
 

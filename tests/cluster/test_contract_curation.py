@@ -148,7 +148,7 @@ async def test_a_pin_is_broadcast_and_in_snapshots_until_it_ends(shop: Shop) -> 
     await moderator.call("chat:pin-message", {"liveId": key, "messageId": sent[0]["id"]})
     ack = await moderator.call("chat:pin-message", {"liveId": key, "messageId": sent[1]["id"], "seconds": 1})
     assert ack["until"] is not None
-    pinned = [heard["data"] for heard in await ann.expect_all("chat:pinned", 2)]
+    pinned = [received["data"] for received in await ann.expect_all("chat:pinned", 2)]
     assert [(pin["id"], pin["message"]) for pin in pinned] == [
         (sent[0]["id"], "for good"), (sent[1]["id"], "for a moment"),
     ]  # fmt: skip

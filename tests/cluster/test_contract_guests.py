@@ -32,8 +32,8 @@ async def test_a_guest_keeps_their_identity_on_all_nodes(shop: Shop) -> None:
     assert (await enter(shop, {}))["user"]["id"] != me["id"]
     for namespace in PLACES:
         socket = await shop.client.connect(shop.urls[1], namespace, token=again["accessToken"])
-        told = await socket.expect("connected" if namespace == "/" else "connection:success")
-        assert (told.get("data") or told)["userId"] == me["id"]
+        published = await socket.expect("connected" if namespace == "/" else "connection:success")
+        assert (published.get("data") or published)["userId"] == me["id"]
 
 
 async def test_a_guest_logout_is_effective_on_all_nodes(shop: Shop) -> None:

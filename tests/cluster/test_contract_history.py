@@ -31,11 +31,11 @@ async def test_a_deletion_is_broadcast_on_both_nodes_and_erases_the_text(shop: S
     ask = {"liveId": key, "messageId": one, "reason": "house rules"}
     assert await admin.call("chat:delete-message", ask) == {"messageId": one, "alreadyDeleted": False}
     for socket in members:
-        told = await socket.expect("chat:message-deleted")
-        assert set(unstamped(told, f"live:{key}")) == {"type", "data"}
-        assert set(told["data"]) == {"messageId", "seq", "liveId", "deletedBy", "reason", "timestamp"}
-        assert (told["data"]["messageId"], told["data"]["liveId"]) == (one, key)
-        assert (told["data"]["deletedBy"], told["data"]["reason"]) == (ada.id, "house rules")
+        published = await socket.expect("chat:message-deleted")
+        assert set(unstamped(published, f"live:{key}")) == {"type", "data"}
+        assert set(published["data"]) == {"messageId", "seq", "liveId", "deletedBy", "reason", "timestamp"}
+        assert (published["data"]["messageId"], published["data"]["liveId"]) == (one, key)
+        assert (published["data"]["deletedBy"], published["data"]["reason"]) == (ada.id, "house rules")
     for socket in members:
         joined = await socket.call("chat:join-room", {"liveId": key})
         page = await socket.call("chat:history", {"liveId": key})
@@ -159,8 +159,8 @@ async def test_rejoin_with_a_cursor_replays_missed_messages_on_any_node(shop: Sh
     assert "unkind" not in json.dumps(joined)
 
     [sent] = await say(talker, key, "next")
-    told = await again.expect("chat:message", id=sent)
-    assert told["data"]["seq"] == joined["cursor"]["seq"] + 1
+    published = await again.expect("chat:message", id=sent)
+    assert published["data"]["seq"] == joined["cursor"]["seq"] + 1
 
 
 async def test_replay_equals_the_original_events(shop: Shop) -> None:
@@ -168,10 +168,10 @@ async def test_replay_equals_the_original_events(shop: Shop) -> None:
     talker = await shop.chatter(key)
     cursor = (await talker.call("chat:join-room", {"liveId": key}))["cursor"]
     await say(talker, key, "a", "b")
-    heard = await talker.expect_all("chat:message", 2)
+    received = await talker.expect_all("chat:message", 2)
     back = await shop.connect(await shop.person(), "/chat", node=1)
     joined = await back.call("chat:join-room", {"liveId": key, "since": cursor})
-    assert [event["payload"] for event in joined["events"]] == heard
+    assert [event["payload"] for event in joined["events"]] == received
 
 
 async def test_replay_is_empty_when_nothing_was_missed(shop: Shop) -> None:
@@ -228,8 +228,8 @@ async def test_no_event_is_missed_between_cursor_and_broadcasts(shop: Shop) -> N
         assert joined["recovered"] is True
         replayed = [event["seq"] for event in joined["events"]]
         missing = len(everything) - len(replayed)
-        told = await joiner.expect_all("chat:message", missing) if missing else []
-        later = [event["data"]["seq"] for event in told if event["data"]["seq"] > joined["cursor"]["seq"]]
+        published = await joiner.expect_all("chat:message", missing) if missing else []
+        later = [event["data"]["seq"] for event in published if event["data"]["seq"] > joined["cursor"]["seq"]]
         while len(replayed) + len(later) < len(everything):
             event = await joiner.expect("chat:message")
             later.append(event["data"]["seq"])

@@ -42,9 +42,9 @@ async def test_exactly_twenty_messages_in_ten_seconds_over_two_nodes(shop: Shop)
         if not ack["ok"]:
             assert ack["error"]["retryable"] is True
             assert 0 < ack["error"]["retryAfterMs"] <= 10_000
-    told = await sockets[0].expect_all("chat:message", 20)
+    published = await sockets[0].expect_all("chat:message", 20)
     stored = {ack["data"]["id"] for ack in acks if ack["ok"]}
-    assert {event["data"]["id"] for event in told} == stored
+    assert {event["data"]["id"] for event in published} == stored
 
 
 async def test_the_limit_is_per_user(shop: Shop) -> None:
@@ -60,9 +60,13 @@ async def test_the_error_event_has_the_retry_time(shop: Shop) -> None:
     socket = await shop.chatter(key)
     for _ in range(21):
         socket.emit("chat:send-message", {"liveId": key, "message": "x"})
-    told = await socket.expect("error")
-    assert (told["event"], told["errorCode"], told["retryable"]) == ("chat:send-message", "RATE_LIMIT_EXCEEDED", True)
-    assert 0 < told["retryAfterMs"] <= 10_000
+    published = await socket.expect("error")
+    assert (published["event"], published["errorCode"], published["retryable"]) == (
+        "chat:send-message",
+        "RATE_LIMIT_EXCEEDED",
+        True,
+    )
+    assert 0 < published["retryAfterMs"] <= 10_000
 
 
 async def test_invalid_and_repeated_messages_are_not_charged(shop: Shop) -> None:

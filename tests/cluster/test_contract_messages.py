@@ -24,10 +24,10 @@ async def test_a_message_is_broadcast_on_both_nodes_and_to_its_sender(shop: Shop
     assert (sent["message"], sent["clientMessageId"]) == (ask["message"], ask["clientMessageId"])
     assert sent["duplicate"] is False
     for socket in (sender, *others):
-        told = await socket.expect("chat:message")
-        assert set(unstamped(told, f"live:{key}")) == {"type", "data"}
-        assert told["type"] == "chat:message"
-        assert told["data"] == {
+        published = await socket.expect("chat:message")
+        assert set(unstamped(published, f"live:{key}")) == {"type", "data"}
+        assert published["type"] == "chat:message"
+        assert published["data"] == {
             "id": sent["id"],
             "seq": sent["seq"],
             "liveId": key,
@@ -141,8 +141,8 @@ async def test_the_same_id_sent_at_the_same_moment_on_two_nodes_is_stored_once(s
         assert len({(answer["id"], answer["seq"], answer["timestamp"]) for answer in answers}) == 1
         assert sorted(answer["duplicate"] for answer in answers) == [False, True, True, True]
     for socket in sockets:
-        told = await socket.expect_all("chat:message", 4)
-        assert [event["data"]["message"] for event in told] == ["0", "1", "2", "3"]
+        published = await socket.expect_all("chat:message", 4)
+        assert [event["data"]["message"] for event in published] == ["0", "1", "2", "3"]
 
 
 async def test_the_same_id_with_another_text_is_a_conflict(shop: Shop) -> None:
@@ -175,14 +175,14 @@ async def test_both_nodes_receive_the_same_order_without_gaps(shop: Shop) -> Non
     listeners = [await shop.chatter(key, node=node, transport=how) for node in (0, 1) for how in TRANSPORTS]
     talkers = [await shop.chatter(key, node=number % 2) for number in range(6)]
 
-    async def talk(number: int) -> None:
+    async def send_messages(number: int) -> None:
         for count in range(20):
             await talkers[number].call("chat:send-message", {"liveId": key, "message": f"{number}:{count}"})
 
-    await asyncio.gather(*(talk(number) for number in range(len(talkers))))
-    heard = [await socket.expect_all("chat:message", 120) for socket in (*listeners, *talkers)]
-    order = [(event["data"]["seq"], event["data"]["message"]) for event in heard[0]]
-    for others in heard[1:]:
+    await asyncio.gather(*(send_messages(number) for number in range(len(talkers))))
+    received = [await socket.expect_all("chat:message", 120) for socket in (*listeners, *talkers)]
+    order = [(event["data"]["seq"], event["data"]["message"]) for event in received[0]]
+    for others in received[1:]:
         assert [(event["data"]["seq"], event["data"]["message"]) for event in others] == order
     assert all(later[0] == earlier[0] + 1 for earlier, later in itertools.pairwise(order))
     for number in range(len(talkers)):

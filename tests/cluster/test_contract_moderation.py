@@ -205,8 +205,8 @@ async def test_slow_mode_freezing_and_guests(shop: Shop) -> None:
     async def changed(event: str, ask: dict[str, Any], **change: Any) -> None:
         settings.update(change)
         assert await hosts.call(event, {"liveId": key} | ask) == settings
-        told = unstamped(await anns.expect("chat:settings", within=SOON), f"live:{key}")
-        assert told == {"type": "chat:settings", "data": settings}
+        published = unstamped(await anns.expect("chat:settings", within=SOON), f"live:{key}")
+        assert published == {"type": "chat:settings", "data": settings}
 
     await changed("chat:slow-mode", {"seconds": 300}, slowModeSeconds=300)
     assert await code_of(say(anns, key)) == "ok"
@@ -232,20 +232,20 @@ async def test_slow_mode_freezing_and_guests(shop: Shop) -> None:
 async def test_announcements(shop: Shop) -> None:
     key = await shop.stream()
     moderators = await shop.connect(await shop.person("MODERATOR"), "/chat")
-    hears = await shop.chatter(key, node=1)
-    cursor = (await hears.call("chat:join-room", {"liveId": key}))["cursor"]
+    receives = await shop.chatter(key, node=1)
+    cursor = (await receives.call("chat:join-room", {"liveId": key}))["cursor"]
     ack = await moderators.call("chat:announce", {"liveId": key, "message": "  last call  "})
-    told = await hears.expect("chat:announcement", within=SOON)
-    assert (told["data"]["message"], told["data"]["seq"]) == ("last call", ack["seq"])
-    back = await hears.call("chat:join-room", {"liveId": key, "since": cursor})
-    assert [missed["payload"] for missed in back["events"]] == [told]
-    assert (await hears.fail("chat:announce", {"liveId": key, "message": "me too"}))["code"] == "FORBIDDEN"
-    said = await hears.call("chat:send-message", {"liveId": key, "message": "coming"})
+    published = await receives.expect("chat:announcement", within=SOON)
+    assert (published["data"]["message"], published["data"]["seq"]) == ("last call", ack["seq"])
+    back = await receives.call("chat:join-room", {"liveId": key, "since": cursor})
+    assert [missed["payload"] for missed in back["events"]] == [published]
+    assert (await receives.fail("chat:announce", {"liveId": key, "message": "me too"}))["code"] == "FORBIDDEN"
+    said = await receives.call("chat:send-message", {"liveId": key, "message": "coming"})
     joined = await (await shop.connect(await shop.person(), "/chat")).call("chat:join-room", {"liveId": key})
     announced, message = joined["history"]
-    assert announced == told["data"] | {"id": announced["id"], "clientMessageId": None, "kind": "announcement"}
+    assert announced == published["data"] | {"id": announced["id"], "clientMessageId": None, "kind": "announcement"}
     assert (message["id"], message.get("kind")) == (said["id"], None)
-    page = await hears.call("chat:history", {"liveId": key, "before": announced["id"]})
+    page = await receives.call("chat:history", {"liveId": key, "before": announced["id"]})
     assert page == {"messages": [], "nextBefore": None}, "it has a place to go back from, as messages have"
 
 
@@ -286,7 +286,7 @@ async def test_a_moderation_event_reaches_two_thousand_sockets_on_two_nodes(
     ):
         key = await shop.stream()
         admins = await shop.connect(await shop.person("ADMIN"), "/chat")
-        people = await shop.crowd(MANY)
+        people = await shop.clients(MANY)
         gate = asyncio.Semaphore(50)
 
         async def arrive(number: int) -> aiohttp.ClientWebSocketResponse:
@@ -294,17 +294,17 @@ async def test_a_moderation_event_reaches_two_thousand_sockets_on_two_nodes(
                 url = f"{shop.urls[number % 2]}{PATH}websocket"
                 socket = await stack.enter_async_context(http.ws_connect(url))
                 await socket.send_str(f"40/chat,{json.dumps({'token': people[number].token})}")
-                await hear(socket, "40/chat,")
+                await receive(socket, "40/chat,")
                 await socket.send_str(f'42/chat,1["chat:join-room",{json.dumps({"liveId": key})}]')
-                assert '"ok":true' in await hear(socket, "43/chat,1")
+                assert '"ok":true' in await receive(socket, "43/chat,1")
                 return socket
 
         sockets = await asyncio.gather(*(arrive(number) for number in range(MANY)))
-        for event, ask, heard in (
+        for event, ask, received in (
             ("chat:freeze", {"frozen": True}, '"frozen":true'),
             ("chat:freeze", {"frozen": False}, '"frozen":false'),
         ):
-            hearing = [asyncio.create_task(hear(socket, "42/chat,", heard)) for socket in sockets]
+            hearing = [asyncio.create_task(receive(socket, "42/chat,", received)) for socket in sockets]
             await asyncio.sleep(1)
             begun = time.perf_counter()
             acked = asyncio.create_task(admins.call(event, {"liveId": key} | ask))
@@ -314,7 +314,7 @@ async def test_a_moderation_event_reaches_two_thousand_sockets_on_two_nodes(
             assert moments[-1] - begun < scaled(5)  # 1 s is promised; a busy machine may need more to count to 2,000
 
 
-async def hear(socket: aiohttp.ClientWebSocketResponse, beginning: str, holding: str = "") -> str:
+async def receive(socket: aiohttp.ClientWebSocketResponse, beginning: str, holding: str = "") -> str:
     """The next packet that begins so and holds something."""
     while True:
         packet = await socket.receive_str()

@@ -40,10 +40,10 @@ async def test_an_order_is_answered_broadcast_and_readable(shop: Shop) -> None:
     for socket in sockets:
         assert (await socket.expect("product:low-stock"))["data"]["remainingStock"] == 4
         assert (await socket.expect("live:product:soldout"))["data"] == {"productId": mug["id"], "version": 2}
-        told = await socket.expect("order:purchase:notification")
+        published = await socket.expect("order:purchase:notification")
         masked = f"{ann.username[0]}***"
         said = f"{masked} bought 2 × Cup and 1 more"
-        assert unstamped(told, f"stream:{key}") == {"streamKey": key, "displayName": masked, "message": said}
+        assert unstamped(published, f"stream:{key}") == {"streamKey": key, "displayName": masked, "message": said}
         updated = [event["data"] for event in socket.take("live:product:updated")]
         assert [(product["id"], product["stock"], product["status"]) for product in updated] == [
             (cup["id"], 4, "AVAILABLE"),
@@ -228,8 +228,8 @@ async def test_administrators_join_orders_with_a_cursor(shop: Shop) -> None:
     office = await shop.connect(boss, "/", node=1)
     back = await office.call("join:orders", {"since": first["cursor"]})
     assert back["recovered"]
-    told = [(event["event"], event["payload"]["data"]["id"]) for event in back["events"]]
-    assert ("order:new", missed["id"]) in told
+    published = [(event["event"], event["payload"]["data"]["id"]) for event in back["events"]]
+    assert ("order:new", missed["id"]) in published
     places = [event["seq"] for event in back["events"]]
     assert places == list(range(first["cursor"]["seq"] + 1, back["cursor"]["seq"] + 1))
     order = await shop.buy(ann, cup)

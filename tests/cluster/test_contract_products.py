@@ -27,13 +27,13 @@ async def followers(shop: Shop, key: str, transport: Transport = "websocket") ->
     return sockets
 
 
-async def heard(sockets: list[ClientSocket], event: str, **data: Any) -> dict[str, Any]:
+async def received(sockets: list[ClientSocket], event: str, **data: Any) -> dict[str, Any]:
     """The same event on every socket; its `data`."""
-    told = [await socket.expect(event, **data) for socket in sockets]
-    assert all(payload == told[0] for payload in told)
-    assert set(unstamped(told[0], told[0]["room"])) == {"type", "data"}
-    assert told[0]["type"] == event
-    inner: dict[str, Any] = told[0]["data"]
+    published = [await socket.expect(event, **data) for socket in sockets]
+    assert all(payload == published[0] for payload in published)
+    assert set(unstamped(published[0], published[0]["room"])) == {"type", "data"}
+    assert published[0]["type"] == event
+    inner: dict[str, Any] = published[0]["data"]
     return inner
 
 
@@ -55,27 +55,27 @@ async def test_all_product_changes_are_broadcast_on_both_nodes(shop: Shop, trans
     key = await shop.stream()
     sockets = await followers(shop, key, transport)
     product = await shop.product(key, name="Cup", price=5, stock=9)
-    assert await heard(sockets, "live:product:added") == product
+    assert await received(sockets, "live:product:added") == product
 
     changed = await shop.change(product, price="4.50", node=1)
     assert (changed["price"], changed["version"]) == (4.5, product["version"] + 1)
-    assert await heard(sockets, "live:product:updated") == changed
+    assert await received(sockets, "live:product:updated") == changed
 
     await shop.change(product, stock=3)
-    low = await heard(sockets, "product:low-stock")
+    low = await received(sockets, "product:low-stock")
     assert low == {"productId": product["id"], "productName": "Cup", "remainingStock": 3}
-    assert (await heard(sockets, "live:product:updated"))["stock"] == 3
+    assert (await received(sockets, "live:product:updated"))["stock"] == 3
 
     gone = await shop.change(product, stock=0)
     assert gone["status"] == "SOLD_OUT"
-    soldout = await heard(sockets, "live:product:soldout")
+    soldout = await received(sockets, "live:product:soldout")
     assert soldout == {"productId": product["id"], "version": gone["version"]}
 
     back = await shop.change(product, stock=50)
-    assert (await heard(sockets, "live:product:updated", version=back["version"]))["status"] == "AVAILABLE"
+    assert (await received(sockets, "live:product:updated", version=back["version"]))["status"] == "AVAILABLE"
 
     await shop.delete(product)
-    assert await heard(sockets, "live:product:deleted") == {
+    assert await received(sockets, "live:product:deleted") == {
         "productId": product["id"],
         "version": back["version"] + 1,
     }
@@ -130,12 +130,12 @@ async def test_joins_and_leaves_are_broadcast(shop: Shop, transport: Transport) 
     ann = await shop.person()
     socket = await shop.connect(ann, "/")
     await socket.call("join:stream", {"streamId": key})
-    told = await witness.expect("user:joined", userId=ann.id)
-    assert set(told) == {"userId", "streamId", "timestamp"}
-    assert told["streamId"] == key
+    published = await witness.expect("user:joined", userId=ann.id)
+    assert set(published) == {"userId", "streamId", "timestamp"}
+    assert published["streamId"] == key
     await socket.call("leave:stream", {"streamId": key})
-    told = await witness.expect("user:left", userId=ann.id)
-    assert set(told) == {"userId", "streamId", "timestamp"}
+    published = await witness.expect("user:left", userId=ann.id)
+    assert set(published) == {"userId", "streamId", "timestamp"}
     await socket.call("join:stream", {"streamId": key})
     await witness.expect("user:joined", userId=ann.id)
     await socket.disconnect()

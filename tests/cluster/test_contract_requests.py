@@ -31,8 +31,8 @@ async def test_without_an_ack_success_is_an_event(shop: Shop, transport: Transpo
     key = await shop.stream()
     socket = await shop.connect(await shop.person(), "/chat", transport=transport)
     socket.emit("chat:leave-room", {"liveId": key})
-    told = await socket.expect("chat:leave-room:success")
-    assert told == {"type": "chat:leave-room:success", "data": {"roomName": f"live:{key}"}}
+    published = await socket.expect("chat:leave-room:success")
+    assert published == {"type": "chat:leave-room:success", "data": {"roomName": f"live:{key}"}}
 
 
 @by_transport
@@ -40,14 +40,14 @@ async def test_without_an_ack_failure_is_the_event_error(shop: Shop, transport: 
     asker = await shop.connect(await shop.person(), "/chat", transport=transport)
     bystander = await shop.connect(await shop.person(), "/chat")
     asker.emit("chat:join-room", {"liveId": "no-such-stream"})
-    told = await asker.expect("error")
-    assert set(told) == {"type", "event", "errorCode", "message", "retryable", "requestId", "timestamp"}
-    assert (told["type"], told["event"], told["errorCode"]) == ("error", "chat:join-room", "NOT_FOUND")
-    assert told["retryable"] is False
-    assert told["requestId"]
+    published = await asker.expect("error")
+    assert set(published) == {"type", "event", "errorCode", "message", "retryable", "requestId", "timestamp"}
+    assert (published["type"], published["event"], published["errorCode"]) == ("error", "chat:join-room", "NOT_FOUND")
+    assert published["retryable"] is False
+    assert published["requestId"]
     asker.emit("chat:join-room", {"liveId": 5})
     assert (await asker.expect("error"))["details"][0]["field"] == "liveId"
-    assert TIMESTAMP.fullmatch(told["timestamp"])
+    assert TIMESTAMP.fullmatch(published["timestamp"])
     await bystander.fail("nothing")
     bystander.refute("error")
 
@@ -136,14 +136,14 @@ async def test_requests_of_a_client_are_answered_in_order(shop: Shop) -> None:
     socket.emit("chat:leave-room", {"liveId": key})
     socket.emit("chat:send-message", {"liveId": key, "message": "too late"})
     assert (await socket.expect("error"))["errorCode"] == "NOT_IN_ROOM"
-    answers = [heard.event for heard in socket.mailbox if heard.event.endswith(":success")]
+    answers = [received.event for received in socket.mailbox if received.event.endswith(":success")]
     asked = ["chat:join-room:success", *["chat:send-message:success"] * 10, "chat:leave-room:success"]
     assert answers == ["connection:success", *asked]
     said = [str(number) for number in range(10)]
     assert [(await witness.expect("chat:message"))["data"]["message"] for _ in said] == said
     # What it said last may come back by way of Redis when it has left.
-    heard = [event["data"]["message"] for event in socket.take("chat:message")]
-    assert heard == said[: len(heard)]
+    received = [event["data"]["message"] for event in socket.take("chat:message")]
+    assert received == said[: len(received)]
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])

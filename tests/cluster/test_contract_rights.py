@@ -14,7 +14,7 @@ async def joined(socket: ClientSocket, key: str) -> Any:
     return (await socket.call("chat:join-room", {"liveId": key}))["you"]
 
 
-async def told(socket: ClientSocket, key: str, **rights: Any) -> Any:
+async def published(socket: ClientSocket, key: str, **rights: Any) -> Any:
     """The next `chat:you` of a socket, which says this."""
     event = await socket.expect("chat:you")
     assert event["type"] == "chat:you"
@@ -53,14 +53,14 @@ async def test_rights_change_with_mutes_on_all_nodes(shop: Shop) -> None:
     mute = {"liveId": key, "userId": ann.id}
     until = (await admin.call("chat:mute-user", mute))["until"]
     for tab in tabs:
-        await told(tab, key, canSend=False, mutedUntil=until, moderator=False)
+        await published(tab, key, canSend=False, mutedUntil=until, moderator=False)
     await admin.call("chat:unmute-user", mute)
     for tab in tabs:
-        assert await told(tab, key) == MAY | {"liveId": key}
+        assert await published(tab, key) == MAY | {"liveId": key}
     until = (await admin.call("chat:mute-user", mute | {"seconds": 1}))["until"]
     for tab in tabs:
-        await told(tab, key, canSend=False, mutedUntil=until)
-        assert await told(tab, key) == MAY | {"liveId": key}, "it has ended by itself"
+        await published(tab, key, canSend=False, mutedUntil=until)
+        assert await published(tab, key) == MAY | {"liveId": key}, "it has ended by itself"
     assert (await tabs[0].call("chat:send-message", {"liveId": key, "message": "again"}))["seq"] > 0
     for nobody in (admin, other):
         nobody.refute("chat:you")
@@ -74,15 +74,15 @@ async def test_rights_change_with_settings_and_roles(shop: Shop) -> None:
     guest = await shop.chatter(key, as_=shop.guest(), node=1)
     assert not (await joined(guest, key))["canSend"]
     await admin.call("chat:allow-guests", {"liveId": key, "allowed": True})
-    await told(guest, key, canSend=True)
+    await published(guest, key, canSend=True)
     await admin.call("chat:freeze", {"liveId": key, "frozen": True})
     for socket in (member, guest):
-        await told(socket, key, canSend=False, mutedUntil=None)
+        await published(socket, key, canSend=False, mutedUntil=None)
     body = {"role": "MODERATOR"}
     await shop.request("PATCH", f"/users/{bob.id}", body=body, token=admin_person.token, status={200})
-    await told(member, key, canSend=True, moderator=True, powers=HOST_POWERS)
+    await published(member, key, canSend=True, moderator=True, powers=HOST_POWERS)
     await admin.call("chat:freeze", {"liveId": key, "frozen": False})
-    await told(guest, key, canSend=True)
+    await published(guest, key, canSend=True)
     await admin.call("chat:slow-mode", {"liveId": key, "seconds": 5})
     await member.call("chat:send-message", {"liveId": key, "message": "done"})
     await guest.expect("chat:message")
@@ -98,4 +98,4 @@ async def test_a_recovered_socket_gets_changed_rights(shop: Shop) -> None:
     await admin.call("chat:mute-user", {"liveId": key, "userId": ann.id})
     await member.reconnect(url=shop.urls[1])
     assert member.recovered
-    await told(member, key, canSend=False)
+    await published(member, key, canSend=False)

@@ -24,7 +24,7 @@ async def happen(shop: Shop, key: str, *, node: int = 0) -> None:
     await admin.call("chat:unpin-message", {"liveId": key, "messageId": message["id"]})
 
 
-async def heard(socket: ClientSocket) -> list[dict[str, Any]]:
+async def received(socket: ClientSocket) -> list[dict[str, Any]]:
     """The payloads of EVENTS as a socket has heard them."""
     return [await socket.expect(event) for event in EVENTS]
 
@@ -37,11 +37,11 @@ async def test_an_event_is_the_same_live_recovered_and_since(shop: Shop) -> None
     await recovered.drop()
     await happen(shop, key)
 
-    live = await heard(witnesses[0])
-    assert await heard(witnesses[1]) == live
+    live = await received(witnesses[0])
+    assert await received(witnesses[1]) == live
     await recovered.reconnect(url=shop.urls[1])
     assert recovered.recovered
-    assert await heard(recovered) == live
+    assert await received(recovered) == live
     joined = await witnesses[1].call("chat:join-room", {"liveId": key, "since": cursor})
     assert [event["payload"] for event in joined["events"]] == live
     assert [event["seq"] for event in joined["events"]] == [payload["seq"] for payload in live]

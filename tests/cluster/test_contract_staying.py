@@ -19,13 +19,13 @@ NAMESPACES = ("/", "/chat", "/streaming")
 
 async def farewell(socket: ClientSocket, event: str, code: str, within: float) -> dict[str, Any]:
     """A socket is told why and then ended by the server."""
-    told: dict[str, Any] = await socket.expect(event, within=within)
-    assert set(told) == {"code", "reconnect"}
-    assert told["code"] == code
+    published: dict[str, Any] = await socket.expect(event, within=within)
+    assert set(published) == {"code", "reconnect"}
+    assert published["code"] == code
     # After a closed transport official clients come back by themselves, after a disconnection they do not.
-    assert told["reconnect"] is (event == "auth:expired")
-    assert await socket.ended() == ("transport close" if told["reconnect"] else "io server disconnect")
-    return told
+    assert published["reconnect"] is (event == "auth:expired")
+    assert await socket.ended() == ("transport close" if published["reconnect"] else "io server disconnect")
+    return published
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -36,7 +36,7 @@ async def test_a_socket_without_a_session_ends_with_its_token(shop: Shop, transp
         await shop.client.connect(shop.urls[0], namespace, token=token, transport=transport) for namespace in NAMESPACES
     ]
     expiring = await asyncio.gather(*(socket.expect("auth:expiring", within=2) for socket in sockets))
-    assert [set(told) for told in expiring] == [{"expiresAt"}] * len(NAMESPACES)
+    assert [set(published) for published in expiring] == [{"expiresAt"}] * len(NAMESPACES)
     await asyncio.gather(*(farewell(socket, "auth:expired", "TOKEN_EXPIRED", within=4) for socket in sockets))
     await asyncio.gather(*(socket.expect_life("closed", within=2) for socket in sockets))
 
@@ -84,8 +84,8 @@ async def test_a_suspension_ends_all_sockets_and_refuses_new_ones(shop: Shop) ->
                 await shop.client.connect(url, namespace, token=session)
             assert caught.value.message == "Account is suspended"
             assert caught.value.data == {"code": "FORBIDDEN", "retryable": False}
-    told = await shop.request("GET", "/auth/me", token=session, status={403})
-    assert (told["errorCode"], told["message"]) == ("FORBIDDEN", "Account is suspended")
+    published = await shop.request("GET", "/auth/me", token=session, status={403})
+    assert (published["errorCode"], published["message"]) == ("FORBIDDEN", "Account is suspended")
 
 
 async def test_an_expired_connection_is_closed_by_the_server(shop: Shop) -> None:
@@ -141,8 +141,8 @@ async def test_a_changed_name_reaches_all_sockets_on_every_node(shop: Shop) -> N
         assert time.monotonic() < asked + scaled(1.0), f"after a second: {names}"
         for number, tab in enumerate(tabs):
             await tab.call("chat:send-message", {"liveId": key, "message": f"tab {number}"})
-        heard = await listener.expect_all("chat:message", len(tabs))
-        names = {message["data"]["username"] for message in heard}
+        received = await listener.expect_all("chat:message", len(tabs))
+        names = {message["data"]["username"] for message in received}
     joined = await shop.chatter(key, as_=ann, node=1)
     await joined.call("chat:send-message", {"liveId": key, "message": "a third tab"})
     assert (await listener.expect("chat:message", message="a third tab"))["data"]["username"] == name
@@ -223,8 +223,8 @@ async def test_a_guest_logs_in_without_leaving_the_room(shop: Shop) -> None:
     ann = await shop.person()
     assert (await socket.call("auth:refresh", {"token": ann.token}))["userId"] == ann.id
     await socket.call("chat:send-message", {"liveId": key, "message": "hello"})
-    told = await socket.expect("chat:message")
-    assert (told["data"]["userId"], told["data"]["username"]) == (ann.id, ann.username)
+    published = await socket.expect("chat:message")
+    assert (published["data"]["userId"], published["data"]["username"]) == (ann.id, ann.username)
     await socket.disconnect()
     await shop.settles(key, members=0, node=1)
 

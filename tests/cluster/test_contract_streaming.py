@@ -29,11 +29,11 @@ async def test_a_viewer_is_counted_and_the_count_broadcast(shop: Shop, transport
     }
     assert (joined["streamKey"], joined["viewerCount"], joined["peakViewers"]) == (key, 2, 2)
     assert isinstance(joined["live"], bool)
-    told = await witness.expect("stream:viewer:update", viewerCount=2)
-    assert set(told) == {"type", "data"}
-    assert told["type"] == "stream:viewer:update"
-    assert set(told["data"]) == {"streamKey", "viewerCount", "timestamp"}
-    assert re.fullmatch(r"[-0-9]{10}T[:0-9]{8}\.\d{3}Z", told["data"]["timestamp"])
+    published = await witness.expect("stream:viewer:update", viewerCount=2)
+    assert set(published) == {"type", "data"}
+    assert published["type"] == "stream:viewer:update"
+    assert set(published["data"]) == {"streamKey", "viewerCount", "timestamp"}
+    assert re.fullmatch(r"[-0-9]{10}T[:0-9]{8}\.\d{3}Z", published["data"]["timestamp"])
     witness.take("stream:viewer:update")
     assert await socket.call("stream:viewer:leave", {"streamKey": key}) == {"streamKey": key, "viewerCount": 1}
     await witness.expect("stream:viewer:update", viewerCount=1)
@@ -87,12 +87,12 @@ async def test_counts_from_and_to_zero_are_immediate_and_others_once_a_second(sh
     key = await shop.stream()
     first = await shop.viewer(key)
     await first.expect("stream:viewer:update", within=0.8, viewerCount=1)
-    crowd = await asyncio.gather(*(shop.viewer(key, node=number % 2) for number in range(20)))
+    clients = await asyncio.gather(*(shop.viewer(key, node=number % 2) for number in range(20)))
     await first.expect("stream:viewer:update", viewerCount=21)
     assert len(first.take("stream:viewer:update")) <= 2
     joined = await first.call("stream:viewer:join", {"streamKey": key})
     assert (joined["viewerCount"], joined["peakViewers"]) == (21, 21)
-    for socket in crowd:
+    for socket in clients:
         await socket.disconnect()
     await first.expect("stream:viewer:update", viewerCount=1)
     assert (await first.call("stream:viewer:join", {"streamKey": key}))["peakViewers"] == 21
@@ -106,9 +106,9 @@ async def test_start_and_end_of_a_stream_are_broadcast_on_both_nodes(shop: Shop,
     for action, event, live in (("start", "stream:started", True), ("stop", "stream:ended", False)):
         await shop.request("POST", f"/streams/{key}/{action}", token=token, status={200})
         for socket in viewers:
-            told = await socket.expect(event)
-            assert set(unstamped(told, f"stream:{key}")) == {"streamKey", "timestamp"}
-            assert told["streamKey"] == key
+            published = await socket.expect(event)
+            assert set(unstamped(published, f"stream:{key}")) == {"streamKey", "timestamp"}
+            assert published["streamKey"] == key
         assert (await viewers[0].call("stream:viewer:join", {"streamKey": key}))["live"] is live
 
 
@@ -142,8 +142,10 @@ async def test_scheduled_streams_are_broadcast_to_everybody(shop: Shop) -> None:
     stream = {"title": "Tomorrow", "key": key, "scheduledAt": "2099-01-01T12:00:00Z"}
     await shop.request("POST", "/streams", body=stream, token=(await shop.owner()).token, status={201})
     for socket in sockets:
-        told = await socket.expect("upcoming:updated", match=lambda told: key in [s["key"] for s in told["streams"]])
-        assert set(told) == {"streams"}
+        published = await socket.expect(
+            "upcoming:updated", match=lambda published: key in [s["key"] for s in published["streams"]]
+        )
+        assert set(published) == {"streams"}
 
 
 async def test_an_unknown_stream(shop: Shop) -> None:

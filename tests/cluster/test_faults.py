@@ -13,10 +13,10 @@ from tests.timing import scaled, time_limit
 
 async def told_to_go(socket: ClientSocket) -> None:
     """The node says that it stops and when to come back, then ends the connection."""
-    told = await socket.expect("server:shutdown")
-    assert set(told) == {"code", "reconnect", "retryAfterMs"}
-    assert (told["code"], told["reconnect"]) == ("SERVICE_UNAVAILABLE", True)
-    assert 0 < told["retryAfterMs"] <= 5_000
+    published = await socket.expect("server:shutdown")
+    assert set(published) == {"code", "reconnect", "retryAfterMs"}
+    assert (published["code"], published["reconnect"]) == ("SERVICE_UNAVAILABLE", True)
+    assert 0 < published["retryAfterMs"] <= 5_000
     assert await socket.ended() in {"io server disconnect", "transport close", "transport error"}
     await socket.expect_life("closed")
 
@@ -100,12 +100,12 @@ async def test_redis_outage(client: Client, tmp_path: Path, database_url: str, o
         # Everything flows again by itself, both ways, and what was missed is in the log.
         for talker, listener in ((here, there), (there, here)):
             async with time_limit(5):
-                heard = False
-                while not heard:
+                received = False
+                while not received:
                     sent = await talker.call("chat:send-message", {"liveId": key, "message": "is anybody there?"})
                     try:
                         await listener.expect("chat:message", within=0.5, id=sent["id"])
-                        heard = True
+                        received = True
                     except AssertionError:
                         continue
         joined = await there.call("chat:join-room", {"liveId": key, "since": cursor})

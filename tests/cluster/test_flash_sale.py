@@ -35,7 +35,7 @@ async def test_two_thousand_orders_sell_exactly_a_hundred_items(
         followers = [await shop.connect(await shop.person(), "/", node=node) for node in (0, 1)]
         for follower in followers:
             await follower.call("join:stream", {"streamId": key})
-        people = await shop.crowd(ORDERS)
+        people = await shop.clients(ORDERS)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
             begun = time.perf_counter()
             answers = await asyncio.gather(

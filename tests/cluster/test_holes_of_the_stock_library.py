@@ -127,7 +127,7 @@ async def a11_requests_are_answered_in_their_order(target: Target, client: Clien
         await raw.join("/chat", target.token)
         await raw.send(f"42/chat,1{join(target)}", '42/chat,2["chat:send-message",{"liveId":"demo","message":"x"}]')
         await raw.until("43/chat,2", target.patience)
-        assert [packet for packet in raw.heard if packet.startswith("43/chat,1")], "the second was answered first"
+        assert [packet for packet in raw.received if packet.startswith("43/chat,1")], "the second was answered first"
 
 
 @promise

@@ -40,14 +40,16 @@ class Studio:
         )
         return job
 
-    async def hear(self, socket: ClientSocket, job_id: str, *states: str, within: float = 30) -> list[dict[str, Any]]:
+    async def receive(
+        self, socket: ClientSocket, job_id: str, *states: str, within: float = 30
+    ) -> list[dict[str, Any]]:
         """All that a socket hears of a job until it comes to one of these states."""
-        heard: list[dict[str, Any]] = []
-        while not heard or heard[-1]["status"] not in states:
-            told = await socket.expect(UPDATE, id=job_id, within=within)
-            assert set(told["data"]) == {"id", "kind", "progress", "status", "detail"}
-            heard.append(told["data"])
-        return heard
+        received: list[dict[str, Any]] = []
+        while not received or received[-1]["status"] not in states:
+            published = await socket.expect(UPDATE, id=job_id, within=within)
+            assert set(published["data"]) == {"id", "kind", "progress", "status", "detail"}
+            received.append(published["data"])
+        return received
 
     @property
     def busy(self) -> Worker:
@@ -87,12 +89,12 @@ async def studio(
 async def test_a_replay_is_made_and_its_progress_is_broadcast(studio: Studio) -> None:
     near, far = [await studio.shop.connect(studio.admin, "/", node=node) for node in (0, 1)]
     job_id = await studio.create("long.mp4", renditions=["720p", "360p"], **{"from": 1, "to": 13})
-    heard = await studio.hear(near, job_id, "DONE")
-    progress = [update["progress"] for update in heard]
+    received = await studio.receive(near, job_id, "DONE")
+    progress = [update["progress"] for update in received]
     assert progress == sorted(progress)
     assert any(0 < part < 100 for part in progress), "real progress, not only the end"
-    assert (heard[-1]["progress"], heard[-1]["detail"]) == (100, "Done")
-    assert await studio.hear(far, job_id, "DONE") == heard
+    assert (received[-1]["progress"], received[-1]["detail"]) == (100, "Done")
+    assert await studio.receive(far, job_id, "DONE") == received
     job = await studio.job(job_id)
     assert (job["status"], job["progress"], job["result"]["duration"]) == ("DONE", 100, 12)
     for file in job["result"]["files"]:
@@ -104,8 +106,8 @@ async def test_a_replay_is_made_and_its_progress_is_broadcast(studio: Studio) ->
 async def test_job_errors_contain_no_paths(studio: Studio) -> None:
     socket = await studio.shop.connect(studio.admin, "/")
     job_id = await studio.create("none.mp4")
-    heard = await studio.hear(socket, job_id, "FAILED")
-    assert heard[-1]["detail"] == (await studio.job(job_id))["detail"] == "There is no such source"
+    received = await studio.receive(socket, job_id, "FAILED")
+    assert received[-1]["detail"] == (await studio.job(job_id))["detail"] == "There is no such source"
     shop, body = studio.shop, {"kind": "replay", "streamKey": studio.key, "source": "long.mp4"}
     for person in (await shop.person(), await shop.person("HOST"), shop.guest()):
         await shop.request("POST", "/jobs", body=body, token=person.token, status={403})
@@ -119,31 +121,31 @@ async def test_job_errors_contain_no_paths(studio: Studio) -> None:
 async def test_a_cancelled_job_ends_its_ffmpeg_within_two_seconds(studio: Studio) -> None:
     socket = await studio.shop.connect(studio.admin, "/", node=1)
     job_id = await studio.create("long.mp4", renditions=["1080p", "720p", "480p"])
-    await studio.hear(socket, job_id, "RUNNING")
-    await socket.expect(UPDATE, lambda told: told["data"]["progress"] > 0, id=job_id, within=10)
+    await studio.receive(socket, job_id, "RUNNING")
+    await socket.expect(UPDATE, lambda published: published["data"]["progress"] > 0, id=job_id, within=10)
     process = converting(studio.busy)[0]
     cancelled = await studio.job(job_id, "DELETE")
     assert (cancelled["status"], cancelled["detail"]) == ("CANCELLED", "Cancelled")
     await until(lambda: not process.is_running(), within=2)
-    heard = await studio.hear(socket, job_id, "CANCELLED")
-    assert heard[-1]["status"] == "CANCELLED"
+    received = await studio.receive(socket, job_id, "CANCELLED")
+    assert received[-1]["status"] == "CANCELLED"
     assert list((studio.media / "replays" / studio.key).glob(f"*{job_id}*")) == []
 
 
 async def test_a_job_survives_its_worker(studio: Studio) -> None:
     socket = await studio.shop.connect(studio.admin, "/")
     job_id = await studio.create("long.mp4", renditions=["720p", "480p", "360p"], to=10)
-    await socket.expect(UPDATE, lambda told: told["data"]["progress"] > 0, id=job_id, within=10)
+    await socket.expect(UPDATE, lambda published: published["data"]["progress"] > 0, id=job_id, within=10)
     victim = studio.busy
     process = converting(victim)[0]
     await victim.kill()
     psutil.wait_procs([process], timeout=2)
     assert not process.is_running(), "ffmpeg dies with its worker"
-    heard = await studio.hear(socket, job_id, "DONE")
-    states = [update["status"] for update in heard]
+    received = await studio.receive(socket, job_id, "DONE")
+    states = [update["status"] for update in received]
     assert states.count("QUEUED") == 1, "it waited for another worker"
     assert states.count("DONE") == 1
-    assert heard[states.index("QUEUED")]["progress"] == 0, "progress starts again"
+    assert received[states.index("QUEUED")]["progress"] == 0, "progress starts again"
     made = sorted(path.name for path in (studio.media / "replays" / studio.key).glob(f"*{job_id}*"))
     assert made == [f"{job_id}-{rendition}.mp4" for rendition in ("360p", "480p", "720p")]
 
@@ -154,11 +156,11 @@ async def test_a_stopped_worker_hands_its_job_to_another(studio: Studio) -> None
             await worker.start()
     socket = await studio.shop.connect(studio.admin, "/")
     job_id = await studio.create("long.mp4", renditions=["480p", "360p"], to=10)
-    await studio.hear(socket, job_id, "RUNNING")
+    await studio.receive(socket, job_id, "RUNNING")
     await until(lambda: any(converting(worker) for worker in studio.workers))
     assert await studio.busy.stop() == 0
-    heard = await studio.hear(socket, job_id, "DONE")
-    assert [update["status"] for update in heard if update["status"] != "RUNNING"] == ["QUEUED", "DONE"]
+    received = await studio.receive(socket, job_id, "DONE")
+    assert [update["status"] for update in received if update["status"] != "RUNNING"] == ["QUEUED", "DONE"]
 
 
 async def test_the_end_of_a_job_is_broadcast_after_a_redis_outage(
@@ -171,11 +173,11 @@ async def test_the_end_of_a_job_is_broadcast_after_a_redis_outage(
         studio = await ended_stream(shop, [worker], media)
         socket = await shop.connect(studio.admin, "/")
         job_id = await studio.create("long.mp4", to=10)
-        await studio.hear(socket, job_id, "RUNNING")
+        await studio.receive(socket, job_id, "RUNNING")
         own_redis.kill()
         await asyncio.sleep(3.5)  # longer than the conversion takes
         own_redis.start()
-        heard = await studio.hear(socket, job_id, "DONE")
-        assert heard[-1]["progress"] == 100
+        received = await studio.receive(socket, job_id, "DONE")
+        assert received[-1]["progress"] == 100
         again = await studio.create("long.mp4", to=1)
-        await studio.hear(socket, again, "DONE")
+        await studio.receive(socket, again, "DONE")

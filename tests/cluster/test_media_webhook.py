@@ -51,8 +51,8 @@ async def test_the_media_server_starts_and_ends_a_stream(shop: Shop) -> None:
     assert await report(shop, "stream.started", key) == 204
     started = await viewer.expect("stream:started", streamKey=key)
     assert set(unstamped(started, f"stream:{key}")) == {"streamKey", "timestamp"}
-    told = await follower.expect("upcoming:updated")
-    assert key not in [upcoming["key"] for upcoming in told["streams"]]
+    published = await follower.expect("upcoming:updated")
+    assert key not in [upcoming["key"] for upcoming in published["streams"]]
     active = await shop.request("GET", "/streams/active", token=(await shop.person()).token, node=1, status={200})
     assert key in [live["key"] for live in active["streams"]]
     assert await report(shop, "stream.started", key, node=1) == 204, "it may say so again"

@@ -66,7 +66,7 @@ class Ready:
         self._nodes.append(node)
 
 
-class Crowd:
+class Moderators:
     """Stock clients in the three namespaces and over all transports, and what became of each."""
 
     def __init__(self, client: Client) -> None:
@@ -120,18 +120,18 @@ async def test_everybody_is_back_after_an_outage(
 ) -> None:
     """Some lose their connection meanwhile, some come for the first time."""
     async with open_faulty_cluster() as cluster:
-        crowd, people = Crowd(client), await cluster.shop.crowd(CLIENTS)
+        clients, people = Moderators(client), await cluster.shop.clients(CLIENTS)
         for number, url in enumerate(cluster.shop.urls):
-            crowd.arrive(url, people[number::4])
-        await crowd.everybody(within=BACK)
+            clients.arrive(url, people[number::4])
+        await clients.everybody(within=BACK)
         fault = asyncio.ensure_future(OUTAGES[outage](cluster))
         await asyncio.sleep(0.5)
-        crowd.leave(len(crowd.sockets) // 2)
+        clients.leave(len(clients.sockets) // 2)
         for number, url in enumerate(cluster.shop.urls):
-            crowd.arrive(url, people[number + 2 :: 4])
+            clients.arrive(url, people[number + 2 :: 4])
         await fault
-        took = await crowd.everybody(within=BACK)
-        print(f"{outage} for {OUTAGE:g} s: all {len(crowd.sockets)} are back after {took:.1f} s")
+        took = await clients.everybody(within=BACK)
+        print(f"{outage} for {OUTAGE:g} s: all {len(clients.sockets)} are back after {took:.1f} s")
         assert cluster.tracebacks() == []
 
 
@@ -161,22 +161,22 @@ async def test_all_clients_connect_to_a_slowly_starting_node(
 ) -> None:
     """It listens, and Redis is not there yet."""
     async with open_faulty_cluster(1) as cluster:
-        node, people = cluster.nodes[0], await cluster.shop.crowd(CLIENTS)
-        crowd = Crowd(client)
+        node, people = cluster.nodes[0], await cluster.shop.clients(CLIENTS)
+        clients = Moderators(client)
         async with balancer(lambda: node.url) as url:
-            crowd.arrive(url, people[: CLIENTS // 2])
-            await crowd.everybody(within=BACK)
+            clients.arrive(url, people[: CLIENTS // 2])
+            await clients.everybody(within=BACK)
             await node.kill()
             cluster.redis.kill()
             starting = asyncio.ensure_future(node.start())
-            crowd.arrive(url, people[CLIENTS // 2 :])
+            clients.arrive(url, people[CLIENTS // 2 :])
             await asyncio.sleep(OUTAGE)
             await starting
             async with aiohttp.ClientSession() as http, http.get(f"{node.url}{HANDSHAKE}") as response:
                 assert response.status == 503
             await asyncio.to_thread(cluster.redis.start)
-            took = await crowd.everybody(within=BACK)
-            print(f"all {len(crowd.sockets)} are in a node that started slowly after {took:.1f} s")
+            took = await clients.everybody(within=BACK)
+            print(f"all {len(clients.sockets)} are in a node that started slowly after {took:.1f} s")
             assert cluster.tracebacks() == []
 
 
@@ -204,18 +204,18 @@ async def test_no_client_is_lost_during_a_roll(open_faulty_cluster: OpenFaultyCl
     async with open_faulty_cluster(DRAIN_DELAY="1s", DRAIN_SPREAD="2s") as cluster:
         key = await cluster.shop.stream()
         talkers = [await cluster.shop.chatter(key, node=node) for node in (0, 1)]
-        crowd, people = Crowd(client), await cluster.shop.crowd(CLIENTS)
+        clients, people = Moderators(client), await cluster.shop.clients(CLIENTS)
         ready = Ready(cluster)
         async with balancer(ready.where) as url:  # which keeps nobody on a node, as polling would need it
-            crowd.arrive(url, people, ["websocket"])
-            await crowd.everybody(within=BACK)
+            clients.arrive(url, people, ["websocket"])
+            await clients.everybody(within=BACK)
             acked: list[str] = []
             for node, talker in zip(cluster.nodes, talkers, strict=True):
                 stopping = asyncio.ensure_future(node.stop(signal.SIGTERM))
                 await ready.leaves(node)
                 acked += await talk_on(talker, key)
                 assert await stopping == 0
-                await crowd.everybody(within=BACK)
+                await clients.everybody(within=BACK)
                 await node.start()
                 ready.comes(node)
             reader = await cluster.shop.connect(await cluster.shop.person(), "/chat")

@@ -52,7 +52,10 @@ async def test_every_socket_of_a_user_gets_a_notification_once(shop: Shop) -> No
         one, two = await socket.expect_all(NEW, 2)
         assert one["type"] == NEW
         assert set(one["data"]) == {"id", "title", "message", "level", "timestamp"}
-        assert [(told["data"]["id"], told["data"]["title"]) for told in (one, two)] == [(first, "One"), (second, "Two")]
+        assert [(published["data"]["id"], published["data"]["title"]) for published in (one, two)] == [
+            (first, "One"),
+            (second, "Two"),
+        ]
         assert one["data"]["level"] == "INFO"
     await asyncio.sleep(0.3)
     for socket in [*sockets, stranger]:
@@ -64,8 +67,8 @@ async def test_missed_notifications_arrive_once_at_the_next_connect(shop: Shop) 
     person = await shop.person()
     ids = [(await send(shop, person, title=str(number)))[0] for number in range(25)]  # more than one round
     socket = await shop.connect(person, "/", node=1)
-    told = await socket.expect_all(NEW, 25)
-    assert [one["data"]["id"] for one in told] == ids, "the oldest first"
+    published = await socket.expect_all(NEW, 25)
+    assert [one["data"]["id"] for one in published] == ids, "the oldest first"
     await asyncio.sleep(0.5)
     await settle(socket)
     socket.refute(NEW)
@@ -146,8 +149,8 @@ async def test_notifications_survive_a_redis_outage(
             waiting,
             uuid.UUID(person.id),
         )
-    told = await socket.expect_all(NEW, 3, within=15)
-    assert [one["data"]["id"] for one in told] == [str(waiting) for waiting in ids]
+    published = await socket.expect_all(NEW, 3, within=15)
+    assert [one["data"]["id"] for one in published] == [str(waiting) for waiting in ids]
     own_redis.start()
     for node in (0, 1):
         await ready(shop, node)

@@ -64,16 +64,16 @@ FAULTS: dict[str, tuple[Fault, Said, int]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_readiness_matches_the_answers_to_requests(open_faulty_cluster: OpenFaultyCluster, fault: str) -> None:
-    break_it, told, got = FAULTS[fault]
+    break_it, published, got = FAULTS[fault]
     async with open_faulty_cluster() as cluster, watched(cluster.shop) as watch:
         begun = monotonic()
         await break_it(cluster)
         over = monotonic()
         took = await watch.all_well()
         print(f"{fault}: all are well {took:.1f} s after it was over")
-        assert watch.between(begun + NOTICED, over) <= {told}, "for as long as it lasts"
-        assert told in watch.between(begun, over)
-        assert watch.between(begun, monotonic()) <= {WELL, told}
+        assert watch.between(begun + NOTICED, over) <= {published}, "for as long as it lasts"
+        assert published in watch.between(begun, over)
+        assert watch.between(begun, monotonic()) <= {WELL, published}
         if got == 201:
             assert watch.ordered(begun, monotonic()) == {201}, "no order was refused"
         else:
@@ -122,7 +122,7 @@ async def test_a_deaf_node_closes_its_connections(
             async with haproxy(shop.nodes[:2], tmp_path) as url, watched(shop) as watch:
                 key = await shop.stream()
                 sockets = []
-                for number, person in enumerate(await shop.crowd(CLIENTS)):
+                for number, person in enumerate(await shop.clients(CLIENTS)):
                     transport = TRANSPORTS[number % len(TRANSPORTS)]
                     options: dict[str, Any] = {"transport": transport, "reconnection": True}
                     socket = await client.connect(url, "/chat", token=person.token, **options)

@@ -25,7 +25,7 @@ async def talking(shop: Shop, key: str) -> AsyncIterator[Sent]:
     acked: Sent = []
     stop = asyncio.Event()
 
-    async def talk(node: int) -> None:
+    async def send_messages(node: int) -> None:
         talker = await shop.chatter(key, node=node)
         number = 0
         while not stop.is_set():
@@ -35,7 +35,7 @@ async def talking(shop: Shop, key: str) -> AsyncIterator[Sent]:
                 acked.append(ack["data"])
             await asyncio.sleep(0.03)
 
-    tasks = [asyncio.create_task(talk(node)) for node in (0, 1)]
+    tasks = [asyncio.create_task(send_messages(node)) for node in (0, 1)]
     yield acked
     stop.set()
     await asyncio.gather(*tasks)
@@ -46,8 +46,8 @@ async def heard_all(sockets: list[ClientSocket], acked: Sent) -> None:
     expected = sorted(ack["seq"] for ack in acked)
     assert expected == list(range(expected[0], expected[0] + len(expected)))
     for socket in sockets:
-        heard = await socket.expect_all("chat:message", len(expected))
-        assert [message["data"]["seq"] for message in heard] == expected
+        received = await socket.expect_all("chat:message", len(expected))
+        assert [message["data"]["seq"] for message in received] == expected
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
@@ -87,9 +87,9 @@ async def test_messages_stored_by_a_killed_node_are_delivered_by_the_other(
         await listener.expect("chat:message")
         await shop.nodes[0].kill()
         fence = await (await shop.chatter(key, node=1)).call("chat:send-message", {"liveId": key, "message": "fence"})
-        await listener.expect("chat:message", lambda told: told["data"]["seq"] == fence["seq"])
-        heard = [message["data"]["seq"] for message in listener.take("chat:message")]
-        assert heard == list(range(2, fence["seq"]))
+        await listener.expect("chat:message", lambda published: published["data"]["seq"] == fence["seq"])
+        received = [message["data"]["seq"] for message in listener.take("chat:message")]
+        assert received == list(range(2, fence["seq"]))
 
 
 # --- connection state recovery ----------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ async def test_a_disconnected_client_is_recovered_on_any_node(shop: Shop, node: 
     assert (socket.recovered, socket.id, socket.pid) == (True, was, pid)
     await say(talker, key, "next")
     await socket.expect("chat:message-deleted", messageId=unkind)
-    await socket.expect("chat:message", lambda told: told["data"]["message"] == "next")
+    await socket.expect("chat:message", lambda published: published["data"]["message"] == "next")
     assert texts(socket.take("chat:message")) == ["missed 1", "missed 2"]
     socket.refute("connection:success")
     # It is in its room, counted, and may talk.
@@ -152,7 +152,7 @@ async def test_a_client_may_disconnect_again_before_it_received_anything(shop: S
         await socket.reconnect(url=shop.urls[number % 2])
         assert socket.recovered
     await say(talker, key, "end")
-    await socket.expect("chat:message", lambda told: told["data"]["message"] == "end")
+    await socket.expect("chat:message", lambda published: published["data"]["message"] == "end")
     assert texts(socket.take("chat:message")) == ["0", "1", "2", "3"]
 
 
@@ -172,8 +172,8 @@ async def test_a_recovery_during_traffic_delivers_every_message_once(shop: Shop)
     await asyncio.gather(*map(hop, sockets))
     await talking
     for socket in sockets:
-        heard = await socket.expect_all("chat:message", 6 * 18)
-        assert [message["data"]["seq"] for message in heard] == list(range(1, 6 * 18 + 1))
+        received = await socket.expect_all("chat:message", 6 * 18)
+        assert [message["data"]["seq"] for message in received] == list(range(1, 6 * 18 + 1))
 
 
 async def test_products_and_viewers_are_restored(shop: Shop) -> None:
@@ -232,7 +232,7 @@ async def test_an_impossible_offset(shop: Shop, seq: str) -> None:
     cursor = (await socket.call("chat:join-room", {"liveId": key}))["cursor"]
     await say(socket, key, "one")
     offset = f"live:{key}@{cursor['epoch'][:8]}"
-    await until(lambda: any(heard.offset == f"{offset}.1" for heard in socket.mailbox))
+    await until(lambda: any(received.offset == f"{offset}.1" for received in socket.mailbox))
     await socket.drop()
     again = await shop.client.connect(
         shop.urls[0], "/chat", auth={"token": ann.token, "pid": socket.pid, "offset": f"{offset}.{seq}"}

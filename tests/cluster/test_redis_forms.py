@@ -68,8 +68,8 @@ async def test_messages_flow_after_a_master_is_lost(
                     break
         print(f"flows again {time.monotonic() - there:.2f} s after the promotion, {len(sent)} messages were sent")
         for ear in ears:  # what was acked is heard by everybody, once and in order, whatever Redis did
-            heard = await ear.expect_all("chat:message", len(sent))
-            assert [event["data"]["id"] if "data" in event else event["id"] for event in heard] == sent
+            received = await ear.expect_all("chat:message", len(sent))
+            assert [event["data"]["id"] if "data" in event else event["id"] for event in received] == sent
 
         async def another_viewer() -> bool:
             try:

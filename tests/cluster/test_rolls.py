@@ -41,7 +41,7 @@ class Member:
         self.errors: list[dict[str, Any]] = []  # handshakes that failed
         self.outages: list[tuple[float, float]] = []  # when it was cut off, and for how long
         self.lost = 0  # how often it was not recovered
-        self.heard: list[int] = []
+        self.received: list[int] = []
         self.acked: list[int] = []
         self.unanswered = 0
         self._cut = 0.0
@@ -52,7 +52,7 @@ class Member:
     def _heard(self, line: dict[str, Any]) -> None:
         match line.get("event") or line.get("lifecycle"):
             case "chat:message":
-                self.heard.append(line["args"][0]["data"]["seq"])
+                self.received.append(line["args"][0]["data"]["seq"])
             case "connect":
                 self.up = True
                 if self._cut:
@@ -68,7 +68,7 @@ class Member:
         await until(lambda: self.up, within=15)
         await self.socket.call("chat:join-room", {"liveId": self.key})
 
-    async def talk(self, rate: float) -> None:
+    async def send_messages(self, rate: float) -> None:
         """Say something so many times a second, while it is connected."""
         while True:
             await asyncio.sleep(1 / rate)
@@ -119,10 +119,10 @@ async def test_replacing_both_nodes_is_invisible_to_clients(
         async with balancer(cluster.nodes, tmp_path) as url:
             members = [
                 Member(client, url, person, key, TRANSPORTS[number % len(TRANSPORTS)])
-                for number, person in enumerate(await cluster.shop.crowd(CLIENTS))
+                for number, person in enumerate(await cluster.shop.clients(CLIENTS))
             ]
             await asyncio.gather(*(member.join() for member in members))
-            talks = [asyncio.create_task(member.talk(RATE / TALKERS)) for member in members[:TALKERS]]
+            talks = [asyncio.create_task(member.send_messages(RATE / TALKERS)) for member in members[:TALKERS]]
             for node in cluster.nodes:
                 begun = monotonic()
                 assert await node.stop(signal.SIGTERM) == 0
@@ -132,8 +132,8 @@ async def test_replacing_both_nodes_is_invisible_to_clients(
                 print(f"a node ended after {took:.1f} s")
                 await node.start()
                 await asyncio.sleep(3)
-            for talk in talks:
-                talk.cancel()
+            for send_messages in talks:
+                send_messages.cancel()
             await asyncio.gather(*talks, return_exceptions=True)
             await figures(members)
         assert cluster.tracebacks() == []
@@ -151,9 +151,9 @@ async def figures(members: list[Member]) -> None:
     print(f"{len(members)} clients, {len(acked)} messages: {len(outages)} outages, p50 {p50:.2f} s, p90 {p90:.2f} s,")
     print(f"max {seconds[-1]:.2f} s; {peak} back in the busiest second, {len(errors)} failed handshakes,")
     print(f"{sum(member.lost for member in members)} not recovered, {sum(m.unanswered for m in members)} unanswered")
-    await until(lambda: all(acked <= set(member.heard) for member in members), what="everybody heard everything")
+    await until(lambda: all(acked <= set(member.received) for member in members), what="everybody heard everything")
     assert errors == []
-    assert all(member.heard == sorted(set(member.heard)) for member in members)
+    assert all(member.received == sorted(set(member.received)) for member in members)
     assert sum(member.lost for member in members) == 0
     assert sum(member.unanswered for member in members) == 0
     assert p90 < 4.0

@@ -92,7 +92,7 @@ async def test_a_sale_with_nodes_and_redis_killed(open_faulty_cluster: OpenFault
         product = await shop.product(key, stock=1_000_000)
         guest, stays = await follow(shop, key, 0), await follow(shop, key, 1)
         admin = await shop.connect(await shop.person("ADMIN"), "/", node=1)
-        buyers = [Buyer(shop, who, product, http) for who in await shop.crowd(BUYERS)]
+        buyers = [Buyer(shop, who, product, http) for who in await shop.clients(BUYERS)]
         buying = [asyncio.create_task(buyer.run()) for buyer in buyers]
         await disturb(cluster, guest)
         for buyer in buyers:
@@ -108,8 +108,8 @@ async def test_a_sale_with_nodes_and_redis_killed(open_faulty_cluster: OpenFault
             updated = await follower.expect_all("live:product:updated", len(bought), within=SETTLE)
             assert [event["data"]["version"] for event in updated] == list(range(2, len(bought) + 2))
             assert len(await follower.expect_all("order:purchase:notification", len(bought))) == len(bought)
-        told = await admin.expect_all("order:new", len(bought), within=SETTLE)
-        assert Counter(event["data"]["id"] for event in told) == bought
+        published = await admin.expect_all("order:new", len(bought), within=SETTLE)
+        assert Counter(event["data"]["id"] for event in published) == bought
         assert cluster.tracebacks() == []
 
 
@@ -119,7 +119,7 @@ async def test_a_sale_with_postgresql_frozen_and_killed(open_faulty_cluster: Ope
         key = await shop.stream()
         product = await shop.product(key, stock=1_000_000)
         follower = await follow(shop, key, 1)
-        buyers = [Buyer(shop, who, product, http) for who in await shop.crowd(BUYERS)]
+        buyers = [Buyer(shop, who, product, http) for who in await shop.clients(BUYERS)]
         buying = [asyncio.create_task(buyer.run()) for buyer in buyers]
         await asyncio.sleep(0.5)
         await cluster.freeze(cluster.postgres.pid, 3.0)
@@ -172,8 +172,8 @@ async def test_a_committed_but_unpublished_sale_is_broadcast_later(
 
         assert (await stays.expect("live:product:soldout", within=SETTLE))["data"]["version"] == 2
         assert len(stays.take("live:product:updated", version=2)) == 1
-        told = await admin.expect("order:new", userId=ann.id, within=SETTLE)
+        published = await admin.expect("order:new", userId=ann.id, within=SETTLE)
         await asyncio.to_thread(cluster.redis.start)
         await cluster.nodes[0].start()
         await ready(cluster)
-        assert await shop.buy(ann, product, key="k", node=1) == told["data"]
+        assert await shop.buy(ann, product, key="k", node=1) == published["data"]

@@ -53,7 +53,7 @@ FORGED = {
 
 
 @pytest.fixture(scope="module")
-async def houses(
+async def gateways(
     databases: Databases, keyspaces: Keyspaces, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[str, str]]:
     """The URL of a node with each setting."""
@@ -89,41 +89,41 @@ async def knock(http: aiohttp.ClientSession, url: str, transport: str, headers: 
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
-@pytest.mark.parametrize("house", HOUSES)
+@pytest.mark.parametrize("harness", HOUSES)
 @pytest.mark.parametrize("origin", ORIGINS)
 async def test_only_listed_pages_connect(
-    http: aiohttp.ClientSession, houses: dict[str, str], origin: str | None, house: str, transport: str
+    http: aiohttp.ClientSession, gateways: dict[str, str], origin: str | None, harness: str, transport: str
 ) -> None:
-    url = houses[house]
+    url = gateways[harness]
     sent = url if origin == OWN else origin
     headers = {} if sent is None else {"Origin": sent}
-    expected = 200 if origin in WELCOME[house] else 403
+    expected = 200 if origin in WELCOME[harness] else 403
     assert await knock(http, url, transport, headers) == expected
     assert await knock(http, url, transport, headers | FORGED) == expected, "headers of a proxy that is none"
 
 
-@pytest.mark.parametrize("house", HOUSES)
+@pytest.mark.parametrize("harness", HOUSES)
 @pytest.mark.parametrize("origin", ORIGINS)
 async def test_only_listed_origins_may_read_with_cookies(
-    http: aiohttp.ClientSession, houses: dict[str, str], origin: str | None, house: str
+    http: aiohttp.ClientSession, gateways: dict[str, str], origin: str | None, harness: str
 ) -> None:
     """With cookies only pages that are listed by name, never those that `*` lets in; polling and API alike."""
-    url = houses[house]
+    url = gateways[harness]
     sent = url if origin == OWN else origin
     for path in (f"{PATH}polling", "/api/v1/health/live"):
         async with http.get(url + path, headers=FORGED | ({} if sent is None else {"Origin": sent})) as response:
-            told = response.headers
-            assert told.getall("Vary") == ["Origin"]
-        named = origin is not None and origin in {OWN, *HOUSES[house].get("CORS_ORIGINS", "").split(",")}
-        allowed = sent if named else "*" if house == "everybody" and origin is not None else None
-        assert told.get("Access-Control-Allow-Origin") == allowed
-        assert told.get("Access-Control-Allow-Credentials") == ("true" if named else None)
+            result = response.headers
+            assert result.getall("Vary") == ["Origin"]
+        named = origin is not None and origin in {OWN, *HOUSES[harness].get("CORS_ORIGINS", "").split(",")}
+        allowed = sent if named else "*" if harness == "everybody" and origin is not None else None
+        assert result.get("Access-Control-Allow-Origin") == allowed
+        assert result.get("Access-Control-Allow-Credentials") == ("true" if named else None)
 
 
 async def test_the_wildcard_origin_gives_no_page_the_cookie(
-    http: aiohttp.ClientSession, houses: dict[str, str]
+    http: aiohttp.ClientSession, gateways: dict[str, str]
 ) -> None:
-    url = houses["everybody"]
+    url = gateways["everybody"]
     body = {"email": "ann@example.com", "username": "ann", "password": "correct horse"}
     async with http.post(f"{url}/api/v1/auth/register", json=body) as response:
         token = (await response.json())["accessToken"]

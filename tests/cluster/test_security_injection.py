@@ -21,8 +21,8 @@ async def test_stored_text_is_never_markup_or_sql(shop: Shop, text: str) -> None
     key = await shop.stream()
     talker, listener = await shop.chatter(key), await shop.chatter(key, node=1)
     sent = await talker.call("chat:send-message", {"liveId": key, "message": text, "clientMessageId": "c"})
-    heard = await listener.expect("chat:message", id=sent["id"])
-    assert heard["data"]["message"] == text
+    received = await listener.expect("chat:message", id=sent["id"])
+    assert received["data"]["message"] == text
     assert not listener.take("chat:message")
     joined = await listener.call("chat:join-room", {"liveId": key})
     assert [message["message"] for message in joined["history"]] == [text]

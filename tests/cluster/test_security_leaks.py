@@ -30,7 +30,7 @@ class Run:
         self._http = http
         self.urls = urls
         self.secrets = {PASSWORD, NEW_PASSWORD, WRONG_PASSWORD, JWT_SECRET, METRICS_TOKEN}
-        self.told: list[str] = []
+        self.published: list[str] = []
 
     def _mind(self, session: dict[str, Any]) -> None:
         access, refresh = session["accessToken"], session.get("refreshToken", "")
@@ -47,7 +47,7 @@ class Run:
             async with self._http.request(method, f"{url}{path}", json=body, headers=kept) as response:
                 text = await response.text()
                 if response.status >= 400:
-                    self.told += [text, repr(response.headers)]
+                    self.published += [text, repr(response.headers)]
                 elif text:
                     answer = json.loads(text)
                     if "accessToken" in answer:
@@ -104,19 +104,19 @@ async def sockets(run: Run, token: str, good: str) -> None:
         headers = {"Authorization": f"Bearer {token}", "Cookie": f"accessToken={token}", "Origin": ORIGIN}
         async with raw_websocket(url, **headers) as raw:
             await raw.send("40/chat,")
-            run.told.append(await raw.until("4"))
+            run.published.append(await raw.until("4"))
         async with raw_websocket(url) as raw:
             await raw.send(f"40{json.dumps({'token': token})}")
-            run.told.append(await raw.until("4"))
+            run.published.append(await raw.until("4"))
         async with raw_websocket(url) as raw:
             await raw.join("/chat", good)
             for payload in ({"token": token}, {"token": [token]}, {"token": good, "more": token}, token):
-                run.told.append(json.dumps(await raw.answer(f'/chat,["auth:refresh",{json.dumps(payload)}]')))
-            run.told.append(json.dumps(await raw.answer(f'/chat,["{token}",{{}}]')))
+                run.published.append(json.dumps(await raw.answer(f'/chat,["auth:refresh",{json.dumps(payload)}]')))
+            run.published.append(json.dumps(await raw.answer(f'/chat,["{token}",{{}}]')))
             await raw.send(f'42/chat,"{token}"')
             await raw.closed()
-            run.told += [packet for packet in raw.heard if packet.startswith("42")]
-        run.told.append(await garbage(url, token))
+            run.published += [packet for packet in raw.received if packet.startswith("42")]
+        run.published.append(await garbage(url, token))
 
 
 async def garbage(url: str, token: str) -> str:
@@ -124,8 +124,8 @@ async def garbage(url: str, token: str) -> str:
     async with aiohttp.ClientSession() as http:
         for path in (f"{PATH}polling&token={token}", f"{PATH}{token}", f"{PATH}polling&sid={token[:30]}"):
             async with http.post(f"{url}{path}", data=token, headers={"X-Bad": token}) as response:
-                told = await response.text()
-    return told
+                published = await response.text()
+    return published
 
 
 async def test_no_secret_in_logs_metrics_or_errors(
@@ -160,8 +160,8 @@ async def test_no_secret_in_logs_metrics_or_errors(
     logs = [node.logs for node in nodes]
     assert all("connection closed" in log for log in logs), "not at their most talkative"
     assert all("dorami_http_seconds" in text for text in metrics)
-    assert len(run.told) > 50
-    for where, texts in (("logs", logs), ("metrics", metrics), ("errors", run.told)):
+    assert len(run.published) > 50
+    for where, texts in (("logs", logs), ("metrics", metrics), ("errors", run.published)):
         for text in texts:
             for line in text.splitlines():
                 assert not [secret for secret in run.secrets if secret in line], (where, line)
@@ -173,9 +173,9 @@ async def sockets_refused(run: Run, token: str) -> None:
         with suppress(aiohttp.WSServerHandshakeError):
             async with raw_websocket(url, Authorization=f"Bearer {token}") as raw:
                 await raw.send(f"40{json.dumps({'token': token})}")
-                run.told.append(await raw.until("4"))
+                run.published.append(await raw.until("4"))
         async with (
             aiohttp.ClientSession() as http,
             http.get(f"{url}{PATH}polling", headers={"Authorization": f"Bearer {token}"}) as response,
         ):
-            run.told.append(await response.text())
+            run.published.append(await response.text())

@@ -34,8 +34,8 @@ async def arrive(stack: AsyncExitStack, shop: Shop, token: str, count: int) -> l
 async def ended(raw: RawSocket, within: float) -> None:
     """Told why, and its transport closed."""
     await raw.closed(within)
-    [told] = [packet for packet in raw.heard if '"auth:revoked"' in packet]
-    assert json.loads(told[told.index("[") :])[1] == {"code": "TOKEN_REVOKED", "reconnect": False}
+    [published] = [packet for packet in raw.received if '"auth:revoked"' in packet]
+    assert json.loads(published[published.index("[") :])[1] == {"code": "TOKEN_REVOKED", "reconnect": False}
 
 
 async def test_logout_all_closes_two_hundred_sockets_on_two_nodes(shop: Shop) -> None:

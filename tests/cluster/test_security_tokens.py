@@ -30,7 +30,7 @@ REVOKED = ("TOKEN_REVOKED", "Token has been revoked")
 
 
 @pytest.fixture(scope="module")
-async def house(
+async def harness(
     client: Client, databases: Databases, keyspaces: Keyspaces, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Shop]:
     """Two nodes that sign with a private key and still take what the shared secret has signed."""
@@ -180,17 +180,17 @@ BAD: dict[str, tuple[Callable[[Shop, Person], Any], tuple[str, str]]] = {
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("kind", BAD)
-async def test_invalid_tokens_are_refused_everywhere(house: Shop, kind: str, door: str) -> None:
+async def test_invalid_tokens_are_refused_everywhere(harness: Shop, kind: str, door: str) -> None:
     make, refusal = BAD[kind]
-    person = await house.person()
-    token = make(house, person)
+    person = await harness.person()
+    token = make(harness, person)
     token = await token if isinstance(token, Awaitable) else token
-    assert await DOORS[door](house.urls[0], token) == refusal
+    assert await DOORS[door](harness.urls[0], token) == refusal
 
 
 @pytest.mark.parametrize("door", DOORS)
-async def test_a_valid_token_is_accepted_everywhere(house: Shop, door: str) -> None:
+async def test_a_valid_token_is_accepted_everywhere(harness: Shop, door: str) -> None:
     """Without this the test above would also pass before a locked house."""
-    person = await house.person()
-    for token in (person.token, await house.login(person)):  # of the shared secret, and of the private key
-        assert await DOORS[door](house.urls[0], token) == ("", "")
+    person = await harness.person()
+    for token in (person.token, await harness.login(person)):  # of the shared secret, and of the private key
+        assert await DOORS[door](harness.urls[0], token) == ("", "")

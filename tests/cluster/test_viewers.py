@@ -21,7 +21,7 @@ TOLD = 1.5  # s until everybody has been told: a turn, and some time on a busy m
 HEALED = 5.0  # s after a fault until the number is exact
 
 
-class House:
+class Harness:
     """One stream, whoever watches it, and the truth about them."""
 
     def __init__(self, shop: Shop, key: str, server: redis.asyncio.Redis, http: aiohttp.ClientSession) -> None:
@@ -96,7 +96,7 @@ class House:
             async with time_limit(within):
                 while found != (self.truth, [self.truth] * len(witnesses)):
                     await asyncio.sleep(0.02)
-                    found = (await self.count(), [tab.told[-1][1] if tab.told else None for tab in witnesses])
+                    found = (await self.count(), [tab.published[-1][1] if tab.published else None for tab in witnesses])
         except TimeoutError:
             there, seen = {tab.person.id for tab in self.tabs}, set(await self._server.hkeys(self._name))
             raise AssertionError(
@@ -117,104 +117,104 @@ class House:
 
 
 @pytest.fixture
-async def house(client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess) -> AsyncIterator[House]:
+async def harness(client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess) -> AsyncIterator[Harness]:
     server = redis.asyncio.Redis.from_url(own_redis.url, decode_responses=True)
     async with (
         open_shop(client, tmp_path, database_url, own_redis.url, JOIN_RATE_LIMIT="10000/10seconds") as shop,
         aiohttp.ClientSession() as http,
     ):
-        house = House(shop, await shop.stream(), server, http)
-        await shop.request("POST", f"/streams/{house.key}/start", token=(await shop.owner()).token, status={200})
-        await house.open()
-        yield house
-        await house.close()
+        harness = Harness(shop, await shop.stream(), server, http)
+        await shop.request("POST", f"/streams/{harness.key}/start", token=(await shop.owner()).token, status={200})
+        await harness.open()
+        yield harness
+        await harness.close()
         await server.aclose()
 
 
 def once_a_second(tab: Tab) -> bool:
     """Whether somebody was told no number within a second of another, but those from and to nobody."""
-    times = [moment for moment, _ in tab.told[1:]]
+    times = [moment for moment, _ in tab.published[1:]]
     return all(later - earlier > 0.9 for earlier, later in pairwise(times))
 
 
-async def test_viewer_counts_are_exact_after_random_faults(house: House, own_redis: RedisProcess) -> None:
+async def test_viewer_counts_are_exact_after_random_faults(harness: Harness, own_redis: RedisProcess) -> None:
     for _ in range(3):
-        await house.stir(15)
-        await house.exact(TOLD)
-    assert all(once_a_second(tab) for tab in house.witnesses)
+        await harness.stir(15)
+        await harness.exact(TOLD)
+    assert all(once_a_second(tab) for tab in harness.witnesses)
 
-    await house.kill(1)
-    assert await house.count() > house.truth, "nobody was on the dead node alone: the test shows nothing"
-    await house.exact(HEALED)
-    await house.shop.nodes[1].start()
-    house.shop.urls[1] = house.shop.nodes[1].url
-    await asyncio.gather(*(house.come(person, 1) for person in house._people[1:8]))
-    house.witnesses.append(house.tabs[-1])
-    await house.exact(2.0)
+    await harness.kill(1)
+    assert await harness.count() > harness.truth, "nobody was on the dead node alone: the test shows nothing"
+    await harness.exact(HEALED)
+    await harness.shop.nodes[1].start()
+    harness.shop.urls[1] = harness.shop.nodes[1].url
+    await asyncio.gather(*(harness.come(person, 1) for person in harness._people[1:8]))
+    harness.witnesses.append(harness.tabs[-1])
+    await harness.exact(2.0)
 
     own_redis.kill()
-    gone = [tab for tab in house.tabs if tab not in house.witnesses][:4]
+    gone = [tab for tab in harness.tabs if tab not in harness.witnesses][:4]
     for tab in gone:
-        house.tabs.remove(tab)
+        harness.tabs.remove(tab)
         tab.drop()
     await asyncio.sleep(1.0)
     own_redis.start()
-    await house.exact(HEALED)
-    await house.stir(10)
-    await house.exact(TOLD)
-    assert [line for node in (0, 1) for line in house.shop.complaints(node)] == []
+    await harness.exact(HEALED)
+    await harness.stir(10)
+    await harness.exact(TOLD)
+    assert [line for node in (0, 1) for line in harness.shop.complaints(node)] == []
 
 
-async def test_a_hanging_redis_removes_no_viewers(house: House, own_redis: RedisProcess) -> None:
-    await house.stir(12)
-    await house.exact(TOLD)
-    truth, since = house.truth, asyncio.get_running_loop().time()
+async def test_a_hanging_redis_removes_no_viewers(harness: Harness, own_redis: RedisProcess) -> None:
+    await harness.stir(12)
+    await harness.exact(TOLD)
+    truth, since = harness.truth, asyncio.get_running_loop().time()
     own_redis.pause()
     await asyncio.sleep(5)
     own_redis.resume()
     counts = set()
     async with time_limit(HEALED):
         while asyncio.get_running_loop().time() < since + 8:
-            counts.add(await house.count())
+            counts.add(await harness.count())
             await asyncio.sleep(0.01)
     assert counts == {truth}, "the nodes have buried each other"
-    await house.exact(TOLD)
+    await harness.exact(TOLD)
 
 
-async def test_viewers_of_a_stalled_node_are_removed_and_restored(house: House) -> None:
-    await house.stir(12)
-    await house.exact(TOLD)
-    away = [tab for tab in house.tabs if tab.node == 1]
-    stay = [tab for tab in house.witnesses if tab.node == 0]
-    house.shop.nodes[1].pause()
-    house.tabs = [tab for tab in house.tabs if tab.node == 0]
-    await house.exact(HEALED, witnesses=stay)
-    house.shop.nodes[1].resume()
-    house.tabs += away
-    await house.exact(2.0)
+async def test_viewers_of_a_stalled_node_are_removed_and_restored(harness: Harness) -> None:
+    await harness.stir(12)
+    await harness.exact(TOLD)
+    away = [tab for tab in harness.tabs if tab.node == 1]
+    stay = [tab for tab in harness.witnesses if tab.node == 0]
+    harness.shop.nodes[1].pause()
+    harness.tabs = [tab for tab in harness.tabs if tab.node == 0]
+    await harness.exact(HEALED, witnesses=stay)
+    harness.shop.nodes[1].resume()
+    harness.tabs += away
+    await harness.exact(2.0)
 
 
-async def test_a_stream_that_ends_has_no_viewers(house: House) -> None:
-    await house.stir(20)
-    await house.exact(TOLD)
-    token = (await house.shop.owner()).token
-    await house.shop.request("POST", f"/streams/{house.key}/stop", token=token, status={200})
-    stay, late = house.tabs, await house.shop.person()
-    house.tabs = []
-    await house.exact(TOLD)
-    again = await Tab(late, house.key, 1).open(house._http, house.shop.urls[1])
+async def test_a_stream_that_ends_has_no_viewers(harness: Harness) -> None:
+    await harness.stir(20)
+    await harness.exact(TOLD)
+    token = (await harness.shop.owner()).token
+    await harness.shop.request("POST", f"/streams/{harness.key}/stop", token=token, status={200})
+    stay, late = harness.tabs, await harness.shop.person()
+    harness.tabs = []
+    await harness.exact(TOLD)
+    again = await Tab(late, harness.key, 1).open(harness._http, harness.shop.urls[1])
     for tab in (*stay, again):
-        answer = (await tab.ask("stream:viewer:join", {"streamKey": house.key}))["data"]
-        assert (answer["viewerCount"], answer["live"], answer["peakViewers"]) == (0, False, house.most)
-        assert (await tab.ask("stream:viewer:leave", {"streamKey": house.key}))["data"]["viewerCount"] == 0
-    await house.exact(TOLD)
+        answer = (await tab.ask("stream:viewer:join", {"streamKey": harness.key}))["data"]
+        assert (answer["viewerCount"], answer["live"], answer["peakViewers"]) == (0, False, harness.most)
+        assert (await tab.ask("stream:viewer:leave", {"streamKey": harness.key}))["data"]["viewerCount"] == 0
+    await harness.exact(TOLD)
 
     async def kept() -> tuple[int, int]:
-        stream = await house.shop.request("GET", f"/streams/{house.key}", status={200})
+        stream = await harness.shop.request("GET", f"/streams/{harness.key}", status={200})
         return stream["peakViewers"], stream["totalViewers"]
 
-    await within(2.0, lambda found: found == (house.most, len(house.ever)), kept)
-    house.tabs = [*stay, again]
+    await within(2.0, lambda found: found == (harness.most, len(harness.ever)), kept)
+    harness.tabs = [*stay, again]
 
 
 async def within(seconds: float, holds: Callable[[tuple[int, int]], bool], ask: Callable[[], object]) -> None:

@@ -100,7 +100,7 @@ async def reload(node: Node) -> tuple[int, list[str]]:
 async def members(cluster: FaultyCluster, client: Client, url: str, count: int, *transports: Transport) -> list[Member]:
     """Clients in one chat room."""
     key = await cluster.shop.stream()
-    people = await cluster.shop.crowd(count)
+    people = await cluster.shop.clients(count)
     found = [Member(client, url, person, key, transports[n % len(transports)]) for n, person in enumerate(people)]
     await asyncio.gather(*(member.join() for member in found))
     return found
@@ -112,8 +112,8 @@ async def all_hear(people: list[Member]) -> None:
         *(m.socket.call("chat:send-message", {"liveId": m.key, "message": "x"}) for m in people)
     )
     seqs = {answer["seq"] for answer in said}
-    await until(lambda: all(seqs <= set(member.heard) for member in people), what="everybody has heard everything")
-    assert all(member.heard == sorted(set(member.heard)) for member in people)
+    await until(lambda: all(seqs <= set(member.received) for member in people), what="everybody has heard everything")
+    assert all(member.received == sorted(set(member.received)) for member in people)
 
 
 def crashes(log: str) -> list[str]:
@@ -200,13 +200,13 @@ async def test_nothing_fails_while_workers_are_replaced(open_faulty_cluster: Ope
                 connection.close()
 
         asking = [asyncio.create_task(ask()) for _ in range(8)] + [asyncio.create_task(ask_anew())]
-        talking = [asyncio.create_task(member.talk(5)) for member in people[:6]]
+        talking = [asyncio.create_task(member.send_messages(5)) for member in people[:6]]
         assert await reload(node) == (0, ["worker 1 was replaced", "worker 2 was replaced"])
         await until(lambda: all(member.up for member in people), within=15, what="everybody is back")
         stop.set()
         await asyncio.gather(*asking)
-        for talk in talking:
-            talk.cancel()
+        for send_messages in talking:
+            send_messages.cancel()
         await asyncio.gather(*talking, return_exceptions=True)
 
         assert set(answers) == {200}, "no request failed"
@@ -214,7 +214,7 @@ async def test_nothing_fails_while_workers_are_replaced(open_faulty_cluster: Ope
         assert sum(member.unanswered for member in people) == 0
         assert sum(member.lost for member in people) == 0, "all were recovered"
         acked = {seq for member in people for seq in member.acked}
-        await until(lambda: all(acked <= set(member.heard) for member in people), what="everybody heard everything")
+        await until(lambda: all(acked <= set(member.received) for member in people), what="everybody heard everything")
         after = {slot: process.pid for slot, process in workers_of(node).items()}
         assert before.keys() == after.keys() == {1, 2}
         assert not set(before.values()) & set(after.values())
@@ -269,12 +269,12 @@ async def test_sigterm_drains_all_workers(open_faulty_cluster: OpenFaultyCluster
     async with open_faulty_cluster(1, **TWO, DRAIN_SPREAD="500ms") as cluster:
         [node] = cluster.nodes
         people = await members(cluster, client, node.url, 10, "websocket", "polling")
-        told: list[str] = []
+        published: list[str] = []
         for member in people:
-            member.socket.listener = lambda line: told.append(line.get("event") or line.get("lifecycle") or "")
+            member.socket.listener = lambda line: published.append(line.get("event") or line.get("lifecycle") or "")
         workers = workers_of(node).values()
         assert await node.stop() == 0
-        assert told.count("server:shutdown") == len(people)
+        assert published.count("server:shutdown") == len(people)
         assert not any(process.is_running() for process in workers)
         assert "did not stop in time" not in node.logs
 

@@ -20,7 +20,7 @@ class Tab:
     def __init__(self, person: Person, key: str, node: int) -> None:
         self.person = person
         self.node = node
-        self.told: list[tuple[float, int]] = []  # when, how many
+        self.published: list[tuple[float, int]] = []  # when, how many
         self._key = key
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -85,4 +85,4 @@ class Tab:
                 self._answers[int(number)].set_result(json.loads(f"[{rest}")[0])
             elif text.startswith('42/streaming,["stream:viewer:update"'):
                 count = json.loads(text[13:])[1]["data"]["viewerCount"]
-                self.told.append((asyncio.get_running_loop().time(), count))
+                self.published.append((asyncio.get_running_loop().time(), count))

@@ -147,7 +147,7 @@ class WireMember:
         if rest:
             self._offset = rest[0]
         if event == "chat:message":
-            self.reading.heard(payload["data"])
+            self.reading.received(payload["data"])
         elif event == "server:shutdown":
             self.warned += 1
         elif event in ("error", "auth:revoked", "auth:expired"):

@@ -182,7 +182,7 @@ async def listening(echo: Echo) -> AsyncIterator[None]:
 class Visitor(Protocol):
     """A client that says anything. Whatever it does, it hears packets until it is closed."""
 
-    heard: list[str]
+    received: list[str]
 
     async def open(self) -> Self:
         """Get an Engine.IO session."""
@@ -200,7 +200,7 @@ class Visitor(Protocol):
         """What comes first: a packet that begins so, or "closed"."""
         async with time_limit(SOON):
             while (packet := await self.next()) is not None:
-                self.heard.append(packet)
+                self.received.append(packet)
                 if packet.startswith(beginning):
                     return packet
         return "closed"
@@ -229,7 +229,7 @@ class WebsocketVisitor(Visitor):
         self._http, self._echo = http, scene_.echo
         self._stack = contextlib.AsyncExitStack()
         self._socket: aiohttp.ClientWebSocketResponse
-        self.heard = []
+        self.received = []
 
     async def open(self) -> Self:
         """See Visitor."""
@@ -261,7 +261,7 @@ class PollingVisitor(Visitor):
         self._waiting: list[str] = []
         self._closed = False
         self.statuses: set[int] = set()
-        self.heard = []
+        self.received = []
 
     async def open(self) -> Self:
         """See Visitor."""

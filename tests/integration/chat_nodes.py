@@ -19,7 +19,7 @@ from models.main.message import Message
 from models.main.room import Room as RoomRow
 from models.main.room import RoomEvent
 from models.main.user import User
-from tests.doubles import Heard, principal
+from tests.doubles import Recorder, principal
 from tests.integration.services import make_chat, make_streams
 from tests.support import make_settings
 from tests.timing import time_limit, turns
@@ -36,8 +36,8 @@ class ChatNodes:
         self.redis = redis
         self.metrics = Metrics()
         self.database = Database(make_settings(database_url=url, **overrides), self.metrics)
-        self.heard = Heard()
-        self.nodes = [self.node(self.heard) for _ in range(2)]
+        self.received = Recorder()
+        self.nodes = [self.node(self.received) for _ in range(2)]
         self.chat = self.nodes[0]
         self.people: list[Principal] = []
 
@@ -49,10 +49,10 @@ class ChatNodes:
         users = [User(email=f"{n}@example.com", username=f"user{n}", password_hash="-") for n in range(people)]
         await User.bulk_create(users)
         self.people = [principal(Role.USER, str(user.id)) for user in users]
-        streams = make_streams(self.database, self.redis, self.heard)
+        streams = make_streams(self.database, self.redis, self.received)
         for key in KEYS:
             await streams.create(self.people[0], CreateStream.model_validate({"title": key, "key": key}))
-        self.heard.events.clear()
+        self.received.events.clear()
 
     async def send(
         self, who: int | Principal, text: str, name: str | None = None, *, key: str = KEY, node: int = 0
@@ -100,9 +100,9 @@ class ChatNodes:
         labels = {"call": "chat.send", "outcome": "ok"}
         return self.metrics.registry.get_sample_value("dorami_database_seconds_count", labels) or 0
 
-    def told(self, key: str = KEY) -> list[int]:
+    def published(self, key: str = KEY) -> list[int]:
         """The places of the messages that a room heard."""
-        return [payload["data"]["seq"] for room, _, payload in self.heard.events if room == chat_room(key)]
+        return [payload["data"]["seq"] for room, _, payload in self.received.events if room == chat_room(key)]
 
     async def holds_together(self, key: str = KEY) -> list[Message]:
         """A room's messages: their places have no gaps, its log and its counter say the same, all were told once."""
@@ -113,7 +113,7 @@ class ChatNodes:
         assert [event.seq for event in logged] == seqs
         assert [event.payload["data"]["id"] for event in logged] == [str(message.id) for message in messages]
         assert (await RoomRow.get(name=f"/chat live:{key}")).seq == len(messages)
-        assert sorted(self.told(key)) == seqs
+        assert sorted(self.published(key)) == seqs
         return messages
 
 

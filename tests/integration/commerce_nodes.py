@@ -32,7 +32,7 @@ from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.main.user import User
-from tests.doubles import Heard, principal
+from tests.doubles import Recorder, principal
 from tests.integration.services import make_streams
 from tests.support import make_settings
 
@@ -45,27 +45,27 @@ TERMS = Terms(VIEWS, timedelta(minutes=15), "en")
 class Node:
     """What one node sells with."""
 
-    def __init__(self, database: Database, redis: RedisClient, heard: Heard, metrics: Metrics) -> None:
+    def __init__(self, database: Database, redis: RedisClient, received: Recorder, metrics: Metrics) -> None:
         self.log = RoomLog(database)
-        outbox = Outbox(database, self.log, heard)
+        outbox = Outbox(database, self.log, received)
         product_cache = ProductCache(redis, metrics)
         outbox.on_published(product_cache.update)
         self.catalog = Catalog(database, outbox, ProductPageCache(metrics, self.log), product_cache, VIEWS)
         self.featured = Featured(outbox, VIEWS)
         writer = OrderWriter(database, outbox, metrics, TERMS)
-        self.orders = Orders(database, outbox, writer, heard, metrics, VIEWS)
+        self.orders = Orders(database, outbox, writer, received, metrics, VIEWS)
 
 
 class CommerceNodes:
     """One stream, sold by two nodes that share a database and are heard together."""
 
     def __init__(self, database: Database, redis: RedisClient, metrics: Metrics) -> None:
-        self.heard = Heard()
+        self.received = Recorder()
         self.database = database
         self.metrics = metrics
-        self.nodes = [Node(database, redis, self.heard, metrics) for _ in range(2)]
+        self.nodes = [Node(database, redis, self.received, metrics) for _ in range(2)]
         self.catalog, self.orders, self.featured = self.nodes[0].catalog, self.nodes[0].orders, self.nodes[0].featured
-        self.streams = make_streams(database, redis, self.heard)
+        self.streams = make_streams(database, redis, self.received)
         log = self.nodes[0].log
         shelves = ShelfCache(metrics, log)
         self.storefront = Storefront(database, log, self.streams, shelves, VIEWS)
@@ -112,12 +112,12 @@ class CommerceNodes:
         stored = await self.catalog.get(product.id)
         return stored.stock, stored.version
 
-    def told(self, room: Room | None = None) -> list[tuple[str, Any]]:
+    def published(self, room: Room | None = None) -> list[tuple[str, Any]]:
         """What a room, the products' unless told otherwise, heard since somebody asked last."""
-        events = self.heard.events
-        told = [(event, payload) for where, event, payload in events if where == (room or products_room(KEY))]
-        self.heard.events = []
-        return told
+        events = self.received.events
+        published = [(event, payload) for where, event, payload in events if where == (room or products_room(KEY))]
+        self.received.events = []
+        return published
 
     def counted(self, outcome: str) -> float:
         """How many orders ended so."""
@@ -136,7 +136,7 @@ async def open_commerce_nodes(database_url: str, redis: RedisClient, **overrides
     await database.open()
     commerce = CommerceNodes(database, redis, metrics)
     await commerce.stream(KEY, await commerce.person(Role.ADMIN))
-    commerce.heard.events.clear()
+    commerce.received.events.clear()
     try:
         yield commerce
     finally:

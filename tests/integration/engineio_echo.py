@@ -26,7 +26,7 @@ class Echo:
         self.metrics = metrics
         self.url = ""
         self.opened: list[Connection] = []
-        self.heard: list[tuple[str, str]] = []
+        self.received: list[tuple[str, str]] = []
         self.ended: dict[str, str] = {}
         self.joins = True  # whether connections count as joined at once
         self.handling: Callable[[Connection, str], Any] | None = None  # instead of the echo
@@ -39,7 +39,7 @@ class Echo:
         self.opened.append(connection)
 
     async def _message(self, connection: Connection, text: str) -> None:
-        self.heard.append((connection.sid, text))
+        self.received.append((connection.sid, text))
         if self.handling is not None:
             await self.handling(connection, text)
         else:

@@ -22,7 +22,7 @@ from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.rooms.log import RoomLog
 from models.main.user import User
-from tests.doubles import Heard, principal, stand_in
+from tests.doubles import Recorder, principal, stand_in
 from tests.integration.services import DAY, Curators, make_chat, make_room_settings, make_streams
 from tests.support import make_settings
 
@@ -42,7 +42,7 @@ class ModeratedRoom:
 
     def __init__(self, database: Database, redis: RedisClient) -> None:
         self.database, self.redis = database, redis
-        self.heard = Heard()
+        self.received = Recorder()
         self.notices: list[Notice] = []
         self.cleared = Cleared()
         self.metrics = Metrics()
@@ -52,8 +52,8 @@ class ModeratedRoom:
         self.book = DeviceBook(redis, self.names, DAY, DAY)
         self.devices = BannedDevices(database, self.names, self.book)
         self.bans = Bans(database)
-        self.settings_service = make_room_settings(database, self.heard)
-        self.announcements = Announcements(database, log, authority, record, self.heard)
+        self.settings_service = make_room_settings(database, self.received)
+        self.announcements = Announcements(database, log, authority, record, self.received)
         self.sanction_list = SanctionList(database)
         self.sanctions = Sanctions(
             database,
@@ -66,8 +66,8 @@ class ModeratedRoom:
             self,
             self.metrics,
         )
-        self.curators = Curators(database, self.heard)
-        self.nodes = [make_chat(database, self.heard) for _ in range(2)]
+        self.curators = Curators(database, self.received)
+        self.nodes = [make_chat(database, self.received) for _ in range(2)]
 
     async def notify(self, notice: Notice) -> None:
         self.notices.append(notice)
@@ -77,10 +77,10 @@ class ModeratedRoom:
             await self.person(role) for role in (Role.ADMIN, Role.MODERATOR, Role.HOST, Role.HOST, Role.USER)
         ]
         self.guest = principal(Role.GUEST, new_id())
-        streams = make_streams(self.database, self.redis, self.heard)
+        streams = make_streams(self.database, self.redis, self.received)
         for key, host in ((KEY, self.host), (ELSEWHERE, self.other_host)):
             await streams.create(host, CreateStream.model_validate({"title": key, "key": key}))
-        self.heard.events.clear()
+        self.received.events.clear()
 
     async def close(self) -> None:
         for node in self.nodes:

@@ -121,8 +121,8 @@ class RawClient:
         """Connect to `/`."""
         await self.greeted()
         await self.say("40")
-        assert (await self.hear()).startswith('40{"sid":')
-        assert await self.hear() == '42["auth",{}]'
+        assert (await self.receive()).startswith('40{"sid":')
+        assert await self.receive() == '42["auth",{}]'
         return self
 
     async def say(self, *packets: str | bytes) -> None:
@@ -133,7 +133,7 @@ class RawClient:
             else:
                 await self.socket.send_bytes(packet)
 
-    async def hear(self) -> str:
+    async def receive(self) -> str:
         """The next packet; pings are answered and not told."""
         while (packet := await self.socket.receive_str(timeout=scaled(PATIENCE))) == "2":
             await self.say("3")

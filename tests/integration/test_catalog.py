@@ -28,7 +28,7 @@ from gateway.services.streams.streams import FIRST_PAGE
 from gateway.services.streams.viewers import Viewers
 from models.main.stream import Stream
 from models.main.user import User
-from tests.doubles import Heard, principal
+from tests.doubles import Recorder, principal
 from tests.integration.services import make_streams
 from tests.support import make_settings
 
@@ -41,20 +41,20 @@ class Shop:
     """One stream's products, changed by two nodes that share a database and hear each other."""
 
     def __init__(self, database: Database, redis: RedisClient) -> None:
-        self.heard = Heard()
+        self.received = Recorder()
         self.presence = LocalPresence()
         self.log = RoomLog(database)
-        self.streams = make_streams(database, redis, self.heard)
+        self.streams = make_streams(database, redis, self.received)
         self.catalogs = [self.node(database, redis) for _ in range(2)]
         self.catalog = self.catalogs[0]
         shelves = ShelfCache(Metrics(), self.log)
         self.storefront = Storefront(database, self.log, self.streams, shelves, VIEWS)
-        self.viewers = Viewers(database, self.log, self.presence, self.heard, lambda _: [])
+        self.viewers = Viewers(database, self.log, self.presence, self.received, lambda _: [])
         self.admin = principal(Role.ADMIN)
 
     def node(self, database: Database, redis: RedisClient) -> Catalog:
         log, product_cache = RoomLog(database), ProductCache(redis, Metrics())
-        outbox = Outbox(database, log, self.heard)
+        outbox = Outbox(database, log, self.received)
         outbox.on_published(product_cache.update)
         return Catalog(database, outbox, ProductPageCache(Metrics(), log), product_cache, VIEWS)
 
@@ -80,11 +80,13 @@ class Shop:
         before = None if since is None else Since.model_validate(since.model_dump())
         return await self.storefront.snapshot(KEY, before)
 
-    def told(self) -> list[tuple[str, Any]]:
+    def published(self) -> list[tuple[str, Any]]:
         """What the room of the products heard since it was asked last."""
-        told = [(event, payload["data"]) for room, event, payload in self.heard.events if room == products_room(KEY)]
-        self.heard.events.clear()
-        return told
+        published = [
+            (event, payload["data"]) for room, event, payload in self.received.events if room == products_room(KEY)
+        ]
+        self.received.events.clear()
+        return published
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ async def shop(database_url: str, redis: RedisClient) -> AsyncIterator[Shop]:
     shop = Shop(database, redis)
     shop.admin = await shop.person(Role.ADMIN)
     await shop.stream(key=KEY)
-    shop.heard.events.clear()
+    shop.received.events.clear()
     yield shop
     await database.close()
 
@@ -114,16 +116,16 @@ async def test_every_change_raises_the_version_and_is_published_as_stored(shop: 
         images=["https://shop.example/a.png"],
         imageUrl="https://shop.example/b.png",
     )
-    assert shop.told() == [("live:product:added", dumped(cup))]
+    assert shop.published() == [("live:product:added", dumped(cup))]
     assert (cup.version, cup.status, dumped(cup)["price"]) == (1, "AVAILABLE", 19.9)
     changed = await shop.change(cup, price=4.5, originalPrice=None)
     assert (changed.version, dumped(changed)["price"], changed.original_price) == (2, 4.5, None)
-    assert shop.told() == [("live:product:updated", dumped(changed))]
+    assert shop.published() == [("live:product:updated", dumped(changed))]
     assert await shop.change(changed, price="4.50") == changed, "nothing has changed"
-    assert shop.told() == []
+    assert shop.published() == []
     assert dumped(await shop.catalog.get(cup.id)) == dumped(changed)
     await shop.catalog.delete(ADMIN, cup.id)
-    assert shop.told() == [("live:product:deleted", {"productId": cup.id, "version": 3})]
+    assert shop.published() == [("live:product:deleted", {"productId": cup.id, "version": 3})]
     with pytest.raises(NotFound):
         await shop.catalog.get(cup.id)
 
@@ -155,59 +157,61 @@ async def test_concurrent_changes_of_different_fields_are_both_kept(shop: Shop) 
 
 async def test_stock_is_set_or_changed_but_never_negative(shop: Shop) -> None:
     cup = await shop.product(stock=6)
-    shop.told()
+    shop.published()
     await shop.stock(cup, change=-1)
-    assert [event for event, _ in shop.told()] == ["live:product:updated"]
+    assert [event for event, _ in shop.published()] == ["live:product:updated"]
     await shop.stock(cup, change=-1)
     low = {"productId": cup.id, "productName": "Cup", "remainingStock": 4}
-    assert shop.told()[1:] == [("product:low-stock", low)]
+    assert shop.published()[1:] == [("product:low-stock", low)]
     await shop.stock(cup, stock=50)
-    assert [event for event, _ in shop.told()] == ["live:product:updated"]
+    assert [event for event, _ in shop.published()] == ["live:product:updated"]
     await shop.stock(cup, stock=3)
-    assert [event for event, _ in shop.told()] == ["live:product:updated", "product:low-stock"]
+    assert [event for event, _ in shop.published()] == ["live:product:updated", "product:low-stock"]
     with pytest.raises(GatewayError) as refused:
         await shop.stock(cup, change=-4)
     assert refused.value.code == Code.INSUFFICIENT_STOCK
     for wrong in ({}, {"stock": 1, "change": 1}, {"change": 1_000_000_000}):
         with pytest.raises(InvalidPayload):
             await shop.stock(cup, **wrong)
-    assert shop.told() == []
+    assert shop.published() == []
     gone = await shop.catalog.sell_out(ADMIN, cup.id)
     assert (gone.stock, gone.status) == (0, "SOLD_OUT")
     sold_out = {"productId": cup.id, "version": gone.version}
-    assert shop.told() == [("live:product:updated", dumped(gone)), ("live:product:soldout", sold_out)]
+    assert shop.published() == [("live:product:updated", dumped(gone)), ("live:product:soldout", sold_out)]
     await shop.catalog.sell_out(ADMIN, cup.id)
-    assert shop.told() == []
+    assert shop.published() == []
     await shop.change(gone, name="Mug")
-    assert [event for event, _ in shop.told()] == ["live:product:updated"], "it was sold out before"
+    assert [event for event, _ in shop.published()] == ["live:product:updated"], "it was sold out before"
 
 
 async def test_concurrent_sales_match_the_stock_and_sell_out_once(shop: Shop) -> None:
     cup = await shop.product(stock=30)
-    shop.told()
-    shop.heard.delay = 0.002
+    shop.published()
+    shop.received.delay = 0.002
     results = await asyncio.gather(*(shop.stock(cup, n % 2, change=-1) for n in range(50)), return_exceptions=True)
     refused = [result for result in results if isinstance(result, GatewayError)]
     assert [error.code for error in refused] == [Code.INSUFFICIENT_STOCK] * 20
     now = await shop.catalog.get(cup.id)
     assert (now.stock, now.version) == (0, 31)
-    told = shop.told()
-    assert sorted(data["version"] for event, data in told if event == "live:product:updated") == list(range(2, 32))
-    assert [data for event, data in told if event == "live:product:soldout"] == [{"productId": cup.id, "version": 31}]
+    published = shop.published()
+    assert sorted(data["version"] for event, data in published if event == "live:product:updated") == list(range(2, 32))
+    assert [data for event, data in published if event == "live:product:soldout"] == [
+        {"productId": cup.id, "version": 31}
+    ]
 
 
 async def test_a_cursor_returns_missed_changes(shop: Shop) -> None:
     start = await shop.join()
     assert (start.products, start.cursor.seq, start.recovered) == ([], 0, False)
     cup, mug = await shop.product(sortOrder=2), await shop.product(sortOrder=1, stock=1)
-    shop.heard.events.clear()
+    shop.received.events.clear()
     await shop.stock(mug, change=-1)
-    told = shop.told()
+    published = shop.published()
     back = await shop.join(start.cursor)
     assert back.recovered
     assert back.events is not None
     assert [event.seq for event in back.events] == [1, 2, 3, 4]
-    assert [(event.event, event.payload["data"]) for event in back.events][2:] == told
+    assert [(event.event, event.payload["data"]) for event in back.events][2:] == published
     assert [product.id for product in back.products] == [mug.id, cup.id]
     assert back.cursor.seq == 4
 
@@ -246,27 +250,27 @@ async def test_start_and_end_of_a_stream_are_published(shop: Shop) -> None:
     host = await shop.person(Role.HOST)
     stream = await shop.stream(host, scheduledAt="2100-12-01T10:00:00+09:00")
     assert (stream.status, stream.host_id) == ("SCHEDULED", host.user_id)
-    [(room, event, upcoming)] = shop.heard.events
+    [(room, event, upcoming)] = shop.received.events
     assert (room, event) == (everyone_room(), "upcoming:updated")
     assert [item["key"] for item in upcoming["streams"]] == [stream.key, KEY]
     with pytest.raises(Conflict):
         await shop.streams.stop(host, stream.key)
 
-    shop.heard.events.clear()
+    shop.received.events.clear()
     started = await asyncio.gather(*(shop.streams.start(host, stream.key) for _ in range(3)))
     assert {view.status for view in started} == {"LIVE"}
     assert [item.key for item in (await shop.streams.active(FIRST_PAGE)).streams] == [stream.key]
     assert [item.key for item in (await shop.streams.upcoming(FIRST_PAGE)).streams] == [KEY]
-    assert [event for _, event, _ in shop.heard.events] == ["stream:started", "upcoming:updated"]
+    assert [event for _, event, _ in shop.received.events] == ["stream:started", "upcoming:updated"]
     ended = await asyncio.gather(*(shop.streams.stop(shop.admin, stream.key) for _ in range(3)))
     assert {view.status for view in ended} == {"ENDED"}
-    room, event, payload = shop.heard.events[-1]
+    room, event, payload = shop.received.events[-1]
     assert (room, event, payload["streamKey"]) == (viewers_room(stream.key), "stream:ended", stream.key)
-    assert len(shop.heard.events) == 3
+    assert len(shop.received.events) == 3
     kept = await shop.log.after(viewers_room(stream.key), 0, 10)
     assert [(event.seq, event.event) for event in kept] == [(1, "stream:started"), (2, "stream:ended")]
     assert [(event.event, json.loads(event.payload or "")) for event in kept] == [
-        sent for sent in shop.heard.sent if sent[0] in ("stream:started", "stream:ended")
+        sent for sent in shop.received.sent if sent[0] in ("stream:started", "stream:ended")
     ], "the log says what those who were there were sent"
     assert (await shop.streams.get(stream.key)).model_dump_json() == ended[0].model_dump_json()
 
@@ -311,7 +315,7 @@ async def test_viewers_are_distinct_and_the_peak_is_stored(shop: Shop) -> None:
     joined = await shop.viewers.snapshot(KEY, None, await shop.viewers.census(room))
     assert (joined.viewer_count, joined.peak_viewers, joined.live) == (1, 3, False)
     await shop.viewers.close()
-    updates = [payload["data"]["viewerCount"] for payload in shop.heard.named("stream:viewer:update")]
+    updates = [payload["data"]["viewerCount"] for payload in shop.received.named("stream:viewer:update")]
     assert updates[-1] == 1
     assert len(updates) <= 2, "the first viewer at once, the rest together"
     assert (await Stream.get(key=KEY)).peak_viewers == 3

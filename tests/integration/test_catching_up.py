@@ -69,7 +69,7 @@ class Pair:
             await self.nodes[node].fanout.publish(ROOM, "e", EVENT, stamp(seq))
         return seq
 
-    async def talk(self, stop: asyncio.Event) -> None:
+    async def send_messages(self, stop: asyncio.Event) -> None:
         """Both nodes publish, fifty a second each, until told to stop."""
 
         async def one(node: int) -> None:
@@ -81,7 +81,7 @@ class Pair:
 
     async def all_heard_all(self, *, seconds: float = 5.0) -> None:
         """Every node hears everything once, in order."""
-        expected = [told(seq) for seq in range(1, len(self.log.rooms[ROOM]) + 1)]
+        expected = [published(seq) for seq in range(1, len(self.log.rooms[ROOM]) + 1)]
         for node in self.nodes:
             await node.inbox.until(lambda inbox: expected[-1:] == inbox.of(ROOM)[-1:], seconds=seconds)
             assert node.inbox.of(ROOM) == expected
@@ -96,7 +96,7 @@ def write(log: EventLog, seq: int) -> int:
     return log.write(ROOM, stamped(EVENT.model_dump_json(), ROOM, stamp(seq)))
 
 
-def told(seq: int) -> bytes:
+def published(seq: int) -> bytes:
     packet = stamped_packet(ROOM, "e", EVENT, stamp(seq))
     return with_offset(packet, Place(EventLog.EPOCH, seq).offset(ROOM))
 
@@ -138,7 +138,7 @@ async def test_commits_of_a_dead_node_are_delivered(pair: Pair) -> None:
 
 async def test_redis_killed_and_started_again_under_traffic(pair: Pair) -> None:
     stop = asyncio.Event()
-    talking = asyncio.create_task(pair.talk(stop))
+    talking = asyncio.create_task(pair.send_messages(stop))
     await asyncio.sleep(0.2)
     pair.server.kill()
     await asyncio.sleep(0.5)
@@ -153,7 +153,7 @@ async def test_events_during_a_redis_outage_are_delivered_without_further_events
     pair.server.kill()
     for _ in range(3):
         await pair.say(0)
-    await pair.nodes[0].inbox.until(lambda inbox: inbox.of(ROOM) == [told(1), told(2), told(3)])
+    await pair.nodes[0].inbox.until(lambda inbox: inbox.of(ROOM) == [published(1), published(2), published(3)])
     await pair.all_heard_all()  # without Redis: from the log
     await pair.say(1)
     pair.server.start()
@@ -162,7 +162,7 @@ async def test_events_during_a_redis_outage_are_delivered_without_further_events
 
 async def test_cut_subscriptions_under_traffic(pair: Pair) -> None:
     stop = asyncio.Event()
-    talking = asyncio.create_task(pair.talk(stop))
+    talking = asyncio.create_task(pair.send_messages(stop))
     killer = RedisClient(make_settings(redis_url=pair.server.url), Metrics())
     for kind in ("pubsub", "normal", "pubsub", "pubsub", "normal", "pubsub"):
         await asyncio.sleep(0.1)
@@ -178,7 +178,7 @@ async def test_redis_hung_under_traffic(pair: Pair, seconds: float, monkeypatch:
     """Shorter than the time-out: late. Longer: what it does in the end comes twice, and is heard once."""
     monkeypatch.setattr(subscriber, "DEAF_AFTER", 1.2)
     stop = asyncio.Event()
-    talking = asyncio.create_task(pair.talk(stop))
+    talking = asyncio.create_task(pair.send_messages(stop))
     await asyncio.sleep(0.1)
     pair.server.pause()
     await asyncio.sleep(seconds)
@@ -228,12 +228,12 @@ async def test_a_node_catches_up_from_the_room_log(database_url: str, redis: Red
     await Curators(database, silent).deletions.delete(ada, ask)
     assert [event.seq for event in await log.after(ROOM, 1, 2)] == [2, 3]
     assert await fanout.reach(ROOM, 4, within=2)
-    heard = b"\n".join(inbox.of(ROOM)).decode()
+    received = b"\n".join(inbox.of(ROOM)).decode()
     assert [packet[: packet.index(b",{")] for packet in inbox.of(ROOM)] == [
         b'2/chat,["chat:message"', b'2/chat,["chat:message"', b'2/chat,["chat:message-deleted"',
     ]  # fmt: skip
-    assert "안녕 <b>" in heard
-    assert "unkind" not in heard
-    assert heard.endswith(f'"live:demo@{epochs[ROOM].epoch[:8]}.4"]')
+    assert "안녕 <b>" in received
+    assert "unkind" not in received
+    assert received.endswith(f'"live:demo@{epochs[ROOM].epoch[:8]}.4"]')
     await fanout.close()
     await database.close()

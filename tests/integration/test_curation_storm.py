@@ -24,7 +24,7 @@ from models.main.message import MessageDeletion
 from models.main.room import Room, RoomEvent
 from models.main.stream import Stream
 from models.main.user import User
-from tests.doubles import Heard, principal
+from tests.doubles import Recorder, principal
 from tests.integration.services import Curators, make_chat
 from tests.support import make_settings
 
@@ -33,13 +33,13 @@ LOG = room_log_name(chat_room(KEY))
 ACTORS, STEPS = 8, 20
 
 
-class Crowd:
+class Moderators:
     """Three who write and an administrator, who do whatever the dice say on one of two nodes."""
 
     def __init__(self, database: Database) -> None:
-        self.heard = Heard()
-        self.chats = [make_chat(database, self.heard) for _ in range(2)]
-        self.curators = [Curators(database, self.heard) for _ in range(2)]
+        self.received = Recorder()
+        self.chats = [make_chat(database, self.received) for _ in range(2)]
+        self.curators = [Curators(database, self.received) for _ in range(2)]
         self.snapshots = Snapshots(database, RoomLog(database), Messages(database), self.curators[0].pins, Metrics())
         self.people: list[Principal] = []
         self.sent: list[tuple[Principal, SendMessage, Sent]] = []
@@ -106,7 +106,7 @@ class Onlooker:
         self.pinned: dict[str, None] = {}  # by id
         self._places: dict[str, int] = {}
 
-    def hear(self, seq: int, event: str, data: dict[str, Any]) -> None:
+    def receive(self, seq: int, event: str, data: dict[str, Any]) -> None:
         match event:
             case "chat:message":
                 assert data["seq"] == seq
@@ -133,22 +133,22 @@ class Onlooker:
 
 
 @pytest.fixture
-async def crowd(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Crowd]:
+async def clients(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Moderators]:
     monkeypatch.setattr(clears, "BATCH", 3)
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
-    crowd = Crowd(database)
-    await crowd.open()
-    yield crowd
-    await crowd.close()
+    clients = Moderators(database)
+    await clients.open()
+    yield clients
+    await clients.close()
     await database.close()
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_published_events_match_the_stored_state(crowd: Crowd, seed: int) -> None:
-    await asyncio.gather(*(crowd.act(actor, random.Random(f"{seed} {actor}")) for actor in range(ACTORS)))
+async def test_published_events_match_the_stored_state(clients: Moderators, seed: int) -> None:
+    await asyncio.gather(*(clients.act(actor, random.Random(f"{seed} {actor}")) for actor in range(ACTORS)))
 
-    said = {sent.id: ask.message for _, ask, sent in crowd.sent}
+    said = {sent.id: ask.message for _, ask, sent in clients.sent}
     deletions = await MessageDeletion.all().values_list("message_id", "text")
     originals = {str(message_id): text for message_id, text in deletions}
     rows = await MessageRow.all().order_by("seq")
@@ -159,12 +159,12 @@ async def test_published_events_match_the_stored_state(crowd: Crowd, seed: int) 
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     logged = json.dumps([event.payload for event in events])
     assert not [text for text in originals.values() if f'"{text}"' in logged], "a deleted text is in the log"
-    assert sorted(event for _, event, _ in crowd.heard.events) == sorted(event.event for event in events)
+    assert sorted(event for _, event, _ in clients.received.events) == sorted(event.event for event in events)
 
-    snapshot = await crowd.snapshots.read(KEY)
+    snapshot = await clients.snapshots.read(KEY)
     onlooker = Onlooker({message.seq: message for message in snapshot.history})
     for event in events:
-        onlooker.hear(event.seq, event.event, event.payload["data"])
+        onlooker.receive(event.seq, event.event, event.payload["data"])
     kept = [row for row in rows if row.text is not None]
     assert sorted(onlooker.shown) == [row.seq for row in kept]
     assert [message.message for message in snapshot.history] == [row.text for row in kept]

@@ -63,7 +63,7 @@ async def test_a_large_body_in_two_segments_arrives_whole(http: aiohttp.ClientSe
         async with wire(echo) as client:
             await client.send(post_request(session, echo, len(body)) + body[:300_000])
             await asyncio.sleep(0.05)
-            assert echo.heard == []
+            assert echo.received == []
             await client.send(body[300_000:])
             assert (await client.head()).startswith(b"HTTP/1.1 200 ")
         assert await session.get() == (200, SEPARATOR.join(packets))
@@ -84,7 +84,7 @@ async def test_more_packets_than_allowed_are_refused_at_once(echo: Echo, http: a
     session = await Poller(http, echo).open()
     assert (await session.post(SEPARATOR.join(["4x"] * 257)))[0] == 400
     assert echo.ended[session.sid] == "parse error"
-    assert not [text for sid, text in echo.heard if sid == session.sid]
+    assert not [text for sid, text in echo.received if sid == session.sid]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -134,8 +134,8 @@ async def test_a_post_waits_while_too_many_messages_wait(http: aiohttp.ClientSes
         assert not second.done()
         release.set()
         assert await second == (200, "ok")
-        await until(lambda: len(echo.heard) == 101)
-        assert echo.heard[-1] == (session.sid, "last")
+        await until(lambda: len(echo.received) == 101)
+        assert echo.received[-1] == (session.sid, "last")
 
 
 # --- polls ----------------------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ async def test_a_second_concurrent_post_ends_the_session(http: aiohttp.ClientSes
         await waiting
         release.set()
         await until(lambda: not echo.engine._workers)
-        assert len(echo.heard) == 1
+        assert len(echo.received) == 1
 
 
 async def test_packets_of_one_tick_share_one_poll(echo: Echo, http: aiohttp.ClientSession) -> None:
@@ -501,7 +501,7 @@ async def test_a_session_that_is_over_cannot_upgrade(http: aiohttp.ClientSession
         assert session.sid not in echo.ended
         release.set()
         assert await echo.until_ended(session.sid) == "transport close"
-        assert [text for _, text in echo.heard] == ["last words"]
+        assert [text for _, text in echo.received] == ["last words"]
 
 
 async def test_nothing_is_lost_or_reordered_by_the_upgrade(http: aiohttp.ClientSession) -> None:
@@ -558,8 +558,8 @@ async def test_messages_of_the_client_keep_their_order_over_the_upgrade(
             await socket.send_str("5")
             for number in range(100, 200):
                 await socket.send_str(f"4{number}")
-            await until(lambda: len(own.heard) == 200)
-        assert [text for _, text in own.heard] == [str(number) for number in range(200)]
+            await until(lambda: len(own.received) == 200)
+        assert [text for _, text in own.received] == [str(number) for number in range(200)]
         await own.until_ended(session.sid)
         assert (own.gauge("polling"), own.gauge("websocket")) == (0, 0)
 

@@ -104,7 +104,7 @@ async def test_polling_refuses_binary_and_closes(echo: Echo, http: aiohttp.Clien
     session = await Poller(http, echo).open()
     assert (await session.post("4hello\x1ebAQIDBA=="))[0] == 400
     assert (await session.get())[0] == 400
-    assert (session.sid, "hello") not in echo.heard
+    assert (session.sid, "hello") not in echo.received
 
 
 @pytest.mark.parametrize("payload", ["abc", "", "4hello\x1e", "2", "5", "6", b"4\xff\xfe"])

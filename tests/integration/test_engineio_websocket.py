@@ -75,7 +75,7 @@ async def test_frames_may_arrive_byte_by_byte_and_many_at_once(echo: Echo) -> No
         await client.send(b"".join(masked(f"4{number}") for number in range(3000)))
         for number in range(3000):
             assert await client.frame() == (1, f"4{number}".encode())
-        assert [text for sid, text in echo.heard if sid == connection.sid][1:] == [str(n) for n in range(3000)]
+        assert [text for sid, text in echo.received if sid == connection.sid][1:] == [str(n) for n in range(3000)]
 
 
 BROKEN = {
@@ -129,7 +129,7 @@ async def test_a_close_frame_is_answered_with_its_code(echo: Echo, sent: bytes, 
         assert await client.frame() == (8, answered)
         assert await client.reader.read() == b""
         assert echo.ended[connection.sid] == "transport close"
-        assert (connection.sid, "too late") not in echo.heard
+        assert (connection.sid, "too late") not in echo.received
 
 
 async def test_a_client_that_vanishes_is_noticed(echo: Echo) -> None:
@@ -356,8 +356,8 @@ async def test_a_flood_does_not_starve_others() -> None:
         echo.handling = silent
         await flood.send(masked("4x") * 30_000)
         await client.send(masked("4please"))
-        await until(lambda: len(echo.heard) == 30_001)
-        assert [text for _, text in echo.heard].index("please") < 2000  # of 30,000
+        await until(lambda: len(echo.received) == 30_001)
+        assert [text for _, text in echo.received].index("please") < 2000  # of 30,000
         assert flooding.sid not in echo.ended
 
 
@@ -381,8 +381,8 @@ async def test_reading_pauses_while_messages_wait() -> None:
         assert len(connection._inbox._messages) < 3000  # of 200,000: what one slice of bytes held
         release.set()
         await sending
-        await until(lambda: len(echo.heard) == 200_000)
-        assert [text for _, text in echo.heard] == [str(number) for number in range(200_000)]
+        await until(lambda: len(echo.received) == 200_000)
+        assert [text for _, text in echo.received] == [str(number) for number in range(200_000)]
 
 
 async def test_messages_before_a_disconnect_are_handled() -> None:
@@ -399,7 +399,7 @@ async def test_messages_before_a_disconnect_are_handled() -> None:
         assert connection.sid not in echo.ended
         release.set()
         assert await echo.until_ended(connection.sid) == "transport close"
-        assert [text for _, text in echo.heard] == ["first", "second"]
+        assert [text for _, text in echo.received] == ["first", "second"]
 
 
 async def test_messages_that_wait_at_a_close_are_not_handled() -> None:
@@ -411,12 +411,12 @@ async def test_messages_that_wait_at_a_close_are_not_handled() -> None:
     async with echo_server(OPTIONS) as echo, connected(echo) as (client, connection):
         echo.handling = blocked
         await client.send(masked("4first") + masked("4second"))
-        await until(lambda: len(echo.heard) == 1)
+        await until(lambda: len(echo.received) == 1)
         connection.close("kicked")
         assert echo.ended[connection.sid] == "kicked"
         release.set()
         await until(lambda: not echo.engine._workers)
-        assert [text for _, text in echo.heard] == ["first"]
+        assert [text for _, text in echo.received] == ["first"]
 
 
 async def test_an_exception_of_a_handler_ends_only_its_connection(echo: Echo) -> None:
@@ -514,7 +514,7 @@ async def test_closing_the_engine_ends_connections_after_their_handlers(http: ai
         await hello(busy)
         echo.handling = slowly
         await busy.send_str("4last")
-        await until(lambda: len(echo.heard) == 1)
+        await until(lambda: len(echo.received) == 1)
         closing = asyncio.create_task(echo.engine.close("server shutdown", 2.0))
         assert await close_code(idle) == 1000
         assert await busy.receive_str() == "4last"

@@ -99,39 +99,39 @@ async def test_rooms_of_the_same_name_in_two_namespaces_are_separate(nodes: list
 
 
 async def test_a_notice_reaches_every_node(nodes: list[Node], room: Room) -> None:
-    heard: list[tuple[int, Notice]] = []
+    received: list[tuple[int, Notice]] = []
     done = asyncio.Event()
 
-    async def hear(number: int, notice: Notice) -> None:
-        heard.append((number, notice))
-        if len(heard) == len(nodes):
+    async def receive(number: int, notice: Notice) -> None:
+        received.append((number, notice))
+        if len(received) == len(nodes):
             done.set()
 
     for number, node in enumerate(nodes):
-        node.fanout.on_notice(Revoked, partial(hear, number))
-        node.fanout.on_notice(StreamEnded, partial(hear, 99))
+        node.fanout.on_notice(Revoked, partial(receive, number))
+        node.fanout.on_notice(StreamEnded, partial(receive, 99))
     await nodes[0].fanout.notify(Revoked("한"))
     async with time_limit(2):
         await done.wait()
-    assert sorted(heard, key=lambda item: item[0]) == [(number, Revoked("한")) for number in range(len(nodes))]
+    assert sorted(received, key=lambda item: item[0]) == [(number, Revoked("한")) for number in range(len(nodes))]
 
 
 async def test_a_notice_whose_handler_fails_does_not_stop_the_next(nodes: list[Node]) -> None:
-    heard = asyncio.Event()
+    received = asyncio.Event()
 
     async def fail(_notice: StreamEnded) -> None:
         raise RuntimeError("not my day")
 
-    async def hear(notice: StreamEnded) -> None:
+    async def receive(notice: StreamEnded) -> None:
         if notice.stream_key == "second":
-            heard.set()
+            received.set()
 
     nodes[-1].fanout.on_notice(StreamEnded, fail)
-    nodes[-1].fanout.on_notice(StreamEnded, hear)
+    nodes[-1].fanout.on_notice(StreamEnded, receive)
     await nodes[0].fanout.notify(StreamEnded("first"))
     await nodes[0].fanout.notify(StreamEnded("second"))
     async with time_limit(2):
-        await heard.wait()
+        await received.wait()
 
 
 async def test_fanout_is_healthy(nodes: list[Node]) -> None:
@@ -167,22 +167,22 @@ async def test_a_watched_room_misses_nothing(pair: list[Node], room: Room) -> No
     a, b = pair
     said, watching = 0, 0
 
-    async def talk() -> None:
+    async def send_messages() -> None:
         nonlocal said
         while not watching or said < watching + 50:
             await publish(b, room, 1, first=said)
             said += 1
 
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(talk())
+        tasks.create_task(send_messages())
         while said < 50:  # noqa: ASYNC110  somewhere in the middle
             await asyncio.sleep(0)
         await a.fanout.watch(room)
         watching = said + 1  # the one under way may have gone before
     await a.inbox.until(lambda inbox: packets(room, said)[-1] in inbox.of(room))
-    heard = a.inbox.of(room)
-    assert heard == packets(room, len(heard), first=said - len(heard))
-    assert len(heard) >= said - watching
+    received = a.inbox.of(room)
+    assert received == packets(room, len(received), first=said - len(received))
+    assert len(received) >= said - watching
 
 
 async def test_a_repeated_publication_is_delivered_once(pair: list[Node], room: Room, redis: RedisClient) -> None:
@@ -239,10 +239,10 @@ async def test_a_join_just_after_unsubscribing_does_not_wait(pair: list[Node], r
 
 async def test_foreign_messages_on_channels_are_ignored(pair: list[Node], room: Room, redis: RedisClient) -> None:
     a, b = pair
-    told = asyncio.Event()
+    published = asyncio.Event()
 
     async def note(_notice: StreamEnded) -> None:
-        told.set()
+        published.set()
 
     b.fanout.on_notice(StreamEnded, note)
     await a.fanout.watch(room)
@@ -254,7 +254,7 @@ async def test_foreign_messages_on_channels_are_ignored(pair: list[Node], room: 
     await a.inbox.until(lambda inbox: packets(room, 1)[0] in inbox.of(room))
     assert a.fanout.healthy
     await a.fanout.notify(StreamEnded("demo"))
-    await asyncio.wait_for(told.wait(), 2)  # by the one that heard all of them on the channel of notices alone
+    await asyncio.wait_for(published.wait(), 2)  # by the one that heard all of them on the channel of notices alone
     assert isinstance(b.fanout, RedisFanout)
     ignored = b.fanout._metrics.notices_ignored
     for reason in ("unknown", "malformed"):  # other tests may publish on the channel of notices, too

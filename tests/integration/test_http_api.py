@@ -116,7 +116,7 @@ class Devices:
         """See Devices."""
 
 
-class House:
+class Harness:
     """A client, and what stands behind the server."""
 
     def __init__(self, client: Client, node: Node, accounts: Accounts) -> None:
@@ -152,15 +152,15 @@ def mounted(node: Node, accounts: Accounts, **changes: Any) -> web.Application:
 
 
 @asynccontextmanager
-async def house(**changes: Any) -> AsyncIterator[House]:
+async def harness(**changes: Any) -> AsyncIterator[Harness]:
     node, accounts = Node(), Accounts()
     async with serving(mounted(node, accounts, **changes)) as client:
-        yield House(client, node, accounts)
+        yield Harness(client, node, accounts)
 
 
 @pytest.fixture(scope="module")
 async def client() -> AsyncIterator[Client]:
-    async with house() as open_house:
+    async with harness() as open_house:
         yield open_house.client
 
 
@@ -176,7 +176,7 @@ def cookies(response: ClientResponse) -> SimpleCookie:
 
 
 async def test_health_endpoints() -> None:
-    async with house(http_rate_limit="1/minute") as open_house:
+    async with harness(http_rate_limit="1/minute") as open_house:
         client, node = open_house.client, open_house.node
         for _ in range(3):  # never limited
             response = await client.get("/api/v1/health/live")
@@ -187,7 +187,7 @@ async def test_health_endpoints() -> None:
             response = await client.get("/api/v1/health/ready")
             body = await response.json()
             assert body["timestamp"].endswith("Z")
-            assert {name: told["status"] for name, told in body["info"].items()} == node.statuses
+            assert {name: published["status"] for name, published in body["info"].items()} == node.statuses
             return response.status, body["status"], body["error"]
 
         assert await ready() == (200, "ok", {})
@@ -244,7 +244,7 @@ async def test_metrics_need_this_machine_or_the_token(client: Client) -> None:
         *("X-Real-IP", "CF-Connecting-IP", "Fastly-Client-IP", "X-Client-IP", "X-Cluster-Client-IP", "CDN-Loop"),
     ):
         await refused(await client.get("/metrics", headers={name: "127.0.0.1"}), 403, "FORBIDDEN")
-    async with house(metrics_token="open sesame") as guarded:
+    async with harness(metrics_token="open sesame") as guarded:
         await refused(await guarded.client.get("/metrics"), 401, "AUTH_REQUIRED")
         headers = {"Authorization": "Bearer open sesam"}
         await refused(await guarded.client.get("/metrics", headers=headers), 401, "AUTH_REQUIRED")
@@ -253,7 +253,7 @@ async def test_metrics_need_this_machine_or_the_token(client: Client) -> None:
 
 
 async def test_metrics_with_their_own_port_are_only_there() -> None:
-    async with house(metrics_port=9) as open_house:
+    async with harness(metrics_port=9) as open_house:
         await refused(await open_house.client.get("/metrics"), 404, "NOT_FOUND")
     async with serving(metrics_app(scrape)) as client:
         assert "dorami_sockets" in await (await client.get("/metrics")).text()
@@ -264,7 +264,7 @@ async def test_metrics_with_their_own_port_are_only_there() -> None:
 
 
 async def test_login_returns_tokens_as_cookies_and_in_the_body() -> None:
-    async with house() as open_house:
+    async with harness() as open_house:
         body = {"email": "a@example.com", "password": "right"}
         response = await open_house.client.post("/api/v1/auth/login", json=body, headers={"User-Agent": "a browser"})
         session = await response.json()
@@ -305,7 +305,7 @@ async def test_login_with_a_wrong_password(client: Client) -> None:
 
 
 async def test_password_guesses_over_http_are_limited() -> None:
-    async with house(http_rate_limit="10/minute") as open_house:
+    async with harness(http_rate_limit="10/minute") as open_house:
         body = {"email": "a@example.com", "password": "wrong"}
         statuses = [(await open_house.client.post("/api/v1/auth/login", json=body)).status for _ in range(11)]
         assert statuses == [401] * 10 + [429]
@@ -323,7 +323,7 @@ async def test_refreshing_by_body_or_by_cookie(client: Client) -> None:
 
 
 async def test_logout() -> None:
-    async with house() as open_house:
+    async with harness() as open_house:
         client, ended = open_house.client, open_house.accounts.ended
         path = "/api/v1/auth/logout"
         response = await client.post(path, headers=bearer(Role.USER))
@@ -385,7 +385,7 @@ async def test_the_documents_are_served_outside_production(client: Client) -> No
     assert "/api/v1/products/{id}/stock" in openapi["paths"]
     asyncapi = await (await client.get("/api/docs/asyncapi.json")).json()
     assert asyncapi == {"asyncapi": openapi["info"]["version"]}
-    async with house(app_env="production") as strict:
+    async with harness(app_env="production") as strict:
         for name in ("", "/", "/openapi.json", "/asyncapi.json", "/main.js", "/style.css"):
             await refused(await strict.client.get(f"/api/docs{name}"), 404, "NOT_FOUND")
 

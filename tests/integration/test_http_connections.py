@@ -23,7 +23,7 @@ LARGE = b"x" * 20_000_000  # bytes; more than all buffers on the way
 ASK = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-class House:
+class Harness:
     """A server and who it has."""
 
     def __init__(self, server: web.Server, address: tuple[str, int]) -> None:
@@ -61,7 +61,7 @@ async def _endless() -> AsyncIterator[Line]:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def harness() -> AsyncIterator[Harness]:
     async def small(_request: web.Request) -> web.Response:
         return web.Response(text="small")
 
@@ -90,15 +90,15 @@ async def house() -> AsyncIterator[House]:
     assert runner.server is not None
     factory = partial(connections(runner.server, keepalive=KEEPALIVE, head=KEEPALIVE, stuck=STUCK), lambda: None)
     listener = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
-    made = House(runner.server, listener.sockets[0].getsockname())
+    made = Harness(runner.server, listener.sockets[0].getsockname())
     yield made
     listener.close()
     await runner.cleanup()
 
 
 @pytest.mark.parametrize("start", [b"", b"GET /sm", ASK, ASK + b"GET /small HTTP/1.1\r\nX"], ids=repr)
-async def test_an_idle_connection_and_a_head_that_never_ends(house: House, start: bytes) -> None:
-    reader, writer = await asyncio.open_connection(*house.address)
+async def test_an_idle_connection_and_a_head_that_never_ends(harness: Harness, start: bytes) -> None:
+    reader, writer = await asyncio.open_connection(*harness.address)
     writer.write(start)
 
     async def trickle() -> None:
@@ -116,7 +116,7 @@ async def test_an_idle_connection_and_a_head_that_never_ends(house: House, start
     slowly.cancel()
     writer.close()
     assert answered.count(b"200 OK") == start.count(ASK)
-    await until(lambda: not house.held)
+    await until(lambda: not harness.held)
 
 
 @pytest.mark.parametrize(
@@ -124,34 +124,34 @@ async def test_an_idle_connection_and_a_head_that_never_ends(house: House, start
     [ASK.replace(b"small", b"large"), ASK * 30_000, ASK.replace(b"small", b"nearly")],
     ids=["one answer", "many", "a little too much"],
 )
-async def test_a_client_that_does_not_read(house: House, ask: bytes) -> None:
+async def test_a_client_that_does_not_read(harness: Harness, ask: bytes) -> None:
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.setblocking(False)
         loop = asyncio.get_running_loop()
-        await loop.sock_connect(client, house.address)
+        await loop.sock_connect(client, harness.address)
         sending = asyncio.create_task(loop.sock_sendall(client, ask))
-        await until(lambda: house.held == 1)
-        await until(lambda: not house.held)
+        await until(lambda: harness.held == 1)
+        await until(lambda: not harness.held)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 
 
 @pytest.mark.parametrize("how", ["leaves", "breaks off", "takes nothing"])
-async def test_an_export_ends_quietly_when_its_client_leaves(house: House, how: str) -> None:
-    with socket.create_connection(house.address) as client:
+async def test_an_export_ends_quietly_when_its_client_leaves(harness: Harness, how: str) -> None:
+    with socket.create_connection(harness.address) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", how == "breaks off", 0))
         client.sendall(ASK.replace(b"small", b"export"))
-        await until(lambda: house.exports == 1)
+        await until(lambda: harness.exports == 1)
         await asyncio.sleep(STUCK / 2)  # the buffers fill
         if how != "takes nothing":
             client.close()
-        await until(lambda: not house.exports and not house.held)
-    assert house.failures == []
+        await until(lambda: not harness.exports and not harness.held)
+    assert harness.failures == []
 
 
-async def test_a_slow_client_gets_everything(house: House) -> None:
-    reader, writer = await asyncio.open_connection(*house.address, limit=65_536)
+async def test_a_slow_client_gets_everything(harness: Harness) -> None:
+    reader, writer = await asyncio.open_connection(*harness.address, limit=65_536)
     writer.write(ASK.replace(b"small", b"large"))
     received = 0
     while received < len(LARGE):

@@ -383,8 +383,8 @@ async def test_routes_are_limited_per_client() -> None:
 async def test_a_limit_of_the_service_replaces_that_of_the_route(client: Client) -> None:
     response = await client.get("/enough")
     await refused(response, 429, "RATE_LIMIT_EXCEEDED")
-    told = {name: response.headers[f"RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset")}
-    assert told == {"Limit": "3", "Remaining": "0", "Reset": "91"}
+    result = {name: response.headers[f"RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset")}
+    assert result == {"Limit": "3", "Remaining": "0", "Reset": "91"}
     assert response.headers["Retry-After"] == "91"
 
 

@@ -69,8 +69,8 @@ async def test_a_failed_export_is_aborted(made: int, error: Exception) -> None:
             with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
                 await (await client.get("/lines")).read()
     assert source.ended.is_set()
-    told = [entry["event"] for entry in logs if entry["log_level"] in ("warning", "error")]
-    assert told == ["an export was cut" if isinstance(error, Unavailable) else "a request failed"]
+    result = [entry["event"] for entry in logs if entry["log_level"] in ("warning", "error")]
+    assert result == ["an export was cut" if isinstance(error, Unavailable) else "a request failed"]
 
 
 async def test_an_export_stops_when_the_client_leaves() -> None:

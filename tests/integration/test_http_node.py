@@ -134,10 +134,10 @@ async def test_other_services_verify_our_tokens_with_the_public_keys(start_node:
     node = await start_node(JWT_PRIVATE_KEY=pem)
     async with aiohttp.ClientSession() as http:
         visitor = Visitor(http, node.url)
-        told = await visitor.get("GET", "/auth/keys")
+        result = await visitor.get("GET", "/auth/keys")
         session = await register(visitor, "ann")
-    [key] = jwt.PyJWKSet.from_dict(told).keys
-    assert "d" not in told["keys"][0]
+    [key] = jwt.PyJWKSet.from_dict(result).keys
+    assert "d" not in result["keys"][0]
     assert jwt.get_unverified_header(session["accessToken"])["kid"] == key.key_id
     claims = jwt.decode(session["accessToken"], key, ["EdDSA"], audience="dorami-clients", issuer="dorami")
     assert claims["sub"] == session["user"]["id"]

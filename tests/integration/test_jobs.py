@@ -43,7 +43,7 @@ class Ended:
         return StreamView.model_construct(**fields)
 
 
-class Told:
+class Published:
     """What the nodes are told."""
 
     def __init__(self) -> None:
@@ -65,9 +65,9 @@ class Bench:
 
     def __init__(self, database: Database, redis: RedisClient, url: str) -> None:
         self.table = JobTable(database)
-        self.told = Told()
+        self.published = Published()
         self.queue = JobQueue(redis)
-        self.jobs = Jobs(self.table, self.queue, stand_in(Ended()), self.told)
+        self.jobs = Jobs(self.table, self.queue, stand_in(Ended()), self.published)
         self.admin: Principal
         self.progress: Callable[[float], None] = lambda _: None
         self.began = asyncio.Event()
@@ -77,7 +77,7 @@ class Bench:
         self.url = url
 
     def worker(self) -> JobRunner:
-        return JobRunner(self.table, self.queue, stand_in(self.told), {"replay": self}, Metrics(), 3600.0)
+        return JobRunner(self.table, self.queue, stand_in(self.published), {"replay": self}, Metrics(), 3600.0)
 
     async def make(self, job_id: str, run: str, ask: CreateJob, progress: Callable[[float], None], /) -> Replay:
         assert ask == ASK
@@ -143,19 +143,19 @@ async def test_a_job_is_done_once_with_updates(bench: Bench) -> None:
     running = await bench.begin(job)
     await bench.worker().run(job.id)  # another worker that got it, too: nothing happens
     bench.progress(0.426)
-    await until(lambda: ("RUNNING", 42) in bench.told.states)
+    await until(lambda: ("RUNNING", 42) in bench.published.states)
     bench.progress(1.0)
     bench.outcome.set_result(Replay(duration=1.5, files=[]))
     await running
     done = await bench.jobs.get(job.id)
     assert (done.status, done.progress, done.detail) == ("DONE", 100, "Done")
     assert done.result == {"duration": 1.5, "truncated": False, "files": []}
-    assert bench.told.states[0] == ("RUNNING", 0)
-    assert bench.told.states[-1] == ("DONE", 100)
-    assert {update["user"] for update in bench.told.updates} == {bench.admin.user_id}
-    assert set(bench.told.updates[0]) == {"id", "kind", "progress", "status", "detail", "user"}
+    assert bench.published.states[0] == ("RUNNING", 0)
+    assert bench.published.states[-1] == ("DONE", 100)
+    assert {update["user"] for update in bench.published.updates} == {bench.admin.user_id}
+    assert set(bench.published.updates[0]) == {"id", "kind", "progress", "status", "detail", "user"}
     await bench.runner.run(job.id)
-    assert bench.told.states[-1] == ("DONE", 100)
+    assert bench.published.states[-1] == ("DONE", 100)
     with pytest.raises(Conflict, match="ended already"):
         await bench.jobs.cancel(job.id)
 
@@ -173,7 +173,7 @@ async def test_a_failed_job_has_a_readable_error(bench: Bench, error: Exception,
     await bench.runner.run(job.id)
     failed = await bench.jobs.get(job.id)
     assert (failed.status, failed.detail, failed.result) == ("FAILED", words, None)
-    assert bench.told.states[-1] == ("FAILED", 0)
+    assert bench.published.states[-1] == ("FAILED", 0)
 
 
 async def test_a_cancelled_job_stops_within_two_seconds_and_stays_cancelled(bench: Bench) -> None:
@@ -183,7 +183,7 @@ async def test_a_cancelled_job_stops_within_two_seconds_and_stays_cancelled(benc
     async with time_limit(2):
         await running
     assert (await bench.jobs.cancel(job.id)).status == "CANCELLED", "twice is fine"
-    assert bench.told.states[-1] == ("CANCELLED", 0)
+    assert bench.published.states[-1] == ("CANCELLED", 0)
     assert set(bench.discarded) == {job.id}, "what it may have finished meanwhile is deleted"
     waiting = await bench.create()
     await bench.jobs.cancel(waiting.id)
@@ -214,7 +214,7 @@ async def test_a_dead_run_is_restarted_by_another_worker(bench: Bench) -> None:
     bench.outcome.set_result(Replay(duration=1, files=[]))
     await second
     assert (await bench.jobs.get(job.id)).status == "DONE"
-    assert [status for status, _ in bench.told.states].count("DONE") == 1
+    assert [status for status, _ in bench.published.states].count("DONE") == 1
 
 
 async def test_a_job_that_kills_its_workers_fails(bench: Bench) -> None:
@@ -225,7 +225,7 @@ async def test_a_job_that_kills_its_workers_fails(bench: Bench) -> None:
         await bench.take_for_dead(bench.runner, job)
     failed = await bench.jobs.get(job.id)
     assert (failed.status, failed.detail) == ("FAILED", job_table.HOPELESS)
-    assert bench.told.states[-1] == ("FAILED", 0)
+    assert bench.published.states[-1] == ("FAILED", 0)
 
 
 async def test_a_job_lost_by_redis_is_queued_again(bench: Bench, redis: RedisClient) -> None:
@@ -289,21 +289,21 @@ async def test_jobs_during_a_redis_outage(bench: Bench, monkeypatch: pytest.Monk
     away = RedisClient(make_settings(redis_url="redis://127.0.0.1:1/0"), Metrics())
     with pytest.raises(Unavailable):
         await JobQueue(away).push("1")
-    job = await Jobs(bench.table, JobQueue(away), stand_in(Ended()), bench.told).create(bench.admin, ASK)
+    job = await Jobs(bench.table, JobQueue(away), stand_in(Ended()), bench.published).create(bench.admin, ASK)
     assert job.status == "QUEUED"
     await away.close()
     monkeypatch.setattr("gateway.services.jobs.runner.SWEEP", 0.05)
     bench.runner.start()
-    bench.told.losses = None
+    bench.published.losses = None
     bench.outcome.set_result(Replay(duration=1, files=[]))
     await bench.runner.run(job.id)
-    bench.told.updates.clear()
+    bench.published.updates.clear()
     await asyncio.sleep(0.2)
-    assert bench.told.states == []
-    bench.told.losses = 1
-    await until(lambda: bench.told.states)
-    assert bench.told.states == [("DONE", 100)]
-    assert bench.told.updates[0]["id"] == job.id
+    assert bench.published.states == []
+    bench.published.losses = 1
+    await until(lambda: bench.published.states)
+    assert bench.published.states == [("DONE", 100)]
+    assert bench.published.updates[0]["id"] == job.id
     assert now() >= (await bench.jobs.get(job.id)).created_at
 
 
@@ -385,7 +385,7 @@ async def test_a_failed_job_is_tried_again_under_its_id(bench: Bench) -> None:
     assert (await bench.jobs.get(job.id)).status == "FAILED"
     again = await bench.jobs.retry(job.id)
     assert (again.id, again.status, again.progress, again.ended_at) == (job.id, "QUEUED", 0, None)
-    assert bench.told.states[-1] == ("QUEUED", 0)
+    assert bench.published.states[-1] == ("QUEUED", 0)
     assert await bench.waiting() == 2, "its first place in the queue leads to nothing"
     bench.outcome = asyncio.get_running_loop().create_future()
     bench.outcome.set_result(Replay(duration=1.0, files=[]))

@@ -33,14 +33,14 @@ class Studio:
         self.ffmpeg = Ffmpeg(program)
         self.library = Library(folder, self.ffmpeg, redis, Metrics(), 60.0)
         self.replays = Replays(self.library, self.ffmpeg, 60.0)
-        self.told: list[float] = []
+        self.published: list[float] = []
 
     def ask(self, **fields: object) -> CreateJob:
         body = {"kind": "replay", "streamKey": "demo", "source": "live/a.mp4"}
         return CreateJob.model_validate(body | fields)
 
     async def made(self, **fields: object) -> dict[str, object]:
-        return (await self.replays.make(JOB, RUN, self.ask(**fields), self.told.append)).model_dump()
+        return (await self.replays.make(JOB, RUN, self.ask(**fields), self.published.append)).model_dump()
 
     async def fails(self, **fields: object) -> str:
         with pytest.raises(MediaError) as caught:
@@ -72,8 +72,8 @@ async def test_a_cut_is_made_in_several_renditions(studio: Studio) -> None:
         assert made.duration == pytest.approx(2.5, abs=0.1)
         assert (made.video_codec, made.audio_codec) == ("h264", "aac")
         assert (made.width, made.height) == (320, 240), "no picture becomes larger than it was"
-    assert studio.told == sorted(studio.told)
-    assert studio.told[-1] == pytest.approx(1.0, abs=0.05)
+    assert studio.published == sorted(studio.published)
+    assert studio.published[-1] == pytest.approx(1.0, abs=0.05)
     assert children() == []
 
 
@@ -131,7 +131,7 @@ async def test_cancelled_work_leaves_no_files(tmp_path: Path, redis: RedisClient
     record(tmp_path / "live" / "a.mp4", 20)
     studio = Studio(tmp_path, redis, slow_ffmpeg(tmp_path))
     work = asyncio.create_task(studio.made())
-    await until(lambda: studio.told, within=10)
+    await until(lambda: studio.published, within=10)
     begun = time.monotonic()
     work.cancel()
     await asyncio.wait([work])

@@ -25,23 +25,23 @@ TIMEOUT = scaled(0.8)  # s that a statement may take, for those who have little 
 
 
 @pytest.fixture
-async def place(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
+async def cluster(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
     monkeypatch.setattr(chat, "LANES", 1)
-    place = ChatNodes(database_url, redis)
-    await place.open()
-    yield place
-    await place.close()
+    cluster = ChatNodes(database_url, redis)
+    await cluster.open()
+    yield cluster
+    await cluster.close()
 
 
 # --- cancelling -----------------------------------------------------------------------------------------------------
 
 
-async def test_cancelled_senders_lose_no_other_message(place: ChatNodes) -> None:
+async def test_cancelled_senders_lose_no_other_message(cluster: ChatNodes) -> None:
     dice = random.Random(20261121)
     kept, cancelled = set(), set()
     for storm in range(10):
         tasks = {
-            name: asyncio.create_task(place.send(n, name, name, node=n % 2))
+            name: asyncio.create_task(cluster.send(n, name, name, node=n % 2))
             for n in range(20)
             for name in [f"{storm}:{n}"]
         }
@@ -54,9 +54,9 @@ async def test_cancelled_senders_lose_no_other_message(place: ChatNodes) -> None
         await asyncio.gather(*tasks.values(), return_exceptions=True)
         kept |= {name for name, task in tasks.items() if not task.cancelled()}
         assert all(not task.exception() for task in tasks.values() if not task.cancelled())
-    for node in place.nodes:
+    for node in cluster.nodes:
         await node.close()  # what was cancelled is stored and told by now, or never will be
-    stored = set(texts(await place.holds_together()))
+    stored = set(texts(await cluster.holds_together()))
     assert kept <= stored
     assert stored <= kept | cancelled
     assert cancelled
@@ -70,10 +70,10 @@ async def impatient(database_url: str, redis: RedisClient, monkeypatch: pytest.M
     """The same with little time, and few who may wait."""
     monkeypatch.setattr(chat, "LANES", 1)
     monkeypatch.setattr(chat, "WAITING", 25)
-    place = ChatNodes(database_url, redis, database_timeout=timedelta(seconds=TIMEOUT))
-    await place.open()
-    yield place
-    await place.close()
+    cluster = ChatNodes(database_url, redis, database_timeout=timedelta(seconds=TIMEOUT))
+    await cluster.open()
+    yield cluster
+    await cluster.close()
 
 
 async def test_a_locked_room_times_out_for_all_senders(impatient: ChatNodes) -> None:
@@ -108,11 +108,11 @@ async def fragile(
 ) -> AsyncIterator[ChatNodes]:
     """The same on a server of this test's own."""
     monkeypatch.setattr(chat, "LANES", 1)
-    place = ChatNodes(own_postgres.url, redis, database_pool_size=3)
+    cluster = ChatNodes(own_postgres.url, redis, database_pool_size=3)
     await migrations.migrate(make_settings(database_url=own_postgres.url))
-    await place.open()
-    yield place
-    await place.close()
+    await cluster.open()
+    yield cluster
+    await cluster.close()
 
 
 async def test_server_killed_during_a_batch(fragile: ChatNodes, own_postgres: PostgresProcess) -> None:
@@ -142,7 +142,7 @@ async def test_acked_messages_survive_a_kill_and_retries_are_stored_once(
     acked: dict[str, Sent] = {}
     failed: list[tuple[int, str]] = []
 
-    async def talk(who: int) -> None:
+    async def send_messages(who: int) -> None:
         for count in range(1000):
             name = f"{who}:{count}"
             try:
@@ -151,7 +151,7 @@ async def test_acked_messages_survive_a_kill_and_retries_are_stored_once(
                 failed.append((who, name))
                 return
 
-    talking = asyncio.gather(*(talk(who) for who in range(20)))
+    talking = asyncio.gather(*(send_messages(who) for who in range(20)))
     await until(lambda: len(acked) >= 100)
     own_postgres.kill()
     await talking
@@ -172,17 +172,17 @@ async def test_acked_messages_survive_a_kill_and_retries_are_stored_once(
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
-async def test_closing_stores_and_publishes_accepted_messages(place: ChatNodes) -> None:
-    async with place.held():
-        tasks = [asyncio.create_task(place.send(0, "0"))]
-        await place.stuck()
-        tasks += [asyncio.create_task(place.send(n, f"{n}")) for n in range(1, 10)]
+async def test_closing_stores_and_publishes_accepted_messages(cluster: ChatNodes) -> None:
+    async with cluster.held():
+        tasks = [asyncio.create_task(cluster.send(0, "0"))]
+        await cluster.stuck()
+        tasks += [asyncio.create_task(cluster.send(n, f"{n}")) for n in range(1, 10)]
         await turns()
-        closing = asyncio.create_task(place.chat.close())
+        closing = asyncio.create_task(cluster.chat.close())
         await turns()
         with pytest.raises(Unavailable):
-            await place.send(1, "too late")
+            await cluster.send(1, "too late")
         assert not closing.done()
     await closing
-    assert texts(await place.holds_together()) == [f"{n}" for n in range(10)]
+    assert texts(await cluster.holds_together()) == [f"{n}" for n in range(10)]
     assert [answer.seq for answer in await asyncio.gather(*tasks)] == list(range(1, 11))

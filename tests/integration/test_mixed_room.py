@@ -31,18 +31,18 @@ class Member:
 
     def __init__(self, http: aiohttp.ClientSession, stage: Scene, joined: asyncio.Barrier) -> None:
         self.http, self.echo, self.joined = http, stage.echo, joined
-        self.heard: list[str] = []
+        self.received: list[str] = []
 
     async def run(self) -> None:
         """Join, hear, and be off."""
         async with websocket(self.http, self.echo) as socket:
             await hello(socket)
             await socket.send_str(f"4{JOIN}")
-            await self.hear(socket)
+            await self.receive(socket)
 
-    async def hear(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def receive(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Everything that comes over a websocket."""
-        while END not in self.heard[-1:]:
+        while END not in self.received[-1:]:
             await self.take(await socket.receive_str(timeout=scaled(PATIENCE)))
 
     async def take(self, *packets: str) -> None:
@@ -51,12 +51,12 @@ class Member:
             if packet.startswith("40/lounge,"):
                 await self.joined.wait()
             elif packet != "6":
-                self.heard.append(packet)
+                self.received.append(packet)
 
     @property
     def said(self) -> list[str]:
         """What it heard the room say."""
-        return [packet for packet in self.heard if packet.startswith("42")]
+        return [packet for packet in self.received if packet.startswith("42")]
 
 
 class PollingMember(Member):
@@ -73,7 +73,7 @@ class PollingMember(Member):
         poller = await Poller(self.http, self.echo).open()
         await poller.post(f"4{JOIN}")
         polls = 0
-        while END not in self.heard[-1:]:
+        while END not in self.received[-1:]:
             if polls == self.changes:
                 await self.change(poller)
                 return
@@ -95,7 +95,7 @@ class PollingMember(Member):
             assert await socket.receive_str(timeout=scaled(PATIENCE)) == "3probe"
             await last
             await socket.send_str("5")
-            await self.hear(socket)
+            await self.receive(socket)
 
 
 class PasserBy(Member):
@@ -120,10 +120,10 @@ class Speaker(Member):
         super().__init__(http, stage, joined)
         self.done, self.name = done, name
 
-    async def hear(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def receive(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """See Member."""
         speaking = asyncio.create_task(self.speak(socket))
-        await super().hear(socket)
+        await super().receive(socket)
         await speaking
 
     async def speak(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -138,12 +138,12 @@ class Speaker(Member):
 
     def answered_in_place(self) -> None:
         """Each answer comes after what the room heard of it, and before what came about later."""
-        answers = [at for at, packet in enumerate(self.heard) if packet.startswith("43")]
-        numbers = [int(self.heard[at].removeprefix("43/lounge,").partition("[")[0]) for at in answers]
+        answers = [at for at, packet in enumerate(self.received) if packet.startswith("43")]
+        numbers = [int(self.received[at].removeprefix("43/lounge,").partition("[")[0]) for at in answers]
         assert numbers == list(range(BURSTS * BURST))
         for number, at in enumerate(answers):
-            assert json.loads(self.heard[at].partition(f",{number}")[2])[0]["ok"] is True
-            before = [packet for packet in self.heard[:at] if f'"{self.name} ' in packet and packet.startswith("42")]
+            assert json.loads(self.received[at].partition(f",{number}")[2])[0]["ok"] is True
+            before = [packet for packet in self.received[:at] if f'"{self.name} ' in packet and packet.startswith("42")]
             assert len(before) == number + 1
 
 

@@ -116,8 +116,8 @@ async def document(url: str) -> dict[str, Any]:
         def readable(part: dict[str, Any]) -> dict[str, Any]:
             return {name: value for name, value in part.items() if name != "pattern" or r"\p{" not in value}
 
-        told: dict[str, Any] = json.loads(await response.text(), object_hook=readable)
-        return told
+        reported: dict[str, Any] = json.loads(await response.text(), object_hook=readable)
+        return reported
 
 
 async def ask_all(target: Target, requests: Callable[[Operation], st.SearchStrategy[Case]], *, shapes: bool) -> int:

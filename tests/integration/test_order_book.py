@@ -68,9 +68,10 @@ async def test_the_first_order_gets_the_last_item() -> None:
     ]
     assert [code(answer) for answer in answers] == [None, Code.INSUFFICIENT_STOCK, None, Code.NOT_FOUND]
     assert (sale.taken, sale.steps) == ({1: 3, 2: 1}, {1: 2, 2: 1})
-    events = [told.event for told in sale.outgoing]
+    events = [each.event for each in sale.outgoing]
     assert events.count("live:product:soldout") == 2
-    versions = [told.payload.data.version for told in sale.outgoing if told.event == "live:product:updated"]  # type: ignore[attr-defined]
+    updates = [each.payload for each in sale.outgoing if each.event == "live:product:updated"]
+    versions = [payload.data.version for payload in updates]  # type: ignore[attr-defined]
     assert versions == [2, 3, 2]
 
 

@@ -52,27 +52,27 @@ async def refused(code: Code, call: Any) -> GatewayError:
 async def test_an_order_is_stored_and_published(commerce: CommerceNodes) -> None:
     ann = await commerce.person()
     cup, mug = await commerce.product(price="19.90", stock=9), await commerce.product(name="Mug", price=0.1, stock=6)
-    commerce.told()
+    commerce.published()
     order = await commerce.buy(ann, (cup, 3), (mug, 2))
     assert (order.status, order.total, order.user_id) == ("PENDING", Decimal("59.90"), ann.user_id)
     assert [(item.product_id, item.name, str(item.price), item.quantity, item.stream_key) for item in order.items] == [
         (cup.id, "Cup", "19.90", 3, KEY),
         (mug.id, "Mug", "0.10", 2, KEY),
     ]
-    heard = commerce.heard.events[:]
-    assert [event for event, _ in commerce.told()] == [
+    received = commerce.received.events[:]
+    assert [event for event, _ in commerce.published()] == [
         "live:product:updated",
         "live:product:updated",
         "product:low-stock",
         "order:purchase:notification",
     ]
-    updated = [payload["data"] for _, event, payload in heard if event == "live:product:updated"]
+    updated = [payload["data"] for _, event, payload in received if event == "live:product:updated"]
     stored = [(await commerce.catalog.get(product.id)).model_dump(mode="json") for product in (cup, mug)]
     assert updated == stored, "what is told is what is stored"
     purchase = {"streamKey": KEY, "displayName": "s***", "message": "s*** bought 3 × Cup and 1 more"}
-    assert heard[-2][1:] == ("order:purchase:notification", purchase)
+    assert received[-2][1:] == ("order:purchase:notification", purchase)
     new = {"type": "order:new", "data": order.model_dump(mode="json")}
-    assert heard[-1] == (ADMINS, "order:new", new)
+    assert received[-1] == (ADMINS, "order:new", new)
     assert await commerce.orders.get(ann, order.id) == order
     assert [event for _, event in await commerce.logged(ADMINS)] == ["order:new"]
     assert [seq for seq, _ in await commerce.logged(products_room(KEY))] == [1, 2, 3, 4, 5, 6]
@@ -83,31 +83,31 @@ async def test_an_order_is_all_or_nothing(commerce: CommerceNodes) -> None:
     await commerce.stream("other", await commerce.person(Role.HOST))
     cup, mug = await commerce.product(stock=5), await commerce.product(stock=1)
     hat = await commerce.product("other", stock=2)
-    commerce.told()
+    commerce.published()
     error = await refused(Code.INSUFFICIENT_STOCK, commerce.buy(ann, (cup, 5), (mug, 2), (hat, 3)))
     assert error.details == [
         {"productId": mug.id, "requested": 2, "left": 1},
         {"productId": hat.id, "requested": 3, "left": 2},
     ]
     await commerce.catalog.delete(ADMIN, hat.id)
-    commerce.told()
+    commerce.published()
     await refused(Code.NOT_FOUND, commerce.buy(ann, (cup, 1), (hat, 1)))
     assert [await commerce.now(product) for product in (cup, mug)] == [(5, 1), (1, 1)]
-    assert (commerce.told(), await StoredOrder.all().count()) == ([], 0)
+    assert (commerce.published(), await StoredOrder.all().count()) == ([], 0)
 
 
 async def test_an_order_of_several_streams_is_published_in_each(commerce: CommerceNodes) -> None:
     await commerce.stream("other", await commerce.person(Role.HOST))
     cup, hat = await commerce.product(stock=1), await commerce.product("other", name="Hat", stock=2)
-    commerce.told()
+    commerce.published()
     await commerce.buy(await commerce.person(), (hat, 1), (cup, 1))
-    heard = commerce.heard.events[:]
-    assert [event for event, _ in commerce.told()] == [
+    received = commerce.received.events[:]
+    assert [event for event, _ in commerce.published()] == [
         "live:product:updated",
         "live:product:soldout",
         "order:purchase:notification",
     ]
-    here = [(event, payload) for room, event, payload in heard if room == products_room("other")]
+    here = [(event, payload) for room, event, payload in received if room == products_room("other")]
     assert [event for event, _ in here] == ["live:product:updated", "product:low-stock", "order:purchase:notification"]
     assert here[-1][1]["message"] == "s*** bought 1 × Hat"
 
@@ -193,7 +193,7 @@ async def test_repeated_cancellations_return_stock_once(commerce: CommerceNodes)
     ann, admin = await commerce.person(), await commerce.person(Role.ADMIN)
     cup, mug = await commerce.product(stock=2), await commerce.product(stock=9)
     order = await commerce.buy(ann, (cup, 2), (mug, 1))
-    commerce.told()
+    commerce.published()
     who = [ann, admin, ann, ann]
     cancelled = await asyncio.gather(
         *(commerce.nodes[n % 2].orders.cancel(person, order.id) for n, person in enumerate(who))
@@ -201,8 +201,8 @@ async def test_repeated_cancellations_return_stock_once(commerce: CommerceNodes)
     assert {answer.status for answer in cancelled} == {"CANCELLED"}
     assert len({answer.cancelled_at for answer in cancelled}) == 1
     assert [await commerce.now(product) for product in (cup, mug)] == [(2, 3), (9, 3)]
-    told = commerce.told()
-    assert [(event, payload["data"]["status"], payload["data"]["stock"]) for event, payload in told] == [
+    published = commerce.published()
+    assert [(event, payload["data"]["status"], payload["data"]["stock"]) for event, payload in published] == [
         ("live:product:updated", "AVAILABLE", 2),
         ("live:product:updated", "AVAILABLE", 9),
     ]
@@ -231,10 +231,12 @@ async def test_waiting_cancellations_time_out(commerce: CommerceNodes, database_
 async def test_a_paid_order_cannot_be_cancelled(commerce: CommerceNodes) -> None:
     ann, admin, cup = await commerce.person(), await commerce.person(Role.ADMIN), await commerce.product(stock=2)
     order = await commerce.buy(ann, cup)
-    commerce.told()
+    commerce.published()
     paid = await asyncio.gather(*(commerce.nodes[n % 2].orders.pay(admin, order.id) for n in range(4)))
     assert {(answer.status, answer.paid_at is not None) for answer in paid} == {("PAID", True)}
-    assert commerce.told(ADMINS) == [("order:paid", {"type": "order:paid", "data": paid[0].model_dump(mode="json")})]
+    assert commerce.published(ADMINS) == [
+        ("order:paid", {"type": "order:paid", "data": paid[0].model_dump(mode="json")})
+    ]
     await refused(Code.CONFLICT, commerce.orders.cancel(ann, order.id))
     assert (await commerce.now(cup))[0] == 1
 
@@ -310,18 +312,18 @@ async def test_users_see_only_their_own_orders(commerce: CommerceNodes) -> None:
 async def test_concurrent_orders_sell_exactly_the_stock(commerce: CommerceNodes) -> None:
     people = [await commerce.person() for _ in range(20)]
     cup = await commerce.product(stock=30)
-    commerce.told()
+    commerce.published()
     buying = (commerce.buy(people[number % 20], cup, node=number % 2) for number in range(300))
     answers = await asyncio.gather(*buying, return_exceptions=True)
     short = [answer for answer in answers if isinstance(answer, GatewayError)]
     assert [error.code for error in short] == [Code.INSUFFICIENT_STOCK] * 270
     assert {str(error.details) for error in short} == {str([{"productId": cup.id, "requested": 1, "left": 0}])}
     assert await commerce.now(cup) == (0, 31)
-    told = commerce.told()
-    assert [payload["data"] for event, payload in told if event == "live:product:soldout"] == [
+    published = commerce.published()
+    assert [payload["data"] for event, payload in published if event == "live:product:soldout"] == [
         {"productId": cup.id, "version": 31}
     ]
-    assert sum(event == "order:purchase:notification" for event, _ in told) == 30
+    assert sum(event == "order:purchase:notification" for event, _ in published) == 30
 
 
 async def test_a_failing_order_does_not_affect_its_batch(commerce: CommerceNodes) -> None:
@@ -338,19 +340,19 @@ async def test_a_failing_order_does_not_affect_its_batch(commerce: CommerceNodes
 async def test_bulk_changes_are_atomic(commerce: CommerceNodes) -> None:
     await commerce.stream("other", await commerce.person(Role.HOST))
     cup, mug, hat = await commerce.product(), await commerce.product(stock=1), await commerce.product("other")
-    commerce.told()
+    commerce.published()
     changed = await commerce.change_many(
         {"id": hat.id, "price": "4.50"}, {"id": cup.id, "name": "Mug"}, {"id": mug.id, "stock": 0, "version": 1}
     )
     assert [(product.id, product.version) for product in changed] == [(hat.id, 2), (cup.id, 2), (mug.id, 2)]
-    assert [event for event, _ in commerce.told()] == ["live:product:updated"] * 2 + ["live:product:soldout"]
+    assert [event for event, _ in commerce.published()] == ["live:product:updated"] * 2 + ["live:product:soldout"]
     error = await refused(
         Code.CONFLICT, commerce.change_many({"id": cup.id, "stock": 1}, {"id": mug.id, "stock": 1, "version": 1})
     )
     current = (await commerce.catalog.get(mug.id)).model_dump(mode="json")
     assert error.details == {"productId": mug.id, "version": 2, "product": current}
     await refused(Code.NOT_FOUND, commerce.change_many({"id": cup.id, "stock": 1}, {"id": "999", "stock": 1}))
-    assert (await commerce.now(cup), commerce.told()) == ((100, 2), [])
+    assert (await commerce.now(cup), commerce.published()) == ((100, 2), [])
 
 
 async def test_bulk_changes_and_orders_do_not_deadlock(commerce: CommerceNodes) -> None:
@@ -377,11 +379,11 @@ async def test_deleting_a_product_removes_it_as_featured(commerce: CommerceNodes
     await commerce.stream("own", host)
     cup = await commerce.product("own")
     await asyncio.gather(*(node.featured.put(host, "own", cup.id) for node in commerce.nodes for _ in range(3)))
-    assert len(commerce.heard.named("stream:featured-product:updated")) == 1
+    assert len(commerce.received.named("stream:featured-product:updated")) == 1
     await asyncio.gather(
         commerce.catalog.delete(ADMIN, cup.id), commerce.featured.put(host, "own", cup.id), return_exceptions=True
     )
-    shown = [payload["productId"] for payload in commerce.heard.named("stream:featured-product:updated")]
+    shown = [payload["productId"] for payload in commerce.received.named("stream:featured-product:updated")]
     assert shown == [cup.id, None]
     await refused(Code.NOT_FOUND, commerce.featured.put(host, "own", cup.id))
     await refused(Code.FORBIDDEN, commerce.featured.remove(host, KEY))
@@ -442,18 +444,18 @@ async def test_an_unpaid_order_expires_and_returns_stock_once(commerce: Commerce
     await commerce.orders.expire()
     assert await commerce.now(cup) == (0, 2), "its time is not up"
     await overdue(commerce)
-    commerce.told()
-    commerce.heard.notices.clear()
+    commerce.published()
+    commerce.received.notices.clear()
     await asyncio.gather(*(node.orders.expire() for node in commerce.nodes for _ in range(3)))
     assert [(await commerce.now(product))[0] for product in (cup, mug)] == [3, 8]
-    heard = commerce.heard.events
-    expired = [payload["data"] for room, event, payload in heard if (room, event) == (ADMINS, "order:expired")]
+    received = commerce.received.events
+    expired = [payload["data"] for room, event, payload in received if (room, event) == (ADMINS, "order:expired")]
     assert {order["id"] for order in expired} == {mine.id, theirs.id}
     assert {order["status"] for order in expired} == {"EXPIRED"}
     assert len(expired) == 2
-    back = [payload["data"] for _, event, payload in heard if event == "live:product:updated"]
+    back = [payload["data"] for _, event, payload in received if event == "live:product:updated"]
     assert {product["status"] for product in back} == {"AVAILABLE"}
-    notices = [notice for notice in commerce.heard.notices if isinstance(notice, UserEvent)]
+    notices = [notice for notice in commerce.received.notices if isinstance(notice, UserEvent)]
     assert {(notice.user_id, notice.event, notice.data["id"]) for notice in notices} == {
         (ann.user_id, "order:expired", mine.id),
         (bob.user_id, "order:expired", theirs.id),
@@ -483,10 +485,10 @@ async def test_concurrent_payment_cancellation_and_expiry(commerce: CommerceNode
 async def test_administrators_get_the_event_of_a_cancelled_order(commerce: CommerceNodes) -> None:
     ann, cup = await commerce.person(), await commerce.product()
     order = await commerce.buy(ann, cup)
-    commerce.told()
+    commerce.published()
     for _ in range(2):
         cancelled = await commerce.orders.cancel(ann, order.id)
-    assert commerce.told(ADMINS) == [
+    assert commerce.published(ADMINS) == [
         ("order:cancelled", {"type": "order:cancelled", "data": cancelled.model_dump(mode="json")})
     ]
 
@@ -510,12 +512,16 @@ async def test_a_deal_ends_once(commerce: CommerceNodes) -> None:
     await commerce.database.query("UPDATE products SET deal_ends_at = now() - interval '1 ms'")
     ann = await commerce.person()
     await refused(Code.PRICE_CHANGED, buy_at(commerce, ann, cup, 30))
-    commerce.told()
+    commerce.published()
     await asyncio.gather(*(node.catalog.end_deals() for node in commerce.nodes for _ in range(3)))
-    [(event, told)] = commerce.told()
+    [(event, published)] = commerce.published()
     assert event == "live:product:updated"
-    assert (told["data"]["price"], told["data"]["originalPrice"], told["data"]["dealEndsAt"]) == (40.0, None, None)
-    assert told["data"]["version"] == 4
+    assert (published["data"]["price"], published["data"]["originalPrice"], published["data"]["dealEndsAt"]) == (
+        40.0,
+        None,
+        None,
+    )
+    assert published["data"]["version"] == 4
     with pytest.raises(InvalidPayload):
         await commerce.catalog.start_deal(ADMIN, cup.id, deal(30, -1))
     await commerce.catalog.start_deal(ADMIN, cup.id, deal(30, 60))
@@ -577,8 +583,8 @@ async def test_purchase_notifications_are_in_the_language_of_the_shop(
     commerce: CommerceNodes, locale: str, others: int, sentence: str
 ) -> None:
     items = [OrderItem(stream_id=KEY, name=name, quantity=3) for name in ("Cup", "Mug", "Hat")][: 1 + others]
-    [told] = purchases(masked("김철수"), items, locale)
-    assert told.payload.model_dump()["message"] == sentence
+    [published] = purchases(masked("김철수"), items, locale)
+    assert published.payload.model_dump()["message"] == sentence
 
 
 def test_a_buyer_is_shown_as_one_grapheme() -> None:

@@ -87,50 +87,50 @@ async def test_no_statement_reads_a_whole_table(database_url: str) -> None:
 
 
 async def test_the_cost_of_a_message_does_not_grow(database_url: str, redis: RedisClient) -> None:
-    place = ChatNodes(database_url, redis, database_pool_size=1)
-    await place.open()
+    cluster = ChatNodes(database_url, redis, database_pool_size=1)
+    await cluster.open()
     for table in FAST:
-        await place.database.query(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
-    await place.database.query("ANALYZE")
+        await cluster.database.query(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    await cluster.database.query("ANALYZE")
     for number in range(WARM):
-        await talk(place, number)
+        await send_messages(cluster, number)
     for first in range(0, 1000, BATCH):
-        await store(place, first)
-    early = await read(place, "early")
+        await store(cluster, first)
+    early = await read(cluster, "early")
     for first in range(1000, STORED, BATCH):
-        await store(place, first)
-    late = await read(place, "late")
+        await store(cluster, first)
+    late = await read(cluster, "late")
     assert {name: scans for name, (scans, _) in late.items() if scans} == {}
     for name, (_, rows) in late.items():
         assert rows <= 1.2 * early[name][1] + 100, (name, early, late)  # old events are deleted now and then
-    await place.close()
+    await cluster.close()
 
 
-async def store(place: ChatNodes, first: int) -> None:
-    await asyncio.gather(*(place.send(n % 20, f"{n}", f"stored {n}") for n in range(first, first + BATCH)))
+async def store(cluster: ChatNodes, first: int) -> None:
+    await asyncio.gather(*(cluster.send(n % 20, f"{n}", f"stored {n}") for n in range(first, first + BATCH)))
 
 
-async def talk(place: ChatNodes, name: object) -> None:
+async def send_messages(cluster: ChatNodes, name: object) -> None:
     """What is asked of the chat again and again."""
-    someone = place.people[1]
-    sent = await place.send(someone, "hello", f"{name}")
-    assert (await place.send(someone, "hello", f"{name}")).duplicate
-    await place.chat.check_join(someone, KEY)
-    joined = await place.chat.snapshot(someone, KEY, None, 1)
-    returned = await place.chat.snapshot(someone, KEY, Since(epoch=joined.cursor.epoch, seq=sent.seq - 1), 1)
+    someone = cluster.people[1]
+    sent = await cluster.send(someone, "hello", f"{name}")
+    assert (await cluster.send(someone, "hello", f"{name}")).duplicate
+    await cluster.chat.check_join(someone, KEY)
+    joined = await cluster.chat.snapshot(someone, KEY, None, 1)
+    returned = await cluster.chat.snapshot(someone, KEY, Since(epoch=joined.cursor.epoch, seq=sent.seq - 1), 1)
     assert returned.recovered
-    await place.chat.history(someone, older(KEY, sent.id, 50))
+    await cluster.chat.history(someone, older(KEY, sent.id, 50))
 
 
-async def read(place: ChatNodes, name: str) -> dict[str, tuple[int, int]]:
+async def read(cluster: ChatNodes, name: str) -> dict[str, tuple[int, int]]:
     """The scans and the rows read, by table, of all that is asked again and again."""
-    before = await counted(place)
+    before = await counted(cluster)
     for number in range(20):
-        await talk(place, f"{name} {number}")
-    after = await counted(place)
+        await send_messages(cluster, f"{name} {number}")
+    after = await counted(cluster)
     return {table: (after[table][0] - before[table][0], after[table][1] - before[table][1]) for table in after}
 
 
-async def counted(place: ChatNodes) -> dict[str, tuple[int, int]]:
-    await place.database.query("SELECT pg_stat_force_next_flush()")
-    return {row["name"]: (row["scans"], row["rows"]) for row in await place.database.query(READ)}
+async def counted(cluster: ChatNodes) -> dict[str, tuple[int, int]]:
+    await cluster.database.query("SELECT pg_stat_force_next_flush()")
+    return {row["name"]: (row["scans"], row["rows"]) for row in await cluster.database.query(READ)}

@@ -160,13 +160,13 @@ async def test_a_cancelled_login_is_counted_eventually(start: StartNode, redis: 
 
 async def test_the_people_of_a_dead_node_are_removed(start: StartNode, redis: RedisClient) -> None:
     a, b = await start("a"), await start("b")
-    told: list[tuple[Room, Census]] = []
+    reported: list[tuple[Room, Census]] = []
 
     async def broken(room: Room, census: Census) -> None:
         raise RuntimeError("not my day")
 
     async def remember(room: Room, census: Census) -> None:
-        told.append((room, census))
+        reported.append((room, census))
 
     b.on_change(broken)
     b.on_change(remember)
@@ -180,10 +180,10 @@ async def test_the_people_of_a_dead_node_are_removed(start: StartNode, redis: Re
     await until_count(b, 0, viewers_room("other"))
 
     async def all_told() -> bool:
-        return {room for room, _ in told} == {ROOM, viewers_room("other")}
+        return {room for room, _ in reported} == {ROOM, viewers_room("other")}
 
     await until(all_told)
-    assert {room: census.count for room, census in told} == {ROOM: 1, viewers_room("other"): 0}
+    assert {room: census.count for room, census in reported} == {ROOM: 1, viewers_room("other"): 0}
 
     async def buried() -> bool:
         return bool(await redis.client.zrange(keys.nodes(), 0, -1) == [b._lease.name])
@@ -445,10 +445,10 @@ async def test_changes_of_a_dead_node_are_published(pair: tuple[RedisPresence, R
     await a.leave(ROOM, "mina")
     await kill(a)
 
-    async def told() -> bool:
+    async def reported() -> bool:
         return ROOM in due
 
-    await until(told)
+    await until(reported)
     slot = await b.claim_slot(ROOM)
     assert slot.census == Census(1, 2, False)
     assert not await b.published(ROOM, slot)
@@ -467,10 +467,10 @@ async def test_announcing_again_publishes_the_counts(start: StartNode) -> None:
     assert not await a.published(ROOM, await a.claim_slot(ROOM))
     a._wrong = True
 
-    async def told() -> bool:
+    async def reported() -> bool:
         return ROOM in due
 
-    await until(told)
+    await until(reported)
     await asyncio.sleep(0.31)
     assert (await a.claim_slot(ROOM)).census == Census(1, 1, False)
 

@@ -108,15 +108,15 @@ async def test_enters_and_leaves_before_the_next_heartbeat_are_counted(
 
 async def test_the_count_is_published_again(pair: tuple[RedisPresence, RedisPresence], redis: RedisClient) -> None:
     a, _ = pair
-    told: list[int] = []
+    published: list[int] = []
 
     async def tell(room: Room, census: Census) -> None:
         assert room == ROOM
-        told.append(census.count)
+        published.append(census.count)
 
     a.on_change(tell)
     await redis.client.delete(keys.presence(ROOM))
-    await until(lambda: told != [])
+    await until(lambda: published != [])
     await until_exact(redis, BOTH)
 
 

@@ -53,7 +53,7 @@ class Node(NamedTuple):
         await self.fanout.publish(ROOM, "e", Cursor(epoch="x", seq=number))
         return time.monotonic() - started
 
-    def heard(self, first: int, count: int) -> bool:
+    def received(self, first: int, count: int) -> bool:
         """Whether these arrived here once each, in order, among others."""
         expected = [event_packet(ROOM.namespace, "e", Cursor(epoch="x", seq=n)) for n in range(first, first + count)]
         return [packet for packet in self.inbox.of(ROOM) if packet in set(expected)] == expected
@@ -90,7 +90,7 @@ async def pair(own_redis: RedisServer) -> AsyncIterator[list[Node]]:
         await close(node)
 
 
-async def talk(node: Node, first: int, stop: asyncio.Event) -> int:
+async def send_messages(node: Node, first: int, stop: asyncio.Event) -> int:
     """Publish a hundred a second until told to stop; how many that were."""
     count = 0
     while not stop.is_set():
@@ -120,7 +120,7 @@ async def kill_connections(server: RedisServer, kind: str) -> None:
 async def test_fanout_survives_a_redis_restart(pair: list[Node], own_redis: RedisServer) -> None:
     a, b = pair
     stop = asyncio.Event()
-    talking = asyncio.create_task(talk(a, 0, stop))
+    talking = asyncio.create_task(send_messages(a, 0, stop))
     await asyncio.sleep(0.1)
     own_redis.kill()
     await until(lambda: not a.fanout.healthy and a.degraded)
@@ -130,14 +130,14 @@ async def test_fanout_survives_a_redis_restart(pair: list[Node], own_redis: Redi
     await flows(a, b, 20_000, within=2)
     stop.set()
     count = await talking
-    await a.inbox.until(lambda _: a.heard(0, count))  # one's own people missed nothing and got nothing twice
+    await a.inbox.until(lambda _: a.received(0, count))  # one's own people missed nothing and got nothing twice
     await until(lambda: all(node.fanout.healthy and not node.degraded for node in pair), within=2)
 
 
 async def test_fanout_survives_cut_subscriptions(pair: list[Node], own_redis: RedisServer) -> None:
     a, b = pair
     stop = asyncio.Event()
-    talking = asyncio.create_task(talk(a, 0, stop))
+    talking = asyncio.create_task(send_messages(a, 0, stop))
     for _ in range(5):
         await asyncio.sleep(0.05)
         await kill_connections(own_redis, "pubsub")
@@ -145,20 +145,20 @@ async def test_fanout_survives_cut_subscriptions(pair: list[Node], own_redis: Re
     await flows(a, b, 20_000, within=1)
     stop.set()
     count = await talking
-    await a.inbox.until(lambda _: a.heard(0, count))
+    await a.inbox.until(lambda _: a.received(0, count))
 
 
 async def test_cut_publishers_lose_nothing(pair: list[Node], own_redis: RedisServer) -> None:
     a, b = pair
     stop = asyncio.Event()
-    talking = asyncio.create_task(talk(a, 0, stop))
+    talking = asyncio.create_task(send_messages(a, 0, stop))
     for _ in range(5):
         await asyncio.sleep(0.05)
         await kill_connections(own_redis, "normal")
     stop.set()
     count = await talking
     for node in (a, b):
-        await node.inbox.until(lambda _, node=node: node.heard(0, count))  # type: ignore[misc]
+        await node.inbox.until(lambda _, node=node: node.received(0, count))  # type: ignore[misc]
     assert not a.degraded
 
 
@@ -170,7 +170,7 @@ async def test_fanout_survives_a_hung_redis(
     monkeypatch.setattr(subscriber, "DEAF_AFTER", 1.2)
     a, b = pair
     stop = asyncio.Event()
-    talking = asyncio.create_task(talk(a, 0, stop))
+    talking = asyncio.create_task(send_messages(a, 0, stop))
     await asyncio.sleep(0.05)
     own_redis.pause()
     await asyncio.sleep(seconds)
@@ -179,9 +179,9 @@ async def test_fanout_survives_a_hung_redis(
     await flows(a, b, 20_000, within=2)
     stop.set()
     count = await talking
-    await a.inbox.until(lambda _: a.heard(0, count))
-    heard = b.inbox.of(ROOM)
-    assert len(set(heard)) == len(heard)  # what Redis did in the end was not published again
+    await a.inbox.until(lambda _: a.received(0, count))
+    received = b.inbox.of(ROOM)
+    assert len(set(received)) == len(received)  # what Redis did in the end was not published again
 
 
 async def test_a_busy_node_does_not_time_out_redis(pair: list[Node]) -> None:
@@ -193,8 +193,8 @@ async def test_a_busy_node_does_not_time_out_redis(pair: list[Node]) -> None:
         time.sleep(1.5 * TIMEOUT)  # noqa: ASYNC251
         await asyncio.sleep(0.05)
         assert not a.degraded
-    assert a.heard(0, 3)
-    assert b.heard(0, 3)
+    assert a.received(0, 3)
+    assert b.received(0, 3)
 
 
 async def test_publishers_wait_while_the_queue_is_full(pair: list[Node], own_redis: RedisServer) -> None:
@@ -216,7 +216,7 @@ async def test_publishers_wait_while_the_queue_is_full(pair: list[Node], own_red
     assert a.fanout.healthy
     assert said <= publisher.QUEUE_HIGH + publisher.BATCH
     await flooding  # nobody waits for longer than a call may take
-    await a.inbox.until(lambda _: a.heard(0, count))
+    await a.inbox.until(lambda _: a.received(0, count))
 
 
 async def test_calls_time_out_while_redis_hangs(pair: list[Node], own_redis: RedisServer) -> None:
@@ -279,10 +279,10 @@ async def test_presence_and_limits_during_and_after_an_outage(pair: list[Node], 
     own_redis.start()
     expected = {"sora": "1", "jun": "1"}
 
-    async def told() -> bool:
+    async def published() -> bool:
         return bool(await a.redis.client.hgetall(presence(ROOM)) == expected)
 
-    await until(told)
+    await until(published)
     assert await b.presence.census(ROOM) == Census(2, 2, changed=False)  # mina left before sora was told
     assert (await a.limiter.charge("chat", "mina", 20, 10.0)).remaining == 19
 
@@ -343,7 +343,7 @@ async def test_a_node_starts_without_redis(own_redis: RedisServer) -> None:
     for node in nodes:
         await node.fanout.watch(ROOM)
     await a.say(0)
-    assert a.heard(0, 1)
+    assert a.received(0, 1)
     assert time.monotonic() - started < scaled(3)
     own_redis.start()
     await flows(a, b, 100, within=2)
@@ -365,6 +365,6 @@ async def test_a_deaf_subscription_is_noticed(
     proxy.mute()
     await flows(a, c, 10_000, within=3)
     await c.say(50_000)
-    await c.inbox.until(lambda _: c.heard(50_000, 1))
+    await c.inbox.until(lambda _: c.received(50_000, 1))
     await close(c)
     await proxy.close()

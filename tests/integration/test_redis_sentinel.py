@@ -11,7 +11,7 @@ import pytest
 from gateway.metrics import Metrics
 from gateway.realtime.fanout import subscriber
 from gateway.redis.client import RedisClient
-from tests.integration.test_redis_faults import ROOM, Node, close, flows, make_node, talk
+from tests.integration.test_redis_faults import ROOM, Node, close, flows, make_node, send_messages
 from tests.redis_topologies import PASSWORD, SentinelTopology, problem_at_start
 from tests.support import make_settings
 from tests.timing import until
@@ -59,7 +59,7 @@ async def test_nodes_follow_the_master_when_it_hangs(
     await asyncio.gather(*(a.limiter.charge("chat", "mina", 20, 60.0) for _ in range(10)))  # fills the pool
     await flows(b, a, 30_000, within=2)
     stop = asyncio.Event()
-    talking = asyncio.create_task(talk(a, 0, stop))
+    talking = asyncio.create_task(send_messages(a, 0, stop))
     await asyncio.sleep(0.2)
     lost = servers.master
     lost.pause()
@@ -71,7 +71,7 @@ async def test_nodes_follow_the_master_when_it_hangs(
     print(f"{time.monotonic() - promoted:.2f} s after the promotion both hear each other again")
     stop.set()
     count = await talking
-    await a.inbox.until(lambda _: a.heard(0, count))
+    await a.inbox.until(lambda _: a.received(0, count))
     for node in pair:
         await count_is(node, 2)
     assert (await b.limiter.charge("chat", "jun", 20, 60.0)).remaining == 19

@@ -152,9 +152,9 @@ async def test_polling_is_upgraded(echo: Echo, http: aiohttp.ClientSession) -> N
     async with websocket(http, echo, session.sid) as socket:
         talker = RawClient(socket)
         await talker.say("2probe")
-        assert await talker.hear() == "3probe"
+        assert await talker.receive() == "3probe"
         await talker.say("5", "40")
-        assert (await talker.hear()).startswith("40{")
+        assert (await talker.receive()).startswith("40{")
 
 
 async def test_polling_is_over_after_the_upgrade(echo: Echo, http: aiohttp.ClientSession) -> None:
@@ -183,18 +183,18 @@ async def test_a_second_websocket_is_closed_after_the_upgrade(echo: Echo, http: 
 )  # fmt: skip
 async def test_connect_to_a_namespace(talker: RawClient, address: str, payload: str, auth: str) -> None:
     await talker.say(f"40{address}{payload}")
-    packet = await talker.hear()
+    packet = await talker.receive()
     assert packet.startswith(f"40{address}{{")
     handshake = json.loads(packet.removeprefix(f"40{address}"))
     assert handshake.keys() == {"sid"}
     assert isinstance(handshake["sid"], str)
-    assert await talker.hear() == f'42{address}["auth",{auth}]'
+    assert await talker.receive() == f'42{address}["auth",{auth}]'
 
 
 async def test_an_unknown_namespace_is_refused(talker: RawClient) -> None:
     """With `data`, as every refusal of ours; the suite expects the message alone."""
     await talker.say("40/random")
-    packet = await talker.hear()
+    packet = await talker.receive()
     assert packet.startswith("44/random,")
     assert json.loads(packet.removeprefix("44/random,")) == {
         "message": "Invalid namespace",
@@ -222,15 +222,15 @@ async def test_leaving_the_main_namespace_keeps_the_connection(member: RawClient
     await member.say("41")
     assert await member.socket.receive_str(timeout=scaled(PATIENCE)) == "2"
     await member.say("3", "40")
-    assert (await member.hear()).startswith("40{")
+    assert (await member.receive()).startswith("40{")
 
 
 async def test_leaving_another_namespace_keeps_the_main_one(member: RawClient) -> None:
     await member.say("40/custom")
-    assert (await member.hear()).startswith("40/custom,{")
-    assert await member.hear() == '42/custom,["auth",{}]'
+    assert (await member.receive()).startswith("40/custom,{")
+    assert await member.receive() == '42/custom,["auth",{}]'
     await member.say("41/custom", '42["message","message to main namespace"]')
-    assert await member.hear() == '42["message-back","message to main namespace"]'
+    assert await member.receive() == '42["message-back","message to main namespace"]'
 
 
 async def test_a_client_without_namespaces_may_join_again_in_time(http: aiohttp.ClientSession) -> None:
@@ -255,12 +255,12 @@ async def test_a_client_without_namespaces_may_join_again_in_time(http: aiohttp.
 
 async def test_a_message_is_received_and_answered(member: RawClient) -> None:
     await member.say('42["message",1,"2",{"3":[true]}]')
-    assert await member.hear() == '42["message-back",1,"2",{"3":[true]}]'
+    assert await member.receive() == '42["message-back",1,"2",{"3":[true]}]'
 
 
 async def test_a_message_gets_its_ack(member: RawClient) -> None:
     await member.say('42456["message-with-ack",1,"2",{"3":[false]}]')
-    assert await member.hear() == '43456[1,"2",{"3":[false]}]'
+    assert await member.receive() == '43456[1,"2",{"3":[false]}]'
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class Storm:
         for key in (KEY, KEY, KEY, "other", "other"):
             self.products.append(await self.commerce.product(key, stock=self._rng.randint(5, 40)))
         self.stock.update({product.id: product.stock for product in self.products})
-        self.commerce.heard.events = []
+        self.commerce.received.events = []
 
     async def rage(self) -> None:
         """All of them at once."""
@@ -143,9 +143,9 @@ async def test_stock_plus_sold_is_constant(storm: Storm) -> None:
 
 
 async def test_versions_and_sold_out_are_published_once(storm: Storm) -> None:
-    heard = [(event, payload) for _, event, payload in storm.commerce.heard.events]
-    updated = [payload["data"] for event, payload in heard if event == "live:product:updated"]
-    soldout = [payload["data"] for event, payload in heard if event == "live:product:soldout"]
+    received = [(event, payload) for _, event, payload in storm.commerce.received.events]
+    updated = [payload["data"] for event, payload in received if event == "live:product:updated"]
+    soldout = [payload["data"] for event, payload in received if event == "live:product:soldout"]
     for product in await StoredProduct.all():
         states = {state["version"]: state["stock"] for state in updated if state["id"] == str(product.id)}
         versions = sorted(state["version"] for state in updated if state["id"] == str(product.id))
@@ -153,12 +153,12 @@ async def test_versions_and_sold_out_are_published_once(storm: Storm) -> None:
         assert min(states.values()) >= 0
         assert states[product.version] == product.stock
         gone = [version for version in versions[1:] if states[version] == 0 < states[version - 1]]
-        told = sorted(each["version"] for each in soldout if each["productId"] == str(product.id))
-        assert told == gone
+        published = sorted(each["version"] for each in soldout if each["productId"] == str(product.id))
+        assert published == gone
 
 
 async def test_published_events_are_in_the_logs(storm: Storm) -> None:
-    orders = [payload["data"]["id"] for _, event, payload in storm.commerce.heard.events if event == "order:new"]
+    orders = [payload["data"]["id"] for _, event, payload in storm.commerce.received.events if event == "order:new"]
     assert sorted(orders) == sorted(str(order.id) for order in await Order.all())
     for room in ROOMS:
         logged = await storm.commerce.logged(room)
@@ -170,12 +170,12 @@ async def test_a_deleted_product_is_neither_sold_nor_shown(storm: Storm) -> None
     withdrawn = storm.products[-1].id
     for key in (KEY, "other"):
         logged = await storm.commerce.nodes[0].log.after(products_room(key), 0, 100_000)
-        told = [(event.event, json.loads(event.payload or "")) for event in logged]
-        shown = [payload["productId"] for event, payload in told if event == "stream:featured-product:updated"]
+        published = [(event.event, json.loads(event.payload or "")) for event in logged]
+        shown = [payload["productId"] for event, payload in published if event == "stream:featured-product:updated"]
         assert all(before != after for before, after in pairwise([None, *shown])), "only what changes is told"
         stream = await Stream.get(key=key)
         assert shown[-1:] == [str(stream.featured_product_id) if stream.featured_product_id else None]
-        after = list(dropwhile(lambda each: each[0] != "live:product:deleted", told))
+        after = list(dropwhile(lambda each: each[0] != "live:product:deleted", published))
         gone = [payload["data"]["productId"] for _, payload in after[:1]]
         assert gone == ([withdrawn] if key == "other" else [])
         assert not any(payload.get("data", {}).get("id") == withdrawn for _, payload in after)
@@ -183,4 +183,4 @@ async def test_a_deleted_product_is_neither_sold_nor_shown(storm: Storm) -> None
 
 
 def _kinds(storm: Storm, room: Room) -> Counter[Any]:
-    return Counter(event for where, event, _ in storm.commerce.heard.events if where == room)
+    return Counter(event for where, event, _ in storm.commerce.received.events if where == room)

@@ -24,7 +24,7 @@ from gateway.services.rooms.log import RoomLog
 from gateway.services.streams.audience import Audience
 from gateway.services.streams.streams import Streams
 from models.main.stream import Stream
-from tests.doubles import Heard
+from tests.doubles import Recorder
 from tests.integration.commerce_nodes import KEY, CommerceNodes, open_commerce_nodes
 from tests.integration.services import REOPEN, make_streams
 
@@ -40,12 +40,12 @@ def database(commerce: CommerceNodes) -> Database:
     return commerce.database
 
 
-class Slow(Heard):
+class Slow(Recorder):
     """A fan-out whose first broadcast takes until it is let go."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, received: Recorder) -> None:
         super().__init__()
-        self.events = heard.events
+        self.events = received.events
         self.reached, self.free = asyncio.Event(), asyncio.Event()
 
     async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
@@ -71,19 +71,21 @@ async def test_a_stream_ends_despite_a_clock_set_back(commerce: CommerceNodes) -
 async def test_the_newest_list_of_scheduled_streams_is_published_last(
     commerce: CommerceNodes, redis: RedisClient
 ) -> None:
-    slow = Slow(commerce.heard)
+    slow = Slow(commerce.received)
     first = asyncio.create_task(create(commerce, make_streams(commerce.database, redis, slow), "one"))
     await slow.reached.wait()
     await create(commerce, commerce.streams, "two")
     slow.free.set()
     await first
-    told = [[stream["key"] for stream in payload["streams"]] for payload in commerce.heard.named("upcoming:updated")]
-    assert told == [[KEY, "one", "two"], [KEY, "one"], [KEY, "one", "two"]]
+    published = [
+        [stream["key"] for stream in payload["streams"]] for payload in commerce.received.named("upcoming:updated")
+    ]
+    assert published == [[KEY, "one", "two"], [KEY, "one"], [KEY, "one", "two"]]
 
 
 async def test_an_unchanged_list_is_published_once(commerce: CommerceNodes) -> None:
     await create(commerce, commerce.streams, "one")
-    assert len(commerce.heard.named("upcoming:updated")) == 1
+    assert len(commerce.received.named("upcoming:updated")) == 1
 
 
 # --- the audience ---------------------------------------------------------------------------------------------------
@@ -133,7 +135,7 @@ async def age(database: Database, column: str, seconds: float, key: str = KEY) -
 
 
 def named(commerce: CommerceNodes, *names: str) -> list[dict[str, Any]]:
-    return [{k: v for k, v in payload.items() if k != "timestamp"} for payload in commerce.heard.named(*names)]
+    return [{k: v for k, v in payload.items() if k != "timestamp"} for payload in commerce.received.named(*names)]
 
 
 STARTED, ENDED = "stream:started", "stream:ended"
@@ -160,12 +162,12 @@ async def test_a_missing_encoder_ends_the_stream_once(
     await age(database, "lost_at", 20)
     await report(commerce.streams, "ended")  # repeated: the grace does not begin anew
     await age(database, "lost_at", 11)
-    nodes = [commerce.streams, make_streams(database, redis, commerce.heard)]
+    nodes = [commerce.streams, make_streams(database, redis, commerce.received)]
     await asyncio.gather(*(node.end_interrupted() for node in nodes for _ in range(3)))
     stream = await Stream.get(key=KEY)
     assert (stream.status, stream.lost_at) == ("ENDED", None)
     assert named(commerce, STARTED, ENDED) == [{"streamKey": KEY}, {"streamKey": KEY}]
-    assert commerce.heard.notices == [StreamEnded(KEY)]
+    assert commerce.received.notices == [StreamEnded(KEY)]
 
 
 async def test_a_resumed_stream_continues_its_log(commerce: CommerceNodes, database: Database) -> None:
@@ -178,7 +180,7 @@ async def test_a_resumed_stream_continues_its_log(commerce: CommerceNodes, datab
     assert named(commerce, STARTED) == [{"streamKey": KEY}, {"streamKey": KEY, "resumed": True}]
     log = [(event.seq, event.event) for event in await RoomLog(database).after(viewers_room(KEY), 0, 10)]
     assert log == [(1, STARTED), (2, ENDED), (3, STARTED)]
-    assert commerce.heard.notices == [StreamEnded(KEY), StreamResumed(KEY)]
+    assert commerce.received.notices == [StreamEnded(KEY), StreamResumed(KEY)]
     await commerce.streams.stop(None, KEY)
     await age(database, "closes_at", 1800)
     for start in (commerce.streams.start(None, KEY), report(commerce.streams, "started")):
@@ -193,7 +195,7 @@ async def test_only_scheduled_streams_can_be_cancelled(commerce: CommerceNodes) 
         await commerce.streams.cancel(await commerce.person(Role.HOST), "mine")
     for _ in range(2):
         assert (await commerce.streams.cancel(host, "mine")).status == "CANCELLED"
-    upcoming = [item["key"] for item in commerce.heard.named("upcoming:updated")[-1]["streams"]]
+    upcoming = [item["key"] for item in commerce.received.named("upcoming:updated")[-1]["streams"]]
     assert upcoming == [KEY]
     for call in (
         commerce.streams.start(host, "mine"),
@@ -283,7 +285,7 @@ async def test_a_stream_is_changed_by_its_host(commerce: CommerceNodes) -> None:
     assert changed.scheduled_at == datetime(2030, 1, 1, tzinfo=UTC)
     assert changed == await commerce.streams.get("cups")
     assert changed.created_at == made.created_at
-    newest = commerce.heard.named("upcoming:updated")[-1]["streams"]
+    newest = commerce.received.named("upcoming:updated")[-1]["streams"]
     assert "Mugs" in [stream["title"] for stream in newest]
     assert (
         await commerce.streams.change(host, "cups", ChangeStream.model_validate({"scheduledAt": None}))

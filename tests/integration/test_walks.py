@@ -222,10 +222,10 @@ async def test_walk_of_a_joining_viewer(shop: Shop) -> None:
         key = f"show-{next(numbers)}"  # the first viewer of a room is counted at once
         answer = await shop.http.post(f"{shop.url}/api/v1/streams", json={"title": "Show", "key": key}, headers=host)
         assert answer.status == 201, await answer.text()
-        viewer.heard.clear()
+        viewer.received.clear()
         with trace:
             assert (await viewer.answer("/streaming," + event("stream:viewer:join", streamKey=key)))["ok"]
-            if not any(frame.startswith(update) for frame in viewer.heard):
+            if not any(frame.startswith(update) for frame in viewer.received):
                 await viewer.until(update)
 
     Drawing.of("a viewer joins").compare(await shop.walked(walk))
@@ -250,7 +250,7 @@ async def test_walk_of_a_recovery(shop: Shop) -> None:
     sender = await shop.connected("/chat", await shop.login("viewer2"))
     async with raw_websocket(shop.url) as member:
         await member.join("/chat", token)
-        session = json.loads(member.heard[-1].removeprefix("40/chat,"))
+        session = json.loads(member.received[-1].removeprefix("40/chat,"))
         for socket in (member, sender):
             assert (await socket.answer("/chat," + event("chat:join-room", liveId="demo")))["ok"]
     numbers = iter(range(1000))
@@ -260,7 +260,7 @@ async def test_walk_of_a_recovery(shop: Shop) -> None:
         await sender.until('42/chat,["chat:user-left"')
         text = f"hello {next(numbers)}"
         assert (await sender.answer("/chat," + event("chat:send-message", liveId="demo", message=text)))["ok"]
-        if not any(text in frame for frame in sender.heard):
+        if not any(text in frame for frame in sender.received):
             while text not in await sender.until('42/chat,["chat:message"'):
                 pass
         with trace:
@@ -270,6 +270,6 @@ async def test_walk_of_a_recovery(shop: Shop) -> None:
                     pass
                 await sender.until('42/chat,["chat:user-joined"')
         last["offset"] = json.loads(frame.removeprefix("42/chat,"))[-1]
-        assert session["sid"] in next(heard for heard in member.heard if heard.startswith("40/chat,"))
+        assert session["sid"] in next(received for received in member.received if received.startswith("40/chat,"))
 
     Drawing.of("a recovery").compare(await shop.walked(walk))

@@ -203,7 +203,7 @@ async def test_a_misplaced_frame_fails_the_connection(echo: Echo, name: str) -> 
     async with connected(echo) as (client, connection):
         await client.send(MISPLACED[name])
         await failed(client, echo, connection, 1002)
-        assert connection.sid not in [sid for sid, _ in echo.heard]
+        assert connection.sid not in [sid for sid, _ in echo.received]
 
 
 async def test_binary_is_refused_by_contract(echo: Echo) -> None:
@@ -308,7 +308,7 @@ async def test_nothing_is_answered_after_a_close(echo: Echo, first: bytes, rest:
         await client.send(first + goodbye(1000) + rest)
         assert await client.frame() == (CLOSE, b"\x03\xe8")
         assert await client.reader.read() == b""
-        assert connection.sid not in [sid for sid, _ in echo.heard]
+        assert connection.sid not in [sid for sid, _ in echo.received]
         assert echo.ended[connection.sid] == "transport close"
 
 
@@ -318,7 +318,7 @@ async def test_a_close_of_the_server_is_answered(echo: Echo) -> None:
         assert await client.close_code() == 1000
         await client.send(frame(TEXT, "4late") + goodbye(1000))
         await client.gone(within=1)
-        assert connection.sid not in [sid for sid, _ in echo.heard]
+        assert connection.sid not in [sid for sid, _ in echo.received]
 
 
 async def test_an_unanswered_close_times_out(echo: Echo) -> None:

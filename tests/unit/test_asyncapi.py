@@ -36,8 +36,8 @@ async def test_every_event_name_is_in_a_table(namespaces: list[Namespace]) -> No
     """One that clients send in a namespace's, one that the gateway sends in gateway/protocol/broadcasts.py."""
     vocabulary = {name for constant, name in vars(events).items() if constant.isupper()}
     taken = {event for namespace in namespaces for event in namespace.table}
-    told = {event for broadcasts in BROADCASTS.values() for event in broadcasts}
-    assert taken | told == vocabulary
+    result = {event for broadcasts in BROADCASTS.values() for event in broadcasts}
+    assert taken | result == vocabulary
     assert BROADCASTS.keys() == {namespace.name for namespace in namespaces}
 
 

@@ -9,19 +9,19 @@ from gateway.realtime.presence.presence import Census, LocalPresence, PublishSlo
 from gateway.services.streams import throttle
 from gateway.services.streams.attendance import NAMED, Attendance
 from gateway.services.streams.throttle import Throttle
-from tests.doubles import Heard, stand_in
+from tests.doubles import Recorder, stand_in
 from tests.timing import scaled, time_limit, until
 
 CHAT = chat_room("demo")
 
 
 async def test_a_small_chat_room_gets_one_event_per_person() -> None:
-    heard = Heard()
-    attendance = Attendance(LocalPresence(), heard)
+    received = Recorder()
+    attendance = Attendance(LocalPresence(), received)
     assert [(await attendance.enter(CHAT, who)).count for who in ("ann", "ann", "bob")] == [1, 1, 2]
     assert [(await attendance.leave(CHAT, who)).count for who in ("ann", "ann")] == [2, 1]
     assert (await attendance.census(CHAT)).count == 1
-    assert [(event, payload["data"]["userId"], payload["data"]["liveId"]) for _, event, payload in heard.events] == [
+    assert [(event, payload["data"]["userId"], payload["data"]["liveId"]) for _, event, payload in received.events] == [
         ("chat:user-joined", "ann", "demo"),
         ("chat:user-joined", "bob", "demo"),
         ("chat:user-left", "ann", "demo"),
@@ -29,54 +29,56 @@ async def test_a_small_chat_room_gets_one_event_per_person() -> None:
 
 
 async def test_a_large_chat_room_gets_one_event_with_the_number() -> None:
-    heard = Heard()
-    attendance = Attendance(LocalPresence(), heard)
+    received = Recorder()
+    attendance = Attendance(LocalPresence(), received)
     for number in range(NAMED + 20):
         await attendance.enter(CHAT, f"{number}")
-    assert len(heard.named("chat:user-joined")) == NAMED
+    assert len(received.named("chat:user-joined")) == NAMED
     await attendance.close()  # tells what is due without waiting
-    assert heard.named("chat:room-state") == [
+    assert received.named("chat:room-state") == [
         {"type": "chat:room-state", "data": {"liveId": "demo", "members": NAMED + 20}}
     ]
 
 
 async def test_the_root_namespace_gets_names_in_small_rooms_and_no_numbers() -> None:
-    heard = Heard()
-    attendance = Attendance(LocalPresence(), heard)
+    received = Recorder()
+    attendance = Attendance(LocalPresence(), received)
     room = products_room("demo")
     for number in range(NAMED + 1):
         await attendance.enter(room, f"{number}")
     await attendance.leave(room, "0")
     await attendance.close()
-    assert [event for _, event, _ in heard.events] == ["user:joined"] * NAMED + ["user:left"]
-    assert {payload["streamId"] for payload in heard.named("user:joined", "user:left")} == {"demo"}
+    assert [event for _, event, _ in received.events] == ["user:joined"] * NAMED + ["user:left"]
+    assert {payload["streamId"] for payload in received.named("user:joined", "user:left")} == {"demo"}
 
 
 async def test_a_login_of_a_guest_is_neither_a_join_nor_a_leave() -> None:
-    heard = Heard()
-    attendance = Attendance(LocalPresence(), heard)
+    received = Recorder()
+    attendance = Attendance(LocalPresence(), received)
     await attendance.enter(CHAT, "guest_1")
-    heard.events.clear()
+    received.events.clear()
     await attendance.move(CHAT, "guest_1", "ann")
-    assert heard.events == []
+    assert received.events == []
     await attendance.leave(CHAT, "ann")
-    assert [payload["data"]["userId"] for payload in heard.named("chat:user-left")] == ["ann"]
+    assert [payload["data"]["userId"] for payload in received.named("chat:user-left")] == ["ann"]
 
 
 async def test_a_login_of_a_guest_with_another_tab_changes_the_count() -> None:
-    heard = Heard()
-    attendance = Attendance(LocalPresence(), heard)
+    received = Recorder()
+    attendance = Attendance(LocalPresence(), received)
     for who in ("guest_1", "guest_1", "ann"):
         await attendance.enter(CHAT, who)
-    heard.events.clear()
+    received.events.clear()
     await attendance.move(CHAT, "guest_1", "ann")  # the other tab is still a guest's, and ann was there
-    assert (heard.events, (await attendance.census(CHAT)).count) == ([], 2)
+    assert (received.events, (await attendance.census(CHAT)).count) == ([], 2)
     await attendance.move(CHAT, "guest_1", "ann")
-    assert [(event, payload["data"]["userId"]) for _, event, payload in heard.events] == [("chat:user-left", "guest_1")]
+    assert [(event, payload["data"]["userId"]) for _, event, payload in received.events] == [
+        ("chat:user-left", "guest_1")
+    ]
     assert (await attendance.census(CHAT)).count == 1
 
 
-class Told:
+class Reports:
     """A room whose number changes, and what it was told; each slot takes 20 ms, or `interval` s."""
 
     def __init__(self, interval: float = 0.02) -> None:
@@ -108,49 +110,49 @@ class Told:
 
 
 async def test_repeated_changes_are_published_once_per_slot() -> None:
-    told = Told(interval=scaled(0.2))
-    told.come("a")
-    await told.until(1)
-    told.come(*"bcdefgh")
-    told.come(*"xyz", room=viewers_room("demo"))
-    await told.throttled.close()
-    assert told.counts == [1, 3, 8]
-    assert told.rooms == [CHAT, viewers_room("demo"), CHAT]
+    reported = Reports(interval=scaled(0.2))
+    reported.come("a")
+    await reported.until(1)
+    reported.come(*"bcdefgh")
+    reported.come(*"xyz", room=viewers_room("demo"))
+    await reported.throttled.close()
+    assert reported.counts == [1, 3, 8]
+    assert reported.rooms == [CHAT, viewers_room("demo"), CHAT]
     assert [task for task in asyncio.all_tasks() if task.get_name() == "test"] == []
 
 
 async def test_changes_from_and_to_zero_do_not_wait_for_a_slot() -> None:
-    told = Told(interval=60)
-    told.come("a")
-    await told.until(1)
-    told.come("b")
+    reported = Reports(interval=60)
+    reported.come("a")
+    await reported.until(1)
+    reported.come("b")
     await asyncio.sleep(0.02)
-    told.go(*"ab")
-    await told.until(1, 0)
-    told.come("a")
-    await told.until(1, 0, 1)
+    reported.go(*"ab")
+    await reported.until(1, 0)
+    reported.come("a")
+    await reported.until(1, 0, 1)
 
 
 async def test_a_change_and_its_reversal_are_published_again() -> None:
     """Somebody may have heard the number in between from an ack."""
-    told = Told()
-    told.come("a")
-    await told.until(1)
-    told.come("b")
-    told.go("b")
-    await told.throttled.close()
-    assert told.counts == [1, 1]
+    reported = Reports()
+    reported.come("a")
+    await reported.until(1)
+    reported.come("b")
+    reported.go("b")
+    await reported.throttled.close()
+    assert reported.counts == [1, 1]
 
 
 async def test_a_failed_publication_is_repeated() -> None:
-    told = Told()
-    told.broken = 1
-    told.come("a")
-    await told.throttled.close()
-    assert told.counts == []
-    told.come("b")
-    await told.throttled.close()
-    assert told.counts == [2]
+    reported = Reports()
+    reported.broken = 1
+    reported.come("a")
+    await reported.throttled.close()
+    assert reported.counts == []
+    reported.come("b")
+    await reported.throttled.close()
+    assert reported.counts == [2]
 
 
 class Busy:
@@ -172,11 +174,11 @@ async def test_a_stopping_node_leaves_a_busy_room_to_other_nodes(
     slot: PublishSlot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttle, "CLOSING", 0.1)
-    told = Told()
-    told.throttled._slots = stand_in(Busy(slot))
-    told.throttled.due(CHAT)
+    reported = Reports()
+    reported.throttled._slots = stand_in(Busy(slot))
+    reported.throttled.due(CHAT)
     async with time_limit(2):
-        await told.throttled.close()
-    assert (len(told.counts) > 0) == (slot.census is not None)
+        await reported.throttled.close()
+    assert (len(reported.counts) > 0) == (slot.census is not None)
     await asyncio.sleep(0)
     assert [task for task in asyncio.all_tasks() if task.get_name() == "test"] == []

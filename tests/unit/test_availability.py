@@ -44,17 +44,17 @@ async def test_the_age_of_the_oldest_unanswered_call() -> None:
     availability = Availability({"one": server.probe}, pause=0.01)
     assert availability.hearing("one") == Hearing()
     await availability.start()
-    heard = availability.hearing("one").answered
-    assert heard is not None
+    received = availability.hearing("one").answered
+    assert received is not None
     server.status = "down"
     missing = await until(lambda: availability.hearing("one").missing)
-    assert missing > heard
+    assert missing > received
     asked = server.probes
     await until(lambda: server.probes > asked + 2)
     now = availability.hearing("one")
     assert now.missing == missing
     assert now.answered is not None
-    assert heard <= now.answered < missing
+    assert received <= now.answered < missing
     server.status = "up"
     await until(lambda: availability.hearing("one").missing is None)
     answered = availability.hearing("one").answered

@@ -26,13 +26,13 @@ class Seat:
         self.principal = principal(role, user)
         self.namespace = namespace
         self.joined = set(rooms)
-        self.told: list[str] = []
+        self.published: list[str] = []
 
     def send(self, event: str, _payload: Payload) -> None:
-        self.told.append(event)
+        self.published.append(event)
 
 
-class House:
+class Harness:
     """The sockets of one node, and its notices."""
 
     def __init__(self, *seats: Seat) -> None:
@@ -76,53 +76,53 @@ class House:
 
 async def test_a_ban_everywhere_ends_every_socket_and_no_other() -> None:
     anns, bob = [Seat("ann", ROOT), Seat("ann"), Seat("ann", CHAT, chat_room(KEY))], Seat("bob")
-    house = House(*anns, bob)
-    await house.receive(UserBanned("ann", None, FOREVER))
-    assert [seat.told for seat in anns] == [["chat:banned", "auth:revoked"]] * 3
-    assert (house.seats, bob.told) == ([bob], [])
+    harness = Harness(*anns, bob)
+    await harness.receive(UserBanned("ann", None, FOREVER))
+    assert [seat.published for seat in anns] == [["chat:banned", "auth:revoked"]] * 3
+    assert (harness.seats, bob.published) == ([bob], [])
 
 
 async def test_a_ban_from_a_room_and_a_mute_reach_members_of_the_room() -> None:
     inside, outside, root = Seat("ann", CHAT, chat_room(KEY)), Seat("ann", CHAT, chat_room("other")), Seat("ann", ROOT)
-    house = House(inside, outside, root)
-    await house.receive(UserMuted("ann", KEY, FOREVER))
-    await house.receive(UserBanned("ann", KEY, FOREVER))
-    assert inside.told == ["chat:muted", "chat:banned"]
-    assert not outside.told + root.told
-    assert house.seats == [outside, root]
+    harness = Harness(inside, outside, root)
+    await harness.receive(UserMuted("ann", KEY, FOREVER))
+    await harness.receive(UserBanned("ann", KEY, FOREVER))
+    assert inside.published == ["chat:muted", "chat:banned"]
+    assert not outside.published + root.published
+    assert harness.seats == [outside, root]
 
 
 async def test_a_socket_that_joined_before_the_notice_arrived_is_removed() -> None:
-    house = House()
-    await house.receive(UserBanned("ann", None, FOREVER))
-    house.arrive(Seat("ann"))
-    assert not house.seats
-    house.arrive(Seat("bob"))
-    house.arrive(Seat("ann", role=Role.ADMIN))
-    assert len(house.seats) == 2
+    harness = Harness()
+    await harness.receive(UserBanned("ann", None, FOREVER))
+    harness.arrive(Seat("ann"))
+    assert not harness.seats
+    harness.arrive(Seat("bob"))
+    harness.arrive(Seat("ann", role=Role.ADMIN))
+    assert len(harness.seats) == 2
 
 
 @pytest.mark.parametrize("ends", ["lifted", "by time"])
 async def test_an_ended_ban_kicks_nobody(ends: str) -> None:
-    house = House()
+    harness = Harness()
     until = now() - timedelta(seconds=1) if ends == "by time" else FOREVER
-    await house.receive(UserBanned("ann", None, until))
+    await harness.receive(UserBanned("ann", None, until))
     if ends == "lifted":
-        await house.receive(UserUnbanned("ann", None))
-    house.arrive(Seat("ann"))
-    assert len(house.seats) == 1
+        await harness.receive(UserUnbanned("ann", None))
+    harness.arrive(Seat("ann"))
+    assert len(harness.seats) == 1
 
 
 async def test_a_lost_notice_is_found_by_a_query() -> None:
-    house = House(Seat("ann"), Seat("bob"), Seat("cat", CHAT, chat_room(KEY)))
-    house.bans = [
+    harness = Harness(Seat("ann"), Seat("bob"), Seat("cat", CHAT, chat_room(KEY)))
+    harness.bans = [
         ("ann", Banned(live_id=None, until=FOREVER, reason=None)),
         ("bob", Banned(live_id=KEY, until=FOREVER, reason=None)),
         ("cat", Banned(live_id=KEY, until=FOREVER, reason=None)),
     ]
-    house.away = True
+    harness.away = True
     with pytest.raises(Unavailable):
-        await house.recheck()
-    house.away = False
-    await house.recheck()
-    assert house.users() == ["bob"]
+        await harness.recheck()
+    harness.away = False
+    await harness.recheck()
+    assert harness.users() == ["bob"]

@@ -33,13 +33,13 @@ def deaf_after(node: list[tuple[float, bool]], others: list[list[tuple[float, bo
         now += LOOK
         answered = max((moment for moment, well in node if well and moment <= now), default=0.0)
         missing = next((moment for moment, well in node if not well and answered < moment <= now), None)
-        told = [
+        reported = [
             moment
             for other, delay in zip(others, late, strict=True)
             for moment, well in other
             if well and moment <= now - delay
         ]
-        if deafness.judge(now, missing, max(told, default=None)):
+        if deafness.judge(now, missing, max(reported, default=None)):
             return now
     return 0.0
 

@@ -49,7 +49,7 @@ class Line:
         self.send_frame(frame)
 
     @property
-    def heard(self) -> list[str]:
+    def received(self) -> list[str]:
         return [name for frame in self.frames for name in frame]
 
 
@@ -58,7 +58,7 @@ def _name(text: str) -> str:
     return content if isinstance(content, str) else "ack"
 
 
-class Hall:
+class FakeRoom:
     """A room with members."""
 
     def __init__(self, members: int) -> None:
@@ -96,136 +96,136 @@ async def tick() -> None:
 
 
 async def test_many_members_get_one_frame_per_tick() -> None:
-    hall = Hall(MAX_UNBATCHED + 1)
-    hall.say("a", "b", "c")
-    assert hall.frames() == [[]] * (MAX_UNBATCHED + 1)
+    room = FakeRoom(MAX_UNBATCHED + 1)
+    room.say("a", "b", "c")
+    assert room.frames() == [[]] * (MAX_UNBATCHED + 1)
     await tick()
-    assert hall.frames() == [[["a", "b", "c"]]] * (MAX_UNBATCHED + 1)
-    hall.say("d")
+    assert room.frames() == [[["a", "b", "c"]]] * (MAX_UNBATCHED + 1)
+    room.say("d")
     await asyncio.sleep(2 * frame_batches.PAUSE)
-    assert hall.frames() == [[["a", "b", "c"], ["d"]]] * (MAX_UNBATCHED + 1)
-    assert hall.metrics.registry.get_sample_value("dorami_deliveries_total") == 4 * (MAX_UNBATCHED + 1)
+    assert room.frames() == [[["a", "b", "c"], ["d"]]] * (MAX_UNBATCHED + 1)
+    assert room.metrics.registry.get_sample_value("dorami_deliveries_total") == 4 * (MAX_UNBATCHED + 1)
 
 
 @pytest.mark.parametrize("members", [2, MAX_UNBATCHED + 1])
 async def test_members_without_offsets_share_one_frame(members: int) -> None:
-    hall = Hall(members)
-    bare = [hall.come(takes_offsets=False) for _ in range(2)]
+    room = FakeRoom(members)
+    bare = [room.come(takes_offsets=False) for _ in range(2)]
     for name, offset in (("a", None), ("b", "live:demo@01234567.1"), ("c", "live:demo@01234567.2")):
-        hall.rooms.deliver(ROOM, packet(name), offset)
+        room.rooms.deliver(ROOM, packet(name), offset)
     await tick()
-    for socket, with_offsets in ((hall.sockets[0], True), (bare[0], False)):
+    for socket, with_offsets in ((room.sockets[0], True), (bare[0], False)):
         texts = [text for frame in line(socket).made for text in frame.text.split(SEPARATOR)]
         assert ["@01234567" in text for text in texts] == [False, with_offsets, with_offsets]
-        assert line(socket).heard == ["a", "b", "c"]
+        assert line(socket).received == ["a", "b", "c"]
     assert line(bare[0]).made == line(bare[1]).made
     for socket in bare:
-        hall.rooms.leave(socket, ROOM)
-    assert not hall.rooms._without_offsets
+        room.rooms.leave(socket, ROOM)
+    assert not room.rooms._without_offsets
 
 
 async def test_a_direct_packet_follows_frames_without_offsets() -> None:
-    hall = Hall(MAX_UNBATCHED + 1)
-    socket = hall.come(takes_offsets=False)
-    hall.rooms.deliver(ROOM, packet("a"), "live:demo@01234567.1")
+    room = FakeRoom(MAX_UNBATCHED + 1)
+    socket = room.come(takes_offsets=False)
+    room.rooms.deliver(ROOM, packet("a"), "live:demo@01234567.1")
     socket.send("note", Payload())
-    assert line(socket).heard == ["a", "note"]
+    assert line(socket).received == ["a", "note"]
     assert "@01234567" not in "".join(frame.text for frame in line(socket).made)
 
 
 async def test_few_members_get_a_frame_at_once() -> None:
-    hall = Hall(MAX_UNBATCHED)
-    hall.say("a", "b")
-    assert hall.frames() == [[["a"], ["b"]]] * MAX_UNBATCHED
+    room = FakeRoom(MAX_UNBATCHED)
+    room.say("a", "b")
+    assert room.frames() == [[["a"], ["b"]]] * MAX_UNBATCHED
 
 
 async def test_a_full_batch_does_not_wait_for_the_end_of_the_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_batches, "MAX_BATCH", 2 * len(Frame(packet("a")).websocket))
-    hall = Hall(MAX_UNBATCHED + 1)
-    hall.say("a", "b", "c")
-    assert hall.frames() == [[["a", "b"]]] * (MAX_UNBATCHED + 1)
+    room = FakeRoom(MAX_UNBATCHED + 1)
+    room.say("a", "b", "c")
+    assert room.frames() == [[["a", "b"]]] * (MAX_UNBATCHED + 1)
     await tick()
-    assert hall.frames() == [[["a", "b"], ["c"]]] * (MAX_UNBATCHED + 1)
+    assert room.frames() == [[["a", "b"], ["c"]]] * (MAX_UNBATCHED + 1)
 
 
 async def test_frames_that_arrive_during_a_long_write_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_batches, "PAUSE", 0.03)
-    hall = Hall(MAX_UNBATCHED + 1)
-    heard, asked, *_ = hall.sockets
-    monkeypatch.setattr(line(hall.sockets[-1]), "broadcast", lambda _: time.sleep(0.05))
-    hall.say("a")
+    room = FakeRoom(MAX_UNBATCHED + 1)
+    received, asked, *_ = room.sockets
+    monkeypatch.setattr(line(room.sockets[-1]), "broadcast", lambda _: time.sleep(0.05))
+    room.say("a")
     await tick()
     for name in "bc":
-        hall.say(name)
+        room.say(name)
         await tick()
     asked.succeed(1, Payload())
-    hall.say("d")
-    assert line(heard).frames == [["a"]]
-    assert line(asked).heard == ["a", "b", "c", "ack"]
-    await until(lambda: line(heard).frames == [["a"], ["b", "c", "d"]])
-    assert line(asked).heard == ["a", "b", "c", "ack", "d"]
+    room.say("d")
+    assert line(received).frames == [["a"]]
+    assert line(asked).received == ["a", "b", "c", "ack"]
+    await until(lambda: line(received).frames == [["a"], ["b", "c", "d"]])
+    assert line(asked).received == ["a", "b", "c", "ack", "d"]
 
 
 async def test_a_pause_without_frames_delays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_batches, "PAUSE", 0.0)
-    hall = Hall(MAX_UNBATCHED + 1)
+    room = FakeRoom(MAX_UNBATCHED + 1)
     for _ in range(3):
-        hall.say("a")
+        room.say("a")
         await tick()
     monkeypatch.setattr(frame_batches, "PAUSE", 60.0)
     await asyncio.sleep(0.01)
-    hall.say("b")
+    room.say("b")
     await tick()
-    assert hall.frames() == [[["a"], ["a"], ["a"], ["b"]]] * (MAX_UNBATCHED + 1)
+    assert room.frames() == [[["a"], ["a"], ["a"], ["b"]]] * (MAX_UNBATCHED + 1)
 
 
 async def test_a_direct_packet_keeps_its_order() -> None:
-    hall = Hall(MAX_UNBATCHED + 1)
-    sender, other, *_ = hall.sockets
-    hall.say("a", "b")
+    room = FakeRoom(MAX_UNBATCHED + 1)
+    sender, other, *_ = room.sockets
+    room.say("a", "b")
     sender.succeed(7, Payload())
-    hall.say("c")
+    room.say("c")
     sender.send("note", Payload())
     sender.send("note", Payload())
-    hall.say("d")
-    hall.rooms.deliver_to(hall.sockets, b'2/chat,["all",{}]')
-    hall.say("e")
+    room.say("d")
+    room.rooms.deliver_to(room.sockets, b'2/chat,["all",{}]')
+    room.say("e")
     await tick()
-    assert line(sender).heard == ["a", "b", "ack", "c", "note", "note", "d", "all", "e"]
-    assert line(other).heard == ["a", "b", "c", "d", "all", "e"]
+    assert line(sender).received == ["a", "b", "ack", "c", "note", "note", "d", "all", "e"]
+    assert line(other).received == ["a", "b", "c", "d", "all", "e"]
 
 
 async def test_members_get_the_frames_of_their_membership() -> None:
-    hall = Hall(MAX_UNBATCHED + 2)
-    leaver, gone, *rest = hall.sockets
-    hall.say("a")
-    hall.rooms.leave(leaver, ROOM)
-    hall.say("b")
-    hall.rooms.remove(gone)
-    joiner = hall.come()
-    hall.say("c")
+    room = FakeRoom(MAX_UNBATCHED + 2)
+    leaver, gone, *rest = room.sockets
+    room.say("a")
+    room.rooms.leave(leaver, ROOM)
+    room.say("b")
+    room.rooms.remove(gone)
+    joiner = room.come()
+    room.say("c")
     await tick()
-    assert [line(socket).heard for socket in (leaver, gone, joiner)] == [["a"], ["a", "b"], ["c"]]
-    assert [line(socket).heard for socket in rest] == [["a", "b", "c"]] * MAX_UNBATCHED
+    assert [line(socket).received for socket in (leaver, gone, joiner)] == [["a"], ["a", "b"], ["c"]]
+    assert [line(socket).received for socket in rest] == [["a", "b", "c"]] * MAX_UNBATCHED
     for socket in [*rest, joiner]:
-        hall.say("d")
-        hall.rooms.remove(socket)
+        room.say("d")
+        room.rooms.remove(socket)
     await tick()
-    assert not hall.rooms._members
-    assert not hall.rooms._batches._waiting
+    assert not room.rooms._members
+    assert not room.rooms._batches._waiting
 
 
 async def test_batches_of_rooms_are_separate() -> None:
-    hall = Hall(2 * MAX_UNBATCHED + 2)
-    half = hall.sockets[: MAX_UNBATCHED + 1]
+    room = FakeRoom(2 * MAX_UNBATCHED + 2)
+    half = room.sockets[: MAX_UNBATCHED + 1]
     for socket in half:
-        hall.rooms.add_member(socket, OTHER)
-    hall.say("a")
-    hall.say("x", room=OTHER)
-    hall.say("b")
+        room.rooms.add_member(socket, OTHER)
+    room.say("a")
+    room.say("x", room=OTHER)
+    room.say("b")
     await tick()
-    assert [sorted(line(socket).heard) for socket in half] == [["a", "b", "x"]] * (MAX_UNBATCHED + 1)
-    assert [line(socket).heard for socket in hall.sockets[MAX_UNBATCHED + 1 :]] == [["a", "b"]] * (MAX_UNBATCHED + 1)
+    assert [sorted(line(socket).received) for socket in half] == [["a", "b", "x"]] * (MAX_UNBATCHED + 1)
+    assert [line(socket).received for socket in room.sockets[MAX_UNBATCHED + 1 :]] == [["a", "b"]] * (MAX_UNBATCHED + 1)
 
 
 # --- transports -------------------------------------------------------------------------------------------------------
@@ -280,17 +280,17 @@ class Stuck:
 
 
 async def test_a_slow_member_is_dropped_without_effect_on_others() -> None:
-    hall, transport = Hall(MAX_UNBATCHED + 1), Stuck()
+    room, transport = FakeRoom(MAX_UNBATCHED + 1), Stuck()
     stuck: Any = WebSocket(transport, EngineOptions(max_send_buffer=1000), Cork())  # type: ignore[arg-type]  # a double
     stuck.start(b"head", b"")
-    hall.come(connection=SimpleNamespace(broadcast=stuck.write_frame))
+    room.come(connection=SimpleNamespace(broadcast=stuck.write_frame))
     names: list[str] = []
     while not transport.aborted:
         assert len(names) < 100
         names += ["a", "b"]
-        hall.say("a", "b")
+        room.say("a", "b")
         await asyncio.sleep(2 * frame_batches.PAUSE)
-    assert [line(socket).heard for socket in hall.sockets] == [names] * (MAX_UNBATCHED + 1)
+    assert [line(socket).received for socket in room.sockets] == [names] * (MAX_UNBATCHED + 1)
     assert stuck._out == []
     assert len(b"".join(transport.written)) < 1000
 
@@ -315,16 +315,16 @@ class Ended:
 @pytest.mark.parametrize("corked", [False, True])
 async def test_a_failing_member_is_ended_without_effect_on_others(corked: bool) -> None:
     """Going on would leave a hole in what it hears; ended, its client comes back and is told what it missed."""
-    hall, transport, ended = Hall(MAX_UNBATCHED), Broken(), Ended()
+    room, transport, ended = FakeRoom(MAX_UNBATCHED), Broken(), Ended()
     broken: Any = WebSocket(transport, EngineOptions(max_send_buffer=60), Cork())  # type: ignore[arg-type]  # a double
     broken.listen(ended)
     if corked:
         broken.push("x" * 50)  # the next goes over the limit, and has it written
-    hall.come(connection=SimpleNamespace(broadcast=broken.write_frame))
-    hall.sockets.append(hall.come())
-    hall.say("a")
+    room.come(connection=SimpleNamespace(broadcast=broken.write_frame))
+    room.sockets.append(room.come())
+    room.say("a")
     await tick()
-    assert hall.frames() == [[["a"]]] * (MAX_UNBATCHED + 1)
+    assert room.frames() == [[["a"]]] * (MAX_UNBATCHED + 1)
     assert transport.aborted
     await tick()
     assert ended.reasons == ["transport error"]
@@ -341,17 +341,17 @@ async def test_a_failing_ping_has_no_effect_on_other_connections() -> None:
 
 async def test_a_packet_that_is_no_text_stops_no_other_broadcast() -> None:
     """Whoever may write to Redis can bring them; a polling member would need them as text."""
-    hall = Hall(MAX_UNBATCHED + 1)
+    room = FakeRoom(MAX_UNBATCHED + 1)
     polling = Polling(EngineOptions(), Cork())
-    hall.come(connection=SimpleNamespace(broadcast=polling.write_frame, send_frame=polling.push_frame))
-    for socket in hall.sockets:
-        hall.rooms.add_member(socket, OTHER)
-    line(hall.sockets[0]).frames.clear()
-    hall.rooms.deliver(ROOM, b'2/chat,["\xff"]')
-    hall.say("a", room=OTHER)
+    room.come(connection=SimpleNamespace(broadcast=polling.write_frame, send_frame=polling.push_frame))
+    for socket in room.sockets:
+        room.rooms.add_member(socket, OTHER)
+    line(room.sockets[0]).frames.clear()
+    room.rooms.deliver(ROOM, b'2/chat,["\xff"]')
+    room.say("a", room=OTHER)
     await tick()
     assert polling.retire() == ['42/chat,["\ufffd"]']
-    assert [line(socket).heard for socket in hall.sockets] == [["\ufffd", "a"]] * (MAX_UNBATCHED + 1)
+    assert [line(socket).received for socket in room.sockets] == [["\ufffd", "a"]] * (MAX_UNBATCHED + 1)
 
 
 async def test_a_broadcast_is_written_at_once_but_after_queued_packets() -> None:

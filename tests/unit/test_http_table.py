@@ -92,14 +92,14 @@ def test_roles_of_all_routes() -> None:
 
 @every_route
 def test_the_openapi_document_has_every_route(route: Route) -> None:
-    told = document([route], "1")
-    operation = told["paths"][f"/api/v1{route.template}"][route.method.lower()]
+    result = document([route], "1")
+    operation = result["paths"][f"/api/v1{route.template}"][route.method.lower()]
     assert operation["summary"]
     assert ("security" in operation) == (route.who is not None)
     assert ("requestBody" in operation) == (route.body is not None)
     assert set(operation["responses"]) == {str(route.status) if route.answer else "204", "default"}
-    for reference in references(told):
-        assert reference.removeprefix("#/components/schemas/") in told["components"]["schemas"]
+    for reference in references(result):
+        assert reference.removeprefix("#/components/schemas/") in result["components"]["schemas"]
 
 
 def references(value: Any) -> set[str]:
@@ -133,10 +133,10 @@ def test_no_query_parameter_is_nullable() -> None:
 
 
 def test_the_openapi_document_has_the_idempotency_key() -> None:
-    told = document(list(ROUTES.values()), "1")["paths"]
+    result = document(list(ROUTES.values()), "1")["paths"]
     takes = {
         path
-        for path, operations in told.items()
+        for path, operations in result.items()
         for operation in operations.values()
         if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", ()))
     }

@@ -73,7 +73,7 @@ class Sessions:
         ]
 
 
-class House:
+class Harness:
     """Lifetimes with these sockets."""
 
     def __init__(self, *seats: Seat, with_token: bool = False) -> None:
@@ -89,75 +89,75 @@ class House:
 
 async def test_a_socket_bound_to_its_token_is_warned_and_ends_with_it() -> None:
     early, late = Seat("a"), Seat("b", minutes=20)
-    house = House(early, late, with_token=True)
-    await house.lifetimes.check(END - WARNING - 1)
+    harness = Harness(early, late, with_token=True)
+    await harness.lifetimes.check(END - WARNING - 1)
     assert early.received == []
-    await house.lifetimes.check(END - WARNING)
+    await harness.lifetimes.check(END - WARNING)
     assert early.received == [("auth:expiring", Expiring(expires_at=early.principal.expires_at))]
-    await house.lifetimes.check(END - 1)
-    assert house.server.closed == []
-    await house.lifetimes.check(END)
-    assert (house.server.closed, early.received[1:], late.received) == ([early], [EXPIRED], [])
+    await harness.lifetimes.check(END - 1)
+    assert harness.server.closed == []
+    await harness.lifetimes.check(END)
+    assert (harness.server.closed, early.received[1:], late.received) == ([early], [EXPIRED], [])
 
 
 async def test_a_socket_bound_to_its_session_stays_silently() -> None:
     seat = Seat("a")
-    house = House(seat)
+    harness = Harness(seat)
     for moment in (END - WARNING, END):
-        await house.lifetimes.check(moment)
-    assert (seat.received, house.server.closed, house.server.renewed) == ([], [], [])
+        await harness.lifetimes.check(moment)
+    assert (seat.received, harness.server.closed, harness.server.renewed) == ([], [], [])
     assert now() < seat.principal.expires_at - LIFETIME + timedelta(seconds=5)
     assert seat.principal.issued_at == ISSUED, "a revocation of earlier tokens still concerns it"
     end = int(seat.principal.expires_at.timestamp())
-    house.sessions.ended.add("a")
-    await house.lifetimes.check(end - WARNING)
-    await house.lifetimes.check(end)
+    harness.sessions.ended.add("a")
+    await harness.lifetimes.check(end - WARNING)
+    await harness.lifetimes.check(end)
     assert [event for event, _ in seat.received] == ["auth:expiring", "auth:expired"]
-    assert house.server.closed == [seat]
+    assert harness.server.closed == [seat]
 
 
 async def test_without_a_session_a_socket_ends_with_its_token() -> None:
     seat, other = Seat("a"), Seat("b")
-    house = House(seat, other)
-    house.sessions.ended.add("a")
-    await house.lifetimes.check(END)
-    assert (house.server.closed, other.received) == ([seat], [])
+    harness = Harness(seat, other)
+    harness.sessions.ended.add("a")
+    await harness.lifetimes.check(END)
+    assert (harness.server.closed, other.received) == ([seat], [])
 
 
 @pytest.mark.parametrize("error", [Unavailable("redis"), RuntimeError("boom")])
 async def test_during_an_outage_sockets_stay_for_one_more_lifetime(error: Exception) -> None:
     seats = [Seat(str(number)) for number in range(BATCH + 1)]
-    house = House(*seats)
-    house.sessions.error = error
-    await house.lifetimes.check(END - WARNING)
-    assert len(house.sessions.asked) == 1, "the second batch waits for no further time-out"
-    await house.lifetimes.check(END)
-    assert house.server.closed == []
+    harness = Harness(*seats)
+    harness.sessions.error = error
+    await harness.lifetimes.check(END - WARNING)
+    assert len(harness.sessions.asked) == 1, "the second batch waits for no further time-out"
+    await harness.lifetimes.check(END)
+    assert harness.server.closed == []
     assert all(seat.principal.expires_at > now() + LIFETIME / 2 for seat in seats)
     assert all(seat.received == [] for seat in seats)
 
 
 async def test_a_socket_refreshed_during_the_check_stays() -> None:
     seat = Seat("a")
-    house = House(seat)
-    house.sessions.ended.add("a")
+    harness = Harness(seat)
+    harness.sessions.ended.add("a")
 
     def refresh() -> None:
         seat.principal = Seat("a", minutes=30).principal
-        house.watch(seat)
+        harness.watch(seat)
 
-    house.sessions.meanwhile = refresh
-    await house.lifetimes.check(END)
-    assert (house.server.closed, seat.received) == ([], [])
-    house.lifetimes.forget(seat)  # type: ignore[arg-type]  # a double
-    await house.lifetimes.check(END * 2)
-    assert len(house.sessions.asked) == 1
+    harness.sessions.meanwhile = refresh
+    await harness.lifetimes.check(END)
+    assert (harness.server.closed, seat.received) == ([], [])
+    harness.lifetimes.forget(seat)  # type: ignore[arg-type]  # a double
+    await harness.lifetimes.check(END * 2)
+    assert len(harness.sessions.asked) == 1
 
 
 async def test_a_renewed_socket_gets_the_present_name() -> None:
     seat = Seat("a")
-    house = House(seat)
-    house.sessions.names["a"] = "ann"
-    await house.lifetimes.check(END)
-    assert house.server.renewed == [seat]
+    harness = Harness(seat)
+    harness.sessions.names["a"] = "ann"
+    await harness.lifetimes.check(END)
+    assert harness.server.renewed == [seat]
     assert (seat.principal.username, seat.principal.expires_at > now()) == ("ann", True)

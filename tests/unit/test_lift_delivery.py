@@ -20,10 +20,10 @@ class Seat:
     def __init__(self, user: str, role: Role, *rooms: Room) -> None:
         self.principal = principal(role, user)
         self.joined = set(rooms)
-        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.received: list[tuple[str, dict[str, Any]]] = []
 
     def send(self, event: str, payload: Payload) -> None:
-        self.heard.append((event, payload.model_dump(mode="json")))
+        self.received.append((event, payload.model_dump(mode="json")))
 
 
 class ChatRooms:
@@ -51,27 +51,27 @@ class ChatRooms:
     def on_notice(self, kind: type[N], handler: Callable[[N], Awaitable[None]]) -> None:
         self.handlers[kind] = handler
 
-    async def heard(self, notice: Notice) -> dict[str, list[Any]]:
+    async def received(self, notice: Notice) -> dict[str, list[Any]]:
         await self.handlers[type(notice)](notice)
-        return {name: seat.heard for name, seat in self.seats.items() if seat.heard}
+        return {name: seat.received for name, seat in self.seats.items() if seat.received}
 
 
 async def test_a_lifted_mute_is_sent_to_staff_and_person() -> None:
-    heard = await ChatRooms().heard(UserMuted("ann", KEY, None, "host"))
+    received = await ChatRooms().received(UserMuted("ann", KEY, None, "host"))
     event = ("chat:unmuted", {"userId": "ann", "liveId": KEY})
-    assert heard == {name: [event] for name in ("admin", "moderator", "host", "ann")}
+    assert received == {name: [event] for name in ("admin", "moderator", "host", "ann")}
 
 
 async def test_a_lifted_ban_is_sent_to_the_staff_of_the_room() -> None:
-    heard = await ChatRooms().heard(UserUnbanned("carl", KEY, "host"))
+    received = await ChatRooms().received(UserUnbanned("carl", KEY, "host"))
     event = ("chat:unbanned", {"userId": "carl", "liveId": KEY})
-    assert heard == {name: [event] for name in ("admin", "moderator", "host")}
+    assert received == {name: [event] for name in ("admin", "moderator", "host")}
 
 
 async def test_a_lifted_ban_everywhere_is_sent_to_the_staff_of_all_rooms() -> None:
-    heard = await ChatRooms().heard(UserUnbanned("carl", None))
-    assert heard.keys() == {"admin", "moderator", "moderator elsewhere"}
+    received = await ChatRooms().received(UserUnbanned("carl", None))
+    assert received.keys() == {"admin", "moderator", "moderator elsewhere"}
 
 
 async def test_an_imposed_mute_is_not_sent_as_lifted() -> None:
-    assert await ChatRooms().heard(UserMuted("ann", KEY, FOREVER)) == {}
+    assert await ChatRooms().received(UserMuted("ann", KEY, FOREVER)) == {}

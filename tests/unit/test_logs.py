@@ -36,19 +36,19 @@ def test_tracebacks_have_places_but_no_values(app_env: str, capsys: pytest.Captu
             log_in("open sesame")
         except RuntimeError:
             log.exception("a request failed")
-    told = capsys.readouterr().err
-    assert told.count("the account is broken") >= 2
-    assert "log_in" in told
-    assert "sesame" not in told.replace('log_in("open sesame")', "")
+    result = capsys.readouterr().err
+    assert result.count("the account is broken") >= 2
+    assert "log_in" in result
+    assert "sesame" not in result.replace('log_in("open sesame")', "")
 
 
 def test_production_logs_only_warnings_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(settings(app_env="production"))
     structlog.get_logger().info("a request was served")
     structlog.get_logger().warning("a limit is near")
-    told = capsys.readouterr().err
-    assert "served" not in told
-    assert '"a limit is near"' in told
+    result = capsys.readouterr().err
+    assert "served" not in result
+    assert '"a limit is near"' in result
 
 
 def test_production_logs_json_with_the_documented_fields(

@@ -56,18 +56,18 @@ class FakeSocket:
         self.live = True
         self.joined = set(rooms)
         self.attending = dict.fromkeys(rooms, self.principal)
-        self.told: list[tuple[Any, Any]] = []
+        self.published: list[tuple[Any, Any]] = []
         self.watched: list[Principal] = []
 
     def succeed(self, ack_id: int, data: Payload) -> None:
         success_packet("/talk", ack_id, data)  # what cannot be written is not told
-        self.told.append((ack_id, Success(data)))
+        self.published.append((ack_id, Success(data)))
 
     def answer(self, ack_id: int, payload: Payload) -> None:
-        self.told.append((ack_id, payload))
+        self.published.append((ack_id, payload))
 
     def send(self, event: str, payload: Payload) -> None:
-        self.told.append((event, payload))
+        self.published.append((event, payload))
 
 
 class FakeLimiter:
@@ -125,7 +125,7 @@ class FakeRegistry:
         await self.namespace.renew(socket, principal)
 
 
-class Talk(Namespace):
+class ExampleNamespace(Namespace):
     """A namespace with one event of each kind."""
 
     name = "/talk"
@@ -194,10 +194,10 @@ class Talk(Namespace):
         raise AssertionError
 
 
-def talk(limiter: FakeLimiter | None = None, authenticator: FakeAuthenticator | None = None) -> Talk:
+def example(limiter: FakeLimiter | None = None, authenticator: FakeAuthenticator | None = None) -> ExampleNamespace:
     rates: Mapping[Limit, tuple[int, float]] = dict.fromkeys(Limit, (10, 10.0))
     registry = FakeRegistry()
-    registry.namespace = namespace = Talk(
+    registry.namespace = namespace = ExampleNamespace(
         Pipeline(
             authenticator=stand_in(authenticator or FakeAuthenticator()),
             limiter=stand_in(limiter or FakeLimiter()),
@@ -215,7 +215,7 @@ async def ask(namespace: Namespace, args: Sequence[Any], *, socket: FakeSocket |
     socket = socket or FakeSocket()
     await namespace.handle(socket, args, 7)  # type: ignore[arg-type]  # a double
     answer: Payload | Success
-    ((ack_id, answer),) = socket.told
+    ((ack_id, answer),) = socket.published
     assert ack_id == 7
     return answer
 
@@ -227,7 +227,7 @@ async def code_of(namespace: Namespace, args: Sequence[Any]) -> str:
 
 
 async def test_a_request_is_answered_with_what_its_handler_returned() -> None:
-    answer = await ask(talk(), ["say", {"liveId": "ab", "count": 2}])
+    answer = await ask(example(), ["say", {"liveId": "ab", "count": 2}])
     assert isinstance(answer, Success)
     assert answer.data == Said(text="abab")
 
@@ -247,7 +247,7 @@ async def test_a_request_is_answered_with_what_its_handler_returned() -> None:
     ],
 )
 async def test_undeclared_events_are_unknown(args: list[Any]) -> None:
-    assert await code_of(talk(), args) == "UNKNOWN_EVENT"
+    assert await code_of(example(), args) == "UNKNOWN_EVENT"
 
 
 @pytest.mark.parametrize(
@@ -268,17 +268,17 @@ async def test_undeclared_events_are_unknown(args: list[Any]) -> None:
     ],
 )
 async def test_an_invalid_payload_is_refused(payloads: list[Any]) -> None:
-    assert await code_of(talk(), ["say", *payloads]) == "INVALID_PAYLOAD"
+    assert await code_of(example(), ["say", *payloads]) == "INVALID_PAYLOAD"
 
 
 async def test_a_refusal_names_the_fields() -> None:
-    answer = await ask(talk(), ["say", {"liveId": 1, "extra": 1}])
+    answer = await ask(example(), ["say", {"liveId": 1, "extra": 1}])
     assert isinstance(answer, Failure)
     assert {detail["field"] for detail in answer.error.details} == {"liveId", "extra"}
 
 
 async def test_an_exception_of_a_handler_is_an_internal_error() -> None:
-    answer = await ask(talk(), ["explode", {"liveId": "hush"}])
+    answer = await ask(example(), ["explode", {"liveId": "hush"}])
     assert isinstance(answer, Failure)
     assert answer.error.code == "INTERNAL_ERROR"
     assert "secret" not in answer.model_dump_json()
@@ -286,45 +286,45 @@ async def test_an_exception_of_a_handler_is_an_internal_error() -> None:
 
 
 async def test_an_answer_that_cannot_be_written_is_an_internal_error() -> None:
-    assert await code_of(talk(), ["mumble", {"liveId": "a"}]) == "INTERNAL_ERROR"
+    assert await code_of(example(), ["mumble", {"liveId": "a"}]) == "INTERNAL_ERROR"
 
 
 async def test_a_lost_connection_is_an_error_unless_it_is_the_clients() -> None:
-    assert await code_of(talk(), ["reset", {"liveId": "a"}]) == "INTERNAL_ERROR"
+    assert await code_of(example(), ["reset", {"liveId": "a"}]) == "INTERNAL_ERROR"
     socket = FakeSocket()
     socket.live = False
-    await talk().handle(socket, ["reset", {"liveId": "a"}], 7)  # type: ignore[arg-type]  # a double
-    assert socket.told == []
+    await example().handle(socket, ["reset", {"liveId": "a"}], 7)  # type: ignore[arg-type]  # a double
+    assert socket.published == []
 
 
 async def test_an_error_of_a_handler_is_answered() -> None:
-    answer = await ask(talk(), ["refuse", {"liveId": "a"}])
+    answer = await ask(example(), ["refuse", {"liveId": "a"}])
     assert isinstance(answer, Failure)
     assert (answer.error.code, answer.error.details) == ("CONFLICT", {"was": "a"})
 
 
 async def test_a_hanging_handler_times_out() -> None:
-    assert await code_of(talk(), ["hang", {"liveId": "a"}]) == "SERVICE_UNAVAILABLE"
+    assert await code_of(example(), ["hang", {"liveId": "a"}]) == "SERVICE_UNAVAILABLE"
 
 
 async def test_a_room_must_have_been_joined() -> None:
-    assert await code_of(talk(), ["say-in-room", {"liveId": "a"}]) == "NOT_IN_ROOM"
+    assert await code_of(example(), ["say-in-room", {"liveId": "a"}]) == "NOT_IN_ROOM"
     inside = FakeSocket(chat_room("a"))
-    assert isinstance(await ask(talk(), ["say-in-room", {"liveId": "a"}], socket=inside), Success)
+    assert isinstance(await ask(example(), ["say-in-room", {"liveId": "a"}], socket=inside), Success)
 
 
 async def test_a_forbidden_role_is_refused_before_the_charge() -> None:
     limiter = FakeLimiter(1)
-    assert await code_of(talk(limiter), ["say-as-admin", {"liveId": "a"}]) == "FORBIDDEN"
+    assert await code_of(example(limiter), ["say-as-admin", {"liveId": "a"}]) == "FORBIDDEN"
     assert limiter.left == 1
     socket = FakeSocket()
     socket.principal = replace(socket.principal, role=Role.ADMIN)
-    assert isinstance(await ask(talk(limiter), ["say-as-admin", {"liveId": "a"}], socket=socket), Success)
+    assert isinstance(await ask(example(limiter), ["say-as-admin", {"liveId": "a"}], socket=socket), Success)
 
 
 async def test_only_valid_requests_are_charged() -> None:
     limiter = FakeLimiter(1)
-    namespace = talk(limiter)
+    namespace = example(limiter)
     await ask(namespace, ["say", {"wrong": 1}])
     await ask(namespace, ["nothing"])
     await ask(namespace, ["say-in-room", {"liveId": "a"}])
@@ -340,7 +340,7 @@ async def test_only_valid_requests_are_charged() -> None:
 
 async def test_above_the_limit_of_refusals_requests_are_not_read() -> None:
     limiter = FakeLimiter(refusals=2)
-    namespace = talk(limiter)
+    namespace = example(limiter)
     for _ in range(2):
         assert await code_of(namespace, ["say", {"wrong": 1}]) == "INVALID_PAYLOAD"
     assert await code_of(namespace, ["nothing"]) == "RATE_LIMIT_EXCEEDED"
@@ -356,7 +356,7 @@ async def test_above_the_limit_of_refusals_requests_are_not_read() -> None:
 
 
 async def test_a_refusal_lists_at_most_ten_problems() -> None:
-    answer = await ask(talk(), ["say", {f"{'x' * 200}{number}": 1 for number in range(20)}])
+    answer = await ask(example(), ["say", {f"{'x' * 200}{number}": 1 for number in range(20)}])
     assert isinstance(answer, Failure)
     assert len(answer.error.details) == 10
     assert all(len(detail["field"]) <= 100 for detail in answer.error.details)
@@ -373,7 +373,7 @@ async def test_a_refusal_lists_at_most_ten_problems() -> None:
     ],
 )
 async def test_a_large_payload_is_refused_before_validation(payload: dict[str, Any]) -> None:
-    namespace = talk(FakeLimiter(refusals=10_000))
+    namespace = example(FakeLimiter(refusals=10_000))
     started = time.process_time()
     for _ in range(100):
         assert await code_of(namespace, ["say", payload]) == "INVALID_PAYLOAD"
@@ -382,7 +382,7 @@ async def test_a_large_payload_is_refused_before_validation(payload: dict[str, A
 
 async def test_a_repeated_request_is_free_and_answered_above_the_limit() -> None:
     limiter = FakeLimiter(1)
-    namespace = talk(limiter)
+    namespace = example(limiter)
     assert isinstance(await ask(namespace, ["send", {"liveId": "a", "count": 2}]), Success)
     assert limiter.left == 1
     assert isinstance(await ask(namespace, ["send", {"liveId": "a"}]), Success)
@@ -393,7 +393,7 @@ async def test_a_repeated_request_is_free_and_answered_above_the_limit() -> None
 
 async def test_joins_have_a_limit_of_their_own_in_each_namespace() -> None:
     limiter = FakeLimiter(1)
-    namespace = talk(limiter)
+    namespace = example(limiter)
     assert isinstance(await ask(namespace, ["join", {"liveId": "a"}]), Success)
     assert await code_of(namespace, ["join", {"liveId": "a"}]) == "RATE_LIMIT_EXCEEDED"
     assert limiter.scopes == ["join:/talk", "join:/talk"]
@@ -401,14 +401,14 @@ async def test_joins_have_a_limit_of_their_own_in_each_namespace() -> None:
 
 async def test_a_repeated_join_is_not_charged() -> None:
     limiter = FakeLimiter(0)
-    answer = await ask(talk(limiter), ["join", {"liveId": "a"}], socket=FakeSocket(chat_room("a")))
+    answer = await ask(example(limiter), ["join", {"liveId": "a"}], socket=FakeSocket(chat_room("a")))
     assert isinstance(answer, Success)
     assert limiter.scopes == ["return:/talk"]
 
 
 async def test_a_join_that_catches_up_is_not_charged() -> None:
     limiter = FakeLimiter(1)
-    namespace = talk(limiter)
+    namespace = example(limiter)
     assert isinstance(await ask(namespace, ["join", {"liveId": "a", "count": 2}]), Success)
     assert limiter.left == 1
     assert isinstance(await ask(namespace, ["join", {"liveId": "a"}]), Success)
@@ -418,9 +418,9 @@ async def test_a_join_that_catches_up_is_not_charged() -> None:
 
 async def test_without_an_ack_the_answer_is_an_event() -> None:
     socket = FakeSocket()
-    await talk().handle(socket, ["say", {"liveId": "a"}], None)  # type: ignore[arg-type]
-    await talk().handle(socket, ["nothing"], None)  # type: ignore[arg-type]
-    (first, success), (second, error) = socket.told
+    await example().handle(socket, ["say", {"liveId": "a"}], None)  # type: ignore[arg-type]
+    await example().handle(socket, ["nothing"], None)  # type: ignore[arg-type]
+    (first, success), (second, error) = socket.published
     assert (first, second) == ("say:success", "error")
     assert success.model_dump(by_alias=True) == {"type": "say:success", "data": {"text": "a"}}
     body = error.model_dump(by_alias=True)
@@ -430,11 +430,11 @@ async def test_without_an_ack_the_answer_is_an_event() -> None:
 
 async def test_a_new_token_of_the_same_user_is_accepted() -> None:
     socket = FakeSocket(chat_room("a"))
-    await talk().handle(socket, ["auth:refresh", {"token": "fresh"}], 1)  # type: ignore[arg-type]
+    await example().handle(socket, ["auth:refresh", {"token": "fresh"}], 1)  # type: ignore[arg-type]
     assert socket.principal.session_id == "s2"
     assert socket.joined == {chat_room("a")}
     assert socket.watched == [socket.principal]
-    assert isinstance(socket.told[0][1], Success)
+    assert isinstance(socket.published[0][1], Success)
 
 
 @pytest.mark.parametrize(
@@ -443,8 +443,8 @@ async def test_a_new_token_of_the_same_user_is_accepted() -> None:
 async def test_a_token_of_another_user_is_refused(is_now: Role, comes_as: Role) -> None:
     socket = FakeSocket(chat_room("a"))
     before = socket.principal = replace(socket.principal, role=is_now)
-    await talk(authenticator=FakeAuthenticator("u2", comes_as)).handle(socket, ["auth:refresh", {"token": "x"}], 1)  # type: ignore[arg-type]
-    (answer,) = (payload for _, payload in socket.told)
+    await example(authenticator=FakeAuthenticator("u2", comes_as)).handle(socket, ["auth:refresh", {"token": "x"}], 1)  # type: ignore[arg-type]
+    (answer,) = (payload for _, payload in socket.published)
     assert isinstance(answer, Failure)
     assert answer.error.code == "FORBIDDEN"
     assert socket.principal is before
@@ -456,8 +456,8 @@ async def test_a_guest_who_logs_in_is_moved_in_every_room() -> None:
     socket = FakeSocket(*rooms)
     socket.principal = replace(socket.principal, role=Role.GUEST, user_id="guest_1")
     socket.attending = dict.fromkeys(rooms, socket.principal)
-    await talk().handle(socket, ["auth:refresh", {"token": "a member's"}], 1)  # type: ignore[arg-type]
-    assert isinstance(socket.told[0][1], Success)
+    await example().handle(socket, ["auth:refresh", {"token": "a member's"}], 1)  # type: ignore[arg-type]
+    assert isinstance(socket.published[0][1], Success)
     assert socket.principal.user_id == "u1"
     assert socket.joined == set(rooms)
     assert socket.attending == dict.fromkeys(rooms, socket.principal)
@@ -468,7 +468,7 @@ async def test_a_login_is_refused_if_the_user_may_not_be_in_a_room() -> None:
     socket = FakeSocket(*rooms)
     guest = socket.principal = replace(socket.principal, role=Role.GUEST, user_id="guest_1")
     socket.attending = dict.fromkeys(rooms, guest)
-    await talk().handle(socket, ["auth:refresh", {"token": "a member's"}], 1)  # type: ignore[arg-type]
-    assert socket.told[0][1].error.code == "FORBIDDEN"
+    await example().handle(socket, ["auth:refresh", {"token": "a member's"}], 1)  # type: ignore[arg-type]
+    assert socket.published[0][1].error.code == "FORBIDDEN"
     assert socket.principal == guest
     assert socket.attending == dict.fromkeys(rooms, guest)

@@ -21,7 +21,7 @@ class Seat:
         self.principal = principal(role, user)
 
 
-class House:
+class Harness:
     """The sockets of one node, its notices, and the accounts."""
 
     def __init__(self, *seats: Seat) -> None:
@@ -64,47 +64,47 @@ class House:
 
 
 async def test_all_sockets_of_the_user_change_and_no_other() -> None:
-    house = House(Seat("ann"), Seat("bob"), Seat("ann"), Seat("guest", Role.GUEST))
-    house.accounts = {name: Identity("new", Role.HOST, False) for name in ("ann", "bob", "guest")}
-    await house.receive(ProfileChanged("ann"))
-    assert house.who() == [
+    harness = Harness(Seat("ann"), Seat("bob"), Seat("ann"), Seat("guest", Role.GUEST))
+    harness.accounts = {name: Identity("new", Role.HOST, False) for name in ("ann", "bob", "guest")}
+    await harness.receive(ProfileChanged("ann"))
+    assert harness.who() == [
         ("new", Role.HOST),
         ("somebody", Role.USER),
         ("new", Role.HOST),
         ("somebody", Role.GUEST),
     ]
-    await house.recheck()
-    assert house.who()[3] == ("somebody", Role.GUEST), "a guest has no account"
-    assert house.who()[1] == ("new", Role.HOST), "whose notice was lost"
+    await harness.recheck()
+    assert harness.who()[3] == ("somebody", Role.GUEST), "a guest has no account"
+    assert harness.who()[1] == ("new", Role.HOST), "whose notice was lost"
 
 
 async def test_users_without_sockets_are_not_read() -> None:
-    house = House(Seat("bob"))
-    await house.receive(ProfileChanged("ann"))
-    await house.sweep()
-    assert house.reads == []
+    harness = Harness(Seat("bob"))
+    await harness.receive(ProfileChanged("ann"))
+    await harness.sweep()
+    assert harness.reads == []
 
 
 async def test_a_failed_read_is_repeated_by_the_next_sweep() -> None:
-    house = House(*(Seat(f"u{number}") for number in range(BATCH + 1)))
-    house.accounts = {user_id: Identity("new", Role.USER, False) for user_id in house.users()}
-    house.away = True
+    harness = Harness(*(Seat(f"u{number}") for number in range(BATCH + 1)))
+    harness.accounts = {user_id: Identity("new", Role.USER, False) for user_id in harness.users()}
+    harness.away = True
     with pytest.raises(Unavailable):
-        await house.recheck()
-    house.away = False
-    await house.sweep()
-    assert {name for name, _ in house.who()} == {"new"}
-    count = len(house.reads)
-    await house.sweep()
-    assert len(house.reads) == count
+        await harness.recheck()
+    harness.away = False
+    await harness.sweep()
+    assert {name for name, _ in harness.who()} == {"new"}
+    count = len(harness.reads)
+    await harness.sweep()
+    assert len(harness.reads) == count
 
 
 async def test_a_socket_added_after_the_notice_is_updated() -> None:
-    house = House()
-    house.accounts = {"ann": Identity("new", Role.USER, False)}
-    await house.receive(ProfileChanged("ann"))
+    harness = Harness()
+    harness.accounts = {"ann": Identity("new", Role.USER, False)}
+    await harness.receive(ProfileChanged("ann"))
     late: Any = Seat("ann")
-    house.seats.append(late)
-    house.arrived(late)
-    await house.sweep()
-    assert house.who() == [("new", Role.USER)]
+    harness.seats.append(late)
+    harness.arrived(late)
+    await harness.sweep()
+    assert harness.who() == [("new", Role.USER)]

@@ -182,12 +182,12 @@ async def test_events_during_a_recovery_are_delivered_once(desk: Desk) -> None:
     await other.enter(ROOM)
     await desk.lose()
 
-    async def talk() -> None:
+    async def send_messages() -> None:
         for _ in range(40):
             desk.write(1, offer=True)
             await asyncio.sleep(0)
 
-    talking = asyncio.create_task(talk())
+    talking = asyncio.create_task(send_messages())
     sent = await desk.come_back()
     await talking
     assert sent

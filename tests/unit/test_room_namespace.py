@@ -34,30 +34,30 @@ GUEST, MEMBER = principal(Role.GUEST, "guest"), principal(Role.USER, "member")
 ROUNDS = 200
 
 
-class Fate:
+class Faults:
     """Lets everybody wait a moment at each await, and strikes at one of them."""
 
     def __init__(self) -> None:
         self.awaits = 0
         self.at: int | None = None
-        self.strike: Callable[[], object] = lambda: None
+        self.fault: Callable[[], object] = lambda: None
 
-    def decide(self, at: int | None, strike: Callable[[], object]) -> None:
+    def decide(self, at: int | None, fault: Callable[[], object]) -> None:
         """Strike at the await with this number, from now on."""
-        self.awaits, self.at, self.strike = 0, at, strike
+        self.awaits, self.at, self.fault = 0, at, fault
 
     async def step(self, *_: Any) -> None:
         self.awaits += 1
         if self.awaits == self.at:
-            self.strike()
+            self.fault()
         await asyncio.sleep(0)
 
 
 class SlowPresence(LocalPresence):
     """Waits as the one in Redis does."""
 
-    def __init__(self, fate: Fate) -> None:
-        self._fate = fate
+    def __init__(self, faults: Faults) -> None:
+        self._fate = faults
         super().__init__()
 
     async def enter(self, room: Room, who: str) -> Census:
@@ -91,9 +91,9 @@ class SlowPresence(LocalPresence):
 class World:
     """Everything around a namespace that it waits for."""
 
-    def __init__(self, fate: Fate) -> None:
-        self._fate = fate
-        self.publish = self.watch = self.charge = self.refund = fate.step
+    def __init__(self, faults: Faults) -> None:
+        self._fate = faults
+        self.publish = self.watch = self.charge = self.refund = faults.step
 
     def unwatch(self, room: Room) -> None:
         """See Watcher."""
@@ -116,8 +116,8 @@ class Den(RoomNamespace):
     name = CHAT
     room = staticmethod(chat_room)
 
-    def __init__(self, fate: Fate, pipeline: Pipeline, attendance: Attendance) -> None:
-        self._fate = fate
+    def __init__(self, faults: Faults, pipeline: Pipeline, attendance: Attendance) -> None:
+        self._fate = faults
         super().__init__(pipeline, attendance)
 
     def routes(self) -> dict[str, Route]:
@@ -141,15 +141,15 @@ class Den(RoomNamespace):
         return Typed(type="left", data=(await self.depart(socket, ask.live_id)).count)
 
 
-class House:
+class Harness:
     """A server with a den, in which one tab of the guest stays."""
 
     def __init__(self) -> None:
-        self.fate, metrics = Fate(), Metrics()
-        world: Any = World(self.fate)
+        self.faults, metrics = Faults(), Metrics()
+        world: Any = World(self.faults)
         engine: Any = FakeEngine()
         self.engine = engine
-        self.rooms, self.presence = Rooms(metrics), SlowPresence(self.fate)
+        self.rooms, self.presence = Rooms(metrics), SlowPresence(self.faults)
         self.rooms.watched_by(world)
         self.server = SocketServer(engine, self.rooms, metrics, lambda _: True)
         lifetimes = Lifetimes(self.server, None, timedelta(minutes=15))
@@ -157,7 +157,7 @@ class House:
         rates = dict.fromkeys(Limit, (1, 1.0))
         pipeline = Pipeline(world, world, self.registry, metrics, rates, timedelta(seconds=5))
         self.attendance = Attendance(self.presence, world)
-        self.den = Den(self.fate, pipeline, self.attendance)
+        self.den = Den(self.faults, pipeline, self.attendance)
         self.server.serve(CHAT, self.den)
 
     async def open(self) -> None:
@@ -222,11 +222,11 @@ class House:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    await house.open()
+async def harness() -> AsyncIterator[Harness]:
+    harness = Harness()
+    await harness.open()
     with capture_logs():  # hundreds of traces
-        yield house
+        yield harness
 
 
 VISIT = (
@@ -241,17 +241,17 @@ VISIT = (
 )
 
 
-async def visit(house: House, connection: FakeConnection) -> None:
+async def visit(harness: Harness, connection: FakeConnection) -> None:
     """Come, go about and leave; at each moment of rest the numbers are exact."""
     for packet in VISIT:
-        await house.say(connection, packet)
-        await house.rest()
-        house.assert_exact()
-    house.drop(connection)
-    await house.rest()
+        await harness.say(connection, packet)
+        await harness.rest()
+        harness.assert_exact()
+    harness.drop(connection)
+    await harness.rest()
 
 
-def strikes(house: House, connection: FakeConnection) -> dict[str, Callable[[], None]]:
+def faults_by_name(harness: Harness, connection: FakeConnection) -> dict[str, Callable[[], None]]:
     """What may happen at an await."""
 
     def fail(error: Exception) -> None:
@@ -263,16 +263,18 @@ def strikes(house: House, connection: FakeConnection) -> dict[str, Callable[[], 
         task.cancel()
 
     def time_out() -> None:
-        deadlines = house.den._deadlines
+        deadlines = harness.den._deadlines
         deadlines.pending = {task: (0.0, cancelling) for task, (_, cancelling) in deadlines.pending.items()}
         deadlines._expire(asyncio.get_running_loop())
 
     def kick() -> None:
         if CHAT in connection.owner.sockets:
-            house.server.kick(house.socket(connection), "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
+            harness.server.kick(
+                harness.socket(connection), "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False)
+            )
 
     return {
-        "leaves": partial(house.drop, connection),
+        "leaves": partial(harness.drop, connection),
         "is kicked": kick,
         "is cancelled": cancel,
         "takes too long": time_out,
@@ -281,68 +283,70 @@ def strikes(house: House, connection: FakeConnection) -> dict[str, Callable[[], 
     }
 
 
-@pytest.mark.parametrize("strike", ["leaves", "is kicked", "is cancelled", "takes too long", "is refused", "explodes"])
-async def test_cancellation_at_every_await_of_a_visit(house: House, strike: str) -> None:
-    baseline = house.state()
-    house.fate.decide(None, lambda: None)
-    await visit(house, house.arrive())
-    awaits = house.fate.awaits
+@pytest.mark.parametrize("fault", ["leaves", "is kicked", "is cancelled", "takes too long", "is refused", "explodes"])
+async def test_cancellation_at_every_await_of_a_visit(harness: Harness, fault: str) -> None:
+    baseline = harness.state()
+    harness.faults.decide(None, lambda: None)
+    await visit(harness, harness.arrive())
+    awaits = harness.faults.awaits
     assert awaits > 30
     for number in range(ROUNDS):
-        connection = house.arrive()
-        house.fate.decide(number % awaits + 1, strikes(house, connection)[strike])
-        await visit(house, connection)
-        assert house.state() == baseline, f"round {number}"
+        connection = harness.arrive()
+        harness.faults.decide(number % awaits + 1, faults_by_name(harness, connection)[fault])
+        await visit(harness, connection)
+        assert harness.state() == baseline, f"round {number}"
 
 
-@pytest.mark.parametrize("strike", ["is cancelled", "takes too long", "is refused", "explodes"])
-async def test_a_join_that_fails_changes_nothing(house: House, strike: str) -> None:
-    connection = house.arrive()
-    await house.say(connection, "0/chat,")
-    socket = house.socket(connection)
+@pytest.mark.parametrize("fault", ["is cancelled", "takes too long", "is refused", "explodes"])
+async def test_a_join_that_fails_changes_nothing(harness: Harness, fault: str) -> None:
+    connection = harness.arrive()
+    await harness.say(connection, "0/chat,")
+    socket = harness.socket(connection)
     for before in (set(), {chat_room("b")}):
-        house.fate.decide(None, lambda: None)
-        await house.say(connection, '2/chat,1["join",{"liveId":"b"}]')
-        joins = house.fate.awaits
+        harness.faults.decide(None, lambda: None)
+        await harness.say(connection, '2/chat,1["join",{"liveId":"b"}]')
+        joins = harness.faults.awaits
         assert '3/chat,1[{"ok":true,"data":{"type":"read","data":1}' in connection.sent[-1]
         if not before:
-            await house.say(connection, '2/chat,1["leave",{"liveId":"b"}]')
+            await harness.say(connection, '2/chat,1["leave",{"liveId":"b"}]')
         for at in range(1, joins + 1):
-            house.fate.decide(at, strikes(house, connection)[strike])
-            await house.say(connection, '2/chat,2["join",{"liveId":"b"}]')
+            harness.faults.decide(at, faults_by_name(harness, connection)[fault])
+            await harness.say(connection, '2/chat,2["join",{"liveId":"b"}]')
             assert socket.joined == set(socket.attending) == before, at
-            house.assert_exact()
-    house.drop(connection)
+            harness.assert_exact()
+    harness.drop(connection)
 
 
-async def test_a_failed_departure_does_not_prevent_the_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = house.arrive()
+async def test_a_failed_departure_does_not_prevent_the_others(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = harness.arrive()
     for packet in ("0/chat,", *(f'2/chat,1["join",{{"liveId":"{key}"}}]' for key in "abc")):
-        await house.say(connection, packet)
-    left = house.presence.leave
+        await harness.say(connection, packet)
+    left = harness.presence.leave
 
     async def explode(room: Room, who: str) -> Census:
         await left(room, who)
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(house.presence, "leave", explode)
-    house.drop(connection)
-    await house.rest()
-    house.assert_exact()
+    monkeypatch.setattr(harness.presence, "leave", explode)
+    harness.drop(connection)
+    await harness.rest()
+    harness.assert_exact()
 
 
-async def test_a_failed_return_does_not_prevent_the_others(house: House) -> None:
-    connection = house.arrive()
-    await house.say(connection, "0/chat,")
-    socket = house.socket(connection)
+async def test_a_failed_return_does_not_prevent_the_others(harness: Harness) -> None:
+    connection = harness.arrive()
+    await harness.say(connection, "0/chat,")
+    socket = harness.socket(connection)
     rooms = [chat_room(key) for key in "abc"]
     for room in rooms:  # as recovery has it: there again, and not counted yet
-        house.rooms.add_member(socket, room)
+        harness.rooms.add_member(socket, room)
         socket.attend(room)
-    task = asyncio.ensure_future(house.den.resumed(socket))
-    house.fate.decide(1, task.cancel)
+    task = asyncio.ensure_future(harness.den.resumed(socket))
+    harness.faults.decide(1, task.cancel)
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(socket.attending) == 2
-    house.assert_exact()
-    house.drop(connection)
+    harness.assert_exact()
+    harness.drop(connection)

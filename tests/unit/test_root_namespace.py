@@ -34,10 +34,10 @@ async def test_administrators_get_events_of_orders_while_they_are_administrators
     await root.welcome(socket)
     assert socket.joined == {everyone_room(), admins_room()}
     assert set(socket.attending) == {admins_room()}, "what is missed there is sent when they come back"
-    for role, hears in ((Role.MODERATOR, False), (Role.USER, False), (Role.ADMIN, True), (Role.ADMIN, True)):
+    for role, receives in ((Role.MODERATOR, False), (Role.USER, False), (Role.ADMIN, True), (Role.ADMIN, True)):
         socket.principal = principal(role, "ann")
         await root.renewed(socket)
-        assert (admins_room() in socket.joined, admins_room() in socket.attending) == (hears, hears)
+        assert (admins_room() in socket.joined, admins_room() in socket.attending) == (receives, receives)
         assert everyone_room() in socket.joined
 
 

@@ -38,20 +38,20 @@ class Bench:
             self.sequencer.offer(ROOM, seq, logged_packet(ROOM.namespace, "e", f'{{"n":{seq}}}'))
 
     @property
-    def heard(self) -> list[int]:
+    def received(self) -> list[int]:
         """The places of what was delivered, which must be as it was written, with its offset."""
         seqs = [int(packet.rpartition(b".")[2].removesuffix(b'"]')) for packet in self.inbox.of(ROOM)]
-        assert self.inbox.of(ROOM) == [told(seq) for seq in seqs]
+        assert self.inbox.of(ROOM) == [published(seq) for seq in seqs]
         return seqs
 
     async def until(self, *seqs: int) -> None:
-        await self.inbox.until(lambda _: self.heard == list(seqs))
+        await self.inbox.until(lambda _: self.received == list(seqs))
 
     def counted(self, name: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"dorami_room_{name}_total")
 
 
-def told(seq: int) -> bytes:
+def published(seq: int) -> bytes:
     return with_offset(logged_packet(ROOM.namespace, "e", f'{{"n":{seq}}}'), f"live:demo@{EventLog.EPOCH[:8]}.{seq}")
 
 
@@ -76,7 +76,7 @@ async def test_events_in_order_are_delivered_without_reading_the_log(bench: Benc
     await bench.sequencer.watch(ROOM)
     bench.write(3)
     bench.offer(1, 2, 3)
-    assert bench.heard == [1, 2, 3]
+    assert bench.received == [1, 2, 3]
     assert bench.log.reads == 0
 
 
@@ -84,18 +84,18 @@ async def test_repeats_are_dropped(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(3)
     bench.offer(1, 1, 2, 1, 2, 3, 3)
-    assert bench.heard == [1, 2, 3]
+    assert bench.received == [1, 2, 3]
 
 
 async def test_early_events_wait_for_earlier_ones(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(5)
     bench.offer(3, 2, 5)
-    assert bench.heard == []
+    assert bench.received == []
     bench.offer(1)
-    assert bench.heard == [1, 2, 3]
+    assert bench.received == [1, 2, 3]
     bench.offer(4)
-    assert bench.heard == [1, 2, 3, 4, 5]
+    assert bench.received == [1, 2, 3, 4, 5]
     await asyncio.sleep(2 * sequencer.LATE)
     assert bench.log.reads == 0  # the late ones came in time
 
@@ -108,7 +108,7 @@ async def test_missing_events_are_read_from_the_log(bench: Bench) -> None:
     assert bench.log.reads == 1
     assert (bench.counted("gaps"), bench.counted("events_caught_up"), bench.counted("events_lost")) == (1, 5, 0)
     bench.offer(2, 4, 5)
-    assert bench.heard == [1, 2, 3, 4, 5, 6]
+    assert bench.received == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_room_is_delivered_from_its_present_place(bench: Bench) -> None:
@@ -116,10 +116,10 @@ async def test_a_room_is_delivered_from_its_present_place(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     assert bench.sequencer.place(ROOM) == Place(EventLog.EPOCH, 10)
     bench.offer(9, 10)
-    assert bench.heard == []
+    assert bench.received == []
     bench.write(1)
     bench.offer(11)
-    assert bench.heard == [11]
+    assert bench.received == [11]
 
 
 async def test_events_wait_while_the_log_is_read(bench: Bench) -> None:
@@ -127,9 +127,9 @@ async def test_events_wait_while_the_log_is_read(bench: Bench) -> None:
     watching = [asyncio.create_task(bench.sequencer.watch(ROOM)) for _ in range(3)]
     await asyncio.sleep(0)
     bench.offer(4, 2, 3)
-    assert bench.heard == []
+    assert bench.received == []
     await asyncio.gather(*watching)
-    assert bench.heard == [3, 4]
+    assert bench.received == [3, 4]
 
 
 async def test_a_cancelled_waiter_does_not_affect_others(bench: Bench) -> None:
@@ -157,7 +157,7 @@ async def test_events_that_arrive_after_a_comparison_are_not_read(bench: Bench) 
     await asyncio.sleep(sequencer.LATE / 2)
     bench.offer(1, 2)
     await asyncio.sleep(2 * sequencer.LATE)
-    assert bench.heard == [1, 2]
+    assert bench.received == [1, 2]
     assert bench.log.reads == 0
 
 
@@ -179,7 +179,7 @@ async def test_deleted_messages_keep_their_place_without_delivery(bench: Bench) 
     await bench.until(1, 3)
     bench.write(1)
     bench.offer(4)
-    assert bench.heard == [1, 3, 4]
+    assert bench.received == [1, 3, 4]
 
 
 async def test_an_event_that_is_not_in_the_log_is_dropped(bench: Bench) -> None:
@@ -191,9 +191,9 @@ async def test_an_event_that_is_not_in_the_log_is_dropped(bench: Bench) -> None:
     reads = bench.log.reads
     bench.write(2)
     bench.offer(2, 3)
-    assert bench.heard == [1, 2, 3]
+    assert bench.received == [1, 2, 3]
     await asyncio.sleep(3 * sequencer.LATE)
-    assert (bench.heard, bench.log.reads) == ([1, 2, 3], reads)
+    assert (bench.received, bench.log.reads) == ([1, 2, 3], reads)
 
 
 async def test_the_log_is_read_outside_of_transactions(bench: Bench) -> None:
@@ -222,7 +222,7 @@ async def test_a_gap_waits_for_an_unavailable_log(bench: Bench) -> None:
     bench.log.away = True
     bench.offer(1, 3)
     await asyncio.sleep(3 * sequencer.LATE)
-    assert bench.heard == [1]
+    assert bench.received == [1]
     bench.log.away = False
     await bench.until(1, 2, 3)
 
@@ -280,7 +280,7 @@ async def test_reach_waits_for_a_log_position(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(3)
     assert await bench.sequencer.reach(ROOM, 3, 1.0)
-    assert bench.heard == [1, 2, 3]
+    assert bench.received == [1, 2, 3]
     assert not await bench.sequencer.reach(ROOM, 4, 1.0)
 
 
@@ -291,5 +291,5 @@ async def test_a_room_that_is_left_is_forgotten(bench: Bench) -> None:
     bench.offer(3)
     bench.sequencer.forget(ROOM)
     await asyncio.sleep(2 * sequencer.LATE)
-    assert bench.heard == []
+    assert bench.received == []
     assert asyncio.all_tasks() == before

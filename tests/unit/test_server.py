@@ -138,7 +138,7 @@ class Lobby:
             await self.at_close(socket)
 
 
-class House:
+class Harness:
     """A server with one namespace and no network."""
 
     def __init__(self, recovery: Any = None, **options: Any) -> None:
@@ -181,8 +181,8 @@ class House:
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def harness() -> Harness:
+    return Harness()
 
 
 def raising(error: Exception) -> Callable[..., Awaitable[None]]:
@@ -210,11 +210,11 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_an_accepted_client_gets_its_sid(house: House) -> None:
-    connection, socket = await house.enter()
+async def test_an_accepted_client_gets_its_sid(harness: Harness) -> None:
+    connection, socket = await harness.enter()
     assert connection.sent == [f'0/chat,{{"sid":"{socket.sid}"}}']
     assert connection.joined
-    assert house.lobby.log == ["opened"]
+    assert harness.lobby.log == ["opened"]
 
 
 @pytest.mark.parametrize(
@@ -238,12 +238,12 @@ async def test_an_accepted_client_gets_its_sid(house: House) -> None:
         ),
     ],
 )
-async def test_a_permanent_refusal_is_a_connect_error(house: House, error: Exception, packet: str) -> None:
-    house.lobby.rule = raising(error)
-    connection = house.arrive()
-    await house.say(connection, "0/chat,")
+async def test_a_permanent_refusal_is_a_connect_error(harness: Harness, error: Exception, packet: str) -> None:
+    harness.lobby.rule = raising(error)
+    connection = harness.arrive()
+    await harness.say(connection, "0/chat,")
     assert connection.sent == [packet]
-    assert house.empty
+    assert harness.empty
     assert not connection.joined
     await until(lambda: connection.reason == "no namespace")
 
@@ -260,67 +260,67 @@ PASSING = [
 
 
 @pytest.mark.parametrize("error", PASSING, ids=repr)
-async def test_a_passing_refusal_closes_the_transport(house: House, error: Exception) -> None:
+async def test_a_passing_refusal_closes_the_transport(harness: Harness, error: Exception) -> None:
     """Official clients come back after that, and never after a CONNECT_ERROR."""
-    house.lobby.rule = raising(error)
-    connection = house.arrive()
-    await house.say(connection, "0/chat,")
+    harness.lobby.rule = raising(error)
+    connection = harness.arrive()
+    await harness.say(connection, "0/chat,")
     assert connection.sent == []
     assert connection.reason == "unavailable"
-    assert house.empty
+    assert harness.empty
 
 
-async def test_a_passing_refusal_in_one_namespace_closes_the_transport(house: House) -> None:
-    connection, _ = await house.enter()
-    house.server.serve("/", house.lobby)
-    house.lobby.rule = raising(Unavailable("redis"))
-    await house.say(connection, "0")
+async def test_a_passing_refusal_in_one_namespace_closes_the_transport(harness: Harness) -> None:
+    connection, _ = await harness.enter()
+    harness.server.serve("/", harness.lobby)
+    harness.lobby.rule = raising(Unavailable("redis"))
+    await harness.say(connection, "0")
     await settle()
     assert connection.reason == "unavailable"
     assert len(connection.sent) == 1, "no namespace is told to stay away"
-    assert house.empty
+    assert harness.empty
 
 
 async def test_handshakes_are_refused_during_overload_and_outages() -> None:
-    house = House(max_waiting_connects=2)
-    event, house.lobby.rule = gate()
-    waiting = [asyncio.ensure_future(house.say(house.arrive(f"c{number}"), "0/chat,")) for number in range(2)]
-    assert house.engine.admits()
+    harness = Harness(max_waiting_connects=2)
+    event, harness.lobby.rule = gate()
+    waiting = [asyncio.ensure_future(harness.say(harness.arrive(f"c{number}"), "0/chat,")) for number in range(2)]
+    assert harness.engine.admits()
     await settle()
-    assert not house.engine.admits()
+    assert not harness.engine.admits()
     event.set()
     await asyncio.gather(*waiting)
-    assert house.engine.admits()
-    house.available = False
-    assert not house.engine.admits()
+    assert harness.engine.admits()
+    harness.available = False
+    assert not harness.engine.admits()
 
 
 @pytest.mark.parametrize("cookie_counts", [True, False])
-async def test_only_needed_headers_of_a_handshake_are_kept(house: House, cookie_counts: bool) -> None:
-    house.cookie_counts = cookie_counts
-    kept = house.arrive().handshake
+async def test_only_needed_headers_of_a_handshake_are_kept(harness: Harness, cookie_counts: bool) -> None:
+    harness.cookie_counts = cookie_counts
+    kept = harness.arrive().handshake
     assert kept.query == {}
     assert dict(kept.cookies) == ({"accessToken": "d.e.f"} if cookie_counts else {})
     assert {name for name in kept.headers if name != "Cookie"} == {"Host", "Authorization"}
     assert not [secret for secret in ("a.b.c", "d.e.f") if secret in repr(kept)]
 
 
-async def test_an_unknown_namespace_is_refused(house: House) -> None:
-    connection = house.arrive()
-    await house.say(connection, "0/admin,")
+async def test_an_unknown_namespace_is_refused(harness: Harness) -> None:
+    connection = harness.arrive()
+    await harness.say(connection, "0/admin,")
     assert connection.sent[0].startswith('4/admin,{"message":"Invalid namespace"')
 
 
 async def test_refused_clients_are_freed_without_the_garbage_collector(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The collector seldom looks: what is in a cycle stays for minutes."""
     monkeypatch.setattr(server, "REFUSAL_GRACE", 0.01)
     gc.collect()
     gc.disable()
     try:
-        connection = house.arrive()
-        await house.say(connection, "0/admin,")
+        connection = harness.arrive()
+        await harness.say(connection, "0/admin,")
         while not connection.closed:  # noqa: ASYNC110  a closure would keep it alive
             await asyncio.sleep(0.01)
         gone = weakref.ref(connection)
@@ -330,105 +330,105 @@ async def test_refused_clients_are_freed_without_the_garbage_collector(
         gc.enable()
 
 
-async def test_no_events_are_delivered_during_authentication(house: House) -> None:
-    event, house.lobby.rule = gate()
-    connection = house.arrive()
-    connecting = asyncio.ensure_future(house.say(connection, "0/chat,"))
+async def test_no_events_are_delivered_during_authentication(harness: Harness) -> None:
+    event, harness.lobby.rule = gate()
+    connection = harness.arrive()
+    connecting = asyncio.ensure_future(harness.say(connection, "0/chat,"))
     await settle()
-    assert house.empty
+    assert harness.empty
     assert connection.sent == []
     event.set()
     await connecting
-    assert not house.empty
+    assert not harness.empty
 
 
-async def test_a_client_leaving_during_authentication_is_removed(house: House) -> None:
-    event, house.lobby.rule = gate()
-    connection = house.arrive()
-    connecting = asyncio.ensure_future(house.say(connection, "0/chat,"))
+async def test_a_client_leaving_during_authentication_is_removed(harness: Harness) -> None:
+    event, harness.lobby.rule = gate()
+    connection = harness.arrive()
+    connecting = asyncio.ensure_future(harness.say(connection, "0/chat,"))
     await settle()
-    house.drop(connection)
+    harness.drop(connection)
     event.set()
     await connecting
     await settle()
-    assert house.empty
-    assert house.lobby.log == []
+    assert harness.empty
+    assert harness.lobby.log == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), ConnectionResetError("another's")])
-async def test_a_failed_greeting_is_not_a_refusal(house: House, error: Exception) -> None:
-    house.lobby.greet = raising(error)
-    connection = house.arrive()
+async def test_a_failed_greeting_is_not_a_refusal(harness: Harness, error: Exception) -> None:
+    harness.lobby.greet = raising(error)
+    connection = harness.arrive()
     with pytest.raises(type(error)):  # which closes the connection
-        await house.say(connection, "0/chat,")
+        await harness.say(connection, "0/chat,")
     assert [packet[:7] for packet in connection.sent] == ["0/chat,"]
-    house.drop(connection)
+    harness.drop(connection)
     await settle()
-    assert house.empty
+    assert harness.empty
 
 
-async def test_a_passing_error_of_the_greeting_closes_the_transport(house: House) -> None:
-    house.lobby.greet = raising(Unavailable("redis"))
-    connection = house.arrive()
-    await house.say(connection, "0/chat,")
+async def test_a_passing_error_of_the_greeting_closes_the_transport(harness: Harness) -> None:
+    harness.lobby.greet = raising(Unavailable("redis"))
+    connection = harness.arrive()
+    await harness.say(connection, "0/chat,")
     assert [packet[:7] for packet in connection.sent] == ["0/chat,"]
     assert connection.reason == "unavailable"
     await settle()
-    assert house.empty
+    assert harness.empty
 
 
-async def test_a_socket_kicked_during_the_greeting_is_cleaned_up(house: House) -> None:
+async def test_a_socket_kicked_during_the_greeting_is_cleaned_up(harness: Harness) -> None:
     async def kick(socket: Socket) -> None:
-        house.server.kick(socket, "auth:revoked", Farewell(code=Code.TOKEN_REVOKED, reconnect=False))
+        harness.server.kick(socket, "auth:revoked", Farewell(code=Code.TOKEN_REVOKED, reconnect=False))
         await socket.enter(ROOM)
 
-    house.lobby.greet = kick
-    connection = house.arrive()
-    await house.say(connection, "0/chat,")
+    harness.lobby.greet = kick
+    connection = harness.arrive()
+    await harness.say(connection, "0/chat,")
     await settle()
-    assert house.empty
+    assert harness.empty
     assert [packet[:7] for packet in connection.sent] == ["0/chat,", "2/chat,", "1/chat,"]
 
 
-async def test_an_ended_socket_leaves_no_state(house: House) -> None:
-    connection, socket = await house.enter()
+async def test_an_ended_socket_leaves_no_state(harness: Harness) -> None:
+    connection, socket = await harness.enter()
     await socket.enter(ROOM)
-    house.drop(connection)
+    harness.drop(connection)
     await settle()
-    assert house.empty
-    assert house.lobby.log == ["opened", "closed"]
+    assert harness.empty
+    assert harness.lobby.log == ["opened", "closed"]
 
 
-async def test_a_failed_cleanup_leaves_no_state(house: House) -> None:
+async def test_a_failed_cleanup_leaves_no_state(harness: Harness) -> None:
     async def explode(_socket: Socket) -> None:
         raise RuntimeError
 
-    house.lobby.at_close = explode
-    connection, socket = await house.enter()
+    harness.lobby.at_close = explode
+    connection, socket = await harness.enter()
     await socket.enter(ROOM)
-    house.drop(connection)
+    harness.drop(connection)
     await settle()
-    assert house.empty
-    assert not house.server._cleaning
+    assert harness.empty
+    assert not harness.server._cleaning
 
 
-async def test_cleanup_waits_for_the_last_event(house: House) -> None:
-    event, house.lobby.during = gate()
-    connection, _ = await house.enter()
-    working = asyncio.ensure_future(house.say(connection, '2/chat,["e",{}]'))
+async def test_cleanup_waits_for_the_last_event(harness: Harness) -> None:
+    event, harness.lobby.during = gate()
+    connection, _ = await harness.enter()
+    working = asyncio.ensure_future(harness.say(connection, '2/chat,["e",{}]'))
     await settle()
-    house.drop(connection)
+    harness.drop(connection)
     await settle()
-    assert house.empty
-    assert house.lobby.log == ["opened", "event e"]
+    assert harness.empty
+    assert harness.lobby.log == ["opened", "event e"]
     event.set()
     await working
     await settle()
-    assert house.lobby.log == ["opened", "event e", "done", "closed"]
+    assert harness.lobby.log == ["opened", "event e", "done", "closed"]
 
 
-async def test_a_client_leaving_during_a_join_is_in_no_room(house: House) -> None:
-    connection, socket = await house.enter()
+async def test_a_client_leaving_during_a_join_is_in_no_room(harness: Harness) -> None:
+    connection, socket = await harness.enter()
     event, wait = gate()
     watched: list[Room] = []
 
@@ -440,15 +440,15 @@ async def test_a_client_leaving_during_a_join_is_in_no_room(house: House) -> Non
         def unwatch(self, room: Room) -> None:
             watched.remove(room)
 
-    house.rooms.watched_by(Watcher())  # type: ignore[arg-type]  # what joining needs of it
+    harness.rooms.watched_by(Watcher())  # type: ignore[arg-type]  # what joining needs of it
     joining = asyncio.ensure_future(socket.enter(ROOM))
     await settle()
     assert watched == [ROOM]
-    house.drop(connection)
+    harness.drop(connection)
     event.set()
     with pytest.raises(ConnectionResetError):
         await joining
-    assert house.empty
+    assert harness.empty
     assert watched == []
 
 
@@ -470,36 +470,36 @@ async def test_the_cleanup_of_a_lost_socket_does_not_affect_its_recovery() -> No
             assert socket.pid is None, "its session belongs to who came back"
 
     memory = Memory()
-    house = House(recovery=memory)
-    _, former = await house.enter("c1")
+    harness = Harness(recovery=memory)
+    _, former = await harness.enter("c1")
     memory.first = former.sid, "pid"
-    _, back = await house.enter("c2")
+    _, back = await harness.enter("c2")
     assert (back.sid, back.pid) == (former.sid, "pid")
     assert former.pid is None
     assert not former.live
-    assert house.rooms.socket("/chat", back.sid) is back
+    assert harness.rooms.socket("/chat", back.sid) is back
 
 
-async def test_a_kicked_socket_gets_the_reason_and_is_closed(house: House) -> None:
-    connection, socket = await house.enter()
-    house.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
+async def test_a_kicked_socket_gets_the_reason_and_is_closed(harness: Harness) -> None:
+    connection, socket = await harness.enter()
+    harness.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
     assert connection.sent[1:] == ['2/chat,["auth:revoked",{"code":"TOKEN_REVOKED","reconnect":false}]', "1/chat,"]
-    assert house.empty
+    assert harness.empty
     socket.send("late", Farewell(code=Code.BANNED, reconnect=False))
     assert len(connection.sent) == 3
     await until(lambda: connection.reason == "no namespace")
-    assert house.lobby.log == ["opened", "closed"]
+    assert harness.lobby.log == ["opened", "closed"]
 
 
-async def test_a_kicked_socket_gets_earlier_broadcasts_first(house: House) -> None:
-    others = [await house.enter(f"c{number}") for number in range(20)]
-    connection, socket = await house.enter("kicked")
+async def test_a_kicked_socket_gets_earlier_broadcasts_first(harness: Harness) -> None:
+    others = [await harness.enter(f"c{number}") for number in range(20)]
+    connection, socket = await harness.enter("kicked")
     for _, member in [*others, (connection, socket)]:
         await member.enter(ROOM)
-    house.rooms.deliver(ROOM, b'2/chat,["before",{}]')
-    house.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
-    house.rooms.deliver(ROOM, b'2/chat,["after",{}]')
-    house.server.disconnect(others[0][1])
+    harness.rooms.deliver(ROOM, b'2/chat,["before",{}]')
+    harness.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
+    harness.rooms.deliver(ROOM, b'2/chat,["after",{}]')
+    harness.server.disconnect(others[0][1])
     await settle()
     assert [packet.partition(",{")[0] for packet in connection.sent[1:]] == [
         '2/chat,["before"',
@@ -510,53 +510,53 @@ async def test_a_kicked_socket_gets_earlier_broadcasts_first(house: House) -> No
     assert others[1][0].sent[1:] == ['2/chat,["before",{}]', '2/chat,["after",{}]']
 
 
-async def test_an_event_before_connect_closes_the_connection(house: House) -> None:
-    connection = house.arrive()
-    await house.say(connection, '2/chat,["e",{}]')
+async def test_an_event_before_connect_closes_the_connection(harness: Harness) -> None:
+    connection = harness.arrive()
+    await harness.say(connection, '2/chat,["e",{}]')
     assert connection.reason == "not connected to the namespace"
-    assert house.lobby.log == []
+    assert harness.lobby.log == []
 
 
-async def test_a_malformed_packet_closes_the_connection(house: House) -> None:
-    connection, _ = await house.enter()
-    await house.say(connection, '451-["e",{"_placeholder":true,"num":0}]')
+async def test_a_malformed_packet_closes_the_connection(harness: Harness) -> None:
+    connection, _ = await harness.enter()
+    await harness.say(connection, '451-["e",{"_placeholder":true,"num":0}]')
     assert connection.reason == "parse error"
 
 
-async def test_an_unexpected_ack_is_dropped(house: House) -> None:
-    connection, _ = await house.enter()
-    await house.say(connection, "3/chat,0[]")
-    await house.say(connection, '2/chat,["e",{}]')
+async def test_an_unexpected_ack_is_dropped(harness: Harness) -> None:
+    connection, _ = await harness.enter()
+    await harness.say(connection, "3/chat,0[]")
+    await harness.say(connection, '2/chat,["e",{}]')
     assert not connection.closed
-    assert house.lobby.log == ["opened", "event e", "done"]
+    assert harness.lobby.log == ["opened", "event e", "done"]
 
 
-async def test_a_second_connect_to_a_namespace_is_refused(house: House) -> None:
-    connection, socket = await house.enter()
-    await house.say(connection, "0/chat,")
+async def test_a_second_connect_to_a_namespace_is_refused(harness: Harness) -> None:
+    connection, socket = await harness.enter()
+    await harness.say(connection, "0/chat,")
     assert connection.sent[1].startswith('4/chat,{"message":"Already connected')
-    assert list(house.rooms.sockets()) == [socket]
+    assert list(harness.rooms.sockets()) == [socket]
 
 
 SHUTDOWN = '2/chat,["server:shutdown",{"code":"SERVICE_UNAVAILABLE","reconnect":true,"retryAfterMs":'
 
 
-async def test_a_stopping_server_warns_all_and_accepts_nobody(house: House) -> None:
-    connection, _ = await house.enter("c1")
-    await house.server.shutdown(within=1)
+async def test_a_stopping_server_warns_all_and_accepts_nobody(harness: Harness) -> None:
+    connection, _ = await harness.enter("c1")
+    await harness.server.shutdown(within=1)
     assert connection.sent[1].startswith(SHUTDOWN)
     assert connection.reason == "server shutdown"
-    assert not house.engine.admits()
+    assert not harness.engine.admits()
 
 
-async def test_a_drain_ends_one_connection_after_the_other(house: House) -> None:
-    connections = [(await house.enter(f"c{number}"))[0] for number in range(5)]
-    draining = asyncio.ensure_future(house.server.drain(0.5, asyncio.Event()))
+async def test_a_drain_ends_one_connection_after_the_other(harness: Harness) -> None:
+    connections = [(await harness.enter(f"c{number}"))[0] for number in range(5)]
+    draining = asyncio.ensure_future(harness.server.drain(0.5, asyncio.Event()))
     left = []
     while not draining.done():
-        left.append(len(house.engine.connections))
+        left.append(len(harness.engine.connections))
         await asyncio.sleep(0.01)
-        assert not house.engine.admits()
+        assert not harness.engine.admits()
     assert left == sorted(left, reverse=True)
     assert {5, 4, 3, 2, 1} <= set(left)
     for connection in connections:
@@ -564,13 +564,13 @@ async def test_a_drain_ends_one_connection_after_the_other(house: House) -> None
         assert connection.sent[-1].startswith(SHUTDOWN)
 
 
-async def test_events_sent_during_a_drain_are_answered_first(house: House) -> None:
-    connection, _ = await house.enter()
-    draining = asyncio.ensure_future(house.server.drain(0.0, asyncio.Event()))
+async def test_events_sent_during_a_drain_are_answered_first(harness: Harness) -> None:
+    connection, _ = await harness.enter()
+    draining = asyncio.ensure_future(harness.server.drain(0.0, asyncio.Event()))
     await settle()
     assert connection.sent[-1].startswith(SHUTDOWN)
-    await house.say(connection, '2/chat,["e",{}]')
-    assert house.lobby.log == ["opened", "event e", "done"]
+    await harness.say(connection, '2/chat,["e",{}]')
+    assert harness.lobby.log == ["opened", "event e", "done"]
     connection.busy = True
     await draining
     await asyncio.sleep(0.2)
@@ -579,49 +579,49 @@ async def test_events_sent_during_a_drain_are_answered_first(house: House) -> No
     await until(lambda: connection.closed)
 
 
-async def test_a_drain_ends_early_when_hurried_or_empty(house: House) -> None:
+async def test_a_drain_ends_early_when_hurried_or_empty(harness: Harness) -> None:
     begun = asyncio.get_running_loop().time()
-    await house.server.drain(60.0, asyncio.Event())
+    await harness.server.drain(60.0, asyncio.Event())
     hurry = asyncio.Event()
     for number in range(2):
-        await house.enter(f"c{number}")
-    draining = asyncio.ensure_future(house.server.drain(60.0, hurry))
+        await harness.enter(f"c{number}")
+    draining = asyncio.ensure_future(harness.server.drain(60.0, hurry))
     await asyncio.sleep(0.1)
-    assert len(house.engine.connections) == 1
+    assert len(harness.engine.connections) == 1
     hurry.set()
     await draining
-    await house.server.shutdown(within=1)
-    assert not house.engine.connections
+    await harness.server.shutdown(within=1)
+    assert not harness.engine.connections
     assert asyncio.get_running_loop().time() - begun < 30
 
 
-async def test_packets_during_a_cleanup_wait(house: House) -> None:
-    event, house.lobby.at_close = gate()
-    connection, socket = await house.enter()
-    house.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
+async def test_packets_during_a_cleanup_wait(harness: Harness) -> None:
+    event, harness.lobby.at_close = gate()
+    connection, socket = await harness.enter()
+    harness.server.kick(socket, "auth:revoked", Farewell(code="TOKEN_REVOKED", reconnect=False))
     await settle()
-    again = asyncio.ensure_future(house.say(connection, "0/chat,"))
+    again = asyncio.ensure_future(harness.say(connection, "0/chat,"))
     await settle()
-    assert house.lobby.log == ["opened", "closed"]
+    assert harness.lobby.log == ["opened", "closed"]
     await asyncio.sleep(0.3)
     assert not connection.closed, "it is not idle"
     event.set()
     await again
-    assert house.lobby.log == ["opened", "closed", "opened"]
+    assert harness.lobby.log == ["opened", "closed", "opened"]
 
 
-async def test_sockets_ended_by_an_event_are_cleaned_up_after_it(house: House) -> None:
-    house.server.serve("/", house.lobby)
-    connection, _ = await house.enter()
-    await house.say(connection, "0")
+async def test_sockets_ended_by_an_event_are_cleaned_up_after_it(harness: Harness) -> None:
+    harness.server.serve("/", harness.lobby)
+    connection, _ = await harness.enter()
+    await harness.say(connection, "0")
 
     async def leave(_socket: Socket) -> None:
-        house.drop(connection)
+        harness.drop(connection)
         await settle()
 
-    house.lobby.during = leave
-    await house.say(connection, '2/chat,["e",{}]')
-    assert house.lobby.log == ["opened", "opened", "event e", "done"]
+    harness.lobby.during = leave
+    await harness.say(connection, '2/chat,["e",{}]')
+    assert harness.lobby.log == ["opened", "opened", "event e", "done"]
     await settle()
-    assert house.lobby.log == ["opened", "opened", "event e", "done", "closed", "closed"]
-    assert not house.server._cleaning
+    assert harness.lobby.log == ["opened", "opened", "event e", "done", "closed", "closed"]
+    assert not harness.server._cleaning

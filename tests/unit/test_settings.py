@@ -175,8 +175,8 @@ def test_all_mistakes_are_reported_together(environment: pytest.MonkeyPatch) -> 
     }.items():
         environment.setenv(name, value)
     environment.delenv("REDIS_URL")
-    told = [line.partition(":")[0] for line in lines()]
-    assert told == ["APP_ENV", "DATABASE_URL", "REDIS_URL", "JWT_SECRET", "CORS_ORIGINS", "PING_INTERVAL"]
+    result = [line.partition(":")[0] for line in lines()]
+    assert result == ["APP_ENV", "DATABASE_URL", "REDIS_URL", "JWT_SECRET", "CORS_ORIGINS", "PING_INTERVAL"]
 
 
 def test_development_allows_what_production_refuses(environment: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def registered(server: Kicked, answers: Answers, losses: Callable[[], int | None
     return SocketRegistry(server, Lifetimes(server, None, timedelta(minutes=15)), answers, losses)
 
 
-def house(*seats: Seat, answers: Answers | None = None) -> tuple[SocketRegistry, Kicked]:
+def harness(*seats: Seat, answers: Answers | None = None) -> tuple[SocketRegistry, Kicked]:
     kicked = Kicked()
     registry = registered(kicked, answers or no_answers)
     for seat in seats:
@@ -79,7 +79,9 @@ def house(*seats: Seat, answers: Answers | None = None) -> tuple[SocketRegistry,
     ],
 )
 async def test_a_revocation_ends_the_sockets_it_names(notice: Revoked, expected: set[str]) -> None:
-    registry, kicked = house(Seat("a", "s1", "t1"), Seat("a", "s1", "t2"), Seat("a", "s2", "t3"), Seat("b", "s4", "t4"))
+    registry, kicked = harness(
+        Seat("a", "s1", "t1"), Seat("a", "s1", "t2"), Seat("a", "s2", "t3"), Seat("b", "s4", "t4")
+    )
     await registry.revoked(notice)
     assert {socket.name for socket, _, _ in kicked} == expected
     assert {event for _, event, _ in kicked} <= {"auth:revoked"}
@@ -88,7 +90,7 @@ async def test_a_revocation_ends_the_sockets_it_names(notice: Revoked, expected:
 
 async def test_an_ended_socket_is_removed() -> None:
     seat = Seat("a")
-    registry, kicked = house(seat)
+    registry, kicked = harness(seat)
     registry.remove(seat)  # type: ignore[arg-type]
     registry.remove(seat)  # type: ignore[arg-type]
     await registry.revoked(Revoked("a"))
@@ -96,7 +98,7 @@ async def test_an_ended_socket_is_removed() -> None:
 
 
 async def test_a_socket_added_just_after_the_notice_is_ended() -> None:
-    registry, kicked = house()
+    registry, kicked = harness()
     await registry.revoked(Revoked("a", session_id="s"))
     late, other = Seat("a", "s"), Seat("b", "s2")
     for seat in (late, other):
@@ -109,7 +111,7 @@ async def test_a_lost_notice_is_found_by_a_query() -> None:
         return [principal.user_id == "a" for principal in principals]
 
     gone, stays = Seat("a"), Seat("b")
-    registry, kicked = house(gone, stays, answers=answers)
+    registry, kicked = harness(gone, stays, answers=answers)
     assert await registry.recheck()
     assert [socket for socket, _, _ in kicked] == [gone]
 
@@ -121,13 +123,13 @@ async def test_a_socket_refreshed_during_the_query_stays() -> None:
         seat.principal = Seat("a", "s2").principal
         return [True for _ in principals]
 
-    registry, kicked = house(seat, answers=answers)
+    registry, kicked = harness(seat, answers=answers)
     await registry.recheck()
     assert not kicked
 
 
 async def test_an_outage_ends_no_socket() -> None:
-    registry, kicked = house(Seat("a"))
+    registry, kicked = harness(Seat("a"))
     assert not await registry.recheck()
     assert not kicked
 
@@ -147,7 +149,7 @@ async def test_tokens_expire_even_if_a_query_fails(monkeypatch: pytest.MonkeyPat
     async def others() -> None:
         asked.set()
 
-    registry, kicked = house(answers=answers)
+    registry, kicked = harness(answers=answers)
     registry.on_recheck(others)
     late = Seat("b")
     late.principal = replace(late.principal, expires_at=datetime.now(UTC) + timedelta(minutes=1))

@@ -33,10 +33,10 @@ async def test_an_answer_in_the_buffer_is_read_after_a_busy_loop() -> None:
             await asyncio.sleep(0)
 
     theirs.write(b"ask\n")
-    crowd = asyncio.create_task(busy())
+    clients = asyncio.create_task(busy())
     async with FairTimeout(0.1):
         assert await ours.readline() == b"answer\n"
-    await crowd
+    await clients
     theirs.close()
     await theirs.wait_closed()
     server.close()

@@ -97,8 +97,8 @@ async def test_results_as_table_json_and_csv(environment: Environment) -> None:
     csv = await dorami("execute", "-d", "main", "-c", statement, "--format", "csv", environment=environment())
     assert csv.out.splitlines()[:2] == ["n,name,none,list", '1,"이름,1",,"[1, 2]"']
 
-    told = await dorami("execute", "-d", "main", "-f", "-", "--json", stdin=statement, environment=environment())
-    answer = json.loads(told.out)
+    result = await dorami("execute", "-d", "main", "-f", "-", "--json", stdin=statement, environment=environment())
+    answer = json.loads(result.out)
     assert answer["ok"]
     assert answer["rows"][2] == {"n": 3, "name": "이름,3", "none": None, "list": [1, 2]}
 

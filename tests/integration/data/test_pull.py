@@ -97,8 +97,8 @@ async def test_it_prints_or_writes_and_says_what_is_missing(environment: Environ
     assert "class Users(Model):" in printed.out
     assert "models cannot say: function search_form(text)" in printed.err
     file = tmp_path / "models.py"
-    told = await dorami("pull", "-d", "main", "--out", str(file), "--json", environment=environment())
-    assert json.loads(told.out)["models"] >= 20
+    published = await dorami("pull", "-d", "main", "--out", str(file), "--json", environment=environment())
+    assert json.loads(published.out)["models"] >= 20
     assert file.read_text() == printed.out
     neither = await dorami("pull", "-d", "main", environment=environment())
     assert neither.code == 2

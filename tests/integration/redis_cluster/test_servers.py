@@ -61,7 +61,7 @@ async def test_what_is_wrong_with_the_address_of_a_cluster_is_told(servers: Clus
         assert await problem_at_start(url) == f"redis {problem}"
 
 
-class Talk:
+class MessageFlow:
     """Somebody publishes in a room, a hundred times a second."""
 
     def __init__(self, node: Node, room: Room) -> None:
@@ -79,7 +79,7 @@ class Talk:
             self._slowest = max(self._slowest, time.monotonic() - started)
             await asyncio.sleep(0.01)
 
-    def heard(self, node: Node) -> list[bytes]:
+    def received(self, node: Node) -> list[bytes]:
         """What arrived of it somewhere."""
         said = set(self.said)
         return [packet for packet in node.inbox.of(self._room) if packet in said]
@@ -87,7 +87,7 @@ class Talk:
     async def arrives(self, node: Node, *, within: float) -> float:
         """Wait until what is said from now on arrives somewhere; the seconds that took."""
         started, first = time.monotonic(), len(self.said)
-        await until(lambda: set(self.heard(node)[-50:]) & set(self.said[first:]), within=within)
+        await until(lambda: set(self.received(node)[-50:]) & set(self.said[first:]), within=within)
         return time.monotonic() - started
 
     async def end(self) -> None:
@@ -95,7 +95,9 @@ class Talk:
         self._task.cancel()
         await asyncio.wait([self._task])
         # The last one may have been given up before it was sent.
-        await until(lambda: self.heard(self._node) in (self.said, self.said[:-1]), what="hearing all, once, in order")
+        await until(
+            lambda: self.received(self._node) in (self.said, self.said[:-1]), what="hearing all, once, in order"
+        )
         assert self._slowest < scaled(2)
 
 
@@ -138,8 +140,8 @@ async def test_messages_and_keys_follow_moving_slots(servers: ClusterTopology, p
     await listen(pair, room)
     client = a.redis.client
     await client.set(key, "here")
-    talk = Talk(a, room)
-    await talk.arrives(b, within=2)
+    send_messages = MessageFlow(a, room)
+    await send_messages.arrives(b, within=2)
     for number in {slot(room_channel(room)), slot(key)}:
         target.ask("CLUSTER", "SETSLOT", number, "IMPORTING", ids[0])
         source.ask("CLUSTER", "SETSLOT", number, "MIGRATING", ids[1])
@@ -149,8 +151,8 @@ async def test_messages_and_keys_follow_moving_slots(servers: ClusterTopology, p
         for server in (target, source):
             server.ask("CLUSTER", "SETSLOT", number, "NODE", ids[1])
     assert await client.get(key) == "here"
-    print(f"slots moved: flows again after {await talk.arrives(b, within=5):.2f} s")
-    await talk.end()
+    print(f"slots moved: flows again after {await send_messages.arrives(b, within=5):.2f} s")
+    await send_messages.end()
 
     async def well() -> bool:
         return all(node.fanout.healthy and not node.degraded for node in pair)
@@ -163,8 +165,8 @@ async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopolo
     hung, fine, _ = servers.masters
     room, keys_ = room_on(servers, fine), [key_on(servers, server) for server in (hung, fine)]
     await listen(pair, room)
-    talk = Talk(a, room)
-    await talk.arrives(b, within=2)
+    send_messages = MessageFlow(a, room)
+    await send_messages.arrives(b, within=2)
     hung.pause()
     for number in range(20):
         async with a.redis.guard("test"):
@@ -173,7 +175,7 @@ async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopolo
             with pytest.raises(Unavailable):
                 async with a.redis.guard("test"):
                     await a.redis.client.get(keys_[0])
-        await talk.arrives(b, within=1)
+        await send_messages.arrives(b, within=1)
     pipeline = a.redis.client.pipeline(transaction=False)
     for key in keys_:
         pipeline.get(key)
@@ -182,7 +184,7 @@ async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopolo
     assert isinstance(failed, RedisConnectionError)
     assert answered == "19"
     hung.resume()
-    await talk.end()
+    await send_messages.end()
 
     async def answers() -> bool:
         return await a.redis.ping() and all(node.fanout.healthy for node in pair)
@@ -214,9 +216,9 @@ async def test_a_replica_is_promoted_when_its_master_dies(servers: ClusterTopolo
     watched = keys.viewers_room(next(f"s{n}" for n in range(99) if servers.owner(f"stream:s{n}:viewers") is dying))
     await a.presence.enter(watched, "mina")
     await b.presence.enter(watched, "jun")
-    talks = [Talk(a, lost), Talk(a, kept)]
-    for talk in talks:
-        await talk.arrives(b, within=2)
+    talks = [MessageFlow(a, lost), MessageFlow(a, kept)]
+    for send_messages in talks:
+        await send_messages.arrives(b, within=2)
     dying.kill()
     started = time.monotonic()
 
@@ -227,8 +229,8 @@ async def test_a_replica_is_promoted_when_its_master_dies(servers: ClusterTopolo
     await until(promoted, within=10)
     print(f"promoted after {time.monotonic() - started:.2f} s, and", end=" ")
     print(f"flows again {await talks[0].arrives(b, within=5):.2f} s later")
-    for talk in talks:
-        await talk.end()
+    for send_messages in talks:
+        await send_messages.end()
 
     async def counted() -> bool:
         counts = [(await node.presence.census(watched)).count for node in pair]
