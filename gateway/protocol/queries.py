@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from gateway.protocol.catalog import ProductStatus
@@ -11,14 +11,24 @@ from gateway.protocol.jobs import JobState
 from gateway.protocol.orders import OrderStatus
 from gateway.protocol.records import SanctionKindName, WordActionName
 from gateway.protocol.streaming import StreamStatus
+from gateway.protocol.text import is_visible
 from gateway.protocol.wire import Identifier, Moment, StreamKey
 from models.main.moderation import ModerationAction
 
 MAX_PAGE = 100  # items; a page is one answer that a phone renders
 
 PageCursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-]{1,200}$")]
+
+
+def _visible_or_none(text: str) -> str | None:
+    return text if is_visible(text) else None
+
+
+# A search that shows nothing counts as not given, like an empty parameter.
 Search = Annotated[
-    str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True, pattern=r"^[^\x00-\x1f]*$")
+    str,
+    StringConstraints(max_length=100, strip_whitespace=True, pattern=r"^[^\x00-\x1f]*$"),
+    AfterValidator(_visible_or_none),
 ]
 
 

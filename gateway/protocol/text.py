@@ -7,6 +7,7 @@ package, so that characters added to Unicode need no change here.
 import unicodedata
 
 import regex
+from confusable_homoglyphs.confusables import confusables_data
 
 FOLDS = 20_000  # characters whose folded form is cached
 MARKS = 4  # combining marks on one letter; more would cover other lines (UTS 39, 5.4)
@@ -91,6 +92,18 @@ def caseless(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold())
     return _LOOSE_MARK.sub(lambda match: match[1] or "", folded)
+
+
+def latin_lookalikes(letters: str) -> dict[int, str]:
+    """Return the letter or digit of ASCII that each character of a class looks like, by UTS 39. For `str.translate`."""
+    among = regex.compile(letters, regex.V1)
+    found = {}
+    for letter, others in confusables_data.items():
+        if len(letter) == 1 and not letter.isascii() and among.match(letter):
+            alike = [other["c"] for other in others if other["c"].isascii() and other["c"].isalnum()]
+            if alike:
+                found[ord(letter)] = min(alike, key=len)
+    return found
 
 
 def first_grapheme(text: str) -> str:

@@ -273,6 +273,9 @@ async def test_an_invalid_query(client: Client, query: str) -> None:
         "search=",
         "search=&limit=",
         "cursor=&search=",
+        "search=%20",
+        "search=%E3%85%A4",  # U+3164 shows nothing
+        "search=%E2%80%8B%CC%81%E2%A0%80",
     ],
 )
 async def test_tracker_parameters_and_empty_ones_are_ignored(client: Client, query: str) -> None:

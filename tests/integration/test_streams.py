@@ -319,3 +319,4 @@ async def test_streams_are_listed_by_host_and_by_title(commerce: CommerceNodes) 
     assert await listed(hostId=host.user_id, status="LIVE") == []
     assert await listed(search="MUGS") == ["one"]
     assert await listed(search="%") == ["two"]
+    assert await listed(search="ＭＵＧＳ") == await listed(search="mu\u0301gs") == ["one"]

@@ -94,6 +94,27 @@ def test_words_are_found_in_all_spellings(text: str, left: str | None) -> None:
     assert WordFilter({normal(word): action for word, action in TYPED.items()}).apply(text) == left
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("\u0430ss", "***"),  # Cyrillic
+        ("\u0430\u0455\u0455", "***"),
+        ("\u0391\u0405S", "***"),
+        ("b\u0251\u0501word", None),  # Latin alpha, Cyrillic
+        ("b\u0430d\u200bword", None),
+        ("sh\u0406t SH\u0406T \u13dah\u0456t", "**** **** ****"),
+        ("cl\u0430ss act", "cl\u0430ss act"),  # the longer one is allowed
+        ("p\u0430ss", "p\u0430ss"),  # not a word of its own
+        ("\u0441\u0443\u043a\u0430 \u0421\u0423\u041a\u0410", "**** ****"),  # listed in Cyrillic
+        ("s\u0131k SIK sik", "s\u0131k *** ***"),  # another letter in Turkish
+        ("\u05d5\u05e1\u05d5", "\u05d5\u05e1\u05d5"),  # Hebrew
+    ],
+)
+def test_letters_that_look_like_latin_ones_are_found(text: str, left: str | None) -> None:
+    listed = {"ass": M, "class act": A, "badword": B, "shit": M, "\u0441\u0443\u043a\u0430": M, "sik": M, "lol": M}
+    assert WordFilter(listed).apply(text) == left
+
+
 UNSEEN = st.text(
     st.sampled_from("\u0301\u0483\u05b0\u064e\u3099\u2800\ufffc\ue000\u115f\u3164\u200b\u202e\ufe0f"), max_size=3
 )
@@ -112,7 +133,17 @@ def test_the_mask_covers_the_word(
     assert masked[len(before) + 1 :].startswith(MASK * len(word))
 
 
-@pytest.mark.parametrize("text", ["a" + "\u0301\u0323" * 249, "안녕하세요" * 20, "바보야 " * 100, "\u1160" * 500])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + "\u0301\u0323" * 249,
+        "안녕하세요" * 20,
+        "바보야 " * 100,
+        "\u1160" * 500,
+        "\u0430안녕하세요" * 20,
+        "\u0430" * 500,
+    ],
+)
 def test_ten_thousand_words_are_checked_fast(text: str) -> None:
     letters = "가나다라마바사아자차카타파하"
     words = {a + b + c + d: M for a in letters for b in letters for c in letters for d in "거너더러"}

@@ -5,11 +5,10 @@ from functools import lru_cache
 from uuid import UUID
 
 import regex
-from confusable_homoglyphs.confusables import confusables_data
 
 from gateway.errors import InvalidPayload
 from gateway.postgres.database import Database
-from gateway.protocol.text import fold
+from gateway.protocol.text import fold, latin_lookalikes
 from gateway.security.principal import Role
 from gateway.services.chat.word_filter import WordFilter, normal
 from gateway.services.moderation.word_lists import WordLists
@@ -20,7 +19,6 @@ STAFF = "This name looks like one of the staff"
 
 STAFF_NAMES = "SELECT username FROM users WHERE role <> 'USER' AND id IS DISTINCT FROM $1"
 
-_LETTER = regex.compile(r"[[\p{L}\p{N}]--[\p{Han}\p{Hangul}\p{Hiragana}\p{Katakana}]]", regex.V1)
 _OTHER_THAN_LETTERS = regex.compile(r"[^\p{L}\p{N}]+")
 
 
@@ -71,16 +69,5 @@ def _refused(problem: str) -> InvalidPayload:
     return InvalidPayload(problem, details=[{"field": "username", "problem": problem}])
 
 
-def _latin() -> dict[int, str]:
-    """Return the letters of other alphabets that look like one of ASCII, with that one."""
-    found = {}
-    for letter, others in confusables_data.items():
-        if len(letter) == 1 and not letter.isascii() and _LETTER.match(letter):
-            alike = [other["c"] for other in others if other["c"].isascii() and other["c"].isalnum()]
-            if alike:
-                found[ord(letter)] = min(alike, key=len)
-    return found
-
-
-_LATIN = _latin()
+_LATIN = latin_lookalikes(r"[[\p{L}\p{N}]--[\p{Han}\p{Hangul}\p{Hiragana}\p{Katakana}]]")
 _SAME = str.maketrans("1l0", "iio")  # a capital I looks like l and 1, and case is folded

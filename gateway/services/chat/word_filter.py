@@ -9,7 +9,7 @@ from typing import NamedTuple
 import regex
 from ahocorasick_rs import AhoCorasick
 
-from gateway.protocol.text import FOLDED, NOT_SEEN, SYLLABLE_MARK, caseless, fold
+from gateway.protocol.text import FOLDED, NOT_SEEN, SYLLABLE_MARK, caseless, fold, latin_lookalikes
 from models.main.moderation import WordAction
 
 MASK = "*"  # stands for each character of a masked word
@@ -28,6 +28,22 @@ _CONTINUATION = regex.compile(rf"[[{NOT_SEEN}]\p{{M}}\p{{HST=V}}\p{{HST=T}}\uff9
 _UNIT = regex.compile(rf"(?s:.){_CONTINUATION.pattern[:-1]}*", regex.V1)
 
 
+def _lookalikes() -> dict[int, str]:
+    """Return the letters of other scripts that look like a Latin one: those that have a case, as Cyrillic and Greek do.
+
+    Arabic, Hebrew and other scripts without case look alike letter by letter, but not in words. `ı` is left out: it is
+    not `i` to people who write Turkish.
+    """
+    found = {code: alike for code, alike in latin_lookalikes(r"[[\p{Lu}\p{Ll}]--[ı]]").items() if alike.isalpha()}
+    # A capital may look like `l`, and its small letter tells that it is an `i`.
+    small = {code: found.get(ord(chr(code).lower()[0]), alike) for code, alike in found.items()}
+    return {code: alike for code, alike in small.items() if len(alike) == 1 and not FOLDED[chr(code)].isascii()}
+
+
+_LOOKS_LATIN = _lookalikes()
+_LOOKALIKES = frozenset(map(chr, _LOOKS_LATIN))
+
+
 class _Word(NamedTuple):
     listed: str
     exact: str | None  # with diacritics; None where the folded letters decide
@@ -43,11 +59,11 @@ class _Match(NamedTuple):
 class WordFilter:
     """The words that hold in one room: its own, and those of `general`, where its own say nothing else.
 
-    A word is found however it is typed: case, width, composition, separate jamo, and with unseen characters or marks
-    within. It begins where a character of the text begins and ends where one ends, so "자지" is not found in "자질".
-    One that begins or ends with a letter of a script with spaces is found only where a word begins or ends. Diacritics
-    count where the listed word has them. Of words that contain each other the longest decides, so an allowed one keeps
-    what is in it from being masked or blocked.
+    A word is found however it is typed: case, width, composition, separate jamo, with unseen characters or marks
+    within, and with letters of other scripts that look like Latin ones. It begins where a character of the text begins
+    and ends where one ends, so "자지" is not found in "자질". One that begins or ends with a letter of a script with
+    spaces is found only where a word begins or ends. Diacritics count where the listed word has them. Of words that
+    contain each other the longest decides, so an allowed one keeps what is in it from being masked or blocked.
     """
 
     def __init__(self, words: Mapping[str, WordAction], general: "WordFilter | None" = None) -> None:
@@ -66,12 +82,12 @@ class WordFilter:
         """Return the text with what is to be masked masked, as long as it was; None if it must not be said."""
         if self.empty:
             return text
-        folded = fold(text)
-        hits = self.hits(folded)
-        if not hits:  # nearly always
+        matches = self._matches(text)
+        if not _LOOKALIKES.isdisjoint(text):
+            matches += self._matches(text.translate(_LOOKS_LATIN))
+        if not matches:  # nearly always
             return text
-        form = _Form(text, folded)
-        matches = _decided([match for hit in hits if (match := form.match(*hit))])
+        matches = _decided(matches)
         if any(match.action == WordAction.BLOCK for match in matches):
             return None
         characters = list(text)
@@ -79,6 +95,14 @@ class WordFilter:
             if action == WordAction.MASK:
                 characters[start:end] = MASK * (end - start)
         return "".join(characters)
+
+    def _matches(self, text: str) -> list[_Match]:
+        folded = fold(text)
+        hits = self.hits(folded)
+        if not hits:
+            return []
+        form = _Form(text, folded)
+        return [match for hit in hits if (match := form.match(*hit))]
 
     def hits(self, folded: str) -> list[tuple[_Word, int, int]]:
         """Return where the letters of words are in a folded text: word, begin, end."""

@@ -12,6 +12,7 @@ from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound, Un
 from gateway.keys import everyone_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
+from gateway.postgres.search import containing
 from gateway.protocol import cursors, events, streaming
 from gateway.protocol.queries import MAX_PAGE, StreamListQuery, StreamQuery
 from gateway.protocol.streaming import (
@@ -107,12 +108,12 @@ class Streams:
     async def page(self, ask: StreamQuery) -> StreamPage:
         """Return a page of streams, newest first."""
         found = Stream.filter(**ask.model_dump(include={"status", "host_id"}, exclude_none=True))
-        if ask.search is not None:
-            found = found.filter(title__icontains=ask.search)
         if ask.cursor is not None:
             moment, key = cursors.decode(ask.cursor, tuple[Moment, StreamKey])
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, key__lt=key))
         async with self._database.guard("streams.page"):
+            if ask.search is not None:
+                found = await containing(self._database, found, ask.search, "title")
             streams = await found.order_by("-created_at", "-key").limit(ask.limit + 1)
         items, more = streams[: ask.limit], len(streams) > ask.limit
         last = cursors.encode((items[-1].created_at.isoformat(), items[-1].key)) if more else None
