@@ -56,12 +56,19 @@ const commands = {
       next();
     }
   },
-  quiet() {
+  quiet({ id }) {
     talking = false;
+    say({ call: id, data: null });
   },
   send: ({ name, key, id }) => send(name, key, id),
   flood({ name, key, run, count }) {
     for (let number = 0; number < count; number++) send(name, key, `${run}-${name}-flood-${number}`);
+  },
+  ask({ name, id, namespace, event, request }) {
+    people.get(name).dorami.ask(namespace, event, request).then(
+      (data) => say({ call: id, data }),
+      (error) => say({ call: id, error: error.code }),
+    );
   },
   call({ name, id, method, path, body }) {
     people.get(name).session.call(method, path, body).then(
@@ -74,19 +81,20 @@ const commands = {
   },
   state({ name, id }) {
     if (!people.has(name)) return say({ call: id, data: { status: "absent", rooms: {} } });
-    const { dorami, keys, calls } = people.get(name);
+    const { session, dorami, keys, calls } = people.get(name);
     const rooms = Object.fromEntries(
       keys.map((key) => {
-        const { status, messages, pending, gap } = dorami.chat(key).state.get();
+        const { status, error, messages, pending, gap } = dorami.chat(key).state.get();
         const { products } = dorami.products(key).state.get();
         return [key, {
-          status, gap, pending: pending.length, shown: messages.map(({ seq }) => seq),
+          status, error: error?.code, gap, pending: pending.length, shown: messages.map(({ seq }) => seq),
           products: Object.fromEntries([...products].map(([product, { version }]) => [product, version])),
           viewers: dorami.viewers(key).state.get().viewers,
         }];
       }),
     );
-    say({ call: id, data: { status: dorami.status.get().state, rooms, calls: calls() } });
+    const me = session.user?.id;
+    say({ call: id, data: { me, status: dorami.status.get().state, rooms, calls: calls() } });
   },
 };
 

@@ -143,14 +143,14 @@ async def package_clients() -> AsyncIterator[PackageClients]:
 
 
 class Tunnels:
-    """An address for some nodes, the first that takes a connection; all connections can be cut."""
+    """An address for some nodes, in the order in which they are tried. Its connections can be cut and silenced."""
 
-    def __init__(self, where: Callable[[], list[str]]) -> None:
-        self._where = where
+    def __init__(self, nodes: list[str]) -> None:
+        self._nodes = nodes
         self._writers: set[asyncio.StreamWriter] = set()
+        self._silent: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self.open = True
 
     async def __aenter__(self) -> "Tunnels":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -176,8 +176,17 @@ class Tunnels:
             if chosen():
                 writer.transport.abort()
 
+    def silence(self) -> None:
+        """Leave the connections open and let nothing more through, as a network does that a phone has left."""
+        self._silent |= self._writers
+
+    def reset(self) -> None:
+        """Close the connections that are silent."""
+        for writer in list(self._silent):
+            writer.transport.abort()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for url in self._where() if self.open else ():
+        for url in self._nodes:
             host, _, port = url.removeprefix("http://").partition(":")
             try:
                 from_node, to_node = await asyncio.open_connection(host, int(port))
@@ -195,11 +204,13 @@ class Tunnels:
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, client: asyncio.StreamWriter
     ) -> None:
         try:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RuntimeError):  # uvloop raises the latter when the other end was aborted
                 while data := await source.read(65536):
-                    sink.write(data)
-                    await sink.drain()
+                    if client not in self._silent:
+                        sink.write(data)
+                        await sink.drain()
         finally:
             self._writers.discard(client)
+            self._silent.discard(client)
             for each in (sink, client):
                 each.transport.abort()

@@ -1,6 +1,7 @@
 """Clients of `@dorami/client` miss nothing, hear nothing twice or out of order, and tell the truth, whatever fails."""
 
 import asyncio
+import itertools
 import os
 import random
 import secrets
@@ -16,10 +17,12 @@ from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.package_clients import PackageClients, Tunnels, check_heard, package_clients
 from tests.cluster.shop import PASSWORD, open_shop
 from tests.support import server_folder
-from tests.timing import until
+from tests.timing import stays, until
 
 SECONDS = float(os.environ.get("CLIENT_FAULT_SECONDS", "0"))  # of a run by hand: how long a fault lasts
 FAULT = SECONDS or 2.0  # s
+AWAY = 130.0 if SECONDS else 0.0  # s, more than the time in which a socket can be recovered
+MANY = 2000 if SECONDS else 600  # messages, of which a join brings no more than 300
 EVERY = 60  # ms between two messages of one person
 HOUR = 3_600_000  # ms
 
@@ -34,7 +37,6 @@ class World:
         self.names: list[str] = []
         self.keys: list[str] = []
         self.product: dict[str, Any] = {}
-        self._admin = ""
         self._changes = 0
 
     async def open(self) -> None:
@@ -46,8 +48,14 @@ class World:
             person = await shop.person("ADMIN" if number == 0 else "USER")
             await self.enter(f"p{number}", number % 2, email=person.email, password=PASSWORD, recovers=recovers)
         await self.enter("guest", 1)
-        self._admin = "p0"
         await self.clients.joined(*self.names)
+        for key in self.keys:
+            await self.moderate("chat:allow-guests", liveId=key, allowed=True)
+
+    async def moderate(self, event: str, **request: Any) -> None:
+        """Have the administrator send a request on `/chat`."""
+        answer = await self.clients.ask("ask", name="p0", namespace="/chat", event=event, request=request)
+        assert "error" not in answer, answer
 
     async def enter(self, name: str, tunnel: int, **who: Any) -> None:
         """Let somebody in by a tunnel."""
@@ -60,7 +68,7 @@ class World:
             self._changes += 1
             body = {"sortOrder": self._changes}
             path = f"/products/{self.product['id']}"
-            await self.clients.ask("call", name=self._admin, method="PATCH", path=path, body=body)
+            await self.clients.ask("call", name="p0", method="PATCH", path=path, body=body)
             await asyncio.sleep(0.1)
 
     async def check(self) -> None:
@@ -83,7 +91,10 @@ class World:
         for name in self.names:
             await until(partial(self._shows, name, version), what=f"{name} shows the newest version of the product")
             await until(partial(self._counts, name), within=20, what=f"{name} knows how many watch")
-            assert (await clients.state(name))["status"] == "connected"
+            statuses = (status for status, _ in clients.heard[name].statuses)  # again for each other reason
+            first, second, *others = [status for status, _ in itertools.groupby(statuses)]
+            assert [first, second] == ["connecting", "connected"]
+            assert others == ["recovering", "connected"] * (len(others) // 2), others
         assert self.cluster.tracebacks() == []
 
     def _heard_up_to(self, name: str, key: str, seq: int) -> bool:
@@ -121,8 +132,7 @@ async def world(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Asy
             cluster = FaultyCluster(shop, postgres, redis)
             for node in shop.nodes:
                 node.keep_port()
-            there, back = list(shop.urls), list(reversed(shop.urls))
-            async with Tunnels(lambda: there) as one, Tunnels(lambda: back) as other:
+            async with Tunnels(shop.urls) as one, Tunnels(shop.urls[::-1]) as other:
                 world = World(cluster, clients, [one, other])
                 await world.open()
                 yield world
@@ -153,6 +163,27 @@ async def sleep_for_an_hour(world: World) -> None:
     world.clients.resume()
 
 
+async def leave_the_network(world: World) -> None:
+    """Connections stay open and nothing comes through them; the application notices that the network is another one."""
+    heard = [world.clients.heard[name] for name in world.names]
+    before = [len(each.statuses) for each in heard]
+    for tunnel in world.tunnels:
+        tunnel.silence()
+    for name in world.names:
+        world.clients.tell("wake", name=name)
+    noticed = [("recovering", "NETWORK")] * len(heard)
+    await until(
+        lambda: (
+            [each.statuses[count] for each, count in zip(heard, before, strict=True) if len(each.statuses) > count]
+            == noticed
+        ),
+        within=8,  # after 4 of which a connection that does not answer is given up
+        what="all have noticed",
+    )
+    for tunnel in world.tunnels:
+        tunnel.reset()  # what is left are connections that were kept for HTTP
+
+
 Fault = Callable[[World], Awaitable[object]]
 
 FAULTS: dict[str, Fault] = {
@@ -162,20 +193,68 @@ FAULTS: dict[str, Fault] = {
     "a node drained": lambda world: restart(world, 1),
     "both nodes restarted": lambda world: restart(world, 0, 1),
     "connections cut at random": cut_at_random,
+    "the network left": leave_the_network,
     "an hour asleep": sleep_for_an_hour,
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_nothing_is_missed(world: World, fault: str) -> None:
-    talkers = [name for name in world.names if name != "guest"]
-    world.clients.tell("talk", names=talkers, every=EVERY, run=secrets.token_hex(3))
+    """With tokens of 12 s, in two rooms at once, with and without connection state recovery, and for a guest."""
+    world.clients.tell("talk", names=world.names, every=EVERY, run=secrets.token_hex(3))
     changes = asyncio.create_task(world.change())
     await asyncio.sleep(0.5)
     try:
         await FAULTS[fault](world)
         await asyncio.sleep(0.5)
     finally:
-        world.clients.tell("quiet")
+        await world.clients.ask("quiet")
         changes.cancel()
     await world.check()
+
+
+async def test_more_than_a_join_brings_is_read_page_by_page(world: World) -> None:
+    """By hand 2,000 messages, and after more than two minutes, when the gateway recovers nobody."""
+    away, *others = world.names
+    world.clients.tell("close", name=away)
+    run, stored = secrets.token_hex(3), world.clients.stored[world.keys[0]]
+    for name in others:
+        world.clients.tell("flood", name=name, key=world.keys[0], run=run, count=MANY // len(others))
+    await until(lambda: sum(name.startswith(run) for name in stored) == MANY, within=40, what="all is stored")
+    await asyncio.sleep(AWAY)
+    world.clients.heard[away].statuses.clear()
+    world.clients.tell("connect", name=away)
+    await world.check()
+    assert "gap" not in (await world.clients.state(away))["rooms"][world.keys[0]]
+
+
+async def test_a_ban_from_one_room_leaves_the_other(world: World) -> None:
+    person = await world.cluster.shop.person()
+    await world.enter("banned", 0, email=person.email, password=PASSWORD)
+    world.names.remove("banned")
+    await world.clients.joined("banned")
+    await world.moderate("chat:ban-user", liveId=world.keys[0], userId=person.id)
+
+    async def told() -> bool:
+        state = await world.clients.state("banned")
+        rooms = [state["rooms"][key] for key in world.keys]
+        found = [(room["status"], room.get("error")) for room in rooms]
+        return bool(state["status"] == "connected" and found == [("failed", "BANNED"), ("joined", None)])
+
+    await until(told, what="the ban is told, and nothing else is lost")
+    world.clients.tell("close", name="banned")
+
+
+async def test_whoever_is_logged_out_everywhere_is_told_once(world: World) -> None:
+    person = await world.cluster.shop.person()
+    for number in (0, 1):
+        await world.enter(f"left{number}", number, email=person.email, password=PASSWORD)
+        world.names.pop()
+    await world.clients.joined("left0", "left1")
+    await world.clients.ask("call", name="left0", method="POST", path="/auth/logout-all", body={})
+    statuses = [world.clients.heard[name].statuses for name in ("left0", "left1")]
+    expected = [("connecting", None), ("connected", None), ("refused", "TOKEN_REVOKED")]
+    await until(lambda: statuses == [expected] * 2, what="both are told")
+    await stays(lambda: statuses == [expected] * 2, seconds=1, what="being told once")
+    world.clients.tell("send", name="left1", key=world.keys[0], id="too late")
+    await stays(lambda: world.clients.trouble == [], seconds=0.2)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -67,7 +68,8 @@ async def test_types_are_those_of_the_documents() -> None:
     """Run `python -m gateway.dev.client_types` after a change of events, payloads or routes, and commit the file."""
     documents = await client_types.documents()
     made = await asyncio.to_thread(client_types.types, documents, client_package.node())
-    assert client_types.TYPES.read_text() == made
+    comments = re.compile(r"^ */\*\*.*?\*/\n", re.DOTALL | re.MULTILINE)  # a text that reads better changes no type
+    assert comments.sub("", client_types.TYPES.read_text()) == comments.sub("", made)
 
 
 def test_unit_tests_of_the_package() -> None:

@@ -2204,9 +2204,9 @@ export interface RootServerToClientEvents {
 export interface RootClientToServerEvents {
   /** A new access token of the same user, for an open socket. */
   "auth:refresh": (request: AuthRefresh, ack: (answer: Answer<AuthRefreshed>) => void) => void;
-  /** Join the products of a stream, and get them. */
+  /** Join the product room of a stream, and return its products. */
   "join:stream": (request: JoinStream, ack: (answer: Answer<StreamJoined>) => void) => void;
-  /** Follow them no more. */
+  /** Leave the product room of a stream. */
   "leave:stream": (request: LeaveStream, ack: (answer: Answer<StreamLeft>) => void) => void;
   /** Return the ack of `join:orders`. Sockets of administrators receive order events from their connect on. */
   "join:orders": (request: JoinOrders, ack: (answer: Answer<OrdersJoined>) => void) => void;
@@ -2216,9 +2216,9 @@ export interface RootClientToServerEvents {
 export interface RootErrors {
   /** A new access token of the same user, for an open socket. */
   "auth:refresh": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
-  /** Join the products of a stream, and get them. */
+  /** Join the product room of a stream, and return its products. */
   "join:stream": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
-  /** Follow them no more. */
+  /** Leave the product room of a stream. */
   "leave:stream": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
   /** Return the ack of `join:orders`. Sockets of administrators receive order events from their connect on. */
   "join:orders": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
@@ -2304,13 +2304,13 @@ export interface ChatClientToServerEvents {
   "chat:pin-message": (request: PinMessage, ack: (answer: Answer<PinAck>) => void) => void;
   /** Take a message down from the top; does nothing if it is not there. Raises NotFound for an unknown id. */
   "chat:unpin-message": (request: UnpinMessage, ack: (answer: Answer<UnpinAck>) => void) => void;
-  /** Join a room, and get its snapshot. */
+  /** Join a room, and return its snapshot. */
   "chat:join-room": (request: JoinRoom, ack: (answer: Answer<Joined>) => void) => void;
-  /** Hear it no more. */
+  /** Leave a room. */
   "chat:leave-room": (request: LeaveRoom, ack: (answer: Answer<Left>) => void) => void;
   /** Store a message, then publish it to the room; the answer means that it is committed. */
   "chat:send-message": (request: SendMessage, ack: (answer: Answer<Sent>) => void) => void;
-  /** A page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
+  /** Return a page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
   "chat:history": (request: History, ack: (answer: Answer<HistoryPage>) => void) => void;
 }
 
@@ -2344,13 +2344,13 @@ export interface ChatErrors {
   "chat:pin-message": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
   /** Take a message down from the top; does nothing if it is not there. Raises NotFound for an unknown id. */
   "chat:unpin-message": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
-  /** Join a room, and get its snapshot. */
+  /** Join a room, and return its snapshot. */
   "chat:join-room": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
-  /** Hear it no more. */
+  /** Leave a room. */
   "chat:leave-room": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
   /** Store a message, then publish it to the room; the answer means that it is committed. */
   "chat:send-message": "NOT_IN_ROOM" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
-  /** A page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
+  /** Return a page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
   "chat:history": "NOT_IN_ROOM" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
 }
 
@@ -2382,9 +2382,9 @@ export interface StreamingServerToClientEvents {
 export interface StreamingClientToServerEvents {
   /** A new access token of the same user, for an open socket. */
   "auth:refresh": (request: AuthRefresh, ack: (answer: Answer<AuthRefreshed>) => void) => void;
-  /** Watch a stream, and be counted. */
+  /** Join the viewers of a stream. */
   "stream:viewer:join": (request: ViewerJoin, ack: (answer: Answer<ViewerJoined>) => void) => void;
-  /** Watch it no more. */
+  /** Leave the viewers of a stream. */
   "stream:viewer:leave": (request: ViewerLeave, ack: (answer: Answer<ViewerLeft>) => void) => void;
 }
 
@@ -2392,9 +2392,9 @@ export interface StreamingClientToServerEvents {
 export interface StreamingErrors {
   /** A new access token of the same user, for an open socket. */
   "auth:refresh": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
-  /** Watch a stream, and be counted. */
+  /** Join the viewers of a stream. */
   "stream:viewer:join": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
-  /** Watch it no more. */
+  /** Leave the viewers of a stream. */
   "stream:viewer:leave": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
 }
 

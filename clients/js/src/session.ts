@@ -13,13 +13,13 @@ declare const fetch: (url: string, init: object) => Promise<{
 interface Kept {
   accessToken: string;
   refreshToken: string;
-  expiresAt: number; // by this machine's clock
+  renewAt: number; // by this machine's clock
   user: UserView;
 }
 
 const KEY = "dorami.session";
-const SPARE = 30_000; // ms before its end at which a token is exchanged
-const ANSWER = 15_000; // ms that a request may take
+const SPARE = 30_000; // ms before its end at which a token is exchanged, or halfway through a short one
+const ANSWER = 10_000; // ms that a request may take
 
 /**
  * Somebody over HTTP: logs in, keeps the tokens, exchanges them once however many ask for them.
@@ -73,7 +73,7 @@ export class HttpSession {
   /** The access token; a new one when `fresh` or when the one that we have runs out. */
   token = async ({ fresh = false } = {}): Promise<Required<Token>> => {
     if (!this.#kept) throw new DoramiError({ code: "AUTH_REQUIRED", message: "Nobody is logged in" });
-    if (fresh || this.#kept.expiresAt - Date.now() < SPARE) {
+    if (fresh || this.#kept.renewAt < Date.now()) {
       await (this.#refreshing ??= this.#refresh(this.#kept).finally(() => (this.#refreshing = undefined)));
     }
     return { token: this.#kept.accessToken };
@@ -100,7 +100,7 @@ export class HttpSession {
   async #refresh(before: Kept): Promise<void> {
     const stored = await this.#storage?.getItem(KEY); // another tab may have exchanged them
     const other: Kept | undefined = stored ? JSON.parse(stored) : undefined;
-    if (other && other.accessToken !== before.accessToken && other.user.id === before.user.id && other.expiresAt - Date.now() > SPARE) {
+    if (other && other.accessToken !== before.accessToken && other.user.id === before.user.id && other.renewAt > Date.now()) {
       this.#kept = other;
       return;
     }
@@ -115,7 +115,8 @@ export class HttpSession {
   }
 
   #keep(session?: Session): Kept | undefined {
-    this.#kept = session && { ...session, expiresAt: Date.now() + session.expiresIn * 1000 };
+    const lives = session && session.expiresIn * 1000;
+    this.#kept = session && { ...session, renewAt: Date.now() + Math.max(lives! - SPARE, lives! / 2) };
     if (this.#kept) this.#storage?.setItem(KEY, JSON.stringify(this.#kept));
     else this.#storage?.removeItem(KEY);
     return this.#kept;

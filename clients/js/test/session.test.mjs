@@ -61,7 +61,7 @@ test("a token that runs out is exchanged once for all who ask", async () => {
 test("what another tab has exchanged is taken over", async () => {
   const storage = new Storage();
   const session = await loggedIn(storage);
-  storage.setItem("dorami.session", JSON.stringify({ ...tokens(7), expiresAt: Date.now() + 900_000 }));
+  storage.setItem("dorami.session", JSON.stringify({ ...tokens(7), renewAt: Date.now() + 900_000 }));
   assert.deepEqual(await session.token({ fresh: true }), { token: "a7" });
   assert.equal(refreshes().length, 0);
 });
