@@ -114,7 +114,7 @@ class PackageClients:
                     self.trouble.append(trouble)
 
 
-def check_heard(messages: list[tuple[int, str]], stored: dict[str, int], who: str) -> None:
+def check_received(messages: list[tuple[int, str]], stored: dict[str, int], who: str) -> None:
     """Everything that was stored was heard, once, and in the order of the log."""
     seqs = [seq for seq, _ in messages]
     assert seqs == sorted(set(seqs)), f"{who} heard something twice or out of order"

@@ -14,7 +14,7 @@ import pytest
 from gateway.dev.servers import PostgresProcess, RedisProcess
 from tests.client.client import Client
 from tests.cluster.faulty_cluster import FaultyCluster
-from tests.cluster.package_clients import PackageClients, Tunnels, check_heard, package_clients
+from tests.cluster.package_clients import PackageClients, Tunnels, check_received, package_clients
 from tests.cluster.shop import PASSWORD, open_shop
 from tests.support import server_folder
 from tests.timing import stays, until
@@ -72,7 +72,7 @@ class World:
             await asyncio.sleep(0.1)
 
     async def check(self) -> None:
-        """Wait until all is quiet, and compare what everybody heard and shows with what was stored."""
+        """Wait until all is quiet, and compare what every client received and shows with what was stored."""
         clients = self.clients
         await clients.settled()
         await clients.joined(*self.names)
@@ -81,8 +81,8 @@ class World:
         for key in self.keys:
             stored = clients.stored[key]
             for name in self.names:
-                await until(partial(self._heard_up_to, name, key, max(stored.values())), what=name)
-                check_heard(clients.received[name].messages[key], stored, name)
+                await until(partial(self._received_up_to, name, key, max(stored.values())), what=name)
+                check_received(clients.received[name].messages[key], stored, name)
                 room = (await clients.state(name))["rooms"][key]
                 shown = room["shown"]
                 assert shown == sorted(stored.values())[-len(shown) :], f"{name} shows something else than was stored"
@@ -91,13 +91,13 @@ class World:
         for name in self.names:
             await until(partial(self._shows, name, version), what=f"{name} shows the newest version of the product")
             await until(partial(self._counts, name), within=20, what=f"{name} knows how many watch")
-            statuses = (status for status, _ in clients.heard[name].statuses)  # again for each other reason
+            statuses = (status for status, _ in clients.received[name].statuses)  # again for each other reason
             first, second, *others = [status for status, _ in itertools.groupby(statuses)]
             assert [first, second] == ["connecting", "connected"]
             assert others == ["recovering", "connected"] * (len(others) // 2), others
         assert self.cluster.tracebacks() == []
 
-    def _heard_up_to(self, name: str, key: str, seq: int) -> bool:
+    def _received_up_to(self, name: str, key: str, seq: int) -> bool:
         messages = self.clients.received[name].messages[key]
         return bool(messages) and messages[-1][0] >= seq
 
@@ -165,16 +165,16 @@ async def sleep_for_an_hour(world: World) -> None:
 
 async def leave_the_network(world: World) -> None:
     """Connections stay open and nothing comes through them; the application notices that the network is another one."""
-    heard = [world.clients.heard[name] for name in world.names]
-    before = [len(each.statuses) for each in heard]
+    records = [world.clients.received[name] for name in world.names]
+    before = [len(each.statuses) for each in records]
     for tunnel in world.tunnels:
         tunnel.silence()
     for name in world.names:
         world.clients.tell("wake", name=name)
-    noticed = [("recovering", "NETWORK")] * len(heard)
+    noticed = [("recovering", "NETWORK")] * len(records)
     await until(
         lambda: (
-            [each.statuses[count] for each, count in zip(heard, before, strict=True) if len(each.statuses) > count]
+            [each.statuses[count] for each, count in zip(records, before, strict=True) if len(each.statuses) > count]
             == noticed
         ),
         within=8,  # after 4 of which a connection that does not answer is given up
@@ -222,7 +222,7 @@ async def test_more_than_a_join_brings_is_read_page_by_page(world: World) -> Non
         world.clients.tell("flood", name=name, key=world.keys[0], run=run, count=MANY // len(others))
     await until(lambda: sum(name.startswith(run) for name in stored) == MANY, within=40, what="all is stored")
     await asyncio.sleep(AWAY)
-    world.clients.heard[away].statuses.clear()
+    world.clients.received[away].statuses.clear()
     world.clients.tell("connect", name=away)
     await world.check()
     assert "gap" not in (await world.clients.state(away))["rooms"][world.keys[0]]
@@ -252,7 +252,7 @@ async def test_whoever_is_logged_out_everywhere_is_told_once(world: World) -> No
         world.names.pop()
     await world.clients.joined("left0", "left1")
     await world.clients.ask("call", name="left0", method="POST", path="/auth/logout-all", body={})
-    statuses = [world.clients.heard[name].statuses for name in ("left0", "left1")]
+    statuses = [world.clients.received[name].statuses for name in ("left0", "left1")]
     expected = [("connecting", None), ("connected", None), ("refused", "TOKEN_REVOKED")]
     await until(lambda: statuses == [expected] * 2, what="both are told")
     await stays(lambda: statuses == [expected] * 2, seconds=1, what="being told once")

@@ -562,10 +562,12 @@ export interface Cleared {
   timestamp?: string;
 }
 /**
- * The state of one thing that the node needs. `full`: it answers, and has no memory or disk for writes.
+ * The state of one thing that the node needs.
+ *
+ * `full`: it answers, and has no memory or disk for writes. `partial`: some servers of a cluster are down.
  */
 export interface Component {
-  status: "up" | "full" | "down";
+  status: "up" | "full" | "partial" | "down";
 }
 /**
  * `connected` on `/`, and with `timestamp` the `data` of `connection:success`.
