@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-NPM_FOLDERS := gateway/web clients/js tests/client tests/browser
+NPM_FOLDERS := gateway/web clients/js tests/client tests/browser tests/documents
 UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 # Tests wait more than they compute: three processes keep two cores busy. Each has servers of its own.

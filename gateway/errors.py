@@ -43,6 +43,14 @@ class Code(StrEnum):
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
 
 
+Codes = frozenset[Code]
+
+
+def codes(*members: Code) -> Codes:
+    """A set of codes, as routes declare what they may answer."""
+    return frozenset(members)
+
+
 class Entry(NamedTuple):
     """The HTTP status of a code, whether the same request may succeed later, and the default text."""
 

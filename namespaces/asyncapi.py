@@ -1,32 +1,38 @@
 """The AsyncAPI document, made from the tables of events and broadcasts. Built by the composition root."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_type_hints
+from typing import Any, get_type_hints
 
-from pydantic.json_schema import models_json_schema
-
-from gateway.errors import CATALOGUE, Code
+from gateway.errors import CATALOGUE, Code, GatewayError
 from gateway.protocol import events
-from gateway.protocol.answers import Failure
+from gateway.protocol.answers import Failure, Refusal, failure, refusal
 from gateway.protocol.broadcasts import BROADCASTS, Broadcast, To
 from gateway.protocol.examples import example
-from gateway.protocol.wire import Payload, Stamp
+from gateway.protocol.schemas import Mode, Schema, Shape, make_schemas, referred
+from gateway.protocol.wire import Payload, Stamp, StreamTime
 from gateway.security.principal import EVERYONE
 from namespaces.base import Namespace
 from namespaces.routes import Limit, Route
 
-Schema = dict[str, Any]
 _MOMENT: Schema = {"type": "integer", "description": "ms since 1970", "examples": [1_795_262_400_000]}
-Mode = Literal["validation", "serialization"]
-
-# The errors of all requests; a route adds those of its own checks.
-ALWAYS = (Code.INVALID_PAYLOAD, Code.RATE_LIMIT_EXCEEDED, Code.INTERNAL_ERROR, Code.SERVICE_UNAVAILABLE)
+_REQUEST_ID = "3f9a1c2b7d4e5f60"
 
 INTRODUCTION = (
     "Socket.IO 5 over Engine.IO 4. A channel is a namespace. Every event takes one JSON object and is answered exactly "
     "once: with its ack if the client asked for one, else with the event `<event>:success {type, data}` or `error`. A "
     "logged event has `room`, `seq`, `epoch` and `at`, and an offset as its last argument; official clients send the "
     "last one back to recover."
+)
+
+# Why a client is not connected, for good: what `connect_error` may say.
+REFUSALS = (
+    GatewayError(Code.AUTH_REQUIRED, "No token provided"),
+    GatewayError(Code.AUTH_REQUIRED, "Invalid token"),
+    GatewayError(Code.TOKEN_EXPIRED),
+    GatewayError(Code.TOKEN_REVOKED),
+    GatewayError(Code.FORBIDDEN, "Account is suspended"),
+    GatewayError(Code.BANNED),
+    GatewayError(Code.NOT_FOUND, "Invalid namespace"),
 )
 
 
@@ -41,7 +47,7 @@ def answer(route: Route) -> type[Payload]:
 def document(
     namespaces: Iterable[Namespace], rates: Mapping[Limit, tuple[int, float]], path: str, version: str
 ) -> Schema:
-    """AsyncAPI 3.0 of all events, of a gateway whose engine is at `path`. The gateway `receives` what clients send."""
+    """Return AsyncAPI 3.1 for all events of a gateway with its engine at `path`; it `receives` what clients send."""
     namespaces = list(namespaces)
     schemas = _Schemas(namespaces)
     channels, operations = {}, {}
@@ -49,11 +55,13 @@ def document(
         channel = _Channel(namespace.name, schemas)
         for event, route in namespace.table.items():
             operations[f"{channel.id}.{event}"] = channel.request(event, route, rates[route.limit])
+            operations[f"{channel.id}.{events.success(event)}.sent"] = channel.success(event, route)
         for event, broadcast in BROADCASTS[namespace.name].items():
             operations[f"{channel.id}.{event}.sent"] = channel.broadcast(event, broadcast)
+        operations[f"{channel.id}.connect_error.sent"] = channel.refusals()
         channels[channel.id] = channel.described(namespace)
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {"title": "Dorami Gateway", "version": version, "description": INTRODUCTION},
         "servers": {
             "gateway": {
@@ -76,23 +84,20 @@ class _Schemas:
     """The schemas of all payloads, under distinct names."""
 
     def __init__(self, namespaces: Iterable[Namespace]) -> None:
-        shapes: list[tuple[type[Any], Mode]] = [(Failure, "serialization"), (Stamp, "serialization")]
+        shapes: list[Shape] = [(shape, "serialization") for shape in (Failure, Refusal, Stamp, StreamTime)]
         for namespace in namespaces:
             for route in namespace.table.values():
                 shapes += [(route.shape, "validation"), (answer(route), "serialization")]
             shapes += [(broadcast.data, "serialization") for broadcast in BROADCASTS[namespace.name].values()]
-        self._references, schemas = models_json_schema(
-            list(dict.fromkeys(shapes)), ref_template="#/components/schemas/{model}"
-        )
-        self.definitions: Schema = schemas["$defs"]
+        self._references, self.definitions = make_schemas(shapes)
 
     def of(self, shape: type[Any], mode: Mode = "serialization") -> Schema:
         return self._references[shape, mode]
 
     def stamped(self, payload: Schema, *, always: bool) -> Schema:
         """Return the schema of a payload with a stamp, which is `always` there or only for some receivers."""
-        whole = self.definitions[payload["$ref"].rpartition("/")[2]] if "$ref" in payload else payload
-        stamp = self.definitions[self.of(Stamp)["$ref"].rpartition("/")[2]]
+        whole = referred(payload, self.definitions) if "$ref" in payload else payload
+        stamp = referred(self.of(Stamp), self.definitions)
         required = [*whole["required"], *(stamp["required"] if always else [])]
         return whole | {"properties": whole["properties"] | stamp["properties"], "required": required}
 
@@ -108,9 +113,7 @@ class _Channel:
         self.id = name.strip("/") or "root"
         self._name = name
         self._schemas = schemas
-        self._messages: dict[str, Schema] = {
-            "failure": schemas.message("failure", schemas.of(Failure), "The ack of a failed request")
-        }
+        self._messages: dict[str, Schema] = {}
 
     def request(self, event: str, route: Route, rate: tuple[int, float]) -> Schema:
         data = self._schemas.of(answer(route))
@@ -129,34 +132,75 @@ class _Channel:
                 "channel": self._channel,
                 "messages": [
                     self._message(f"{event}.ack", made(event, ack, _first_line(answer(route)))),
-                    self._reference("failure"),
+                    self._message(f"{event}.failure", self._failure(event, route)),
                 ],
             },
             **roles,
             "x-limit": {"name": route.limit, "requests": rate[0], "seconds": rate[1]},
             "x-room": route.room is not None,
-            "x-errors": _errors(route),
+            "x-errors": sorted(route.errors),
             "x-success-event": events.success(event),
         }
 
+    def success(self, event: str, route: Route) -> Schema:
+        """Return the operation of the answer without an ack."""
+        name, when = events.success(event), f"`{event}` succeeded without an ack"
+        payload = _object({"type": {"const": name}, "data": self._schemas.of(answer(route))})
+        return self._sent(name, self._schemas.message(name, payload, when), when, To.SOCKET) | {"x-success-of": event}
+
     def broadcast(self, event: str, broadcast: Broadcast) -> Schema:
         data = self._schemas.of(broadcast.data)
-        payload = _object({"type": {"const": event}, "data": data}) if broadcast.typed else data
+        in_stream = broadcast.logged and broadcast.to is To.ROOM
+        time = self._schemas.of(StreamTime)
+        if broadcast.typed:
+            payload = _object({"type": {"const": event}, "data": {"allOf": [data, time]} if in_stream else data})
+        else:
+            payload = data
         if broadcast.logged:
             payload = self._schemas.stamped(payload, always=broadcast.to is not To.BUYER_AND_ADMINS)
-        return {
-            "action": "send",
-            "channel": self._channel,
-            "title": event,
-            "summary": f"{broadcast.when}.",
-            "messages": [self._message(f"{event}.sent", self._schemas.message(event, payload, broadcast.when))],
-            "x-to": broadcast.to,
-            "x-logged": broadcast.logged,
-        }
+            if in_stream and not broadcast.typed:
+                timed = referred(time, self._schemas.definitions)["properties"]
+                payload = payload | {"properties": payload["properties"] | timed}
+        message = self._schemas.message(event, payload, broadcast.when)
+        return self._sent(event, message, broadcast.when, broadcast.to) | {"x-logged": broadcast.logged}
+
+    def refusals(self) -> Schema:
+        """Return the operation of `connect_error`, after which official clients do not reconnect."""
+        texts: Schema = {"type": "string", "enum": sorted(error.message for error in REFUSALS)}
+        payload = _object({"message": texts, "data": self._schemas.of(Refusal)})
+        when = "The connection is refused for good; passing errors are HTTP 503 or a closed transport"
+        message = self._schemas.message("connect_error", payload, when)
+        text, data = refusal(REFUSALS[0])
+        message["examples"] = [{"payload": {"message": text, "data": data.model_dump(mode="json")}}]
+        return self._sent("connect_error", message, when, To.SOCKET)
 
     def described(self, namespace: Namespace) -> Schema:
         """Return the channel with all messages that were referred to."""
         return {"address": self._name, "description": _first_line(type(namespace)), "messages": self._messages}
+
+    def _failure(self, event: str, route: Route) -> Schema:
+        """Return the message of the ack of a failed request, with the codes that it may have."""
+        codes = sorted(route.errors)
+        said = {"type": "object", "properties": {"code": {"enum": codes}}}
+        payload = {"allOf": [self._schemas.of(Failure), {"type": "object", "properties": {"error": said}}]}
+        shown = failure(GatewayError(codes[0]), _REQUEST_ID).model_dump(mode="json") | {"ts": _MOMENT["examples"][0]}
+        return {
+            "name": event,
+            "summary": f"The ack of a failed `{event}`",
+            "payload": payload,
+            "examples": [{"payload": shown}],
+        }
+
+    def _sent(self, event: str, message: Schema, when: str, to: To) -> Schema:
+        return {
+            "action": "send",
+            "channel": self._channel,
+            "title": event,
+            "summary": f"{when}.",
+            "messages": [self._message(f"{event}.sent", message)],
+            "x-to": to,
+            "x-logged": False,
+        }
 
     @property
     def _channel(self) -> Schema:
@@ -164,20 +208,7 @@ class _Channel:
 
     def _message(self, key: str, message: Schema) -> Schema:
         self._messages[key] = message
-        return self._reference(key)
-
-    def _reference(self, key: str) -> Schema:
         return {"$ref": f"#/channels/{self.id}/messages/{key}"}
-
-
-def _errors(route: Route) -> list[Code]:
-    """Return the errors that the pipeline raises for a route. Handlers may raise others of the catalogue."""
-    own = []
-    if route.room is not None:
-        own.append(Code.NOT_IN_ROOM)
-    if route.who != EVERYONE:
-        own.append(Code.FORBIDDEN)
-    return [*own, *ALWAYS]
 
 
 def _object(properties: Schema) -> Schema:

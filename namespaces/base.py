@@ -31,7 +31,7 @@ from gateway.security.limits.limits import Limiter
 from gateway.security.limits.refusals import Refusals
 from gateway.security.principal import EVERYONE, Principal
 from gateway.security.tokens.authenticator import Authenticator, authenticate_first, extract_tokens
-from namespaces.routes import Limit, Route
+from namespaces.routes import CREDENTIALS, Limit, Route
 
 log = structlog.get_logger()
 
@@ -68,7 +68,9 @@ class Namespace:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._routes: dict[str, Route] = {events.AUTH_REFRESH: Route(AuthRefresh, self._refresh)} | self.routes()
+        self._routes: dict[str, Route] = {
+            events.AUTH_REFRESH: Route(AuthRefresh, self._refresh, raises=CREDENTIALS | {Code.NOT_FOUND})
+        } | self.routes()
         self._allowances = {event: self._allowance(route.limit) for event, route in self._routes.items()}
         count, seconds = pipeline.rates[Limit.JOIN]
         self._returns = Allowance(f"return:{self.name}", count * RETURNS, seconds)
@@ -78,6 +80,7 @@ class Namespace:
         }
         self._limits = Limits(rates=rates)
         self._deadlines = Deadlines(pipeline.handler_timeout.total_seconds())
+        self._undeclared: set[tuple[str, Code]] = set()  # that were logged
         self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome, which both have few values
 
     def _allowance(self, limit: Limit) -> Allowance:
@@ -172,6 +175,8 @@ class Namespace:
                 self._send_success(socket, event, answer)
         except GatewayError as error:
             outcome = error.code
+            if route is not None and error.code not in route.errors:
+                self._report_undeclared(event, error)
             self._refuse(socket, args[0], ack_id, error)
         except Exception as error:
             if isinstance(error, ConnectionResetError) and not socket.live:
@@ -182,6 +187,13 @@ class Namespace:
                 log.exception("a handler failed", event_name=event, namespace=self.name, request_id=request_id)
         timer = self._timers.get((event, outcome)) or self._timer(event, outcome)
         timer.observe(time.perf_counter() - started)
+
+    def _report_undeclared(self, event: str, error: GatewayError) -> None:
+        if (event, error.code) not in self._undeclared:
+            self._undeclared.add((event, error.code))
+            log.error(
+                "a code was answered that is not declared", event_name=event, namespace=self.name, code=error.code
+            )
 
     def _timer(self, event: str, outcome: str) -> Histogram:
         timer = self._timers[event, outcome] = self._pipeline.metrics.events.labels(self.name, event, outcome)

@@ -1,5 +1,6 @@
 """The namespace `/chat`: messages and moderation. Calls the chat and the moderation services."""
 
+from gateway.errors import Code, codes
 from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import chat, events
 from gateway.protocol.wire import Typed
@@ -10,7 +11,7 @@ from gateway.services.chat.chat import Chat
 from namespaces.base import Pipeline
 from namespaces.moderation import Moderation
 from namespaces.room_namespace import Attendance, RoomNamespace
-from namespaces.routes import Limit, Route
+from namespaces.routes import TEXT, Limit, Route
 
 
 class ChatNamespace(RoomNamespace):
@@ -42,6 +43,7 @@ class ChatNamespace(RoomNamespace):
                 aside=_history_event,
                 enters=_room,
                 resumes=self._chat.resumes,
+                raises=codes(Code.NOT_FOUND, Code.BANNED),
             ),
             events.CHAT_LEAVE_ROOM: Route(chat.LeaveRoom, self.leave),
             events.CHAT_SEND_MESSAGE: Route(
@@ -50,8 +52,20 @@ class ChatNamespace(RoomNamespace):
                 room=_room,
                 repeated=self._chat.repeated,
                 service=self._chat.send,
+                raises=TEXT
+                | codes(
+                    Code.NOT_FOUND,
+                    Code.BANNED,
+                    Code.MUTED,
+                    Code.FORBIDDEN,
+                    Code.ROOM_FROZEN,
+                    Code.SLOW_MODE,
+                    Code.CONFLICT,
+                ),
             ),
-            events.CHAT_HISTORY: Route(chat.History, room=_room, service=self._chat.history),
+            events.CHAT_HISTORY: Route(
+                chat.History, room=_room, service=self._chat.history, raises=codes(Code.NOT_FOUND)
+            ),
         }
 
     async def allow(self, principal: Principal, key: str) -> None:

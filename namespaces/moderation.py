@@ -1,7 +1,9 @@
 """The events of moderators, a part of the table of `/chat`. Used by chat.py."""
 
+from functools import partial
 from typing import NamedTuple
 
+from gateway.errors import Code, codes
 from gateway.protocol import chat, curation, events, moderation
 from gateway.security.principal import ADMINS, MEMBERS
 from gateway.services.moderation.announcements import Announcements
@@ -10,7 +12,10 @@ from gateway.services.moderation.deletions import Deletions
 from gateway.services.moderation.pins import Pins
 from gateway.services.moderation.room_settings import RoomSettingsService
 from gateway.services.moderation.sanctions import Sanctions
-from namespaces.routes import Route
+from namespaces.routes import TEXT, Route
+
+UNKNOWN = codes(Code.NOT_FOUND)
+HERE = UNKNOWN | {Code.BANNED, Code.MUTED}  # of who moderates rooms that they may be kept out of
 
 
 class Moderation(NamedTuple):
@@ -25,18 +30,24 @@ class Moderation(NamedTuple):
 
     def routes(self) -> dict[str, Route]:
         """Return the events of moderators. `who` are the roles that may; services check the host of a stream."""
+        moderators = partial(Route, who=MEMBERS, raises=HERE)
+        admins = partial(Route, who=ADMINS, raises=UNKNOWN)
         return {
-            events.CHAT_MUTE_USER: Route(moderation.MuteUser, service=self.sanctions.mute, who=MEMBERS),
-            events.CHAT_UNMUTE_USER: Route(moderation.MuteUser, service=self.sanctions.unmute, who=MEMBERS),
-            events.CHAT_BAN_USER: Route(moderation.BanUser, service=self.sanctions.ban, who=ADMINS),
-            events.CHAT_UNBAN_USER: Route(moderation.BanUser, service=self.sanctions.unban, who=ADMINS),
-            events.CHAT_SLOW_MODE: Route(moderation.SlowMode, service=self.settings.slow_mode, who=MEMBERS),
-            events.CHAT_FREEZE: Route(moderation.Freeze, service=self.settings.freeze, who=MEMBERS),
-            events.CHAT_ALLOW_GUESTS: Route(moderation.AllowGuests, service=self.settings.allow_guests, who=MEMBERS),
-            events.CHAT_ANNOUNCE: Route(moderation.Announce, service=self.announcements.announce, who=MEMBERS),
-            events.CHAT_DELETE_MESSAGE: Route(chat.DeleteMessage, service=self.deletions.delete, who=ADMINS),
-            events.CHAT_CLEAR: Route(curation.Clear, service=self.clears.clear, who=ADMINS),
-            events.CHAT_UNDO_CLEAR: Route(curation.UndoClear, service=self.clears.undo, who=ADMINS),
-            events.CHAT_PIN_MESSAGE: Route(curation.PinMessage, service=self.pins.pin, who=MEMBERS),
-            events.CHAT_UNPIN_MESSAGE: Route(curation.UnpinMessage, service=self.pins.unpin, who=MEMBERS),
+            events.CHAT_MUTE_USER: moderators(moderation.MuteUser, service=self.sanctions.mute),
+            events.CHAT_UNMUTE_USER: moderators(moderation.MuteUser, service=self.sanctions.unmute),
+            events.CHAT_BAN_USER: admins(moderation.BanUser, service=self.sanctions.ban),
+            events.CHAT_UNBAN_USER: admins(moderation.BanUser, service=self.sanctions.unban),
+            events.CHAT_SLOW_MODE: moderators(moderation.SlowMode, service=self.settings.slow_mode),
+            events.CHAT_FREEZE: moderators(moderation.Freeze, service=self.settings.freeze),
+            events.CHAT_ALLOW_GUESTS: moderators(moderation.AllowGuests, service=self.settings.allow_guests),
+            events.CHAT_ANNOUNCE: moderators(
+                moderation.Announce, service=self.announcements.announce, raises=HERE | TEXT
+            ),
+            events.CHAT_DELETE_MESSAGE: admins(chat.DeleteMessage, service=self.deletions.delete),
+            events.CHAT_CLEAR: admins(curation.Clear, service=self.clears.clear),
+            events.CHAT_UNDO_CLEAR: admins(curation.UndoClear, service=self.clears.undo),
+            events.CHAT_PIN_MESSAGE: moderators(
+                curation.PinMessage, service=self.pins.pin, raises=HERE | {Code.CONFLICT}
+            ),
+            events.CHAT_UNPIN_MESSAGE: moderators(curation.UnpinMessage, service=self.pins.unpin),
         }

@@ -1,6 +1,6 @@
 """The namespace `/`: products of streams, orders, and broadcasts to everybody. Calls the storefront."""
 
-from gateway.errors import Forbidden
+from gateway.errors import Code, Forbidden, codes
 from gateway.keys import ROOT, Room, admins_room, everyone_room, products_room
 from gateway.protocol import catalog, events, orders
 from gateway.protocol.identity import Connected
@@ -31,6 +31,7 @@ class RootNamespace(RoomNamespace):
                 Limit.JOIN,
                 enters=lambda ask: products_room(ask.stream_id),
                 resumes=self._storefront.resumes,
+                raises=codes(Code.NOT_FOUND),
             ),
             events.LEAVE_STREAM: Route(catalog.LeaveStream, self.leave),
             events.JOIN_ORDERS: Route(

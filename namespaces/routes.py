@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from gateway.errors import Code, Codes, codes
 from gateway.keys import Room
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.socketio.socket import Socket
@@ -18,6 +19,17 @@ class Limit(StrEnum):
     EVENT = "event"
     JOIN = "join"
     REFUSED = "refused"  # invalid requests of all events
+
+
+NOTHING: Codes = codes()
+
+# What any request may be answered with.
+ALWAYS = codes(Code.INVALID_PAYLOAD, Code.RATE_LIMIT_EXCEEDED, Code.INTERNAL_ERROR, Code.SERVICE_UNAVAILABLE)
+
+TEXT = codes(Code.INVALID_MESSAGE, Code.MESSAGE_TOO_LONG)  # of a shape with a message
+CREDENTIALS = codes(
+    Code.AUTH_REQUIRED, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED, Code.FORBIDDEN, Code.BANNED
+)  # of whatever looks at a token
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +49,19 @@ class Route:
     repeated: Callable[[Principal, Any], Awaitable[Payload | None]] | None = None  # returns the first answer, if any
     aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event to send first to a client that asks for no ack
     service: Callable[[Principal, Any], Awaitable[Payload]] | None = None
+    raises: Codes = NOTHING  # the codes of its handler's errors
     enters: Callable[[Any], Room] | None = None  # the room that a join is for
     resumes: Callable[[Any], Awaitable[bool]] | None = None  # whether a join catches up from its `since`
+
+    @property
+    def errors(self) -> Codes:
+        """All codes that a request may be answered with."""
+        found = ALWAYS | self.raises
+        if self.room is not None:
+            found |= {Code.NOT_IN_ROOM}
+        if self.who != EVERYONE:
+            found |= {Code.FORBIDDEN}
+        return found
 
     @property
     def free(self) -> Callable[[Payload], bool] | None:

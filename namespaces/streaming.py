@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from gateway.errors import Code, codes
 from gateway.keys import STREAMING, viewers_room
 from gateway.protocol import events, streaming
 from gateway.realtime.socketio.socket import Socket
@@ -31,6 +32,7 @@ class StreamingNamespace(RoomNamespace):
                 Limit.JOIN,
                 enters=lambda ask: viewers_room(ask.stream_key),
                 resumes=self._viewers.resumes,
+                raises=codes(Code.NOT_FOUND),
             ),
             events.STREAM_VIEWER_LEAVE: Route(streaming.ViewerLeave, self.leave),
         }

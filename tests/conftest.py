@@ -96,6 +96,9 @@ def settings(database_url: str, redis_url: str) -> Callable[..., Settings]:
     return make
 
 
+UNDECLARED = "a code was answered that is not declared"  # what nodes log then
+
+
 @pytest.fixture
 async def start_node(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[StartNode]:
     """Starts nodes that share this test's database and Redis: `node = await start_node(CHAT_RATE_LIMIT="3/second")`.
@@ -115,6 +118,8 @@ async def start_node(database_url: str, redis_url: str, tmp_path: Path) -> Async
     for node in running:
         node.resume()
     await asyncio.gather(*(node.stop() for node in running))
+    undeclared = [line for node in nodes for line in node.logs.splitlines() if UNDECLARED in line]
+    assert undeclared == [], "the documents do not tell of these errors"
 
 
 @pytest.fixture

@@ -84,7 +84,8 @@ async def refused(response: aiohttp.ClientResponse, status: int, code: str, mess
     assert response.status == status, text
     assert response.content_type == "application/json", text
     body = await response.json()
-    assert set(body) - {"details"} == ENVELOPE, body
+    assert set(body) - {"details", "retryAfterMs"} == ENVELOPE, body
+    assert "retryAfterMs" not in body or body["retryable"], body
     assert body["statusCode"] == status
     assert body["errorCode"] == code, body
     assert body["requestId"] == response.headers["X-Request-ID"]

@@ -5,8 +5,8 @@ Tokens are set as HTTP-only cookies and repeated in the body for clients without
 
 from typing import Any
 
-from gateway.errors import AuthRequired
-from gateway.http.routes import ID, READS, Call, Cookie, Reply, Route
+from gateway.errors import AuthRequired, Code, codes
+from gateway.http.routes import CONFLICT, CREDENTIALS, CSRF, ID, NOT_FOUND, READS, Call, Cookie, Reply, Route
 from gateway.protocol.identity import (
     CsrfToken,
     CurrentSession,
@@ -34,6 +34,8 @@ from gateway.settings import Settings
 
 REFRESH_COOKIE = "refreshToken"
 
+LOGIN = codes(Code.AUTH_REQUIRED, Code.FORBIDDEN, Code.BANNED)
+
 
 class Auth:
     """The routes of authentication. Accounts and guests share the routes; each kind has its own service."""
@@ -52,14 +54,39 @@ class Auth:
     def routes(self) -> list[Route]:
         """Return the routes of this resource."""
         return [
-            Route("POST", "/auth/register", self.register, body=Register, answer=Session, status=201),
-            Route("POST", "/auth/login", self.login, body=Login, answer=Session),
-            Route("POST", "/auth/guest", self.guest, body=EnterAsGuest, answer=Session),
-            Route("POST", "/auth/refresh", self.refresh, body=Refresh, answer=Session, limit=READS),
-            Route("POST", "/auth/logout", self.logout, body=Refresh, who=EVERYONE, lenient=True),
+            Route(
+                "POST",
+                "/auth/register",
+                self.register,
+                body=Register,
+                answer=Session,
+                status=201,
+                raises=CONFLICT | {Code.BANNED},
+            ),
+            Route("POST", "/auth/login", self.login, body=Login, answer=Session, raises=LOGIN),
+            Route("POST", "/auth/guest", self.guest, body=EnterAsGuest, answer=Session, raises=CREDENTIALS | CSRF),
+            Route(
+                "POST",
+                "/auth/refresh",
+                self.refresh,
+                body=Refresh,
+                answer=Session,
+                limit=READS,
+                raises=CREDENTIALS | CSRF,
+            ),
+            Route("POST", "/auth/logout", self.logout, body=Refresh, who=EVERYONE, lenient=True, raises=CREDENTIALS),
             Route("POST", "/auth/logout-all", self.logout_all, who=EVERYONE),
-            Route("GET", "/auth/me", self.me, answer=UserView, who=EVERYONE, limit=READS),
-            Route("GET", "/auth/session", self.session, answer=CurrentSession, who=EVERYONE, lenient=True, limit=READS),
+            Route("GET", "/auth/me", self.me, answer=UserView, who=EVERYONE, limit=READS, raises=NOT_FOUND),
+            Route(
+                "GET",
+                "/auth/session",
+                self.session,
+                answer=CurrentSession,
+                who=EVERYONE,
+                lenient=True,
+                limit=READS,
+                raises=NOT_FOUND,
+            ),
             Route("GET", "/auth/csrf", self.csrf, answer=CsrfToken, limit=READS),
             Route("GET", "/auth/sessions", self.sessions, answer=SessionList, who=EVERYONE, limit=READS),
             Route("DELETE", f"/auth/sessions/{ID}", self.end_session, who=EVERYONE),

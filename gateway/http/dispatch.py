@@ -10,6 +10,7 @@ from codecs import BOM_UTF8
 from collections.abc import Mapping
 
 import msgspec
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import MultiDict
@@ -34,6 +35,8 @@ from gateway.settings import Settings
 MAX_BODY = 131_072  # bytes; the largest request is a product with 20 picture addresses and a description
 BODY_SECONDS = 10.0  # for a body to arrive
 
+log = structlog.get_logger()
+
 _TRACKER = re.compile(r"utm_.*|_|fbclid|gclid", re.DOTALL)
 NO_COOKIES: MultiDict[str] = MultiDict()
 RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])  # `RateLimit-*`, for every answer to the request
@@ -53,6 +56,7 @@ class Dispatcher:
         self._trusted = settings.trusted_proxies
         self._secure = settings.production
         self._prefix, self._domain = settings.cookie_prefix, settings.cookie_domain
+        self._undeclared: set[tuple[str, Code]] = set()  # which were reported
         self._seconds = settings.handler_timeout.total_seconds()
 
     def serve(self, route: Route) -> Handler:
@@ -61,11 +65,20 @@ class Dispatcher:
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
                 return await self._serve(route, request)
-            except RateLimited as error:  # of the route or of the service; the latter replaces the route's headers
-                request[RATE_HEADERS] = rate_headers(error.limit, 0, error.retry_after_ms)
+            except GatewayError as error:
+                if isinstance(error, RateLimited):  # of the route or of the service; that replaces the route's headers
+                    request[RATE_HEADERS] = rate_headers(error.limit, 0, error.retry_after_ms)
+                if error.code not in route.errors:
+                    self._report_undeclared(route, error)
                 raise
 
         return handle
+
+    def _report_undeclared(self, route: Route, error: GatewayError) -> None:
+        name = f"{route.method} {route.template}"
+        if (name, error.code) not in self._undeclared:
+            self._undeclared.add((name, error.code))
+            log.error("a code was answered that is not declared", route=name, code=error.code)
 
     async def _serve(self, route: Route, request: web.Request) -> web.StreamResponse:
         self._csrf.check_page(request.method, request.headers)

@@ -17,7 +17,7 @@ class Health:
         """Return the routes of this resource."""
         return [
             Route("GET", "/health/live", self.live, answer=Live, limit=0),
-            Route("GET", "/health/ready", self.ready, answer=Ready, limit=0),
+            Route("GET", "/health/ready", self.ready, answer=Ready, limit=0, statuses=(503,)),
         ]
 
     async def live(self, _call: Call[Any, Any]) -> Live:

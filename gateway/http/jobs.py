@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from gateway.http.routes import ID, READS, WRITES, Call, Route
+from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
 from gateway.protocol.jobs import CreateJob, Job, JobPage
 from gateway.protocol.queries import JobQuery
 from gateway.security.principal import ADMINS
@@ -20,10 +20,10 @@ class Jobs:
         admin = partial(Route, answer=Job, who=ADMINS)
         return [
             admin("GET", "/jobs", self.page, query=JobQuery, answer=JobPage, limit=READS),
-            admin("POST", "/jobs", self.create, body=CreateJob, limit=WRITES, status=202),
+            admin("POST", "/jobs", self.create, body=CreateJob, limit=WRITES, status=202, raises=NOT_FOUND | CONFLICT),
             admin("GET", f"/jobs/{ID}", self.get, limit=READS),
-            admin("DELETE", f"/jobs/{ID}", self.cancel, limit=WRITES),
-            admin("POST", f"/jobs/{ID}/retry", self.retry, limit=WRITES, status=202),
+            admin("DELETE", f"/jobs/{ID}", self.cancel, limit=WRITES, raises=CONFLICT),
+            admin("POST", f"/jobs/{ID}/retry", self.retry, limit=WRITES, status=202, raises=CONFLICT),
         ]
 
     async def page(self, call: Call[None, JobQuery]) -> JobPage:

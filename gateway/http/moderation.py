@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from gateway.http.routes import ID, READS, WRITES, Call, Route
+from gateway.errors import Code, codes
+from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
 from gateway.protocol.queries import LogQuery, SanctionQuery, WordQuery
 from gateway.protocol.records import (
     AddWord,
@@ -47,11 +48,30 @@ class Moderation:
                 who=MEMBERS,
                 limit=READS,
             ),
-            Route("DELETE", sanction, self.lift, answer=SanctionView, who=MEMBERS, limit=WRITES),
+            Route(
+                "DELETE", sanction, self.lift, answer=SanctionView, who=MEMBERS, limit=WRITES, raises=codes(Code.MUTED)
+            ),
             Route("GET", "/moderation/log", self.log, query=LogQuery, answer=LogPage, who=MODERATORS, limit=READS),
             admin("GET", "/moderation/words", self.words, query=WordQuery, answer=WordPage, limit=READS),
-            admin("POST", "/moderation/words", self.add_word, body=AddWord, answer=WordView, limit=WRITES, status=201),
-            admin("POST", "/moderation/words/test", self.test_words, body=SampleText, answer=FilteredText, limit=READS),
+            admin(
+                "POST",
+                "/moderation/words",
+                self.add_word,
+                body=AddWord,
+                answer=WordView,
+                limit=WRITES,
+                status=201,
+                raises=NOT_FOUND | CONFLICT,
+            ),
+            admin(
+                "POST",
+                "/moderation/words/test",
+                self.test_words,
+                body=SampleText,
+                answer=FilteredText,
+                limit=READS,
+                raises=codes(Code.INVALID_MESSAGE, Code.MESSAGE_TOO_LONG),
+            ),
             admin("PATCH", f"/moderation/words/{ID}", self.change_word, body=ChangeWord, answer=WordView, limit=WRITES),
             admin("DELETE", f"/moderation/words/{ID}", self.remove_word, limit=WRITES),
         ]

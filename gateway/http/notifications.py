@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from gateway.http.routes import READS, WRITES, Call, Route
+from gateway.http.routes import NOT_FOUND, READS, WRITES, Call, Route
 from gateway.protocol.notifications import (
     MarkRead,
     NotificationPage,
@@ -34,6 +34,7 @@ class Notifications:
                 answer=SentNotifications,
                 limit=WRITES,
                 status=201,
+                raises=NOT_FOUND,
             ),
             mine("GET", "/notifications", self.page, query=NotificationQuery, answer=NotificationPage, limit=READS),
             mine("POST", "/notifications/read", self.mark_read, body=MarkRead, answer=Unread, limit=WRITES),

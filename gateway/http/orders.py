@@ -1,6 +1,7 @@
 """`/orders`: users place and manage their own orders, administrators manage all."""
 
-from gateway.http.routes import ID, READS, WRITES, Call, Route
+from gateway.errors import Code
+from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
 from gateway.protocol.orders import Order, OrderPage, PlaceOrder
 from gateway.protocol.queries import OrderQuery
 from gateway.security.principal import ADMINS, MEMBERS
@@ -27,11 +28,21 @@ class Orders:
                 limit=WRITES,
                 status=201,
                 idempotent=True,
+                raises=NOT_FOUND | CONFLICT | {Code.INSUFFICIENT_STOCK, Code.PRICE_CHANGED},
             ),
-            Route("GET", "/orders", self.page, query=OrderQuery, answer=OrderPage, who=MEMBERS, limit=READS),
+            Route(
+                "GET",
+                "/orders",
+                self.page,
+                query=OrderQuery,
+                answer=OrderPage,
+                who=MEMBERS,
+                limit=READS,
+                raises=NOT_FOUND,
+            ),
             Route("GET", one, self.get, answer=Order, who=MEMBERS, limit=READS),
-            Route("DELETE", one, self.cancel, answer=Order, who=MEMBERS, limit=WRITES),
-            Route("POST", f"{one}/paid", self.pay, answer=Order, who=ADMINS, limit=WRITES),
+            Route("DELETE", one, self.cancel, answer=Order, who=MEMBERS, limit=WRITES, raises=CONFLICT),
+            Route("POST", f"{one}/paid", self.pay, answer=Order, who=ADMINS, limit=WRITES, raises=CONFLICT),
         ]
 
     async def place(self, call: Call[PlaceOrder, None]) -> Order:

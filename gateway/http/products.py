@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from gateway.http.routes import ID, READS, WRITES, Call, Route
+from gateway.errors import Code
+from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
 from gateway.protocol.catalog import (
     ChangedProducts,
     ChangeProduct,
@@ -17,6 +18,8 @@ from gateway.protocol.queries import ProductQuery
 from gateway.security.principal import HOSTS
 from gateway.services.commerce.catalog import Catalog
 
+STOCK = CONFLICT | {Code.INSUFFICIENT_STOCK}
+
 
 class Products:
     """The routes of products."""
@@ -30,12 +33,19 @@ class Products:
         return [
             Route("GET", "/products", self.page, query=ProductQuery, answer=ProductPage, limit=READS),
             Route("GET", f"/products/{ID}", self.get, answer=Product, limit=READS),
-            host("POST", "/products", self.create, body=CreateProduct, answer=Product, status=201),
-            host("PATCH", "/products", self.change_many, body=ChangeProducts, answer=ChangedProducts),
-            host("PATCH", f"/products/{ID}", self.change, body=ChangeProduct, answer=Product),
-            host("PATCH", f"/products/{ID}/stock", self.change_stock, body=ChangeStock, answer=Product),
+            host("POST", "/products", self.create, body=CreateProduct, answer=Product, status=201, raises=NOT_FOUND),
+            host(
+                "PATCH",
+                "/products",
+                self.change_many,
+                body=ChangeProducts,
+                answer=ChangedProducts,
+                raises=NOT_FOUND | CONFLICT,
+            ),
+            host("PATCH", f"/products/{ID}", self.change, body=ChangeProduct, answer=Product, raises=CONFLICT),
+            host("PATCH", f"/products/{ID}/stock", self.change_stock, body=ChangeStock, answer=Product, raises=STOCK),
             host("PATCH", f"/products/{ID}/sold-out", self.sell_out, answer=Product),
-            host("POST", f"/products/{ID}/deal", self.start_deal, body=StartDeal, answer=Product),
+            host("POST", f"/products/{ID}/deal", self.start_deal, body=StartDeal, answer=Product, raises=CONFLICT),
             host("DELETE", f"/products/{ID}", self.delete),
         ]
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from aiohttp import web
 
-from gateway.errors import AuthRequired, InvalidPayload
+from gateway.errors import AuthRequired, Code, Codes, InvalidPayload, codes
 from gateway.protocol.queries import Query
 from gateway.protocol.wire import Payload, Request
 from gateway.security.principal import Principal, Roles
@@ -89,6 +89,13 @@ class Lines(NamedTuple):
 Handler = Callable[[Call[Any, Any]], Awaitable[Payload | Reply | Lines | None]]
 
 
+NOTHING: Codes = codes()
+ALWAYS = codes(Code.INTERNAL_ERROR, Code.SERVICE_UNAVAILABLE)
+CREDENTIALS = codes(Code.AUTH_REQUIRED, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED, Code.FORBIDDEN, Code.BANNED)
+CSRF = codes(Code.CSRF_TOKEN_MISSING, Code.CSRF_TOKEN_INVALID)
+CONFLICT, NOT_FOUND = codes(Code.CONFLICT), codes(Code.NOT_FOUND)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation of the API: its shapes, roles, rate limit and handler."""
@@ -104,10 +111,38 @@ class Route:
     lenient: bool = False  # with an invalid or missing token the request is served without a caller
     limit: int = 1  # times HTTP_RATE_LIMIT; 0: exempt
     status: int = 200
+    statuses: tuple[int, ...] = ()  # others with which the same answer is given
     signed: Callable[[Mapping[str, str], bytes], None] | None = None  # verifies the signature of headers and body
     idempotent: bool = False  # accepts an Idempotency-Key
+    raises: Codes = NOTHING  # what its handler may refuse it with, besides what the dispatcher does
 
     @property
     def template(self) -> str:
         """The path without patterns, as in documents and limits: `/products/{id}/stock`."""
         return self.path.replace(KEY, "{key}").replace(ID, "{id}")
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something: then pages of other origins are refused, and cookies need a CSRF token."""
+        return self.method != "GET"
+
+    @property
+    def errors(self) -> Codes:
+        """All codes that a request may be answered with."""
+        found = ALWAYS | self.raises
+        if self.limit:
+            found |= {Code.RATE_LIMIT_EXCEEDED}
+        if self.body or self.query or self.idempotent:
+            found |= {Code.INVALID_PAYLOAD}
+        if self.body:
+            found |= {Code.PAYLOAD_TOO_LARGE}
+        if "{" in self.template:
+            found |= {Code.NOT_FOUND}
+        if self.changes:
+            found |= {Code.FORBIDDEN}
+        if self.signed:
+            found |= {Code.AUTH_REQUIRED}
+        if self.who is not None:
+            found |= CSRF if self.changes else NOTHING
+            found |= NOTHING if self.lenient else CREDENTIALS
+        return found

@@ -3,7 +3,7 @@
 from functools import partial
 
 from gateway.errors import Conflict
-from gateway.http.routes import KEY, READS, WRITES, Call, Route
+from gateway.http.routes import CONFLICT, KEY, READS, WRITES, Call, Route
 from gateway.protocol.queries import StreamListQuery, StreamQuery
 from gateway.protocol.streaming import ChangeStream, CreateStream, StreamList, StreamPage, StreamView
 from gateway.security.principal import HOSTS
@@ -27,11 +27,11 @@ class Streams:
             listed("GET", "/streams/active", self.active),
             listed("GET", "/streams/upcoming", self.upcoming),
             Route("GET", f"/streams/{KEY}", self.get, answer=StreamView, limit=READS),
-            host("POST", "/streams", self.create, body=CreateStream, answer=StreamView, status=201),
-            host("PATCH", f"/streams/{KEY}", self.change, body=ChangeStream, answer=StreamView),
-            host("POST", f"/streams/{KEY}/start", self.start, answer=StreamView),
-            host("POST", f"/streams/{KEY}/stop", self.stop, answer=StreamView),
-            host("DELETE", f"/streams/{KEY}", self.cancel, answer=StreamView),
+            host("POST", "/streams", self.create, body=CreateStream, answer=StreamView, status=201, raises=CONFLICT),
+            host("PATCH", f"/streams/{KEY}", self.change, body=ChangeStream, answer=StreamView, raises=CONFLICT),
+            host("POST", f"/streams/{KEY}/start", self.start, answer=StreamView, raises=CONFLICT),
+            host("POST", f"/streams/{KEY}/stop", self.stop, answer=StreamView, raises=CONFLICT),
+            host("DELETE", f"/streams/{KEY}", self.cancel, answer=StreamView, raises=CONFLICT),
         ]
 
     async def page(self, call: Call[None, StreamQuery]) -> StreamPage:

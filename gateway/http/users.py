@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from gateway.http.routes import ID, READS, WRITES, Call, Route
+from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
 from gateway.protocol.identity import ChangePassword, ChangeProfile, ChangeRole, Suspend, UserPage, UserView
 from gateway.protocol.queries import UserQuery
 from gateway.security.principal import ADMINS, MEMBERS
@@ -21,9 +21,24 @@ class Users:
         """Return the routes of this resource."""
         admin = partial(Route, answer=UserView, who=ADMINS)
         return [
-            Route("GET", "/users/me", self.me, answer=UserView, who=MEMBERS, limit=READS),
-            Route("PATCH", "/users/me", self.change_profile, body=ChangeProfile, answer=UserView, who=MEMBERS),
-            Route("POST", "/users/me/password", self.change_password, body=ChangePassword, who=MEMBERS),
+            Route("GET", "/users/me", self.me, answer=UserView, who=MEMBERS, limit=READS, raises=NOT_FOUND),
+            Route(
+                "PATCH",
+                "/users/me",
+                self.change_profile,
+                body=ChangeProfile,
+                answer=UserView,
+                who=MEMBERS,
+                raises=NOT_FOUND,
+            ),
+            Route(
+                "POST",
+                "/users/me/password",
+                self.change_password,
+                body=ChangePassword,
+                who=MEMBERS,
+                raises=NOT_FOUND | CONFLICT,
+            ),
             Route("GET", "/users", self.page, query=UserQuery, answer=UserPage, who=ADMINS, limit=READS),
             admin("GET", f"/users/{ID}", self.get, limit=READS),
             admin("PATCH", f"/users/{ID}", self.change_role, body=ChangeRole, limit=WRITES),

@@ -1,6 +1,6 @@
 """`/webhooks`: signed messages of other servers, such as the media server's reports of streams."""
 
-from gateway.http.routes import WRITES, Call, Route
+from gateway.http.routes import CONFLICT, NOT_FOUND, WRITES, Call, Route
 from gateway.protocol.streaming import MediaEvent
 from gateway.security.webhooks import MESSAGE_ID, WebhookSignature
 from gateway.services.streams.streams import Streams
@@ -16,7 +16,15 @@ class Webhooks:
     def routes(self) -> list[Route]:
         """Return the routes of this resource."""
         return [
-            Route("POST", "/webhooks/media", self.media, body=MediaEvent, limit=WRITES, signed=self._signature.verify)
+            Route(
+                "POST",
+                "/webhooks/media",
+                self.media,
+                body=MediaEvent,
+                limit=WRITES,
+                signed=self._signature.verify,
+                raises=NOT_FOUND | CONFLICT,
+            )
         ]
 
     async def media(self, call: Call[MediaEvent, None]) -> None:

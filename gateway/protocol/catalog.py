@@ -5,13 +5,22 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+)
 
 from gateway.protocol.text import clean_line, clean_lines, is_visible
 from gateway.protocol.wire import Cursor, Missed, Moment, Money, Payload, Request, Since, StreamKey, Timestamp, now
 
 LOW_STOCK = 5  # a stock below this is announced in the room
 MAX_STOCK = 1_000_000_000
+MAX_VERSION = 2**53 - 1  # what every JSON parser keeps exact
 MAX_CHANGES = 100  # products in one bulk change
 DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 ProductStatus = Literal["AVAILABLE", "SOLD_OUT"]
@@ -38,7 +47,22 @@ def _address(url: str) -> str:
     return url
 
 
-Price = Annotated[Decimal, BeforeValidator(_price), Field(ge=0, max_digits=10, decimal_places=2, allow_inf_nan=False)]
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_price),
+    Field(ge=0, max_digits=10, decimal_places=2, allow_inf_nan=False),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 99_999_999.99},
+                {"type": "string", "pattern": r"^[0-9]{1,8}(\.[0-9]{1,2})?$"},
+            ],
+            "description": "at most two decimals; a number, or a decimal string",
+            "examples": [19.9],
+        },
+        mode="validation",
+    ),
+]
 Name = Annotated[str, StringConstraints(max_length=200), AfterValidator(clean_line)]
 Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_lines)]
 Url = Annotated[
@@ -50,10 +74,11 @@ Url = Annotated[
     AfterValidator(_address),
 ]
 Stock = Annotated[int, Field(ge=0, le=MAX_STOCK)]
-ProductId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
+ProductId = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$", examples=["42"])]
 Percent = Annotated[int, Field(ge=0, le=100)]
 ExpectedVersion = Annotated[
-    Annotated[int, Field(ge=1)] | None, Field(validation_alias=AliasChoices("expectedVersion", "version"))
+    Annotated[int, Field(ge=1, le=MAX_VERSION)] | None,
+    Field(validation_alias=AliasChoices("expectedVersion", "version")),
 ]
 
 

@@ -42,7 +42,9 @@ def _clean(text: str) -> str:
 
 
 # A message as it is stored: without control characters and outer white space. Violations have error codes of their own.
-MessageText = Annotated[str, AfterValidator(_clean)]
+MessageText = Annotated[
+    str, AfterValidator(_clean), Field(json_schema_extra={"minLength": 1, "maxLength": MAX_MESSAGE})
+]
 
 # The sender's own id of a message: any text without control characters.
 ClientMessageId = Annotated[Identifier, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$")]

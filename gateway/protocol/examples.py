@@ -38,7 +38,12 @@ def example(schema: Mapping[str, Any], definitions: Mapping[str, Any], *, whole:
         for key in ("const", "enum", "examples"):
             if key in part:
                 return part[key] if key == "const" else part[key][0]
-        for key in ("anyOf", "oneOf", "allOf"):
+        if "allOf" in part:
+            made: dict[str, Any] = {}
+            for each in part["allOf"]:
+                made |= of(each, name)
+            return made
+        for key in ("anyOf", "oneOf"):
             if key in part:
                 return of(next(choice for choice in part[key] if choice.get("type") != "null"), name)
         return _made(part, name, of, whole=whole)

@@ -57,7 +57,13 @@ class Request(BaseModel):
 class Payload(BaseModel):
     """The base class of what the gateway sends."""
 
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True, populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        frozen=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        json_schema_serialization_defaults_required=True,  # what has a default is always sent
+    )
 
 
 def now() -> datetime:

@@ -353,7 +353,7 @@ async def test_an_oversized_message_fails_the_connection(echo: Echo, name: str) 
 
 
 async def test_tolerated_frames(echo: Echo) -> None:
-    """aiohttp's parser takes these, nothing of ours relies on them; docs/protocol.md lists them."""
+    """aiohttp's parser takes these, nothing of ours relies on them; docs/clients/protocol.md lists them."""
     plain = b"4plain"
     cases = {
         "not masked": bytes((FIN | TEXT, len(plain))) + plain,

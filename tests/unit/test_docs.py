@@ -22,7 +22,8 @@ def test_every_test_named_in_the_security_document_exists() -> None:
 
 
 def test_the_protocol_document_lists_all_events() -> None:
-    section = (TESTS.parent / "docs" / "protocol.md").read_text().partition("## Events\n")[2].partition("\n## ")[0]
+    document = (TESTS.parent / "docs" / "clients" / "protocol.md").read_text()
+    section = document.partition("## Events\n")[2].partition("\n## ")[0]
     result = {name for row in section.splitlines() if row.startswith("| ") for name in re.findall(r"`([\w:-]+)`", row)}
     assert result == {name for constant, name in vars(events).items() if constant.isupper()}
 

@@ -97,7 +97,7 @@ def test_the_openapi_document_has_every_route(route: Route) -> None:
     assert operation["summary"]
     assert ("security" in operation) == (route.who is not None)
     assert ("requestBody" in operation) == (route.body is not None)
-    assert set(operation["responses"]) == {str(route.status) if route.answer else "204", "default"}
+    assert (str(route.status) if route.answer else "204") in operation["responses"]
     for reference in references(result):
         assert reference.removeprefix("#/components/schemas/") in result["components"]["schemas"]
 
