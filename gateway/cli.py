@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
+from gateway.backup.cli import backup
 from gateway.commands.output import USAGE, fail, settings_of_environment
 from gateway.commands.users import users, warn_without_admin
 from gateway.data.cli import db
@@ -19,6 +20,7 @@ from gateway.settings import Settings, SettingsError
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Dorami Gateway.")
 cli.add_typer(db, name="db")
+cli.add_typer(backup, name="backup")
 cli.add_typer(users, name="user")
 
 

@@ -211,6 +211,17 @@ def cache_lease(cache: str, key: str) -> str:
     return f"{cached(cache, key)}:lease"
 
 
+# --- backups --------------------------------------------------------------------------------------------------------
+
+# Patterns of the keys that a backup has: nothing else knows of these.
+KEPT_KEYS = ("dorami:session:*", "dorami:sessions:*", "dorami:devices:*", "dorami:revoked:*")
+# Patterns of the keys that are wrong after a restore of the databases: presence, places of sockets, cached rows, jobs.
+STALE_KEYS = (
+    "dorami:presence:*", "{dorami:presence:*", "stream:*:viewers", "{stream:*:viewers}*", "dorami:nodes", "{dorami:nodes}*",
+    "dorami:socket:*", "dorami:cache:*", "dorami:jobs", "dorami:revocations:verified",
+)  # fmt: skip
+
+
 # --- database -------------------------------------------------------------------------------------------------------
 
 MIGRATION_LOCK = 0x646F72616D69  # "dorami": the PostgreSQL advisory lock under which migrations are applied

@@ -268,6 +268,8 @@ class Settings(BaseSettings):
     """The Bearer token of `/metrics` beside the API; without one only this machine may read it."""
     log_level: str | None = Field(None, pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`; WARNING in production and INFO elsewhere unless given."""
+    backup_folder: Path = Path(".dorami/backups")
+    """Where `dorami backup` puts backups: a folder on other disks than the databases'."""
     demo_page: bool | None = None
     """Whether `/` is the demo page; only outside production."""
 

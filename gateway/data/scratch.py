@@ -50,14 +50,10 @@ async def _database(origin: Any) -> AsyncIterator[str]:
     for (old,) in await origin.fetch("SELECT datname FROM pg_database WHERE datname ~ $1", f"^{PREFIX}[0-9a-f]{{8}}$"):
         if int(old.removeprefix(PREFIX), 16) < now - OLD:
             await _drop(origin, old)
-    row = await origin.fetchrow(
-        "SELECT pg_encoding_to_char(encoding), to_jsonb(d)::text FROM pg_database d WHERE datname = current_database()"
-    )
-    options = _options(*row)
     for moment in range(now, now + 60):  # another command's has this second
         name = f"{PREFIX}{moment:08x}"
         try:
-            await origin.execute(f"CREATE DATABASE {name} TEMPLATE template0 {options}")
+            await create_like(origin, name)
         except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
             continue
         except asyncpg.InsufficientPrivilegeError:
@@ -72,6 +68,17 @@ async def _database(origin: Any) -> AsyncIterator[str]:
         yield name
     finally:
         await _drop(origin, name)
+
+
+async def create_like(origin: Any, name: str) -> None:
+    """Make an empty database on the server of a connection, with the encoding and the rules of sorting of its database.
+
+    `name` needs no quotes. Raises asyncpg's errors.
+    """
+    row = await origin.fetchrow(
+        "SELECT pg_encoding_to_char(encoding), to_jsonb(d)::text FROM pg_database d WHERE datname = current_database()"
+    )
+    await origin.execute(f"CREATE DATABASE {name} TEMPLATE template0 {_options(*row)}")
 
 
 async def _drop(origin: Any, name: str) -> None:

@@ -1,0 +1,37 @@
+"""Progress bars on stderr, on a terminal only. Used by the commands that take long."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+class Bars:
+    """The bars of one command: a context manager."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeElapsedColumn(),
+        )
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def add(self, title: str, total: int | None, unit: str) -> Callable[[int], None]:
+        """Add a bar; what is returned takes how much is done in all."""
+        task = self._progress.add_task(title, total=total, unit=unit)
+        return lambda done: self._progress.update(task, completed=done)
