@@ -217,9 +217,17 @@ def cache_lease(cache: str, key: str) -> str:
 KEPT_KEYS = ("dorami:session:*", "dorami:sessions:*", "dorami:devices:*", "dorami:revoked:*")
 # Patterns of the keys that are wrong after a restore of the databases: presence, places of sockets, cached rows, jobs.
 STALE_KEYS = (
-    "dorami:presence:*", "{dorami:presence:*", "stream:*:viewers", "{stream:*:viewers}*", "dorami:nodes", "{dorami:nodes}*",
-    "dorami:socket:*", "dorami:cache:*", "dorami:jobs", "dorami:revocations:verified",
-)  # fmt: skip
+    "dorami:presence:*",
+    "{dorami:presence:*",
+    "stream:*:viewers",
+    "{stream:*:viewers}*",
+    "dorami:nodes",
+    "{dorami:nodes}*",
+    "dorami:socket:*",
+    "dorami:cache:*",
+    "dorami:jobs",
+    "dorami:revocations:verified",
+)
 
 
 # --- database -------------------------------------------------------------------------------------------------------

@@ -38,8 +38,8 @@ async def test_after_a_restore_old_places_are_no_places_and_nobody_who_left_is_b
     client: Client, tmp_path: Path, database_url: str, redis_url: str, databases: Databases
 ) -> None:
     folder, sent, stop = tmp_path / "backups", list[int](), asyncio.Event()
-    rates = {"CHAT_RATE_LIMIT": "1000/second", "HTTP_RATE_LIMIT": "1000/second"}
-    async with open_shop(client, tmp_path, database_url, redis_url, size=1, **rates) as shop:
+    rate = "1000/second"
+    async with open_shop(client, tmp_path, database_url, redis_url, size=1, CHAT_RATE_LIMIT=rate) as shop:
         key = await shop.stream()
         ann, bob = await shop.person(), await shop.person()
         left, stays = await shop.login(ann), await shop.login(bob)
@@ -61,7 +61,7 @@ async def test_after_a_restore_old_places_are_no_places_and_nobody_who_left_is_b
     said = await run(database_url, redis_url, folder, "restore", "latest", "--consent", consent)
     former = said.partition("what it was is the database ")[2].split()[0]
     try:
-        async with open_shop(client, tmp_path, database_url, redis_url, size=1, **rates) as shop:
+        async with open_shop(client, tmp_path, database_url, redis_url, size=1, CHAT_RATE_LIMIT=rate) as shop:
             await shop.request("GET", "/users/me", token=left, status={401})
             await shop.request("GET", "/users/me", token=stays, status={200})
             reader = await client.connect(shop.urls[0], "/chat", token=stays)

@@ -332,8 +332,8 @@ async def test_the_shelf_keeps_the_newest_of_days_weeks_and_months(tmp_path: Pat
     old = {entry.id for entry in shelf.superfluous(shelf.entries(tmp_path), Keep.parse("7/4/12"))}
     kept = [entry.id for entry in shelf.entries(tmp_path) if entry.id not in old]
     assert kept[0] == "20990101T000000Z", "what is not finished is not deleted"
-    days = [name[:8] for name in kept[1:8]]
-    assert days == ["20261130", "20261129", "20261128", "20261127", "20261126", "20261125", "20261124"]
+    newest_days = [name[:8] for name in kept[1:8]]
+    assert newest_days == ["20261130", "20261129", "20261128", "20261127", "20261126", "20261125", "20261124"]
     assert all(name.endswith("T120000Z") for name in kept[1:])
     months = {name[:6] for name in kept[1:]}
     assert len(months) == 12
