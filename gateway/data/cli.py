@@ -365,6 +365,19 @@ def pull(
     report.run(pulling.run(report, target, out, consent=consent))
 
 
+@db.command(epilog="Example: dorami db studio -d main")
+def studio(
+    database: Name = None,
+    port: Annotated[int, typer.Option(help="The port on this machine; 0 takes a free one.", min=0, max=65535)] = 0,
+) -> None:
+    """Browse the rows of all databases, or of one, in the browser. It can only read; secrets are not shown."""
+    from gateway.data.studio.server import serve
+
+    targets = _targets(database, all_=database is None)
+    report = Report("studio")
+    report.run(serve(report, targets, port))
+
+
 @db.command(epilog="Example: dorami db debug -d main")
 def debug(database: Name = None, as_json: Json = False) -> None:
     """Tell what one looks for when a database is slow or stuck: versions, sizes, locks, long transactions."""
