@@ -295,6 +295,27 @@ def validate(
     report.run(validation.validate(report, specs, lint=lint, since=since))
 
 
+@db.command(epilog="Example: dorami db generate -a")
+def generate(
+    database: Name = None,
+    all_: All = False,
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("docs/schema"),
+    scratch_url: Scratch = None,
+    as_json: Json = False,
+) -> None:
+    """Write what the migrations make: the schema as SQL, and tables with their relations as a diagram (Mermaid).
+
+    The models are the client in Python: there is nothing else to generate.
+    """
+    from gateway.data import generate as generation
+
+    _each(
+        Report("generate", as_json=as_json),
+        _targets(database, all_=all_),
+        lambda report, target: generation.generate(report, target, out, beside=scratch_url),
+    )
+
+
 @db.command("format", epilog="Example: dorami db format")
 def format_() -> None:
     """Format the files of models and migrations."""

@@ -11,6 +11,9 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from gateway.data.stops import Code, Stop
 
+# Lines of a dump that are another for each server or call; the one that stays lets functions come before their tables.
+NOISE = re.compile(r"\\|-- Dumped|SET (?!check_function_bodies)\w+ = .*;|SELECT pg_catalog\.set_config")
+
 
 def program(name: str, server: int) -> str:
     """The path of a program that is as new as a server of this major version. Raises Stop if there is none."""
@@ -64,20 +67,18 @@ def dump(url: str, server: int, file: Path) -> None:
 
 
 def schema(url: str, server: int) -> str:
-    """The schema of a database as SQL, without what differs between versions of PostgreSQL's programs."""
+    """The schema of a database as SQL, without what is another at each call. Raises Stop."""
     shown, environment = address(url)
-    options = ["--schema-only", "--no-owner", "--no-privileges", "--restrict-key=dorami"]
-    command = [
-        program("pg_dump", server),
-        *options,
-        "--exclude-table=aerich",
-        "--exclude-table=dorami_migrations",
-        f"--dbname={shown}",
+    bookkeeping = [
+        f"--exclude-table={name}" for name in ("aerich", "aerich_id_seq", "dorami_migrations", "dorami_pushed")
     ]
+    options = ["--schema-only", "--no-owner", "--no-privileges", *bookkeeping]
+    command = [program("pg_dump", server), *options, f"--dbname={shown}"]
     done = subprocess.run(command, capture_output=True, env=environment, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise Stop(f"the schema could not be read: {done.stderr.strip()}")
-    return done.stdout
+    lines = [line for line in done.stdout.splitlines() if NOISE.match(line) is None]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
 
 
 def tool(name: str) -> str | None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 from tortoise.context import TortoiseContext
 
@@ -132,3 +133,19 @@ async def test_models_that_are_not_committed_are_kept(
     with pytest.raises(Stop, match="not committed"):
         await pulling.run(Report("pull", "main"), target, tmp_path / "user.py", consent=None)
     assert not (tmp_path / "user.py").exists()
+
+
+async def test_the_schema_is_generated_as_sql_and_as_a_diagram(
+    environment: Environment, database_url: str, tmp_path: Path
+) -> None:
+    said = await dorami("generate", "--out", str(tmp_path / "schema"), environment=environment())
+    assert said.code == 0, said.err
+    sql, diagram = ((tmp_path / "schema" / f"main.{kind}").read_text() for kind in ("sql", "md"))
+    assert 'users ||--o{ orders : "user_id"' in diagram
+    assert "aerich" not in sql + diagram
+    async with scratch(database_url) as made:
+        await made.execute(sql)
+        again = await catalog.read(made)
+    live = await asyncpg.connect(database_url)
+    assert await catalog.differences(await catalog.read(live), again, live) == []
+    await live.close()
