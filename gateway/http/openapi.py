@@ -35,7 +35,6 @@ def document(routes: Sequence[Route], version: str) -> Schema:
     for route in routes:
         operation = _operation(route, references, schemas)
         paths.setdefault(API + route.template, {})[route.method.lower()] = operation
-    queries = {references[route.query, "validation"]["$ref"] for route in routes if route.query}
     tags = {_tag(route): _first_line(_resource(route)) for route in reversed(routes)}
     return {
         "openapi": "3.1.0",
@@ -44,7 +43,7 @@ def document(routes: Sequence[Route], version: str) -> Schema:
         "tags": [{"name": name, "description": text} for name, text in reversed(tags.items())],
         "paths": paths,
         "components": {
-            "schemas": {name: schema for name, schema in schemas.items() if _name_of(name) not in queries},
+            "schemas": schemas,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}, "cookie": _cookie_scheme()},
         },
     }
@@ -144,10 +143,6 @@ def _first_line(documented: object) -> str:
 
 def _status(code: Code) -> int:
     return CATALOGUE[code].status
-
-
-def _name_of(schema: str) -> str:
-    return f"#/components/schemas/{schema}"
 
 
 def _cookie_scheme() -> dict[str, str]:

@@ -7,6 +7,8 @@ import { readFileSync } from "node:fs";
 const [events, http] = process.argv.slice(2, 4).map((path) => JSON.parse(readFileSync(path, "utf8")));
 const at = (reference) => reference.slice(2).split("/").reduce((part, key) => part[key], events);
 const nameOf = (reference) => reference.slice(reference.lastIndexOf("/") + 1);
+/** A name, or several whose fields come together. */
+const typeOf = ({ $ref, allOf }) => ($ref ? nameOf($ref) : allOf.map(typeOf).join(" & "));
 const capital = (word) => word[0].toUpperCase() + word.slice(1);
 
 /** Drop the titles of fields, each of which would become a type of its own, and refer to `$defs`. */
@@ -38,12 +40,14 @@ async function shapes() {
 function payload({ payload }, stamp) {
   if (payload.$ref) return nameOf(payload.$ref);
   const { type, data } = payload.properties;
-  const whole = type?.const !== undefined && data ? `Typed<${JSON.stringify(type.const)}, ${nameOf(data.$ref)}>` : payload.title;
+  const whole = type?.const !== undefined && data ? `Typed<${JSON.stringify(type.const)}, ${typeOf(data)}>` : payload.title;
   return stamp ? `${whole} & ${stamp}` : whole;
 }
 
 function namespace(id, { address }) {
-  const operations = Object.values(events.operations).filter(({ channel }) => nameOf(channel.$ref) === id);
+  const operations = Object.values(events.operations).filter(
+    ({ channel, title }) => nameOf(channel.$ref) === id && title !== "connect_error", // which the library types
+  );
   const said = ({ summary, ...operation }) => (summary ? `  /** ${summary}${operation["x-to"] ? ` To ${operation["x-to"]}.` : ""} */\n` : "");
   const lines = (action, line) => operations.filter((each) => each.action === action).map((each) => said(each) + line(each)).join("");
   const heard = (operation) => {

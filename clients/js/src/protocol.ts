@@ -97,7 +97,7 @@ export interface Announcement {
   username: string;
   role: string;
   message: string;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * `auth:refresh`: a new access token of the same user, for an open socket.
@@ -120,7 +120,7 @@ export interface BanAck {
   liveId: string | null;
   userId: string;
   until: string | null;
-  sanctionId?: string | null;
+  sanctionId: string | null;
   deleted: number;
 }
 /**
@@ -555,11 +555,11 @@ export interface ClearAck {
  */
 export interface Cleared {
   liveId: string;
-  userId?: string | null;
+  userId?: string;
   fromSeq: number;
   beforeSeq: number;
   clearId: string;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * The state of one thing that the node needs.
@@ -573,12 +573,12 @@ export interface Component {
  * `connected` on `/`, and with `timestamp` the `data` of `connection:success`.
  */
 export interface Connected {
-  message?: string;
+  message: string;
   userId: string;
   role: string;
   authenticated: boolean;
-  protocol?: string;
-  serverTime?: string;
+  protocol: string;
+  serverTime: string;
   expiresAt: string;
   limits: Limits;
 }
@@ -586,7 +586,7 @@ export interface Connected {
  * The limits that apply to the client.
  */
 export interface Limits {
-  messageLength?: number;
+  messageLength: number;
   rates: {
     [k: string]: RateLimit;
   };
@@ -602,15 +602,15 @@ export interface RateLimit {
  * The `data` of `connection:success` on `/chat` and `/streaming`.
  */
 export interface ConnectionSuccess {
-  message?: string;
+  message: string;
   userId: string;
   role: string;
   authenticated: boolean;
-  protocol?: string;
-  serverTime?: string;
+  protocol: string;
+  serverTime: string;
   expiresAt: string;
   limits: Limits;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * `POST /jobs`: cut the replay of an ended stream from its recording, in one or more renditions.
@@ -644,6 +644,9 @@ export interface CreateJob {
 export interface CreateProduct {
   streamKey: string;
   name: string;
+  /**
+   * at most two decimals; a number, or a decimal string
+   */
   price: number | string;
   stock: number;
   description?: string;
@@ -812,10 +815,10 @@ export interface CsrfToken {
  * `expires_at` is that of the access token.
  */
 export interface CurrentSession {
-  user?: UserView | null;
-  powers?: Power[];
-  hostPowers?: Power[];
-  expiresAt?: string | null;
+  user: UserView | null;
+  powers: Power[];
+  hostPowers: Power[];
+  expiresAt: string | null;
 }
 /**
  * An account, or a guest, who has no e-mail address.
@@ -866,7 +869,7 @@ export interface ErrorBody {
   code: Code;
   message: string;
   retryable: boolean;
-  retryAfterMs?: number | null;
+  retryAfterMs?: number;
   details?: {
     [k: string]: unknown;
   };
@@ -875,17 +878,17 @@ export interface ErrorBody {
  * The `error` event, sent to a client that asked for no ack; `event` is what it sent, None for no string.
  */
 export interface ErrorEvent {
-  type?: "error";
+  type: "error";
   event: string | null;
   errorCode: Code;
   message: string;
   retryable: boolean;
-  retryAfterMs?: number | null;
+  retryAfterMs?: number;
   details?: {
     [k: string]: unknown;
   };
   requestId: string;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * `auth:expiring`: when the socket ends, unless its client sends a new token with `auth:refresh`.
@@ -897,10 +900,10 @@ export interface Expiring {
  * The ack of a failed request.
  */
 export interface Failure {
-  ok?: false;
+  ok: false;
   error: ErrorBody;
   requestId: string;
-  ts?: number;
+  ts: number;
 }
 /**
  * `auth:expired`, `auth:revoked` and `server:shutdown`: why the server ends a socket, and whether to reconnect.
@@ -908,7 +911,7 @@ export interface Failure {
 export interface Farewell {
   code: Code;
   reconnect: boolean;
-  retryAfterMs?: number | null;
+  retryAfterMs?: number;
 }
 /**
  * `PUT /streams/{key}/featured-product`.
@@ -966,7 +969,7 @@ export interface HistoryMessage {
   clientMessageId: string | null;
   timestamp: string;
   seq: number;
-  kind?: "announcement" | null;
+  kind?: "announcement";
 }
 /**
  * The ack of `chat:history`, oldest first. `next_before` is `before` of the next page, null after the last one.
@@ -997,12 +1000,12 @@ export interface HttpError {
   errorCode: Code;
   message: string;
   retryable: boolean;
-  retryAfterMs?: number | null;
+  retryAfterMs?: number;
   details?: {
     [k: string]: unknown;
   };
   requestId: string;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * A job. `result` is null unless the job is DONE.
@@ -1081,12 +1084,12 @@ export interface Joined {
   roomName: string;
   members: number;
   history: HistoryMessage[];
-  pinned?: PinnedMessage[];
+  pinned: PinnedMessage[];
   settings: RoomSettings;
   you: You;
   cursor: Cursor;
   recovered: boolean;
-  events?: Missed[] | null;
+  events?: Missed[];
 }
 /**
  * A pinned message, in the ack of a join and as `data` of `chat:pinned`; without `pinned_until` it stays pinned.
@@ -1110,18 +1113,18 @@ export interface PinnedMessage {
  * The settings of a chat room, which moderators change.
  */
 export interface RoomSettings {
-  slowModeSeconds?: number;
-  frozen?: boolean;
-  guestsAllowed?: boolean;
+  slowModeSeconds: number;
+  frozen: boolean;
+  guestsAllowed: boolean;
 }
 /**
  * The joining user and their rights in the room.
  */
 export interface You {
-  canSend?: boolean;
-  mutedUntil?: string | null;
-  moderator?: boolean;
-  powers?: Power[];
+  canSend: boolean;
+  mutedUntil: string | null;
+  moderator: boolean;
+  powers: Power[];
   userId: string;
   username: string;
   role: "GUEST" | "USER" | "HOST" | "MODERATOR" | "ADMIN";
@@ -1163,8 +1166,8 @@ export interface Lifted {
  * `GET /health/live`: the process answers.
  */
 export interface Live {
-  status?: "ok";
-  timestamp?: string;
+  status: "ok";
+  timestamp: string;
 }
 /**
  * An entry of the audit log. The content of `details` depends on the action.
@@ -1232,7 +1235,7 @@ export interface MessageDeleted {
   liveId: string;
   deletedBy: string;
   reason: string | null;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * `GET /streams/{key}/messages`, filtered by sender, time (`from` inclusive, `to` exclusive) or words.
@@ -1359,7 +1362,7 @@ export interface OrdersJoined {
   room: string;
   cursor: Cursor;
   recovered: boolean;
-  events?: Missed[] | null;
+  events?: Missed[];
 }
 /**
  * The part of a list to return: `cursor` is the `nextCursor` of the previous page.
@@ -1584,7 +1587,7 @@ export interface PlaceOrder {
 export interface Presence {
   userId: string;
   liveId: string;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * `data` of `live:product:deleted`.
@@ -1639,13 +1642,21 @@ export interface Ready {
   error: {
     [k: string]: Component;
   };
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * `POST /auth/refresh` and `/auth/logout`: the token, for clients that send no cookie.
  */
 export interface Refresh {
   refreshToken?: string | null;
+}
+/**
+ * `data` of a `connect_error`.
+ */
+export interface Refusal {
+  code: Code;
+  retryable: false;
+  until?: string;
 }
 /**
  * `POST /auth/register`.
@@ -1667,7 +1678,7 @@ export interface Restored {
   toSeq: number;
   restored: number;
   messages: Message[] | null;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * `data` of `chat:room-state`, in rooms too large for `chat:user-joined` and `chat:user-left`.
@@ -1730,7 +1741,7 @@ export interface Sanctioned {
   liveId: string | null;
   userId: string;
   until: string | null;
-  sanctionId?: string | null;
+  sanctionId: string | null;
 }
 /**
  * `chat:send-message`.
@@ -1805,9 +1816,9 @@ export interface SentNotifications {
 export interface Session {
   accessToken: string;
   refreshToken: string;
-  tokenType?: string;
+  tokenType: string;
   expiresIn: number;
-  csrfToken?: string | null;
+  csrfToken?: string;
   user: UserView;
 }
 /**
@@ -1830,9 +1841,9 @@ export interface SessionView {
  * `data` of `chat:settings`, and the ack of the events that change settings.
  */
 export interface SettingsChanged {
-  slowModeSeconds?: number;
-  frozen?: boolean;
-  guestsAllowed?: boolean;
+  slowModeSeconds: number;
+  frozen: boolean;
+  guestsAllowed: boolean;
   liveId: string;
 }
 /**
@@ -1840,7 +1851,7 @@ export interface SettingsChanged {
  */
 export interface ShopConfig {
   version: string;
-  protocol?: string;
+  protocol: string;
   currency: string;
   locale: string;
 }
@@ -1871,6 +1882,9 @@ export interface Stamp {
  * `POST /products/{id}/deal`: another price until a future time. Replaces a running deal.
  */
 export interface StartDeal {
+  /**
+   * at most two decimals; a number, or a decimal string
+   */
   price: number | string;
   until: string;
   expectedVersion?: number | null;
@@ -1904,7 +1918,7 @@ export interface StoredMessagePage {
  */
 export interface StreamEnded {
   streamKey: string;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * The ack of `join:stream`.
@@ -1915,7 +1929,7 @@ export interface StreamJoined {
   featured: Product | null;
   cursor: Cursor;
   recovered: boolean;
-  events?: Missed[] | null;
+  events?: Missed[];
 }
 /**
  * The ack of `leave:stream`.
@@ -1968,7 +1982,7 @@ export interface StreamPage {
 export interface StreamPresence {
   userId: string;
   streamId: string;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * `GET /streams`, filtered by status, host, or text in the title.
@@ -1986,7 +2000,15 @@ export interface StreamQuery {
 export interface StreamStarted {
   streamKey: string;
   resumed?: boolean;
-  timestamp?: string;
+  timestamp: string;
+}
+/**
+ * What the data of a logged event has besides in a room of a stream: ms since the stream went live first.
+ *
+ * It is not there for what happened before that.
+ */
+export interface StreamTime {
+  streamTime?: number;
 }
 /**
  * `POST /users/{id}/suspend`; the reason goes into the audit log.
@@ -2032,7 +2054,7 @@ export interface Unpinned {
   liveId: string;
   messageId: string;
   cause: Cause;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * The number of unread notifications, at most 1,000.
@@ -2081,7 +2103,7 @@ export interface ViewerJoined {
   live: boolean;
   cursor: Cursor;
   recovered: boolean;
-  events?: Missed[] | null;
+  events?: Missed[];
 }
 /**
  * `stream:viewer:leave`.
@@ -2102,7 +2124,7 @@ export interface ViewerLeft {
 export interface ViewerUpdate {
   streamKey: string;
   viewerCount: number;
-  timestamp?: string;
+  timestamp: string;
 }
 /**
  * A page of listed words, newest first.
@@ -2136,10 +2158,10 @@ export interface WordQuery {
  * `data` of `chat:you`: the rights of the socket's user in a room from now on.
  */
 export interface YourRights {
-  canSend?: boolean;
-  mutedUntil?: string | null;
-  moderator?: boolean;
-  powers?: Power[];
+  canSend: boolean;
+  mutedUntil: string | null;
+  moderator: boolean;
+  powers: Power[];
   liveId: string;
 }
 
@@ -2154,6 +2176,14 @@ export type Typed<N extends string, T> = { type: N; data: T };
 
 /** What the gateway sends on `/`. */
 export interface RootServerToClientEvents {
+  /** `auth:refresh` succeeded without an ack. To this socket. */
+  "auth:refresh:success": (payload: Typed<"auth:refresh:success", AuthRefreshed>) => void;
+  /** `join:stream` succeeded without an ack. To this socket. */
+  "join:stream:success": (payload: Typed<"join:stream:success", StreamJoined>) => void;
+  /** `leave:stream` succeeded without an ack. To this socket. */
+  "leave:stream:success": (payload: Typed<"leave:stream:success", StreamLeft>) => void;
+  /** `join:orders` succeeded without an ack. To this socket. */
+  "join:orders:success": (payload: Typed<"join:orders:success", OrdersJoined>) => void;
   /** A request without an ack failed. To this socket. */
   "error": (payload: ErrorEvent) => void;
   /** The socket expires within a minute. To this socket. */
@@ -2175,15 +2205,15 @@ export interface RootServerToClientEvents {
   /** The list of scheduled streams changed. To everybody on this namespace. */
   "upcoming:updated": (payload: UpcomingStreams) => void;
   /** A product was added. To the room. */
-  "live:product:added": (payload: Typed<"live:product:added", Product> & Stamp, offset?: string) => void;
+  "live:product:added": (payload: Typed<"live:product:added", Product & StreamTime> & Stamp, offset?: string) => void;
   /** A product changed. To the room. */
-  "live:product:updated": (payload: Typed<"live:product:updated", Product> & Stamp, offset?: string) => void;
+  "live:product:updated": (payload: Typed<"live:product:updated", Product & StreamTime> & Stamp, offset?: string) => void;
   /** A product sold out. To the room. */
-  "live:product:soldout": (payload: Typed<"live:product:soldout", SoldOut> & Stamp, offset?: string) => void;
+  "live:product:soldout": (payload: Typed<"live:product:soldout", SoldOut & StreamTime> & Stamp, offset?: string) => void;
   /** A product was deleted. To the room. */
-  "live:product:deleted": (payload: Typed<"live:product:deleted", ProductDeleted> & Stamp, offset?: string) => void;
+  "live:product:deleted": (payload: Typed<"live:product:deleted", ProductDeleted & StreamTime> & Stamp, offset?: string) => void;
   /** A product is low in stock. To the room. */
-  "product:low-stock": (payload: Typed<"product:low-stock", LowStock> & Stamp, offset?: string) => void;
+  "product:low-stock": (payload: Typed<"product:low-stock", LowStock & StreamTime> & Stamp, offset?: string) => void;
   /** The featured product changed. To the room. */
   "stream:featured-product:updated": (payload: FeaturedProduct & Stamp, offset?: string) => void;
   /** Somebody placed an order. To the room. */
@@ -2217,17 +2247,53 @@ export interface RootClientToServerEvents {
 /** What requests on `/` may be refused with. */
 export interface RootErrors {
   /** A new access token of the same user, for an open socket. */
-  "auth:refresh": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "auth:refresh": "AUTH_REQUIRED" | "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE" | "TOKEN_EXPIRED" | "TOKEN_REVOKED";
   /** Join the product room of a stream, and return its products. */
-  "join:stream": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "join:stream": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Leave the product room of a stream. */
-  "leave:stream": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "leave:stream": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Return the ack of `join:orders`. Sockets of administrators receive order events from their connect on. */
-  "join:orders": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "join:orders": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
 }
 
 /** What the gateway sends on `/chat`. */
 export interface ChatServerToClientEvents {
+  /** `auth:refresh` succeeded without an ack. To this socket. */
+  "auth:refresh:success": (payload: Typed<"auth:refresh:success", AuthRefreshed>) => void;
+  /** `chat:mute-user` succeeded without an ack. To this socket. */
+  "chat:mute-user:success": (payload: Typed<"chat:mute-user:success", Sanctioned>) => void;
+  /** `chat:unmute-user` succeeded without an ack. To this socket. */
+  "chat:unmute-user:success": (payload: Typed<"chat:unmute-user:success", Sanctioned>) => void;
+  /** `chat:ban-user` succeeded without an ack. To this socket. */
+  "chat:ban-user:success": (payload: Typed<"chat:ban-user:success", BanAck>) => void;
+  /** `chat:unban-user` succeeded without an ack. To this socket. */
+  "chat:unban-user:success": (payload: Typed<"chat:unban-user:success", Sanctioned>) => void;
+  /** `chat:slow-mode` succeeded without an ack. To this socket. */
+  "chat:slow-mode:success": (payload: Typed<"chat:slow-mode:success", SettingsChanged>) => void;
+  /** `chat:freeze` succeeded without an ack. To this socket. */
+  "chat:freeze:success": (payload: Typed<"chat:freeze:success", SettingsChanged>) => void;
+  /** `chat:allow-guests` succeeded without an ack. To this socket. */
+  "chat:allow-guests:success": (payload: Typed<"chat:allow-guests:success", SettingsChanged>) => void;
+  /** `chat:announce` succeeded without an ack. To this socket. */
+  "chat:announce:success": (payload: Typed<"chat:announce:success", Announced>) => void;
+  /** `chat:delete-message` succeeded without an ack. To this socket. */
+  "chat:delete-message:success": (payload: Typed<"chat:delete-message:success", Deleted>) => void;
+  /** `chat:clear` succeeded without an ack. To this socket. */
+  "chat:clear:success": (payload: Typed<"chat:clear:success", ClearAck>) => void;
+  /** `chat:undo-clear` succeeded without an ack. To this socket. */
+  "chat:undo-clear:success": (payload: Typed<"chat:undo-clear:success", UndoAck>) => void;
+  /** `chat:pin-message` succeeded without an ack. To this socket. */
+  "chat:pin-message:success": (payload: Typed<"chat:pin-message:success", PinAck>) => void;
+  /** `chat:unpin-message` succeeded without an ack. To this socket. */
+  "chat:unpin-message:success": (payload: Typed<"chat:unpin-message:success", UnpinAck>) => void;
+  /** `chat:join-room` succeeded without an ack. To this socket. */
+  "chat:join-room:success": (payload: Typed<"chat:join-room:success", Joined>) => void;
+  /** `chat:leave-room` succeeded without an ack. To this socket. */
+  "chat:leave-room:success": (payload: Typed<"chat:leave-room:success", Left>) => void;
+  /** `chat:send-message` succeeded without an ack. To this socket. */
+  "chat:send-message:success": (payload: Typed<"chat:send-message:success", Sent>) => void;
+  /** `chat:history` succeeded without an ack. To this socket. */
+  "chat:history:success": (payload: Typed<"chat:history:success", HistoryPage>) => void;
   /** A request without an ack failed. To this socket. */
   "error": (payload: ErrorEvent) => void;
   /** The socket expires within a minute. To this socket. */
@@ -2245,17 +2311,17 @@ export interface ChatServerToClientEvents {
   /** The socket joined without an ack. To this socket. */
   "chat:history": (payload: Typed<"chat:history", HistoryEvent>) => void;
   /** Somebody sent a message. To the room. */
-  "chat:message": (payload: Typed<"chat:message", Message> & Stamp, offset?: string) => void;
+  "chat:message": (payload: Typed<"chat:message", Message & StreamTime> & Stamp, offset?: string) => void;
   /** A message was deleted. To the room. */
-  "chat:message-deleted": (payload: Typed<"chat:message-deleted", MessageDeleted> & Stamp, offset?: string) => void;
+  "chat:message-deleted": (payload: Typed<"chat:message-deleted", MessageDeleted & StreamTime> & Stamp, offset?: string) => void;
   /** A message was pinned. To the room. */
-  "chat:pinned": (payload: Typed<"chat:pinned", PinnedMessage> & Stamp, offset?: string) => void;
+  "chat:pinned": (payload: Typed<"chat:pinned", PinnedMessage & StreamTime> & Stamp, offset?: string) => void;
   /** A pin ended. To the room. */
-  "chat:unpinned": (payload: Typed<"chat:unpinned", Unpinned> & Stamp, offset?: string) => void;
+  "chat:unpinned": (payload: Typed<"chat:unpinned", Unpinned & StreamTime> & Stamp, offset?: string) => void;
   /** Messages were cleared. To the room. */
-  "chat:cleared": (payload: Typed<"chat:cleared", Cleared> & Stamp, offset?: string) => void;
+  "chat:cleared": (payload: Typed<"chat:cleared", Cleared & StreamTime> & Stamp, offset?: string) => void;
   /** Cleared messages were restored. To the room. */
-  "chat:restored": (payload: Typed<"chat:restored", Restored> & Stamp, offset?: string) => void;
+  "chat:restored": (payload: Typed<"chat:restored", Restored & StreamTime> & Stamp, offset?: string) => void;
   /** Somebody joined a small room. To the room. */
   "chat:user-joined": (payload: Typed<"chat:user-joined", Presence>) => void;
   /** Somebody left a small room. To the room. */
@@ -2263,9 +2329,9 @@ export interface ChatServerToClientEvents {
   /** People joined or left a large room. To the room. */
   "chat:room-state": (payload: Typed<"chat:room-state", RoomState>) => void;
   /** A room setting changed. To the room. */
-  "chat:settings": (payload: Typed<"chat:settings", SettingsChanged> & Stamp, offset?: string) => void;
+  "chat:settings": (payload: Typed<"chat:settings", SettingsChanged & StreamTime> & Stamp, offset?: string) => void;
   /** A moderator made an announcement. To the room. */
-  "chat:announcement": (payload: Typed<"chat:announcement", Announcement> & Stamp, offset?: string) => void;
+  "chat:announcement": (payload: Typed<"chat:announcement", Announcement & StreamTime> & Stamp, offset?: string) => void;
   /** The user's rights in a room changed. To this socket. */
   "chat:you": (payload: Typed<"chat:you", YourRights>) => void;
   /** The user was muted or unmuted. To all sockets of one user. */
@@ -2319,45 +2385,51 @@ export interface ChatClientToServerEvents {
 /** What requests on `/chat` may be refused with. */
 export interface ChatErrors {
   /** A new access token of the same user, for an open socket. */
-  "auth:refresh": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "auth:refresh": "AUTH_REQUIRED" | "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE" | "TOKEN_EXPIRED" | "TOKEN_REVOKED";
   /** Mute somebody in a room: they read and do not write. */
-  "chat:mute-user": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:mute-user": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Lift a mute; does nothing if there is none. */
-  "chat:unmute-user": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:unmute-user": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Ban somebody from a room, or from everywhere; `deleted` is how many messages went with them. */
-  "chat:ban-user": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:ban-user": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Lift a ban; does nothing if there is none. A ban everywhere and a ban from a room are two bans. */
-  "chat:unban-user": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:unban-user": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Set the seconds between two messages of one sender; 0 is no slow mode. */
-  "chat:slow-mode": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:slow-mode": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Freeze a room, so that only moderators write, or end that. */
-  "chat:freeze": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:freeze": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Allow guests to write, or refuse them. */
-  "chat:allow-guests": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:allow-guests": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Announce something to a room. Raises Forbidden, BANNED, MUTED, NotFound, Unavailable. */
-  "chat:announce": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:announce": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_MESSAGE" | "INVALID_PAYLOAD" | "MESSAGE_TOO_LONG" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Delete a message's text for good, then publish that. Before that it is gone from everywhere it can be read. */
-  "chat:delete-message": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:delete-message": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Delete many messages at once, or say how many there are. */
-  "chat:clear": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:clear": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Restore the messages of a clear, as far as their texts are kept. Undoing it again restores nothing. */
-  "chat:undo-clear": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:undo-clear": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Show a message on top, for a while or for good. Raises Conflict if it was deleted. */
-  "chat:pin-message": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:pin-message": "BANNED" | "CONFLICT" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Take a message down from the top; does nothing if it is not there. Raises NotFound for an unknown id. */
-  "chat:unpin-message": "FORBIDDEN" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:unpin-message": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Join a room, and return its snapshot. */
-  "chat:join-room": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:join-room": "BANNED" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Leave a room. */
-  "chat:leave-room": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:leave-room": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Store a message, then publish it to the room; the answer means that it is committed. */
-  "chat:send-message": "NOT_IN_ROOM" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:send-message": "BANNED" | "CONFLICT" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_MESSAGE" | "INVALID_PAYLOAD" | "MESSAGE_TOO_LONG" | "MUTED" | "NOT_FOUND" | "NOT_IN_ROOM" | "RATE_LIMIT_EXCEEDED" | "ROOM_FROZEN" | "SERVICE_UNAVAILABLE" | "SLOW_MODE";
   /** Return a page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
-  "chat:history": "NOT_IN_ROOM" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "chat:history": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "NOT_IN_ROOM" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
 }
 
 /** What the gateway sends on `/streaming`. */
 export interface StreamingServerToClientEvents {
+  /** `auth:refresh` succeeded without an ack. To this socket. */
+  "auth:refresh:success": (payload: Typed<"auth:refresh:success", AuthRefreshed>) => void;
+  /** `stream:viewer:join` succeeded without an ack. To this socket. */
+  "stream:viewer:join:success": (payload: Typed<"stream:viewer:join:success", ViewerJoined>) => void;
+  /** `stream:viewer:leave` succeeded without an ack. To this socket. */
+  "stream:viewer:leave:success": (payload: Typed<"stream:viewer:leave:success", ViewerLeft>) => void;
   /** A request without an ack failed. To this socket. */
   "error": (payload: ErrorEvent) => void;
   /** The socket expires within a minute. To this socket. */
@@ -2393,11 +2465,11 @@ export interface StreamingClientToServerEvents {
 /** What requests on `/streaming` may be refused with. */
 export interface StreamingErrors {
   /** A new access token of the same user, for an open socket. */
-  "auth:refresh": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "auth:refresh": "AUTH_REQUIRED" | "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE" | "TOKEN_EXPIRED" | "TOKEN_REVOKED";
   /** Join the viewers of a stream. */
-  "stream:viewer:join": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "stream:viewer:join": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Leave the viewers of a stream. */
-  "stream:viewer:leave": "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE";
+  "stream:viewer:leave": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
 }
 
 /** The events of all namespaces. */
