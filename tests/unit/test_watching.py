@@ -95,6 +95,10 @@ def test_each_alert_fires_when_it_should_and_is_silent_when_not() -> None:
     assert "FAILED" not in promtool("test", "rules", alerting.RULE_TESTS)
 
 
+def test_the_configuration_of_compose_is_valid() -> None:
+    assert f"{len(NAMES)} rules" in promtool("check", "config", alerting.RULES.with_name("prometheus.yml"))
+
+
 def test_every_expression_of_the_dashboard_is_promql(tmp_path: Path) -> None:
     records = [
         {"record": f"panel:{number}", "expr": target.expression} for number, target in enumerate(alerting.targets())
