@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway import keys
+from gateway.dev.servers import RedisProcess
 from gateway.errors import AuthRequired, Code, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -19,6 +20,7 @@ from gateway.security.tokens.tokens import Claims
 from gateway.settings import Settings
 from models.main.revocation import Revocation
 from tests.support import make_settings
+from tests.timing import until
 
 LIFETIME = timedelta(minutes=15)
 NOW = 1_800_000_000.0
@@ -190,6 +192,36 @@ async def test_revocations_during_an_outage_apply_after_it(redis: RedisClient, s
     revocations = Revocations(redis, LIFETIME, stored)
     assert await revocations.verify() == 2
     assert await revocations.revoked([claims(), claims(1, user="u2")]) == [True, True]
+    assert await revocations.session_revoked("u1", "s1")
+    assert not await revocations.session_revoked("u2", "s1"), "a session may be newer than a revocation of all tokens"
+
+
+async def test_revocations_of_an_outage_hold_from_its_first_moment_on(
+    own_redis: RedisProcess, stored: StoredRevocations
+) -> None:
+    """Redis does not have them yet, and says that it was compared a moment ago."""
+    redis, other = (RedisClient(make_settings(redis_url=own_redis.url), Metrics()) for _ in range(2))
+    here, there = (Revocations(client, LIFETIME, stored) for client in (redis, other))
+    assert await here.verify() == 0
+    own_redis.kill()
+    with pytest.raises(Unavailable):
+        await here.revoke_sessions("u1", ["s1"])
+    with pytest.raises(Unavailable):
+        await there.verify()  # as every node does each second
+    own_redis.start()
+
+    async def answers() -> bool:
+        return await redis.ping() and await other.ping()
+
+    await until(answers)
+    for revocations in (here, there):
+        assert await revocations.revoked([claims(), claims(user="u2")]) == [True, False]
+    assert await there.verify() == 1
+    assert await here.verify() == 0
+    third = Revocations(redis, LIFETIME)  # which knows Redis alone
+    assert await third.revoked([claims()]) == [True]
+    await redis.close()
+    await other.close()
 
 
 async def test_many_revocations_are_restored_and_expired_ones_deleted(

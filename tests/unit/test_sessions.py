@@ -19,6 +19,7 @@ class Recorder:
         self.done: list[tuple[Any, ...]] = []
         self.fails_at = ""
         self.replayed = False
+        self.revoked: set[str] = set()
 
     def _did(self, name: str, *what: Any) -> None:
         if name == self.fails_at:
@@ -49,6 +50,9 @@ class Recorder:
 
     async def revoke_sessions(self, user_id: str, session_ids: Sequence[str]) -> None:
         self._did("revoke sessions", user_id, *session_ids)
+
+    async def session_revoked(self, user_id: str, session_id: str) -> bool:
+        return session_id in self.revoked
 
     async def revoke_user(self, user_id: str, keep_sid: str | None = None) -> float:
         self._did("revoke user", user_id, keep_sid)
@@ -119,6 +123,17 @@ async def test_a_replay_ends_the_session(sessions: Sessions, recorder: Recorder)
         await sessions.rotate("spent")
     assert caught.value.code == Code.TOKEN_REVOKED
     assert recorder.done == ENDED
+
+
+async def test_a_session_that_could_only_be_revoked_ends_at_its_next_refresh(
+    sessions: Sessions, recorder: Recorder
+) -> None:
+    assert (await sessions.rotate("token")).token == "next"
+    recorder.revoked = {"s1"}
+    with pytest.raises(AuthRequired) as caught:
+        await sessions.rotate("next")
+    assert caught.value.code == Code.TOKEN_REVOKED
+    assert recorder.done == [("delete", "u1", "s1")]
 
 
 @pytest.mark.parametrize("session_id", ["", "s1:spent", "s 1", "s1\n", "\ud800", "s" * 65])

@@ -5,7 +5,8 @@ Written by the accounts services; checked by the authenticator at every connect 
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -27,12 +28,24 @@ ROUND = 1.0  # s between two attempts of a node to make that comparison
 WAITING = 10_000  # checks without an answer; clients may connect all at once
 
 _NO_SESSION = "-"
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """The bearer of a token that is issued later than any revocation."""
+
+    user_id: str
+    session_id: str
+    token_id: str = ""
+    issued_at: datetime = _LATEST
 
 
 class Revocations:
     """Each revocation lives as long as the tokens that it concerns. Raises Unavailable while a server is unavailable.
 
-    Revocations made while Redis is unavailable are stored in PostgreSQL and restored when Redis answers again.
+    Revocations made while Redis is unavailable are stored in PostgreSQL, and restored by the first node that notices
+    that Redis answers again. Until they are, each node that has noticed the outage asks PostgreSQL as well.
     """
 
     def __init__(self, redis: RedisClient, token_lifetime: timedelta, stored: StoredRevocations | None = None) -> None:
@@ -41,6 +54,7 @@ class Revocations:
         self._lifetime = token_lifetime + MARGIN
         self._ttl_ms = int(self._lifetime.total_seconds() * 1000)
         self._stored = stored
+        self._failures = self._restored = 0  # calls that Redis failed; how many of them had when it was restored
         self._revoke_user = redis.script(__package__, "revoke_user")
         self._restore = redis.script(__package__, "restore_revocation")
         self._checks: Batcher[Bearer, bool] = Batcher(
@@ -69,6 +83,7 @@ class Revocations:
             async with self._redis.guard("revoke"):
                 entry = str(await self._revoke_user(keys=[key], args=[kept, self._ttl_ms]))
         except Unavailable:
+            self._failures += 1
             await self._store([key], f"{now().timestamp():.6f} {kept} 0")
             raise
         await self._store([key], entry)
@@ -95,34 +110,49 @@ class Revocations:
             )
             for bearer in bearers
         ]
+        answers: list[list[bool]] = []
         try:
             async with self._redis.guard("revoked"):
                 pipeline = self._redis.client.pipeline(transaction=False)
                 for triple in names:
                     pipeline.mget(*triple)
                 found = await pipeline.execute()
+            answers.append(list(map(_revoked, bearers, found)))
         except Unavailable:
             if self._stored is None:
                 raise
+            self._failures += 1
+        if self._stored is not None and self._failures != self._restored:
             values = await self._stored.values([name for triple in names for name in triple])
             found = [[values.get(name) for name in triple] for triple in names]
-        return [
-            token is not None or session is not None or _before(bearer, user)
-            for bearer, (token, session, user) in zip(bearers, found, strict=True)
-        ]
+            answers.append(list(map(_revoked, bearers, found)))
+        return list(map(any, zip(*answers, strict=True)))
+
+    async def session_revoked(self, user_id: str, session_id: str) -> bool:
+        """Whether a session is revoked, whenever its tokens were issued. Raises Unavailable."""
+        return (await self.revoked([_Session(user_id, session_id)]))[0]
 
     async def verify(self) -> int:
-        """Restore what Redis lost, if it is due and no other node does it; return the number of entries.
+        """Restore what Redis lost, if it is due and no other node does it, or after an outage.
 
-        Raises Unavailable.
+        Returns the number of entries. Raises Unavailable.
         """
         if self._stored is None:
             return 0
-        async with self._redis.guard("revocations.verify"):
-            if not await self._redis.client.set(keys.revocations_verified(), 1, nx=True, px=VERIFY):
-                return 0
+        failures = self._failures
+        try:
+            async with self._redis.guard("revocations.verify"):
+                due = await self._redis.client.set(
+                    keys.revocations_verified(), 1, nx=failures == self._restored, px=VERIFY
+                )
+        except Unavailable:
+            self._failures += 1
+            raise
+        if not due:
+            return 0
         try:
             restored = await self._restore_all(self._stored)
+            self._restored = failures
             await self._stored.delete_expired()
         except Unavailable:
             async with self._redis.guard("revocations.verify"):
@@ -151,12 +181,20 @@ class Revocations:
                 for name in names:
                     pipeline.set(name, "1", px=self._ttl_ms)
                 await pipeline.execute()
+        except Unavailable:
+            self._failures += 1
+            raise
         finally:
             await self._store(names, "1")
 
     async def _store(self, names: Sequence[str], value: str) -> None:
         if self._stored is not None:
             await self._stored.keep(names, value, self._lifetime)
+
+
+def _revoked(bearer: Bearer, found: Sequence[str | None]) -> bool:
+    token, session, user = found
+    return token is not None or session is not None or _before(bearer, user)
 
 
 def _before(bearer: Bearer, value: str | None) -> bool:

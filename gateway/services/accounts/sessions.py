@@ -42,12 +42,20 @@ class Sessions:
         return await self._refresh_tokens.save(user_id, device)
 
     async def rotate(self, token: str) -> Grant:
-        """Exchange a refresh token for the next one. Raises AuthRequired; a second use of a token ends the session."""
+        """Exchange a refresh token for the next one.
+
+        Raises AuthRequired. A second use of a token ends the session, and so does the use of one whose session could
+        only be revoked, as Redis was away.
+        """
         try:
-            return await self._refresh_tokens.rotate(token)
+            grant = await self._refresh_tokens.rotate(token)
         except ReplayedError as replayed:
             log.warning("a refresh token was used twice, its session ends", user_id=replayed.user_id)
             await self.end(replayed.user_id, replayed.session_id)
+        else:
+            if not await self._revocations.session_revoked(grant.user_id, grant.session_id):
+                return grant
+            await self._refresh_tokens.delete(grant.user_id, grant.session_id)
         raise AuthRequired("Token has been revoked", Code.TOKEN_REVOKED)
 
     async def holder(self, token: str) -> Grant | None:
