@@ -104,7 +104,7 @@ class Soak:
 
     async def run(self, seconds: float, database: asyncpg.Pool) -> None:
         """Load and look for so long."""
-        self._people = await self._shop.crowd(PEOPLE)
+        self._people = await self._shop.clients(PEOPLE)
         looking = asyncio.create_task(self._look(database))
         shows = [asyncio.create_task(self._shows(number, seconds)) for number in range(SHOWS)]
         await asyncio.sleep(seconds)
@@ -290,7 +290,7 @@ async def listen(socket: RawSocket, seconds: float) -> None:
     try:
         await socket.until("never", within=seconds)
     except TimeoutError:
-        socket.heard.clear()
+        socket.received.clear()
 
 
 async def soak(minutes: float, rate: float, changes: Mapping[str, str]) -> str:
