@@ -1,12 +1,40 @@
 """Structured logs: JSON lines in production, coloured ones in development. Configured once by the command line."""
 
 import logging
+import secrets
 import sys
+from contextvars import ContextVar
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
 from gateway.settings import Settings
+
+
+class RequestId:
+    """The id of an event's request, made when it is first read: most events neither fail nor log."""
+
+    __slots__ = ("_id",)
+
+    def __init__(self) -> None:
+        self._id = ""
+
+    def __str__(self) -> str:
+        """Return the id, always the same 16 hexadecimal digits."""
+        self._id = self._id or secrets.token_hex(8)
+        return self._id
+
+
+# Of the event that is being handled. HTTP requests bind `request_id` by structlog, whose context is slower to set.
+REQUEST: ContextVar[RequestId | None] = ContextVar("request", default=None)
+
+
+def add_request_id(_logger: object, _method: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Add the id of the event that is being handled to a log entry. A processor of structlog."""
+    request = REQUEST.get()
+    if request is not None:
+        entry.setdefault("request_id", str(request))
+    return entry
 
 
 def configure(settings: Settings) -> None:
@@ -17,6 +45,7 @@ def configure(settings: Settings) -> None:
     level = logging.getLevelNamesMapping()[settings.log_level or ("WARNING" if settings.production else "INFO")]
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

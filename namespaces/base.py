@@ -3,7 +3,6 @@
 The namespaces `/`, `/chat` and `/streaming` are subclasses, which declare the table.
 """
 
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -18,6 +17,7 @@ from gateway.concurrency.deadlines import Deadlines
 from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, NotInRoom, RateLimited, Unavailable
 from gateway.instruments import Histogram
 from gateway.keys import Room
+from gateway.logs import REQUEST, RequestId
 from gateway.metrics import Metrics
 from gateway.protocol import events
 from gateway.protocol.answers import error_event, failure, misfit
@@ -167,6 +167,8 @@ class Namespace:
         if route is None:
             event = "unknown"
         outcome = "ok"
+        request = RequestId()
+        token = REQUEST.set(request)
         try:
             answer = await self._run(socket, event, route, args)
             if ack_id is not None:
@@ -177,14 +179,16 @@ class Namespace:
             outcome = error.code
             if route is not None and error.code not in route.errors:
                 self._report_undeclared(event, error)
-            self._refuse(socket, args[0], ack_id, error)
+            self._refuse(socket, args[0], ack_id, error, request)
         except Exception as error:
             if isinstance(error, ConnectionResetError) and not socket.live:
                 outcome = "gone"  # the client has disconnected
             else:
                 outcome = Code.INTERNAL_ERROR
-                request_id = self._refuse(socket, args[0], ack_id, GatewayError(Code.INTERNAL_ERROR))
-                log.exception("a handler failed", event_name=event, namespace=self.name, request_id=request_id)
+                self._refuse(socket, args[0], ack_id, GatewayError(Code.INTERNAL_ERROR), request)
+                log.exception("a handler failed", event_name=event, namespace=self.name)
+        finally:
+            REQUEST.reset(token)
         timer = self._timers.get((event, outcome)) or self._timer(event, outcome)
         timer.observe(time.perf_counter() - started)
 
@@ -267,13 +271,13 @@ class Namespace:
         name = events.success(event)
         socket.send(name, Typed(type=name, data=answer))
 
-    def _refuse(self, socket: Socket, event: object, ack_id: int | None, error: GatewayError) -> str:
-        request_id = secrets.token_hex(8)
+    def _refuse(
+        self, socket: Socket, event: object, ack_id: int | None, error: GatewayError, request: RequestId
+    ) -> None:
         if ack_id is not None:
-            socket.answer(ack_id, failure(error, request_id))
+            socket.answer(ack_id, failure(error, str(request)))
         else:
-            socket.send(events.ERROR, error_event(error, event, request_id))
-        return request_id
+            socket.send(events.ERROR, error_event(error, event, str(request)))
 
     def greeting(self, who: Principal, shape: type[G]) -> G:
         """Return the greeting of a connected socket."""

@@ -7,6 +7,7 @@ import asyncio
 import copy
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, NamedTuple, TypeVar
 
 import structlog
@@ -86,7 +87,8 @@ class Batcher(Generic[Request, Answer]):
         call: _Call[Request, Answer] = _Call(ask, asyncio.get_running_loop().create_future())
         line.queue.append(call)
         if line.task is None:
-            line.task = asyncio.create_task(self._run(line), name=line.name)
+            # In a new context: else log entries of all batches would carry the request id of the first request.
+            line.task = asyncio.get_running_loop().create_task(self._run(line), name=line.name, context=Context())
         line.waiting += 1
         try:
             answer = await call.answer

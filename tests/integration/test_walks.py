@@ -29,12 +29,13 @@ DRAWINGS = (ROOT / "docs" / "architecture.md", ROOT / "docs" / "walks.md")
 TIMES = 4
 MOST = 15  # stations from a client's bytes to the others' bytes, for a chat message
 
-# Used by whatever happens, and not drawn: names, metrics, errors, payloads, tools for asyncio, clients of the servers.
+# Used by all walks, and not drawn: names, metrics, errors, log context, payloads, asyncio tools, clients of servers.
 GROUND = (
     "gateway/concurrency/",
     "gateway/errors.py",
     "gateway/instruments.py",
     "gateway/keys.py",
+    "gateway/logs.py",
     "gateway/metrics.py",
     "gateway/postgres/",
     "gateway/protocol/",

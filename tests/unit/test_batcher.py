@@ -6,6 +6,7 @@ import weakref
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import Conflict, Unavailable
@@ -136,3 +137,17 @@ async def test_an_error_keeps_no_references(work: Work) -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+async def test_a_batch_does_not_inherit_the_log_context_of_its_first_call() -> None:
+    contexts: list[dict[str, object]] = []
+
+    async def run(numbers: list[int]) -> list[int | Exception]:
+        contexts.append(get_contextvars())
+        return list(numbers)
+
+    batcher: Batcher[int, int] = Batcher("numbers", run, most=3, waiting=8, unavailable=Unavailable)
+    with bound_contextvars(request_id="of the first call"):
+        assert await batcher.call(1) == 1
+    assert contexts == [{}]
+    await batcher.close()

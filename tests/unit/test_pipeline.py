@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, RateLimited
 from gateway.keys import Room, chat_room
+from gateway.logs import add_request_id
 from gateway.metrics import Metrics
 from gateway.protocol.answers import Failure
 from gateway.protocol.chat import Sent
@@ -175,6 +178,7 @@ class ExampleNamespace(Namespace):
         return ask.count == 2
 
     async def explode(self, _socket: Any, ask: Say) -> Said:
+        structlog.get_logger().info("before the error")
         raise RuntimeError(f"secret {ask.live_id}")
 
     async def reset(self, _socket: Any, _ask: Say) -> Said:
@@ -283,6 +287,15 @@ async def test_an_exception_of_a_handler_is_an_internal_error() -> None:
     assert answer.error.code == "INTERNAL_ERROR"
     assert "secret" not in answer.model_dump_json()
     assert "hush" not in answer.model_dump_json()
+
+
+async def test_log_entries_of_an_event_have_the_request_id_of_its_answer() -> None:
+    with capture_logs(processors=[add_request_id]) as entries:
+        answer = await ask(example(), ["explode", {"liveId": "hush"}])
+        structlog.get_logger().info("after the event")
+    assert isinstance(answer, Failure)
+    assert [entry.get("request_id") for entry in entries] == [answer.request_id, answer.request_id, None]
+    assert entries[0]["event"] == "before the error"
 
 
 async def test_an_answer_that_cannot_be_written_is_an_internal_error() -> None:
