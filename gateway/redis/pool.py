@@ -1,7 +1,7 @@
 """A bounded pool of connections to one Redis server. Used by the client and by each server of a cluster.
 
-redis-py's `BlockingConnectionPool` awaits locks while it takes a connection back: a call that is cancelled there keeps
-its slot for ever. Here a slot is taken and given back without a suspension point.
+redis-py's `BlockingConnectionPool` awaits locks while it takes a connection back: a call that is cancelled there loses
+its connection for ever. Here connections are taken and returned without a suspension point.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class BoundedPool(ConnectionPool):
         self._timeout = timeout
         self._since: dict[AbstractConnection, float] = {}  # connections in use, and when they were taken
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._granted = 0  # slots given to waiters that have not run yet
+        self._granted = 0  # connections given to waiters that have not run yet
 
     async def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> AbstractConnection:  # noqa: ARG002  redis-py's own arguments
         """Take a connected connection. Raises redis-py's ConnectionError when none gets free in time."""
@@ -43,7 +43,7 @@ class BoundedPool(ConnectionPool):
         return taken
 
     async def release(self, connection: AbstractConnection) -> None:
-        """Return a connection to the pool. Its slot is freed even if this is cancelled."""
+        """Return a connection to the pool, even if this is cancelled."""
         try:
             if connection.should_reconnect():  # type: ignore[no-untyped-call]
                 await connection.disconnect(nowait=True)
@@ -51,7 +51,7 @@ class BoundedPool(ConnectionPool):
             self._give_back(connection)
 
     def use(self) -> PoolUse:
-        """How the pool is used. A slot counts as lost when it has been held for longer than any call may take."""
+        """How the pool is used. A connection counts as lost after more time in use than any call may take."""
         before = time.monotonic() - LOST * self._timeout
         lost = sum(since < before for since in self._since.values())
         return PoolUse(len(self._since), sum(not waiter.done() for waiter in self._waiters), self.max_connections, lost)

@@ -1,8 +1,8 @@
-"""The drawn walks are what happens: a node is traced while it serves one, and the files compared.
+"""Compares the walks drawn in the documents with the files that a traced node really crosses.
 
-The node runs in this process, on real servers, and clients talk to it over websockets and HTTP. What is compared are
-the files of the project whose code runs between the first byte of a client and the last byte that clients get. A walk
-is done several times: what is entered each time must be drawn, and what is drawn must be entered.
+The node runs in this process, on real servers, and clients use it over websockets and HTTP. The trace has the files of
+the project whose code runs between the first byte of a client and the last byte that clients get. Each walk is done
+several times: files entered every time must be drawn, and drawn files must be entered.
 """
 
 import json
@@ -27,7 +27,8 @@ OURS = tuple(f"{ROOT / folder}/" for folder in ("gateway", "namespaces", "models
 DRAWINGS = (ROOT / "docs" / "architecture.md", ROOT / "docs" / "walks.md")
 
 TIMES = 4
-MOST = 15  # stations from a client's bytes to the others' bytes, for a chat message
+MOST_STATIONS = 15  # of a chat message
+MOST_FILES = 50  # of a chat message, with tools and ground
 
 # Used by all walks, and not drawn: names, metrics, errors, log context, payloads, asyncio tools, clients of servers.
 GROUND = (
@@ -44,7 +45,7 @@ GROUND = (
 
 
 class Trace:
-    """Notes the files of the project whose code runs in the event loop's thread, and which of them call which."""
+    """Records the files of the project whose code runs in the event loop's thread, and which of them call which."""
 
     def __init__(self) -> None:
         self.files: dict[str, None] = {}  # in the order of their first entry
@@ -70,38 +71,40 @@ class Trace:
 
 
 class Walk(NamedTuple):
-    """What a walk crosses, each time it is done."""
+    """The files that a walk crosses."""
 
-    orders: list[list[str]]  # its files by their first entry, for each time: two answers may overtake each other
-    calls: set[tuple[str, str]]  # which file calls which, each time
+    orders: list[list[str]]  # the files of each run in the order of their first entry, without the ground
+    calls: set[tuple[str, str]]  # which file calls which, in every run
+    files: set[str]  # all files that are crossed in every run, with the ground
 
     @classmethod
     def of(cls, traces: list[Trace]) -> "Walk":
-        """What some traces have seen above the ground."""
+        """Return the walk that several runs have traced."""
         orders = [[name for name in map(_short, trace.files) if not name.startswith(GROUND)] for trace in traces]
         common = set.intersection(*(trace.calls for trace in traces))
-        return cls(orders, {(_short(one), _short(other)) for one, other in common})
+        files = set.intersection(*(set(map(_short, trace.files)) for trace in traces))
+        return cls(orders, {(_short(one), _short(other)) for one, other in common}, files)
 
     @property
     def always(self) -> set[str]:
-        """The files that are crossed each time. The others belong to something else, or to a busy machine."""
+        """The files above the ground that are crossed in every run. Others belong to something else."""
         return set.intersection(*map(set, self.orders))
 
     @property
     def ever(self) -> set[str]:
-        """The files that are crossed at least once."""
+        """The files above the ground that are crossed in at least one run."""
         return set().union(*self.orders)
 
 
 class Drawing(NamedTuple):
-    """A walk as the documents draw it: stations hand it on; tools help the station above."""
+    """A walk as the documents draw it: stations hand the walk on; tools are used by the station above."""
 
     stations: list[str]
     tools: list[str]
 
     @classmethod
     def of(cls, title: str) -> "Drawing":
-        """The block of a title: a station a line, what it does behind it; below it its tools, indented."""
+        """Read the block of a title: a line for each station; below it its tools, indented."""
         text = "".join(document.read_text() for document in DRAWINGS)
         block = re.search(rf"```walk {re.escape(title)}\n(.*?)```", text, re.DOTALL)
         assert block, f"no document draws {title}"
@@ -110,7 +113,7 @@ class Drawing(NamedTuple):
         return cls(stations, [name for line in lines if line.startswith(" ") for name in line.split()])
 
     def compare(self, walk: Walk) -> None:
-        """Check that the walk crosses what is drawn, and that tools are tools."""
+        """Check that the walk crosses exactly the drawn files, and that tools hand nothing on."""
         drawn = {*self.stations, *self.tools}
         assert walk.always - drawn == set(), "crossed and not drawn"
         assert drawn - walk.ever == set(), "drawn and not crossed"
@@ -133,7 +136,7 @@ class Shop(NamedTuple):
     sockets: AsyncExitStack
 
     async def login(self, name: str) -> str:
-        """A fresh access token of an account."""
+        """Return a new access token of an account."""
         answer = await self.http.post(
             f"{self.url}/api/v1/auth/login", json={"email": f"{name}@example.com", "password": seeds.PASSWORD}
         )
@@ -141,13 +144,13 @@ class Shop(NamedTuple):
         return str((await answer.json())["accessToken"])
 
     async def connected(self, namespace: str, token: str) -> RawSocket:
-        """A websocket that is in one namespace."""
+        """Connect a websocket to one namespace."""
         socket = await self.sockets.enter_async_context(raw_websocket(self.url))
         return await socket.join(namespace, token)
 
     async def walked(self, walk: Callable[[Trace], Awaitable[None]]) -> Walk:
-        """What a walk crosses; it is called with a trace, which it enters where it begins."""
-        await walk(Trace())  # what is done once only is done
+        """Trace a walk, a function that enters the given trace where the walk begins."""
+        await walk(Trace())  # so that one-time work is not traced
         traces = [Trace() for _ in range(TIMES)]
         for trace in traces:
             await walk(trace)
@@ -169,7 +172,7 @@ async def shop(settings: Callable[..., Settings]) -> AsyncIterator[Shop]:
 
 
 def event(name: str, **payload: Any) -> str:
-    """The name and the payload of an event, as the client of tests takes them after the namespace."""
+    """Return an event in the form in which the test client takes it after the namespace."""
     return f'["{name}",{json.dumps(payload)}]'
 
 
@@ -188,8 +191,10 @@ async def test_walk_of_a_message(shop: Shop) -> None:
                 pass
 
     drawing = Drawing.of("a message")
-    drawing.compare(await shop.walked(walk))
-    assert len(drawing.stations) <= MOST
+    walked = await shop.walked(walk)
+    drawing.compare(walked)
+    assert len(drawing.stations) <= MOST_STATIONS
+    assert len(walked.files) <= MOST_FILES
 
 
 async def test_walk_of_a_price_change(shop: Shop) -> None:

@@ -39,8 +39,8 @@ class Directory:
                 found = await containing(self._database, found, ask.search)
             users = await found.order_by("-created_at", "-id").limit(ask.limit + 1)
         items, more = users[: ask.limit], len(users) > ask.limit
-        place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
-        return UserPage(items=[view(user) for user in items], next_cursor=place)
+        cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+        return UserPage(items=[view(user) for user in items], next_cursor=cursor)
 
     async def get(self, admin: Principal, user_id: str) -> UserView:
         """Return one account. Raises Forbidden, NotFound."""

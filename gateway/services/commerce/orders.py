@@ -74,8 +74,8 @@ class Orders:
         async with self._database.guard("orders.page"):
             listed = await found.order_by("-created_at", "-id").limit(ask.limit + 1).prefetch_related("items")
         items, more = listed[: ask.limit], len(listed) > ask.limit
-        place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
-        return OrderPage(items=[view(order, sorted_items(order)) for order in items], next_cursor=place)
+        cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+        return OrderPage(items=[view(order, sorted_items(order)) for order in items], next_cursor=cursor)
 
     async def get(self, principal: Principal, order_id: str) -> orders.Order:
         """Return an order."""

@@ -47,8 +47,8 @@ class Jobs:
         after = None if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
         rows = await self._table.page(ask, after, ask.limit + 1)
         items, more = rows[: ask.limit], len(rows) > ask.limit
-        place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
-        return JobPage(items=[row.view() for row in items], next_cursor=place)
+        cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+        return JobPage(items=[row.view() for row in items], next_cursor=cursor)
 
     async def retry(self, job_id: str) -> Job:
         """Queue a failed job again, under its id; one that is waiting or at work stays as it is.

@@ -59,8 +59,8 @@ class SanctionList:
                 PAGE, host, ask.user_id, ask.live_id, ask.kind, ask.active, moment, last, ask.limit + 1
             )
         items, more = rows[: ask.limit], len(rows) > ask.limit
-        place = cursors.encode((items[-1]["created_at"].isoformat(), str(items[-1]["id"]))) if more else None
-        return SanctionPage(items=[_view(row) for row in items], next_cursor=place)
+        cursor = cursors.encode((items[-1]["created_at"].isoformat(), str(items[-1]["id"]))) if more else None
+        return SanctionPage(items=[_view(row) for row in items], next_cursor=cursor)
 
     async def get(self, sanction_id: str) -> SanctionView:
         """One sanction. Raises NotFound."""

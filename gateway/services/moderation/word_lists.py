@@ -114,8 +114,8 @@ class WordLists:
         async with self._database.guard("words.page"):
             words = await found.order_by("-created_at", "-id").limit(ask.limit + 1)
         items, more = words[: ask.limit], len(words) > ask.limit
-        place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
-        return WordPage(items=[_view(word) for word in items], next_cursor=place)
+        cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+        return WordPage(items=[_view(word) for word in items], next_cursor=cursor)
 
     async def add(self, principal: Principal, ask: AddWord) -> WordView:
         """List a word. Raises NotFound for an unknown room, Conflict if it is listed there or there are too many."""

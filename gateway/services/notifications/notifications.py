@@ -100,8 +100,8 @@ class Notifications:
             rows = await found.order_by("-created_at", "-id").limit(ask.limit + 1)
             unread = await self._unread(principal)
         items, more = rows[: ask.limit], len(rows) > ask.limit
-        place = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
-        return NotificationPage(items=[_listed(row) for row in items], next_cursor=place, unread=unread)
+        cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+        return NotificationPage(items=[_listed(row) for row in items], next_cursor=cursor, unread=unread)
 
     async def mark_read(self, principal: Principal, ask: MarkRead) -> Unread:
         """Mark some or all of the caller's notifications as read; unknown ids have no effect."""
@@ -115,8 +115,8 @@ class Notifications:
         async with self._database.guard("notifications.sent"):
             rows = await self._database.query(SENT, moment, last, ask.limit + 1)
         items, more = rows[: ask.limit], len(rows) > ask.limit
-        place = cursors.encode((items[-1]["created_at"].isoformat(), str(items[-1]["batch_id"]))) if more else None
-        return SentBatchPage(items=[_batch(row) for row in items], next_cursor=place)
+        cursor = cursors.encode((items[-1]["created_at"].isoformat(), str(items[-1]["batch_id"]))) if more else None
+        return SentBatchPage(items=[_batch(row) for row in items], next_cursor=cursor)
 
     async def _unread(self, principal: Principal) -> int:
         rows = await self._database.query(UNREAD, UUID(principal.user_id), MOST_UNREAD)

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 BATCH = 500  # rows in one statement, some ms
 REST = 4  # times as long as a batch took is the pause after it: a fifth of one connection is the most this takes
 
-TURN = "SELECT pg_try_advisory_xact_lock($1) AS mine"
+LOCK = "SELECT pg_try_advisory_xact_lock($1) AS mine"
 
 
 class Retention:
@@ -60,8 +60,8 @@ class Retention:
 
     async def _batch(self, kind: Kind, size: int) -> int:
         async with self._database.guard("retention"), self._database.transaction():
-            (turn,) = await self._database.query(TURN, RETENTION_LOCK)
-            if not turn["mine"]:
+            (lock,) = await self._database.query(LOCK, RETENTION_LOCK)
+            if not lock["mine"]:
                 return 0
             count = len(await self._database.query(kind.statement, kind.kept, size))
         self._metrics.retention_deleted.labels(kind.name).inc(count)
