@@ -10,11 +10,13 @@ from functools import partial
 from typing import Any
 
 import pytest
+from dorami_client import Dorami, DoramiError, Session
 
 from gateway.dev.servers import PostgresProcess, RedisProcess
 from tests.client.client import Client
 from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.package_clients import PackageClients, Tunnels, check_received, package_clients
+from tests.cluster.python_member import PythonMember
 from tests.cluster.shop import PASSWORD, open_shop
 from tests.support import server_folder
 from tests.timing import stays, until
@@ -37,6 +39,7 @@ class World:
         self.names: list[str] = []
         self.keys: list[str] = []
         self.product: dict[str, Any] = {}
+        self.python: PythonMember
         self._changes = 0
 
     async def open(self) -> None:
@@ -51,6 +54,9 @@ class World:
         await self.clients.joined(*self.names)
         for key in self.keys:
             await self.moderate("chat:allow-guests", liveId=key, allowed=True)
+        person = await shop.person()
+        self.python = PythonMember(self.tunnels[0].url, self.keys, self.clients.asked, self.clients.stored)
+        await self.python.open(person.email, PASSWORD)
 
     async def moderate(self, event: str, **request: Any) -> None:
         """Have the administrator send a request on `/chat`."""
@@ -95,7 +101,24 @@ class World:
             first, second, *others = [status for status, _ in itertools.groupby(statuses)]
             assert [first, second] == ["connecting", "connected"]
             assert others == ["recovering", "connected"] * (len(others) // 2), others
+        await self._check_python(version)
         assert self.cluster.tracebacks() == []
+
+    async def _check_python(self, version: int) -> None:
+        python = self.python
+        for key in self.keys:
+            stored = self.clients.stored[key]
+            newest = max(stored.values())
+            received = python.messages[key]
+            await until(partial(lambda received, newest: received[-1][0] >= newest, received, newest), what="Python")
+            check_received(python.messages[key], stored, "Python")
+        await until(lambda: python.versions[self.product["id"]] == version, what="Python knows the newest version")
+        await until(
+            lambda: python.viewers[self.keys[0]] == len(self.names) + 1, within=20, what="Python knows how many watch"
+        )
+        first, second, *others = [status for status, _ in itertools.groupby(python.statuses)]
+        assert [first, second] == ["connecting", "connected"]
+        assert others == ["recovering", "connected"] * (len(others) // 2), others
 
     def _received_up_to(self, name: str, key: str, seq: int) -> bool:
         messages = self.clients.received[name].messages[key]
@@ -113,7 +136,7 @@ class World:
 
     async def _counts(self, name: str) -> bool:
         room = (await self.clients.state(name))["rooms"][self.keys[0]]
-        return bool(room["viewers"] == len(self.names))
+        return bool(room["viewers"] == len(self.names) + 1)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +159,7 @@ async def world(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Asy
                 world = World(cluster, clients, [one, other])
                 await world.open()
                 yield world
+                await world.python.close()
 
 
 async def cut_at_random(world: World) -> None:
@@ -171,6 +195,7 @@ async def leave_the_network(world: World) -> None:
         tunnel.silence()
     for name in world.names:
         world.clients.tell("wake", name=name)
+    await world.python.dorami.wake()
     noticed = [("recovering", "NETWORK")] * len(records)
     await until(
         lambda: (
@@ -201,14 +226,16 @@ FAULTS: dict[str, Fault] = {
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_nothing_is_missed(world: World, fault: str) -> None:
     """With tokens of 12 s, in two rooms at once, with and without connection state recovery, and for a guest."""
-    world.clients.tell("talk", names=world.names, every=EVERY, run=secrets.token_hex(3))
+    run = secrets.token_hex(3)
+    world.clients.tell("talk", names=world.names, every=EVERY, run=run)
+    world.python.talk(run, EVERY / 1000)
     changes = asyncio.create_task(world.change())
     await asyncio.sleep(0.5)
     try:
         await FAULTS[fault](world)
         await asyncio.sleep(0.5)
     finally:
-        await world.clients.ask("quiet")
+        await asyncio.gather(world.clients.ask("quiet"), world.python.quiet())
         changes.cancel()
     await world.check()
 
@@ -217,6 +244,7 @@ async def test_more_than_a_join_brings_is_read_page_by_page(world: World) -> Non
     """By hand 2,000 messages, and after more than two minutes, when the gateway recovers nobody."""
     away, *others = world.names
     world.clients.tell("close", name=away)
+    await world.python.dorami.close()
     run, stored = secrets.token_hex(3), world.clients.stored[world.keys[0]]
     for name in others:
         world.clients.tell("flood", name=name, key=world.keys[0], run=run, count=MANY // len(others))
@@ -224,8 +252,11 @@ async def test_more_than_a_join_brings_is_read_page_by_page(world: World) -> Non
     await asyncio.sleep(AWAY)
     world.clients.received[away].statuses.clear()
     world.clients.tell("connect", name=away)
+    world.python.statuses.clear()
+    await world.python.enter()
     await world.check()
     assert "gap" not in (await world.clients.state(away))["rooms"][world.keys[0]]
+    assert world.python.dorami.chat(world.keys[0]).gap is None
 
 
 async def test_a_ban_from_one_room_leaves_the_other(world: World) -> None:
@@ -258,3 +289,26 @@ async def test_whoever_is_logged_out_everywhere_is_told_once(world: World) -> No
     await stays(lambda: statuses == [expected] * 2, seconds=1, what="being told once")
     world.clients.tell("send", name="left1", key=world.keys[0], id="too late")
     await stays(lambda: world.clients.trouble == [], seconds=0.2)
+
+
+async def test_the_python_client_says_when_it_is_refused(world: World) -> None:
+    person = await world.cluster.shop.person()
+    async with Session(world.tunnels[0].url) as session:
+        with pytest.raises(DoramiError, match="AUTH_REQUIRED"):
+            await Dorami(world.tunnels[0].url, session.token).connect()
+        await session.login(person.email, PASSWORD)
+        async with Dorami(world.tunnels[0].url, session.token, namespaces=["/chat"]) as dorami:
+            statuses: list[tuple[str, str | None]] = []
+            dorami.on_status(lambda status, error: statuses.append((status, error.code if error else None)))
+            chat = dorami.chat(world.keys[0])
+            await chat.join()
+            with pytest.raises(DoramiError, match="MESSAGE_TOO_LONG") as refused:
+                await chat.send("x" * 501)
+            assert not refused.value.retryable
+            await world.moderate("chat:mute-user", liveId=world.keys[0], userId=person.id, seconds=60)
+            with pytest.raises(DoramiError, match="MUTED"):
+                await chat.send("hello")
+            await session.call("POST", "/auth/logout-all", {})
+            await until(lambda: statuses == [("refused", "TOKEN_REVOKED")], what="the refusal")
+            with pytest.raises(DoramiError, match="OFFLINE"):
+                await dorami.ask("/chat", "chat:history", {"liveId": world.keys[0], "limit": 1})
