@@ -5,16 +5,17 @@ import os
 import pty
 import re
 import select
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
 
 import gateway
+from tests.integration.data.forks import fork
 from tests.timing import scaled
 
 PATIENCE = 20.0  # s for a command
@@ -76,19 +77,7 @@ async def fetchval(url: str, statement: str) -> Any:
 
 async def dorami(*arguments: str, environment: dict[str, str], stdin: str = "", folder: Path | None = None) -> Said:
     """Run `dorami db` without a terminal; with the models and migrations of a folder, if one is given."""
-    places = [*([folder] if folder else []), Path(gateway.__file__).parents[1]]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway", "db", *arguments),
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, places)), **environment},
-        cwd=folder,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate(stdin.encode())
-    assert process.returncode is not None
-    assert b"Traceback" not in err, err.decode()
-    return Said(process.returncode, out.decode(), err.decode())
+    return await asyncio.to_thread(_run, arguments, environment, stdin, folder)
 
 
 async def at_terminal(*arguments: str, environment: dict[str, str], replies: Sequence[Reply] = ()) -> Said:
@@ -96,41 +85,58 @@ async def at_terminal(*arguments: str, environment: dict[str, str], replies: Seq
     return await asyncio.to_thread(_converse, arguments, environment, list(replies))
 
 
+def _run(arguments: Sequence[str], environment: dict[str, str], stdin: str, folder: Path | None) -> Said:
+    with tempfile.TemporaryDirectory(prefix="dorami-said-") as place:
+        files = [Path(place, name) for name in ("in", "out", "err")]
+        for file, text in zip(files, (stdin, "", ""), strict=True):
+            file.write_text(text)
+        process = _start(arguments, environment, folder, files)
+        process.join(scaled(PATIENCE))
+        code = _end(process)
+        out, err = (file.read_text() for file in files[1:])
+    assert code is not None, f"it does not end:\n{err}"
+    assert "Traceback" not in err, err
+    return Said(code, out, err)
+
+
 def _converse(arguments: Sequence[str], environment: dict[str, str], replies: list[Reply]) -> Said:
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        ["setsid", "--ctty", sys.executable, "-m", "gateway", "db", *arguments],
-        env={"PATH": os.environ["PATH"], **environment},
-        stdin=slave,
-        stdout=subprocess.PIPE,
-        stderr=slave,
-    )
-    os.close(slave)
     screen, ends = "", time.monotonic() + scaled(PATIENCE)
-    try:
-        while time.monotonic() < ends:
-            if not select.select([master], [], [], 0.1)[0]:
-                continue
-            try:
-                some = os.read(master, 4096)
-            except OSError:  # the terminal has no other end any more
-                break
-            if not some:
-                break
-            screen += some.decode(errors="replace")
-            if found := QUESTION.search(screen):
-                assert replies, f"nobody said what to answer:\n{screen}"
-                os.write(master, replies.pop(0)(found[1] or found[2]).encode())
-                screen += "\n"
-        else:
-            process.kill()
-            raise AssertionError(f"it does not end:\n{screen}")
-        assert process.stdout is not None
-        out = process.stdout.read().decode()
-        code = process.wait(scaled(PATIENCE))
-    finally:
-        with process:  # closes its output
-            process.kill()
-        os.close(master)
+    with tempfile.TemporaryDirectory(prefix="dorami-said-") as place:
+        out = Path(place, "out")
+        out.touch()
+        process = _start(arguments, environment, None, [os.ttyname(slave), out, os.ttyname(slave)])
+        try:
+            while time.monotonic() < ends:
+                if select.select([master], [], [], 0.05)[0]:
+                    screen += os.read(master, 4096).decode(errors="replace")
+                elif process.exitcode is not None:
+                    break
+                if found := QUESTION.search(screen):
+                    assert replies, f"nobody said what to answer:\n{screen}"
+                    os.write(master, replies.pop(0)(found[1] or found[2]).encode())
+                    screen += "\n"
+        finally:
+            code = _end(process)
+            os.close(slave)
+            os.close(master)
+        said = out.read_text()
+    assert code is not None, f"it does not end:\n{screen}"
     assert "Traceback" not in screen, screen
-    return Said(code, out, screen.replace("\r\n", "\n"))
+    return Said(code, said, screen.replace("\r\n", "\n"))
+
+
+def _start(
+    arguments: Sequence[str], environment: dict[str, str], folder: Path | None, files: Sequence[str | Path]
+) -> ForkServerProcess:
+    places = [*([folder] if folder else []), Path(gateway.__file__).parents[1]]
+    return fork(arguments, {"PATH": os.environ["PATH"], **environment}, places=places, files=list(map(str, files)))
+
+
+def _end(process: ForkServerProcess) -> int | None:
+    """The exit code of a process that has ended; None of one that had to be ended."""
+    code = process.exitcode
+    process.kill()
+    process.join()
+    process.close()
+    return code
