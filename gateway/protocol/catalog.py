@@ -15,7 +15,7 @@ from pydantic import (
     field_validator,
 )
 
-from gateway.protocol.text import clean_line, clean_lines, is_visible
+from gateway.protocol.text import bounded, clean_line, clean_lines, is_visible
 from gateway.protocol.wire import Cursor, Missed, Moment, Money, Payload, Request, Since, StreamKey, Timestamp, now
 
 LOW_STOCK = 5  # a stock below this is announced in the room
@@ -63,8 +63,8 @@ Price = Annotated[
         mode="validation",
     ),
 ]
-Name = Annotated[str, StringConstraints(max_length=200), AfterValidator(clean_line)]
-Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_lines)]
+Name = Annotated[str, bounded(clean_line, 200), Field(json_schema_extra={"maxLength": 200})]
+Description = Annotated[str, bounded(clean_lines, 5000), Field(json_schema_extra={"maxLength": 5000})]
 Url = Annotated[
     str,
     # An absolute URL: a relative one depends on the page. No backslash, which browsers read as a slash.

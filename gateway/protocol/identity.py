@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from gateway.protocol.chat import MAX_MESSAGE
 from gateway.protocol.powers import Power
-from gateway.protocol.text import clean_line
+from gateway.protocol.text import bounded, clean_line
 from gateway.protocol.wire import Payload, Reason, Request, Timestamp, now
 
 PROTOCOL = "1.0"  # of the events and payloads; a new minor version only adds to them
@@ -15,17 +15,9 @@ PROTOCOL = "1.0"  # of the events and payloads; a new minor version only adds to
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 MAX_USERNAME = 32  # code points in NFC
 
-
-def _username(text: str) -> str:
-    name = clean_line(text)
-    if len(name) > MAX_USERNAME:
-        raise ValueError(f"it is longer than {MAX_USERNAME} characters")
-    return name
-
-
 # Shown beside messages: visible, on one line, without direction marks.
 Username = Annotated[
-    str, AfterValidator(_username), Field(json_schema_extra={"minLength": 1, "maxLength": MAX_USERNAME})
+    str, bounded(clean_line, MAX_USERNAME), Field(json_schema_extra={"minLength": 1, "maxLength": MAX_USERNAME})
 ]
 NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=256)]
 

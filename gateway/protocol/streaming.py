@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from gateway.protocol.text import clean_line, clean_lines
+from gateway.protocol.text import bounded, clean_line, clean_lines
 from gateway.protocol.wire import Cursor, Missed, Moment, Payload, Request, Since, StreamKey, Timestamp, now
 
-Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(clean_line)]
-Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_lines)]
+Title = Annotated[str, bounded(clean_line, 200), Field(json_schema_extra={"maxLength": 200})]
+Description = Annotated[str, bounded(clean_lines, 5000), Field(json_schema_extra={"maxLength": 5000})]
 StreamStatus = Literal["SCHEDULED", "LIVE", "ENDED", "CANCELLED"]
 
 

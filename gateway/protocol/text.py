@@ -5,9 +5,11 @@ package, so that characters added to Unicode need no change here.
 """
 
 import unicodedata
+from collections.abc import Callable
 
 import regex
 from confusable_homoglyphs.confusables import confusables_data
+from pydantic import AfterValidator
 
 FOLDS = 20_000  # characters whose folded form is cached
 MARKS = 4  # combining marks on one letter; more would cover other lines (UTS 39, 5.4)
@@ -40,8 +42,12 @@ _COMPOSED = regex.compile(
     """,
     regex.V1 | regex.X,
 )
+# Visible characters between others like them, whose neighbours therefore do not matter.
+_CHARACTER = rf"[[\p{{L}}\p{{N}}\p{{P}}\ ]--[{_INVISIBLE}\p{{Extended_Pictographic}}]]"
+_PLAIN = regex.compile(rf"(?<={_CHARACTER}){_CHARACTER}+(?={_CHARACTER})", regex.V1)
 _REFUSED = regex.compile(rf"[{_INVISIBLE}\p{{Zl}}\p{{Zp}}]", regex.V1)
 _REFUSED_IN_LINES = regex.compile(rf"[[{_INVISIBLE}\p{{Zl}}\p{{Zp}}]--[\n\t]]", regex.V1)
+_MARK = regex.compile(r"\p{M}")
 _BARE_MARK = regex.compile(r"(?:^|[\p{Z}\s])\p{M}", regex.V1)
 _TOO_MANY_MARKS = regex.compile(rf"\p{{M}}{{{MARKS + 1}}}")
 _BLANKS = regex.compile(r"\p{Zs}+")
@@ -73,6 +79,22 @@ def clean_lines(text: str) -> str:
     if lines:
         _check(lines, _REFUSED_IN_LINES)
     return lines
+
+
+def bounded(clean: Callable[[str], str], most: int) -> AfterValidator:
+    """Return the validator of a text that is stored as `clean` returns it, of at most `most` code points.
+
+    The length is that of the stored text, which may be longer or shorter than what was typed. A text of which each
+    code point may have been typed as four is not looked at when it is longer than that.
+    """
+
+    def check(text: str) -> str:
+        cleaned = clean(text) if len(text) <= 4 * most else text
+        if len(cleaned) > most:
+            raise ValueError(f"it is longer than {most} characters")
+        return cleaned
+
+    return AfterValidator(check)
 
 
 def fold(text: str) -> str:
@@ -115,7 +137,9 @@ def first_grapheme(text: str) -> str:
 def _check(text: str, refused: regex.Pattern[str]) -> None:
     if not is_visible(text):
         raise ValueError("nothing of it can be seen")
-    rest = _COMPOSED.sub("x", text)
+    if not refused.search(text) and (text.isascii() or not _MARK.search(text)):
+        return  # nearly all
+    rest = _COMPOSED.sub("x", _PLAIN.sub("", text))
     if refused.search(rest):
         raise ValueError("it has control or invisible characters")
     if _BARE_MARK.search(rest) or _TOO_MANY_MARKS.search(unicodedata.normalize("NFD", rest)):

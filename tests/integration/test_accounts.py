@@ -195,6 +195,17 @@ async def test_a_failed_registration_leaves_no_account(world: World, monkeypatch
     assert (await world.who(await world.register())).username == "ann"
 
 
+async def test_an_address_that_is_too_long_once_normalised_is_refused(world: World) -> None:
+    address = "\ufdfa" * 200 + "@example.com"  # NFKC makes 18 characters of each
+    with pytest.raises(InvalidPayload):
+        await world.accounts.login(Login(email=address, password=PASSWORD), PHONE)
+    with pytest.raises(InvalidPayload):
+        await world.accounts.register(Register(email=address, username="x", password=PASSWORD), PHONE)
+    unknown = "\u0130" * 240 + "@example.com"  # too long in small letters, in which older accounts are stored
+    with pytest.raises(AuthRequired):
+        await world.accounts.login(Login(email=unknown, password=PASSWORD), PHONE)
+
+
 async def test_concurrent_registrations_of_one_address_create_one_account(world: World) -> None:
     answers = await asyncio.gather(world.register(), world.register(), return_exceptions=True)
     [session] = [answer for answer in answers if isinstance(answer, Session)]

@@ -2,10 +2,12 @@
 
 import time
 import unicodedata
+from typing import Annotated
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from gateway.protocol.text import caseless, clean_line, clean_lines, first_grapheme, fold, is_visible
+from gateway.protocol.text import bounded, caseless, clean_line, clean_lines, first_grapheme, fold, is_visible
 
 INVISIBLE = [
     "",
@@ -148,3 +150,18 @@ def test_folding_is_fast(text: str) -> None:
     for _ in range(20):
         fold(text)
     assert (time.process_time() - began) / 20 < 0.01  # of a second; 0.2 ms when this was written
+
+
+def test_the_length_of_a_text_is_that_of_the_stored_one() -> None:
+    seen: list[str] = []
+
+    def clean(text: str) -> str:
+        seen.append(text)
+        return clean_line(text)
+
+    name = TypeAdapter(Annotated[str, bounded(clean, 3)])
+    assert name.validate_python(unicodedata.normalize("NFD", "각각각")) == "각각각"
+    for long in ("abcd", "\u0958" * 2, "x" * 13):  # NFC makes two of U+0958
+        with pytest.raises(ValidationError, match="longer than 3 characters"):
+            name.validate_python(long)
+    assert "x" * 13 not in seen, "what is much too long is not looked at"
