@@ -85,6 +85,7 @@ class Node:
             settings=settings,
             metrics=servers.metrics,
             scrape=self._scrape,
+            databases=servers.databases,
             origins=realtime.origins,
             readiness=self._health.readiness,
             authenticator=accounts.authenticator,
@@ -147,7 +148,7 @@ class Node:
     def steps(self) -> list[Step]:
         """In the order of opening. The database comes first: Tortoise keeps its state in the context that opens it."""
         return [
-            Step("database", self._servers.database.open, self._servers.database.close),
+            Step("database", self._servers.databases.open, self._servers.databases.close),
             Step("http", self._listen, self._close_http),
             Step("redis", self._open_redis, self._close_redis),
             Step("socket.io", self._open_doors, self._close_doors),

@@ -10,6 +10,7 @@ import typer
 
 from gateway import __version__
 from gateway.backup.cli import backup
+from gateway.commands.analytics import analytics
 from gateway.commands.output import USAGE, fail, settings_of_environment
 from gateway.commands.users import users, warn_without_admin
 from gateway.data.cli import db
@@ -22,6 +23,7 @@ cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Do
 cli.add_typer(db, name="db")
 cli.add_typer(backup, name="backup")
 cli.add_typer(users, name="user")
+cli.add_typer(analytics, name="analytics")
 
 
 def main() -> None:
@@ -188,6 +190,9 @@ def _prepare(settings: Settings) -> None:
         if not settings.migrate_at_start:
             fail(f"the database lacks {', '.join(missing)}: run `dorami db migrate`")
         for name in asyncio.run(migrations.migrate(settings)):
+            typer.echo(f"Applied {name}", err=True)
+    if settings.migrate_at_start:
+        for name in asyncio.run(migrations.migrate_optional(settings)):
             typer.echo(f"Applied {name}", err=True)
     warn_without_admin(settings)
     if settings.production:

@@ -117,6 +117,23 @@ class Metrics:
             "dorami_redis_eviction_policy", "1 for the maxmemory-policy of Redis", ["policy"], registry=registry
         )
         self.redis_pools = PoolFamily("dorami_redis_pool", registry)
+        self.outbox_age = Gauge(
+            "dorami_outbox_age_seconds",
+            "Age of the oldest facts that the analytics database has not got",
+            registry=registry,
+        )
+        self.outbox_relayed = Counter(
+            "dorami_outbox_relayed_total", "Events that were moved to the analytics database", registry=registry
+        )
+        self.outbox_dropped = Counter(
+            "dorami_outbox_dropped_total", "Events that the analytics database refused for good", registry=registry
+        )
+        self.database_probes = Counter(
+            "dorami_database_probes_total",
+            "Probes of a database: of an idle one each DATABASE_CHECK_INTERVAL, of one that is away until it is back",
+            ["database"],
+            registry=registry,
+        )
         self.database_pools = PoolFamily("dorami_database_pool", registry)
         self.orders = Counter(
             "dorami_orders", "Orders: placed, repeated, paid, cancelled, or why not", ["outcome"], registry=registry

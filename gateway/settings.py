@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     database_timeout: Duration = timedelta(seconds=1.8)
     """How long one statement, and getting a connection, may take. A sender hears within 2 s that a message was not
     stored."""
+    database_check_interval: Duration | None = None
+    """How long a database may be unused before it is asked whether it is there; 1m unless given, 15s with
+    `SERVERLESS`. One that is away is asked again after 0.1 s and then less and less often, at least every 5 s."""
+    serverless: bool = False
+    """Whether the databases stop by themselves while nobody uses them: then they are asked more often."""
     migrate_at_start: bool = True
     """Whether a node applies missing migrations at its start; off where a job of its own does it."""
     rds_main_direct_url: DatabaseUrl | None = Field(
@@ -248,6 +253,8 @@ class Settings(BaseSettings):
     the audit log refer to it."""
     notification_retention: Duration = timedelta(days=30)
     """How long notifications are kept."""
+    analytics_retention: Duration = timedelta(days=730)
+    """How long the numbers in the analytics database are kept."""
     job_retention: Duration = timedelta(days=365)
     """How long a job that has ended is kept, and its files."""
 
@@ -287,6 +294,11 @@ class Settings(BaseSettings):
     def serves_demo(self) -> bool:
         """Whether `/` is the demo page."""
         return not self.production and self.demo_page is not False
+
+    @property
+    def check_interval(self) -> timedelta:
+        """How long a database may be unused before it is asked whether it is there."""
+        return self.database_check_interval or timedelta(seconds=15 if self.serverless else 60)
 
     @property
     def unused_guest(self) -> timedelta:

@@ -19,10 +19,13 @@ from gateway.media.ffmpeg import Ffmpeg
 from gateway.media.library import Library
 from gateway.media.replays import Replays
 from gateway.metrics import Metrics
-from gateway.postgres.database import Database
+from gateway.postgres.connections import Databases
+from gateway.postgres.databases import ANALYTICS
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue
+from gateway.services.analytics.relay import Relay
+from gateway.services.analytics.upkeep import AnalyticsRetention
 from gateway.services.jobs.runner import JobRunner
 from gateway.services.jobs.table import JobTable
 from gateway.services.rooms.log import RoomLog
@@ -48,7 +51,8 @@ class Worker:
             raise SettingsError(["MEDIA_FOLDER: there is no such folder"])
         self._settings = settings
         metrics = Metrics()
-        self._database = Database(settings, metrics)
+        self._databases = Databases(settings, metrics)
+        self._database = self._databases.main
         self._redis = RedisClient(settings, metrics)
         self._clocks = ClockSync({"database": self._database.time, "redis": self._redis.time}, metrics)
         name = f"{settings.node_id or 'worker'}.{secrets.token_hex(6)}"
@@ -63,6 +67,9 @@ class Worker:
         self._jobs = JobRunner(table, self._queue, self._fanout, {"replay": replays}, metrics, retention)
         self._tidying = Periodic("files of dead workers", TIDY, partial(replays.tidy, table.fruitless), Unavailable)
         self._forgetting = Periodic("old jobs", TIDY, self._jobs.forget, Unavailable)
+        self._relay = Relay(self._databases, metrics)
+        analytics = AnalyticsRetention(self._databases, settings.analytics_retention)
+        self._sweeping = Periodic("old numbers", TIDY, analytics.sweep, Unavailable)
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self._metrics = metrics
@@ -77,10 +84,11 @@ class Worker:
     def steps(self) -> list[Step]:
         """In the order of opening."""
         return [
-            Step("database", self._database.open, self._database.close),
+            Step("databases", self._databases.open, self._databases.close),
             Step("metrics", self._show_metrics, self._metrics_runner.cleanup),
             Step("redis", self._open_redis, self._close_redis),
             Step("jobs", self._begin, self._end),
+            Step("relay", self._relay_facts, self._end_relay),
         ]
 
     async def _scrape(self) -> bytes:
@@ -108,6 +116,15 @@ class Worker:
         self._forgetting.start()
         serving = self._queue.serve(self._jobs.run, self._settings.worker_jobs, self._stop)
         self._serving = asyncio.get_running_loop().create_task(serving, name="jobs")
+
+    async def _relay_facts(self) -> None:
+        if ANALYTICS.name in self._databases:
+            self._relay.start()
+            self._sweeping.start()
+
+    async def _end_relay(self) -> None:
+        await self._relay.close()
+        await self._sweeping.close()
 
     async def _end(self) -> None:
         """Take no more, and give back what is worked on."""

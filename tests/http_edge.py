@@ -16,6 +16,7 @@ from gateway.http.dispatch import Dispatcher
 from gateway.http.middlewares import Edge
 from gateway.http.routes import Route
 from gateway.metrics import Metrics
+from gateway.postgres.connections import Databases
 from gateway.security.browsers.csrf import Csrf
 from gateway.security.browsers.origins import Origins
 from gateway.security.limits.limits import Limiter, MemoryLimiter
@@ -63,14 +64,23 @@ async def serving(app: web.Application) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def edge(
-    routes: Sequence[Route], limiter: Limiter | None = None, metrics: Metrics | None = None, **changes: Any
+    routes: Sequence[Route],
+    limiter: Limiter | None = None,
+    metrics: Metrics | None = None,
+    databases: Databases | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Client]:
     """A client of nothing but some routes and what surrounds every route."""
     kept, metrics, app = settings(**changes), metrics or Metrics(), web.Application()
     origins = Origins(kept)
     Edge(Cors(origins), metrics, production=kept.production).mount(app)
     dispatcher = Dispatcher(
-        kept, stand_in(Callers()), limiter or MemoryLimiter(), Csrf(kept.csrf_enabled, origins), metrics
+        kept,
+        stand_in(Callers()),
+        limiter or MemoryLimiter(),
+        Csrf(kept.csrf_enabled, origins),
+        metrics,
+        databases or stand_in(object()),
     )
     for route in routes:
         app.router.add_route(route.method, route.path, dispatcher.serve(route))

@@ -18,6 +18,7 @@ import typer
 from gateway import __version__, logs
 from gateway.dev.server_process import StackError, ending, with_parent
 from gateway.dev.servers import Stack, ffmpeg
+from gateway.postgres.databases import ANALYTICS, configured
 from gateway.settings import DEVELOPMENT_SECRET, MAIN_URL, Environment, Settings, SettingsError, load
 
 WATCH = 0.1  # s between two looks at whether everything runs
@@ -49,7 +50,7 @@ def develop(plan: Plan) -> None:
             environment = _environment(stack, plan)
             settings = load(**{name.lower(): value for name, value in environment.items()})
             logs.configure(settings)
-            asyncio.run(_prepare(settings, seed=plan.seed))
+            asyncio.run(_prepare(settings, stack, seed=plan.seed))
             nodes = opened.enter_context(Nodes(plan, environment))
             _welcome(nodes.wait_until_ready(), plan, stack)
             while True:
@@ -157,6 +158,7 @@ def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
     }
     if stack.postgres is not None:
         defaults["RDS_MAIN_URL"] = stack.postgres.url
+        defaults["RDS_ANALYTICS_URL"] = stack.postgres.database_url(ANALYTICS.name)
     if stack.redis is not None:
         defaults["REDIS_URL"] = stack.redis.url
     if not os.environ.get("MEDIA_FOLDER"):
@@ -169,12 +171,15 @@ def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
     return defaults | {"APP_ENV": Environment.DEVELOPMENT.value}
 
 
-async def _prepare(settings: Settings, *, seed: bool) -> None:
-    """Bring the database up to date."""
+async def _prepare(settings: Settings, stack: Stack, *, seed: bool) -> None:
+    """Bring the databases up to date; on a server of ours those that are missing are made."""
     from gateway.postgres import migrations
 
-    for name in await migrations.migrate(settings):
-        typer.echo(f"Applied {name}")
+    if stack.postgres is not None:
+        await stack.postgres.create(ANALYTICS.name)
+    for spec in configured(settings):
+        for name in await migrations.migrate(settings, spec):
+            typer.echo(f"Applied {name} to {spec.name}")
     if seed:
         from gateway.dev import seeds
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO, Self
 from urllib.parse import quote
 
+import asyncpg
+
 from gateway.dev import unprivileged
 from gateway.dev.server_process import ServerProcess, StackError, bundled, with_parent
 
@@ -46,6 +48,15 @@ class PostgresProcess(ServerProcess):
     def database_url(self, name: str) -> str:
         """Where one database of this server is."""
         return f"postgresql://postgres@/{quote(name)}?host={quote(str(self.sockets))}"
+
+    async def create(self, name: str) -> None:
+        """Make a database unless there is one of this name."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
+                await connection.execute(f'CREATE DATABASE "{name}"')
+        finally:
+            await connection.close()
 
     @property
     def sockets(self) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway import __version__
+from gateway.http.analytics import Analytics
 from gateway.http.auth import Auth
 from gateway.http.config import Config
 from gateway.http.cors import Cors
@@ -30,6 +31,8 @@ from gateway.http.streams import Streams
 from gateway.http.users import Users
 from gateway.http.webhooks import Webhooks
 from gateway.metrics import Metrics
+from gateway.postgres.connections import Databases
+from gateway.postgres.databases import ANALYTICS
 from gateway.security.browsers.csrf import Csrf
 from gateway.security.browsers.origins import Origins
 from gateway.security.limits.limits import Limiter
@@ -38,6 +41,7 @@ from gateway.security.webhooks import WebhookSignature
 from gateway.services.accounts.accounts import Accounts
 from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.guests import Guests
+from gateway.services.analytics.reports import Reports
 from gateway.services.chat.search import MessageSearch
 from gateway.services.commerce.catalog import Catalog
 from gateway.services.commerce.featured import Featured as FeaturedService
@@ -60,6 +64,7 @@ def mount(
     settings: Settings,
     metrics: Metrics,
     scrape: Scrape,
+    databases: Databases,
     origins: Origins,
     readiness: Readiness,
     authenticator: Authenticator,
@@ -90,7 +95,7 @@ def mount(
     """
     Edge(Cors(origins), metrics, production=settings.production).mount(app)
     csrf = Csrf(settings.csrf_enabled, origins)
-    dispatcher = Dispatcher(settings, authenticator, limiter, csrf, metrics)
+    dispatcher = Dispatcher(settings, authenticator, limiter, csrf, metrics, databases)
     resources = (
         Health(readiness),
         Auth(accounts, guests, devices, csrf, settings),
@@ -107,12 +112,15 @@ def mount(
         Jobs(jobs),
     )
     routes = [route for resource in resources for route in resource.routes()]
+    if ANALYTICS.configured(settings):
+        routes += Analytics(Reports(databases)).routes()
     if settings.media_webhook_secret is not None:
         signature = WebhookSignature(settings.media_webhook_secret.get_secret_value())
         routes += Webhooks(streams, signature).routes()
     for route in routes:
+        handler = dispatcher.serve(route)
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
-            app.router.add_route(method, API + route.path, dispatcher.serve(route))
+            app.router.add_route(method, API + route.path, handler)
     if settings.metrics_port is None:
         token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
         app.router.add_get(PATH, GuardedMetrics(scrape, token).get)

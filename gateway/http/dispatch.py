@@ -8,6 +8,7 @@ import math
 import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 import structlog
@@ -20,6 +21,7 @@ from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, RateLi
 from gateway.http.lines import send_lines
 from gateway.http.routes import Call, Cookie, Lines, Reply, Route
 from gateway.metrics import Metrics
+from gateway.postgres.connections import Databases
 from gateway.protocol.answers import misfit
 from gateway.protocol.bounds import MAX_BODY_VALUES, MAX_FIELDS, check_values
 from gateway.protocol.queries import Query
@@ -46,12 +48,19 @@ class Dispatcher:
     """Serves declared routes."""
 
     def __init__(
-        self, settings: Settings, authenticator: Authenticator, limiter: Limiter, csrf: Csrf, metrics: Metrics
+        self,
+        settings: Settings,
+        authenticator: Authenticator,
+        limiter: Limiter,
+        csrf: Csrf,
+        metrics: Metrics,
+        databases: Databases,
     ) -> None:
         self._authenticator = authenticator
         self._limiter = limiter
         self._csrf = csrf
         self._metrics = metrics
+        self._databases = databases
         self._rate = settings.http_rate_limit
         self._trusted = settings.trusted_proxies
         self._secure = settings.production
@@ -60,7 +69,10 @@ class Dispatcher:
         self._seconds = settings.handler_timeout.total_seconds()
 
     def serve(self, route: Route) -> Handler:
-        """Return the aiohttp handler of a route."""
+        """Return the aiohttp handler of a route. Called once for each route."""
+        if route.on_reconnect is not None:
+            for name in route.databases:
+                self._databases.on_reconnect(name, partial(route.on_reconnect, name))
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
@@ -93,12 +105,27 @@ class Dispatcher:
         query = parse_query(route.query, request.query) if route.query else None
         try:
             async with asyncio.timeout(self._seconds):
-                answer = await route.handler(Call(request, body, query, address, caller))
+                away = await self._away(route) if route.databases else frozenset[str]()
+                answer = await route.handler(Call(request, body, query, address, caller, away))
         except TimeoutError:
             raise Unavailable("handler") from None
         if isinstance(answer, Lines):
             return await send_lines(request, answer)
         return self._answer(route, request, answer if isinstance(answer, Reply) else Reply(answer))
+
+    async def _away(self, route: Route) -> frozenset[str]:
+        """Return those of a route's databases that do not answer. Raises Unavailable unless it goes on without them."""
+        away = set()
+        for name in route.databases:
+            try:
+                await self._databases.client(name, route.check_interval)
+            except Unavailable:
+                if route.on_error is not None:
+                    route.on_error(name)
+                if not route.continue_on_failure:
+                    raise
+                away.add(name)
+        return frozenset(away)
 
     async def _authenticate(self, route: Route, request: web.Request) -> Principal | None:
         if route.who is None:

@@ -39,6 +39,7 @@ class Call(Generic[B, Q]):
     query: Q
     address: str  # of the client, behind trusted proxies
     caller: Principal | None = None
+    away: frozenset[str] = frozenset()  # databases of the route that do not answer, if it continues without them
 
     @property
     def principal(self) -> Principal:
@@ -115,6 +116,11 @@ class Route:
     signed: Callable[[Mapping[str, str], bytes], None] | None = None  # verifies the signature of headers and body
     idempotent: bool = False  # accepts an Idempotency-Key
     raises: Codes = NOTHING  # what its handler may refuse it with, besides what the dispatcher does
+    databases: tuple[str, ...] = ()  # needed besides the main one; while one of them is away the answer is 503
+    continue_on_failure: bool = False  # the handler is called all the same, and finds them in `Call.away`
+    check_interval: float | None = None  # s within which they must have answered; None: DATABASE_CHECK_INTERVAL
+    on_error: Callable[[str], object] | None = None  # called with the name of one that is away, for each request
+    on_reconnect: Callable[[str], Awaitable[object]] | None = None  # called with the name of one that is back
 
     @property
     def template(self) -> str:

@@ -56,7 +56,7 @@ class AccountsPart:
         unused = settings.unused_guest
         book = DeviceBook(redis, names, settings.jwt_refresh_expiration, settings.guest_expiration, unused)
         self.devices = BannedDevices(database, names, book, matches_network=settings.ban_matches_network)
-        self.words = WordLists(database, AuditLog(database), metrics)
+        self.words = WordLists(database, AuditLog(database, servers.facts), metrics)
 
         refresh_tokens = RefreshTokens(redis, settings.jwt_refresh_expiration)
         sessions = Sessions(refresh_tokens, self._revocations, fanout)

@@ -33,12 +33,12 @@ class ChatPart:
         metrics, database, log = servers.metrics, servers.database, servers.log
         fanout = realtime.fanout
         outbox = Outbox(database, log, fanout)
-        permissions, self.audit_log = Permissions(database), AuditLog(database)
+        permissions, self.audit_log = Permissions(database), AuditLog(database, servers.facts)
         room_settings = RoomSettingsService(database, log, outbox, permissions, self.audit_log, fanout)
         pins = Pins(database, log, outbox, permissions, self.audit_log)
         self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire, Unavailable)
         self.words = accounts.words
-        messages = Messages(database)
+        messages = Messages(database, servers.facts)
         self.search = MessageSearch(database)
         self._snapshots = Snapshots(database, log, messages, pins, metrics)
         self.chat = Chat(database, log, messages, self._snapshots, self.words, fanout)

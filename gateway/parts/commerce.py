@@ -38,7 +38,7 @@ class CommercePart:
         self.streams = Streams(
             database, outbox, fanout, lists, grace=settings.stream_end_grace, reopen=settings.stream_reopen
         )
-        self.viewers = Viewers(database, log, realtime.presence, fanout, realtime.rooms.attendees)
+        self.viewers = Viewers(database, log, realtime.presence, fanout, realtime.rooms.attendees, servers.facts)
         fanout.on_notice(StreamEnded, self.viewers.on_stream_ended)
         fanout.on_notice(StreamResumed, self.viewers.on_stream_resumed)
         views = ProductViews(settings.currency)
@@ -46,8 +46,8 @@ class CommercePart:
         self.featured = Featured(outbox, views)
         self.storefront = Storefront(database, log, self.streams, shelves, views)
         terms = Terms(views, settings.order_ttl, settings.locale)
-        writer = OrderWriter(database, outbox, metrics, terms)
-        self.orders = Orders(database, outbox, writer, fanout, metrics, views)
+        writer = OrderWriter(database, outbox, metrics, terms, servers.facts)
+        self.orders = Orders(database, outbox, writer, fanout, metrics, views, servers.facts)
         self._sweeps = (
             Periodic("interrupted streams", SWEEP, self.streams.end_interrupted, Unavailable),
             Periodic("unpaid orders", SWEEP, self.orders.expire, Unavailable),

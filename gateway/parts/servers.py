@@ -3,8 +3,10 @@
 from gateway.clocks import ClockSync
 from gateway.concurrency.availability import Availability, ServerStatus
 from gateway.metrics import Metrics
-from gateway.postgres.database import Database
+from gateway.postgres.connections import Databases
+from gateway.postgres.databases import ANALYTICS
 from gateway.redis.client import RedisClient
+from gateway.services.analytics.facts import Facts
 from gateway.services.rooms.log import RoomLog
 from gateway.settings import Settings
 
@@ -12,18 +14,28 @@ HEARTBEAT_CONNECTIONS = 2  # connections reserved for heartbeats, which must not
 
 
 class ServersPart:
-    """Not connected yet: the database is opened by the node's first step, Redis by its third."""
+    """Not connected yet: the databases are opened by the node's first step, Redis by its third."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.database = Database(settings, self.metrics)
+        self.databases = Databases(settings, self.metrics)
+        self.database = self.databases.main
         self.redis = RedisClient(settings, self.metrics)
         few = settings.model_copy(update={"redis_pool_size": HEARTBEAT_CONNECTIONS})
         self.heartbeat_redis = RedisClient(few, self.metrics, "heartbeats", self.redis.refusal)
         self.availability = Availability({"database": self._database_status, "redis": self.redis.status})
         self.log = RoomLog(self.database)
+        self.facts = Facts(settings)
+        if settings.migrate_at_start:
+            self.databases.on_reconnect(ANALYTICS.name, self._migrate)
         self.clocks = ClockSync({"database": self.database.time, "redis": self.redis.time}, self.metrics)
+
+    async def _migrate(self) -> None:
+        """Migrate a database that was away when the node started."""
+        from gateway.postgres import migrations  # which loads a lot
+
+        await migrations.migrate_optional(self.settings)
 
     async def _database_status(self) -> ServerStatus:
         return "up" if await self.database.ping() else "down"

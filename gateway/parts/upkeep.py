@@ -3,11 +3,13 @@
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable
 from gateway.parts.servers import ServersPart
+from gateway.services.analytics.upkeep import OutboxAge
 from gateway.services.retention.kinds import kinds
 from gateway.services.retention.retention import Retention
 from gateway.services.retention.table_sizes import TableSizes
 
 ROUND = 60.0  # s between two looks for what is due; nearly always little
+LOOK = 15.0  # s between two looks at how long facts wait: the usual pause between two scrapes
 MEASURE = 600.0  # s between two looks at the sizes of tables
 
 
@@ -17,7 +19,9 @@ class UpkeepPart:
     def __init__(self, servers: ServersPart) -> None:
         retention = Retention(servers.database, kinds(servers.settings), servers.metrics)
         sizes = TableSizes(servers.database, servers.metrics)
+        age = OutboxAge(servers.database, servers.metrics)
         self._rounds = (
+            Periodic("outbox age", LOOK, age.measure, Unavailable),
             Periodic("retention", ROUND, retention.sweep, Unavailable),
             Periodic("table sizes", MEASURE, sizes.measure, Unavailable),
         )

@@ -63,6 +63,11 @@ class PostgresClient(AsyncpgDBClient):
             self._pool.terminate()
             self._pool = None
 
+    async def renew(self) -> None:
+        """Make new connections for uses to come: after an outage nobody knows whether those there are lead anywhere."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
+
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Any]:
         """Acquire a connection from the pool. Raises TimeoutError if none is free in time."""

@@ -1,9 +1,11 @@
 """The connections to PostgreSQL: a bounded pool, bounded waiting, one kind of error. Used by whatever stores something.
 
-The models find the pool through Tortoise's process-wide context, so one process has one Database open at a time.
+The models of the main database find its pool through Tortoise's process-wide context, so one process has one of it open
+at a time. Those of another database find theirs within its `guard`.
 """
 
 import asyncio
+import copy
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +19,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
 
 from gateway.concurrency.outage import Outage
+from gateway.concurrency.watch import ServerWatch
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.client import WRAPPED, PostgresClient, cause
@@ -46,11 +49,26 @@ AWAY = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
+# What an overloaded server or a mistake would not answer.
+SILENT = (
+    OSError,
+    TimeoutError,
+    DBConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+)
 # It answers, and stores nothing.
 UNWRITABLE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError, asyncpg.PostgresIOError)
 UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)  # text with a NUL
 
 
+PROBE = 1.0  # s at least that connecting anew may take
 READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on' AS read_only"
 
 # Pages that are really allocated on the disk, and gone with the transaction.
@@ -73,38 +91,57 @@ class ForeignKeyError(ConstraintError):
 
 
 class Database:
-    """One process's connections to PostgreSQL. Every use goes into `guard`, which bounds it and maps its errors:
+    """One process's connections to one database. Every use goes into `guard`, which bounds it and maps its errors:
 
     async with database.guard("streams.get"):
         await Stream.get_or_none(key=key)
+
+    While the database is known to be away, `guard` says so at once: a frozen one costs its first users their time-out,
+    until a probe has found it away, too, and those who come after that nothing. `watch` finds out when it is back.
     """
 
     _client: PostgresClient  # while it is open
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._config = configuration(settings)
+    def __init__(self, settings: Settings, metrics: Metrics, spec: DatabaseSpec = MAIN) -> None:
+        self.name = spec.name
+        self._spec = spec
+        self._config = configuration(settings, spec)
+        self._url = spec.url(settings)
         self._timeout = settings.database_timeout.total_seconds()
         self._metrics = metrics
-        self._outage = _outage()
-        self._writes = Outage("the database takes no writes", "the database takes writes again", quiet=0)
+        self._outage = _outage(spec)
+        tries = metrics.database_probes.labels(spec.name)
+        self.watch = ServerWatch(spec.title, self._probe, settings.check_interval.total_seconds(), tries.inc)
+        self._writes = Outage(f"the {spec.title} takes no writes", f"the {spec.title} takes writes again", quiet=0)
         self._writable = True  # as far as the last write that failed for want of it, or the last probe, tells
         self._context = TortoiseContext()
 
-    async def open(self) -> None:
-        """Make the first connections. Raises Unavailable if that fails."""
+    async def open(self, *, required: bool = True) -> None:
+        """Make the first connection, and watch the database from now on.
+
+        Raises Unavailable if it is away, unless it is not `required`: then it is used when it is back.
+        """
         with self._context:  # of this task only while it is made; everybody else finds it by the fallback
-            await self._context.init(self._config, _enable_global_fallback=True)
+            await self._context.init(self._config, _enable_global_fallback=self._spec is MAIN)
         self._client = cast("PostgresClient", self._context.db())
-        self._metrics.database_pools.watch("calls", self._client.use)
+        self._metrics.database_pools.watch("calls" if self._spec is MAIN else self.name, self._client.use)
         try:
-            with mapped("open", self._outage):
+            with mapped("open", self._outage, self._spec):
                 await self._client.create_connection(with_db=True)
+        except Unavailable:
+            if required:
+                await self.close()
+                raise
+            self.watch.leave()
         except BaseException:
             await self.close()
             raise
+        self.watch.on_return(self._client.renew)
+        self.watch.start()
 
     async def close(self) -> None:
         """Drop all connections, whether the server answers or not."""
+        await self.watch.close()
         await self._context.close_connections()
 
     async def ping(self) -> bool:
@@ -113,6 +150,8 @@ class Database:
         A read-only server says so when asked. A full disk does not, so after a write that failed for it a small one is
         tried until it succeeds.
         """
+        if self.watch.away and not await self.watch.check():
+            return False
         try:
             async with self.guard("ping"):
                 if (await self.query(READ_ONLY))[0]["read_only"]:
@@ -131,7 +170,8 @@ class Database:
 
     def _note_writable(self, writable: bool, **details: Any) -> None:
         self._writable = writable
-        self._metrics.database_writable.set(writable)
+        if self._spec is MAIN:
+            self._metrics.database_writable.set(writable)
         if writable:
             self._writes.worked()
         else:
@@ -147,24 +187,45 @@ class Database:
     async def guard(self, call: str) -> AsyncIterator[None]:
         """Bound and time a use of the database; `call` is its name in the metrics.
 
-        Raises Unavailable("database") for every way in which PostgreSQL can fail to do it, within DATABASE_TIMEOUT, and
+        Raises Unavailable for every way in which PostgreSQL can fail to do it, within DATABASE_TIMEOUT, and
         InvalidPayload for a text that no database can store, and ConstraintError.
         """
+        if self.watch.away:
+            self._metrics.database.labels(call, "unavailable").observe(0)
+            raise Unavailable(self._spec.title)
         started = time.perf_counter()
         outcome = "failed"  # by what was done with the answer
         try:
-            with mapped(call, self._outage):
+            with mapped(call, self._outage, self._spec):
                 async with asyncio.timeout(self._timeout):
-                    yield
+                    if self._spec is MAIN:
+                        yield
+                    else:
+                        with copy.copy(self._context):  # a copy, since it remembers what to go back to
+                            yield
             outcome = "ok"
             self._outage.worked()
         except Unavailable as error:
             outcome = "unavailable"
             if isinstance(error.__cause__, UNWRITABLE):
                 self._note_writable(False, call=call, reason=type(error.__cause__).__name__)
+            elif isinstance(error.__cause__, SILENT) and error.what == self._spec.title:
+                self.watch.failed(started)
             raise
         finally:
-            self._metrics.database.labels(call, outcome).observe(time.perf_counter() - started)
+            ended = time.perf_counter()
+            if outcome == "ok":
+                self.watch.answered = ended
+            self._metrics.database.labels(call, outcome).observe(ended - started)
+
+    async def _probe(self) -> None:
+        """Ask the server something, on a connection of its own: those of the pool may all be in use, or dead."""
+        async with asyncio.timeout(max(self._timeout, PROBE)):
+            connection = await asyncpg.connect(self._url.get_secret_value(), statement_cache_size=0)
+            try:
+                await connection.fetchval("SELECT 1")
+            finally:
+                connection.terminate()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionWrapper]:
@@ -216,8 +277,8 @@ def configuration(settings: Settings, spec: DatabaseSpec = MAIN, *models: str, p
     }
 
 
-def _outage() -> Outage:
-    return Outage("the database is away", "the database is back")
+def _outage(spec: DatabaseSpec) -> Outage:
+    return Outage(f"the {spec.title} is away", f"the {spec.title} is back")
 
 
 @contextmanager
@@ -237,8 +298,8 @@ def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -
         if ours or not isinstance(real, AWAY):
             raise  # a mistake of ours: a value of the wrong type, a statement that is none
         if not isinstance(real, UNWRITABLE):  # which is an outage of its own kind
-            (outage or _outage()).failed(call=call, reason=type(real).__name__)
-        raise Unavailable("database") from real
+            (outage or _outage(spec)).failed(call=call, reason=type(real).__name__)
+        raise Unavailable(spec.title) from real
 
 
 def _constraint_error(cause: Any) -> ConstraintError:

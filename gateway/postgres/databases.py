@@ -29,6 +29,11 @@ class DatabaseSpec:
         return f"RDS_{self.name}_URL".upper()
 
     @property
+    def title(self) -> str:
+        """What it is called in errors and logs."""
+        return "database" if self.name == "main" else f"{self.name} database"
+
+    @property
     def migrations(self) -> Path:
         """The folder of its migrations."""
         return Path(migrations.__path__[0]) / self.label

@@ -24,10 +24,11 @@ import structlog
 from aerich import Command
 from tortoise.context import TortoiseContext
 
+from gateway.errors import Unavailable
 from gateway.keys import MIGRATION_LOCK
 from gateway.postgres.client import BROKEN
 from gateway.postgres.database import AWAY, configuration, mapped
-from gateway.postgres.databases import MAIN, DatabaseSpec
+from gateway.postgres.databases import MAIN, DatabaseSpec, configured
 from gateway.postgres.migration_files import Applied, Migration, MigrationError, MigrationsLocked, Status, read
 from gateway.settings import Settings
 
@@ -351,6 +352,18 @@ async def _generate(settings: Settings, name: str, spec: DatabaseSpec) -> str | 
             command = Command(config, spec.label, str(spec.migrations.parent))
             await command.init()
             return await command.migrate(name, no_input=True) or None
+
+
+async def migrate_optional(settings: Settings) -> list[str]:
+    """Migrate the databases besides the main one, as far as they answer, and return the names."""
+    names: list[str] = []
+    for spec in configured(settings):
+        if spec is not MAIN:
+            try:
+                names += await migrate(settings, spec)
+            except Unavailable:
+                log.warning("a database was not migrated, it is away", database=spec.name)
+    return names
 
 
 def _newest(expected: Migration, status: Status) -> Sequence[Migration]:

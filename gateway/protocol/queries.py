@@ -1,11 +1,14 @@
 """Query parameters of the HTTP API. Values are converted from text, unknown names are refused."""
 
+from functools import cache
 from typing import Annotated, Literal
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from gateway.protocol.analytics import Bucket
 from gateway.protocol.catalog import ProductStatus
 from gateway.protocol.jobs import JobState
 from gateway.protocol.orders import OrderStatus
@@ -30,6 +33,15 @@ Search = Annotated[
     StringConstraints(max_length=100, strip_whitespace=True, pattern=r"^[^\x00-\x1f]*$"),
     AfterValidator(_visible_or_none),
 ]
+
+
+_time_zones = cache(available_timezones)  # it looks through folders
+
+
+def _time_zone(name: str) -> str:
+    if name not in _time_zones():
+        raise ValueError('not a time zone; write it like "Asia/Seoul"')
+    return name
 
 
 class Query(BaseModel):
@@ -135,3 +147,12 @@ class OrderQuery(Page):
 
     user_id: Identifier | None = None
     status: OrderStatus | None = None
+
+
+class AnalyticsQuery(Query):
+    """`GET /analytics/…`: a time (`from` inclusive, `to` exclusive), counted by `bucket`, in days of `timeZone`."""
+
+    from_: Annotated[Moment | None, Field(alias="from")] = None
+    to: Moment | None = None
+    bucket: Bucket | None = None
+    time_zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_time_zone)] = "UTC"

@@ -21,6 +21,7 @@ from gateway.protocol.orders import Order, PlaceOrder
 from gateway.protocol.streaming import CreateStream
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
+from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.featured import Featured
 from gateway.services.commerce.order_book import Terms
@@ -45,15 +46,18 @@ TERMS = Terms(VIEWS, timedelta(minutes=15), "en")
 class Node:
     """What one node sells with."""
 
-    def __init__(self, database: Database, redis: RedisClient, received: Recorder, metrics: Metrics) -> None:
+    def __init__(
+        self, database: Database, redis: RedisClient, received: Recorder, metrics: Metrics, facts: Facts = NO_FACTS
+    ) -> None:
+        self.redis = redis
         self.log = RoomLog(database)
         outbox = Outbox(database, self.log, received)
         product_cache = ProductCache(redis, metrics)
         outbox.on_published(product_cache.update)
         self.catalog = Catalog(database, outbox, ProductPageCache(metrics, self.log), product_cache, VIEWS)
         self.featured = Featured(outbox, VIEWS)
-        writer = OrderWriter(database, outbox, metrics, TERMS)
-        self.orders = Orders(database, outbox, writer, received, metrics, VIEWS)
+        writer = OrderWriter(database, outbox, metrics, TERMS, facts)
+        self.orders = Orders(database, outbox, writer, received, metrics, VIEWS, facts)
 
 
 class CommerceNodes:

@@ -331,6 +331,12 @@ async def test_pool_recovers_from_a_frozen_server(fragile: Database, own_postgre
         process.suspend()
     try:
         await fails_within(3, fragile)
+        await until(lambda: fragile.watch.away, within=5)
+        begun = time.monotonic()
+        for _ in range(50):  # those who come later are told at once
+            with pytest.raises(Unavailable):
+                await work(fragile)
+        assert time.monotonic() - begun < scaled(1.8)
     finally:
         for process in frozen:
             process.resume()

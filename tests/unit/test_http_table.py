@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.http.analytics import Analytics
 from gateway.http.auth import Auth
 from gateway.http.featured import Featured
 from gateway.http.health import Health
@@ -37,6 +38,7 @@ RESOURCES = (
     Notifications(NOBODY),
     Messages(NOBODY),
     Jobs(NOBODY),
+    Analytics(NOBODY),
 )
 ROUTES = {f"{route.method} {route.template}": route for route in chain(*(part.routes() for part in RESOURCES))}
 every_route = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES.keys())
@@ -57,6 +59,7 @@ POST /orders · GET /orders · GET /orders/{id} · DELETE /orders/{id} · POST /
 GET /auth/session · PATCH /streams/{key}
 GET /streams/{key}/messages · POST /notifications · GET /notifications · POST /notifications/read
 GET /notifications/sent · GET /jobs · POST /jobs/{id}/retry · POST /jobs · GET /jobs/{id} · DELETE /jobs/{id}
+GET /analytics/streams/{key} · GET /analytics/sales
 """
 FOR_STRANGERS = {"POST /auth/register", "POST /auth/login", "POST /auth/guest", "POST /auth/refresh"}
 

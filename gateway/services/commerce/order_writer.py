@@ -11,6 +11,7 @@ from gateway.errors import GatewayError, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
 from gateway.protocol.wire import now
+from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.commerce.order_book import Draft, OrderBook, Placed, Terms, sorted_items
 from gateway.services.rooms.outbox import Outbox, PlacedEvent
 from models.main.order import Order
@@ -40,6 +41,8 @@ STORE = """
         FROM unnest($10::uuid[], $11::bigint[], $12::text[], $13::text[], $14::numeric[], $15::int[])
             WITH ORDINALITY AS i (order_id, product_id, stream_key, name, price, quantity, place)
         ORDER BY i.place
+    ), noted AS (
+        INSERT INTO outbox (kind, payload) SELECT 'sales', $17::text::jsonb WHERE $17::text IS NOT NULL
     )
     SELECT id FROM taken
 """
@@ -48,8 +51,11 @@ STORE = """
 class OrderWriter:
     """Stores and publishes orders. A batch is one transaction and one publication."""
 
-    def __init__(self, database: Database, outbox: Outbox, metrics: Metrics, terms: Terms) -> None:
+    def __init__(
+        self, database: Database, outbox: Outbox, metrics: Metrics, terms: Terms, facts: Facts = NO_FACTS
+    ) -> None:
         self._database = database
+        self._facts = facts
         self._outbox = outbox
         self._metrics = metrics
         self._terms = terms
@@ -121,6 +127,7 @@ class OrderWriter:
             [item.price for item in items],
             [item.quantity for item in items],
             placed[0].expires_at,
+            self._facts.sales("PLACED", ((book.moment, each.items) for each in book.placed)),
         )
         if len(rows) < len(numbers):
             raise RuntimeError("a locked product was changed")

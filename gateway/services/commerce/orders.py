@@ -18,6 +18,7 @@ from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment, now
 from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.security.principal import Principal, Role
+from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.commerce.order_book import draft, order_event, sorted_items, view
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.products import ProductViews
@@ -40,8 +41,10 @@ class Orders:
         notices: NoticeSender,
         metrics: Metrics,
         views: ProductViews,
+        facts: Facts = NO_FACTS,
     ) -> None:
         self._database = database
+        self._facts = facts
         self._notices = notices
         self._views = views
         self._outbox = outbox
@@ -102,6 +105,7 @@ class Orders:
                 await order.save(update_fields=["status", "cancelled_at"])
                 outgoing.extend(await self._give_back(items, moment))
                 outgoing.append(order_event(events.ORDER_CANCELLED, order, items))
+                await self._facts.add_sales(self._database, "CANCELLED", [(moment, items)])
         if cancels:
             self._metrics.orders.labels("cancelled").inc()
         return view(order, items)
@@ -116,9 +120,11 @@ class Orders:
                 raise Conflict("The order has expired")
             pays = order.status == OrderStatus.PENDING
             if pays:
-                order.status, order.paid_at = OrderStatus.PAID.value, now()
+                moment = now()
+                order.status, order.paid_at = OrderStatus.PAID.value, moment
                 await order.save(update_fields=["status", "paid_at"])
                 outgoing.append(order_event(events.ORDER_PAID, order, items))
+                await self._facts.add_sales(self._database, "PAID", [(moment, items)])
         if pays:
             self._metrics.orders.labels("paid").inc()
         return view(order, items)
@@ -142,6 +148,8 @@ class Orders:
                     expired = [order.id for order in orders]
                     await Order.filter(id__in=expired).update(status=OrderStatus.EXPIRED.value)
                     outgoing.extend(await self._give_back(rows, moment))
+                    due_at = [(order.expires_at or moment, items[order.id]) for order in orders]
+                    await self._facts.add_sales(self._database, "EXPIRED", due_at)
                 for order in orders:
                     order.status = OrderStatus.EXPIRED.value
                     outgoing.append(order_event(events.ORDER_EXPIRED, order, items[order.id]))

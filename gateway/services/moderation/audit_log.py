@@ -12,11 +12,22 @@ from gateway.protocol import cursors
 from gateway.protocol.queries import LogQuery
 from gateway.protocol.records import LogEntry, LogPage
 from gateway.security.principal import Principal
+from gateway.services.analytics.facts import NO_FACTS, Facts
 from models.main.moderation import ModerationAction, ModerationEntry
 
+# The facts have the keys of the people and no text; without the actor's there are none.
 RECORD = """
-    INSERT INTO moderation_log (action, stream_key, actor_id, subject_id, message_id, reason, details, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, clock_timestamp()) RETURNING id
+    WITH entry AS (
+        INSERT INTO moderation_log (action, stream_key, actor_id, subject_id, message_id, reason, details, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, clock_timestamp())
+        RETURNING id, created_at, action, stream_key
+    ), noted AS (
+        INSERT INTO outbox (kind, payload)
+        SELECT 'moderation', jsonb_build_array(
+            jsonb_build_array(id, created_at, action, stream_key, $8::text, $9::text)
+        ) FROM entry WHERE $8::text IS NOT NULL
+    )
+    SELECT id FROM entry
 """
 
 Number = Annotated[int, Field(ge=1, lt=2**63)]  # an entry's id, as the database has it
@@ -25,8 +36,9 @@ Number = Annotated[int, Field(ge=1, lt=2**63)]  # an entry's id, as the database
 class AuditLog:
     """Entries are added and never changed. None contains the text of a message."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, facts: Facts = NO_FACTS) -> None:
         self._database = database
+        self._facts = facts
 
     async def record(
         self,
@@ -59,6 +71,8 @@ class AuditLog:
             None if message_id is None else UUID(message_id),
             reason,
             json.dumps(details or {}, ensure_ascii=False),
+            self._facts.key(actor.user_id),
+            self._facts.key(subject_id),
         )
         return int(rows[0]["id"])
 

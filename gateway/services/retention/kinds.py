@@ -14,6 +14,7 @@ from gateway.settings import Settings
 
 MARGIN = timedelta(minutes=1)  # clocks and requests that are under way
 WEBHOOK_REPEAT = timedelta(seconds=2 * TOLERANCE)  # a message is accepted as long before its timestamp as after it
+OUTBOX_KEPT = timedelta(days=7)  # facts that the analytics database could not be given
 KNOWN_VIEWERS = timedelta(hours=1)  # after the last moment at which the stream could have been started again
 
 # A stream that nobody can start again since `$1`. What was created later cannot have closed before, which lets the
@@ -168,6 +169,16 @@ STREAMS = f"""
 """  # noqa: S608
 
 
+# Of those that nobody relays for long, and of more than a million. The numbers can be counted again from the rest.
+OUTBOX = """
+    DELETE FROM outbox WHERE id = ANY (ARRAY(
+        SELECT id FROM outbox
+        WHERE created_at < now() - $1::interval OR id < (SELECT max(id) FROM outbox) - 1000000
+        ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+    )) RETURNING 1
+"""
+
+
 class Kind(NamedTuple):
     """Rows of one kind: `name` in the metrics, what deletes them, and how long they are kept."""
 
@@ -182,6 +193,7 @@ def kinds(settings: Settings) -> tuple[Kind, ...]:
         Kind("slow_mode_turns", SLOW_MODE_TURNS, timedelta(seconds=LONGEST_SLOW_MODE)),
         Kind("banned_devices", BANNED_DEVICES, timedelta(0)),
         Kind("webhook_messages", WEBHOOK_MESSAGES, WEBHOOK_REPEAT),
+        Kind("outbox", OUTBOX, OUTBOX_KEPT),
         Kind("room_events", ROOM_EVENTS, settings.recovery_window + MARGIN),
         Kind("viewer_names", VIEWER_NAMES, KNOWN_VIEWERS),
         Kind("notifications", NOTIFICATIONS, settings.notification_retention),

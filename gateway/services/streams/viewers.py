@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import structlog
 
@@ -12,10 +13,11 @@ from gateway.keys import STREAMING, Room, viewers_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.streaming import ViewerJoin, ViewerJoined, ViewerUpdate
-from gateway.protocol.wire import Since, Typed
+from gateway.protocol.wire import Since, Typed, now
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.realtime.presence.presence import Census, Presence
+from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
 from gateway.services.streams.audience import Audience
@@ -26,6 +28,7 @@ from models.main.stream import Stream, StreamStatus
 log = structlog.get_logger()
 
 STORE = 1.0  # s between two stores of peaks and totals
+SAMPLE = 10  # stores, and seconds, between two samples for the analytics database
 CHECK = 5  # stores between two checks for streams whose end this node missed
 
 
@@ -43,8 +46,10 @@ class Viewers:
         presence: Presence,
         fanout: Fanout,
         attendees: Callable[[Room], Sequence[str]],
+        facts: Facts = NO_FACTS,
     ) -> None:
         self._database = database
+        self._facts = facts
         self._catch_up = CatchUp(log)
         self._attendees = attendees
         self._over: set[Room] = set()  # rooms of ended streams, in which sockets are not counted
@@ -183,10 +188,20 @@ class Viewers:
                 await self._audience.store()
                 if rounds % CHECK == 0:
                     await self._check()
+                if rounds % SAMPLE == 0 and self._facts.enabled:
+                    await self._sample()
             except Unavailable:
                 continue  # the changes are kept
             except Exception:
                 log.exception("peaks and totals could not be stored")
+
+    async def _sample(self) -> None:
+        """Note how many people watch the streams that this node has viewers of; other nodes note the same moment."""
+        moment = datetime.fromtimestamp(now().timestamp() // SAMPLE * SAMPLE, UTC)
+        rooms = [room for room in self._presence.rooms() if room.namespace == STREAMING]
+        counts = {room.key: (await self._presence.census(room)).count for room in rooms}
+        async with self._database.guard("viewers.sample"):
+            await self._facts.add_viewers(self._database, moment, counts)
 
     async def _check(self) -> None:
         """Apply the status of all streams with sockets on this node, because notices may be lost."""

@@ -1,0 +1,107 @@
+"""Knows whether a server answers: from how its uses end, and from probes while nobody uses it. Used by its clients."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from gateway.concurrency.tasks import cancel
+
+log = structlog.get_logger()
+
+FIRST_PAUSE: Final = 0.1  # s after the first probe that failed; twice as long after each further one
+LAST_PAUSE: Final = 5.0  # s between two probes, however long the server has been away: there is no last try
+
+
+class ServerWatch:
+    """The state of one server. Moments are those of `time.perf_counter`.
+
+    Args:
+        name: Of the server, for the task.
+        probe: Asks the server something, on a connection of its own and in bounded time. Raises if it is away.
+        interval: s without an answer after which an idle server is probed.
+        tried: Called before each probe.
+    """
+
+    def __init__(
+        self, name: str, probe: Callable[[], Awaitable[object]], interval: float, tried: Callable[[], object]
+    ) -> None:
+        self._name = name
+        self._probe = probe
+        self._interval = interval
+        self._tried = tried
+        self.away = False  # those who want to use it meanwhile are told at once
+        self.answered = 0.0  # when a use or a probe succeeded last; whoever uses the server sets it
+        self._pause = FIRST_PAUSE
+        self._wake = asyncio.Event()
+        self._checking: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._returns: list[Callable[[], Awaitable[object]]] = []
+
+    def on_return(self, act: Callable[[], Awaitable[object]]) -> None:
+        """Call `act` each time the server is back. What it raises is logged."""
+        self._returns.append(act)
+
+    def failed(self, began: float) -> None:
+        """Report a use that ended without an answer.
+
+        While others are answered it is that use's own trouble, such as a lock. If nobody has been answered since it
+        began, a probe tells whether the server is away.
+        """
+        if self.answered < began and not self.away:
+            self._wake.set()
+
+    def leave(self) -> None:
+        """Take the server for away until a probe is answered."""
+        self.away = True
+        self._wake.set()
+
+    async def check(self, within: float | None = None) -> bool:
+        """Return whether the server answers. It is probed unless it has answered within so many seconds."""
+        if self.away or within is None or time.perf_counter() - self.answered >= within:
+            if self._checking is None or self._checking.done():
+                self._checking = asyncio.create_task(self._check(), name=f"check of {self._name}")
+            await asyncio.shield(self._checking)
+        return not self.away
+
+    def start(self) -> None:
+        """Begin to probe."""
+        self._running = asyncio.create_task(self._run(), name=f"watch of {self._name}")
+
+    async def close(self) -> None:
+        """Stop probing."""
+        await cancel(self._running, self._checking)
+
+    async def _run(self) -> None:
+        while True:
+            idle = time.perf_counter() - self.answered
+            try:
+                async with asyncio.timeout(self._pause if self.away else max(0.0, self._interval - idle)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            if self.away:
+                self._pause = min(2 * self._pause, LAST_PAUSE) * random.uniform(0.8, 1)  # noqa: S311  not all at once
+            await self.check(None if self._wake.is_set() else self._interval)
+            self._wake.clear()
+
+    async def _check(self) -> None:
+        self._tried()
+        try:
+            await self._probe()
+        except Exception:  # how it is away is logged where it is used
+            self.leave()
+            return
+        self.answered = time.perf_counter()
+        self._pause = FIRST_PAUSE
+        if not self.away:
+            return
+        self.away = False
+        for act in self._returns:
+            try:
+                await act()
+            except Exception:
+                log.exception("what follows the return of a server failed", server=self._name)

@@ -1,0 +1,141 @@
+"""Carries facts from the outbox of the main database to the analytics database. Run by workers, any number of them.
+
+Two databases cannot commit together, so an event may be taken again: after a crash between the two commits, or when the
+answer of the first was lost. The analytics database therefore notes the id of each event with its numbers, and counts
+only those that are not noted yet.
+"""
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from gateway.concurrency.tasks import cancel
+from gateway.errors import Unavailable
+from gateway.metrics import Metrics
+from gateway.postgres.connections import Databases
+from gateway.postgres.databases import ANALYTICS
+
+log = structlog.get_logger()
+
+BATCH = 200  # events in one transaction
+PAUSE = 1.0  # s until the next look at an outbox that had fewer
+AFTER_ERROR = 5.0  # s until the next look after something unexpected
+
+# Ids do not follow commits: a smaller one may become visible later. What another worker has locked is that one's.
+TAKE = """
+    SELECT id, event_id, kind, payload::text AS payload FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+"""
+DONE = "DELETE FROM outbox WHERE id = ANY ($1)"
+
+# Rows are written in the order of their keys, so that two relays never wait for each other in a circle.
+APPLY = """
+    WITH fresh AS (
+        INSERT INTO applied_events (event_id, applied_at)
+        SELECT e.id, clock_timestamp() FROM unnest($1::uuid[]) e (id) ORDER BY e.id
+        ON CONFLICT DO NOTHING RETURNING event_id
+    ), facts AS MATERIALIZED (
+        SELECT e.kind, f.fact FROM unnest($1::uuid[], $2::text[], $3::text[]) e (id, kind, payload)
+        JOIN fresh ON fresh.event_id = e.id
+        CROSS JOIN LATERAL jsonb_array_elements(e.payload::jsonb) f (fact)
+    ), sales AS (
+        INSERT INTO sales_minutes (stream_key, product_id, minute, status, orders, units, amount)
+        SELECT fact->>0, (fact->>1)::bigint, (fact->>2)::timestamptz, fact->>3,
+            sum((fact->>4)::int), sum((fact->>5)::int), sum((fact->>6)::numeric)
+        FROM facts WHERE kind = 'sales' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+        ON CONFLICT (stream_key, product_id, minute, status) DO UPDATE SET
+            orders = sales_minutes.orders + excluded.orders, units = sales_minutes.units + excluded.units,
+            amount = sales_minutes.amount + excluded.amount
+    ), messages AS (
+        INSERT INTO chat_minutes (stream_key, minute, messages, guest_messages)
+        SELECT fact->>0, (fact->>1)::timestamptz, sum((fact->>2)::int), sum((fact->>3)::int)
+        FROM facts WHERE kind = 'messages' GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (stream_key, minute) DO UPDATE SET
+            messages = chat_minutes.messages + excluded.messages,
+            guest_messages = chat_minutes.guest_messages + excluded.guest_messages
+    ), viewers AS (
+        INSERT INTO viewer_samples (stream_key, at, viewers)
+        SELECT fact->>0, (fact->>1)::timestamptz, max((fact->>2)::int)
+        FROM facts WHERE kind = 'viewers' GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (stream_key, at) DO UPDATE SET viewers = greatest(viewer_samples.viewers, excluded.viewers)
+    ), moderation AS (
+        INSERT INTO moderation_facts (id, at, action, stream_key, actor_key, subject_key)
+        SELECT (fact->>0)::bigint, (fact->>1)::timestamptz, fact->>2, fact->>3, fact->>4, fact->>5
+        FROM facts WHERE kind = 'moderation' ORDER BY 1
+        ON CONFLICT DO NOTHING
+    )
+    SELECT count(*) AS fresh FROM fresh
+"""
+
+
+class Relay:
+    """Moves facts as long as both databases answer. While one is away it waits; nothing is lost."""
+
+    def __init__(self, databases: Databases, metrics: Metrics) -> None:
+        self._databases = databases
+        self._metrics = metrics
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name="relay")
+
+    async def close(self) -> None:
+        """Stop, even in the middle of a batch: it is taken again."""
+        await cancel(self._task)
+
+    async def _run(self) -> None:
+        while True:
+            pause = PAUSE
+            try:
+                if await self.move() == BATCH:
+                    continue
+            except Unavailable:
+                log.debug("facts wait")  # that a database is away was logged by its client
+            except Exception:
+                log.exception("facts could not be moved")
+                pause = AFTER_ERROR
+            await asyncio.sleep(pause)
+
+    async def move(self) -> int:
+        """Move one batch; return how many events that were. Raises Unavailable.
+
+        Of a batch that the analytics database refuses each event is tried by itself. One that is refused then, too, is
+        dropped, for it would be refused for ever, and all that come after it would wait.
+        """
+        await self._databases.client(ANALYTICS.name)  # or the transaction would wait for one that is away
+        main = self._databases.main
+        async with main.guard("outbox.relay"), main.transaction():
+            rows = await main.query(TAKE, BATCH)
+            if rows:
+                if not await self._applied(rows):
+                    for row in rows:
+                        if not await self._applied([row]):
+                            log.error("facts were dropped", id=str(row["event_id"]), kind=row["kind"])
+                            self._metrics.outbox_dropped.inc()
+                await self._done(rows)
+        self._metrics.outbox_relayed.inc(len(rows))
+        return len(rows)
+
+    async def _applied(self, rows: list[dict[str, Any]]) -> bool:
+        try:
+            await self._apply(rows)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.warning("facts were refused", events=len(rows), reason=type(error).__name__)
+            return False
+        return True
+
+    async def _apply(self, rows: list[dict[str, Any]]) -> None:
+        analytics = self._databases.client_sync(ANALYTICS.name)
+        async with analytics.guard("analytics.apply"):
+            await analytics.query(
+                APPLY,
+                [row["event_id"] for row in rows],
+                [row["kind"] for row in rows],
+                [row["payload"] for row in rows],
+            )
+
+    async def _done(self, rows: list[dict[str, Any]]) -> None:
+        await self._databases.main.query(DONE, [row["id"] for row in rows])

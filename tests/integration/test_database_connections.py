@@ -1,0 +1,195 @@
+"""Several databases of one process: each away by itself, and what routes that need one answer meanwhile."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from gateway.dev.servers import PostgresProcess
+from gateway.errors import Unavailable
+from gateway.http.routes import Call, Reply, Route
+from gateway.metrics import Metrics
+from gateway.postgres.connections import Databases
+from gateway.settings import SettingsError
+from tests.http_edge import edge
+from tests.support import make_settings, server_folder
+from tests.timing import scaled, until
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[PostgresProcess]:
+    """A server that is killed and frozen; each test leaves it running."""
+    with server_folder() as folder, PostgresProcess(folder / "postgres", durable=False) as server:
+        yield server
+
+
+@pytest.fixture
+async def connections(database_url: str, elsewhere: PostgresProcess) -> AsyncIterator[Databases]:
+    """The main database on the server of all tests, and the other one elsewhere."""
+    settings = make_settings(database_url=database_url, rds_analytics_url=elsewhere.url)
+    opened = Databases(settings, Metrics())
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@contextmanager
+def frozen(server: PostgresProcess) -> Iterator[None]:
+    """The server takes connections and answers nothing."""
+    processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+async def ask(connections: Databases, name: str) -> None:
+    async with connections.client_sync(name).guard("test"):
+        await connections.client_sync(name).query("SELECT 1")
+
+
+async def test_a_frozen_database_costs_its_first_users_their_time_and_others_nothing(
+    connections: Databases, elsewhere: PostgresProcess
+) -> None:
+    await ask(connections, "analytics")
+    limit = connections.main._timeout
+    with frozen(elsewhere):
+        first = [asyncio.create_task(ask(connections, "analytics")) for _ in range(5)]
+        others = 0
+        while not all(task.done() for task in first):
+            await ask(connections, "main")
+            others += 1
+        for task in first:
+            with pytest.raises(Unavailable) as caught:
+                await task
+            assert caught.value.what == "analytics database"
+        assert others > 20
+        await until(lambda: connections.client_sync("analytics").watch.away, within=5)
+        began = time.monotonic()
+        for _ in range(50):
+            with pytest.raises(Unavailable):
+                await ask(connections, "analytics")
+        assert time.monotonic() - began < limit
+    await until(lambda: not connections.client_sync("analytics").watch.away, within=10)
+    await ask(connections, "analytics")
+
+
+async def test_a_client_is_checked_when_it_has_not_answered_for_long(
+    connections: Databases, elsewhere: PostgresProcess
+) -> None:
+    probes = connections.main._metrics.database_probes.labels("analytics")
+    await connections.client("analytics", 0)
+    assert probes._value.get() == 1
+    await connections.client("analytics")
+    assert probes._value.get() == 1, "it has just answered"
+    elsewhere.kill()
+    assert connections.client_sync("analytics") is await connections.client("analytics")
+    with pytest.raises(Unavailable):
+        await connections.client("analytics", 0)
+    await asyncio.to_thread(elsewhere.start)
+    await connections.client("analytics")
+    await ask(connections, "analytics")
+
+
+async def test_it_is_tried_until_it_is_back(connections: Databases, elsewhere: PostgresProcess) -> None:
+    back = asyncio.Event()
+
+    async def note() -> None:
+        back.set()
+
+    connections.on_reconnect("analytics", note)
+    elsewhere.kill()
+    with pytest.raises(Unavailable):
+        await ask(connections, "analytics")
+    probes = connections.main._metrics.database_probes.labels("analytics")
+    await until(lambda: probes._value.get() >= 3, within=10)
+    assert connections.client_sync("analytics").watch.away
+    assert not back.is_set()
+    await asyncio.to_thread(elsewhere.start)
+    async with asyncio.timeout(scaled(10)):
+        await back.wait()
+    await ask(connections, "analytics")
+
+
+async def test_a_database_that_is_away_at_the_start_is_used_when_it_is_there(
+    database_url: str, elsewhere: PostgresProcess
+) -> None:
+    elsewhere.kill()
+    settings = make_settings(database_url=database_url, rds_analytics_url=elsewhere.url)
+    connections = Databases(settings, Metrics())
+    await connections.open()
+    try:
+        await ask(connections, "main")
+        with pytest.raises(Unavailable):
+            await ask(connections, "analytics")
+        await asyncio.to_thread(elsewhere.start)
+        await until(lambda: not connections.client_sync("analytics").watch.away, within=10)
+        await ask(connections, "analytics")
+    finally:
+        await connections.close()
+
+
+async def test_a_database_that_nobody_has_set_is_unavailable_and_an_unknown_one_a_mistake(database_url: str) -> None:
+    connections = Databases(make_settings(database_url=database_url), Metrics())
+    assert "main" in connections
+    assert "analytics" not in connections
+    with pytest.raises(Unavailable):
+        connections.client_sync("analytics")
+    with pytest.raises(SettingsError, match="there is no database ledger"):
+        await connections.client("ledger")
+
+
+# --- routes -----------------------------------------------------------------------------------------------------------
+
+
+async def test_routes_say_which_databases_they_need(connections: Databases, elsewhere: PostgresProcess) -> None:
+    errors: list[str] = []
+    back: list[str] = []
+
+    async def strict(_call: Call[None, None]) -> Reply:
+        return Reply(None, status=200)
+
+    async def lenient(call: Call[None, None]) -> Reply:
+        return Reply(None, status=206 if call.away else 200)
+
+    async def reconnected(name: str) -> None:
+        back.append(name)
+
+    needs = ("analytics",)
+    routes = [
+        Route("GET", "/other", strict),
+        Route("GET", "/strict", strict, databases=needs, check_interval=0, on_error=errors.append),
+        Route(
+            "GET",
+            "/lenient",
+            lenient,
+            databases=needs,
+            check_interval=0,
+            continue_on_failure=True,
+            on_error=errors.append,
+            on_reconnect=reconnected,
+        ),
+    ]
+    async with edge(routes, databases=connections) as client:
+
+        async def statuses() -> list[int]:
+            answers = [await client.get(path) for path in ("/other", "/strict", "/lenient")]
+            if answers[1].status == 503:
+                assert answers[1].headers["Retry-After"] == "1"
+                assert (await answers[1].json())["errorCode"] == "SERVICE_UNAVAILABLE"
+            return [answer.status for answer in answers]
+
+        assert await statuses() == [200, 200, 200]
+        elsewhere.kill()
+        assert await statuses() == [200, 503, 206]
+        assert errors == ["analytics", "analytics"]
+        assert back == []
+        await asyncio.to_thread(elsewhere.start)
+        await until(lambda: back == ["analytics"], within=10)
+        assert await statuses() == [200, 200, 200]
