@@ -124,7 +124,8 @@ async def dev(
         await _write(report, target, draft, beside=beside)
     if create_only:
         return
-    for applied_name in await Migrations.of(target.settings, target.spec).apply():
+    report.facts["applied"] = await Migrations.of(target.settings, target.spec).apply()
+    for applied_name in report.facts["applied"]:
         report.line(f"applied {applied_name}")
 
 

@@ -19,7 +19,7 @@ from tests.integration.data.forks import fork
 from tests.timing import scaled
 
 PATIENCE = 20.0  # s for a command
-QUESTION = re.compile(r"(?:Type (\w{4}) to go on|Once more, type (\w{4})): $")
+QUESTION = re.compile(r"(?:Type (\w{4}) to go on|Once more, type (\w{4})): $|begins in \d+ s, Ctrl-C stops it $")
 
 Reply = Callable[[str], str]  # what is typed, given the code that is asked for
 
@@ -80,9 +80,11 @@ async def dorami(*arguments: str, environment: dict[str, str], stdin: str = "", 
     return await asyncio.to_thread(_run, arguments, environment, stdin, folder)
 
 
-async def at_terminal(*arguments: str, environment: dict[str, str], replies: Sequence[Reply] = ()) -> Said:
-    """Run `dorami db` at a terminal, where each question gets the next reply."""
-    return await asyncio.to_thread(_converse, arguments, environment, list(replies))
+async def at_terminal(
+    *arguments: str, environment: dict[str, str], replies: Sequence[Reply] = (), folder: Path | None = None
+) -> Said:
+    """Run `dorami db` at a terminal, where each question, and a countdown, gets the next reply."""
+    return await asyncio.to_thread(_converse, arguments, environment, list(replies), folder)
 
 
 def _run(arguments: Sequence[str], environment: dict[str, str], stdin: str, folder: Path | None) -> Said:
@@ -99,13 +101,13 @@ def _run(arguments: Sequence[str], environment: dict[str, str], stdin: str, fold
     return Said(code, out, err)
 
 
-def _converse(arguments: Sequence[str], environment: dict[str, str], replies: list[Reply]) -> Said:
+def _converse(arguments: Sequence[str], environment: dict[str, str], replies: list[Reply], folder: Path | None) -> Said:
     master, slave = pty.openpty()
     screen, ends = "", time.monotonic() + scaled(PATIENCE)
     with tempfile.TemporaryDirectory(prefix="dorami-said-") as place:
         out = Path(place, "out")
         out.touch()
-        process = _start(arguments, environment, None, [os.ttyname(slave), out, os.ttyname(slave)])
+        process = _start(arguments, environment, folder, [os.ttyname(slave), out, os.ttyname(slave)])
         try:
             while time.monotonic() < ends:
                 if select.select([master], [], [], 0.05)[0]:
@@ -114,7 +116,7 @@ def _converse(arguments: Sequence[str], environment: dict[str, str], replies: li
                     break
                 if found := QUESTION.search(screen):
                     assert replies, f"nobody said what to answer:\n{screen}"
-                    os.write(master, replies.pop(0)(found[1] or found[2]).encode())
+                    os.write(master, replies.pop(0)(found[1] or found[2] or "").encode())
                     screen += "\n"
         finally:
             code = _end(process)

@@ -13,7 +13,7 @@ import migrations
 import models
 from gateway.postgres.databases import MAIN
 from gateway.postgres.migration_files import read
-from tests.integration.data.terminal import Said, dorami, fetchval, run
+from tests.integration.data.terminal import Said, at_terminal, dorami, fetchval, interrupt, run
 
 Environment = Callable[..., dict[str, str]]
 
@@ -204,3 +204,18 @@ async def test_a_deployment_that_gets_no_lock_gives_up(project: Project, databas
     await other.close()
     assert said.code == 4
     assert await fetchval(database_url, LATEST) == NUMBER
+
+
+async def test_a_deployment_to_production_can_be_stopped_in_its_countdown(
+    project: Project, environment: Environment, database_url: str
+) -> None:
+    project.edit("job.py", *NOTE)
+    assert (await project.run(*DEV, "--create-only")).code == 0
+    production = environment(APP_ENV="production", JWT_SECRET="a-secret-of-production-that-is-long-enough")
+    said = await at_terminal("migrate", environment=production, replies=[interrupt], folder=project.folder)
+    assert said.code == 130
+    assert "makes column jobs.note" in said.err
+    assert await fetchval(database_url, LATEST) == NUMBER
+    without = await dorami("migrate", environment=production, folder=project.folder)
+    assert without.code == 0, without.err
+    assert await fetchval(database_url, LATEST) == NUMBER + 1

@@ -12,6 +12,7 @@ import pytest
 from gateway.data import catalog
 from gateway.data.drift import drift
 from gateway.data.programs import dump, program
+from gateway.data.stops import Stop
 from gateway.data.target import Target
 from gateway.postgres.databases import MAIN
 from gateway.postgres.migration_files import read
@@ -126,3 +127,16 @@ async def test_no_scratch_database_is_left(target: Target) -> None:
         assert await drift(target, connection, NAMES) == []
         left = await connection.fetch("SELECT datname FROM pg_database WHERE datname LIKE 'dorami_scratch_%'")
     assert left == []
+
+
+async def test_a_user_who_may_not_make_databases_names_one_beside_which_they_may(
+    target: Target, database_url: str
+) -> None:
+    async with target.connect() as connection:
+        name = await connection.fetchval("SELECT current_database()")
+        await connection.execute(f"CREATE ROLE plain_{name} LOGIN")
+    plain = Target(MAIN, make_settings(database_url=database_url.replace("postgres@", f"plain_{name}@", 1)))
+    async with plain.connect() as connection:
+        with pytest.raises(Stop, match="--scratch-url"):
+            await drift(plain, connection, NAMES)
+        assert await drift(plain, connection, NAMES, beside=database_url) == []

@@ -163,3 +163,20 @@ async def test_production_asks_for_two_codes(
     assert said.code == 0, said.err
     assert "main (production, this machine)" in said.err
     assert await fetchval(database_url, COUNT) == 1
+
+
+async def test_a_shell_can_only_read_unless_it_is_said(environment: Environment, database_url: str) -> None:
+    await run(database_url, "CREATE TABLE chat_settings_of_test (id int)")
+    insert = "INSERT INTO chat_settings_of_test VALUES (1); SELECT 'here'"
+    said = await dorami("shell", "-d", "main", stdin=f"{insert};\n", environment=environment())
+    assert said.code == 0, said.err
+    assert "here" in said.out
+    assert "cannot execute INSERT in a read-only transaction" in said.err
+    assert await fetchval(database_url, COUNT) == 0
+    wrote = await dorami("shell", "-d", "main", "--write", stdin=f"{insert};\n", environment=environment())
+    assert wrote.code == 0, wrote.err
+    assert await fetchval(database_url, COUNT) == 1
+    production = environment(APP_ENV="production", JWT_SECRET="a-secret-of-production-that-is-long-enough")
+    refused = await dorami("shell", "-d", "main", "--write", stdin=f"{insert};\n", environment=production)
+    assert refused.code == 3
+    assert await fetchval(database_url, COUNT) == 1
