@@ -28,10 +28,15 @@ SESSIONS = """
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
     ORDER BY xact_start NULLS LAST
 """
+# By what the last VACUUM has noted: pg_total_relation_size waits for who has locked a table.
 SIZES = """
-    SELECT c.oid::regclass::text AS name, pg_total_relation_size(c.oid) AS bytes,
-        greatest(c.reltuples, 0)::bigint AS rows
-    FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 2 DESC LIMIT 10
+    SELECT c.oid::regclass::text AS name, greatest(c.reltuples, 0)::bigint AS rows,
+        current_setting('block_size')::bigint * (
+            SELECT coalesce(sum(p.relpages), 0) FROM pg_class p WHERE p.oid IN (c.oid, c.reltoastrelid)
+                OR p.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = c.oid)
+        )::bigint AS bytes
+    FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+    ORDER BY bytes DESC, name LIMIT 10
 """
 LONG = 60.0  # s of a transaction that somebody should look at
 
@@ -157,7 +162,7 @@ async def debug(report: Report, target: Target) -> None:
     for one in old:
         report.line(f"transaction  {one['pid']} {one['state']} for {one['transaction_seconds']:.0f} s: {one['query']}")
     for one in sizes:
-        report.line(f"table        {one['name']}: {_bytes(one['bytes'])}, about {one['rows']:,} rows")
+        report.line(f"table        {one['name']}: about {_bytes(one['bytes'])}, {one['rows']:,} rows")
 
 
 async def versions(report: Report) -> None:

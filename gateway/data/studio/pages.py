@@ -60,7 +60,7 @@ def home(databases: Databases, nonce: str) -> str:
             f"<td>{table.rows:,}</td><td>{_bytes(table.bytes)}</td><td>{escape(table.comment or '')}</td></tr>"
             for table in tables.values()
         ]
-        head = "<thead><tr><th>table</th><th>rows, about</th><th>size</th><th>what it is</th></tr></thead>"
+        head = "<thead><tr><th>table</th><th>rows, about</th><th>size, about</th><th>what it is</th></tr></thead>"
         parts.append(f"<p>{len(tables)} tables</p><div class=scroll><table>{head}{''.join(lines)}</table></div><br>")
     return _page("all tables", databases, nonce, "".join(parts))
 

@@ -20,7 +20,7 @@ SECRET = re.compile(
 TABLES = """
     SELECT c.oid, c.relname::text AS name, c.relkind::text AS kind, obj_description(c.oid, 'pg_class') AS comment,
         CASE WHEN c.reltuples < 0 THEN pg_stat_get_live_tuples(c.oid) ELSE c.reltuples::bigint END AS rows,
-        pg_total_relation_size(c.oid) AS bytes
+        c.relpages * current_setting('block_size')::bigint AS bytes
     FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY c.relname
 """

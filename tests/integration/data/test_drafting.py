@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+import gateway
 import migrations
 import models
 from gateway.postgres.databases import MAIN
@@ -219,3 +220,19 @@ async def test_a_deployment_to_production_can_be_stopped_in_its_countdown(
     without = await dorami("migrate", environment=production, folder=project.folder)
     assert without.code == 0, without.err
     assert await fetchval(database_url, LATEST) == NUMBER + 1
+
+
+async def test_models_and_migrations_are_formatted(project: Project) -> None:
+    shutil.copy(Path(gateway.__file__).parents[1] / "pyproject.toml", project.folder)  # which says how
+    project.edit("job.py", "detail = fields", "detail   =   fields")
+    said = await project.run("format", RDS_MAIN_URL="")
+    assert said.code == 0, said.err
+    assert said.out.startswith("1 file reformatted")
+
+
+async def test_the_newest_migration_is_looked_at_for_locks(project: Project) -> None:
+    text = project.newest.read_text()
+    project.newest.write_text(text.replace('return """', 'return """\nCREATE INDEX slow ON users (status);', 1))
+    said = await project.run("validate", "--lint", RDS_MAIN_URL="")
+    assert said.code == 1
+    assert "require-concurrent-index-creation" in said.out
