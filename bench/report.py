@@ -38,6 +38,7 @@ from bench.servers import PEERS, TITLES
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
+WORKERS = PLOTS / "workers.md"  # written by workers.py
 
 CLOCKS = (
     "CPU times are the servers' own process times, which hold on a busy machine; rates and latencies are by the clock "
@@ -90,7 +91,7 @@ def goals_table(measurements: Measurements) -> str:
     """Return the goals of the scenarios that were run, as a Markdown table."""
     played = {scenario for scenario, _ in measurements}
     rows = [_row(judge(goal, measurements)) for goal in GOALS if goal.scenario in played]
-    return _table(["what", "measured", "gateway", "peer", "", "ratio", "goal", "met"], rows)
+    return table(["what", "measured", "gateway", "peer", "", "ratio", "goal", "met"], rows)
 
 
 def _row(verdict: Verdict) -> list[str]:
@@ -140,6 +141,8 @@ def write(measurements: Measurements, failures: Sequence[str], repeats: int, sta
         PEERS_ARE,
         "",
     ]
+    if WORKERS.exists():
+        lines += ["## Several workers", "", WORKERS.read_text()]
     if failures:
         lines += ["Runs that failed and are left out:", "", *(f"- {failure}" for failure in failures), ""]
     DOCUMENT.write_text("\n".join(lines))
@@ -156,10 +159,10 @@ def details(scenario: Scenario, measurements: Measurements) -> str:
         ]
         for server in scenario.servers
     ]
-    return _table(["", *heads], rows)
+    return table(["", *heads], rows)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Markdown that can be read as it is."""
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     lines = [[head.ljust(width) for head, width in zip(heads, widths, strict=True)], ["-" * width for width in widths]]

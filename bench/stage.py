@@ -114,23 +114,27 @@ class Stage:
 
     # --- the parts ----------------------------------------------------------------------------------------------------
 
-    def _server(self, command: list[str], core: int, redis_url: str | None = None) -> Server:
+    def _server(self, command: list[str], core: int, redis_url: str | None = None, **variables: str) -> Server:
         urls = {"redis": redis_url or self._redis_url(), "postgres": self._postgres.url}
-        environment = inherited() | {
-            "APP_ENV": "production",
-            "HOST": "127.0.0.1",
-            "DATABASE_URL": urls["postgres"],
-            "REDIS_URL": urls["redis"],
-            "JWT_SECRET": self._secret,
-            "JWT_EXPIRATION": "2h",
-            # One address and few users ask for what a crowd would ask for; the limits are counted all the same.
-            "MAX_ADDRESS_CONNECTIONS": "100000",
-            "CHAT_RATE_LIMIT": NO_LIMIT,
-            "EVENT_RATE_LIMIT": NO_LIMIT,
-            "JOIN_RATE_LIMIT": NO_LIMIT,
-            "REFUSED_RATE_LIMIT": NO_LIMIT,
-            "CHAT_LIMIT": NO_LIMIT.partition("/")[0],
-        }
+        environment = (
+            inherited()
+            | {
+                "APP_ENV": "production",
+                "HOST": "127.0.0.1",
+                "DATABASE_URL": urls["postgres"],
+                "REDIS_URL": urls["redis"],
+                "JWT_SECRET": self._secret,
+                "JWT_EXPIRATION": "2h",
+                # One address and few users ask for what a crowd would ask for; the limits are counted all the same.
+                "MAX_ADDRESS_CONNECTIONS": "100000",
+                "CHAT_RATE_LIMIT": NO_LIMIT,
+                "EVENT_RATE_LIMIT": NO_LIMIT,
+                "JOIN_RATE_LIMIT": NO_LIMIT,
+                "REFUSED_RATE_LIMIT": NO_LIMIT,
+                "CHAT_LIMIT": NO_LIMIT.partition("/")[0],
+            }
+            | variables
+        )
         return Server(command, core, environment, urls, self._folder)
 
     def _load(self, scenario: Scenario, servers: list[Server], sent_to: Server) -> Measurement:

@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -50,14 +50,23 @@ async def answers(url: str) -> bool:
 async def haproxy(nodes: Sequence[Node], folder: Path) -> AsyncIterator[str]:
     """Run it; its URL. The nodes must keep their ports."""
     port = free_port()
-    config = folder / "haproxy.cfg"
-    config.write_text(configuration(nodes, port))
-    process = await asyncio.create_subprocess_exec(program("haproxy"), "-q", "-db", "-f", str(config))
     url = f"http://127.0.0.1:{port}"
-
-    try:
+    async with running(configuration(nodes, port), folder / "haproxy.cfg"):
         await until(lambda: answers(url), within=10, pause=0.1)
         yield url
+
+
+def running(configuration: str, file: Path) -> AbstractAsyncContextManager[None]:
+    """Run HAProxy with a configuration, which is written to a file."""
+    file.write_text(configuration)
+    return _running(file)
+
+
+@asynccontextmanager
+async def _running(file: Path) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(program("haproxy"), "-q", "-db", "-f", str(file))
+    try:
+        yield
     finally:
         process.kill()
         await process.wait()

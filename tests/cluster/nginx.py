@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.cluster.haproxy import answers, free_port
@@ -39,13 +39,23 @@ def configuration(nodes: Sequence[Node], port: int, folder: Path) -> str:
 async def nginx(nodes: Sequence[Node], folder: Path) -> AsyncIterator[str]:
     """Run it; its URL. The nodes must keep their ports."""
     port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(configuration(nodes, port, folder))
-    process = await asyncio.create_subprocess_exec(program("nginx", package="nginx-light"), "-c", str(config))
     url = f"http://127.0.0.1:{port}"
-    try:
+    async with running(configuration(nodes, port, folder), folder / "nginx.conf"):
         await until(lambda: answers(url), within=10, pause=0.1)
         yield url
+
+
+def running(configuration: str, file: Path) -> AbstractAsyncContextManager[None]:
+    """Run nginx with a configuration, which is written to a file."""
+    file.write_text(configuration)
+    return _running(file)
+
+
+@asynccontextmanager
+async def _running(file: Path) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(program("nginx", package="nginx-light"), "-c", str(file))
+    try:
+        yield
     finally:
         with suppress(ProcessLookupError):  # it has said on stderr why it ended
             process.terminate()

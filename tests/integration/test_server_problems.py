@@ -1,57 +1,26 @@
 """What an operator is told of a server that refuses a node: wrong passwords and certificates."""
 
 import asyncio
-import datetime
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote
 
 import asyncpg
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gateway.dev.servers import PostgresProcess
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.problems import explain
+from tests.certificates import certificate
 from tests.redis_topologies import problem_at_start
 from tests.support import make_settings
 from tests.timing import until
 
 UNTRUSTED = "has a certificate that the CA has not signed, or for another name"
 REFUSED = "refuses the user name or the password"
-
-
-def certificate(folder: Path, host: str) -> Path:
-    """Make `server.key` and `server.crt`, signed by itself; the certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a server of the tests")])
-    now = datetime.datetime.now(datetime.UTC)
-    day = datetime.timedelta(days=1)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    text = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "server.key").write_bytes(text)
-    (folder / "server.key").chmod(0o600)
-    (folder / "server.crt").write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    return folder / "server.crt"
 
 
 async def problem_of_database(url: str) -> str | None:
