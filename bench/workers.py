@@ -64,14 +64,14 @@ class WorkerStage(Stage):
         return {**per, "all": every, "messages/s": measured["messages_per_s"]}
 
     def requests(self, count: int, *, kept: bool) -> dict[str, float]:
-        """POSTs to sessions of two workers in turn: CPU of all workers and time for each, the share of hand-overs."""
+        """POSTs to sessions of two workers in turn: CPU of all workers for each, and the share of hand-overs."""
         with self.node(count) as (server, processes):
             before = look(server.port, processes)
-            seconds = asyncio.run(_post(server.port, kept))
+            asyncio.run(_post(server.port, kept))
             after = look(server.port, processes)
         cpu = sum(after.cpu[slot] - before.cpu[slot] for slot in processes)
         handed = sum(after.handed.get(slot, 0) - before.handed.get(slot, 0) for slot in processes)
-        return {"cpu": 1e6 * cpu / REQUESTS, "p50": 1e6 * median(seconds), "handed": handed / REQUESTS}
+        return {"cpu": 1e6 * cpu / REQUESTS, "handed": handed / REQUESTS}
 
 
 def look(port: int, processes: dict[str, psutil.Process]) -> Look:
@@ -94,8 +94,7 @@ def _slot(process: psutil.Process) -> str:
     return str(json.loads(process.environ()[VARIABLE])["slot"])
 
 
-async def _post(port: int, kept: bool) -> list[float]:
-    clock = asyncio.get_running_loop().time
+async def _post(port: int, kept: bool) -> None:
     sids: dict[str, list[str]] = defaultdict(list)  # by worker; without workers all are of one
     while not sids or min(map(len, sids.values())) < SESSIONS:
         _, body = await _ask(await asyncio.open_connection("127.0.0.1", port), "GET", POLLING, close=True)
@@ -103,9 +102,7 @@ async def _post(port: int, kept: bool) -> list[float]:
         sids[sid.rpartition(".")[0]].append(sid)
     workers = list(sids.values())
     connection = await asyncio.open_connection("127.0.0.1", port)
-    seconds = []
     for number in range(REQUESTS):
-        begun = clock()
         if not kept and number:
             connection = await asyncio.open_connection("127.0.0.1", port)
         sessions = workers[number % len(workers)]
@@ -113,9 +110,7 @@ async def _post(port: int, kept: bool) -> list[float]:
         status, body = await _ask(connection, "POST", target, "3", close=not kept)
         if (status, body) != (200, "ok"):
             raise SystemExit(f"{status} {body}")
-        seconds.append(clock() - begun)
     connection[1].close()
-    return seconds
 
 
 async def _ask(
@@ -177,7 +172,7 @@ def _text(
     for kept in (True, False):
         one, two = requests[kept, 1], requests[kept, 2]
         share = mid(two, "handed")
-        cost, delay = ((mid(two, key) - mid(one, key)) / share for key in ("cpu", "p50"))
+        cost = (mid(two, "cpu") - mid(one, "cpu")) / share
         hand_overs.append(
             [
                 "kept open" if kept else "a new one each",
@@ -185,9 +180,6 @@ def _text(
                 f"{mid(two, 'cpu'):.0f}",
                 f"{share:.0%}",
                 f"{cost:.0f}",
-                f"{mid(one, 'p50'):.0f}",
-                f"{mid(two, 'p50'):.0f}",
-                f"{delay:.0f}",
             ]
         )
     lines = [
@@ -208,9 +200,6 @@ def _text(
                 "CPU, two workers, µs",
                 "handed over",
                 "CPU per hand-over, µs",
-                "p50, one, µs",
-                "p50, two, µs",
-                "per hand-over, µs",
             ],
             hand_overs,
         ),
