@@ -80,7 +80,7 @@ async def test_a_roll_from_the_release_before(
         shop = Shop([old], client, http, database)
         key, token = "a-show", (await shop.owner()).token
         await shop.request("POST", "/streams", body={"title": "A show", "key": key}, token=token, status={201})
-        people = await shop.crowd(4)
+        people = await shop.clients(4)
         members = [Member(client, url, person, key, "websocket") for person in people[:2]]
         await asyncio.gather(*(member.join() for member in members))
 
@@ -108,5 +108,5 @@ async def all_talk(members: list[Member], rounds: int) -> None:
             *(m.socket.call("chat:send-message", {"liveId": m.key, "message": "x"}) for m in members)
         )
         seqs = {answer["seq"] for answer in said}
-        await until(lambda: all(seqs <= set(m.heard) for m in members), what="everybody hears everything")  # noqa: B023
-    assert all(m.heard == sorted(set(m.heard)) for m in members)
+        await until(lambda: all(seqs <= set(m.received) for m in members), what="everybody hears everything")  # noqa: B023
+    assert all(m.received == sorted(set(m.received)) for m in members)

@@ -128,8 +128,8 @@ async def all_hear(people: list[Member]) -> None:
         *(m.socket.call("chat:send-message", {"liveId": m.key, "message": "x"}) for m in people)
     )
     seqs = {answer["seq"] for answer in said}
-    await until(lambda: all(seqs <= set(member.heard) for member in people), what="everybody has heard everything")
-    assert all(member.heard == sorted(set(member.heard)) for member in people)
+    await until(lambda: all(seqs <= set(member.received) for member in people), what="everybody has heard everything")
+    assert all(member.received == sorted(set(member.received)) for member in people)
 
 
 def crashes(log: str) -> list[str]:
@@ -280,7 +280,7 @@ async def test_nothing_fails_while_workers_are_replaced(shop: Shop) -> None:
     assert sum(member.unanswered for member in people) == 0
     assert sum(member.lost for member in people) == 0, "all were recovered"
     acked = {seq for member in people for seq in member.acked}
-    await until(lambda: all(acked <= set(member.heard) for member in people), what="everybody heard everything")
+    await until(lambda: all(acked <= set(member.received) for member in people), what="everybody heard everything")
     after = {slot: process.pid for slot, process in workers_of(node).items()}
     assert before.keys() == after.keys() == {1, 2}
     assert not set(before.values()) & set(after.values())
