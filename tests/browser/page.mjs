@@ -21,8 +21,8 @@ export const WIDE = { ...STILL, viewport: { width: 1360, height: 860 } };
 export const NARROW = { ...STILL, viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
 /** A headless Chromium with a fresh profile; `run(browser)` gets it. */
-export async function withBrowser(executablePath, run) {
-  const browser = await chromium.launch({ executablePath, args: FLAGS });
+export async function withBrowser(executablePath, run, flags = []) {
+  const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
   try {
     await run(browser);
   } finally {

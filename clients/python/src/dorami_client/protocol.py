@@ -53,7 +53,7 @@ class Announcement(TypedDict):
     username: str
     role: str
     message: str
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class AuthRefresh(TypedDict):
@@ -76,7 +76,7 @@ class BanAck(TypedDict):
     liveId: str | None
     userId: str
     until: str | None
-    sanctionId: NotRequired[str | None]
+    sanctionId: str | None
     deleted: int
 
 
@@ -208,11 +208,11 @@ class Cleared(TypedDict):
     """`data` of `chat:cleared`: messages with `from_seq` <= `seq` < `before_seq` were deleted."""
 
     liveId: str
-    userId: NotRequired[str | None]
+    userId: NotRequired[str]
     fromSeq: int
     beforeSeq: int
     clearId: str
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class Component(TypedDict):
@@ -224,12 +224,12 @@ class Component(TypedDict):
 class Connected(TypedDict):
     """`connected` on `/`, and with `timestamp` the `data` of `connection:success`."""
 
-    message: NotRequired[str]
+    message: str
     userId: str
     role: str
     authenticated: bool
-    protocol: NotRequired[str]
-    serverTime: NotRequired[str]
+    protocol: str
+    serverTime: str
     expiresAt: str
     limits: Limits
 
@@ -237,15 +237,15 @@ class Connected(TypedDict):
 class ConnectionSuccess(TypedDict):
     """The `data` of `connection:success` on `/chat` and `/streaming`."""
 
-    message: NotRequired[str]
+    message: str
     userId: str
     role: str
     authenticated: bool
-    protocol: NotRequired[str]
-    serverTime: NotRequired[str]
+    protocol: str
+    serverTime: str
     expiresAt: str
     limits: Limits
-    timestamp: NotRequired[str]
+    timestamp: str
 
 CreateJob = TypedDict('CreateJob', {'kind': "Literal['replay']", 'streamKey': 'str', 'source': 'str', 'from': 'NotRequired[float]', 'to': 'NotRequired[float | None]', 'renditions': "NotRequired[list[Literal['1080p', '720p', '480p', '360p']]]"})
 
@@ -285,10 +285,10 @@ class CsrfToken(TypedDict):
 class CurrentSession(TypedDict):
     """`GET /auth/session`; `user` is null without a valid session."""
 
-    user: NotRequired[UserView | None]
-    powers: NotRequired[list[Power]]
-    hostPowers: NotRequired[list[Power]]
-    expiresAt: NotRequired[str | None]
+    user: UserView | None
+    powers: list[Power]
+    hostPowers: list[Power]
+    expiresAt: str | None
 
 
 class Cursor(TypedDict):
@@ -326,22 +326,22 @@ class ErrorBody(TypedDict):
     code: Code
     message: str
     retryable: bool
-    retryAfterMs: NotRequired[int | None]
+    retryAfterMs: NotRequired[int]
     details: NotRequired[Any]
 
 
 class ErrorEvent(TypedDict):
     """The `error` event, sent to a client that asked for no ack; `event` is what it sent, None for no string."""
 
-    type: NotRequired[Literal['error']]
+    type: Literal['error']
     event: str | None
     errorCode: Code
     message: str
     retryable: bool
-    retryAfterMs: NotRequired[int | None]
+    retryAfterMs: NotRequired[int]
     details: NotRequired[Any]
     requestId: str
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class Expiring(TypedDict):
@@ -353,10 +353,10 @@ class Expiring(TypedDict):
 class Failure(TypedDict):
     """The ack of a failed request."""
 
-    ok: NotRequired[Literal[False]]
+    ok: Literal[False]
     error: ErrorBody
     requestId: str
-    ts: NotRequired[int]
+    ts: int
 
 
 class Farewell(TypedDict):
@@ -364,7 +364,7 @@ class Farewell(TypedDict):
 
     code: Code
     reconnect: bool
-    retryAfterMs: NotRequired[int | None]
+    retryAfterMs: NotRequired[int]
 
 
 class FeatureProduct(TypedDict):
@@ -422,7 +422,7 @@ class HistoryMessage(TypedDict):
     clientMessageId: str | None
     timestamp: str
     seq: int
-    kind: NotRequired[Literal['announcement'] | None]
+    kind: NotRequired[Literal['announcement']]
 
 
 class HistoryPage(TypedDict):
@@ -439,10 +439,10 @@ class HttpError(TypedDict):
     errorCode: Code
     message: str
     retryable: bool
-    retryAfterMs: NotRequired[int | None]
+    retryAfterMs: NotRequired[int]
     details: NotRequired[Any]
     requestId: str
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class Job(TypedDict):
@@ -512,12 +512,12 @@ class Joined(TypedDict):
     roomName: str
     members: int
     history: list[HistoryMessage]
-    pinned: NotRequired[list[PinnedMessage]]
+    pinned: list[PinnedMessage]
     settings: RoomSettings
     you: You
     cursor: Cursor
     recovered: bool
-    events: NotRequired[list[Missed] | None]
+    events: NotRequired[list[Missed]]
 
 
 class LeaveRoom(TypedDict):
@@ -548,15 +548,15 @@ class Lifted(TypedDict):
 class Limits(TypedDict):
     """The limits that apply to the client."""
 
-    messageLength: NotRequired[int]
+    messageLength: int
     rates: dict[str, RateLimit]
 
 
 class Live(TypedDict):
     """`GET /health/live`: the process answers."""
 
-    status: NotRequired[Literal['ok']]
-    timestamp: NotRequired[str]
+    status: Literal['ok']
+    timestamp: str
 
 
 class LogEntry(TypedDict):
@@ -625,7 +625,7 @@ class MessageDeleted(TypedDict):
     liveId: str
     deletedBy: str
     reason: str | None
-    timestamp: NotRequired[str]
+    timestamp: str
 
 MessageQuery = TypedDict('MessageQuery', {'cursor': 'NotRequired[str | None]', 'limit': 'NotRequired[int]', 'userId': 'NotRequired[str | None]', 'from': 'NotRequired[str | None]', 'to': 'NotRequired[str | None]', 'deleted': 'NotRequired[bool]', 'search': 'NotRequired[str | None]', 'format': "NotRequired[Literal['json', 'jsonl']]"})
 
@@ -745,7 +745,7 @@ class OrdersJoined(TypedDict):
     room: str
     cursor: Cursor
     recovered: bool
-    events: NotRequired[list[Missed] | None]
+    events: NotRequired[list[Missed]]
 
 
 class Page(TypedDict):
@@ -797,7 +797,7 @@ class Presence(TypedDict):
 
     userId: str
     liveId: str
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class Product(TypedDict):
@@ -874,13 +874,21 @@ class Ready(TypedDict):
     status: Literal['ok', 'degraded', 'error', 'draining']
     info: dict[str, Component]
     error: dict[str, Component]
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class Refresh(TypedDict):
     """`POST /auth/refresh` and `/auth/logout`: the token, for clients that send no cookie."""
 
     refreshToken: NotRequired[str | None]
+
+
+class Refusal(TypedDict):
+    """`data` of a `connect_error`."""
+
+    code: Code
+    retryable: Literal[False]
+    until: NotRequired[str]
 
 
 class Register(TypedDict):
@@ -900,15 +908,15 @@ class Restored(TypedDict):
     toSeq: int
     restored: int
     messages: list[Message] | None
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class RoomSettings(TypedDict):
     """The settings of a chat room, which moderators change."""
 
-    slowModeSeconds: NotRequired[int]
-    frozen: NotRequired[bool]
-    guestsAllowed: NotRequired[bool]
+    slowModeSeconds: int
+    frozen: bool
+    guestsAllowed: bool
 
 
 class RoomState(TypedDict):
@@ -968,7 +976,7 @@ class Sanctioned(TypedDict):
     liveId: str | None
     userId: str
     until: str | None
-    sanctionId: NotRequired[str | None]
+    sanctionId: str | None
 
 
 class SendMessage(TypedDict):
@@ -1041,9 +1049,9 @@ class Session(TypedDict):
 
     accessToken: str
     refreshToken: str
-    tokenType: NotRequired[str]
+    tokenType: str
     expiresIn: int
-    csrfToken: NotRequired[str | None]
+    csrfToken: NotRequired[str]
     user: UserView
 
 
@@ -1066,9 +1074,9 @@ class SessionView(TypedDict):
 class SettingsChanged(TypedDict):
     """`data` of `chat:settings`, and the ack of the events that change settings."""
 
-    slowModeSeconds: NotRequired[int]
-    frozen: NotRequired[bool]
-    guestsAllowed: NotRequired[bool]
+    slowModeSeconds: int
+    frozen: bool
+    guestsAllowed: bool
     liveId: str
 
 
@@ -1076,7 +1084,7 @@ class ShopConfig(TypedDict):
     """`GET /config`: the public configuration of the shop."""
 
     version: str
-    protocol: NotRequired[str]
+    protocol: str
     currency: str
     locale: str
 
@@ -1147,7 +1155,7 @@ class StreamEnded(TypedDict):
     """`stream:ended`."""
 
     streamKey: str
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class StreamJoined(TypedDict):
@@ -1158,7 +1166,7 @@ class StreamJoined(TypedDict):
     featured: Product | None
     cursor: Cursor
     recovered: bool
-    events: NotRequired[list[Missed] | None]
+    events: NotRequired[list[Missed]]
 
 
 class StreamLeft(TypedDict):
@@ -1193,7 +1201,7 @@ class StreamPresence(TypedDict):
 
     userId: str
     streamId: str
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class StreamQuery(TypedDict):
@@ -1211,7 +1219,13 @@ class StreamStarted(TypedDict):
 
     streamKey: str
     resumed: NotRequired[bool]
-    timestamp: NotRequired[str]
+    timestamp: str
+
+
+class StreamTime(TypedDict):
+    """What the data of a logged event has besides in a room of a stream: ms since the stream went live first."""
+
+    streamTime: NotRequired[int]
 
 
 class StreamView(TypedDict):
@@ -1273,7 +1287,7 @@ class Unpinned(TypedDict):
     liveId: str
     messageId: str
     cause: Cause
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class Unread(TypedDict):
@@ -1333,7 +1347,7 @@ class ViewerJoined(TypedDict):
     live: bool
     cursor: Cursor
     recovered: bool
-    events: NotRequired[list[Missed] | None]
+    events: NotRequired[list[Missed]]
 
 
 class ViewerLeave(TypedDict):
@@ -1354,7 +1368,7 @@ class ViewerUpdate(TypedDict):
 
     streamKey: str
     viewerCount: int
-    timestamp: NotRequired[str]
+    timestamp: str
 
 
 class WordPage(TypedDict):
@@ -1388,10 +1402,10 @@ class WordView(TypedDict):
 class You(TypedDict):
     """The joining user and their rights in the room."""
 
-    canSend: NotRequired[bool]
-    mutedUntil: NotRequired[str | None]
-    moderator: NotRequired[bool]
-    powers: NotRequired[list[Power]]
+    canSend: bool
+    mutedUntil: str | None
+    moderator: bool
+    powers: list[Power]
     userId: str
     username: str
     role: Literal['GUEST', 'USER', 'HOST', 'MODERATOR', 'ADMIN']
@@ -1400,8 +1414,8 @@ class You(TypedDict):
 class YourRights(TypedDict):
     """`data` of `chat:you`: the rights of the socket's user in a room from now on."""
 
-    canSend: NotRequired[bool]
-    mutedUntil: NotRequired[str | None]
-    moderator: NotRequired[bool]
-    powers: NotRequired[list[Power]]
+    canSend: bool
+    mutedUntil: str | None
+    moderator: bool
+    powers: list[Power]
     liveId: str
