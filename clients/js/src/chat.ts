@@ -5,7 +5,7 @@ import { pause } from "./platform.js";
 import type { ChatServerToClientEvents, Cursor, HistoryMessage, HistoryPage, Joined, PinnedMessage, RoomSettings, Sent, You } from "./protocol.js";
 import { follow, type Room, type RoomState } from "./room.js";
 
-/** What listeners get of an event: its `data`, or itself if it has none. */
+/** The argument of listeners: the `data` of an event, or the event itself if it has none. */
 export type DataOfEvents<H> = { [E in keyof H]: H[E] extends (payload: infer P, ...rest: never[]) => void ? (P extends { type: string; data: infer D } ? D : P) : never };
 
 /** A message that is not stored yet. */
@@ -14,7 +14,7 @@ export interface Draft {
   readonly message: string;
 }
 
-/** Places between which nothing was fetched, both included. */
+/** The range of places, both included, in which missed messages were not fetched. */
 export interface Gap {
   readonly fromSeq: number;
   readonly toSeq: number;
@@ -23,33 +23,33 @@ export interface Gap {
 export interface ChatState extends RoomState {
   /** Messages and, with `kind`, announcements, oldest first. */
   readonly messages: readonly HistoryMessage[];
-  /** What we said and what is not among `messages` yet, in the order in which it is sent. */
+  /** Own messages that are not in `messages` yet, in the order of sending. */
   readonly pending: readonly Draft[];
   readonly pinned: readonly PinnedMessage[];
   readonly settings?: RoomSettings;
-  /** Who we are here, and what we may do. */
+  /** The user and their rights in this room. */
   readonly you?: You;
-  /** How many distinct people are here, as last heard. */
+  /** The number of distinct people in the room, as last received. */
   readonly members: number;
-  /** We were away for so long that what was said between these places was not fetched. */
+  /** Set when more messages were missed than `catchUp` allows to fetch. */
   readonly gap?: Gap | undefined;
 }
 
 export type ChatEvents = DataOfEvents<ChatServerToClientEvents> & {
-  /** The messages were read anew: render all of the state. */
+  /** The messages were replaced as a whole: render all of the state. */
   snapshot: ChatState;
 };
 
 export interface ChatOptions {
-  /** Where an earlier visit ended: what happened since is heard, too. */
+  /** The `cursor` of an earlier visit: events since then are received, too. */
   cursor?: Cursor;
-  /** How many messages the state has at most; 500 unless told otherwise. */
+  /** The maximum number of messages in the state; default 500. */
   keep?: number;
-  /** How many missed messages are fetched at most; 3,000 unless told otherwise. */
+  /** The maximum number of missed messages to fetch; default 3,000. */
   catchUp?: number;
 }
 
-/** What is used of an AbortSignal. */
+/** The part of AbortSignal that is used. */
 export interface Signal {
   readonly aborted: boolean;
   readonly reason?: unknown;
@@ -57,37 +57,37 @@ export interface Signal {
 }
 
 export interface SendOptions {
-  /** Aborts what was not sent yet. */
+  /** Aborts a message that is not stored yet. */
   signal?: Signal;
-  /** The name of the message: what is sent again under the same name is stored once. */
+  /** Identifies the message: messages of one sender with the same id are stored once. */
   clientMessageId?: string;
 }
 
 /** The chat of a stream. */
 export interface Chat extends Room<ChatState, ChatEvents> {
   readonly liveId: string;
-  /** The place up to which everything was heard. */
+  /** The place up to which all events were received. */
   readonly cursor: Cursor | undefined;
   /**
-   * Say something. Resolves when it is stored, however often the connection is lost until then; messages are stored in
-   * the order in which they were sent. Fails with a DoramiError when the gateway refuses it, and with the reason of
-   * `signal` when that is aborted before.
+   * Send a message. Resolves when it is stored, also if the connection is lost meanwhile; messages are stored in
+   * the order of the calls. Rejects with a DoramiError if the gateway refuses it, and with the reason of
+   * `signal` if that is aborted before.
    */
   send(message: string, options?: SendOptions): Promise<Sent>;
-  /** A page of messages: those before the one of that id, or the newest. */
+  /** Read a page of messages: those before the message with the id `before`, or the newest. */
   history(before?: string, limit?: number): Promise<HistoryPage>;
 }
 
 interface Item extends Draft {
-  seq?: number; // where it was stored
+  seq?: number; // its place, once it is stored
   resolve(sent: Sent): void;
   reject(error: unknown): void;
 }
 
 let counter = 0;
-const run = Math.random(); // with the counter it names messages: unique for a sender in a room, and no secret
+const run = Math.random(); // with the counter an id that is unique for a sender in a room
 
-/** The chat of a stream; the same for all who ask for it. */
+/** Return the chat of a stream, always the same object for a connection. */
 export function chat(connection: Connection, liveId: string, { cursor, keep = 500, catchUp = 3000 }: ChatOptions = {}): Chat {
   return connection.share(`chat ${liveId}`, () => {
     const { on, emit } = emitter<ChatEvents>();
@@ -117,7 +117,7 @@ export function chat(connection: Connection, liveId: string, { cursor, keep = 50
         settle();
         emit(event as keyof ChatEvents, data);
       },
-      // An answer has the newest messages: page back to those that were seen before.
+      // The ack has the newest messages: fetch those between them and the last received one.
       async snapshot(answer, since) {
         const messages: HistoryMessage[] = [...answer.history];
         const last = since?.epoch === answer.cursor.epoch ? since.seq : answer.cursor.seq;
@@ -156,7 +156,7 @@ export function chat(connection: Connection, liveId: string, { cursor, keep = 50
           tries = 0;
         } catch (error) {
           const { code, retryable } = error as DoramiError;
-          if (code === "NOT_IN_ROOM") void room.join(); // and then again
+          if (code === "NOT_IN_ROOM") void room.join(); // sends again after that
           else if (retryable) await pause(tries++, error);
           else settle(item, error);
         }
@@ -164,7 +164,7 @@ export function chat(connection: Connection, liveId: string, { cursor, keep = 50
       sending = false;
     }
 
-    /** Show what is not stored, or stored and not heard yet; without an item that fails. */
+    /** Update `pending`, without stored messages that were received and without an item that failed. */
     function settle(failed?: Item, error?: unknown): void {
       failed?.reject(error);
       if (!outbox.length) return;
@@ -180,7 +180,7 @@ export function chat(connection: Connection, liveId: string, { cursor, keep = 50
       if (/idle|refused/.test(state)) giveUp(error ?? new DoramiError({ code: "CLOSED" }));
     });
 
-    // --- what happens ---
+    // --- events ---
 
     function apply(event: string, data: any): void {
       const { messages, pinned, you, members } = state.get();
@@ -194,7 +194,7 @@ export function chat(connection: Connection, liveId: string, { cursor, keep = 50
         without(({ seq, userId }) => seq >= data.fromSeq && seq < data.beforeSeq && userId === (data.userId ?? userId));
       } else if (event === "chat:restored") {
         if (data.messages) show([...messages, ...data.messages].sort((one, other) => one.seq - other.seq));
-        else void room.join(true); // too many for an event
+        else void room.join(true); // more messages than fit into the event
       } else if (event === "chat:pinned") state.patch({ pinned: [...others(), data] });
       else if (event === "chat:unpinned") state.patch({ pinned: others() });
       else if (event === "chat:user-joined" && data.userId !== you!.userId) state.patch({ members: members + 1 });

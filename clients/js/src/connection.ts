@@ -4,47 +4,47 @@ import { DoramiError, passing } from "./errors.js";
 import { backoff, later, within } from "./platform.js";
 import type { Answer, AuthRefreshed, Connected, Farewell, Namespaces } from "./protocol.js";
 
-/** What a token provider answers. Without a `token` the cookie `accessToken` counts. */
+/** The result of a token provider. Without a `token` the gateway uses the cookie `accessToken`. */
 export interface Token {
   token?: string;
 }
 
 /**
- * Gets the access token to connect with. `fresh`: the one before was refused or runs out, so get another one.
- * An error that is a DoramiError and not `retryable` ends the connection as `refused`; after any other it is asked again.
+ * Returns the access token to connect with. `fresh`: the last one was refused or expires, so get a new one.
+ * A DoramiError that is not `retryable` ends the connection as `refused`; after any other error the provider is called again.
  */
 export type TokenProvider = (options: { fresh: boolean }) => Promise<Token> | Token;
 
 export interface Status {
   /**
-   * - `idle`: not asked to connect.
-   * - `connecting`: for the first time.
+   * - `idle`: `connect()` was not called, or `close()` was.
+   * - `connecting`: connecting for the first time.
    * - `connected`
-   * - `recovering`: the connection is lost, and comes back by itself.
-   * - `refused`: it does not come back by itself; `error` says why.
+   * - `recovering`: the connection was lost; the client reconnects by itself.
+   * - `refused`: the client does not reconnect by itself; `error` says why.
    */
   readonly state: "idle" | "connecting" | "connected" | "recovering" | "refused";
-  /** Why there is no connection. */
+  /** The reason why there is no connection. */
   readonly error?: DoramiError | undefined;
 }
 
 export interface Options {
-  /** Where the gateway is, such as `https://shop.example`. */
+  /** The address of the gateway, such as `https://shop.example`. */
   url: string;
-  /** The access token, or what gets it. Without one the cookie `accessToken` counts. */
+  /** The access token, or a function that returns it. Without one the gateway uses the cookie `accessToken`. */
   token?: string | TokenProvider;
-  /** How long a request may take, in ms; 10 s unless told otherwise. */
+  /** The timeout of requests in ms; default 10,000. */
   answerWithin?: number;
-  /** The path of Socket.IO; `/socket.io/` unless the gateway was told otherwise. */
+  /** The path of Socket.IO; default `/socket.io/`. */
   path?: string;
   transports?: ("websocket" | "polling")[];
   /** Send cookies to a gateway of another origin. */
   withCredentials?: boolean;
-  /** @internal A stand-in for socket.io-client's Manager. */
+  /** @internal Replaces socket.io-client's Manager in tests. */
   manager?: new (url: string, options: object) => Wires;
 }
 
-/** @internal What is used of socket.io-client's Socket. */
+/** @internal The part of socket.io-client's Socket that is used. */
 export interface Wire {
   readonly recovered: boolean;
   on(event: string, listener: (payload: any) => void): unknown;
@@ -53,7 +53,7 @@ export interface Wire {
   disconnect(): unknown;
   timeout(ms: number): { emitWithAck(event: string, payload: unknown): Promise<unknown> };
 }
-/** @internal What is used of socket.io-client's Manager. */
+/** @internal The part of socket.io-client's Manager that is used. */
 export interface Wires {
   socket(name: string, options: object): Wire;
   _close(): void;
@@ -61,41 +61,41 @@ export interface Wires {
 
 export type NamespaceName = keyof Namespaces;
 export type Requests<N extends NamespaceName> = Namespaces[N]["sends"];
-/** What a request takes. */
+/** The payload of a request. */
 export type RequestOf<N extends NamespaceName, E extends keyof Requests<N>> = Requests<N>[E] extends (request: infer R, ...rest: never[]) => void ? R : never;
-/** What a request is answered with. */
+/** The `data` in the ack of a request. */
 export type DataOf<N extends NamespaceName, E extends keyof Requests<N>> =
   Requests<N>[E] extends (request: never, ack: (answer: infer A) => void) => void ? Extract<A, { ok: true }> extends { data: infer D } ? D : never : never;
 
-const OPENING = 20_000; // ms that a connection may take to stand before another is tried
-const AWAKE = 4_000; // ms that the gateway may take to answer after `wake`
-const TOKENS = 2; // fresh tokens that may be refused in a row
-const OF_TOKEN = /^(TOKEN|AUTH)_/; // the codes of refusals that another token may undo
+const OPENING = 20_000; // ms within which all namespaces must be connected before another attempt
+const AWAKE = 4_000; // ms within which the gateway must answer after `wake`
+const TOKENS = 2; // new tokens that may be refused in succession
+const OF_TOKEN = /^(TOKEN|AUTH)_/; // the codes of refusals after which a new token may be accepted
 
-/** The namespaces that are in use, over one connection: who we are, being refused, coming back, asking. */
+/** One connection with the namespaces that are in use. It authenticates, reconnects and sends requests. */
 export interface Connection {
   readonly status: Watchable<Status>;
-  /** Connect, and come back whenever the connection is lost, until `close()` or a refusal that does not pass. */
+  /** Connect, and reconnect after each loss until `close()` or a permanent refusal. */
   connect(): void;
-  /** Disconnect. Requests and messages that wait fail with CLOSED. */
+  /** Disconnect. Pending requests and messages fail with CLOSED. */
   close(): void;
-  /** The application was asleep, or the network has changed: check the connection, or try again at once. */
+  /** Check the connection, or reconnect at once. Call it when the app resumes or the network changes. */
   wake(): void;
   /** Send a request. Fails with a DoramiError. */
   ask<N extends NamespaceName, E extends keyof Requests<N> & string>(namespace: N, event: E, request: RequestOf<N, E>): Promise<DataOf<N, E>>;
-  /** What the gateway said when we connected: who we are, and the limits. */
+  /** Return the greeting of the gateway: user, role and limits. Undefined before the first connection. */
   greeting(): Connected | undefined;
-  /** @internal What has this name, made once. */
+  /** @internal Return the object with this name; `make` is called the first time. */
   share<T>(name: string, make: () => T): T;
-  /** @internal Have a namespace in use from now on; whether it is connected. */
+  /** @internal Start to use a namespace; return whether it is connected. */
   use(namespace: NamespaceName): boolean;
-  /** @internal Hear every event of a namespace. */
+  /** @internal Call back with every event of a namespace. */
   hear(namespace: NamespaceName, listener: (event: string, payload: any) => void): void;
-  /** @internal Hear of namespaces that are connected (`up`: whether the gateway has recovered the socket) or lost. */
+  /** @internal Call back when a namespace is connected (`up`, with whether the gateway recovered the socket) or lost. */
   on: Emitter<Record<`${NamespaceName} up`, boolean> & Record<`${NamespaceName} down`, void>>["on"];
 }
 
-/** Make a connection. It opens nothing until `connect()`. */
+/** Create a connection. It opens nothing before `connect()`. */
 export function connection(options: Options): Connection {
   const { token, answerWithin = 10_000, manager: Wires = Manager as unknown as NonNullable<Options["manager"]> } = options;
   const renewable = typeof token === "function";
@@ -104,19 +104,19 @@ export function connection(options: Options): Connection {
   const { on, emit } = emitter<Record<`${NamespaceName} up`, boolean> & Record<`${NamespaceName} down`, void>>();
   const shared = new Map<string, any>();
   const wires = new Map<NamespaceName, Wire>();
-  const waiting = new Set<NamespaceName>(); // asked to connect, and not answered yet
+  const waiting = new Set<NamespaceName>(); // CONNECT was sent and not answered yet
   const up = new Set<NamespaceName>();
   let manager: Wires | undefined;
   let greeting: Connected | undefined;
   let open = false;
-  let away: Status["state"]; // what to call it while there is no connection
-  let attempt = 0; // numbers attempts, so that what belongs to an earlier one is known
-  let pending = false; // an attempt is due, or gets its token: it takes along whatever is not connected then
+  let away: Status["state"]; // the status while there is no connection
+  let attempt = 0; // the number of the current attempt; earlier ones are abandoned
+  let pending = false; // an attempt is scheduled or waits for its token; it will connect all namespaces
   let auth: Token = {};
-  let fresh = false; // the token was refused or runs out
+  let fresh = false; // the token was refused or has expired
   let failures = 0;
-  let refusals = 0; // of tokens, in a row
-  let notBefore = 0; // ms until the gateway wants us back
+  let refusals = 0; // of tokens, in succession
+  let notBefore = 0; // ms after which the gateway wants clients to reconnect
   let stopDue = () => {};
   let stopWatch = stopDue;
   let stopRenewal = stopDue;
@@ -128,7 +128,7 @@ export function connection(options: Options): Connection {
 
   // --- connecting ---
 
-  /** Try at once; a moment later, so that namespaces that come into use together connect together. */
+  /** Schedule an attempt. A timer also with 0 ms: namespaces that come into use together connect together. */
   function soon(ms = 0): void {
     const now = ++attempt;
     pending = true;
@@ -169,14 +169,14 @@ export function connection(options: Options): Connection {
     show("connected");
   }
 
-  /** There is no connection, or less than one: try again when that makes sense, or give up. `over`: nobody is to come back. */
+  /** Handle a failed attempt or a lost connection: schedule another attempt, or end. `over`: do not reconnect. */
   function failed(cause: Error, over = false): void {
     const error = DoramiError.is(cause) ? cause : passing("NETWORK", cause.message);
     let ms = 0;
     if (!over && renewable && refusals < TOKENS && OF_TOKEN.test(error.code)) {
       fresh = true;
       if (refusals++) ms = backoff(failures++);
-      soon(); // what the others are told of the same token is no news
+      soon(); // other namespaces will be refused for the same token: ignore that
       drop();
     } else if (over || !error.retryable) return end("refused", error);
     else {
@@ -198,12 +198,12 @@ export function connection(options: Options): Connection {
     show(state, error);
   }
 
-  /** Take the connection for dead, whatever it looks like. */
+  /** Close the transport without waiting for the gateway. */
   const drop = () => manager?._close();
 
   // --- tokens ---
 
-  /** Exchange the token before it runs out in `left` ms, each client at another moment. */
+  /** Schedule the renewal of a token that expires in `left` ms. The time is random so that clients do not renew together. */
   function renewBefore(left: number): void {
     stopRenewal();
     if (!renewable) return;
@@ -220,19 +220,19 @@ export function connection(options: Options): Connection {
       renewBefore(Date.parse(data.expiresAt) - ts);
     } catch (error) {
       if (!open) return;
-      if (DoramiError.is(error, "FORBIDDEN")) drop(); // it is somebody else's: come back as them
+      if (DoramiError.is(error, "FORBIDDEN")) drop(); // the token is of another user: reconnect as that user
       else if ((error as DoramiError).retryable !== false) renewBefore(10_000);
-    } // else the gateway ends the sockets when it is time, and says why
+    } // after other errors the gateway ends the sockets when they expire, and says why
   }
 
-  // --- asking ---
+  // --- requests ---
 
   async function request<D>(namespace: NamespaceName, event: string, payload: unknown, ms = answerWithin): Promise<{ data: D; ts: number }> {
     if (!use(namespace)) throw passing("OFFLINE");
     let stop = stopDue;
     const answer = await Promise.race([
       wires.get(namespace)!.timeout(ms).emitWithAck(event, payload) as Promise<Answer<D>>,
-      // socket.io-client fails an ack at the disconnect, too, but not that of what it has buffered.
+      // socket.io-client also rejects at a disconnect, but not if it has buffered the packet.
       new Promise<never>((_, fail) => (stop = on(`${namespace} down`, fail))),
     ])
       .catch(() => {
@@ -254,11 +254,11 @@ export function connection(options: Options): Connection {
   }
 
   function wire(name: NamespaceName): void {
-    // We try again ourselves: when to come back is the gateway's to say.
+    // This module reconnects: the library knows nothing of retryAfterMs.
     manager ??= new Wires(options.url, { transports: ["websocket", "polling"], tryAllTransports: true, ...options, autoConnect: false, reconnection: false });
     const wire = manager.socket(name, { auth: (send: (auth: object) => void) => send(auth) });
     wires.set(name, wire);
-    let farewell: Partial<Farewell> = {}; // what the gateway said before it ended the socket
+    let farewell: Partial<Farewell> = {}; // the event that announced the end of the socket
     const lost = (error: DoramiError, over = false) => {
       waiting.delete(name);
       if (up.delete(name)) emit(`${name} down`, undefined);
@@ -274,9 +274,9 @@ export function connection(options: Options): Connection {
     wire.on("connect_error", ({ message, data, context }: Error & { data?: { code: string }; context?: { responseText: string } }) => {
       let said = data;
       try {
-        said ??= JSON.parse(context!.responseText); // of a 503 to the handshake
+        said ??= JSON.parse(context!.responseText); // the body of a 503 to the handshake
       } catch {
-        // there was no answer, or none of the gateway
+        // no answer, or not one of the gateway
       }
       lost(new DoramiError({ code: "NETWORK", retryable: true, ...said, message }));
     });
@@ -316,7 +316,7 @@ export function connection(options: Options): Connection {
         if (waiting.size) drop();
         return soon();
       }
-      // Any answer will do: whatever was sent to us before it has come.
+      // Any answer proves that the connection works, and that all earlier events have arrived.
       request(namespace, "auth:refresh", { token: auth.token ?? "-" }, AWAKE).catch(({ code }: DoramiError) => {
         if (code === "NO_ANSWER") drop();
         else if (OF_TOKEN.test(code)) void renew();

@@ -6,8 +6,8 @@ import type { Cursor } from "./protocol.js";
 import { type Viewers, viewers } from "./viewers.js";
 
 /**
- * Everything that the gateway offers to one person. Opens nothing until `connect()`, so it can be made anywhere, also on
- * a server. Where only some of it is used, `connection(…)` with `chat()`, `products()` … makes a smaller bundle.
+ * The client of one user. It opens nothing before `connect()`, so it can be created anywhere, also on
+ * a server. If only parts are used, `connection(…)` with `chat()`, `products()` … gives a smaller bundle.
  */
 export interface Dorami extends Connection {
   chat(liveId: string, options?: ChatOptions): Chat;

@@ -7,7 +7,7 @@ function tell<T>(listeners: Iterable<Listener<T>>, value: T): void {
     try {
       listener(value);
     } catch (error) {
-      report(error); // the others hear it all the same
+      report(error); // and the other listeners are called
     }
   }
 }
@@ -17,16 +17,16 @@ function add<T>(listeners: Set<Listener<T>>, listener: Listener<T>): () => void 
   return () => void listeners.delete(listener);
 }
 
-/** Something that tells of events. What a listener throws is reported and stops nothing. */
+/** A source of events. Exceptions of listeners are reported to the console. */
 export interface Listenable<Events> {
-  /** Listen to an event; answers what stops listening. */
+  /** Add a listener; return a function that removes it. */
   on<E extends keyof Events>(event: E, listener: Listener<Events[E]>): () => void;
 }
 
-/** A value that can be watched, as React's useSyncExternalStore wants it. Each change is another object. */
+/** An observable value for React's useSyncExternalStore. Each change is a new object. */
 export interface Watchable<T> {
   get(): T;
-  /** Call back after each change; answers what stops that. */
+  /** Call back after each change; return a function that stops that. */
   subscribe(listener: Listener<T>): () => void;
 }
 

@@ -1,8 +1,8 @@
 import type { ErrorCode } from "./protocol.js";
 
 /**
- * A code of the gateway, or one of the client's own: OFFLINE (there is no connection, nothing was sent), NO_ANSWER (it
- * may have been done or not), NETWORK (the gateway cannot be reached), CLOSED (`close()` was called meanwhile).
+ * A code of the gateway or of the client: OFFLINE (no connection, nothing was sent), NO_ANSWER (the request
+ * may have been handled or not), NETWORK (the gateway cannot be reached), CLOSED (`close()` was called).
  */
 export type Code = ErrorCode | "OFFLINE" | "NO_ANSWER" | "NETWORK" | "CLOSED";
 

@@ -2,11 +2,11 @@ import type { Chat, Draft } from "./chat.js";
 import type { KeyValueStorage } from "./platform.js";
 
 /**
- * Keep the messages of a chat that are not stored yet, and send them when the application runs again as the same person.
- * `unsent` is told of those that are refused then. Answers what stops that.
+ * Save the unsent messages of a chat, and send them when the application runs again for the same user.
+ * `unsent` is called with those that are refused then. Returns a function that stops saving.
  */
 export function keepUnsent(chat: Chat, storage: KeyValueStorage, unsent?: (draft: Draft, error: unknown) => void): () => void {
-  let key: string | undefined; // once it is known who we are, and what was kept is sent
+  let key: string | undefined; // set once the user is known and the saved messages are sent
   let loading = false;
   return chat.state.subscribe(({ you, pending }) => {
     if (key) {

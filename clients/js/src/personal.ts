@@ -5,9 +5,9 @@ import { DoramiError } from "./errors.js";
 import type { Cursor, JobUpdate, Notification, Order, OrdersJoined, RootServerToClientEvents } from "./protocol.js";
 import { follow, type Room, type RoomState } from "./room.js";
 
-const KEPT = 200; // entries of each kind that a state has at most
+const KEPT = 200; // the maximum number of entries of each kind in a state
 
-/** A copy with an entry put last, without the oldest of too many. */
+/** Return a copy with an entry added at the end, limited to the newest entries. */
 function put<T extends { id: string }>(entries: ReadonlyMap<string, T>, entry: T): ReadonlyMap<string, T> {
   const all = new Map(entries);
   all.delete(entry.id);
@@ -17,19 +17,19 @@ function put<T extends { id: string }>(entries: ReadonlyMap<string, T>, entry: T
 }
 
 export interface OrdersState extends RoomState {
-  /** Orders that something was heard of, by id, the last changed last. */
+  /** The orders of received events, by id, the last changed one last. */
   readonly orders: ReadonlyMap<string, Order>;
 }
 
 type RootEvents = DataOfEvents<RootServerToClientEvents>;
 
-/** Orders as they change: for an ADMIN those of everybody, for others their own that expire. */
+/** Changes of orders: all orders for an ADMIN, own orders that expire for others. */
 export interface Orders extends Room<OrdersState, Pick<RootEvents, "order:new" | "order:paid" | "order:cancelled" | "order:expired">> {
-  /** The place up to which everything was heard. */
+  /** The place up to which all events were received. */
   readonly cursor: Cursor | undefined;
 }
 
-/** Orders as they change; the same for all who ask for it. `cursor`: where an earlier visit ended. */
+/** Return the orders, always the same object for a connection. `cursor`: that of an earlier visit. */
 export function orders(connection: Connection, { cursor }: { cursor?: Cursor } = {}): Orders {
   return connection.share("orders", () => {
     const { on, emit } = emitter<RootEvents>();
@@ -42,7 +42,7 @@ export function orders(connection: Connection, { cursor }: { cursor?: Cursor } =
       cursor,
       join: (since) =>
         connection.ask("/", "join:orders", { since }).catch((error) => {
-          if (DoramiError.is(error, "FORBIDDEN")) return {}; // who is no ADMIN hears of their own, which have no log
+          if (DoramiError.is(error, "FORBIDDEN")) return {}; // other users receive their own orders, which have no log
           throw error;
         }),
       joined: () => ({}),
@@ -64,16 +64,16 @@ export function orders(connection: Connection, { cursor }: { cursor?: Cursor } =
 }
 
 export interface NotificationsState {
-  /** What was heard, by id, the newest last. Older ones: `GET /notifications`. */
+  /** Received notifications by id, the newest last. Older ones: `GET /notifications`. */
   readonly notifications: ReadonlyMap<string, Notification>;
-  /** The jobs that somebody waits for, by id. */
+  /** Jobs of the user by id. */
   readonly jobs: ReadonlyMap<string, JobUpdate>;
 }
 
-/** What the gateway tells one person. It keeps what it could not deliver. */
+/** Notifications and jobs of the user. The gateway keeps undelivered notifications. */
 export interface Notifications extends Room<NotificationsState, Pick<RootEvents, "notification:new" | "job:update">> {}
 
-/** What the gateway tells one person; the same for all who ask for it. */
+/** Return the notifications, always the same object for a connection. */
 export function notifications(connection: Connection): Notifications {
   return connection.share("notifications", () => {
     const { on, emit } = emitter<RootEvents>();
@@ -83,7 +83,7 @@ export function notifications(connection: Connection): Notifications {
       const { notifications, jobs } = state.get();
       if (event === "job:update") state.patch({ jobs: put(jobs, data as JobUpdate) });
       else if (event === "notification:new" && !notifications.has(data.id)) state.patch({ notifications: put(notifications, data as Notification) });
-      else return; // of something else, or delivered again as it may have been lost
+      else return; // another event, or a notification that was delivered twice
       emit(event, data);
     };
     return {
@@ -92,7 +92,7 @@ export function notifications(connection: Connection): Notifications {
       retain() {
         if (!listening) connection.hear("/", hear);
         listening = true;
-        return () => {}; // it costs nothing
+        return () => {}; // listening costs nothing
       },
     };
   });

@@ -7,20 +7,20 @@ import { follow, type Room, type RoomState } from "./room.js";
 export interface ProductsState extends RoomState {
   /** By id, in the order in which the stream shows them. */
   readonly products: ReadonlyMap<string, Product>;
-  /** The id of the product that is shown first. */
+  /** The id of the featured product. */
   readonly featured: string | null;
 }
 
 /** The products of a stream. */
 export interface Products extends Room<ProductsState, DataOfEvents<RootServerToClientEvents>> {}
 
-/** The products of a stream; the same for all who ask for it. */
+/** Return the products of a stream, always the same object for a connection. */
 export function products(connection: Connection, streamId: string): Products {
   return connection.share(`products ${streamId}`, () => {
     const { on, emit } = emitter<DataOfEvents<RootServerToClientEvents>>();
     const state = store<ProductsState>({ status: "joining", products: new Map(), featured: null });
 
-    /** These and no others, and of each the newest that is known. */
+    /** Return the state with exactly these products, each in the newest known version. */
     const shelf = (shown: Iterable<Product>) => {
       const known = state.get().products;
       const newest = [...shown].map((product) => {
@@ -40,7 +40,7 @@ export function products(connection: Connection, streamId: string): Products {
       state,
       join: (since?: Cursor) => connection.ask("/", "join:stream", { streamId, since }),
       leave: () => connection.ask("/", "leave:stream", { streamId }),
-      // An answer has all products, also when it has what was missed.
+      // The ack has all products, also if it has missed events.
       joined: ({ products, featured }) => ({ ...shelf(products), featured: featured?.id ?? null }),
       apply(event, data) {
         const id = data.productId;

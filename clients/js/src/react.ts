@@ -3,13 +3,13 @@ import type { Chat, ChatState, Dorami, Notifications, NotificationsState, Orders
 
 const Context = createContext<Dorami | undefined>(undefined);
 
-/** Give a client to the components below, and connect it. It stays yours: `client.close()` ends it. */
+/** Provide a client to the components inside and connect it. The application closes it with `client.close()`. */
 export const DoramiProvider: FunctionComponent<{ client: Dorami; children?: ReactNode }> = ({ client, children }) => {
   useEffect(() => void client.connect(), [client]);
   return createElement(Context.Provider, { value: client }, children);
 };
 
-/** The client. */
+/** Return the client. */
 export function useDorami(): Dorami {
   const client = useContext(Context);
   if (!client) throw new Error("There is no <DoramiProvider>");
@@ -28,24 +28,24 @@ function useRetained<S>(room: { state: Watched<S>; retain(): () => void }): S {
   return useStore(room.state);
 }
 
-/** The state of the connection. */
+/** Return the status of the connection. */
 export const useStatus = (): Status => useStore(useDorami().status);
 
-/** The chat of a stream, joined for as long as a component uses it. */
+/** Return the chat of a stream. The room is joined as long as a component uses it. */
 export function useChat(liveId: string): ChatState & Pick<Chat, "send" | "history"> {
   const chat = useDorami().chat(liveId);
   const state = useRetained(chat);
   return useMemo(() => ({ ...state, send: chat.send, history: chat.history }), [state, chat]);
 }
 
-/** The products of a stream. */
+/** Return the products of a stream. */
 export const useProducts = (streamId: string): ProductsState => useRetained(useDorami().products(streamId));
 
-/** How many watch a stream; whoever uses this is counted. */
+/** Return the viewer count of a stream. The user is counted as long as a component uses it. */
 export const useViewers = (streamKey: string): ViewersState => useRetained(useDorami().viewers(streamKey));
 
-/** Orders as they change. */
+/** Return the orders. */
 export const useOrders = (): OrdersState => useRetained<OrdersState>(useDorami().orders() satisfies Orders);
 
-/** What the gateway tells this person. */
+/** Return the notifications and jobs. */
 export const useNotifications = (): NotificationsState => useRetained<NotificationsState>(useDorami().notifications() satisfies Notifications);

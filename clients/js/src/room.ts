@@ -4,77 +4,77 @@ import type { DoramiError } from "./errors.js";
 import { later, pause } from "./platform.js";
 import type { Cursor, Missed } from "./protocol.js";
 
-/** What the answers to all joins have in common. */
+/** The common fields of the acks of joins. */
 interface Joined {
   cursor?: Cursor;
   recovered?: boolean;
   events?: Missed[] | null;
 }
 
-/** What the states of all rooms have in common. */
+/** The common fields of the states of rooms. */
 export interface RoomState {
-  /** Whether we are in; `failed` for good, and `error` says why. */
+  /** Whether the room is joined; `failed` is permanent, and `error` says why. */
   readonly status: "joining" | "joined" | "failed";
   readonly error?: DoramiError | undefined;
 }
 
-/** What can be done with every room. */
+/** The common interface of rooms. */
 export interface Room<State, Events> extends Listenable<Events> {
   readonly state: Watchable<State>;
-  /** Be in the room until what this answers is called; many callers are one member. */
+  /** Join the room, and stay in it until the returned function is called. Callers are counted. */
   retain(): () => void;
 }
 
-/** How a kind of room is joined, and what is done with what happens in it. */
+/** What differs between kinds of rooms. */
 interface Plan<A extends Joined, S extends RoomState> {
   namespace: NamespaceName;
-  /** The room's name, as logged events say it; and the key, as others do. */
+  /** The name of the room in logged events, and the key in others. */
   room: string;
   key: string;
   state: Store<S>;
-  /** Where an earlier visit ended. */
+  /** The cursor of an earlier visit. */
   cursor?: Cursor | undefined;
-  /** Whether what has no place in the log matters: a socket that the gateway has recovered does not get it. */
+  /** Whether to join again after a recovery, because events without a place in the log are not replayed. */
   unlogged?: boolean;
   join(since?: Cursor): Promise<A>;
   leave?(): Promise<unknown>;
-  /** Start afresh from an answer; what was seen before ended at `since`. Answers what takes it over. */
+  /** Prepare to replace the state by the ack of a join without recovery; return a function that does it. */
   snapshot?(answer: A, since?: Cursor): Promise<() => void>;
-  /** What an answer changes. */
+  /** Return what the ack of a join changes in the state. */
   joined(answer: A): Partial<S>;
-  /** What an event changes; and whatever else is to be done. */
+  /** Handle an event. */
   apply(event: string, data: any): void;
-  /** We are in. */
+  /** Called after each join and recovery. */
   entered?(): void;
   failed?(error: DoramiError): void;
 }
 
-/** A room that is followed. */
+/** The result of `follow`. */
 interface Followed {
-  /** The last place that was applied. */
+  /** The place of the last event that was applied. */
   cursor: Cursor | undefined;
   readonly inside: boolean;
   retain(): () => void;
-  /** Join again: the gateway does not have us in, or something is missing. `anew`: read all that is there. */
+  /** Join again, because the gateway lost the membership or an event is missing. `anew`: ask for a snapshot. */
   join(anew?: boolean): Promise<void>;
 }
 
-const LINGER = 500; // ms until a room that nobody wants is left: React mounts twice, and pages change
-const HELD = 1000; // events that wait for a join to be answered
-const SAMPLED = 5000; // ms for which a room that said so is sampled
+const LINGER = 500; // ms until an unused room is left: React may mount it again at once
+const HELD = 1000; // the maximum number of events that wait for the ack of a join
+const SAMPLED = 5000; // ms after `chat:sampled` in which missing places are expected
 
-/** Follow a room for as long as somebody wants it: in order, nothing twice, nothing missed, whatever the connection does. */
+/** Keep a room joined while it is retained, and apply its events in order, each once, without gaps. */
 export function follow<A extends Joined, S extends RoomState>(connection: Connection, plan: Plan<A, S>): Followed {
   const { namespace, room: name, key, state } = plan;
   const show = (change: RoomState) => state.patch(change as Partial<S>);
   let wanted = 0;
   let listening = false;
   let inside = false;
-  let entered = false; // the gateway may have us in
-  let stayed = false; // we were in when the connection was lost
-  let visit = 0; // numbers joins, so that the answer to an earlier one is known
+  let entered = false; // the socket may be in the room
+  let stayed = false; // the room was joined when the connection was lost
+  let visit = 0; // the number of the current join; acks of earlier ones are ignored
   let held: [event: string, payload: any][] = [];
-  let sampled = 0; // until when missing places are none
+  let sampled = 0; // until when missing places are expected, in ms since 1970
 
   const apply = (event: string, payload: any, seq: number) => {
     const { epoch, seq: last } = room.cursor!;
@@ -87,13 +87,13 @@ export function follow<A extends Joined, S extends RoomState>(connection: Connec
     const { room: of, epoch, seq } = payload;
     const data = payload.data ?? payload;
     const { cursor } = room;
-    // What names no room is of every room.
+    // An event that names no room is for all rooms.
     if (of ? of !== name : (data.liveId ?? data.streamKey ?? data.streamId ?? key) !== key) return;
     if (!inside) {
       if (held.push([event, payload]) > HELD) held.shift();
     } else if (!of || !cursor) plan.apply(event, data);
     else if (epoch === cursor.epoch && (seq <= cursor.seq + 1 || Date.now() < sampled)) apply(event, payload, seq);
-    else void room.join(); // something is missing before this, or the log is another one: the answer has it, and this
+    else void room.join(); // an event is missing, or the log is another one: the ack has all, this one too
     if (event === "chat:sampled") sampled = Date.now() + SAMPLED;
   };
 
@@ -110,7 +110,7 @@ export function follow<A extends Joined, S extends RoomState>(connection: Connec
     held = [];
     if (entered && connection.use(namespace)) {
       entered = false;
-      plan.leave?.().catch(() => {}); // whoever is not connected is not in
+      plan.leave?.().catch(() => {}); // without a connection there is nothing to leave
     }
     show({ status: "joining" });
   };
@@ -123,7 +123,7 @@ export function follow<A extends Joined, S extends RoomState>(connection: Connec
       if (!wanted) {
         if (entered) leave();
       } else if (recovered && stayed && !plan.unlogged) {
-        enter(); // the gateway sends what we missed as if it happened now
+        enter(); // the gateway replays missed events as ordinary ones
       } else void room.join();
     });
     connection.on(`${namespace} down`, () => {

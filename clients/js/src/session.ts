@@ -13,16 +13,16 @@ declare const fetch: (url: string, init: object) => Promise<{
 interface Kept {
   accessToken: string;
   refreshToken: string;
-  renewAt: number; // by this machine's clock
+  renewAt: number; // by the local clock
   user: UserView;
 }
 
 const KEY = "dorami.session";
-const SPARE = 30_000; // ms before its end at which a token is exchanged, or halfway through a short one
-const ANSWER = 10_000; // ms that a request may take
+const SPARE = 30_000; // ms before its expiry at which a token is renewed; short-lived ones are renewed halfway
+const ANSWER = 10_000; // the timeout of requests in ms
 
 /**
- * Somebody over HTTP: logs in, keeps the tokens, exchanges them once however many ask for them.
+ * The HTTP session of one user: logs in, stores and renews the tokens, sends requests.
  * Its `token` is a token provider: `new Dorami({ url, token: session.token })`.
  */
 export class HttpSession {
@@ -31,18 +31,18 @@ export class HttpSession {
   #kept: Kept | undefined;
   #refreshing: Promise<void> | undefined;
 
-  /** `storage` keeps the session until the application runs again: sessionStorage, localStorage, AsyncStorage. */
+  /** `storage` saves the session for the next run: sessionStorage, localStorage, AsyncStorage. */
   constructor(url: string, storage?: KeyValueStorage) {
     this.#url = url;
     this.#storage = storage;
   }
 
-  /** Who is logged in. */
+  /** The logged-in user. */
   get user(): UserView | undefined {
     return this.#kept?.user;
   }
 
-  /** Go on as whoever was logged in when the application ran before. */
+  /** Continue the saved session, if there is one. */
   async restore(): Promise<UserView | undefined> {
     const kept = await this.#storage?.getItem(KEY);
     if (kept) this.#kept = JSON.parse(kept);
@@ -57,20 +57,20 @@ export class HttpSession {
     return this.#enter("/auth/login", { email, password });
   }
 
-  /** Come in without an account; who was a guest before stays that guest. `deviceId`: an id that an app keeps. */
+  /** Log in as a guest, or continue as the same guest. `deviceId`: an id that the app stores. */
   guest(deviceId?: string): Promise<UserView> {
     const { refreshToken, user } = this.#kept ?? {};
     return this.#enter("/auth/guest", { ...(deviceId && { deviceId }), ...(user?.role === "GUEST" && { refreshToken }) });
   }
 
-  /** Forget who we are, and have the gateway forget it too. */
+  /** End the session, here and at the gateway. */
   async logout(): Promise<void> {
     const refreshToken = this.#kept?.refreshToken;
     this.#keep();
     if (refreshToken) await this.#ask("POST", "/auth/logout", { refreshToken });
   }
 
-  /** The access token; a new one when `fresh` or when the one that we have runs out. */
+  /** Return the access token, renewed if `fresh` or if it expires soon. Concurrent calls renew once. */
   token = async ({ fresh = false } = {}): Promise<Required<Token>> => {
     if (!this.#kept) throw new DoramiError({ code: "AUTH_REQUIRED", message: "Nobody is logged in" });
     if (fresh || this.#kept.renewAt < Date.now()) {
@@ -79,7 +79,7 @@ export class HttpSession {
     return { token: this.#kept.accessToken };
   };
 
-  /** A request below `/api/v1` as this person; its answer. Fails with a DoramiError. Calls of one `idempotencyKey` are one. */
+  /** Send a request below `/api/v1` and return its answer. Rejects with a DoramiError. */
   async call<T = unknown>(method: string, path: string, body?: unknown, { idempotencyKey }: { idempotencyKey?: string } = {}): Promise<T> {
     const ask = async (fresh: boolean) => {
       const { token } = await this.token({ fresh });
@@ -98,7 +98,7 @@ export class HttpSession {
   }
 
   async #refresh(before: Kept): Promise<void> {
-    const stored = await this.#storage?.getItem(KEY); // another tab may have exchanged them
+    const stored = await this.#storage?.getItem(KEY); // another tab may have renewed the tokens
     const other: Kept | undefined = stored ? JSON.parse(stored) : undefined;
     if (other && other.accessToken !== before.accessToken && other.user.id === before.user.id && other.renewAt > Date.now()) {
       this.#kept = other;

@@ -5,16 +5,16 @@ import type { StreamingServerToClientEvents, ViewerJoined } from "./protocol.js"
 import { follow, type Room, type RoomState } from "./room.js";
 
 export interface ViewersState extends RoomState {
-  /** How many distinct people watch now, and at most so far. */
+  /** The number of distinct viewers now, and its maximum so far. */
   readonly viewers: number;
   readonly peak: number;
   readonly live: boolean;
 }
 
-/** Who watches a stream: whoever retains this is counted. */
+/** The viewers of a stream. The user is counted while it is retained. */
 export interface Viewers extends Room<ViewersState, DataOfEvents<StreamingServerToClientEvents>> {}
 
-/** Who watches a stream; the same for all who ask for it. */
+/** Return the viewers of a stream, always the same object for a connection. */
 export function viewers(connection: Connection, streamKey: string): Viewers {
   return connection.share(`viewers ${streamKey}`, () => {
     const { on, emit } = emitter<DataOfEvents<StreamingServerToClientEvents>>();
