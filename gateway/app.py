@@ -107,7 +107,7 @@ class Node:
             sanctions=chat.moderation.sanctions,
             sanction_list=chat.sanction_list,
             asyncapi=partial(asyncapi.document, namespaces, pipeline.rates, path),
-            docs_page=WEB / "docs",
+            web_folder=WEB,
         )
         realtime.async_server.attach(app, path)
         if settings.serves_demo:

@@ -279,6 +279,10 @@ class Settings(BaseSettings):
     """Where `dorami backup` puts backups: a folder on other disks than the databases'."""
     demo_page: bool | None = None
     """Whether `/` is the demo page; only outside production."""
+    docs_enabled: bool | None = None
+    """Whether `/api/docs` has the documents, guides and console; in production only if it is set to true."""
+    docs_try: bool | None = None
+    """Whether requests can be tried from these pages; in production only if it is set to true."""
 
     @property
     def production(self) -> bool:
@@ -299,6 +303,16 @@ class Settings(BaseSettings):
     def check_interval(self) -> timedelta:
         """How long a database may be unused before it is asked whether it is there."""
         return self.database_check_interval or timedelta(seconds=15 if self.serverless else 60)
+
+    @property
+    def serves_docs(self) -> bool:
+        """Whether `/api/docs` is served."""
+        return not self.production if self.docs_enabled is None else self.docs_enabled
+
+    @property
+    def tries_docs(self) -> bool:
+        """Whether the pages of `/api/docs` send requests."""
+        return not self.production if self.docs_try is None else self.docs_try
 
     @property
     def unused_guest(self) -> timedelta:

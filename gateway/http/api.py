@@ -86,9 +86,9 @@ def mount(
     sanction_list: SanctionList,
     jobs: JobService,
     asyncapi: Document,
-    docs_page: Path,
+    web_folder: Path,
 ) -> None:
-    """Add middlewares, the API, the metrics and, outside production, the API documents to an application.
+    """Add middlewares, the API, the metrics and the API documents to an application.
 
     Call it before the application runs. The middlewares also wrap every other route of the application. The metrics
     are added unless METRICS_PORT gives them a port of their own.
@@ -124,5 +124,7 @@ def mount(
     if settings.metrics_port is None:
         token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
         app.router.add_get(PATH, GuardedMetrics(scrape, token).get)
-    if not settings.production:
-        mount_docs(app, docs_page, __version__, openapi=partial(document, routes), asyncapi=asyncapi)
+    if settings.serves_docs:
+        documents: dict[str, Document] = {"openapi": partial(document, routes), "asyncapi": asyncapi}
+        seeds = not settings.production
+        mount_docs(app, web_folder, __version__, documents, {"try": settings.tries_docs, "seeds": seeds})

@@ -1,36 +1,59 @@
-"""`/api/docs`: the OpenAPI and AsyncAPI documents, and a page that shows both. Mounted by api.py."""
+"""`/api/docs`: the documents of the API and of the events, guides, and pages to read and try them. Mounted by api."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from gateway.http.pages import page_file
+from gateway.http.pages import CLIENT_LIBRARY, page_file
 
 DOCS = "/api/docs"
-Document = Callable[[str], dict[str, Any]]  # takes the version of the gateway
+Document = Callable[[str], dict[str, Any]]  # of a version of the gateway
+PAGES = {"": "index.html", "/console": "console.html", "/http": "http.html"}
+SWAGGER = ("swagger-ui.css", "swagger-ui-bundle.js")
+SWAGGER_FOLDER = "node_modules/swagger-ui-dist"
 
 
-def mount_docs(app: web.Application, root: Path, version: str, *, openapi: Document, asyncapi: Document) -> None:
-    """Serve the page in `root` at /api/docs, and the documents below it. A document is made at its first request."""
+def mount_docs(
+    app: web.Application, web_folder: Path, version: str, documents: Mapping[str, Document], config: dict[str, Any]
+) -> None:
+    """Serve the pages of `web_folder` at /api/docs and what they read. A document is made when it is asked for.
 
-    async def page(_request: web.Request) -> web.Response:
-        return await page_file(root / "index.html")
+    `config` tells the pages whether requests can be tried, and as whom.
+    """
+    root = web_folder / "docs"
 
-    async def asset(request: web.Request) -> web.Response:
-        return await page_file(root / request.match_info["name"])
+    def file(path: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def get(_request: web.Request) -> web.Response:
+            return await page_file(path)
 
-    app.router.add_get(DOCS, page)
-    app.router.add_get(DOCS + r"/{name:[a-z]+\.(?:css|js)}", asset)
-    for name, document in (("openapi", openapi), ("asyncapi", asyncapi)):
-        app.router.add_get(f"{DOCS}/{name}.json", _handler(document, version))
+        return get
+
+    def named(folder: Path, suffix: str = "") -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def get(request: web.Request) -> web.Response:
+            return await page_file(folder / f"{request.match_info['name']}{suffix}")
+
+        return get
+
+    add = app.router.add_get
+    for path, name in PAGES.items():
+        add(DOCS + path, file(root / name))
+    add(f"{DOCS}/guide/", file(root / "guide" / "index.html"))
+    add(DOCS + r"/guide/{name:[a-z-]+(?:\.[a-z]{2})?}", named(root / "guide", ".html"))
+    add(f"{DOCS}/socket.io.js", file(web_folder / CLIENT_LIBRARY))
+    for name in SWAGGER:
+        add(f"{DOCS}/{name}", file(web_folder / SWAGGER_FOLDER / name))
+    add(DOCS + r"/{name:[a-z]+\.(?:css|js)}", named(root))
+    for name, made in documents.items():
+        add(f"{DOCS}/{name}.json", _answering(made, version))
+    add(f"{DOCS}/config.json", _answering(lambda _: config, version))
 
 
-def _handler(document: Document, version: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    text = cache(lambda: json.dumps(document(version), ensure_ascii=False))
+def _answering(made: Document, version: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    text = cache(lambda: json.dumps(made(version), ensure_ascii=False))
 
     async def get(_request: web.Request) -> web.Response:
         return web.json_response(text=text())

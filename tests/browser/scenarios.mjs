@@ -3,16 +3,15 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { documents } from "./documents.mjs";
 import { moderation } from "./moderation.mjs";
 import { connected, message, moderate, NARROW, openTab, product, reads, say, signIn, tunnel, WIDE, withBrowser } from "./page.mjs";
 
 const [name, chromium, url, artifacts] = process.argv.slice(2);
 const picture = (file) => ({ path: join(artifacts, `${file}.png`) });
 
-const entryOn = (tab, name) =>
-  tab.locator(".entry").filter({ has: tab.locator("summary > code").getByText(name, { exact: true }) });
-
 const scenarios = {
+  ...documents,
   ...moderation,
 
   async together(browser) {
@@ -178,52 +177,6 @@ const scenarios = {
   },
 
   /** The page of documents: everything is listed, unfolds, can be found, and comes from the gateway alone. */
-  async documents(browser) {
-    const context = await browser.newContext({ ...WIDE, colorScheme: "light" });
-    const tab = await openTab(context, `${url}api/docs`);
-    const asked = [];
-    tab.on("request", (request) => asked.push(request.url()));
-    await tab.reload();
-    await tab.locator("body[data-state=ready]").waitFor();
-    assert.deepEqual(asked.filter((address) => !address.startsWith(url) && !address.startsWith("data:")), []);
-    const documents = await tab.evaluate(async () => {
-      const read = async (name) => (await fetch(`/api/docs/${name}.json`)).json();
-      return { openapi: await read("openapi"), asyncapi: await read("asyncapi") };
-    });
-    const routes = Object.values(documents.openapi.paths).flatMap((path) => Object.keys(path)).length;
-    const events = Object.keys(documents.asyncapi.operations).length;
-    assert.equal(await tab.locator(".entry").count(), routes + events);
-    assert.equal(await tab.locator("#errors tr").count(), documents.asyncapi["x-errors"].length + 1);
-
-    const entry = (name) => entryOn(tab, name);
-    await tab.screenshot(picture("documents"));
-    await entry("chat:send-message").locator("summary").first().click();
-    for (const text of ["clientMessageId?", "20 per 10 s", "after joining the room", "NOT_IN_ROOM", "duplicate", "chat:send-message:success"]) {
-      await entry("chat:send-message").getByText(text, { exact: false }).first().waitFor();
-    }
-    await tab.screenshot(picture("documents-event"));
-    await entry("/api/v1/products/{id}/stock").locator("summary").first().click();
-    await entry("/api/v1/products/{id}/stock").getByText("change?").waitFor();
-
-    await tab.getByLabel("Filter").fill("stream:viewer");
-    assert.deepEqual(
-      (await tab.locator(".entry:visible summary > code").allTextContents()).sort(),
-      ["stream:viewer:join", "stream:viewer:leave", "stream:viewer:update"],
-    );
-    await tab.goto(`${url}api/docs#chat.chat:message.sent`);
-    await tab.reload();
-    await tab.locator("body[data-state=ready]").waitFor();
-    assert.ok(await tab.locator("[id='chat.chat:message.sent']").evaluate((found) => found.open));
-
-    const phone = await openTab(await browser.newContext({ ...NARROW, colorScheme: "dark" }), `${url}api/docs`);
-    await phone.locator("body[data-state=ready]").waitFor();
-    await entryOn(phone, "chat:join-room").locator("summary").first().click();
-    await phone.screenshot(picture("documents-phone"));
-    const wider = await phone.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(wider <= 0, `${wider} px wider than the screen`);
-    assert.deepEqual([...tab.complaints, ...phone.complaints], []);
-  },
-
   /** Against a gateway whose access tokens last a few seconds. */
   async renewed(browser) {
     const context = await browser.newContext(WIDE);

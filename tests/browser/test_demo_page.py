@@ -49,6 +49,10 @@ async def play(scenario: str, chromium: str, node: Node) -> None:
         pytest.param("ruled", {}, id="who cannot write is told why, and for how long"),
         pytest.param("shown", {}, id="the featured product, notifications and the end of the stream are shown"),
         pytest.param("documents", {}, id="the documents list all routes and events, and load nothing from elsewhere"),
+        pytest.param("console", {}, id="the console connects, sends and shows what comes"),
+        pytest.param("swagger", {}, id="Swagger UI tries a route under the policy of pages"),
+        pytest.param("guides", {}, id="the guides lead to each other and are copied from"),
+        pytest.param("quickstart", {"HOST": "localhost"}, id="the page of the quickstart works as it stands"),
         pytest.param("renewed", {"JWT_EXPIRATION": "4s"}, id="tokens are renewed under live sockets"),
     ],
 )

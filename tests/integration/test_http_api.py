@@ -144,7 +144,7 @@ def mounted(node: Node, accounts: Accounts, **changes: Any) -> web.Application:
         "devices": Devices(),
         "public_keys": lambda: {"keys": []},
         "asyncapi": lambda version: {"asyncapi": version},
-        "docs_page": WEB / "docs",
+        "web_folder": WEB,
     }
     nobody: dict[str, Any] = dict.fromkeys(list(inspect.signature(http.mount).parameters)[1:], object())
     http.mount(app, **nobody | given)
@@ -380,28 +380,43 @@ async def test_a_stream_key_cannot_be_the_path_of_a_list(client: Client, key: st
 # --- documents -------------------------------------------------------------------------------------------------------
 
 
-async def test_the_documents_are_served_outside_production(client: Client) -> None:
+async def test_the_documents_are_served_where_they_are_switched_on(client: Client) -> None:
     openapi = await (await client.get("/api/docs/openapi.json")).json()
     assert "/api/v1/products/{id}/stock" in openapi["paths"]
     asyncapi = await (await client.get("/api/docs/asyncapi.json")).json()
     assert asyncapi == {"asyncapi": openapi["info"]["version"]}
-    async with harness(app_env="production") as strict:
-        for name in ("", "/", "/openapi.json", "/asyncapi.json", "/main.js", "/style.css"):
-            await refused(await strict.client.get(f"/api/docs{name}"), 404, "NOT_FOUND")
+    assert await (await client.get("/api/docs/config.json")).json() == {"try": True, "seeds": True}
+    async with harness(docs_try=False) as shown:
+        assert await (await shown.client.get("/api/docs/config.json")).json() == {"try": False, "seeds": True}
+    async with harness(app_env="production", docs_enabled=True) as open_house:
+        assert (await open_house.client.get("/api/docs/openapi.json")).status == 200
+        assert await (await open_house.client.get("/api/docs/config.json")).json() == {"try": False, "seeds": False}
+    for off in ({"app_env": "production"}, {"docs_enabled": False}):
+        async with harness(**off) as strict:
+            for name in ("", "/", "/openapi.json", "/asyncapi.json", "/main.js", "/style.css", "/guide/", "/console"):
+                await refused(await strict.client.get(f"/api/docs{name}"), 404, "NOT_FOUND")
 
 
-async def test_the_documentation_page_loads_no_foreign_files(client: Client) -> None:
-    page = await client.get("/api/docs")
+@pytest.mark.parametrize("path", ["", "/console", "/http", "/guide/", "/guide/quickstart", "/guide/quickstart.ko"])
+async def test_the_pages_of_the_documents_load_no_foreign_files(client: Client, path: str) -> None:
+    page = await client.get(f"/api/docs{path}")
     text = await page.text()
-    assert page.content_type == "text/html"
+    assert (page.status, page.content_type) == (200, "text/html")
     assert page.headers["Content-Security-Policy"] == POLICY
-    loaded = re.findall(r'(?:src|href)="([^"]+)"', text)
+    loaded = re.findall(r'(?:<link|<script|<img)[^>]* (?:src|href)="([^"]+)"', text)
     assert [address for address in loaded if not address.startswith(("/api/docs/", "data:,"))] == []
-    for name in ("main.js", "dom.js", "shape.js", "style.css"):
+    for address in loaded:
+        if address.startswith("/"):
+            asset = await client.get(address)
+            assert (asset.status, asset.headers["Content-Security-Policy"]) == (200, POLICY), address
+
+
+async def test_only_named_files_of_the_documents_are_served(client: Client) -> None:
+    for name in ("main.js", "dom.js", "shape.js", "copy.js", "guide.js", "console.js", "http.js", "style.css"):
         asset = await client.get(f"/api/docs/{name}")
-        assert (asset.status, asset.headers["Content-Security-Policy"]) == (200, POLICY)
+        assert asset.status == 200
         assert re.findall(r"https?://|url\(", await asset.text()) == []
-    for name in ("index.html", "nothing.js", "..%2fmain.js", "Main.js"):
+    for name in ("index.html", "nothing.js", "..%2fmain.js", "Main.js", "guide/nothing", "guide/..%2findex", "guide"):
         await refused(await client.get(f"/api/docs/{name}"), 404, "NOT_FOUND")
 
 

@@ -1,0 +1,81 @@
+"""The snippets of the guides and of the README are run as they stand, against a node with the seeds of `make dev`."""
+
+import asyncio
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from gateway.dev import seeds
+from gateway.dev.client_guides import GUIDES
+from tests.conftest import StartNode
+from tests.programs import program
+from tests.support import make_settings
+from tests.timing import scaled
+
+FOLDER = GUIDES / "snippets"
+MODULES = Path(__file__).parent.parent / "client" / "node_modules"
+URL = "http://localhost:3001"
+IN_THE_BROWSER = {"quickstart.html"}  # tests/browser/test_docs.py
+
+LAST = "moderation.mjs"  # it changes what the others look at
+
+# What each prints, in this order.
+PRINTED = {
+    "auth.mjs": ["guest GUEST", "member Joon", "who Joon"],
+    "connect.mjs": ["connected 1.0 GUEST 500", "connected 1.0 GUEST 500"],
+    "readme.mjs": [r"\d+ messages so far", r"stored as \d+"],
+    "readme.py": [r"\d+ people are here"],
+    "chat.mjs": [r"\d+ messages, 0 s of slow mode, may write: true", "stored true", r"older \d+ \S+"],
+    "viewers.mjs": [r"live: true viewers: \d+ at most: \d+"],
+    "products.mjs": ["6 products", r"ordered PENDING \d+ KRW"],
+    "recovery.mjs": [r"start from \d+ messages", "caught up false", "caught up true"],
+    "listen.py": ["joined False"],
+    "moderation.mjs": [
+        "may ANNOUNCE BAN CLEAR DELETE MUTE PIN SETTINGS",
+        "a clear would take true",
+        "restored true",
+        "log SLOW_MODE UNDO_CLEAR CLEAR PIN ANNOUNCE",
+    ],
+}
+
+
+def test_every_snippet_is_run() -> None:
+    assert set(PRINTED) | IN_THE_BROWSER == {file.name for file in FOLDER.iterdir()}
+
+
+async def test_snippets_print_what_they_should(start_node: StartNode, database_url: str, tmp_path: Path) -> None:
+    await seeds.sow(make_settings(database_url=database_url))
+    node = await start_node(CURRENCY="KRW")
+    (tmp_path / "node_modules").symlink_to(MODULES)
+    first = [name for name in PRINTED if name != LAST]
+    failures = await asyncio.gather(*(run(name, node.url, tmp_path) for name in first))
+    failures.append(await run(LAST, node.url, tmp_path))
+    assert "".join(failures) == ""
+
+
+async def run(name: str, url: str, folder: Path) -> str:
+    """Run a snippet until it has printed what it should; return what it printed if it did not."""
+    text = (FOLDER / name).read_text()
+    assert URL in text
+    copy = folder / name
+    copy.write_text(text.replace(URL, url))
+    command = [sys.executable, "-u"] if name.endswith(".py") else [program("node", package="nodejs")]
+    process = await asyncio.create_subprocess_exec(
+        *command, str(copy), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    wanted, seen = list(PRINTED[name]), []
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(scaled(20)):
+                while wanted and (line := (await process.stdout.readline()).decode()):
+                    seen.append(line)
+                    if re.fullmatch(wanted[0], line.strip()):
+                        del wanted[0]
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+        await process.wait()
+    return f"{name} did not print {wanted[0]}, but:\n{''.join(seen)}\n" if wanted else ""
