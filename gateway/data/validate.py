@@ -60,7 +60,7 @@ async def _problems(spec: DatabaseSpec) -> AsyncIterator[str]:
         if migration.number != place:
             yield f"{migration.name} has the number {migration.number}, where {place} follows"
             return
-        for problem in _of_steps(up, down):
+        for problem in _of_steps(up, down, floor=place == 0):
             yield f"{migration.name} {problem}"
     try:
         draft = await asyncio.to_thread(drafts.draft, spec, never=True)
@@ -73,10 +73,10 @@ async def _problems(spec: DatabaseSpec) -> AsyncIterator[str]:
             yield f"    {line.strip()}"
 
 
-def _of_steps(up: levels.Step, down: levels.Step) -> Iterator[str]:
+def _of_steps(up: levels.Step, down: levels.Step, *, floor: bool) -> Iterator[str]:
     if not up.sql:
         yield "does nothing"
-    if not down.sql:
+    if not down.sql and not floor:  # the first is never undone
         yield "cannot be undone: its downgrade is empty"
     if not up.in_transaction and (number := _statements(up.sql)) != 1:
         yield f"runs outside of a transaction and has {number} statements: one is allowed"
