@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# What `npm install http://localhost:3001/api/docs/dorami-client.tgz` gets.
+CLIENT_PACKAGE := gateway/web/dorami-client.tgz
 NPM_FOLDERS := gateway/web clients/js tests/client tests/browser tests/documents
 UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
@@ -24,7 +26,7 @@ say = @printf '\n== %s\n' "$(1)"
 help: ## List what make can do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-dev: $(BIN)/.stack gateway/web/node_modules/.installed ## Start servers, migrate, seed, serve on http://localhost:3001 (PORT=…)
+dev: $(BIN)/.stack gateway/web/node_modules/.installed $(CLIENT_PACKAGE) ## Start servers, migrate, seed, serve on http://localhost:3001 (PORT=…)
 	@exec $(BIN)/dorami dev $(ARGS)
 
 test: install helm debian ## Install what is missing, and run all tests
@@ -42,7 +44,7 @@ lint: $(BIN)/.installed ## Check style, types, and imports between packages
 bench: install bench/peers/node_modules/.installed ## Measure beside peers and write docs/performance.md; ARGS=--quick only looks
 	$(BIN)/python -m bench.run $(ARGS)
 
-wheel: $(BIN)/.installed gateway/web/node_modules/.installed ## Build the wheel into dist/
+wheel: $(BIN)/.installed gateway/web/node_modules/.installed $(CLIENT_PACKAGE) ## Build the wheel into dist/
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --no-isolation
 
@@ -88,6 +90,11 @@ $(BIN)/.helm: requirements/helm.txt | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements/helm.txt
 	@touch $@
 
+$(CLIENT_PACKAGE): clients/js/node_modules/.installed clients/js/package.json $(wildcard clients/js/src/*.ts)
+	$(call say,The client package into $@)
+	cd clients/js && npm run --silent build && npm pack --silent --ignore-scripts --pack-destination ../../gateway/web >/dev/null
+	mv gateway/web/dorami-client-*.tgz $@
+
 # As root on Debian only; elsewhere install them by hand.
 debian:
 	@missing=""; for package in $(DEBIAN); do \
@@ -112,7 +119,7 @@ lock: | $(BIN)/python ## Resolve the dependencies anew into requirements/ and th
 	for folder in $(NPM_FOLDERS); do (cd $$folder && npm update --package-lock-only); done
 
 clean: ## Remove what was installed and built, but not the data of `make dev`
-	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) bench/peers/node_modules bench/build clients/js/dist build dist *.egg-info
+	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) bench/peers/node_modules bench/build clients/js/dist $(CLIENT_PACKAGE) build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # PostgreSQL's data may be elsewhere, behind a link: see gateway/dev/unprivileged.py.

@@ -15,6 +15,7 @@ Document = Callable[[str], dict[str, Any]]  # of a version of the gateway
 PAGES = {"": "index.html", "/console": "console.html", "/http": "http.html"}
 SWAGGER = ("swagger-ui.css", "swagger-ui-bundle.js")
 SWAGGER_FOLDER = "node_modules/swagger-ui-dist"
+CLIENT_PACKAGE = "dorami-client.tgz"  # @dorami/client as `npm pack` makes it; built by `make`, and not found without it
 
 
 def mount_docs(
@@ -47,6 +48,7 @@ def mount_docs(
     for name in SWAGGER:
         add(f"{DOCS}/{name}", file(web_folder / SWAGGER_FOLDER / name))
     add(DOCS + r"/{name:[a-z]+\.(?:css|js)}", named(root))
+    add(f"{DOCS}/{CLIENT_PACKAGE}", file(web_folder / CLIENT_PACKAGE))
     for name, made in documents.items():
         add(f"{DOCS}/{name}.json", _answering(made, version))
     add(f"{DOCS}/config.json", _answering(lambda _: config, version))

@@ -24,7 +24,13 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "Cache-Control": "no-cache",  # the page changes during development
 }
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".tgz": "application/gzip",
+}
 CLIENT_LIBRARY = "node_modules/socket.io-client/dist/socket.io.esm.min.js"
 
 

@@ -1,6 +1,7 @@
 """The snippets of the guides and of the README are run as they stand, against a node with the seeds of `make dev`."""
 
 import asyncio
+import os
 import re
 import sys
 from contextlib import suppress
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from gateway.dev import seeds
 from gateway.dev.client_guides import GUIDES
+from gateway.dev.client_types import CLIENTS
+from tests import client_package
 from tests.conftest import StartNode
 from tests.programs import program
 from tests.support import make_settings
@@ -15,6 +18,7 @@ from tests.timing import scaled
 
 FOLDER = GUIDES / "snippets"
 MODULES = Path(__file__).parent.parent / "client" / "node_modules"
+PYTHON_CLIENT = CLIENTS / "python" / "src"
 URL = "http://localhost:3001"
 IN_THE_BROWSER = {"quickstart.html"}  # tests/browser/test_docs.py
 
@@ -31,6 +35,14 @@ PRINTED = {
     "products.mjs": ["6 products", r"ordered PENDING \d+ KRW"],
     "recovery.mjs": [r"start from \d+ messages", "caught up false", "caught up true"],
     "listen.py": ["joined False"],
+    "package.mjs": [
+        "status connecting",
+        "status connected",
+        r"\d+ messages, 6 products, \d+ viewers",
+        r"stored as \d+",
+        "refused MESSAGE_TOO_LONG",
+    ],
+    "package.py": [r"\d+ people are here", r"stored as \d+", "refused MESSAGE_TOO_LONG"],
     "moderation.mjs": [
         "may ANNOUNCE BAN CLEAR DELETE MUTE PIN SETTINGS",
         "a clear would take true",
@@ -47,7 +59,12 @@ def test_every_snippet_is_run() -> None:
 async def test_snippets_print_what_they_should(start_node: StartNode, database_url: str, tmp_path: Path) -> None:
     await seeds.sow(make_settings(database_url=database_url))
     node = await start_node(CURRENCY="KRW")
-    (tmp_path / "node_modules").symlink_to(MODULES)
+    await asyncio.to_thread(client_package.build)
+    modules = {"socket.io-client": MODULES / "socket.io-client", "@dorami/client": client_package.PACKAGE}
+    for name, folder in modules.items():
+        link = tmp_path / "node_modules" / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(folder)
     first = [name for name in PRINTED if name != LAST]
     failures = await asyncio.gather(*(run(name, node.url, tmp_path) for name in first))
     failures.append(await run(LAST, node.url, tmp_path))
@@ -62,7 +79,11 @@ async def run(name: str, url: str, folder: Path) -> str:
     copy.write_text(text.replace(URL, url))
     command = [sys.executable, "-u"] if name.endswith(".py") else [program("node", package="nodejs")]
     process = await asyncio.create_subprocess_exec(
-        *command, str(copy), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command,
+        str(copy),
+        env=os.environ | {"PYTHONPATH": str(PYTHON_CLIENT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     assert process.stdout is not None
     wanted, seen = list(PRINTED[name]), []

@@ -10,8 +10,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.dev import client_types
+from gateway.http.docs import CLIENT_PACKAGE, mount_docs
 from tests import client_package
 from tests.client_package import PACKAGE
 
@@ -88,6 +91,16 @@ def test_npm_would_publish_what_is_needed_and_no_more(tarball: Path) -> None:
         names = {name.removeprefix("package/") for name in archive.getnames()}
     assert {"package.json", "README.md", "LICENSE", "dist/esm/index.js", "dist/cjs/react.d.ts"} <= names
     assert {name for name in names if not name.startswith("dist/")} == {"package.json", "README.md", "LICENSE"}
+
+
+async def test_the_gateway_serves_the_package_beside_its_documents(tarball: Path, tmp_path: Path) -> None:
+    package = await asyncio.to_thread(tarball.read_bytes)
+    await asyncio.to_thread((tmp_path / CLIENT_PACKAGE).write_bytes, package)
+    app = web.Application()
+    mount_docs(app, tmp_path, "1", {}, {})
+    async with TestClient(TestServer(app)) as client, client.get("/api/docs/dorami-client.tgz") as response:
+        assert (response.status, response.content_type) == (200, "application/gzip")
+        assert await response.read() == package
 
 
 def test_linters_of_packages_find_nothing(tarball: Path) -> None:
