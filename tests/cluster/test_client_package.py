@@ -22,7 +22,7 @@ from tests.support import server_folder
 from tests.timing import stays, until
 
 SECONDS = float(os.environ.get("CLIENT_FAULT_SECONDS", "0"))  # of a run by hand: how long a fault lasts
-FAULT = SECONDS or 2.0  # s
+FAULT = SECONDS or 1.5  # s
 AWAY = 130.0 if SECONDS else 0.0  # s, more than the time in which a socket can be recovered
 MANY = 2000 if SECONDS else 600  # messages, of which a join brings no more than 300
 EVERY = 60  # ms between two messages of one person
