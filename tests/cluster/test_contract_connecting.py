@@ -117,6 +117,12 @@ async def test_the_token_may_come_in_the_authorization_header(shop: Shop, transp
     await socket.expect("connected", userId=ann.id)
 
 
+async def test_bearer_before_the_token_is_dropped(shop: Shop) -> None:
+    ann = await shop.person()
+    socket = await shop.client.connect(shop.urls[0], "/", token=f"Bearer {ann.token}")
+    await socket.expect("connected", userId=ann.id)
+
+
 @by_transport
 async def test_the_token_may_come_in_the_cookie(shop: Shop, transport: Transport) -> None:
     ann = await shop.person()

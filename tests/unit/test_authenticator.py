@@ -237,6 +237,9 @@ def headers(**values: str) -> CIMultiDict[str]:
     ("auth", "sent", "cookie", "found"),
     [
         ({"token": "a"}, {"authorization": "Bearer b"}, "c", ["a"]),
+        ({"token": "Bearer a"}, {"authorization": "Bearer b"}, "c", ["a"]),
+        ({"token": "bearer  a"}, {}, None, ["a"]),
+        ({"token": "Bearera"}, {}, None, ["Bearera"]),
         ({}, {"authorization": "Bearer b"}, "c", ["b"]),
         (None, {"AUTHORIZATION": "bearer  b "}, "c", ["b"]),
         (None, {}, "c", ["c"]),

@@ -159,14 +159,15 @@ class Authenticator:
 def extract_tokens(auth: object, headers: Mapping[str, str], cookies: MultiMapping[str]) -> list[str]:
     """Return the access tokens of a handshake or a request, in order.
 
-    That is `auth.token`, else `Authorization: Bearer`, else all cookies named accessToken. `headers` is a
-    case-insensitive mapping. An empty `auth.token`, which clients send before login, counts as missing. Raises
-    AuthRequired if it is not a string.
+    That is `auth.token`, with or without a leading `Bearer `, else `Authorization: Bearer`, else all cookies named
+    accessToken. `headers` is a case-insensitive mapping. An empty `auth.token`, which clients send before login, counts
+    as missing. Raises AuthRequired if it is not a string.
     """
     if isinstance(auth, Mapping) and (token := auth.get("token")) not in (None, ""):
         if not isinstance(token, str):
             raise AuthRequired("Invalid token")
-        return [token]
+        scheme, _, credentials = token.partition(" ")
+        return [credentials.strip() if scheme.lower() == "bearer" else token]
     scheme, _, credentials = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return [credentials.strip()]
