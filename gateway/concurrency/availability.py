@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, Literal, NamedTuple
 
 import structlog
@@ -12,7 +12,7 @@ from gateway.concurrency.tasks import cancel
 log = structlog.get_logger()
 
 PAUSE: Final = 1.0  # s between two probes of one server; a probe has a bound of its own
-AWAY_PAUSE: Final = 0.25  # s between two probes of one that is down: its return is to be noticed soon
+HURRY: Final = 0.25  # s between two probes of one that is down and whose return is to be noticed soon
 
 # full: it answers, and takes no writes for want of memory or disk; partial: some servers of a cluster are down
 ServerStatus = Literal["up", "full", "partial", "down"]
@@ -42,9 +42,21 @@ class Hearing(NamedTuple):
 
 
 class Availability:
-    """Probes each server about once a second. `probes`: by name, how the server is, found out in bounded time."""
+    """Probes each server about once a second.
 
-    def __init__(self, probes: Mapping[str, Callable[[], Awaitable[ServerStatus]]], pause: float = PAUSE) -> None:
+    Args:
+        probes: By name, how the server is, found out in bounded time.
+        pause: Between two probes of one server, in s.
+        hurried: Servers that are probed more often while they are down.
+    """
+
+    def __init__(
+        self,
+        probes: Mapping[str, Callable[[], Awaitable[ServerStatus]]],
+        pause: float = PAUSE,
+        hurried: Collection[str] = (),
+    ) -> None:
+        self._hurried = hurried
         self._probes = probes
         self._pause = pause
         self._statuses: dict[str, ServerStatus] = dict.fromkeys(probes, "down")
@@ -76,7 +88,8 @@ class Availability:
 
     async def _run(self, name: str) -> None:
         while True:
-            await asyncio.sleep(min(self._pause, AWAY_PAUSE) if self._statuses[name] == "down" else self._pause)
+            hurry = name in self._hurried and self._statuses[name] == "down"
+            await asyncio.sleep(min(self._pause, HURRY) if hurry else self._pause)
             await self._probe(name)
 
     async def _probe(self, name: str) -> None:

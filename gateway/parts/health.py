@@ -1,7 +1,6 @@
 """Whether this node should get traffic, and what happens when it alone should not. Built by the composition root."""
 
 import asyncio
-from functools import partial
 
 import structlog
 
@@ -31,7 +30,7 @@ class HealthPart:
             open_=lambda: self._open,
             deaf=lambda: self._heartbeat.deaf,
             components={
-                "database": partial(availability.status, "database"),
+                "database": lambda: servers.database_status,
                 "redis": self._redis,
                 "clock": lambda: "up" if servers.clocks.right else "down",
             },
@@ -69,6 +68,8 @@ class HealthPart:
         await self._servers.availability.close()
 
     def _redis(self) -> ComponentStatus:
+        if self._heartbeat.deaf:
+            return "down"
         return worse(self._servers.availability.status("redis"), self._realtime.fanout.status)
 
     def _note(self, deaf: bool) -> None:

@@ -24,7 +24,9 @@ class ServersPart:
         self.redis = RedisClient(settings, self.metrics)
         few = settings.model_copy(update={"redis_pool_size": HEARTBEAT_CONNECTIONS})
         self.heartbeat_redis = RedisClient(few, self.metrics, "heartbeats", self.redis.refusal)
-        self.availability = Availability({"database": self._database_status, "redis": self.redis.status})
+        self.availability = Availability(
+            {"database": self._probe_database, "redis": self.redis.status}, hurried=("redis",)
+        )
         self.log = RoomLog(self.database)
         self.facts = Facts(settings)
         if settings.migrate_at_start:
@@ -37,5 +39,15 @@ class ServersPart:
 
         await migrations.migrate_optional(self.settings)
 
-    async def _database_status(self) -> ServerStatus:
+    async def _probe_database(self) -> ServerStatus:
         return "up" if await self.database.ping() else "down"
+
+    @property
+    def database_status(self) -> ServerStatus:
+        """How the database is, by the last probe or by a use that failed since."""
+        return "down" if self.database.watch.away else self.availability.status("database")
+
+    @property
+    def available(self) -> bool:
+        """Whether clients that connect find what they need."""
+        return self.availability.complete and not self.database.watch.away

@@ -25,6 +25,8 @@ OUTAGE = 4.0  # s
 NOTICED = scaled(3.0)  # s until a node says that a server is away
 DEAF = scaled(5.0)  # s until a node that alone is deaf is not ready
 CLIENTS = 12
+STREAMS = "/api/v1/streams"
+HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
 SETTINGS: dict[str, Any] = {"TRUSTED_PROXIES": "127.0.0.1", "DRAIN_DELAY": "3s", "DRAIN_SPREAD": "1s"}
 
 
@@ -78,6 +80,39 @@ async def test_readiness_matches_the_answers_to_requests(open_faulty_cluster: Op
                 assert 503 in watch.ordered(begun, over), fault
                 assert watch.ordered(begun, over) <= {201, 503}, fault
         assert not [line for line in cluster.log_lines() if "other nodes hear redis" in line]
+        assert cluster.tracebacks() == []
+
+
+async def test_a_frozen_database_costs_only_its_first_callers(open_faulty_cluster: OpenFaultyCluster) -> None:
+    """Who comes while it is known to be away is told at once, over HTTP and at the handshake."""
+    async with open_faulty_cluster(1, DATABASE_TIMEOUT="1s") as cluster, aiohttp.ClientSession() as http:
+        url = cluster.shop.urls[0]
+
+        async def ask(path: str) -> tuple[int, float]:
+            begun = monotonic()
+            async with http.get(f"{url}{path}") as answer:
+                await answer.read()
+                assert answer.status == 200 or int(answer.headers["Retry-After"]) >= 1
+                return answer.status, monotonic() - begun
+
+        async def known_to_be_away() -> bool:
+            status, took = await ask(STREAMS)
+            return status == 503 and took < 0.5
+
+        fault = asyncio.ensure_future(cluster.freeze(cluster.postgres.pid, OUTAGE + 2))
+        await until(known_to_be_away)
+        answers = [await ask(path) for path in (STREAMS, HANDSHAKE) * 10 if not fault.done()]
+        if not fault.done():  # a busy machine
+            assert {status for status, _ in answers} == {503}
+            slowest = max(took for _, took in answers)
+            print(f"told after {slowest:.3f} s at the most")
+            assert slowest < scaled(0.5)
+        await fault
+
+        async def back() -> bool:
+            return {(await ask(path))[0] for path in (STREAMS, HANDSHAKE)} == {200}
+
+        await until(back, within=10)
         assert cluster.tracebacks() == []
 
 
