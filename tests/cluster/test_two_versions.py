@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -67,9 +68,11 @@ class NodeBefore(Node):
 async def test_a_roll_from_the_release_before(
     release_before: Path, client: Client, empty_database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    servers = {"DATABASE_URL": empty_database_url, "REDIS_URL": redis_url, "NODE_ID": "before"}
-    old = NodeBefore(tmp_path, **servers, PYTHONPATH=str(release_before))
-    new = Node(tmp_path, **servers | {"NODE_ID": "after"})
+    # One name for both, as when a machine's only node is replaced, and a time zone for each and for PostgreSQL.
+    servers = {"DATABASE_URL": empty_database_url, "REDIS_URL": redis_url, "NODE_ID": "node"}
+    old = NodeBefore(tmp_path, **servers, PYTHONPATH=str(release_before), TZ="America/New_York")
+    new = Node(tmp_path, **servers, TZ="Asia/Seoul")
+    await in_time_zone(empty_database_url, "Asia/Kolkata")
     where: list[Node] = [old]
     async with (
         old,
@@ -90,15 +93,29 @@ async def test_a_roll_from_the_release_before(
             await asyncio.gather(*(member.join() for member in members[2:]))
 
             await all_talk(members, 5)
-            assert old.running
+            shop.nodes.append(new)
+            moderator = await shop.connect(await shop.person("MODERATOR"), "/chat", node=1)
+            await moderator.call("chat:join-room", {"liveId": key})
+            muted = {"liveId": key, "userId": people[0].id, "seconds": 60}
+            await moderator.call("chat:mute-user", muted)
+            assert (await members[0].socket.ask("chat:send-message", {"liveId": key, "message": "x"}))["ok"] is False
+            await moderator.call("chat:unmute-user", {"liveId": key, "userId": people[0].id})
+            await all_talk(members, 1)
 
             assert await old.stop(signal.SIGTERM) == 0
             await until(lambda: all(member.up for member in members), within=15, what="everybody is back")
             await all_talk(members, 3)
             assert all(member.errors == [] for member in members)
             client.forget_all()
-    print(old.logs, new.logs)
     assert "Traceback" not in old.logs + new.logs
+
+
+async def in_time_zone(database_url: str, zone: str) -> None:
+    """Have the sessions of a database be in a time zone unless they say otherwise."""
+    connection = await asyncpg.connect(database_url)
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE {name} SET timezone TO '{zone}'")
+    await connection.close()
 
 
 async def all_talk(members: list[Member], rounds: int) -> None:
@@ -108,5 +125,7 @@ async def all_talk(members: list[Member], rounds: int) -> None:
             *(m.socket.call("chat:send-message", {"liveId": m.key, "message": "x"}) for m in members)
         )
         seqs = {answer["seq"] for answer in said}
+        now = datetime.now(UTC)
+        assert all(abs(datetime.fromisoformat(answer["timestamp"]) - now) < timedelta(minutes=5) for answer in said)
         await until(lambda: all(seqs <= set(m.received) for m in members), what="everybody hears everything")  # noqa: B023
     assert all(m.received == sorted(set(m.received)) for m in members)
