@@ -22,6 +22,7 @@ class State(IntEnum):
 class Row(NamedTuple):
     """What a worker has written last."""
 
+    position: int
     number: int  # of the worker; 0: the row is free
     beat: float  # s of the monotonic clock of this machine
     connections: int
@@ -34,7 +35,7 @@ class Row(NamedTuple):
 
 
 class Board:
-    """Rows of plain numbers. Each is written by one worker alone; the master gives rows out and takes them back."""
+    """Rows of plain numbers. Each worker writes its own; the master gives rows out and takes them back."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -66,11 +67,15 @@ class Board:
         self._words[start + 2] = connections
         self._words[start + 3] = state
 
+    def expect(self, index: int) -> None:
+        """Count a connection that was sent to a worker until it counts it itself."""
+        self._words[index * WORDS + 2] += 1
+
     def row(self, index: int) -> Row:
         """Return one row."""
         start = index * WORDS
         number, beat, connections, state = self._words[start : start + WORDS]
-        return Row(number, beat / 1000, connections, State(state))
+        return Row(index, number, beat / 1000, connections, State(state))
 
     def accepting(self) -> list[Row]:
         """Return the rows of those that accept connections."""

@@ -38,6 +38,7 @@ class SharedFront(Front):
 
     def adopted(self, transport: asyncio.Transport, head: bytes) -> None:
         """Go on with a connection that another worker has handed over; without a `head` it is kept alive and idle."""
+        self._mine = True  # whoever handed it over has chosen this worker
         if head:
             self.data_received(head)
         elif self._transport is not None:
@@ -102,6 +103,8 @@ class SharedHttpConnection(HttpConnection):
         return finished
 
     def _leave(self, transport: asyncio.Transport) -> None:
+        if self._task_handler is not None:
+            self._task_handler.cancel()  # it may not have begun, and fails if it begins after this
         self.transport = None  # for aiohttp the connection is lost, and not its to close
         self.connection_lost(None)
         release(transport)

@@ -38,6 +38,7 @@ class Worker:
         listener = self._listener = SharedListener(seat, board, keepalive, self._gather)
         node = self._node = Node(settings, listener)
         listener.handover = HandOver(seat.number, EngineOptions().path, board, node.metrics.handed_over, listener.adopt)
+        listener.handover.crowded = listener.crowded
         listener.count = lambda: node.connections
         listener.ready = lambda: node.ready
         self._questions = itertools.count()

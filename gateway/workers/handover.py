@@ -37,7 +37,8 @@ class Verdict(Enum):
 class HandOver:
     """The other workers of a node, and which of them a request is for.
 
-    `retiring`: whether this worker is being replaced; then it answers only requests of its own sessions.
+    `retiring`: whether this worker is being replaced; then it answers only requests of its own sessions. `crowded`:
+    whether new sessions should be opened by another worker.
 
     Args:
         number: Of this worker.
@@ -50,6 +51,7 @@ class HandOver:
         self, number: int, path: str, board: Board, handed: Counter, adopt: Callable[[socket.socket, bytes], None]
     ) -> None:
         self.retiring = False
+        self.crowded: Callable[[], bool] = lambda: False
         self._number = number
         self._board = board
         self._handed = handed
@@ -84,12 +86,18 @@ class HandOver:
             if owner := self._owner.match(head):
                 number = int(owner[1])
                 return Verdict.GONE if number != self._number and self._send(number, head, transport) else Verdict.MINE
+            if self.crowded() and self.pass_on(head, transport):  # a proxy's connection, on which anybody may arrive
+                return Verdict.GONE
         return Verdict.GONE if self.retiring and self.pass_on(head, transport) else Verdict.MINE
 
     def pass_on(self, head: bytes, transport: asyncio.Transport) -> bool:
         """Hand a connection that belongs to no session to the worker with the fewest; whether there was one."""
         others = [row for row in self._board.accepting() if row.number in self._peers]
-        return any(self._send(row.number, head, transport) for row in sorted(others, key=lambda row: row.connections))
+        for row in sorted(others, key=lambda row: row.connections):
+            if self._send(row.number, head, transport):
+                self._board.expect(row.position)
+                return True
+        return False
 
     def _send(self, number: int, head: bytes, transport: asyncio.Transport) -> bool:
         peer = self._peers.get(number)

@@ -130,7 +130,7 @@ class SharedListener:
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(ACCEPTS):
-            if self._crowded():
+            if self.crowded():
                 self._pause()
                 return
             try:
@@ -162,7 +162,7 @@ class SharedListener:
         if head is not None and isinstance(front, SharedFront):
             front.adopted(transport, head)
 
-    def _crowded(self) -> bool:
+    def crowded(self) -> bool:
         """Whether the others should accept: this worker has more connections, or is not ready and they are."""
         mine = self._write()
         rows = self._board.accepting()

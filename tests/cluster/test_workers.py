@@ -262,7 +262,10 @@ async def test_nothing_fails_while_workers_are_replaced(shop: Shop) -> None:
         while not stop.is_set():
             connection = KeptConnection(node.url)
             await connection.open()
-            answers.append((await connection.ask("/socket.io/?EIO=4&transport=polling"))[0])
+            status, packet = await connection.ask("/socket.io/?EIO=4&transport=polling")
+            sid = json.loads(packet[1:]).get("sid")
+            closed, _ = await connection.ask(f"/socket.io/?EIO=4&transport=polling&sid={sid}", "POST", "1")
+            answers.extend((status, closed))
             connection.close()
 
     asking = [asyncio.create_task(ask()) for _ in range(8)] + [asyncio.create_task(ask_anew())]

@@ -234,12 +234,18 @@ async def test_a_request_goes_to_the_owner_of_its_session() -> None:
     assert connection.client.recv(10) == b"answered"
 
     new = mine["a new session"]
+    one.crowded = lambda: True
+    assert one.place(new, transport) is Verdict.MINE, "nobody else accepts"
     one.retiring = True
     assert one.place(new, transport) is Verdict.MINE, "nobody accepts"
     board.beat(board.claim(2), 5, State.READY)
     assert one.place(new, transport) is Verdict.GONE
+    one.retiring = False
+    assert one.place(new, transport) is Verdict.GONE, "the other one has fewer"
+    assert one.place(mine["another path"], transport) is Verdict.MINE, "no session is opened there"
+    one.retiring = True
     assert one.place(mine["its own session"], transport) is Verdict.MINE
-    assert metrics.handed_over._value.get() == 3
+    assert metrics.handed_over._value.get() == 4
 
     other.close()
     await until(lambda: one.place(theirs[0], transport) is Verdict.MINE, what="the owner is gone: an unknown session")
