@@ -89,7 +89,16 @@ async def test_a_node_migrates_an_empty_database_and_serves_its_pages(
     node = Node(tmp_path, DATABASE_URL=empty_database_url, REDIS_URL=redis_url)
     node.program = (str(dorami),)
     async with node, aiohttp.ClientSession(node.url) as http:
-        for path in ("/", "/assets/main.js", "/assets/vendor/socket.io.js", "/api/docs", "/api/docs/asyncapi.json"):
+        pages = ("/", "/assets/main.js", "/assets/vendor/socket.io.js")
+        documents = (
+            "",
+            "/asyncapi.json",
+            "/guide/quickstart.ko",
+            "/console.js",
+            "/socket.io.js",
+            "/swagger-ui-bundle.js",
+        )
+        for path in (*pages, *(f"/api/docs{name}" for name in documents)):
             async with http.get(path) as response:
                 assert response.status == 200, path
         async with http.get("/api/v1/health/ready") as response:
