@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import structlog
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from gateway.commands.output import USAGE, fail, settings_of_environment
-from gateway.protocol.identity import NewPassword, Register, UserView
 from gateway.security.principal import Role
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
+    from gateway.protocol.identity import UserView
     from gateway.services.accounts.operator import Operator
 
 log = structlog.get_logger()
@@ -45,6 +44,10 @@ def create(
     role: SomeRole = AccountRole.USER,
 ) -> None:
     """Create an account."""
+    from pydantic import ValidationError
+
+    from gateway.protocol.identity import Register
+
     settings = settings_of_environment()
     password = _password()
     try:
@@ -90,6 +93,10 @@ def suspend(
 @users.command()
 def password(account: Account) -> None:
     """Set another password. All sessions of the account end."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from gateway.protocol.identity import NewPassword
+
     settings = settings_of_environment()
     new = _password()
     try:
@@ -127,5 +134,5 @@ def _problem(field: str, message: str) -> str:
     return f"{'name' if field == 'username' else field}: {message.removeprefix('Value error, ')}"
 
 
-def _tell(user: UserView) -> None:
+def _tell(user: "UserView") -> None:
     typer.echo("\t".join((user.id, user.role, user.status, user.email or "", user.username)))
