@@ -15,7 +15,7 @@ afterEach(() => {
   mock.restoreAll();
 });
 
-test("namespaces that are in use come together, with one token", async () => {
+test("used namespaces connect together with one token", async () => {
   const token = mock.fn(() => ({ token: "t1" }));
   const dorami = gateway.client({ token });
   dorami.chat("demo").retain();
@@ -27,7 +27,7 @@ test("namespaces that are in use come together, with one token", async () => {
   assert.deepEqual(dorami.statuses, ["connecting", "connected"]);
 });
 
-test("nothing is opened before connect, and / alone when nothing is in use", async () => {
+test("nothing connects before connect(), and only / if no namespace is in use", async () => {
   const dorami = gateway.client();
   dorami.chat("demo");
   await pass(1000);
@@ -38,7 +38,7 @@ test("nothing is opened before connect, and / alone when nothing is in use", asy
   assert.deepEqual(gateway.knocks.map(({ name }) => name), ["/"]);
 });
 
-test("a namespace that comes into use later is connected without a change of the status", async () => {
+test("a namespace that is used later connects without a status change", async () => {
   const dorami = gateway.client();
   dorami.connect();
   await pass();
@@ -50,7 +50,7 @@ test("a namespace that comes into use later is connected without a change of the
   assert.equal(gateway.dropped, undefined);
 });
 
-test("a refusal that does not pass is told once, and nobody comes back", async () => {
+test("a permanent refusal is reported once and ends reconnecting", async () => {
   gateway.admit = (socket) => setTimeout(() => socket.active && socket.refuse("BANNED", "You are banned"), 5);
   const dorami = gateway.client({ token: () => ({ token: "t" }) });
   dorami.chat("demo").retain();
@@ -62,7 +62,7 @@ test("a refusal that does not pass is told once, and nobody comes back", async (
   assert.equal(gateway.knocks.length, 2);
 });
 
-test("whoever was refused may be asked to connect again", async () => {
+test("connect() works again after a refusal", async () => {
   gateway.admit = (socket) => socket.refuse("BANNED");
   const dorami = gateway.client();
   dorami.connect();
@@ -73,7 +73,7 @@ test("whoever was refused may be asked to connect again", async () => {
   assert.deepEqual(dorami.statuses, ["connecting", "refused BANNED", "connecting", "connected"]);
 });
 
-test("an expired token is replaced by a fresh one, once for all namespaces", async () => {
+test("an expired token is renewed once for all namespaces", async () => {
   gateway.admit = (socket) => (gateway.knocks.at(-1).token === "old" ? setTimeout(() => socket.refuse("TOKEN_EXPIRED"), 5) : socket.welcome());
   const token = mock.fn(({ fresh }) => ({ token: fresh ? "new" : "old" }));
   const dorami = gateway.client({ token });
@@ -84,7 +84,7 @@ test("an expired token is replaced by a fresh one, once for all namespaces", asy
   assert.deepEqual(token.mock.calls.map(({ arguments: [{ fresh }] }) => fresh).filter(Boolean), [true]);
 });
 
-test("tokens that are refused again and again end it", async () => {
+test("repeated refusals of new tokens end reconnecting", async () => {
   gateway.admit = (socket) => socket.refuse("TOKEN_EXPIRED");
   const dorami = gateway.client({ token: () => ({ token: "always the same" }) });
   dorami.connect();
@@ -93,7 +93,7 @@ test("tokens that are refused again and again end it", async () => {
   assert.equal(gateway.knocks.length, 3);
 });
 
-test("a token that is only a string cannot be replaced", async () => {
+test("a token given as a string is not renewed", async () => {
   gateway.admit = (socket) => socket.refuse("TOKEN_EXPIRED");
   const dorami = gateway.client();
   dorami.connect();
@@ -101,7 +101,7 @@ test("a token that is only a string cannot be replaced", async () => {
   assert.deepEqual(dorami.statuses, ["connecting", "refused TOKEN_EXPIRED"]);
 });
 
-test("a lost connection comes back, later each time, and at once again after it stood", async () => {
+test("reconnect delays double up to 5 s and start over after a connection", async () => {
   const dorami = gateway.client();
   dorami.connect();
   await pass();
@@ -129,7 +129,7 @@ test("a lost connection comes back, later each time, and at once again after it 
   assert.equal(times.at(-1) - last, 500);
 });
 
-test("clients that lost their connection together come back apart", async () => {
+test("reconnect delays have jitter", async () => {
   const waits = [];
   for (const random of [0, 0.999]) {
     mock.restoreAll();
@@ -147,7 +147,7 @@ test("clients that lost their connection together come back apart", async () => 
   assert.deepEqual(waits, [250, 750]);
 });
 
-test("the gateway says when to come back: as it goes, and in what it answers to a handshake", async () => {
+test("retryAfterMs of server:shutdown and of a refused handshake is respected", async () => {
   const dorami = gateway.client();
   dorami.connect();
   await pass();
@@ -164,7 +164,7 @@ test("the gateway says when to come back: as it goes, and in what it answers to 
   assert.deepEqual(times.map((time) => time - start), [4500, 13_500]);
 });
 
-test("whoever is told not to come back does not", async () => {
+test("reconnect: false of the gateway ends reconnecting", async () => {
   const dorami = gateway.client({ token: () => ({ token: "t" }) });
   dorami.chat("demo").retain();
   dorami.products("demo").retain();
@@ -177,7 +177,7 @@ test("whoever is told not to come back does not", async () => {
   assert.equal(gateway.sockets.get("/").connected, false);
 });
 
-test("a socket that the gateway ended without a reason comes back", async () => {
+test("a socket that the gateway ended without a farewell reconnects", async () => {
   const dorami = gateway.client();
   dorami.connect();
   await pass();
@@ -187,7 +187,7 @@ test("a socket that the gateway ended without a reason comes back", async () => 
   assert.deepEqual(dorami.statuses, ["connecting", "connected", "recovering NETWORK", "connected"]);
 });
 
-test("a socket that ends with its token comes back with a fresh one", async () => {
+test("auth:expired leads to a reconnection with a new token", async () => {
   const token = mock.fn(({ fresh }) => ({ token: fresh ? "new" : "old" }));
   const dorami = gateway.client({ token });
   dorami.connect();
@@ -198,7 +198,7 @@ test("a socket that ends with its token comes back with a fresh one", async () =
   assert.deepEqual(gateway.knocks.map(({ token }) => token), ["old", "new"]);
 });
 
-test("a connection that does not stand in 20 s is given up for another", async () => {
+test("an attempt that takes more than 20 s is replaced by another", async () => {
   const dorami = gateway.client();
   gateway.admit = () => {};
   dorami.connect();
@@ -211,7 +211,7 @@ test("a connection that does not stand in 20 s is given up for another", async (
 
 // --- tokens ---
 
-test("a token is exchanged before it runs out, by the gateway's clock", async () => {
+test("a token is renewed before it expires, by the gateway's clock", async () => {
   gateway.clock = 3_600_000; // the client's clock is an hour slow
   const token = mock.fn(({ fresh }) => ({ token: fresh ? "new" : "old" }));
   const dorami = gateway.client({ token });
@@ -224,7 +224,7 @@ test("a token is exchanged before it runs out, by the gateway's clock", async ()
   assert.equal(gateway.asked("auth:refresh").length, 2);
 });
 
-test("a short token is exchanged halfway", async () => {
+test("a short-lived token is renewed halfway", async () => {
   gateway.lifetime = 12_000;
   const dorami = gateway.client({ token: () => ({ token: "t" }) });
   dorami.connect();
@@ -232,7 +232,7 @@ test("a short token is exchanged halfway", async () => {
   assert.equal(gateway.asked("auth:refresh").length, 3);
 });
 
-test("auth:expiring is answered by a fresh token", async () => {
+test("auth:expiring renews the token", async () => {
   const dorami = gateway.client({ token: ({ fresh }) => ({ token: fresh ? "new" : "old" }) });
   dorami.connect();
   await pass();
@@ -241,7 +241,7 @@ test("auth:expiring is answered by a fresh token", async () => {
   assert.deepEqual(gateway.asked("auth:refresh").map(({ payload }) => payload), [{ token: "new" }]);
 });
 
-test("whoever is somebody else by now comes back as them", async () => {
+test("a token of another user leads to a new connection", async () => {
   let who = "ann";
   const dorami = gateway.client({ token: () => ({ token: who }) });
   dorami.connect();
@@ -255,7 +255,7 @@ test("whoever is somebody else by now comes back as them", async () => {
   assert.deepEqual(gateway.knocks.map(({ token }) => token), ["ann", "bob"]);
 });
 
-test("a provider that fails is asked again, unless it says that this is of no use", async () => {
+test("a failing token provider is called again unless its error is permanent", async () => {
   const errors = [new TypeError("fetch failed"), new DoramiError({ code: "NETWORK", retryable: true, retryAfterMs: 3000 })];
   const token = mock.fn(() => {
     if (errors.length) throw errors.shift();
@@ -271,7 +271,7 @@ test("a provider that fails is asked again, unless it says that this is of no us
   assert.deepEqual(other.statuses, ["connecting", "refused FORBIDDEN"]);
 });
 
-test("a provider that never answers does not hold it up for ever", async () => {
+test("a token provider that hangs is called again", async () => {
   let calls = 0;
   const dorami = gateway.client({ token: () => (calls++ ? { token: "t" } : new Promise(() => {})) });
   dorami.connect();
@@ -281,7 +281,7 @@ test("a provider that never answers does not hold it up for ever", async () => {
 
 // --- waking up, asking, closing ---
 
-test("wake finds out that a connection is dead", async () => {
+test("wake() detects a dead connection", async () => {
   const dorami = gateway.client();
   dorami.connect();
   await pass();
@@ -295,7 +295,7 @@ test("wake finds out that a connection is dead", async () => {
   assert.deepEqual(dorami.statuses, ["connecting", "connected", "recovering NETWORK", "connected"]);
 });
 
-test("wake does not wait for the next try", async () => {
+test("wake() reconnects at once", async () => {
   gateway.admit = (socket) => socket.fail();
   const dorami = gateway.client();
   dorami.connect();
@@ -306,7 +306,7 @@ test("wake does not wait for the next try", async () => {
   assert.equal(dorami.status.get().state, "connected");
 });
 
-test("wake exchanges a token that ran out meanwhile", async () => {
+test("wake() renews an expired token", async () => {
   const token = mock.fn(({ fresh }) => ({ token: fresh ? "new" : "old" }));
   const dorami = gateway.client({ token });
   dorami.connect();
@@ -319,7 +319,7 @@ test("wake exchanges a token that ran out meanwhile", async () => {
   assert.deepEqual(gateway.asked("auth:refresh").map(({ payload }) => payload.token), ["old", "new"]);
 });
 
-test("a request fails at once when its connection is lost, and when there is none", async () => {
+test("a request fails at once without a connection and when the connection is lost", async () => {
   const dorami = gateway.client();
   await assert.rejects(dorami.ask("/", "join:stream", { streamId: "demo" }), { code: "OFFLINE", retryable: true });
   dorami.connect();
@@ -329,7 +329,7 @@ test("a request fails at once when its connection is lost, and when there is non
   await assert.rejects(asked, { code: "NO_ANSWER", retryable: true });
 });
 
-test("a request that is not answered fails after 10 s, one that is refused with what the gateway says", async () => {
+test("a request fails after 10 s without an ack, and with the error of a failed ack", async () => {
   const dorami = gateway.client();
   dorami.connect();
   await pass();
@@ -341,7 +341,7 @@ test("a request that is not answered fails after 10 s, one that is refused with 
   await refused;
 });
 
-test("what waits for an answer when the client is closed fails with CLOSED", async () => {
+test("close() fails pending requests with CLOSED", async () => {
   const dorami = gateway.client();
   dorami.connect();
   await pass();
@@ -353,7 +353,7 @@ test("what waits for an answer when the client is closed fails with CLOSED", asy
   assert.equal(gateway.knocks.length, 1);
 });
 
-test("a listener that throws stops nothing", async () => {
+test("an exception of a listener does not affect others", async () => {
   const reported = mock.method(console, "error", () => {});
   const dorami = gateway.client();
   dorami.status.subscribe(() => {

@@ -19,13 +19,13 @@ function Page() {
   return createElement("p", null, [...shown, useOrders().orders.size, useNotifications().notifications.size, useStatus().state].join(" "));
 }
 
-test("a page is rendered on a server without a connection", async () => {
+test("hooks render on a server without a connection", async () => {
   const client = gateway.client();
   assert.equal(renderToString(createElement(DoramiProvider, { client }, createElement(Page))), "<p>joining 0 0 0 0 0 0 idle</p>");
   await pass(5000);
   assert.deepEqual([gateway.url, client.status.get().state], [undefined, "idle"]);
 });
 
-test("a hook without a provider says what is missing", () => {
+test("a hook without a provider throws", () => {
   assert.throws(() => renderToString(createElement(Page)), /There is no <DoramiProvider>/);
 });

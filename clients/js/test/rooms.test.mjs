@@ -39,7 +39,7 @@ async function lose(recovered = false) {
   await pass(1000);
 }
 
-test("the first join shows what is there, and tells of what happens then", async () => {
+test("the first join shows the snapshot and emits later events", async () => {
   await enter(10, { history: [message(9), message(10)] });
   assert.deepEqual(joins()[0].payload, { liveId: "demo" });
   assert.deepEqual([shown(), heard, chat.state.get().status], [[9, 10], [], "joined"]);
@@ -48,7 +48,7 @@ test("the first join shows what is there, and tells of what happens then", async
   assert.deepEqual(chat.cursor, { epoch: EPOCH, seq: 11 });
 });
 
-test("what is heard before the join is answered comes after it, once", async () => {
+test("events before the ack of a join are applied after it, once", async () => {
   chat.retain();
   dorami.connect();
   await pass();
@@ -58,13 +58,13 @@ test("what is heard before the join is answered comes after it, once", async () 
   assert.deepEqual([shown(), heard], [[10, 11], [11]]);
 });
 
-test("what was seen is not heard again", async () => {
+test("repeated events are dropped", async () => {
   await enter(10);
   for (const seq of [10, 11, 11, 10, 12]) wire().hears("chat:message", said(seq));
   assert.deepEqual(heard, [11, 12]);
 });
 
-test("after a loss the join brings what was missed", async () => {
+test("a join after a lost connection applies missed events", async () => {
   await enter(10);
   await lose();
   assert.deepEqual(joins()[1].payload, { liveId: "demo", since: { epoch: EPOCH, seq: 10 } });
@@ -76,14 +76,14 @@ test("after a loss the join brings what was missed", async () => {
   assert.deepEqual([heard, shown(), chat.state.get().status], [[11, 12, 13], [10, 11, 12, 13], "joined"]);
 });
 
-test("a socket that the gateway recovered stays in", async () => {
+test("a recovered socket stays in the room", async () => {
   await enter(10);
   await lose(true);
   wire().hears("chat:message", said(11));
   assert.deepEqual([joins().length, heard, chat.state.get().status], [1, [11], "joined"]);
 });
 
-test("one that was lost before its join was answered joins again, recovered or not", async () => {
+test("a socket that was lost before the ack of its join joins again", async () => {
   chat.retain();
   dorami.connect();
   await pass();
@@ -91,7 +91,7 @@ test("one that was lost before its join was answered joins again, recovered or n
   assert.equal(joins().length, 2);
 });
 
-test("a hole is filled by a join, also in what a recovered socket was sent", async () => {
+test("a gap in the log leads to a join, also after a recovery", async () => {
   await enter(10);
   await lose(true);
   wire().hears("chat:message", said(11));
@@ -104,7 +104,7 @@ test("a hole is filled by a join, also in what a recovered socket was sent", asy
   assert.deepEqual(heard, [11, 12, 13, 14]);
 });
 
-test("places whose content was removed are no hole for ever", async () => {
+test("places without content cause only one join", async () => {
   await enter(10);
   wire().hears("chat:message", said(12));
   await pass();
@@ -113,7 +113,7 @@ test("places whose content was removed are no hole for ever", async () => {
   assert.deepEqual([heard, joins().length], [[12], 2]);
 });
 
-test("another log begins afresh", async () => {
+test("another epoch starts from a snapshot", async () => {
   await enter(10);
   wire().hears("chat:message", logged("chat:message", message(3), 3, "live:demo", "e2"));
   await pass();
@@ -123,7 +123,7 @@ test("another log begins afresh", async () => {
   assert.deepEqual([shown(), heard], [[1, 3, 4], [4]]);
 });
 
-test("in a sampled room missing places are none", async () => {
+test("missing places in a sampled room cause no join", async () => {
   await enter(10);
   wire().hears("chat:sampled", { type: "chat:sampled", data: { liveId: "demo", fromSeq: 11, toSeq: 20, shown: 1, total: 10 } });
   wire().hears("chat:message", said(15));
@@ -132,7 +132,7 @@ test("in a sampled room missing places are none", async () => {
   assert.deepEqual([heard, joins().length], [[15, 40], 1]);
 });
 
-test("two streams at once are kept apart", async () => {
+test("events of two streams do not mix", async () => {
   await enter(10);
   const other = dorami.chat("other");
   other.retain();
@@ -159,7 +159,7 @@ const pages = (first, last) =>
   });
 const range = (first, last) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
-test("what a join does not bring is read page by page", async () => {
+test("missed messages beyond the snapshot are fetched in pages", async () => {
   await enter(10);
   await lose();
   pages(1, 2010);
@@ -171,7 +171,7 @@ test("what a join does not bring is read page by page", async () => {
   assert.deepEqual([shown().length, chat.state.get().gap], [500, undefined]);
 });
 
-test("what is too much is said to be missing, until all is read anew", async () => {
+test("a gap is reported beyond the limit, and cleared by the next snapshot", async () => {
   await enter(10);
   await lose();
   pages(1, 9000);
@@ -185,7 +185,7 @@ test("what is too much is said to be missing, until all is read anew", async () 
   assert.equal(chat.state.get().gap, undefined);
 });
 
-test("a loss while pages are read begins anew, and nothing is heard twice", async () => {
+test("a lost connection during paging starts over without repetitions", async () => {
   await enter(10);
   await lose();
   joins()[1].answer(joined(400, { history: range(301, 400).map((seq) => message(seq)) }));
@@ -198,7 +198,7 @@ test("a loss while pages are read begins anew, and nothing is heard twice", asyn
   assert.deepEqual(heard, range(11, 400));
 });
 
-test("a kept cursor goes on where an earlier run ended", async () => {
+test("a saved cursor continues an earlier visit", async () => {
   const later = dorami.chat("later", { cursor: { epoch: EPOCH, seq: 7 } });
   later.retain();
   dorami.connect();
@@ -208,7 +208,7 @@ test("a kept cursor goes on where an earlier run ended", async () => {
 
 // --- coming and going ---
 
-test("many who want a room are one member, and it is left when nobody does", async () => {
+test("a room is joined once for many callers and left after the last one", async () => {
   const release = await enter();
   const other = chat.retain();
   release();
@@ -225,7 +225,7 @@ test("many who want a room are one member, and it is left when nobody does", asy
   assert.deepEqual(joins()[1].payload, { liveId: "demo" });
 });
 
-test("letting go and taking up again at once changes nothing", async () => {
+test("releasing and retaining at once changes nothing", async () => {
   const release = await enter();
   release();
   chat.retain();
@@ -233,7 +233,7 @@ test("letting go and taking up again at once changes nothing", async () => {
   assert.deepEqual([joins().length, gateway.asked("chat:leave-room").length], [1, 0]);
 });
 
-test("a room that was let go while there was no connection is left by who is recovered", async () => {
+test("a room that was released offline is left after a recovery", async () => {
   const release = await enter();
   gateway.admit = () => {};
   gateway.cut();
@@ -245,7 +245,7 @@ test("a room that was let go while there was no connection is left by who is rec
   assert.deepEqual([joins().length, gateway.asked("chat:leave-room").length], [1, 1]);
 });
 
-test("a join that passes is tried again, one that does not is told", async () => {
+test("a join is repeated after passing errors and fails after others", async () => {
   chat.retain();
   dorami.connect();
   await pass();
@@ -266,7 +266,7 @@ const sends = () => gateway.asked("chat:send-message");
 const stored = (request, seq, more) => request.answer({ id: `m${seq}`, seq, message: request.payload.message, clientMessageId: request.payload.clientMessageId, timestamp: "", duplicate: false, ...more });
 const pending = () => chat.state.get().pending.map(({ message }) => message);
 
-test("messages are sent one at a time, and wait for the room", async () => {
+test("messages wait for the room and are sent one at a time", async () => {
   const first = chat.send("one");
   const second = chat.send("two");
   assert.deepEqual(pending(), ["one", "two"]);
@@ -284,7 +284,7 @@ test("messages are sent one at a time, and wait for the room", async () => {
   assert.deepEqual(pending(), []);
 });
 
-test("a message whose answer was lost is sent again under the same name", async () => {
+test("a message whose ack was lost is sent again with the same id", async () => {
   await enter(10);
   const sent = chat.send("one");
   await pass();
@@ -295,7 +295,7 @@ test("a message whose answer was lost is sent again under the same name", async 
   assert.equal((await sent).duplicate, true);
 });
 
-test("a pause that the gateway asks for is kept, and the order too", async () => {
+test("slow mode delays messages and keeps their order", async () => {
   await enter(10);
   const sent = [chat.send("one"), chat.send("two")];
   await pass();
@@ -310,7 +310,7 @@ test("a pause that the gateway asks for is kept, and the order too", async () =>
   assert.deepEqual((await Promise.all(sent)).map(({ seq }) => seq), [11, 12]);
 });
 
-test("a message that is refused fails alone", async () => {
+test("a refused message does not affect the next one", async () => {
   await enter(10);
   const refused = assert.rejects(chat.send("spam"), { code: "INVALID_MESSAGE" });
   const sent = chat.send("ham");
@@ -322,7 +322,7 @@ test("a message that is refused fails alone", async () => {
   await sent;
 });
 
-test("whoever the gateway does not have in the room joins, and sends again", async () => {
+test("NOT_IN_ROOM leads to a join and another attempt", async () => {
   await enter(10);
   const sent = chat.send("one");
   await pass();
@@ -334,7 +334,7 @@ test("whoever the gateway does not have in the room joins, and sends again", asy
   await sent;
 });
 
-test("what was not sent can be called off", async () => {
+test("an unsent message can be aborted", async () => {
   const controller = new AbortController();
   const sent = assert.rejects(chat.send("one", { signal: controller.signal }), { name: "AbortError" });
   controller.abort();
@@ -345,7 +345,7 @@ test("what was not sent can be called off", async () => {
   assert.equal(sends().length, 0);
 });
 
-test("what is not stored fails when the client is closed, and with the reason of a refusal", async () => {
+test("close() and refusals fail unsent messages", async () => {
   await enter(10);
   const closed = assert.rejects(chat.send("one"), { code: "CLOSED" });
   dorami.close();
@@ -359,7 +359,7 @@ test("what is not stored fails when the client is closed, and with the reason of
   assert.deepEqual(pending(), []);
 });
 
-test("what was not sent is kept for the next run, for the same person", async () => {
+test("unsent messages are saved for the next run of the same user", async () => {
   const kept = new Map();
   const storage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value), removeItem: (key) => kept.delete(key) };
   keepUnsent(chat, storage);
@@ -413,7 +413,7 @@ test("announcements are among the messages", async () => {
   assert.deepEqual([announced, heard], [[11, 12], [13]]);
 });
 
-test("pins, rules, mutes and the number of people are shown as they change", async () => {
+test("pins, settings, rights and member counts follow events", async () => {
   await enter(10);
   const pin = { ...message(3), pinnedBy: "u9", pinnedAt: "", pinnedUntil: null };
   wire().hears("chat:pinned", logged("chat:pinned", pin, 11));
@@ -431,7 +431,7 @@ test("pins, rules, mutes and the number of people are shown as they change", asy
   assert.deepEqual([chat.state.get().you.canSend, chat.state.get().members], [true, 1]);
 });
 
-test("a listener of the chat that throws stops nothing", async () => {
+test("an exception of a chat listener does not affect others", async () => {
   mock.method(console, "error", () => {});
   chat.on("chat:message", () => {
     throw new Error("of the application");
@@ -447,7 +447,7 @@ test("a listener of the chat that throws stops nothing", async () => {
 const product = (id, version, more = {}) => ({ id, version, name: `product ${id}`, stock: 3, status: "AVAILABLE", sortOrder: 0, ...more });
 const onShelf = (type, data, seq) => logged(type, data, seq, "stream:demo", "p1");
 
-test("products are the newest that are known, in order", async () => {
+test("products are shown in their newest version and in order", async () => {
   const products = dorami.products("demo");
   products.retain();
   dorami.connect();
@@ -473,7 +473,7 @@ test("products are the newest that are known, in order", async () => {
   assert.deepEqual([versions(), products.state.get().featured], [["4@1", "10@6"], null]);
 });
 
-test("viewers are counted anew whenever the connection was lost", async () => {
+test("viewer counts are read again after a recovery", async () => {
   const viewers = dorami.viewers("demo");
   viewers.retain();
   dorami.connect();
@@ -490,7 +490,7 @@ test("viewers are counted anew whenever the connection was lost", async () => {
   assert.deepEqual([viewers.state.get().viewers, viewers.state.get().peak], [5, 12]);
 });
 
-test("orders have a log for an ADMIN, and are heard by others without one", async () => {
+test("orders follow the log for an ADMIN and events without a log for others", async () => {
   const orders = dorami.orders({ cursor: { epoch: "o", seq: 3 } });
   orders.retain();
   const changes = [];
@@ -511,7 +511,7 @@ test("orders have a log for an ADMIN, and are heard by others without one", asyn
   assert.deepEqual([orders.state.get().status, changes.at(-1)], ["joined", "order:expired 2"]);
 });
 
-test("a notification that is delivered again is told once", async () => {
+test("a notification that is delivered twice is emitted once", async () => {
   const notifications = dorami.notifications();
   const told = [];
   notifications.on("notification:new", ({ id }) => told.push(id));

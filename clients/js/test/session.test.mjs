@@ -43,14 +43,14 @@ async function loggedIn(storage) {
 }
 const refreshes = () => calls.filter(({ path }) => path === "/auth/refresh");
 
-test("whoever logs in has a token, and nobody else", async () => {
+test("a token exists only after login", async () => {
   await assert.rejects(new HttpSession("http://gateway").token(), { code: "AUTH_REQUIRED", retryable: false });
   const session = await loggedIn();
   assert.equal(session.user.username, "ann");
   assert.deepEqual(await session.token(), { token: "a1" });
 });
 
-test("a token that runs out is exchanged once for all who ask", async () => {
+test("concurrent calls renew an expiring token once", async () => {
   const session = await loggedIn();
   answers["/auth/refresh"] = { body: tokens(2) };
   mock.timers.tick(880_000);
@@ -58,7 +58,7 @@ test("a token that runs out is exchanged once for all who ask", async () => {
   assert.deepEqual(refreshes().map(({ body }) => body), [{ refreshToken: "r1" }]);
 });
 
-test("what another tab has exchanged is taken over", async () => {
+test("tokens that another tab renewed are used", async () => {
   const storage = new Storage();
   const session = await loggedIn(storage);
   storage.setItem("dorami.session", JSON.stringify({ ...tokens(7), renewAt: Date.now() + 900_000 }));
@@ -66,7 +66,7 @@ test("what another tab has exchanged is taken over", async () => {
   assert.equal(refreshes().length, 0);
 });
 
-test("an exchange that fails for now is tried again, one that is refused ends the session", async () => {
+test("a refused renewal ends the session, a failed one does not", async () => {
   const storage = new Storage();
   const session = await loggedIn(storage);
   answers["/auth/refresh"] = error(503, "SERVICE_UNAVAILABLE", {}, { "Retry-After": "2" });
@@ -77,7 +77,7 @@ test("an exchange that fails for now is tried again, one that is refused ends th
   assert.deepEqual([session.user, storage.kept.size], [undefined, 0]);
 });
 
-test("a gateway that does not answer is not waited for for ever", async () => {
+test("requests time out", async () => {
   const session = await loggedIn();
   answers["/auth/refresh"] = () => new Promise(() => {});
   const late = assert.rejects(session.token({ fresh: true }), { code: "NETWORK", retryable: true });
@@ -87,7 +87,7 @@ test("a gateway that does not answer is not waited for for ever", async () => {
   assert.deepEqual(await session.token({ fresh: true }), { token: "a2" });
 });
 
-test("a session outlives the application in a storage", async () => {
+test("a stored session can be restored", async () => {
   const storage = new Storage();
   await loggedIn(storage);
   const session = new HttpSession("http://gateway", storage);
@@ -97,7 +97,7 @@ test("a session outlives the application in a storage", async () => {
   assert.deepEqual([calls.at(-1).body, await new HttpSession("http://gateway", storage).restore()], [{ refreshToken: "r1" }, undefined]);
 });
 
-test("whoever logs out while tokens are exchanged stays logged out", async () => {
+test("a logout during a renewal is final", async () => {
   const session = await loggedIn();
   let answer;
   answers["/auth/refresh"] = () => new Promise((done) => (answer = done));
@@ -109,7 +109,7 @@ test("whoever logs out while tokens are exchanged stays logged out", async () =>
   assert.equal(session.user, undefined);
 });
 
-test("a guest stays that guest, a member does not become one of theirs", async () => {
+test("a guest keeps the session, a member does not become a guest by it", async () => {
   const session = new HttpSession("http://gateway");
   answers["/auth/guest"] = { body: tokens(1, { id: "g1", role: "GUEST" }) };
   await session.guest("device_0123456789ab");
@@ -120,7 +120,7 @@ test("a guest stays that guest, a member does not become one of theirs", async (
   assert.deepEqual(calls.at(-1).body, {});
 });
 
-test("a call is made with the token, and once more with a fresh one", async () => {
+test("a call is repeated once with a new token", async () => {
   const session = await loggedIn();
   answers["/auth/refresh"] = { body: tokens(2) };
   answers["/orders"] = ({ token }) => (token === "Bearer a1" ? error(401, "TOKEN_EXPIRED") : { body: { id: "o1" } });
@@ -128,7 +128,7 @@ test("a call is made with the token, and once more with a fresh one", async () =
   assert.deepEqual(calls.filter(({ path }) => path === "/orders").map(({ token, key }) => [token, key]), [["Bearer a1", "k1"], ["Bearer a2", "k1"]]);
 });
 
-test("what is refused says why, whoever refuses it", async () => {
+test("errors of gateway, balancer and network become DoramiErrors", async () => {
   const session = await loggedIn();
   answers["/orders"] = error(409, "PRICE_CHANGED", { details: [{ productId: "1" }] });
   await assert.rejects(session.call("POST", "/orders", {}), { code: "PRICE_CHANGED", retryable: false, details: [{ productId: "1" }], requestId: "r" });
