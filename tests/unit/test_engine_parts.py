@@ -118,7 +118,7 @@ async def test_the_wheel_calls_on_time_repeats_and_forgets() -> None:
     wheel.remove(removed)
     await until(lambda: [len(item.asked) for item in (late, soon, removed, repeated)] == [1, 1, 0, 3])
     assert soon.asked[0] >= start + 0.01
-    assert late.asked[0] - start >= 0.05
+    assert late.asked[0] >= start + 0.05
     assert wheel._slots == {}
     assert wheel._timer is None
 
