@@ -64,7 +64,7 @@ class WorkerStage(Stage):
         return {**per, "all": every, "messages/s": measured["messages_per_s"]}
 
     def requests(self, count: int, *, kept: bool) -> dict[str, float]:
-        """POSTs to sessions of two workers in turn: CPU of all workers for each, and the share of hand-overs."""
+        """POST to sessions of two workers in turn; return the CPU of all workers and the share of hand-overs."""
         with self.node(count) as (server, processes):
             before = look(server.port, processes)
             asyncio.run(_post(server.port, kept))

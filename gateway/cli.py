@@ -159,7 +159,7 @@ def check() -> None:
     settings = settings_of_environment()
     from gateway.security.tokens.tokens import Tokens
 
-    Tokens(settings)  # a key that is none is a mistake in the settings, too
+    Tokens(settings)  # an invalid key is a mistake in the settings, too
     typer.echo(f"settings    ok ({settings.app_env.value})")
     if not asyncio.run(_check(settings)):
         sys.exit(1)

@@ -47,7 +47,7 @@ Codes = frozenset[Code]
 
 
 def codes(*members: Code) -> Codes:
-    """A set of codes, as routes declare what they may answer."""
+    """Return a set of codes, with which routes declare the errors that they may answer."""
     return frozenset(members)
 
 

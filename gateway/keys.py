@@ -117,7 +117,7 @@ def node_presence(node_id: str, room: Room) -> str:
 
 
 def node_buried(node_id: str, room: Room) -> str:
-    """String: exists if a dead node's people were removed from a room: it cannot add any more. Expires in an hour."""
+    """String: exists if a dead node's people were removed from a room, so that it cannot add others. For an hour."""
     return f"{{{presence(room)}}}:buried:{node_id}"
 
 

@@ -58,7 +58,7 @@ def site(runner: web.AppRunner, host: str, port: int) -> web.BaseSite:
 
 
 def local_host(host: str) -> str:
-    """The host of what belongs to a process and not to its clients: beside a Unix socket it is for this machine."""
+    """Return the host for the ports of a process that are not for clients: with a Unix socket, this machine."""
     return "127.0.0.1" if host.startswith(UNIX) else host
 
 
@@ -68,7 +68,7 @@ def url_of(listener: Bound, host: str) -> str:
 
 
 def url(host: str, port: int) -> str:
-    """The same for a setting HOST and the port that was taken."""
+    """Do the same for a setting HOST and the port that was taken."""
     if host.startswith(UNIX):
         return host
     literal = f"[{host}]" if ":" in host else host

@@ -20,7 +20,7 @@ VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 def reloading() -> str:
-    """The state from the start of a reload until READY."""
+    """Return the state from the start of a reload until READY."""
     return f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
 
 

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     worker_memory_limit: Size = 2**30
     """Resident memory, like `512MiB`, above which one of several workers is replaced, as in a reload."""
     drain_delay: Delay = timedelta(seconds=3)
-    """How long a node that was told to stop goes on as before, not ready, so that balancers notice."""
+    """How long a node serves on, not ready, after the signal to stop, so that balancers notice."""
     drain_spread: Delay = timedelta(seconds=10)
     """How long it then takes to send its clients away, one after the other."""
     shutdown_timeout: Duration = timedelta(seconds=25)
@@ -234,7 +234,7 @@ class Settings(BaseSettings):
     currency: str = Field("KRW", pattern="^[A-Z]{3}$")
     """The currency of all prices, as ISO 4217 names it."""
     locale: Literal["ko", "en"] = "ko"
-    """The language in which a room is told of a purchase."""
+    """The language of purchase notifications."""
     order_ttl: Duration = timedelta(minutes=15)
     """How long an order may stay unpaid; then it expires and gives its stock back."""
 
@@ -328,7 +328,7 @@ class Settings(BaseSettings):
         many, seconds = self.http_rate_limit
         return self.guest_rate_limit or (max(1, round(many * 600 / seconds)), 3600.0)
 
-    # Field by field, so that every mistake is told at once.
+    # Field by field, so that all mistakes are reported together.
 
     @field_validator("jwt_secret")
     @classmethod
@@ -434,7 +434,7 @@ def _refuse_two_urls() -> None:
 
 def _line(item: ErrorDetails) -> str:
     name = str(item["loc"][0]).upper()
-    if name in MAIN_URL:  # as whoever set it calls it
+    if name in MAIN_URL:  # under the name that was used
         name = next((given for given in MAIN_URL if os.environ.get(given)), name)
     if item["type"] == "missing":
         return f"{name}: is required"

@@ -127,7 +127,7 @@ class Worker:
         await self._sweeping.close()
 
     async def _end(self) -> None:
-        """Take no more, and give back what is worked on."""
+        """Take no further jobs, and return the running ones to the queue."""
         self._metrics.draining.set(1)
         self._stop.set()
         self._jobs.stop()

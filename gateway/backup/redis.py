@@ -117,7 +117,7 @@ async def _scan(redis: RedisClient, patterns: Iterable[str]) -> AsyncIterator[li
 
 
 async def _read(redis: RedisClient, batch: list[str]) -> list[Entry]:
-    """Read keys; one that has gone meanwhile is left out."""
+    """Read keys; one that expired in between is left out."""
     async with redis.guard("backup"):
         pipeline = redis.client.pipeline(transaction=False)
         for key in batch:

@@ -13,7 +13,7 @@ analytics = typer.Typer(no_args_is_help=True, help="The numbers for graphs and r
 
 @analytics.callback()
 def options() -> None:
-    """The numbers for graphs and reports."""
+    """Manage the numbers for graphs and reports."""
 
 
 @analytics.command(epilog="Example: dorami analytics backfill")

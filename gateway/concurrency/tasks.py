@@ -1,4 +1,4 @@
-"""Ends background tasks. Used by whatever has some."""
+"""Ends background tasks. Used by all classes that have some."""
 
 import asyncio
 from typing import Any

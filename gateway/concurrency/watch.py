@@ -33,8 +33,8 @@ class ServerWatch:
         self._probe = probe
         self._interval = interval
         self._tried = tried
-        self.away = False  # those who want to use it meanwhile are told at once
-        self.answered = 0.0  # when a use or a probe succeeded last; whoever uses the server sets it
+        self.away = False  # calls in between fail at once
+        self.answered = 0.0  # when a use or a probe succeeded last; the users of the server set it
         self._pause = FIRST_PAUSE
         self._wake = asyncio.Event()
         self._checking: asyncio.Task[None] | None = None

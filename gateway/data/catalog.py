@@ -104,7 +104,7 @@ async def _said_again(scratch: Any, parts: Mapping[Key, Part]) -> dict[Key, Part
 
 
 def _remake(key: Key, part: Part) -> tuple[str, ...]:
-    """Statements that make an object anew; none for kinds whose texts do not change."""
+    """Statements that make an object again; none for kinds whose texts do not change."""
     name, table = _last(key.name), part.owner
     match key.kind:
         case "constraint":
@@ -125,7 +125,7 @@ def _remake(key: Key, part: Part) -> tuple[str, ...]:
 
 
 def _last(name: str) -> str:
-    """The last part of a qualified name, quotes and all."""
+    """Return the last part of a qualified name, quotes and all."""
     if not name.endswith('"'):
         return name.rpartition(".")[2]
     return name[name.rindex('."') + 1 :] if '."' in name else name

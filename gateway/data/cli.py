@@ -419,7 +419,7 @@ def version(as_json: Json = False) -> None:
 
 
 def _targets(name: str | None, *, all_: bool) -> "list[Target]":
-    """The database of this name, all that the settings have, or the main one."""
+    """Return the database of this name, all that the settings have, or the main one."""
     from gateway.data.target import Target
     from gateway.postgres.databases import configured
 
@@ -484,7 +484,7 @@ def _read(file: Path) -> str:
 
 
 def _target(name: str | None) -> "Target":
-    """The database of this name, or the main one. Raises SettingsError unless the settings have it."""
+    """Return the database of this name, or the main one. Raises SettingsError unless the settings have it."""
     from gateway.data.target import Target
     from gateway.postgres.databases import MAIN, find
 
@@ -495,7 +495,7 @@ def _target(name: str | None) -> "Target":
 
 
 def _named(name: str | None) -> "Target":
-    """The database of this name, which has to be said."""
+    """Return the database of this name, which has to be said."""
     if name is None:
         stop("say which database: -d main", code=Code.USAGE)
     return _target(name)

@@ -86,7 +86,7 @@ def _codes() -> list[str]:
 
 
 async def _typed(question: str) -> str | None:
-    """A line that is typed after the question was shown; None after SECONDS or at the end of input.
+    """Return a line that is typed after the question was shown; None after SECONDS or at the end of input.
 
     Read by the event loop, because Ctrl-C does no more than cancel what the loop waits for.
     """

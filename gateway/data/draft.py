@@ -42,7 +42,7 @@ class Draft:
         ]
 
     def step(self, *, down: bool = False) -> levels.Step:
-        """What it does, or undoes."""
+        """Return the statements of one direction."""
         return levels.Step(self.name, self.down if down else self.up)
 
 

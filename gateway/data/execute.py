@@ -78,13 +78,13 @@ async def execute(connection: Any, statement: str, *, write: bool, limit: int, s
 
 
 def bare(statement: str) -> str:
-    """The words of a statement: no comments, empty strings, single spaces, no semicolon at the end."""
+    """Return the words of a statement: no comments, empty strings, single spaces, no semicolon at the end."""
     words = UNREAD.sub(lambda found: "''" if found["string"] else " ", statement)
     return " ".join(words.split()).rstrip("; ")
 
 
 def as_csv(answer: Answer) -> str:
-    """The rows with their head, as RFC 4180 has it; NULL is an empty field."""
+    """Return the rows with their head, as RFC 4180 has it; NULL is an empty field."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(answer.columns)
@@ -93,12 +93,12 @@ def as_csv(answer: Answer) -> str:
 
 
 def as_json(answer: Answer) -> list[dict[str, Any]]:
-    """The rows as objects."""
+    """Return the rows as objects."""
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
 def as_table(answer: Answer) -> list[str]:
-    """The rows with their head in columns."""
+    """Return the rows with their head in columns."""
     texts = [["NULL" if value is None else shown(value) for value in row] for row in answer.rows]
     widths = [max(map(width, column)) for column in zip(answer.columns, *texts, strict=True)]
     lines = [_row(answer.columns, widths), "  ".join("-" * size for size in widths)]
@@ -117,7 +117,7 @@ def width(text: str) -> int:
 
 
 def shown(value: Any) -> str:
-    """A value for people, in one line without control characters."""
+    """Return a value for people, in one line without control characters."""
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False, default=plain)
     text = value if isinstance(value, str) else plain(value)
@@ -125,5 +125,5 @@ def shown(value: Any) -> str:
 
 
 def json_text(answer: Answer) -> str:
-    """The rows as a JSON array."""
+    """Return the rows as a JSON array."""
     return json.dumps(as_json(answer), ensure_ascii=False, indent=2, default=plain)

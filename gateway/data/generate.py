@@ -56,5 +56,5 @@ def _document(name: str, found: Mapping[str, Table]) -> Iterator[str]:
 
 
 def _word(text: str) -> str:
-    """A name as Mermaid takes it."""
+    """Return a name as Mermaid takes it."""
     return re.sub(r"\W+", "_", text.replace("[]", "_list")).strip("_")

@@ -32,17 +32,17 @@ class Pushed:
 
 
 async def up(migration: Migration) -> Step:
-    """What applies a migration."""
+    """Return the statements that apply a migration."""
     return Step(migration.name, (await migration.up()).strip(), migration.in_transaction)
 
 
 async def down(migration: Migration) -> Step:
-    """What undoes a migration."""
+    """Return the statements that undo a migration."""
     return Step(migration.name, (await migration.down()).strip(), migration.in_transaction)
 
 
 async def ups(migrations: Iterable[Migration]) -> list[Step]:
-    """What applies these migrations."""
+    """Return the statements that apply these migrations."""
     return [await up(migration) for migration in migrations]
 
 
@@ -58,7 +58,7 @@ async def take(connection: Any, chosen: Iterable[Step]) -> None:
 
 @asynccontextmanager
 async def scratch_at(target: Target, applied: Collection[str], *, beside: str | None = None) -> AsyncIterator[Any]:
-    """A connection to a scratch database at the level of these migrations, as far as the code has them."""
+    """Open a connection to a scratch database at the level of these migrations, as far as the code has them."""
     chosen = await ups(migration for migration in read(target.spec.migrations) if migration.name in applied)
     async with scratch(target.url, beside=beside) as connection:
         await take(connection, chosen)
@@ -66,7 +66,7 @@ async def scratch_at(target: Target, applied: Collection[str], *, beside: str | 
 
 
 async def pushed(connection: Any, label: str) -> Sequence[Pushed]:
-    """The drafts that were applied to a database without a file, in their order."""
+    """Return the drafts that were applied to a database without a file, in their order."""
     if not await connection.fetchval("SELECT to_regclass('public.dorami_pushed') IS NOT NULL"):
         return []
     return [Pushed(*row) for row in await connection.fetch(PUSHED, label)]

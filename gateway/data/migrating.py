@@ -21,7 +21,7 @@ from gateway.postgres.migration_files import Migration, Status, read
 from gateway.postgres.migrations import Migrations
 
 NAME = re.compile(r"[a-z0-9_]{1,40}")
-COUNTDOWN = 10  # s in which whoever deploys to production can change their mind
+COUNTDOWN = 10  # s in which a deployment to production can be stopped
 SHOWN = 40  # lines of a plan
 
 

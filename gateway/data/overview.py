@@ -97,7 +97,7 @@ async def rows_of(connection: Any) -> int:
 
 
 async def tables_of(connection: Any) -> list[str]:
-    """The tables of a database, but for the bookkeeping of migrations."""
+    """Return the tables of a database, but for the bookkeeping of migrations."""
     rows = await connection.fetch(
         "SELECT c.oid::regclass::text AS name FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
         " AND c.relkind = 'r' AND c.relname NOT IN ('aerich', 'dorami_migrations', 'dorami_pushed') ORDER BY 1"

@@ -71,7 +71,7 @@ class Effects:
         return any(loss.count for loss in self.losses)
 
     def lines(self) -> Iterator[str]:
-        """A line for each effect."""
+        """Return a line for each effect."""
         lost = {(loss.kind, loss.name) for loss in self.losses}
         yield from (str(loss) for loss in self.losses)
         yield from (f"drops {key.kind} {key.name}" for key in self.dropped if (key.kind, key.name) not in lost)
@@ -99,7 +99,7 @@ class Effects:
 async def effects(
     target: Target, live: Any, applied: Sequence[str], chosen: Sequence[Step], *, beside: str | None = None
 ) -> Effects:
-    """What `chosen` would do to a database with these migrations, and what was pushed; `live` is a connection to it."""
+    """Return what `chosen` would do to a database with these migrations and pushed changes; `live` is connected."""
     before = [levels.Step(push.name, push.up) for push in await levels.pushed(live, target.spec.label)]
     locks: dict[str, str] = {}
     rewrites: set[str] = set()
@@ -135,7 +135,7 @@ async def effects(
 
 
 async def losses(live: Any, dropped: Iterable[Key], start: Catalog) -> list[Loss]:
-    """The rows and values that are in the live database now and would be gone."""
+    """Return the rows and values that are in the live database now and would be gone."""
     found = []
     for key in dropped:
         if key.kind == "table":
@@ -167,13 +167,13 @@ async def count(live: Any, table: str, column: str | None = None) -> Loss | None
 
 
 def changing_rows(sql: str) -> list[str]:
-    """The statements of a migration, outside of functions, that change rows; what they change cannot be counted."""
+    """Return the statements of a migration, outside of functions, that change rows, whose number is not known."""
     words = UNREAD.sub(lambda found: "''" if found["string"] else " ", sql)
     return [f"{' '.join(found[0].split()).upper()} {found[1]}" for found in ROWS.findall(words)]
 
 
 def amount(number: int, unit: str) -> str:
-    """A number with its unit: `1 row`, `12,431 rows`."""
+    """Return a number with its unit: `1 row`, `12,431 rows`."""
     return f"{number:,} {unit}{'' if number == 1 else 's'}"
 
 

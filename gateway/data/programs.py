@@ -16,7 +16,7 @@ NOISE = re.compile(r"\\|-- Dumped|SET (?!check_function_bodies)\w+ = .*;|SELECT 
 
 
 def program(name: str, server: int) -> str:
-    """The path of a program that is as new as a server of this major version. Raises Stop if there is none."""
+    """Return the path of a program that is as new as a server of this major version. Raises Stop if there is none."""
     found = [path for path in (_bundled(name), shutil.which(name)) if path]
     fitting = [path for path in found if major(path) >= server]
     if not fitting:
@@ -26,7 +26,7 @@ def program(name: str, server: int) -> str:
 
 
 def major(path: str) -> int:
-    """The major version of a program."""
+    """Return the major version of a program."""
     said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
     number = re.search(r"(\d+)", said)
     return int(number[1]) if number else 0
@@ -43,7 +43,7 @@ def _bundled(name: str) -> str | None:
 
 
 def address(url: str) -> tuple[str, Mapping[str, str]]:
-    """A URL for the arguments of a program, and its environment, which has the password: `ps` does not show it."""
+    """Return a URL for the arguments of a program, and an environment with the password, which `ps` does not show."""
     parts = urlsplit(url)
     query = parse_qsl(parts.query)
     secrets = {name: value for name, value in query if name == "password"}
@@ -67,7 +67,7 @@ def dump(url: str, server: int, file: Path) -> None:
 
 
 def schema(url: str, server: int) -> str:
-    """The schema of a database as SQL, without what is another at each call. Raises Stop."""
+    """Return the schema of a database as SQL, without what is another at each call. Raises Stop."""
     shown, environment = address(url)
     bookkeeping = [
         f"--exclude-table={name}" for name in ("aerich", "aerich_id_seq", "dorami_migrations", "dorami_pushed")
@@ -82,5 +82,5 @@ def schema(url: str, server: int) -> str:
 
 
 def tool(name: str) -> str | None:
-    """The path of a program that a Python package has brought, or of one of the PATH; None if there is none."""
+    """Return the path of a program that a Python package has brought, or of one of the PATH; None if there is none."""
     return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)

@@ -282,7 +282,7 @@ def _with_source(said: str, attribute: str, column: str) -> str:
 
 
 def _attribute(name: str, taken: set[str]) -> str:
-    """A name that Python and Tortoise take."""
+    """Return a name that Python and Tortoise take."""
     name = re.sub(r"\W", "_", name)
     name = name if name.isidentifier() else f"field_{name}"
     while keyword.iskeyword(name) or hasattr(Model, name) or name in taken:

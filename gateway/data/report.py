@@ -91,7 +91,7 @@ class Report:
 
 
 def plain(value: Any) -> Any:
-    """A value of PostgreSQL as JSON has it."""
+    """Return a value of PostgreSQL as JSON has it."""
     match value:
         case datetime() | date():
             return value.isoformat()
@@ -103,7 +103,7 @@ def plain(value: Any) -> Any:
 
 
 def _ending(error: BaseException) -> tuple[Code, tuple[str, ...]]:
-    """The exit code and the lines for what has ended a command."""
+    """Return the exit code and the lines for what has ended a command."""
     if isinstance(error, Stop):
         return Code(error.code), error.lines
     if isinstance(error, SettingsError):

@@ -20,7 +20,7 @@ LOCALES = {"b": ("builtin", "BUILTIN_LOCALE"), "i": ("icu", "ICU_LOCALE"), "c": 
 
 @asynccontextmanager
 async def scratch(url: str, *, beside: str | None = None) -> AsyncIterator[Any]:
-    """A connection to an empty database on the server of `url`, made like the database of `url`; dropped at the end.
+    """Open a connection to an empty database on the server of `url`, made like that database; drop it at the end.
 
     `beside`: the URL of a database on another server, where it is made instead. Raises Stop where none may be made.
     """
@@ -38,7 +38,7 @@ async def scratch(url: str, *, beside: str | None = None) -> AsyncIterator[Any]:
 
 
 def on(url: str, name: str) -> str:
-    """The URL of another database of the same server."""
+    """Return the URL of another database of the same server."""
     parts = urlsplit(url)
     query = urlencode([item for item in parse_qsl(parts.query) if item[0] not in ("dbname", "database")])
     return urlunsplit(parts._replace(path=f"/{name}", query=query))

@@ -33,5 +33,5 @@ async def seed(report: Report, target: Target, *, check: bool) -> None:
 
 
 def sower(report: Report, target: Target) -> Callable[[], Awaitable[None]]:
-    """What sows after a reset."""
+    """Return the function that seeds after a reset."""
     return lambda: seed(report, target, check=False)

@@ -52,7 +52,7 @@ class Target:
         return parts.hostname or "this machine"
 
     def connect(self, *, read_only: bool = False, seconds: float | None = None) -> Any:
-        """A connection of its own for the block. `seconds`: what each statement may take."""
+        """Open a connection of its own for the block. `seconds`: what each statement may take."""
         return connect(self.url, read_only=read_only, seconds=seconds)
 
     async def production(self, connection: Any) -> bool:
@@ -67,7 +67,7 @@ class Target:
 
 @asynccontextmanager
 async def connect(url: str, *, read_only: bool = False, seconds: float | None = None) -> AsyncIterator[Any]:
-    """A connection for the block."""
+    """Open a connection for the block."""
     connection = await asyncpg.connect(url, timeout=CONNECT, statement_cache_size=0)
     try:
         if read_only:
@@ -82,7 +82,7 @@ async def connect(url: str, *, read_only: bool = False, seconds: float | None = 
 async def mark(settings: Settings, specs: list[DatabaseSpec]) -> list[str]:
     """Mark the databases of a node in production as such, and return the names of those that were not before.
 
-    So a command is careful with them when whoever runs it forgets to say APP_ENV. Copies of a database do not have the
+    So a command without APP_ENV is careful with them, too. Copies of a database do not have the
     mark. A parameter of the database, or for a user who may not set one a part of the database's comment.
     """
     marked = []
@@ -110,7 +110,7 @@ async def _mark(connection: Any) -> bool:
 
 
 def without_password(url: str) -> str:
-    """A URL for people."""
+    """Return a URL for people."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     user = f"{parts.username}@" if parts.username else ""

@@ -96,12 +96,12 @@ def _to_undo(migrations: Migrations, status: Status, times: int | None, to: str 
 
 
 def _before(migrations: Migrations, undone: Migration) -> int:
-    """The number of the migration before one."""
+    """Return the number of the migration before one."""
     return max(one.number for one in migrations.files if one.number < undone.number)
 
 
 def losing(effects: plans.Effects) -> str:
-    """The part of a sentence that tells what would be lost; empty if nothing is."""
+    """Return the part of a sentence that tells what would be lost; empty if nothing is."""
     tables = [loss for loss in effects.losses if loss.kind == "table"]
     values = sum(loss.count for loss in effects.losses if loss.kind == "column")
     parts = []
@@ -121,7 +121,7 @@ async def reset(
     lock_wait: float,
     consent: str | None,
 ) -> None:
-    """Delete all tables and rows, migrate anew, and sow. Raises Stop in production, always."""
+    """Delete all tables and rows, migrate and seed again. Raises Stop in production, always."""
     async with target.connect() as live:
         if await target.production(live):
             raise Stop("production is never reset", code=Code.REFUSED)

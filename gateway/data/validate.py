@@ -89,14 +89,14 @@ def _statements(sql: str) -> int:
 
 
 async def linted(migration: Migration) -> list[str]:
-    """What squawk finds in a migration; a line each. Raises Stop where it is not installed."""
+    """Return the findings of squawk in a migration; a line each. Raises Stop where it is not installed."""
     up = await levels.up(migration)
     found = await asyncio.to_thread(lint, up.sql, in_transaction=up.in_transaction)
     return [f"{migration.name}: {finding}" for finding in found]
 
 
 def lint(sql: str, *, in_transaction: bool = True, server: int = 18) -> list[str]:
-    """What squawk finds in SQL. Raises Stop where it is not installed."""
+    """Return the findings of squawk in SQL. Raises Stop where it is not installed."""
     squawk = tool("squawk")
     if squawk is None:
         raise Stop("squawk is not installed: --lint needs requirements/dev.txt")

@@ -80,7 +80,7 @@ class PostgresProcess(ServerProcess):
             if done.returncode:
                 raise StackError(f"PostgreSQL cannot make its data folder: {done.stderr.strip()}")
             fresh.rename(self.folder)
-        # No server of ours is left; a process that took the id in it meanwhile would keep us from starting.
+        # No server of ours is left; a process that has its id now would keep us from starting.
         (self.folder / "postmaster.pid").unlink(missing_ok=True)
 
     def _command(self) -> list[str]:

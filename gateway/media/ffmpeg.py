@@ -31,7 +31,7 @@ class Ffmpeg:
     """One ffmpeg program. Raises MediaError for what it cannot do."""
 
     def __init__(self, program: str) -> None:
-        """`program` is a name on the PATH or a path. Raises SettingsError if there is none."""
+        """Take a name on the PATH or a path as `program`. Raises SettingsError if there is no such program."""
         found = shutil.which(program)
         if found is None:
             raise SettingsError([f"FFMPEG: there is no program {program}; install ffmpeg, or say where it is"])

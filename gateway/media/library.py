@@ -45,7 +45,7 @@ class Library:
         return found
 
     async def close(self) -> None:
-        """Look at nothing any more."""
+        """Stop probing."""
         await self._cache.close()
 
 

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 FOLDER = "replays"  # in the media folder
 # A replay that is shorter than asked by more than a second and a hundredth comes from a truncated recording.
 SHORT, SHARE = 1.0, 0.01
-WIDEST = 4096  # pixels; what players and the encoder take, whatever shape a picture has
+WIDEST = 4096  # pixels; the most that players and the encoder take in one direction
 FINISHED = re.compile(r"(?P<job>[0-9a-f-]{36})-\d+p\.mp4")
 
 
@@ -69,7 +69,7 @@ class Replays:
         return made.duration
 
     async def discard(self, job_id: str) -> None:
-        """Delete the finished files of a job that was cancelled meanwhile, or whose time is over."""
+        """Delete the finished files of a job that was cancelled in between, or is old."""
         await asyncio.to_thread(self._delete, lambda job: job == job_id, time.time() + 1)
 
     async def tidy(self, ended: Callable[[set[str]], Awaitable[set[str]]]) -> None:
@@ -86,7 +86,7 @@ class Replays:
 
     def _tidy(self, before: float) -> None:
         for part in (self._library.folder / FOLDER).glob("*/.*.part"):
-            with suppress(FileNotFoundError):  # it was finished meanwhile, or another worker was faster
+            with suppress(FileNotFoundError):  # it was finished in between, or another worker was faster
                 if part.stat().st_mtime < before:
                     part.unlink()
                     log.info("an unfinished replay was deleted", name=part.name)

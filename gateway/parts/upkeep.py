@@ -1,4 +1,4 @@
-"""What keeps the database from growing for ever, and shows how large it is. Built by the composition root."""
+"""Deletes old rows and measures the size of the database. Built by the composition root."""
 
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable

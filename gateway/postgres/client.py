@@ -143,7 +143,7 @@ async def begin(client: TransactionWrapper) -> AsyncIterator[None]:
     try:
         yield
     except BROKEN:
-        raise  # the connection is dropped with whatever is open on it
+        raise  # the connection is dropped with its open transaction
     except BaseException:
         await transaction.rollback()
         raise

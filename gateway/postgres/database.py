@@ -1,4 +1,4 @@
-"""The connections to PostgreSQL: a bounded pool, bounded waiting, one kind of error. Used by whatever stores something.
+"""The connections to PostgreSQL: a bounded pool, bounded waiting, one kind of error. Used by all that store something.
 
 The models of the main database find its pool through Tortoise's process-wide context, so one process has one of it open
 at a time. Those of another database find theirs within its `guard`.
@@ -68,7 +68,7 @@ UNWRITABLE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError, asyncp
 UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)  # text with a NUL
 
 
-PROBE = 1.0  # s at least that connecting anew may take
+PROBE = 1.0  # s that reconnecting may take at least
 READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on' AS read_only"
 
 # Pages that are really allocated on the disk, and gone with the transaction.
@@ -97,7 +97,7 @@ class Database:
         await Stream.get_or_none(key=key)
 
     While the database is known to be away, `guard` says so at once: a frozen one costs its first users their time-out,
-    until a probe has found it away, too, and those who come after that nothing. `watch` finds out when it is back.
+    until a probe has found it away, too, and later ones nothing. `watch` finds out when it is back.
     """
 
     _client: PostgresClient  # while it is open
@@ -296,7 +296,7 @@ def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -
             raise InvalidPayload("A text has a character that cannot be stored") from None
         ours = isinstance(real, ValueError) and not isinstance(real, OSError)  # a refused certificate is both
         if ours or not isinstance(real, AWAY):
-            raise  # a mistake of ours: a value of the wrong type, a statement that is none
+            raise  # a mistake of ours: a value of the wrong type, an invalid statement
         if not isinstance(real, UNWRITABLE):  # which is an outage of its own kind
             (outage or _outage(spec)).failed(call=call, reason=type(real).__name__)
         raise Unavailable(spec.title) from real

@@ -1,6 +1,6 @@
 """The databases: what each is called, where its models and migrations are, and which setting has its URL.
 
-Used by whatever opens, migrates or describes a database. `docs/databases.md` says how another one is added.
+Used by everything that opens, migrates or describes a database. `docs/databases.md` says how another one is added.
 """
 
 import pkgutil

@@ -22,7 +22,7 @@ class MigrationError(OperatorError):
 
 
 class MigrationsLocked(MigrationError):
-    """Another process, or whoever holds a lock on a table, did not make way in time."""
+    """A lock was not free in time: that of migrations, or one on a table."""
 
     code = 4
 

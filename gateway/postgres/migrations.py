@@ -256,7 +256,7 @@ class Migrations:
         if index is not None and index["name"] in await _invalid(db):
             await db.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index["name"]}"', timeout=STEP)
         try:
-            await db.fetch(statement, timeout=STEP)  # in the protocol that takes one statement and no more
+            await db.fetch(statement, timeout=STEP)  # in the protocol that takes exactly one statement
         except asyncpg.PostgresSyntaxError as error:
             if "multiple commands" in str(error):
                 raise MigrationError(f"{migration.name} has several statements, and no transaction") from error
@@ -337,7 +337,7 @@ async def migrate(settings: Settings, spec: DatabaseSpec = MAIN) -> list[str]:
 
 
 async def generate(settings: Settings, name: str, spec: DatabaseSpec = MAIN) -> str | None:
-    """Write the migration for what the models say anew and return its name; None if they say nothing new.
+    """Write the migration for changed models and return its name; None if they have not changed.
 
     The database must be up to date. What aerich cannot express is added to the file by hand.
     """
@@ -368,7 +368,7 @@ async def migrate_optional(settings: Settings) -> list[str]:
 
 def _newest(expected: Migration, status: Status) -> Sequence[Migration]:
     if not status.applied or status.applied[-1].name != expected.name:
-        raise MigrationError(f"{expected.name} is not the newest any more: somebody else has changed the database")
+        raise MigrationError(f"{expected.name} is no longer the newest: somebody else has changed the database")
     return [expected]
 
 

@@ -1,4 +1,4 @@
-"""The table of broadcasts, by namespace: when each is sent, to whom, with which payload. Read by the AsyncAPI document.
+"""The table of broadcasts by namespace: occasion, recipients and payload. Read by the AsyncAPI document.
 
 Each event of `events.py` that the gateway sends needs a row here. The events that clients send are in `namespaces/`.
 """

@@ -130,7 +130,7 @@ class NotificationSent(Notice):
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded(Notice):
-    """A stream has ended: it has no viewers any more."""
+    """A stream has ended, and so has no viewers."""
 
     kind: ClassVar[str] = "stream-ended"
 

@@ -133,7 +133,7 @@ class Cache(Generic[V]):
         if self._reads.get(key) is read:
             del self._reads[key]
         if not read.cancelled():
-            read.exception()  # marks it as retrieved, in case no caller waits any more
+            read.exception()  # marks it as retrieved, in case no caller waits
 
     async def _look_up(self, key: str, token: str) -> tuple["_Cached[V] | None", bool]:
         """Return the cached value, and whether this caller got the lease to load it."""

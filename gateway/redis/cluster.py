@@ -1,8 +1,8 @@
 """The servers of a Redis Cluster: which of them serves what, and bounded calls to each. Used by redis.py.
 
 redis-py's own cluster client raises when a server's connections are all in use, closes those in use when it learns the
-cluster anew, does not learn it at all when a server hangs, and repeats what it is not sure of. Here each server has the
-pool that a single one has, and a call is bounded and repeated only where the server said that it did nothing.
+cluster again, does not learn it at all when a server hangs, and repeats what it is not sure of. Here each server has
+the pool that a single one has, and a call is bounded and repeated only where the server said that it did nothing.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ AWAY = (RedisError, OSError, TimeoutError)
 PAUSE = 0.5  # s without calls to a server that did not answer: its slots' callers fail at once, the others' go on
 SHARE = 0.9  # of the time of a call that one server may take: so it is known which server was silent
 TRIES = 500_000  # hash tags to try; even a server of a single slot of 16,384 serves one of them
-QUIET = 0.05  # s after having learned: a storm of errors is one reason to learn anew, not many
+QUIET = 0.05  # s after a refresh in which errors cause no further one
 
 
 def slot(name: str | bytes) -> int:
@@ -105,7 +105,7 @@ class Cluster:
         self._seeds = frozenset(seeds)
         self._servers = {address: ClusterServer(options, address) for address in self._seeds}
         self._ranges: list[SlotRange] = []  # by slot
-        self._moved: dict[int, Address] = {}  # heard from a server since
+        self._moved: dict[int, Address] = {}  # reported by a server since
         self.version = 0  # of what is known
         self._tags: tuple[int, list[str]] | None = None  # see `tags`, of a version
         self._learned = 0
@@ -165,9 +165,9 @@ class Cluster:
             votes: dict[SlotMap, int] = {}
             try:
                 for answer in asyncio.as_completed(asked):
-                    if (heard := await answer) is not None:
-                        votes[heard] = votes.get(heard, 0) + 1
-                        if 2 * votes[heard] > len(known):
+                    if (reported := await answer) is not None:
+                        votes[reported] = votes.get(reported, 0) + 1
+                        if 2 * votes[reported] > len(known):
                             break
             finally:
                 for task in asked:
@@ -175,7 +175,7 @@ class Cluster:
                 await asyncio.gather(*asked, return_exceptions=True)
             if not votes:
                 raise ConnectionError("no server of the cluster says who serves what") from most_telling(problems)
-            best = max(votes, key=lambda heard: votes[heard])
+            best = max(votes, key=lambda reported: votes[reported])
             whole = sum(part.last - part.first + 1 for part in best.ranges) == SLOTS
             if not self._ranges or (whole and 2 * votes[best] > sum(votes.values())):
                 self._adopt(best)
@@ -199,8 +199,8 @@ class Cluster:
             await self.learn()
         await asyncio.sleep(QUIET)
 
-    def _adopt(self, heard: SlotMap) -> None:
-        ranges, members = list(heard.ranges), self._seeds | heard.members
+    def _adopt(self, reported: SlotMap) -> None:
+        ranges, members = list(reported.ranges), self._seeds | reported.members
         self._learned += 1
         if self._moved or ranges != self._ranges:
             self._ranges = ranges

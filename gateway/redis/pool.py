@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError  # noqa: A004
 
 from gateway.instruments import PoolUse
 
-LOST = 10  # times the time-out of a call after which nobody can be using a connection any more
+LOST = 10  # times the time-out of a call, after which no call can still use a connection
 
 
 class BoundedPool(ConnectionPool):

@@ -1,4 +1,4 @@
-"""Connections that are given up when their server is not the master any more, or cannot be written to.
+"""Connections that are given up when their server is no longer the master, or cannot be written to.
 
 After a failover the server that was the master may keep its connections open, and refuse every write on them for as
 long as they last: as a replica (READONLY), or because its replicas went to another one (NOREPLICAS).
@@ -18,7 +18,7 @@ REFUSALS: Final = NOT_PRIMARY | FULL | {"CLUSTERDOWN"}
 
 
 class NotPrimaryError(ResponseError):
-    """The server did nothing: it is not the master any more, or must not be written to now. Another try is safe."""
+    """The server did nothing: it is no longer the master, or must not be written to now. Another try is safe."""
 
 
 class Primary(AbstractConnection):

@@ -83,7 +83,7 @@ class ScriptPipeline(Pipeline):
 class ScriptClient(redis.asyncio.Redis):
     """redis-py's client with our scripts and pipelines.
 
-    What a server refuses because it is not the master any more, or must not be written to now, was not done: it is
+    What a server refuses because it is no longer the master, or must not be written to now, was not done: it is
     tried again on another connection, for as long as `retry_for` seconds.
     """
 

@@ -28,9 +28,9 @@ log = structlog.get_logger()
 AWAY = (RedisError, OSError, TimeoutError)
 POLL = 1.0  # s between two questions for the master, for events that were missed
 HOLD = 3.0  # s without calls at most while a failover is under way: it may have been given up without a word
-HOLD_POLL = 0.1  # s between two questions meanwhile
+HOLD_POLL = 0.1  # s between two queries during the hold
 SWITCHED = "+switch-master"
-PROMOTING = "+failover-state-send-slaveof-noone"  # told some 100 ms before the replica is promoted
+PROMOTING = "+failover-state-send-slaveof-noone"  # published some 100 ms before the replica is promoted
 ABORTED = "-failover-abort-"  # begins the events of a failover that is given up
 
 
@@ -38,7 +38,7 @@ class Sentinels:
     """Finds the master through its sentinels, and subscribes to them from the first query until `close`."""
 
     def __init__(self, said: ServerList, timeout: float) -> None:
-        self.master: Address | None = None  # as was heard last
+        self.master: Address | None = None  # as it was reported last
         self._service = said.service
         self._access: dict[str, Any] = {"username": said.username, "password": said.password}
         self._order = deque(said.addresses)
@@ -54,7 +54,7 @@ class Sentinels:
         self._callbacks.append(callback)
 
     async def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         tasks = [*self._tasks, *([self._holding] if self._holding else [])]
         for task in tasks:
             task.cancel()
@@ -201,7 +201,7 @@ class Sentinels:
 class MasterConnection(PrimaryConnection):
     """A connection to the server that is the master when it connects.
 
-    Once anybody has heard of another master, those in the pool that lead to the old one reconnect at their next use:
+    Once another master is known, connections in the pool to the old one reconnect at their next use:
     one that hangs would else cost a time-out for each of them.
     """
 
@@ -227,7 +227,7 @@ class MasterConnection(PrimaryConnection):
         if role != "master":
             self._sentinels.doubt()
             await self.disconnect(nowait=True)
-            raise ConnectionError("the server is no master yet, or not any more")
+            raise ConnectionError("the server is not a master now")
 
     async def _role(self) -> str:
         await self.send_command("ROLE")

@@ -1,4 +1,4 @@
-"""Which powers a role has. Asked by the permissions of moderation, and told to whoever joins or asks who they are."""
+"""The permissions (powers) of roles. Used by the permissions of moderation, by joins and by `GET /auth/session`."""
 
 from collections.abc import Mapping
 

@@ -42,7 +42,7 @@ class Channel:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be sent any more."""
+        """Whether the channel is closed for sending."""
         return self._socket is None
 
     def send(self, message: bytes, descriptors: Sequence[int] = ()) -> None:

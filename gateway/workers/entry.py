@@ -92,7 +92,7 @@ class Worker:
             self._asked.pop(question, None)
 
     def _orphaned(self) -> None:
-        """The master is gone: nobody would start, stop or replace this worker, and its port must become free."""
+        """Stop, because the master has died: nobody would manage this worker, and its port must become free."""
         log.error("the master of this worker is gone")
         self._listener.close()
         signal.raise_signal(signal.SIGTERM)

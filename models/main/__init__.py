@@ -1,1 +1,1 @@
-"""The tables of the main database: whatever the gateway serves from."""
+"""The tables of the main database, from which the gateway serves."""

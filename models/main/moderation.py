@@ -60,14 +60,14 @@ class Sanction(Model):
     )
 
     class Meta:
-        """Looked up by whom it concerns, and listed with the newest first."""
+        """Indexes for look-ups by subject, and for lists with the newest first."""
 
         table = "sanctions"
         indexes = (("subject_id", "kind"), ("stream_id",), ("created_at", "id"))
 
 
 class BannedDevice(Model):
-    """A guest's device as far as it can be told from another; whoever comes from it is banned as its guest is."""
+    """A device of a sanctioned guest; sanctions apply to other guests of the device, too."""
 
     id = fields.BigIntField(primary_key=True)
     sanction: fields.ForeignKeyRelation[Sanction] = fields.ForeignKeyField("models.Sanction", on_delete=fields.CASCADE)
@@ -160,7 +160,7 @@ class ModerationAction(StrEnum):
 
 
 class ModerationEntry(Model):
-    """Who did what to whom, when and why. Entries are added and never changed."""
+    """The audit log of moderation. Entries are added and never changed."""
 
     id = fields.BigIntField(primary_key=True)
     action = fields.CharField(max_length=32)

@@ -16,7 +16,7 @@ class Room(Model):
     stream: fields.ForeignKeyNullableRelation[Stream] = fields.ForeignKeyField(
         "models.Stream", null=True, source_field="stream_key", on_delete=fields.RESTRICT
     )  # none: a room of the whole shop
-    epoch = fields.UUIDField(default=uuid4)  # another one: the log was lost and begun anew
+    epoch = fields.UUIDField(default=uuid4)  # changes when the log was lost and restarted
     seq = fields.BigIntField(default=0)  # of the newest event
 
     class Meta:
@@ -27,7 +27,7 @@ class Room(Model):
 
 
 class RoomEvent(Model):
-    """One event that a room heard, kept for those who come back. Old ones are deleted."""
+    """One logged event of a room, stored for catch-up and recovery. Old ones are deleted."""
 
     id = fields.BigIntField(primary_key=True)
     room: fields.ForeignKeyRelation[Room] = fields.ForeignKeyField(

@@ -66,7 +66,7 @@ def home(databases: Databases, nonce: str) -> str:
 
 
 def listing(databases: Databases, nonce: str, database: str, table: Table, question: Question, answer: Answer) -> str:
-    """A page of rows."""
+    """Return a page of rows."""
     found = f"{answer.count:,}" if answer.count <= COUNTED else f"more than {COUNTED:,}"
     comment = f" · {escape(table.comment)}" if table.comment else ""
     body = f"<h2>{escape(table.name)}</h2><p>{found} {'row' if answer.count == 1 else 'rows'}{comment}</p>"
@@ -108,7 +108,7 @@ def detail(
 
 
 def problem(databases: Databases, nonce: str, text: str) -> str:
-    """What went wrong, in a line."""
+    """Return the error in one line."""
     return _page("that did not work", databases, nonce, f"<h2>That did not work</h2><p>{escape(text)}</p>")
 
 

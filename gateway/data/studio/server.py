@@ -37,7 +37,7 @@ class Studio:
         self._cookie = COOKIE + secrets.token_hex(4)
 
     def application(self) -> web.Application:
-        """The application of aiohttp."""
+        """Return the application of aiohttp."""
         application = web.Application(middlewares=[self._gate], client_max_size=1024)
         application.router.add_get("/", self._home)
         application.router.add_get("/{database}/{table}", self._listing)
@@ -146,7 +146,7 @@ def _refused(status: int, text: str) -> web.StreamResponse:
 
 
 def _closed(answer: web.StreamResponse, nonce: str) -> web.StreamResponse:
-    """The answer with headers by which browsers keep it to themselves."""
+    """Return the answer with headers by which browsers keep it to themselves."""
     style = f"style-src 'nonce-{nonce}'; " if nonce else ""
     policy = f"default-src 'none'; {style}form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     answer.headers.update(

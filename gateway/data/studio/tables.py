@@ -89,7 +89,7 @@ class Table:
     referrers: list[tuple[str, str, str]] = field(default_factory=list)  # a table, its column, and ours
 
     def column(self, name: str) -> Column:
-        """The column of a name. Raises Mistake if there is none, or its values are secret."""
+        """Return the column of a name. Raises Mistake if there is none, or its values are secret."""
         for column in self.columns:
             if column.name == name and not column.secret:
                 return column
@@ -146,7 +146,7 @@ async def tables(connection: Any) -> dict[str, Table]:
 
 
 async def rows(connection: Any, table: Table, question: Question, *, whole: bool = False) -> Answer:
-    """A page of the rows that are asked for; with `whole` their values at full length. Raises Mistake."""
+    """Return a page of the rows that are asked for; with `whole` their values at full length. Raises Mistake."""
     values: list[str] = []
     conditions = list(_conditions(table, question, values))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
@@ -195,10 +195,10 @@ def _shown(column: Column, *, whole: bool) -> str:
 
 
 def _pattern(text: str) -> str:
-    """A text as a part of a pattern of LIKE."""
+    """Return a text as a part of a pattern of LIKE."""
     return re.sub(r"([\\%_])", r"\\\1", text)
 
 
 def quoted(name: str) -> str:
-    """A name for SQL."""
+    """Return a name for SQL."""
     return '"' + name.replace('"', '""') + '"'

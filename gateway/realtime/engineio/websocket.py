@@ -101,7 +101,7 @@ class WebSocket(asyncio.Protocol):
                 return
 
     def _parse(self, data: bytes) -> bool:
-        """Pass on complete messages; return whether reading was paused meanwhile."""
+        """Pass on complete messages; return whether that paused reading."""
         self._reader.feed_data(data)
         messages, error = frame_queue.take()
         for kind, content, _ in messages:

@@ -149,7 +149,7 @@ class ClusterChannels:
         if new is None:
             return  # no server serves its slot for now
         await new.subscribe(channel)
-        if channel not in self._homes:  # unsubscribed meanwhile
+        if channel not in self._homes:  # unsubscribed in between
             new.unsubscribe(channel)
             return
         self._homes[channel] = new

@@ -48,7 +48,7 @@ class NodeFanout(Fanout, NoticeSource, Protocol):
         """
 
     def unwatch(self, room: Room) -> None:
-        """Unsubscribe from a room that has no members on this node any more."""
+        """Unsubscribe from a room that no longer has members on this node."""
 
     @property
     def healthy(self) -> bool:

@@ -63,7 +63,7 @@ class Sequencer:
         self._task = asyncio.create_task(self._run(), name="sequencer")
 
     async def close(self) -> None:
-        """Stop; nothing is delivered any more."""
+        """Stop delivering."""
         for room in list(self._rooms):
             self.forget(room)
         await cancel(self._task)
@@ -78,7 +78,7 @@ class Sequencer:
         await asyncio.wait([watched.learning])
 
     def forget(self, room: Room) -> None:
-        """Stop delivering a room's events: it has no members here any more."""
+        """Stop delivering the events of a room, which has no members here now."""
         watched = self._rooms.pop(room, None)
         if watched is not None:
             for task in (watched.learning, watched.filling):
@@ -208,7 +208,7 @@ class Sequencer:
         for seq, event, payload in events:
             missing = seq - watched.place.seq - 1
             if missing < 0:
-                continue  # it arrived meanwhile
+                continue  # it arrived in between
             if missing:
                 self._metrics.events_lost.inc(missing)
             packet = None if payload is None else logged_packet(watched.room.namespace, event, payload)
@@ -241,7 +241,7 @@ class Sequencer:
         for room, head in (await self._log.heads(list(before))).items():
             watched, place = before[room]
             if self._rooms.get(room) is not watched:
-                continue  # left meanwhile
+                continue  # left in between
             if watched.place is None or (place is not None and (head.epoch != place.epoch or head.seq < place.seq)):
                 self._begin(watched, head)  # unknown before, or a new log
             elif head.seq > watched.place.seq:

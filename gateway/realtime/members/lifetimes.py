@@ -81,7 +81,7 @@ class Lifetimes:
                         log.exception("socket renewal failed", namespace=socket.namespace)
 
     async def _ask(self, sockets: list[Socket]) -> AsyncIterator[list[tuple[Socket, Principal | None]]]:
-        """Yield batches of (socket, renewed principal or None), without sockets that ended or changed meanwhile."""
+        """Yield batches of (socket, renewed principal or None), without sockets that ended or changed in between."""
         away = False
         for first in range(0, len(sockets), BATCH):
             batch = [(socket, socket.principal) for socket in sockets[first : first + BATCH]]

@@ -68,13 +68,17 @@ class ProfileUpdater:
 
     async def _changed(self, notice: ProfileChanged) -> None:
         moment = asyncio.get_running_loop().time()
-        self._recent = {user_id: heard for user_id, heard in self._recent.items() if heard > moment - RECENT}
+        self._recent = {
+            user_id: moment_of_notice
+            for user_id, moment_of_notice in self._recent.items()
+            if moment_of_notice > moment - RECENT
+        }
         self._recent[notice.user_id] = moment
         self._unread.add(notice.user_id)
         await self.update()
 
     def _arrived(self, socket: Socket) -> None:
         """Apply recent changes to a new socket: it may have been authenticated before and arrive after the notice."""
-        heard = self._recent.get(socket.principal.user_id)
-        if heard is not None and heard > asyncio.get_running_loop().time() - RECENT:
+        moment_of_notice = self._recent.get(socket.principal.user_id)
+        if moment_of_notice is not None and moment_of_notice > asyncio.get_running_loop().time() - RECENT:
             self._unread.add(socket.principal.user_id)

@@ -99,7 +99,7 @@ class SocketRegistry:
     # --- sockets ------------------------------------------------------------------------------------------------------
 
     def add(self, socket: Socket) -> None:
-        """Register a socket, or register it anew after its principal has changed."""
+        """Register a socket, or register it again after its principal has changed."""
         self._drop(socket)
         user = self._sockets[socket] = socket.principal.user_id
         self._users.setdefault(user, set()).add(socket)
@@ -158,7 +158,7 @@ class SocketRegistry:
             principals = [socket.principal for socket in batch]
             answers = await self._revoked(principals)
             for socket, principal, revoked in zip(batch, principals, answers, strict=True):
-                if revoked and socket.principal is principal:  # its client may have sent a fresh token meanwhile
+                if revoked and socket.principal is principal:  # its client may have sent a new token in between
                     self._revoke(socket, Revoked(principal.user_id))
 
     async def _check_lifetimes(self) -> None:

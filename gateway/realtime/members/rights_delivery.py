@@ -91,7 +91,7 @@ class RightsDelivery:
                 self._due.update(dict.fromkeys(seats[first:]))
                 raise
             for (socket, room), (_, principal), rights in zip(batch, asks, answers, strict=True):
-                if socket.principal is not principal:  # renewed meanwhile
+                if socket.principal is not principal:  # renewed in between
                     self._due[socket, room] = None
                 elif rights is not None and socket.live and room in socket.attending:
                     self._tell(socket, room, rights)

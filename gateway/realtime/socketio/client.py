@@ -37,7 +37,7 @@ class NamespaceHandler(Protocol):
         """Handle an event and answer it. `args` are its name and its arguments. Never raises."""
 
     async def closed(self, socket: Socket) -> None:
-        """Clean up after a socket, which is in no room any more; `socket.attending` still has where it was counted.
+        """Clean up after a socket that has left its rooms; `socket.attending` still has those where it was counted.
 
         Called once for each socket, after its last event was answered.
         """

@@ -198,8 +198,10 @@ class Recovery:
                 continue  # a room without a log: there is nothing to catch up
             if place is None or here is None or place.epoch != here.epoch:
                 raise _NotRecovered("unavailable")
-            heard = int(known[3]) if known is not None and (known[1], known[2]) == (room.name, place.epoch[:8]) else 0
-            places[room] = place._replace(seq=max(place.seq, heard))
+            received = (
+                int(known[3]) if known is not None and (known[1], known[2]) == (room.name, place.epoch[:8]) else 0
+            )
+            places[room] = place._replace(seq=max(place.seq, received))
             await self._reach(room, places[room], here)
         return places
 

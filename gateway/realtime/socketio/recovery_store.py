@@ -97,7 +97,7 @@ class RecoveryStore:
                 except Unavailable:
                     log.debug("sessions not stored: redis unavailable", count=len(batch))
                 for pid, entry in batch.items():
-                    if self._pending.get(pid) is entry:  # else it was replaced meanwhile
+                    if self._pending.get(pid) is entry:  # else it was replaced in between
                         del self._pending[pid]
 
     async def _send(self, batch: dict[str, _Entry]) -> None:

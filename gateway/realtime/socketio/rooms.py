@@ -91,7 +91,7 @@ class Rooms:
         return self._sockets.get(namespace, {}).get(sid)
 
     def sockets(self) -> Iterator[Socket]:
-        """Iterate over all sockets of this node. Sockets may be added and removed meanwhile."""
+        """Iterate over all sockets of this node. Sockets may be added and removed during the iteration."""
         for table in list(self._sockets.values()):
             yield from list(table.values())
 
@@ -104,13 +104,13 @@ class Rooms:
     async def enter(self, socket: Socket, room: Room) -> bool:
         """Add a socket to a room; return False if it is a member already.
 
-        Raises ConnectionResetError if the client left meanwhile.
+        Raises ConnectionResetError if the client left in between.
         """
         if room.namespace != socket.namespace:
             raise ValueError(f"{socket!r} cannot join {room}")
         if room in socket.joined:
             return False
-        # Add the member before watching, so that another member that leaves meanwhile does not end the watching.
+        # Add the member before watching, so that another member that leaves in between does not end the watching.
         self.add_member(socket, room)
         try:
             if self._watcher is not None:

@@ -314,7 +314,7 @@ class SocketServer:
         if socket.live:
             endpoint = self._endpoints[socket.namespace]
             await endpoint.check_renewal(socket, principal)
-            with suppress(ConnectionResetError):  # it left meanwhile
+            with suppress(ConnectionResetError):  # it left in between
                 await endpoint.renew(socket, principal)
 
     async def renew_connection(self, socket: Socket, principal: Principal) -> None:

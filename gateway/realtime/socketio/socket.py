@@ -92,7 +92,7 @@ class Socket:
     async def enter(self, room: Room) -> bool:
         """Join a room of this socket's namespace; from the return on it gets everything published there.
 
-        Returns False if it is a member already. Raises ConnectionResetError if the client left meanwhile.
+        Returns False if it is a member already. Raises ConnectionResetError if the client left in between.
         """
         return await self._rooms.enter(self, room)
 
@@ -119,7 +119,7 @@ class Socket:
         return before, self.principal
 
     def unattend(self, room: Room) -> "Principal | None":
-        """Record that it is not counted any more; return the principal under which it was, None if it was not."""
+        """Record that it is no longer counted; return the principal under which it was, None if it was not."""
         who = self.attending.pop(room, None)
         if who is not None:
             del self.places[room]

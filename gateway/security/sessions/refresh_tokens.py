@@ -42,7 +42,7 @@ class Grant:
     token: str = field(repr=False)
     issued_at: float | None = field(
         default=None, compare=False
-    )  # s since 1970 by Redis' clock; None: by whatever clock there is
+    )  # s since 1970 by Redis' clock; None: by the clock of the process
 
 
 @dataclass(frozen=True, slots=True)

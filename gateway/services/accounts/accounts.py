@@ -65,7 +65,7 @@ class Accounts(Logins):
             raise Conflict(TAKEN)
         password_hash = await self._passwords.hash(ask.password)
         user = User(email=normal(ask.email), username=ask.username, password_hash=password_hash, role=Role.USER.value)
-        # The session first: a caller who is told to try again must find no account in the way.
+        # The session first: a caller who has to try again must not find the account taken.
         grant = await self._sessions.open(str(user.id), device.user_agent)
         try:
             async with self._database.guard("accounts.register"):
@@ -96,7 +96,7 @@ class Accounts(Logins):
     async def refresh(self, refresh_token: str) -> Session:
         """Return fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session.
 
-        A ban is told to nobody but the holder of a good token, which is not spent: the ban may end before it does.
+        A ban is disclosed only to the holder of a valid token, which stays valid: the ban may end before it expires.
         """
         user_id, _ = ids(refresh_token)
         user = await find(self._database, user_id)  # first, so that nothing is spent while the database is away

@@ -33,7 +33,7 @@ def _form(address: str) -> str:
 def spellings(address: str) -> list[str]:
     """Return the forms under which the account of an address may be stored, the likeliest first.
 
-    Accounts that were opened before addresses were normalised have theirs in lower case and no more.
+    Accounts from before addresses were normalised have theirs in lower case only.
     """
     forms = dict.fromkeys((normal(address), address.strip().lower()))
     return [form for form in forms if len(form) <= MAX_LENGTH]

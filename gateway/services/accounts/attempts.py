@@ -25,7 +25,7 @@ class Attempts:
     """Counts wrong passwords per account and device, or network where the device is not known.
 
     A device on which the owner has logged in has a count of its own, and the ceiling of the account does not hold for
-    it: whatever strangers do, the owner can log in there.
+    it: the owner can log in there regardless of attempts from elsewhere.
     """
 
     def __init__(self, limiter: Limiter, devices: DeviceBook) -> None:

@@ -28,7 +28,7 @@ class Directory:
         self._sessions = sessions
 
     async def page(self, admin: Principal, ask: UserQuery) -> UserPage:
-        """Return a page of accounts, newest first. Raises Forbidden, and InvalidPayload for a cursor that is none."""
+        """Return a page of accounts, newest first. Raises Forbidden, and InvalidPayload for an invalid cursor."""
         _check_admin(admin)
         found = User.filter(**ask.model_dump(include={"role", "status"}, exclude_none=True))
         if ask.cursor is not None:
@@ -58,7 +58,7 @@ class Directory:
         return view(user)
 
     async def unsuspend(self, admin: Principal, user_id: str) -> UserView:
-        """End a suspension; the user logs in anew."""
+        """End a suspension; the user must log in again."""
         user = await self._other(admin, user_id)
         user.status, user.suspended_reason = UserStatus.ACTIVE.value, None
         await self._store(user, "status", "suspended_reason")

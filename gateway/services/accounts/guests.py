@@ -57,7 +57,7 @@ class Guests(Logins):
             try:
                 return await self.refresh(refresh_token)
             except (AuthRequired, Unavailable) as error:
-                log.debug("a guest begins anew", code=error.code)
+                log.debug("a guest gets a new session", code=error.code)
         try:
             count, seconds = self._rate
             for subject, times in limit_subjects(device.address):
@@ -72,7 +72,7 @@ class Guests(Logins):
     async def refresh(self, refresh_token: str) -> Session:
         """Return fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session.
 
-        A ban is told to nobody but the holder of a good token, which is not spent.
+        A ban is disclosed only to the holder of a valid token, which stays valid.
         """
         guest_id, _ = ids(refresh_token)
         if await self._sessions.holder(refresh_token) is not None:

@@ -33,7 +33,7 @@ class Identities:
         return await self._asking.call(key)
 
     async def close(self) -> None:
-        """Answer nobody any more."""
+        """Stop."""
         await self._asking.close()
 
     async def _who(self, user_ids: list[UUID]) -> list[Identity | None]:

@@ -25,7 +25,7 @@ _OTHER_THAN_LETTERS = regex.compile(r"[^\p{L}\p{N}]+")
 class Names:
     """Names are compared as they look: after NFKC, folded case and look-alikes of other scripts (UTS 39).
 
-    `reserved` are words that no name may have, whatever stands beside them; the names of staff accounts only count as a
+    `reserved` are words that no name may contain; the names of staff accounts only count as a
     whole. What is to be seen of a name is checked before, by its payload.
     """
 

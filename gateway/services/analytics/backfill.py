@@ -123,7 +123,7 @@ async def _stream(main: Any, analytics: Any, key: str) -> int:
 
 @asynccontextmanager
 async def _connection(settings: Settings, spec: DatabaseSpec) -> AsyncIterator[Any]:
-    """A connection whose statements may take long. Raises Unavailable."""
+    """Open a connection whose statements may take long. Raises Unavailable."""
     with mapped("backfill", spec=spec):
         connection = await asyncpg.connect(
             (spec.direct_url(settings) or spec.url(settings)).get_secret_value(),

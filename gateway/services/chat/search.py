@@ -32,7 +32,7 @@ SHOWN = """
 
 LISTED = SHOWN.format(found="messages") + f" WHERE {FILTERED} ORDER BY m.seq DESC LIMIT $7"
 
-# The index first, whatever the statistics say: without it each message of the stream would be taken apart.
+# Forces the index, because statistics mislead the planner: without it each message of the stream would be split.
 SEARCHED = f"""
     WITH found AS MATERIALIZED (
         SELECT * FROM messages m WHERE message_terms(m.text) @@ message_query($8) AND {FILTERED}

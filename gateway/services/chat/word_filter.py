@@ -157,7 +157,7 @@ def normal(word: str) -> str:
 
 
 def said(stored: str, text: str) -> bool:
-    """Whether `stored` can be `text` after masking, by whatever list."""
+    """Return whether `stored` can be `text` after masking with any list."""
     return len(stored) == len(text) and all(a in (b, MASK) for a, b in zip(stored, text, strict=True))
 
 
@@ -186,7 +186,7 @@ def _decided(matches: list[_Match]) -> list[_Match]:
     return kept
 
 
-@lru_cache(20_000)  # all words that there can be, twice: a list is compiled anew when one word has changed
+@lru_cache(20_000)  # all words that there can be, twice: a list is compiled again when one word has changed
 def _forms(word: str) -> tuple[str, str | None]:
     folded, exact = fold(word), "".join(exact for exact, _ in _letters(word))
     return folded, None if exact == folded and not _MARKED.search(exact) else exact

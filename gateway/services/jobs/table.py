@@ -2,7 +2,7 @@
 
 A job is leased to one run at a time, which renews the lease every second. A run that does not is taken for dead: the
 job is due, and another worker runs it. Every step of a run checks that the job is still its own, so a run that was only
-slow, or a job that was cancelled meanwhile, does not end twice.
+slow, or a job that was cancelled in between, does not end twice.
 """
 
 import json

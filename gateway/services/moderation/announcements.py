@@ -15,7 +15,7 @@ from models.main.moderation import ModerationAction
 
 
 class Announcements:
-    """An announcement is no message: it is in the room's log for those who come back, and not in its history."""
+    """Announcements are stored in the room log alone; the history of a join reads them from there."""
 
     def __init__(
         self, database: Database, log: RoomLog, permissions: Permissions, audit_log: AuditLog, fanout: Fanout
@@ -42,10 +42,10 @@ class Announcements:
                     role=principal.role,
                     message=ask.message,
                 )
-                told = Typed(type=events.CHAT_ANNOUNCEMENT, data=data)
-                stamp = await self._log.record(room, seq, events.CHAT_ANNOUNCEMENT, told)
+                payload = Typed(type=events.CHAT_ANNOUNCEMENT, data=data)
+                stamp = await self._log.record(room, seq, events.CHAT_ANNOUNCEMENT, payload)
                 await self._audit_log.record(
                     ModerationAction.ANNOUNCE, principal, live_id=ask.live_id, details={"seq": seq}
                 )
-            await self._fanout.publish(room, events.CHAT_ANNOUNCEMENT, told, stamp)
+            await self._fanout.publish(room, events.CHAT_ANNOUNCEMENT, payload, stamp)
         return Announced(seq=seq, timestamp=data.timestamp)

@@ -182,7 +182,7 @@ class Clears:
         return [row["seq"] for row in rows]
 
     async def _kept(self, live_id: str, clear_id: int) -> tuple[int, int]:
-        """How many messages of a clear can be restored, and how many cannot any more. Raises NotFound."""
+        """Return how many messages of a clear can be restored, and how many no longer can. Raises NotFound."""
         if not await self._database.query(CLEAR, clear_id, live_id, ModerationAction.CLEAR):
             raise NotFound("There is no such clear")
         row = (await self._database.query(KEPT, clear_id))[0]

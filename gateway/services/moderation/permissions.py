@@ -17,7 +17,7 @@ ROLE = "SELECT role FROM users WHERE id = $1"
 
 
 class Permissions:
-    """A host is whom the stream names, whatever their role."""
+    """Decides by role and by the stream's host, who may moderate whatever role they have."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -67,7 +67,7 @@ class RoomSettingsService:
         """Change one setting and publish it; without a change nothing is published or logged."""
         room = chat_room(live_id)
         async with self._outbox.change("chat.settings", room) as outgoing:
-            await self._log.lock(room)  # before asking who may: they may be muted meanwhile
+            await self._log.lock(room)  # before the permission check: the moderator may be muted while waiting
             await self._permissions.require(principal, Power.SETTINGS, live_id)
             before = await self._read(live_id)
             after = before.model_copy(update=change)

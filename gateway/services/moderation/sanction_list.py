@@ -42,7 +42,7 @@ HOSTS = "SELECT FROM streams WHERE host_id = $1 AND ($2::text IS NULL OR key = $
 
 
 class SanctionList:
-    """What was imposed, on whom and by whom, also of sanctions that have ended. Raises Unavailable."""
+    """Lists sanctions with their subjects and moderators, also those that have ended. Raises Unavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -50,7 +50,7 @@ class SanctionList:
     async def page(self, principal: Principal, ask: SanctionQuery) -> SanctionPage:
         """Return a page, newest first: all for administrators and moderators, for hosts those in their own rooms.
 
-        Raises Forbidden for everybody else, and InvalidPayload for a cursor that is none.
+        Raises Forbidden for everybody else, and InvalidPayload for an invalid cursor.
         """
         moment, last = (None, None) if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
         async with self._database.guard("sanctions.page"):

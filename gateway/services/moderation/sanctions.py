@@ -124,7 +124,7 @@ class Sanctions:
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=ends_at, sanction_id=str(imposed.id))
 
     async def unmute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
-        """Lift a mute; does nothing if there is none."""
+        """Lift a mute; do nothing if there is none."""
         await self._lift(principal, Power.MUTE, ask)
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
 
@@ -141,12 +141,12 @@ class Sanctions:
         )
 
     async def unban(self, principal: Principal, ask: BanUser) -> Sanctioned:
-        """Lift a ban; does nothing if there is none. A ban everywhere and a ban from a room are two bans."""
+        """Lift a ban; do nothing if there is none. A ban everywhere and a ban from a room are two bans."""
         await self._lift(principal, Power.BAN, ask)
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
 
     async def lift(self, principal: Principal, sanction_id: str) -> SanctionView:
-        """Lift a sanction by its id; does nothing if it does not hold any more.
+        """Lift a sanction by its id; do nothing if it is no longer in force.
 
         Whoever may impose it may lift it. Raises NotFound for an unknown id.
         """

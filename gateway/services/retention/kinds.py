@@ -22,7 +22,7 @@ KNOWN_VIEWERS = timedelta(hours=1)  # after the last moment at which the stream 
 CLOSED = """s.status IN ('ENDED', 'CANCELLED') AND s.created_at < now() - $1::interval
             AND coalesce(s.closes_at, s.ended_at, s.updated_at) < now() - $1::interval"""
 
-# And of which neither orders nor messages nor moderators' acts are kept any more.
+# And of which no orders, messages or acts of moderators are left.
 UNUSED = f"""{CLOSED}
             AND (SELECT 1 FROM messages WHERE stream_key = s.key LIMIT 1) IS NULL
             AND (SELECT 1 FROM order_items WHERE stream_key = s.key LIMIT 1) IS NULL

@@ -92,4 +92,4 @@ class RoomCache(Generic[V]):
 
 def _retrieve(load: "asyncio.Task[object]") -> None:
     if not load.cancelled():
-        load.exception()  # nobody may be waiting for it any more
+        load.exception()  # marks it as retrieved, in case no caller waits

@@ -15,7 +15,7 @@ FARTHEST = 2**63 - 1  # the last place that the database can count to
 
 
 class Position(NamedTuple):
-    """The place of a room's log, and the events after the client's cursor; None if they are not kept any more."""
+    """The cursor of a room log, and the events after the client's cursor; None if they are no longer stored."""
 
     cursor: Cursor
     events: list[Missed] | None

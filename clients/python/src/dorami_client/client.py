@@ -94,11 +94,11 @@ class Dorami:
         self._listeners.append(listener)
 
     def chat(self, live_id: str) -> "Chat":
-        """The chat of a stream; the same for all who ask for it."""
+        """Return the chat of a stream, the same object at each call."""
         return cast("Chat", self._room("/chat", f"live:{live_id}", lambda: Chat(self, live_id)))
 
     def products(self, stream_id: str) -> "Room":
-        """The products of a stream."""
+        """Return the products of a stream, the same object at each call."""
         return self._room(
             "/",
             f"stream:{stream_id}",
@@ -106,7 +106,7 @@ class Dorami:
         )
 
     def viewers(self, stream_key: str) -> "Room":
-        """The viewers of a stream; who joins is counted."""
+        """Return the viewers of a stream, the same object at each call. Joining counts as watching."""
         events = "stream:viewer:join", "stream:viewer:leave"
         return self._room(
             "/streaming",
@@ -333,20 +333,20 @@ class Room:
             await self._dorami.ask(self._namespace, self._leave, {self._field: self._key})
 
     def up(self) -> None:
-        """The connection stands, or something is missing: join."""
+        """Join after a connect, or to fill a gap."""
         if self._wanted and self._dorami.status == "connected":
             self.down()
             self._joining = asyncio.create_task(self._enter())
 
     def down(self) -> None:
-        """The connection is gone."""
+        """Handle the loss of the connection."""
         self._inside = False
         self._held.clear()
         if self._joining is not None:
             self._joining.cancel()
 
     def give_up(self, error: DoramiError) -> None:
-        """It does not come back."""
+        """Fail pending calls: the client does not reconnect."""
         self._wanted = False
         if self._joined is not None and not self._joined.done():
             self._joined.set_exception(error)
@@ -443,7 +443,7 @@ class Chat(Room):
         raise AssertionError
 
     async def history(self, before: str | None = None, limit: int = PAGE) -> HistoryPage:
-        """A page of messages: those before the one of that id, or the newest. Raises DoramiError."""
+        """Return a page of messages before an id, or the newest ones. Raises DoramiError."""
         request: dict[str, Any] = {"liveId": self._key, "limit": limit} | ({"before": before} if before else {})
         page: HistoryPage = await self._dorami.ask("/chat", "chat:history", request)
         return page
