@@ -34,7 +34,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def dashboard() -> dict[str, Any]:
-    """The dashboard."""
+    """Return the dashboard."""
     document: dict[str, Any] = json.loads(DASHBOARD.read_text())
     return document
 
@@ -52,10 +52,10 @@ def targets() -> list[Target]:
 
 
 def metric_names(expression: str) -> set[str]:
-    """The metrics of ours that an expression reads; names within quotes are labels' values."""
+    """Return the metrics of ours that an expression reads; names within quotes are labels' values."""
     return set(METRIC.findall(re.sub(r'"[^"]*"', "", expression)))
 
 
 def series_names(families: Iterable[Metric]) -> set[str]:
-    """The names of the series that these families have, once something has been counted."""
+    """Return the names of the series that these families have, once something has been counted."""
     return {family.name + suffix for family in families for suffix in SUFFIXES.get(family.type, ("",))}

@@ -12,7 +12,7 @@ STAMP = PACKAGE / "dist" / ".built-from"
 
 
 def node() -> str:
-    """The path of Node: the machine's own, or the one that was installed into the environment."""
+    """Return the path of Node: the machine's own, or the one that was installed into the environment."""
     found = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
     assert found, "the client tests need Node on the PATH"
     return found

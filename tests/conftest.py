@@ -17,7 +17,7 @@ StartNode = Callable[..., Awaitable[Node]]
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Tests run on the loop that the gateway runs on."""
+    """Run tests on the event loop that the gateway uses."""
     return {"uvloop": uvloop.new_event_loop}
 
 
@@ -52,7 +52,7 @@ def servers() -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def databases(servers: Stack) -> Databases:
-    """Makes databases; for fixtures with a wider scope than one test. Drop what you make."""
+    """Return a factory of databases, for fixtures with a wider scope than one test, which drop them."""
     assert servers.postgres is not None
     return Databases(servers.postgres)
 
@@ -66,7 +66,7 @@ def keyspaces(servers: Stack) -> Keyspaces:
 
 @pytest.fixture
 async def database_url(databases: Databases) -> AsyncIterator[str]:
-    """A database of this test's own, migrated and empty."""
+    """Return a database of this test's own, migrated and empty."""
     url = await databases.migrated()
     yield url
     await databases.drop(url)
@@ -74,7 +74,7 @@ async def database_url(databases: Databases) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def empty_database_url(databases: Databases) -> AsyncIterator[str]:
-    """A database of this test's own without any table."""
+    """Return a database of this test's own without any table."""
     url = await databases.empty()
     yield url
     await databases.drop(url)
@@ -82,13 +82,13 @@ async def empty_database_url(databases: Databases) -> AsyncIterator[str]:
 
 @pytest.fixture
 def redis_url(keyspaces: Keyspaces) -> str:
-    """An empty logical Redis database of this test's own."""
+    """Return an empty logical Redis database of this test's own."""
     return keyspaces.fresh()
 
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str) -> Callable[..., Settings]:
-    """Makes settings for this test's own database and Redis, with overrides by field name."""
+    """Return a factory of settings for this test's own database and Redis, with overrides by field name."""
 
     def make(**overrides: Any) -> Settings:
         return make_settings(**({"database_url": database_url, "redis_url": redis_url} | overrides))
@@ -101,7 +101,7 @@ UNDECLARED = "a code was answered that is not declared"  # what nodes log then
 
 @pytest.fixture
 async def start_node(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[StartNode]:
-    """Starts nodes that share this test's database and Redis: `node = await start_node(CHAT_RATE_LIMIT="3/second")`.
+    """Return a factory of nodes that share this test's database and Redis, with settings by variable name.
 
     What still runs at the end of the test is stopped.
     """
@@ -124,13 +124,13 @@ async def start_node(database_url: str, redis_url: str, tmp_path: Path) -> Async
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisProcess]:
-    """A Redis of this test's own, to be killed, paused and started again; what it acknowledged survives a kill."""
+    """Return a Redis of this test's own, to kill, pause and restart; acknowledged writes survive a kill."""
     with server_folder() as folder, RedisProcess(folder / "redis") as redis:
         yield redis
 
 
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresProcess]:
-    """A PostgreSQL of this test's own, to be killed, paused and started again; its database `postgres` is empty."""
+    """Return a PostgreSQL of this test's own, to kill, pause and restart; its database `postgres` is empty."""
     with server_folder() as folder, PostgresProcess(folder / "postgres", durable=False) as postgres:
         yield postgres

@@ -19,7 +19,7 @@ from gateway.security.principal import Principal, Role
 
 
 def stand_in(double: object) -> Any:
-    """A double where a class is expected: it has the methods that are called."""
+    """Return a double as any type: it has the methods that the test calls."""
     return double
 
 
@@ -51,12 +51,12 @@ class Recorder:
         self.notices.append(notice)
 
     def named(self, *events: str) -> list[Any]:
-        """The payloads of these events."""
+        """Return the payloads of these events."""
         return [payload for _, event, payload in self.events if event in events]
 
 
 def decoded(packet: bytes) -> tuple[str, Any]:
-    """The name and the payload in an encoded event."""
+    """Return the name and the payload in an encoded event."""
     event, payload = json.loads(packet[packet.index(b"[") :])
     return event, payload
 

@@ -32,7 +32,7 @@ SECRET = "a secret of tests, long enough for production"
 
 
 def settings(**changes: Any) -> Settings:
-    """Settings of a node whose servers nobody asks."""
+    """Return settings of a node whose servers nobody asks."""
     return make_settings(**{"jwt_secret": SECRET, "http_rate_limit": PLENTY} | changes)
 
 
@@ -51,13 +51,13 @@ class Callers:
 
 
 def bearer(role: Role) -> dict[str, str]:
-    """The headers of a caller of that role."""
+    """Return the headers of a caller of that role."""
     return {"Authorization": f"Bearer {role}"}
 
 
 @asynccontextmanager
 async def serving(app: web.Application) -> AsyncIterator[Client]:
-    """A client of the application, over a socket; it keeps no cookies."""
+    """Return a client of the application, over a socket; it keeps no cookies."""
     async with TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar()) as client:
         yield client
 
@@ -70,7 +70,7 @@ async def edge(
     databases: Databases | None = None,
     **changes: Any,
 ) -> AsyncIterator[Client]:
-    """A client of nothing but some routes and what surrounds every route."""
+    """Return a client of nothing but some routes and what surrounds every route."""
     kept, metrics, app = settings(**changes), metrics or Metrics(), web.Application()
     origins = Origins(kept)
     Edge(Cors(origins), metrics, production=kept.production).mount(app)
@@ -89,7 +89,7 @@ async def edge(
 
 
 async def refused(response: aiohttp.ClientResponse, status: int, code: str, message: str | None = None) -> Any:
-    """The answer is this error, in the envelope of every error. Answers its details."""
+    """Check that an answer is this error in the common body, and return its details."""
     text = await response.text()
     assert response.status == status, text
     assert response.content_type == "application/json", text

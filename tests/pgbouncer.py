@@ -63,5 +63,5 @@ def wait_for_port(process: "subprocess.Popen[bytes]", port: int) -> None:
 
 
 def database_name(url: str) -> str:
-    """The name of the database in a URL of the tests, ready for another URL."""
+    """Return the name of the database in a URL of the tests, ready for another URL."""
     return quote(url.partition("@/")[2].partition("?")[0])

@@ -11,7 +11,7 @@ ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # of servers; not on everybody's
 
 
 def program(*names: str, package: str = "") -> str:
-    """The path of the first of these programs that the machine has.
+    """Return the path of the first of these programs that the machine has.
 
     Where it has none the test is skipped, naming Debian's package; in CI (`CI` is set) it fails.
     """

@@ -61,7 +61,7 @@ class Process(ServerProcess):
         return f"redis://:{PASSWORD}@127.0.0.1:{self.port}"
 
     def ask(self, *command: Any) -> Any:
-        """What it answers to one command."""
+        """Return the answer to one command."""
         with redis.Redis(
             host="127.0.0.1", port=self.port, password=PASSWORD, decode_responses=True, protocol=2, socket_timeout=5
         ) as client:
@@ -118,7 +118,7 @@ class SentinelTopology(_Topology):
         """`options`: further lines of the configuration of the master and the replica.
 
         `planned`: for `SENTINEL FAILOVER`, in which the leader needs a second to see that the replica was promoted. The
-        others must not make it a replica again meanwhile, as they do after four of their periods.
+        others must not make it a replica again before that, as they do after four of their periods.
         """
         super().__init__()
         self._period = 1000 if planned else 100  # ms
@@ -185,7 +185,7 @@ class ClusterTopology(_Topology):
         return f"redis-cluster://:{PASSWORD}@" + ",".join(f"127.0.0.1:{server.port}" for server in self.masters[:2])
 
     def owner(self, name: str) -> Process:
-        """The master that serves a key or a channel."""
+        """Return the master that serves a key or a channel."""
         slot = key_slot(name.encode())
         for first, last, (_, port, *_), *_ in self.masters[0].ask("CLUSTER", "SLOTS"):
             if first <= slot <= last:

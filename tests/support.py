@@ -29,7 +29,7 @@ _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR")
 
 @contextmanager
 def server_folder() -> Iterator[Path]:
-    """A temporary folder with a short path for servers, which the user that PostgreSQL runs as for root can reach.
+    """Return a temporary folder with a short path, which the user that PostgreSQL runs as can reach.
 
     Unlike pytest's own folders: those of root are closed to others.
     """
@@ -40,7 +40,7 @@ def server_folder() -> Iterator[Path]:
 
 
 def make_settings(**overrides: Any) -> Settings:
-    """Valid settings for development; the servers they name do not exist unless the overrides (field names) say so."""
+    """Return valid settings for development; the servers they name exist only if the overrides say so."""
     defaults: dict[str, Any] = {
         "app_env": Environment.DEVELOPMENT,
         "host": "127.0.0.1",
@@ -69,13 +69,13 @@ class Databases:
         self._migrated = False
 
     async def empty(self) -> str:
-        """The URL of a fresh database without tables."""
+        """Return the URL of a fresh database without tables."""
         name = f"test_{next(self._numbers)}"
         await self._execute(f"CREATE DATABASE {name}")
         return self._postgres.database_url(name)
 
     async def migrated(self) -> str:
-        """The URL of a fresh database with today's tables and no rows."""
+        """Return the URL of a fresh database with today's tables and no rows."""
         if not self._migrated:
             from gateway.postgres import migrations
 
@@ -87,7 +87,7 @@ class Databases:
         return self._postgres.database_url(name)
 
     async def drop(self, url: str) -> None:
-        """Delete a database, whoever is connected to it."""
+        """Delete a database in spite of open connections."""
         name = url.partition("?")[0].rpartition("/")[2]
         await self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
@@ -110,7 +110,7 @@ class Keyspaces:
         self._numbers = itertools.count(1)
 
     def fresh(self) -> str:
-        """The URL of a logical database that nobody has used."""
+        """Return the URL of a logical database that nobody has used."""
         return self._redis.database_url(next(self._numbers))
 
 
@@ -263,7 +263,7 @@ def record(path: Path, seconds: float, size: str = "320x240") -> Path:
 
 
 def slow_ffmpeg(folder: Path) -> str:
-    """An ffmpeg that reads no more than four seconds in one, however fast the machine is."""
+    """Return an ffmpeg that reads no more than four seconds in one, however fast the machine is."""
     program = folder / "ffmpeg"
     program.write_text(f'#!/bin/sh\nexec {ffmpeg()} -readrate 4 "$@"\n')
     program.chmod(0o755)

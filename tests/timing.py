@@ -17,7 +17,7 @@ PAUSE = 0.01  # s between two looks at a condition
 
 
 def scaled(seconds: float) -> float:
-    """The seconds that this machine gets for what takes a quiet one `seconds`."""
+    """Return the time that this machine gets for what takes `seconds` on a quiet one."""
     return seconds * SCALE
 
 

@@ -18,7 +18,7 @@ PATIENCE = 90  # s for a scenario on a busy machine; each takes a few
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    """The browser of this machine."""
+    """Return the browser of this machine."""
     return program("chromium", "chromium-browser", "google-chrome")
 
 

@@ -22,7 +22,7 @@ PATIENCE = 90.0  # s on a busy machine
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    """The browser of this machine."""
+    """Return the browser of this machine."""
     return program("chromium", "chromium-browser", "google-chrome")
 
 

@@ -25,7 +25,7 @@ class RawSocket:
     async def send(self, *packets: str | bytes) -> None:
         """Send frames as they are: text as text frames, bytes as binary frames.
 
-        A server that closes meanwhile is no error here: the next read finds out.
+        A server that closes in between is no error here: the next read finds out.
         """
         with contextlib.suppress(ConnectionResetError):
             for packet in packets:
@@ -79,7 +79,7 @@ class RawSocket:
 
 @contextlib.asynccontextmanager
 async def raw_websocket(url: str, **headers: str) -> AsyncIterator[RawSocket]:
-    """An Engine.IO session over a websocket, in no namespace yet."""
+    """Return an Engine.IO session over a websocket, in no namespace yet."""
     async with (
         aiohttp.ClientSession() as session,
         session.ws_connect(f"{url}{PATH}websocket", headers=headers, max_msg_size=0, autoping=True) as socket,
@@ -147,7 +147,7 @@ class RawPolling:
 
 @contextlib.asynccontextmanager
 async def raw_polling(url: str) -> AsyncIterator[RawPolling]:
-    """An Engine.IO session over polling, in no namespace yet."""
+    """Return an Engine.IO session over polling, in no namespace yet."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=scaled(PATIENCE))) as session:
         async with session.get(f"{url}{PATH}polling") as response:
             opened = await response.text()

@@ -118,7 +118,7 @@ class ClientSocket:
         assert not found, f"{self} heard {event} {found}"
 
     def take(self, event: str, **data: Any) -> list[Any]:
-        """The payloads of all such events in the mailbox, in order, taking them out."""
+        """Remove such events from the mailbox and return their payloads, in order."""
         found = [received for received in self.mailbox if received.event == event and _holds(received.payload, data)]
         self.mailbox = [received for received in self.mailbox if received not in found]
         return [received.payload for received in found]
@@ -182,7 +182,7 @@ class ClientSocket:
         return await self.connected()
 
     def received(self, line: dict[str, Any]) -> None:
-        """Called by the client with each line of the driver about this socket."""
+        """Handle a line of the driver about this socket. Called by the client."""
         if self.listener is not None:
             self.listener(line)
         elif "event" in line:

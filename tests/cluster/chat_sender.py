@@ -69,5 +69,5 @@ class ChatSender:
 
 
 def text(name: str, length: int) -> str:
-    """What a message says, in so many characters at least, most of three bytes."""
+    """Return the text of a message, of at least `length` characters, most of three bytes."""
     return f"message {name} ".ljust(length, "라")

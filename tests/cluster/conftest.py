@@ -19,7 +19,7 @@ OpenFaultyCluster = Callable[..., AbstractAsyncContextManager[FaultyCluster]]
 
 @pytest.fixture(scope="session")
 async def client() -> AsyncIterator[Client]:
-    """The official client."""
+    """Return the official client."""
     async with official_client() as client:
         yield client
 

@@ -19,7 +19,7 @@ from tests.timing import time_limit
 class CuratedReader(RoomReader):
     """The messages and pins that a client shows, by all events of the room.
 
-    `gone` says of each message when its deletion was acked: who connects after that must not see its text any more.
+    `gone` says of each message when its deletion was acked: a client that connects after that must not see its text.
     """
 
     def __init__(self, gone: Mapping[str, float]) -> None:
@@ -55,7 +55,7 @@ class CuratedReader(RoomReader):
         """Nothing: it was told as an event."""
 
     def published(self, event: str, data: dict[str, Any], seq: int) -> None:
-        """The room heard something."""
+        """Apply a broadcast of the room."""
         if self._waiting is None:
             self.happened(event, data, seq)
         else:

@@ -13,7 +13,7 @@ COLUMNS = """
 
 
 async def tables_with(shop: Shop, text: str) -> set[str]:
-    """The tables that have it in any column."""
+    """Return the tables that have it in any column."""
     found = set()
     for table, column in await shop._database.fetch(COLUMNS):
         count = await shop._database.fetchval(
@@ -25,7 +25,7 @@ async def tables_with(shop: Shop, text: str) -> set[str]:
 
 
 async def keys_with(url: str, text: str) -> list[bytes]:
-    """The keys of Redis whose value has it."""
+    """Return the keys of Redis whose value has it."""
     client = redis.asyncio.Redis.from_url(url)
     wanted = text.encode()
     found = [

@@ -26,7 +26,7 @@ class FaultyCluster:
         self.redis = redis_server
 
     def somewhere(self) -> str:
-        """The URL of a node that runs, as far as is known."""
+        """Return the URL of a node that runs, as far as is known."""
         running = [node for node in self.nodes if node.running]
         return random.choice(running or self.nodes).url
 
@@ -80,12 +80,12 @@ class FaultyCluster:
             await killer.aclose()
 
     def tracebacks(self) -> list[str]:
-        """What no fault excuses, of all nodes."""
+        """Return log lines of all nodes that no fault excuses."""
         words = ("Traceback", "was never", "was destroyed", "[critical")
         return [line for line in self.log_lines() if any(word in line for word in words)]
 
     def log_lines(self) -> list[str]:
-        """What all nodes have logged."""
+        """Return the log lines of all nodes."""
         return [line for node in self.nodes for line in node.logs.splitlines()]
 
 

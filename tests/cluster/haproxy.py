@@ -17,14 +17,14 @@ CONFIG = Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def configuration(nodes: Sequence[Node], port: int) -> str:
-    """The deployed configuration with the addresses of a test."""
+    """Return the deployed configuration with the addresses of a test."""
     changes = {
         "bind :3001": f"bind 127.0.0.1:{port}",
         "resolvers docker init-addr": "init-addr",

@@ -105,7 +105,7 @@ class Ledger:
         return list(rows)
 
     def _check_room(self, room: str, rows: list[Any]) -> None:
-        """Stored once what was acked, and read once, everywhere in the order of places."""
+        """Check that acked messages are stored once, and read once by all members in order."""
         acked = {sent.name: (sent.seq, sent.id) for sent in self._acked(room)}
         assert all(seq for seq, _ in acked.values())
         assert {row["client_message_id"]: (row["seq"], row["id"]) for row in rows} == acked
@@ -118,7 +118,7 @@ class Ledger:
     # --- figures ------------------------------------------------------------------------------------------------------
 
     async def flows_again(self, what: str) -> float:
-        """A fault is over: wait until everything flows, which is that a run of messages was read by all in PROMPT s.
+        """Wait after a fault until a run of messages is read by all members within PROMPT s.
 
         Answers how many s after now the first of them was sent.
         """
@@ -142,7 +142,7 @@ class Ledger:
         return max(member.reading.moments.get(sent.seq, float("inf")) for member in self._members(sent.room))
 
     def figures(self) -> str:
-        """What went on, for people."""
+        """Return the figures of the run as text."""
         sent = self.sent
         readings = [member.reading for member in self.members]
         troubles: dict[str, int] = {}

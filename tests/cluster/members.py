@@ -107,7 +107,7 @@ class OfficialMember:
         try:
             ack = await self._socket.ask("chat:join-room", {"liveId": self.key, **since})
         except AssertionError:
-            return  # the connection was lost meanwhile
+            return  # the connection was lost in between
         if joins != self.connects:
             return
         if ack["ok"]:

@@ -15,7 +15,7 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 def configuration(nodes: Sequence[Node], port: int, folder: Path) -> str:
-    """The deployed configuration with the addresses and folders of a test."""
+    """Return the deployed configuration with the addresses and folders of a test."""
     paths = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in TEMPORARY)
     changes = {
         "worker_processes auto;": f"worker_processes 1;\ndaemon off;\npid {folder}/nginx.pid;",

@@ -60,15 +60,15 @@ class Watch:
             await asyncio.sleep(0.1)
 
     def latest(self, node: int) -> Said:
-        """What a node said last."""
+        """Return the last answer of a node."""
         return self.said[node][-1][1]
 
     def between(self, begin: float, end: float) -> set[Said]:
-        """What nodes said of themselves in a time."""
+        """Return the answers of nodes within a period."""
         return {said for node in self.said for moment, said in node if begin <= moment < end}
 
     def ordered(self, begin: float, end: float) -> set[int]:
-        """What became of the orders that began and ended in a time."""
+        """Return the outcomes of orders within a period."""
         return {order.code for node in self.orders for order in node if begin <= order.begun and order.ended < end}
 
     async def all_well(self) -> float:

@@ -32,16 +32,16 @@ class RoomReader:
         return self._waiting is not None
 
     def cut(self) -> None:
-        """The server knows nothing of this client any more."""
+        """Handle the loss of the connection."""
         self._waiting = []
 
     def since(self) -> dict[str, Any]:
-        """What a join is to say of where this client is."""
+        """Return the `since` of the next join."""
         self._waiting = []
         return {} if self._epoch is None else {"since": {"epoch": self._epoch, "seq": self._last}}
 
     def joined(self, answer: dict[str, Any]) -> None:
-        """A join was answered."""
+        """Apply the ack of a join."""
         cursor = answer["cursor"]
         if self._epoch is None:
             self.begins = self._last = cursor["seq"]
@@ -59,7 +59,7 @@ class RoomReader:
             self._read(message)
 
     def received(self, message: dict[str, Any]) -> None:
-        """The room said something."""
+        """Apply a message of the room."""
         if self._waiting is None:
             self._read(message)
         else:

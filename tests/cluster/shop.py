@@ -69,7 +69,7 @@ class Shop:
     # --- people ----------------------------------------------------------------------------------------------------
 
     async def person(self, role: str = "USER", *, status: str = "ACTIVE") -> Person:
-        """A fresh user."""
+        """Return a fresh user."""
         number = next(_numbers)
         username, email = f"person{number}-{secrets.token_hex(3)}", f"person{number}-{secrets.token_hex(3)}@example.com"
         user_id = await self._database.fetchval(
@@ -102,7 +102,7 @@ class Shop:
         ]
 
     def guest(self) -> Person:
-        """A fresh guest."""
+        """Return a fresh guest."""
         number = next(_numbers)
         return self._known(f"guest-{secrets.token_hex(8)}", f"guest{number}", "", "GUEST")
 
@@ -111,13 +111,13 @@ class Shop:
         return Person(user_id, username, email, role, token)
 
     def token(self, person: Person, *, secret: str | None = None, **claims: Any) -> str:
-        """A token of a person with some claims changed, signed with our secret or another."""
+        """Return a token of a person with some claims changed, signed with our secret or another."""
         key = self._settings.jwt_secret.get_secret_value()
         payload = jwt.decode(person.token, options={"verify_signature": False}) | {"jti": secrets.token_hex(8)} | claims
         return jwt.encode(payload, secret or key, "HS256", headers=jwt.get_unverified_header(person.token))
 
     def unsigned(self, person: Person) -> str:
-        """A person's token with the algorithm `none`."""
+        """Return a person's token with the algorithm `none`."""
         payload = jwt.decode(person.token, options={"verify_signature": False})
         header = {"kid": jwt.get_unverified_header(person.token)["kid"]}
         return jwt.encode(payload, "", "none", headers=header)
@@ -131,23 +131,23 @@ class Shop:
     # --- sockets ---------------------------------------------------------------------------------------------------
 
     async def connect(self, person: Person, namespace: str, *, node: int = 0, **how: Any) -> ClientSocket:
-        """A connected socket of a person."""
+        """Return a connected socket of a person."""
         return await self.client.connect(self.urls[node], namespace, token=person.token, **how)
 
     async def chatter(self, key: str, *, as_: Person | None = None, **how: Any) -> ClientSocket:
-        """A socket in the chat of a stream, of a person or of somebody."""
+        """Return a socket in the chat of a stream, of a person or of somebody."""
         socket = await self.connect(as_ or await self.person(), "/chat", **how)
         await socket.call("chat:join-room", {"liveId": key})
         return socket
 
     async def viewer(self, key: str, *, as_: Person | None = None, **how: Any) -> ClientSocket:
-        """A socket that watches a stream, of a person or of somebody."""
+        """Return a socket that watches a stream, of a person or of somebody."""
         socket = await self.connect(as_ or await self.person(), "/streaming", **how)
         await socket.call("stream:viewer:join", {"streamKey": key})
         return socket
 
     async def settles(self, key: str, members: int, *, node: int = 0, within: float = 3.0) -> None:
-        """The chat room counts to so many members within a few seconds."""
+        """Wait until the chat room has so many members."""
         probe = await self.connect(self.guest(), "/chat", node=node)
         counts, ends = [], time.monotonic() + scaled(within)
         pauses = itertools.chain((0.05, 0.1, 0.2, 0.4), itertools.repeat(0.8))
@@ -181,14 +181,14 @@ class Shop:
             return json.loads(text) if text else None
 
     async def owner(self) -> Person:
-        """The admin who is about to make or change something; another one before any reaches the limit of a route."""
+        """Return an admin for the next change; another one before any reaches the limit of a route."""
         if self._owner is None or self._owned % 50 == 0:
             self._owner = await self.person("ADMIN")
         self._owned += 1
         return self._owner
 
     async def stream(self) -> str:
-        """A fresh stream; its key."""
+        """Return a fresh stream; its key."""
         key = f"s-{next(_numbers)}-{secrets.token_hex(4)}"
         token = (await self.owner()).token
         stream = await self.request(
@@ -202,7 +202,7 @@ class Shop:
         return key
 
     async def product(self, key: str, **fields: Any) -> dict[str, Any]:
-        """A fresh product of a stream."""
+        """Return a fresh product of a stream."""
         body = {"streamKey": key, "name": f"product {next(_numbers)}", "price": 10, "stock": 100} | fields
         token = (await self.owner()).token
         product: dict[str, Any] = await self.request("POST", "/products", body=body, token=token, status={200, 201})
@@ -254,7 +254,7 @@ class Shop:
     # --- logs ---------------------------------------------------------------------------------------------------------
 
     def complaints(self, node: int) -> list[str]:
-        """What a node has logged that an operator would have to look at."""
+        """Return the log lines of a node that an operator would have to look at."""
         return [line for line in self.nodes[node].logs.splitlines() if COMPLAINT.search(line)]
 
 

@@ -8,7 +8,7 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def unstamped(payload: dict[str, Any], room: str) -> dict[str, Any]:
-    """A payload without its stamp and the `streamTime` of its data; the stamp must be one of this room."""
+    """Return a payload without its stamp and the `streamTime` of its data; the stamp must be one of this room."""
     stamp = {field: payload[field] for field in FIELDS}
     assert stamp["room"] == room
     assert isinstance(stamp["seq"], int)

@@ -42,7 +42,7 @@ ANYTHING = st.recursive(SCALARS, lambda of: st.lists(of, max_size=3) | st.dictio
 
 
 def fields(event: str, known: dict[str, list[Any]]) -> st.SearchStrategy[Any]:
-    """A payload with the fields of an event: mostly good ones, some left out, some of anything, some that are new."""
+    """Return a payload with the fields of an event: mostly valid, some left out, some random, some unknown."""
     names = {field.alias or name for name, field in SHAPES[event].model_fields.items()}
     each = {name: st.sampled_from(known[name]) | ANYTHING if name in known else ANYTHING for name in names}
     good = st.fixed_dictionaries({name: st.sampled_from(known[name][:1]) for name in names if name in known})
@@ -50,7 +50,7 @@ def fields(event: str, known: dict[str, list[Any]]) -> st.SearchStrategy[Any]:
 
 
 async def resolved(payload: Any, key: str, writer: ClientSocket, admin: ClientSocket) -> Any:
-    """The payload with ids that are good."""
+    """Return the payload with ids that are good."""
     if not isinstance(payload, dict) or not {FRESH, CLEARED} & {v for v in payload.values() if isinstance(v, str)}:
         return payload
     fresh = await writer.call("chat:send-message", {"liveId": key, "message": "hi"})

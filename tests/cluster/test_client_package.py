@@ -176,7 +176,7 @@ async def restart(world: World, *nodes: int) -> None:
 
 
 async def sleep_for_an_hour(world: World) -> None:
-    """The process of the clients is frozen, its connections are lost, and its clock is an hour later then."""
+    """Freeze the clients, cut their connections, and set their clock an hour ahead."""
     world.clients.pause()
     for tunnel in world.tunnels:
         tunnel.cut()
@@ -188,7 +188,7 @@ async def sleep_for_an_hour(world: World) -> None:
 
 
 async def leave_the_network(world: World) -> None:
-    """Connections stay open and nothing comes through them; the application notices that the network is another one."""
+    """Let nothing through open connections; the application notices another network."""
     records = [world.clients.received[name] for name in world.names]
     before = [len(each.statuses) for each in records]
     for tunnel in world.tunnels:

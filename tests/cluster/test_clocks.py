@@ -22,7 +22,7 @@ SOON = 1.0  # s in which a revocation has ended all sockets
 
 
 def faketime() -> str:
-    """The library that shifts the clock of a process; what the program `faketime` preloads."""
+    """Return the library that shifts the clock of a process; what the program `faketime` preloads."""
     program("faketime")
     return str(next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))
 
@@ -39,7 +39,7 @@ async def open_skewed(
 
 
 async def arrive(stack: AsyncExitStack, shop: Shop, token: str) -> list[RawSocket]:
-    """A websocket on each node."""
+    """Return a websocket on each node."""
     return [await (await stack.enter_async_context(raw_websocket(url))).join("/chat", token) for url in shop.urls]
 
 

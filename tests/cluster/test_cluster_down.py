@@ -32,7 +32,7 @@ def ok(server: Process) -> bool:
 
 
 def forget(cluster: ClusterTopology) -> None:
-    """The first master knows nothing of the second, and tells the others: their slot maps are those of a part."""
+    """Make the first master forget the second, so that all slot maps are partial."""
     first, second = cluster.masters[:2]
     first.ask("CLUSTER", "FORGET", second.ask("CLUSTER", "MYID"))
 
@@ -51,7 +51,7 @@ def meet(cluster: ClusterTopology) -> None:
 
 
 def drop_a_slot(cluster: ClusterTopology) -> None:
-    """A slot without a server: its master serves nothing."""
+    """Remove a slot from all servers, so that its master serves nothing."""
     cluster.masters[0].ask("CLUSTER", "DELSLOTS", 0)
 
 

@@ -71,7 +71,7 @@ class Room:
 
 @asynccontextmanager
 async def witnessed(shop: Shop) -> AsyncIterator[Room]:
-    """A room with a witness on each node: they see the abuser's member leave and nothing else."""
+    """Open a room with a witness on each node, who must see only that the abuser's member leaves."""
     key = await shop.stream()
     room = Room(key, [await shop.chatter(key, node=node) for node in (0, 1)])
     yield room

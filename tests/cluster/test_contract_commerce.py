@@ -1,4 +1,4 @@
-"""The wire contract of what commerce refuses: the status, the code and the form, whoever asks for whatever."""
+"""The wire contract of what commerce refuses: the status, the code and the form, for all roles and requests."""
 
 from typing import Any, NamedTuple
 

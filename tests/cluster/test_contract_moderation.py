@@ -25,7 +25,7 @@ MANY = 2_000
 
 
 async def room_of(shop: Shop, host: Person) -> str:
-    """A fresh stream of a host."""
+    """Return a fresh stream of a host."""
     key = f"m-{secrets.token_hex(6)}"
     await shop.request("POST", "/streams", body={"title": key, "key": key}, token=host.token, status={201})
     return key
@@ -315,7 +315,7 @@ async def test_a_moderation_event_reaches_two_thousand_sockets_on_two_nodes(
 
 
 async def receive(socket: aiohttp.ClientWebSocketResponse, beginning: str, holding: str = "") -> str:
-    """The next packet that begins so and holds something."""
+    """Return the next packet that begins so and holds something."""
     while True:
         packet = await socket.receive_str()
         if packet == "2":

@@ -19,7 +19,7 @@ async def follower(shop: Shop, key: str, *, node: int = 0, as_: Person | None = 
 
 
 async def refused(shop: Shop, who: Person, method: str, path: str, status: int, **how: Any) -> str:
-    """A request that is refused; its code."""
+    """Send a request that must be refused, and return the code."""
     answer = await shop.request(method, path, token=who.token, status={status}, **how)
     assert set(answer) <= {
         "statusCode", "errorCode", "message", "retryable", "details", "requestId", "timestamp",

@@ -28,7 +28,7 @@ async def followers(shop: Shop, key: str, transport: Transport = "websocket") ->
 
 
 async def received(sockets: list[ClientSocket], event: str, **data: Any) -> dict[str, Any]:
-    """The same event on every socket; its `data`."""
+    """Return the same event on every socket; its `data`."""
     published = [await socket.expect(event, **data) for socket in sockets]
     assert all(payload == published[0] for payload in published)
     assert set(unstamped(published[0], published[0]["room"])) == {"type", "data"}

@@ -15,7 +15,7 @@ async def joined(socket: ClientSocket, key: str) -> Any:
 
 
 async def published(socket: ClientSocket, key: str, **rights: Any) -> Any:
-    """The next `chat:you` of a socket, which says this."""
+    """Return the next `chat:you` of a socket, which says this."""
     event = await socket.expect("chat:you")
     assert event["type"] == "chat:you"
     assert set(event["data"]) == {"liveId", *MAY}

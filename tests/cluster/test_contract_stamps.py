@@ -25,7 +25,7 @@ async def happen(shop: Shop, key: str, *, node: int = 0) -> None:
 
 
 async def received(socket: ClientSocket) -> list[dict[str, Any]]:
-    """The payloads of EVENTS as a socket has heard them."""
+    """Return the payloads of EVENTS as a socket has heard them."""
     return [await socket.expect(event) for event in EVENTS]
 
 

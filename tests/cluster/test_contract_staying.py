@@ -1,4 +1,4 @@
-"""The wire contract, "Connecting": how long a socket may stay, and what it may become meanwhile, over two nodes."""
+"""The wire contract, "Connecting": how long a socket may stay, and how its principal may change, on two nodes."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ NAMESPACES = ("/", "/chat", "/streaming")
 
 
 async def farewell(socket: ClientSocket, event: str, code: str, within: float) -> dict[str, Any]:
-    """A socket is told why and then ended by the server."""
+    """Check that the server sends the reason to a socket and ends it."""
     published: dict[str, Any] = await socket.expect(event, within=within)
     assert set(published) == {"code", "reconnect"}
     assert published["code"] == code
@@ -200,7 +200,7 @@ async def test_a_socket_lives_as_long_as_its_session_and_reconnects(
 
 
 async def stays(socket: ClientSocket) -> None:
-    """A socket is there and was told nothing of an end."""
+    """Check that a socket is open and got no event of an end."""
     await socket.fail("fence")
     socket.refute("auth:expiring")
     socket.refute("auth:expired")

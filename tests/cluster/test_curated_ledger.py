@@ -128,7 +128,7 @@ class Room:
 
 @asynccontextmanager
 async def open_room(cluster: FaultyCluster) -> AsyncIterator[Room]:
-    """A room in which all of it goes on until the block is left, or `end`."""
+    """Run all actors in a room until the block is left, or `end`."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         room = Room(cluster, await cluster.shop.stream(), http)

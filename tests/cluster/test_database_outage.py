@@ -37,7 +37,7 @@ class Seen(NamedTuple):
 
 @asynccontextmanager
 async def probed(cluster: FaultyCluster) -> AsyncIterator[list[list[Seen]]]:
-    """What each node says of its readiness, all the time."""
+    """Record the readiness of each node continuously."""
     seen: list[list[Seen]] = [[] for _ in cluster.nodes]
 
     async def probe(url: str, answers: list[Seen]) -> None:
@@ -146,7 +146,7 @@ async def test_senders_that_disconnect_before_the_ack(open_faulty_cluster: OpenF
 
 
 async def everything_is_whole(cluster: FaultyCluster, key: str) -> None:
-    """What those who vanished said is stored with its place in the log, or not at all."""
+    """Check that messages of lost senders are stored with their places in the log, or not at all."""
     connection = await asyncpg.connect(cluster.postgres.url)
     try:
         room = room_log_name(chat_room(key))

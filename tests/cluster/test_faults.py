@@ -12,7 +12,7 @@ from tests.timing import scaled, time_limit
 
 
 async def told_to_go(socket: ClientSocket) -> None:
-    """The node says that it stops and when to come back, then ends the connection."""
+    """Check that the node sends `server:shutdown` and then closes the connection."""
     published = await socket.expect("server:shutdown")
     assert set(published) == {"code", "reconnect", "retryAfterMs"}
     assert (published["code"], published["reconnect"]) == ("SERVICE_UNAVAILABLE", True)

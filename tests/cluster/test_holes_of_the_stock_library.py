@@ -31,12 +31,12 @@ def promise(check: Promise) -> Promise:
 
 
 def join(target: Target) -> str:
-    """The request to join the room."""
+    """Return the request to join the room."""
     return json.dumps(["chat:join-room", {"liveId": target.key}])
 
 
 async def back_to(target: Target, count: int) -> None:
-    """The server believes to have so many sockets again, soon."""
+    """Wait until the server counts so many sockets."""
     async with time_limit(target.patience):
         while await target.sockets() != count:  # noqa: ASYNC110  there is no event to wait for: the question is asked from outside
             await asyncio.sleep(0.02)
@@ -223,7 +223,7 @@ on_each_promise = pytest.mark.parametrize("check", PROMISES, ids=lambda check: c
 
 @pytest.fixture(scope="module")
 async def outcomes(client: Client) -> dict[Promise, BaseException | None]:
-    """What came of each promise on a stock server of its own; all at once, for most of them end by waiting in vain."""
+    """Return the result of each guarantee on a stock server of its own; concurrently, since most end in a time-out."""
 
     async def attempt(check: Promise) -> None:
         async with stock_server() as target:

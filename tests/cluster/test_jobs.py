@@ -58,12 +58,12 @@ class Studio:
 
 
 def converting(worker: Worker) -> list[psutil.Process]:
-    """The ffmpeg processes of a worker."""
+    """Return the ffmpeg processes of a worker."""
     return [child for child in psutil.Process(worker.pid).children(recursive=True) if "ffmpeg" in child.name()]
 
 
 async def ended_stream(shop: Shop, workers: list[Worker], media: Path) -> Studio:
-    """A stream that is over, and the admin who makes replays of it."""
+    """Return a stream that is over, and the admin who makes replays of it."""
     admin, key = await shop.person("ADMIN"), await shop.stream()
     for step in ("start", "stop"):
         await shop.request("POST", f"/streams/{key}/{step}", token=admin.token, status={200})

@@ -125,7 +125,7 @@ async def test_ledger_with_random_faults(open_faulty_cluster: OpenFaultyCluster,
 
 
 async def everybody_is_counted(cluster: FaultyCluster, ledger: Ledger) -> None:
-    """A room counts its members and nobody else, soon."""
+    """Wait until a room counts exactly its members."""
     for room in ledger.rooms:
         members = sum(member.key == room for member in ledger.members)
         await cluster.shop.settles(room, members, within=15)

@@ -45,11 +45,11 @@ class Ready:
         self._nodes = list(cluster.nodes)
 
     def where(self) -> str:
-        """A node that is ready."""
+        """Return a node that is ready."""
         return random.choice(self._nodes).url
 
     async def leaves(self, node: Node) -> None:
-        """Wait until a node says that it is not ready any more, and send nobody there."""
+        """Wait until a node says that it is no longer ready, and send no client there."""
         async with aiohttp.ClientSession() as http:
 
             async def unready() -> bool:
@@ -62,7 +62,7 @@ class Ready:
         self._nodes.remove(node)
 
     def comes(self, node: Node) -> None:
-        """It is ready again."""
+        """Wait until the node is ready again."""
         self._nodes.append(node)
 
 
@@ -118,7 +118,7 @@ class Moderators:
 async def test_everybody_is_back_after_an_outage(
     open_faulty_cluster: OpenFaultyCluster, client: Client, outage: str
 ) -> None:
-    """Some lose their connection meanwhile, some come for the first time."""
+    """Some lose their connection during that, some connect for the first time."""
     async with open_faulty_cluster() as cluster:
         clients, people = Moderators(client), await cluster.shop.clients(CLIENTS)
         for number, url in enumerate(cluster.shop.urls):

@@ -140,7 +140,7 @@ async def test_notifications_survive_a_redis_outage(
     person = await shop.person()
     socket = await shop.connect(person, "/", node=1)
     own_redis.kill()
-    # As a node leaves it that committed and could not tell the others any more.
+    # As after a node that committed and died before it notified the others.
     ids = [uuid.uuid4() for _ in range(3)]
     for waiting in ids:
         await database.execute(

@@ -27,7 +27,7 @@ DELAY = 3  # s, of the setting MAX_SEND_DELAY
 
 
 def small_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that takes little before it has to be read."""
+    """Return a socket that takes little before it has to be read."""
     family, kind, protocol, _, _ = info
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -27,7 +27,7 @@ def topology(request: pytest.FixtureRequest) -> Iterator[Servers]:
 
 
 def master(servers: Servers) -> Process:
-    """The one with a replica."""
+    """Return the one with a replica."""
     return servers.masters[-1] if isinstance(servers, ClusterTopology) else servers.master
 
 

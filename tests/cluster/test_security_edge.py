@@ -56,7 +56,7 @@ FORGED = {
 async def gateways(
     databases: Databases, keyspaces: Keyspaces, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[str, str]]:
-    """The URL of a node with each setting."""
+    """Return the URL of a node with each setting."""
     folder, url = tmp_path_factory.mktemp("houses"), await databases.migrated()
     servers = {"DATABASE_URL": url, "REDIS_URL": keyspaces.fresh()}
     nodes = {name: Node(folder, **(servers | settings)) for name, settings in HOUSES.items()}
@@ -68,7 +68,7 @@ async def gateways(
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client that keeps no cookies."""
+    """Return a client that keeps no cookies."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         yield http
 
@@ -77,7 +77,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def knock(http: aiohttp.ClientSession, url: str, transport: str, headers: dict[str, str]) -> int:
-    """The status of a handshake."""
+    """Return the status of a handshake."""
     if transport == "polling":
         async with http.get(f"{url}{PATH}polling", headers=headers) as response:
             return response.status
@@ -192,7 +192,7 @@ SLOW = 300
 
 
 async def opens(http: aiohttp.ClientSession, url: str) -> int:
-    """The status of a new polling session that never does anything."""
+    """Return the status of a new polling session that never does anything."""
     async with http.get(f"{url}{PATH}polling") as response:
         return response.status
 
@@ -218,7 +218,7 @@ async def slow_head(url: str, start: bytes) -> float:
 
 
 async def probe(http: aiohttp.ClientSession, url: str, until: asyncio.Event) -> list[float]:
-    """The seconds that each health check took meanwhile."""
+    """Return the seconds that each health check took during the block."""
     took = []
     while not until.is_set():
         begun = time.perf_counter()

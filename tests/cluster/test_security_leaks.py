@@ -55,7 +55,7 @@ class Run:
         return answer
 
     async def log_in(self, password: str) -> Any:
-        """A session."""
+        """Return a session."""
         return await self.ask("POST", "/api/v1/auth/login", {"email": "ann@example.com", "password": password})
 
 
@@ -120,7 +120,7 @@ async def sockets(run: Run, token: str, good: str) -> None:
 
 
 async def garbage(url: str, token: str) -> str:
-    """The answer to what is no HTTP, with a token in it."""
+    """Send invalid HTTP with a token in it, and return the answer."""
     async with aiohttp.ClientSession() as http:
         for path in (f"{PATH}polling&token={token}", f"{PATH}{token}", f"{PATH}polling&sid={token[:30]}"):
             async with http.post(f"{url}{path}", data=token, headers={"X-Bad": token}) as response:
@@ -168,7 +168,7 @@ async def test_no_secret_in_logs_metrics_or_errors(
 
 
 async def sockets_refused(run: Run, token: str) -> None:
-    """A good token while Redis is away: refused at the handshake, or judged by PostgreSQL."""
+    """Use a valid token while Redis is unavailable: refused at the handshake, or checked in PostgreSQL."""
     for url in run.urls:
         with suppress(aiohttp.WSServerHandshakeError):
             async with raw_websocket(url, Authorization=f"Bearer {token}") as raw:

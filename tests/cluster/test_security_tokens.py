@@ -59,7 +59,7 @@ async def namespace(url: str, name: str, auth: dict[str, str], **headers: str) -
 
 
 async def polling(url: str, token: str) -> tuple[str, str]:
-    """The same over polling, with the token in the body of a POST."""
+    """Do the same over polling, with the token in the body of a POST."""
     async with raw_polling(url) as raw:
         await raw.post(f"40/chat,{json.dumps({'token': token})}")
         answer = await raw.until("4")
@@ -70,7 +70,7 @@ async def polling(url: str, token: str) -> tuple[str, str]:
 
 
 async def http(url: str, **headers: str) -> tuple[str, str]:
-    """The same of a request."""
+    """Do the same with a request."""
     async with (
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         session.get(f"{url}/api/v1/auth/me", headers=headers) as response,
@@ -95,24 +95,24 @@ DOORS: dict[str, Door] = {
 
 
 def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The header and the claims."""
+    """Return the header and the claims."""
     return jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
 
 
 def encoded(part: dict[str, Any]) -> str:
-    """A part of a token."""
+    """Return a part of a token."""
     return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
 
 
 def by_hand(header: dict[str, Any], claims: dict[str, Any], secret: bytes) -> str:
-    """What no library would sign: HS256 with whatever is given."""
+    """Sign with HS256 and any key, which no library would do."""
     signed = f"{encoded(header)}.{encoded(claims)}"
     digest = hmac.digest(signed.encode(), secret, hashlib.sha256)
     return f"{signed}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 
 def confused(person: Person, secret: bytes) -> str:
-    """A good token's claims under the name of the private key, signed with its public half as if it were a secret."""
+    """Sign valid claims with the public half of the private key as if it were a secret, under the name of that key."""
     _, claims = parts(person.token)
     kid = Tokens(make_settings(jwt_private_key=PEM)).public_keys()["keys"][0]["kid"]
     return by_hand({"alg": "HS256", "typ": "JWT", "kid": kid}, claims, secret)
@@ -129,27 +129,27 @@ def own_key(person: Person) -> str:
 
 
 def tampered(person: Person) -> str:
-    """A USER who has written ADMIN into the claims."""
+    """Return a USER who has written ADMIN into the claims."""
     header, claims = parts(person.token)
     return f"{encoded(header)}.{encoded(claims | {'role': 'ADMIN'})}.{person.token.rpartition('.')[2]}"
 
 
 async def refresh_token(shop: Shop, person: Person) -> str:
-    """A real refresh token."""
+    """Return a real refresh token."""
     body = {"email": person.email, "password": PASSWORD}
     answer = await shop.request("POST", "/auth/login", body=body, status={200})
     return str(answer["refreshToken"])
 
 
 async def logged_out(shop: Shop, person: Person) -> str:
-    """An access token whose session was ended on the other node."""
+    """Return an access token whose session was ended on the other node."""
     token = await shop.login(person)
     await shop.request("POST", "/auth/logout", token=token, node=1, status={204})
     return token
 
 
 async def none_at_all(shop: Shop, person: Person, name: str) -> str:
-    """The algorithm `none`, in one of its spellings."""
+    """Return the algorithm `none`, in one of its spellings."""
     header, claims = parts(person.token)
     return f"{encoded(header | {'alg': name})}.{encoded(claims)}."
 

@@ -83,7 +83,7 @@ async def weigh(cluster: FaultyCluster, samples: list[list[Sample]]) -> None:
 
 
 def slope(samples: list[Sample]) -> float:
-    """The growth in MB per minute: least squares."""
+    """Return the growth in MB per minute: least squares."""
     count = len(samples)
     minutes = sum(sample.minutes for sample in samples) / count
     megabytes = sum(sample.megabytes for sample in samples) / count
@@ -92,7 +92,7 @@ def slope(samples: list[Sample]) -> float:
 
 
 async def quiet(cluster: FaultyCluster, ledger: Ledger) -> list[int]:
-    """The files of each node when only the ledger's members are there."""
+    """Return the files of each node when only the ledger's members are there."""
     await asyncio.sleep(5)
     counted = sum([await cluster.shop.sockets(number) for number, _ in enumerate(cluster.nodes)])
     assert counted == len(ledger.members)

@@ -38,7 +38,7 @@ TASKIQ = {
 
 
 def git(*arguments: str) -> bytes:
-    """What git says; it is skipped where the clone has no history."""
+    """Run git and return its output; skip the test where the clone has no history."""
     done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"this clone lacks the release before: {done.stderr.decode().strip()}")
@@ -47,7 +47,7 @@ def git(*arguments: str) -> bytes:
 
 @pytest.fixture(scope="session")
 def release_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the code of the release before this one."""
+    """Return a folder with the code of the previous release."""
     tags = git("tag", "--list", "v*", "--sort=-version:refname", "--merged", "HEAD~1").decode().split()
     folder = tmp_path_factory.mktemp("before")
     with tarfile.open(fileobj=io.BytesIO(git("archive", tags[0] if tags else BEFORE, *PACKAGES))) as archive:

@@ -22,7 +22,7 @@ HEALED = 5.0  # s after a fault until the number is exact
 
 
 class Harness:
-    """One stream, whoever watches it, and the truth about them."""
+    """One stream, its viewers, and their true number."""
 
     def __init__(self, shop: Shop, key: str, server: redis.asyncio.Redis, http: aiohttp.ClientSession) -> None:
         self.shop = shop
@@ -75,7 +75,7 @@ class Harness:
                     tab.drop()
 
     async def log_in(self, tab: Tab) -> None:
-        """A guest turns out to be a member; the guest's other tabs stay a guest's."""
+        """Log a guest in on this tab; the guest's other tabs stay a guest's."""
         guest, member = tab.person, self._dice.choice([who for who in self._people if who.role != "GUEST"])
         await tab.become(member)
         self.ever.add(member.id)
@@ -83,13 +83,13 @@ class Harness:
             self.ever.discard(guest.id)
 
     async def count(self) -> int:
-        """What Redis holds; nobody is ever there less than once."""
+        """Return the viewers in Redis, and check that nobody is counted less than once."""
         people = await self._server.hgetall(self._name)
         assert all(int(tabs) > 0 for tabs in people.values()), people
         return len(people)
 
     async def exact(self, within: float, *, witnesses: list[Tab] | None = None) -> None:
-        """The number is right, and told to everybody, within so many seconds."""
+        """Wait until the count is right and broadcast to everybody."""
         witnesses = self.witnesses if witnesses is None else witnesses
         found: tuple[object, ...] = ()
         try:
@@ -104,7 +104,7 @@ class Harness:
             ) from None
 
     async def kill(self, node: int) -> None:
-        """A node dies with its tabs."""
+        """Kill a node with its tabs."""
         await self.shop.nodes[node].kill()
         for tab in [tab for tab in self.tabs if tab.node == node]:
             self.tabs.remove(tab)
@@ -218,7 +218,7 @@ async def test_a_stream_that_ends_has_no_viewers(harness: Harness) -> None:
 
 
 async def within(seconds: float, holds: Callable[[tuple[int, int]], bool], ask: Callable[[], object]) -> None:
-    """What is asked comes to hold."""
+    """Wait until a condition holds."""
     found = None
     try:
         async with time_limit(seconds):

@@ -74,7 +74,7 @@ class KeptConnection:
 
 
 def workers_of(node: Node) -> dict[int, psutil.Process]:
-    """The worker processes of a master, by slot."""
+    """Return the worker processes of a master, by slot."""
     found = {}
     for process in psutil.Process(node.pid).children():
         try:
@@ -87,7 +87,7 @@ def workers_of(node: Node) -> dict[int, psutil.Process]:
 
 
 async def metrics(node: Node) -> dict[tuple[str, str], float]:
-    """The samples of `/metrics` by name and worker, added up over their other labels."""
+    """Return the samples of `/metrics` by name and worker, added up over their other labels."""
     async with aiohttp.ClientSession() as http, http.get(f"{node.url}/metrics") as response:
         assert response.status == 200
         text = await response.text()
@@ -133,7 +133,7 @@ async def all_hear(people: list[Member]) -> None:
 
 
 def crashes(log: str) -> list[str]:
-    """The lines about workers that ended without being told to."""
+    """Return the log lines about workers that ended by themselves."""
     return [line for line in log.splitlines() if "a worker has ended" in line]
 
 
@@ -147,7 +147,7 @@ async def has_both(node: Node) -> bool:
 async def shared(
     client: Client, databases: Databases, keyspaces: Keyspaces, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Shop]:
-    """A node of two workers for tests that leave it with two that serve."""
+    """Return a node of two workers, for tests that leave both serving."""
     folder = tmp_path_factory.mktemp("workers")
     servers = await databases.migrated(), keyspaces.fresh()
     async with open_shop(
@@ -160,7 +160,7 @@ async def shared(
 
 @pytest.fixture
 async def shop(shared: Shop) -> AsyncIterator[Shop]:
-    """The same, with nobody connected."""
+    """Return the same, without clients."""
     await until(lambda: has_both(shared.nodes[0]), within=15, what="both workers serve")
     yield shared
     shared.client.forget_all()

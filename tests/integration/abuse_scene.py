@@ -128,7 +128,7 @@ class Scene:
         return [False for _ in principals]
 
     async def unharmed(self, tasks: int) -> None:
-        """The witness is heard and answered, and within a moment it is all that the server knows of, in `tasks`."""
+        """Check that the witness still works, and soon is the only client that the server has."""
         assert (await self.witness.probed()).startswith("43/lounge,77"), "the witness was cut off"
         with contextlib.suppress(AssertionError):  # the next lines say more
             await until(lambda: self._inventory() == ALONE and len(asyncio.all_tasks()) <= tasks, within=SOON)
@@ -152,7 +152,7 @@ class Scene:
 
 @contextlib.asynccontextmanager
 async def scene(options: EngineOptions = OPTIONS) -> AsyncIterator[Scene]:
-    """A running scene, behind the gateway's own side of HTTP."""
+    """Return a running scene, behind the gateway's own side of HTTP."""
     async with echo_cluster(options, {}) as birds, listening(birds.echo), aiohttp.ClientSession() as http:
         running = Scene(birds)
         running.witness = await WebsocketVisitor(http, running).open()
@@ -191,13 +191,13 @@ class Visitor(Protocol):
         """Send one Socket.IO packet, whatever it is. A server that has closed is no error."""
 
     async def next(self) -> str | None:
-        """The next Engine.IO packet that is no ping; None: closed."""
+        """Return the next Engine.IO packet that is no ping; None: closed."""
 
     async def leave(self) -> None:
         """Go without a goodbye."""
 
     async def until(self, beginning: str) -> str:
-        """What comes first: a packet that begins so, or "closed"."""
+        """Return the first of: a packet with this beginning, or "closed"."""
         async with time_limit(SOON):
             while (packet := await self.next()) is not None:
                 self.received.append(packet)
@@ -211,12 +211,12 @@ class Visitor(Protocol):
         assert (await self.until("40/lounge,")) != "closed"
 
     async def probed(self) -> str:
-        """The answer to a harmless request, or "closed"."""
+        """Return the answer to a harmless request, or "closed"."""
         await self.send(PROBE)
         return await self.until("43/lounge,77")
 
     async def answer(self, ack_id: int) -> Any:
-        """The only argument of an ack."""
+        """Return the only argument of an ack."""
         packet = await self.until(f"43/lounge,{ack_id}[")
         (argument,) = json.loads(packet.removeprefix(f"43/lounge,{ack_id}"))
         return argument

@@ -73,7 +73,7 @@ class ChatNodes:
             await connection.close()
 
     async def gathered(self, *sends: Awaitable[Sent]) -> list[Any]:
-        """The outcomes of messages that are one batch, in this order, after a first one."""
+        """Return the outcomes of messages that are one batch, in this order, after a first one."""
         async with self.held():
             first = asyncio.create_task(self.send(0, "first"))
             await self.stuck()
@@ -101,11 +101,11 @@ class ChatNodes:
         return self.metrics.registry.get_sample_value("dorami_database_seconds_count", labels) or 0
 
     def published(self, key: str = KEY) -> list[int]:
-        """The places of the messages that a room heard."""
+        """Return the places of the messages that a room heard."""
         return [payload["data"]["seq"] for room, _, payload in self.received.events if room == chat_room(key)]
 
     async def holds_together(self, key: str = KEY) -> list[Message]:
-        """A room's messages: their places have no gaps, its log and its counter say the same, all were told once."""
+        """Check a room: no gaps in places, log and counter agree, every message was published once."""
         messages = await Message.filter(stream_id=key).order_by("seq")
         seqs = list(range(1, len(messages) + 1))
         assert [message.seq for message in messages] == seqs

@@ -82,12 +82,12 @@ class CommerceNodes:
         return principal(role, str(user.id))
 
     async def stream(self, key: str, host: Principal, *, sells: bool = True) -> None:
-        """A stream of somebody, that takes orders whether it is live or not."""
+        """Create a stream of somebody, which accepts orders even if it is not live."""
         body = {"title": "A", "key": key, "ordersWhenNotLive": sells}
         await self.streams.create(host, CreateStream.model_validate(body))
 
     async def product(self, key: str = KEY, **fields: Any) -> Product:
-        """A fresh product."""
+        """Return a fresh product."""
         body = {"streamKey": key, "name": "Cup", "price": 10, "stock": 100}
         return await self.catalog.create(ADMIN, CreateProduct.model_validate(body | fields))
 
@@ -117,7 +117,7 @@ class CommerceNodes:
         return stored.stock, stored.version
 
     def published(self, room: Room | None = None) -> list[tuple[str, Any]]:
-        """What a room, the products' unless told otherwise, heard since somebody asked last."""
+        """Return the events of a room, by default that of the products, since the last call."""
         events = self.received.events
         published = [(event, payload) for where, event, payload in events if where == (room or products_room(KEY))]
         self.received.events = []
@@ -128,7 +128,7 @@ class CommerceNodes:
         return float(self.metrics.orders.labels(outcome)._value.get())
 
     async def logged(self, room: Room) -> list[tuple[int, str]]:
-        """The log of a room: places and events."""
+        """Return the log of a room: places and events."""
         return [(event.seq, event.event) for event in await self.nodes[0].log.after(room, 0, 100_000)]
 
 
@@ -150,7 +150,7 @@ async def open_commerce_nodes(database_url: str, redis: RedisClient, **overrides
 
 
 def total(order: Order) -> Decimal:
-    """What an order costs, from its items."""
+    """Return the price of an order from its items."""
     return sum((item.price * item.quantity for item in order.items), Decimal(0))
 
 

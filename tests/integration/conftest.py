@@ -11,7 +11,7 @@ from tests.support import make_settings
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[RedisClient]:
-    """A connection to this test's own logical database of Redis."""
+    """Return a connection to this test's own logical database of Redis."""
     connected = RedisClient(make_settings(redis_url=redis_url), Metrics())
     yield connected
     await connected.close()

@@ -80,7 +80,7 @@ class Echo:
 async def echo_server(
     options: EngineOptions | None = None, origin_allowed: Callable[[Handshake], bool] = lambda _: True
 ) -> AsyncIterator[Echo]:
-    """An echo server on a free port, with aiohttp behind the front as in the gateway."""
+    """Return an echo server on a free port, with aiohttp behind the front as in the gateway."""
     metrics = Metrics()
     engine = EngineServer(options or EngineOptions(), metrics, origin_allowed=origin_allowed)
     echo = Echo(engine, metrics)
@@ -122,7 +122,7 @@ class Poller:
         return f"{self._base}&sid={self.sid}"
 
     async def open(self) -> Self:
-        """The handshake."""
+        """Return the handshake."""
         async with self._http.get(self._base) as response:
             assert response.status == 200
             text = await response.text()
@@ -151,13 +151,13 @@ def websocket_url(echo: Echo, sid: str | None = None) -> str:
 async def websocket(
     http: aiohttp.ClientSession, echo: Echo, sid: str | None = None
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """A websocket by hand."""
+    """Return a websocket by hand."""
     async with http.ws_connect(websocket_url(echo, sid), max_msg_size=0, autoping=False) as connected:
         yield connected
 
 
 async def hello(socket_: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
-    """The handshake packet of a websocket."""
+    """Return the handshake packet of a websocket."""
     text = await socket_.receive_str(timeout=scaled(PATIENCE))
     assert text.startswith("0{")
     answer: dict[str, Any] = json.loads(text[1:])
@@ -182,12 +182,12 @@ class Wire:
 
     async def send(self, data: bytes) -> None:
         """Send bytes."""
-        with contextlib.suppress(RuntimeError):  # uvloop's way to say that the server has closed meanwhile
+        with contextlib.suppress(RuntimeError):  # what uvloop raises if the server has closed
             self.writer.write(data)
             await self.writer.drain()
 
     async def head(self) -> bytes:
-        """The head of an answer."""
+        """Return the head of an answer."""
         return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), scaled(PATIENCE))
 
     async def upgrade(self, echo: Echo, sid: str | None = None, rest: bytes = b"") -> None:
@@ -220,7 +220,7 @@ class Wire:
 
 @contextlib.asynccontextmanager
 async def wire(echo: Echo, receive_buffer: int | None = None) -> AsyncIterator[Wire]:
-    """A TCP connection; with a small `receive_buffer` the server notices soon that nobody reads."""
+    """Return a TCP connection; with a small `receive_buffer` the server notices soon that nobody reads."""
     raw = socket.socket()
     if receive_buffer is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -235,7 +235,7 @@ async def wire(echo: Echo, receive_buffer: int | None = None) -> AsyncIterator[W
 
 
 def upgrade_request(echo: Echo, sid: str | None = None, **changes: str | None) -> bytes:
-    """A websocket request; a header is changed or, with None, left out by its name with underscores."""
+    """Return a websocket request; a header is changed or, with None, left out by its name with underscores."""
     headers = {
         "Host": "localhost",
         "Upgrade": "websocket",
@@ -253,7 +253,7 @@ def upgrade_request(echo: Echo, sid: str | None = None, **changes: str | None) -
 
 
 def masked(payload: str | bytes, first: int = 0x81) -> bytes:
-    """A client's frame; `first` is its first byte."""
+    """Return a client's frame; `first` is its first byte."""
     data = payload.encode() if isinstance(payload, str) else payload
     mask = b"\x5a\x17\xc3\x99"
     size = len(data)

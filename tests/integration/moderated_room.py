@@ -144,7 +144,7 @@ class ModeratedRoom:
         return await self.curators.clears.clear(who, Clear.model_validate({"liveId": KEY} | fields))
 
     async def come_as_guest(self, device: Device) -> str:
-        """A new guest, as the HTTP edge lets one in."""
+        """Return a new guest, as the HTTP edge lets one in."""
         guest_id = new_id()
         await self.devices.receive(guest_id, device)
         await self.devices.seen(guest_id, device)

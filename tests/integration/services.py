@@ -31,7 +31,7 @@ def older(key: str, before: str | None, limit: int) -> History:
 
 
 def make_streams(database: Database, redis: RedisClient, fanout: Any) -> Streams:
-    """The streams of one node."""
+    """Return the streams of one node."""
     outbox, lists = Outbox(database, RoomLog(database), fanout), StreamListCache(redis, Metrics())
     return Streams(database, outbox, fanout, lists, grace=GRACE, reopen=REOPEN)
 
@@ -44,7 +44,7 @@ def make_room_settings(database: Database, fanout: Any) -> RoomSettingsService:
 
 
 def make_chat(database: Database, fanout: Any) -> Chat:
-    """The chat of one node, in which no words are listed."""
+    """Return the chat of one node, in which no words are listed."""
     log, metrics, messages = RoomLog(database), Metrics(), Messages(database)
     permissions, audit_log = Permissions(database), AuditLog(database)
     pins = Pins(database, log, Outbox(database, log, fanout), permissions, audit_log)

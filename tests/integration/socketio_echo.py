@@ -98,7 +98,7 @@ class EchoCluster:
 
 @contextlib.asynccontextmanager
 async def echo_cluster(options: EngineOptions, namespaces: Mapping[str, EchoNamespace]) -> AsyncIterator[EchoCluster]:
-    """A server on a free port with these namespaces; at the end nothing of any client may be left."""
+    """Return a server on a free port with these namespaces; at the end nothing of any client may be left."""
     async with echo_server(options) as echo:
         running = EchoCluster(echo, namespaces)
         yield running
@@ -134,7 +134,7 @@ class RawClient:
                 await self.socket.send_bytes(packet)
 
     async def receive(self) -> str:
-        """The next packet; pings are answered and not told."""
+        """Return the next packet; pings are answered and skipped."""
         while (packet := await self.socket.receive_str(timeout=scaled(PATIENCE))) == "2":
             await self.say("3")
         return packet

@@ -51,14 +51,14 @@ async def quiet(stage: Scene, caplog: pytest.LogCaptureFixture, request: pytest.
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client."""
+    """Return a client."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=scaled(SOON))) as session:
         yield session
 
 
 @pytest.fixture(params=VISITORS)
 async def visitor(request: pytest.FixtureRequest, stage: Scene, http: aiohttp.ClientSession) -> AsyncIterator[Visitor]:
-    """A client in the lounge, of each transport."""
+    """Return a client in the lounge, of each transport."""
     visitor = VISITORS[request.param](http, stage)
     await visitor.open()
     await visitor.join()
@@ -143,7 +143,7 @@ async def test_a_flood_of_refused_connects_sets_one_timer(
 
 
 async def answered(stage: Scene, data: bytes, within: float = SOON) -> int:
-    """The status of the answer to what is no request, 0 if the connection is cut instead."""
+    """Return the status of the answer to what is no request, 0 if the connection is cut instead."""
     async with wire(stage.echo) as client:
         with contextlib.suppress(ConnectionError):
             await client.send(data)
@@ -176,7 +176,7 @@ async def test_malformed_http_is_refused(stage: Scene, name: str) -> None:
 
 
 def mutated(chance: random.Random, text: str) -> str:
-    """A text with a few places cut, doubled, swapped or replaced."""
+    """Return a text with a few places cut, doubled, swapped or replaced."""
     for _ in range(chance.randint(1, 3)):
         start, end = sorted(chance.randint(0, len(text)) for _ in range(2))
         end = min(end, start + chance.choice([1, 1, 4, 100]))

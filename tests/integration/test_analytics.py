@@ -95,7 +95,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Any:
-    """A server for analytics, which is killed; each test leaves it running."""
+    """Return a server for analytics, which is killed; each test leaves it running."""
     with server_folder() as folder, PostgresProcess(folder / "postgres", durable=True) as server:
         yield server
 
@@ -392,7 +392,7 @@ async def test_how_long_facts_have_waited_is_shown(scene: Scene) -> None:
 
 
 async def test_what_main_has_is_counted_again(scene: Scene) -> None:
-    """Facts that were lost, others that still wait, and numbers that main does not know any more."""
+    """Facts that were lost, others that still wait, and numbers that main no longer has."""
     for _ in range(3):
         await scene.order(1, 2)
     main = scene.databases.main

@@ -43,7 +43,7 @@ def source() -> Source:
 
 @pytest.fixture
 async def node(redis_url: str) -> AsyncIterator[Callable[..., Cache[int]]]:
-    """Makes the cache of one more node."""
+    """Return a factory of caches, one per node."""
     opened: list[Any] = []
 
     def make(lifetime: float = 60.0, url: str = redis_url) -> Cache[int]:
@@ -94,7 +94,7 @@ async def test_a_value_is_refreshed_before_it_expires(
     source.value = 2
     await asyncio.sleep(3.3)
     source.free.clear()
-    assert await cache.read(KEY, source.load) == 1  # while it is being made anew
+    assert await cache.read(KEY, source.load) == 1  # while it is being refreshed
     await until(lambda: source.loads == 2)
     source.free.set()
     async with time_limit(5):

@@ -81,7 +81,7 @@ class Shop:
         return await self.storefront.snapshot(KEY, before)
 
     def published(self) -> list[tuple[str, Any]]:
-        """What the room of the products heard since it was asked last."""
+        """Return the events of the products' room since the last call."""
         published = [
             (event, payload["data"]) for room, event, payload in self.received.events if room == products_room(KEY)
         ]

@@ -44,7 +44,7 @@ class Node(NamedTuple):
 
 
 class Pair:
-    """Two nodes that share a log, and whoever writes into it."""
+    """Two nodes that share a log, and a writer."""
 
     def __init__(self, server: RedisServer) -> None:
         self.server = server

@@ -59,7 +59,7 @@ class ChatCluster:
         return await self.chat.snapshot(principal(), KEY, before, members=1)
 
     def published(self) -> list[dict[str, Any]]:
-        """The data of the messages that the room heard."""
+        """Return the data of the messages that the room heard."""
         return [payload["data"] for payload in self.received.named("chat:message")]
 
 

@@ -54,7 +54,7 @@ async def dorami(*arguments: str, stdin: str = "", **environment: str) -> Said:
 
 @pytest.fixture
 def environment(database_url: str, redis_url: str) -> dict[str, str]:
-    """What a right development node is started with."""
+    """Return the environment of a valid development node."""
     return {
         "APP_ENV": "development",
         "DATABASE_URL": database_url,
@@ -380,7 +380,7 @@ class Development:
 
 @pytest.fixture(scope="module")
 def data() -> Iterator[Path]:
-    """The folder that all these tests develop in, one after the other."""
+    """Return the folder that all these tests develop in, one after the other."""
     with server_folder() as folder:
         yield folder
 

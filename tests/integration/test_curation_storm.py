@@ -102,7 +102,7 @@ class Onlooker:
 
     def __init__(self, stored: dict[int, Message]) -> None:
         self._stored = stored  # by place
-        self.shown: dict[int, str] = {}  # by place: of whom
+        self.shown: dict[int, str] = {}  # senders by place
         self.pinned: dict[str, None] = {}  # by id
         self._places: dict[str, int] = {}
 

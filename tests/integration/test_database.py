@@ -46,7 +46,7 @@ async def a_stream() -> Stream:
 
 
 async def refuses(model: type[Model], right: dict[str, Any], *wrongs: dict[str, Any]) -> None:
-    """The table takes none of these rows: each is the right one but for what is given."""
+    """Check that a table refuses rows that are valid except for the given values."""
     for wrong in wrongs:
         try:
             await model.create(**(right | wrong))
@@ -279,7 +279,7 @@ async def test_a_slow_statement_is_cancelled_on_the_server(settings: Callable[..
 
 @pytest.fixture
 async def fragile(own_postgres: PostgresProcess) -> AsyncIterator[Database]:
-    """A database on a server of this test's own."""
+    """Return a database on a server of this test's own."""
     settings = make_settings(database_url=own_postgres.url, database_pool_size=SIZE)
     await migrations.migrate(settings)
     database = Database(settings, Metrics())
@@ -333,7 +333,7 @@ async def test_pool_recovers_from_a_frozen_server(fragile: Database, own_postgre
         await fails_within(3, fragile)
         await until(lambda: fragile.watch.away, within=5)
         begun = time.monotonic()
-        for _ in range(50):  # those who come later are told at once
+        for _ in range(50):  # later calls fail at once
             with pytest.raises(Unavailable):
                 await work(fragile)
         assert time.monotonic() - begun < scaled(1.8)
@@ -410,7 +410,7 @@ async def test_server_errors_that_mean_unavailable(database: Database, code: str
 
 
 async def pids(database: Database) -> set[int]:
-    """The server's processes behind all connections of the pool."""
+    """Return the server's processes behind all connections of the pool."""
 
     async def one(ready: asyncio.Barrier) -> int:
         async with database._client.lease() as connection:

@@ -1,4 +1,4 @@
-"""Several databases of one process: each away by itself, and what routes that need one answer meanwhile."""
+"""Several databases of one process: each unavailable by itself, and the answers of routes during that."""
 
 import asyncio
 import time
@@ -21,14 +21,14 @@ from tests.timing import scaled, until
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[PostgresProcess]:
-    """A server that is killed and frozen; each test leaves it running."""
+    """Return a server that is killed and frozen; each test leaves it running."""
     with server_folder() as folder, PostgresProcess(folder / "postgres", durable=False) as server:
         yield server
 
 
 @pytest.fixture
 async def connections(database_url: str, elsewhere: PostgresProcess) -> AsyncIterator[Databases]:
-    """The main database on the server of all tests, and the other one elsewhere."""
+    """Return the main database on the server of all tests, and the other one elsewhere."""
     settings = make_settings(database_url=database_url, rds_analytics_url=elsewhere.url)
     opened = Databases(settings, Metrics())
     await opened.open()
@@ -38,7 +38,7 @@ async def connections(database_url: str, elsewhere: PostgresProcess) -> AsyncIte
 
 @contextmanager
 def frozen(server: PostgresProcess) -> Iterator[None]:
-    """The server takes connections and answers nothing."""
+    """Make the server accept connections without answering."""
     processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
     for process in processes:
         process.suspend()

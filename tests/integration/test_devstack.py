@@ -30,7 +30,7 @@ with Stack(pathlib.Path(sys.argv[1]), durable=False) as stack:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A folder with data that all these tests share, since the first start of PostgreSQL is the slow one."""
+    """Return a folder with data that all these tests share, since the first start of PostgreSQL is the slow one."""
     with server_folder() as folder:
         yield folder
 
@@ -136,7 +136,7 @@ def test_a_failed_start_reports_the_servers_log() -> None:
 
 @pytest.fixture
 def private() -> Iterator[Path]:
-    """A folder that only its owner may enter, as root's home often is; what was put elsewhere for it is deleted."""
+    """Return a folder that only its owner may enter, like root's home; delete what was put elsewhere for it."""
     with tempfile.TemporaryDirectory(prefix="dorami-test-") as name:
         yield Path(name)
         shelter = (Path(name) / "postgres").resolve().parent

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent.parent / "documents"
 
 
 async def problems(document: Any) -> list[dict[str, Any]]:
-    """What the parser says of a document."""
+    """Return the messages of the parser about a document."""
     process = await asyncio.create_subprocess_exec(
         program("node", package="nodejs"),
         "parse.mjs",

@@ -33,20 +33,20 @@ OPTIONS = EngineOptions(upgrade_timeout=scaled(0.3), request_timeout=scaled(0.3)
 
 @pytest.fixture(scope="module")
 async def echo() -> AsyncIterator[Echo]:
-    """A server that is quick to lose patience."""
+    """Return a server that is quick to lose patience."""
     async with echo_server(OPTIONS) as server:
         yield server
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client."""
+    """Return a client."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=scaled(5))) as session:
         yield session
 
 
 def post_request(session: Poller, echo: Echo, length: int) -> bytes:
-    """The head of a POST."""
+    """Return the head of a POST."""
     target = session.url.removeprefix(echo.url)
     return f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode()
 
@@ -237,7 +237,7 @@ async def test_a_foreign_page_is_refused_without_caching() -> None:
 
 
 async def open_from(http: aiohttp.ClientSession, echo: Echo, address: str) -> int:
-    """The status of a new session that a proxy opens for somebody."""
+    """Return the status of a new session that a proxy opens for somebody."""
     url = f"{echo.url}/socket.io/?EIO=4&transport=polling"
     async with http.get(url, headers={"X-Forwarded-For": address}) as response:
         return response.status
@@ -439,7 +439,7 @@ async def test_closing_the_session_closes_a_websocket_that_is_not_probed(
 async def test_the_websocket_of_an_upgrade_outlasts_the_session_until_the_client_has_switched(
     http: aiohttp.ClientSession, ending: Callable[[Connection, str], None]
 ) -> None:
-    """A client that has read "3probe" does not poll any more, and reads from the websocket only after its "5"."""
+    """A client that has read "3probe" no longer polls, and reads from the websocket only after its "5"."""
     async with echo_server() as echo:
         session = await Poller(http, echo).open()
         async with websocket(http, echo, session.sid) as socket:

@@ -26,14 +26,14 @@ KEYS = {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
 
 @pytest.fixture(scope="module")
 async def echo() -> AsyncIterator[Echo]:
-    """A server with a quick heart."""
+    """Return a server with a quick heart."""
     async with echo_server(OPTIONS) as server:
         yield server
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client."""
+    """Return a client."""
     async with aiohttp.ClientSession() as session:
         yield session
 

@@ -20,7 +20,7 @@ PLAIN = ("Host: x", "Upgrade: websocket", "Connection: Upgrade", KEY, "Sec-WebSo
 
 @pytest.fixture
 async def echo(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Echo]:
-    """An echo server that logs no error, whatever it is asked."""
+    """Return an echo server that logs no error, whatever it is asked."""
     failures: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     async with echo_server() as echo:
@@ -30,12 +30,12 @@ async def echo(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Echo]:
 
 
 def request(*lines: str, start: str = f"GET {PATH} HTTP/1.1", body: bytes = b"") -> bytes:
-    """The bytes of a request."""
+    """Return the bytes of a request."""
     return "\r\n".join([start, *lines, "", ""]).encode("latin-1") + body
 
 
 async def status(client: Wire) -> int:
-    """The status of the next answer, whose body is read, too; `100 Continue` is none."""
+    """Return the status of the next answer, whose body is read, too; `100 Continue` is none."""
     while (head := await client.head()).startswith(b"HTTP/1.1 100 "):
         pass
     length = re.search(rb"(?i)content-length: (\d+)", head)

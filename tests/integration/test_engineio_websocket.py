@@ -34,21 +34,21 @@ TEXT, CONTINUATION, FIN = 0x01, 0x00, 0x80
 
 @pytest.fixture(scope="module")
 async def echo() -> AsyncIterator[Echo]:
-    """A server with small packets."""
+    """Return a server with small packets."""
     async with echo_server(OPTIONS) as server:
         yield server
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client."""
+    """Return a client."""
     async with aiohttp.ClientSession() as session:
         yield session
 
 
 @contextlib.asynccontextmanager
 async def connected(echo: Echo, receive_buffer: int | None = None) -> AsyncIterator[tuple[Wire, Connection]]:
-    """A websocket made of bytes, and the server's side of it."""
+    """Return a websocket made of bytes, and the server's side of it."""
     async with wire(echo, receive_buffer) as client:
         await client.upgrade(echo)
         assert (await client.frame())[1].startswith(b"0{")
@@ -362,7 +362,7 @@ async def test_a_flood_does_not_starve_others() -> None:
 
 
 async def silent(_connection: Connection, _text: str) -> None:
-    """Handles a message without waiting."""
+    """Handle a message without waiting."""
 
 
 async def test_reading_pauses_while_messages_wait() -> None:

@@ -36,7 +36,7 @@ class Node(NamedTuple):
 
 @pytest.fixture
 def room() -> Room:
-    """A room of this test's own: channels are shared by all logical databases."""
+    """Return a room of this test's own: channels are shared by all logical databases."""
     return chat_room(secrets.token_hex(4))
 
 

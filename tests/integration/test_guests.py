@@ -97,7 +97,7 @@ async def without_redis(database: Database) -> AsyncIterator[World]:
 
 
 async def age(session_id: str, by: timedelta) -> None:
-    """What time does to a session in PostgreSQL."""
+    """Age a session in PostgreSQL."""
     row = await GuestSession.get(session_id=session_id)
     rotated_at = None if row.rotated_at is None else row.rotated_at - by
     await GuestSession.filter(session_id=session_id).update(
@@ -247,7 +247,7 @@ def store(request: pytest.FixtureRequest, world: World) -> GuestTokens | StoredG
 
 
 async def grace_over(world: World, grant: Grant) -> None:
-    """What ten seconds do."""
+    """Let the grace time of ten seconds pass."""
     await world.redis.client.delete(keys.refresh_salt(grant.user_id, grant.session_id))
     if await GuestSession.exists(session_id=grant.session_id):
         await age(grant.session_id, timedelta(seconds=10))
@@ -346,7 +346,7 @@ async def test_guest_sessions_survive_a_redis_restart(database: Database, own_re
 
 
 async def left_behind(world: World) -> Grant:
-    """A session that was opened while Redis was away."""
+    """Return a session that was opened while Redis was away."""
     return await world.stored.save(guest_ids.new_id(), "a browser")
 
 

@@ -21,7 +21,7 @@ async def node(start_node: StartNode) -> AsyncIterator[Node]:
 
 @pytest.fixture
 async def browser(node: Node) -> AsyncIterator[aiohttp.ClientSession]:
-    """Keeps cookies, and sends them back where they belong."""
+    """Return a client that keeps cookies."""
     jar = aiohttp.CookieJar(unsafe=True)  # addresses instead of names
     async with aiohttp.ClientSession(f"{node.url}/api/v1/", cookie_jar=jar) as http:
         yield http

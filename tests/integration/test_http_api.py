@@ -165,7 +165,7 @@ async def client() -> AsyncIterator[Client]:
 
 
 def cookies(response: ClientResponse) -> SimpleCookie:
-    """The cookies that an answer sets."""
+    """Return the cookies that an answer sets."""
     found = SimpleCookie()
     for header in response.headers.getall("Set-Cookie", []):
         found.load(header)

@@ -504,7 +504,7 @@ SHAPES: list[type[Request]] = [CreateProduct, ChangeProduct, ChangeStock, Create
 
 @st.composite
 def bodies(draw: st.DrawFn) -> tuple[type[Request], bytes]:
-    """A shape, and a body that has the shape's names more often than chance would."""
+    """Return a shape, and a body that has the shape's names more often than chance would."""
     shape = draw(st.sampled_from(SHAPES))
     names = st.sampled_from([field.alias or name for name, field in shape.model_fields.items()])
     body = draw(st.dictionaries(names, JSON, max_size=12) | JSON)

@@ -27,7 +27,7 @@ class Visitor:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def known_by(self, token: str) -> "Visitor":
-        """The same client with a token."""
+        """Return the same client with a token."""
         return Visitor(self._http, self.url, token)
 
     async def ask(self, method: str, path: str, body: Any = None) -> aiohttp.ClientResponse:
@@ -35,7 +35,7 @@ class Visitor:
         return await self._http.request(method, f"{self.url}/api/v1{path}", json=body, headers=self._headers)
 
     async def get(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        """The JSON of the answer to a request that must succeed."""
+        """Return the JSON of the answer to a request that must succeed."""
         response = await self.ask(method, path, body)
         text = await response.text()
         assert response.status == status, f"{method} {path}: {response.status} {text}"
@@ -52,7 +52,7 @@ async def visitor(start_node: StartNode) -> AsyncIterator[Visitor]:
 
 @pytest.fixture
 async def admin(visitor: Visitor, database_url: str) -> Visitor:
-    """An ADMIN: registered as everybody, promoted in the database."""
+    """Return an ADMIN: registered as everybody, promoted in the database."""
     session = await register(visitor, "colin")
     connection = await asyncpg.connect(database_url)
     await connection.execute("UPDATE users SET role = 'ADMIN' WHERE email = 'colin@example.com'")
@@ -215,7 +215,7 @@ async def test_the_listening_socket_answers_random_bytes(visitor: Visitor) -> No
 
 
 def forged(*place: Any) -> str:
-    """A cursor that we never gave."""
+    """Return a cursor that we never gave."""
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 

@@ -18,7 +18,7 @@ NODE = "from gateway.app import Node; from gateway.settings import load; Node(lo
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """What the Dockerfile copies of the project, and the libraries; not the project as an installed package."""
+    """Copy what the Dockerfile copies, with the libraries, without the project as an installed package."""
     app = tmp_path / "app"
     copied = COPIES.findall((PROJECT / "deploy" / "Dockerfile").read_text().partition(" AS node\n")[2])
     assert len(copied) > 3

@@ -210,7 +210,7 @@ async def test_a_dead_run_is_restarted_by_another_worker(bench: Bench) -> None:
     second = asyncio.create_task(other.run(job.id))
     await bench.began.wait()
     async with time_limit(3):
-        await slow  # it hears that the job is not its own any more
+        await slow  # it learns that it has lost the job
     bench.outcome.set_result(Replay(duration=1, files=[]))
     await second
     assert (await bench.jobs.get(job.id)).status == "DONE"

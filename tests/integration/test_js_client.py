@@ -41,7 +41,7 @@ def run(*command: str, cwd: Path = PACKAGE) -> str:
 
 @pytest.fixture(scope="module")
 def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package as npm would publish it."""
+    """Return the package as npm would publish it."""
     client_package.build()
     folder = tmp_path_factory.mktemp("pack")
     npm = shutil.which("npm", path=os.pathsep.join((str(Path(client_package.node()).parent), os.environ["PATH"])))
@@ -53,7 +53,7 @@ def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def project(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that has installed the package."""
+    """Return a project that has installed the package."""
     folder = tmp_path_factory.mktemp("project")
     installed = folder / "node_modules"
     for name in ("socket.io-client", "react", "react-dom", "@types/react"):

@@ -53,7 +53,7 @@ class Studio:
 
 
 def children() -> list[psutil.Process]:
-    """The ffmpeg processes of this one."""
+    """Return the ffmpeg processes of this one."""
     return [child for child in psutil.Process().children(recursive=True) if "ffmpeg" in child.name()]
 
 

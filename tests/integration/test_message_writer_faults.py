@@ -67,7 +67,7 @@ async def test_cancelled_senders_lose_no_other_message(cluster: ChatNodes) -> No
 
 @pytest.fixture
 async def impatient(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
-    """The same with little time, and few who may wait."""
+    """Return the same with short time limits and a short queue."""
     monkeypatch.setattr(chat, "LANES", 1)
     monkeypatch.setattr(chat, "WAITING", 25)
     cluster = ChatNodes(database_url, redis, database_timeout=timedelta(seconds=TIMEOUT))
@@ -106,7 +106,7 @@ async def test_too_many_waiting_messages_are_refused(impatient: ChatNodes) -> No
 async def fragile(
     own_postgres: PostgresProcess, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ChatNodes]:
-    """The same on a server of this test's own."""
+    """Return the same on a server of this test's own."""
     monkeypatch.setattr(chat, "LANES", 1)
     cluster = ChatNodes(own_postgres.url, redis, database_pool_size=3)
     await migrations.migrate(make_settings(database_url=own_postgres.url))

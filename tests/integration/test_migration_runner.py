@@ -43,7 +43,7 @@ class Trial:
         return name
 
     def migrations(self, **options: Any) -> Migrations:
-        """The migrations of the folder as it is now."""
+        """Return the migrations of the folder as it is now."""
         return Migrations(LABEL, read(self.folder), self.url, **options)
 
     @asynccontextmanager
@@ -63,7 +63,7 @@ class Trial:
 
 @pytest.fixture
 async def trial(empty_database_url: str, tmp_path: Path) -> Trial:
-    """A database whose first migration is applied: it made `things`."""
+    """Return a database whose first migration is applied: it made `things`."""
     made = Trial(empty_database_url, tmp_path)
     made.write(0, *FIRST)
     await made.migrations().apply()

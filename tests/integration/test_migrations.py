@@ -43,7 +43,7 @@ FUNCTION = re.compile(r"(CREATE FUNCTION [\w.]+)\(.*?\$(\w*)\$.*?\$\2\$;", re.DO
 
 
 async def schema(url: str) -> list[str]:
-    """The schema of a database, as the lines that make it."""
+    """Return the schema of a database, as the lines that make it."""
     dump = await asyncio.create_subprocess_exec(str(PG_DUMP), "--schema-only", url, stdout=subprocess.PIPE)
     text = FUNCTION.sub(r"\1", (await dump.communicate())[0].decode())
     assert dump.returncode == 0

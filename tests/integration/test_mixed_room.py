@@ -21,7 +21,7 @@ END = '42/lounge,["said",{"text":"end"}]'
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Scene]:
-    """A server with a lounge."""
+    """Return a server with a lounge."""
     async with scene(EngineOptions()) as running:  # nobody is to be late on a busy machine
         yield running
 
@@ -46,7 +46,7 @@ class Member:
             await self.take(await socket.receive_str(timeout=scaled(PATIENCE)))
 
     async def take(self, *packets: str) -> None:
-        """Note what came; whoever has joined waits for the others."""
+        """Record what arrived; members that have joined wait for the others."""
         for packet in packets:
             if packet.startswith("40/lounge,"):
                 await self.joined.wait()

@@ -69,11 +69,11 @@ class Target:
         self._known = known  # one id or key that is there, by the resource's name in the path
 
     def right(self, operation: Operation) -> st.SearchStrategy[Case]:
-        """Requests as the document wants them, about what is there and about what is not."""
+        """Yield valid requests about existing and missing things."""
         return operation.as_strategy(path_parameters=self._there(operation)) | operation.as_strategy()
 
     def wrong(self, operation: Operation) -> st.SearchStrategy[Case]:
-        """Requests whose body or query is not as the document wants it, about what is there."""
+        """Yield requests with an invalid body or query about existing things."""
         return operation.as_strategy(
             GenerationMode.NEGATIVE, path_parameters=self._there(operation), headers={}, cookies={}
         )
@@ -110,7 +110,7 @@ async def target(start_node: StartNode, settings: Callable[..., Settings], datab
 
 
 async def document(url: str) -> dict[str, Any]:
-    """The document, without the patterns that are right in JSON Schema but nothing to Python's `re`."""
+    """Return the document, without the patterns that are right in JSON Schema but nothing to Python's `re`."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/api/docs/openapi.json") as response:
 
         def readable(part: dict[str, Any]) -> dict[str, Any]:

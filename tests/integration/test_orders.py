@@ -39,7 +39,7 @@ async def commerce(database_url: str, redis: RedisClient) -> AsyncIterator[Comme
 
 
 async def refused(code: Code, call: Any) -> GatewayError:
-    """A call is refused with a code."""
+    """Check that a call is refused with a code."""
     with pytest.raises(GatewayError) as caught:
         await call
     assert caught.value.code == code
@@ -266,7 +266,7 @@ async def test_items_keep_their_order_when_products_change(commerce: CommerceNod
     ann = await commerce.person()
     shelf = [await commerce.product(name=name) for name in ("Cup", "Mug", "Hat")]
     order = await commerce.buy(ann, *reversed(shelf), key="first")
-    await commerce.catalog.delete(ADMIN, shelf[-1].id)  # its row is written anew, behind the others
+    await commerce.catalog.delete(ADMIN, shelf[-1].id)  # its row is written again, behind the others
     page = await commerce.orders.page(ann, OrderQuery())
     again = await commerce.buy(ann, *reversed(shelf), key="first")
     for found in (await commerce.orders.get(ann, order.id), page.items[0], again):
@@ -328,7 +328,7 @@ async def test_concurrent_orders_sell_exactly_the_stock(commerce: CommerceNodes)
 
 async def test_a_failing_order_does_not_affect_its_batch(commerce: CommerceNodes) -> None:
     ann, cup = await commerce.person(), await commerce.product(stock=5)
-    nobody = principal()  # whose account is not there any more
+    nobody = principal()  # whose account was deleted
     answers = await asyncio.gather(*(commerce.buy(who, cup) for who in (ann, ann, nobody, ann)), return_exceptions=True)
     assert [isinstance(answer, Exception) for answer in answers] == [False, False, True, False]
     assert await commerce.now(cup) == (2, 4)

@@ -20,7 +20,7 @@ LIBRARY = "/assets/vendor/socket.io.js"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A web folder with a file of each kind that a page is made of, and what is nobody's business."""
+    """Return a web folder with a file of each kind that a page is made of, and what is nobody's business."""
     folder = tmp_path / "web"
     for name in (
         "index.html",
@@ -41,7 +41,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def client(root: Path) -> AsyncIterator[Client]:
-    """The page behind the edge."""
+    """Return the page behind the edge."""
     app = web.Application()
     Edge(Cors(Origins(settings())), Metrics(), production=False).mount(app)
     mount_pages(app, root)

@@ -18,7 +18,7 @@ from tests.support import make_settings
 
 @pytest.fixture(scope="module")
 def bouncer(servers: Stack) -> Iterator[str]:
-    """The form of URLs through PgBouncer; `{}` is the name of the database."""
+    """Return the form of URLs through PgBouncer; `{}` is the name of the database."""
     assert servers.postgres is not None
     with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, pgbouncer(servers.postgres, Path(folder)) as url:
         yield url

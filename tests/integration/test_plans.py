@@ -20,7 +20,7 @@ from tests.support import make_settings
 
 STORED = 20_000
 BATCH = 200
-WARM = 10  # times that a statement runs before its plan is kept: PostgreSQL plans the first five anew
+WARM = 10  # times that a statement runs before its plan is kept: PostgreSQL plans the first five again
 
 # Tables that may grow by thousands of rows before they are analyzed.
 FAST = {"messages", "message_deletions", "room_events", "chat_turns", "orders", "order_items", "notifications"}
@@ -44,7 +44,7 @@ READ = """
 
 
 def statements() -> Iterator[tuple[str, str]]:
-    """The SQL constants of all services."""
+    """Return the SQL constants of all services."""
     for info in pkgutil.walk_packages(services.__path__, f"{services.__name__}."):
         for name, text in inspect.getmembers(importlib.import_module(info.name)):
             beginnings = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH ")
@@ -53,7 +53,7 @@ def statements() -> Iterator[tuple[str, str]]:
 
 
 def whole(plan: Any) -> set[str]:
-    """The tables of which a plan reads all rows, and the fast tables that it reads by an index without a condition."""
+    """Return the tables that a plan reads whole, and the fast tables that it reads by an index without a condition."""
     found = set()
     if plan["Node Type"] == "Seq Scan" or (
         plan["Node Type"].startswith("Index") and plan.get("Relation Name") in FAST and "Index Cond" not in plan
@@ -111,7 +111,7 @@ async def store(cluster: ChatNodes, first: int) -> None:
 
 
 async def send_messages(cluster: ChatNodes, name: object) -> None:
-    """What is asked of the chat again and again."""
+    """Send the requests that chat gets most often."""
     someone = cluster.people[1]
     sent = await cluster.send(someone, "hello", f"{name}")
     assert (await cluster.send(someone, "hello", f"{name}")).duplicate
@@ -123,7 +123,7 @@ async def send_messages(cluster: ChatNodes, name: object) -> None:
 
 
 async def read(cluster: ChatNodes, name: str) -> dict[str, tuple[int, int]]:
-    """The scans and the rows read, by table, of all that is asked again and again."""
+    """Return the scans and rows read, by table, of frequent requests."""
     before = await counted(cluster)
     for number in range(20):
         await send_messages(cluster, f"{name} {number}")

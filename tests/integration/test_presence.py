@@ -25,7 +25,7 @@ StartNode = Callable[[str], Awaitable[RedisPresence]]
 
 @pytest.fixture
 async def start(redis: RedisClient) -> AsyncIterator[StartNode]:
-    """Starts the presence of a node, with a short lease."""
+    """Return a factory that starts the presence of a node with a short lease."""
     nodes: list[RedisPresence] = []
 
     async def node(node_id: str) -> RedisPresence:
@@ -208,7 +208,7 @@ async def test_closing_removes_the_people_at_once(start: StartNode, redis: Redis
 
 
 async def test_a_disconnected_node_returns(start: StartNode) -> None:
-    """It was declared dead while it slept; what it was asked for meanwhile counts, too."""
+    """It was declared dead while it slept; what it was asked for during that counts, too."""
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await a.enter(ROOM, "jun")
@@ -313,7 +313,7 @@ async def test_a_lost_name_is_removed_after_a_failed_attempt(
 
     monkeypatch.setattr(a._members, "announce", fails_first)
     await redis.client.flushdb()
-    await a.enter(ROOM, "jun")  # under the name of which Redis knows nothing any more
+    await a.enter(ROOM, "jun")  # under a name that Redis has lost
 
     async def exact() -> bool:
         counted = await redis.client.hgetall("stream:demo:viewers")
@@ -431,7 +431,7 @@ async def test_a_clock_set_back_does_not_delay_publications(
 
 
 async def test_changes_of_a_dead_node_are_published(pair: tuple[RedisPresence, RedisPresence]) -> None:
-    """Also when it held nobody any more."""
+    """Also if it has nobody now."""
     a, b = pair
     due: list[Room] = []
 
@@ -509,7 +509,7 @@ async def test_a_closed_room_is_closed_for_nodes_that_missed_it(
     await a.end(ROOM)
     assert (await b.leave(ROOM, "jun")).count == 0
     assert b.rooms() == [ROOM]
-    b._wrong = True  # it was cut off, and tells anew whom it holds
+    b._wrong = True  # it was cut off, and announces its people again
 
     async def forgotten() -> bool:
         return b.rooms() == []

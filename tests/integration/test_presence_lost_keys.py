@@ -47,7 +47,7 @@ async def pair(start: StartNode) -> tuple[RedisPresence, RedisPresence]:
 
 
 def held(node: RedisPresence) -> str:
-    """The key of whom a node holds."""
+    """Return the key of a node's people."""
     assert node._lease.name is not None
     return keys.node_presence(node._lease.name, ROOM)
 
@@ -84,7 +84,7 @@ async def test_a_room_is_counted_again(
 
         await until(held_again, within=5)
         await until_exact(redis, BOTH)
-    # And it goes on right: whoever is on two nodes is there until they left both.
+    # And counting continues: a person on two nodes is there until they left both.
     assert (await a.leave(ROOM, "mina")).count == 4
     assert (await b.leave(ROOM, "mina")).count == 3
     assert (await b.leave(ROOM, "leo")).count == 2

@@ -56,7 +56,7 @@ class Storm:
         self._all.append(node)
 
     async def rage(self) -> None:
-        """All visits, and all that may go wrong meanwhile."""
+        """All visits, and all faults during them."""
         await asyncio.gather(self._faults(), *(self._visit() for _ in range(VISITS)))
 
     async def _visit(self) -> None:

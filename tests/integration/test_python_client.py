@@ -17,7 +17,7 @@ async def test_typed_dicts_are_those_of_the_documents() -> None:
 
 
 def without_texts(source: str) -> list[str]:
-    """The lines of a module without docstrings: a text that reads better changes no type."""
+    """Return the lines of a module without docstrings: a text that reads better changes no type."""
     return [line for line in source.splitlines() if not line.startswith('    """')]
 
 

@@ -23,7 +23,7 @@ def tokens(redis: RedisClient) -> RefreshTokens:
 
 
 async def grace_over(redis: RedisClient, grant: Grant) -> None:
-    """What ten seconds do."""
+    """Let the grace time of ten seconds pass."""
     assert await redis.client.delete(keys.refresh_salt(grant.user_id, grant.session_id)) == 1
 
 

@@ -70,16 +70,16 @@ class Shop:
         self.nodes = [Retention(database, kinds(make_settings(**KEPT)), self.metrics) for _ in range(2)]
 
     async def run(self, statement: str, *values: Any) -> Any:
-        """The first value of a statement's first row, if there is one."""
+        """Return the first value of a statement's first row, if there is one."""
         rows = await self.database.query(statement, *values)
         return next(iter(rows[0].values())) if rows else None
 
     async def sweep(self) -> dict[str, int]:
-        """What one node deletes."""
+        """Run the retention of one node and return the numbers of deleted rows."""
         return dict(+await self.nodes[0].sweep())
 
     async def stream(self, key: str, status: str = "ENDED", closed: timedelta = NOW) -> str:
-        """A stream that can not be started again since `closed`, with its rooms."""
+        """Return a stream that can not be started again since `closed`, with its rooms."""
         ended, live = status == "ENDED", status in ("ENDED", "LIVE")
         await self.run(
             "INSERT INTO streams (key, title, description, host_id, status, created_at, updated_at, started_at, "
@@ -96,7 +96,7 @@ class Shop:
         return key
 
     async def event(self, key: str, age: timedelta, count: int = 1) -> None:
-        """Some events of a stream's chat, each in the next place."""
+        """Return some events of a stream's chat, each in the next place."""
         await self.run(
             "WITH head AS (UPDATE rooms SET seq = seq + $3 WHERE name = '/chat live:' || $1 RETURNING name, seq - $3 "
             "AS seq) INSERT INTO room_events (room, seq, event, payload, created_at) SELECT name, seq + n, 'chat:x', "
@@ -105,7 +105,7 @@ class Shop:
         )  # fmt: skip
 
     async def message(self, key: str, age: timedelta = NOW, *, deleted: timedelta | None = None) -> str:
-        """A message; a deleted one with the record of that, as if by a clear."""
+        """Return a message; a deleted one with the record of that, as if by a clear."""
         seq = await self.run("SELECT coalesce(max(seq), 0) + 1 FROM messages WHERE stream_key = $1", key)
         message = str(uuid4())
         await self.run(
@@ -123,7 +123,7 @@ class Shop:
         return message
 
     async def entry(self, key: str | None, age: timedelta) -> int:
-        """An entry of the audit log."""
+        """Return an entry of the audit log."""
         entry = await self.run(
             "INSERT INTO moderation_log (action, stream_key, actor_id, details, created_at) "
             "VALUES ('CLEAR', $1, $2, '{}', now() - $3::interval) RETURNING id",
@@ -132,7 +132,7 @@ class Shop:
         return int(entry)
 
     async def sanction(self, key: str | None, ended: timedelta | None, *, lifted: bool = False) -> str:
-        """A ban that ended or was lifted some time ago; one that still holds without it."""
+        """Return a ban that ended or was lifted some time ago; one that still holds without it."""
         sanction = str(uuid4())
         await self.run(
             "INSERT INTO sanctions (id, kind, stream_key, subject_id, created_by, created_at, ends_at, lifted_at) "
@@ -144,7 +144,7 @@ class Shop:
         return sanction
 
     async def product(self, key: str) -> int:
-        """A product, which the stream features."""
+        """Return a product, which the stream features."""
         product = await self.run(
             "INSERT INTO products (stream_key, name, description, price, discount_rate, stock, images, sort_order, "
             "is_new, version, created_at, updated_at) VALUES ($1, 'x', '', 1, 0, 1, '{}', 0, false, 1, now(), now()) "
@@ -155,7 +155,7 @@ class Shop:
         return int(product)
 
     async def order(self, key: str, product: int, age: timedelta, status: str = "PAID") -> str:
-        """An order of one product."""
+        """Return an order of one product."""
         order = str(uuid4())
         await self.run(
             "INSERT INTO orders (id, user_id, status, total, created_at, expires_at, paid_at) SELECT $1, $2, "
@@ -171,7 +171,7 @@ class Shop:
         return order
 
     async def show(self, key: str) -> None:
-        """A stream that has just closed, with one of everything."""
+        """Return a stream that has just closed, with one of everything."""
         await self.stream(key)
         await self.event(key, NOW, 5)
         await self.message(key)
@@ -209,7 +209,7 @@ class Shop:
         return {table: await self.run(f"SELECT count(*) FROM {table}") for table in MOMENTS}
 
     async def column(self, statement: str) -> list[Any]:
-        """The first values of all rows."""
+        """Return the first values of all rows."""
         return [next(iter(row.values())) for row in await self.database.query(statement)]
 
 

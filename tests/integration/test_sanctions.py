@@ -45,7 +45,7 @@ async def refused(awaitable: Any) -> GatewayError:
 
 
 async def impose_all(room: ModeratedRoom) -> dict[str, str]:
-    """A mute in each room, a ban from one and a ban everywhere; returns their ids."""
+    """Return a mute in each room, a ban from one and a ban everywhere; returns their ids."""
     elsewhere = await room.mute(room.other_host, room.user.user_id, liveId=ELSEWHERE)
     mute = await room.mute(room.host, room.user.user_id, seconds=600, reason="rude")
     ban = await room.ban(room.admin, room.guest.user_id, liveId=KEY)

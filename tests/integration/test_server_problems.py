@@ -59,7 +59,7 @@ async def test_a_wrong_password_of_postgresql_is_told(own_postgres: PostgresProc
 
 @asynccontextmanager
 async def tls_server(certificate: Path, *, postgres: bool = False) -> AsyncIterator[int]:
-    """A server that goes no further than TLS, asked for as clients of PostgreSQL do or begun at once; its port."""
+    """Start a server that goes no further than TLS, after PostgreSQL's request for it or at once; return its port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, certificate.with_suffix(".key"))
 

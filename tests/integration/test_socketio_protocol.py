@@ -23,7 +23,7 @@ HELLO = {"pingInterval": round(1000 * INTERVAL), "pingTimeout": round(1000 * TIM
 
 @pytest.fixture(scope="module")
 async def birds() -> AsyncIterator[EchoCluster]:
-    """A server with a quick heart and the namespaces of the suite."""
+    """Return a server with a quick heart and the namespaces of the suite."""
     async with echo_cluster(OPTIONS, {"/": EchoNamespace(), "/custom": EchoNamespace()}) as running:
         yield running
 
@@ -36,21 +36,21 @@ def echo(birds: EchoCluster) -> Echo:
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client."""
+    """Return a client."""
     async with aiohttp.ClientSession() as session:
         yield session
 
 
 @pytest.fixture
 async def talker(echo: Echo, http: aiohttp.ClientSession) -> AsyncIterator[RawClient]:
-    """A client with a websocket, in no namespace yet."""
+    """Return a client with a websocket, in no namespace yet."""
     async with websocket(http, echo) as socket:
         yield await RawClient(socket).greeted()
 
 
 @pytest.fixture
 async def member(echo: Echo, http: aiohttp.ClientSession) -> AsyncIterator[RawClient]:
-    """A client in `/`."""
+    """Return a client in `/`."""
     async with websocket(http, echo) as socket:
         yield await RawClient(socket).joined()
 

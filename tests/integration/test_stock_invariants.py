@@ -53,7 +53,7 @@ class Storm:
         }
 
     async def prepare(self) -> None:
-        """A few people, a few products of two streams."""
+        """Return a few people, a few products of two streams."""
         self.admin = await self.commerce.person(Role.ADMIN)
         self._people = [await self.commerce.person() for _ in range(6)]
         await self.commerce.stream("other", self.admin)

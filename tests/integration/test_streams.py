@@ -160,7 +160,7 @@ async def test_a_missing_encoder_ends_the_stream_once(
     await report(commerce.streams, "started")
     await report(commerce.streams, "ended")
     await age(database, "lost_at", 20)
-    await report(commerce.streams, "ended")  # repeated: the grace does not begin anew
+    await report(commerce.streams, "ended")  # repeated: the grace does not restart
     await age(database, "lost_at", 11)
     nodes = [commerce.streams, make_streams(database, redis, commerce.received)]
     await asyncio.gather(*(node.end_interrupted() for node in nodes for _ in range(3)))

@@ -24,14 +24,14 @@ FIN = 0x80
 
 @pytest.fixture(scope="module")
 async def echo() -> AsyncIterator[Echo]:
-    """A server whose largest packet needs the longest form of a length."""
+    """Return a server whose largest packet needs the longest form of a length."""
     async with echo_server(OPTIONS) as server:
         yield server
 
 
 @contextlib.asynccontextmanager
 async def connected(echo: Echo) -> AsyncIterator[tuple[Wire, Connection]]:
-    """A websocket made of bytes, and the server's side of it."""
+    """Return a websocket made of bytes, and the server's side of it."""
     async with wire(echo) as client:
         await client.upgrade(echo)
         assert (await client.frame())[0] == TEXT
@@ -39,12 +39,12 @@ async def connected(echo: Echo) -> AsyncIterator[tuple[Wire, Connection]]:
 
 
 def frame(opcode: int, payload: str | bytes = b"", *, fin: bool = True, reserved: int = 0) -> bytes:
-    """A client's frame; `reserved` are its three reserved bits."""
+    """Return a client's frame; `reserved` are its three reserved bits."""
     return masked(payload, opcode | reserved << 4 | (FIN if fin else 0))
 
 
 def fragmented(payload: bytes, *cuts: int, between: bytes = b"") -> bytes:
-    """A text message cut at these places, with `between` after each part but the last."""
+    """Return a text message cut at these places, with `between` after each part but the last."""
     edges = [0, *cuts, len(payload)]
     parts = [payload[start:end] for start, end in itertools.pairwise(edges)]
     frames = [
@@ -55,7 +55,7 @@ def fragmented(payload: bytes, *cuts: int, between: bytes = b"") -> bytes:
 
 
 def goodbye(code: int, reason: bytes = b"") -> bytes:
-    """A client's close frame."""
+    """Return a client's close frame."""
     return frame(CLOSE, code.to_bytes(2, "big") + reason)
 
 
@@ -67,13 +67,13 @@ async def send_pieces(client: Wire, data: bytes, size: int) -> None:
 
 
 async def alive(client: Wire) -> None:
-    """The connection still works, and nothing else was sent before the answer."""
+    """Check that the connection works, and nothing else was sent before the answer."""
     await client.send(frame(TEXT, "4alive?") + frame(PING, b"!"))
     assert sorted([await client.frame(), await client.frame()]) == [(TEXT, b"4alive?"), (PONG, b"!")]
 
 
 async def failed(client: Wire, echo: Echo, connection: Connection, code: int) -> None:
-    """The server has closed with this code, forgotten the session and handed nothing on."""
+    """Check that the server closed with this code, deleted the session and passed nothing on."""
     assert await client.frame() == (TEXT, b"1")  # Engine.IO's goodbye
     assert await client.frame() == (CLOSE, code.to_bytes(2, "big"))
     assert echo.ended[connection.sid] == ("too large" if code == 1009 else "parse error")

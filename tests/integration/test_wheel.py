@@ -20,7 +20,7 @@ FILES = ("pyproject.toml", "README.md", "LICENSE")
 
 
 async def run(*command: str | Path, cwd: Path, **environment: str) -> str:
-    """What a command prints; it must succeed."""
+    """Run a command that must succeed and return its output."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=cwd,
@@ -35,7 +35,7 @@ async def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 async def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the sources."""
+    """Return the wheel, built from a copy of the sources."""
     sources, target = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("wheel")
     for folder in SOURCES:
         shutil.copytree(PROJECT / folder, sources / folder, ignore=shutil.ignore_patterns("__pycache__", ".bin"))
@@ -47,7 +47,7 @@ async def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def dorami(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command, in an environment that has the wheel; the libraries are those of this one, nothing is downloaded."""
+    """Return the command in an environment with the wheel, and the libraries of this environment."""
     folder = tmp_path_factory.mktemp("environment")
     await run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
     python = folder / "bin" / "python"

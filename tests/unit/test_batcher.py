@@ -1,4 +1,4 @@
-"""Calls that share round trips: what gathers, who waits for whom, and whom an error, a cancel and a close concern."""
+"""Batches: which calls share one, how errors and cancellations reach callers, and closing."""
 
 import asyncio
 import gc
@@ -29,7 +29,7 @@ class Work:
         return [Conflict() if number < 0 else 2 * number for number in numbers]
 
     async def begin(self, *numbers: int) -> list[asyncio.Task[int]]:
-        """Calls that have come, in this order."""
+        """Start calls in this order."""
         calls = [asyncio.create_task(self.gathering.call(number)) for number in numbers]
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -53,7 +53,7 @@ async def test_a_cancellation_from_outside_is_kept() -> None:
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
-                await asyncio.sleep(0.05)  # the limit is reached meanwhile
+                await asyncio.sleep(0.05)  # the limit is reached during this
                 raise
 
     task = asyncio.ensure_future(hang())

@@ -157,7 +157,7 @@ def resolved(reference: dict[str, Any], told: Any) -> Any:
 
 
 def whole(schema: Any, told: Any) -> Any:
-    """A schema with what it refers to in it."""
+    """Return a schema with what it refers to in it."""
     if isinstance(schema, dict):
         if "$ref" in schema:
             return whole(resolved(schema, told), told)

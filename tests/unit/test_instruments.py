@@ -34,5 +34,5 @@ def test_histograms_are_scraped_like_those_of_prometheus() -> None:
 
 
 def samples(registry: CollectorRegistry) -> list[bytes]:
-    """The lines of a scrape, but for when each was made."""
+    """Return the lines of a scrape, but for when each was made."""
     return [line for line in generate_latest(registry).splitlines() if b"_created" not in line]

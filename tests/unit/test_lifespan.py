@@ -36,7 +36,7 @@ class Process:
 
 
 def stop() -> None:
-    """The first signal, once everything is open."""
+    """Send the first signal once everything is open."""
     asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
 
 

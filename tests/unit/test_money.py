@@ -12,7 +12,7 @@ from gateway.protocol.wire import now
 
 
 def priced(text: str) -> Decimal:
-    """The price in a request, which is written there as `text`."""
+    """Return the price in a request, which is written there as `text`."""
     body = f'{{"streamKey": "demo", "name": "Cup", "stock": 1, "price": {text}}}'
     return CreateProduct.model_validate_json(body).price
 

@@ -215,7 +215,7 @@ def example(limiter: FakeLimiter | None = None, authenticator: FakeAuthenticator
 
 
 async def ask(namespace: Namespace, args: Sequence[Any], *, socket: FakeSocket | None = None) -> Payload | Success:
-    """The one answer to a request with an ack."""
+    """Return the one answer to a request with an ack."""
     socket = socket or FakeSocket()
     await namespace.handle(socket, args, 7)  # type: ignore[arg-type]  # a double
     answer: Payload | Success

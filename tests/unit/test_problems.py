@@ -14,7 +14,7 @@ REFUSED = "refuses the user name or the password"
 
 
 def wrapped(error: BaseException, *around: Exception) -> BaseException:
-    """An error as the clients' libraries and ours wrap it."""
+    """Return an error as the clients' libraries and ours wrap it."""
     for outer in (*around, Unavailable("redis")):
         outer.__cause__ = error
         error = outer

@@ -112,7 +112,7 @@ class Desk:
         return socket
 
     async def lose(self, *rooms: Room) -> None:
-        """A socket was in these rooms, and lost its connection."""
+        """Add a socket to these rooms, and have it lose its connection."""
         socket = self.socket()
         for room in rooms or (ROOM,):
             await socket.enter(room)
@@ -121,7 +121,7 @@ class Desk:
         self.rooms.remove(socket)
 
     async def come_back(self, offset: object = None, who: Principal = ANN) -> list[str] | None:
-        """The places of what the client is sent; None: it is not recovered."""
+        """Recover the client and return the places of what it gets; None if it is refused."""
 
         def arrive(sid: str, pid: str) -> Socket | None:
             return None if self.gone else self.socket(sid, pid)

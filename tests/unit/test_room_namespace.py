@@ -176,7 +176,7 @@ class Harness:
         return found
 
     async def say(self, connection: FakeConnection, packet: str) -> None:
-        """What a client says, handled as a connection handles it: what is raised is its end."""
+        """Handle a packet of a client as a connection does: an exception ends it."""
         if connection.closed:
             return
         worker = asyncio.ensure_future(self.engine.on_message(connection, packet))
@@ -252,7 +252,7 @@ async def visit(harness: Harness, connection: FakeConnection) -> None:
 
 
 def faults_by_name(harness: Harness, connection: FakeConnection) -> dict[str, Callable[[], None]]:
-    """What may happen at an await."""
+    """Return the faults that may happen at an await, by name."""
 
     def fail(error: Exception) -> None:
         raise error

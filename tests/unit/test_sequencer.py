@@ -241,7 +241,7 @@ async def test_a_room_with_an_unknown_log_gets_events_as_they_arrive(bench: Benc
     await bench.sequencer.watch(ROOM)
     packet = logged_packet(ROOM.namespace, "e", "{}")
     bench.sequencer.offer(ROOM, 7, packet)
-    assert bench.inbox.of(ROOM) == [packet]  # without an offset: whoever comes back with it would not be understood
+    assert bench.inbox.of(ROOM) == [packet]  # without an offset, which could not be used for a recovery
     bench.log.away = False
     await bench.sequencer.watch(ROOM)
     assert bench.sequencer.place(ROOM) == Place(EventLog.EPOCH, 5)

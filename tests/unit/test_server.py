@@ -69,13 +69,13 @@ class FakeEngine:
         self.connections: dict[str, Any] = {}
 
     def arrived(self, connection: Any) -> None:
-        """A client has opened a session."""
+        """Add a connection that has opened a session."""
         connection.engine = self
         self.connections[connection.sid] = connection
         self.on_connect(connection)
 
     def ended(self, connection: Any, reason: str) -> None:
-        """A session is over."""
+        """Remove a connection whose session has ended."""
         self.connections.pop(connection.sid, None)
         self.on_close(connection, reason)
 
@@ -195,7 +195,7 @@ def raising(error: Exception) -> Callable[..., Awaitable[None]]:
 
 
 def gate() -> tuple[asyncio.Event, Callable[..., Awaitable[None]]]:
-    """An event, and something that waits for it."""
+    """Return an event, and a handler that waits for it."""
     event = asyncio.Event()
 
     async def wait(*_: Any) -> None:

@@ -34,7 +34,7 @@ Watching = Callable[..., ServerWatch]
 
 @pytest.fixture
 async def watching(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watching]:
-    """Makes watches that run."""
+    """Return a factory of running watches."""
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
     made: list[ServerWatch] = []
 

@@ -18,7 +18,7 @@ RIGHT = {
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The environment of a right production node, and of nothing else."""
+    """Return the environment of a right production node, and of nothing else."""
     for name in [*Settings.model_fields, "app_env", "node_env", "database_url"]:
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in RIGHT.items():

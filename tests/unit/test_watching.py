@@ -20,7 +20,7 @@ NAMES = [rule["alert"] for rule in alerting.rules()]
 
 
 def promtool(*arguments: str | Path) -> str:
-    """What it says; it must succeed."""
+    """Run promtool, which must succeed, and return its output."""
     done = run([program("promtool", package="prometheus"), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

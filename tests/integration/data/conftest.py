@@ -12,13 +12,13 @@ from tests.support import make_settings
 
 @pytest.fixture
 def target(database_url: str) -> Target:
-    """This test's own database, migrated and empty, as commands have it."""
+    """Return this test's own database, migrated and empty, in the form that commands take."""
     return Target(MAIN, make_settings(database_url=database_url))
 
 
 @pytest.fixture
 def environment(database_url: str) -> Callable[..., dict[str, str]]:
-    """Makes the environment of a command on this test's database, with overrides."""
+    """Return a factory of environments for commands on this test's database, with overrides."""
 
     def make(**overrides: str) -> dict[str, str]:
         return {

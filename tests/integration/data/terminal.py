@@ -67,7 +67,7 @@ async def run(url: str, statement: str) -> None:
 
 
 async def fetchval(url: str, statement: str) -> Any:
-    """The first value that a statement answers."""
+    """Return the first value that a statement answers."""
     connection = await asyncpg.connect(url)
     try:
         return await connection.fetchval(statement)
@@ -136,7 +136,7 @@ def _start(
 
 
 def _end(process: ForkServerProcess) -> int | None:
-    """The exit code of a process that has ended; None of one that had to be ended."""
+    """Return the exit code of a process that has ended; None of one that had to be ended."""
     code = process.exitcode
     process.kill()
     process.join()

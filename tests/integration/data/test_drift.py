@@ -66,7 +66,7 @@ BY_HAND = {
 
 @pytest.fixture(scope="module")
 async def scratch(databases: Databases) -> AsyncIterator[Any]:
-    """A connection to a database as the migrations make it."""
+    """Return a connection to a database as the migrations make it."""
     url = await databases.migrated()
     connection = await asyncpg.connect(url)
     yield connection

@@ -191,7 +191,7 @@ async def counts(url: str) -> dict[str, int]:
 
 
 def only_file(folder: Path) -> Path:
-    """The file in a folder that has one."""
+    """Return the file in a folder that has one."""
     (file,) = folder.iterdir()
     return file
 

@@ -27,7 +27,7 @@ KEY = re.compile(
 
 
 async def create(module: str) -> str:
-    """The statements that make the tables of a module of models; foreign keys last: two tables need each other."""
+    """Return the statements that make the tables of a module of models, foreign keys last."""
     async with TortoiseContext() as context:
         await context.init(
             {
@@ -51,7 +51,7 @@ async def create(module: str) -> str:
 
 
 def without_names(parts: Catalog) -> Counter[tuple[str, ...]]:
-    """What there is, with constraints and indexes by what they do: their names are Tortoise's."""
+    """Return the schema, with constraints and indexes by their definitions, since their names are Tortoise's."""
     found: Counter[tuple[str, ...]] = Counter()
     for key, part in parts.items():
         if key.kind in ("constraint", "index"):

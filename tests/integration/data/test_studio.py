@@ -42,7 +42,7 @@ async def pools(databases: Databases) -> AsyncIterator[dict[str, Any]]:
 
 @pytest.fixture
 async def client(pools: dict[str, Any]) -> AsyncIterator[Client]:
-    """The browser of somebody who has not opened the link."""
+    """Return the browser of somebody who has not opened the link."""
     async with TestClient(TestServer(Studio(pools, TOKEN).application())) as opened:
         yield opened
 

@@ -24,7 +24,7 @@ def cluster() -> Iterator[ClusterTopology]:
 
 @pytest.fixture
 def redis_url(cluster: ClusterTopology) -> str:
-    """The cluster, empty."""
+    """Return the cluster, empty."""
     cluster.flush()
     return cluster.url
 
@@ -33,7 +33,7 @@ def redis_url(cluster: ClusterTopology) -> str:
 async def redis(
     redis_url: str, cluster: ClusterTopology, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[RedisClient]:
-    """A connection to the cluster. What only tests ask, and no key says of whom, another client asks of all servers."""
+    """Return a connection to the cluster, which sends commands without a key to all servers."""
     connected = RedisClient(make_settings(redis_url=redis_url), Metrics())
     observer = RedisCluster(
         host="127.0.0.1", port=cluster.masters[0].port, password=PASSWORD, decode_responses=True, protocol=2

@@ -27,7 +27,7 @@ from tests.timing import scaled, until
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[ClusterTopology]:
-    """A cluster of this module's own; the last test ends one of its servers."""
+    """Return a cluster of this module's own; the last test ends one of its servers."""
     with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, ClusterTopology(Path(folder)) as servers:
         yield servers
 
@@ -41,7 +41,7 @@ async def pair(servers: ClusterTopology) -> AsyncIterator[list[Node]]:
 
 
 def room_on(servers: ClusterTopology, server: Process) -> Room:
-    """A room whose channel this server has."""
+    """Return a room whose channel this server has."""
     rooms = (chat_room(f"r{number}") for number in itertools.count())
     return next(room for room in rooms if servers.owner(room_channel(room)) is server)
 
@@ -80,7 +80,7 @@ class MessageFlow:
             await asyncio.sleep(0.01)
 
     def received(self, node: Node) -> list[bytes]:
-        """What arrived of it somewhere."""
+        """Return the messages that arrived at a node."""
         said = set(self.said)
         return [packet for packet in node.inbox.of(self._room) if packet in said]
 
