@@ -1,4 +1,4 @@
-"""Messages between two processes of this machine, with file descriptors. Used by the master and the workers."""
+"""The control channel between master and worker: messages with file descriptors over a Unix socket."""
 
 import array
 import asyncio
