@@ -264,6 +264,9 @@ def seed(
     database: Name = None,
     all_: All = False,
     check: Annotated[bool, typer.Option("--check", help="Tell what is missing, make nothing.")] = False,
+    size: Annotated[
+        int, typer.Option(help="So many messages besides, in thirty shows of the last days, and orders.", min=0)
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Make what is missing of the accounts, streams and products to develop with."""
@@ -272,7 +275,7 @@ def seed(
     _each(
         Report("seed", as_json=as_json),
         _targets(database, all_=all_),
-        lambda report, target: seeding.seed(report, target, check=check),
+        lambda report, target: seeding.seed(report, target, check=check, size=size),
     )
 
 

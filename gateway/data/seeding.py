@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from gateway.data.report import Report
 from gateway.data.stops import Code, Stop
 from gateway.data.target import Target
-from gateway.dev import seeds
 from gateway.postgres.databases import MAIN
 from gateway.postgres.migrations import Migrations
+from gateway.seeds import main as seeds
 
 
-async def seed(report: Report, target: Target, *, check: bool) -> None:
+async def seed(report: Report, target: Target, *, check: bool, size: int = 0) -> None:
     """Make what is missing, or with `check` tell what is. Raises Stop in production and where tables are missing."""
     async with target.connect(read_only=True) as connection:
         if await target.production(connection):
@@ -30,6 +30,19 @@ async def seed(report: Report, target: Target, *, check: bool) -> None:
     made = (await seeds.present(target.settings))[0] - there
     report.facts["made"] = made
     report.line(f"made {made}, there were {there}")
+    if size:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        from gateway.seeds import large
+
+        console = Console(stderr=True)
+        with Progress(console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task("messages", total=size)
+            async for step in large.sow(target.settings, size):
+                bar.update(task, completed=step.done)
+        report.facts |= {"messages": step.messages, "orders": step.orders}
+        report.line(f"made {step.messages} messages and {step.orders} orders of the last {large.DAYS} days")
 
 
 def sower(report: Report, target: Target) -> Callable[[], Awaitable[None]]:

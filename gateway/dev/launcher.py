@@ -181,7 +181,7 @@ async def _prepare(settings: Settings, stack: Stack, *, seed: bool) -> None:
         for name in await migrations.migrate(settings, spec):
             typer.echo(f"Applied {name} to {spec.name}")
     if seed:
-        from gateway.dev import seeds
+        from gateway.seeds import main as seeds
 
         if await seeds.sow(settings):
             typer.echo("Seeded")
@@ -192,7 +192,7 @@ def _welcome(urls: Sequence[str], plan: Plan, stack: Stack) -> None:
     for url in urls[1:]:
         typer.echo(f"  and on           {url}")
     if plan.seed:
-        from gateway.dev.seeds import PASSWORD, PEOPLE
+        from gateway.seeds.main import PASSWORD, PEOPLE
 
         people = ", ".join(f"{person.email} ({person.role})" for person in PEOPLE)
         typer.echo(f"  Log in as        {people}")

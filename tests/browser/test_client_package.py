@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from gateway.dev import seeds
+from gateway.seeds import main as seeds
 from tests import client_package
 from tests.conftest import StartNode
 from tests.programs import program

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dev import seeds
+from gateway.seeds import main as seeds
 from tests.conftest import StartNode
 from tests.programs import program
 from tests.support import Node, make_settings

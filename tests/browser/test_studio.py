@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dev import seeds
+from gateway.seeds import main as seeds
 from gateway.settings import DEVELOPMENT_SECRET
 from models.main.product import Product
 from tests.integration.data.terminal import run

@@ -7,9 +7,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.dev import seeds
 from gateway.dev.client_guides import GUIDES
 from gateway.dev.client_types import CLIENTS
+from gateway.seeds import main as seeds
 from tests import client_package
 from tests.conftest import StartNode
 from tests.programs import program

@@ -17,10 +17,10 @@ import structlog
 from pydantic import SecretStr
 
 from gateway.commands.users import warn_without_admin
-from gateway.dev import seeds
 from gateway.dev.servers import RedisProcess
 from gateway.security.principal import Role
 from gateway.security.tokens.tokens import Tokens
+from gateway.seeds import main as seeds
 from gateway.settings import DEVELOPMENT_SECRET
 from tests.conftest import StartNode
 from tests.support import make_settings, server_folder

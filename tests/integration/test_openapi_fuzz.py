@@ -23,9 +23,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from gateway.dev import seeds
 from gateway.security.principal import Role
 from gateway.security.tokens.tokens import Tokens
+from gateway.seeds import main as seeds
 from gateway.settings import Settings
 from tests.conftest import StartNode
 from tests.support import make_settings

@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 
 from gateway.app import Node
-from gateway.dev import seeds
+from gateway.seeds import main as seeds
 from gateway.settings import Settings
 from tests.client.raw import RawSocket, raw_websocket
 

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.data.studio.server import Studio
 from gateway.data.studio.tables import SECRET
-from gateway.dev import seeds
+from gateway.seeds import main as seeds
 from tests.integration.data.terminal import dorami, run
 from tests.support import Databases, make_settings
 from tests.timing import time_limit
