@@ -20,7 +20,9 @@ NODE = "from gateway.app import Node; from gateway.settings import load; Node(lo
 def image(tmp_path: Path) -> Path:
     """Copy what the Dockerfile copies, with the libraries, without the project as an installed package."""
     app = tmp_path / "app"
-    copied = COPIES.findall((PROJECT / "deploy" / "Dockerfile").read_text().partition(" AS node\n")[2])
+    copied = COPIES.findall(
+        (PROJECT / "deploy" / "Dockerfile").read_text().partition(" AS node\n")[2].partition("\nFROM ")[0]
+    )
     assert len(copied) > 3
     for source, target in copied:
         shutil.copytree(PROJECT / source, app / target, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
