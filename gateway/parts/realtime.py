@@ -37,7 +37,7 @@ class RealtimePart:
             metrics,
             cookie_counts=lambda handshake: origins.may_use_cookies(handshake.origin, handshake.host),
             recovery=self.recovery,
-            available=lambda: servers.available,
+            available=lambda: servers.availability.complete and not servers.database.watch.away,
             max_waiting_connects=settings.max_waiting_connects,
             cookie=settings.cookie_prefix + COOKIE,
         )

@@ -46,8 +46,3 @@ class ServersPart:
     def database_status(self) -> ServerStatus:
         """How the database is, by the last probe or by a use that failed since."""
         return "down" if self.database.watch.away else self.availability.status("database")
-
-    @property
-    def available(self) -> bool:
-        """Whether clients that connect find what they need."""
-        return self.availability.complete and not self.database.watch.away
