@@ -26,8 +26,11 @@ WARM = 10  # times that a statement runs before its plan is kept: PostgreSQL pla
 FAST = {"messages", "message_deletions", "room_events", "chat_turns", "orders", "order_items", "notifications"}
 
 # Statements that may read a whole table while its statistics say that it is empty: sweeps, what a moderator does now
-# and then, the list of words, which is read as a whole, and the table of nodes, which has a row for each.
+# and then, the list of words, which is read as a whole, the table of nodes, which has a row for each, and the command
+# that fills the analytics database.
 WHOLE = {
+    "analytics.backfill.HORIZON",
+    "analytics.backfill.SALES",
     "jobs.table.OLD",
     "moderation.clears.DELETED",
     "moderation.erasure.RESTORE",
@@ -72,7 +75,11 @@ async def test_no_statement_reads_a_whole_table(database_url: str) -> None:
         await connection.execute("ANALYZE")
         checked, found = 0, {}
         for name, text in statements():
-            await connection.execute(f"PREPARE statement AS {text}")
+            try:
+                await connection.execute(f"PREPARE statement AS {text}")
+            except asyncpg.UndefinedTableError:
+                assert name.startswith("analytics."), name  # its tables are in a database of their own
+                continue
             count = await connection.fetchval(
                 "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'statement'"
             )
