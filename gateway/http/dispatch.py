@@ -34,7 +34,7 @@ from gateway.security.principal import Principal
 from gateway.security.tokens.authenticator import Authenticator, authenticate_first, extract_tokens
 from gateway.settings import Settings
 
-MAX_BODY = 65_536  # bytes; the largest request is a product with 20 picture addresses and a description
+MAX_BODY = 131_072  # bytes; the largest request is a product with 20 picture addresses and a description
 BODY_SECONDS = 10.0  # for a body to arrive
 
 log = structlog.get_logger()
