@@ -187,7 +187,7 @@ def _fenced(file: Path) -> str:
 
 
 def _titles() -> list[tuple[str, str]]:
-    """The guides in the order in which the README lists them."""
+    """Return the guides in the order of the README."""
     index = (GUIDES / "README.md").read_text()
     return [
         ("README", "All guides"),

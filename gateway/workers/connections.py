@@ -38,7 +38,7 @@ class SharedFront(Front):
 
     def adopted(self, transport: asyncio.Transport, head: bytes) -> None:
         """Go on with a connection that another worker has handed over; without a `head` it is kept alive and idle."""
-        self._mine = True  # whoever handed it over has chosen this worker
+        self._mine = True  # the worker that handed it over has chosen this one
         if head:
             self.data_received(head)
         elif self._transport is not None:

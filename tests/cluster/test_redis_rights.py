@@ -16,7 +16,7 @@ PASSWORD = "a-long-password"
 
 
 def documented() -> list[str]:
-    """The rules of the user, as ACL SETUSER takes them."""
+    """Return the rules of the user in the form of ACL SETUSER."""
     found = re.search(r"^```acl\nuser dorami (.*?)```$", OPERATIONS.read_text(), re.MULTILINE | re.DOTALL)
     assert found is not None
     return found[1].split()

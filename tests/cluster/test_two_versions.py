@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 BEFORE = "1e4dc2a1d4d8e6005c9f5aa3f64c4ccb3c97b2d5"  # 0.1.0, which has no tag; later ones have
 PACKAGES = ("gateway", "namespaces", "models", "migrations", "web")
 
-# What 0.1.0 takes from a library that is not installed any more: its queue of jobs, which this test does not use.
+# What 0.1.0 takes from a library that is no longer installed: its queue of jobs, which this test does not use.
 TASKIQ = {
     "__init__.py": "class AsyncBroker:\n    pass\n\n\nclass BrokerMessage:\n    pass\n",
     "exceptions.py": "class SendTaskError(Exception):\n    pass\n",

@@ -1,0 +1,58 @@
+"""Checks docstrings and comments for turns that readers stumble over. Ruff checks that docstrings are imperative."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("gateway", "namespaces", "models", "tests")
+FILES = [
+    path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py")) if "node_modules" not in path.parts
+]
+
+# Archaic or riddling turns, each with what to write instead.
+TURNS = {
+    r"\banew\b": "again, or the exact verb: restart, reload, resend",
+    r"\bmeanwhile\b": "in between, or during …",
+    r"\bwhoever\b": "the subject: the user, the caller, the client",
+    r"\b(?:not|nothing|nobody|none)\b[^.:;]* any more\b": "no longer",
+    r"\b(?:by|of|for|to) whom\b": "the subject: the recipient, the sender",
+    r"\bthose (?:who|that) come\b": "the subject: new clients, later calls",
+    r"\bwho (?:is|was) told\b": "the subject and the verb: receives",
+}
+
+
+@cache
+def prose() -> list[tuple[str, str]]:
+    """Return the docstrings and comments of all files, each with its place."""
+    return [(f"{path.relative_to(ROOT)}:{line}", text) for path in FILES for line, text in _prose(path.read_text())]
+
+
+def _prose(source: str) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node)
+            if docstring:
+                yield getattr(node, "lineno", 1), docstring
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_no_docstring_or_comment_has_a_riddling_turn(turn: str) -> None:
+    pattern = re.compile(turn)
+    found = [f"{place}: {text!r}" for place, text in prose() if pattern.search(text)]
+    assert found == [], f"write {TURNS[turn]}"
+
+
+def test_every_file_begins_with_a_sentence_about_it() -> None:
+    described = {place for place, _ in prose() if place.endswith(":1")}
+    places = [f"{path.relative_to(ROOT)}:1" for path in FILES if path.read_text().strip()]
+    assert [place for place in places if place not in described] == []
