@@ -297,20 +297,21 @@ async def test_nothing_fails_while_workers_are_replaced(shop: Shop) -> None:
 async def test_a_killed_worker_is_started_again(shop: Shop) -> None:
     [node] = shop.nodes
     people = await members(shop, node.url, 12, "websocket", "polling")
-    victim = workers_of(node)[1]
     counted = await metrics(node)
-    cut = counted["dorami_sockets", "1"]
-    assert 0 < cut < len(people)
+    slot = max((1, 2), key=lambda slot: counted["dorami_sockets", str(slot)])
+    cut = counted["dorami_sockets", str(slot)]
+    victim = workers_of(node)[slot]
     victim.kill()
-    await until(lambda: workers_of(node).get(1, victim).pid != victim.pid, within=15, what="another worker")
+    await until(lambda: workers_of(node).get(slot, victim).pid != victim.pid, within=15, what="another worker")
     await until(lambda: sum(bool(member.outages) for member in people) == cut, within=20, what="they are back")
     await all_hear(people)
     assert sum(len(member.outages) for member in people) == cut, "nobody else has noticed"
     await until(lambda: has_both(node), within=15, what="both workers serve")
     samples = await metrics(node)
-    ends = "dorami_worker_ends_total", "1"
+    ends = "dorami_worker_ends_total", str(slot)
     assert samples[ends] == counted.get(ends, 0) + 1
-    assert samples["dorami_http_seconds_count", "1"] >= counted["dorami_http_seconds_count", "1"]
+    requests = "dorami_http_seconds_count", str(slot)
+    assert samples[requests] >= counted[requests]
     assert crashes(node.logs)[-1].count(str(victim.pid)) == 1
 
 
