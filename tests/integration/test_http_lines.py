@@ -70,7 +70,7 @@ async def test_a_failed_export_is_aborted(made: int, error: Exception) -> None:
                 await (await client.get("/lines")).read()
     assert source.ended.is_set()
     result = [entry["event"] for entry in logs if entry["log_level"] in ("warning", "error")]
-    assert result == ["an export was cut" if isinstance(error, Unavailable) else "a request failed"]
+    assert result == ["an export was aborted" if isinstance(error, Unavailable) else "a request failed"]
 
 
 async def test_an_export_stops_when_the_client_leaves() -> None:

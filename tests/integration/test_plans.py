@@ -47,10 +47,8 @@ READ = """
 
 
 def statements() -> Iterator[tuple[str, str]]:
-    """Return the SQL constants of all services, except analytics, whose tables are in a database of their own."""
+    """Return the SQL constants of all services."""
     for info in pkgutil.walk_packages(services.__path__, f"{services.__name__}."):
-        if ".analytics" in info.name:
-            continue
         for name, text in inspect.getmembers(importlib.import_module(info.name)):
             beginnings = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH ")
             if name.isupper() and isinstance(text, str) and text.lstrip().startswith(beginnings) and "{" not in text:
