@@ -139,9 +139,10 @@ async def _write(report: Report, target: Target, draft: Draft, *, beside: str | 
     file = target.spec.migrations / f"{draft.name}.py"
     file.write_text(draft.text, encoding="utf-8")
     report.line(f"wrote {file}")
-    async with levels.scratch_at(
-        target, [migration.name for migration in read(target.spec.migrations)[:-1]], beside=beside
-    ) as connection:
+    earlier = [migration.name for migration in read(target.spec.migrations)[:-1]]
+    if not earlier:  # the first one is never undone
+        return
+    async with levels.scratch_at(target, earlier, beside=beside) as connection:
         before = await catalog.read(connection)
         await levels.take(connection, [draft.step()])
         await levels.take(connection, [draft.step(down=True)] if draft.down else [])

@@ -219,6 +219,8 @@ class Migrations:
 
     async def _note(self, db: Any, migration: Migration, seconds: float | None) -> None:
         models = json.dumps(migration.models())
+        if migration.number == 0:
+            await db.execute(_AERICH)  # unless the file makes the table itself, as aerich's own first ones do
         await db.execute(
             "INSERT INTO aerich (version, app, content) VALUES ($1, $2, $3)", f"{migration.name}.py", self.label, models
         )
