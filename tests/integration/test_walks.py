@@ -278,4 +278,12 @@ async def test_walk_of_a_recovery(shop: Shop) -> None:
         last["offset"] = json.loads(frame.removeprefix("42/chat,"))[-1]
         assert session["sid"] in next(received for received in member.received if received.startswith("40/chat,"))
 
-    Drawing.of("a recovery").compare(await shop.walked(walk))
+    for final in (False, False, True):  # on a busy machine steps that do not wait for each other change places
+        walked = await shop.walked(walk)
+        try:
+            Drawing.of("a recovery").compare(walked)
+        except AssertionError:
+            if final:
+                raise
+        else:
+            break
