@@ -10,8 +10,8 @@ from gateway import __version__
 from gateway.backup import manifest as manifests
 from gateway.backup import postgres, redis, shelf
 from gateway.backup.manifest import Manifest
-from gateway.backup.progress import Bars
 from gateway.backup.seal import seal
+from gateway.commands.progress import Bars
 from gateway.data.report import Report
 from gateway.data.stops import Code, Stop
 from gateway.data.target import Target

@@ -16,8 +16,8 @@ import asyncpg
 
 from gateway.backup import postgres, redis, shelf
 from gateway.backup.manifest import DatabaseContent, Manifest
-from gateway.backup.progress import Bars
 from gateway.backup.seal import unseal
+from gateway.commands.progress import Bars
 from gateway.data.consent import Plan, ask
 from gateway.data.report import Report
 from gateway.data.scratch import create_like, on, scratch

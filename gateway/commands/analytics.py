@@ -1,7 +1,6 @@
 """`dorami analytics`: the numbers for graphs and reports, as the operator's."""
 
 import asyncio
-import sys
 
 import typer
 
@@ -28,13 +27,11 @@ def backfill() -> None:
 
 
 async def _backfill(settings: Settings) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from gateway.commands.progress import Bars
     from gateway.services.analytics.backfill import backfill as steps
 
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("streams", total=None)
+    with Bars() as bars:
+        done = bars.add("analytics", None, "parts")
         async for step in steps(settings):
-            bar.update(task, total=step.parts, completed=step.done)
+            done(step.done, step.parts)
     typer.echo(f"counted {step.minutes} minutes and {step.entries} entries of the audit log")

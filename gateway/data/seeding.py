@@ -31,16 +31,13 @@ async def seed(report: Report, target: Target, *, check: bool, size: int = 0) ->
     report.facts["made"] = made
     report.line(f"made {made}, there were {there}")
     if size:
-        from rich.console import Console
-        from rich.progress import Progress
-
+        from gateway.commands.progress import Bars
         from gateway.seeds import large
 
-        console = Console(stderr=True)
-        with Progress(console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task("messages", total=size)
+        with Bars() as bars:
+            done = bars.add("seeds", size, "messages")
             async for step in large.sow(target.settings, size):
-                bar.update(task, completed=step.done)
+                done(step.done)
         report.facts |= {"messages": step.messages, "orders": step.orders}
         report.line(f"made {step.messages} messages and {step.orders} orders of the last {large.DAYS} days")
 

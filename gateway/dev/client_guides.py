@@ -187,12 +187,12 @@ def _fenced(file: Path) -> str:
 
 
 def _titles() -> list[tuple[str, str]]:
-    """Return the guides in the order of the README."""
+    """Return the guides in the order of the README's table, each once."""
     index = (GUIDES / "README.md").read_text()
-    return [
-        ("README", "All guides"),
-        *((name, said) for said, name in re.findall(r"\[([^\]]+)\]\(([\w.-]+)\.md\)", index)),
-    ]
+    titles = {"README": "All guides"}
+    for said, name in re.findall(r"\[([^\]]+)\]\(([\w.-]+)\.md\)", index):
+        titles.setdefault(name, said)
+    return list(titles.items())
 
 
 def _markdown() -> MarkdownIt:

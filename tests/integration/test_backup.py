@@ -1,15 +1,12 @@
 """`dorami backup`: what a backup holds, what is refused, and what a restore leaves behind. On real servers."""
 
-import asyncio
 import json
-import os
 import stat
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -28,16 +25,9 @@ from gateway.data.stops import Stop
 from gateway.metrics import Metrics
 from gateway.redis.client import RedisClient
 from gateway.settings import DEVELOPMENT_SECRET
+from tests.integration.data.terminal import Said, at_terminal, dorami, right, wrong
 from tests.redis_topologies import ClusterTopology
 from tests.support import Databases, make_settings, server_folder
-
-
-class Said(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Place:
@@ -49,25 +39,17 @@ class Place:
         self.folder = folder
 
     async def dorami(self, *arguments: str, **environment: str) -> Said:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway", "backup", *arguments),
-            env={
-                "PATH": os.environ["PATH"],
-                "APP_ENV": "development",
-                "RDS_MAIN_URL": self.url,
-                "REDIS_URL": self.redis_url,
-                "JWT_SECRET": DEVELOPMENT_SECRET,
-                "BACKUP_FOLDER": str(self.folder),
-                **environment,
-            },
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        assert b"Traceback" not in err, err.decode()
-        return Said(process.returncode, out.decode(), err.decode())
+        return await dorami(*arguments, environment=self.environment | environment, group="backup")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "APP_ENV": "development",
+            "RDS_MAIN_URL": self.url,
+            "REDIS_URL": self.redis_url,
+            "JWT_SECRET": DEVELOPMENT_SECRET,
+            "BACKUP_FOLDER": str(self.folder),
+        }
 
     async def create(self, *arguments: str) -> shelf.Entry:
         """Make a backup and return it."""
@@ -173,6 +155,21 @@ async def test_a_restore_brings_back_what_was_and_renews_the_places_of_rooms(
     former = said.out.partition("what it was is the database ")[2].split()[0]
     assert await place.ask("SELECT count(*) FROM pg_database WHERE datname = $1", former) == 1
     assert await place.ask("SELECT count(*) FROM pg_database WHERE datname LIKE 'dorami_restore_%'") == 0
+
+
+async def test_production_is_restored_by_a_person_with_two_codes(place: Place) -> None:
+    entry = await place.create()
+    await place.add_user("지훈")
+    production = place.environment | {"APP_ENV": "production", "JWT_SECRET": "a secret of this test, long enough"}
+    said = await place.restore(entry, **production)
+    assert (said.code, "--consent does not count in production" in said.err) == (3, True), said
+    for replies in ([wrong], [right, wrong]):
+        said = await at_terminal("restore", entry.id, environment=production, replies=replies, group="backup")
+        assert (said.code, "Nothing was done." in said.err) == (3, True), said
+    assert await place.ask("SELECT count(*) FROM users") == 2
+    said = await at_terminal("restore", entry.id, environment=production, replies=[right, right], group="backup")
+    assert said.code == 0, said
+    assert await place.ask("SELECT count(*) FROM users") == 1
 
 
 async def test_the_plan_says_what_is_lost(place: Place) -> None:

@@ -33,6 +33,12 @@ def test_every_page_is_made_of_its_guide() -> None:
         assert (PAGES / name).read_text() == page(guide), "run python -m gateway.dev.client_guides"
 
 
+def test_a_page_lists_every_guide_once() -> None:
+    contents = page(GUIDES / "chat.md").partition('id="contents"')[2].partition("</nav>")[0]
+    addresses = re.findall(r'href="/api/docs/guide/([^"]*)"', contents)
+    assert sorted(addresses) == sorted("" if guide.stem == "README" else guide.stem for guide in GUIDES.glob("*.md"))
+
+
 def test_every_block_of_code_is_a_snippet_that_is_run() -> None:
     included = set()
     for document in DOCUMENTS:

@@ -19,7 +19,7 @@ CONTEXT.set_forkserver_preload([__name__, "gateway.cli", "aerich", "aiohttp.web"
 def fork(
     arguments: Sequence[str], environment: dict[str, str], *, places: Sequence[Path], files: Sequence[str]
 ) -> ForkServerProcess:
-    """Start `dorami db` with `places` before the others on the path; `files` become stdin, stdout and stderr.
+    """Start `dorami` with `places` before the others on the path; `files` become stdin, stdout and stderr.
 
     Where stdin is a terminal it is the command's.
     """
@@ -44,7 +44,7 @@ def _run(arguments: list[str], environment: dict[str, str], places: list[str], f
     os.environ.update(environment)
     os.chdir(places[0])
     sys.path[:0] = places
-    sys.argv = ["dorami", "db", *arguments]
+    sys.argv = ["dorami", *arguments]
     from gateway.cli import main
 
     main()

@@ -1,4 +1,4 @@
-"""The command line at a terminal, and without one. Called by the tests of `dorami db`."""
+"""The command line at a terminal, and without one. Called by the tests of `dorami db` and `dorami backup`."""
 
 import asyncio
 import os
@@ -75,16 +75,22 @@ async def fetchval(url: str, statement: str) -> Any:
         await connection.close()
 
 
-async def dorami(*arguments: str, environment: dict[str, str], stdin: str = "", folder: Path | None = None) -> Said:
-    """Run `dorami db` without a terminal; with the models and migrations of a folder, if one is given."""
-    return await asyncio.to_thread(_run, arguments, environment, stdin, folder)
+async def dorami(
+    *arguments: str, environment: dict[str, str], stdin: str = "", folder: Path | None = None, group: str = "db"
+) -> Said:
+    """Run a command of a group without a terminal; with the models and migrations of a folder, if one is given."""
+    return await asyncio.to_thread(_run, (group, *arguments), environment, stdin, folder)
 
 
 async def at_terminal(
-    *arguments: str, environment: dict[str, str], replies: Sequence[Reply] = (), folder: Path | None = None
+    *arguments: str,
+    environment: dict[str, str],
+    replies: Sequence[Reply] = (),
+    folder: Path | None = None,
+    group: str = "db",
 ) -> Said:
-    """Run `dorami db` at a terminal, where each question, and a countdown, gets the next reply."""
-    return await asyncio.to_thread(_converse, arguments, environment, list(replies), folder)
+    """Run a command of a group at a terminal, where each question, and a countdown, gets the next reply."""
+    return await asyncio.to_thread(_converse, (group, *arguments), environment, list(replies), folder)
 
 
 def _run(arguments: Sequence[str], environment: dict[str, str], stdin: str, folder: Path | None) -> Said:

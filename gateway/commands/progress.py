@@ -31,7 +31,7 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
-    def add(self, title: str, total: int | None, unit: str) -> Callable[[int], None]:
-        """Add a bar; what is returned takes how much is done in all."""
+    def add(self, title: str, total: int | None, unit: str) -> Callable[..., None]:
+        """Add a bar. What is returned takes how much is done in all and, once it is known, of how much (`total`)."""
         task = self._progress.add_task(title, total=total, unit=unit)
-        return lambda done: self._progress.update(task, completed=done)
+        return lambda done, total=None: self._progress.update(task, completed=done, total=total)
