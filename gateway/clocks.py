@@ -6,6 +6,7 @@ are global, one per process, and show the machine's time until ClockSync has mea
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -67,6 +68,21 @@ class ServerClock:
 postgres_clock: Final = ServerClock(time.time)
 redis_clock: Final = ServerClock(postgres_clock.time)
 _CLOCKS: Final = {"database": postgres_clock, "redis": redis_clock}
+
+
+def now() -> datetime:
+    """Return the current time by PostgreSQL's clock, in UTC."""
+    return datetime.fromtimestamp(postgres_clock.time(), UTC)
+
+
+def iso(moment: datetime) -> str:
+    """Return a time as text, such as `2026-11-21T12:00:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def epoch_ms() -> int:
+    """Return the current time by PostgreSQL's clock in ms since 1970, the `ts` of acks."""
+    return int(postgres_clock.time() * 1000)
 
 
 class ClockSync:

@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from gateway.clocks import epoch_ms, now
 from gateway.errors import CATALOGUE, Code, GatewayError, InvalidPayload
-from gateway.protocol.wire import Payload, Timestamp, epoch_ms, now
+from gateway.protocol.wire import Payload, Timestamp
 
 MAX_DETAILS = 10  # problems listed in an answer
 MAX_FIELD_NAME = 100  # characters of a field's name in an answer

@@ -15,8 +15,9 @@ from pydantic import (
     field_validator,
 )
 
+from gateway.clocks import now
 from gateway.protocol.text import bounded, clean_line, clean_lines, is_visible
-from gateway.protocol.wire import Cursor, Missed, Moment, Money, Payload, Request, Since, StreamKey, Timestamp, now
+from gateway.protocol.wire import Cursor, Missed, Moment, Money, Payload, Request, Since, StreamKey, Timestamp
 
 LOW_STOCK = 5  # a stock below this is announced in the room
 MAX_STOCK = 1_000_000_000

@@ -7,21 +7,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from gateway.clocks import now
 from gateway.errors import CATALOGUE, Code
 from gateway.protocol.powers import Power, RoleName
 from gateway.protocol.text import is_visible
-from gateway.protocol.wire import (
-    Cursor,
-    Identifier,
-    Missed,
-    Payload,
-    Reason,
-    Request,
-    Since,
-    StreamKey,
-    Timestamp,
-    now,
-)
+from gateway.protocol.wire import Cursor, Identifier, Missed, Payload, Reason, Request, Since, StreamKey, Timestamp
 
 MAX_MESSAGE = 500  # code points, after trimming
 HISTORY = 100  # messages in the ack of a join, and the most in a page

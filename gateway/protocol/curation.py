@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gateway.clocks import now
 from gateway.protocol.chat import Message
 from gateway.protocol.moderation import Seconds
-from gateway.protocol.wire import Identifier, Payload, Reason, Request, StreamKey, Timestamp, now
+from gateway.protocol.wire import Identifier, Payload, Reason, Request, StreamKey, Timestamp
 
 # The id of an entry of the audit log.
 EntryId = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$", examples=["42"])]

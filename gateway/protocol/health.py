@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.protocol.wire import Payload, Timestamp, now
+from gateway.clocks import now
+from gateway.protocol.wire import Payload, Timestamp
 
 
 class Live(Payload):

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from gateway.clocks import now
 from gateway.protocol.chat import MAX_MESSAGE
 from gateway.protocol.powers import Power
 from gateway.protocol.text import bounded, clean_line
-from gateway.protocol.wire import Payload, Reason, Request, Timestamp, now
+from gateway.protocol.wire import Payload, Reason, Request, Timestamp
 
 PROTOCOL = "1.0"  # of the events and payloads; a new minor version only adds to them
 

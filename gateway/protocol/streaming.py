@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gateway.clocks import now
 from gateway.protocol.text import bounded, clean_line, clean_lines
-from gateway.protocol.wire import Cursor, Missed, Moment, Payload, Request, Since, StreamKey, Timestamp, now
+from gateway.protocol.wire import Cursor, Missed, Moment, Payload, Request, Since, StreamKey, Timestamp
 
 Title = Annotated[str, bounded(clean_line, 200), Field(json_schema_extra={"maxLength": 200})]
 Description = Annotated[str, bounded(clean_lines, 5000), Field(json_schema_extra={"maxLength": 5000})]

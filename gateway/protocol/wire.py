@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from gateway.clocks import postgres_clock
+from gateway.clocks import iso
 
 StreamKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -17,7 +17,7 @@ Reason = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")
 Timestamp = Annotated[
     datetime,
     # The format of JavaScript's toISOString(): UTC, milliseconds, Z.
-    PlainSerializer(lambda moment: iso(moment), return_type=str),  # noqa: PLW0108  iso is defined below,
+    PlainSerializer(iso, return_type=str),
     Field(json_schema_extra={"format": "date-time"}),
 ]
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
@@ -64,21 +64,6 @@ class Payload(BaseModel):
         serialize_by_alias=True,
         json_schema_serialization_defaults_required=True,  # what has a default is always sent
     )
-
-
-def now() -> datetime:
-    """Return the current time by PostgreSQL's clock, in UTC."""
-    return datetime.fromtimestamp(postgres_clock.time(), UTC)
-
-
-def iso(moment: datetime) -> str:
-    """Return a time as text, such as `2026-11-21T12:00:00.000Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def epoch_ms() -> int:
-    """Return the current time by PostgreSQL's clock in ms since 1970, the `ts` of acks."""
-    return int(postgres_clock.time() * 1000)
 
 
 class Typed(Payload):

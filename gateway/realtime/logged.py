@@ -1,12 +1,12 @@
 """Logged events and their places, and the interface to rooms' logs. Implemented by the room log service."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
+from gateway.clocks import iso
 from gateway.keys import Room
-from gateway.protocol.wire import iso
 
 # The beginning of `{type, data}` up to the fields of `data`: as payloads are encoded, or as `jsonb` is written.
 _TYPED = re.compile(r'\{(?:"type":"[^"]*",)?"data": ?\{(?!\})')
@@ -34,6 +34,11 @@ class Stamp(NamedTuple):
     seq: int
     at: datetime
     began: datetime | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Return the stamp of an event from a row with `epoch`, `seq`, `at` and `began`."""
+        return cls(str(row["epoch"]), row["seq"], row["at"], row["began"])
 
 
 def stamped(payload: str, room: Room, stamp: Stamp) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from gateway.clocks import epoch_ms
 from gateway.keys import ROOT, Room
-from gateway.protocol.wire import Payload, epoch_ms
+from gateway.protocol.wire import Payload
 from gateway.realtime.logged import Stamp, stamped
 
 _EVENT = b"2"

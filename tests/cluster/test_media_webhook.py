@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.protocol.wire import iso, now
+from gateway.clocks import iso, now
 from gateway.security.webhooks import WebhookSignature
 from tests.cluster.conftest import WEBHOOK_SECRET
 from tests.cluster.shop import Shop

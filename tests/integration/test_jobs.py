@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from gateway.clocks import now
 from gateway.errors import Conflict, InvalidPayload, NotFound, Unavailable
 from gateway.media.errors import MediaError
 from gateway.metrics import Metrics
@@ -16,7 +17,6 @@ from gateway.postgres.database import Database
 from gateway.protocol.jobs import CreateJob, Job, Replay
 from gateway.protocol.queries import JobQuery
 from gateway.protocol.streaming import StreamView
-from gateway.protocol.wire import now
 from gateway.realtime.notices import Notice, UserEvent
 from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue

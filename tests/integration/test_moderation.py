@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from gateway.clocks import iso
 from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
@@ -18,7 +19,7 @@ from gateway.protocol.chat import Message as Draft
 from gateway.protocol.chat import SendMessage
 from gateway.protocol.moderation import FOREVER
 from gateway.protocol.powers import Power
-from gateway.protocol.wire import Since, iso
+from gateway.protocol.wire import Since
 from gateway.realtime.notices import UserBanned, UserMuted
 from gateway.redis.client import RedisClient
 from gateway.security.powers import HOSTING, POWERS

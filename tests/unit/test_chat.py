@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from gateway.clocks import now
 from gateway.errors import Code, Conflict, GatewayError, Unavailable
 from gateway.protocol.chat import Message, SendMessage, Sent
-from gateway.protocol.wire import now
 from gateway.realtime.logged import Stamp
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages, Placed

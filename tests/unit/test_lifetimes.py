@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from gateway.clocks import now
 from gateway.errors import Unavailable
 from gateway.protocol.answers import Farewell
 from gateway.protocol.identity import Expiring
-from gateway.protocol.wire import now
 from gateway.realtime.members.lifetimes import BATCH, WARNING, Lifetimes, Renew
 from gateway.security.principal import Principal, Role
 

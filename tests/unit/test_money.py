@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
+from gateway.clocks import now
 from gateway.protocol.catalog import CreateProduct, Product
 from gateway.protocol.streaming import CreateStream
-from gateway.protocol.wire import now
 
 
 def priced(text: str) -> Decimal:

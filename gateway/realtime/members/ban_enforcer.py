@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
+from gateway.clocks import now
 from gateway.errors import Code
 from gateway.keys import CHAT, chat_room
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
 from gateway.protocol.moderation import Banned, Muted
-from gateway.protocol.wire import Payload, now
+from gateway.protocol.wire import Payload
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import NoticeSource, UserBanned, UserMuted, UserUnbanned
 from gateway.realtime.socketio.socket import Socket

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gateway.clocks import now
 from gateway.errors import Unavailable
 from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import events
 from gateway.protocol.chat import Rights, YourRights
-from gateway.protocol.wire import Typed, now
+from gateway.protocol.wire import Typed
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import NoticeSource, RoomSettingsChanged, StreamEnded, StreamResumed, UserMuted
 from gateway.realtime.socketio.rooms import Rooms

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from gateway.clocks import now
 from gateway.errors import AuthRequired
 from gateway.postgres.database import Database
-from gateway.protocol.wire import now
 from gateway.security.sessions.refresh_tokens import (
     GRACE,
     Grant,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from gateway import keys
-from gateway.protocol.wire import now
+from gateway.clocks import now
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Bearer
 from gateway.security.sessions.refresh_tokens import GRACE, RefreshTokens, device_parts, session_keys

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from gateway import keys
+from gateway.clocks import now
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import AuthRequired, Code, Unavailable
-from gateway.protocol.wire import now
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Bearer
 from gateway.security.tokens.stored_revocations import StoredRevocations

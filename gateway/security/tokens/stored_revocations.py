@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from gateway.clocks import now
 from gateway.postgres.database import Database
-from gateway.protocol.wire import now
 from models.main.revocation import Revocation
 
 EXPIRED = 1000  # rows deleted in one step

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from gateway.clocks import now
 from gateway.errors import InvalidPayload, NotFound
 from gateway.postgres.connections import Databases
 from gateway.postgres.databases import ANALYTICS
@@ -17,7 +18,6 @@ from gateway.protocol.analytics import (
     StreamSales,
 )
 from gateway.protocol.queries import AnalyticsQuery
-from gateway.protocol.wire import now
 from gateway.security.principal import Principal, Role
 from models.main.stream import Stream
 

@@ -5,17 +5,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from gateway.clocks import now
 from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import chat_room, room_log_name
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import HISTORY, HistoryMessage, Message, SendMessage
-from gateway.protocol.wire import Cursor, Typed, now
+from gateway.protocol.wire import Cursor, Typed
 from gateway.realtime.logged import Stamp
 from gateway.security.principal import Principal
 from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.chat.refusals import refusal
-from gateway.services.rooms.log import REPLAY, stamp_of
+from gateway.services.rooms.log import REPLAY
 
 ANNOUNCEMENT = "announcement-"  # the id of an announcement in the history, before its place in the log
 MAX_DIGITS = 19  # of a place: less than the database can count
@@ -171,7 +172,7 @@ def uuid_of(message_id: str) -> UUID:
 
 
 def _placed(row: dict[str, Any]) -> Placed:
-    stamp = stamp_of(row) if row["fresh"] else None
+    stamp = Stamp.of(row) if row["fresh"] else None
     return Placed(str(row["id"]), row["seq"], row["created_at"], row["text"], row["fresh"], stamp)
 
 

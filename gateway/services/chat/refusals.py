@@ -3,10 +3,10 @@
 from datetime import datetime
 from math import ceil
 
+from gateway.clocks import iso, now
 from gateway.errors import CATALOGUE, Code, Forbidden, GatewayError
 from gateway.protocol.moderation import FOREVER
 from gateway.protocol.moderation import until as end_of
-from gateway.protocol.wire import iso, now
 
 GUESTS = "Guests may not write in this room"
 

@@ -9,13 +9,14 @@ from collections import OrderedDict
 from collections.abc import Awaitable
 from typing import NamedTuple, Protocol
 
+from gateway.clocks import now
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.chat import HistoryMessage, PinnedMessage
-from gateway.protocol.wire import Cursor, now
+from gateway.protocol.wire import Cursor
 from gateway.realtime.logged import Place
 from gateway.services.chat.messages import Messages
 from gateway.services.rooms.log import RoomLog

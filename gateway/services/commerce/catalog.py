@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from gateway.clocks import now
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound
 from gateway.keys import products_room
 from gateway.metrics import Metrics
@@ -25,7 +26,6 @@ from gateway.protocol.catalog import (
 )
 from gateway.protocol.orders import Shortage
 from gateway.protocol.queries import ProductQuery
-from gateway.protocol.wire import now
 from gateway.security.principal import Principal, Role
 from gateway.services.commerce import products
 from gateway.services.commerce.currency import rounded

@@ -6,11 +6,11 @@ Transactions that lock several rows do so in this order: orders, products by num
 from collections.abc import Sequence
 from uuid import UUID
 
+from gateway.clocks import now
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import GatewayError, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
-from gateway.protocol.wire import now
 from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.commerce.order_book import Draft, OrderBook, Placed, Terms, sorted_items
 from gateway.services.rooms.outbox import Outbox, PlacedEvent

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from tortoise.expressions import Q
 
+from gateway.clocks import now
 from gateway.errors import Conflict, Forbidden, NotFound
 from gateway.keys import admins_room
 from gateway.metrics import Metrics
@@ -15,7 +16,7 @@ from gateway.postgres.database import Database
 from gateway.protocol import cursors, events, orders
 from gateway.protocol.orders import OrderPage, PlaceOrder
 from gateway.protocol.queries import OrderQuery
-from gateway.protocol.wire import Moment, now
+from gateway.protocol.wire import Moment
 from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.security.principal import Principal, Role
 from gateway.services.analytics.facts import NO_FACTS, Facts

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
+from gateway.clocks import now
 from gateway.errors import NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
@@ -17,7 +18,7 @@ from gateway.protocol import events
 from gateway.protocol.chat import HISTORY, Message
 from gateway.protocol.curation import Clear, ClearAck, Cleared, Restored, UndoAck, UndoClear
 from gateway.protocol.powers import Power
-from gateway.protocol.wire import Payload, Typed, now
+from gateway.protocol.wire import Payload, Typed
 from gateway.security.principal import Principal
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure, Span

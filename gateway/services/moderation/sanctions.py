@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from gateway.clocks import iso
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
 from gateway.protocol.powers import Power
 from gateway.protocol.records import SanctionView
-from gateway.protocol.wire import iso
 from gateway.realtime.notices import NoticeSender, UserBanned, UserMuted, UserUnbanned
 from gateway.security.principal import Principal
 from gateway.security.sessions.devices import SURE

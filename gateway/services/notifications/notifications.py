@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 from tortoise.expressions import Q
 
+from gateway.clocks import now
 from gateway.errors import NotFound
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
@@ -21,7 +22,7 @@ from gateway.protocol.notifications import (
     Unread,
 )
 from gateway.protocol.queries import NotificationQuery, Page
-from gateway.protocol.wire import Moment, now
+from gateway.protocol.wire import Moment
 from gateway.realtime.notices import NoticeSender, NotificationSent
 from gateway.security.principal import Principal
 from models.main.notification import Level

@@ -141,7 +141,7 @@ class RoomLog:
         """Store an event in the place that was taken for it, within the same transaction; return its stamp."""
         rows = await self._database.query(RECORD, room_log_name(room), seq, event, payload.model_dump_json())
         await self.trim(room, seq)
-        return stamp_of(rows[0])
+        return Stamp.of(rows[0])
 
     async def append(self, outgoing: Sequence[NewEvent]) -> list[Stamp]:
         """Store events in the next places of their rooms, in the given order, and return their stamps.
@@ -155,7 +155,7 @@ class RoomLog:
         rows = await self._database.query(APPEND, names, [event.event for event in outgoing], texts)
         if len(rows) < len(outgoing):
             raise NotFound("There is no such stream")
-        stamps = [stamp_of(row) for row in rows]
+        stamps = [Stamp.of(row) for row in rows]
         events = Counter(event.room for event in outgoing)
         for room, last in {event.room: stamp.seq for event, stamp in zip(outgoing, stamps, strict=True)}.items():
             await self.trim(room, last, events[room])
@@ -174,7 +174,7 @@ class RoomLog:
             raise NotFound("There is no such stream")
         cursor = Cursor(epoch=str(rows[0]["epoch"]), seq=rows[0]["head"])
         events = [
-            Missed(event=row["event"], payload=json.loads(stamped(row["payload"], room, stamp_of(row))), seq=row["seq"])
+            Missed(event=row["event"], payload=json.loads(stamped(row["payload"], room, Stamp.of(row))), seq=row["seq"])
             for row in rows
             if row["seq"] is not None
         ]
@@ -194,10 +194,5 @@ class RoomLog:
         return [LoggedEvent(row["seq"], row["event"], _payload(row, room)) for row in rows]
 
 
-def stamp_of(row: dict[str, Any]) -> Stamp:
-    """Return the stamp of an event from a row with `epoch`, `seq`, `at` and `began`."""
-    return Stamp(str(row["epoch"]), row["seq"], row["at"], row["began"])
-
-
 def _payload(row: dict[str, Any], room: Room) -> str | None:
-    return None if row["payload"] is None else stamped(row["payload"], room, stamp_of(row))
+    return None if row["payload"] is None else stamped(row["payload"], room, Stamp.of(row))

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from tortoise.expressions import Q
 
+from gateway.clocks import now
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound, Unavailable
 from gateway.keys import everyone_room, viewers_room
 from gateway.metrics import Metrics
@@ -24,7 +25,7 @@ from gateway.protocol.streaming import (
     StreamView,
     UpcomingStreams,
 )
-from gateway.protocol.wire import Moment, Payload, StreamKey, now
+from gateway.protocol.wire import Moment, Payload, StreamKey
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.cache import Cache
