@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import structlog
 from pydantic import ValidationError
 
-from gateway.concurrency.deadlines import Deadlines
+from gateway.concurrency.timeouts import Deadlines
 from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, NotInRoom, RateLimited, Unavailable
 from gateway.instruments import Histogram
 from gateway.keys import Room

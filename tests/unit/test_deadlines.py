@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.concurrency.deadlines import Deadlines
+from gateway.concurrency.timeouts import Deadlines
 
 
 async def test_deadlines_cancel_only_late_calls() -> None:

@@ -1,4 +1,4 @@
-"""Waiting for others: as long as was said, and not less because we were busy ourselves."""
+"""Time limits for answers: they do not count the time in which this process was busy."""
 
 import asyncio
 import time
