@@ -85,11 +85,13 @@ const commands = {
     const rooms = Object.fromEntries(
       keys.map((key) => {
         const { status, error, messages, pending, gap } = dorami.chat(key).state.get();
-        const { products } = dorami.products(key).state.get();
+        const shelf = dorami.products(key).state.get();
+        const audience = dorami.viewers(key).state.get();
         return [key, {
           status, error: error?.code, gap, pending: pending.length, shown: messages.map(({ seq }) => seq),
-          products: Object.fromEntries([...products].map(([product, { version }]) => [product, version])),
-          viewers: dorami.viewers(key).state.get().viewers,
+          products: Object.fromEntries([...shelf.products].map(([product, { version }]) => [product, version])),
+          viewers: audience.viewers,
+          statuses: [status, shelf.status, audience.status],
         }];
       }),
     );

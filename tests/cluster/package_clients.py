@@ -64,7 +64,7 @@ class PackageClients:
         async def everywhere(name: str) -> bool:
             state = await self.state(name)
             rooms = state["rooms"].values()
-            return state["status"] == "connected" and all(room["status"] == "joined" for room in rooms)
+            return state["status"] == "connected" and all(room["statuses"] == ["joined"] * 3 for room in rooms)
 
         for name in names:
             await until(partial(everywhere, name), within=within, what=f"{name} is in", pause=0.05)

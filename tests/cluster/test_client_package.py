@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
+import asyncpg
 import pytest
 from dorami_client import Dorami, DoramiError, Session
 
@@ -68,9 +69,9 @@ class World:
         self.names.append(name)
         self.clients.tell("open", name=name, url=self.tunnels[tunnel].url, keys=self.keys, **who)
 
-    async def change(self) -> None:
-        """Change the product over and over, as long as this runs."""
-        while True:
+    async def change(self, enough: asyncio.Event) -> None:
+        """Change the product over and over. Returns when the last change is answered, after `enough` is set."""
+        while not enough.is_set():
             self._changes += 1
             body = {"sortOrder": self._changes}
             path = f"/products/{self.product['id']}"
@@ -95,7 +96,11 @@ class World:
                 assert room["pending"] == 0
         version = await self._version()
         for name in self.names:
-            await until(partial(self._shows, name, version), what=f"{name} shows the newest version of the product")
+            try:
+                await until(partial(self._shows, name, version), what=f"{name} shows version {version} of the product")
+            except AssertionError as error:
+                error.add_note(f"{name}: {await clients.state(name)}")
+                raise
             await until(partial(self._counts, name), within=20, what=f"{name} knows how many watch")
             statuses = (status for status, _ in clients.received[name].statuses)  # again for each other reason
             first, second, *others = [status for status, _ in itertools.groupby(statuses)]
@@ -125,10 +130,12 @@ class World:
         return bool(messages) and messages[-1][0] >= seq
 
     async def _version(self) -> int:
-        node = next(number for number, node in enumerate(self.cluster.nodes) if node.running)
-        path, token = f"/products/{self.product['id']}", (await self.cluster.shop.owner()).token
-        product = await self.cluster.shop.request("GET", path, token=token, node=node, status={200})
-        return int(product["version"])
+        database = await asyncpg.connect(self.cluster.postgres.url)
+        try:
+            found = await database.fetchval("SELECT version FROM products WHERE id = $1", int(self.product["id"]))
+        finally:
+            await database.close()
+        return int(found)
 
     async def _shows(self, name: str, version: int) -> bool:
         room = (await self.clients.state(name))["rooms"][self.keys[0]]
@@ -229,14 +236,15 @@ async def test_nothing_is_missed(world: World, fault: str) -> None:
     run = secrets.token_hex(3)
     world.clients.tell("talk", names=world.names, every=EVERY, run=run)
     world.python.talk(run, EVERY / 1000)
-    changes = asyncio.create_task(world.change())
+    enough = asyncio.Event()
+    changes = asyncio.create_task(world.change(enough))
     await asyncio.sleep(0.5)
     try:
         await FAULTS[fault](world)
         await asyncio.sleep(0.5)
     finally:
-        await asyncio.gather(world.clients.ask("quiet"), world.python.quiet())
-        changes.cancel()
+        enough.set()
+        await asyncio.gather(world.clients.ask("quiet"), world.python.quiet(), changes)
     await world.check()
 
 
