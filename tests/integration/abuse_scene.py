@@ -145,7 +145,7 @@ class Scene:
             "registered": len(self._registry._sockets),
             "users": sum(map(len, self._registry._users.values())),
             "fronts": len(engine._fronts),
-            "workers": len(engine._workers),
+            "workers": len(engine.tasks.running),
             "clean-ups": len(server._cleaning),
         }
 

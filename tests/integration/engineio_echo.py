@@ -99,7 +99,7 @@ async def echo_server(
         await engine.close("server shutdown", 1.0)
         await runner.cleanup()
     assert not engine.connections
-    assert not engine._workers
+    assert not engine.tasks.running
     assert not engine._fronts
 
 

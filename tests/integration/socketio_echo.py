@@ -89,7 +89,7 @@ class EchoCluster:
         """Whether nothing of any client is left."""
         return not (
             self.echo.engine.connections
-            or self.echo.engine._workers
+            or self.echo.engine.tasks.running
             or list(self.rooms.sockets())
             or self.rooms._members
             or self.server._cleaning

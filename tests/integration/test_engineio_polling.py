@@ -159,7 +159,7 @@ async def test_a_second_concurrent_post_ends_the_session(http: aiohttp.ClientSes
         assert await echo.until_ended(session.sid) == "duplicate post"
         await waiting
         release.set()
-        await until(lambda: not echo.engine._workers)
+        await until(lambda: not echo.engine.tasks.running)
         assert len(echo.received) == 1
 
 

@@ -347,7 +347,7 @@ async def test_messages_are_handled_one_after_the_other() -> None:
             assert await client.frame() == (1, f"4{number}".encode())
         assert most == 1
         await until(lambda: not connection.busy)
-        assert not echo.engine._workers
+        assert not echo.engine.tasks.running
 
 
 async def test_a_flood_does_not_starve_others() -> None:
@@ -415,7 +415,7 @@ async def test_messages_that_wait_at_a_close_are_not_handled() -> None:
         connection.close("kicked")
         assert echo.ended[connection.sid] == "kicked"
         release.set()
-        await until(lambda: not echo.engine._workers)
+        await until(lambda: not echo.engine.tasks.running)
         assert [text for _, text in echo.received] == ["first"]
 
 

@@ -13,10 +13,10 @@ import pytest
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload
-from gateway.realtime.engineio.cork import Cork
 from gateway.realtime.engineio.frame import SEPARATOR, Frame, JoinedFrame, text_frame
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.polling import Polling
+from gateway.realtime.engineio.tick import Cork
 from gateway.realtime.engineio.websocket import WebSocket
 from gateway.realtime.socketio import frame_batches
 from gateway.realtime.socketio.frame_batches import MAX_UNBATCHED

@@ -18,7 +18,7 @@ from redis.asyncio.connection import Connection as RedisConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from gateway.realtime.engineio.frame_reader import FrameQueue
+from gateway.realtime.engineio.frame import FrameQueue
 from gateway.realtime.socketio.compat import AsyncServer, _Manager
 from gateway.redis.replies import ReplyReader
 

@@ -132,7 +132,7 @@ class Connection:
             inbox = self._inbox
             if inbox is None:
                 inbox = self._inbox = Inbox(self._drained)
-                self._engine.work(self)
+                self._engine.tasks.add(self)
             if inbox.put(packet[1:]):
                 self._carrier.pause_reading()
         elif kind == PONG:

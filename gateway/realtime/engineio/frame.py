@@ -1,7 +1,13 @@
-"""Engine.IO packets as text and as websocket frames. A broadcast is encoded once, as a Frame for all its recipients."""
+"""Engine.IO packets as text and as websocket frames, and the queue into which aiohttp's reader puts received frames.
+
+A broadcast is encoded once, as a Frame for all its recipients.
+"""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+from aiohttp import WSMsgType
+from aiohttp._websocket.reader import WebSocketDataQueue
 
 # Engine.IO packets, by their first character.
 OPEN: Final = "0"
@@ -82,3 +88,34 @@ class JoinedFrame(Frame):
         if self._text is None:
             self._text = SEPARATOR.join([frame.text for frame in self._frames])
         return self._text
+
+
+class FrameQueue(WebSocketDataQueue):
+    """Holds complete messages; replaces aiohttp's queue per connection and the task that waits for it.
+
+    Parsing is synchronous and its messages are taken immediately, so all connections share one queue without a limit.
+    The reader accepts unmasked frames from clients, which RFC 6455 forbids: masks protect proxies against scripts in a
+    browser, not this server.
+    """
+
+    def __init__(self) -> None:
+        # The base's __init__ would create the queue that this class replaces.
+        self.messages: list[tuple[WSMsgType, Any, Any]] = []
+        self.error: BaseException | None = None
+
+    def feed_data(self, data: Any, size: int) -> None:  # noqa: ARG002
+        """Add a complete message: its type, its content, and the reason of a close."""
+        self.messages.append(data)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:  # noqa: ARG002
+        """Store the error that ended the parsing."""
+        self.error = exc
+
+    def take(self) -> tuple[list[tuple[WSMsgType, Any, Any]], BaseException | None]:
+        """Return and remove the complete messages of the last feed, and the error that ended the parsing, if any."""
+        found = self.messages, self.error
+        self.messages, self.error = [], None
+        return found
+
+
+frame_queue = FrameQueue()

@@ -3,10 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import Context
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
@@ -15,7 +12,6 @@ from aiohttp.http import WSCloseCode
 from gateway.metrics import Metrics
 from gateway.realtime.engineio.address_limit import AddressLimit
 from gateway.realtime.engineio.connection import Connection
-from gateway.realtime.engineio.cork import Cork
 from gateway.realtime.engineio.frame import NOOP, OPEN
 from gateway.realtime.engineio.front import Front, HttpFactory
 from gateway.realtime.engineio.handshake import (
@@ -29,6 +25,7 @@ from gateway.realtime.engineio.handshake import (
 from gateway.realtime.engineio.http_endpoint import HttpEndpoint
 from gateway.realtime.engineio.options import GRACE, EngineOptions
 from gateway.realtime.engineio.polling import Polling
+from gateway.realtime.engineio.tick import Cork, MessageTasks
 from gateway.realtime.engineio.timer_wheel import TimerWheel
 from gateway.realtime.engineio.transport import TransportName
 from gateway.realtime.engineio.turns import Turns
@@ -56,6 +53,7 @@ class EngineServer:
         self.options = options
         self.wheel = TimerWheel(options.tick)
         self.turns = Turns()
+        self.tasks = MessageTasks()
         self.closing = False
         self.connections: dict[str, Connection] = {}
         self.starts_or_drains: Callable[[], bool] = lambda: False
@@ -75,8 +73,6 @@ class EngineServer:
         )
         self._cork = Cork()
         self.address_limit = AddressLimit(options)
-        self._waiting: deque[Connection] = deque()  # connections that received a message in this tick
-        self._workers: set[asyncio.Task[None]] = set()
         self._closed: dict[str, Connection] = {}  # closed connections whose last packets a poll may still fetch
         self._fronts: set[Front] = set()
         self._endpoint = HttpEndpoint(self)
@@ -100,16 +96,13 @@ class EngineServer:
         for connection in list(self.connections.values()):
             if not connection.busy:
                 connection.close(reason)
-        if self._workers:
-            await asyncio.wait(set(self._workers), timeout=max(0.0, within - GRACE))
+        await self.tasks.wait(max(0.0, within - GRACE))
         for connection in list(self.connections.values()):
             connection.close(reason)
         if had_connections:
             await asyncio.sleep(GRACE)  # for close packets to arrive and transports to end
-        for worker in self._workers:
-            worker.cancel()
-        if self._workers:
-            await asyncio.wait(set(self._workers), timeout=GRACE)
+        self.tasks.cancel()
+        await self.tasks.wait(GRACE)
 
     # --- for the front and the endpoint -------------------------------------------------------------------------------
 
@@ -200,28 +193,6 @@ class EngineServer:
         return f'{OPEN}{{"sid":"{connection.sid}",{parameters}'
 
     # --- for connections, see Engine ----------------------------------------------------------------------------------
-
-    def work(self, connection: Connection) -> None:
-        """See Engine. One task handles the messages of this tick for all connections, as long as no handler waits."""
-        self._waiting.append(connection)
-        if len(self._waiting) == 1:
-            self._spawn(self._work_off())
-            asyncio.get_running_loop().call_soon(self._share)  # runs after the first step of that task
-
-    async def _work_off(self) -> None:
-        while self._waiting:
-            await self._waiting.popleft().work()
-
-    def _share(self) -> None:
-        # A handler waits and must not delay the other connections: each gets a task of its own.
-        while self._waiting:
-            self._spawn(self._waiting.popleft().work())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        # In a new context: in the current one, log events of all connections would carry one connection's context.
-        worker = asyncio.get_running_loop().create_task(work, name="messages", context=Context())
-        self._workers.add(worker)
-        worker.add_done_callback(self._workers.discard)
 
     def upgraded(self, connection: Connection) -> None:  # noqa: ARG002
         """See Engine."""

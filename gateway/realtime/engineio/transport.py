@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.engineio.options import EngineOptions
+from gateway.realtime.engineio.tick import MessageTasks
 from gateway.realtime.engineio.timer_wheel import TimerWheel
 from gateway.realtime.engineio.turns import Turns
 
@@ -88,12 +89,10 @@ class Engine(Protocol):
     options: EngineOptions
     wheel: TimerWheel
     turns: Turns
+    tasks: MessageTasks
     closing: bool  # messages of clients are ignored
 
     on_message: "Callable[[Connection, str], Awaitable[None]]"  # hands a message to the layer above
-
-    def work(self, connection: "Connection") -> None:
-        """Run `connection.work()` in a task."""
 
     def upgraded(self, connection: "Connection") -> None:
         """Record that a connection has upgraded to a websocket."""

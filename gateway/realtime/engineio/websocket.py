@@ -8,10 +8,9 @@ from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketReader
 from aiohttp.http import WebSocketError, WSCloseCode
 
-from gateway.realtime.engineio.cork import Cork
-from gateway.realtime.engineio.frame import NOOP, PING, Frame, close_frame, pong_frame, text_frame
-from gateway.realtime.engineio.frame_reader import frame_queue
+from gateway.realtime.engineio.frame import NOOP, PING, Frame, close_frame, frame_queue, pong_frame, text_frame
 from gateway.realtime.engineio.options import GRACE, EngineOptions
+from gateway.realtime.engineio.tick import Cork
 from gateway.realtime.engineio.transport import (
     CLIENT_LEFT,
     NULL_LISTENER,

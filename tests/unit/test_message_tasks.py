@@ -1,4 +1,4 @@
-"""Who handles what connections said: one task for all of a tick, and tasks of their own as soon as one waits."""
+"""One task handles the messages of a tick; when a handler waits, the other connections get tasks of their own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from gateway.metrics import Metrics
-from gateway.realtime.engineio.server import EngineOptions, EngineServer
+from gateway.realtime.engineio.tick import MessageTasks
 
 
 class Speaker:
@@ -29,8 +28,8 @@ class Speaker:
 
 
 @pytest.fixture
-def engine() -> EngineServer:
-    return EngineServer(EngineOptions(), Metrics(), origin_allowed=lambda _: True)
+def tasks() -> MessageTasks:
+    return MessageTasks()
 
 
 async def ticks(count: int) -> None:
@@ -38,17 +37,17 @@ async def ticks(count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_one_task_handles_all_messages_of_a_tick(engine: EngineServer) -> None:
+async def test_one_task_handles_all_messages_of_a_tick(tasks: MessageTasks) -> None:
     speakers = [Speaker() for _ in range(5)]
     for speaker in speakers:
-        engine.work(speaker)  # type: ignore[arg-type]  # a double
+        tasks.add(speaker)
     await ticks(2)
     assert all(speaker.done for speaker in speakers)
     assert len({speaker.task for speaker in speakers}) == 1
-    assert not engine._workers
+    assert not tasks.running
 
 
-async def test_messages_do_not_wait_for_a_waiting_handler(engine: EngineServer) -> None:
+async def test_messages_do_not_wait_for_a_waiting_handler(tasks: MessageTasks) -> None:
     release = asyncio.Event()
 
     async def wait() -> None:
@@ -56,40 +55,40 @@ async def test_messages_do_not_wait_for_a_waiting_handler(engine: EngineServer) 
 
     speakers = [Speaker(), Speaker(wait), Speaker(), Speaker(wait), Speaker()]
     for speaker in speakers:
-        engine.work(speaker)  # type: ignore[arg-type]
+        tasks.add(speaker)
     await ticks(3)
     assert [speaker.done for speaker in speakers] == [True, False, True, False, True]
     later = Speaker()
-    engine.work(later)  # type: ignore[arg-type]
+    tasks.add(later)
     await ticks(2)
     assert later.done
     release.set()
     await ticks(3)
     assert all(speaker.done for speaker in speakers)
-    assert not engine._workers
-    assert not engine._waiting
+    assert not tasks.running
+    assert not tasks.waiting
 
 
-async def test_log_context_is_not_shared_between_clients(engine: EngineServer) -> None:
+async def test_log_context_is_not_shared_between_clients(tasks: MessageTasks) -> None:
     """The messages of a polling client come with an HTTP request, which has an id."""
     polling, other, waiting = Speaker(), Speaker(lambda: asyncio.sleep(0.01)), Speaker()
     with bound_contextvars(request_id="of the POST"):
-        engine.work(polling)  # type: ignore[arg-type]
+        tasks.add(polling)
     for speaker in (other, waiting):
-        engine.work(speaker)  # type: ignore[arg-type]
+        tasks.add(speaker)
     await ticks(3)
     assert polling.done
     assert waiting.done
     assert [speaker.logged for speaker in (polling, other, waiting)] == [{}, {}, {}]
 
 
-async def test_a_cancelled_task_does_not_affect_other_clients(engine: EngineServer) -> None:
+async def test_a_cancelled_task_does_not_affect_other_clients(tasks: MessageTasks) -> None:
     async def give_up() -> None:
         raise asyncio.CancelledError
 
     speakers = [Speaker(give_up), Speaker()]
     for speaker in speakers:
-        engine.work(speaker)  # type: ignore[arg-type]
+        tasks.add(speaker)
     await ticks(3)
     assert [speaker.done for speaker in speakers] == [False, True]
-    assert not engine._workers
+    assert not tasks.running
