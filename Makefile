@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # What `npm install http://localhost:3001/api/docs/dorami-client.tgz` gets.
 CLIENT_PACKAGE := gateway/web/dorami-client.tgz
-NPM_FOLDERS := gateway/web clients/js tests/client tests/browser tests/documents
+# The console, as the gateway serves it at /console.
+CONSOLE := gateway/console/index.html
+CONSOLE_SOURCES := $(shell find clients/console/src clients/js/src -type f) $(wildcard clients/console/*.*)
+NPM_FOLDERS := gateway/web clients/js clients/console tests/client tests/browser tests/documents
 UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 # Tests wait more than they compute: three processes keep two cores busy. Each has servers of its own.
@@ -24,12 +27,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 say = @printf '\n== %s\n' "$(1)"
 
-.PHONY: help dev test unit lint bench wheel install helm debian lock clean clean-data
+.PHONY: help dev test unit lint bench wheel install console helm debian lock clean clean-data
 
 help: ## List what make can do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-dev: $(BIN)/.stack gateway/web/node_modules/.installed $(CLIENT_PACKAGE) ## Start servers, migrate, seed, serve on http://localhost:3001 (PORT=…)
+dev: $(BIN)/.stack gateway/web/node_modules/.installed $(CLIENT_PACKAGE) $(CONSOLE) ## Start servers, migrate, seed, serve on http://localhost:3001 (PORT=…)
 	@exec $(BIN)/dorami dev $(ARGS)
 
 test: install helm debian ## Install what is missing, and run all tests
@@ -47,11 +50,11 @@ lint: $(BIN)/.installed ## Check style, types, and imports between packages
 bench: install bench/peers/node_modules/.installed ## Measure beside peers and write docs/performance.md; ARGS=--quick only looks
 	$(BIN)/python -m bench.run $(ARGS)
 
-wheel: $(BIN)/.installed gateway/web/node_modules/.installed $(CLIENT_PACKAGE) ## Build the wheel into dist/
+wheel: $(BIN)/.installed gateway/web/node_modules/.installed $(CLIENT_PACKAGE) $(CONSOLE) ## Build the wheel into dist/
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --no-isolation
 
-install: $(BIN)/.installed $(NPM_FOLDERS:%=%/node_modules/.installed) ## Install what the locks say, tests' packages too
+install: $(BIN)/.installed $(NPM_FOLDERS:%=%/node_modules/.installed) $(CONSOLE) ## Install what the locks say, tests' packages too
 
 $(BIN)/python:
 	$(call say,A virtual environment in $(VENV))
@@ -98,6 +101,12 @@ $(CLIENT_PACKAGE): clients/js/node_modules/.installed clients/js/package.json $(
 	cd clients/js && npm run --silent build && npm pack --silent --ignore-scripts --pack-destination ../../gateway/web >/dev/null
 	mv gateway/web/dorami-client-*.tgz $@
 
+console: $(CONSOLE) ## Build the console, which is served at /console
+
+$(CONSOLE): clients/console/node_modules/.installed $(CONSOLE_SOURCES)
+	$(call say,The console into gateway/console)
+	cd clients/console && npm run --silent build
+
 # As root on Debian only; elsewhere install them by hand.
 debian:
 	@missing=""; for package in $(DEBIAN); do \
@@ -122,7 +131,7 @@ lock: | $(BIN)/python ## Resolve the dependencies anew into requirements/ and th
 	for folder in $(NPM_FOLDERS); do (cd $$folder && npm update --package-lock-only); done
 
 clean: ## Remove what was installed and built, but not the data of `make dev`
-	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) bench/peers/node_modules bench/build clients/js/dist $(CLIENT_PACKAGE) build dist *.egg-info
+	rm -rf $(VENV) $(NPM_FOLDERS:%=%/node_modules) bench/peers/node_modules bench/build clients/js/dist $(CLIENT_PACKAGE) gateway/console build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # PostgreSQL's data may be elsewhere, behind a link: see gateway/dev/unprivileged.py.

@@ -13,6 +13,7 @@ from gateway import __version__, http, lifespan, sd_notify
 from gateway.concurrency.loop_lag import LoopLag
 from gateway.concurrency.timeouts import wait_until
 from gateway.descriptors import DescriptorWatch, raise_limit
+from gateway.http.console import mount_console
 from gateway.http.metrics import metrics_app
 from gateway.http.pages import mount_pages
 from gateway.lifespan import Step
@@ -36,7 +37,8 @@ from namespaces.streaming import StreamingNamespace
 
 log = structlog.get_logger()
 
-WEB = Path(str(files("gateway"))) / "web"  # package data: a wheel has it, too
+PACKAGE = Path(str(files("gateway")))
+WEB, CONSOLE = PACKAGE / "web", PACKAGE / "console"  # package data: a wheel has it, too
 
 
 class Node:
@@ -112,6 +114,8 @@ class Node:
         realtime.async_server.attach(app, path)
         if settings.serves_demo:
             mount_pages(app, WEB)
+        if settings.console:
+            mount_console(app, CONSOLE)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         self._metrics_runner = web.AppRunner(metrics_app(self._scrape), access_log=None, handle_signals=False)
         self._descriptors = DescriptorWatch(servers.metrics)

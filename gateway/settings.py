@@ -279,6 +279,8 @@ class Settings(BaseSettings):
     """Where `dorami backup` puts backups: a folder on other disks than the databases'."""
     demo_page: bool | None = None
     """Whether `/` is the demo page; only outside production."""
+    console: bool = True
+    """Whether `/console` is the page of administrators, moderators and hosts; in production, too."""
     docs_enabled: bool | None = None
     """Whether `/api/docs` has the documents, guides and console; in production only if it is set to true."""
     docs_try: bool | None = None

@@ -1,6 +1,6 @@
 import type { Token } from "./connection.js";
 import { DoramiError, passing } from "./errors.js";
-import { later, within, type KeyValueStorage } from "./platform.js";
+import { within, type KeyValueStorage } from "./platform.js";
 import type { HttpError, Session, UserView } from "./protocol.js";
 
 declare const fetch: (url: string, init: object) => Promise<{
