@@ -41,9 +41,9 @@ class ChatPart:
         messages = Messages(database, servers.facts)
         self.search = MessageSearch(database)
         self._snapshots = Snapshots(database, log, messages, pins, metrics)
-        self.chat = Chat(database, log, messages, self._snapshots, self.words, fanout)
-        standings = Standings(database)
-        self.rights = RightsDelivery(realtime.rooms, accounts.registry, fanout, standings.rights)
+        self._standings = Standings(database)
+        self.chat = Chat(database, log, messages, self._snapshots, self._standings, self.words, fanout)
+        self.rights = RightsDelivery(realtime.rooms, accounts.registry, fanout, self._standings.rights)
         time_limit = servers.settings.handler_timeout / 2
         clears = Clears(database, log, outbox, permissions, self.audit_log, pins, metrics, time_limit)
         self.sanction_list = SanctionList(database)
@@ -75,5 +75,6 @@ class ChatPart:
         """Store the accepted messages, and refuse further ones."""
         await self.chat.close()
         await self._snapshots.close()
+        await self._standings.close()
         await self._pin_rounds.close()
         await self.words.close()

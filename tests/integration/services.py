@@ -10,6 +10,7 @@ from gateway.redis.client import RedisClient
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.snapshot import Snapshots
+from gateway.services.chat.standing import Standings
 from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.deletions import Deletions
@@ -50,7 +51,7 @@ def make_chat(database: Database, fanout: Any) -> Chat:
     pins = Pins(database, log, Outbox(database, log, fanout), permissions, audit_log)
     newest = Snapshots(database, log, messages, pins, metrics)
     words = WordLists(database, audit_log, metrics)
-    return Chat(database, log, messages, newest, words, fanout)
+    return Chat(database, log, messages, newest, Standings(database), words, fanout)
 
 
 class Curators:

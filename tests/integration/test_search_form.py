@@ -1,5 +1,7 @@
-"""Names and titles are found however they and the search were typed."""
+"""Names, titles and messages are found however they and the search were typed."""
 
+import random
+import re
 import unicodedata
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -10,6 +12,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.postgres.search import containing
 from gateway.protocol.text import fold
+from migrations import functions
 from models.main.product import Product
 from models.main.stream import Stream
 from models.main.user import User
@@ -81,3 +84,32 @@ MATCHES = "SELECT message_terms($1) @@ message_query($2) AND message_contains($1
 async def test_messages_are_found(database: Database, message: str, search: str, found: bool) -> None:
     [row] = await database.query(MATCHES, message, search)
     assert row["found"] is found
+
+
+# What texts are mixed of: ASCII, Hangul, jamo of both kinds and fillers, pictures, what folds, controls.
+LETTERS = (
+    "abcXYZ019 _-!?.,~'\\ \t\n",
+    "가나다쌀과자힣각뷁",
+    "ㅋㅎㅠㅜㅏㅂㄳㄱ",
+    "\u1100\u1161\u11a8\u115f\u1160\u3164",
+    "😍👍🏽\U0001f1f0❤\ufe0f\u200d",
+    "éßİKﬁ①ＡｂЖя中文カﾞกิ\u200b\x01\x0b",
+    "z",
+)
+LONG = ["z" * 64, "z" * 65, "Z" * 65 + "가", " ", "ㅋ" * 100, "가" * 500, "A1" * 40 + " 가나"]
+
+
+async def test_common_texts_have_the_terms_of_the_long_way(database: Database) -> None:
+    """The function without its short way answers the same for texts of all kinds of letters."""
+    text = (functions.FOLDER / "message_terms.sql").read_text()
+    short = re.compile(r"DECLARE.*?BEGIN\n.*?RETURN array_to_tsvector\(terms\);\n    END IF;\n", re.DOTALL)
+    long, found = short.subn("BEGIN\n", text.replace('"message_terms"', "pg_temp.long_terms"))
+    assert found == 1
+    draw = random.Random(1)
+    kinds = [draw.sample(LETTERS, draw.choice((1, 2, 2, 3, 7))) for _ in range(5000)]
+    texts = ["".join(draw.choice(draw.choice(kind)) for _ in range(draw.randrange(1, 40))) for kind in kinds] + LONG
+    different = "SELECT t FROM unnest($1::text[]) t WHERE message_terms(t) IS DISTINCT FROM pg_temp.long_terms(t)"
+    async with database.transaction():
+        await database.query(long)
+        rows = await database.query(different, texts)
+        assert [ascii(row["t"]) for row in rows] == []

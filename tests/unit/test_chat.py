@@ -96,6 +96,7 @@ class Service:
             stand_in(self.log),
             stand_in(self.messages),
             stand_in(None),
+            stand_in(None),
             self.words,
             stand_in(self.fanout),
         )

@@ -15,9 +15,9 @@ from gateway.protocol.chat import History, HistoryPage, Joined, JoinRoom, Messag
 from gateway.protocol.wire import Since
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.security.principal import Principal
-from gateway.services.chat import standing
 from gateway.services.chat.messages import Messages, Placed, event
 from gateway.services.chat.snapshot import Snapshots
+from gateway.services.chat.standing import Standing, Standings
 from gateway.services.chat.word_filter import said
 from gateway.services.rooms import log as room_log
 from gateway.services.rooms.catch_up import CatchUp
@@ -51,6 +51,7 @@ class Chat:
         log: RoomLog,
         messages: Messages,
         snapshots: Snapshots,
+        standings: Standings,
         words: Words,
         fanout: Fanout,
     ) -> None:
@@ -58,6 +59,7 @@ class Chat:
         self._log = log
         self._messages = messages
         self._snapshots = snapshots
+        self._standings = standings
         self._catch_up = CatchUp(log)
         self._words = words
         self._fanout = fanout
@@ -109,9 +111,8 @@ class Chat:
             events=missed,
         )
 
-    async def _standing(self, principal: Principal, live_id: str) -> standing.Standing:
-        async with self._database.guard("chat.standing"):
-            found = await standing.read(self._database, principal, live_id)
+    async def _standing(self, principal: Principal, live_id: str) -> Standing:
+        found = await self._standings.read(principal, live_id)
         found.require(Code.BANNED)
         return found
 

@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from gateway.errors import Code, NotFound
+from gateway.concurrency.batcher import Batcher
+from gateway.errors import Code, NotFound, Unavailable
 from gateway.postgres.database import Database
 from gateway.protocol.chat import Rights, RoomSettings
 from gateway.protocol.moderation import until
 from gateway.security.powers import listed, powers
 from gateway.security.principal import MODERATORS, Principal
 from gateway.services.chat.refusals import refusal
+
+TOGETHER = 200  # standings in one query
+WAITING = 10_000  # without an answer; more would wait for too long
 
 STANDING = "SELECT * FROM chat_standing($1, $2, $3, statement_timestamp())"
 
@@ -62,31 +66,49 @@ class Standing(NamedTuple):
 
 
 async def read(database: Database, principal: Principal, live_id: str) -> Standing:
-    """Return the standing of a person in the room of a stream. Call it within `database.guard`. Raises NotFound."""
+    """Return the standing of a person in the room of a stream, as the enclosing transaction sees it.
+
+    Call it within `database.guard`. Raises NotFound.
+    """
     for row in await database.query(STANDING, live_id, principal.user_id, principal.role):
         return _standing(row)
     raise NotFound("There is no such stream")
 
 
 class Standings:
-    """Reads the standings of many people in one query."""
+    """Reads the standings of many people in one query: those who join at the same time share it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._asks: Batcher[tuple[str, Principal], Standing] = Batcher(
+            "standings", self._of, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+        )
+
+    async def read(self, principal: Principal, live_id: str) -> Standing:
+        """Return the standing of a person in a stream's room, read after this call. Raises NotFound, Unavailable."""
+        return await self._asks.call((live_id, principal))
 
     async def rights(self, asks: Sequence[tuple[str, Principal]]) -> list[Rights | None]:
         """Return the rights of each person in the room of a stream; None for an unknown room. Raises Unavailable."""
+        found = await self._of(asks)
+        return [
+            None if isinstance(standing, NotFound) else standing.rights(principal)
+            for standing, (_, principal) in zip(found, asks, strict=True)
+        ]
+
+    async def close(self) -> None:
+        """Refuse further reads of single standings."""
+        await self._asks.close()
+
+    async def _of(self, asks: Sequence[tuple[str, Principal]]) -> list[Standing | NotFound]:
         rooms = [live_id for live_id, _ in asks]
         people = [principal for _, principal in asks]
         async with self._database.guard("chat.standings"):
             rows = await self._database.query(
                 STANDINGS, rooms, [person.user_id for person in people], [person.role for person in people]
             )
-        answers: list[Rights | None] = [None] * len(asks)
-        for row in rows:
-            place = row["place"] - 1
-            answers[place] = _standing(row).rights(people[place])
-        return answers
+        found = {row["place"]: _standing(row) for row in rows}
+        return [found.get(place) or NotFound("There is no such stream") for place in range(1, len(asks) + 1)]
 
 
 def _standing(row: dict[str, Any]) -> Standing:
