@@ -20,7 +20,6 @@ from gateway.metrics import Metrics
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import EngineServer
-from gateway.realtime.fanout.fanout import LocalFanout, NodeFanout
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.logged import LoggedEvent, Place
 from gateway.realtime.socketio.rooms import Rooms
@@ -32,6 +31,7 @@ from gateway.security.tokens.tokens import Tokens
 from gateway.settings import load
 from namespaces.base import Namespace, Pipeline
 from namespaces.routes import Limit, Route
+from tests.local_fanout import LocalFanout
 
 AUTHOR = {"id": "u00000", "name": "viewer_00000", "color": "#7fb2ff"}
 
@@ -114,7 +114,7 @@ class Chat(Silent):
 
     name = CHAT
 
-    def __init__(self, pipeline: Pipeline, fanout: NodeFanout) -> None:
+    def __init__(self, pipeline: Pipeline, fanout: LocalFanout | RedisFanout) -> None:
         self._fanout = fanout
         self._sequence = 0
         super().__init__(pipeline)
@@ -214,7 +214,7 @@ async def serve(port: int, *, over_redis: bool) -> None:
     rooms = Rooms(metrics)
     engine = EngineServer(EngineOptions.of(settings), metrics, origin_allowed=lambda _: True)
     server = SocketServer(engine, rooms, metrics, cookie_counts=lambda _: False)
-    fanout: NodeFanout
+    fanout: LocalFanout | RedisFanout
     if over_redis:
         fanout = shared = RedisFanout(RedisClient(settings, metrics), rooms, f"bench-{port}", metrics, NoLog())
         rooms.watched_by(shared)

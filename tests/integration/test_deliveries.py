@@ -14,7 +14,6 @@ from gateway.postgres.database import Database
 from gateway.protocol.notifications import MarkRead, SendNotification
 from gateway.protocol.queries import NotificationQuery, Page
 from gateway.protocol.wire import Typed
-from gateway.realtime.fanout.fanout import LocalFanout
 from gateway.security.principal import Principal, Role
 from gateway.services.notifications import deliveries as module
 from gateway.services.notifications.deliveries import Deliveries
@@ -22,6 +21,7 @@ from gateway.services.notifications.notifications import Notifications
 from models.main.notification import Notification
 from models.main.user import User
 from tests.doubles import principal, stand_in
+from tests.local_fanout import LocalFanout
 from tests.support import make_settings
 from tests.timing import until
 

@@ -13,13 +13,13 @@ from gateway.keys import Room, chat_room, control_channel, products_room, room_c
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
 from gateway.realtime.fanout import redis as fanout_redis
-from gateway.realtime.fanout.fanout import LocalFanout, NodeFanout
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.notices import Notice, Revoked, StreamEnded
 from gateway.realtime.packets import event_packet
 from gateway.redis.client import RedisClient
 from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
+from tests.local_fanout import LocalFanout
 from tests.timing import scaled, time_limit, until
 
 FOREIGN = (
@@ -30,7 +30,7 @@ FOREIGN = (
 
 
 class Node(NamedTuple):
-    fanout: NodeFanout
+    fanout: LocalFanout | RedisFanout
     inbox: DeliveredPackets
 
 

@@ -1,4 +1,4 @@
-"""Fan-out of broadcasts to rooms on all nodes: the interface, and one within a process. Services publish through it."""
+"""The interface of the fan-out, which sends broadcasts and notices to all nodes. Services publish through it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,8 +9,7 @@ import structlog
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
 from gateway.realtime.logged import Stamp
-from gateway.realtime.notices import N, Notice, NoticeSender, NoticeSource, decode, encode
-from gateway.realtime.packets import event_packet, stamped_packet
+from gateway.realtime.notices import N, Notice, NoticeSender
 
 log = structlog.get_logger()
 
@@ -38,24 +37,6 @@ class Fanout(NoticeSender, Protocol):
         """
 
 
-class NodeFanout(Fanout, NoticeSource, Protocol):
-    """The fan-out as the rooms of a node and the composition root use it."""
-
-    async def watch(self, room: Room) -> None:
-        """Subscribe to a room that has members on this node: what is published after the return will be delivered.
-
-        While Redis is unavailable it returns after a time-out, and the subscription is made later.
-        """
-
-    def unwatch(self, room: Room) -> None:
-        """Unsubscribe from a room that no longer has members on this node."""
-
-    @property
-    def healthy(self) -> bool:
-        """Whether this node receives what others publish; if not, it should be taken out of service."""
-        ...
-
-
 class NoticeHandlers:
     """The handlers of each kind of notice."""
 
@@ -74,36 +55,3 @@ class NoticeHandlers:
                     await handler(notice)
             except Exception:
                 log.exception("notice handler failed", kind=notice.kind)
-
-
-class LocalFanout:
-    """The fan-out of a single node, and the double for tests."""
-
-    healthy = True
-
-    def __init__(self, local: Local) -> None:
-        self._local = local
-        self._handlers = NoticeHandlers()
-
-    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
-        """See Fanout. Delivered immediately: there are no other nodes whose events could come first."""
-        if stamp is None:
-            packet = event_packet(room.namespace, event, payload)
-        else:
-            packet = stamped_packet(room, event, payload, stamp)
-        self._local.deliver(room, packet)
-
-    async def watch(self, room: Room) -> None:
-        """See Fanout; nothing has to be done to hear oneself."""
-
-    def unwatch(self, room: Room) -> None:
-        """See Fanout; nothing has to be done to hear oneself."""
-
-    async def notify(self, notice: Notice) -> None:
-        """See Fanout. Encodes and decodes the notice, as between nodes."""
-        if (received := decode(encode(notice))) is not None:
-            await self._handlers.call(received)
-
-    def on_notice(self, kind: type[N], handler: Callable[[N], Awaitable[None]]) -> None:
-        """See Fanout."""
-        self._handlers.add(kind, handler)

@@ -30,7 +30,7 @@ NOTICES = 1000  # notices that may wait for their handlers
 
 
 class RedisFanout:
-    """The fan-out over Redis. See NodeFanout.
+    """The fan-out of a node, over Redis. See Fanout, NoticeSource, and Watcher of the rooms.
 
     Packets go over the channels of one server or of a cluster. Logged events pass the sequencer, which delivers them
     in the order of their places and reads from the log what Redis has lost.
@@ -66,7 +66,7 @@ class RedisFanout:
 
     @property
     def healthy(self) -> bool:
-        """See Fanout."""
+        """Whether this node receives what others publish; if not, it should be taken out of service."""
         return self.status == "up"
 
     @property
@@ -87,7 +87,7 @@ class RedisFanout:
     # --- rooms ------------------------------------------------------------------------------------------------------
 
     async def watch(self, room: Room) -> None:
-        """See Fanout."""
+        """See Watcher. While Redis is unavailable it returns after a time-out, and subscribes later."""
         if (timer := self._lingering.pop(room, None)) is not None:
             timer.cancel()
         channel = room_channel(room)
@@ -96,7 +96,7 @@ class RedisFanout:
         await self._sequencer.watch(room)
 
     def unwatch(self, room: Room) -> None:
-        """See Fanout."""
+        """See Watcher."""
         if room_channel(room) in self._rooms and room not in self._lingering:
             self._lingering[room] = asyncio.get_running_loop().call_later(LINGER, self._drop, room)
 
