@@ -29,7 +29,8 @@ from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal
 from gateway.security.tokens.tokens import Tokens
 from gateway.settings import load
-from namespaces.base import Namespace, Pipeline
+from namespaces.namespace import Namespace
+from namespaces.pipeline import Shared
 from namespaces.routes import Limit, Route
 from tests.local_fanout import LocalFanout
 
@@ -86,15 +87,20 @@ class Stored(Payload):
 class Silent(Namespace):
     """A namespace without events."""
 
+    room = staticmethod(chat_room)
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared, cast("Any", None))  # no member is counted
+
     def routes(self) -> dict[str, Route]:
         """None."""
         return {}
 
+    async def allow(self, principal: Principal, key: str) -> None:
+        """Allow everybody into every room."""
+
     async def welcome(self, socket: Socket) -> None:
         """Peers say nothing either."""
-
-    async def recount(self, socket: Socket, room: Room) -> None:
-        """Nobody is counted."""
 
 
 class Root(Silent):
@@ -114,10 +120,10 @@ class Chat(Silent):
 
     name = CHAT
 
-    def __init__(self, pipeline: Pipeline, fanout: LocalFanout | RedisFanout) -> None:
+    def __init__(self, shared: Shared, fanout: LocalFanout | RedisFanout) -> None:
         self._fanout = fanout
         self._sequence = 0
-        super().__init__(pipeline)
+        super().__init__(shared)
 
     def routes(self) -> dict[str, Route]:
         """Join, send, broadcast many."""
@@ -221,7 +227,7 @@ async def serve(port: int, *, over_redis: bool) -> None:
         await shared.start()
     else:
         fanout = LocalFanout(rooms)
-    pipeline = Pipeline(
+    parts = Shared(
         authenticator=cast("Any", TokenCheck(Tokens(settings))),
         limiter=cast("Any", Unlimited()),
         registry=cast("Any", Unwatched()),
@@ -229,9 +235,9 @@ async def serve(port: int, *, over_redis: bool) -> None:
         rates=dict.fromkeys(Limit, (1, 1.0)),
         handler_timeout=timedelta(seconds=10),
     )
-    server.serve(CHAT, Chat(pipeline, fanout))
-    server.serve(ROOT, Root(pipeline))
-    server.serve(STREAMING, Streaming(pipeline))
+    server.serve(CHAT, Chat(parts, fanout))
+    server.serve(ROOT, Root(parts))
+    server.serve(STREAMING, Streaming(parts))
 
     app = web.Application()
     app.router.add_route("*", engine.options.path, engine.handle)

@@ -29,8 +29,8 @@ from gateway.parts.upkeep import UpkeepPart
 from gateway.services.streams.attendance import Attendance
 from gateway.settings import Settings
 from namespaces import asyncapi
-from namespaces.base import Pipeline
 from namespaces.chat import ChatNamespace
+from namespaces.pipeline import Shared
 from namespaces.root import RootNamespace
 from namespaces.routes import Limit
 from namespaces.streaming import StreamingNamespace
@@ -59,7 +59,7 @@ class Node:
         self._health = HealthPart(servers, realtime)
         self._attendance = Attendance(realtime.presence, realtime.fanout)
 
-        pipeline = Pipeline(
+        shared = Shared(
             authenticator=accounts.authenticator,
             limiter=accounts.limiter,
             registry=accounts.registry,
@@ -73,9 +73,9 @@ class Node:
             handler_timeout=settings.handler_timeout,
         )
         namespaces = (
-            RootNamespace(pipeline, self._attendance, commerce.storefront),
-            ChatNamespace(pipeline, self._attendance, chat.chat, chat.moderation, chat.rights),
-            StreamingNamespace(pipeline, commerce.viewers),
+            RootNamespace(shared, self._attendance, commerce.storefront),
+            ChatNamespace(shared, self._attendance, chat.chat, chat.moderation, chat.rights),
+            StreamingNamespace(shared, commerce.viewers),
         )
         for namespace in namespaces:
             realtime.server.serve(namespace.name, namespace)
@@ -108,7 +108,7 @@ class Node:
             word_lists=chat.words,
             sanctions=chat.moderation.sanctions,
             sanction_list=chat.sanction_list,
-            asyncapi=partial(asyncapi.document, namespaces, pipeline.rates, path),
+            asyncapi=partial(asyncapi.document, namespaces, shared.rates, path),
             web_folder=WEB,
         )
         realtime.async_server.attach(app, path)

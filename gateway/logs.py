@@ -14,10 +14,7 @@ from gateway.settings import Settings
 class RequestId:
     """The id of an event's request, made when it is first read: most events neither fail nor log."""
 
-    __slots__ = ("_id",)
-
-    def __init__(self) -> None:
-        self._id = ""
+    _id = ""  # no __init__: it would run for each event
 
     def __str__(self) -> str:
         """Return the id, always the same 16 hexadecimal digits."""

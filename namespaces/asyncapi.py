@@ -11,7 +11,7 @@ from gateway.protocol.examples import example
 from gateway.protocol.schemas import Mode, Schema, Shape, make_schemas, referred
 from gateway.protocol.wire import Payload, Stamp, StreamTime
 from gateway.security.principal import EVERYONE
-from namespaces.base import Namespace
+from namespaces.namespace import Namespace
 from namespaces.routes import Limit, Route
 
 _MOMENT: Schema = {"type": "integer", "description": "ms since 1970", "examples": [1_795_262_400_000]}

@@ -1,5 +1,7 @@
 """The namespace `/chat`: messages and moderation. Calls the chat and the moderation services."""
 
+from operator import attrgetter
+
 from gateway.errors import Code, codes
 from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import chat, events
@@ -8,13 +10,15 @@ from gateway.realtime.members.rights_delivery import RightsDelivery
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.chat.chat import Chat
-from namespaces.base import Pipeline
 from namespaces.moderation import Moderation
-from namespaces.room_namespace import Attendance, RoomNamespace
+from namespaces.namespace import Attendance, Namespace
+from namespaces.pipeline import Shared
 from namespaces.routes import TEXT, Limit, Route
 
+LIVE_ID = attrgetter("live_id")
 
-class ChatNamespace(RoomNamespace):
+
+class ChatNamespace(Namespace):
     """Chat rooms of streams; the events of moderators are in moderation.py."""
 
     name = CHAT
@@ -22,7 +26,7 @@ class ChatNamespace(RoomNamespace):
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        shared: Shared,
         attendance: Attendance,
         chat_service: Chat,
         moderation: Moderation,
@@ -31,7 +35,7 @@ class ChatNamespace(RoomNamespace):
         self._chat = chat_service
         self._rights = rights
         self._moderation = moderation
-        super().__init__(pipeline, attendance)
+        super().__init__(shared, attendance)
 
     def routes(self) -> dict[str, Route]:
         """Return the events of `/chat`."""
@@ -41,7 +45,7 @@ class ChatNamespace(RoomNamespace):
                 self.join,
                 Limit.JOIN,
                 aside=_history_event,
-                enters=_room,
+                enters=LIVE_ID,
                 resumes=self._chat.resumes,
                 raises=codes(Code.NOT_FOUND, Code.BANNED),
             ),
@@ -49,7 +53,7 @@ class ChatNamespace(RoomNamespace):
             events.CHAT_SEND_MESSAGE: Route(
                 chat.SendMessage,
                 limit=Limit.MESSAGE,
-                room=_room,
+                room=LIVE_ID,
                 repeated=self._chat.repeated,
                 service=self._chat.send,
                 raises=TEXT
@@ -64,7 +68,7 @@ class ChatNamespace(RoomNamespace):
                 ),
             ),
             events.CHAT_HISTORY: Route(
-                chat.History, room=_room, service=self._chat.history, raises=codes(Code.NOT_FOUND)
+                chat.History, room=LIVE_ID, service=self._chat.history, raises=codes(Code.NOT_FOUND)
             ),
         }
 
@@ -85,10 +89,6 @@ class ChatNamespace(RoomNamespace):
         """`chat:leave-room`: leave a room."""
         await self.depart(socket, ask.live_id)
         return chat.Left(room_name=self.room(ask.live_id).name)
-
-
-def _room(ask: chat.JoinRoom | chat.SendMessage | chat.History) -> Room:
-    return chat_room(ask.live_id)
 
 
 def _history_event(joined: chat.Joined) -> tuple[str, Typed]:

@@ -1,5 +1,7 @@
 """The namespace `/`: products of streams, orders, and broadcasts to everybody. Calls the storefront."""
 
+from operator import attrgetter
+
 from gateway.errors import Code, Forbidden, codes
 from gateway.keys import ROOT, Room, admins_room, everyone_room, products_room
 from gateway.protocol import catalog, events, orders
@@ -7,20 +9,20 @@ from gateway.protocol.identity import Connected
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import ADMINS, Principal, Role
 from gateway.services.commerce.storefront import Storefront
-from namespaces.base import Pipeline
-from namespaces.room_namespace import Attendance, RoomNamespace
+from namespaces.namespace import Attendance, Namespace
+from namespaces.pipeline import Shared
 from namespaces.routes import Limit, Route
 
 
-class RootNamespace(RoomNamespace):
+class RootNamespace(Namespace):
     """Products of streams, orders, and broadcasts to everybody."""
 
     name = ROOT
     room = staticmethod(products_room)
 
-    def __init__(self, pipeline: Pipeline, attendance: Attendance, storefront: Storefront) -> None:
+    def __init__(self, shared: Shared, attendance: Attendance, storefront: Storefront) -> None:
         self._storefront = storefront
-        super().__init__(pipeline, attendance)
+        super().__init__(shared, attendance)
 
     def routes(self) -> dict[str, Route]:
         """Return the events of `/`."""
@@ -29,7 +31,7 @@ class RootNamespace(RoomNamespace):
                 catalog.JoinStream,
                 self.join,
                 Limit.JOIN,
-                enters=lambda ask: products_room(ask.stream_id),
+                enters=attrgetter("stream_id"),
                 resumes=self._storefront.resumes,
                 raises=codes(Code.NOT_FOUND),
             ),
@@ -69,8 +71,9 @@ class RootNamespace(RoomNamespace):
         await super().resumed(socket)
         await self._enter_by_right(socket)
 
-    async def renewed(self, socket: Socket) -> None:
+    async def renew(self, socket: Socket, principal: Principal) -> None:
         """See Namespace. The role may have changed."""
+        await super().renew(socket, principal)
         await self._enter_by_right(socket)
 
     async def join(self, socket: Socket, ask: catalog.JoinStream) -> catalog.StreamJoined:

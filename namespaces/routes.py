@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.errors import Code, Codes, codes
-from gateway.keys import Room
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import EVERYONE, Principal, Roles
@@ -32,6 +31,10 @@ CREDENTIALS = codes(
 )  # of whatever looks at a token
 
 
+async def _no_handler(_socket: Socket, ask: Request) -> Payload:
+    raise TypeError(f"nothing handles {type(ask).__name__}")
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One event of a namespace: its shape, its handler, and the checks before it.
@@ -42,15 +45,15 @@ class Route:
     """
 
     shape: type[Request]
-    handler: Callable[[Socket, Any], Awaitable[Payload]] | None = None
+    handler: Callable[[Socket, Any], Awaitable[Payload]] = _no_handler
     limit: Limit = Limit.EVENT
-    room: Callable[[Any], Room] | None = None  # the room that must have been joined
+    room: Callable[[Any], str] | None = None  # the stream key of the room that must have been joined
     who: Roles = EVERYONE
     repeated: Callable[[Principal, Any], Awaitable[Payload | None]] | None = None  # returns the first answer, if any
     aside: Callable[[Any], tuple[str, Payload]] | None = None  # an event to send first to a client that asks for no ack
     service: Callable[[Principal, Any], Awaitable[Payload]] | None = None
     raises: Codes = NOTHING  # the codes of its handler's errors
-    enters: Callable[[Any], Room] | None = None  # the room that a join is for
+    enters: Callable[[Any], str] | None = None  # the stream key of the room that a join is for
     resumes: Callable[[Any], Awaitable[bool]] | None = None  # whether a join catches up from its `since`
 
     @property
@@ -64,24 +67,6 @@ class Route:
         return found
 
     @property
-    def free(self) -> Callable[[Payload], bool] | None:
-        """The check whether an answer is not charged: one to a repetition, or to a join that caught up."""
-        if self.repeated is not None:
-            return _duplicate
-        return _recovered if self.resumes is not None else None
-
-    @property
     def work(self) -> Callable[..., Awaitable[Payload]]:
         """The handler or the service's method."""
-        work = self.handler or self.service
-        if work is None:
-            raise TypeError(f"nothing works on {self.shape.__name__}")
-        return work
-
-
-def _duplicate(answer: Payload) -> bool:
-    return bool(getattr(answer, "duplicate", False))
-
-
-def _recovered(answer: Payload) -> bool:
-    return bool(getattr(answer, "recovered", False))
+        return self.service or self.handler

@@ -1,6 +1,7 @@
 """The namespace `/streaming`: viewers of streams. Calls the viewers service."""
 
 from functools import partial
+from operator import attrgetter
 
 from gateway.errors import Code, codes
 from gateway.keys import STREAMING, viewers_room
@@ -8,20 +9,20 @@ from gateway.protocol import events, streaming
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.streams.viewers import Viewers
-from namespaces.base import Pipeline
-from namespaces.room_namespace import RoomNamespace
+from namespaces.namespace import Namespace
+from namespaces.pipeline import Shared
 from namespaces.routes import Limit, Route
 
 
-class StreamingNamespace(RoomNamespace):
+class StreamingNamespace(Namespace):
     """Viewers of streams, and the starts and ends of streams."""
 
     name = STREAMING
     room = staticmethod(viewers_room)
 
-    def __init__(self, pipeline: Pipeline, viewers: Viewers) -> None:
+    def __init__(self, shared: Shared, viewers: Viewers) -> None:
         self._viewers = viewers
-        super().__init__(pipeline, viewers)
+        super().__init__(shared, viewers)
 
     def routes(self) -> dict[str, Route]:
         """Return the events of `/streaming`."""
@@ -30,7 +31,7 @@ class StreamingNamespace(RoomNamespace):
                 streaming.ViewerJoin,
                 self.join,
                 Limit.JOIN,
-                enters=lambda ask: viewers_room(ask.stream_key),
+                enters=attrgetter("stream_key"),
                 resumes=self._viewers.resumes,
                 raises=codes(Code.NOT_FOUND),
             ),

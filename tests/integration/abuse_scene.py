@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, Protocol, Self
 
 import aiohttp
@@ -21,7 +22,8 @@ from gateway.realtime.packets import event_packet
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
-from namespaces.base import Namespace, Pipeline
+from namespaces.namespace import Namespace
+from namespaces.pipeline import Shared
 from namespaces.routes import Limit, Route
 from tests.doubles import stand_in
 from tests.integration.engineio_echo import Echo, Poller, hello, websocket
@@ -59,14 +61,22 @@ class AbuseNamespace(Namespace):
 
     name = "/lounge"
 
-    def __init__(self, pipeline: Pipeline, rooms: Rooms) -> None:
+    def __init__(self, shared: Shared, rooms: Rooms) -> None:
         self._rooms = rooms
-        super().__init__(pipeline)
+        super().__init__(shared, stand_in(None))  # nobody is counted
+
+    @staticmethod
+    def room(_key: str) -> Room:
+        """See Namespace."""
+        return ROOM
+
+    async def allow(self, principal: Principal, key: str) -> None:
+        """See Namespace. Everybody may."""
 
     def routes(self) -> dict[str, Route]:
         """See Namespace."""
         return {
-            "say": Route(Say, self.say, room=lambda _: ROOM),
+            "say": Route(Say, self.say, room=attrgetter("text")),
             "explode": Route(Say, self.explode),
             "hang": Route(Say, self.hang),
         }
@@ -74,9 +84,6 @@ class AbuseNamespace(Namespace):
     async def welcome(self, socket: Socket) -> None:
         """Everybody is in the room."""
         await socket.enter(ROOM)
-
-    async def recount(self, socket: Socket, room: Room) -> None:
-        """Nobody is counted."""
 
     async def say(self, _socket: Socket, ask: Say) -> Said:
         """Tell everybody."""
@@ -121,8 +128,8 @@ class Scene:
         door = stand_in(Refuser())
         lifetimes = Lifetimes(birds.server, None, timedelta(minutes=15))
         self._registry = SocketRegistry(birds.server, lifetimes, self._revoked, lambda: 0)
-        pipeline = Pipeline(door, door, self._registry, birds.metrics, dict.fromkeys(Limit, (1, 1.0)), SHORT)
-        birds.server.serve("/lounge", AbuseNamespace(pipeline, birds.rooms))
+        shared = Shared(door, door, self._registry, birds.metrics, dict.fromkeys(Limit, (1, 1.0)), SHORT)
+        birds.server.serve("/lounge", AbuseNamespace(shared, birds.rooms))
 
     async def _revoked(self, principals: Sequence[Principal]) -> list[bool]:
         return [False for _ in principals]

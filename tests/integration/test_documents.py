@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from namespaces import asyncapi
-from namespaces.base import Namespace
+from namespaces.namespace import Namespace
 from tests.programs import program
 from tests.timing import scaled
 from tests.unit.test_asyncapi import RATES, namespaces

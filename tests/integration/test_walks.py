@@ -28,7 +28,7 @@ DRAWINGS = (ROOT / "docs" / "architecture.md", ROOT / "docs" / "walks.md")
 
 TIMES = 4
 MOST_STATIONS = 14  # of a chat message
-MOST_FILES = 43  # of a chat message, with tools and ground
+MOST_FILES = 40  # of a chat message, with tools and ground
 
 # Used by all walks, and not drawn: names, metrics, errors, log context, payloads, asyncio tools, clients of servers.
 GROUND = (

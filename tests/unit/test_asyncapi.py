@@ -12,7 +12,7 @@ from gateway.protocol.answers import ErrorEvent
 from gateway.protocol.broadcasts import BROADCASTS
 from gateway.protocol.examples import example
 from namespaces import asyncapi
-from namespaces.base import Namespace
+from namespaces.namespace import Namespace
 from namespaces.routes import Limit
 from tests.http_edge import settings
 from tests.unit.test_http_table import references

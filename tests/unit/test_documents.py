@@ -14,7 +14,7 @@ from gateway.http.openapi import document
 from gateway.protocol.broadcasts import BROADCASTS
 from gateway.protocol.wire import Payload
 from namespaces import asyncapi
-from namespaces.base import Namespace
+from namespaces.namespace import Namespace
 from tests.unit.test_asyncapi import RATES, namespaces
 from tests.unit.test_http_table import ROUTES
 

@@ -1,7 +1,7 @@
 """One task handles the messages of a tick; when a handler waits, the other connections get tasks of their own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -28,8 +28,11 @@ class Speaker:
 
 
 @pytest.fixture
-def tasks() -> MessageTasks:
-    return MessageTasks()
+async def tasks() -> AsyncIterator[MessageTasks]:
+    tasks = MessageTasks()
+    yield tasks
+    await tasks.wait(5)
+    assert not tasks.running, "tasks would be seen by the next test"
 
 
 async def ticks(count: int) -> None:
@@ -71,7 +74,7 @@ async def test_messages_do_not_wait_for_a_waiting_handler(tasks: MessageTasks) -
 
 async def test_log_context_is_not_shared_between_clients(tasks: MessageTasks) -> None:
     """The messages of a polling client come with an HTTP request, which has an id."""
-    polling, other, waiting = Speaker(), Speaker(lambda: asyncio.sleep(0.01)), Speaker()
+    polling, other, waiting = Speaker(), Speaker(lambda: asyncio.sleep(0)), Speaker()
     with bound_contextvars(request_id="of the POST"):
         tasks.add(polling)
     for speaker in (other, waiting):

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.errors import GatewayError
 from gateway.protocol.chat import MAX_MESSAGE, SendMessage
-from namespaces.base import parse
+from namespaces.pipeline import parse
 
 
 def said(message: object) -> str:

@@ -1,10 +1,11 @@
-"""The pipeline of namespaces/base.py: whatever arrives is answered exactly once, and nothing gets past its order."""
+"""The pipeline answers every event exactly once, and no check can be skipped."""
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,7 +21,8 @@ from gateway.protocol.chat import Sent
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.packets import success_packet
 from gateway.security.principal import ADMINS, Principal, Role
-from namespaces.base import Namespace, Pipeline
+from namespaces.namespace import Namespace
+from namespaces.pipeline import Shared
 from namespaces.routes import Limit, Route
 from tests.doubles import stand_in
 
@@ -61,6 +63,10 @@ class FakeSocket:
         self.attending = dict.fromkeys(rooms, self.principal)
         self.published: list[tuple[Any, Any]] = []
         self.watched: list[Principal] = []
+
+    def reattend(self, room: Room) -> tuple[Principal, Principal]:
+        before, self.attending[room] = self.attending[room], self.principal
+        return before, self.principal
 
     def succeed(self, ack_id: int, data: Payload) -> None:
         success_packet("/talk", ack_id, data)  # what cannot be written is not told
@@ -128,15 +134,23 @@ class FakeRegistry:
         await self.namespace.renew(socket, principal)
 
 
+class FakeAttendance:
+    """Counts nobody."""
+
+    async def move(self, room: Room, before: str, after: str) -> None:
+        """See Attendance."""
+
+
 class ExampleNamespace(Namespace):
     """A namespace with one event of each kind."""
 
     name = "/talk"
+    room = staticmethod(chat_room)
 
     def routes(self) -> dict[str, Route]:
         return {
             "say": Route(Say, self.say),
-            "say-in-room": Route(Say, self.say, room=lambda ask: chat_room(ask.live_id)),
+            "say-in-room": Route(Say, self.say, room=attrgetter("live_id")),
             "say-as-admin": Route(Say, self.say, who=ADMINS),
             "send": Route(Say, self.send, Limit.MESSAGE, repeated=self.earlier),
             "explode": Route(Say, self.explode),
@@ -145,20 +159,15 @@ class ExampleNamespace(Namespace):
             "refuse": Route(Say, self.refuse),
             "find-invalid": Route(Say, self.find_invalid),
             "hang": Route(Say, self.hang),
-            "join": Route(
-                Say, self.join, Limit.JOIN, enters=lambda ask: chat_room(ask.live_id), resumes=self.catches_up
-            ),
+            "join": Route(Say, self.join, Limit.JOIN, enters=attrgetter("live_id"), resumes=self.catches_up),
         }
 
     async def welcome(self, socket: Any) -> None:
         """Say nothing."""
 
-    async def check_return(self, principal: Principal, room: Room) -> None:
-        if room == chat_room("closed"):
+    async def allow(self, principal: Principal, key: str) -> None:
+        if key == "closed":
             raise Forbidden(f"{principal.username} may not")
-
-    async def recount(self, socket: Any, room: Room) -> None:
-        socket.attending[room] = socket.principal
 
     async def say(self, _socket: Any, ask: Say) -> Said:
         return Said(text=ask.live_id * ask.count)
@@ -202,14 +211,15 @@ def example(limiter: FakeLimiter | None = None, authenticator: FakeAuthenticator
     rates: Mapping[Limit, tuple[int, float]] = dict.fromkeys(Limit, (10, 10.0))
     registry = FakeRegistry()
     registry.namespace = namespace = ExampleNamespace(
-        Pipeline(
+        Shared(
             authenticator=stand_in(authenticator or FakeAuthenticator()),
             limiter=stand_in(limiter or FakeLimiter()),
             registry=stand_in(registry),
             metrics=Metrics(),
             rates=rates,
             handler_timeout=timedelta(seconds=0.05),
-        )
+        ),
+        stand_in(FakeAttendance()),
     )
     return namespace
 

@@ -1,4 +1,4 @@
-"""What a socket on `/` hears without asking: it follows the role, which changes with a fresh token."""
+"""Sockets on `/` join some rooms without asking; which ones follows the role, which changes with a new token."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -21,11 +21,14 @@ NOBODY: Any = None
 
 
 def namespace() -> RootNamespace:
-    pipeline: Any = SimpleNamespace(
-        rates=dict.fromkeys(Limit, (1, 1.0)), handler_timeout=timedelta(seconds=1), limiter=None
+    shared: Any = SimpleNamespace(
+        rates=dict.fromkeys(Limit, (1, 1.0)),
+        handler_timeout=timedelta(seconds=1),
+        limiter=None,
+        registry=SimpleNamespace(add=lambda _: None),
     )
     storefront: Any = SimpleNamespace(resumes=None, orders=None, resumes_orders=None)
-    return RootNamespace(pipeline, NOBODY, storefront)
+    return RootNamespace(shared, NOBODY, storefront)
 
 
 async def test_administrators_get_events_of_orders_while_they_are_administrators() -> None:
@@ -35,8 +38,7 @@ async def test_administrators_get_events_of_orders_while_they_are_administrators
     assert socket.joined == {everyone_room(), admins_room()}
     assert set(socket.attending) == {admins_room()}, "what is missed there is sent when they come back"
     for role, receives in ((Role.MODERATOR, False), (Role.USER, False), (Role.ADMIN, True), (Role.ADMIN, True)):
-        socket.principal = principal(role, "ann")
-        await root.renewed(socket)
+        await root.renew(socket, principal(role, "ann"))
         assert (admins_room() in socket.joined, admins_room() in socket.attending) == (receives, receives)
         assert everyone_room() in socket.joined
 

@@ -1,4 +1,4 @@
-"""Who joins, leaves and is counted: whatever ends, fails or is given up at whichever await, the numbers are exact."""
+"""Members are counted exactly, whichever await of a join or a leave fails or is cancelled."""
 
 import asyncio
 from collections import Counter
@@ -24,8 +24,8 @@ from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from gateway.services.streams.attendance import Attendance
-from namespaces.base import Pipeline
-from namespaces.room_namespace import RoomNamespace
+from namespaces.namespace import Namespace
+from namespaces.pipeline import Shared
 from namespaces.routes import Limit, Route
 from tests.doubles import principal
 from tests.unit.test_server import FakeConnection, FakeEngine
@@ -110,15 +110,15 @@ class World:
         return [False for _ in who]
 
 
-class Den(RoomNamespace):
+class Den(Namespace):
     """Rooms to come into and to leave."""
 
     name = CHAT
     room = staticmethod(chat_room)
 
-    def __init__(self, faults: Faults, pipeline: Pipeline, attendance: Attendance) -> None:
+    def __init__(self, faults: Faults, shared: Shared, attendance: Attendance) -> None:
         self._fate = faults
-        super().__init__(pipeline, attendance)
+        super().__init__(shared, attendance)
 
     def routes(self) -> dict[str, Route]:
         return {"join": Route(chat.LeaveRoom, self.join), "leave": Route(chat.LeaveRoom, self.leave)}
@@ -155,9 +155,9 @@ class Harness:
         lifetimes = Lifetimes(self.server, None, timedelta(minutes=15))
         self.registry = SocketRegistry(self.server, lifetimes, world.revoked, lambda: 0)
         rates = dict.fromkeys(Limit, (1, 1.0))
-        pipeline = Pipeline(world, world, self.registry, metrics, rates, timedelta(seconds=5))
+        shared = Shared(world, world, self.registry, metrics, rates, timedelta(seconds=5))
         self.attendance = Attendance(self.presence, world)
-        self.den = Den(self.faults, pipeline, self.attendance)
+        self.den = Den(self.faults, shared, self.attendance)
         self.server.serve(CHAT, self.den)
 
     async def open(self) -> None:
@@ -207,8 +207,8 @@ class Harness:
             {user: set(sockets) for user, sockets in self.registry._users.items()},
             {second: set(sockets) for second, sockets in self.registry._lifetimes._ends._due.items()},
             set(self.server._cleaning),
-            dict(self.den._deadlines.pending),
-            dict(self.den._deadlines._expired),
+            dict(self.den._pipeline.deadlines.pending),
+            dict(self.den._pipeline.deadlines._expired),
             asyncio.all_tasks(),
         )
 
@@ -263,7 +263,7 @@ def faults_by_name(harness: Harness, connection: FakeConnection) -> dict[str, Ca
         task.cancel()
 
     def time_out() -> None:
-        deadlines = harness.den._deadlines
+        deadlines = harness.den._pipeline.deadlines
         deadlines.pending = {task: (0.0, cancelling) for task, (_, cancelling) in deadlines.pending.items()}
         deadlines._expire(asyncio.get_running_loop())
 
