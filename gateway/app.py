@@ -99,6 +99,8 @@ class Node:
             directory=accounts.directory,
             notifications=accounts.notifications,
             streams=commerce.streams,
+            copies=commerce.copies,
+            ingest_keys=commerce.ingest_keys,
             catalog=commerce.catalog,
             featured=commerce.featured,
             orders=commerce.orders,

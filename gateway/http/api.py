@@ -42,18 +42,20 @@ from gateway.services.accounts.accounts import Accounts
 from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.guests import Guests
 from gateway.services.analytics.reports import Reports
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.search import MessageSearch
 from gateway.services.commerce.catalog import Catalog
+from gateway.services.commerce.copies import Copies
 from gateway.services.commerce.featured import Featured as FeaturedService
 from gateway.services.commerce.orders import Orders as OrderService
 from gateway.services.jobs.jobs import Jobs as JobService
-from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.moderation.word_lists import WordLists
 from gateway.services.nodes.readiness import Readiness
 from gateway.services.notifications.notifications import Notifications as NotificationService
+from gateway.services.streams.ingest_keys import IngestKeys
 from gateway.services.streams.streams import Streams as StreamService
 from gateway.settings import Settings
 
@@ -75,6 +77,8 @@ def mount(
     devices: BannedDevices,
     directory: Directory,
     streams: StreamService,
+    copies: Copies,
+    ingest_keys: IngestKeys,
     catalog: Catalog,
     featured: FeaturedService,
     orders: OrderService,
@@ -102,7 +106,7 @@ def mount(
         Keys(public_keys),
         Config(settings),
         Users(accounts, directory),
-        Streams(streams),
+        Streams(streams, copies, ingest_keys),
         Products(catalog),
         Featured(featured),
         Orders(orders),

@@ -1,8 +1,6 @@
 """`/streams/{key}/messages`: read, search and export the messages of a stream, for moderators and its host."""
 
-from aiohttp import hdrs
-
-from gateway.http.routes import KEY, LINES, READS, Call, Lines, Route
+from gateway.http.routes import KEY, READS, Call, Lines, Route
 from gateway.protocol.queries import MessageQuery
 from gateway.protocol.records import StoredMessage, StoredMessagePage
 from gateway.security.principal import MEMBERS
@@ -34,6 +32,6 @@ class Messages:
     async def page(self, call: Call[None, MessageQuery]) -> StoredMessagePage | Lines:
         """List messages, newest first, or export all of them as lines of JSON."""
         key = call.path("key")
-        if call.query.format == "jsonl" or LINES in call.request.headers.get(hdrs.ACCEPT, ""):
+        if call.wants_lines(call.query.format):
             return Lines(await self._search.export(call.principal, key, call.query), f"{key}.jsonl")
         return await self._search.page(call.principal, key, call.query)

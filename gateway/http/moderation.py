@@ -3,12 +3,14 @@
 from functools import partial
 
 from gateway.errors import Code, codes
-from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
+from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Lines, Route
 from gateway.protocol.queries import LogQuery, SanctionQuery, WordQuery
 from gateway.protocol.records import (
     AddWord,
+    ChangeSanction,
     ChangeWord,
     FilteredText,
+    LogEntry,
     LogPage,
     SampleText,
     SanctionPage,
@@ -16,8 +18,8 @@ from gateway.protocol.records import (
     WordPage,
     WordView,
 )
-from gateway.security.principal import ADMINS, MEMBERS, MODERATORS
-from gateway.services.moderation.audit_log import AuditLog
+from gateway.security.principal import ADMINS, MEMBERS
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.moderation.word_lists import WordLists
@@ -51,7 +53,26 @@ class Moderation:
             Route(
                 "DELETE", sanction, self.lift, answer=SanctionView, who=MEMBERS, limit=WRITES, raises=codes(Code.MUTED)
             ),
-            Route("GET", "/moderation/log", self.log, query=LogQuery, answer=LogPage, who=MODERATORS, limit=READS),
+            Route(
+                "PATCH",
+                sanction,
+                self.change_sanction,
+                body=ChangeSanction,
+                answer=SanctionView,
+                who=MEMBERS,
+                limit=WRITES,
+                raises=CONFLICT | {Code.MUTED},
+            ),
+            Route(
+                "GET",
+                "/moderation/log",
+                self.log,
+                query=LogQuery,
+                answer=LogPage,
+                lines=LogEntry,
+                who=MEMBERS,
+                limit=READS,
+            ),
             admin("GET", "/moderation/words", self.words, query=WordQuery, answer=WordPage, limit=READS),
             admin(
                 "POST",
@@ -84,9 +105,15 @@ class Moderation:
         """Lift a mute or a ban; has no effect on one that has ended."""
         return await self._sanctions.lift(call.principal, call.path("id"))
 
-    async def log(self, call: Call[None, LogQuery]) -> LogPage:
-        """List entries of the audit log, newest first."""
-        return await self._audit_log.page(call.query)
+    async def change_sanction(self, call: Call[ChangeSanction, None]) -> SanctionView:
+        """Extend or shorten a mute or a ban in force."""
+        return await self._sanctions.change(call.principal, call.path("id"), call.body)
+
+    async def log(self, call: Call[None, LogQuery]) -> LogPage | Lines:
+        """List entries of the audit log, newest first; hosts see those of their own streams."""
+        if call.wants_lines(call.query.format):
+            return Lines(await self._audit_log.export(call.principal, call.query), "log.jsonl")
+        return await self._audit_log.page(call.principal, call.query)
 
     async def words(self, call: Call[None, WordQuery]) -> WordPage:
         """List listed words, newest first."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.errors import AuthRequired, Code, Codes, InvalidPayload, codes
 from gateway.protocol.queries import Query
@@ -57,6 +57,10 @@ class Call(Generic[B, Q]):
             case [key] if re.fullmatch(IDEMPOTENCY_KEY, key):
                 return key
         raise InvalidPayload(details=[{"field": IDEMPOTENCY, "problem": "not one word of at most 128 characters"}])
+
+    def wants_lines(self, format_: str) -> bool:
+        """Whether the answer is to be lines of JSON, by the `format` of the query or the Accept header."""
+        return format_ == "jsonl" or LINES in self.request.headers.get(hdrs.ACCEPT, "")
 
     def path(self, name: str) -> str:
         """Return a segment of the path."""

@@ -5,8 +5,18 @@ from functools import partial
 from gateway.errors import Conflict
 from gateway.http.routes import CONFLICT, KEY, READS, WRITES, Call, Route
 from gateway.protocol.queries import StreamListQuery, StreamQuery
-from gateway.protocol.streaming import ChangeStream, CreateStream, StreamList, StreamPage, StreamView
+from gateway.protocol.streaming import (
+    ChangeStream,
+    CreateStream,
+    DuplicateStream,
+    IngestKey,
+    StreamList,
+    StreamPage,
+    StreamView,
+)
 from gateway.security.principal import HOSTS
+from gateway.services.commerce.copies import Copies
+from gateway.services.streams.ingest_keys import IngestKeys
 from gateway.services.streams.streams import Streams as StreamService
 
 RESERVED = frozenset({"active", "upcoming"})  # paths of lists, which a stream of that key could not have
@@ -15,8 +25,10 @@ RESERVED = frozenset({"active", "upcoming"})  # paths of lists, which a stream o
 class Streams:
     """The routes of streams."""
 
-    def __init__(self, streams: StreamService) -> None:
+    def __init__(self, streams: StreamService, copies: Copies, ingest_keys: IngestKeys) -> None:
         self._streams = streams
+        self._copies = copies
+        self._ingest_keys = ingest_keys
 
     def routes(self) -> list[Route]:
         """Return the routes of this resource."""
@@ -31,6 +43,16 @@ class Streams:
             host("PATCH", f"/streams/{KEY}", self.change, body=ChangeStream, answer=StreamView, raises=CONFLICT),
             host("POST", f"/streams/{KEY}/start", self.start, answer=StreamView, raises=CONFLICT),
             host("POST", f"/streams/{KEY}/stop", self.stop, answer=StreamView, raises=CONFLICT),
+            host(
+                "POST",
+                f"/streams/{KEY}/duplicate",
+                self.duplicate,
+                body=DuplicateStream,
+                answer=StreamView,
+                status=201,
+                raises=CONFLICT,
+            ),
+            host("POST", f"/streams/{KEY}/ingest-key", self.rotate_ingest_key, answer=IngestKey, status=201),
             host("DELETE", f"/streams/{KEY}", self.cancel, answer=StreamView, raises=CONFLICT),
         ]
 
@@ -52,8 +74,7 @@ class Streams:
 
     async def create(self, call: Call[CreateStream, None]) -> StreamView:
         """Create a stream with the caller as its host."""
-        if call.body.key in RESERVED:
-            raise Conflict("This key is taken")
+        _check_key(call.body.key)
         return await self._streams.create(call.principal, call.body)
 
     async def change(self, call: Call[ChangeStream, None]) -> StreamView:
@@ -68,6 +89,20 @@ class Streams:
         """End the stream."""
         return await self._streams.stop(call.principal, call.path("key"))
 
+    async def duplicate(self, call: Call[DuplicateStream, None]) -> StreamView:
+        """Create a scheduled stream with the same host and products."""
+        _check_key(call.body.key)
+        return await self._copies.duplicate(call.principal, call.path("key"), call.body)
+
+    async def rotate_ingest_key(self, call: Call[None, None]) -> IngestKey:
+        """Give the stream a new secret for its encoder; it is shown only in this answer."""
+        return await self._ingest_keys.rotate(call.principal, call.path("key"))
+
     async def cancel(self, call: Call[None, None]) -> StreamView:
         """Cancel a scheduled stream."""
         return await self._streams.cancel(call.principal, call.path("key"))
+
+
+def _check_key(key: str | None) -> None:
+    if key in RESERVED:
+        raise Conflict("This key is taken")

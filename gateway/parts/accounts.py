@@ -29,7 +29,7 @@ from gateway.services.accounts.guests import Guests
 from gateway.services.accounts.identities import Identities
 from gateway.services.accounts.names import Names
 from gateway.services.accounts.sessions import Sessions
-from gateway.services.moderation.audit_log import AuditLog
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
 from gateway.services.moderation.word_lists import WordLists

@@ -6,13 +6,13 @@ from gateway.parts.accounts import AccountsPart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.members.rights_delivery import RightsDelivery
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.search import MessageSearch
 from gateway.services.chat.snapshot import Snapshots
 from gateway.services.chat.standing import Standings
 from gateway.services.moderation.announcements import Announcements
-from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.deletions import Deletions
 from gateway.services.moderation.permissions import Permissions

@@ -6,7 +6,9 @@ from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.job_queue import JobQueue
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
+from gateway.services.commerce.copies import Copies
 from gateway.services.commerce.featured import Featured
 from gateway.services.commerce.order_book import Terms
 from gateway.services.commerce.order_writer import OrderWriter
@@ -17,6 +19,7 @@ from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.jobs.jobs import Jobs
 from gateway.services.jobs.table import JobTable
 from gateway.services.rooms.outbox import Outbox
+from gateway.services.streams.ingest_keys import IngestKeys
 from gateway.services.streams.streams import StreamListCache, Streams
 from gateway.services.streams.viewers import Viewers
 
@@ -34,15 +37,16 @@ class CommercePart:
         pages, shelves = ProductPageCache(metrics, log), ShelfCache(metrics, log)
         self._caches = (lists, product_cache, pages, shelves)
         outbox.on_published(product_cache.update)
-        settings = servers.settings
-        self.streams = Streams(
-            database, outbox, fanout, lists, grace=settings.stream_end_grace, reopen=settings.stream_reopen
-        )
+        settings, audit_log = servers.settings, AuditLog(database, servers.facts)
+        grace, reopen = settings.stream_end_grace, settings.stream_reopen
+        self.streams = Streams(database, outbox, fanout, lists, audit_log, grace=grace, reopen=reopen)
+        self.copies = Copies(database, self.streams, audit_log)
+        self.ingest_keys = IngestKeys(database, audit_log)
         self.viewers = Viewers(database, log, realtime.presence, fanout, realtime.rooms.attendees, servers.facts)
         fanout.on_notice(StreamEnded, self.viewers.on_stream_ended)
         fanout.on_notice(StreamResumed, self.viewers.on_stream_resumed)
         views = ProductViews(settings.currency)
-        self.catalog = Catalog(database, outbox, pages, product_cache, views)
+        self.catalog = Catalog(database, outbox, pages, product_cache, views, audit_log)
         self.featured = Featured(outbox, views)
         self.storefront = Storefront(database, log, self.streams, shelves, views)
         terms = Terms(views, settings.order_ttl, settings.locale)

@@ -20,6 +20,7 @@ from models.main.moderation import ModerationAction
 
 MAX_PAGE = 100  # items; a page is one answer that a phone renders
 
+Format = Literal["json", "jsonl"]
 PageCursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-]{1,200}$")]
 
 
@@ -118,7 +119,10 @@ class NotificationQuery(Page):
 
 
 class LogQuery(Page):
-    """`GET /moderation/log`, filtered by room, actor, subject, action, or time (`from` inclusive, `to` exclusive)."""
+    """`GET /moderation/log`, filtered by room, actor, subject, action, or time (`from` inclusive, `to` exclusive).
+
+    `format=jsonl` answers all entries as lines of JSON.
+    """
 
     live_id: StreamKey | None = None
     actor_id: UUID | None = None
@@ -126,6 +130,7 @@ class LogQuery(Page):
     action: ModerationAction | None = None
     from_: Annotated[Moment | None, Field(alias="from")] = None
     to: Moment | None = None
+    format: Format = "json"
 
 
 class MessageQuery(Page):
@@ -139,7 +144,7 @@ class MessageQuery(Page):
     to: Moment | None = None
     deleted: bool = False
     search: Search | None = None
-    format: Literal["json", "jsonl"] = "json"
+    format: Format = "json"
 
 
 class OrderQuery(Page):

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from gateway.protocol.chat import MessageText
-from gateway.protocol.wire import Payload, Request, StreamKey, Timestamp
+from gateway.protocol.moderation import LONGEST
+from gateway.protocol.wire import Payload, Reason, Request, StreamKey, Timestamp
 
 WordActionName = Literal["ALLOW", "MASK", "BLOCK"]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$")]
@@ -18,7 +19,9 @@ class LogEntry(Payload):
     action: str
     live_id: str | None
     actor_id: str
+    actor_name: str | None
     subject_id: str | None
+    subject_name: str | None
     message_id: str | None
     reason: str | None
     details: dict[str, Any]
@@ -56,6 +59,13 @@ class SanctionView(Payload):
     lifted_at: Timestamp | None
     lifted_by: str | None
     lifted_by_name: str | None
+
+
+class ChangeSanction(Request):
+    """`PATCH /moderation/sanctions/{id}`: it ends in so many seconds from now, or with null never."""
+
+    seconds: Annotated[int, Field(ge=1, le=LONGEST)] | None
+    reason: Reason | None = None
 
 
 class SanctionPage(Payload):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from gateway.clocks import now
 from gateway.protocol.text import bounded, clean_line, clean_lines
@@ -97,10 +97,37 @@ class ChangeStream(Request):
         return self
 
 
-class MediaStream(Request):
-    """`data` of a media event."""
+class DuplicateStream(Request):
+    """`POST /streams/{key}/duplicate`: a scheduled stream like this one, with its products unless `products` is false.
 
-    stream_key: StreamKey
+    Without a key the gateway makes one, without a title the copy has the same.
+    """
+
+    key: StreamKey | None = None
+    title: Title | None = None
+    scheduled_at: Moment | None = None
+    products: bool = True
+
+
+class IngestKey(Payload):
+    """The answer to `POST /streams/{key}/ingest-key`: a secret for the encoder, which cannot be read again."""
+
+    stream_key: str
+    ingest_key: str = Field(repr=False)
+    created_at: Timestamp
+
+
+class MediaStream(Request):
+    """`data` of a media event: the stream by its key, or by its ingest key; exactly one of the two."""
+
+    stream_key: StreamKey | None = None
+    ingest_key: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(None, repr=False)
+
+    @model_validator(mode="after")
+    def _either(self) -> "MediaStream":
+        if (self.stream_key is None) == (self.ingest_key is None):
+            raise ValueError("give either streamKey or ingestKey")
+        return self
 
 
 class MediaEvent(Request):

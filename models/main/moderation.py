@@ -157,10 +157,32 @@ class ModerationAction(StrEnum):
     ADD_WORD = "ADD_WORD"
     CHANGE_WORD = "CHANGE_WORD"
     REMOVE_WORD = "REMOVE_WORD"
+    CHANGE_SANCTION = "CHANGE_SANCTION"
+    # Changes of streams, products, orders, accounts and nodes.
+    CREATE_STREAM = "CREATE_STREAM"
+    CHANGE_STREAM = "CHANGE_STREAM"
+    START_STREAM = "START_STREAM"
+    STOP_STREAM = "STOP_STREAM"
+    CANCEL_STREAM = "CANCEL_STREAM"
+    ROTATE_INGEST_KEY = "ROTATE_INGEST_KEY"
+    CREATE_PRODUCT = "CREATE_PRODUCT"
+    CHANGE_PRODUCT = "CHANGE_PRODUCT"
+    DELETE_PRODUCT = "DELETE_PRODUCT"
+    PAY_ORDER = "PAY_ORDER"
+    CANCEL_ORDER = "CANCEL_ORDER"
+    CREATE_USER = "CREATE_USER"
+    CHANGE_ROLE = "CHANGE_ROLE"
+    SUSPEND = "SUSPEND"
+    UNSUSPEND = "UNSUSPEND"
+    RESET_PASSWORD = "RESET_PASSWORD"  # noqa: S105  the name of an action
+    LOGOUT_USER = "LOGOUT_USER"
+    DISCONNECT = "DISCONNECT"
+    DRAIN_NODE = "DRAIN_NODE"
+    RESUME_NODE = "RESUME_NODE"
 
 
 class ModerationEntry(Model):
-    """The audit log of moderation. Entries are added and never changed."""
+    """The audit log: moderation, and changes by staff. Entries are added and never changed."""
 
     id = fields.BigIntField(primary_key=True)
     action = fields.CharField(max_length=32)

@@ -66,7 +66,7 @@ class OrderItem(Model):
     quantity = fields.IntField()
 
     class Meta:
-        """Read with their order; a product or a stream that goes is looked up, too."""
+        """Read with their order, and by stream with the newest first; a product that goes is looked up, too."""
 
         table = "order_items"
-        indexes = (("order_id",), ("product_id",), ("stream_id",))
+        indexes = (("order_id",), ("product_id",), ("stream_id", "id"))

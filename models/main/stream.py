@@ -39,6 +39,7 @@ class Stream(Model):
     lost_at = fields.DatetimeField(null=True)  # live, and the media server receives nothing since then
     ended_at = fields.DatetimeField(null=True)
     closes_at = fields.DatetimeField(null=True)  # ended; until then it can be started again, and people can chat
+    ingest_key_hash = fields.CharField(max_length=64, null=True, unique=True)  # SHA-256 of the encoder's secret
     orders_when_not_live = fields.BooleanField(default=False)
     peak_viewers = fields.IntField(default=0)
     total_viewers = fields.IntField(default=0)  # distinct people that watched at any time

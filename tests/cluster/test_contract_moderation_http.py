@@ -58,7 +58,12 @@ async def test_listed_words_apply_on_all_nodes_within_a_second(shop: Shop) -> No
     page = await get(shop, admin, "/moderation/words", liveId=key)
     assert [(word["word"], word["action"]) for word in page["items"]] == [("시발점", "ALLOW"), ("시발", "BLOCK")]
     log = await get(shop, admin, "/moderation/log", liveId=key)
-    assert [entry["action"] for entry in log["items"]] == ["CHANGE_WORD", "REMOVE_WORD", *["ADD_WORD"] * 3]
+    assert [entry["action"] for entry in log["items"]] == [
+        "CHANGE_WORD",
+        "REMOVE_WORD",
+        *["ADD_WORD"] * 3,
+        "CREATE_STREAM",
+    ]
 
 
 async def test_invalid_list_queries_are_refused(shop: Shop) -> None:
@@ -83,7 +88,8 @@ async def test_invalid_list_queries_are_refused(shop: Shop) -> None:
 
 
 async def test_the_audit_log_is_paged(shop: Shop) -> None:
-    key, admin, moderator = await shop.stream(), await shop.person("ADMIN"), await shop.person("MODERATOR")
+    host, key = await shop.owner(), await shop.stream()
+    admin, moderator = await shop.person("ADMIN"), await shop.person("MODERATOR")
     ann = await shop.person()
     writer, boss = await shop.chatter(key, as_=ann), await shop.chatter(key, as_=admin)
     sent = [await say(writer, key, text) for text in "abc"]
@@ -92,7 +98,7 @@ async def test_the_audit_log_is_paged(shop: Shop) -> None:
     await boss.call("chat:clear", {"liveId": key, "userId": ann.id})
     entries = (await get(shop, moderator, "/moderation/log", liveId=key))["items"]
     assert [(entry["action"], entry["actorId"]) for entry in entries] == [
-        ("CLEAR", admin.id), ("DELETE_MESSAGE", admin.id), ("PIN", moderator.id),
+        ("CLEAR", admin.id), ("DELETE_MESSAGE", admin.id), ("PIN", moderator.id), ("CREATE_STREAM", host.id),
     ]  # fmt: skip
     deleted = entries[1]
     assert (deleted["messageId"], deleted["subjectId"], deleted["reason"]) == (sent[1]["id"], ann.id, "spam")
@@ -103,7 +109,7 @@ async def test_the_audit_log_is_paged(shop: Shop) -> None:
         ({"subjectId": ann.id}, ["CLEAR", "DELETE_MESSAGE"]),
         ({"action": "CLEAR"}, ["CLEAR"]),
         ({"from": entries[0]["timestamp"]}, ["CLEAR"]),
-        ({"to": deleted["timestamp"]}, ["PIN"]),
+        ({"to": deleted["timestamp"]}, ["PIN", "CREATE_STREAM"]),
     ):
         page = await get(shop, admin, "/moderation/log", liveId=key, **filters)
         assert [entry["action"] for entry in page["items"]] == expected, filters

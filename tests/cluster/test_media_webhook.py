@@ -18,11 +18,22 @@ from tests.cluster.stamps import unstamped
 NOTHING: Mapping[str, str] = {}
 
 
-async def report(
-    shop: Shop, what: str, key: str, *, node: int = 0, changed: Mapping[str, str] = NOTHING, message: str | None = None
+async def report(shop: Shop, what: str, key: str, **how: Any) -> int:
+    """Send a message of a stream by its key; see `deliver`."""
+    return await deliver(shop, what, {"streamKey": key}, **how)
+
+
+async def deliver(
+    shop: Shop,
+    what: str,
+    stream: Mapping[str, str],
+    *,
+    node: int = 0,
+    changed: Mapping[str, str] = NOTHING,
+    message: str | None = None,
 ) -> int:
     """Send a message as the media server does, or with another body or header; the status of the answer."""
-    body = json.dumps({"type": what, "timestamp": iso(now()), "data": {"streamKey": key}}).encode()
+    body = json.dumps({"type": what, "timestamp": iso(now()), "data": stream}).encode()
     sent, message = int(time.time()), message or f"msg_{secrets.token_hex(8)}"
     headers = {
         "webhook-id": message,

@@ -22,6 +22,7 @@ from gateway.protocol.streaming import CreateStream
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.analytics.facts import NO_FACTS, Facts
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.featured import Featured
 from gateway.services.commerce.order_book import Terms
@@ -34,7 +35,7 @@ from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.main.user import User
 from tests.doubles import Recorder, principal
-from tests.integration.services import make_streams
+from tests.integration.services import add_account, make_streams
 from tests.support import make_settings
 
 KEY = "demo"
@@ -54,7 +55,9 @@ class Node:
         outbox = Outbox(database, self.log, received)
         product_cache = ProductCache(redis, metrics)
         outbox.on_published(product_cache.update)
-        self.catalog = Catalog(database, outbox, ProductPageCache(metrics, self.log), product_cache, VIEWS)
+        self.catalog = Catalog(
+            database, outbox, ProductPageCache(metrics, self.log), product_cache, VIEWS, AuditLog(database)
+        )
         self.featured = Featured(outbox, VIEWS)
         writer = OrderWriter(database, outbox, metrics, TERMS, facts)
         self.orders = Orders(database, outbox, writer, received, metrics, VIEWS, facts)
@@ -139,6 +142,7 @@ async def open_commerce_nodes(database_url: str, redis: RedisClient, **overrides
     database = Database(make_settings(database_url=database_url, **overrides), metrics)
     await database.open()
     commerce = CommerceNodes(database, redis, metrics)
+    await add_account(ADMIN)
     await commerce.stream(KEY, await commerce.person(Role.ADMIN))
     commerce.received.events.clear()
     try:

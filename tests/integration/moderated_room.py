@@ -13,8 +13,8 @@ from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import Device, DeviceBook, DeviceNames
 from gateway.security.sessions.guest_ids import new_id
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.moderation.announcements import Announcements
-from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
 from gateway.services.moderation.permissions import Permissions

@@ -2,16 +2,18 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.chat import History
 from gateway.redis.client import RedisClient
+from gateway.security.principal import Principal
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.snapshot import Snapshots
 from gateway.services.chat.standing import Standings
-from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.deletions import Deletions
 from gateway.services.moderation.permissions import Permissions
@@ -21,6 +23,7 @@ from gateway.services.moderation.word_lists import WordLists
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.streams import StreamListCache, Streams
+from models.main.user import User
 
 DAY = timedelta(days=1)
 GRACE, REOPEN = timedelta(seconds=30), timedelta(minutes=30)  # of streams
@@ -31,10 +34,16 @@ def older(key: str, before: str | None, limit: int) -> History:
     return History.model_validate({"liveId": key, "before": before, "limit": limit})
 
 
+async def add_account(who: Principal) -> None:
+    """Store an account for a principal."""
+    email = f"{who.user_id}@example.com"
+    await User.create(id=UUID(who.user_id), email=email, username=who.username, password_hash="-", role=who.role.value)
+
+
 def make_streams(database: Database, redis: RedisClient, fanout: Any) -> Streams:
     """Return the streams of one node."""
     outbox, lists = Outbox(database, RoomLog(database), fanout), StreamListCache(redis, Metrics())
-    return Streams(database, outbox, fanout, lists, grace=GRACE, reopen=REOPEN)
+    return Streams(database, outbox, fanout, lists, AuditLog(database), grace=GRACE, reopen=REOPEN)
 
 
 def make_room_settings(database: Database, fanout: Any) -> RoomSettingsService:

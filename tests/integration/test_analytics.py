@@ -28,8 +28,8 @@ from gateway.services.analytics.facts import Facts
 from gateway.services.analytics.relay import Relay
 from gateway.services.analytics.reports import Reports
 from gateway.services.analytics.upkeep import AnalyticsRetention, OutboxAge
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.messages import Messages, Placed
-from gateway.services.moderation.audit_log import AuditLog
 from gateway.settings import Settings
 from models.main.moderation import ModerationAction
 from models.main.user import User

@@ -18,6 +18,7 @@ from gateway.protocol.wire import Cursor, Since
 from gateway.realtime.presence.presence import LocalPresence
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.product_cache import ProductCache
 from gateway.services.commerce.products import ProductViews
@@ -29,7 +30,7 @@ from gateway.services.streams.viewers import Viewers
 from models.main.stream import Stream
 from models.main.user import User
 from tests.doubles import Recorder, principal
-from tests.integration.services import make_streams
+from tests.integration.services import add_account, make_streams
 from tests.support import make_settings
 
 KEY = "demo"
@@ -56,7 +57,7 @@ class Shop:
         log, product_cache = RoomLog(database), ProductCache(redis, Metrics())
         outbox = Outbox(database, log, self.received)
         outbox.on_published(product_cache.update)
-        return Catalog(database, outbox, ProductPageCache(Metrics(), log), product_cache, VIEWS)
+        return Catalog(database, outbox, ProductPageCache(Metrics(), log), product_cache, VIEWS, AuditLog(database))
 
     async def person(self, role: Role) -> Principal:
         number = await User.all().count()
@@ -94,6 +95,7 @@ async def shop(database_url: str, redis: RedisClient) -> AsyncIterator[Shop]:
     database = Database(make_settings(database_url=database_url), Metrics())
     await database.open()
     shop = Shop(database, redis)
+    await add_account(ADMIN)
     shop.admin = await shop.person(Role.ADMIN)
     await shop.stream(key=KEY)
     shop.received.events.clear()

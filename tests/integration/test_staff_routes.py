@@ -10,8 +10,8 @@ from gateway.postgres.database import Database
 from gateway.protocol.queries import MessageQuery
 from gateway.protocol.records import AddWord, SampleText
 from gateway.redis.client import RedisClient
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.search import MessageSearch
-from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.word_lists import WordLists
 from tests.integration.moderated_room import ELSEWHERE, KEY, ModeratedRoom
 from tests.support import make_settings

@@ -31,7 +31,7 @@ RESOURCES = (
     Auth(NOBODY, NOBODY, NOBODY, Csrf(enabled=True, origins=Origins(settings())), settings()),
     Keys(lambda: {"keys": []}),
     Users(NOBODY, NOBODY),
-    Streams(NOBODY),
+    Streams(NOBODY, NOBODY, NOBODY),
     Products(NOBODY),
     Featured(NOBODY),
     Orders(NOBODY),

@@ -56,7 +56,28 @@ export type ModerationAction =
   | "UNPIN"
   | "ADD_WORD"
   | "CHANGE_WORD"
-  | "REMOVE_WORD";
+  | "REMOVE_WORD"
+  | "CHANGE_SANCTION"
+  | "CREATE_STREAM"
+  | "CHANGE_STREAM"
+  | "START_STREAM"
+  | "STOP_STREAM"
+  | "CANCEL_STREAM"
+  | "ROTATE_INGEST_KEY"
+  | "CREATE_PRODUCT"
+  | "CHANGE_PRODUCT"
+  | "DELETE_PRODUCT"
+  | "PAY_ORDER"
+  | "CANCEL_ORDER"
+  | "CREATE_USER"
+  | "CHANGE_ROLE"
+  | "SUSPEND"
+  | "UNSUSPEND"
+  | "RESET_PASSWORD"
+  | "LOGOUT_USER"
+  | "DISCONNECT"
+  | "DRAIN_NODE"
+  | "RESUME_NODE";
 
 /**
  * `POST /moderation/words`: a word for one room, or without `live_id` for all.
@@ -474,6 +495,13 @@ export interface ChangeRole {
   role: "USER" | "HOST" | "MODERATOR" | "ADMIN";
 }
 /**
+ * `PATCH /moderation/sanctions/{id}`: it ends in so many seconds from now, or with null never.
+ */
+export interface ChangeSanction {
+  seconds: number | null;
+  reason?: string | null;
+}
+/**
  * `PATCH /products/{id}/stock`: a new stock, or a difference; exactly one of the two.
  */
 export interface ChangeStock {
@@ -854,6 +882,17 @@ export interface Deleted {
   alreadyDeleted: boolean;
 }
 /**
+ * `POST /streams/{key}/duplicate`: a scheduled stream like this one, with its products unless `products` is false.
+ *
+ * Without a key the gateway makes one, without a title the copy has the same.
+ */
+export interface DuplicateStream {
+  key?: string | null;
+  title?: string | null;
+  scheduledAt?: string | null;
+  products?: boolean;
+}
+/**
  * `POST /auth/guest`: a refresh token of a guest continues that guest's session.
  *
  * Browsers are recognised by a cookie; an app without cookies sends an id that it stores.
@@ -1006,6 +1045,14 @@ export interface HttpError {
   };
   requestId: string;
   timestamp: string;
+}
+/**
+ * The answer to `POST /streams/{key}/ingest-key`: a secret for the encoder, which cannot be read again.
+ */
+export interface IngestKey {
+  streamKey: string;
+  ingestKey: string;
+  createdAt: string;
 }
 /**
  * A job. `result` is null unless the job is DONE.
@@ -1177,7 +1224,9 @@ export interface LogEntry {
   action: string;
   liveId: string | null;
   actorId: string;
+  actorName: string | null;
   subjectId: string | null;
+  subjectName: string | null;
   messageId: string | null;
   reason: string | null;
   details: {
@@ -1194,6 +1243,8 @@ export interface LogPage {
 }
 /**
  * `GET /moderation/log`, filtered by room, actor, subject, action, or time (`from` inclusive, `to` exclusive).
+ *
+ * `format=jsonl` answers all entries as lines of JSON.
  */
 export interface LogQuery {
   cursor?: string | null;
@@ -1204,6 +1255,7 @@ export interface LogQuery {
   action?: ModerationAction | null;
   from?: string | null;
   to?: string | null;
+  format?: "json" | "jsonl";
 }
 /**
  * `POST /auth/login`.
@@ -2348,11 +2400,11 @@ export interface ChatClientToServerEvents {
   "auth:refresh": (request: AuthRefresh, ack: (answer: Answer<AuthRefreshed>) => void) => void;
   /** Mute somebody in a room: they read and do not write. */
   "chat:mute-user": (request: MuteUser, ack: (answer: Answer<Sanctioned>) => void) => void;
-  /** Lift a mute; does nothing if there is none. */
+  /** Lift a mute; do nothing if there is none. */
   "chat:unmute-user": (request: MuteUser, ack: (answer: Answer<Sanctioned>) => void) => void;
   /** Ban somebody from a room, or from everywhere; `deleted` is how many messages went with them. */
   "chat:ban-user": (request: BanUser, ack: (answer: Answer<BanAck>) => void) => void;
-  /** Lift a ban; does nothing if there is none. A ban everywhere and a ban from a room are two bans. */
+  /** Lift a ban; do nothing if there is none. A ban everywhere and a ban from a room are two bans. */
   "chat:unban-user": (request: BanUser, ack: (answer: Answer<Sanctioned>) => void) => void;
   /** Set the seconds between two messages of one sender; 0 is no slow mode. */
   "chat:slow-mode": (request: SlowMode, ack: (answer: Answer<SettingsChanged>) => void) => void;
@@ -2388,11 +2440,11 @@ export interface ChatErrors {
   "auth:refresh": "AUTH_REQUIRED" | "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE" | "TOKEN_EXPIRED" | "TOKEN_REVOKED";
   /** Mute somebody in a room: they read and do not write. */
   "chat:mute-user": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Lift a mute; does nothing if there is none. */
+  /** Lift a mute; do nothing if there is none. */
   "chat:unmute-user": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Ban somebody from a room, or from everywhere; `deleted` is how many messages went with them. */
   "chat:ban-user": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Lift a ban; does nothing if there is none. A ban everywhere and a ban from a room are two bans. */
+  /** Lift a ban; do nothing if there is none. A ban everywhere and a ban from a room are two bans. */
   "chat:unban-user": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Set the seconds between two messages of one sender; 0 is no slow mode. */
   "chat:slow-mode": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";

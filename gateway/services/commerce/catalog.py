@@ -27,6 +27,7 @@ from gateway.protocol.catalog import (
 from gateway.protocol.orders import Shortage
 from gateway.protocol.queries import ProductQuery
 from gateway.security.principal import Principal, Role
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.commerce import products
 from gateway.services.commerce.currency import rounded
 from gateway.services.commerce.product_cache import ProductCache
@@ -34,6 +35,7 @@ from gateway.services.commerce.products import ProductViews, number
 from gateway.services.rooms.cache import RoomCache
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
+from models.main.moderation import ModerationAction
 from models.main.product import Product
 from models.main.stream import Stream
 
@@ -68,8 +70,10 @@ class Catalog:
         pages: ProductPageCache,
         product_cache: ProductCache,
         views: ProductViews,
+        audit_log: AuditLog,
     ) -> None:
         self._views = views
+        self._audit_log = audit_log
         self._database = database
         self._outbox = outbox
         self._pages = pages
@@ -105,6 +109,7 @@ class Catalog:
             async with self._outbox.change("catalog.create", products_room(ask.stream_key)) as outgoing:
                 await product.save()
                 outgoing.append(self._views.added(product))
+                await self._record(ModerationAction.CREATE_PRODUCT, principal, product, after=_terms(product))
         except ForeignKeyError:
             raise NotFound("There is no such stream") from None
         return self._views.view(product)
@@ -176,6 +181,7 @@ class Catalog:
                 outgoing.append(self._views.featured(stream_key, None))
             await Product.filter(id=product.id).delete()
             outgoing.append(products.deleted(stored))
+            await self._record(ModerationAction.DELETE_PRODUCT, principal, stored, before=_terms(stored))
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -242,12 +248,40 @@ class Catalog:
             rows = await Product.filter(id__in=list(changes)).order_by("id").select_for_update(no_key=True)
             found = _all({product.id: product for product in rows}, list(changes))
             for product in found:
-                before, given = product.stock, changes[product.id](product)
+                before, given = _terms(product), changes[product.id](product)
                 if any(getattr(product, field) != value for field, value in given.items()):
                     product.update_from_dict(given | {"version": product.version + 1})
                     await product.save()
-                    outgoing.extend(self._views.change_events(product, before))
+                    outgoing.extend(self._views.change_events(product, before["stock"]))
+                    await self._record_terms(principal, product, before)
         return [self._views.view(product) for product in found]
+
+    async def _record_terms(self, principal: Principal | None, product: Product, before: dict[str, Any]) -> None:
+        after = _terms(product)
+        changed = [name for name, value in after.items() if value != before[name]]
+        if changed:
+            was, is_ = ({name: terms[name] for name in changed} for terms in (before, after))
+            await self._record(ModerationAction.CHANGE_PRODUCT, principal, product, before=was, after=is_)
+
+    async def _record(
+        self, action: ModerationAction, principal: Principal | None, product: Product, **details: Any
+    ) -> None:
+        """Add an entry to the audit log; none for what the gateway does by itself."""
+        if principal is not None:
+            named = {"productId": str(product.id), "name": product.name}
+            await self._audit_log.record(action, principal, live_id=product.stream_id, details=named | details)
+
+
+def _terms(product: Product) -> dict[str, Any]:
+    """Return what the audit log notes of a product."""
+    return {
+        "name": product.name,
+        "price": product.price,
+        "originalPrice": product.original_price,
+        "discountRate": product.discount_rate,
+        "dealEndsAt": product.deal_ends_at,
+        "stock": product.stock,
+    }
 
 
 def _end_deal(product: Product) -> dict[str, Any]:

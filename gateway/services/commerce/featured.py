@@ -6,7 +6,7 @@ from gateway.protocol.catalog import FeaturedProduct
 from gateway.security.principal import Principal
 from gateway.services.commerce.products import ProductViews, number
 from gateway.services.rooms.outbox import Outbox
-from gateway.services.streams.streams import lock_stream
+from gateway.services.streams.ownership import lock_stream
 from models.main.product import Product
 from models.main.stream import Stream
 

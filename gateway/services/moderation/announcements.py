@@ -8,7 +8,7 @@ from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.security.principal import Principal
-from gateway.services.moderation.audit_log import AuditLog
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions
 from gateway.services.rooms.log import RoomLog
 from models.main.moderation import ModerationAction

@@ -20,7 +20,7 @@ from gateway.protocol.curation import Clear, ClearAck, Cleared, Restored, UndoAc
 from gateway.protocol.powers import Power
 from gateway.protocol.wire import Payload, Typed
 from gateway.security.principal import Principal
-from gateway.services.moderation.audit_log import AuditLog
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure, Span
 from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.pins import Pins

@@ -12,8 +12,8 @@ from gateway.protocol.chat import Deleted, DeleteMessage, MessageDeleted
 from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.messages import uuid_of
-from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.erasure import Erasure
 from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.pins import Pins

@@ -13,8 +13,8 @@ from gateway.protocol.curation import Cause, PinAck, PinMessage, UnpinAck, Unpin
 from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.messages import message_of, uuid_of
-from gateway.services.moderation.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox

@@ -11,7 +11,7 @@ from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.realtime.notices import NoticeSender, RoomSettingsChanged
 from gateway.security.principal import Principal
-from gateway.services.moderation.audit_log import AuditLog
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.moderation.permissions import Permissions
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox

@@ -3,15 +3,16 @@
 from typing import Any
 from uuid import UUID
 
-from gateway.errors import Forbidden, NotFound
+from gateway.errors import NotFound
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
 from gateway.protocol.moderation import until
 from gateway.protocol.queries import SanctionQuery
 from gateway.protocol.records import SanctionPage, SanctionView
 from gateway.protocol.wire import Moment
-from gateway.security.principal import MODERATORS, Principal
+from gateway.security.principal import Principal
 from gateway.security.sessions.guest_ids import is_guest, name_of
+from gateway.services.rooms.hosting import scope_of
 
 VIEW = """
     SELECT s.*, imposer.username AS imposed_by_name, lifter.username AS lifted_by_name, subject.username,
@@ -38,8 +39,6 @@ PAGE = f"""
     ORDER BY s.created_at DESC, s.id DESC LIMIT $8
 """  # noqa: S608  parts of our own
 
-HOSTS = "SELECT FROM streams WHERE host_id = $1 AND ($2::text IS NULL OR key = $2) LIMIT 1"
-
 
 class SanctionList:
     """Lists sanctions with their subjects and moderators, also those that have ended. Raises Unavailable."""
@@ -54,7 +53,7 @@ class SanctionList:
         """
         moment, last = (None, None) if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
         async with self._database.guard("sanctions.page"):
-            host = None if principal.role in MODERATORS else await self._host(principal, ask.live_id)
+            host = await scope_of(self._database, principal, ask.live_id)
             rows = await self._database.query(
                 PAGE, host, ask.user_id, ask.live_id, ask.kind, ask.active, moment, last, ask.limit + 1
             )
@@ -72,12 +71,6 @@ class SanctionList:
             for row in await self._database.query(GET, number):
                 return _view(row)
         raise NotFound("There is no such sanction")
-
-    async def _host(self, principal: Principal, live_id: str | None) -> UUID:
-        user_id = UUID(principal.user_id)
-        if not await self._database.query(HOSTS, user_id, live_id):
-            raise Forbidden
-        return user_id
 
 
 def _view(row: dict[str, Any]) -> SanctionView:

@@ -7,17 +7,18 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from gateway.clocks import iso
+from gateway.errors import Conflict
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
 from gateway.protocol.powers import Power
-from gateway.protocol.records import SanctionView
+from gateway.protocol.records import ChangeSanction, SanctionView
 from gateway.realtime.notices import NoticeSender, UserBanned, UserMuted, UserUnbanned
 from gateway.security.principal import Principal
 from gateway.security.sessions.devices import SURE
 from gateway.security.sessions.guest_ids import PREFIX
-from gateway.services.moderation.audit_log import AuditLog
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.permissions import Permissions
@@ -41,6 +42,24 @@ IMPOSE = """
         reason = excluded.reason, created_by = excluded.created_by,
         created_at = excluded.created_at, ends_at = excluded.ends_at
     RETURNING id, ends_at
+"""
+
+# With it change those that guests of the same device have inherited.
+CHANGE = """
+    WITH named AS (
+        SELECT * FROM sanctions
+        WHERE id = $1 AND lifted_at IS NULL AND (ends_at IS NULL OR ends_at > clock_timestamp())
+    ), inherited AS (
+        SELECT s.id FROM named n
+        JOIN banned_devices mine ON mine.sanction_id = n.id AND starts_with(mine.device, $4)
+        JOIN banned_devices d ON d.device = mine.device
+        JOIN sanctions s ON s.id = d.sanction_id
+        WHERE s.kind = n.kind AND s.stream_key IS NOT DISTINCT FROM n.stream_key AND s.lifted_at IS NULL
+            AND starts_with(s.subject_id, $5)
+    )
+    UPDATE sanctions SET ends_at = clock_timestamp() + $2 * interval '1 second', reason = coalesce($3, reason)
+    WHERE id IN (SELECT id FROM named UNION SELECT id FROM inherited)
+    RETURNING subject_id, ends_at, reason
 """
 
 # With it goes what guests of the same device have inherited.
@@ -153,6 +172,28 @@ class Sanctions:
         sanction = await self._sanctions.get(sanction_id)
         whom = _Whom(sanction.live_id, sanction.user_id)
         await self._lift(principal, Power(sanction.kind), whom, UUID(sanction.id))
+        return await self._sanctions.get(sanction_id)
+
+    async def change(self, principal: Principal, sanction_id: str, ask: ChangeSanction) -> SanctionView:
+        """Give a sanction in force another end, counted from now. Whoever may impose it may change it.
+
+        Raises NotFound for an unknown id, and Conflict for one that is no longer in force.
+        """
+        sanction = await self._sanctions.get(sanction_id)
+        power, whom = Power(sanction.kind), _Whom(sanction.live_id, sanction.user_id, ask.reason)
+        async with self._database.guard("chat.change_sanction"), self._database.transaction():
+            await self._allow(principal, power, whom)
+            rows = await self._database.query(CHANGE, UUID(sanction.id), ask.seconds, ask.reason, SURE, PREFIX)
+            if not rows:
+                raise Conflict("The sanction is no longer in force")
+            ends_at = until(rows[0]["ends_at"])
+            details = {"kind": sanction.kind, "until": iso(ends_at), "before": iso(sanction.until)}
+            await self._enter(ModerationAction.CHANGE_SANCTION, principal, whom, details)
+        for row in rows:
+            if power is Power.MUTE:
+                await self._notices.notify(UserMuted(row["subject_id"], whom.live_id, ends_at))
+            else:
+                await self._notices.notify(UserBanned(row["subject_id"], whom.live_id, ends_at, row["reason"]))
         return await self._sanctions.get(sanction_id)
 
     # --- the steps ----------------------------------------------------------------------------------------------------

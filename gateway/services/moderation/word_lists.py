@@ -17,8 +17,8 @@ from gateway.protocol.queries import WordQuery
 from gateway.protocol.records import AddWord, ChangeWord, FilteredText, SampleText, WordPage, WordView
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat import word_filter
-from gateway.services.moderation.audit_log import AuditLog
 from models.main.moderation import ListedWord, ModerationAction, WordAction
 
 CHECK = 0.5  # s between two looks for changes: all nodes know of one within a second, and there is no notice to lose

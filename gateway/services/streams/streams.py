@@ -5,11 +5,12 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from tortoise.expressions import Q
 
 from gateway.clocks import now
-from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound, Unavailable
+from gateway.errors import Code, Conflict, GatewayError, NotFound, Unavailable
 from gateway.keys import everyone_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
@@ -30,9 +31,13 @@ from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
-from gateway.security.principal import Principal, Role
+from gateway.security.principal import Principal
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.rooms.log import NewEvent, open_rooms
 from gateway.services.rooms.outbox import Outbox
+from gateway.services.streams.ingest_keys import stream_of
+from gateway.services.streams.ownership import lock_stream
+from models.main.moderation import ModerationAction
 from models.main.stream import Stream, StreamStatus
 from models.main.webhook import WebhookMessage
 
@@ -74,6 +79,7 @@ class Streams:
         outbox: Outbox,
         fanout: Fanout,
         lists: StreamListCache,
+        audit_log: AuditLog,
         *,
         grace: timedelta,
         reopen: timedelta,
@@ -82,6 +88,7 @@ class Streams:
         self._outbox = outbox
         self._fanout = fanout
         self._lists = lists
+        self._audit_log = audit_log
         self._grace = grace
         self._reopen = reopen
         self._known: set[str] = set()  # keys of existing streams; streams are never deleted
@@ -146,9 +153,10 @@ class Streams:
             async with self._database.guard("streams.create"), self._database.transaction():
                 await stream.save(force_create=True)
                 await open_rooms(stream.key)
+                await self._record(ModerationAction.CREATE_STREAM, principal, stream, title=stream.title)
         except UniqueError:
             raise Conflict("This key is taken") from None
-        await self._publish_upcoming()
+        await self.publish_upcoming()
         return view(stream)
 
     async def change(self, principal: Principal, key: str, ask: ChangeStream) -> StreamView:
@@ -158,11 +166,16 @@ class Streams:
             stream = await lock_stream(principal, key)
             if "scheduled_at" in given and stream.status != StreamStatus.SCHEDULED:
                 raise Conflict("Only a scheduled stream has a time that can be changed")
+            before = {name: getattr(stream, name) for name in given}
             await stream.update_from_dict(given).save()
+            changed = {name: value for name, value in given.items() if value != before[name]}
+            if changed:
+                details = {"before": {name: before[name] for name in changed}, "after": changed}
+                await self._record(ModerationAction.CHANGE_STREAM, principal, stream, **details)
         if stream.status == StreamStatus.LIVE:
             await self._lists.drop(ACTIVE)
         elif stream.status == StreamStatus.SCHEDULED:
-            await self._publish_upcoming()
+            await self.publish_upcoming()
         return view(stream)
 
     async def start(self, principal: Principal | None, key: str) -> StreamView:
@@ -174,6 +187,9 @@ class Streams:
             stream = await lock_stream(principal, key)
             before = stream.status
             await self._begin(stream, outgoing)
+            if stream.status != before:
+                resumed = before == StreamStatus.ENDED
+                await self._record(ModerationAction.START_STREAM, principal, stream, resumed=resumed)
         await self._announce(stream, before)
         return view(stream)
 
@@ -184,6 +200,8 @@ class Streams:
             before = stream.status
             _require_begun(stream)
             await self._end(stream, outgoing)
+            if stream.status != before:
+                await self._record(ModerationAction.STOP_STREAM, principal, stream)
         await self._announce(stream, before)
         return view(stream)
 
@@ -197,6 +215,7 @@ class Streams:
             if before == StreamStatus.SCHEDULED:
                 stream.status = StreamStatus.CANCELLED.value
                 await stream.save()
+                await self._record(ModerationAction.CANCEL_STREAM, principal, stream)
         await self._announce(stream, before)
         return view(stream)
 
@@ -206,7 +225,8 @@ class Streams:
         `stream.started` starts or resumes a stream; `stream.ended` starts the grace time of a live one. A repeated
         message has no effect and gets the answer of the first one, NotFound or Conflict if that was refused.
         """
-        key, stream, before = event.data.stream_key, None, ""
+        key = event.data.stream_key or await stream_of(self._database, event.data.ingest_key or "")
+        stream, before = None, ""
         refusal: GatewayError | None = None
         async with self._outbox.change("streams.report", viewers_room(key)) as outgoing:
             message, fresh = await self._remember(message_id)
@@ -285,6 +305,13 @@ class Streams:
         fresh = bool(await self._database.query(REMEMBER, digest))
         return await WebhookMessage.get(id=digest), fresh
 
+    async def _record(
+        self, action: ModerationAction, principal: Principal | None, stream: Stream, **details: Any
+    ) -> None:
+        """Add an entry to the audit log; none for what the gateway does by itself."""
+        if principal is not None:
+            await self._audit_log.record(action, principal, live_id=stream.key, details=details)
+
     # --- lists and broadcasts -----------------------------------------------------------------------------------------
 
     async def _first_active(self) -> StreamList:
@@ -329,9 +356,10 @@ class Streams:
         if StreamStatus.LIVE in (stream.status, before):
             await self._lists.drop(ACTIVE)
         if before == StreamStatus.SCHEDULED:
-            await self._publish_upcoming()
+            await self.publish_upcoming()
 
-    async def _publish_upcoming(self) -> None:
+    async def publish_upcoming(self) -> None:
+        """Publish the list of scheduled streams, after a commit that has changed it."""
         await self._lists.drop(UPCOMING)
         published = ""
         # Repeat until the list has not changed: clients may receive this after a newer list of another node.
@@ -344,19 +372,6 @@ class Streams:
 
 
 FIRST_PAGE = StreamListQuery(limit=MAX_PAGE)  # the one that is cached
-
-
-async def lock_stream(principal: Principal | None, key: str) -> Stream:
-    """Lock a stream until the transaction ends and return it.
-
-    Raises NotFound, and Forbidden unless the principal is its host, an ADMIN, or None, which is the gateway itself.
-    """
-    stream = await Stream.filter(key=key).select_for_update(no_key=True).first()
-    if stream is None:
-        raise NotFound("There is no such stream")
-    if principal is not None and principal.role is not Role.ADMIN and str(stream.host_id) != principal.user_id:
-        raise Forbidden("This is another host's stream")
-    return stream
 
 
 def _require_begun(stream: Stream) -> None:

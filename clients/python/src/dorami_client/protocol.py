@@ -10,7 +10,7 @@ Cause = Literal['unpinned', 'expired', 'replaced', 'deleted']
 
 Code = Literal['INVALID_PAYLOAD', 'INVALID_MESSAGE', 'MESSAGE_TOO_LONG', 'AUTH_REQUIRED', 'TOKEN_EXPIRED', 'TOKEN_REVOKED', 'FORBIDDEN', 'CSRF_TOKEN_MISSING', 'CSRF_TOKEN_INVALID', 'MUTED', 'BANNED', 'NOT_FOUND', 'UNKNOWN_EVENT', 'NOT_IN_ROOM', 'CONFLICT', 'INSUFFICIENT_STOCK', 'PRICE_CHANGED', 'ROOM_FROZEN', 'PAYLOAD_TOO_LARGE', 'RATE_LIMIT_EXCEEDED', 'SLOW_MODE', 'INTERNAL_ERROR', 'SERVICE_UNAVAILABLE']
 
-ModerationAction = Literal['MUTE', 'UNMUTE', 'BAN', 'UNBAN', 'SLOW_MODE', 'FREEZE', 'UNFREEZE', 'ALLOW_GUESTS', 'REFUSE_GUESTS', 'ANNOUNCE', 'DELETE_MESSAGE', 'CLEAR', 'UNDO_CLEAR', 'PIN', 'UNPIN', 'ADD_WORD', 'CHANGE_WORD', 'REMOVE_WORD']
+ModerationAction = Literal['MUTE', 'UNMUTE', 'BAN', 'UNBAN', 'SLOW_MODE', 'FREEZE', 'UNFREEZE', 'ALLOW_GUESTS', 'REFUSE_GUESTS', 'ANNOUNCE', 'DELETE_MESSAGE', 'CLEAR', 'UNDO_CLEAR', 'PIN', 'UNPIN', 'ADD_WORD', 'CHANGE_WORD', 'REMOVE_WORD', 'CHANGE_SANCTION', 'CREATE_STREAM', 'CHANGE_STREAM', 'START_STREAM', 'STOP_STREAM', 'CANCEL_STREAM', 'ROTATE_INGEST_KEY', 'CREATE_PRODUCT', 'CHANGE_PRODUCT', 'DELETE_PRODUCT', 'PAY_ORDER', 'CANCEL_ORDER', 'CREATE_USER', 'CHANGE_ROLE', 'SUSPEND', 'UNSUSPEND', 'RESET_PASSWORD', 'LOGOUT_USER', 'DISCONNECT', 'DRAIN_NODE', 'RESUME_NODE']
 
 Power = Literal['MUTE', 'BAN', 'SETTINGS', 'ANNOUNCE', 'PIN', 'DELETE', 'CLEAR']
 
@@ -154,6 +154,13 @@ class ChangeRole(TypedDict):
     """`PATCH /users/{id}`."""
 
     role: Literal['USER', 'HOST', 'MODERATOR', 'ADMIN']
+
+
+class ChangeSanction(TypedDict):
+    """`PATCH /moderation/sanctions/{id}`: it ends in so many seconds from now, or with null never."""
+
+    seconds: int | None
+    reason: NotRequired[str | None]
 
 
 class ChangeStock(TypedDict):
@@ -313,6 +320,15 @@ class Deleted(TypedDict):
     alreadyDeleted: bool
 
 
+class DuplicateStream(TypedDict):
+    """`POST /streams/{key}/duplicate`: a scheduled stream like this one, with its products unless `products` is false."""
+
+    key: NotRequired[str | None]
+    title: NotRequired[str | None]
+    scheduledAt: NotRequired[str | None]
+    products: NotRequired[bool]
+
+
 class EnterAsGuest(TypedDict):
     """`POST /auth/guest`: a refresh token of a guest continues that guest's session."""
 
@@ -445,6 +461,14 @@ class HttpError(TypedDict):
     timestamp: str
 
 
+class IngestKey(TypedDict):
+    """The answer to `POST /streams/{key}/ingest-key`: a secret for the encoder, which cannot be read again."""
+
+    streamKey: str
+    ingestKey: str
+    createdAt: str
+
+
 class Job(TypedDict):
     """A job. `result` is null unless the job is DONE."""
 
@@ -566,7 +590,9 @@ class LogEntry(TypedDict):
     action: str
     liveId: str | None
     actorId: str
+    actorName: str | None
     subjectId: str | None
+    subjectName: str | None
     messageId: str | None
     reason: str | None
     details: dict[str, Any]
@@ -579,7 +605,7 @@ class LogPage(TypedDict):
     items: list[LogEntry]
     nextCursor: str | None
 
-LogQuery = TypedDict('LogQuery', {'cursor': 'NotRequired[str | None]', 'limit': 'NotRequired[int]', 'liveId': 'NotRequired[str | None]', 'actorId': 'NotRequired[str | None]', 'subjectId': 'NotRequired[str | None]', 'action': 'NotRequired[ModerationAction | None]', 'from': 'NotRequired[str | None]', 'to': 'NotRequired[str | None]'})
+LogQuery = TypedDict('LogQuery', {'cursor': 'NotRequired[str | None]', 'limit': 'NotRequired[int]', 'liveId': 'NotRequired[str | None]', 'actorId': 'NotRequired[str | None]', 'subjectId': 'NotRequired[str | None]', 'action': 'NotRequired[ModerationAction | None]', 'from': 'NotRequired[str | None]', 'to': 'NotRequired[str | None]', 'format': "NotRequired[Literal['json', 'jsonl']]"})
 
 
 class Login(TypedDict):

@@ -1,18 +1,23 @@
-"""The audit log: who moderated what, when and why. Written by the moderation services, read over HTTP."""
+"""The audit log: who of the staff did what, when and why. Written by services in their transactions, read over HTTP."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
 
+from gateway.clocks import iso
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
 from gateway.protocol.queries import LogQuery
 from gateway.protocol.records import LogEntry, LogPage
 from gateway.security.principal import Principal
 from gateway.services.analytics.facts import NO_FACTS, Facts
+from gateway.services.people.names import names_of
+from gateway.services.rooms.hosting import scope_of
 from models.main.moderation import ModerationAction, ModerationEntry
 
 # The facts have the keys of the people and no text; without the actor's there are none.
@@ -29,6 +34,8 @@ RECORD = """
     )
     SELECT id FROM entry
 """
+
+BATCH = 500  # entries read at once for an export
 
 Number = Annotated[int, Field(ge=1, lt=2**63)]  # an entry's id, as the database has it
 
@@ -60,7 +67,7 @@ class AuditLog:
             subject_id: The user or guest whom it concerns.
             message_id: The message that it concerns.
             reason: Why, in the actor's words.
-            details: More, JSON-ready.
+            details: More, JSON-ready but for amounts and times.
         """
         rows = await self._database.query(
             RECORD,
@@ -70,41 +77,75 @@ class AuditLog:
             subject_id,
             None if message_id is None else UUID(message_id),
             reason,
-            json.dumps(details or {}, ensure_ascii=False),
+            json.dumps(details or {}, ensure_ascii=False, default=_plain),
             self._facts.key(actor.user_id),
             self._facts.key(subject_id),
         )
         return int(rows[0]["id"])
 
-    async def page(self, ask: LogQuery) -> LogPage:
-        """Return a page of entries, newest first. Raises InvalidPayload for an invalid cursor, Unavailable."""
+    async def page(self, principal: Principal, ask: LogQuery) -> LogPage:
+        """Return a page of entries, newest first: all, or for hosts those of their own streams.
+
+        Raises Forbidden for everybody else, InvalidPayload for an invalid cursor, and Unavailable.
+        """
+        host = await self._scope(principal, ask)
+        entries = await self._read(host, ask, _before(ask), ask.limit + 1)
+        items, more = entries[: ask.limit], len(entries) > ask.limit
+        return LogPage(items=items, next_cursor=cursors.encode((int(items[-1].id),)) if more else None)
+
+    async def export(self, principal: Principal, ask: LogQuery) -> AsyncIterator[LogEntry]:
+        """Return all entries from the cursor on; `limit` has no meaning here. Raises as `page`, before the first."""
+        return self._all(await self._scope(principal, ask), ask, _before(ask))
+
+    async def _all(self, host: UUID | None, ask: LogQuery, before: int | None) -> AsyncIterator[LogEntry]:
+        while entries := await self._read(host, ask, before, BATCH):
+            for entry in entries:
+                yield entry
+            if len(entries) < BATCH:
+                return
+            before = int(entries[-1].id)
+
+    async def _scope(self, principal: Principal, ask: LogQuery) -> UUID | None:
+        async with self._database.guard("audit_log.scope"):
+            return await scope_of(self._database, principal, ask.live_id)
+
+    async def _read(self, host: UUID | None, ask: LogQuery, before: int | None, limit: int) -> list[LogEntry]:
         given = {
+            "stream__host_id": host,
             "stream_id": ask.live_id,
             "actor_id": ask.actor_id,
             "subject_id": ask.subject_id,
             "action": ask.action,
             "created_at__gte": ask.from_,
             "created_at__lt": ask.to,
+            "id__lt": before,
         }
         found = ModerationEntry.filter(**{name: value for name, value in given.items() if value is not None})
-        if ask.cursor is not None:
-            (last,) = cursors.decode(ask.cursor, tuple[Number])
-            found = found.filter(id__lt=last)
-        async with self._database.guard("moderation_log.page"):
-            entries = await found.order_by("-id").limit(ask.limit + 1)
-        items, more = entries[: ask.limit], len(entries) > ask.limit
-        return LogPage(
-            items=[_view(entry) for entry in items], next_cursor=cursors.encode((items[-1].id,)) if more else None
-        )
+        async with self._database.guard("audit_log.read"):
+            entries = await found.order_by("-id").limit(limit)
+            people = {str(entry.actor_id) for entry in entries} | {entry.subject_id for entry in entries}
+            names = await names_of(self._database, people)
+        return [_view(entry, names) for entry in entries]
 
 
-def _view(entry: ModerationEntry) -> LogEntry:
+def _plain(value: object) -> object:
+    """Return an amount or a time as it is on the wire."""
+    return iso(value) if isinstance(value, datetime) else float(value) if isinstance(value, Decimal) else str(value)
+
+
+def _before(ask: LogQuery) -> int | None:
+    return None if ask.cursor is None else cursors.decode(ask.cursor, tuple[Number])[0]
+
+
+def _view(entry: ModerationEntry, names: Mapping[str, str]) -> LogEntry:
     return LogEntry(
         id=str(entry.id),
         action=entry.action,
         live_id=entry.stream_id,
         actor_id=str(entry.actor_id),
+        actor_name=names.get(str(entry.actor_id)),
         subject_id=entry.subject_id,
+        subject_name=names.get(entry.subject_id or ""),
         message_id=None if entry.message_id is None else str(entry.message_id),
         reason=entry.reason,
         details=entry.details,

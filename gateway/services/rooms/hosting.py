@@ -1,0 +1,22 @@
+"""Who hosts which streams. Used by the services that let hosts read what concerns their own streams."""
+
+from uuid import UUID
+
+from gateway.errors import Forbidden
+from gateway.postgres.database import Database
+from gateway.security.principal import MODERATORS, Principal
+
+HOSTS = "SELECT FROM streams WHERE host_id = $1 AND ($2::text IS NULL OR key = $2) LIMIT 1"
+
+
+async def scope_of(database: Database, principal: Principal, stream_key: str | None = None) -> UUID | None:
+    """Return the host to whose streams a reader is limited; None for administrators and moderators, who read all.
+
+    Call it within `database.guard`. Raises Forbidden for somebody who hosts no stream, or not the one given.
+    """
+    if principal.role in MODERATORS:
+        return None
+    host = UUID(principal.user_id) if principal.authenticated else None
+    if host is None or not await database.query(HOSTS, host, stream_key):
+        raise Forbidden
+    return host

@@ -1,0 +1,158 @@
+"""The HTTP routes of the console: who may call them, what they answer, and what bad input gets; on two nodes."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.cluster.shop import Person, Shop
+from tests.cluster.test_media_webhook import deliver
+
+ROLES = ("ADMIN", "MODERATOR", "HOST", "OTHER_HOST", "USER", "GUEST")
+
+
+@dataclass(frozen=True)
+class Staff:
+    """Somebody of each role. The host has a stream and the other host another one."""
+
+    shop: Shop
+    people: dict[str, Person]
+    key: str
+    elsewhere: str
+
+    async def call(self, who: str, method: str, path: str, body: Any = None, *, status: int, node: int = 0) -> Any:
+        """Call a route as somebody; the answer."""
+        token = self.people[who].token
+        return await self.shop.request(method, path, body=body, token=token, status={status}, node=node)
+
+    async def matrix(self, method: str, path: str, may: tuple[str, ...], *, body: Any = None, status: int) -> None:
+        """Check for every role that exactly those who may call a route get `status`, and the others 403."""
+        for role in ROLES:
+            await self.call(role, method, path, body, status=status if role in may else 403)
+
+
+@pytest.fixture
+async def staff(shop: Shop) -> Staff:
+    people = {role: await shop.person(role) for role in ("ADMIN", "MODERATOR", "HOST", "USER")}
+    people |= {"OTHER_HOST": await shop.person("HOST"), "GUEST": shop.guest()}
+    keys = []
+    for host in ("HOST", "OTHER_HOST"):
+        body = {"title": "Tonight", "description": "Cups", "ordersWhenNotLive": True}
+        stream = await shop.request("POST", "/streams", body=body, token=people[host].token, status={201})
+        keys.append(stream["key"])
+    return Staff(shop, people, *keys)
+
+
+# --- streams --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_stream_is_duplicated_with_its_products(staff: Staff) -> None:
+    cup = await staff.shop.product(staff.key, name="Cup", price=20, stock=3)
+    path = f"/products/{cup['id']}/deal"
+    await staff.call("HOST", "POST", path, {"price": 15, "until": "2199-01-01T00:00:00Z"}, status=200)
+    path = f"/streams/{staff.key}/duplicate"
+    for role in ("MODERATOR", "OTHER_HOST", "USER", "GUEST"):
+        await staff.call(role, "POST", path, {}, status=403)
+    copy = await staff.call("ADMIN", "POST", path, {"scheduledAt": "2199-01-01T00:00:00Z"}, status=201)
+    assert (copy["title"], copy["description"], copy["status"]) == ("Tonight", "Cups", "SCHEDULED")
+    assert (copy["hostId"], copy["scheduledAt"]) == (staff.people["HOST"].id, "2199-01-01T00:00:00.000Z")
+    [product] = (await staff.call("USER", "GET", f"/products?streamKey={copy['key']}", status=200))["items"]
+    assert (product["name"], product["price"], product["stock"]) == ("Cup", 20, 3)
+    assert (product["dealEndsAt"], product["version"]) == (None, 1)
+    bare = await staff.call("HOST", "POST", path, {"title": "Again", "products": False}, status=201)
+    assert (await staff.call("USER", "GET", f"/products?streamKey={bare['key']}", status=200))["items"] == []
+    for taken in (staff.key, "active"):
+        await staff.call("HOST", "POST", path, {"key": taken}, status=409)
+    await staff.call("HOST", "POST", path, {"title": ""}, status=400)
+    await staff.call("ADMIN", "POST", "/streams/nowhere/duplicate", {}, status=404)
+
+
+async def test_an_encoder_is_known_by_its_ingest_key_until_the_next_one(staff: Staff) -> None:
+    path = f"/streams/{staff.key}/ingest-key"
+    for role in ("MODERATOR", "OTHER_HOST", "USER", "GUEST"):
+        await staff.call(role, "POST", path, status=403)
+    first, second = [await staff.call(role, "POST", path, status=201) for role in ("HOST", "ADMIN")]
+    assert first["streamKey"] == staff.key
+    assert len({first["ingestKey"], second["ingestKey"], staff.key}) == 3
+    assert await deliver(staff.shop, "stream.started", {"ingestKey": first["ingestKey"]}) == 404
+    assert await deliver(staff.shop, "stream.started", {"ingestKey": second["ingestKey"]}) == 204
+    stream = await staff.call("USER", "GET", f"/streams/{staff.key}", status=200)
+    assert stream["status"] == "LIVE"
+    assert second["ingestKey"] not in json.dumps(stream)
+    both = {"ingestKey": second["ingestKey"], "streamKey": staff.key}
+    for data in (both, {}, {"ingestKey": ""}):
+        assert await deliver(staff.shop, "stream.ended", data) == 400
+    assert await deliver(staff.shop, "stream.ended", {"streamKey": staff.key}) == 204
+
+
+# --- sanctions ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_sanction_is_extended_by_who_may_impose_it(staff: Staff) -> None:
+    troll = staff.people["USER"]
+    moderator = await staff.shop.chatter(staff.key, as_=staff.people["MODERATOR"])
+    muted = await staff.shop.chatter(staff.key, as_=troll, node=1)
+    ask = {"liveId": staff.key, "userId": troll.id, "seconds": 60}
+    mute = await moderator.call("chat:mute-user", ask)
+    await muted.expect("chat:muted")
+    path = f"/moderation/sanctions/{mute['sanctionId']}"
+    for role in ("OTHER_HOST", "USER", "GUEST"):
+        await staff.call(role, "PATCH", path, {"seconds": 600}, status=403)
+    longer = await staff.call("HOST", "PATCH", path, {"seconds": 600, "reason": "again"}, status=200)
+    assert longer["until"] > mute["until"]
+    assert (longer["active"], longer["reason"]) == (True, "again")
+    await muted.expect("chat:muted", until=longer["until"])
+    forever = await staff.call("MODERATOR", "PATCH", path, {"seconds": None}, status=200)
+    assert forever["until"].startswith("9999")
+    [entry, *_] = (await staff.call("ADMIN", "GET", f"/moderation/log?liveId={staff.key}", status=200))["items"]
+    assert (entry["action"], entry["subjectName"]) == ("CHANGE_SANCTION", troll.username)
+    assert entry["details"]["before"] == longer["until"]
+    for wrong in ({}, {"seconds": 0}, {"seconds": 31_536_001}, {"seconds": "60"}, {"seconds": 60, "until": "now"}):
+        await staff.call("ADMIN", "PATCH", path, wrong, status=400)
+    await staff.call("ADMIN", "DELETE", path, status=200)
+    await staff.call("ADMIN", "PATCH", path, {"seconds": 60}, status=409)
+    await staff.call("ADMIN", "PATCH", "/moderation/sanctions/none", {"seconds": 60}, status=404)
+
+
+# --- the audit log --------------------------------------------------------------------------------------------------
+
+
+async def test_the_audit_log_has_changes_of_streams_and_prices_with_names(staff: Staff) -> None:
+    host = staff.people["HOST"]
+    body = {"streamKey": staff.key, "name": "Cup", "price": 20, "stock": 3}
+    cup = await staff.call("HOST", "POST", "/products", body, status=201)
+    await staff.call("HOST", "PATCH", f"/products/{cup['id']}", {"price": 18, "description": "Blue"}, status=200)
+    await staff.call("HOST", "PATCH", f"/products/{cup['id']}", {"description": "Red"}, status=200)
+    await staff.call("ADMIN", "DELETE", f"/products/{cup['id']}", status=204)
+    await staff.call("HOST", "PATCH", f"/streams/{staff.key}", {"title": "Today"}, status=200)
+    for step in ("start", "start", "stop", "stop"):
+        await staff.call("HOST", "POST", f"/streams/{staff.key}/{step}", status=200)
+    await staff.call("HOST", "POST", f"/streams/{staff.key}/ingest-key", status=201)
+    page = await staff.call("HOST", "GET", f"/moderation/log?liveId={staff.key}", status=200)
+    entries = page["items"]
+    assert [entry["action"] for entry in entries] == [
+        *("ROTATE_INGEST_KEY", "STOP_STREAM", "START_STREAM", "CHANGE_STREAM"),
+        *("DELETE_PRODUCT", "CHANGE_PRODUCT", "CREATE_PRODUCT", "CREATE_STREAM"),
+    ]
+    assert {entry["actorName"] for entry in entries} == {host.username, staff.people["ADMIN"].username}
+    assert entries[3]["details"] == {"before": {"title": "Tonight"}, "after": {"title": "Today"}}
+    changed = {"productId": cup["id"], "name": "Cup", "before": {"price": 20}, "after": {"price": 18}}
+    assert entries[5]["details"] == changed
+
+
+async def test_hosts_read_and_export_the_log_of_their_own_streams(staff: Staff) -> None:
+    await staff.matrix("GET", f"/moderation/log?liveId={staff.key}", ("ADMIN", "MODERATOR", "HOST"), status=200)
+    await staff.matrix("GET", "/moderation/log", ("ADMIN", "MODERATOR", "HOST", "OTHER_HOST"), status=200)
+    page = await staff.call("OTHER_HOST", "GET", "/moderation/log", status=200)
+    assert {entry["liveId"] for entry in page["items"]} == {staff.elsewhere}
+    headers = {"Authorization": f"Bearer {staff.people['HOST'].token}"}
+    url = f"{staff.shop.urls[1]}/api/v1/moderation/log"
+    async with aiohttp.ClientSession(headers=headers) as http:
+        async with http.get(url, params={"format": "jsonl"}) as response:
+            lines = [json.loads(line) for line in (await response.text()).splitlines()]
+            assert response.headers["Content-Type"] == "application/x-ndjson"
+        async with http.get(url, params={"format": "xml"}) as response:
+            assert response.status == 400
+    assert lines == (await staff.call("HOST", "GET", "/moderation/log", status=200))["items"]
