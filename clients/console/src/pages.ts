@@ -25,6 +25,6 @@ const entry = (path: string, icon: IconName, en: string, ko: string, load: Load,
 
 export const PAGES: readonly Page[] = [
   entry("/", "home", "Start", "시작", () => import("./pages/home")),
+  entry("/live", "live", "Live room", "라이브 룸", () => import("./pages/live")),
+  page("/live/:key", () => import("./pages/live")),
 ];
-
-export { page, entry };

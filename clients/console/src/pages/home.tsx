@@ -1,8 +1,10 @@
 // The start page: what is live, what is next.
 
 import type { StreamList, StreamView } from "@dorami/client";
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { Link } from "wouter";
 import { get } from "../api";
 import { Card, Empty, Loaded, PageHead, Tag } from "../components/page";
 import { ago, date, number } from "../format";
@@ -51,12 +53,16 @@ export default function Home() {
 }
 
 function Show({ stream, note, children }: { stream: StreamView; note: string; children?: ReactNode }) {
+  const t = useHomeWords();
   return (
     <div className="card-body row">
       <div className="grow">
         <b>{stream.title}</b> {children}
         <div className="dim">{note}</div>
       </div>
+      <Button component={Link} href={`/live/${stream.key}`} variant="light" size="xs">
+        {t("moderate")}
+      </Button>
     </div>
   );
 }
