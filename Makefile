@@ -9,6 +9,8 @@ CLIENT_PACKAGE := gateway/web/dorami-client.tgz
 # The console, as the gateway serves it at /console.
 CONSOLE := gateway/console/index.html
 CONSOLE_SOURCES := $(shell find clients/console/src clients/js/src -type f) $(wildcard clients/console/*.*)
+# The shop page, as gateway/http/pages.py serves it.
+SHOP := gateway/web/shop/shop.js
 NPM_FOLDERS := gateway/web clients/js clients/console tests/client tests/browser tests/documents
 UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
@@ -32,7 +34,7 @@ say = @printf '\n== %s\n' "$(1)"
 help: ## List what make can do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-dev: $(BIN)/.stack gateway/web/node_modules/.installed $(CLIENT_PACKAGE) $(CONSOLE) ## Start servers, migrate, seed, serve on http://localhost:3001 (PORT=…)
+dev: $(BIN)/.stack gateway/web/node_modules/.installed $(CLIENT_PACKAGE) $(CONSOLE) $(SHOP) ## Start servers, migrate, seed, serve on http://localhost:3001 (PORT=…)
 	@exec $(BIN)/dorami dev $(ARGS)
 
 test: install helm debian ## Install what is missing, and run all tests
@@ -50,11 +52,11 @@ lint: $(BIN)/.installed ## Check style, types, and imports between packages
 bench: install bench/peers/node_modules/.installed ## Measure beside peers and write docs/performance.md; ARGS=--quick only looks
 	$(BIN)/python -m bench.run $(ARGS)
 
-wheel: $(BIN)/.installed gateway/web/node_modules/.installed $(CLIENT_PACKAGE) $(CONSOLE) ## Build the wheel into dist/
+wheel: $(BIN)/.installed gateway/web/node_modules/.installed $(CLIENT_PACKAGE) $(CONSOLE) $(SHOP) ## Build the wheel into dist/
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --no-isolation
 
-install: $(BIN)/.installed $(NPM_FOLDERS:%=%/node_modules/.installed) $(CONSOLE) ## Install what the locks say, tests' packages too
+install: $(BIN)/.installed $(NPM_FOLDERS:%=%/node_modules/.installed) $(CONSOLE) $(SHOP) ## Install what the locks say, tests' packages too
 
 $(BIN)/python:
 	$(call say,A virtual environment in $(VENV))
@@ -106,6 +108,10 @@ console: $(CONSOLE) ## Build the console, which is served at /console
 $(CONSOLE): clients/console/node_modules/.installed $(CONSOLE_SOURCES)
 	$(call say,The console into gateway/console)
 	cd clients/console && npm run --silent build
+
+$(SHOP): clients/js/node_modules/.installed $(wildcard clients/js/src/*.ts clients/shop/* clients/shop/src/*)
+	$(call say,The shop page into $(@D))
+	node clients/shop/build.mjs
 
 # As root on Debian only; elsewhere install them by hand.
 debian:

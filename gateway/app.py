@@ -115,7 +115,7 @@ class Node:
         )
         realtime.async_server.attach(app, path)
         if settings.serves_demo:
-            mount_pages(app, WEB)
+            mount_pages(app, WEB / "shop", settings.media_folder)
         if settings.console:
             mount_console(app, CONSOLE)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)

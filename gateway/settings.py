@@ -278,7 +278,7 @@ class Settings(BaseSettings):
     backup_folder: Path = Path(".dorami/backups")
     """Where `dorami backup` puts backups: a folder on other disks than the databases'."""
     demo_page: bool | None = None
-    """Whether `/` is the demo page; only outside production."""
+    """Whether `/` is the shop page; only outside production."""
     console: bool = True
     """Whether `/console` is the page of administrators, moderators and hosts; in production, too."""
     docs_enabled: bool | None = None
@@ -298,7 +298,7 @@ class Settings(BaseSettings):
 
     @property
     def serves_demo(self) -> bool:
-        """Whether `/` is the demo page."""
+        """Whether `/` is the shop page."""
         return not self.production and self.demo_page is not False
 
     @property
@@ -398,7 +398,7 @@ class Settings(BaseSettings):
     @classmethod
     def _demo(cls, wanted: bool | None, info: ValidationInfo) -> bool | None:
         if _strict(info) and wanted:
-            raise ValueError("the demo page exists only outside production")
+            raise ValueError("the shop page exists only outside production")
         return wanted
 
 

@@ -18,6 +18,8 @@ import typer
 from gateway import __version__, logs
 from gateway.dev.server_process import StackError, ending, with_parent
 from gateway.dev.servers import Stack, ffmpeg
+from gateway.dev.video import film
+from gateway.http.pages import VIDEO
 from gateway.postgres.databases import ANALYTICS, configured
 from gateway.settings import DEVELOPMENT_SECRET, MAIN_URL, Environment, Settings, SettingsError, load
 
@@ -161,12 +163,13 @@ def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
         defaults["RDS_ANALYTICS_URL"] = stack.postgres.database_url(ANALYTICS.name)
     if stack.redis is not None:
         defaults["REDIS_URL"] = stack.redis.url
+    if shutil.which("ffmpeg") is None and (program := ffmpeg()) is not None:
+        defaults["FFMPEG"] = str(program)
     if not os.environ.get("MEDIA_FOLDER"):
         media = plan.data.resolve() / "media"
         media.mkdir(parents=True, exist_ok=True)
         defaults["MEDIA_FOLDER"] = str(media)
-    if shutil.which("ffmpeg") is None and (program := ffmpeg()) is not None:
-        defaults["FFMPEG"] = str(program)
+        film(os.environ.get("FFMPEG") or defaults.get("FFMPEG", "ffmpeg"), media / VIDEO)
     defaults = {name: os.environ.get(name) or default for name, default in defaults.items()}
     return defaults | {"APP_ENV": Environment.DEVELOPMENT.value}
 

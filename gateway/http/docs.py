@@ -8,11 +8,12 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.http.pages import CLIENT_LIBRARY, page_file
+from gateway.http.pages import page_file
 
 DOCS = "/api/docs"
 Document = Callable[[str], dict[str, Any]]  # of a version of the gateway
 PAGES = {"": "index.html", "/console": "console.html", "/http": "http.html"}
+CLIENT_LIBRARY = "node_modules/socket.io-client/dist/socket.io.esm.min.js"
 SWAGGER = ("swagger-ui.css", "swagger-ui-bundle.js")
 SWAGGER_FOLDER = "node_modules/swagger-ui-dist"
 CLIENT_PACKAGE = "dorami-client.tgz"  # @dorami/client as `npm pack` makes it; built by `make`, and not found without it

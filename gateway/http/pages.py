@@ -1,4 +1,4 @@
-"""The demo page: `/` and `/assets/*` from the web folder, outside production. Mounted by the composition root."""
+"""The shop page: `/` and `/assets/*`, outside production. Mounted by the composition root."""
 
 import asyncio
 from pathlib import Path
@@ -15,6 +15,7 @@ POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self' data:",
         "connect-src 'self' ws: wss:",
+        "media-src 'self'",
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
@@ -31,27 +32,30 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".tgz": "application/gzip",
 }
-CLIENT_LIBRARY = "node_modules/socket.io-client/dist/socket.io.esm.min.js"
+VIDEO = "show.mp4"  # in the media folder; `dorami dev` makes it
 
 
-def mount_pages(app: web.Application, root: Path) -> None:
+def mount_pages(app: web.Application, root: Path, media: Path | None) -> None:
     """Serve the page in `root`: index.html at `/`; stylesheets, scripts and pictures under `/assets/`.
 
     The routes match only plain names with a known suffix, so no other folder can be reached or listed. A missing file
-    raises NotFound.
+    raises NotFound. Without a video in the folder `media` the answer is 204: the page has a moving poster instead.
     """
+    video = media and media / VIDEO
 
     async def index(_request: web.Request) -> web.Response:
         return await page_file(root / "index.html")
 
-    async def client_library(_request: web.Request) -> web.Response:
-        return await page_file(root / CLIENT_LIBRARY)
+    async def show(_request: web.Request) -> web.StreamResponse:
+        if video is None or not await asyncio.to_thread(video.is_file):
+            return web.Response(status=204, headers=HEADERS)
+        return web.FileResponse(video, headers=HEADERS)
 
     async def asset(request: web.Request) -> web.Response:
         return await page_file(root / request.match_info["name"])
 
     app.router.add_get("/", index)
-    app.router.add_get("/assets/vendor/socket.io.js", client_library)
+    app.router.add_get("/assets/show.mp4", show)
     app.router.add_get(r"/assets/{name:[a-z]+\.(?:css|js|svg)}", asset)
 
 

@@ -1,5 +1,8 @@
-// The demo page as its visitors see it: opening it as somebody, what is on it, what it complained about. Used by the scenarios.
+// A browser for scenarios: tabs that collect complaints, waiting for texts, accessibility, and connections that can be cut.
 
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer, connect } from "node:net";
 import { chromium } from "playwright-core";
 
@@ -47,29 +50,25 @@ export async function openTab(context, url) {
   return tab;
 }
 
-export async function signIn(tab, name) {
-  await tab.getByRole("button", { name }).click();
-  await connected(tab);
-}
-
-export const connected = (tab) => tab.locator("#connection[data-state=connected]").waitFor();
-export const message = (tab, text) => tab.getByRole("log").getByRole("listitem").filter({ hasText: text });
-export const product = (tab, name) => tab.locator("#products > li").filter({ hasText: name });
-
-export async function say(tab, text) {
-  await tab.getByLabel("Your message").fill(text);
-  await tab.keyboard.press("Enter");
-}
-
-/** Choose from the menu of a message, as moderators do. */
-export async function moderate(tab, text, entry) {
-  await message(tab, text).getByRole("button", { name: /Moderate/ }).click();
-  await tab.getByRole("menuitem", { name: entry }).click();
-}
-
 /** Wait until a locator's text fits. */
 export async function reads(locator, expected) {
   await locator.filter({ hasText: expected }).waitFor();
+}
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** Fail if a page is wider than the screen, or if axe finds something serious or critical. */
+export async function checkPage(tab, what) {
+  const wider = await tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(wider <= 0, `${what} is ${wider} px wider than the screen`);
+  if (!(await tab.evaluate(() => "axe" in window))) await tab.evaluate(readFileSync(AXE, "utf8"));
+  const found = await tab.evaluate(async () => {
+    const { violations } = await window.axe.run({ resultTypes: ["violations"] });
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join("; ")}`);
+  });
+  assert.deepEqual(found, [], what);
 }
 
 /** A way to the gateway that can be cut and mended. */

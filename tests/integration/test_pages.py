@@ -1,5 +1,8 @@
-"""The demo page as the gateway serves it: what can be fetched, as what, under which policy, and what can't."""
+"""The shop page: its types, texts and size, and what the gateway serves of it, as what and under which policy."""
 
+import json
+import re
+import subprocess
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,13 +12,14 @@ from aiohttp import web
 
 from gateway.http.cors import Cors
 from gateway.http.middlewares import Edge
-from gateway.http.pages import CLIENT_LIBRARY, mount_pages
+from gateway.http.pages import VIDEO, mount_pages
 from gateway.metrics import Metrics
 from gateway.security.browsers.origins import Origins
+from tests import shop_page
+from tests.client_package import PACKAGE, node
 from tests.http_edge import Client, refused, serving, settings
 
-WEB = Path(__file__).parents[2] / "gateway" / "web"
-LIBRARY = "/assets/vendor/socket.io.js"
+BUDGET = 15_000  # bytes gzip of scripts and styles beside @dorami/client
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ async def client(root: Path) -> AsyncIterator[Client]:
     """Return the page behind the edge."""
     app = web.Application()
     Edge(Cors(Origins(settings())), Metrics(), production=False).mount(app)
-    mount_pages(app, root)
+    mount_pages(app, root, root.parent / "media")
     async with serving(app) as client:
         yield client
 
@@ -75,7 +79,6 @@ async def test_files_are_served_with_their_content_type(client: Client, path: st
     [
         "/assets",
         "/assets/",
-        "/assets/vendor/",
         "/assets/deep/main.js",
         "/assets/missing.js",
         "/assets/package.json",
@@ -92,13 +95,14 @@ async def test_no_other_file_is_served_and_no_folder_listed(client: Client, path
     await refused(await client.get(path), 404, "NOT_FOUND")
 
 
-async def test_the_client_library_is_served_if_installed(client: Client, root: Path) -> None:
-    await refused(await client.get(LIBRARY), 404, "NOT_FOUND")
-    (root / CLIENT_LIBRARY).parent.mkdir(parents=True)
-    (root / CLIENT_LIBRARY).write_text("this is the library")
-    response = await client.get(LIBRARY)
-    assert response.content_type == "text/javascript"
-    assert await response.text() == "this is the library"
+async def test_the_video_is_served_in_parts_and_may_be_missing(client: Client, root: Path) -> None:
+    without = await client.get("/assets/show.mp4")
+    assert (without.status, await without.read()) == (204, b"")
+    (root.parent / "media").mkdir()
+    (root.parent / "media" / VIDEO).write_bytes(b"0123456789")
+    part = await client.get("/assets/show.mp4", headers={"Range": "bytes=2-4"})
+    assert (part.status, part.content_type, await part.read()) == (206, "video/mp4", b"234")
+    assert part.headers["X-Content-Type-Options"] == "nosniff"
 
 
 class Inline(HTMLParser):
@@ -119,10 +123,37 @@ class Inline(HTMLParser):
             self.loaded.append(url)
 
 
-async def test_the_page_has_nothing_inline_and_its_files_exist() -> None:
+def test_the_page_has_nothing_inline_and_its_files_exist() -> None:
+    built = shop_page.build()
     page = Inline()
-    page.feed((WEB / "index.html").read_text())
+    page.feed((built / "index.html").read_text())
     assert page.refused == []
-    assert {"/assets/main.js", "/assets/style.css"} <= set(page.loaded)
+    assert {"/assets/shop.js", "/assets/style.css"} <= set(page.loaded)
     for url in page.loaded:
-        assert (WEB / url.removeprefix("/assets/")).is_file(), url
+        assert (built / url.removeprefix("/assets/")).is_file(), url
+
+
+def test_the_page_has_no_type_errors() -> None:
+    compiler = PACKAGE / "node_modules" / "typescript" / "bin" / "tsc"
+    found = subprocess.run([node(), compiler, "-p", shop_page.SOURCES], capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+def test_the_page_is_small() -> None:
+    printed = subprocess.run(
+        [node(), "build.mjs", "--size"], cwd=shop_page.SOURCES, check=True, capture_output=True, text=True
+    )
+    sizes = json.loads(printed.stdout)
+    assert sizes["shop.js"] + sizes["style.css"] <= BUDGET, sizes
+
+
+def test_every_text_is_used_and_every_used_text_exists() -> None:
+    words = (shop_page.SOURCES / "src" / "words.ts").read_text()
+    korean = words[words.index("const ko = {") : words.index("export type Word")]
+    texts = set(re.findall(r"^  (\w+):", korean, re.MULTILINE))
+    page = (shop_page.SOURCES / "index.html").read_text()
+    in_page = set(re.findall(r'data-(?:t|label|region|hint)="(\w+)"', page))
+    code = "".join(path.read_text() for path in (shop_page.SOURCES / "src").glob("*.ts") if path.name != "words.ts")
+    code += words[words.index("/** What the gateway's errors") :]
+    unused = {text for text in texts - in_page if not re.search(rf'"{text}"', code)}
+    assert (in_page - texts, unused) == (set(), set())

@@ -12,7 +12,7 @@ import pytest
 
 from gateway import __version__
 from gateway.settings import DEVELOPMENT_SECRET
-from tests import console
+from tests import console, shop_page
 from tests.support import Node
 
 PROJECT = Path(__file__).parents[2]
@@ -36,8 +36,9 @@ async def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 async def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel, built from a copy of the sources and of the built console."""
+    """Return the wheel, built from a copy of the sources and of the built pages."""
     await asyncio.to_thread(console.build)
+    await asyncio.to_thread(shop_page.build)
     sources, target = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("wheel")
     for folder in SOURCES:
         shutil.copytree(PROJECT / folder, sources / folder, ignore=shutil.ignore_patterns("__pycache__", ".bin"))
@@ -91,7 +92,7 @@ async def test_a_node_migrates_an_empty_database_and_serves_its_pages(
     node = Node(tmp_path, DATABASE_URL=empty_database_url, REDIS_URL=redis_url)
     node.program = (str(dorami),)
     async with node, aiohttp.ClientSession(node.url) as http:
-        pages = ("/", "/assets/main.js", "/assets/vendor/socket.io.js", "/console")
+        pages = ("/", "/assets/shop.js", "/assets/style.css", "/console")
         documents = (
             "",
             "/asyncapi.json",

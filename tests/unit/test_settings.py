@@ -152,7 +152,7 @@ def test_the_default_environment_is_production(environment: pytest.MonkeyPatch) 
         ),
         ("NODE_ID", "node}1", "NODE_ID: string should match pattern '^[\\w.-]{1,64}$'"),
         ("CSRF_ENABLED", "false", "CSRF_ENABLED: can be switched off only outside production"),
-        ("DEMO_PAGE", "true", "DEMO_PAGE: the demo page exists only outside production"),
+        ("DEMO_PAGE", "true", "DEMO_PAGE: the shop page exists only outside production"),
         ("PORT", "99999", "PORT: input should be less than or equal to 65535"),
         ("TRUSTED_PROXIES", "10.0.0/8", "TRUSTED_PROXIES: '10.0.0/8' does not appear to be an IPv4 or IPv6 network"),
     ],

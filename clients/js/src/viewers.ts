@@ -30,7 +30,7 @@ export function viewers(connection: Connection, streamKey: string): Viewers {
       joined: ({ viewerCount, peakViewers, live }) => ({ viewers: viewerCount, peak: peakViewers, live }),
       apply(event, data) {
         if (event === "stream:viewer:update") state.patch({ viewers: data.viewerCount, peak: Math.max(state.get().peak, data.viewerCount) });
-        else if (event !== "connection:success") state.patch({ live: event === "stream:started" });
+        else if (event === "stream:started" || event === "stream:ended") state.patch({ live: event === "stream:started" });
         emit(event as keyof StreamingServerToClientEvents, data as never);
       },
     });

@@ -482,6 +482,9 @@ test("viewer counts are read again after a recovery", async () => {
   gateway.requests.at(-1).answer(answer);
   await pass();
   wire("/streaming").hears("stream:viewer:update", { type: "stream:viewer:update", data: { streamKey: "demo", viewerCount: 11 } });
+  wire("/streaming").hears("auth:expiring", { expiresAt: "2030-01-01T00:00:00.000Z" });
+  wire("/streaming").hears("stream:newer", { type: "stream:newer", data: { streamKey: "demo" } });
+  assert.equal(viewers.state.get().live, true, "events that say nothing about it do not end a stream");
   wire("/streaming").hears("stream:ended", { streamKey: "demo", room: "stream:demo", seq: 3, epoch: "v", at: "" });
   assert.deepEqual({ ...viewers.state.get() }, { status: "joined", error: undefined, viewers: 11, peak: 11, live: false });
   await lose(true);

@@ -1,0 +1,65 @@
+// Who visits which stream: the session, the client and the rooms that all modules of the page share. Made by main.ts.
+
+import { type Chat, Dorami, HttpSession, type Notifications, type Orders, type Products, type StreamView, type Viewers } from "@dorami/client";
+
+export interface Visit {
+  readonly session: HttpSession;
+  readonly dorami: Dorami;
+  readonly key: string;
+  readonly chat: Chat;
+  readonly products: Products;
+  readonly viewers: Viewers;
+  readonly orders: Orders;
+  readonly notifications: Notifications;
+  /** The stream, or undefined if there is none; read anew by `look`. */
+  stream: StreamView | undefined;
+  /** Call back when all is to be shown anew, such as in another language; `timed`: twice a second, too. */
+  watch(show: () => void, timed?: "timed"): void;
+  /** Show all anew. */
+  show(): void;
+  /** Return the time of the server in ms since 1970. */
+  now(): number;
+  /** Whether the user can have orders and write, other than guests. */
+  readonly member: boolean;
+}
+
+/** The accounts of the seeds, by the first half of their addresses, and their one password: see gateway/seeds/main.toml. */
+export const PEOPLE = {
+  viewer1: ["Mina", "viewer"], viewer2: ["Joon", "viewer"], viewer3: ["Sora", "viewer"], "viewer-ko": ["김서연", "viewer"],
+  host: ["Hana", "host"], "host-ko": ["한지민", "host"], admin: ["Ada", "admin"],
+} as const;
+const PASSWORD = "dorami-dev";
+
+/** Log in as one of them. */
+export const logIn = (session: HttpSession, who: string) => session.login(`${who}@example.com`, PASSWORD);
+
+/** Prepare a visit with a session that somebody has logged in to; opens nothing yet. */
+export function visit(session: HttpSession, key: string): Visit {
+  const dorami = new Dorami({ url: location.origin, token: session.token });
+  const shown: (() => void)[] = [];
+  const timed: (() => void)[] = [];
+  let ahead = 0; // ms that the server's clock is ahead of ours
+  const made: Visit = {
+    session, dorami, key,
+    chat: dorami.chat(key),
+    products: dorami.products(key),
+    viewers: dorami.viewers(key),
+    orders: dorami.orders(),
+    notifications: dorami.notifications(),
+    stream: undefined,
+    watch(show, often) {
+      shown.push(show);
+      if (often) timed.push(show);
+    },
+    show: () => shown.forEach((show) => show()),
+    now: () => Date.now() + ahead,
+    get member() {
+      return session.user !== undefined && session.user.role !== "GUEST";
+    },
+  };
+  setInterval(() => timed.forEach((show) => show()), 500);
+  dorami.status.subscribe(({ state }) => {
+    if (state === "connected") ahead = Date.parse(dorami.greeting()!.serverTime) - Date.now();
+  });
+  return made;
+}
