@@ -23,6 +23,7 @@ from gateway.parts.accounts import AccountsPart
 from gateway.parts.chat import ChatPart
 from gateway.parts.commerce import CommercePart
 from gateway.parts.health import HealthPart
+from gateway.parts.people import PeoplePart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.parts.upkeep import UpkeepPart
@@ -55,6 +56,7 @@ class Node:
         accounts = self._accounts = AccountsPart(servers, realtime)
         commerce = self._commerce = CommercePart(servers, realtime)
         chat = self._chat = ChatPart(servers, realtime, accounts)
+        people = self._people = PeoplePart(servers, realtime, accounts, commerce, chat)
         self._upkeep = UpkeepPart(servers)
         self._health = HealthPart(servers, realtime)
         self._attendance = Attendance(realtime.presence, realtime.fanout)
@@ -105,6 +107,9 @@ class Node:
             featured=commerce.featured,
             orders=commerce.orders,
             jobs=commerce.jobs,
+            stats=commerce.stats,
+            people=people.people,
+            connections=people.connections,
             messages=chat.search,
             audit_log=chat.audit_log,
             word_lists=chat.words,
@@ -194,6 +199,7 @@ class Node:
         self._accounts.start()
         self._commerce.start()
         await self._chat.start()
+        self._people.start()
         self._upkeep.start()
         await self._realtime.recovery.start()
         await self._health.start()
@@ -214,6 +220,7 @@ class Node:
         await self._health.close()
         await self._realtime.server.shutdown()
         await self._upkeep.close()
+        await self._people.close()
         await self._chat.close()
         await self._commerce.close()
         await self._attendance.close()

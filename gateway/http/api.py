@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway import __version__
 from gateway.http.analytics import Analytics
 from gateway.http.auth import Auth
+from gateway.http.cluster import Cluster
 from gateway.http.config import Config
 from gateway.http.cors import Cors
 from gateway.http.dispatch import Dispatcher
@@ -25,8 +26,10 @@ from gateway.http.moderation import Moderation
 from gateway.http.notifications import Notifications
 from gateway.http.openapi import document
 from gateway.http.orders import Orders
+from gateway.http.people import People
 from gateway.http.products import Products
 from gateway.http.routes import API
+from gateway.http.stats import Stats
 from gateway.http.streams import Streams
 from gateway.http.users import Users
 from gateway.http.webhooks import Webhooks
@@ -53,9 +56,12 @@ from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.moderation.word_lists import WordLists
+from gateway.services.nodes.connections import Connections
 from gateway.services.nodes.readiness import Readiness
 from gateway.services.notifications.notifications import Notifications as NotificationService
+from gateway.services.people.people import People as PeopleService
 from gateway.services.streams.ingest_keys import IngestKeys
+from gateway.services.streams.stats import Stats as StatsService
 from gateway.services.streams.streams import Streams as StreamService
 from gateway.settings import Settings
 
@@ -89,6 +95,9 @@ def mount(
     sanctions: Sanctions,
     sanction_list: SanctionList,
     jobs: JobService,
+    stats: StatsService,
+    people: PeopleService,
+    connections: Connections,
     asyncapi: Document,
     web_folder: Path,
 ) -> None:
@@ -114,6 +123,9 @@ def mount(
         Messages(messages),
         Moderation(audit_log, word_lists, sanctions, sanction_list),
         Jobs(jobs),
+        Stats(stats),
+        People(people),
+        Cluster(connections),
     )
     routes = [route for resource in resources for route in resource.routes()]
     if ANALYTICS.configured(settings):

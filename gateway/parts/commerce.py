@@ -20,6 +20,7 @@ from gateway.services.jobs.jobs import Jobs
 from gateway.services.jobs.table import JobTable
 from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.ingest_keys import IngestKeys
+from gateway.services.streams.stats import Stats, StatsCache
 from gateway.services.streams.streams import StreamListCache, Streams
 from gateway.services.streams.viewers import Viewers
 
@@ -35,7 +36,8 @@ class CommercePart:
         outbox = Outbox(database, log, fanout)
         lists, product_cache = StreamListCache(redis, metrics), ProductCache(redis, metrics)
         pages, shelves = ProductPageCache(metrics, log), ShelfCache(metrics, log)
-        self._caches = (lists, product_cache, pages, shelves)
+        stats = StatsCache(redis, metrics)
+        self._caches = (lists, product_cache, pages, shelves, stats)
         outbox.on_published(product_cache.update)
         settings, audit_log = servers.settings, AuditLog(database, servers.facts)
         grace, reopen = settings.stream_end_grace, settings.stream_reopen
@@ -57,6 +59,7 @@ class CommercePart:
             Periodic("unpaid orders", SWEEP, self.orders.expire, Unavailable),
             Periodic("deals", SWEEP, self.catalog.end_deals, Unavailable),
         )
+        self.stats = Stats(database, realtime.presence, stats)
         self.jobs = Jobs(JobTable(database), JobQueue(redis), self.streams, fanout)
 
     def start(self) -> None:

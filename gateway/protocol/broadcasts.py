@@ -105,6 +105,7 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
         events.CHAT_MUTED: Broadcast("The user was muted or unmuted", To.USER, moderation.Muted, typed=False),
         events.CHAT_UNMUTED: Broadcast("A mute was lifted", To.STAFF, moderation.Lifted, typed=False),
         events.CHAT_UNBANNED: Broadcast("A ban was lifted", To.STAFF, moderation.Lifted, typed=False),
+        events.STREAM_STATS: Broadcast("Every 5 s", To.STAFF, streaming.StreamStats),
     },
     STREAMING: _ALWAYS
     | {

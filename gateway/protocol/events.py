@@ -51,6 +51,7 @@ CHAT_MUTED: Final = "chat:muted"
 CHAT_YOU: Final = "chat:you"
 CHAT_UNMUTED: Final = "chat:unmuted"  # also to the staff of the room
 CHAT_UNBANNED: Final = "chat:unbanned"  # to the staff of the room
+STREAM_STATS: Final = "stream:stats"  # to the staff of the room
 CHAT_BANNED: Final = "chat:banned"  # in every namespace for a ban everywhere
 
 # --- /streaming -----------------------------------------------------------------------------------------------------

@@ -147,6 +147,12 @@ class MessageQuery(Page):
     format: Format = "json"
 
 
+class ConnectionQuery(Query):
+    """`GET /cluster/connections` of a user or guest."""
+
+    user_id: Identifier
+
+
 class OrderQuery(Page):
     """`GET /orders`, filtered by status and, for administrators, by user."""
 

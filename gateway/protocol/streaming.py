@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from gateway.clocks import now
 from gateway.protocol.text import bounded, clean_line, clean_lines
-from gateway.protocol.wire import Cursor, Missed, Moment, Payload, Request, Since, StreamKey, Timestamp
+from gateway.protocol.wire import Cursor, Missed, Moment, Money, Payload, Request, Since, StreamKey, Timestamp
 
 Title = Annotated[str, bounded(clean_line, 200), Field(json_schema_extra={"maxLength": 200})]
 Description = Annotated[str, bounded(clean_lines, 5000), Field(json_schema_extra={"maxLength": 5000})]
@@ -52,6 +52,29 @@ class ViewerUpdate(Payload):
     stream_key: str
     viewer_count: int
     timestamp: Timestamp = Field(default_factory=now)
+
+
+class StreamStats(Payload):
+    """`stream:stats` and `GET /streams/{key}/stats`. Rates are of the last minute.
+
+    `orders` and `revenue` count what was ordered since the stream began and is neither cancelled nor expired, paid or
+    not.
+    """
+
+    stream_key: str
+    viewers: int
+    messages_per_minute: int
+    orders_per_minute: int
+    orders: int
+    revenue: Money
+    at: Timestamp
+
+
+class HostedStats(Payload):
+    """The numbers of a stream, with its host, as nodes share them."""
+
+    host_id: str
+    stats: StreamStats
 
 
 class StreamStarted(Payload):

@@ -146,6 +146,37 @@ class StreamResumed(Notice):
     stream_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionsAsked(Notice):
+    """A node asks for the connections of a user or guest. Each node answers with ConnectionsFound, even without any."""
+
+    kind: ClassVar[str] = "connections-asked"
+
+    question: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEnded(Notice):
+    """An administrator ends a connection: the node that has it does; each node answers with ConnectionsFound."""
+
+    kind: ClassVar[str] = "connection-ended"
+
+    question: str
+    connection_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsFound(Notice):
+    """The answer of a node to a question. `connections` are payloads of JSON types."""
+
+    kind: ClassVar[str] = "connections-found"
+
+    question: str
+    node: str
+    connections: list[dict[str, Any]]
+
+
 KINDS: dict[str, type[Notice]] = {
     cls.kind: cls
     for cls in (
@@ -159,6 +190,9 @@ KINDS: dict[str, type[Notice]] = {
         NotificationSent,
         StreamEnded,
         StreamResumed,
+        ConnectionsAsked,
+        ConnectionEnded,
+        ConnectionsFound,
     )
 }
 

@@ -156,3 +156,95 @@ async def test_hosts_read_and_export_the_log_of_their_own_streams(staff: Staff) 
         async with http.get(url, params={"format": "xml"}) as response:
             assert response.status == 400
     assert lines == (await staff.call("HOST", "GET", "/moderation/log", status=200))["items"]
+
+
+# --- people and connections -----------------------------------------------------------------------------------------
+
+
+async def test_staff_sees_a_person_and_hosts_what_concerns_their_streams(staff: Staff) -> None:
+    shop, ann = staff.shop, staff.people["USER"]
+    chatter = await shop.chatter(staff.key, as_=ann, node=1)
+    await shop.viewer(staff.elsewhere, as_=ann)
+    for text in ("one", "two"):
+        await chatter.call("chat:send-message", {"liveId": staff.key, "message": text})
+    await shop.buy(ann, await shop.product(staff.key))
+    moderator = await shop.chatter(staff.key, as_=staff.people["MODERATOR"])
+    await moderator.call("chat:mute-user", {"liveId": staff.key, "userId": ann.id, "reason": "loud"})
+
+    path = f"/people/{ann.id}"
+    await staff.matrix("GET", path, ("ADMIN", "MODERATOR", "HOST", "OTHER_HOST"), status=200)
+    seen = await staff.call("ADMIN", "GET", path, status=200)
+    assert (seen["username"], seen["email"], seen["guest"]) == (ann.username, ann.email, False)
+    assert seen["counts"] == {"messages": 2, "deletedMessages": 0, "orders": 1, "mutes": 1, "bans": 0}
+    assert seen["connections"] == 2
+    here = {"streamKey": staff.key, "chat": True, "watching": False, "products": False}
+    there = {"streamKey": staff.elsewhere, "chat": False, "watching": True, "products": False}
+    assert seen["online"] == sorted([here, there], key=lambda place: str(place["streamKey"]))
+    assert [sanction["reason"] for sanction in seen["sanctions"]] == ["loud"]
+    assert (await staff.call("MODERATOR", "GET", path, status=200))["email"] is None
+    own = await staff.call("HOST", "GET", path, status=200)
+    assert (own["online"], own["counts"], len(own["sanctions"])) == ([here], seen["counts"], 1)
+    other = await staff.call("OTHER_HOST", "GET", path, status=200)
+    assert (other["online"], other["counts"]["messages"], other["sanctions"]) == ([there], 0, [])
+
+    guest = await staff.call("ADMIN", "GET", "/people/guest_1234abcd1234abcd1234abcd", status=200)
+    assert (guest["role"], guest["guest"], guest["connections"]) == ("GUEST", True, 0)
+    for nobody in ("nobody", ann.id.upper(), "00000000-0000-0000-0000-000000000000"):
+        await staff.call("ADMIN", "GET", f"/people/{nobody}", status=404)
+
+
+async def test_an_administrator_finds_and_ends_connections_on_any_node(staff: Staff) -> None:
+    shop, ann = staff.shop, staff.people["USER"]
+    sockets = [await shop.chatter(staff.key, as_=ann, node=node) for node in (0, 1)]
+    path = f"/cluster/connections?userId={ann.id}"
+    await staff.matrix("GET", path, ("ADMIN",), status=200)
+    for bad in ("", "?userId=", "?user=x"):
+        await staff.call("ADMIN", "GET", f"/cluster/connections{bad}", status=400)
+    found = await staff.call("ADMIN", "GET", path, status=200)
+    assert found["silent"] == []
+    assert [connection["username"] for connection in found["items"]] == [ann.username] * 2
+    assert len({connection["node"] for connection in found["items"]}) == 2
+    newest = found["items"][0]
+    assert (newest["namespaces"], newest["rooms"]) == (["/chat"], [f"/chat live:{staff.key}"])
+
+    one = f"/cluster/connections/{newest['id']}"
+    for role in ROLES[1:]:
+        await staff.call(role, "DELETE", one, status=403)
+    await staff.call("ADMIN", "DELETE", one, status=204)
+    assert (await sockets[1].expect("auth:revoked"))["reconnect"] is False
+    await staff.call("ADMIN", "DELETE", one, status=404)
+    left = await staff.call("ADMIN", "GET", path, status=200)
+    assert [connection["id"] for connection in left["items"]] == [found["items"][1]["id"]]
+    page = await staff.call("ADMIN", "GET", f"/moderation/log?subjectId={ann.id}", status=200)
+    assert [(entry["action"], entry["details"]["node"]) for entry in page["items"]] == [("DISCONNECT", newest["node"])]
+
+
+# --- numbers of a stream --------------------------------------------------------------------------------------------
+
+
+async def test_the_staff_of_a_stream_gets_its_numbers(staff: Staff) -> None:
+    shop, ann = staff.shop, staff.people["USER"]
+    await staff.call("HOST", "POST", f"/streams/{staff.key}/start", status=200)
+    watchers = {
+        role: await shop.chatter(staff.key, as_=staff.people[role], node=1)
+        for role in ("MODERATOR", "HOST", "OTHER_HOST", "USER")
+    }
+    await shop.viewer(staff.key, as_=ann)
+    for text in ("one", "two", "three"):
+        await watchers["USER"].call("chat:send-message", {"liveId": staff.key, "message": text})
+    cup = await shop.product(staff.key, price=20)
+    await shop.buy(ann, (cup, 2))
+    cancelled = await shop.buy(ann, cup)
+    await staff.call("USER", "DELETE", f"/orders/{cancelled['id']}", status=200)
+
+    expected = {"streamKey": staff.key, "viewers": 1, "messagesPerMinute": 3, "ordersPerMinute": 2}
+    expected |= {"orders": 1, "revenue": 40}
+    for role in ("MODERATOR", "HOST"):
+        event = await watchers[role].expect("stream:stats", within=15, revenue=40)
+        assert expected.items() <= event["data"].items(), role
+    for role in ("OTHER_HOST", "USER"):
+        watchers[role].refute("stream:stats")
+    path = f"/streams/{staff.key}/stats"
+    await staff.matrix("GET", path, ("ADMIN", "MODERATOR", "HOST"), status=200)
+    assert expected.items() <= (await staff.call("HOST", "GET", path, status=200)).items()
+    await staff.call("ADMIN", "GET", "/streams/nowhere/stats", status=404)

@@ -26,8 +26,8 @@ WARM = 10  # times that a statement runs before its plan is kept: PostgreSQL pla
 FAST = {"messages", "message_deletions", "room_events", "chat_turns", "orders", "order_items", "notifications"}
 
 # Statements that may read a whole table while its statistics say that it is empty: sweeps, what a moderator does now
-# and then, the list of words, which is read as a whole, the table of nodes, which has a row for each, and the command
-# that fills the analytics database.
+# and then, the numbers that the staff of a stream gets every few seconds, the list of words, which is read as a whole,
+# the table of nodes, which has a row for each, and the command that fills the analytics database.
 WHOLE = {
     "analytics.backfill.HORIZON",
     "analytics.backfill.SALES",
@@ -36,8 +36,11 @@ WHOLE = {
     "moderation.erasure.RESTORE",
     "moderation.sanctions.WROTE_IN",
     "moderation.word_lists.ALL",
+    "nodes.connections.NODES",
     "nodes.heartbeat.BEAT",
+    "people.people.COUNTS",
     "retention.kinds.SLOW_MODE_TURNS",
+    "streams.stats.STATS",
 }
 
 READ = """

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.http.analytics import Analytics
 from gateway.http.auth import Auth
+from gateway.http.cluster import Cluster
 from gateway.http.featured import Featured
 from gateway.http.health import Health
 from gateway.http.jobs import Jobs
@@ -16,8 +17,10 @@ from gateway.http.messages import Messages
 from gateway.http.notifications import Notifications
 from gateway.http.openapi import document
 from gateway.http.orders import Orders
+from gateway.http.people import People
 from gateway.http.products import Products
 from gateway.http.routes import Route
+from gateway.http.stats import Stats
 from gateway.http.streams import Streams
 from gateway.http.users import Users
 from gateway.security.browsers.csrf import Csrf
@@ -39,6 +42,9 @@ RESOURCES = (
     Messages(NOBODY),
     Jobs(NOBODY),
     Analytics(NOBODY),
+    Stats(NOBODY),
+    People(NOBODY),
+    Cluster(NOBODY),
 )
 ROUTES = {f"{route.method} {route.template}": route for route in chain(*(part.routes() for part in RESOURCES))}
 every_route = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES.keys())
@@ -60,6 +66,8 @@ GET /auth/session · PATCH /streams/{key}
 GET /streams/{key}/messages · POST /notifications · GET /notifications · POST /notifications/read
 GET /notifications/sent · GET /jobs · POST /jobs/{id}/retry · POST /jobs · GET /jobs/{id} · DELETE /jobs/{id}
 GET /analytics/streams/{key} · GET /analytics/sales
+POST /streams/{key}/duplicate · POST /streams/{key}/ingest-key · GET /streams/{key}/stats · GET /people/{id}
+GET /cluster/connections · DELETE /cluster/connections/{id}
 """
 FOR_STRANGERS = {"POST /auth/register", "POST /auth/login", "POST /auth/guest", "POST /auth/refresh"}
 
@@ -86,7 +94,7 @@ def test_roles_of_all_routes() -> None:
             assert route.who == HOSTS, name
         if "/orders" in name:
             assert route.who == (ADMINS if name.endswith("/paid") else MEMBERS), name
-        if "/users/{id}" in name or "/jobs" in name or name == "POST /notifications":
+        if "/cluster/" in name or "/users/{id}" in name or "/jobs" in name or name == "POST /notifications":
             assert route.who == ADMINS, name
         if "/users/me" in name:
             assert route.who is not None

@@ -10,6 +10,9 @@ from gateway.protocol.moderation import FOREVER
 from gateway.realtime import notices
 from gateway.realtime.notices import (
     KINDS,
+    ConnectionEnded,
+    ConnectionsAsked,
+    ConnectionsFound,
     MalformedNotice,
     Notice,
     NotificationSent,
@@ -41,6 +44,9 @@ EXAMPLES = [
     NotificationSent({"u1": "n1"}, "title", "message", "info", MOMENT),
     StreamEnded("demo"),
     StreamResumed("demo"),
+    ConnectionsAsked("q1", "u1"),
+    ConnectionEnded("q1", "c1"),
+    ConnectionsFound("q1", "node-1", [{"id": "c1", "rooms": ["/chat live:demo"]}]),
 ]
 
 

@@ -627,6 +627,34 @@ export interface RateLimit {
   seconds: number;
 }
 /**
+ * `GET /cluster/connections`. `silent` are the names of nodes that did not answer in time: it lacks theirs.
+ */
+export interface ConnectionList {
+  items: ConnectionView[];
+  silent: string[];
+}
+/**
+ * One connection of a person. `rooms` are those whose events it gets; `id` is no secret of the connection.
+ */
+export interface ConnectionView {
+  id: string;
+  node: string;
+  userId: string;
+  username: string;
+  role: string;
+  transport: string;
+  address: string;
+  connectedAt: string;
+  namespaces: string[];
+  rooms: string[];
+}
+/**
+ * `GET /cluster/connections` of a user or guest.
+ */
+export interface ConnectionQuery {
+  userId: string;
+}
+/**
  * The `data` of `connection:success` on `/chat` and `/streaming`.
  */
 export interface ConnectionSuccess {
@@ -1424,6 +1452,66 @@ export interface Page {
   limit?: number;
 }
 /**
+ * What somebody has done and met with; hosts get the numbers of their own streams.
+ */
+export interface PersonCounts {
+  messages: number;
+  deletedMessages: number;
+  orders: number;
+  mutes: number;
+  bans: number;
+}
+/**
+ * `GET /people/{id}`: a user or a guest. `email` and `suspendedReason` are for administrators, else null.
+ *
+ * `connections` and `online` are of all nodes that answered within a second. `sanctions` are the newest 20.
+ */
+export interface PersonView {
+  id: string;
+  username: string;
+  guest: boolean;
+  role: string;
+  status: string;
+  email: string | null;
+  suspendedReason: string | null;
+  createdAt: string;
+  connections: number;
+  online: Whereabouts[];
+  counts: PersonCounts;
+  sanctions: SanctionView[];
+}
+/**
+ * A stream in which somebody is now: in its chat, watching it, or following its products.
+ */
+export interface Whereabouts {
+  streamKey: string;
+  chat: boolean;
+  watching: boolean;
+  products: boolean;
+}
+/**
+ * A mute or a ban.
+ *
+ * `live_id` is null for one everywhere. `until` is in the year 9999 for one without an end. `active`: whether it is in
+ * force now. `lifted_at` is null unless somebody lifted it.
+ */
+export interface SanctionView {
+  id: string;
+  kind: "MUTE" | "BAN";
+  liveId: string | null;
+  userId: string;
+  username: string | null;
+  reason: string | null;
+  imposedBy: string;
+  imposedByName: string;
+  createdAt: string;
+  until: string;
+  active: boolean;
+  liftedAt: string | null;
+  liftedBy: string | null;
+  liftedByName: string | null;
+}
+/**
  * The ack of `chat:pin-message`.
  */
 export interface PinAck {
@@ -1754,28 +1842,6 @@ export interface SanctionPage {
   nextCursor: string | null;
 }
 /**
- * A mute or a ban.
- *
- * `live_id` is null for one everywhere. `until` is in the year 9999 for one without an end. `active`: whether it is in
- * force now. `lifted_at` is null unless somebody lifted it.
- */
-export interface SanctionView {
-  id: string;
-  kind: "MUTE" | "BAN";
-  liveId: string | null;
-  userId: string;
-  username: string | null;
-  reason: string | null;
-  imposedBy: string;
-  imposedByName: string;
-  createdAt: string;
-  until: string;
-  active: boolean;
-  liftedAt: string | null;
-  liftedBy: string | null;
-  liftedByName: string | null;
-}
-/**
  * `GET /moderation/sanctions`, filtered by user, room, kind, or whether they are in force.
  */
 export interface SanctionQuery {
@@ -2053,6 +2119,21 @@ export interface StreamStarted {
   streamKey: string;
   resumed?: boolean;
   timestamp: string;
+}
+/**
+ * `stream:stats` and `GET /streams/{key}/stats`. Rates are of the last minute.
+ *
+ * `orders` and `revenue` count what was ordered since the stream began and is neither cancelled nor expired, paid or
+ * not.
+ */
+export interface StreamStats {
+  streamKey: string;
+  viewers: number;
+  messagesPerMinute: number;
+  ordersPerMinute: number;
+  orders: number;
+  revenue: number;
+  at: string;
 }
 /**
  * What the data of a logged event has besides in a room of a stream: ms since the stream went live first.
@@ -2392,6 +2473,8 @@ export interface ChatServerToClientEvents {
   "chat:unmuted": (payload: Lifted) => void;
   /** A ban was lifted. To the administrators, moderators and the host in the room, and for `chat:unmuted` the person. */
   "chat:unbanned": (payload: Lifted) => void;
+  /** Every 5 s. To the administrators, moderators and the host in the room, and for `chat:unmuted` the person. */
+  "stream:stats": (payload: Typed<"stream:stats", StreamStats>) => void;
 }
 
 /** What clients send on `/chat`. */

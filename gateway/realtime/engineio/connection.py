@@ -56,7 +56,8 @@ class Connection:
     # fmt: off
     __slots__ = (
         "__weakref__", "_carrier", "_controls", "_engine", "_heartbeat", "_inbox", "_join_deadline", "_lost_reason",
-        "_spent", "address", "closed", "dropped", "handshake", "joined", "owner", "sid", "slot", "transport", "upgrade",
+        "_spent", "address", "closed", "dropped", "handshake", "joined", "opened", "owner", "sid", "slot", "transport",
+        "upgrade",
     )
     # fmt: on
 
@@ -70,6 +71,7 @@ class Connection:
         self._spent = now  # when the messages so far would have ended at the steady rate
         self._controls = 0  # pongs and pings since our last ping
         self.sid = sid
+        self.opened = now  # by the clock of the event loop
         self.address = address  # of the client, as AddressLimit counts it
         self.handshake: Handshake | None = handshake
         self.transport: TransportName = transport

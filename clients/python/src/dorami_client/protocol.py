@@ -241,6 +241,19 @@ class Connected(TypedDict):
     limits: Limits
 
 
+class ConnectionList(TypedDict):
+    """`GET /cluster/connections`. `silent` are the names of nodes that did not answer in time: it lacks theirs."""
+
+    items: list[ConnectionView]
+    silent: list[str]
+
+
+class ConnectionQuery(TypedDict):
+    """`GET /cluster/connections` of a user or guest."""
+
+    userId: str
+
+
 class ConnectionSuccess(TypedDict):
     """The `data` of `connection:success` on `/chat` and `/streaming`."""
 
@@ -253,6 +266,21 @@ class ConnectionSuccess(TypedDict):
     expiresAt: str
     limits: Limits
     timestamp: str
+
+
+class ConnectionView(TypedDict):
+    """One connection of a person. `rooms` are those whose events it gets; `id` is no secret of the connection."""
+
+    id: str
+    node: str
+    userId: str
+    username: str
+    role: str
+    transport: str
+    address: str
+    connectedAt: str
+    namespaces: list[str]
+    rooms: list[str]
 
 CreateJob = TypedDict('CreateJob', {'kind': "Literal['replay']", 'streamKey': 'str', 'source': 'str', 'from': 'NotRequired[float]', 'to': 'NotRequired[float | None]', 'renditions': "NotRequired[list[Literal['1080p', '720p', '480p', '360p']]]"})
 
@@ -781,6 +809,33 @@ class Page(TypedDict):
     limit: NotRequired[int]
 
 
+class PersonCounts(TypedDict):
+    """What somebody has done and met with; hosts get the numbers of their own streams."""
+
+    messages: int
+    deletedMessages: int
+    orders: int
+    mutes: int
+    bans: int
+
+
+class PersonView(TypedDict):
+    """`GET /people/{id}`: a user or a guest. `email` and `suspendedReason` are for administrators, else null."""
+
+    id: str
+    username: str
+    guest: bool
+    role: str
+    status: str
+    email: str | None
+    suspendedReason: str | None
+    createdAt: str
+    connections: int
+    online: list[Whereabouts]
+    counts: PersonCounts
+    sanctions: list[SanctionView]
+
+
 class PinAck(TypedDict):
     """The ack of `chat:pin-message`."""
 
@@ -1248,6 +1303,18 @@ class StreamStarted(TypedDict):
     timestamp: str
 
 
+class StreamStats(TypedDict):
+    """`stream:stats` and `GET /streams/{key}/stats`. Rates are of the last minute."""
+
+    streamKey: str
+    viewers: int
+    messagesPerMinute: int
+    ordersPerMinute: int
+    orders: int
+    revenue: float
+    at: str
+
+
 class StreamTime(TypedDict):
     """What the data of a logged event has besides in a room of a stream: ms since the stream went live first."""
 
@@ -1395,6 +1462,15 @@ class ViewerUpdate(TypedDict):
     streamKey: str
     viewerCount: int
     timestamp: str
+
+
+class Whereabouts(TypedDict):
+    """A stream in which somebody is now: in its chat, watching it, or following its products."""
+
+    streamKey: str
+    chat: bool
+    watching: bool
+    products: bool
 
 
 class WordPage(TypedDict):

@@ -1,0 +1,37 @@
+"""People as staff see them: where they are connected, and the numbers of streams. Built by the composition root."""
+
+from gateway.parts.accounts import AccountsPart
+from gateway.parts.chat import ChatPart
+from gateway.parts.commerce import CommercePart
+from gateway.parts.realtime import RealtimePart
+from gateway.parts.servers import ServersPart
+from gateway.realtime.members.connection_finder import ConnectionFinder
+from gateway.realtime.members.stats_delivery import StatsDelivery
+from gateway.services.nodes.connections import Connections
+from gateway.services.people.people import People
+
+
+class PeoplePart:
+    """What the HTTP routes of people and connections call, and what staff gets without asking."""
+
+    def __init__(
+        self,
+        servers: ServersPart,
+        realtime: RealtimePart,
+        accounts: AccountsPart,
+        commerce: CommercePart,
+        chat: ChatPart,
+    ) -> None:
+        fanout = realtime.fanout
+        ConnectionFinder(realtime.node_id, realtime.rooms, fanout, realtime.server.kick)
+        self.connections = Connections(servers.database, fanout, fanout, chat.audit_log)
+        self.people = People(servers.database, self.connections, chat.sanction_list)
+        self._stats = StatsDelivery(accounts.registry, commerce.stats.read)
+
+    def start(self) -> None:
+        """Start to send the numbers of streams."""
+        self._stats.start()
+
+    async def close(self) -> None:
+        """Stop."""
+        await self._stats.close()

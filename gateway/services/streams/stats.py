@@ -1,0 +1,79 @@
+"""The numbers of a stream as its staff sees them while it runs. Called by the HTTP edge and by their delivery."""
+
+from functools import partial
+from typing import Any
+
+from gateway.clocks import now
+from gateway.errors import Forbidden, NotFound
+from gateway.keys import viewers_room
+from gateway.metrics import Metrics
+from gateway.postgres.database import Database
+from gateway.protocol.streaming import HostedStats, StreamStats
+from gateway.realtime.presence.presence import Presence
+from gateway.redis.cache import Cache
+from gateway.redis.client import RedisClient
+from gateway.security.principal import MODERATORS, Principal
+
+LIFETIME = 4.0  # s, less than the pause between two deliveries
+
+# Messages have no index by time: the newest are walked back until one is older than a minute.
+STATS = """
+    WITH RECURSIVE recent AS (
+        (SELECT seq, created_at FROM messages WHERE stream_key = $1 ORDER BY seq DESC LIMIT 1)
+        UNION ALL
+        SELECT before.seq, before.created_at FROM recent CROSS JOIN LATERAL (
+            SELECT m.seq, m.created_at FROM messages m
+            WHERE m.stream_key = $1 AND m.seq < recent.seq ORDER BY m.seq DESC LIMIT 1
+        ) before
+        WHERE recent.created_at > clock_timestamp() - interval '1 minute'
+    ), sold AS (
+        SELECT count(DISTINCT i.order_id)::int AS orders, coalesce(sum(i.price * i.quantity), 0) AS revenue
+        FROM order_items i JOIN orders o ON o.id = i.order_id JOIN streams s ON s.key = i.stream_key
+        WHERE i.stream_key = $1 AND o.status IN ('PENDING', 'PAID')
+            AND o.created_at >= coalesce(s.started_at, '-infinity')
+    )
+    SELECT s.host_id::text AS host_id, sold.orders, sold.revenue, (
+        SELECT count(*)::int FROM recent WHERE created_at > clock_timestamp() - interval '1 minute'
+    ) AS messages_per_minute, (
+        SELECT count(*)::int FROM orders o WHERE o.created_at > clock_timestamp() - interval '1 minute'
+            AND EXISTS (SELECT FROM order_items i WHERE i.order_id = o.id AND i.stream_key = $1)
+    ) AS orders_per_minute
+    FROM streams s CROSS JOIN sold WHERE s.key = $1
+"""
+
+
+class StatsCache(Cache[HostedStats]):
+    """The numbers of streams, shared by all nodes."""
+
+    def __init__(self, redis: RedisClient, metrics: Metrics) -> None:
+        super().__init__(redis, metrics, "stats", HostedStats, LIFETIME)
+
+
+class Stats:
+    """Raises NotFound for an unknown stream, and Unavailable."""
+
+    def __init__(self, database: Database, presence: Presence, cache: StatsCache) -> None:
+        self._database = database
+        self._presence = presence
+        self._cache = cache
+
+    async def get(self, principal: Principal, key: str) -> StreamStats:
+        """Return the numbers of a stream for its staff. Raises Forbidden for everybody else."""
+        hosted = await self._cache.read(key, partial(self._load, key))
+        if principal.role not in MODERATORS and principal.user_id != hosted.host_id:
+            raise Forbidden
+        return hosted.stats
+
+    async def read(self, key: str) -> HostedStats:
+        """Return the numbers of a stream, at most LIFETIME old, with its host."""
+        return await self._cache.read(key, partial(self._load, key))
+
+    async def _load(self, key: str) -> HostedStats:
+        async with self._database.guard("stats.read"):
+            rows: list[dict[str, Any]] = await self._database.query(STATS, key)
+        if not rows:
+            raise NotFound("There is no such stream")
+        census = await self._presence.census(viewers_room(key))
+        numbers = {name: value for name, value in rows[0].items() if name != "host_id"}
+        stats = StreamStats(stream_key=key, viewers=census.count, at=now(), **numbers)
+        return HostedStats(host_id=rows[0]["host_id"], stats=stats)
