@@ -171,7 +171,6 @@ class TokenCheck:
             "viewer",
             claims.role,
             claims.session_id,
-            claims.token_id,
             claims.issued_at,
             claims.expires_at,
         )

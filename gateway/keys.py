@@ -173,7 +173,7 @@ def devices(user_id: str) -> str:
 
 
 def revoked(user_id: str, kind: str, value: str = "") -> str:
-    """String: a revocation of a user's token (`jti`), session (`sid`), or all tokens issued up to a time (`sub`)."""
+    """String: a revocation of a user's session (`sid`), or of all tokens issued up to a time (`sub`)."""
     return f"dorami:revoked:{{{user_id}}}:{kind}:{value}"
 
 

@@ -103,7 +103,6 @@ def principal(role: Role = Role.USER, user_id: str | None = None) -> Principal:
         username="somebody",
         role=role,
         session_id="session",
-        token_id="token",
         issued_at=moment,
         expires_at=moment + timedelta(minutes=15),
     )

@@ -47,7 +47,7 @@ class Callers:
         if token not in set(Role):
             raise AuthRequired("Invalid token")
         moment = datetime.now(UTC)
-        return Principal(f"id-{token}", token.lower(), Role(token), "s1", "t1", moment, moment + timedelta(minutes=15))
+        return Principal(f"id-{token}", token.lower(), Role(token), "s1", moment, moment + timedelta(minutes=15))
 
 
 def bearer(role: Role) -> dict[str, str]:

@@ -32,8 +32,6 @@ class Bearer(Protocol):
     @property
     def session_id(self) -> str: ...
     @property
-    def token_id(self) -> str: ...
-    @property
     def issued_at(self) -> datetime: ...
 
 
@@ -45,7 +43,6 @@ class Principal:
     username: str
     role: Role
     session_id: str
-    token_id: str
     issued_at: datetime
     expires_at: datetime
 

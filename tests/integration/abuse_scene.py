@@ -109,7 +109,7 @@ class Refuser:
         if token != "good":
             raise AuthRequired("Invalid token")
         moment = datetime.now(UTC)
-        return Principal("u", "name", Role.USER, "s", "t", moment, moment + timedelta(minutes=15))
+        return Principal("u", "name", Role.USER, "s", moment, moment + timedelta(minutes=15))
 
     async def charge(self, scope: str, subject: str, limit: int, seconds: float) -> None:
         """See Limiter."""

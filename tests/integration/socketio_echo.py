@@ -29,7 +29,7 @@ class EchoNamespace:
     async def authenticate(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
         """See the server's Endpoint. Whoever they are, their name is what they brought."""
         moment = datetime.now(UTC)
-        return Principal("u", compact(auth or {}), Role.USER, "s", "t", moment, moment + timedelta(minutes=15))
+        return Principal("u", compact(auth or {}), Role.USER, "s", moment, moment + timedelta(minutes=15))
 
     async def opened(self, socket: Socket) -> None:
         """See Endpoint."""

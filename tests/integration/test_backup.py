@@ -114,7 +114,7 @@ async def test_a_backup_holds_databases_and_sessions_and_nobody_else_may_read_it
     place: Place, client: redis.asyncio.Redis
 ) -> None:
     await put_session(client, "u1", "s1")
-    await client.set(keys.revoked("u1", "jti", "t1"), "1", ex=60)
+    await client.set(keys.revoked("u1", "sid", "s2"), "1", ex=60)
     await client.set("dorami:limit:chat:u1", "not kept")
     entry = await place.create()
     manifest = Manifest.read(entry.folder)
@@ -122,7 +122,7 @@ async def test_a_backup_holds_databases_and_sessions_and_nobody_else_may_read_it
     assert content.rows["users"] == 1
     assert content.migration == await place.ask("SELECT version FROM aerich ORDER BY id DESC LIMIT 1")
     saved = {one.key: one for one in redis_backup.load(entry.folder / redis_backup.FILE)}
-    assert saved.keys() == {keys.session("u1", "s1"), keys.user_sessions("u1"), keys.revoked("u1", "jti", "t1")}
+    assert saved.keys() == {keys.session("u1", "s1"), keys.user_sessions("u1"), keys.revoked("u1", "sid", "s2")}
     assert saved[keys.session("u1", "s1")].value == {"device": "폰", "token": "x"}
     assert manifest.redis == 3
     for path in (entry.folder, *entry.folder.rglob("*")):

@@ -63,7 +63,7 @@ class People:
         """Those who had logged out and whose access tokens are good again."""
         moment = datetime.now(UTC)
         claims = [
-            Claims(grant.user_id, Role.USER, grant.session_id, "t", moment, moment + timedelta(minutes=15))
+            Claims(grant.user_id, Role.USER, grant.session_id, moment, moment + timedelta(minutes=15))
             for grant in self.gone
         ]
         revoked = await self._revocations.revoked(claims)

@@ -31,26 +31,22 @@ def revocations(redis: RedisClient) -> Revocations:
     return Revocations(redis, LIFETIME)
 
 
-def claims(issued: float = NOW, *, user: str = "u1", session: str = "s1", token: str = "j1") -> Claims:
+def claims(issued: float = NOW, *, user: str = "u1", session: str = "s1") -> Claims:
     moment = datetime.fromtimestamp(issued, UTC)
-    return Claims(user, Role.USER, session, token, moment, moment + LIFETIME)
+    return Claims(user, Role.USER, session, moment, moment + LIFETIME)
 
 
 async def test_unrevoked_tokens_are_valid(revocations: Revocations) -> None:
     await revocations.check(claims())
 
 
-async def test_revoke_a_token(revocations: Revocations) -> None:
-    await revocations.revoke_token("u1", "j1")
+async def test_revoke_sessions(revocations: Revocations) -> None:
+    await revocations.revoke_sessions("u1", ["s1", "s2"])
     with pytest.raises(AuthRequired, match="Token has been revoked") as caught:
         await revocations.check(claims())
     assert caught.value.code == Code.TOKEN_REVOKED
-    await revocations.check(claims(token="j2"))
+    await revocations.check(claims(session="s3"))
     await revocations.check(claims(user="u2"))
-
-
-async def test_revoke_sessions(revocations: Revocations) -> None:
-    await revocations.revoke_sessions("u1", ["s1", "s2"])
     await revocations.revoke_sessions("u1", [])
     sessions = ["s1", "s2", "s3"]
     assert await revocations.revoked([claims(NOW + 60, session=session) for session in sessions]) == [True, True, False]
@@ -104,11 +100,10 @@ async def test_logins_after_a_revocation_are_valid(revocations: Revocations, red
 
 
 async def test_revocations_expire_with_the_tokens(revocations: Revocations, redis: RedisClient) -> None:
-    await revocations.revoke_token("u1", "j1")
     await revocations.revoke_sessions("u1", ["s1"])
     await revocations.revoke_user("u1")
     names = await redis.client.keys("*")
-    assert len(names) == 3
+    assert len(names) == 2
     longest = (LIFETIME + MARGIN).total_seconds() * 1000
     for name in names:
         assert longest - 10_000 < await redis.client.pttl(name) <= longest
@@ -141,13 +136,13 @@ async def stored(settings: Callable[..., Settings]) -> AsyncIterator[StoredRevoc
 
 async def test_lost_revocations_are_restored(redis: RedisClient, stored: StoredRevocations) -> None:
     revocations = Revocations(redis, LIFETIME, stored)
-    await revocations.revoke_token("u1", "j1")
+    await revocations.revoke_sessions("u1", ["s1"])
     await revocations.revoke_sessions("u2", ["s1", "s2"])
     await revocations.revoke_sessions("u2", [])
     await revocations.revoke_user("u3", keep_sid="s1")
     asked = [
         claims(),
-        claims(user="u2", token="x"),
+        claims(user="u2"),
         claims(1, user="u3"),
         claims(1, user="u3", session="s2"),
         claims(user="u4"),
@@ -161,7 +156,7 @@ async def test_lost_revocations_are_restored(redis: RedisClient, stored: StoredR
     assert await revocations.revoked(asked) == expected
     assert await revocations.verify() == 0  # not so soon again
     longest = (LIFETIME + MARGIN).total_seconds() * 1000
-    assert 0 < await redis.client.pttl(keys.revoked("u1", "jti", "j1")) <= longest
+    assert 0 < await redis.client.pttl(keys.revoked("u1", "sid", "s1")) <= longest
 
 
 async def test_an_older_entry_than_the_stored_one_is_replaced(redis: RedisClient, stored: StoredRevocations) -> None:

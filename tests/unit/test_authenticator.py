@@ -42,7 +42,7 @@ class Doubles:
         if token is None:
             raise AuthRequired("No token provided")
         moment = datetime.now(UTC)
-        return Claims(token, self.role, "s1", "j1", moment, moment)
+        return Claims(token, self.role, "s1", moment, moment)
 
     async def check(self, bearer: Bearer) -> None:
         if self.redis_away:
@@ -103,7 +103,7 @@ async def test_a_principal_has_name_and_role_of_the_account(authenticator: Authe
     world.users["u1"] = Identity("ann", Role.MODERATOR, False)
     principal = await authenticator.authenticate("u1")
     assert (principal.user_id, principal.username, principal.role) == ("u1", "ann", Role.MODERATOR)
-    assert (principal.session_id, principal.token_id, principal.authenticated) == ("s1", "j1", True)
+    assert (principal.session_id, principal.authenticated) == ("s1", True)
 
 
 async def test_a_guest_is_not_looked_up(authenticator: Authenticator, world: Doubles) -> None:
@@ -279,7 +279,7 @@ class Answers:
         match token:
             case "good":
                 moment = datetime.now(UTC)
-                return Principal("u", "ann", Role.USER, "s", "t", moment, moment)
+                return Principal("u", "ann", Role.USER, "s", moment, moment)
             case "expired":
                 raise AuthRequired("Token expired", Code.TOKEN_EXPIRED)
             case "banned":

@@ -69,7 +69,7 @@ class FakeRoom:
 
     def come(self, connection: Any = None, *, takes_offsets: bool = True) -> Socket:
         moment = datetime.now(UTC)
-        who = Principal("u", "name", Role.USER, "s", "t", moment, moment + timedelta(minutes=15))
+        who = Principal("u", "name", Role.USER, "s", moment, moment + timedelta(minutes=15))
         client: Any = connection or Line()
         socket = Socket(str(next(self._sids)), "/chat", client, who, self.rooms, takes_offsets=takes_offsets)
         self.rooms.add(socket)

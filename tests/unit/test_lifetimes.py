@@ -28,7 +28,7 @@ class Seat:
 
     def __init__(self, user: str, *, minutes: float = 15) -> None:
         expires_at = ISSUED + timedelta(minutes=minutes)
-        self.principal = Principal(user, user, Role.USER, "s", "t", ISSUED, expires_at)
+        self.principal = Principal(user, user, Role.USER, "s", ISSUED, expires_at)
         self.received: list[tuple[str, Any]] = []
 
     def send(self, event: str, payload: Any) -> None:

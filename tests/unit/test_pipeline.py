@@ -57,7 +57,7 @@ class FakeSocket:
 
     def __init__(self, *rooms: Room) -> None:
         moment = datetime.now(UTC)
-        self.principal = Principal("u1", "name", Role.USER, "s1", "t1", moment, moment + timedelta(minutes=15))
+        self.principal = Principal("u1", "name", Role.USER, "s1", moment, moment + timedelta(minutes=15))
         self.live = True
         self.joined = set(rooms)
         self.attending = dict.fromkeys(rooms, self.principal)
@@ -115,7 +115,7 @@ class FakeAuthenticator:
 
     async def authenticate(self, token: str | None) -> Principal:
         moment = datetime.now(UTC)
-        return Principal(self.user_id, "name", self.role, "s2", "t2", moment, moment + timedelta(minutes=15))
+        return Principal(self.user_id, "name", self.role, "s2", moment, moment + timedelta(minutes=15))
 
 
 class FakeRegistry:

@@ -91,7 +91,7 @@ def test_keys_of_one_script_are_in_one_slot(room: Room) -> None:
     assert {slot(name) for name in helpers} == {slot(keys.presence(room))}
     assert slot(keys.node_rooms("n")) == slot(keys.nodes())
     user = [keys.session("u", "s"), keys.spent_refresh_tokens("u", "s"), keys.refresh_salt("u", "s")]
-    user += [keys.user_sessions("u"), keys.revoked("u", "jti", "x"), keys.revoked("u", "sub")]
+    user += [keys.user_sessions("u"), keys.revoked("u", "sid", "x"), keys.revoked("u", "sub")]
     assert len({slot(name) for name in user}) == 1
 
 

@@ -107,7 +107,7 @@ class Lobby:
         if self.rule is not None:
             await self.rule()
         moment = datetime.now(UTC)
-        return Principal("u", "name", Role.USER, "s", "t", moment, moment + timedelta(minutes=15))
+        return Principal("u", "name", Role.USER, "s", moment, moment + timedelta(minutes=15))
 
     async def opened(self, socket: Socket) -> None:
         self.log.append("opened")

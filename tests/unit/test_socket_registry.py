@@ -42,9 +42,9 @@ class Seat:
     def send(self, event: str, payload: Any) -> None:
         """Nobody listens."""
 
-    def __init__(self, user: str, session: str = "s", token: str = "t", *, minutes: int = 15) -> None:
-        self.name = f"{user}/{session}/{token}"
-        self.principal = Principal(user, user, Role.USER, session, token, ISSUED, ISSUED + timedelta(minutes=minutes))
+    def __init__(self, user: str, session: str = "s", tab: str = "t", *, minutes: int = 15) -> None:
+        self.name = f"{user}/{session}/{tab}"
+        self.principal = Principal(user, user, Role.USER, session, ISSUED, ISSUED + timedelta(minutes=minutes))
 
 
 Answers = Callable[[Sequence[Principal]], Awaitable[list[bool]]]

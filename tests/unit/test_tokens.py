@@ -75,8 +75,8 @@ def test_an_issued_token_has_user_and_expiry(token: str) -> None:
 def test_every_token_has_all_claims_and_an_id_of_its_own(claims: dict[str, Any]) -> None:
     assert set(claims) == set(REQUIRED)
     assert claims["type"] == "access"
-    other = tokens().verify_access(tokens().issue_access("u1", Role.USER, "s1"))
-    assert other.token_id != claims["jti"]
+    other = jwt.decode(tokens().issue_access("u1", Role.USER, "s1"), options={"verify_signature": False})
+    assert other["jti"] != claims["jti"]
 
 
 def test_missing_token() -> None:

@@ -84,7 +84,6 @@ class Authenticator:
             username=username,
             role=role,
             session_id=claims.session_id,
-            token_id=claims.token_id,
             issued_at=claims.issued_at,
             expires_at=claims.expires_at,
         )

@@ -1,4 +1,4 @@
-"""Revocations of unexpired access tokens: of one token, of a session, or of all tokens of a user issued so far.
+"""Revocations of unexpired access tokens: of a session, or of all tokens of a user issued so far.
 
 They are in Redis, where all nodes check them, and in PostgreSQL, from which a Redis that lost its data is restored.
 Written by the accounts services; checked by the authenticator at every connect and request, and for open sockets.
@@ -37,7 +37,6 @@ class _Session:
 
     user_id: str
     session_id: str
-    token_id: str = ""
     issued_at: datetime = _LATEST
 
 
@@ -65,10 +64,6 @@ class Revocations:
         """Stop, after pending checks have been answered."""
         await self._checks.close()
 
-    async def revoke_token(self, user_id: str, token_id: str) -> None:
-        """Revoke one access token."""
-        await self._revoke([keys.revoked(user_id, "jti", token_id)])
-
     async def revoke_sessions(self, user_id: str, session_ids: Sequence[str]) -> None:
         """Revoke all access tokens of some sessions."""
         await self._revoke([keys.revoked(user_id, "sid", session_id) for session_id in session_ids])
@@ -90,7 +85,7 @@ class Revocations:
         return float(entry.partition(" ")[0])
 
     async def check(self, bearer: Bearer) -> None:
-        """Raise AuthRequired(TOKEN_REVOKED) if token, session or user is revoked.
+        """Raise AuthRequired(TOKEN_REVOKED) if the session is revoked, or the user's tokens of that time.
 
         Concurrent checks share a round trip. Raises Unavailable.
         """
@@ -104,7 +99,6 @@ class Revocations:
         """
         names = [
             (
-                keys.revoked(bearer.user_id, "jti", bearer.token_id),
                 keys.revoked(bearer.user_id, "sid", bearer.session_id),
                 keys.revoked(bearer.user_id, "sub"),
             )
@@ -114,8 +108,8 @@ class Revocations:
         try:
             async with self._redis.guard("revoked"):
                 pipeline = self._redis.client.pipeline(transaction=False)
-                for triple in names:
-                    pipeline.mget(*triple)
+                for pair in names:
+                    pipeline.mget(*pair)
                 found = await pipeline.execute()
             answers.append(list(map(_revoked, bearers, found)))
         except Unavailable:
@@ -123,8 +117,8 @@ class Revocations:
                 raise
             self._failures += 1
         if self._stored is not None and self._failures != self._restored:
-            values = await self._stored.values([name for triple in names for name in triple])
-            found = [[values.get(name) for name in triple] for triple in names]
+            values = await self._stored.values([name for pair in names for name in pair])
+            found = [[values.get(name) for name in pair] for pair in names]
             answers.append(list(map(_revoked, bearers, found)))
         return list(map(any, zip(*answers, strict=True)))
 
@@ -193,8 +187,8 @@ class Revocations:
 
 
 def _revoked(bearer: Bearer, found: Sequence[str | None]) -> bool:
-    token, session, user = found
-    return token is not None or session is not None or _before(bearer, user)
+    session, user = found
+    return session is not None or _before(bearer, user)
 
 
 def _before(bearer: Bearer, value: str | None) -> bool:

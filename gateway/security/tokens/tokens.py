@@ -31,7 +31,6 @@ class Claims:
     user_id: str
     role: Role
     session_id: str
-    token_id: str
     issued_at: datetime
     expires_at: datetime
 
@@ -122,11 +121,11 @@ def _kid(token: str) -> object:
 
 def _claims(payload: dict[str, Any]) -> Claims:
     try:
+        _text(payload["jti"])
         return Claims(
             user_id=_text(payload["sub"]),
             role=Role(payload["role"]),
             session_id=_text(payload["sid"]),
-            token_id=_text(payload["jti"]),
             issued_at=_moment(payload["iat"]),
             expires_at=_moment(payload["exp"]),
         )
