@@ -178,6 +178,7 @@ class Node:
 
     async def _close_http(self) -> None:
         self._listener.close()
+        self._realtime.engine.abort_fronts()  # aiohttp must get no connection after its shutdown
         self._lag.close()
         await self._descriptors.close()
         await self._runner.cleanup()
@@ -209,7 +210,7 @@ class Node:
         """Let balancers notice that the node goes, then send its clients to the others."""
         await self._health.drain()
         if self._listener.others:  # no balancer has to notice
-            self._listener.close()
+            self._listener.retire()
         else:
             await wait_until(asyncio.get_running_loop().time() + self._settings.drain_delay.total_seconds(), hurry)
         await self._realtime.server.drain(self._settings.drain_spread.total_seconds(), hurry)

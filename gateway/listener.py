@@ -1,4 +1,4 @@
-"""Where a node's TCP connections come from. A node by itself listens; workers share what their master listens on."""
+"""Accepts the TCP connections of a node. A single node listens itself; workers share the sockets of their master."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """What a node asks of it. The node opens it when HTTP is set up, and calls `serve` when its servers are open."""
+    """A node calls `open` when HTTP is set up, `serve` when its servers are open, and `close` before HTTP ends."""
 
     sid_prefix: str  # of the ids of this process's sessions
 
@@ -28,23 +28,26 @@ class Listener(Protocol):
         """Whether other processes go on to accept connections from the same sockets when this one ends."""
 
     async def open(self, engine: EngineServer, http: web.Server, metrics: web.AppRunner) -> None:
-        """Make what answers connections. Raises OSError."""
+        """Prepare to serve connections. Raises OSError."""
 
     async def serve(self) -> None:
         """Accept connections, if it does not do so yet."""
 
     async def settle(self) -> None:
-        """Let requests end that are being answered."""
+        """Wait, for a limited time, until the requests that have begun are answered."""
+
+    def retire(self) -> None:
+        """Accept no more, and pass idle connections to the other processes."""
 
     def close(self) -> None:
-        """Accept no more, and let the others have what they can answer."""
+        """Serve no further connection: HTTP ends."""
 
     async def scrape(self, metrics: Metrics) -> bytes:
         """Return the text of `/metrics`."""
 
 
 class OwnListener:
-    """The listener of a node that runs by itself. It accepts while its servers are not open, and refuses."""
+    """The listener of a single node. Until its servers are open it accepts connections and refuses requests."""
 
     sid_prefix = ""
     others = False
@@ -73,6 +76,9 @@ class OwnListener:
         """See Listener."""
 
     async def settle(self) -> None:
+        """See Listener."""
+
+    def retire(self) -> None:
         """See Listener."""
 
     def close(self) -> None:

@@ -37,6 +37,14 @@ class HttpConnection(web.RequestHandler):
         self._write_timer: asyncio.TimerHandle | None = None
         self._head_timer: asyncio.TimerHandle | None = None
 
+    async def start(self) -> None:
+        """Handle the requests of this connection. Called by aiohttp, in a task that begins after `connection_made`.
+
+        The connection may be lost before the task begins, which aiohttp's own method takes for an error.
+        """
+        if self._manager is not None:
+            await super().start()
+
     def data_received(self, data: bytes) -> None:
         """Start the timer of a head that has begun. Called by the event loop."""
         super().data_received(data)

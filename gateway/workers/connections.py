@@ -37,12 +37,19 @@ class SharedFront(Front):
         super().data_received(data)
 
     def adopted(self, transport: asyncio.Transport, head: bytes) -> None:
-        """Go on with a connection that another worker has handed over; without a `head` it is kept alive and idle."""
+        """Continue a connection that another worker has handed over; without a `head` it is idle and kept alive."""
         self._mine = True  # the worker that handed it over has chosen this one
         if head:
             self.data_received(head)
         elif self._transport is not None:
             self._give_to_http(transport)
+
+    def refuse(self, transport: asyncio.Transport, head: bytes) -> None:
+        """Hand the connection to another worker if one accepts any, else close it: this worker serves no more."""
+        head += self._head
+        self._leave()
+        self._handover.pass_on(head, transport.get_extra_info("socket").fileno())
+        release(transport)
 
 
 class SharedHttpConnection(HttpConnection):
@@ -90,7 +97,9 @@ class SharedHttpConnection(HttpConnection):
     def pass_on(self) -> None:
         """Hand this connection to another worker, if it is idle and there is one: this worker ends."""
         transport = self.transport
-        if transport is not None and self.idle and self._handover.pass_on(b"", transport):
+        if transport is None or not self.idle:
+            return
+        if self._handover.pass_on(b"", transport.get_extra_info("socket").fileno()):
             self._leave(transport)
 
     async def finish_response(
@@ -104,7 +113,7 @@ class SharedHttpConnection(HttpConnection):
 
     def _leave(self, transport: asyncio.Transport) -> None:
         if self._task_handler is not None:
-            self._task_handler.cancel()  # it may not have begun, and fails if it begins after this
+            self._task_handler.cancel()
         self.transport = None  # for aiohttp the connection is lost, and not its to close
         self.connection_lost(None)
         release(transport)

@@ -80,31 +80,35 @@ class HandOver:
         The caller must then `release` the transport in the same turn of the event loop. A session of a worker that is
         gone is this worker's to deny.
         """
+        descriptor = transport.get_extra_info("socket").fileno()
         if any(head.startswith(start[: len(head)]) for start in self._starts):
             if b"\n" not in head and len(head) < MAX_LINE:
                 return Verdict.UNKNOWN
             if owner := self._owner.match(head):
                 number = int(owner[1])
-                return Verdict.GONE if number != self._number and self._send(number, head, transport) else Verdict.MINE
-            if self.crowded() and self.pass_on(head, transport):  # a proxy's connection, on which anybody may arrive
+                return Verdict.GONE if number != self._number and self._send(number, head, descriptor) else Verdict.MINE
+            if self.crowded() and self.pass_on(head, descriptor):  # a proxy's connection, which clients share
                 return Verdict.GONE
-        return Verdict.GONE if self.retiring and self.pass_on(head, transport) else Verdict.MINE
+        return Verdict.GONE if self.retiring and self.pass_on(head, descriptor) else Verdict.MINE
 
-    def pass_on(self, head: bytes, transport: asyncio.Transport) -> bool:
-        """Hand a connection that belongs to no session to the worker with the fewest; whether there was one."""
+    def pass_on(self, head: bytes, descriptor: int) -> bool:
+        """Hand a connection of no session to the worker with the fewest; return whether one accepts connections.
+
+        The descriptor stays the caller's, who must close it.
+        """
         others = [row for row in self._board.accepting() if row.number in self._peers]
         for row in sorted(others, key=lambda row: row.connections):
-            if self._send(row.number, head, transport):
+            if self._send(row.number, head, descriptor):
                 self._board.expect(row.position)
                 return True
         return False
 
-    def _send(self, number: int, head: bytes, transport: asyncio.Transport) -> bool:
+    def _send(self, number: int, head: bytes, descriptor: int) -> bool:
         peer = self._peers.get(number)
         if peer is None:
             return False
         try:
-            peer.send(head, [transport.get_extra_info("socket").fileno()])
+            peer.send(head, [descriptor])
         except OSError:  # it has just died, or there is no descriptor left to keep until it takes this one
             return False
         self._handed.inc()

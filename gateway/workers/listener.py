@@ -1,4 +1,4 @@
-"""How one worker accepts connections from the sockets that all workers share. Opened by its node."""
+"""Accepts connections of one worker from the sockets that all workers share. Opened by its node."""
 
 import asyncio
 import socket
@@ -21,18 +21,18 @@ from gateway.workers.seat import Seat
 if TYPE_CHECKING:
     from gateway.realtime.engineio.front import Front
 
-ACCEPTS: Final = 16  # connections that are accepted before other callbacks of the event loop get their turn
+ACCEPTS: Final = 16  # connections that are accepted in one tick of the event loop
 CROWDED: Final = 1.1  # of the mean of connections; above it the others accept for a while
 PAUSE: Final = 0.1  # s of that while; also after a failure to accept
 BEAT: Final = 1.0  # s
-LOOK: Final = 0.05  # s between two looks whether the requests have been answered, when the worker ends
+LOOK: Final = 0.05  # s between two checks whether all requests have been answered, when the worker ends
 LOOKS: Final = 100
 
 
 class SharedListener:
-    """See Listener. `handover`, `count` (its connections) and `ready` are set before it is opened.
+    """See Listener. Set `handover`, `count` (returns its connections) and `ready` before it is opened.
 
-    `others`: whether this worker alone ends, which the master says.
+    `others`: whether this worker alone ends, as the master says.
     """
 
     handover: HandOver
@@ -57,12 +57,12 @@ class SharedListener:
         self._beats = Periodic("beat", BEAT, self._beat, OSError)
 
     def start(self) -> None:
-        """Begin to say that this worker lives."""
+        """Start to write heartbeats to the board."""
         self._write()
         self._beats.start()
 
     async def end(self) -> None:
-        """Stop saying so."""
+        """Stop the heartbeats, and close the channels to the other workers."""
         await self._beats.close()
         await cancel(*self._tasks)
         self.handover.close()
@@ -81,7 +81,7 @@ class SharedListener:
                 await web.SockSite(metrics, listening).start()
 
     async def serve(self) -> None:
-        """See Listener. Until now the other workers have accepted, or connections have waited."""
+        """See Listener. Until now the other workers have accepted connections, or these have waited."""
         self._accepting = True
         self._write()
         self._resume()
@@ -94,7 +94,12 @@ class SharedListener:
             await asyncio.sleep(LOOK)
 
     def close(self) -> None:
-        """See Listener. Idle connections are passed on: proxies may be sending on them just now."""
+        """See Listener. Connections that are accepted or handed over later are passed on, or closed."""
+        self.retire()
+        self._factory = None
+
+    def retire(self) -> None:
+        """See Listener. Proxies may be sending on idle connections just now, so these are not closed."""
         if self._accepting:
             self._accepting = False
             self._pause()
@@ -151,6 +156,7 @@ class SharedListener:
     async def _connect(self, accepted: socket.socket, head: bytes | None) -> None:
         factory = self._factory
         if factory is None:
+            self.handover.pass_on(head or b"", accepted.fileno())
             accepted.close()
             return
         accepted.setblocking(False)
@@ -159,7 +165,11 @@ class SharedListener:
         except OSError:  # the client has gone
             accepted.close()
             return
-        if head is not None and isinstance(front, SharedFront):
+        if not isinstance(front, SharedFront) or transport.is_closing():
+            return
+        if self._factory is None:
+            front.refuse(transport, head or b"")
+        elif head is not None:
             front.adopted(transport, head)
 
     def crowded(self) -> bool:
@@ -170,7 +180,7 @@ class SharedListener:
             return True
         return mine > CROWDED * sum(row.connections for row in rows) / max(1, len(rows)) + 1
 
-    # --- being seen ---------------------------------------------------------------------------------------------------
+    # --- the board ----------------------------------------------------------------------------------------------------
 
     def _write(self) -> int:
         connections = self.count() + len(self._tasks)

@@ -91,8 +91,7 @@ class EngineServer:
         """Close all connections within `within` s: ignore new messages, and let running handlers finish first."""
         self.closing = True
         had_connections = bool(self.connections)
-        for front in list(self._fronts):
-            front.abort()
+        self.abort_fronts()
         for connection in list(self.connections.values()):
             if not connection.busy:
                 connection.close(reason)
@@ -103,6 +102,11 @@ class EngineServer:
             await asyncio.sleep(GRACE)  # for close packets to arrive and transports to end
         self.tasks.cancel()
         await self.tasks.wait(GRACE)
+
+    def abort_fronts(self) -> None:
+        """Close the TCP connections on which no request has arrived yet."""
+        for front in list(self._fronts):
+            front.abort()
 
     # --- for the front and the endpoint -------------------------------------------------------------------------------
 
