@@ -3,6 +3,7 @@
 import "@mantine/core/styles.css";
 import "./theme.css";
 import "./app.css";
+import "./pages.css";
 import { createTheme, MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";

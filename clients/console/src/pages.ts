@@ -23,8 +23,20 @@ const entry = (path: string, icon: IconName, en: string, ko: string, load: Load,
   label: { en, ko },
 });
 
+const ADMIN: readonly Role[] = ["ADMIN"];
+
 export const PAGES: readonly Page[] = [
   entry("/", "home", "Start", "시작", () => import("./pages/home")),
   entry("/live", "live", "Live room", "라이브 룸", () => import("./pages/live")),
   page("/live/:key", () => import("./pages/live")),
+  entry("/streams", "streams", "Streams", "방송", () => import("./pages/streams")),
+  page("/streams/:key", () => import("./pages/stream")),
+  entry("/products", "products", "Products", "상품", () => import("./pages/products")),
+  entry("/orders", "orders", "Orders", "주문", () => import("./pages/orders"), ADMIN),
+  entry("/sanctions", "sanctions", "Sanctions", "제재", () => import("./pages/sanctions")),
+  entry("/people", "people", "People", "사용자", () => import("./pages/people"), ADMIN),
+  entry("/words", "words", "Word lists", "금칙어", () => import("./pages/words"), ADMIN),
+  entry("/log", "log", "Log", "운영 기록", () => import("./pages/log")),
+  entry("/notifications", "notifications", "Notifications", "알림", () => import("./pages/notifications"), ADMIN),
+  entry("/jobs", "jobs", "Jobs and replays", "작업과 다시보기", () => import("./pages/jobs"), ADMIN),
 ];

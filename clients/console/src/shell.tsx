@@ -9,6 +9,7 @@ import { Toasts } from "./components/toasts";
 import { Icon } from "./icons";
 import { language, type Language, LANGUAGES, speak } from "./i18n";
 import { type Page, PAGES } from "./pages";
+import { Palette } from "./palette";
 import { dorami, signOut, useRole, useSession } from "./session";
 import { useStore } from "./stores";
 import { useShellWords } from "./words/shell";
@@ -79,6 +80,7 @@ function Header({ open, toggle }: { open: boolean; toggle: () => void }) {
       </Link>
       <Connection />
       <span className="grow" />
+      <Palette />
       <Preferences />
     </header>
   );

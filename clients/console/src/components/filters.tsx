@@ -1,0 +1,109 @@
+// The filters above a list, and what a list of pages shows.
+
+import { Input, NativeSelect, SegmentedControl, TextInput } from "@mantine/core";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { Loading, More } from "./page";
+import { Problem } from "./problem";
+
+export const Filters = ({ children }: { children: ReactNode }) => (
+  <div className="filters" role="search">
+    {children}
+  </div>
+);
+
+interface FieldProps {
+  label: string;
+  value: string;
+  change: (value: string) => void;
+}
+
+interface ChoiceProps extends FieldProps {
+  /** Values with their labels. */
+  choices: readonly (readonly [value: string, label: string])[];
+}
+
+/** A choice in a menu. */
+export const Choose = ({ label, value, change, choices }: ChoiceProps) => (
+  <NativeSelect size="sm" aria-label={label} value={value} onChange={(event) => change(event.currentTarget.value)} data={choices.map(([value, label]) => ({ value, label }))} />
+);
+
+/** A choice of which all values are visible. */
+export const Switcher = ({ label, value, change, choices }: ChoiceProps) => (
+  <div className="switcher">
+    <SegmentedControl size="sm" aria-label={label} value={value} onChange={change} data={choices.map(([value, label]) => ({ value, label }))} />
+  </div>
+);
+
+/** A filter by time. */
+export const When = ({ label, value, change }: FieldProps) => (
+  <label className="when">
+    <span className="dim">{label}</span>
+    <Input size="sm" type="datetime-local" value={value} onChange={(event) => change(event.currentTarget.value)} />
+  </label>
+);
+
+const PAUSE = 300; // ms without a key after which a search begins
+
+/** A search field. It searches when the typing pauses, and never while a syllable is composed. */
+export function Search({ label, value, change }: FieldProps) {
+  const [text, setText] = useState(value);
+  const composing = useRef(false);
+  const tell = useRef(change);
+  tell.current = change;
+  useEffect(() => setText(value), [value]);
+  useEffect(() => {
+    if (text.trim() === value) return;
+    const timer = setTimeout(() => composing.current || tell.current(text.trim()), PAUSE);
+    return () => clearTimeout(timer);
+  }, [text, value]);
+  return (
+    <TextInput
+      size="sm"
+      type="search"
+      className="grow"
+      aria-label={label}
+      placeholder={label}
+      value={text}
+      onChange={(event) => setText(event.currentTarget.value)}
+      onCompositionStart={() => void (composing.current = true)}
+      onCompositionEnd={(event) => {
+        composing.current = false;
+        setText(`${event.currentTarget.value}`);
+      }}
+    />
+  );
+}
+
+interface Pages<T> {
+  items: T[] | undefined;
+  error: unknown;
+  refetch: () => unknown;
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  fetchNextPage: () => unknown;
+}
+
+/** The items of a list that were read so far with a button for more, or what stands in their place. */
+export function Listed<T>({ pages, empty, children }: { pages: Pages<T>; empty: ReactNode; children: (items: T[]) => ReactNode }) {
+  const { items, error } = pages;
+  if (!items) return error ? <Problem error={error} retry={() => void pages.refetch()} /> : <Loading />;
+  return (
+    <>
+      {error !== null && <Problem error={error} retry={() => void pages.refetch()} />}
+      {items.length ? children(items) : empty}
+      <More query={pages} />
+    </>
+  );
+}
+
+/** Names with their values. */
+export const Facts = ({ facts }: { facts: readonly (readonly [name: string, value: ReactNode])[] }) => (
+  <dl className="facts">
+    {facts.map(([name, value]) => (
+      <div key={name}>
+        <dt>{name}</dt>
+        <dd>{value}</dd>
+      </div>
+    ))}
+  </dl>
+);
