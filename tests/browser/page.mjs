@@ -50,6 +50,11 @@ export async function openTab(context, url) {
   return tab;
 }
 
+export async function say(tab, text) {
+  await tab.getByLabel("Your message").fill(text);
+  await tab.keyboard.press("Enter");
+}
+
 /** Wait until a locator's text fits. */
 export async function reads(locator, expected) {
   await locator.filter({ hasText: expected }).waitFor();
