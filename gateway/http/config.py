@@ -2,6 +2,7 @@
 
 from gateway import __version__
 from gateway.http.routes import READS, Call, Route
+from gateway.postgres.databases import ANALYTICS
 from gateway.protocol.identity import ShopConfig
 from gateway.settings import Settings
 
@@ -10,12 +11,17 @@ class Config:
     """The route of the shop's configuration."""
 
     def __init__(self, settings: Settings) -> None:
-        self._config = ShopConfig(version=__version__, currency=settings.currency, locale=settings.locale)
+        self._config = ShopConfig(
+            version=__version__,
+            currency=settings.currency,
+            locale=settings.locale,
+            analytics=ANALYTICS.configured(settings),
+        )
 
     def routes(self) -> list[Route]:
         """Return the routes of this resource."""
         return [Route("GET", "/config", self.config, answer=ShopConfig, limit=READS)]
 
     async def config(self, _call: Call[None, None]) -> ShopConfig:
-        """Return the versions of gateway and protocol, and the currency and locale of the shop."""
+        """Return the versions of gateway and protocol, currency and locale, and whether there are analytics."""
         return self._config

@@ -185,6 +185,7 @@ class ShopConfig(Payload):
     protocol: str = PROTOCOL
     currency: str
     locale: str
+    analytics: bool  # whether there is a database behind `/analytics`
 
 
 class CsrfToken(Payload):

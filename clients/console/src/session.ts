@@ -66,10 +66,10 @@ export function useSession(): SignedIn {
 }
 
 const FOREVER = { staleTime: Infinity, gcTime: Infinity };
-const DEFAULTS: Pick<ShopConfig, "currency" | "locale"> = { currency: "KRW", locale: "ko-KR" };
+const DEFAULTS = { currency: "KRW", locale: "ko-KR", analytics: false };
 
-/** Return the shop's currency and locale. */
-export function useConfig(): Pick<ShopConfig, "currency" | "locale"> {
+/** Return the shop's currency and locale, and whether it has analytics. */
+export function useConfig(): Pick<ShopConfig, keyof typeof DEFAULTS> {
   return useQuery({ queryKey: ["config"], queryFn: () => get<ShopConfig>("/config"), ...FOREVER }).data ?? DEFAULTS;
 }
 

@@ -1972,6 +1972,7 @@ export interface ShopConfig {
   protocol: string;
   currency: string;
   locale: string;
+  analytics: boolean;
 }
 /**
  * `chat:slow-mode`: the least time between two messages of a sender; 0 turns it off.

@@ -1168,6 +1168,7 @@ class ShopConfig(TypedDict):
     protocol: str
     currency: str
     locale: str
+    analytics: bool
 
 
 class Since(TypedDict):

@@ -225,7 +225,7 @@ function Log({ selection, act, handle, search }: { selection: Selection; act: Ac
         aria-label={t("chat")}
         tabIndex={0}
         onClick={point}
-        onScroll={() => setAtEnd(rows.isAtEnd(AT_END))}
+        onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => setAtEnd(scrollHeight - scrollTop - clientHeight <= AT_END)}
       >
         {status === "joining" && !messages.length && <Loading lines={8} />}
         {status === "joined" && !messages.length && <Empty>{t(search ? "noMatch" : "quiet")}</Empty>}

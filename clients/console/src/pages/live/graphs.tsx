@@ -1,6 +1,6 @@
 // Viewers and orders over time: minutes of the analytics database, then what is counted while the page is open.
 
-import { DoramiError, type Product, type StreamView } from "@dorami/client";
+import type { Product, StreamView } from "@dorami/client";
 import { SegmentedControl } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
@@ -8,6 +8,7 @@ import { get } from "../../api";
 import { Graph, type Mark } from "../../components/graph";
 import { Card } from "../../components/page";
 import { money, number } from "../../format";
+import { useConfig } from "../../session";
 import { store, type Store, useSlice, useStore } from "../../stores";
 import { useLiveWords } from "../../words/live";
 import { type Room, useRoom } from "./room";
@@ -74,11 +75,13 @@ export function Graphs({ stream }: { stream: StreamView }) {
   const now = useSlice(room.viewers.state, ({ viewers }) => viewers);
   const peak = useSlice(room.viewers.state, ({ peak }) => peak);
   const [minutes, setMinutes] = useState("15");
+  const { analytics } = useConfig();
   const report = useQuery({
     queryKey: ["analytics", stream.key],
     queryFn: () => get<{ points: Point[] }>(`/analytics/streams/${stream.key}`, { bucket: "minute", from: stream.startedAt ?? stream.createdAt }),
     refetchInterval: MINUTE,
     retry: false,
+    enabled: analytics,
   });
   const points = report.data?.points;
 
@@ -120,7 +123,7 @@ export function Graphs({ stream }: { stream: StreamView }) {
       <Graph kind="line" height={140} data={viewers} range={range} marks={counted.marks} times={false} sync={`live-${stream.key}`} label={t("viewersGraph", { now: number(now), peak: number(peak) })} />
       <p className="graph-name dim">{t("orders")}</p>
       <Graph kind="bars" height={92} data={orders} range={range} sync={`live-${stream.key}`} label={t("salesGraph", { now: number(lately) })} />
-      {DoramiError.is(report.error, "NOT_FOUND") && <p className="graph-name dim">{t("noHistory")}</p>}
+      {!analytics && <p className="graph-name dim">{t("noHistory")}</p>}
     </Card>
   );
 }

@@ -1,12 +1,13 @@
 // The live log: who moderated what in this room, the newest first.
 
-import { DoramiError, type LogPage } from "@dorami/client";
+import type { LogPage } from "@dorami/client";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { get } from "../../api";
 import { Card, Empty, Loaded } from "../../components/page";
 import { clock } from "../../format";
 import { queries } from "../../queries";
+import { useRole } from "../../session";
 import { useLiveWords } from "../../words/live";
 import { useRoom } from "./room";
 
@@ -22,10 +23,12 @@ type Entry = LogPage["items"][number] & { actorName?: string | null; subjectName
 export function LogCard() {
   const t = useLiveWords();
   const room = useRoom();
+  const readable = useRole() !== "HOST";
   const log = useQuery({
     queryKey: ["/moderation/log", room.key],
     queryFn: () => get<{ items: Entry[] }>("/moderation/log", { liveId: room.key, limit: 30 }),
     refetchInterval: EVERY,
+    enabled: readable,
   });
   useEffect(() => {
     const again = () => void queries.invalidateQueries({ queryKey: ["/moderation/log", room.key] });
@@ -34,7 +37,7 @@ export function LogCard() {
   }, [room]);
   return (
     <Card className="live-log" title={t("log")} fill>
-      {DoramiError.is(log.error, "FORBIDDEN") ? (
+      {!readable ? (
         <Empty>{t("noLog")}</Empty>
       ) : (
         <Loaded query={log}>

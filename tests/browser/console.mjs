@@ -1,0 +1,238 @@
+// What the staff of a shop do and see in the console: `node console.mjs <scenario> <chromium> <url> <artifacts>`.
+// Ends with an error when something is not as it should be. Started by test_console.py, which answers requests that are
+// written as a line, such as `kill`, with a line.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { PATHS } from "./console_pages.mjs";
+import { NARROW, openTab, WIDE, withBrowser } from "./page.mjs";
+
+const [name, chromium, url, artifacts] = process.argv.slice(2);
+const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
+const SMALL = { width: 320, height: 640 };
+const picture = (file) => ({ path: join(artifacts, `console-${file}.png`) });
+const lines = createInterface({ input: process.stdin });
+
+/** Have test_console.py do something. */
+async function request(what) {
+  const done = new Promise((resolve) => lines.once("line", resolve));
+  console.log(what);
+  await done;
+}
+
+/** Open the console, signed in as somebody. Complains of whatever is loaded from elsewhere, too. */
+async function enter(browser, { path = "/", language = "en", email = "admin@example.com", as, ...context }) {
+  const profile = await browser.newContext({ ...context, ...(as && { storageState: await as.context().storageState() }) });
+  await profile.addInitScript((chosen) => localStorage.getItem("dorami.language") ?? localStorage.setItem("dorami.language", chosen), language);
+  const foreign = [];
+  profile.on("request", (sent) => new URL(sent.url()).host === new URL(url).host || /^(data|blob):/.test(sent.url()) || foreign.push(sent.url()));
+  const tab = await openTab(profile, `${url}console${path}`);
+  tab.foreign = foreign;
+  if (email && !as) {
+    await tab.locator("input[name=email]").fill(email);
+    await tab.locator("input[name=password]").fill("dorami-dev");
+    await tab.keyboard.press("Enter");
+  }
+  if (email) await tab.locator(".connection[data-state=connected]").waitFor();
+  return tab;
+}
+
+/** Wait until the page has what it shows. */
+async function settled(tab) {
+  await tab.locator("h1").first().waitFor();
+  await tab.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
+  await tab.evaluate(async () => {
+    await document.fonts.ready;
+    await Promise.allSettled(document.getAnimations().map(({ finished }) => finished)); // colours that are on their way
+  });
+}
+
+/** Fail if the page overflows horizontally, or if axe finds something serious. */
+async function sound(tab, where) {
+  const { wide, culprits } = await tab.evaluate(() => {
+    const limit = document.documentElement.clientWidth;
+    const beyond = [...document.querySelectorAll("body *")].filter((element) => element.getBoundingClientRect().right > limit + 1);
+    return { wide: document.documentElement.scrollWidth - limit, culprits: beyond.slice(0, 3).map((element) => element.outerHTML.slice(0, 120)) };
+  });
+  assert.ok(wide <= 0, `${where} overflows by ${wide} px: ${culprits.join("\n")}`);
+}
+
+/** Fail if axe finds something serious or critical. The script is evaluated, not loaded: the policy stays as it is. */
+async function accessible(tab, where) {
+  const found = await tab.evaluate(async (source) => {
+    if (!window.axe) (0, new Function(source))();
+    const { violations } = await window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] });
+    return violations.filter(({ impact }) => /serious|critical/.test(impact)).map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).slice(0, 3).join("\n   ")}`);
+  }, AXE);
+  assert.deepEqual(found, [], where);
+}
+
+const quiet = (tab, but = /^$/) => {
+  assert.deepEqual(tab.complaints.filter((text) => !but.test(text)), []);
+  assert.deepEqual(tab.foreign, [], "everything comes from the gateway");
+};
+
+/** Viewers who write as many messages as are asked for; `say` returns when all are stored. */
+async function crowd(browser, emails = ["viewer1@example.com", "viewer2@example.com", "viewer3@example.com"]) {
+  const tab = await (await browser.newContext(WIDE)).newPage();
+  await tab.goto(`${url}api/docs`);
+  await tab.evaluate(async (emails) => {
+    const { io } = await import("/api/docs/socket.io.js");
+    window.sockets = [];
+    for (const email of emails) {
+      const answer = await fetch("/api/v1/auth/login", {
+        method: "POST",
+        credentials: "omit",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ email, password: "dorami-dev" }),
+      });
+      const { accessToken } = await answer.json();
+      const socket = io("/chat", { auth: { token: accessToken }, transports: ["websocket"], forceNew: true });
+      await new Promise((connected) => socket.on("connect", connected));
+      await socket.emitWithAck("chat:join-room", { liveId: "demo" });
+      window.sockets.push(socket);
+    }
+  }, emails);
+  return {
+    say: (text, count = 1) =>
+      tab.evaluate(
+        async ([text, count]) => {
+          const sent = Array.from({ length: count }, (_, each) => window.sockets[each % window.sockets.length].emitWithAck("chat:send-message", { liveId: "demo", message: count > 1 ? `${text} ${each + 1}` : text }));
+          for (const answer of await Promise.all(sent)) if (!answer.ok) throw new Error(answer.error.code);
+        },
+        [text, count],
+      ),
+  };
+}
+
+const log = (tab) => tab.getByRole("log");
+const message = (tab, text) => tab.locator(".message").filter({ hasText: text });
+const toast = (tab, text) => tab.locator(".toast").filter({ hasText: text });
+const away = (tab) => log(tab).evaluate((box) => Math.round(box.scrollHeight - box.scrollTop - box.clientHeight));
+
+const scenarios = {
+  async pages(browser) {
+    const wide = await enter(browser, { ...WIDE, language: "ko", colorScheme: "light", email: "" });
+    await settled(wide);
+    await accessible(wide, "sign-in");
+    await wide.locator("input[name=email]").fill("admin@example.com");
+    await wide.locator("input[name=password]").fill("wrong");
+    await wide.keyboard.press("Enter");
+    await wide.getByRole("alert").filter({ hasText: "비밀번호가 올바르지 않습니다" }).waitFor();
+    await wide.screenshot(picture("sign-in"));
+    quiet(wide, /401/); // the browser writes of the refusal
+    wide.complaints.length = 0;
+    await wide.locator("input[name=password]").fill("dorami-dev");
+    await wide.keyboard.press("Enter");
+    await wide.locator(".connection[data-state=connected]").waitFor();
+    const narrow = await enter(browser, { ...NARROW, as: wide, colorScheme: "dark" });
+    await narrow.getByRole("button", { name: "메뉴" }).waitFor();
+    await narrow.getByText("English").click();
+    for (const [tab, kind] of [[wide, "wide-ko-light"], [narrow, "narrow-en-dark"]]) {
+      for (const path of PATHS) {
+        const where = `${kind}${path.replaceAll("/", "-")}`;
+        await tab.evaluate((to) => {
+          history.pushState(null, "", `/console${to}`);
+        }, path);
+        await settled(tab);
+        await sound(tab, where);
+        await accessible(tab, where);
+        await tab.screenshot(picture(where));
+        if (tab === narrow) {
+          await tab.setViewportSize(SMALL);
+          await sound(tab, `${where} at 320`);
+          await tab.setViewportSize(NARROW.viewport);
+        }
+      }
+    }
+    // The other language and the other colours, on the fullest page.
+    await wide.evaluate(() => history.pushState(null, "", "/console/live/demo"));
+    await wide.getByText("English").click();
+    await wide.getByRole("button", { name: "Dark mode" }).click();
+    await wide.getByRole("heading", { name: "Viewers and sales" }).waitFor();
+    await settled(wide);
+    await accessible(wide, "wide-en-dark");
+    await wide.screenshot(picture("live-wide-en-dark"));
+    for (const tab of [wide, narrow]) quiet(tab);
+  },
+
+  async moderation(browser) {
+    const people = await crowd(browser);
+    const tab = await enter(browser, { ...WIDE, path: "/live/demo" });
+    await people.say("hello", 500);
+    await message(tab, "hello 500").waitFor();
+    const rows = await tab.locator(".message").count();
+    assert.ok(rows < 60, `${rows} rows of 500 are in the document`);
+
+    // It sticks to the end, and stays where somebody reads.
+    assert.ok((await away(tab)) <= 1, "the newest message is shown whole");
+    await log(tab).evaluate((box) => box.scrollTo(0, box.scrollHeight / 2));
+    await tab.waitForFunction(() => document.querySelector(".log").scrollTop < document.querySelector(".log").scrollHeight / 2 + 400);
+    const read = await tab.locator(".message").nth(20).textContent();
+    const top = () => tab.locator(".message").filter({ hasText: read }).evaluate((row) => Math.round(row.getBoundingClientRect().top));
+    const before = await top();
+    await people.say("while somebody reads", 30);
+    await tab.getByRole("button", { name: "30 new messages" }).waitFor();
+    assert.ok(Math.abs((await top()) - before) <= 2, "who reads further up is not dragged along");
+    await tab.getByRole("button", { name: "30 new messages" }).click();
+    await message(tab, "while somebody reads 30").waitFor();
+    assert.ok((await away(tab)) <= 1);
+
+    // A ban and its undo, by the keyboard alone; the letters are those of a Korean layout.
+    await people.say("buy followers here");
+    await message(tab, "buy followers here").waitFor();
+    const press = (code, key) => tab.evaluate(([code, key]) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { code, key, bubbles: true, cancelable: true })), [code, key]);
+    await press("KeyK", "ㅏ");
+    await tab.locator(".message[data-selected=true]").filter({ hasText: "buy followers here" }).waitFor();
+    await press("KeyB", "ㅠ");
+    await toast(tab, "Mina is banned from this room").waitFor();
+    await press("Enter", "Enter");
+    await tab.locator(".sanction").filter({ hasText: "Banned" }).waitFor();
+    await press("KeyU", "ㅕ");
+    await toast(tab, "Undone").waitFor();
+    await press("Escape", "Escape");
+    await tab.locator(".entries li").filter({ hasText: "lifted the ban of" }).waitFor();
+
+    // Nothing happens while somebody types.
+    await tab.getByPlaceholder("Write as Ada").pressSequentially("bmd");
+    await tab.keyboard.press("Enter");
+    await message(tab, "bmd").waitFor();
+    assert.equal(await toast(tab, "is banned").count(), 0);
+
+    // Clearing says how many it would be, and can be undone.
+    await tab.getByRole("button", { name: "Clear", exact: true }).click();
+    const cancel = tab.getByRole("dialog").getByRole("button", { name: "Cancel" });
+    await cancel.and(tab.locator(":focus")).waitFor();
+    await tab.getByText("All", { exact: true }).last().click();
+    await tab.getByRole("button", { name: /^Delete 5\d\d messages$/ }).click();
+    await tab.getByText("Nobody has written yet.").waitFor();
+    await toast(tab, "messages are deleted").getByRole("button", { name: "Undo" }).click();
+    await message(tab, "bmd").waitFor();
+    await tab.screenshot(picture("live-moderated"));
+    quiet(tab);
+  },
+
+  async killed(browser) {
+    const tab = await enter(browser, { ...WIDE, path: "/live/demo" });
+    await tab.getByPlaceholder("Write as Ada").fill("before");
+    await tab.keyboard.press("Enter");
+    await message(tab, "before").waitFor();
+    await request("kill");
+    await tab.getByRole("alert").filter({ hasText: "No connection" }).waitFor();
+    assert.ok(await tab.getByRole("switch", { name: "Freeze" }).isDisabled(), "actions wait for the connection");
+    await tab.screenshot(picture("live-offline"));
+    await request("start");
+    await tab.locator(".connection[data-state=connected]").waitFor();
+    const people = await crowd(browser, ["viewer1@example.com"]);
+    await people.say("after");
+    await message(tab, "after").waitFor();
+    assert.equal(await message(tab, "before").count(), 1);
+    quiet(tab, /ERR_CONNECTION|WebSocket connection|Failed to load/); // of the time without a gateway
+  },
+};
+
+await withBrowser(chromium, scenarios[name]);
+process.exit(0);

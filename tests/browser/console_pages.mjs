@@ -1,0 +1,3 @@
+// The pages of the console that console.mjs opens in every language, width and colour scheme.
+
+export const PATHS = ["/", "/live/demo", "/nowhere"];
