@@ -106,6 +106,7 @@ class Node:
             catalog=commerce.catalog,
             featured=commerce.featured,
             orders=commerce.orders,
+            order_list=commerce.order_list,
             jobs=commerce.jobs,
             stats=commerce.stats,
             people=people.people,

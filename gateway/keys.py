@@ -51,6 +51,11 @@ def admins_room() -> Room:
     return Room(ROOT, "admins")
 
 
+def hosts_room(user_id: str) -> Room:
+    """Return the room of a host's sockets on `/`, which join it at connect. It gets events of orders; it has no log."""
+    return Room(ROOT, f"host:{user_id}")
+
+
 # --- channels -------------------------------------------------------------------------------------------------------
 
 

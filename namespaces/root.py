@@ -3,7 +3,7 @@
 from operator import attrgetter
 
 from gateway.errors import Code, Forbidden, codes
-from gateway.keys import ROOT, Room, admins_room, everyone_room, products_room
+from gateway.keys import ROOT, Room, admins_room, everyone_room, hosts_room, products_room
 from gateway.protocol import catalog, events, orders
 from gateway.protocol.identity import Connected
 from gateway.realtime.socketio.socket import Socket
@@ -86,8 +86,13 @@ class RootNamespace(Namespace):
         return catalog.StreamLeft(room=self.room(ask.stream_id).name)
 
     async def _enter_by_right(self, socket: Socket) -> None:
-        """Add a socket to the room of everybody, and to that of administrators exactly if it belongs to one."""
+        """Add a socket to the room of everybody, and to that of administrators or of its host if it belongs to one."""
         await socket.enter(everyone_room())
+        own = hosts_room(socket.principal.user_id)
+        if socket.principal.role is Role.HOST:
+            await socket.enter(own)
+        else:
+            socket.leave(own)
         room = admins_room()
         if socket.principal.role is not Role.ADMIN:
             socket.leave(room)

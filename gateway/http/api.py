@@ -50,6 +50,7 @@ from gateway.services.chat.search import MessageSearch
 from gateway.services.commerce.catalog import Catalog
 from gateway.services.commerce.copies import Copies
 from gateway.services.commerce.featured import Featured as FeaturedService
+from gateway.services.commerce.order_list import OrderList
 from gateway.services.commerce.orders import Orders as OrderService
 from gateway.services.jobs.jobs import Jobs as JobService
 from gateway.services.moderation.banned_devices import BannedDevices
@@ -88,6 +89,7 @@ def mount(
     catalog: Catalog,
     featured: FeaturedService,
     orders: OrderService,
+    order_list: OrderList,
     notifications: NotificationService,
     messages: MessageSearch,
     audit_log: AuditLog,
@@ -118,7 +120,7 @@ def mount(
         Streams(streams, copies, ingest_keys),
         Products(catalog),
         Featured(featured),
-        Orders(orders),
+        Orders(orders, order_list),
         Notifications(notifications),
         Messages(messages),
         Moderation(audit_log, word_lists, sanctions, sanction_list),

@@ -1,18 +1,20 @@
-"""`/orders`: users place and manage their own orders, administrators manage all."""
+"""`/orders`: users place and manage their own orders, hosts read those of their streams, administrators manage all."""
 
 from gateway.errors import Code
-from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
+from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Lines, Route
 from gateway.protocol.orders import Order, OrderPage, PlaceOrder
 from gateway.protocol.queries import OrderQuery
 from gateway.security.principal import ADMINS, MEMBERS
+from gateway.services.commerce.order_list import OrderList
 from gateway.services.commerce.orders import Orders as OrderService
 
 
 class Orders:
     """The routes of orders."""
 
-    def __init__(self, orders: OrderService) -> None:
+    def __init__(self, orders: OrderService, order_list: OrderList) -> None:
         self._orders = orders
+        self._order_list = order_list
 
     def routes(self) -> list[Route]:
         """Return the routes of this resource."""
@@ -36,6 +38,7 @@ class Orders:
                 self.page,
                 query=OrderQuery,
                 answer=OrderPage,
+                lines=Order,
                 who=MEMBERS,
                 limit=READS,
                 raises=NOT_FOUND,
@@ -49,13 +52,15 @@ class Orders:
         """Place an order: all items or none."""
         return await self._orders.place(call.principal, call.body, call.idempotency_key)
 
-    async def page(self, call: Call[None, OrderQuery]) -> OrderPage:
-        """List orders, newest first."""
-        return await self._orders.page(call.principal, call.query)
+    async def page(self, call: Call[None, OrderQuery]) -> OrderPage | Lines:
+        """List orders, newest first: the caller's, all for administrators, those of their own streams for hosts."""
+        if call.wants_lines(call.query.format):
+            return Lines(await self._order_list.export(call.principal, call.query), "orders.jsonl")
+        return await self._order_list.page(call.principal, call.query)
 
     async def get(self, call: Call[None, None]) -> Order:
-        """Return an order."""
-        return await self._orders.get(call.principal, call.path("id"))
+        """Return an order; hosts get the items of their own streams."""
+        return await self._order_list.get(call.principal, call.path("id"))
 
     async def cancel(self, call: Call[None, None]) -> Order:
         """Cancel an unpaid order and return its items to stock."""

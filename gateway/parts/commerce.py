@@ -10,7 +10,9 @@ from gateway.services.audit.audit_log import AuditLog
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.copies import Copies
 from gateway.services.commerce.featured import Featured
+from gateway.services.commerce.host_orders import HostOrders
 from gateway.services.commerce.order_book import Terms
+from gateway.services.commerce.order_list import OrderList
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.orders import Orders
 from gateway.services.commerce.product_cache import ProductCache
@@ -53,7 +55,9 @@ class CommercePart:
         self.storefront = Storefront(database, log, self.streams, shelves, views)
         terms = Terms(views, settings.order_ttl, settings.locale)
         writer = OrderWriter(database, outbox, metrics, terms, servers.facts)
-        self.orders = Orders(database, outbox, writer, fanout, metrics, views, servers.facts)
+        self.orders = Orders(database, outbox, writer, fanout, metrics, views, audit_log, servers.facts)
+        self.order_list = OrderList(database)
+        outbox.on_published(HostOrders(database, fanout).published)
         self._sweeps = (
             Periodic("interrupted streams", SWEEP, self.streams.end_interrupted, Unavailable),
             Periodic("unpaid orders", SWEEP, self.orders.expire, Unavailable),

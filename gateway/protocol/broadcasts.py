@@ -31,8 +31,8 @@ class To(StrEnum):
     ROOM = "the room"
     USER = "all sockets of one user"
     STAFF = "the administrators, moderators and the host in the room, and for `chat:unmuted` the person"
-    ADMINS = "all administrators"
-    BUYER_AND_ADMINS = "all sockets of the buyer, and all administrators"
+    ADMINS = "all administrators, and the hosts of the streams"
+    BUYER_AND_ADMINS = "all sockets of the buyer, all administrators, and the hosts of the streams"
     EVERYBODY = "everybody on this namespace"
 
 

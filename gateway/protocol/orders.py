@@ -44,10 +44,14 @@ class OrderItem(Payload):
 
 
 class Order(Payload):
-    """An order; `total` is the price of its items when it was placed."""
+    """An order; `total` is the price of its items when it was placed. Hosts get the items of their own streams alone.
+
+    `username`, the buyer's name, is in lists for staff.
+    """
 
     id: str
     user_id: str
+    username: str | None = Field(default=None, exclude_if=lambda v: v is None)
     status: OrderStatus
     items: list[OrderItem]
     total: Money

@@ -154,10 +154,19 @@ class ConnectionQuery(Query):
 
 
 class OrderQuery(Page):
-    """`GET /orders`, filtered by status and, for administrators, by user."""
+    """`GET /orders`, filtered by status, time (`from` inclusive, `to` exclusive), stream and user.
+
+    Administrators get all orders, others their own. With `streamKey`, or `scope=sold`, a host gets the orders of their
+    own streams. `format=jsonl` answers all orders as lines of JSON.
+    """
 
     user_id: Identifier | None = None
     status: OrderStatus | None = None
+    stream_key: StreamKey | None = None
+    scope: Literal["own", "sold"] | None = None
+    from_: Annotated[Moment | None, Field(alias="from")] = None
+    to: Moment | None = None
+    format: Format = "json"
 
 
 class AnalyticsQuery(Query):

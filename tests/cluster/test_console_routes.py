@@ -248,3 +248,83 @@ async def test_the_staff_of_a_stream_gets_its_numbers(staff: Staff) -> None:
     await staff.matrix("GET", path, ("ADMIN", "MODERATOR", "HOST"), status=200)
     assert expected.items() <= (await staff.call("HOST", "GET", path, status=200)).items()
     await staff.call("ADMIN", "GET", "/streams/nowhere/stats", status=404)
+
+
+# --- orders ---------------------------------------------------------------------------------------------------------
+
+
+async def test_hosts_read_the_orders_of_their_own_streams(staff: Staff) -> None:
+    shop, ann = staff.shop, staff.people["USER"]
+    cup, hat = await shop.product(staff.key, price=20), await shop.product(staff.elsewhere, price=5)
+    first = await shop.buy(ann, (cup, 2))
+    both = await shop.buy(ann, cup, (hat, 3))
+    await shop.buy(ann, hat)
+    path = f"/orders?streamKey={staff.key}"
+    await staff.matrix("GET", path, ("ADMIN", "HOST"), status=200)
+    page = await staff.call("HOST", "GET", path, status=200)
+    assert [(order["id"], order["total"], order["username"]) for order in page["items"]] == [
+        (both["id"], 20, ann.username), (first["id"], 40, ann.username),
+    ]  # fmt: skip
+    assert [item["streamKey"] for item in page["items"][0]["items"]] == [staff.key]
+    assert (await staff.call("HOST", "GET", "/orders?scope=sold", status=200))["items"] == page["items"]
+    assert (await staff.call("HOST", "GET", "/orders", status=200))["items"] == []
+    first_page = await staff.call("HOST", "GET", f"{path}&limit=1", status=200)
+    cursor = first_page["nextCursor"]
+    second_page = await staff.call("HOST", "GET", f"{path}&limit=1&cursor={cursor}", status=200)
+    assert (first_page["items"] + second_page["items"], second_page["nextCursor"]) == (page["items"], None)
+
+    one = f"/orders/{both['id']}"
+    assert (await staff.call("HOST", "GET", one, status=200))["total"] == 20
+    assert (await staff.call("USER", "GET", one, status=200))["total"] == 35
+    assert (await staff.call("ADMIN", "GET", one, status=200))["total"] == 35
+    await staff.call("MODERATOR", "GET", one, status=404)
+    await staff.call("OTHER_HOST", "GET", f"/orders/{first['id']}", status=404)
+
+    await staff.call("ADMIN", "POST", f"/orders/{first['id']}/paid", status=200)
+    for query, found in (
+        ("&status=PAID", [first]), (f"&userId={ann.id}", [both, first]), (f"&userId={staff.key}", None),
+        (f"&from={both['createdAt']}", [both]), (f"&to={both['createdAt']}", [first]),
+    ):  # fmt: skip
+        answer = await staff.call("HOST", "GET", path + query, status=404 if found is None else 200)
+        if found is not None:
+            assert [order["id"] for order in answer["items"]] == [order["id"] for order in found], query
+    for bad in ("&cursor=x", "&scope=all", "&format=csv", "&from=yesterday"):
+        await staff.call("HOST", "GET", path + bad, status=400)
+    entries = (await staff.call("HOST", "GET", f"/moderation/log?liveId={staff.key}", status=200))["items"]
+    assert (entries[0]["action"], entries[0]["details"]) == ("PAY_ORDER", {"orderId": first["id"], "total": 40})
+
+
+async def test_orders_are_exported(staff: Staff) -> None:
+    ann, cup = staff.people["USER"], await staff.shop.product(staff.key)
+    placed = [(await staff.shop.buy(ann, cup))["id"] for _ in range(3)]
+    for who, query in (("HOST", "scope=sold&"), ("USER", ""), ("ADMIN", f"streamKey={staff.key}&")):
+        headers = {"Authorization": f"Bearer {staff.people[who].token}"}
+        url = f"{staff.shop.urls[0]}/api/v1/orders?{query}format=jsonl"
+        async with aiohttp.ClientSession(headers=headers) as http, http.get(url) as response:
+            lines = [json.loads(line) for line in (await response.text()).splitlines()]
+        assert [order["id"] for order in lines] == placed[::-1], who
+
+
+async def test_hosts_hear_the_orders_of_their_own_streams(staff: Staff) -> None:
+    shop, ann = staff.shop, staff.people["USER"]
+    host, other = [await shop.connect(staff.people[role], "/", node=1) for role in ("HOST", "OTHER_HOST")]
+    cup, hat = await shop.product(staff.key, price=20), await shop.product(staff.elsewhere, price=5)
+    mine = await shop.buy(ann, cup)
+    both = await shop.buy(ann, cup, hat)
+    new = [(await host.expect("order:new"))["data"] for _ in range(2)]
+    assert [(order["id"], order["total"], len(order["items"])) for order in new] == [
+        (mine["id"], 20, 1), (both["id"], 20, 1),
+    ]  # fmt: skip
+    assert (await other.expect("order:new"))["data"]["total"] == 5
+    await staff.call("ADMIN", "POST", f"/orders/{mine['id']}/paid", status=200)
+    assert (await host.expect("order:paid"))["data"]["id"] == mine["id"]
+    await staff.call("USER", "DELETE", f"/orders/{both['id']}", status=200)
+    assert (await host.expect("order:cancelled"))["data"]["total"] == 20
+    assert (await other.expect("order:cancelled"))["data"]["total"] == 5
+    other.refute("order:new")
+    other.refute("order:paid")
+
+    await staff.call("ADMIN", "PATCH", f"/users/{staff.people['HOST'].id}", {"role": "USER"}, status=200)
+    await shop.buy(ann, cup, hat)
+    await other.expect("order:new")
+    host.refute("order:new")

@@ -105,7 +105,7 @@ async def test_order_permissions(shop: Shop) -> None:
     assert await refused(shop, ann, "POST", f"{path}/paid", 403) == "FORBIDDEN"
     assert await refused(shop, bob, "GET", f"/orders?userId={ann.id}", 403) == "FORBIDDEN"
     listed = await shop.request("GET", f"/orders?userId={ann.id}&status=PENDING", token=admin.token, status={200})
-    assert listed == {"items": [order], "nextCursor": None}
+    assert listed == {"items": [order | {"username": ann.username}], "nextCursor": None}
     body["items"][0]["productId"] = "999999999"
     assert await refused(shop, ann, "POST", "/orders", 404, body=body) == "NOT_FOUND"
     assert await refused(shop, ann, "POST", "/orders", 400, body={"items": []}) == "INVALID_PAYLOAD"

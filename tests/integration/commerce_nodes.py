@@ -26,6 +26,7 @@ from gateway.services.audit.audit_log import AuditLog
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.featured import Featured
 from gateway.services.commerce.order_book import Terms
+from gateway.services.commerce.order_list import OrderList
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.orders import Orders
 from gateway.services.commerce.product_cache import ProductCache
@@ -60,7 +61,8 @@ class Node:
         )
         self.featured = Featured(outbox, VIEWS)
         writer = OrderWriter(database, outbox, metrics, TERMS, facts)
-        self.orders = Orders(database, outbox, writer, received, metrics, VIEWS, facts)
+        self.orders = Orders(database, outbox, writer, received, metrics, VIEWS, AuditLog(database), facts)
+        self.order_list = OrderList(database)
 
 
 class CommerceNodes:
@@ -72,6 +74,7 @@ class CommerceNodes:
         self.metrics = metrics
         self.nodes = [Node(database, redis, self.received, metrics) for _ in range(2)]
         self.catalog, self.orders, self.featured = self.nodes[0].catalog, self.nodes[0].orders, self.nodes[0].featured
+        self.order_list = self.nodes[0].order_list
         self.streams = make_streams(database, redis, self.received)
         log = self.nodes[0].log
         shelves = ShelfCache(metrics, log)

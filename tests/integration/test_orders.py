@@ -73,7 +73,7 @@ async def test_an_order_is_stored_and_published(commerce: CommerceNodes) -> None
     assert received[-2][1:] == ("order:purchase:notification", purchase)
     new = {"type": "order:new", "data": order.model_dump(mode="json")}
     assert received[-1] == (ADMINS, "order:new", new)
-    assert await commerce.orders.get(ann, order.id) == order
+    assert await commerce.order_list.get(ann, order.id) == order
     assert [event for _, event in await commerce.logged(ADMINS)] == ["order:new"]
     assert [seq for seq, _ in await commerce.logged(products_room(KEY))] == [1, 2, 3, 4, 5, 6]
 
@@ -267,9 +267,9 @@ async def test_items_keep_their_order_when_products_change(commerce: CommerceNod
     shelf = [await commerce.product(name=name) for name in ("Cup", "Mug", "Hat")]
     order = await commerce.buy(ann, *reversed(shelf), key="first")
     await commerce.catalog.delete(ADMIN, shelf[-1].id)  # its row is written again, behind the others
-    page = await commerce.orders.page(ann, OrderQuery())
+    page = await commerce.order_list.page(ann, OrderQuery())
     again = await commerce.buy(ann, *reversed(shelf), key="first")
-    for found in (await commerce.orders.get(ann, order.id), page.items[0], again):
+    for found in (await commerce.order_list.get(ann, order.id), page.items[0], again):
         assert [item.name for item in found.items] == ["Hat", "Mug", "Cup"]
 
 
@@ -284,7 +284,7 @@ async def test_users_see_only_their_own_orders(commerce: CommerceNodes) -> None:
         found, cursor = [], None
         while True:
             ask = OrderQuery.model_validate({"limit": 2, "cursor": cursor} | query)
-            page = await commerce.orders.page(who, ask)
+            page = await commerce.order_list.page(who, ask)
             found += [order.id for order in page.items]
             if (cursor := page.next_cursor) is None:
                 return found
@@ -297,11 +297,11 @@ async def test_users_see_only_their_own_orders(commerce: CommerceNodes) -> None:
         await listed(ann, userId=bob.user_id)
     with pytest.raises(NotFound):
         await listed(admin, userId="nobody")
-    assert (await commerce.orders.get(admin, others)).user_id == bob.user_id
+    assert (await commerce.order_list.get(admin, others)).user_id == bob.user_id
     for call in (
-        commerce.orders.get(ann, others),
+        commerce.order_list.get(ann, others),
         commerce.orders.cancel(ann, others),
-        commerce.orders.get(admin, "x"),
+        commerce.order_list.get(admin, "x"),
     ):
         await refused(Code.NOT_FOUND, call)
 
@@ -460,7 +460,7 @@ async def test_an_unpaid_order_expires_and_returns_stock_once(commerce: Commerce
         (ann.user_id, "order:expired", mine.id),
         (bob.user_id, "order:expired", theirs.id),
     }
-    assert (await commerce.orders.get(ann, mine.id)).status == "EXPIRED"
+    assert (await commerce.order_list.get(ann, mine.id)).status == "EXPIRED"
     await refused(Code.CONFLICT, commerce.orders.pay(ADMIN, mine.id))
     assert (await commerce.orders.cancel(ann, mine.id)).status == "EXPIRED"
     assert (await commerce.now(cup))[0] == 3

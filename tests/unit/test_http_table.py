@@ -37,7 +37,7 @@ RESOURCES = (
     Streams(NOBODY, NOBODY, NOBODY),
     Products(NOBODY),
     Featured(NOBODY),
-    Orders(NOBODY),
+    Orders(NOBODY, NOBODY),
     Notifications(NOBODY),
     Messages(NOBODY),
     Jobs(NOBODY),

@@ -1388,11 +1388,14 @@ export interface NotificationQuery {
   unread?: boolean;
 }
 /**
- * An order; `total` is the price of its items when it was placed.
+ * An order; `total` is the price of its items when it was placed. Hosts get the items of their own streams alone.
+ *
+ * `username`, the buyer's name, is in lists for staff.
  */
 export interface Order {
   id: string;
   userId: string;
+  username?: string;
   status: "PENDING" | "PAID" | "CANCELLED" | "EXPIRED";
   items: OrderItem[];
   total: number;
@@ -1427,13 +1430,21 @@ export interface OrderPage {
   nextCursor: string | null;
 }
 /**
- * `GET /orders`, filtered by status and, for administrators, by user.
+ * `GET /orders`, filtered by status, time (`from` inclusive, `to` exclusive), stream and user.
+ *
+ * Administrators get all orders, others their own. With `streamKey`, or `scope=sold`, a host gets the orders of their
+ * own streams. `format=jsonl` answers all orders as lines of JSON.
  */
 export interface OrderQuery {
   cursor?: string | null;
   limit?: number;
   userId?: string | null;
   status?: ("PENDING" | "PAID" | "CANCELLED" | "EXPIRED") | null;
+  streamKey?: string | null;
+  scope?: ("own" | "sold") | null;
+  from?: string | null;
+  to?: string | null;
+  format?: "json" | "jsonl";
 }
 /**
  * The ack of `join:orders`; `events` are those after `since`, if all of them are still stored.
@@ -2356,13 +2367,13 @@ export interface RootServerToClientEvents {
   "notification:new": (payload: Typed<"notification:new", Notification>) => void;
   /** A job of the user progressed. To all sockets of one user. */
   "job:update": (payload: Typed<"job:update", JobUpdate>) => void;
-  /** An order was placed. To all administrators. */
+  /** An order was placed. To all administrators, and the hosts of the streams. */
   "order:new": (payload: Typed<"order:new", Order> & Stamp, offset?: string) => void;
-  /** An order was paid. To all administrators. */
+  /** An order was paid. To all administrators, and the hosts of the streams. */
   "order:paid": (payload: Typed<"order:paid", Order> & Stamp, offset?: string) => void;
-  /** An order was cancelled. To all administrators. */
+  /** An order was cancelled. To all administrators, and the hosts of the streams. */
   "order:cancelled": (payload: Typed<"order:cancelled", Order> & Stamp, offset?: string) => void;
-  /** An order was not paid in time. To all sockets of the buyer, and all administrators. */
+  /** An order was not paid in time. To all sockets of the buyer, all administrators, and the hosts of the streams. */
   "order:expired": (payload: Typed<"order:expired", Order> & Partial<Stamp>, offset?: string) => void;
 }
 

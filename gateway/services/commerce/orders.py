@@ -1,4 +1,4 @@
-"""Orders: placing, reading, cancelling, marking as paid, expiring. Called by the HTTP edge."""
+"""Orders: placing, cancelling, marking as paid, expiring. Called by the HTTP edge."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,25 +6,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tortoise.expressions import Q
-
 from gateway.clocks import now
-from gateway.errors import Conflict, Forbidden, NotFound
+from gateway.errors import Conflict, NotFound
 from gateway.keys import admins_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol import cursors, events, orders
-from gateway.protocol.orders import OrderPage, PlaceOrder
-from gateway.protocol.queries import OrderQuery
-from gateway.protocol.wire import Moment
+from gateway.protocol import events, orders
+from gateway.protocol.orders import PlaceOrder
 from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.security.principal import Principal, Role
 from gateway.services.analytics.facts import NO_FACTS, Facts
-from gateway.services.commerce.order_book import draft, order_event, sorted_items, view
+from gateway.services.audit.audit_log import AuditLog
+from gateway.services.commerce.order_book import draft, order_event, view
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.log import NewEvent
 from gateway.services.rooms.outbox import Outbox
+from models.main.moderation import ModerationAction
 from models.main.order import Order, OrderItem, OrderStatus
 from models.main.product import Product
 
@@ -42,9 +40,11 @@ class Orders:
         notices: NoticeSender,
         metrics: Metrics,
         views: ProductViews,
+        audit_log: AuditLog,
         facts: Facts = NO_FACTS,
     ) -> None:
         self._database = database
+        self._audit_log = audit_log
         self._facts = facts
         self._notices = notices
         self._views = views
@@ -62,32 +62,6 @@ class Orders:
         placed = await self._writer.write(draft(principal, ask, key))
         answer = view(placed.order, placed.items)
         return answer if placed.fresh else answer.model_copy(update=AS_PLACED)
-
-    async def page(self, principal: Principal, ask: OrderQuery) -> OrderPage:
-        """Return a page of the caller's orders, of all orders for ADMINs, newest first."""
-        found = Order.all() if ask.status is None else Order.filter(status=ask.status)
-        if principal.role is not Role.ADMIN:
-            if ask.user_id not in (None, principal.user_id):
-                raise Forbidden("These are somebody else's orders")
-            found = found.filter(user_id=principal.user_id)
-        elif ask.user_id is not None:
-            found = found.filter(user_id=_uuid(ask.user_id, "There is no such user"))
-        if ask.cursor is not None:
-            moment, last = cursors.decode(ask.cursor, tuple[Moment, UUID])
-            found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last))
-        async with self._database.guard("orders.page"):
-            listed = await found.order_by("-created_at", "-id").limit(ask.limit + 1).prefetch_related("items")
-        items, more = listed[: ask.limit], len(listed) > ask.limit
-        cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
-        return OrderPage(items=[view(order, sorted_items(order)) for order in items], next_cursor=cursor)
-
-    async def get(self, principal: Principal, order_id: str) -> orders.Order:
-        """Return an order."""
-        async with self._database.guard("orders.get"):
-            order = await Order.get_or_none(id=_uuid(order_id)).prefetch_related("items")
-        if order is None or not _may_see(principal, order):
-            raise NotFound("There is no such order")
-        return view(order, sorted_items(order))
 
     async def cancel(self, principal: Principal, order_id: str) -> orders.Order:
         """Cancel a pending order and return its items to stock; an ended one stays as it is.
@@ -107,6 +81,8 @@ class Orders:
                 outgoing.extend(await self._give_back(items, moment))
                 outgoing.append(order_event(events.ORDER_CANCELLED, order, items))
                 await self._facts.add_sales(self._database, "CANCELLED", [(moment, items)])
+                if str(order.user_id) != principal.user_id:
+                    await self._record(ModerationAction.CANCEL_ORDER, principal, order, items)
         if cancels:
             self._metrics.orders.labels("cancelled").inc()
         return view(order, items)
@@ -126,6 +102,7 @@ class Orders:
                 await order.save(update_fields=["status", "paid_at"])
                 outgoing.append(order_event(events.ORDER_PAID, order, items))
                 await self._facts.add_sales(self._database, "PAID", [(moment, items)])
+                await self._record(ModerationAction.PAY_ORDER, principal, order, items)
         if pays:
             self._metrics.orders.labels("paid").inc()
         return view(order, items)
@@ -159,6 +136,18 @@ class Orders:
                 data = view(order, items[order.id]).model_dump(mode="json")
                 await self._notices.notify(UserEvent(str(order.user_id), events.ORDER_EXPIRED, data))
             due = len(orders)
+
+    async def _record(
+        self, action: ModerationAction, principal: Principal, order: Order, items: Sequence[OrderItem]
+    ) -> None:
+        streams = {item.stream_id for item in items}
+        await self._audit_log.record(
+            action,
+            principal,
+            live_id=streams.pop() if len(streams) == 1 else None,
+            subject_id=str(order.user_id),
+            details={"orderId": str(order.id), "total": order.total},
+        )
 
     async def _give_back(self, items: Sequence[OrderItem], moment: datetime) -> list[NewEvent]:
         """Return items to the stock of products that still exist; return the events for their rooms."""
@@ -195,8 +184,8 @@ def _may_see(principal: Principal, order: Order) -> bool:
     return principal.role is Role.ADMIN or str(order.user_id) == principal.user_id
 
 
-def _uuid(text: str, otherwise: str = "There is no such order") -> UUID:
+def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise NotFound(otherwise) from None
+        raise NotFound("There is no such order") from None

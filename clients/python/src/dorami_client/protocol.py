@@ -746,10 +746,11 @@ class NotificationView(TypedDict):
 
 
 class Order(TypedDict):
-    """An order; `total` is the price of its items when it was placed."""
+    """An order; `total` is the price of its items when it was placed. Hosts get the items of their own streams alone."""
 
     id: str
     userId: str
+    username: NotRequired[str]
     status: Literal['PENDING', 'PAID', 'CANCELLED', 'EXPIRED']
     items: list[OrderItem]
     total: float
@@ -783,14 +784,7 @@ class OrderPage(TypedDict):
     items: list[Order]
     nextCursor: str | None
 
-
-class OrderQuery(TypedDict):
-    """`GET /orders`, filtered by status and, for administrators, by user."""
-
-    cursor: NotRequired[str | None]
-    limit: NotRequired[int]
-    userId: NotRequired[str | None]
-    status: NotRequired[Literal['PENDING', 'PAID', 'CANCELLED', 'EXPIRED'] | None]
+OrderQuery = TypedDict('OrderQuery', {'cursor': 'NotRequired[str | None]', 'limit': 'NotRequired[int]', 'userId': 'NotRequired[str | None]', 'status': "NotRequired[Literal['PENDING', 'PAID', 'CANCELLED', 'EXPIRED'] | None]", 'streamKey': 'NotRequired[str | None]', 'scope': "NotRequired[Literal['own', 'sold'] | None]", 'from': 'NotRequired[str | None]', 'to': 'NotRequired[str | None]', 'format': "NotRequired[Literal['json', 'jsonl']]"})
 
 
 class OrdersJoined(TypedDict):

@@ -1,0 +1,57 @@
+"""Passes the events of orders on to the hosts of the streams. Called by the outbox after a publication."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import structlog
+
+from gateway.errors import Unavailable
+from gateway.keys import admins_room, hosts_room
+from gateway.postgres.database import Database
+from gateway.protocol.orders import Order
+from gateway.protocol.wire import Typed
+from gateway.realtime.fanout.fanout import Fanout
+from gateway.services.rooms.outbox import PlacedEvent
+
+log = structlog.get_logger()
+
+KNOWN = 10_000  # streams whose host is remembered; a stream keeps its host
+
+HOSTS = "SELECT key, host_id::text AS host FROM streams WHERE key = ANY ($1)"
+
+
+class HostOrders:
+    """A host gets an event with the items of their own streams. It has no place in a log: the list has all orders."""
+
+    def __init__(self, database: Database, fanout: Fanout) -> None:
+        self._database = database
+        self._fanout = fanout
+        self._hosts: dict[str, str] = {}  # by stream key
+
+    async def published(self, events: Sequence[PlacedEvent]) -> None:
+        """Pass the events of orders among these on. Never raises."""
+        for event, _ in events:
+            if event.room == admins_room() and isinstance(event.payload, Typed):
+                await self._pass_on(event.event, event.payload.data)
+
+    async def _pass_on(self, event: str, order: Order) -> None:
+        try:
+            hosts = await self._hosts_of({item.stream_key for item in order.items})
+        except Unavailable:
+            log.warning("the hosts of an order were not told", order=order.id, event_name=event)
+            return
+        for host in sorted(set(hosts.values())):
+            items = [item for item in order.items if hosts.get(item.stream_key) == host]
+            total = sum((item.price * item.quantity for item in items), Decimal(0))
+            part = order.model_copy(update={"items": items, "total": total})
+            await self._fanout.publish(hosts_room(host), event, Typed(type=event, data=part))
+
+    async def _hosts_of(self, keys: set[str]) -> dict[str, str]:
+        unknown = keys - self._hosts.keys()
+        if unknown:
+            async with self._database.guard("orders.hosts"):
+                rows = await self._database.query(HOSTS, list(unknown))
+            if len(self._hosts) >= KNOWN:
+                self._hosts.clear()
+            self._hosts |= {row["key"]: row["host"] for row in rows}
+        return {key: self._hosts[key] for key in keys if key in self._hosts}

@@ -1,0 +1,166 @@
+"""Orders as their buyers, hosts and administrators read them. Called by the HTTP edge."""
+
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
+
+from pydantic import Field
+from tortoise.expressions import Q
+
+from gateway.errors import Forbidden, NotFound
+from gateway.postgres.database import Database
+from gateway.protocol import cursors, orders
+from gateway.protocol.orders import OrderPage
+from gateway.protocol.queries import OrderQuery
+from gateway.protocol.wire import Moment
+from gateway.security.principal import Principal, Role
+from gateway.services.commerce.order_book import sorted_items, view
+from gateway.services.people.names import names_of
+from models.main.order import Order
+
+BATCH = 500  # orders read at once for an export
+NO_END = 2**63 - 1
+
+Place = Annotated[int, Field(ge=1, lt=2**63)]  # the id of an item
+
+HOSTED = "SELECT key FROM streams WHERE host_id = $1 AND ($2::text IS NULL OR key = $2)"
+OWN = "SELECT key FROM streams WHERE host_id = $1 AND key = ANY ($2)"
+
+# The newest items of each stream ($1), of each order the last one; an order's place is that of the item.
+SOLD = """
+    SELECT found.order_id, found.place FROM unnest($1::text[]) AS own (key) CROSS JOIN LATERAL (
+        SELECT i.order_id, i.id AS place
+        FROM order_items i CROSS JOIN LATERAL (SELECT * FROM orders WHERE id = i.order_id OFFSET 0) o
+        WHERE i.stream_key = own.key AND i.id < $2
+            AND ($3::text IS NULL OR o.status = $3) AND ($4::uuid IS NULL OR o.user_id = $4)
+            AND ($5::timestamptz IS NULL OR o.created_at >= $5) AND ($6::timestamptz IS NULL OR o.created_at < $6)
+            AND i.id = (
+                SELECT max(later.id) FROM order_items later
+                WHERE later.order_id = i.order_id AND later.stream_key = ANY ($1)
+            )
+        ORDER BY i.id DESC LIMIT $7
+    ) found
+    ORDER BY found.place DESC LIMIT $7
+"""
+
+
+class _Read(NamedTuple):
+    """Orders, and the sort key of the last one; None without any."""
+
+    orders: list[orders.Order]
+    last: tuple[Any, ...] | None
+
+
+class OrderList:
+    """Buyers read their own orders, administrators all, hosts those of their own streams.
+
+    A host sees the items of the own streams and their total, and nothing that others sold in the same order. Raises
+    Forbidden, NotFound for an unknown or hidden order, InvalidPayload for an invalid cursor, and Unavailable.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, principal: Principal, ask: OrderQuery) -> OrderPage:
+        """Return a page, newest first."""
+        keys = await self._keys(principal, ask)
+        found = await self._read(principal, ask, keys, ask.cursor, ask.limit)
+        return OrderPage(items=found.orders, next_cursor=None if found.last is None else cursors.encode(found.last))
+
+    async def export(self, principal: Principal, ask: OrderQuery) -> AsyncIterator[orders.Order]:
+        """Return all orders from the cursor on; `limit` has no meaning here. Raises as `page`, before the first."""
+        keys = await self._keys(principal, ask)
+        return self._all(principal, ask, keys, await self._read(principal, ask, keys, ask.cursor, BATCH))
+
+    async def get(self, principal: Principal, order_id: str) -> orders.Order:
+        """Return an order."""
+        async with self._database.guard("orders.get"):
+            order = await Order.get_or_none(id=_uuid(order_id)).prefetch_related("items")
+            if order is None:
+                raise NotFound("There is no such order")
+            if principal.role is Role.ADMIN or str(order.user_id) == principal.user_id:
+                return view(order, sorted_items(order))
+            sold = [item.stream_id for item in order.items]
+            keys = [row["key"] for row in await self._database.query(OWN, UUID(principal.user_id), sold)]
+        if not keys:
+            raise NotFound("There is no such order")
+        return _part(order, keys)
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    async def _all(
+        self, principal: Principal, ask: OrderQuery, keys: list[str] | None, found: _Read
+    ) -> AsyncIterator[orders.Order]:
+        while True:
+            for order in found.orders:
+                yield order
+            if found.last is None:
+                return
+            found = await self._read(principal, ask, keys, cursors.encode(found.last), BATCH)
+
+    async def _keys(self, principal: Principal, ask: OrderQuery) -> list[str] | None:
+        """Return the streams whose orders are listed; None for those of a buyer, or all. Raises Forbidden."""
+        if ask.stream_key is None and ask.scope != "sold":
+            return None
+        if principal.role is Role.ADMIN and ask.stream_key is not None:
+            return [ask.stream_key]
+        async with self._database.guard("orders.hosted"):
+            rows = await self._database.query(HOSTED, UUID(principal.user_id), ask.stream_key)
+        if not rows and principal.role is not Role.ADMIN:
+            raise Forbidden
+        return [row["key"] for row in rows]
+
+    async def _read(
+        self, principal: Principal, ask: OrderQuery, keys: list[str] | None, cursor: str | None, limit: int
+    ) -> _Read:
+        if keys is not None:
+            return await self._read_sold(ask, keys, cursor, limit)
+        buyer = None if principal.role is Role.ADMIN and ask.scope != "own" else UUID(principal.user_id)
+        if buyer is not None and ask.user_id not in (None, principal.user_id):
+            raise Forbidden("These are somebody else's orders")
+        if ask.user_id is not None:
+            buyer = _uuid(ask.user_id, "There is no such user")
+        given = {"status": ask.status, "user_id": buyer, "created_at__gte": ask.from_, "created_at__lt": ask.to}
+        found = Order.filter(**{name: value for name, value in given.items() if value is not None})
+        if cursor is not None:
+            moment, last = cursors.decode(cursor, tuple[Moment, UUID])
+            found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last))
+        async with self._database.guard("orders.page"):
+            rows = await found.order_by("-created_at", "-id").limit(limit + 1).prefetch_related("items")
+            listed = rows[:limit]
+            people = [str(order.user_id) for order in listed] if principal.role is Role.ADMIN else []
+            names = await names_of(self._database, people)
+        shown = [_named(view(order, sorted_items(order)), names) for order in listed]
+        more = len(rows) > limit
+        return _Read(shown, (listed[-1].created_at.isoformat(), str(listed[-1].id)) if more else None)
+
+    async def _read_sold(self, ask: OrderQuery, keys: list[str], cursor: str | None, limit: int) -> _Read:
+        before = NO_END if cursor is None else cursors.decode(cursor, tuple[Place])[0]
+        buyer = None if ask.user_id is None else _uuid(ask.user_id, "There is no such user")
+        async with self._database.guard("orders.sold"):
+            rows = await self._database.query(SOLD, keys, before, ask.status, buyer, ask.from_, ask.to, limit + 1)
+            listed = rows[:limit]
+            stored = await Order.filter(id__in=[row["order_id"] for row in listed]).prefetch_related("items")
+            names = await names_of(self._database, [str(order.user_id) for order in stored])
+        by_id = {order.id: order for order in stored}
+        shown = [_named(_part(by_id[row["order_id"]], keys), names) for row in listed]
+        return _Read(shown, (listed[-1]["place"],) if len(rows) > limit else None)
+
+
+def _part(order: Order, keys: Sequence[str]) -> orders.Order:
+    """Return what a host sees of an order: the items of these streams."""
+    items = [item for item in sorted_items(order) if item.stream_id in keys]
+    total = sum((item.price * item.quantity for item in items), Decimal(0))
+    return view(order, items).model_copy(update={"total": total})
+
+
+def _named(order: orders.Order, names: dict[str, str]) -> orders.Order:
+    return order.model_copy(update={"username": names.get(order.user_id)})
+
+
+def _uuid(text: str, otherwise: str = "There is no such order") -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(otherwise) from None
