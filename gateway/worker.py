@@ -24,6 +24,8 @@ from gateway.postgres.databases import ANALYTICS
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue
+from gateway.services.analytics import chat_counter
+from gateway.services.analytics.chat_counter import ChatCounter
 from gateway.services.analytics.relay import Relay
 from gateway.services.analytics.upkeep import AnalyticsRetention
 from gateway.services.jobs.runner import JobRunner
@@ -68,6 +70,8 @@ class Worker:
         self._tidying = Periodic("files of dead workers", TIDY, partial(replays.tidy, table.fruitless), Unavailable)
         self._forgetting = Periodic("old jobs", TIDY, self._jobs.forget, Unavailable)
         self._relay = Relay(self._databases, metrics)
+        count = ChatCounter(self._databases).catch_up
+        self._counting = Periodic("messages per minute", chat_counter.PAUSE, count, Unavailable)
         analytics = AnalyticsRetention(self._databases, settings.analytics_retention)
         self._sweeping = Periodic("old numbers", TIDY, analytics.sweep, Unavailable)
         self._stop = asyncio.Event()
@@ -120,10 +124,12 @@ class Worker:
     async def _relay_facts(self) -> None:
         if ANALYTICS.name in self._databases:
             self._relay.start()
+            self._counting.start()
             self._sweeping.start()
 
     async def _end_relay(self) -> None:
         await self._relay.close()
+        await self._counting.close()
         await self._sweeping.close()
 
     async def _end(self) -> None:

@@ -1,11 +1,15 @@
 """`dorami analytics`: the numbers for graphs and reports, as the operator's."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import typer
 
 from gateway.commands.output import settings_of_environment
 from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 analytics = typer.Typer(no_args_is_help=True, help="The numbers for graphs and reports.")
 
@@ -31,7 +35,11 @@ async def _backfill(settings: Settings) -> None:
     from gateway.services.analytics.backfill import backfill as steps
 
     with Bars() as bars:
-        done = bars.add("analytics", None, "parts")
+        shows: dict[str, Callable[..., None]] = {}
+        counted: dict[str, str] = {}
         async for step in steps(settings):
-            done(step.done, step.parts)
-    typer.echo(f"counted {step.minutes} minutes and {step.entries} entries of the audit log")
+            if step.part not in shows:
+                shows[step.part] = bars.add(step.part, step.total, step.unit)
+            shows[step.part](step.done, step.total)
+            counted[step.part] = f"{step.counted:,} {step.result}"
+    typer.echo(f"counted {', '.join(counted.values())}")

@@ -79,7 +79,7 @@ class Kind(StrEnum):
     RESOLVE = "resolve"
 
 
-@db.command(epilog="Example: dorami db migrate -t dev -d main -n order_notes. More: docs/database.md")
+@db.command(epilog="Example: dorami db migrate -t dev -d main -n order_notes. More: docs/db-commands.md")
 def migrate(
     kind: Annotated[
         Kind,

@@ -38,7 +38,7 @@ class ChatPart:
         pins = Pins(database, log, outbox, permissions, self.audit_log)
         self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire, Unavailable)
         self.words = accounts.words
-        messages = Messages(database, servers.facts)
+        messages = Messages(database)
         self.search = MessageSearch(database)
         self._snapshots = Snapshots(database, log, messages, pins, metrics)
         self._standings = Standings(database)

@@ -1,4 +1,4 @@
-"""How much was written, per minute. Written by the relay."""
+"""How much was written, per minute. Written by the chat counter."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -19,3 +19,16 @@ class ChatMinute(Model):
         table = "chat_minutes"
         unique_together = (("stream_key", "minute"),)
         indexes = (("minute",),)
+
+
+class ChatCursor(Model):
+    """Up to which place of its chat room the messages of a stream are counted."""
+
+    stream_key = fields.CharField(max_length=64, primary_key=True)
+    epoch = fields.UUIDField()  # of the room's log: another one is counted from its beginning
+    seq = fields.BigIntField()
+
+    class Meta:
+        """Read as a whole; goes when the main database has no such room any more."""
+
+        table = "chat_cursors"

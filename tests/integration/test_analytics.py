@@ -24,6 +24,8 @@ from gateway.protocol.queries import AnalyticsQuery
 from gateway.protocol.streaming import CreateStream
 from gateway.security.principal import Principal, Role
 from gateway.services.analytics import backfill as backfilling
+from gateway.services.analytics import chat_counter
+from gateway.services.analytics.chat_counter import ChatCounter
 from gateway.services.analytics.facts import Facts
 from gateway.services.analytics.relay import Relay
 from gateway.services.analytics.reports import Reports
@@ -84,6 +86,20 @@ class Scene:
         async with self.databases.main.guard("test"):
             (row,) = await self.databases.main.query("SELECT count(*) AS waiting FROM outbox")
         return int(row["waiting"])
+
+    async def say(self, *names: str, who: Principal | None = None, fresh: bool = True) -> None:
+        """Store messages with these client ids; not `fresh`: they are there."""
+        messages = Messages(self.databases.main)
+        async with self.databases.main.guard("test"):
+            stored = await messages.insert([_draft(messages, who or self.host, name) for name in names])
+        assert [isinstance(one, Placed) and one.fresh for one in stored] == [fresh] * len(names)
+
+    async def said(self) -> list[tuple[Any, ...]]:
+        """By stream: messages, those of guests."""
+        return await self.count(
+            "SELECT stream_key, sum(messages)::int AS messages, sum(guest_messages)::int AS guests"
+            " FROM chat_minutes GROUP BY 1 ORDER BY 1"
+        )
 
     async def sold(self) -> list[tuple[Any, ...]]:
         """By product and status: orders, units, amount."""
@@ -148,23 +164,90 @@ async def test_expired_orders_are_counted_when_they_were_due(scene: Scene) -> No
 
 
 async def test_messages_are_counted_once_with_those_of_guests_among_them(scene: Scene) -> None:
-    messages = Messages(scene.databases.main, scene.facts)
     async with scene.databases.main.guard("test"):
         await scene.databases.main.query(
             "INSERT INTO chat_settings (stream_key, slow_mode_seconds, frozen, guests_allowed)"
             " VALUES ('show', 0, false, true)"
         )
-    guest = principal(Role.GUEST, "guest_0123456789abcdef")
-    drafts = [_draft(messages, scene.host, f"{n}") for n in range(3)] + [_draft(messages, guest, "g")]
-    async with scene.databases.main.guard("test"):
-        for fresh in (True, False):
-            assert [isinstance(one, Placed) and one.fresh for one in await messages.insert(drafts)] == [fresh] * 4
-    assert await scene.waiting() == 1
-    await Relay(scene.databases, scene.metrics).move()
-    assert await scene.count(
-        "SELECT stream_key, sum(messages)::int AS messages, sum(guest_messages)::int AS guests"
-        " FROM chat_minutes GROUP BY 1"
-    ) == [("show", 4, 1)]
+    await scene.say("a", "b", "c")
+    await scene.say("g", who=principal(Role.GUEST, "guest_0123456789abcdef"))
+    await scene.say("a", fresh=False)
+    counter = ChatCounter(scene.databases)
+    for _ in range(2):
+        await counter.catch_up()
+        assert await scene.said() == [("show", 4, 1)]
+    await scene.say("d")
+    await counter.catch_up()
+    assert await scene.said() == [("show", 5, 1)]
+    assert await scene.waiting() == 0, "a message costs chat no row in the outbox"
+
+
+async def test_many_messages_are_counted_in_steps(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_counter, "STEP", 2)
+    await scene.say(*"abcde")
+    await ChatCounter(scene.databases).catch_up()
+    assert await scene.said() == [("show", 5, 0)]
+
+
+@pytest.mark.parametrize("at", ["before", "within", "after"])
+async def test_a_counter_that_dies_counts_nothing_twice_and_loses_nothing(scene: Scene, at: str) -> None:
+    await scene.say(*"abc")
+    urls = [scene.settings.rds_main_url.get_secret_value(), ANALYTICS.url(scene.settings).get_secret_value()]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", KILLED_COUNTER, *urls, at), stderr=subprocess.DEVNULL
+    )
+    assert await process.wait() == 9
+    assert await scene.said() == ([("show", 3, 0)] if at == "after" else [])
+    await scene.say("d")
+    counter = ChatCounter(scene.databases)
+
+    async def counted() -> bool:  # once the server has noticed that the other one is gone, with its lock
+        await counter.catch_up()
+        return await scene.said() == [("show", 4, 0)]
+
+    await until(counted, within=10)
+
+
+async def test_several_counters_at_a_time_count_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_counter, "STEP", 3)
+    await scene.say(*map(str, range(20)))
+    for _ in range(3):
+        await asyncio.gather(*(ChatCounter(scene.databases).catch_up() for _ in range(4)))
+    await ChatCounter(scene.databases).catch_up()
+    assert await scene.said() == [("show", 20, 0)]
+
+
+async def test_a_room_of_another_epoch_is_counted_again(scene: Scene) -> None:
+    """After a restore: messages lost since the backup are subtracted, minutes that main had deleted stay."""
+    counter, main = ChatCounter(scene.databases), scene.databases.main
+    await scene.say(*"abc")
+    await counter.catch_up()
+    await scene.count(
+        "INSERT INTO chat_minutes (stream_key, minute, messages, guest_messages)"
+        " VALUES ('show', '2026-01-01', 7, 0) RETURNING 1"
+    )
+    async with main.guard("test"):
+        await main.query("DELETE FROM messages WHERE seq = (SELECT max(seq) FROM messages)")
+        await main.query("UPDATE rooms SET epoch = gen_random_uuid(), seq = seq - 1 WHERE seq > 1")
+    await counter.catch_up()
+    assert await scene.said() == [("show", 2 + 7, 0)]
+    async with main.guard("test"):  # restored by hand: the same epoch, an earlier place
+        await main.query("DELETE FROM messages WHERE seq = (SELECT max(seq) FROM messages)")
+        await main.query("UPDATE rooms SET seq = seq - 1 WHERE seq > 1")
+    await counter.catch_up()
+    assert await scene.said() == [("show", 1 + 7, 0)]
+
+
+async def test_cursors_go_with_their_rooms(scene: Scene) -> None:
+    await scene.say("a")
+    counter, main = ChatCounter(scene.databases), scene.databases.main
+    await counter.catch_up()
+    assert await scene.count("SELECT stream_key FROM chat_cursors") == [("show",)]
+    async with main.guard("test"):
+        await main.query("DELETE FROM rooms")
+    await counter.catch_up()
+    assert await scene.count("SELECT 1 FROM chat_cursors") == []
+    assert await scene.said() == [("show", 1, 0)]
 
 
 def _draft(messages: Messages, who: Principal, name: str) -> Any:
@@ -224,6 +307,34 @@ async def test_facts_that_are_refused_do_not_keep_others_waiting(scene: Scene) -
     assert await scene.waiting() == 0
     assert (await scene.sold())[0] == (0, "PLACED", 2, 3, Decimal("30.00"))
     assert scene.metrics.outbox_dropped._value.get() == 2
+
+
+KILLED_COUNTER = """
+import asyncio, os, sys
+from gateway.metrics import Metrics
+from gateway.postgres.connections import Databases
+from gateway.services.analytics import chat_counter
+from tests.support import make_settings
+
+async def main(main_url, analytics_url, at):
+    databases = Databases(make_settings(database_url=main_url, rds_analytics_url=analytics_url), Metrics())
+    await databases.open()
+    if at == "before":
+        chat_counter.ADD = "SELECT die"
+    elif at == "within":
+        counted = chat_counter.count
+        async def die(*queries):
+            await counted(*queries)
+            os._exit(9)
+        chat_counter.count = die
+    await chat_counter.ChatCounter(databases).catch_up()
+    os._exit(9)
+
+try:
+    asyncio.run(main(*sys.argv[1:]))
+finally:
+    os._exit(9)
+"""
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------------
@@ -395,6 +506,7 @@ async def test_what_main_has_is_counted_again(scene: Scene) -> None:
     """Facts that were lost, others that still wait, and numbers that main no longer has."""
     for _ in range(3):
         await scene.order(1, 2)
+    await scene.say("a", "b")
     main = scene.databases.main
     async with main.guard("test"), main.transaction():
         await AuditLog(main, scene.facts).record(ModerationAction.BAN, scene.host, live_id="show")
@@ -407,8 +519,12 @@ async def test_what_main_has_is_counted_again(scene: Scene) -> None:
     )
     for _ in range(2):
         steps = [step async for step in backfilling.backfill(scene.settings)]
-        assert [step.done for step in steps] == [0, 1, 2]
-        assert steps[-1].entries == 1
+        assert [(step.part, step.done, step.total) for step in steps if step.part == "sales"] == [
+            ("sales", 0, 1),
+            ("sales", 1, 1),
+        ]
+        assert {step.part: step.counted for step in steps} == {"sales": 3, "messages": 2, "moderation": 1}
+        assert await scene.said() == [("show", 2, 0)]
     assert (await scene.sold())[0] == (0, "PLACED", 3 + 7, 9 + 7, Decimal(3 * 60 + 70))
     await Relay(scene.databases, scene.metrics).move()
     assert (await scene.sold())[0] == (0, "PLACED", 4 + 7, 19 + 7, Decimal(3 * 60 + 70 + 175))

@@ -1,7 +1,7 @@
 """Counts again what the main database has, for numbers from before there were facts, or lost ones. Run by a command.
 
-Only minutes whose facts are all counted are looked at, and a number never becomes smaller: main may have deleted rows
-that were counted. So it can be run at any time, again and again.
+Only minutes whose facts are all counted are looked at, and no number of sales becomes smaller: main may have deleted
+orders that were counted. So it can be run at any time, again and again.
 """
 
 from collections.abc import AsyncIterator
@@ -10,8 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from gateway.keys import CHAT_COUNT_LOCK
 from gateway.postgres.database import mapped
 from gateway.postgres.databases import ANALYTICS, MAIN, DatabaseSpec
+from gateway.services.analytics.chat_counter import LOCK_PATIENTLY, PREFIX, count
 from gateway.services.analytics.facts import Facts
 from gateway.settings import Settings
 
@@ -22,8 +24,8 @@ ENTRIES: Final = 5000  # of the audit log in one statement
 # No transaction that is still open tells of a minute that ended so long ago. Facts that wait are counted by the relay.
 HORIZON = """
     SELECT date_trunc('minute', least(now() - interval '5 minutes', (
-        SELECT min((f.fact->>(CASE o.kind WHEN 'sales' THEN 2 ELSE 1 END))::timestamptz)
-        FROM outbox o CROSS JOIN LATERAL jsonb_array_elements(o.payload) f (fact) WHERE o.kind IN ('sales', 'messages')
+        SELECT min((f.fact->>2)::timestamptz)
+        FROM outbox o CROSS JOIN LATERAL jsonb_array_elements(o.payload) f (fact) WHERE o.kind = 'sales'
     )))
 """
 STREAMS = "SELECT key FROM streams ORDER BY created_at, key"
@@ -54,19 +56,10 @@ KEEP_SALES = """
         amount = greatest(s.amount, excluded.amount)
 """
 
-MESSAGES = """
-    SELECT date_trunc('minute', created_at) AS minute, count(*)::int AS messages,
-        (count(*) FILTER (WHERE role = 'GUEST'))::int AS guest_messages
-    FROM messages WHERE stream_key = $1 AND created_at < $2 GROUP BY 1
-"""
-KEEP_MESSAGES = """
-    INSERT INTO chat_minutes AS c (stream_key, minute, messages, guest_messages)
-    SELECT $1, * FROM unnest($2::timestamptz[], $3::int[], $4::int[])
-    ON CONFLICT (stream_key, minute) DO UPDATE SET
-        messages = greatest(c.messages, excluded.messages),
-        guest_messages = greatest(c.guest_messages, excluded.guest_messages)
-"""
+PLACES = "SELECT coalesce(sum(seq), 0)::bigint AS places FROM rooms WHERE starts_with(name, $1)"
+RESTART = "DELETE FROM chat_cursors"
 
+ACTS = "SELECT count(*) FROM moderation_log"
 MODERATION = """
     SELECT id, created_at, action, stream_key, actor_id::text AS actor, subject_id AS subject
     FROM moderation_log WHERE id > $1 ORDER BY id LIMIT $2
@@ -79,46 +72,67 @@ KEEP_MODERATION = """
 
 
 class Progress(NamedTuple):
-    """How far it is: parts done, of how many, and what has been counted so far."""
+    """How far one part is: `done` of `total` units. `counted` is how many of `result` came of it."""
 
+    part: str
+    unit: str
+    result: str
     done: int
-    parts: int
-    minutes: int
-    entries: int
+    total: int
+    counted: int = 0
 
 
 async def backfill(settings: Settings) -> AsyncIterator[Progress]:
-    """Count everything again, and tell how far it is after each stream. Raises SettingsError and Unavailable."""
-    facts = Facts(settings)
+    """Count everything again, one part after the other, and tell how far it is.
+
+    Raises SettingsError and Unavailable.
+    """
     async with _connection(settings, MAIN) as main, _connection(settings, ANALYTICS) as analytics:
-        streams = [row["key"] for row in await main.fetch(STREAMS)]
-        progress = Progress(0, len(streams) + 1, 0, 0)
-        yield progress
-        for key in streams:
-            minutes = await _stream(main, analytics, key)
-            progress = progress._replace(done=progress.done + 1, minutes=progress.minutes + minutes)
-            yield progress
-        last, entries = 0, 0
-        while rows := await main.fetch(MODERATION, last, ENTRIES):
-            last, entries = rows[-1]["id"], entries + len(rows)
-            await analytics.execute(
-                KEEP_MODERATION,
-                *([row[name] for row in rows] for name in ("id", "created_at", "action", "stream_key")),
-                *([facts.key(row[name]) for row in rows] for name in ("actor", "subject")),
-            )
-        yield progress._replace(done=progress.parts, entries=entries)
+        for part in (_sales(main, analytics), _messages(main, analytics), _moderation(main, analytics, settings)):
+            async for progress in part:
+                yield progress
 
 
-async def _stream(main: Any, analytics: Any, key: str) -> int:
-    async with main.transaction(isolation="repeatable_read", readonly=True):  # of one moment
-        horizon = await main.fetchval(HORIZON)
-        sales = await main.fetch(SALES, key, horizon)
-        messages = await main.fetch(MESSAGES, key, horizon)
+async def _sales(main: Any, analytics: Any) -> AsyncIterator[Progress]:
     names = ("product_id", "minute", "status", "orders", "units", "amount")
-    await analytics.execute(KEEP_SALES, key, *([row[name] for row in sales] for name in names))
-    counts = ("minute", "messages", "guest_messages")
-    await analytics.execute(KEEP_MESSAGES, key, *([row[name] for row in messages] for name in counts))
-    return len(sales) + len(messages)
+    streams = [row["key"] for row in await main.fetch(STREAMS)]
+    counted = 0
+    yield Progress("sales", "streams", "minutes of sales", 0, len(streams))
+    for done, key in enumerate(streams, 1):
+        async with main.transaction(isolation="repeatable_read", readonly=True):  # of one moment
+            sales = await main.fetch(SALES, key, await main.fetchval(HORIZON))
+        await analytics.execute(KEEP_SALES, key, *([row[name] for row in sales] for name in names))
+        counted += len(sales)
+        yield Progress("sales", "streams", "minutes of sales", done, len(streams), counted)
+
+
+async def _messages(main: Any, analytics: Any) -> AsyncIterator[Progress]:
+    total = await main.fetchval(PLACES, PREFIX)
+    yield Progress("messages", "places", "places of chat rooms", 0, total)
+    async with analytics.transaction():
+        await analytics.fetch(LOCK_PATIENTLY, CHAT_COUNT_LOCK)  # a worker would store its cursors afterwards
+        await analytics.execute(RESTART)
+    left = 1
+    while left:
+        async with analytics.transaction():
+            left = await count(main.fetch, analytics.fetch, lock=LOCK_PATIENTLY)
+        done = max(0, total - left)  # people write meanwhile
+        yield Progress("messages", "places", "places of chat rooms", done, total, done)
+
+
+async def _moderation(main: Any, analytics: Any, settings: Settings) -> AsyncIterator[Progress]:
+    facts = Facts(settings)
+    total = await main.fetchval(ACTS)
+    last, done = 0, 0
+    yield Progress("moderation", "entries", "entries of the audit log", done, total)
+    while rows := await main.fetch(MODERATION, last, ENTRIES):
+        last, done = rows[-1]["id"], done + len(rows)
+        await analytics.execute(
+            KEEP_MODERATION,
+            *([row[name] for row in rows] for name in ("id", "created_at", "action", "stream_key")),
+            *([facts.key(row[name]) for row in rows] for name in ("actor", "subject")),
+        )
+        yield Progress("moderation", "entries", "entries of the audit log", done, max(done, total), done)
 
 
 @asynccontextmanager

@@ -18,7 +18,6 @@ from models.main.order import OrderItem
 
 # The kinds of facts, and what a row of each has.
 SALES: Final = "sales"  # stream key, product id, minute, status, orders, units, amount
-MESSAGES: Final = "messages"  # stream key, minute, messages, messages of guests among them
 VIEWERS: Final = "viewers"  # stream key, moment, viewers
 MODERATION: Final = "moderation"  # entry id, moment, action, stream key, key of the actor, key of the subject
 

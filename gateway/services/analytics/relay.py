@@ -46,13 +46,6 @@ APPLY = """
         ON CONFLICT (stream_key, product_id, minute, status) DO UPDATE SET
             orders = sales_minutes.orders + excluded.orders, units = sales_minutes.units + excluded.units,
             amount = sales_minutes.amount + excluded.amount
-    ), messages AS (
-        INSERT INTO chat_minutes (stream_key, minute, messages, guest_messages)
-        SELECT fact->>0, (fact->>1)::timestamptz, sum((fact->>2)::int), sum((fact->>3)::int)
-        FROM facts WHERE kind = 'messages' GROUP BY 1, 2 ORDER BY 1, 2
-        ON CONFLICT (stream_key, minute) DO UPDATE SET
-            messages = chat_minutes.messages + excluded.messages,
-            guest_messages = chat_minutes.guest_messages + excluded.guest_messages
     ), viewers AS (
         INSERT INTO viewer_samples (stream_key, at, viewers)
         SELECT fact->>0, (fact->>1)::timestamptz, max((fact->>2)::int)

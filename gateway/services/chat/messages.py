@@ -14,7 +14,6 @@ from gateway.protocol.chat import HISTORY, HistoryMessage, Message, SendMessage
 from gateway.protocol.wire import Cursor, Typed
 from gateway.realtime.logged import Stamp
 from gateway.security.principal import Principal
-from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.chat.refusals import refusal
 from gateway.services.rooms.log import REPLAY
 
@@ -26,19 +25,6 @@ INSERT = """
     SELECT m.*, (SELECT s.started_at FROM streams s WHERE s.key = ($11::text[])[m.place]) AS began
     FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
 """
-
-# The same, with the facts of what was stored.
-INSERT_WITH_FACTS = f"""
-    WITH stored AS MATERIALIZED ({INSERT}), noted AS (
-        INSERT INTO outbox (kind, payload)
-        SELECT 'messages', jsonb_agg(jsonb_build_array(room, minute, messages, guests)) FROM (
-            SELECT ($11::text[])[place] AS room, date_trunc('minute', created_at) AS minute, count(*) AS messages,
-                count(*) FILTER (WHERE ($6::text[])[place] = 'GUEST') AS guests
-            FROM stored WHERE fresh AND refusal IS NULL GROUP BY 1, 2
-        ) counted HAVING count(*) > 0
-    )
-    SELECT * FROM stored
-"""  # noqa: S608  no value of anybody's
 
 SENT = "SELECT *, false AS fresh FROM sent_message($1, $2, $3)"
 
@@ -85,9 +71,8 @@ class Placed(NamedTuple):
 class Messages:
     """The messages of all rooms. `live_id` is the stream key everywhere."""
 
-    def __init__(self, database: Database, facts: Facts = NO_FACTS) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert = INSERT_WITH_FACTS if facts.enabled else INSERT
 
     def draft(self, principal: Principal, ask: SendMessage, text: str) -> Message:
         """Return a message without a place; `text` is the text to store."""
@@ -111,7 +96,7 @@ class Messages:
         not stored again and gets the first message, whatever the sender's standing is now.
         """
         rows = await self._database.query(
-            self._insert,
+            INSERT,
             events.CHAT_MESSAGE,
             [room_log_name(chat_room(draft.live_id)) for draft in drafts],
             [draft.id for draft in drafts],

@@ -1,0 +1,122 @@
+"""Counts chat messages per minute in the analytics database, from the main one's table. Run by workers and a command.
+
+A message costs chat nothing for it: places in a room follow the commits, so the messages up to the place of a committed
+room are all there, and a cursor for each stream says up to where they are counted. It moves in the transaction that
+counts. A stream without a cursor, or whose room has begun another epoch, is counted from its first message on.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from gateway.keys import CHAT_COUNT_LOCK, chat_room, room_log_name
+from gateway.postgres.connections import Databases
+from gateway.postgres.databases import ANALYTICS
+
+Query = Callable[..., Awaitable[Sequence[Mapping[str, Any]]]]  # a statement and its values, to rows
+
+PAUSE: Final = 10.0  # s until the next look; a graph has a point for each minute
+STEP: Final = 20_000  # places that one step looks at, over all streams
+
+PREFIX: Final = room_log_name(chat_room(""))
+LOCK: Final = "SELECT pg_try_advisory_xact_lock($1) AS locked"
+LOCK_PATIENTLY: Final = "SELECT true AS locked FROM pg_advisory_xact_lock($1)"
+CURSORS: Final = "SELECT stream_key, epoch, seq FROM chat_cursors"
+ROOMS: Final = "SELECT stream_key, epoch, seq FROM rooms WHERE starts_with(name, $1) ORDER BY stream_key"
+COUNTS: Final = """
+    SELECT c.stream_key, m.minute, m.messages, m.guest_messages
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[]) c (stream_key, after, until) CROSS JOIN LATERAL (
+        SELECT date_trunc('minute', created_at) AS minute, count(*)::int AS messages,
+            (count(*) FILTER (WHERE role = 'GUEST'))::int AS guest_messages
+        FROM messages WHERE stream_key = c.stream_key AND seq > c.after AND seq <= c.until GROUP BY 1
+    ) m
+"""
+# From the first minute of which the main database has messages; earlier minutes are kept.
+FORGET: Final = """
+    DELETE FROM chat_minutes c USING unnest($1::text[], $2::timestamptz[]) f (stream_key, minute)
+    WHERE c.stream_key = f.stream_key AND c.minute >= f.minute
+"""
+ADD: Final = """
+    INSERT INTO chat_minutes AS c (stream_key, minute, messages, guest_messages)
+    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::int[], $4::int[])
+    ON CONFLICT (stream_key, minute) DO UPDATE SET
+        messages = c.messages + excluded.messages, guest_messages = c.guest_messages + excluded.guest_messages
+"""
+MOVE: Final = """
+    INSERT INTO chat_cursors (stream_key, epoch, seq)
+    SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])
+    ON CONFLICT (stream_key) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq
+"""
+DROP: Final = "DELETE FROM chat_cursors WHERE stream_key = ANY ($1)"
+
+
+class ChatCounter:
+    """Keeps `chat_minutes` up with the messages. Of several at a time one counts."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    async def catch_up(self) -> None:
+        """Count all messages that are stored and not counted yet. Raises Unavailable."""
+        main = self._databases.main
+        analytics = await self._databases.client(ANALYTICS.name)
+        left = 1
+        while left:
+            async with main.guard("analytics.messages"), analytics.guard("analytics.count"), analytics.transaction():
+                left = await count(main.query, analytics.query)
+
+
+async def count(main: Query, analytics: Query, *, lock: str = LOCK) -> int:
+    """Count at most STEP places, in a transaction of the analytics database; return how many are left.
+
+    0 with LOCK while another one counts; LOCK_PATIENTLY waits for it.
+    """
+    if not (await analytics(lock, CHAT_COUNT_LOCK))[0]["locked"]:
+        return 0
+    cursors = {row["stream_key"]: (row["epoch"], row["seq"]) for row in await analytics(CURSORS)}
+    rooms = {row["stream_key"]: (row["epoch"], row["seq"]) for row in await main(ROOMS, PREFIX)}
+    if gone := list(cursors.keys() - rooms.keys()):
+        await analytics(DROP, gone)
+    steps, left = _steps(cursors, rooms)
+    if not steps:
+        return 0
+    keys, epochs = [step.key for step in steps], [step.epoch for step in steps]
+    counts = await main(COUNTS, keys, [step.after for step in steps], [step.until for step in steps])
+    first: dict[str, Any] = {}
+    for row in counts:
+        first[row["stream_key"]] = min(row["minute"], first.get(row["stream_key"], row["minute"]))
+    restarted = [step.key for step in steps if step.restart and step.key in first]
+    await analytics(FORGET, restarted, [first[key] for key in restarted])
+    columns = ("stream_key", "minute", "messages", "guest_messages")
+    await analytics(ADD, *([row[name] for row in counts] for name in columns))
+    await analytics(MOVE, keys, epochs, [step.until for step in steps])
+    return left
+
+
+class _Step(NamedTuple):
+    """Places of one stream to count; `restart`: they begin at the first."""
+
+    key: str
+    epoch: UUID
+    after: int
+    until: int
+    restart: bool
+
+
+Places = Mapping[str, tuple[UUID, int]]  # of streams: epoch and seq
+
+
+def _steps(cursors: Places, rooms: Places) -> tuple[list[_Step], int]:
+    """Return what to count, and how many places that leaves."""
+    steps: list[_Step] = []
+    capacity, left = STEP, 0
+    for key, (epoch, head) in rooms.items():
+        counted_epoch, after = cursors.get(key, (None, 0))
+        restart = counted_epoch != epoch or after > head  # another log, or one that went back in a restored database
+        after = 0 if restart else after
+        until = min(head, after + capacity)
+        if until > after:
+            steps.append(_Step(key, epoch, after, until, restart))
+        capacity -= until - after
+        left += head - until
+    return steps, left
