@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from socket import gaierror
 
 import asyncpg
-import redis.exceptions
 
 SILENT = "does not answer"
 
@@ -33,11 +32,14 @@ _WRONG: tuple[tuple[type[BaseException], str], ...] = (  # the first match is us
     (asyncpg.InvalidAuthorizationSpecificationError, "refuses this user"),
     (asyncpg.InvalidCatalogNameError, "has no database of this name"),
     (asyncpg.InsufficientPrivilegeError, "does not let this user do what is needed"),
-    (redis.exceptions.AuthenticationError, _REFUSED),
-    (redis.exceptions.NoPermissionError, "does not let this user do what is needed"),
-    (redis.exceptions.MovedError, "is part of a cluster: REDIS_URL must begin with redis-cluster://"),
     (ssl.SSLCertVerificationError, "has a certificate that the CA has not signed, or for another name"),
     (ssl.SSLError, "cannot be reached by TLS as it is set up"),
+)
+# Classes of redis.exceptions by name: importing it takes 0.1 s, and most commands never ask Redis.
+_WRONG_OF_REDIS = (
+    ("AuthenticationError", _REFUSED),
+    ("NoPermissionError", "does not let this user do what is needed"),
+    ("MovedError", "is part of a cluster: REDIS_URL must begin with redis-cluster://"),
 )
 _WRONG_ANSWERS = (
     ("NOAUTH", _REFUSED),
@@ -64,7 +66,10 @@ def misconfiguration(error: BaseException | None) -> str | None:
             return cause.problem
         if (problem := _first(_WRONG, cause)) is not None:
             return problem
-        if isinstance(cause, redis.exceptions.ResponseError):
+        for name, problem in _WRONG_OF_REDIS:
+            if _of_redis(cause, name):
+                return problem
+        if _of_redis(cause, "ResponseError"):
             # redis-py removes the code `ERR` from the text.
             text = str(cause).replace("`", "'")
             for start, problem in _WRONG_ANSWERS:
@@ -87,10 +92,15 @@ def most_telling(errors: Sequence[BaseException]) -> BaseException | None:
 
 
 def _refusal(cause: BaseException) -> str | None:
-    if not isinstance(cause, redis.exceptions.ResponseError):
+    if not _of_redis(cause, "ResponseError"):
         return None
     code = error_code(cause)
     return next((problem for codes, problem in _CODES if code in codes), None)
+
+
+def _of_redis(error: BaseException, name: str) -> bool:
+    """Whether an error is of the class of this name in redis.exceptions."""
+    return any(kind.__name__ == name and kind.__module__ == "redis.exceptions" for kind in type(error).__mro__)
 
 
 def error_code(error: BaseException) -> str:

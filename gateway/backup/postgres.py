@@ -127,7 +127,7 @@ async def refuse_company(target: Target) -> None:
 
 async def swap(target: Target, loaded: str, suffix: str) -> str:
     """Give a database's name to the one that was loaded beside it; return the name that the former has now."""
-    from gateway.data.scratch import on
+    from gateway.data.schema.scratch import on
 
     async with target.connect() as db:
         name = await db.fetchval("SELECT current_database()")

@@ -18,9 +18,9 @@ from gateway.backup import postgres, redis, shelf
 from gateway.backup.manifest import DatabaseContent, Manifest
 from gateway.backup.seal import unseal
 from gateway.commands.progress import Bars
-from gateway.data.consent import Plan, ask
+from gateway.data.plans.consent import Plan, ask
 from gateway.data.report import Report
-from gateway.data.scratch import create_like, on, scratch
+from gateway.data.schema.scratch import create_like, on, scratch
 from gateway.data.stops import Code, Stop
 from gateway.data.target import Target, connect
 from gateway.errors import Unavailable

@@ -21,13 +21,11 @@ from typing import Any, Final
 
 import asyncpg
 import structlog
-from aerich import Command
-from tortoise.context import TortoiseContext
 
 from gateway.errors import Unavailable
 from gateway.keys import MIGRATION_LOCK
 from gateway.postgres.client import BROKEN
-from gateway.postgres.database import AWAY, configuration, mapped
+from gateway.postgres.database import AWAY, mapped
 from gateway.postgres.databases import MAIN, DatabaseSpec, configured
 from gateway.postgres.migration_files import Applied, Migration, MigrationError, MigrationsLocked, Status, read
 from gateway.settings import Settings
@@ -336,24 +334,6 @@ async def pending(settings: Settings, spec: DatabaseSpec = MAIN) -> list[str]:
 async def migrate(settings: Settings, spec: DatabaseSpec = MAIN) -> list[str]:
     """Apply the migrations that are missing and return their names. Raises Unavailable and MigrationError."""
     return await Migrations.of(settings, spec).apply()
-
-
-async def generate(settings: Settings, name: str, spec: DatabaseSpec = MAIN) -> str | None:
-    """Write the migration for changed models and return its name; None if they have not changed.
-
-    The database must be up to date. What aerich cannot express is added to the file by hand.
-    """
-    # In a task of its own aerich's context ends with it.
-    return await asyncio.create_task(_generate(settings, name, spec), name="generate")
-
-
-async def _generate(settings: Settings, name: str, spec: DatabaseSpec) -> str | None:
-    with mapped("generate", spec=spec):
-        async with TortoiseContext():
-            config = configuration(settings, spec, "aerich.models", patient=True)
-            command = Command(config, spec.label, str(spec.migrations.parent))
-            await command.init()
-            return await command.migrate(name, no_input=True) or None
 
 
 async def migrate_optional(settings: Settings) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.data import catalog
-from gateway.data.drift import drift
 from gateway.data.programs import dump, program
+from gateway.data.schema import catalog
+from gateway.data.schema.drift import drift
 from gateway.data.stops import Stop
 from gateway.data.target import Target
 from gateway.postgres.databases import MAIN

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.data.execute import bare, execute
+from gateway.data.statement import bare, execute
 from gateway.data.stops import Code, Stop
 from gateway.data.target import Target, mark
 from gateway.postgres.databases import MAIN

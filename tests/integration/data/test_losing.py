@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.data.overview import tables_of
+from gateway.data.commands.overview import tables_of
 from gateway.data.programs import program
 from gateway.data.target import Target, mark
 from gateway.postgres.databases import MAIN

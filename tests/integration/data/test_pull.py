@@ -13,10 +13,10 @@ import pytest
 from tortoise.context import TortoiseContext
 
 import models
-from gateway.data import catalog
-from gateway.data.catalog import Catalog
-from gateway.data.pull import pull
-from gateway.data.scratch import scratch
+from gateway.data.schema import catalog
+from gateway.data.schema.catalog import Catalog
+from gateway.data.schema.models_from_schema import pull
+from gateway.data.schema.scratch import scratch
 from gateway.data.target import Target
 from tests.integration.data.terminal import at_terminal, dorami, right, wrong
 
@@ -123,7 +123,7 @@ async def test_models_that_are_not_committed_are_kept(
     target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over models/ it needs a clean git tree besides."""
-    from gateway.data import pulling
+    from gateway.data.commands import pull
     from gateway.data.report import Report
     from gateway.data.stops import Stop
 
@@ -131,7 +131,7 @@ async def test_models_that_are_not_committed_are_kept(
     await asyncio.to_thread(subprocess.run, ["git", "init", "-q", str(tmp_path)], check=True)
     (tmp_path / "mine.py").write_text("mine = 1\n")
     with pytest.raises(Stop, match="not committed"):
-        await pulling.run(Report("pull", "main"), target, tmp_path / "user.py", consent=None)
+        await pull.run(Report("pull", "main"), target, tmp_path / "user.py", consent=None)
     assert not (tmp_path / "user.py").exists()
 
 

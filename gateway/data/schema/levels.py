@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.data.scratch import scratch
+from gateway.data.schema.scratch import scratch
 from gateway.data.target import Target
 from gateway.postgres.migration_files import Migration, read
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.data import levels
+from gateway.data.schema import levels
 from gateway.data.stops import Code, Stop
 from gateway.postgres.databases import DatabaseSpec
 from gateway.postgres.migration_files import Migration, read

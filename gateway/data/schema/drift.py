@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.data import catalog, levels
-from gateway.data.catalog import Difference
+from gateway.data.schema import catalog, levels
+from gateway.data.schema.catalog import Difference
 from gateway.data.target import Target
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import asyncpg
 
-from gateway.data import consent as consents
-from gateway.data import levels, overview
-from gateway.data import plan as plans
-from gateway.data.consent import Plan
+from gateway.data.commands import overview
+from gateway.data.plans import consent as consents
+from gateway.data.plans import effects as plans
+from gateway.data.plans.consent import Plan
 from gateway.data.programs import dump
 from gateway.data.report import Report
+from gateway.data.schema import levels
 from gateway.data.stops import Code, Stop
 from gateway.data.target import Target
 from gateway.postgres.migration_files import Migration, MigrationError, Status

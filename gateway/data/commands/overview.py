@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from gateway import __version__
-from gateway.data import drift as drifts
 from gateway.data.report import NOT_THERE, Report
+from gateway.data.schema import drift as drifts
 from gateway.data.target import Target
 from gateway.postgres.migrations import Migrations
 from gateway.problems import explain
 
 if TYPE_CHECKING:
-    from gateway.data.catalog import Difference
+    from gateway.data.schema.catalog import Difference
     from gateway.postgres.migration_files import Status
 
 PROBE = 1.0  # s that a database may take to answer in a list

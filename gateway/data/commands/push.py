@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.data import consent as consents
-from gateway.data import draft as drafts
-from gateway.data import levels
-from gateway.data import plan as plans
-from gateway.data.consent import Plan
+from gateway.data.commands.rollback import backup, insist, losing
+from gateway.data.plans import consent as consents
+from gateway.data.plans import effects as plans
+from gateway.data.plans.consent import Plan
 from gateway.data.report import Report
+from gateway.data.schema import draft as drafts
+from gateway.data.schema import levels
 from gateway.data.stops import Code, Stop
 from gateway.data.target import Target
-from gateway.data.undoing import backup, insist, losing
 from gateway.postgres.migrations import LOCK_WAIT, Migrations
 
 NOTES = """

@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 
-from gateway.data import consent as consents
-from gateway.data import execute as statements
-from gateway.data.consent import Plan
+from gateway.data import statement as statements
+from gateway.data.plans import consent as consents
+from gateway.data.plans.consent import Plan
 from gateway.data.programs import address, program
 from gateway.data.report import Report
 from gateway.data.stops import Code, Stop

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import migrations
 import models
-from gateway.data import draft as drafts
-from gateway.data import levels
 from gateway.data.programs import tool
 from gateway.data.report import Report
+from gateway.data.schema import draft as drafts
+from gateway.data.schema import levels
 from gateway.data.stops import Stop
 from gateway.postgres.databases import DatabaseSpec
 from gateway.postgres.migration_files import Migration, read
@@ -83,7 +83,7 @@ def _of_steps(up: levels.Step, down: levels.Step, *, floor: bool) -> Iterator[st
 
 
 def _statements(sql: str) -> int:
-    from gateway.data.execute import bare
+    from gateway.data.statement import bare
 
     return len([part for part in bare(sql).split(";") if part.strip()])
 

@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
-from gateway.data import catalog, levels, pushing
-from gateway.data import draft as drafts
-from gateway.data import drift as drifts
-from gateway.data import plan as plans
-from gateway.data.draft import Draft
+from gateway.data.commands import push
+from gateway.data.commands.validate import lint
+from gateway.data.plans import effects as plans
 from gateway.data.programs import tool
 from gateway.data.report import Report
+from gateway.data.schema import catalog, levels
+from gateway.data.schema import draft as drafts
+from gateway.data.schema import drift as drifts
+from gateway.data.schema.draft import Draft
 from gateway.data.stops import Code, Stop
 from gateway.data.target import Target
-from gateway.data.validate import lint
 from gateway.postgres.migration_files import Migration, Status, read
 from gateway.postgres.migrations import Migrations
 
@@ -116,7 +117,7 @@ async def dev(
             for difference in found:
                 report.line(str(difference))
             raise Stop("the database has drifted: undo it by hand, or write a migration that does it (-t diff)")
-        await pushing.undo(report, target, live, accept_loss=accept_loss, beside=beside)
+        await push.undo(report, target, live, accept_loss=accept_loss, beside=beside)
     draft = await asyncio.to_thread(drafts.draft, target.spec, name, renames=renames, never=never)
     if draft is None:
         report.line("the models say nothing new")

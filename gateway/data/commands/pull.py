@@ -4,10 +4,10 @@ import subprocess
 from pathlib import Path
 
 import models
-from gateway.data import consent as consents
-from gateway.data.consent import Plan
-from gateway.data.pull import Pulled, pull
+from gateway.data.plans import consent as consents
+from gateway.data.plans.consent import Plan
 from gateway.data.report import Report
+from gateway.data.schema.models_from_schema import Pulled, pull
 from gateway.data.stops import Code, Stop
 from gateway.data.target import Target
 

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gateway.data import levels
 from gateway.data.programs import schema
 from gateway.data.report import Report
-from gateway.data.scratch import on
+from gateway.data.schema import levels
+from gateway.data.schema.scratch import on
 from gateway.data.stops import Code, Stop
 from gateway.data.studio.tables import Table, tables
 from gateway.data.target import Target

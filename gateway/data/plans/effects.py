@@ -8,10 +8,10 @@ from typing import Any
 
 import asyncpg
 
-from gateway.data import catalog, levels
-from gateway.data.catalog import Catalog, Key
-from gateway.data.execute import UNREAD
-from gateway.data.levels import Step
+from gateway.data.schema import catalog, levels
+from gateway.data.schema.catalog import Catalog, Key
+from gateway.data.schema.levels import Step
+from gateway.data.statement import UNREAD
 from gateway.data.target import Target
 
 COUNT = 5.0  # s that counting one table exactly may take

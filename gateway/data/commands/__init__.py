@@ -1,0 +1,1 @@
+"""The commands of `dorami db`, one file each. Called by the command line."""
