@@ -41,10 +41,11 @@ class Databases:
     async def client(self, name: str, interval: float | None = None) -> Database:
         """Return a database that has answered within `interval` s, DATABASE_CHECK_INTERVAL unless given.
 
-        It is probed if need be. Nothing that it is asked afterwards is repeated. Raises Unavailable if it is away.
+        It is probed if need be. Nothing that it is asked afterwards is repeated. Raises Unavailable if it is away: at
+        once while that is known, since a probe of a frozen server takes as long as the time-out.
         """
         database = self.client_sync(name)
-        if not await database.watch.check(self._interval if interval is None else interval):
+        if database.watch.away or not await database.watch.check(self._interval if interval is None else interval):
             raise Unavailable(find(name).title)
         return database
 

@@ -5,6 +5,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 
+import aiohttp
+import asyncpg
 import psutil
 import pytest
 
@@ -14,6 +16,7 @@ from gateway.http.routes import Call, Reply, Route
 from gateway.metrics import Metrics
 from gateway.postgres.connections import Databases
 from gateway.settings import SettingsError
+from tests.conftest import StartNode
 from tests.http_edge import edge
 from tests.support import make_settings, server_folder
 from tests.timing import scaled, until
@@ -100,6 +103,7 @@ async def test_a_client_is_checked_when_it_has_not_answered_for_long(
     with pytest.raises(Unavailable):
         await connections.client("analytics", 0)
     await asyncio.to_thread(elsewhere.start)
+    await until(lambda: not connections.client_sync("analytics").watch.away, within=10)
     await connections.client("analytics")
     await ask(connections, "analytics")
 
@@ -200,3 +204,60 @@ async def test_routes_say_which_databases_they_need(connections: Databases, else
         await asyncio.to_thread(elsewhere.start)
         await until(lambda: back == ["analytics"], within=10)
         assert await statuses() == [200, 200, 200]
+
+        limit = connections.main._timeout
+        with frozen(elsewhere):
+            first = [asyncio.create_task(client.get(path)) for path in ("/strict", "/lenient") * 3]
+            others = 0
+            while not all(task.done() for task in first):
+                assert (await client.get("/other")).status == 200
+                others += 1
+            assert [(await task).status for task in first] == [503, 206] * 3
+            assert others > 10, "routes of another database do not notice"
+            began = time.monotonic()
+            for _ in range(10):
+                assert await statuses() == [200, 503, 206]
+            assert time.monotonic() - began < 5 * limit, "of 20 later callers none waits"
+            assert errors == ["analytics"] * (2 + 6 + 20)
+            assert back == ["analytics"]
+        await until(lambda: back == ["analytics"] * 2, within=10)
+        assert await statuses() == [200, 200, 200]
+
+
+async def test_a_node_is_ready_without_its_analytics_database(
+    start_node: StartNode, database_url: str, elsewhere: PostgresProcess
+) -> None:
+    """It is absent when the node starts, comes, and freezes: only the routes that need it notice."""
+    elsewhere.kill()
+    node = await start_node(RDS_ANALYTICS_URL=elsewhere.url)
+    async with aiohttp.ClientSession(node.url) as http:
+        who = {"email": "colin@example.com", "username": "colin", "password": "correct horse"}
+        token = (await (await http.post("/api/v1/auth/register", json=who)).json())["accessToken"]
+        connection = await asyncpg.connect(database_url)
+        await connection.execute("UPDATE users SET role = 'ADMIN'")
+        await connection.close()
+
+        async def statuses() -> tuple[int, int, int]:
+            """Return the statuses of readiness, of a route of main, and of one of analytics."""
+            ready, main = await http.get("/api/v1/health/ready"), await http.get("/api/v1/streams/active")
+            sales = await http.get("/api/v1/analytics/sales", headers={"Authorization": f"Bearer {token}"})
+            if sales.status == 503:
+                assert int(sales.headers["Retry-After"]) >= 1
+            return ready.status, main.status, sales.status
+
+        async def become(*wanted: int) -> None:
+            async def there() -> bool:
+                return await statuses() == wanted
+
+            await until(there, within=20)
+
+        assert await statuses() == (200, 200, 503)
+        await asyncio.to_thread(elsewhere.start)
+        await become(200, 200, 200)
+        with frozen(elsewhere):
+            await become(200, 200, 503)
+            began = time.monotonic()
+            for _ in range(10):
+                assert await statuses() == (200, 200, 503)
+            assert time.monotonic() - began < 5 * scaled(1.8), "of 10 later callers at most the first two wait"
+        await become(200, 200, 200)

@@ -30,6 +30,7 @@ FAST = {"messages", "message_deletions", "room_events", "chat_turns", "orders", 
 # the table of nodes, which has a row for each, and the command that fills the analytics database.
 WHOLE = {
     "analytics.backfill.HORIZON",
+    "analytics.backfill.PLACES",
     "analytics.backfill.SALES",
     "jobs.table.OLD",
     "moderation.clears.DELETED",

@@ -59,7 +59,7 @@ def pull(
     as_json: Json = False,
     consent: Consent = None,
 ) -> None:
-    """Write models from a live schema, and list what they cannot express. Asks before it overwrites a file in models/."""
+    """Write models from a live schema and list what they cannot express. Asks before it overwrites models/."""
     from gateway.data.commands import pull
 
     if to_stdout == (out is not None):

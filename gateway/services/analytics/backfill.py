@@ -116,7 +116,7 @@ async def _messages(main: Any, analytics: Any) -> AsyncIterator[Progress]:
     while left:
         async with analytics.transaction():
             left = await count(main.fetch, analytics.fetch, lock=LOCK_PATIENTLY)
-        done = max(0, total - left)  # people write meanwhile
+        done = max(0, total - left)  # messages are stored during the count
         yield Progress("messages", "places", "places of chat rooms", done, total, done)
 
 

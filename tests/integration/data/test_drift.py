@@ -10,8 +10,10 @@ import asyncpg
 import pytest
 
 from gateway.data.programs import dump, program
-from gateway.data.schema import catalog
+from gateway.data.schema import catalog, known
+from gateway.data.schema import drift as drifts
 from gateway.data.schema.drift import drift
+from gateway.data.schema.scratch import scratch as create_scratch
 from gateway.data.stops import Stop
 from gateway.data.target import Target
 from gateway.postgres.databases import MAIN
@@ -140,3 +142,25 @@ async def test_a_user_who_may_not_make_databases_names_one_beside_which_they_may
         with pytest.raises(Stop, match="--scratch-url"):
             await drift(plain, connection, NAMES)
         assert await drift(plain, connection, NAMES, beside=database_url) == []
+
+
+async def test_a_known_catalog_needs_no_scratch_database(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    created = []
+
+    def counted(url: str, *, beside: str | None) -> Any:
+        created.append(url)
+        return create_scratch(url, beside=beside)
+
+    monkeypatch.setattr(drifts, "scratch", counted)
+    async with target.connect() as connection:
+        for _ in range(2):
+            assert await drift(target, connection, NAMES) == []
+        assert len(created) == 1
+        await connection.execute("CREATE TABLE notes (id int)")
+        assert [str(one) for one in await drift(target, connection, NAMES)] == ["unknown  table notes"]
+        assert len(created) == 2, "a difference is looked at on a scratch database"
+        await connection.execute("DROP TABLE notes")
+        for file in known._folder().glob("*.json"):
+            file.write_text("[[1]]")
+        assert await drift(target, connection, NAMES) == []
+        assert len(created) == 3, "a damaged file is not known"
