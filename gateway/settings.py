@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     rds_main_direct_url: DatabaseUrl | None = Field(
         None, validation_alias=AliasChoices("RDS_MAIN_DIRECT_URL", "MIGRATION_DATABASE_URL")
     )
-    """The main database past PgBouncer, for migrations: those that create indexes without locking need it.
+    """The main database past PgBouncer, for migrations: those that create indexes without locking may take long.
     `MIGRATION_DATABASE_URL` is read, too."""
     rds_analytics_direct_url: DatabaseUrl | None = None
     """The same of the analytics database."""

@@ -1,8 +1,9 @@
 """Tortoise's PostgreSQL client made safe: waiting is bounded, no connection is lost. Tortoise loads it by its name."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import asyncpg
@@ -32,8 +33,33 @@ GIVEN_UP = (
 )
 
 
+_custom_plans: ContextVar[bool] = ContextVar("custom_plans", default=False)
+
+
+@contextmanager
+def custom_plans() -> Iterator[None]:
+    """Have PostgreSQL plan the statements of the block for their values, each time.
+
+    For statements whose best plan depends on the values: filters that are given or not, a common word or a rare one. A
+    plan that is kept must do for all of them. It costs a round trip, and the planning. Through PgBouncer all statements
+    are planned so.
+    """
+    token = _custom_plans.set(True)
+    try:
+        yield
+    finally:
+        _custom_plans.reset(token)
+
+
 class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that is not reset between two uses, which saves a round trip: our statements leave no state."""
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+        """Return the rows of a statement; within `custom_plans` of one without a name, of which no plan is kept."""
+        if not _custom_plans.get() or not self._stmt_cache_enabled:
+            return await super().fetch(query, *args, **options)
+        statement = await self.prepare(query, name="")
+        return await statement.fetch(*args, **options)
 
     def get_reset_query(self) -> str:
         """Nothing."""

@@ -84,7 +84,7 @@ class Migrations:
         label: Theirs in aerich's table.
         files: What there is.
         url: Where the database is.
-        pooled: Whether PgBouncer is there, through which nothing but transactions may be run.
+        pooled: Whether PgBouncer is there, through which nothing can be set for a session.
         timeout: s for a connection.
         wait: s for another process's migrations.
         lock_wait: s for locks on tables.
@@ -234,8 +234,6 @@ class Migrations:
     async def _run(self, db: Any, migration: Migration, statements: str) -> None:
         if migration.in_transaction:
             await db.execute(statements, timeout=STEP)
-        elif self._pooled:
-            raise MigrationError(f"{migration.name} needs a connection past PgBouncer: set RDS_…_DIRECT_URL")
         else:
             # What was asked last keeps its snapshot until something else is, and the statement would wait for it.
             await db.execute("SELECT 1")
@@ -252,7 +250,8 @@ class Migrations:
         if index is not None and not index["careful"]:
             raise MigrationError(f"{migration.name} may be run again: it needs IF EXISTS or IF NOT EXISTS")
         # It makes nobody wait while it waits itself, for locks and for transactions that began before.
-        await db.execute(f"SET lock_timeout = '{self._lock_wait:.3f}s'; SET statement_timeout = 0")
+        if not self._pooled:  # PgBouncer would give the connection with its settings to somebody else
+            await db.execute(f"SET lock_timeout = '{self._lock_wait:.3f}s'; SET statement_timeout = 0")
         if index is not None and index["name"] in await _invalid(db):
             await db.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index["name"]}"', timeout=STEP)
         try:

@@ -38,10 +38,13 @@ class Message(Model):
     deleted_at = fields.DatetimeField(null=True)
 
     class Meta:
-        """Read by place; found again by what its sender called it. Users are never deleted: `user` needs no index."""
+        """Read by place; found again by what its sender called it. Users are never deleted: `user` needs no index.
+
+        Its indexes are of functions or of some rows, which models cannot say: see the migrations from 23 on. A place
+        is unique among the shown messages of a stream, and a client id among the messages of a sender there.
+        """
 
         table = "messages"
-        unique_together = (("stream_id", "seq"), ("stream_id", "sender_id", "client_message_id"))
 
 
 class MessageDeletion(Model):

@@ -216,10 +216,19 @@ async def test_a_file_without_a_transaction_has_one_statement_that_may_be_repeat
     assert "hunter" not in str(caught.value)
 
 
-async def test_behind_pgbouncer_a_file_without_a_transaction_is_refused(trial: Trial) -> None:
-    trial.write(1, "VACUUM things", in_transaction=False)
-    with pytest.raises(MigrationError, match="needs a connection past PgBouncer"):
-        await trial.migrations(pooled=True).apply()
+async def test_behind_pgbouncer_nothing_is_set_for_a_session(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    execute = asyncpg.Connection.execute
+
+    def noted(connection: asyncpg.Connection, text: str, *values: Any, **options: Any) -> Any:
+        said.append(text)
+        return execute(connection, text, *values, **options)
+
+    monkeypatch.setattr(asyncpg.Connection, "execute", noted)
+    trial.write(1, "CREATE INDEX CONCURRENTLY IF NOT EXISTS by_id ON things (id)", in_transaction=False)
+    assert await trial.migrations(pooled=True).apply() == ["1_20260101000000_step"]
+    assert said
+    assert [text for text in said if text.startswith("SET ") and not text.startswith("SET LOCAL")] == []
 
 
 async def test_a_failed_statement_is_reported_without_rows(trial: Trial) -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from gateway.clocks import iso
@@ -403,6 +404,23 @@ async def test_the_wait_of_a_ban_everywhere_is_bounded(
     async with moderated.database.transaction():
         await Messages(moderated.database).insert([a_draft(moderated, moderated.user)])
         await asyncio.create_task(moderated.ban(moderated.admin, moderated.user.user_id), context=Context())
+
+
+async def test_a_ban_everywhere_waits_for_no_other_transaction(
+    moderated: ModeratedRoom, monkeypatch: pytest.MonkeyPatch, empty_database_url: str
+) -> None:
+    """One of another database of the server, and one of this that stores no messages."""
+    monkeypatch.setattr(sanctions, "LONGEST", 3600.0)
+    other = await asyncpg.connect(empty_database_url)
+    try:
+        async with other.transaction(), moderated.database.transaction():
+            await other.execute("SELECT pg_current_xact_id()")
+            await moderated.database.query("UPDATE products SET stock = stock")
+            async with time_limit():
+                ban = moderated.ban(moderated.admin, moderated.user.user_id)
+                await asyncio.create_task(ban, context=Context())
+    finally:
+        await other.close()
 
 
 def a_draft(moderated: ModeratedRoom, who: Principal) -> Draft:

@@ -35,7 +35,6 @@ WHOLE = {
     "jobs.table.OLD",
     "moderation.clears.DELETED",
     "moderation.erasure.RESTORE",
-    "moderation.sanctions.WROTE_IN",
     "moderation.word_lists.ALL",
     "nodes.connections.NODES",
     "nodes.heartbeat.BEAT",

@@ -5,12 +5,13 @@ import re
 import unicodedata
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from gateway.metrics import Metrics
+from gateway.postgres import search
 from gateway.postgres.database import Database
-from gateway.postgres.search import containing
 from gateway.protocol.text import fold
 from migrations import functions
 from models.main.product import Product
@@ -57,18 +58,45 @@ async def test_products_and_users_are_found(database: Database, name: str, searc
     stream = await Stream.create(key="show", title="x", host=user)
     await Product.create(stream=stream, name=name, description="", price=Decimal(1), stock=1)
     await Product.create(stream=stream, name="other", description="1000 cottonyx", price=Decimal(1), stock=1)
-    for search in searches:
-        assert [found.username for found in await (await containing(database, User.all(), search))] == [name], search
-        assert [found.name for found in await (await containing(database, Product.all(), search))] == [name], search
-    assert await (await containing(database, User.all(), "ann@EXAMPLE")).count() == 1
-    assert not await (await containing(database, Product.all(), "쌀과즈 strasze")).exists()
+    for text in searches:
+        for limit in (1, 10):  # a full page is of the newest rows, another one of the index
+            assert [found.username for found in await users(database, text, limit)] == [name], text
+            assert [found.name for found in await products(database, text, limit)] == [name], text
+    assert len(await users(database, "ann@EXAMPLE", 10)) == 1
+    assert not await products(database, "쌀과즈 strasze", 10)
+
+
+async def test_the_index_finds_what_is_not_among_the_newest(database: Database, monkeypatch: Any) -> None:
+    monkeypatch.setattr(search, "NEWEST", 3)
+    host = await User.create(email="ann@example.com", username="ann", password_hash="-")
+    titles = ["쌀과자 \\ O'Neill's", "z", *("봄 신상" for _ in range(10))]
+    for number, title in enumerate(titles):
+        await Stream.create(key=f"show-{number}", title=title, host=host)
+    for text in ("쌀과", "'neill'", "\\", "\\ o'", "s", "과자 "):
+        found = await search.containing(database, Stream.all(), text, ("-created_at", "-key"), 5, "title")
+        assert [stream.key for stream in found] == ["show-0"], text
+    for text, expected in (
+        ("z", ["show-1"]),
+        ("신상", [f"show-{number}" for number in range(11, 6, -1)]),
+        ("봄상", []),
+    ):
+        found = await search.containing(database, Stream.all(), text, ("-created_at", "-key"), 5, "title")
+        assert [stream.key for stream in found] == expected, text
+
+
+async def users(database: Database, text: str, limit: int) -> list[User]:
+    return await search.containing(database, User.all(), text, ("-created_at", "-id"), limit)
+
+
+async def products(database: Database, text: str, limit: int) -> list[Product]:
+    return await search.containing(database, Product.all(), text, ("-id",), limit)
 
 
 MATCHES = "SELECT message_terms($1) @@ message_query($2) AND message_contains($1, $2) AS found"
 
 
 @pytest.mark.parametrize(
-    ("message", "search", "found"),
+    ("message", "asked", "found"),
     [
         (NFD, "쌀과자", True),
         ("쌀과자", NFD, True),
@@ -81,8 +109,8 @@ MATCHES = "SELECT message_terms($1) @@ message_query($2) AND message_contains($1
         ("쌀과자", "쌀과즈", False),
     ],
 )
-async def test_messages_are_found(database: Database, message: str, search: str, found: bool) -> None:
-    [row] = await database.query(MATCHES, message, search)
+async def test_messages_are_found(database: Database, message: str, asked: str, found: bool) -> None:
+    [row] = await database.query(MATCHES, message, asked)
     assert row["found"] is found
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 from tortoise.expressions import Q
 
 from gateway.errors import Forbidden, NotFound
+from gateway.postgres.client import custom_plans
 from gateway.postgres.database import Database
 from gateway.postgres.search import containing
 from gateway.protocol import cursors
@@ -15,6 +16,8 @@ from gateway.security.principal import Principal, Role
 from gateway.services.accounts.accounts import find, view
 from gateway.services.accounts.sessions import Sessions
 from models.main.user import User, UserStatus
+
+NEWEST_FIRST = ("-created_at", "-id")
 
 
 class Directory:
@@ -36,8 +39,10 @@ class Directory:
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last))
         async with self._database.guard("directory.page"):
             if ask.search is not None:
-                found = await containing(self._database, found, ask.search)
-            users = await found.order_by("-created_at", "-id").limit(ask.limit + 1)
+                users = await containing(self._database, found, ask.search, NEWEST_FIRST, ask.limit + 1)
+            else:
+                with custom_plans():  # the staff and the suspended have an index of their own
+                    users = await found.order_by(*NEWEST_FIRST).limit(ask.limit + 1)
         items, more = users[: ask.limit], len(users) > ask.limit
         cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
         return UserPage(items=[view(user) for user in items], next_cursor=cursor)

@@ -194,8 +194,9 @@ class Catalog:
             found = found.filter(id__lt=last)
         async with self._database.guard("catalog.page"):
             if ask.search is not None:
-                found = await containing(self._database, found, ask.search)
-            listed = await found.order_by("-id").limit(ask.limit + 1)
+                listed = await containing(self._database, found, ask.search, ("-id",), ask.limit + 1)
+            else:
+                listed = await found.order_by("-id").limit(ask.limit + 1)
         items, more = listed[: ask.limit], len(listed) > ask.limit
         return ProductPage(
             items=[self._views.view(product) for product in items],

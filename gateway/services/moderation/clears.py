@@ -13,6 +13,7 @@ from gateway.clocks import now
 from gateway.errors import NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
+from gateway.postgres.client import custom_plans
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.chat import HISTORY, Message
@@ -21,6 +22,7 @@ from gateway.protocol.powers import Power
 from gateway.protocol.wire import Payload, Typed
 from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog
+from gateway.services.chat.places import places_between
 from gateway.services.moderation.erasure import Erasure, Span
 from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.pins import Pins
@@ -32,13 +34,14 @@ from models.main.moderation import ModerationAction
 BATCH = 1000
 LISTED = 100_000  # messages that one request brings back at most: their ids are held in memory
 
-# Which ones: of one sender or of all, from a moment on or from the beginning.
+# Which ones: of one sender or of all, from a moment on or from the beginning. Asked with custom plans: whether to look
+# for the sender or for the places depends on both.
 CHOSEN = """
     FROM messages WHERE stream_key = $1 AND deleted_at IS NULL
-        AND ($2::text IS NULL OR sender_id = $2) AND ($3::timestamptz IS NULL OR created_at >= $3)
+        AND ($2::text IS NULL OR sender_id = $2) AND ($3::timestamptz IS NULL OR created_at >= $3) AND seq >= $4
 """
 COUNT = f"SELECT count(*) AS count, coalesce(max(seq), 0) AS last {CHOSEN}"
-CHOOSE = f"SELECT id, seq {CHOSEN} AND seq > $4 AND seq <= $5 ORDER BY seq LIMIT $6"
+CHOOSE = f"SELECT id, seq {CHOSEN} AND seq > $5 AND seq <= $6 ORDER BY seq LIMIT $7"
 
 # A clear by time goes by the clocks of several nodes, places by when a message was stored.
 SPARED = """
@@ -60,11 +63,12 @@ KEPT = """
 
 
 class Choice(NamedTuple):
-    """The messages of a room to delete: the parameters of `CHOSEN`."""
+    """The messages of a room to delete: the parameters of `CHOSEN`. Those before the place `first` are too old."""
 
     live_id: str
     user_id: str | None
     since: datetime | None
+    first: int = 0
 
 
 class Clears:
@@ -102,7 +106,7 @@ class Clears:
         if ask.dry_run:
             async with self._database.guard("chat.clear"):
                 await self._permissions.require(principal, Power.CLEAR, ask.live_id)
-                count, _ = await self._count(choice)
+                count, _ = await self._count(await self._bounded(choice))
             return ClearAck(deleted=count, remaining=count, clear_id=None, dry_run=True)
         return await self._clear(principal, choice, ask.reason, ask.last_seconds, self._time_limit)
 
@@ -151,6 +155,7 @@ class Clears:
                 await self._permissions.require(principal, Power.CLEAR, choice.live_id)
                 await self._log.lock(room)
                 if not entry:
+                    choice = await self._bounded(choice)
                     left, last = await self._count(choice)
                     if not left:
                         break
@@ -162,7 +167,8 @@ class Clears:
                         reason=reason,
                         details={"messages": left, "beforeSeq": last + 1, "lastSeconds": last_seconds},
                     )
-                chosen = await self._database.query(CHOOSE, *choice, done, last, BATCH)
+                with custom_plans():
+                    chosen = await self._database.query(CHOOSE, *choice, done, last, BATCH)
                 ids, places = [row["id"] for row in chosen], [row["seq"] for row in chosen]
                 span = await self._erasure.erase(choice.live_id, ids, principal.user_id, reason, entry)
                 outgoing.extend(_cleared(choice, places, await self._spared(choice, span), entry))
@@ -172,14 +178,20 @@ class Clears:
             self._metrics.messages_erased.labels("clear").inc(span.messages)
         return ClearAck(deleted=deleted, remaining=left, clear_id=str(entry) if entry else None, dry_run=False)
 
+    async def _bounded(self, choice: Choice) -> Choice:
+        first, _ = await places_between(self._database, choice.live_id, choice.since)
+        return choice._replace(first=first)
+
     async def _count(self, choice: Choice) -> tuple[int, int]:
         """Count the messages to delete; return that and the place of the last."""
-        row = (await self._database.query(COUNT, *choice))[0]
+        with custom_plans():
+            row = (await self._database.query(COUNT, *choice))[0]
         return row["count"], row["last"]
 
     async def _spared(self, choice: Choice, span: Span) -> list[int]:
         """Return the places of messages that stay between the deleted ones; of the sender, if one was chosen."""
-        rows = await self._database.query(SPARED, choice.live_id, choice.user_id, span.first, span.last)
+        with custom_plans():
+            rows = await self._database.query(SPARED, choice.live_id, choice.user_id, span.first, span.last)
         return [row["seq"] for row in rows]
 
     async def _kept(self, live_id: str, clear_id: int) -> tuple[int, int]:

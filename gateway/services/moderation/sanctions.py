@@ -81,17 +81,34 @@ LIFT = """
     RETURNING subject_id, (SELECT host_id::text FROM streams WHERE key = stream_key) AS host_id
 """
 
-# A number that all transactions have passed which began before it was drawn, once the second statement says so.
-DRAW = "SELECT pg_current_xact_id()::text::bigint AS answer"
-PASSED = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= $1 AS answer"
+# The transactions of this database that are storing messages: each has locked the table before it asks who may send.
+STORING = """
+    SELECT coalesce(array_agg(virtualtransaction), '{}') AS answer FROM pg_locks
+    WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND relation = 'messages'::regclass AND mode = 'RowExclusiveLock' AND granted
+"""
+STILL_STORING = f"SELECT (SELECT answer FROM ({STORING}) now) && $1::text[] AS answer"  # noqa: S608  parts of our own
 
 LOOK = 0.005  # s between two looks whether what was being stored has been
-LONGEST = 0.5  # s that a ban waits for that: there may be other, longer transactions
+LONGEST = 0.5  # s that a ban waits for that: there may be longer transactions
 
-# One look into the index for each stream.
+# The streams are found one after the other, each by one look into the index on senders and streams: comparing both at
+# once leaves no other.
 WROTE_IN = """
-    SELECT key FROM streams
-    WHERE EXISTS (SELECT FROM messages WHERE stream_key = key AND sender_id = $1 AND deleted_at IS NULL) ORDER BY key
+    WITH RECURSIVE wrote (sender, key) AS (
+        (SELECT sender_id, stream_key FROM messages WHERE (sender_id, stream_key) > ($1, '')
+        ORDER BY sender_id, stream_key LIMIT 1)
+        UNION ALL
+        SELECT next.* FROM wrote w CROSS JOIN LATERAL (
+            SELECT m.sender_id, m.stream_key FROM messages m WHERE (m.sender_id, m.stream_key) > ($1, w.key)
+            ORDER BY m.sender_id, m.stream_key LIMIT 1
+        ) next WHERE w.sender = $1
+    )
+    SELECT key FROM wrote w WHERE sender = $1 AND (
+        SELECT 1 FROM messages m
+        WHERE (m.sender_id, m.stream_key) >= ($1, w.key) AND (m.sender_id, m.stream_key) <= ($1, w.key)
+            AND m.deleted_at IS NULL LIMIT 1
+    ) IS NOT NULL ORDER BY key
 """
 
 
@@ -242,9 +259,9 @@ class Sanctions:
     async def _settle(self) -> None:
         """Wait until no transaction is storing that began before a ban everywhere, which locks no room."""
         end = time.monotonic() + LONGEST
-        number = await self._ask(DRAW)
-        while time.monotonic() < end:
-            if await self._ask(PASSED, number):
+        storing = await self._ask(STORING)
+        while storing and time.monotonic() < end:
+            if not await self._ask(STILL_STORING, storing):
                 return
             await asyncio.sleep(LOOK)
 

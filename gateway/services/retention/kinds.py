@@ -102,7 +102,7 @@ ROOM_EVENTS = f"""
 MESSAGES = f"""
     WITH old AS MATERIALIZED (
         SELECT m.id FROM streams s CROSS JOIN LATERAL (
-            SELECT id FROM messages WHERE stream_key = s.key ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED
+            SELECT id FROM messages WHERE stream_key = s.key LIMIT $2 FOR UPDATE SKIP LOCKED
         ) m
         WHERE {CLOSED}
         LIMIT $2

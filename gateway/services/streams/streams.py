@@ -47,6 +47,8 @@ LIFETIME = 10.0  # s that a list is cached; the peaks in it may be that old
 OVERDUE = timedelta(hours=1)  # after its scheduled time a stream is not listed as upcoming
 SWEPT = 100  # interrupted streams ended in one sweep
 
+NEWEST_FIRST = ("-created_at", "-key")
+
 OVER = (StreamStatus.ENDED, StreamStatus.CANCELLED)
 
 LOST = "SELECT key FROM streams WHERE status = 'LIVE' AND lost_at <= clock_timestamp() - $1::interval LIMIT $2"
@@ -121,8 +123,9 @@ class Streams:
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, key__lt=key))
         async with self._database.guard("streams.page"):
             if ask.search is not None:
-                found = await containing(self._database, found, ask.search, "title")
-            streams = await found.order_by("-created_at", "-key").limit(ask.limit + 1)
+                streams = await containing(self._database, found, ask.search, NEWEST_FIRST, ask.limit + 1, "title")
+            else:
+                streams = await found.order_by(*NEWEST_FIRST).limit(ask.limit + 1)
         items, more = streams[: ask.limit], len(streams) > ask.limit
         last = cursors.encode((items[-1].created_at.isoformat(), items[-1].key)) if more else None
         return StreamPage(items=[view(stream) for stream in items], next_cursor=last)
