@@ -1,6 +1,6 @@
 // Who is signed in: read once, kept by the cookies of the gateway, renewed before it expires.
 
-import { Dorami, DoramiError, type CurrentSession, type Power, type Session, type ShopConfig, type UserView } from "@dorami/client";
+import { Dorami, DoramiError, type CurrentSession, type Power, type Session, type UserView } from "@dorami/client";
 import { useQuery } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { api, get, onSessionEnd, renew } from "./api";
@@ -63,14 +63,6 @@ export function useSession(): SignedIn {
   const session = useContext(SessionContext);
   if (!session) throw new Error("Nobody is signed in");
   return session;
-}
-
-const FOREVER = { staleTime: Infinity, gcTime: Infinity };
-const DEFAULTS = { currency: "KRW", locale: "ko-KR", analytics: false };
-
-/** Return the shop's currency and locale, and whether it has analytics. */
-export function useConfig(): Pick<ShopConfig, keyof typeof DEFAULTS> {
-  return useQuery({ queryKey: ["config"], queryFn: () => get<ShopConfig>("/config"), ...FOREVER }).data ?? DEFAULTS;
 }
 
 export const useRole = (): Role => useSession().user.role as Role;

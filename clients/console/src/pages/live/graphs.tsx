@@ -8,14 +8,14 @@ import { get } from "../../api";
 import { Graph, type Mark } from "../../components/graph";
 import { Card } from "../../components/page";
 import { money, number } from "../../format";
-import { useConfig } from "../../session";
-import { store, type Store, useSlice, useStore } from "../../stores";
+import { useShop } from "../../shop";
+import { store, type Store, useStore } from "../../stores";
 import { useLiveWords } from "../../words/live";
 import { type Room, useRoom } from "./room";
 
 const MINUTE = 60_000;
-const SAMPLE = 5_000; // ms between samples of the viewer count
 const MOST = 5_000; // samples
+const HOLE = 2.5 * MINUTE;
 
 interface Point {
   at: string;
@@ -40,12 +40,13 @@ function useCounted(): Store<Counted> {
   useEffect(() => {
     const add = (change: Partial<Counted>) => counted.set({ ...counted.get(), ...change });
     const sample = () => {
-      const { status, viewers } = room.viewers.state.get();
-      if (status === "joined") add({ viewers: [...counted.get().viewers, [Date.now(), viewers] as const].slice(-MOST) });
+      const stats = room.stats.get();
+      if (stats) add({ viewers: [...counted.get().viewers, [Date.now(), stats.viewers] as const].slice(-MOST) });
     };
     const mark = (label: string, tone: Mark["tone"]) => add({ marks: [...counted.get().marks, { at: Date.now(), label, tone }].slice(-50) });
     let prices = new Map([...room.products.state.get().products.values()].map(({ id, price }) => [id, price]));
     const stops = [
+      room.stats.subscribe(sample),
       room.products.on("order:purchase:notification", () => add({ orders: [...counted.get().orders, Date.now()].slice(-MOST) })),
       room.products.state.subscribe(() => {
         const products: Product[] = [...room.products.state.get().products.values()];
@@ -57,13 +58,7 @@ function useCounted(): Store<Counted> {
       }),
       room.chat.on("chat:settings", ({ frozen }) => frozen && mark(t("freeze"), "warn")),
     ];
-    const first = setTimeout(sample, 300);
-    const timer = setInterval(sample, SAMPLE);
-    return () => {
-      stops.forEach((stop) => stop());
-      clearTimeout(first);
-      clearInterval(timer);
-    };
+    return () => stops.forEach((stop) => stop());
   }, [room, counted, t]);
   return counted;
 }
@@ -72,10 +67,9 @@ export function Graphs({ stream }: { stream: StreamView }) {
   const t = useLiveWords();
   const room = useRoom();
   const counted = useStore(useCounted());
-  const now = useSlice(room.viewers.state, ({ viewers }) => viewers);
-  const peak = useSlice(room.viewers.state, ({ peak }) => peak);
+  const stats = useStore(room.stats);
   const [minutes, setMinutes] = useState("15");
-  const { analytics } = useConfig();
+  const { analytics } = useShop();
   const report = useQuery({
     queryKey: ["analytics", stream.key],
     queryFn: () => get<{ points: Point[] }>(`/analytics/streams/${stream.key}`, { bucket: "minute", from: stream.startedAt ?? stream.createdAt }),
@@ -97,11 +91,15 @@ export function Graphs({ stream }: { stream: StreamView }) {
     for (const at of counted.orders) counts.set(at - (at % MINUTE), (counts.get(at - (at % MINUTE)) ?? 0) + 1);
     for (const [ms, count] of counts) placed.set(ms, Math.max(count, placed.get(ms) ?? 0)); // both count the same orders
     const bars = [...placed].sort(([one], [other]) => one - other);
+    // Minutes in which nobody counted are left out of the report: no line leads over them.
+    const line = seen.flatMap(([at, count], index): [number, number | null][] => {
+      const before = seen[index - 1]?.[0] ?? at;
+      return at - before > HOLE ? [[before + 1, null], [at, count]] : [[at, count]];
+    });
     const split = (pairs: [number, number | null][]): [number[], (number | null)[]] => [pairs.map(([ms]) => ms / 1000), pairs.map(([, value]) => value)];
-    return { viewers: split(seen), orders: split(bars), range: [start / 1000, end / 1000] as [number, number] };
+    return { viewers: split(line), orders: split(bars), range: [start / 1000, end / 1000] as [number, number] };
   }, [counted, points, minutes, stream]);
 
-  const lately = counted.orders.filter((at) => at > Date.now() - MINUTE).length;
   return (
     <Card
       className="graphs"
@@ -120,9 +118,9 @@ export function Graphs({ stream }: { stream: StreamView }) {
         />
       }
     >
-      <Graph kind="line" height={140} data={viewers} range={range} marks={counted.marks} times={false} sync={`live-${stream.key}`} label={t("viewersGraph", { now: number(now), peak: number(peak) })} />
+      <Graph kind="line" height={140} data={viewers} range={range} marks={counted.marks} times={false} sync={`live-${stream.key}`} label={t("viewersGraph", { now: number(stats?.viewers ?? 0), peak: number(stream.peakViewers) })} />
       <p className="graph-name dim">{t("orders")}</p>
-      <Graph kind="bars" height={92} data={orders} range={range} sync={`live-${stream.key}`} label={t("salesGraph", { now: number(lately) })} />
+      <Graph kind="bars" height={92} data={orders} range={range} sync={`live-${stream.key}`} label={t("salesGraph", { now: number(stats?.ordersPerMinute ?? 0) })} />
       {!analytics && <p className="graph-name dim">{t("noHistory")}</p>}
     </Card>
   );

@@ -11,10 +11,11 @@ import { Dialog } from "../../components/dialogs";
 import { Card, Empty, Loaded, PageHead, Tag } from "../../components/page";
 import { said } from "../../components/said";
 import { toast, undoLast } from "../../components/toasts";
-import { number, span } from "../../format";
+import { money, number, span } from "../../format";
 import { Icon } from "../../icons";
 import { useSession } from "../../session";
-import { framed, useSlice } from "../../stores";
+import { useShop } from "../../shop";
+import { framed, useSlice, useStore } from "../../stores";
 import { useLiveWords } from "../../words/live";
 import { type Act, useMessageActions, useTime } from "./actions";
 import { ChatCard, type LogHandle } from "./chat";
@@ -67,12 +68,7 @@ function Choose() {
 
 function Room({ stream: key }: { stream: string }) {
   const room = useJoinedRoom(key);
-  const stream = useQuery({ queryKey: ["/streams", key], queryFn: () => get<StreamView>(`/streams/${key}`), refetchInterval: 60_000 });
-  useEffect(() => {
-    const again = () => void stream.refetch();
-    const stops = [room.viewers.on("stream:started", again), room.viewers.on("stream:ended", again)];
-    return () => stops.forEach((stop) => stop());
-  }, [room, stream.refetch]);
+  const stream = useQuery({ queryKey: ["/streams", key], queryFn: () => get<StreamView>(`/streams/${key}`), refetchInterval: 10_000 });
   return (
     <RoomContext value={room}>
       <Loaded query={stream} lines={10}>
@@ -216,19 +212,24 @@ const STATES = { SCHEDULED: "neutral", LIVE: "bad", ENDED: "neutral", CANCELLED:
 function Head({ stream, help }: { stream: StreamView; help: () => void }) {
   const t = useLiveWords();
   const room = useRoom();
-  const viewers = useSlice(room.viewers.state, ({ viewers }) => viewers);
-  const peak = useSlice(room.viewers.state, ({ peak }) => peak);
+  const stats = useStore(room.stats);
+  const { currency } = useShop();
   const members = useSlice(framed(room.chat.state), ({ members }) => members);
   return (
     <PageHead title={stream.title}>
       <Tag tone={STATES[stream.status]}>{t(stream.status)}</Tag>
       <Elapsed stream={stream} />
       <span className="figure">
-        {t("viewers")} <b className="number">{number(viewers)}</b>
+        {t("viewers")} <b className="number">{number(stats?.viewers ?? 0)}</b>
       </span>
       <span className="figure dim">
-        {t("peak")} <b className="number">{number(Math.max(peak, stream.peakViewers))}</b>
+        {t("peak")} <b className="number">{number(Math.max(stats?.viewers ?? 0, stream.peakViewers))}</b>
       </span>
+      {stats && (
+        <span className="figure dim wide-only">
+          {t("revenue")} <b className="number">{money(stats.revenue, currency)}</b>
+        </span>
+      )}
       <span className="figure dim wide-only">{t("people", { count: members })}</span>
       <ActionIcon className="wide-only" variant="default" size="lg" aria-label={t("keys")} title={`${t("keys")} (?)`} onClick={help}>
         <Icon name="keyboard" />

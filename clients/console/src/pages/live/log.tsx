@@ -7,7 +7,6 @@ import { get } from "../../api";
 import { Card, Empty, Loaded } from "../../components/page";
 import { clock } from "../../format";
 import { queries } from "../../queries";
-import { useRole } from "../../session";
 import { useLiveWords } from "../../words/live";
 import { useRoom } from "./room";
 
@@ -18,17 +17,13 @@ const known = (action: string): action is Known => (ACTIONS as readonly string[]
 /** Events after which the log has something new. */
 const TELLING = ["chat:message-deleted", "chat:cleared", "chat:restored", "chat:settings", "chat:announcement", "chat:pinned", "chat:unpinned"] as const;
 
-type Entry = LogPage["items"][number] & { actorName?: string | null; subjectName?: string | null };
-
 export function LogCard() {
   const t = useLiveWords();
   const room = useRoom();
-  const readable = useRole() !== "HOST";
   const log = useQuery({
     queryKey: ["/moderation/log", room.key],
-    queryFn: () => get<{ items: Entry[] }>("/moderation/log", { liveId: room.key, limit: 30 }),
+    queryFn: () => get<LogPage>("/moderation/log", { liveId: room.key, limit: 30 }),
     refetchInterval: EVERY,
-    enabled: readable,
   });
   useEffect(() => {
     const again = () => void queries.invalidateQueries({ queryKey: ["/moderation/log", room.key] });
@@ -37,31 +32,27 @@ export function LogCard() {
   }, [room]);
   return (
     <Card className="live-log" title={t("log")} fill>
-      {!readable ? (
-        <Empty>{t("noLog")}</Empty>
-      ) : (
-        <Loaded query={log}>
-          {({ items }) =>
-            items.length ? (
-              <ul className="entries">
-                {items.map(({ id, action, actorName, subjectName, timestamp, reason }) => (
-                  <li key={id}>
-                    <time className="dim number">{clock(timestamp)}</time>
-                    <span>
-                      {actorName && <b>{actorName} </b>}
-                      {known(action) ? t(`${action}_action`) : action}
-                      {subjectName && <b> {subjectName}</b>}
-                      {reason && <span className="dim"> · {reason}</span>}
-                    </span>
-                  </li>
-                ))}
-              </ul>
-            ) : (
-              <Empty>{t("logEmpty")}</Empty>
-            )
-          }
-        </Loaded>
-      )}
+      <Loaded query={log}>
+        {({ items }) =>
+          items.length ? (
+            <ul className="entries">
+              {items.map(({ id, action, actorName, subjectName, timestamp, reason }) => (
+                <li key={id}>
+                  <time className="dim number">{clock(timestamp)}</time>
+                  <span>
+                    {actorName && <b>{actorName} </b>}
+                    {known(action) ? t(`${action}_action`) : action}
+                    {subjectName && <b> {subjectName}</b>}
+                    {reason && <span className="dim"> · {reason}</span>}
+                  </span>
+                </li>
+              ))}
+            </ul>
+          ) : (
+            <Empty>{t("logEmpty")}</Empty>
+          )
+        }
+      </Loaded>
       <p className="hint card-body">{t("choosePerson")}</p>
     </Card>
   );

@@ -1,6 +1,6 @@
 // About one person in the room: what they may do, what they wrote, and what can be done about it.
 
-import type { SanctionView, StoredMessage } from "@dorami/client";
+import type { PersonView, SanctionView, StoredMessagePage } from "@dorami/client";
 import { ActionIcon, Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { api, get } from "../../api";
@@ -8,7 +8,7 @@ import { confirm } from "../../components/dialogs";
 import { Card, Loaded, RoleTag, Tag } from "../../components/page";
 import { said } from "../../components/said";
 import { attempt, toast } from "../../components/toasts";
-import { clock, date } from "../../format";
+import { clock, date, day, number } from "../../format";
 import { Icon } from "../../icons";
 import { queries } from "../../queries";
 import { useOnline } from "../../shell";
@@ -49,13 +49,10 @@ export function PersonCard({ person, close }: { person: Person; close: () => voi
 export function AboutPerson({ person }: { person: Person }) {
   const t = useLiveWords();
   const room = useRoom();
-  const sanctions = useQuery({
-    queryKey: ["/moderation/sanctions", person.userId],
-    queryFn: () => get<{ items: SanctionView[] }>("/moderation/sanctions", { userId: person.userId, active: true }),
-  });
+  const about = useQuery({ queryKey: ["/people", person.userId], queryFn: () => get<PersonView>(`/people/${person.userId}`) });
   const messages = useQuery({
     queryKey: ["/messages", room.key, person.userId],
-    queryFn: () => get<{ items: StoredMessage[] }>(`/streams/${room.key}/messages`, { userId: person.userId, limit: SHOWN }),
+    queryFn: () => get<StoredMessagePage>(`/streams/${room.key}/messages`, { userId: person.userId, limit: SHOWN }),
     refetchInterval: 10_000,
   });
   return (
@@ -65,9 +62,26 @@ export function AboutPerson({ person }: { person: Person }) {
         <RoleTag role={person.role} />
       </div>
       <Buttons person={person} />
-      <h3>{t("sanctions")}</h3>
-      <Loaded query={sanctions} lines={1}>
-        {({ items }) => (items.length ? items.map((sanction) => <Sanction key={sanction.id} sanction={sanction} person={person} />) : <p className="dim">{t("noSanctions")}</p>)}
+      <Loaded query={about} lines={3}>
+        {({ counts, createdAt, online, sanctions }) => (
+          <>
+            <dl className="facts">
+              <dt>{t("since")}</dt>
+              <dd>{day(createdAt)}</dd>
+              <dt>{t("online")}</dt>
+              <dd>{online.length ? online.map(({ streamKey }) => streamKey).join(", ") : t("offline")}</dd>
+              <dt>{t("written")}</dt>
+              <dd>
+                {number(counts.messages)}
+                {counts.deletedMessages > 0 && <span className="dim"> ({t("deletedCount", { count: counts.deletedMessages })})</span>}
+              </dd>
+              <dt>{t("bought")}</dt>
+              <dd>{number(counts.orders)}</dd>
+            </dl>
+            <h3>{t("sanctions")}</h3>
+            {sanctions.length ? sanctions.map((sanction) => <Sanction key={sanction.id} sanction={sanction} person={person} />) : <p className="dim">{t("noSanctions")}</p>}
+          </>
+        )}
       </Loaded>
       <h3>{t("messages")}</h3>
       <Loaded query={messages} lines={3}>
@@ -93,7 +107,7 @@ export function AboutPerson({ person }: { person: Person }) {
 }
 
 const refresh = (userId: string) => {
-  void queries.invalidateQueries({ queryKey: ["/moderation/sanctions", userId] });
+  void queries.invalidateQueries({ queryKey: ["/people", userId] });
 };
 
 function Buttons({ person }: { person: Person }) {
@@ -142,15 +156,17 @@ function Sanction({ sanction, person }: { sanction: SanctionView; person: Person
   const forGood = Date.parse(sanction.until) > FOREVER;
   return (
     <div className="row sanction">
-      <Tag tone="bad">{t(sanction.kind)}</Tag>
+      <Tag tone={sanction.active ? "bad" : "neutral"}>{t(sanction.kind)}</Tag>
       <span className="grow">
         {sanction.liveId === null && <>{t("everywhere")} </>}
-        {forGood ? t("forGood") : t("until", { time: date(sanction.until) })} <span className="dim">{t("by", { name: sanction.imposedByName })}</span>
+        {sanction.liftedAt ? t("liftedBy", { name: sanction.liftedByName ?? "" }) : forGood ? t("forGood") : t("until", { time: date(sanction.until) })} {!sanction.liftedAt && <span className="dim">{t("by", { name: sanction.imposedByName })}</span>}
         {sanction.reason && <div className="dim">{sanction.reason}</div>}
       </span>
-      <Button size="compact-xs" variant="default" disabled={!online} onClick={() => void lift()}>
-        {t("lift")}
-      </Button>
+      {sanction.active && (
+        <Button size="compact-xs" variant="default" disabled={!online} onClick={() => void lift()}>
+          {t("lift")}
+        </Button>
+      )}
     </div>
   );
 }

@@ -1,11 +1,13 @@
 // One room as its moderators use it: the realtime state of a stream, and all actions on it with their undo.
 
-import type { Chat, ClearAck, DataOf, HistoryMessage, PinnedMessage, Power, Products, RequestOf, RoomSettings, Viewers } from "@dorami/client";
+import type { Chat, ClearAck, DataOf, HistoryMessage, PinnedMessage, Power, Products, RequestOf, RoomSettings, StreamStats } from "@dorami/client";
 import { createContext, useContext, useEffect } from "react";
 import { attempt, toast, undoable } from "../../components/toasts";
 import { said } from "../../components/said";
+import { get } from "../../api";
 import { dorami } from "../../session";
 import { queries } from "../../queries";
+import { store } from "../../stores";
 import { useLiveWords } from "../../words/live";
 
 type Namespace = "/chat";
@@ -24,18 +26,20 @@ export const MUTES = [60, 300, 3600] as const; // s, in the person panel
 export class Room {
   readonly chat: Chat;
   readonly products: Products;
-  readonly viewers: Viewers;
+  /** The numbers of the stream, every 5 s; whoever moderates is no viewer of it. */
+  readonly stats = store<StreamStats | null>(null);
   readonly client = dorami();
 
   constructor(readonly key: string) {
     const { client } = this;
     this.chat = client.chat(key, { keep: KEEP });
     this.products = client.products(key);
-    this.viewers = client.viewers(key);
+    this.chat.on("stream:stats", this.stats.set);
   }
 
   retain(): () => void {
-    const releases = [this.chat.retain(), this.products.retain(), this.viewers.retain()];
+    const releases = [this.chat.retain(), this.products.retain()];
+    get<StreamStats>(`/streams/${this.key}/stats`).then(this.stats.set, () => {}); // the event says it soon
     return () => releases.forEach((release) => release());
   }
 
