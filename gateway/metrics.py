@@ -65,6 +65,9 @@ class Metrics:
         self.delivered = CounterFamily(
             "dorami_deliveries", "Packets handed to sockets by broadcasts", [], registry
         ).labels()
+        self.left_out = Counter(
+            "dorami_messages_left_out", "Messages that the sample of a room on this node left out", registry=registry
+        )
         self.degraded = Gauge("dorami_fanout_degraded", "1 while broadcasts reach only this node", registry=registry)
         self.notices_ignored = Counter(
             "dorami_notices_ignored",

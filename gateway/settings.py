@@ -224,6 +224,13 @@ class Settings(BaseSettings):
     handler_timeout: Duration = timedelta(seconds=10)
     """How long the handler of an event may take; then the answer is `SERVICE_UNAVAILABLE`."""
 
+    # --- large rooms ---
+    room_window: Delay = Field(timedelta(milliseconds=100), le=timedelta(seconds=1))
+    """How long rooms with more than 1,000 members on a node gather what they are sent; 0 sends it at once."""
+    chat_display_rate: int = Field(50, ge=0, le=1_000_000)
+    """Messages a second of a chat room, measured over 3 s, that everybody is shown, with those of hosts, moderators and
+    administrators, and one's own; above it `chat:sampled` tells what was left out. 0 shows all."""
+
     # --- streams ---
     stream_end_grace: Duration = timedelta(seconds=30)
     """How long an encoder that dropped can return before its stream ends."""

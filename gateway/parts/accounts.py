@@ -96,6 +96,7 @@ class AccountsPart:
         self.registry = SocketRegistry(realtime.server, lifetimes, self._revocations.revoked, lambda: fanout.losses)
         fanout.on_notice(Revoked, self._forget_identity)
         fanout.on_notice(ProfileChanged, self._forget_identity)
+        realtime.rooms.looked_up_by(self.registry.of_user)
         ProfileUpdater(self.registry, fanout, realtime.server.renew, self.authenticator.identify)
         fanout.on_notice(Revoked, self.registry.revoked)
         BanEnforcer(self.registry, fanout, kick, self._bans.of)

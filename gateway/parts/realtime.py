@@ -23,7 +23,11 @@ class RealtimePart:
         settings, metrics, redis = servers.settings, servers.metrics, servers.redis
         node_id = self.node_id = settings.node_id or secrets.token_hex(6)
         origins = self.origins = Origins(settings)
-        rooms = self.rooms = Rooms(metrics)
+        rooms = self.rooms = Rooms(
+            metrics,
+            window=settings.room_window.total_seconds(),
+            display_rate=settings.chat_display_rate,
+        )
         self.engine = EngineServer(
             EngineOptions.of(settings, sid_prefix),
             metrics,

@@ -97,6 +97,7 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
         events.CHAT_USER_JOINED: Broadcast("Somebody joined a small room", To.ROOM, chat.Presence),
         events.CHAT_USER_LEFT: Broadcast("Somebody left a small room", To.ROOM, chat.Presence),
         events.CHAT_ROOM_STATE: Broadcast("People joined or left a large room", To.ROOM, chat.RoomState),
+        events.CHAT_SAMPLED: Broadcast("Not all messages were shown", To.ROOM, chat.Sampled),
         events.CHAT_SETTINGS: Broadcast("A room setting changed", To.ROOM, moderation.SettingsChanged, logged=True),
         events.CHAT_ANNOUNCEMENT: Broadcast(
             "A moderator made an announcement", To.ROOM, moderation.Announcement, logged=True

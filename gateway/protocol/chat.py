@@ -222,6 +222,19 @@ class Presence(Payload):
     timestamp: Timestamp = Field(default_factory=now)
 
 
+class Sampled(Payload):
+    """`data` of `chat:sampled`: of the `total` messages in these places, both included, everybody got only `shown`.
+
+    Others were not sent to everybody, because the room gets more than people can read. They are stored like any.
+    """
+
+    live_id: str
+    from_seq: int
+    to_seq: int
+    shown: int
+    total: int
+
+
 class RoomState(Payload):
     """`data` of `chat:room-state`, in rooms too large for `chat:user-joined` and `chat:user-left`."""
 

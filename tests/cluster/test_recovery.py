@@ -56,7 +56,9 @@ async def heard_all(sockets: list[ClientSocket], acked: Sent) -> None:
 async def test_no_message_is_lost_when_redis_restarts_under_traffic(
     client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
-    async with open_shop(client, tmp_path, database_url, own_redis.url, CHAT_RATE_LIMIT="1000/second") as shop:
+    async with open_shop(
+        client, tmp_path, database_url, own_redis.url, CHAT_RATE_LIMIT="1000/second", CHAT_DISPLAY_RATE="0"
+    ) as shop:
         key = await shop.stream()
         listeners = [await shop.chatter(key, node=node) for node in (0, 1, 0, 1)]
         async with talking(shop, key) as acked:
@@ -78,7 +80,9 @@ async def test_no_message_is_lost_when_redis_restarts_under_traffic(
 async def test_messages_stored_by_a_killed_node_are_delivered_by_the_other(
     client: Client, tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
-    async with open_shop(client, tmp_path, database_url, redis_url, CHAT_RATE_LIMIT="1000/second") as shop:
+    async with open_shop(
+        client, tmp_path, database_url, redis_url, CHAT_RATE_LIMIT="1000/second", CHAT_DISPLAY_RATE="0"
+    ) as shop:
         key = await shop.stream()
         listener = await shop.chatter(key, node=1)
         dying = await shop.chatter(key)

@@ -61,9 +61,9 @@ def _name(text: str) -> str:
 class FakeRoom:
     """A room with members."""
 
-    def __init__(self, members: int) -> None:
+    def __init__(self, members: int, window: float = 0.0) -> None:
         self.metrics = Metrics()
-        self.rooms = Rooms(self.metrics)
+        self.rooms = Rooms(self.metrics, window=window)
         self._sids = count()
         self.sockets = [self.come() for _ in range(members)]
 
@@ -226,6 +226,105 @@ async def test_batches_of_rooms_are_separate() -> None:
     await tick()
     assert [sorted(line(socket).received) for socket in half] == [["a", "b", "x"]] * (MAX_UNBATCHED + 1)
     assert [line(socket).received for socket in room.sockets[MAX_UNBATCHED + 1 :]] == [["a", "b"]] * (MAX_UNBATCHED + 1)
+
+
+# --- large rooms ------------------------------------------------------------------------------------------------------
+
+LARGE = MAX_UNBATCHED + 3  # instead of 1,000 members
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> FakeRoom:
+    """Return a large room whose window ends when the test calls `end_window`."""
+    monkeypatch.setattr(frame_batches, "LARGE", LARGE - 1)
+    monkeypatch.setattr(frame_batches, "PAUSE", 0.0)
+    return FakeRoom(LARGE, 1000.0)
+
+
+async def end_window(room: FakeRoom) -> None:
+    batches = room.rooms._batches
+    batches._make_due(ROOM, batches._waiting[ROOM])
+    await tick()
+
+
+async def test_a_large_room_gathers_for_its_window(large: FakeRoom) -> None:
+    large.say("a")
+    await tick()
+    assert large.frames() == [[["a"]]] * LARGE  # nothing was sent within the window before
+    for name in "bcd":
+        large.say(name)
+        await tick()
+    assert large.frames() == [[["a"]]] * LARGE
+    await end_window(large)
+    assert large.frames() == [[["a"], ["b", "c", "d"]]] * LARGE
+
+
+async def test_a_window_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_batches, "LARGE", LARGE - 1)
+    room = FakeRoom(LARGE, 0.02)
+    loop = asyncio.get_running_loop()
+    room.say("a")
+    await tick()
+    written = room.rooms._batches._written[ROOM]
+    room.say("b")
+    await until(lambda: line(room.sockets[-1]).frames == [["a"], ["b"]])
+    assert room.rooms._batches._written[ROOM] - written >= 0.02
+    assert loop.time() - written >= 0.02
+
+
+async def test_a_room_that_is_not_large_does_not_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_batches, "LARGE", LARGE)
+    monkeypatch.setattr(frame_batches, "PAUSE", 0.0)
+    room = FakeRoom(LARGE, 60.0)
+    for name in "ab":
+        room.say(name)
+        await asyncio.sleep(0.001)
+        await tick()
+    assert room.frames() == [[["a"], ["b"]]] * LARGE
+    assert not room.rooms._batches._written
+
+
+async def test_a_full_batch_does_not_wait_for_the_window(large: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    large.say("a")
+    await tick()
+    monkeypatch.setattr(frame_batches, "MAX_BATCH", 2 * len(Frame(packet("a")).websocket))
+    large.say("b", "c", "d")
+    assert large.frames() == [[["a"], ["b", "c"]]] * LARGE
+    await end_window(large)
+    assert line(large.sockets[-1]).received == ["a", "b", "c", "d"]
+
+
+async def test_joins_and_leaves_do_not_shorten_the_window(large: FakeRoom) -> None:
+    """Else a room that people enter all the time would be written to at each of them."""
+    large.say("a")
+    await tick()
+    leaver, asked, *rest = large.sockets
+    large.say("b")
+    large.rooms.leave(leaver, ROOM)
+    asked.succeed(1, Payload())
+    joiner = large.come()
+    again = large.come()
+    large.rooms.leave(again, ROOM)
+    large.rooms.add_member(again, ROOM)
+    large.say("c")
+    assert [line(socket).received for socket in (leaver, asked, joiner)] == [["a", "b"], ["a", "b", "ack"], []]
+    assert [line(socket).received for socket in rest] == [["a"]] * len(rest)
+    await end_window(large)
+    assert [line(socket).received for socket in rest] == [["a", "b", "c"]] * len(rest)
+    assert [line(socket).received for socket in (leaver, asked)] == [["a", "b"], ["a", "b", "ack", "c"]]
+    assert [line(socket).received for socket in (joiner, again)] == [["c"], ["c"]]
+
+
+async def test_an_empty_room_has_no_window(large: FakeRoom) -> None:
+    large.say("a", "b")
+    for socket in large.sockets:
+        large.rooms.remove(socket)
+    assert not large.rooms._batches._waiting
+    assert not large.rooms._batches._written
+    newcomer = large.come()
+    await tick()
+    assert [line(socket).received for socket in large.sockets] == [["a", "b"]] * LARGE
+    assert line(newcomer).received == []
 
 
 # --- transports -------------------------------------------------------------------------------------------------------

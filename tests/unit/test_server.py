@@ -14,6 +14,7 @@ from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, RateLimi
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol.answers import Farewell
+from gateway.realtime.engineio.frame import MESSAGE, SEPARATOR
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.socketio import server as server
 from gateway.realtime.socketio.rooms import Rooms
@@ -51,7 +52,7 @@ class FakeConnection:
         self.sent.append(packet)
 
     def send_frame(self, frame: Any) -> None:
-        self.sent.append(frame.text[1:])
+        self.sent += frame.text[1:].split(SEPARATOR + MESSAGE)
 
     broadcast = send_frame
 

@@ -1846,6 +1846,18 @@ export interface SampleText {
   liveId?: string | null;
 }
 /**
+ * `data` of `chat:sampled`: of the `total` messages in these places, both included, everybody got only `shown`.
+ *
+ * Others were not sent to everybody, because the room gets more than people can read. They are stored like any.
+ */
+export interface Sampled {
+  liveId: string;
+  fromSeq: number;
+  toSeq: number;
+  shown: number;
+  total: number;
+}
+/**
  * A page of sanctions, newest first; `next_cursor` is null at the end.
  */
 export interface SanctionPage {
@@ -2473,6 +2485,8 @@ export interface ChatServerToClientEvents {
   "chat:user-left": (payload: Typed<"chat:user-left", Presence>) => void;
   /** People joined or left a large room. To the room. */
   "chat:room-state": (payload: Typed<"chat:room-state", RoomState>) => void;
+  /** Not all messages were shown. To the room. */
+  "chat:sampled": (payload: Typed<"chat:sampled", Sampled>) => void;
   /** A room setting changed. To the room. */
   "chat:settings": (payload: Typed<"chat:settings", SettingsChanged & StreamTime> & Stamp, offset?: string) => void;
   /** A moderator made an announcement. To the room. */

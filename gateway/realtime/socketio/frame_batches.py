@@ -1,4 +1,4 @@
-"""Joins the events of a room within one tick of the event loop into one frame for all its members. Used by Rooms."""
+"""Joins what a room gets within a tick of the event loop or a window into one frame for all members. Used by Rooms."""
 
 import asyncio
 import time
@@ -13,6 +13,7 @@ from gateway.realtime.socketio.socket import Socket
 MAX_UNBATCHED: Final = 16  # members up to which joining costs more than it saves
 MAX_BATCH: Final = 32_768  # bytes at which a batch is sent: a transport writes a frame in one piece
 PAUSE: Final = 0.005  # s between two writes to rooms at most
+LARGE: Final = 1_000  # members on this node; above that a write takes 10 ms and more
 
 
 class LoggedFrame(Frame):
@@ -34,20 +35,24 @@ class FrameBatches:
 
     Each member costs one frame per tick instead of one per message: with 8 messages in a tick, 0.05 µs per delivery
     before the kernel instead of 0.25. Before a socket is sent a packet of its own it gets the waiting frames of its
-    rooms, and a room is flushed before its members change. So each client gets a room's events and its own in the order
-    in which they were sent, from when it joined until it left. The order between two rooms is not defined.
+    rooms; one that joins gets none of the frames that wait already, and one that leaves gets them first. So each client
+    gets a room's events and its own in the order in which they were sent, from when it joined until it left. The order
+    between two rooms is not defined.
 
     Batches grow with the load: after a tick that wrote to rooms, frames wait as long as that tick took, at most PAUSE.
-    An idle node delays nothing.
+    A room with more than LARGE members is written to once in `window` s. An idle node delays nothing.
     """
 
-    def __init__(self, members: Mapping[Room, Mapping[str, Socket]]) -> None:
+    def __init__(self, members: Mapping[Room, Mapping[str, Socket]], window: float = 0.0) -> None:
         self._members = members
+        self._window = window
         self._waiting: dict[Room, _Batch] = {}
-        self._busy = False  # frames wait or are being written, or it is a pause after that
+        self._due: list[Room] = []  # rooms whose frames are to be sent at the next flush
+        self._written: dict[Room, float] = {}  # when large rooms were last written to
+        self._busy = False  # frames are due or are being written, or it is a pause after that
 
     def add(self, room: Room, members: Mapping[str, Socket], frame: Frame) -> None:
-        """Send a frame to the members of a room: immediately to a few, else at the end of this tick or of the pause."""
+        """Send a frame to the members of a room: immediately to a few, else at the end of this tick or of a pause."""
         batch = self._waiting.get(room) if self._waiting else None
         if batch is None:
             if len(members) <= MAX_UNBATCHED:
@@ -55,14 +60,29 @@ class FrameBatches:
                 for socket in members.values():
                     socket.connection.send_frame(frame if bare is frame or socket.takes_offsets else bare)
                 return
-            if not self._busy:
-                self._busy = True
-                asyncio.get_running_loop().call_soon(self._flush_soon)
             batch = self._waiting[room] = _Batch()
+            if len(members) <= LARGE or not self._gathers(room, batch):
+                self._make_due(room, batch)
         batch.frames.append(frame)
         batch.size += len(frame.websocket)
         if batch.size >= MAX_BATCH:
-            self.flush(room)
+            self._flush(room)
+
+    def joins(self, socket: Socket, room: Room) -> None:
+        """Keep the waiting frames of a room from a socket that joins it now."""
+        if self._waiting and (batch := self._waiting.get(room)) is not None:
+            batch.skip(socket)
+
+    def leaves(self, socket: Socket, room: Room) -> None:
+        """Send a socket the waiting frames of a room that it is about to leave."""
+        if self._waiting and (batch := self._waiting.get(room)) is not None:
+            batch.send_to(socket)
+            batch.forget(socket)
+
+    def empty(self, room: Room) -> None:
+        """Forget a room whose last member has left."""
+        self._waiting.pop(room, None)
+        self._written.pop(room, None)
 
     def flush_to(self, socket: Socket) -> None:
         """Send a socket the waiting frames of its rooms, before a packet of its own."""
@@ -70,28 +90,49 @@ class FrameBatches:
             for room in socket.joined & self._waiting.keys():
                 self._waiting[room].send_to(socket)
 
-    def flush(self, room: Room) -> None:
-        """Send the waiting frames of a room, before its members change."""
-        batch = self._waiting.pop(room, None)
-        if batch is not None:
-            batch.send(self._members[room].values())
+    def _gathers(self, room: Room, batch: "_Batch") -> bool:
+        """Return whether the window since the last write to a large room is still open; then flush at its end."""
+        loop = asyncio.get_running_loop()
+        left = self._written.get(room, 0.0) + self._window - loop.time()
+        if left <= 0:
+            return False
+        loop.call_later(left, self._make_due, room, batch)
+        return True
+
+    def _make_due(self, room: Room, batch: "_Batch") -> None:
+        if self._waiting.get(room) is not batch:  # it was full and has been sent
+            return
+        self._due.append(room)
+        if not self._busy:
+            self._busy = True
+            asyncio.get_running_loop().call_soon(self._flush_soon)
 
     def _flush_soon(self) -> None:
         # In the next tick, after the acks that are written at the end of this one: a broadcast takes milliseconds.
-        asyncio.get_running_loop().call_soon(self._flush_all)
+        asyncio.get_running_loop().call_soon(self._flush_due)
 
-    def _flush_all(self) -> None:
-        if not self._waiting:  # no frames were added during the pause
+    def _flush_due(self) -> None:
+        if not self._due:  # no frames became due during the pause
             self._busy = False
             return
-        waiting, self._waiting = self._waiting, {}
+        due, self._due = self._due, []
+        loop = asyncio.get_running_loop()
         started = time.monotonic()
         try:
-            for room, batch in waiting.items():
-                batch.send(self._members[room].values())
+            for room in due:
+                self._flush(room)
         finally:
             pause = min(PAUSE, time.monotonic() - started)
-            asyncio.get_running_loop().call_later(pause, self._flush_all)
+            loop.call_later(pause, self._flush_due)
+
+    def _flush(self, room: Room) -> None:
+        batch = self._waiting.pop(room, None)
+        if batch is None:
+            return
+        members = self._members[room]
+        if len(members) > LARGE and self._window:
+            self._written[room] = asyncio.get_running_loop().time()
+        batch.send(members.values())
 
 
 class _Batch:
@@ -108,6 +149,12 @@ class _Batch:
         for frame in self.frames[self._ahead.get(socket, 0) :]:
             socket.connection.send_frame(frame if socket.takes_offsets else _bare(frame))
         self._ahead[socket] = len(self.frames)
+
+    def skip(self, socket: Socket) -> None:
+        self._ahead[socket] = len(self.frames)
+
+    def forget(self, socket: Socket) -> None:
+        self._ahead.pop(socket, None)
 
     def send(self, members: Iterable[Socket]) -> None:
         whole = bare = _joined(self.frames)

@@ -1,7 +1,7 @@
 """The sockets of this node and their rooms. The server adds sockets; the fan-out delivers through it."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import with_offset
 from gateway.realtime.socketio.frame_batches import FrameBatches, LoggedFrame
+from gateway.realtime.socketio.sampling import MESSAGE, Sampler
 from gateway.realtime.socketio.socket import Socket
 
 
@@ -44,16 +45,23 @@ class Rooms:
 
     Each socket holds its own rooms, so removing it does not depend on the number of rooms. Only authenticated sockets
     are added.
+
+    Args:
+        metrics: Counts sockets and deliveries.
+        window: Seconds for which large rooms gather what they are sent; see FrameBatches.
+        display_rate: Messages a second of one chat room that are shown to everybody; 0 for all. See Sampler.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, *, window: float = 0.0, display_rate: int = 0) -> None:
         self._metrics = metrics
         self._sockets: dict[str, dict[str, Socket]] = {}  # namespace → sid → socket
         self._members: dict[Room, dict[str, Socket]] = {}
-        self._batches = FrameBatches(self._members)
+        self._batches = FrameBatches(self._members, window)
         self.flush_to = self._batches.flush_to  # sends a socket the waiting frames of its rooms
         self._without_offsets: Counter[Room] = Counter()  # members that take no offsets
         self._held: Counter[Room] = Counter()  # rooms watched for sockets that are about to join
+        self._sampler = Sampler(display_rate, self.deliver, metrics) if display_rate else None
+        self._sockets_of_user: Callable[[str], Collection[Socket]] = lambda _: ()
         self._watcher: Watcher | None = None
         self._memory: Memory | None = None
 
@@ -64,6 +72,10 @@ class Rooms:
     def remembered_by(self, memory: Memory) -> None:
         """Notify `memory` of what sockets attend. Call it once, before the first connection."""
         self._memory = memory
+
+    def looked_up_by(self, sockets_of_user: Callable[[str], Collection[Socket]]) -> None:
+        """Find the sockets of a user with a function. Call it once, before the first connection."""
+        self._sockets_of_user = sockets_of_user
 
     def attended(self, socket: Socket) -> None:
         """Store what a socket attends, after it attends other rooms or as another principal."""
@@ -162,16 +174,18 @@ class Rooms:
 
     def add_member(self, socket: Socket, room: Room) -> None:
         """Add a socket to a room that is watched already: it gets what is delivered from now on."""
-        self._batches.flush(room)
+        self._batches.joins(socket, room)
         self._members.setdefault(room, {})[socket.sid] = socket
         socket.joined.add(room)
         if not socket.takes_offsets:
             self._without_offsets[room] += 1
+        if self._sampler is not None and (span := self._sampler.spans.get(room)) is not None:
+            self.deliver_to((socket,), span.told)
 
     def _leave(self, socket: Socket, room: Room) -> bool:
         if room not in socket.joined:
             return False
-        self._batches.flush(room)
+        self._batches.leaves(socket, room)
         socket.joined.discard(room)
         members = self._members[room]
         del members[socket.sid]
@@ -181,6 +195,9 @@ class Rooms:
                 del self._without_offsets[room]
         if not members:
             del self._members[room]
+            self._batches.empty(room)
+            if self._sampler is not None:
+                self._sampler.forget(room)
             self._unwatch(room)
         return True
 
@@ -191,18 +208,31 @@ class Rooms:
     def deliver(self, room: Room, packet: bytes, offset: str | None = None) -> None:
         """Send an encoded Socket.IO packet to every member on this node. Neither raises nor waits.
 
-        `offset` is that of a logged event; members that take offsets get it as the event's last argument.
+        `offset` is that of a logged event; members that take offsets get it as the event's last argument. A message
+        that is not in the sample of its room is sent to its sender alone.
         """
         members = self._members.get(room)
         if members:
-            self._metrics.delivered.value += len(members)
             if offset is None:
                 frame = Frame(packet)
+            elif (
+                self._sampler is not None
+                and packet.startswith(MESSAGE)
+                and (sender := self._sampler.left_out(room, packet, offset)) is not None
+            ):
+                self._deliver_to_sender(sender, room, packet, offset)
+                return
             elif room in self._without_offsets:
                 frame = LoggedFrame(packet, offset)
             else:
                 frame = Frame(with_offset(packet, offset))
+            self._metrics.delivered.value += len(members)
             self._batches.add(room, members, frame)
+
+    def _deliver_to_sender(self, user_id: str, room: Room, packet: bytes, offset: str) -> None:
+        for socket in self._sockets_of_user(user_id):
+            if room in socket.joined:
+                self.deliver_to((socket,), with_offset(packet, offset) if socket.takes_offsets else packet)
 
     def deliver_to(self, sockets: Iterable[Socket], packet: bytes) -> None:
         """Send an encoded Socket.IO packet to some sockets, each after the waiting frames of its rooms."""

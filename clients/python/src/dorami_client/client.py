@@ -5,6 +5,7 @@ import itertools
 import logging
 import random
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -23,6 +24,7 @@ NAMESPACES = ("/", "/chat", "/streaming")
 OF_TOKEN = ("TOKEN_EXPIRED", "TOKEN_REVOKED", "AUTH_REQUIRED")  # refusals that another token may undo
 TOKENS = 2  # fresh tokens that may be refused in a row
 PAGE = 100  # messages of a page of the history
+SAMPLED = 5.0  # s after `chat:sampled` in which missing places are expected
 
 
 def backoff(tries: int, asked: float | None = None) -> float:
@@ -310,6 +312,7 @@ class Room:
         self._listeners: dict[str, list[Listener]] = {}
         self._held: list[tuple[str, Any]] = []
         self._wanted = self._inside = False
+        self._sampled = 0.0  # until when missing places are expected
         self._joined: asyncio.Future[Any] | None = None
         self._joining: asyncio.Task[None] | None = None
 
@@ -390,10 +393,14 @@ class Room:
             self._held.append((event, payload))
         elif "room" not in payload or self.cursor is None:
             self._tell(event, data)
-        elif payload["epoch"] == self.cursor["epoch"] and payload["seq"] <= self.cursor["seq"] + 1:
+        elif payload["epoch"] == self.cursor["epoch"] and (
+            payload["seq"] <= self.cursor["seq"] + 1 or time.monotonic() < self._sampled
+        ):
             self._apply(event, payload, payload["seq"])
         else:
             self.up()  # something is missing before this, or the log is another one; the answer has this, too
+        if event == "chat:sampled":
+            self._sampled = time.monotonic() + SAMPLED
 
     def _apply(self, event: str, payload: Any, seq: int) -> None:
         if self.cursor is None or seq > self.cursor["seq"]:

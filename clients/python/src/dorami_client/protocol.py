@@ -1008,6 +1008,16 @@ class SampleText(TypedDict):
     liveId: NotRequired[str | None]
 
 
+class Sampled(TypedDict):
+    """`data` of `chat:sampled`: of the `total` messages in these places, both included, everybody got only `shown`."""
+
+    liveId: str
+    fromSeq: int
+    toSeq: int
+    shown: int
+    total: int
+
+
 class SanctionPage(TypedDict):
     """A page of sanctions, newest first; `next_cursor` is null at the end."""
 

@@ -1,0 +1,113 @@
+"""Samples the messages of a chat room that gets more of them than people can read. Used by Rooms.
+
+The sample is for display only: what is stored, searched and replayed is whole.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import Final
+
+from gateway.keys import CHAT, Room
+from gateway.metrics import Metrics
+from gateway.protocol.chat import Sampled
+from gateway.protocol.events import CHAT_MESSAGE, CHAT_SAMPLED
+from gateway.protocol.wire import Typed
+from gateway.realtime.packets import event_packet
+from gateway.security.principal import Role
+
+SPAN: Final = 1.0  # s of messages that one `chat:sampled` tells of
+MEASURED: Final = 3.0  # s over which the rate is measured: so much of it may come at once, as after a good joke
+MESSAGE: Final = f'2{CHAT},["{CHAT_MESSAGE}",'.encode()
+# In a message as it is broadcast. One that is read from the log has spaces between its fields and is never left out:
+# a node that catches up shows everything.
+_SENDER: Final = re.compile(rb'"userId":"([^"\\]+)","username":"(?:[^"\\]|\\.)*","role":"([A-Z]+)"')
+_ORDINARY: Final = frozenset({Role.GUEST.encode(), Role.USER.encode()})  # who streams is at least a HOST
+
+
+class Span:
+    """The messages of a sampled room since the last `chat:sampled`."""
+
+    __slots__ = ("first", "last", "shown", "timer", "told", "total")
+
+    def __init__(self, first: int) -> None:
+        self.first = first  # place of the first message
+        self.last = first
+        self.shown = 0
+        self.total = 0
+        self.told = b""  # the last `chat:sampled`
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Sampler:
+    """Chooses the messages that everybody in a room gets: at most `rate` a second, evenly spread, and all of the staff.
+
+    The rate is measured over MEASURED s.
+    A room is told of a sample before the first message behind one that was left out, so that clients take missing
+    places for what they are, and then every SPAN s while messages are left out.
+    """
+
+    def __init__(
+        self,
+        rate: int,
+        tell: Callable[[Room, bytes], None],
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pause = 1 / rate  # s between two messages of a sample
+        self._tell = tell
+        self._metrics = metrics
+        self._clock = clock
+        self._until: dict[Room, float] = {}  # how far the messages shown in a room reach at this rate
+        self.spans: dict[Room, Span] = {}  # rooms that are being sampled
+
+    def left_out(self, room: Room, packet: bytes, offset: str) -> str | None:
+        """Return the sender of a message that only its sender gets; None for one that everybody gets.
+
+        `packet` begins with MESSAGE.
+        """
+        now = self._clock()
+        until = self._until.get(room, 0.0)
+        sender = None
+        if until - now < MEASURED - self._pause / 2:
+            self._until[room] = (max(now, until)) + self._pause
+            if room not in self.spans:
+                return None
+        elif (found := _SENDER.search(packet)) is not None and found[2] in _ORDINARY:
+            sender = found[1].decode()
+            self._metrics.left_out.inc()
+        elif room not in self.spans:
+            return None
+        self._count(room, int(offset.rpartition(".")[2]), shown=sender is None)
+        return sender
+
+    def forget(self, room: Room) -> None:
+        """Forget a room without members here."""
+        self._until.pop(room, None)
+        span = self.spans.pop(room, None)
+        if span is not None and span.timer is not None:
+            span.timer.cancel()
+
+    def _count(self, room: Room, seq: int, *, shown: bool) -> None:
+        span = self.spans.get(room)
+        new = span is None
+        if span is None:
+            span = self.spans[room] = Span(seq)
+        span.last = seq
+        span.total += 1
+        span.shown += shown
+        if new:
+            self._report(room)
+
+    def _report(self, room: Room) -> None:
+        span = self.spans[room]
+        if span.shown == span.total:
+            del self.spans[room]
+            return
+        data = Sampled(live_id=room.key, from_seq=span.first, to_seq=span.last, shown=span.shown, total=span.total)
+        span.told = event_packet(room.namespace, CHAT_SAMPLED, Typed(type=CHAT_SAMPLED, data=data))
+        span.first = span.last + 1
+        span.shown = span.total = 0
+        span.timer = asyncio.get_running_loop().call_later(SPAN, self._report, room)
+        self._tell(room, span.told)
