@@ -1,3 +1,6 @@
 // The pages of the console that console.mjs opens in every language, width and colour scheme.
 
-export const PATHS = ["/", "/live/demo", "/nowhere"];
+export const PATHS = [
+  ...["/", "/live/demo", "/nowhere"],
+  ...["/streams", "/streams/demo", "/products", "/orders", "/sanctions", "/people", "/words", "/log", "/notifications", "/jobs"],
+];

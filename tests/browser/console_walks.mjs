@@ -131,7 +131,7 @@ const WALKS = {
     return [one, other];
   },
 
-  /** Words, accounts, notifications, the log and the palette. */
+  /** Words, sanctions, people, orders, notifications and the palette. */
   async people(browser) {
     const admin = await enter(browser, "admin", "/words");
     await admin.getByRole("textbox", { name: "Word", exact: true }).fill("spam");
@@ -145,14 +145,21 @@ const WALKS = {
     await press(admin.locator(".toast"), "Undo");
     await row(admin, "spam").waitFor();
 
-    // By the palette to the accounts.
+    // By the palette to a person: a new role, and back.
     await admin.keyboard.press("Control+K");
-    await admin.getByRole("combobox", { name: "Search" }).fill("peop");
+    await admin.getByRole("combobox", { name: "Search" }).fill("Joon");
+    await admin.getByRole("option", { name: /Joon/ }).waitFor();
     await admin.keyboard.press("Enter");
-    await admin.getByRole("heading", { level: 1, name: "People" }).waitFor();
-    await admin.getByLabel("Role").selectOption("HOST");
-    await row(admin, "host@example.com").waitFor();
-    assert.equal(await row(admin, "viewer1@example.com").count(), 0);
+    await admin.getByRole("heading", { level: 1, name: "Joon" }).waitFor();
+    await admin.getByLabel("Change the role").selectOption("MODERATOR");
+    await told(admin, "Joon is now: Moderator");
+    await press(admin.locator(".toast"), "Undo");
+    await admin.waitForFunction(() => document.querySelector(".page-head select").value === "USER");
+    await press(admin, "Suspend");
+    await dialog(admin).getByRole("textbox", { name: "Reason" }).fill("advertising");
+    await press(dialog(admin), "Suspend");
+    await admin.locator(".page-head .tag", { hasText: "Suspended" }).waitFor();
+    await picture(admin, "person");
 
     await go(admin, "/notifications");
     await admin.getByRole("combobox", { name: "To" }).fill("Mina");

@@ -24,6 +24,7 @@ const entry = (path: string, icon: IconName, en: string, ko: string, load: Load,
 });
 
 const ADMIN: readonly Role[] = ["ADMIN"];
+const HOSTS: readonly Role[] = ["HOST", "ADMIN"];
 
 export const PAGES: readonly Page[] = [
   entry("/", "home", "Start", "시작", () => import("./pages/home")),
@@ -32,9 +33,10 @@ export const PAGES: readonly Page[] = [
   entry("/streams", "streams", "Streams", "방송", () => import("./pages/streams")),
   page("/streams/:key", () => import("./pages/stream")),
   entry("/products", "products", "Products", "상품", () => import("./pages/products")),
-  entry("/orders", "orders", "Orders", "주문", () => import("./pages/orders"), ADMIN),
+  entry("/orders", "orders", "Orders", "주문", () => import("./pages/orders"), HOSTS),
   entry("/sanctions", "sanctions", "Sanctions", "제재", () => import("./pages/sanctions")),
   entry("/people", "people", "People", "사용자", () => import("./pages/people"), ADMIN),
+  page("/people/:id", () => import("./pages/person")),
   entry("/words", "words", "Word lists", "금칙어", () => import("./pages/words"), ADMIN),
   entry("/log", "log", "Log", "운영 기록", () => import("./pages/log")),
   entry("/notifications", "notifications", "Notifications", "알림", () => import("./pages/notifications"), ADMIN),

@@ -1,6 +1,6 @@
-// The command palette: pages and streams by a few letters. Ctrl K or ⌘ K opens it.
+// The command palette: pages, streams and people by a few letters. Ctrl K or ⌘ K opens it.
 
-import type { StreamPage } from "@dorami/client";
+import type { StreamPage, UserPage } from "@dorami/client";
 import { ActionIcon, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
@@ -14,7 +14,7 @@ import { PAGES } from "./pages";
 import { useRole } from "./session";
 import { useShellWords } from "./words/shell";
 
-const PAUSE = 200; // ms without a key after which streams are searched
+const PAUSE = 200; // ms without a key after which streams and people are searched
 const MOST = 5; // of each kind
 
 interface Target {
@@ -115,10 +115,17 @@ function useTargets(text: string): Target[] {
     enabled: !!search,
     placeholderData: keepPreviousData,
   });
+  const people = useQuery({
+    queryKey: ["/users", "palette", search],
+    queryFn: () => get<UserPage>("/users", { search, limit: MOST }),
+    enabled: !!search && role === "ADMIN",
+    placeholderData: keepPreviousData,
+  });
   const small = text.toLowerCase();
   const pages = PAGES.filter(({ who, label }) => who.includes(role) && label && Object.values(label).some((name) => name.toLowerCase().includes(small)));
   return [
     ...pages.map(({ path, label, icon }): Target => ({ href: path, label: label![language()], icon: icon ?? "home" })),
     ...(text ? (streams.data?.items ?? []) : []).map(({ key, title }): Target => ({ href: `/streams/${key}`, label: title, note: key, icon: "streams" })),
+    ...(text ? (people.data?.items ?? []) : []).map(({ id, username, email }): Target => ({ href: `/people/${id}`, label: username, note: email ?? "", icon: "people" })),
   ];
 }

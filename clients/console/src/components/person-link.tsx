@@ -1,8 +1,10 @@
 // The name of a person, as it stands in lists.
 
-/** A person's name. */
+import { Link } from "wouter";
+
+/** A link to the page of a person. */
 export const PersonLink = ({ id, name }: { id: string; name: string }) => (
-  <b title={id}>
+  <Link href={`/people/${id}`} className="strong">
     {name}
-  </b>
+  </Link>
 );

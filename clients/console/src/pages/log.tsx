@@ -106,6 +106,7 @@ const NAMED: Record<string, Name> = {
   title: "titled",
   dealEndsAt: "dealEndsAt",
   copyOf: "copyOf",
+  total: "total",
   role: "role",
   message: "message",
   action: "action",
@@ -122,9 +123,9 @@ function Details({ entry: { reason, details } }: { entry: Entry }) {
     if (typeof value === "string" && MOMENT.test(value)) return endless(value) ? t("forever") : date(value);
     return typeof value === "object" ? JSON.stringify(value) : String(value);
   };
-  const { before = {}, after = {}, productId: _, ...rest } = details as { before?: Record<string, unknown>; after?: Record<string, unknown> } & Record<string, unknown>;
+  const { before = {}, after = {}, ...rest } = details as { before?: Record<string, unknown>; after?: Record<string, unknown> } & Record<string, unknown>;
   const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  const facts = Object.entries(rest).filter(([, value]) => value !== null && value !== "" && value !== false);
+  const facts = Object.entries(rest).filter(([field, value]) => !field.endsWith("Id") && value !== null && value !== "" && typeof value !== "boolean");
   if (!reason && !fields.length && !facts.length) return null;
   return (
     <span className="details">

@@ -3,7 +3,7 @@
 import type { Order } from "@dorami/client";
 import { Button } from "@mantine/core";
 import { useEffect, useState } from "react";
-import { api } from "../api";
+import { api, search } from "../api";
 import { Act, refresh } from "../components/acts";
 import { confirm } from "../components/dialogs";
 import { Filters, Listed, Switcher } from "../components/filters";
@@ -43,7 +43,7 @@ export function OrdersCard({ streamKey }: { streamKey?: string }) {
   const admin = useRole() === "ADMIN";
   const { currency } = useShop();
   const [{ status, user }, filter] = useFilters("status", "user");
-  const query = { status, userId: user };
+  const query = { status, userId: user, streamKey, scope: admin ? undefined : "sold" };
   const pages = usePages<Sold>("/orders", query);
   const { orders } = useStore(useRoom().state);
   const [fresh, reset] = useFresh(streamKey, user, status);
@@ -91,6 +91,9 @@ export function OrdersCard({ streamKey }: { streamKey?: string }) {
             {t("allPeople")}
           </Button>
         )}
+        <Button component="a" variant="default" size="sm" href={`/api/v1/orders${search({ ...query, format: "jsonl" })}`} download>
+          {common("export")}
+        </Button>
       </Filters>
       {fresh > 0 && (
         <Button className="pill" radius="xl" size="sm" onClick={() => void renew()}>

@@ -12,7 +12,9 @@ import { useCommonWords } from "../words/common";
 import { usePeopleWords } from "../words/people";
 import { useShellWords } from "../words/shell";
 
-const ROLES = ["USER", "HOST", "MODERATOR", "ADMIN"] as const;
+export const ROLES = ["USER", "HOST", "MODERATOR", "ADMIN"] as const;
+export type AccountRole = (typeof ROLES)[number];
+
 export default function People() {
   const t = usePeopleWords();
   const common = useCommonWords();

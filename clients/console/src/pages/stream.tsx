@@ -1,6 +1,6 @@
 // One stream: what it is, what may be done with it, and its products, orders, replay and messages.
 
-import { DoramiError, type StreamView } from "@dorami/client";
+import { DoramiError, type StreamStats, type StreamView } from "@dorami/client";
 import { Button, Menu } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
@@ -13,16 +13,18 @@ import { Card, Empty, Loading, PageHead, Tag } from "../components/page";
 import { Problem } from "../components/problem";
 import { said } from "../components/said";
 import { attempt, toast } from "../components/toasts";
-import { ago, date, number } from "../format";
+import { ago, date, money, number } from "../format";
 import { Icon } from "../icons";
 import { useFilters } from "../lists";
 import { useRole, useSession } from "../session";
 import { useShellWords } from "../words/shell";
 import { useStreamWords } from "../words/streams";
 import { JobsCard } from "./jobs";
+import { OrdersCard } from "./orders";
 import { ProductsCard } from "./products-card";
 import { StreamForm } from "./stream-form";
 import { StreamMessages } from "./stream-messages";
+import { useShop } from "../shop";
 import { TONES } from "./streams";
 
 const EVERY = 10_000; // ms between two looks at the numbers of a live stream
@@ -43,14 +45,14 @@ export default function Stream() {
   return DoramiError.is(query.error, "NOT_FOUND") ? <Empty action={all}>{t("missing")}</Empty> : <Problem error={query.error} retry={() => void query.refetch()} />;
 }
 
-const PARTS = ["overview", "products", "replay", "chat"] as const;
+const PARTS = ["overview", "products", "orders", "replay", "chat"] as const;
 type Part = (typeof PARTS)[number];
 
 function Shown({ stream, runs }: { stream: StreamView; runs: boolean }) {
   const t = useStreamWords();
   const role = useRole();
   const [{ tab }, filter] = useFilters("tab");
-  const parts = PARTS.filter((part) => (part === "replay" ? role === "ADMIN" : part === "chat" ? runs || role === "MODERATOR" : true));
+  const parts = PARTS.filter((part) => (part === "orders" ? runs : part === "replay" ? role === "ADMIN" : part === "chat" ? runs || role === "MODERATOR" : true));
   const part = parts.find((part) => part === tab) ?? "overview";
   return (
     <>
@@ -62,17 +64,20 @@ function Shown({ stream, runs }: { stream: StreamView; runs: boolean }) {
         {runs && <Actions stream={stream} />}
       </PageHead>
       <Switcher label={t("parts")} value={part} change={(tab) => filter({ tab: tab === "overview" ? "" : tab })} choices={parts.map((part) => [part, t(part)] as const)} />
-      <Content part={part} stream={stream} />
+      <Content part={part} stream={stream} runs={runs} />
     </>
   );
 }
 
-function Content({ part, stream }: { part: Part; stream: StreamView }) {
+function Content({ part, stream, runs }: { part: Part; stream: StreamView; runs: boolean }) {
   if (part === "products") return <ProductsCard streamKey={stream.key} />;
+  if (part === "orders") return <OrdersCard streamKey={stream.key} />;
   if (part === "replay") return <JobsCard streamKey={stream.key} />;
   if (part === "chat") return <StreamMessages streamKey={stream.key} />;
-  return <Overview stream={stream} />;
+  return <Overview stream={stream} runs={runs} />;
 }
+
+const stats = (key: string) => get<StreamStats>(`/streams/${key}/stats`);
 
 function Actions({ stream }: { stream: StreamView }) {
   const t = useStreamWords();
@@ -89,9 +94,17 @@ function Actions({ stream }: { stream: StreamView }) {
       toast(said(useStreamWords, word, { title }));
       await refresh("/streams");
     });
-  const start = () => put("POST", `/streams/${key}/start`, "started");
+  /** The viewers of the moment, for the question; undefined if nobody can tell. */
+  const watching = () => stats(key).then(({ viewers }) => viewers, () => undefined);
+
+  const start = async () => {
+    const count = await watching();
+    const body = count ? t("startText", { count }) : undefined;
+    if (!count || (await confirm({ title: t("startTitle", { title }), body, action: t("start") }))) await put("POST", `/streams/${key}/start`, "started");
+  };
   const stop = async () => {
-    const body = t("stopUnknown");
+    const count = await watching();
+    const body = count === undefined ? t("stopUnknown") : t("stopText", { count });
     if (await confirm({ title: t("stopTitle", { title }), body, action: t("stop"), danger: true })) await put("POST", `/streams/${key}/stop`, "stopped");
   };
   const cancel = async () => {
@@ -154,8 +167,11 @@ function More({ children }: { children: ReactNode }) {
   );
 }
 
-function Overview({ stream }: { stream: StreamView }) {
+function Overview({ stream, runs }: { stream: StreamView; runs: boolean }) {
   const t = useStreamWords();
+  const { currency } = useShop();
+  const live = stream.status === "LIVE";
+  const now = useQuery({ queryKey: [`/streams/${stream.key}/stats`], queryFn: () => stats(stream.key), enabled: runs, retry: false, refetchInterval: live && EVERY });
   const moment = (at: string | null, none = t("notYet")) => (at ? <time dateTime={at}>{`${date(at)} (${ago(at)})`}</time> : <span className="dim">{none}</span>);
   return (
     <div className="columns">
@@ -177,8 +193,12 @@ function Overview({ stream }: { stream: StreamView }) {
       </Card>
       <Card title={t("numbers")}>
         <dl className="numbers">
+          {now.data && live && <Number name={t("watching")} value={number(now.data.viewers)} />}
           <Number name={t("peak")} value={number(stream.peakViewers)} />
           <Number name={t("total")} value={number(stream.totalViewers)} />
+          {now.data && live && <Number name={t("perMinute")} value={number(now.data.messagesPerMinute)} />}
+          {now.data && <Number name={t("orderCount")} value={number(now.data.orders)} />}
+          {now.data && <Number name={t("revenue")} value={money(now.data.revenue, currency)} />}
         </dl>
       </Card>
     </div>
