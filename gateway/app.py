@@ -77,7 +77,7 @@ class Node:
         namespaces = (
             RootNamespace(shared, self._attendance, commerce.storefront),
             ChatNamespace(shared, self._attendance, chat.chat, chat.moderation, chat.rights),
-            StreamingNamespace(shared, commerce.viewers),
+            StreamingNamespace(shared, commerce.viewers, commerce.hearts),
         )
         for namespace in namespaces:
             realtime.server.serve(namespace.name, namespace)

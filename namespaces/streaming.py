@@ -1,4 +1,4 @@
-"""The namespace `/streaming`: viewers of streams. Calls the viewers service."""
+"""The namespace `/streaming`: viewers of streams, and their hearts. Calls the services of both."""
 
 from functools import partial
 from operator import attrgetter
@@ -8,6 +8,7 @@ from gateway.keys import STREAMING, viewers_room
 from gateway.protocol import events, streaming
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
+from gateway.services.streams.hearts import Hearts
 from gateway.services.streams.viewers import Viewers
 from namespaces.namespace import Namespace
 from namespaces.pipeline import Shared
@@ -20,8 +21,9 @@ class StreamingNamespace(Namespace):
     name = STREAMING
     room = staticmethod(viewers_room)
 
-    def __init__(self, shared: Shared, viewers: Viewers) -> None:
+    def __init__(self, shared: Shared, viewers: Viewers, hearts: Hearts) -> None:
         self._viewers = viewers
+        self._hearts = hearts
         super().__init__(shared, viewers)
 
     def routes(self) -> dict[str, Route]:
@@ -36,6 +38,7 @@ class StreamingNamespace(Namespace):
                 raises=codes(Code.NOT_FOUND),
             ),
             events.STREAM_VIEWER_LEAVE: Route(streaming.ViewerLeave, self.leave),
+            events.STREAM_HEART: Route(streaming.SendHearts, room=attrgetter("stream_key"), service=self._hearts.send),
         }
 
     async def allow(self, _principal: Principal, key: str) -> None:

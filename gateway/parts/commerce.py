@@ -21,6 +21,7 @@ from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.jobs.jobs import Jobs
 from gateway.services.jobs.table import JobTable
 from gateway.services.rooms.outbox import Outbox
+from gateway.services.streams.hearts import Hearts
 from gateway.services.streams.ingest_keys import IngestKeys
 from gateway.services.streams.stats import Stats, StatsCache
 from gateway.services.streams.streams import StreamListCache, Streams
@@ -47,6 +48,7 @@ class CommercePart:
         self.copies = Copies(database, self.streams, audit_log)
         self.ingest_keys = IngestKeys(database, audit_log)
         self.viewers = Viewers(database, log, realtime.presence, fanout, realtime.rooms.attendees, servers.facts)
+        self.hearts = Hearts(fanout)
         fanout.on_notice(StreamEnded, self.viewers.on_stream_ended)
         fanout.on_notice(StreamResumed, self.viewers.on_stream_resumed)
         views = ProductViews(settings.currency)
@@ -77,6 +79,7 @@ class CommercePart:
         for sweep in self._sweeps:
             await sweep.close()
         await self.orders.close()
+        await self.hearts.close()
         await self.viewers.close()
         await self.storefront.close()
         for cache in self._caches:

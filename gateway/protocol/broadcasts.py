@@ -112,6 +112,7 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
     | {
         events.CONNECTION_SUCCESS: Broadcast("The socket is connected", To.SOCKET, identity.ConnectionSuccess),
         events.STREAM_VIEWER_UPDATE: Broadcast("The viewer count changed", To.ROOM, streaming.ViewerUpdate),
+        events.STREAM_HEARTS: Broadcast("Viewers sent hearts", To.ROOM, streaming.Hearts),
         events.STREAM_STARTED: Broadcast(
             "The stream started or resumed", To.ROOM, streaming.StreamStarted, typed=False, logged=True
         ),

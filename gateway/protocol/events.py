@@ -59,6 +59,8 @@ CHAT_BANNED: Final = "chat:banned"  # in every namespace for a ban everywhere
 STREAM_VIEWER_JOIN: Final = "stream:viewer:join"
 STREAM_VIEWER_LEAVE: Final = "stream:viewer:leave"
 STREAM_VIEWER_UPDATE: Final = "stream:viewer:update"
+STREAM_HEART: Final = "stream:heart"
+STREAM_HEARTS: Final = "stream:hearts"
 STREAM_STARTED: Final = "stream:started"
 STREAM_ENDED: Final = "stream:ended"
 

@@ -77,6 +77,27 @@ class HostedStats(Payload):
     stats: StreamStats
 
 
+class SendHearts(Request):
+    """`stream:heart`: clients add up what was pressed, and send it at most once a second."""
+
+    stream_key: StreamKey
+    count: int = Field(default=1, ge=1, le=50)
+
+
+class HeartsSent(Payload):
+    """The ack of `stream:heart`."""
+
+    stream_key: str
+
+
+class Hearts(Payload):
+    """`data` of `stream:hearts`: how many were sent through one node since its last event, own ones too."""
+
+    stream_key: str
+    count: int
+    timestamp: Timestamp = Field(default_factory=now)
+
+
 class StreamStarted(Payload):
     """`stream:started`; `resumed`: the stream had ended and continues."""
 

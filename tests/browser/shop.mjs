@@ -330,6 +330,9 @@ export const shop = {
   async shown(browser) {
     const [host, admin] = [await staff("host"), await staff("admin")];
     const viewer = await enter(browser, "viewer2");
+    const guest = await enter(browser);
+    for (let presses = 0; presses < 3; presses++) await guest.getByRole("button", { name: "Send a heart" }).click();
+    await viewer.locator("#heart[data-heard='3']").waitFor(); // one request, or two if the machine is slow
     const lamp = await host.product("Moon jar lamp");
     await host.call("PUT", "/streams/demo/featured-product", { productId: lamp.id });
     await reads(viewer.locator("#featured"), /On air\s*Moon jar lamp/);
@@ -363,7 +366,8 @@ export const shop = {
     const lost = await enter(browser, "viewer2", { live: "nowhere" });
     await reads(lost.locator("#curtain"), "There is no such show");
     for (const each of [host, admin]) each.close();
-    clean(viewer, early);
+    assert.equal(await guest.locator("#heart").getAttribute("data-heard"), "0", "own hearts have flown already");
+    clean(viewer, early, guest);
   },
 
   /** Every view on phones of two widths and in two languages: nothing overflows, axe finds nothing serious. */

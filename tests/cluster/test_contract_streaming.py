@@ -160,3 +160,20 @@ async def test_streams_are_separate(shop: Shop) -> None:
     there = await shop.viewer(other)
     await there.expect("stream:viewer:update", viewerCount=1)
     here.refute("stream:viewer:update")
+
+
+async def test_hearts_reach_viewers_on_every_node_added_up(shop: Shop) -> None:
+    key = await shop.stream()
+    witness = await shop.viewer(key, node=1)
+    guest = await shop.connect(shop.guest(), "/streaming")
+    early = await guest.ask("stream:heart", {"streamKey": key})
+    assert early["error"]["code"] == "NOT_IN_ROOM"
+    await guest.call("stream:viewer:join", {"streamKey": key})
+    assert await guest.call("stream:heart", {"streamKey": key, "count": 3}) == {"streamKey": key}
+    told = await witness.expect("stream:hearts", streamKey=key)
+    assert set(told) == {"type", "data"}
+    assert (set(told["data"]), told["data"]["count"]) == ({"streamKey", "count", "timestamp"}, 3)
+    assert (await guest.expect("stream:hearts"))["data"]["count"] == 3, "who sent them hears of them, too"
+    for count in (0, 51):
+        wrong = await guest.ask("stream:heart", {"streamKey": key, "count": count})
+        assert wrong["error"]["code"] == "INVALID_PAYLOAD"

@@ -1009,6 +1009,20 @@ export interface Freeze {
   frozen: boolean;
 }
 /**
+ * `data` of `stream:hearts`: how many were sent through one node since its last event, own ones too.
+ */
+export interface Hearts {
+  streamKey: string;
+  count: number;
+  timestamp: string;
+}
+/**
+ * The ack of `stream:heart`.
+ */
+export interface HeartsSent {
+  streamKey: string;
+}
+/**
  * `chat:history`: a page of messages before a message id, newest page first.
  */
 export interface History {
@@ -1885,6 +1899,13 @@ export interface Sanctioned {
   sanctionId: string | null;
 }
 /**
+ * `stream:heart`: clients add up what was pressed, and send it at most once a second.
+ */
+export interface SendHearts {
+  streamKey: string;
+  count?: number;
+}
+/**
  * `chat:send-message`.
  */
 export interface SendMessage {
@@ -2591,6 +2612,8 @@ export interface StreamingServerToClientEvents {
   "stream:viewer:join:success": (payload: Typed<"stream:viewer:join:success", ViewerJoined>) => void;
   /** `stream:viewer:leave` succeeded without an ack. To this socket. */
   "stream:viewer:leave:success": (payload: Typed<"stream:viewer:leave:success", ViewerLeft>) => void;
+  /** `stream:heart` succeeded without an ack. To this socket. */
+  "stream:heart:success": (payload: Typed<"stream:heart:success", HeartsSent>) => void;
   /** A request without an ack failed. To this socket. */
   "error": (payload: ErrorEvent) => void;
   /** The socket expires within a minute. To this socket. */
@@ -2607,6 +2630,8 @@ export interface StreamingServerToClientEvents {
   "connection:success": (payload: Typed<"connection:success", ConnectionSuccess>) => void;
   /** The viewer count changed. To the room. */
   "stream:viewer:update": (payload: Typed<"stream:viewer:update", ViewerUpdate>) => void;
+  /** Viewers sent hearts. To the room. */
+  "stream:hearts": (payload: Typed<"stream:hearts", Hearts>) => void;
   /** The stream started or resumed. To the room. */
   "stream:started": (payload: StreamStarted & Stamp, offset?: string) => void;
   /** The stream ended. To the room. */
@@ -2621,6 +2646,8 @@ export interface StreamingClientToServerEvents {
   "stream:viewer:join": (request: ViewerJoin, ack: (answer: Answer<ViewerJoined>) => void) => void;
   /** Leave the viewers of a stream. */
   "stream:viewer:leave": (request: ViewerLeave, ack: (answer: Answer<ViewerLeft>) => void) => void;
+  /** Send hearts to a stream. They are broadcast within a second, added up, and are lost if the node stops. */
+  "stream:heart": (request: SendHearts, ack: (answer: Answer<HeartsSent>) => void) => void;
 }
 
 /** What requests on `/streaming` may be refused with. */
@@ -2631,6 +2658,8 @@ export interface StreamingErrors {
   "stream:viewer:join": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Leave the viewers of a stream. */
   "stream:viewer:leave": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
+  /** Send hearts to a stream. They are broadcast within a second, added up, and are lost if the node stops. */
+  "stream:heart": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_IN_ROOM" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
 }
 
 /** The events of all namespaces. */

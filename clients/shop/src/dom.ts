@@ -93,7 +93,4 @@ export function tell(text: string, kind: "news" | "error" = "news", title = ""):
 
 /** Return a colour, as a hue, and letters that stand for a name. */
 export const hue = (name: string): string => String([...name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)!) % 360, 7));
-export const initials = (name: string): string => {
-  const words = name.split(/\s+/).filter(Boolean);
-  return /[가-힣]/.test(name) ? words[0]!.slice(0, 2) : words.slice(0, 2).map((word) => word[0]).join("").toUpperCase();
-};
+export const initials = (name: string): string => [...name].slice(0, 2).join("");

@@ -439,6 +439,20 @@ class Freeze(TypedDict):
     frozen: bool
 
 
+class Hearts(TypedDict):
+    """`data` of `stream:hearts`: how many were sent through one node since its last event, own ones too."""
+
+    streamKey: str
+    count: int
+    timestamp: str
+
+
+class HeartsSent(TypedDict):
+    """The ack of `stream:heart`."""
+
+    streamKey: str
+
+
 class History(TypedDict):
     """`chat:history`: a page of messages before a message id, newest page first."""
 
@@ -1062,6 +1076,13 @@ class Sanctioned(TypedDict):
     userId: str
     until: str | None
     sanctionId: str | None
+
+
+class SendHearts(TypedDict):
+    """`stream:heart`: clients add up what was pressed, and send it at most once a second."""
+
+    streamKey: str
+    count: NotRequired[int]
 
 
 class SendMessage(TypedDict):
