@@ -10,6 +10,8 @@ from gateway.data.cli.options import All, Consent, Json, Name, each, named_targe
 from gateway.data.report import Report, stop
 from gateway.data.stops import Code
 
+CHANGES = Path(".dorami/studio-changes.jsonl")
+
 
 @db.command(epilog="Example: dorami db seed -d main --size 100000")
 def seed(
@@ -77,10 +79,12 @@ def shell(
 def studio(
     database: Name = None,
     port: Annotated[int, typer.Option(help="The port on this machine; 0 takes a free one.", min=0, max=65535)] = 0,
+    write: Annotated[bool, typer.Option("--write", help="Allow changing single values; needs -d and consent.")] = False,
+    consent: Consent = None,
 ) -> None:
-    """Browse the rows of all databases, or of one, in the browser. It can only read; secrets are not shown."""
+    """Browse the rows of all databases, or of one, in the browser. Read-only unless --write; secrets are not shown."""
     from gateway.data.studio.server import serve
 
-    targets = targets_of(database, all_=database is None)
+    targets = [named_target(database)] if write else targets_of(database, all_=database is None)
     report = Report("studio")
-    report.run(serve(report, targets, port))
+    report.run(serve(report, targets, port, changes=CHANGES if write else None, consent=consent))

@@ -1,1 +1,1 @@
-"""`dorami db studio`: a data browser in the browser, for this machine alone, which can only read."""
+"""`dorami db studio`: a data browser in the browser, for this machine alone, read-only unless `--write` is given."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from urllib.parse import quote, urlencode
 
+from gateway.data.studio.edits import editable, state_of
 from gateway.data.studio.tables import (
     COMPARISONS,
     COUNTED,
@@ -32,7 +33,8 @@ nav a[aria-current] { background: var(--accent); color: Canvas; } nav small { co
 main { padding: 1.25rem 1.5rem 3rem; }
 h2 { margin: 0; font-size: 1.3rem; } p { margin: .25rem 0 1rem; color: var(--faint); }
 form { display: flex; flex-wrap: wrap; gap: .4rem; margin: 0 0 .75rem; align-items: center; }
-input, select, button { font: inherit; padding: .25rem .5rem; border: 1px solid var(--line); border-radius: 5px; }
+input, select, button, textarea { font: inherit; padding: .25rem .5rem; border: 1px solid var(--line);
+  border-radius: 5px; }
 .chip { background: var(--soft); border: 1px solid var(--line); border-radius: 99px; padding: .1rem .6rem; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .35rem .7rem; vertical-align: top;
@@ -87,12 +89,16 @@ def detail(
     table: Table,
     row: Mapping[str, str | None],
     referrers: Sequence[tuple[str, str, str, int]],
+    token: str | None = None,
 ) -> str:
-    """One row with all it has, and the rows that refer to it: table, column, value and how many."""
+    """Return one row with all its values, and the rows that refer to it: table, column, value and how many.
+
+    `token`: of the forms that change values; without it there are none.
+    """
     key = " ".join(row[column.name] or "" for column in table.key)
     lines = "".join(
         f"<tr><th>{escape(column.name)}<small>{escape(column.type)}</small></th>"
-        f"<td>{_value(database, column, row[column.name], whole=True)}</td></tr>"
+        f"<td>{_value(database, column, row[column.name], whole=True)}</td>{_form(token, table, column, row)}</tr>"
         for column in table.columns
     )
     body = f"<h2><a href='{_table_url(database, table.name)}'>{escape(table.name)}</a> {escape(key)}</h2><p></p>"
@@ -123,11 +129,28 @@ def _page(title: str, databases: Databases, nonce: str, body: str, current: tupl
             here = " aria-current=page" if current == (name, table.name) else ""
             link = f"<a href='{_table_url(name, table.name)}'{here}>"
             parts.append(f"{link}{escape(table.name)}<small>{table.rows:,}</small></a>")
-    nav = f"<nav><h1><a href='/'>Dorami studio</a></h1><small>read-only</small>{''.join(parts)}</nav>"
+    nav = f"<nav><h1><a href='/'>Dorami studio</a></h1>{''.join(parts)}</nav>"
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)} · Dorami studio</title>"
         f"<meta name=viewport content='width=device-width'><style nonce='{nonce}'>{STYLE}</style>"
         f"{nav}<main>{body}</main>"
+    )
+
+
+def _form(token: str | None, table: Table, column: Column, row: Mapping[str, str | None]) -> str:
+    """Return the cell with the form that changes a value; it posts to the page's own address."""
+    if token is None:
+        return ""
+    if not editable(table, column):
+        return "<td></td>"
+    value = row[column.name]
+    checked = " checked" if value is None else ""
+    return (
+        f"<td><form method=post><input type=hidden name=token value='{token}'>"
+        f"<input type=hidden name=column value='{escape(column.name)}'>"
+        f"<input type=hidden name=state value='{state_of(value)}'>"
+        f"<textarea name=value rows=1 aria-label='{escape(column.name)}'>\n{escape(value or '')}</textarea>"
+        f"<label><input type=checkbox name=null value=1{checked}> NULL</label><button>change</button></form></td>"
     )
 
 

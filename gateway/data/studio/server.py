@@ -6,14 +6,18 @@ import re
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 
 import asyncpg
 from aiohttp import web
 
+from gateway.data.plans import consent as consents
+from gateway.data.plans.consent import Plan
 from gateway.data.report import Report
 from gateway.data.stops import Code, Stop
-from gateway.data.studio import pages
+from gateway.data.studio import edits, pages
 from gateway.data.studio import tables as rows_of
+from gateway.data.studio.edits import Change, ChangeLog
 from gateway.data.studio.tables import Filter, Mistake, Question, Table
 from gateway.data.target import Target
 from gateway.problems import explain
@@ -22,34 +26,38 @@ HOST = "127.0.0.1"
 HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")  # what a page of another name that leads here does not send
 COOKIE = "dorami_studio_"  # and a part of its own: cookies are of a machine, not of a port
 SECONDS = 5.0  # s that a statement may take
+MOST = 2**18  # bytes of a form: a text, percent-encoded
 
 NONCE = web.RequestKey("nonce", str)  # of the page's style
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Studio:
-    """The pages over the pools of some databases."""
+    """The pages over the pools of some databases. `changes`: where changes are noted; without it there are none."""
 
-    def __init__(self, pools: Mapping[str, asyncpg.Pool], token: str) -> None:
+    def __init__(self, pools: Mapping[str, asyncpg.Pool], token: str, changes: ChangeLog | None = None) -> None:
         self._pools = pools
+        self._changes = changes
+        self._form_token = secrets.token_urlsafe(32)  # a page of another origin does not know it
         self._token: str | None = token  # of the link; gone when it was opened
         self._session = secrets.token_urlsafe(32)
         self._cookie = COOKIE + secrets.token_hex(4)
 
     def application(self) -> web.Application:
         """Return the application of aiohttp."""
-        application = web.Application(middlewares=[self._gate], client_max_size=1024)
+        application = web.Application(middlewares=[self._gate], client_max_size=MOST)
         application.router.add_get("/", self._home)
         application.router.add_get("/{database}/{table}", self._listing)
         application.router.add_get("/{database}/{table}/row", self._detail)
+        application.router.add_post("/{database}/{table}/row", self._change)
         return application
 
     @web.middleware
     async def _gate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let in who has opened the link, to read."""
+        """Let in the browser that has opened the link."""
         if HOSTS.fullmatch(request.headers.get("Host", "")) is None:
             return _refused(403, "this is for the machine that it runs on")
-        if request.method not in ("GET", "HEAD"):
+        if request.method not in ("GET", "HEAD") and (self._changes is None or request.method != "POST"):
             return _refused(405, "this can only read")
         given = request.query.get("token", "")
         if self._token is not None and hmac.compare_digest(given.encode(), self._token.encode()):
@@ -66,7 +74,7 @@ class Studio:
             return _refused(error.status, error.reason)
         except Mistake as mistake:
             answer = await self._problem(request, 400, str(mistake))
-        except asyncpg.DataError as error:
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             answer = await self._problem(request, 400, str(error).partition("\n")[0])
         except asyncpg.QueryCanceledError:
             answer = await self._problem(request, 503, "this took too long: ask for less")
@@ -102,7 +110,23 @@ class Studio:
                 if (value := row[own]) is not None and not isinstance(tables, str):
                     referring = await rows_of.rows(connection, tables[name], Question((Filter(column, "is", value),)))
                     found.append((name, column, value, referring.count))
-        return _html(pages.detail(databases, request[NONCE], database, table, row, found))
+        token = self._form_token if self._changes is not None else None
+        return _html(pages.detail(databases, request[NONCE], database, table, row, found, token))
+
+    async def _change(self, request: web.Request) -> web.StreamResponse:
+        _, database, table = await self._asked(request)
+        form = await request.post()
+        given = str(form.get("token", ""))
+        if self._changes is None or not hmac.compare_digest(given.encode(), self._form_token.encode()):
+            raise web.HTTPForbidden
+        text = str(form.get("value", "")).replace("\r\n", "\n")  # as browsers write the ends of lines
+        if "\0" in text:
+            raise Mistake("a text has a character that PostgreSQL cannot store")
+        value = None if form.get("null") else text
+        change = Change(str(form.get("column", "")), str(form.get("state", "")), value)
+        async with self._pools[database].acquire() as connection:
+            await edits.apply(connection, database, table, _question(request), change, self._changes)
+        return web.Response(status=303, headers={"Location": request.path_qs})
 
     async def _asked(self, request: web.Request) -> tuple[pages.Databases, str, Table]:
         databases, database = await self._databases(), request.match_info["database"]
@@ -162,12 +186,26 @@ def _closed(answer: web.StreamResponse, nonce: str) -> web.StreamResponse:
     return answer
 
 
-async def serve(report: Report, targets: Sequence[Target], port: int) -> None:
-    """Serve until Ctrl-C. Raises Stop for databases of production."""
+async def serve(
+    report: Report, targets: Sequence[Target], port: int, *, changes: Path | None = None, consent: str | None = None
+) -> None:
+    """Serve until Ctrl-C. Raises Stop for databases of production.
+
+    `changes`: the file that notes changes; given, values may be changed, which needs consent.
+    """
+    titles = []
     for target in targets:
         async with target.connect(read_only=True) as connection:
             if await target.production(connection):
                 raise Stop(f"{target.name} is production's: no studio there", code=Code.REFUSED)
+            titles.append(await target.title(connection))
+    if changes is not None:
+
+        async def make() -> Plan:
+            lines = [f"notes each change in {changes}", "tells no client, log of a room or cache of a change"]
+            return Plan(targets[0].name, f"This lets a browser change values of {' and '.join(titles)}.", lines)
+
+        await consents.ask(report, make, given=consent)
     token, pools = secrets.token_urlsafe(32), {}
     for target in targets:
         pools[target.name] = asyncpg.create_pool(
@@ -186,7 +224,8 @@ async def serve(report: Report, targets: Sequence[Target], port: int) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(Studio(pools, token).application(), access_log=None, handle_signals=False)
+    studio = Studio(pools, token, ChangeLog(changes) if changes is not None else None)
+    runner = web.AppRunner(studio.application(), access_log=None, handle_signals=False)
     await runner.setup()
     try:
         try:
@@ -196,7 +235,8 @@ async def serve(report: Report, targets: Sequence[Target], port: int) -> None:
         _, taken = runner.addresses[0][:2]
         report.facts["url"] = f"http://{HOST}:{taken}/"
         report.line(f"http://{HOST}:{taken}/?token={token}")
-        report.remark("read-only, for this machine; the link opens once. Ctrl-C ends it")
+        access = "read-only" if changes is None else "values can be changed"
+        report.remark(f"{access}, for this machine; the link opens once. Ctrl-C ends it")
         await stop.wait()
     finally:
         await runner.cleanup()

@@ -27,7 +27,8 @@ TABLES = """
 COLUMNS = """
     SELECT a.attrelid AS oid, a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type,
         col_description(a.attrelid, a.attnum) AS comment,
-        a.attnum = ANY (SELECT unnest(conkey) FROM pg_constraint WHERE conrelid = a.attrelid AND contype = 'p') AS key
+        a.attnum = ANY (SELECT unnest(conkey) FROM pg_constraint WHERE conrelid = a.attrelid AND contype = 'p') AS key,
+        a.attgenerated <> '' OR a.attidentity <> '' AS generated
     FROM pg_attribute a WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attrelid, a.attnum
 """
@@ -63,6 +64,7 @@ class Column(NamedTuple):
     type: str
     comment: str | None
     key: bool  # a part of the primary key
+    generated: bool = False  # by the database
     target: tuple[str, str] | None = None  # a table and its column
 
     @property
@@ -136,10 +138,10 @@ async def tables(connection: Any) -> dict[str, Table]:
     found = {row["oid"]: Table(*tuple(row)[1:]) for row in rows}
     references = await connection.fetch(REFERENCES, list(found))
     targets = {(row["source"], row["source_column"]): row for row in references if row["target"] in found}
-    for oid, name, kind, comment, key in map(tuple, await connection.fetch(COLUMNS, list(found))):
+    for oid, name, kind, comment, key, generated in map(tuple, await connection.fetch(COLUMNS, list(found))):
         reference = targets.get((oid, name))
         target = (found[reference["target"]].name, reference["target_column"]) if reference else None
-        found[oid].columns.append(Column(name, kind, comment, bool(key), target))
+        found[oid].columns.append(Column(name, kind, comment, bool(key), bool(generated), target))
     for row in targets.values():
         found[row["target"]].referrers.append((found[row["source"]].name, row["source_column"], row["target_column"]))
     return {table.name: table for table in found.values()}
@@ -148,8 +150,8 @@ async def tables(connection: Any) -> dict[str, Table]:
 async def rows(connection: Any, table: Table, question: Question, *, whole: bool = False) -> Answer:
     """Return a page of the rows that are asked for; with `whole` their values at full length. Raises Mistake."""
     values: list[str] = []
-    conditions = list(_conditions(table, question, values))
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    parts = list(conditions(table, question, values))
+    where = f" WHERE {' AND '.join(parts)}" if parts else ""
     order = _order(table, question)
     shown = ", ".join(_shown(column, whole=whole) for column in table.columns) or "1"
     source = quoted(table.name)
@@ -161,7 +163,8 @@ async def rows(connection: Any, table: Table, question: Question, *, whole: bool
     return Answer([dict(zip(names, row, strict=False)) for row in map(tuple, found)], count, f"SELECT … {asked}")
 
 
-def _conditions(table: Table, question: Question, values: list[str]) -> Iterator[str]:
+def conditions(table: Table, question: Question, values: list[str]) -> Iterator[str]:
+    """Return the conditions that a row has to meet, and append their parameters. Raises Mistake."""
     for one in question.filters:
         column = table.column(one.column)
         if one.comparison not in COMPARISONS:

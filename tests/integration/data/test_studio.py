@@ -1,18 +1,22 @@
 """The data browser: who gets in, what is shown and what never is."""
 
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from html import unescape
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import asyncpg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.data.studio.edits import ChangeLog
 from gateway.data.studio.server import Studio
 from gateway.data.studio.tables import SECRET
 from gateway.seeds import main as seeds
-from tests.integration.data.terminal import dorami, run
+from tests.integration.data.terminal import at_terminal, dorami, run, wrong
 from tests.support import Databases, make_settings
 from tests.timing import time_limit
 
@@ -158,12 +162,111 @@ async def test_rows_lead_to_each_other(client: Client) -> None:
     assert "memo 7" in await text(client, link)
 
 
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def writer(pools: dict[str, Any], tmp_path: Path) -> AsyncIterator[Client]:
+    """Return the browser of somebody who may change values and has opened the link."""
+    changes = ChangeLog(tmp_path / "kept" / "changes.jsonl")
+    async with TestClient(TestServer(Studio(pools, TOKEN, changes).application())) as opened:
+        await enter(opened)
+        yield opened
+
+
+async def row_of(client: Client, table: str, **key: str) -> tuple[str, str]:
+    """Return the path of a row and its page."""
+    filters = [("f", f"{name}\nis\n{value}") for name, value in key.items()]
+    path = f"{table}/row?{urlencode(filters)}"
+    return path, await text(client, path)
+
+
+def form_of(page: str, column: str) -> dict[str, str]:
+    """Return the hidden fields of the form that changes a column."""
+    pattern = (
+        rf"name=token value='([^']+)'><input type=hidden name=column value='{column}'>.*?name=state value='([^']+)'"
+    )
+    (found,) = re.findall(pattern, page)
+    return {"token": found[0], "column": column, "state": found[1]}
+
+
+async def post(client: Client, path: str, form: dict[str, str]) -> int:
+    async with client.post(path, data=form, allow_redirects=False) as answer:
+        return answer.status
+
+
+async def test_a_value_is_changed_once_noted_and_counted_as_a_version(
+    writer: Client, pools: dict[str, Any], tmp_path: Path
+) -> None:
+    number, version, name = await pools["main"].fetchrow("SELECT id, version, name FROM products ORDER BY id LIMIT 1")
+    path, page = await row_of(writer, "/main/products", id=str(number))
+    form = form_of(page, "name") | {"value": "달항아리\r\n<b>두 번째</b>"}
+    assert await post(writer, path, form) == 303
+    assert await post(writer, path, form) == 400, "the value that was shown is no longer there"
+    row = await pools["main"].fetchrow("SELECT version, name FROM products WHERE id = $1", number)
+    assert tuple(row) == (version + 1, "달항아리\n<b>두 번째</b>")
+    assert "<b>" not in (await (await writer.get(path)).text()).partition("<main>")[2]
+    file = tmp_path / "kept" / "changes.jsonl"
+    (line,) = map(json.loads, file.read_text().splitlines())
+    told = [line[key] for key in ("database", "table", "row", "column", "from", "to")]
+    assert told == ["main", "products", {"id": str(number)}, "name", name, "달항아리\n<b>두 번째</b>"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    _, page = await row_of(writer, "/main/products", id=str(number))
+    assert await post(writer, path, form_of(page, "name") | {"value": name}) == 303
+
+
+async def test_null_is_another_value_than_nothing(writer: Client, pools: dict[str, Any]) -> None:
+    memo, statement = "/second/주문%20메모", 'SELECT "내용" FROM "주문 메모" WHERE a = 3'
+    for given, stored in (({"null": "1", "value": "x"}, None), ({"value": ""}, ""), ({"value": "memo 3"}, "memo 3")):
+        path, page = await row_of(writer, memo, a="3", b="1")
+        assert await post(writer, path, form_of(page, "내용") | given) == 303
+        assert await pools["second"].fetchval(statement) == stored
+
+
+async def test_what_may_not_be_changed_stays(writer: Client, client: Client, pools: dict[str, Any]) -> None:
+    user, room = await pools["main"].fetchval("SELECT id FROM users LIMIT 1"), "/chat live:demo"
+    path, page = await row_of(writer, "/main/users", id=str(user))
+    good = form_of(page, "role") | {"value": "USER"}
+    for column in ("id", "password_hash", "created_at", "updated_at", "nothing"):
+        assert f"name=column value='{column}'" not in page
+        assert await post(writer, path, good | {"column": column}) == 400
+    assert await post(writer, path, good | {"value": "EMPEROR" * 100}) == 400, "the column refuses it"
+    assert await post(writer, path, good | {"token": "x"}) == 403
+    assert await post(writer, path, good | {"state": "NULL"}) == 400
+    assert await post(writer, f"{path}&f=role%0Ais%0AADMIN", good) == 400, "a row is named by its key alone"
+    assert await post(writer, "/main/users/row", good) == 400
+    _, kept = await row_of(writer, "/main/rooms", name=room)
+    assert "<form method=post" not in kept
+    await enter(client)
+    assert await post(client, path, good) == 405, "without --write"
+    before = await pools["main"].fetchval("SELECT count(*) FROM users WHERE role = 'USER'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ChangeLog, "note", _full)
+        assert await post(writer, path, good) == 503
+    assert await pools["main"].fetchval("SELECT count(*) FROM users WHERE role = 'USER'") == before
+
+
+def _full(*_: Any) -> None:
+    raise OSError("no space left on the device")
+
+
+async def test_changing_values_needs_one_database_and_consent(environment: Callable[..., dict[str, str]]) -> None:
+    assert (await dorami("studio", "--write", environment=environment())).code == 2
+    said = await dorami("studio", "--write", "-d", "main", environment=environment())
+    assert said.code == 3
+    assert "lets a browser change values of main (development" in said.err
+    assert "Nothing was done" in said.err
+    wrongly = await at_terminal("studio", "--write", "-d", "main", environment=environment(), replies=[wrong])
+    assert wrongly.code == 3
+
+
 async def test_no_studio_of_production(database_url: str) -> None:
     environment = {
         "RDS_MAIN_URL": database_url,
         "REDIS_URL": "redis://127.0.0.1:1",
         "JWT_SECRET": "a-secret-of-production-that-is-long-enough",
     }
-    async with time_limit(20):
-        said = await dorami("studio", environment=environment)
-    assert said == (3, "", "main is production's: no studio there\n")
+    for arguments in ((), ("--write", "-d", "main")):
+        async with time_limit(20):
+            said = await dorami("studio", *arguments, environment=environment)
+        assert said == (3, "", "main is production's: no studio there\n")
