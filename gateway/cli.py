@@ -57,7 +57,7 @@ def options(
     """Dorami Gateway."""
 
 
-@cli.command()
+@cli.command(epilog="Example: dorami serve --workers max")
 def serve(
     workers: Annotated[
         str | None, typer.Option(help="How many processes share the port, or `max`: one for each core. WORKERS.")
@@ -97,7 +97,7 @@ def prepare() -> None:
     _prepare(settings_of_environment())
 
 
-@cli.command()
+@cli.command(epilog="Example: dorami reload")
 def reload() -> None:
     """Replace the workers of this machine's node one after the other. Fails if a new one does not come up.
 
@@ -117,7 +117,7 @@ def reload() -> None:
         sys.exit(1)
 
 
-@cli.command()
+@cli.command(epilog="Example: dorami worker")
 def worker() -> None:
     """Work on jobs until SIGTERM or SIGINT; run as many workers as there is work for. Says `ready` when it takes jobs.
 
@@ -134,7 +134,7 @@ def worker() -> None:
         fail(f"cannot show metrics on {settings.host}:{settings.metrics_port}: {error.strerror or error}")
 
 
-@cli.command()
+@cli.command(epilog="Example: dorami dev --nodes 3")
 def dev(
     port: Annotated[int, typer.Option(help="Port of the first node.", envvar="PORT", min=0, max=65535)] = 3001,
     nodes: Annotated[int, typer.Option(help="How many nodes, on consecutive ports.", min=1, max=16)] = 1,
@@ -153,7 +153,7 @@ def dev(
         fail(str(error))
 
 
-@cli.command()
+@cli.command(epilog="Example: dorami check")
 def check() -> None:
     """Check the settings, the database, Redis and the migrations, one line each. Fails if one is not right."""
     settings = settings_of_environment()
@@ -165,7 +165,7 @@ def check() -> None:
         sys.exit(1)
 
 
-@cli.command()
+@cli.command(epilog="Example: dorami token --user viewer1@example.com --ttl 2h")
 def token(
     user: Annotated[str, typer.Option(help="E-mail address or id of the account, or the id of a guest.")],
     role: Annotated[

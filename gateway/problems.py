@@ -30,7 +30,7 @@ _REFUSED = "refuses the user name or the password"
 _WRONG: tuple[tuple[type[BaseException], str], ...] = (  # the first match is used
     (asyncpg.InvalidPasswordError, _REFUSED),
     (asyncpg.InvalidAuthorizationSpecificationError, "refuses this user"),
-    (asyncpg.InvalidCatalogNameError, "has no database of this name"),
+    (asyncpg.InvalidCatalogNameError, "does not exist on its server"),
     (asyncpg.InsufficientPrivilegeError, "does not let this user do what is needed"),
     (ssl.SSLCertVerificationError, "has a certificate that the CA has not signed, or for another name"),
     (ssl.SSLError, "cannot be reached by TLS as it is set up"),

@@ -37,7 +37,7 @@ Account = Annotated[str, typer.Argument(help="E-mail address or id of the accoun
 SomeRole = Annotated[AccountRole, typer.Option(case_sensitive=False, help="The role of the account.")]
 
 
-@users.command()
+@users.command(epilog="Example: dorami user create ada@example.com --name Ada --role HOST")
 def create(
     email: Annotated[str, typer.Argument(help="E-mail address.")],
     name: Annotated[str, typer.Option(help="The name that others see.")],
@@ -57,13 +57,13 @@ def create(
     _tell(_run(settings, lambda operator: operator.create(ask, Role(role))))
 
 
-@users.command()
+@users.command(epilog="Example: dorami user promote ada@example.com --role ADMIN")
 def promote(account: Account, role: SomeRole) -> None:
     """Give an account another role, higher or lower. It holds at once, on every node."""
     _tell(_run(settings_of_environment(), lambda operator: operator.change_role(account, Role(role))))
 
 
-@users.command("list")
+@users.command("list", epilog="Example: dorami user list --role ADMIN --json")
 def list_(
     role: Annotated[AccountRole | None, typer.Option(case_sensitive=False, help="Only accounts of a role.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
@@ -77,7 +77,7 @@ def list_(
         _tell(user)
 
 
-@users.command()
+@users.command(epilog="Example: dorami user suspend ada@example.com --reason spam")
 def suspend(
     account: Account,
     reason: Annotated[str, typer.Option(help="For the record.")] = "",
@@ -90,7 +90,7 @@ def suspend(
     _tell(_run(settings, lambda who: who.unsuspend(account) if lift else who.suspend(account, reason)))
 
 
-@users.command()
+@users.command(epilog="Example: dorami user password ada@example.com")
 def password(account: Account) -> None:
     """Set another password. All sessions of the account end."""
     from pydantic import TypeAdapter, ValidationError

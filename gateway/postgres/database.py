@@ -109,7 +109,7 @@ class Database:
         self._url = spec.url(settings)
         self._timeout = settings.database_timeout.total_seconds()
         self._metrics = metrics
-        self._outage = _outage(spec)
+        self._outage = Outage(f"the {spec.title} is away", f"the {spec.title} is back")
         tries = metrics.database_probes.labels(spec.name)
         self.watch = ServerWatch(spec.title, self._probe, settings.check_interval.total_seconds(), tries.inc)
         self._writes = Outage(f"the {spec.title} takes no writes", f"the {spec.title} takes writes again", quiet=0)
@@ -277,13 +277,12 @@ def configuration(settings: Settings, spec: DatabaseSpec = MAIN, *models: str, p
     }
 
 
-def _outage(spec: DatabaseSpec) -> Outage:
-    return Outage(f"the {spec.title} is away", f"the {spec.title} is back")
-
-
 @contextmanager
 def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -> "Iterator[None]":
-    """Raise Unavailable for errors that mean that PostgreSQL is unavailable, and log the details."""
+    """Raise Unavailable for errors that mean that PostgreSQL is unavailable.
+
+    They are logged to `outage`; a command, which has none, prints the error that it ends with.
+    """
     try:
         yield
     except asyncpg.ClientConfigurationError:
@@ -297,8 +296,8 @@ def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -
         ours = isinstance(real, ValueError) and not isinstance(real, OSError)  # a refused certificate is both
         if ours or not isinstance(real, AWAY):
             raise  # a mistake of ours: a value of the wrong type, an invalid statement
-        if not isinstance(real, UNWRITABLE):  # which is an outage of its own kind
-            (outage or _outage(spec)).failed(call=call, reason=type(real).__name__)
+        if outage is not None and not isinstance(real, UNWRITABLE):  # which is an outage of its own kind
+            outage.failed(call=call, reason=type(real).__name__)
         raise Unavailable(spec.title) from real
 
 

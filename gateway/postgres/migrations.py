@@ -84,6 +84,7 @@ class Migrations:
         label: Theirs in aerich's table.
         files: What there is.
         url: Where the database is.
+        spec: The database, by which errors name it.
         pooled: Whether PgBouncer is there, through which nothing can be set for a session.
         timeout: s for a connection.
         wait: s for another process's migrations.
@@ -98,6 +99,7 @@ class Migrations:
         files: Sequence[Migration],
         url: str,
         *,
+        spec: DatabaseSpec = MAIN,
         pooled: bool = False,
         timeout: float = 5.0,
         wait: float = WAIT,
@@ -106,6 +108,7 @@ class Migrations:
         self.label = label
         self.files = files
         self._url = url
+        self._spec = spec
         self._pooled = pooled
         self._timeout = timeout
         self._wait = wait
@@ -121,6 +124,7 @@ class Migrations:
             spec.label,
             read(spec.migrations),
             (direct or spec.url(settings)).get_secret_value(),
+            spec=spec,
             pooled=settings.database_pgbouncer and direct is None,
             timeout=settings.database_timeout.total_seconds(),
             wait=wait,
@@ -312,7 +316,7 @@ class Migrations:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
         """Open a connection without a pool. Raises Unavailable."""
-        with mapped("migrate"):
+        with mapped("migrate", spec=self._spec):
             db = await asyncpg.connect(
                 self._url,
                 timeout=self._timeout,

@@ -288,7 +288,7 @@ async def test_an_encrypted_backup_is_read_with_its_key_only(place: Place, tmp_p
 
 async def test_a_backup_that_fails_leaves_nothing_behind(place: Place) -> None:
     for environment, text in (
-        ({"RDS_MAIN_URL": place.url.replace("test_", "none_")}, "has no database of this name"),
+        ({"RDS_MAIN_URL": place.url.replace("test_", "none_")}, "does not exist on its server"),
         ({"REDIS_URL": "redis://127.0.0.1:1/0"}, "redis"),
     ):
         said = await place.dorami("create", **environment)

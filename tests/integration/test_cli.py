@@ -136,9 +136,9 @@ async def test_check_of_a_missing_database(command: str, environment: dict[str, 
     said = await dorami(command, **environment | {"DATABASE_URL": url})
     assert said.code == 1
     line = (
-        "the database has no database of this name"
+        "the database does not exist on its server"
         if command == "serve"
-        else "database    has no database of this name"
+        else "database    does not exist on its server"
     )
     assert line in said.out + said.err
 

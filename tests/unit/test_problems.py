@@ -26,7 +26,7 @@ def wrapped(error: BaseException, *around: Exception) -> BaseException:
     [
         (asyncpg.InvalidPasswordError("password authentication failed for user"), REFUSED),
         (asyncpg.InvalidAuthorizationSpecificationError("no pg_hba.conf entry"), "refuses this user"),
-        (asyncpg.InvalidCatalogNameError("database does not exist"), "has no database of this name"),
+        (asyncpg.InvalidCatalogNameError("database does not exist"), "does not exist on its server"),
         (redis.exceptions.AuthenticationError("invalid username-password pair"), REFUSED),
         (redis.exceptions.ResponseError("NOAUTH Authentication required."), REFUSED),
         (redis.exceptions.ResponseError("DB index is out of range"), "has no database of this number"),

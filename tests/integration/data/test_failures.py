@@ -93,7 +93,7 @@ async def test_a_database_that_cannot_be_reached(url: str, code: int, line: str)
 
 async def test_a_database_that_does_not_exist(database_url: str) -> None:
     url = database_url.replace("/test_", "/nobody_made_", 1)
-    check(ON_A_DATABASE, await ends(ON_A_DATABASE, RDS_MAIN_URL=url), 1, "has no database of this name")
+    check(ON_A_DATABASE, await ends(ON_A_DATABASE, RDS_MAIN_URL=url), 1, "does not exist on its server")
 
 
 async def test_a_wrong_password(own_postgres: PostgresProcess) -> None:
