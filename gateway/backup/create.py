@@ -36,7 +36,7 @@ async def create(
 ) -> None:
     """Make a backup of these databases, and of Redis, in a folder of its own below `folder`.
 
-    Main comes first: what analytics has applied by then is applied no second time when it comes again. Raises Stop.
+    Main comes first, so that no event of its outbox is missing in analytics. Raises Stop.
     """
     started, began = time.monotonic(), manifests.now()
     _check_space(folder)
@@ -88,7 +88,7 @@ async def create(
 
 
 def prune(report: Report, folder: Path, keep: shelf.Keep) -> None:
-    """Delete the backups that are not kept any longer."""
+    """Delete the backups beyond the limits of `keep`."""
     old = shelf.superfluous(shelf.entries(folder), keep)
     for entry in old:
         shelf.remove(entry)
@@ -97,7 +97,7 @@ def prune(report: Report, folder: Path, keep: shelf.Keep) -> None:
 
 
 def write_metrics(file: Path, folder: Path) -> None:
-    """Write the age and size of the newest backup for node_exporter's textfile collector, whole or not at all."""
+    """Write time and size of the newest backup for node_exporter's textfile collector, atomically."""
     whole = [entry.manifest for entry in shelf.entries(folder) if entry.manifest]
     lines = []
     if whole:

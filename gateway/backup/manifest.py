@@ -1,4 +1,4 @@
-"""What a backup says of itself: `manifest.json`, which is written last. Used by everything that reads a backup."""
+"""The manifest of a backup, `manifest.json`, which is written last. Used by everything that reads a backup."""
 
 import hashlib
 from collections.abc import Callable, Iterable

@@ -1,7 +1,7 @@
 """Verifies and restores backups. Called by `dorami backup verify | restore | after-restore`.
 
-A restore loads beside the living database and swaps names at the end: until then nothing is changed, and afterwards the
-database of before is still there under another name.
+A restore loads into a new database and swaps the names at the end. Until then nothing changes, and the former database
+is kept under another name.
 """
 
 import secrets
@@ -74,7 +74,7 @@ async def restore(
     consent: str | None,
     jobs: int,
 ) -> None:
-    """Put the databases back to what they were. Raises Stop, and changes nothing unless all can be loaded."""
+    """Restore the databases. Raises Stop, and changes nothing, unless all can be loaded."""
     manifest = Manifest.read(entry.folder)
     chosen = [_target(content, targets) for content in manifest.databases]
     for content, target in zip(manifest.databases, chosen, strict=True):
@@ -97,7 +97,7 @@ async def restore(
                 for number, target in enumerate(chosen):
                     former = await _swap(target, names[number], suffix)
                     names[number] = ""
-                    report.line(f"{target.name}: restored; what it was is the database {former}")
+                    report.line(f"{target.name}: restored; the former database is {former}")
             finally:
                 for name, target in zip(names, chosen, strict=False):
                     if name:
@@ -108,7 +108,7 @@ async def restore(
 
 
 async def after_restore(report: Report, settings: Settings, targets: Sequence[Target]) -> None:
-    """Do what a restore by other means leaves to be done: renew the places of rooms, forget what Redis has of them."""
+    """Complete a restore by other means: give rooms another epoch, delete what Redis has of them."""
     for target in targets:
         await postgres.refuse_company(target)
     for target in targets:
@@ -153,7 +153,7 @@ def _check_version(content: DatabaseContent, target: Target) -> None:
 
 
 async def _plan(entry: shelf.Entry, manifest: Manifest, targets: Sequence[Target]) -> Plan:
-    """Say what would be lost: rows that there are now and not in the backup, by table."""
+    """Return the plan: rows by table that exist now and are not in the backup."""
     lines = []
     title = ""
     for content, target in zip(manifest.databases, targets, strict=True):
@@ -173,7 +173,7 @@ async def _plan(entry: shelf.Entry, manifest: Manifest, targets: Sequence[Target
 
 
 async def _beside(target: Target) -> str:
-    """Make an empty database beside the living one and return its name."""
+    """Create an empty database on the same server and return its name."""
     name = f"dorami_restore_{secrets.token_hex(4)}"
     async with target.connect() as db:
         try:
@@ -207,17 +207,17 @@ async def _compare(db: Any, target: Target, content: DatabaseContent) -> None:
     if found.rooms != content.rooms:
         problems.append("the places of rooms differ")
     if problems:
-        raise Stop(f"what was loaded of {content.name} is not what was dumped:", *problems)
+        raise Stop(f"the loaded {content.name} differs from the backup:", *problems)
 
 
 async def _renew(db: Any) -> None:
-    """Give every room another epoch: places that clients know from after the backup are no places in it."""
+    """Give every room another epoch, so that places from after the backup are invalid."""
     if await db.fetchval("SELECT to_regclass('rooms')") is not None:
         await db.execute(_RENEW_PLACES)
 
 
 async def _keep_revocations(target: Target, db: Any) -> None:
-    """Take over what was revoked since the backup: nobody who logged out comes back in."""
+    """Copy the revocations since the backup, so that ended sessions stay ended."""
     try:
         async with target.connect() as living:
             if await living.fetchval("SELECT to_regclass('revocations')") is None:
@@ -234,7 +234,7 @@ async def _swap(target: Target, name: str, suffix: str) -> str:
         return await postgres.swap(target, name, suffix)
     except asyncpg.ObjectInUseError:
         raise Stop(
-            f"somebody has connected to {target.name} meanwhile: stop all nodes and workers", code=Code.REFUSED
+            f"{target.name} was connected to during the restore: stop all nodes and workers", code=Code.REFUSED
         ) from None
     except asyncpg.InsufficientPrivilegeError:
         raise Stop(
@@ -248,7 +248,7 @@ async def _drop(target: Target, name: str) -> None:
 
 
 async def _settle_redis(report: Report, settings: Settings, folder: Path | None) -> None:
-    """Bring Redis in line with restored databases. Without Redis say what is left to do: the databases are restored."""
+    """Make Redis agree with the restored databases. If Redis is away, print the command to run later."""
     client = RedisClient(settings, Metrics())
     try:
         forgotten = await redis.forget_stale(client)

@@ -1,4 +1,4 @@
-"""`dorami analytics`: the numbers for graphs and reports, as the operator's."""
+"""`dorami analytics`: commands for the numbers of graphs and reports."""
 
 import asyncio
 from typing import TYPE_CHECKING

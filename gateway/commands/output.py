@@ -1,4 +1,4 @@
-"""How commands begin and end: settings, logs on stderr, one line for each mistake. Used by all commands."""
+"""The settings, logs and errors of commands. Used by all commands."""
 
 import sys
 from typing import Any, NoReturn
@@ -11,7 +11,7 @@ USAGE = 2  # exit code of a mistake in the settings or the arguments; what fails
 
 
 def settings_of_environment(**overrides: Any) -> Settings:
-    """Return the settings of the environment, and log as they say: on stderr, so that stdout has results alone."""
+    """Return the settings of the environment and configure logging to stderr, so that stdout has only results."""
     settings = load(**overrides)
     from gateway import logs
 

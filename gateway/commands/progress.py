@@ -1,4 +1,4 @@
-"""Progress bars on stderr, on a terminal only. Used by the commands that take long."""
+"""Progress bars on stderr, on a terminal only. Used by long commands."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -32,6 +32,6 @@ class Bars:
         self._progress.stop()
 
     def add(self, title: str, total: int | None, unit: str) -> Callable[..., None]:
-        """Add a bar. What is returned takes how much is done in all and, once it is known, of how much (`total`)."""
+        """Add a bar and return the function that updates it with the units done and, once known, the `total`."""
         task = self._progress.add_task(title, total=total, unit=unit)
         return lambda done, total=None: self._progress.update(task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""`dorami user`: accounts for who runs the installation; the way to its first ADMIN."""
+"""`dorami user`: manages accounts from the command line, the first ADMIN included."""
 
 import asyncio
 import json

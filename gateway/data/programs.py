@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs: the bundled ones in development, else those of the PATH. Used by backups and `shell`."""
+"""Finds PostgreSQL's programs: bundled ones in development, else those of the PATH. Used by backups and `shell`."""
 
 import os
 import re
@@ -16,7 +16,7 @@ NOISE = re.compile(r"\\|-- Dumped|SET (?!check_function_bodies)\w+ = .*;|SELECT 
 
 
 def program(name: str, server: int) -> str:
-    """Return the path of a program that is as new as a server of this major version. Raises Stop if there is none."""
+    """Return the path of a program of at least the server's major version. Raises Stop if there is none."""
     found = [path for path in (_bundled(name), shutil.which(name)) if path]
     fitting = [path for path in found if major(path) >= server]
     if not fitting:
@@ -43,7 +43,7 @@ def _bundled(name: str) -> str | None:
 
 
 def address(url: str) -> tuple[str, Mapping[str, str]]:
-    """Return a URL for the arguments of a program, and an environment with the password, which `ps` does not show."""
+    """Return a URL without password for the arguments of a program, which `ps` shows, and an environment with it."""
     parts = urlsplit(url)
     query = parse_qsl(parts.query)
     secrets = {name: value for name, value in query if name == "password"}
@@ -55,7 +55,7 @@ def address(url: str) -> tuple[str, Mapping[str, str]]:
 
 
 def dump(url: str, server: int, file: Path) -> None:
-    """Write a backup of a database in pg_dump's own format; nobody else may read the file. Raises Stop."""
+    """Write a backup in pg_dump's custom format, readable by its owner alone. Raises Stop."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     shown, environment = address(url)
     with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as output:
@@ -67,7 +67,7 @@ def dump(url: str, server: int, file: Path) -> None:
 
 
 def schema(url: str, server: int) -> str:
-    """Return the schema of a database as SQL, without what is another at each call. Raises Stop."""
+    """Return the schema of a database as SQL, without the lines that differ at each call. Raises Stop."""
     shown, environment = address(url)
     bookkeeping = [
         f"--exclude-table={name}" for name in ("aerich", "aerich_id_seq", "dorami_migrations", "dorami_pushed")
@@ -82,5 +82,5 @@ def schema(url: str, server: int) -> str:
 
 
 def tool(name: str) -> str | None:
-    """Return the path of a program that a Python package has brought, or of one of the PATH; None if there is none."""
+    """Return the path of a program from a Python package or the PATH; None if there is none."""
     return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)

@@ -1,4 +1,4 @@
-"""What a command of `dorami db` says and how it ends: results on stdout, remarks on stderr, an exit code."""
+"""The output of a command of `dorami db`: results on stdout, remarks on stderr, an exit code."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ ENDINGS: tuple[tuple[tuple[type[BaseException], ...], Code, str], ...] = (
 
 
 class Report:
-    """The answer of one command about one database, or with `database` None about all."""
+    """The output of one command about one database, or with `database` None about all."""
 
     def __init__(self, command: str, database: str | None = None, *, as_json: bool = False) -> None:
         self.as_json = as_json
@@ -52,7 +52,7 @@ class Report:
             typer.echo(self.prefix + text)
 
     def remark(self, text: str) -> None:
-        """Print a line that is not a result: what goes on, what to do next."""
+        """Print a line on stderr: progress, or what to do next."""
         typer.echo(self.prefix + text, err=True)
 
     def table(self, rows: list[tuple[str, ...]]) -> None:
@@ -62,7 +62,7 @@ class Report:
             self.line("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work, print what is to be printed at its end, and exit unless all went well."""
+        """Run the work, print its error and the JSON if any, and exit with a code unless it succeeded."""
         code: Code = Code.INTERRUPTED
         lines: tuple[str, ...] = ("Nothing more was done.",)
         try:
@@ -91,7 +91,7 @@ class Report:
 
 
 def plain(value: Any) -> Any:
-    """Return a value of PostgreSQL as JSON has it."""
+    """Return a value of PostgreSQL in a form that JSON has."""
     match value:
         case datetime() | date():
             return value.isoformat()
@@ -103,7 +103,7 @@ def plain(value: Any) -> Any:
 
 
 def _ending(error: BaseException) -> tuple[Code, tuple[str, ...]]:
-    """Return the exit code and the lines for what has ended a command."""
+    """Return the exit code and the lines for an error."""
     if isinstance(error, Stop):
         return Code(error.code), error.lines
     if isinstance(error, SettingsError):

@@ -1,4 +1,4 @@
-"""The databases: what each is called, where its models and migrations are, and which setting has its URL.
+"""The registry of databases: the name of each, its models, its migrations and the setting with its URL.
 
 Used by everything that opens, migrates or describes a database. `docs/databases.md` says how another one is added.
 """
@@ -44,18 +44,18 @@ class DatabaseSpec:
         return [f"{models.__name__}.{self.name}.{module.name}" for module in pkgutil.iter_modules([str(folder)])]
 
     def configured(self, settings: Settings) -> bool:
-        """Whether the settings say where it is."""
+        """Whether it has a URL in the settings."""
         return self._url(settings) is not None
 
     def url(self, settings: Settings) -> SecretStr:
-        """Return where it is. Raises SettingsError unless the settings say so."""
+        """Return its URL. Raises SettingsError if the settings have none."""
         url = self._url(settings)
         if url is None:
             raise SettingsError([f"{self.variable}: is required for {self.name}"])
         return url
 
     def direct_url(self, settings: Settings) -> SecretStr | None:
-        """Return where it is past PgBouncer, for migrations; None unless the settings say so."""
+        """Return its URL past PgBouncer, for migrations; None if the settings have none."""
         direct: SecretStr | None = getattr(settings, f"rds_{self.name}_direct_url", None)
         return direct
 
@@ -78,5 +78,5 @@ def find(name: str, among: Iterable[DatabaseSpec] = DATABASES) -> DatabaseSpec:
 
 
 def configured(settings: Settings) -> list[DatabaseSpec]:
-    """Return the databases that the settings say where to find, the main one first."""
+    """Return the databases that have a URL in the settings, the main one first."""
     return [spec for spec in DATABASES if spec.configured(settings)]

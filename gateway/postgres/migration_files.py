@@ -1,4 +1,4 @@
-"""The files of migrations, and how those of a database stand beside them. Used by migrations.py and the commands."""
+"""Reads the files of migrations and compares them with the applied ones. Used by migrations.py and commands."""
 
 import hashlib
 import itertools
@@ -16,7 +16,7 @@ _NAME = re.compile(r"(?P<number>\d+)_\w+")
 
 
 class MigrationError(OperatorError):
-    """Something that keeps migrations from being applied or undone."""
+    """Migrations cannot be applied or undone; the text says why."""
 
 
 class MigrationsLocked(MigrationError):
@@ -73,7 +73,7 @@ def read(folder: Path) -> list[Migration]:
 
 
 class Applied(NamedTuple):
-    """What a database notes of one migration. Of those before there were hashes only the name is known."""
+    """The record of an applied migration. Records from before there were hashes have only a name."""
 
     name: str
     sha256: str | None
@@ -83,7 +83,7 @@ class Applied(NamedTuple):
 
 @dataclass(frozen=True)
 class Status:
-    """The migrations of a database beside those that there are."""
+    """The applied migrations of a database beside the files."""
 
     files: Sequence[Migration]
     applied: Sequence[Applied]  # in the order in which they were applied
@@ -91,19 +91,19 @@ class Status:
 
     @property
     def pending(self) -> list[Migration]:
-        """Those that are missing, in their order."""
+        """The files that are not applied, in their order."""
         names = {applied.name for applied in self.applied}
         return [migration for migration in self.files if migration.name not in names]
 
     @property
     def ahead(self) -> list[str]:
-        """Those that the database has and the code has not: it was migrated by a newer version."""
+        """Applied migrations without a file: a newer version applied them."""
         names = {migration.name for migration in self.files}
         return [applied.name for applied in self.applied if applied.name not in names]
 
     @property
     def edited(self) -> list[str]:
-        """Those whose file is not what was applied."""
+        """Applied migrations whose file has changed since."""
         hashes = {migration.name: migration.sha256 for migration in self.files}
         return [
             applied.name

@@ -1,6 +1,6 @@
-"""Applies and undoes migrations: each once, however many processes start at the same time. Called by the command line.
+"""Applies and undoes migrations, each once even if several processes start at a time. Called by the command line.
 
-The files and the table `aerich` are aerich's, which drafts them. What aerich does not note is in `dorami_migrations`:
+Files and the table `aerich` have aerich's form; it drafts them. The table `dorami_migrations` has what aerich omits:
 the hash of each file when it was applied, when that was and how long it took.
 
 A migration is one transaction: the lock of migrations, the file's statements and the note of them are committed
@@ -81,9 +81,9 @@ class Migrations:
     """The migrations of one database.
 
     Args:
-        label: Theirs in aerich's table.
-        files: What there is.
-        url: Where the database is.
+        label: Of the database in aerich's table.
+        files: All migrations of the database.
+        url: Of the database.
         spec: The database, by which errors name it.
         pooled: Whether PgBouncer is there, through which nothing can be set for a session.
         timeout: s for a connection.
@@ -118,7 +118,7 @@ class Migrations:
     def of(
         cls, settings: Settings, spec: DatabaseSpec = MAIN, *, wait: float = WAIT, lock_wait: float = LOCK_WAIT
     ) -> "Migrations":
-        """Return those of a database that the settings name. Raises SettingsError unless they do."""
+        """Return those of a database of the settings. Raises SettingsError if it has no URL there."""
         direct = spec.direct_url(settings)
         return cls(
             spec.label,
@@ -132,12 +132,12 @@ class Migrations:
         )
 
     async def status(self) -> Status:
-        """Return what is applied and what is missing."""
+        """Return the applied and pending migrations."""
         async with self._connection() as db:
             return await self._status(db)
 
     async def apply(self, to: int | None = None, done: Callable[[Migration], None] | None = None) -> list[str]:
-        """Apply what is missing, up to a number or all, and return the names; `done` is called after each."""
+        """Apply pending migrations, up to a number or all, and return their names; call `done` after each."""
         names: list[str] = []
         async with self._connection() as db:
             while step := await self._step(db, lambda status: status.to_apply(to), self._apply):
@@ -149,7 +149,7 @@ class Migrations:
     async def rollback(
         self, *, count: int | None = None, to: int | None = None, done: Callable[[Migration], None] | None = None
     ) -> list[str]:
-        """Undo the last `count`, or all after the number `to`, and return the names; `done` is called after each."""
+        """Undo the last `count`, or all after the number `to`, and return their names; call `done` after each."""
         async with self._connection() as db:
             todo = (await self._status(db)).to_undo(count=count, to=to)
             for migration in todo:
@@ -159,7 +159,7 @@ class Migrations:
         return [migration.name for migration in todo]
 
     async def note(self, name: str, *, applied: bool) -> None:
-        """Note that a migration is applied, or that it is not, without doing anything else.
+        """Record a migration as applied or not applied, without running it.
 
         For a database that was made in another way, or repaired by hand.
         """
@@ -182,7 +182,7 @@ class Migrations:
         choose: Callable[[Status], Sequence[Migration]],
         work: Callable[[Any, Migration], Awaitable[None]],
     ) -> Migration | None:
-        """Work on the first that is chosen, under the lock; return it, or None if none is."""
+        """Apply or undo the first chosen migration under the lock; return it, or None if none is chosen."""
         deadline = time.monotonic() + self._lock_wait
         while True:
             name = ""
@@ -266,7 +266,7 @@ class Migrations:
             raise
 
     async def _prepared(self, db: Any) -> Status:
-        """Return the status; migrations of which there is no hash yet have today's from now on."""
+        """Return the status, after recording the hashes of applied migrations that have none."""
         await db.execute(_NOTES)
         status = await self._status(db)
         hashes = {migration.name: migration.sha256 for migration in self.files}
@@ -340,7 +340,7 @@ async def migrate(settings: Settings, spec: DatabaseSpec = MAIN) -> list[str]:
 
 
 async def migrate_optional(settings: Settings) -> list[str]:
-    """Migrate the databases besides the main one, as far as they answer, and return the names."""
+    """Migrate the databases besides the main one that answer, and return the names."""
     names: list[str] = []
     for spec in configured(settings):
         if spec is not MAIN:

@@ -1,1 +1,1 @@
-"""Who and what is there when one starts to develop: data to edit in main.toml, and a large history to try."""
+"""Seeds for development: data to edit in main.toml, and a large history."""

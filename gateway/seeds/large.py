@@ -1,6 +1,6 @@
-"""A large history to try the console, graphs and speed with: thirty shows, one a day, with messages and orders.
+"""A large history for trying the console, graphs and speed: thirty shows, one a day, with messages and orders.
 
-Made by `dorami db seed --size`. Each show is made once: what is there stays as it is.
+Created by `dorami db seed --size`. Each show is created once and never changed.
 """
 
 from collections.abc import AsyncIterator
@@ -62,7 +62,7 @@ ORDERS: Final = """
 
 
 class Progress(NamedTuple):
-    """How far it is, in messages, and what was made so far."""
+    """How many messages are done, and what was created so far."""
 
     done: int
     size: int
@@ -71,7 +71,7 @@ class Progress(NamedTuple):
 
 
 async def sow(settings: Settings, size: int) -> AsyncIterator[Progress]:
-    """Make the shows that are missing, with `size` messages in all, and tell how far it is.
+    """Create the missing shows, of `size` messages in all, and yield the progress.
 
     The small seeds must be there. Raises Unavailable.
     """
@@ -109,7 +109,7 @@ async def sow(settings: Settings, size: int) -> AsyncIterator[Progress]:
 
 
 async def _show(database: Database, day: int) -> Stream | None:
-    """Make the show of so many days ago with its products; None if there is one."""
+    """Create the show of this many days ago with its products; return None if it exists."""
     data = main.DATA["streams"][day % len(main.DATA["streams"])]
     begin = (datetime.now(UTC) - timedelta(days=day + 1)).replace(minute=0, second=0, microsecond=0)
     async with database.guard("seeds.show"), database.transaction():

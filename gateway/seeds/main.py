@@ -34,7 +34,7 @@ PEOPLE: Final = tuple(Person(person["email"], person["name"], Role(person["role"
 
 
 async def sow(settings: Settings) -> bool:
-    """Make what is missing of the accounts and streams; whether anything was.
+    """Create the missing accounts and streams; return whether any was missing.
 
     Raises SettingsError in production, and Unavailable.
     """
@@ -52,7 +52,7 @@ async def sow(settings: Settings) -> bool:
 
 
 async def present(settings: Settings) -> tuple[int, int]:
-    """Return how many of the accounts, streams and products are there, of how many. Raises Unavailable."""
+    """Return how many of the accounts, streams and products exist, and how many there should be. Raises Unavailable."""
     database = Database(settings, Metrics())
     await database.open()
     try:

@@ -59,7 +59,7 @@ async def test_after_a_restore_old_places_are_no_places_and_nobody_who_left_is_b
     assert "more than the backup has now: " in plan
     consent = plan.rpartition("--consent ")[2].split()[0]
     said = await run(database_url, redis_url, folder, "restore", "latest", "--consent", consent)
-    former = said.partition("what it was is the database ")[2].split()[0]
+    former = said.partition("the former database is ")[2].split()[0]
     try:
         async with open_shop(client, tmp_path, database_url, redis_url, size=1, CHAT_RATE_LIMIT=rate) as shop:
             await shop.request("GET", "/users/me", token=left, status={401})

@@ -152,7 +152,7 @@ async def test_a_restore_brings_back_what_was_and_renews_the_places_of_rooms(
     assert await place.ask("SELECT max(seq) FROM rooms") == 7
     assert await place.ask("SELECT epoch FROM rooms WHERE seq > 0") != epoch
     assert await client.exists(*stale) == 0
-    former = said.out.partition("what it was is the database ")[2].split()[0]
+    former = said.out.partition("the former database is ")[2].split()[0]
     assert await place.ask("SELECT count(*) FROM pg_database WHERE datname = $1", former) == 1
     assert await place.ask("SELECT count(*) FROM pg_database WHERE datname LIKE 'dorami_restore_%'") == 0
 

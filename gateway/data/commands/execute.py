@@ -1,4 +1,4 @@
-"""`dorami db execute` and `dorami db shell`: SQL by hand, which can only read unless it is said otherwise."""
+"""`dorami db execute` and `dorami db shell`: SQL by hand, read-only unless `--write` is given."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ async def run(
     shape: str,
     consent: str | None,
 ) -> None:
-    """Run one statement and print what it answers."""
+    """Run one statement and print its result."""
     async with target.connect(read_only=not write) as connection:
         if write and await target.production(connection):
             title = await target.title(connection)
@@ -56,7 +56,7 @@ async def run(
 
 
 async def shell(report: Report, target: Target, *, write: bool) -> None:
-    """Run psql until it is left."""
+    """Run psql until the user quits."""
     async with target.connect() as connection:
         server = int(await connection.fetchval("SELECT current_setting('server_version_num')::int / 10000"))
         if write and await target.production(connection):

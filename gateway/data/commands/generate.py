@@ -1,4 +1,4 @@
-"""`dorami db generate`: the schema that the migrations make, as SQL and as a diagram for people."""
+"""`dorami db generate`: writes the schema that the migrations create, as SQL and as a diagram."""
 
 import asyncio
 import re
@@ -56,5 +56,5 @@ def _document(name: str, found: Mapping[str, Table]) -> Iterator[str]:
 
 
 def _word(text: str) -> str:
-    """Return a name as Mermaid takes it."""
+    """Return a name in the form that Mermaid accepts."""
     return re.sub(r"\W+", "_", text.replace("[]", "_list")).strip("_")

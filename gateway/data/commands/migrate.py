@@ -1,4 +1,4 @@
-"""`dorami db migrate`: what is missing is applied, what the models ask for is drafted, notes are put right."""
+"""`dorami db migrate`: applies pending migrations, drafts new ones, corrects the records of applied ones."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ SHOWN = 40  # lines of a plan
 async def deploy(
     report: Report, target: Target, *, wait: float, lock_wait: float, dry_run: bool, beside: str | None
 ) -> None:
-    """Apply what is missing. Raises Stop for a database that is ahead of the code or whose migrations were edited."""
+    """Apply pending migrations. Raises Stop if the database is ahead of the code or a migration was edited."""
     migrations = Migrations.of(target.settings, target.spec, wait=wait, lock_wait=lock_wait)
     status = await migrations.status()
     _refuse_strange(status)
@@ -68,7 +68,7 @@ def _refuse_strange(status: Status) -> None:
 async def _show_plan(
     report: Report, target: Target, status: Status, todo: Sequence[Migration], *, beside: str | None
 ) -> None:
-    """Print what the migrations would do, unless the database is empty; as far as it can be told."""
+    """Print the effects of the migrations, unless the database is empty or no plan can be made."""
     if not status.applied:
         report.remark(f"{target.name} is empty: {plans.amount(len(todo), 'migration')}")
         return
@@ -103,7 +103,7 @@ async def dev(
     accept_loss: bool,
     beside: str | None,
 ) -> None:
-    """Write the migration that the models ask for, and apply it. Raises Stop where that would be wrong."""
+    """Write the migration for changed models and apply it. Raises Stop in production and after drift."""
     if not NAME.fullmatch(name):
         raise Stop("--name: lower case letters, digits and _, at most 40", code=Code.USAGE)
     if await _is_production(target):
@@ -131,7 +131,7 @@ async def dev(
 
 
 async def _write(report: Report, target: Target, draft: Draft, *, beside: str | None) -> None:
-    """Show a draft and write its file. Raises Stop, after it is written, if its downgrade does not undo it."""
+    """Print a draft and write its file. Raises Stop, with the file written, if its downgrade does not undo it."""
     report.facts |= {"migration": draft.name, "up": draft.up, "down": draft.down, "warnings": draft.warnings}
     report.line(draft.up)
     findings = await asyncio.to_thread(lint, draft.up) if tool("squawk") else []
@@ -163,7 +163,7 @@ async def diff(
     renames: Mapping[str, str],
     never: bool,
 ) -> None:
-    """Print SQL: of migrations after `start` up to `end`, backwards if `end` is the lower, or what the models ask."""
+    """Print the SQL of migrations after `start` up to `end` (downgrades if `end` is lower), or of changed models."""
     files = {migration.number: migration for migration in read(target.spec.migrations)}
     if start is None and end is None:
         draft = await asyncio.to_thread(drafts.draft, target.spec, renames=renames, never=never)
@@ -188,7 +188,7 @@ async def diff(
 async def resolve(
     report: Report, target: Target, *, applied: str | None, rolled_back: str | None, beside: str | None
 ) -> None:
-    """Note that a migration is applied, with all before it, or that it is not, if the database is as that says."""
+    """Record a migration and all before it as applied, or one as not applied, if the schema of the database agrees."""
     migrations = Migrations.of(target.settings, target.spec)
     status = await migrations.status()
     name = (applied or rolled_back or "").removesuffix(".py")

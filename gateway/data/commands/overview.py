@@ -1,4 +1,4 @@
-"""How the databases are: reached, migrated, drifted. Called by `list`, `migrate -t status`, `debug` and `version`."""
+"""The state of the databases: reachable, migrated, drifted. Called by `list`, `status`, `debug` and `version`."""
 
 import asyncio
 import platform
@@ -42,14 +42,14 @@ LONG = 60.0  # s of a transaction that somebody should look at
 
 
 async def status_of(target: Target) -> "Status":
-    """Which migrations a database has had, beside those that the code has."""
+    """Return the applied migrations of a database beside those of the code."""
     return await Migrations.of(target.settings, target.spec).status()
 
 
 async def list_(
     report: Report, targets: Sequence[Target], unset: Sequence[Any], *, count: bool, beside: str | None
 ) -> None:
-    """One line for each database; never fails for one that is away."""
+    """Print a line for each database, also for those that are away."""
     found = await asyncio.gather(*(_about(target, count=count, beside=beside) for target in targets))
     found = [
         *found,
@@ -91,13 +91,13 @@ async def _about(target: Target, *, count: bool, beside: str | None) -> dict[str
 
 
 async def rows_of(connection: Any) -> int:
-    """How many rows all tables have."""
+    """Return the number of rows of all tables."""
     tables = await tables_of(connection)
     return sum([int(await connection.fetchval(f"SELECT count(*) FROM {name}")) for name in tables])  # noqa: S608
 
 
 async def tables_of(connection: Any) -> list[str]:
-    """Return the tables of a database, but for the bookkeeping of migrations."""
+    """Return the tables of a database, except those that record migrations."""
     rows = await connection.fetch(
         "SELECT c.oid::regclass::text AS name FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
         " AND c.relkind = 'r' AND c.relname NOT IN ('aerich', 'dorami_migrations', 'dorami_pushed') ORDER BY 1"
@@ -110,7 +110,7 @@ def _text(value: Any) -> str:
 
 
 async def status(report: Report, target: Target, *, drift: bool, beside: str | None) -> None:
-    """Tell what a database lacks, and with `drift` each object that is not as its migrations made it."""
+    """Print pending, unknown and edited migrations, and with `drift` each object that differs from them."""
     found: list[Difference] = []
     here = await status_of(target)
     applied, pending = [one.name for one in here.applied], [migration.name for migration in here.pending]
@@ -135,7 +135,7 @@ async def status(report: Report, target: Target, *, drift: bool, beside: str | N
 
 
 async def debug(report: Report, target: Target) -> None:
-    """Tell what one looks for first when a database is slow or stuck."""
+    """Print version, sizes, connections, locks and long transactions."""
     async with target.connect(read_only=True, seconds=10) as connection:
         server = await connection.fetchval("SELECT version()")
         size = await connection.fetchval("SELECT pg_database_size(current_database())")
@@ -166,7 +166,7 @@ async def debug(report: Report, target: Target) -> None:
 
 
 async def versions(report: Report) -> None:
-    """Tell the versions of what the commands are made of."""
+    """Print the versions of the gateway and its libraries."""
     found = {"dorami": __version__, "python": platform.python_version()}
     found |= {name: version(name) for name in ("tortoise-orm", "aerich", "asyncpg")}
     report.facts["versions"] = found

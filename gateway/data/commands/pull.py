@@ -1,4 +1,4 @@
-"""`dorami db pull`: models from a live schema, printed or written. What is there is not overwritten without consent."""
+"""`dorami db pull`: prints or writes models of a live schema. Overwrites files only with consent."""
 
 import subprocess
 from pathlib import Path
@@ -51,7 +51,7 @@ def _of_models(out: Path) -> bool:
 
 
 def _refuse_changes(out: Path) -> None:
-    """Raise Stop unless git has everything of the folder: what is overwritten can then be had back."""
+    """Raise Stop unless everything in the folder is committed, so that overwritten files can be restored."""
     command = ["git", "-C", str(out.resolve().parent), "status", "--porcelain", "--", "."]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603

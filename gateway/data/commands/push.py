@@ -1,4 +1,4 @@
-"""`dorami db push`: what the models ask for, applied without a file while one tries things out. Undone by `-t dev`."""
+"""`dorami db push`: applies changed models without a migration file, for experiments. `migrate -t dev` undoes it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ async def push(
     consent: str | None,
     beside: str | None,
 ) -> None:
-    """Apply what the models ask for. Raises Stop in production, and where rows would be lost that are not given up."""
+    """Apply changed models. Raises Stop in production, and if rows would be lost without `accept_loss`."""
     async with target.connect() as live:
         if await target.production(live):
             raise Stop("nothing is pushed to production: deploy migrations", code=Code.REFUSED)
@@ -81,7 +81,7 @@ async def push(
 
 
 async def undo(report: Report, target: Target, live: Any, *, accept_loss: bool, beside: str | None) -> None:
-    """Undo what was pushed, the newest first. Raises Stop if that cannot be undone, or rows would be lost."""
+    """Undo all pushes, the newest first. Raises Stop if one cannot be undone or rows would be lost."""
     pushed = await levels.pushed(live, target.spec.label)
     if not pushed:
         return

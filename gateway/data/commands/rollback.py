@@ -1,4 +1,4 @@
-"""`dorami db rollback` and `dorami db migrate -t reset`: what takes rows away, after a plan, two codes and a backup."""
+"""`dorami db rollback` and `dorami db migrate -t reset`: delete rows, after a plan, two codes and a backup."""
 
 import asyncio
 import random
@@ -42,7 +42,7 @@ async def rollback(
     consent: str | None,
     beside: str | None,
 ) -> None:
-    """Undo the last `times` migrations, or all after `to`. Raises Stop where that is not consented to."""
+    """Undo the last `times` migrations, or all after `to`. Raises Stop without consent."""
     migrations = Migrations.of(target.settings, target.spec, lock_wait=lock_wait)
     async with target.connect() as live:
         production = await target.production(live)
@@ -79,7 +79,7 @@ async def rollback(
 
 
 def _to_undo(migrations: Migrations, status: Status, times: int | None, to: str | None) -> list[Migration]:
-    """Those that go, the newest first. Raises Stop for a number or a name that cannot be meant."""
+    """Return the migrations to undo, the newest first. Raises Stop for an impossible number and an unknown name."""
     try:
         if times is not None:
             return status.to_undo(count=times)
@@ -102,7 +102,7 @@ def _before(migrations: Migrations, undone: Migration) -> int:
 
 
 def losing(effects: plans.Effects) -> str:
-    """Return the part of a sentence that tells what would be lost; empty if nothing is."""
+    """Return the part of a sentence that names the losses; empty without any."""
     tables = [loss for loss in effects.losses if loss.kind == "table"]
     values = sum(loss.count for loss in effects.losses if loss.kind == "column")
     parts = []
@@ -159,7 +159,7 @@ async def _counts(live: Any) -> dict[str, int]:
 
 
 async def backup(report: Report, target: Target, live: Any, folder: Path | None) -> None:
-    """Make a backup in a folder, unless there is none to be made."""
+    """Make a backup in a folder; do nothing for None."""
     if folder is None:
         return
     server = int(await live.fetchval("SELECT current_setting('server_version_num')::int / 10000"))
@@ -170,7 +170,7 @@ async def backup(report: Report, target: Target, live: Any, folder: Path | None)
 
 
 async def insist(live: Any, work: Callable[[], Awaitable[None]], lock_wait: float) -> None:
-    """Do what needs locks on tables in a transaction; give way to who holds them, and try again for `lock_wait` s.
+    """Run `work`, which locks tables, in a transaction; while others hold the locks, retry for `lock_wait` s.
 
     Raises Stop after that.
     """

@@ -1,4 +1,4 @@
-"""`dorami db seed`: who and what is there when one starts to develop. Also called after a reset."""
+"""`dorami db seed`: creates data for development. Also called after a reset."""
 
 from collections.abc import Awaitable, Callable
 
@@ -11,7 +11,7 @@ from gateway.seeds import main as seeds
 
 
 async def seed(report: Report, target: Target, *, check: bool, size: int = 0) -> None:
-    """Make what is missing, or with `check` tell what is. Raises Stop in production and where tables are missing."""
+    """Create the missing seeds, or with `check` count them. Raises Stop in production and before all migrations."""
     async with target.connect(read_only=True) as connection:
         if await target.production(connection):
             raise Stop("seeds and their password are for development", code=Code.REFUSED)

@@ -1,4 +1,4 @@
-"""Whether models and migrations are right, as far as can be told without a database. Called by `validate`, `format`."""
+"""Checks models and migrations without a database. Called by `validate` and `format`."""
 
 import asyncio
 import importlib
@@ -26,7 +26,7 @@ EXCLUDED = (
 
 
 async def validate(report: Report, specs: Sequence[DatabaseSpec], *, lint: bool, since: int | None = None) -> None:
-    """Tell each mistake, or that there is none."""
+    """Print each mistake, or that there is none."""
     problems = []
     for spec in specs:
         found = [problem async for problem in _problems(spec)]

@@ -1,5 +1,5 @@
-"""Consent to what cannot be undone: a plan is shown, two codes are typed, and the plan is made once more. Used before
-reset, rollback, push and whatever writes over something."""
+"""Asks for consent before something that cannot be undone: shows a plan, asks for two codes, and makes the plan again.
+Used by reset, rollback, push, pull and writes to production."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ NOTHING = "Nothing was done."
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done: a sentence, and a line for each part of it. Two are equal when they would do the same."""
+    """What a command would do: a summary, and a line for each effect. Plans with the same effects are equal."""
 
     database: str
     summary: str
@@ -33,16 +33,16 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """What a script says to consent to this plan and no other."""
+        """Identifies this plan in the consent of a script."""
         text = json.dumps([self.database, self.summary, *self.lines])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def describe(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it for JSON."""
         return {"summary": self.summary, "lines": list(self.lines), "consent": f"{self.database}@{self.fingerprint}"}
 
     def show(self, report: Report) -> None:
-        """Print it, where the question is asked."""
+        """Print it on stderr, where the question follows."""
         report.facts["plan"] = self.describe()
         for line in (*self.lines, self.summary):
             report.remark(line)
@@ -51,9 +51,9 @@ class Plan:
 async def ask(
     report: Report, make: Callable[[], Awaitable[Plan]], *, given: str | None = None, production: bool = False
 ) -> Plan:
-    """Show the plan that `make` returns and return it when it is consented to. Raises Stop otherwise.
+    """Show the plan that `make` returns, and return it after consent. Raises Stop otherwise.
 
-    `given`: the consent of a script, `<name>@<fingerprint>`; not in production, where only a person at a terminal can.
+    `given`: the consent of a script, `<name>@<fingerprint>`, which is refused in production.
     """
     plan = await make()
     plan.show(report)
@@ -76,7 +76,7 @@ async def ask(
 
 
 def _codes() -> list[str]:
-    """Two different codes."""
+    """Return two different codes."""
     codes: list[str] = []
     while len(codes) < 2:
         code = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
@@ -86,7 +86,7 @@ def _codes() -> list[str]:
 
 
 async def _typed(question: str) -> str | None:
-    """Return a line that is typed after the question was shown; None after SECONDS or at the end of input.
+    """Show a question and return the line typed after it; None after SECONDS or at the end of input.
 
     Read by the event loop, because Ctrl-C does no more than cancel what the loop waits for.
     """

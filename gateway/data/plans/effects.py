@@ -1,5 +1,5 @@
-"""What steps of SQL would do to a database: tried on a scratch database, and counted in the live one. Called by deploy,
-rollback, push and reset before anything is done."""
+"""The effects of SQL on a database: tried on a scratch database, with losses counted in the live one. Called by deploy,
+rollback and push before they change anything."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ ROWS = re.compile(
 
 @dataclass(frozen=True)
 class Loss:
-    """Rows of a table, or values of a column, that would be gone; `exact` is False where counting took too long."""
+    """Rows of a table, or values of a column, that would be lost; not `exact` if counting took too long."""
 
     kind: str
     name: str
@@ -49,7 +49,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Effects:
-    """What steps do."""
+    """The effects of steps of SQL."""
 
     losses: Sequence[Loss] = ()
     made: Sequence[Key] = ()
@@ -62,12 +62,12 @@ class Effects:
 
     @property
     def lost_rows(self) -> int:
-        """How many rows of tables would be gone."""
+        """How many rows of tables would be lost."""
         return sum(loss.count for loss in self.losses if loss.kind == "table")
 
     @property
     def losing(self) -> bool:
-        """Whether anything would be gone that somebody has stored."""
+        """Whether any row or value would be lost."""
         return any(loss.count for loss in self.losses)
 
     def lines(self) -> Iterator[str]:
@@ -83,7 +83,7 @@ class Effects:
         yield from (f"runs outside of a transaction: {name}" for name in self.unlocked)
 
     def describe(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it for JSON."""
         return {
             "losses": [vars(loss) for loss in self.losses],
             "makes": [" ".join(key) for key in self.made],
@@ -99,7 +99,7 @@ class Effects:
 async def effects(
     target: Target, live: Any, applied: Sequence[str], chosen: Sequence[Step], *, beside: str | None = None
 ) -> Effects:
-    """Return what `chosen` would do to a database with these migrations and pushed changes; `live` is connected."""
+    """Return the effects of `chosen` on a database, `live`, with these migrations and its pushed drafts."""
     before = [levels.Step(push.name, push.up) for push in await levels.pushed(live, target.spec.label)]
     locks: dict[str, str] = {}
     rewrites: set[str] = set()
@@ -135,7 +135,7 @@ async def effects(
 
 
 async def losses(live: Any, dropped: Iterable[Key], start: Catalog) -> list[Loss]:
-    """Return the rows and values that are in the live database now and would be gone."""
+    """Return the rows and values of the live database that would be lost."""
     found = []
     for key in dropped:
         if key.kind == "table":
@@ -150,7 +150,7 @@ async def losses(live: Any, dropped: Iterable[Key], start: Catalog) -> list[Loss
 
 
 async def count(live: Any, table: str, column: str | None = None) -> Loss | None:
-    """How many rows a table has, or a column values; None if the live database has none of the name."""
+    """Return the number of rows of a table, or of values of a column; None if the live database lacks it."""
     what, name = ("column", f"{table}.{column}") if column else ("table", table)
     try:
         async with live.transaction():
@@ -167,7 +167,7 @@ async def count(live: Any, table: str, column: str | None = None) -> Loss | None
 
 
 def changing_rows(sql: str) -> list[str]:
-    """Return the statements of a migration, outside of functions, that change rows, whose number is not known."""
+    """Return the statements of a migration that change rows, except those inside functions."""
     words = UNREAD.sub(lambda found: "''" if found["string"] else " ", sql)
     return [f"{' '.join(found[0].split()).upper()} {found[1]}" for found in ROWS.findall(words)]
 

@@ -1,4 +1,4 @@
-"""What a database is made of: read from PostgreSQL's catalog, and compared. Called by the commands, plans and drift."""
+"""Reads and compares the objects of databases, from PostgreSQL's catalog. Called by commands, plans and drift."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Key(NamedTuple):
 
 
 class Part(NamedTuple):
-    """How it is made, and the table that it is a part of."""
+    """The definition of an object, and the table that it belongs to."""
 
     text: str
     owner: str | None
@@ -29,7 +29,7 @@ Catalog = Mapping[Key, Part]
 
 @dataclass(frozen=True)
 class Difference:
-    """An object that is not as it is wanted."""
+    """An object that is missing, unknown or defined in another way."""
 
     verdict: Literal["missing", "unknown", "differs"]
     key: Key
@@ -40,13 +40,13 @@ class Difference:
         return f"{self.verdict:<8} {self.key.kind} {self.key.name}"
 
     def describe(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it for JSON."""
         want, have = (part and part.text for part in (self.want, self.have))
         return {"verdict": self.verdict, "kind": self.key.kind, "name": self.key.name, "want": want, "have": have}
 
 
 async def read(connection: Any) -> dict[Key, Part]:
-    """Return the catalog of a database, as one moment has it."""
+    """Return the catalog of a database in one snapshot."""
     within = connection.is_in_transaction()
     async with connection.transaction(**{} if within else {"isolation": "repeatable_read", "readonly": True}):
         await connection.execute("SET LOCAL search_path = public")  # by which names are written
@@ -55,7 +55,7 @@ async def read(connection: Any) -> dict[Key, Part]:
 
 
 def compare(want: Catalog, have: Catalog) -> Iterator[Difference]:
-    """Each object that differs. Of a table that is missing or unknown its parts are not told."""
+    """Yield each object that differs, without the parts of a missing or unknown table."""
     for key in sorted(want.keys() | have.keys()):
         wanted, found = want.get(key), have.get(key)
         if wanted is None or found is None:
@@ -68,7 +68,7 @@ def compare(want: Catalog, have: Catalog) -> Iterator[Difference]:
 
 
 async def differences(want: Catalog, have: Catalog, scratch: Any) -> list[Difference]:
-    """`compare`, without what is the same in other words; `scratch` is a connection to a database that is as `want`.
+    """Return what `compare` finds, without equivalent texts; `scratch` is a connection to a database equal to `want`.
 
     PostgreSQL writes some expressions in another way after each dump and restore: `IN` becomes `= ANY` with casts. So
     the text that is wanted is given to it once more, and either answer counts.
@@ -84,7 +84,7 @@ async def differences(want: Catalog, have: Catalog, scratch: Any) -> list[Differ
 
 
 async def _said_again(scratch: Any, parts: Mapping[Key, Part]) -> dict[Key, Part]:
-    """How PostgreSQL writes objects down when they are made of their own texts, as far as it makes them."""
+    """Return how PostgreSQL prints objects that are created again from their own texts."""
     transaction = scratch.transaction()
     await transaction.start()
     try:
@@ -104,7 +104,7 @@ async def _said_again(scratch: Any, parts: Mapping[Key, Part]) -> dict[Key, Part
 
 
 def _remake(key: Key, part: Part) -> tuple[str, ...]:
-    """Statements that make an object again; none for kinds whose texts do not change."""
+    """Return statements that create an object again; none for kinds whose texts do not change."""
     name, table = _last(key.name), part.owner
     match key.kind:
         case "constraint":

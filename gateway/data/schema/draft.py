@@ -1,4 +1,4 @@
-"""The migration that the models ask for: drafted by aerich without a database, on a copy of the migrations. Called by
+"""Drafts the migration for changed models with aerich, without a database, on a copy of the migrations. Called by
 `migrate -t dev`, `migrate -t diff`, `push` and `validate`."""
 
 import asyncio
@@ -54,7 +54,7 @@ def draft(
     never: bool = False,
     after: Sequence[tuple[str, str]] = (),
 ) -> Draft | None:
-    """Return the migration that the models ask for; None if they say nothing new.
+    """Return the migration for changed models; None if they have not changed.
 
     A column that went and one of its shape that came may be a renamed one, and nobody but the author knows:
     `renames` (old name to new) are, with `never` none is, and without either Stop is raised. `after`: names and texts

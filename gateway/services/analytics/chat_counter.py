@@ -1,8 +1,8 @@
 """Counts chat messages per minute in the analytics database, from the main one's table. Run by workers and a command.
 
-A message costs chat nothing for it: places in a room follow the commits, so the messages up to the place of a committed
-room are all there, and a cursor for each stream says up to where they are counted. It moves in the transaction that
-counts. A stream without a cursor, or whose room has begun another epoch, is counted from its first message on.
+Chat does nothing for it. Places in a room follow the commits, so all messages up to the committed place of a room are
+visible. A cursor for each stream is the last counted place; it moves in the transaction that counts. A stream without
+a cursor, or whose room has another epoch, is counted from its first message on.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -51,7 +51,7 @@ DROP: Final = "DELETE FROM chat_cursors WHERE stream_key = ANY ($1)"
 
 
 class ChatCounter:
-    """Keeps `chat_minutes` up with the messages. Of several at a time one counts."""
+    """Adds new messages to `chat_minutes`. Of several counters one counts at a time."""
 
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
@@ -107,7 +107,7 @@ Places = Mapping[str, tuple[UUID, int]]  # of streams: epoch and seq
 
 
 def _steps(cursors: Places, rooms: Places) -> tuple[list[_Step], int]:
-    """Return what to count, and how many places that leaves."""
+    """Return the places to count in this step, and how many are left after it."""
     steps: list[_Step] = []
     capacity, left = STEP, 0
     for key, (epoch, head) in rooms.items():

@@ -1,4 +1,4 @@
-"""Facts for the analytics database, stored in the outbox by the transactions that they tell of. Used by services.
+"""Stores facts for the analytics database in the outbox, in the transactions that they are about. Used by services.
 
 The facts of a batch are one row. There are none where no analytics database is set.
 """
@@ -35,9 +35,9 @@ class Facts:
         self._key = hmac.digest(secret, b"analytics", "sha256")
 
     def sales(self, status: Status, orders: Iterable[tuple[datetime, Sequence[OrderItem]]]) -> str | None:
-        """Return the facts about orders to which the same has happened, each with when; None where there are none.
+        """Return the facts about orders that changed to one status, each with its moment; None without any.
 
-        A statement that changes the orders stores them; `add` does where it is another one.
+        The statement that changes the orders stores them, or else `add_sales`.
         """
         if not self.enabled:
             return None

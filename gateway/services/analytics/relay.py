@@ -70,11 +70,11 @@ class Relay:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start moving facts."""
         self._task = asyncio.create_task(self._run(), name="relay")
 
     async def close(self) -> None:
-        """Stop, even in the middle of a batch: it is taken again."""
+        """Stop, even in the middle of a batch, which will be taken again."""
         await cancel(self._task)
 
     async def _run(self) -> None:
@@ -91,7 +91,7 @@ class Relay:
             await asyncio.sleep(pause)
 
     async def move(self) -> int:
-        """Move one batch; return how many events that were. Raises Unavailable.
+        """Move one batch; return its number of events. Raises Unavailable.
 
         Of a batch that the analytics database refuses each event is tried by itself. One that is refused then, too, is
         dropped, for it would be refused for ever, and all that come after it would wait.

@@ -82,9 +82,9 @@ class Reports:
         self._databases = databases
 
     async def stream(self, principal: Principal, key: str, ask: AnalyticsQuery) -> StreamReport:
-        """Return what happened in a stream: since it began, unless the query says from when.
+        """Return the numbers of a stream, by default since it began.
 
-        Raises NotFound for a stream that there is not, or that is somebody else's.
+        Raises NotFound for an unknown stream and for another host's.
         """
         async with self._databases.main.guard("reports.stream"):
             stream = await Stream.get_or_none(key=key)
@@ -107,7 +107,7 @@ class Reports:
         )
 
     async def sales(self, principal: Principal, ask: AnalyticsQuery) -> SalesReport:
-        """Return what was sold, over time and by stream: of the last thirty days, unless the query says from when."""
+        """Return sales over time and by stream, by default of the last thirty days."""
         begin, end, bucket = _period(ask, now() - MONTH, now() + LENGTHS["minute"])
         keys = None if principal.role is Role.ADMIN else await self._own(principal)
         analytics = self._databases.client_sync(ANALYTICS.name)

@@ -1,4 +1,4 @@
-"""Keeps the analytics database in bounds, and tells how far behind it is. Run by workers and nodes."""
+"""Deletes old numbers from the analytics database and measures how far it is behind. Run by workers and nodes."""
 
 from datetime import timedelta
 from typing import Final
@@ -35,7 +35,7 @@ class AnalyticsRetention:
         self._kept = kept
 
     async def sweep(self) -> int:
-        """Delete what is due; return how many rows that were. Raises Unavailable."""
+        """Delete old rows; return how many. Raises Unavailable."""
         analytics = await self._databases.client(ANALYTICS.name)
         deleted = 0
         for table, moment in OLD.items():
@@ -54,7 +54,7 @@ class AnalyticsRetention:
 
 
 class OutboxAge:
-    """Shows how long the oldest facts have waited."""
+    """Measures how long the oldest facts have waited."""
 
     def __init__(self, database: Database, metrics: Metrics) -> None:
         self._database = database
