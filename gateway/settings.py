@@ -217,6 +217,9 @@ class Settings(BaseSettings):
     """Packets in one polling request."""
     max_send_buffer: int = Field(1_048_576, ge=65_536)
     """Bytes that a client may be behind before it is dropped."""
+    compression_threshold: int = Field(1_024, ge=0)
+    """Bytes from which on what a large room is sent at once is compressed, for clients that offer `permessage-deflate`;
+    0 accepts no compression."""
     recovery_window: Duration = timedelta(minutes=2)
     """How long a client that was cut off can continue as the same socket."""
     max_send_delay: Duration = timedelta(seconds=10)

@@ -3,11 +3,14 @@
 A broadcast is encoded once, as a Frame for all its recipients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketDataQueue
+
+from gateway.realtime.engineio.compression import deflate
 
 # Engine.IO packets, by their first character.
 OPEN: Final = "0"
@@ -50,7 +53,9 @@ def _header(first: int, length: int) -> bytes:
 class Frame:
     """One Socket.IO packet, encoded once for any number of connections."""
 
-    __slots__ = ("_packet", "_text", "websocket")
+    __slots__ = ("_deflated", "_packet", "_text", "websocket")
+
+    _deflated: dict[bool, bytes]  # set when the first client needs it: most frames cost nothing for it
 
     def __init__(self, packet: bytes) -> None:
         self._packet = packet
@@ -71,6 +76,25 @@ class Frame:
             self._text = MESSAGE + self._packet.decode(errors="replace")
         return self._text
 
+    def deflated(self, *, apart: bool) -> bytes:
+        """Return the packets as compressed websocket frames, or `websocket` if that is shorter. See Compression.
+
+        Compressed when the first client needs it.
+        """
+        try:
+            return self._deflated[apart]
+        except AttributeError:
+            self._deflated = {}
+        except KeyError:
+            pass
+        done = self._deflated[apart] = min(deflate(self.messages, apart=apart), self.websocket, key=len)
+        return done
+
+    @property
+    def messages(self) -> Iterable[bytes]:
+        """The Engine.IO packets, each a websocket message."""
+        return (MESSAGE.encode() + self._packet,)
+
 
 class JoinedFrame(Frame):
     """Several frames as one, for a single write per transport. Clients receive the same packets."""
@@ -81,6 +105,11 @@ class JoinedFrame(Frame):
         self._frames = frames
         self._text = None
         self.websocket = b"".join([frame.websocket for frame in frames])
+
+    @property
+    def messages(self) -> Iterable[bytes]:
+        """The Engine.IO packets, each a websocket message."""
+        return chain.from_iterable(frame.messages for frame in self._frames)
 
     @property
     def text(self) -> str:

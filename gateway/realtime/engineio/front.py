@@ -99,7 +99,8 @@ class Front(asyncio.Protocol):
         try:
             if self._gate.accept(handshake) != "websocket":
                 return False
-            answer = accept_websocket(message.method, message.version, message.headers)
+            compresses = self._gate.options.compression_threshold > 0
+            answer = accept_websocket(message.method, message.version, message.headers, compresses=compresses)
             if handshake.sid is not None:
                 self._gate.session(handshake.sid)
         except RefusedError:

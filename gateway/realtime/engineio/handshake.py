@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiohttp import hdrs, web
 from aiohttp.http_parser import RawRequestMessage
@@ -15,6 +15,7 @@ from aiohttp.http_writer import HttpVersion, HttpVersion11
 from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 
 from gateway.errors import Code
+from gateway.realtime.engineio.compression import Compression, agree
 from gateway.realtime.engineio.transport import TransportName
 from gateway.security.browsers.cookies import candidates, read_cookies
 from gateway.security.browsers.origins import origin_of
@@ -141,13 +142,43 @@ def check_protocol(handshake: Handshake) -> TransportName:
             raise RefusedError(*UNKNOWN_TRANSPORT)
 
 
-def accept_websocket(method: str, version: HttpVersion, headers: CIMultiDict[str] | CIMultiDictProxy[str]) -> bytes:
-    """Return the head of the 101 answer to a websocket request (RFC 6455, 4.2). Raises RefusedError.
+class Answer(NamedTuple):
+    """The head of the 101 answer to a websocket request, and the compression that it agrees to, if any."""
 
-    A header on several lines is one list (RFC 9110, 5.3). No extension is accepted: compression costs 100 kB per
-    connection and deflates each broadcast once per recipient. The first subprotocol is accepted, as by the Node
-    server: a client that requests one fails without.
+    head: bytes
+    compression: Compression | None
+
+
+def accept_websocket(
+    method: str,
+    version: HttpVersion,
+    headers: CIMultiDict[str] | CIMultiDictProxy[str],
+    *,
+    compresses: bool = True,
+) -> Answer:
+    """Return the answer to a websocket request (RFC 6455, 4.2). Raises RefusedError.
+
+    A header on several lines is one list (RFC 9110, 5.3). No extension but compression is accepted, and that if
+    `compresses`. The first subprotocol is accepted, as by the Node server: a client that requests one fails without.
     """
+    accept = _accept(method, version, headers)
+    head = (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n"
+    )
+    subprotocols = [token for token in _list(headers, hdrs.SEC_WEBSOCKET_PROTOCOL) if token]
+    if subprotocols:
+        if not all(map(_TOKEN.fullmatch, subprotocols)):
+            raise RefusedError(*BAD_REQUEST)
+        head += b"Sec-WebSocket-Protocol: " + subprotocols[0].encode() + b"\r\n"
+    compression = agree(_list(headers, hdrs.SEC_WEBSOCKET_EXTENSIONS)) if compresses else None
+    if compression is not None:
+        head += b"Sec-WebSocket-Extensions: " + compression.header + b"\r\n"
+    return Answer(head + b"\r\n", compression)
+
+
+def _accept(method: str, version: HttpVersion, headers: CIMultiDict[str] | CIMultiDictProxy[str]) -> bytes:
+    """Return the proof that a websocket request was understood. Raises RefusedError."""
     if method != hdrs.METH_GET:
         raise RefusedError(*BAD_METHOD)
     if version != HttpVersion11 or "websocket" not in _tokens(headers, hdrs.UPGRADE):
@@ -166,17 +197,7 @@ def accept_websocket(method: str, version: HttpVersion, headers: CIMultiDict[str
         valid = False
     if not valid:
         raise RefusedError(*BAD_REQUEST)
-    accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest())
-    head = (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n"
-    )
-    subprotocols = [token for token in _list(headers, hdrs.SEC_WEBSOCKET_PROTOCOL) if token]
-    if subprotocols:
-        if not all(map(_TOKEN.fullmatch, subprotocols)):
-            raise RefusedError(*BAD_REQUEST)
-        head += b"Sec-WebSocket-Protocol: " + subprotocols[0].encode() + b"\r\n"
-    return head + b"\r\n"
+    return base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest())
 
 
 def _list(headers: CIMultiDict[str] | CIMultiDictProxy[str], name: str) -> list[str]:

@@ -15,6 +15,7 @@ from gateway.realtime.engineio.handshake import (
     TOO_LARGE,
     TOO_SLOW,
     UNKNOWN_SESSION,
+    Answer,
     Handshake,
     RefusedError,
     accept_websocket,
@@ -47,7 +48,7 @@ class Sessions(Protocol):
     def open_polling(self, handshake: Handshake) -> Polling:
         """Open a session over polling."""
 
-    def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
+    def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, answer: Answer, rest: bytes) -> None:
         """Turn a TCP connection into a websocket."""
 
 
@@ -150,7 +151,8 @@ class HttpEndpoint:
     # --- websocket on a connection that aiohttp handles ---------------------------------------------------------------
 
     def _websocket(self, request: web.Request, handshake: Handshake) -> web.Response:
-        head = accept_websocket(request.method, request.version, request.headers)
+        compresses = self._options.compression_threshold > 0
+        answer = accept_websocket(request.method, request.version, request.headers, compresses=compresses)
         if handshake.sid is not None:
             self._sessions.session(handshake.sid)
         protocol, transport = request.protocol, request.transport
@@ -159,7 +161,7 @@ class HttpEndpoint:
             # For aiohttp the connection is lost: it ends its task and discards the response.
             protocol.transport = None
             protocol.connection_lost(None)
-            self._sessions.open_websocket(handshake, transport, head, rest)
+            self._sessions.open_websocket(handshake, transport, answer, rest)
         return web.Response(status=101)
 
 

@@ -19,6 +19,7 @@ class EngineOptions:
     max_packet_size: int = 65_536  # of one websocket message, and of one polling request
     max_poll_packets: int = 256  # in one polling request
     max_send_buffer: int = 1_048_576  # queued for one client
+    compression_threshold: int = 1_024  # from which on broadcasts are compressed; 0: nothing is
     max_send_delay: float = 10.0  # in which a client with a full socket buffer must read something
     upgrade_timeout: float = 5.0  # for a polling session's websocket to finish its probe
     head_timeout: float = 5.0  # for a request's head; connections that pass to aiohttp then have KEEPALIVE more
@@ -39,6 +40,7 @@ class EngineOptions:
             max_packet_size=settings.max_packet_size,
             max_poll_packets=settings.max_poll_packets,
             max_send_buffer=settings.max_send_buffer,
+            compression_threshold=settings.compression_threshold,
             max_send_delay=settings.max_send_delay.total_seconds(),
             max_address_connections=settings.max_address_connections,
             trusted_proxies=settings.trusted_proxies,

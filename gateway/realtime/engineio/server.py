@@ -18,6 +18,7 @@ from gateway.realtime.engineio.handshake import (
     FORBIDDEN,
     UNAVAILABLE,
     UNKNOWN_SESSION,
+    Answer,
     Handshake,
     RefusedError,
     check_protocol,
@@ -30,7 +31,7 @@ from gateway.realtime.engineio.timer_wheel import TimerWheel
 from gateway.realtime.engineio.transport import TransportName
 from gateway.realtime.engineio.turns import Turns
 from gateway.realtime.engineio.upgrade import Upgrade
-from gateway.realtime.engineio.websocket import WebSocket
+from gateway.realtime.engineio.websocket import CompressingWebSocket, WebSocket
 
 __all__ = ["EngineOptions", "EngineServer"]
 
@@ -156,7 +157,7 @@ class EngineServer:
         self.on_connect(connection)
         return polling
 
-    def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
+    def open_websocket(self, handshake: Handshake, transport: asyncio.Transport, answer: Answer, rest: bytes) -> None:
         """Turn a TCP connection into a websocket, for a new session or as the upgrade of the handshake's session.
 
         The handshake must be admitted and its session exist. The websocket is closed if the session is not polling or
@@ -165,11 +166,15 @@ class EngineServer:
         Args:
             handshake: The request.
             transport: The TCP connection.
-            head: The answer to send.
+            answer: The answer to send.
             rest: Bytes that arrived after the request's head.
         """
-        websocket = WebSocket(transport, self.options, self._cork)
-        websocket.start(head, rest)
+        websocket = (
+            WebSocket(transport, self.options, self._cork)
+            if answer.compression is None
+            else CompressingWebSocket(transport, self.options, self._cork, answer.compression)
+        )
+        websocket.start(answer.head, rest)
         if handshake.sid is not None:
             connection = self.connections[handshake.sid]
             if connection.polling is None or connection.upgrade is not None:

@@ -8,6 +8,7 @@ from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketReader
 from aiohttp.http import WebSocketError, WSCloseCode
 
+from gateway.realtime.engineio.compression import Compression, InflatingReader
 from gateway.realtime.engineio.frame import NOOP, PING, Frame, close_frame, frame_queue, pong_frame, text_frame
 from gateway.realtime.engineio.options import GRACE, EngineOptions
 from gateway.realtime.engineio.tick import Cork
@@ -44,12 +45,19 @@ class WebSocket(asyncio.Protocol):
     )
     # fmt: on
 
-    def __init__(self, transport: asyncio.Transport, options: EngineOptions, cork: Cork) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        options: EngineOptions,
+        cork: Cork,
+        reader: type[WebSocketReader] = WebSocketReader,
+    ) -> None:
         self._transport = transport
         self._listener: Listener = NULL_LISTENER
         self._cork = cork
         # The reader refuses messages that reach its limit; ours may reach `max_packet_size`.
-        self._reader = WebSocketReader(frame_queue, options.max_packet_size + 1, compress=False, decode_text=True)
+        compresses = reader is not WebSocketReader
+        self._reader = reader(frame_queue, options.max_packet_size + 1, compress=compresses, decode_text=True)
         self._limit = options.max_send_buffer
         self._delay = options.max_send_delay
         self._out: list[bytes] = []
@@ -292,3 +300,29 @@ class WebSocket(asyncio.Protocol):
         self._out.clear()
         self._size = 0
         self._transport.abort()
+
+
+class CompressingWebSocket(WebSocket):
+    """A websocket whose client takes and may send compressed messages. See Compression.
+
+    Only broadcasts are compressed, once for all members of a room; what is for one client alone costs more to compress
+    than it saves.
+    """
+
+    __slots__ = ("_apart", "_threshold")
+
+    def __init__(
+        self, transport: asyncio.Transport, options: EngineOptions, cork: Cork, compression: Compression
+    ) -> None:
+        super().__init__(transport, options, cork, InflatingReader)
+        self._apart = compression.apart
+        self._threshold = options.compression_threshold
+
+    def write_frame(self, frame: Frame) -> None:
+        """See Transport."""
+        if len(frame.websocket) < self._threshold:
+            super().write_frame(frame)
+        elif self._out or self._paused:
+            self._push(frame.deflated(apart=self._apart))
+        elif not self._ending:
+            self._write(frame.deflated(apart=self._apart))
