@@ -84,6 +84,11 @@ class HistogramFamily(Collector):
         """Return the histogram of these label values, always the same object."""
         return self._children.setdefault(values, Histogram(self._bounds))
 
+    @property
+    def count(self) -> int:
+        """How often anything was observed, over all labels."""
+        return sum(sum(child.counts) for child in self._children.values())
+
     def collect(self) -> Iterator[Metric]:
         """See Collector."""
         family = HistogramMetricFamily(*self._about, labels=self._labels)

@@ -19,6 +19,7 @@ from gateway.http.featured import Featured
 from gateway.http.health import Health
 from gateway.http.jobs import Jobs
 from gateway.http.keys import Keys
+from gateway.http.members import Members
 from gateway.http.messages import Messages
 from gateway.http.metrics import PATH, GuardedMetrics, Scrape
 from gateway.http.middlewares import Edge
@@ -44,6 +45,7 @@ from gateway.security.webhooks import WebhookSignature
 from gateway.services.accounts.accounts import Accounts
 from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.guests import Guests
+from gateway.services.accounts.password_links import PasswordLinks
 from gateway.services.analytics.reports import Reports
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.search import MessageSearch
@@ -58,8 +60,10 @@ from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.moderation.word_lists import WordLists
 from gateway.services.nodes.connections import Connections
+from gateway.services.nodes.node_list import Nodes
 from gateway.services.nodes.readiness import Readiness
 from gateway.services.notifications.notifications import Notifications as NotificationService
+from gateway.services.people.members import Members as MembersService
 from gateway.services.people.people import People as PeopleService
 from gateway.services.streams.ingest_keys import IngestKeys
 from gateway.services.streams.stats import Stats as StatsService
@@ -100,6 +104,9 @@ def mount(
     stats: StatsService,
     people: PeopleService,
     connections: Connections,
+    nodes: Nodes,
+    members: MembersService,
+    password_links: PasswordLinks,
     asyncapi: Document,
     web_folder: Path,
 ) -> None:
@@ -116,7 +123,7 @@ def mount(
         Auth(accounts, guests, devices, csrf, settings),
         Keys(public_keys),
         Config(settings),
-        Users(accounts, directory),
+        Users(accounts, directory, password_links),
         Streams(streams, copies, ingest_keys),
         Products(catalog),
         Featured(featured),
@@ -126,8 +133,9 @@ def mount(
         Moderation(audit_log, word_lists, sanctions, sanction_list),
         Jobs(jobs),
         Stats(stats),
+        Members(members),
         People(people),
-        Cluster(connections),
+        Cluster(nodes, connections),
     )
     routes = [route for resource in resources for route in resource.routes()]
     if ANALYTICS.configured(settings):

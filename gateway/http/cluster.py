@@ -1,24 +1,30 @@
-"""`/cluster`: the connections of people on all nodes. For administrators."""
+"""`/cluster`: nodes, and the connections of people on all of them. For administrators."""
 
 from functools import partial
 
-from gateway.http.routes import ID, READS, WRITES, Call, Route
-from gateway.protocol.cluster import ConnectionList
+from gateway.http.routes import CONFLICT, ID, READS, WRITES, Call, Route
+from gateway.protocol.cluster import ConnectionList, NodePage, NodeView
 from gateway.protocol.queries import ConnectionQuery
 from gateway.security.principal import ADMINS
 from gateway.services.nodes.connections import Connections
+from gateway.services.nodes.node_list import Nodes
 
 
 class Cluster:
     """The routes of the cluster."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, nodes: Nodes, connections: Connections) -> None:
+        self._nodes = nodes
         self._connections = connections
 
     def routes(self) -> list[Route]:
         """Return the routes of this resource."""
         admin = partial(Route, who=ADMINS)
+        drain = f"/cluster/nodes/{ID}/drain"
         return [
+            admin("GET", "/cluster/nodes", self.nodes, answer=NodePage, limit=READS),
+            admin("POST", drain, self.drain, answer=NodeView, limit=WRITES, status=202, raises=CONFLICT),
+            admin("DELETE", drain, self.resume, answer=NodeView, limit=WRITES, status=202),
             admin(
                 "GET",
                 "/cluster/connections",
@@ -29,6 +35,18 @@ class Cluster:
             ),
             admin("DELETE", f"/cluster/connections/{ID}", self.end_connection, limit=WRITES),
         ]
+
+    async def nodes(self, _call: Call[None, None]) -> NodePage:
+        """List the nodes with their load and state."""
+        return await self._nodes.page()
+
+    async def drain(self, call: Call[None, None]) -> NodeView:
+        """Take a node out of service; its clients go to the others, and it goes on running."""
+        return await self._nodes.drain(call.principal, call.path("id"))
+
+    async def resume(self, call: Call[None, None]) -> NodeView:
+        """Put a drained node back into service."""
+        return await self._nodes.resume(call.principal, call.path("id"))
 
     async def connections(self, call: Call[None, ConnectionQuery]) -> ConnectionList:
         """List the connections of a user or guest on all nodes, newest first."""

@@ -5,6 +5,7 @@ from functools import partial
 from gateway.errors import Code
 from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
 from gateway.protocol.catalog import (
+    ArrangeProducts,
     ChangedProducts,
     ChangeProduct,
     ChangeProducts,
@@ -42,6 +43,14 @@ class Products:
                 answer=ChangedProducts,
                 raises=NOT_FOUND | CONFLICT,
             ),
+            host(
+                "PATCH",
+                "/products/order",
+                self.arrange,
+                body=ArrangeProducts,
+                answer=ChangedProducts,
+                raises=NOT_FOUND,
+            ),
             host("PATCH", f"/products/{ID}", self.change, body=ChangeProduct, answer=Product, raises=CONFLICT),
             host("PATCH", f"/products/{ID}/stock", self.change_stock, body=ChangeStock, answer=Product, raises=STOCK),
             host("PATCH", f"/products/{ID}/sold-out", self.sell_out, answer=Product),
@@ -68,6 +77,10 @@ class Products:
     async def change_many(self, call: Call[ChangeProducts, None]) -> ChangedProducts:
         """Change several products: all or none."""
         return await self._catalog.change_many(call.principal, call.body)
+
+    async def arrange(self, call: Call[ArrangeProducts, None]) -> ChangedProducts:
+        """Put products of a stream in another order: all or none."""
+        return await self._catalog.arrange(call.principal, call.body)
 
     async def change_stock(self, call: Call[ChangeStock, None]) -> Product:
         """Set the stock, or change it by a difference."""

@@ -28,6 +28,7 @@ from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.guests import Guests
 from gateway.services.accounts.identities import Identities
 from gateway.services.accounts.names import Names
+from gateway.services.accounts.password_links import PasswordLinks
 from gateway.services.accounts.sessions import Sessions
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
@@ -56,11 +57,13 @@ class AccountsPart:
         unused = settings.unused_guest
         book = DeviceBook(redis, names, settings.jwt_refresh_expiration, settings.guest_expiration, unused)
         self.devices = BannedDevices(database, names, book, matches_network=settings.ban_matches_network)
-        self.words = WordLists(database, AuditLog(database, servers.facts), metrics)
+        audit_log = AuditLog(database, servers.facts)
+        self.words = WordLists(database, audit_log, metrics)
 
         refresh_tokens = RefreshTokens(redis, settings.jwt_refresh_expiration)
         sessions = Sessions(refresh_tokens, self._revocations, fanout)
-        self.directory = Directory(database, sessions)
+        self.directory = Directory(database, sessions, audit_log)
+        self.password_links = PasswordLinks(database, sessions, self._passwords, audit_log)
         self.accounts = Accounts(
             database,
             sessions,

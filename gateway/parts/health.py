@@ -10,6 +10,8 @@ from gateway.concurrency.timeouts import wait_until
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.protocol.health import ComponentStatus
+from gateway.realtime.notices import NodeDrained
+from gateway.services.nodes.figures import Figures
 from gateway.services.nodes.heartbeat import NodeHeartbeat
 from gateway.services.nodes.readiness import Readiness
 
@@ -23,11 +25,13 @@ class HealthPart:
         self._servers = servers
         self._realtime = realtime
         self._open = False
-        self._hears_again = asyncio.Event()
+        self._drained = False  # by an administrator
+        self._hears_again, self._resumed = asyncio.Event(), asyncio.Event()
         self._handing_over: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
         availability, metrics = servers.availability, servers.metrics
         self.readiness = Readiness(
-            open_=lambda: self._open,
+            open_=lambda: self._open and not self._drained,
             deaf=lambda: self._heartbeat.deaf,
             components={
                 "database": lambda: servers.database_status,
@@ -41,8 +45,10 @@ class HealthPart:
             hearing=lambda: realtime.fanout.hearing.both(availability.hearing("redis")),
             status=lambda: self.readiness.status,
             connections=lambda: len(realtime.engine.connections),
+            details=Figures(metrics, self.readiness).read,
             on_change=self._note,
         )
+        realtime.fanout.on_notice(NodeDrained, self._on_drained)
         metrics.ready.set_function(lambda: self.readiness.ready)
         metrics.deaf.set_function(lambda: self._heartbeat.deaf)
         metrics.without_redis.set_function(lambda: self.readiness.status == "degraded")
@@ -60,6 +66,7 @@ class HealthPart:
         self._open = False
         self._servers.metrics.draining.set(1)
         await cancel(self._handing_over)
+        await cancel(self._draining)
 
     async def close(self) -> None:
         """Stop probing."""
@@ -79,14 +86,25 @@ class HealthPart:
             self._hears_again = asyncio.Event()
             self._handing_over = asyncio.create_task(self._hand_over(self._hears_again), name="hand over")
 
-    async def _hand_over(self, hears_again: asyncio.Event) -> None:
-        """Send the clients to the nodes that hear, and admit none until this node hears again.
+    async def _on_drained(self, notice: NodeDrained) -> None:
+        if notice.process != self._heartbeat.id or not self._open or notice.drained is self._drained:
+            return
+        self._drained = notice.drained
+        log.warning("an administrator took this node out of service" if notice.drained else "the node serves again")
+        if notice.drained:
+            self._resumed = asyncio.Event()
+            self._draining = asyncio.create_task(self._hand_over(self._resumed), name="drain")
+        else:
+            self._resumed.set()
+
+    async def _hand_over(self, over: asyncio.Event) -> None:
+        """Send the clients to the other nodes, and admit none until the reason is over.
 
         Not before balancers have noticed that this node is not ready, as in a drain: else the clients come back to it.
         """
         server = self._realtime.server
         delay = self._servers.settings.drain_delay.total_seconds()
-        await wait_until(asyncio.get_running_loop().time() + delay, hears_again)
-        await server.drain(self._servers.settings.drain_spread.total_seconds(), hears_again)
-        await hears_again.wait()
-        server.refusing = not self._open
+        await wait_until(asyncio.get_running_loop().time() + delay, over)
+        await server.drain(self._servers.settings.drain_spread.total_seconds(), over)
+        await over.wait()
+        server.refusing = not self._open or self._drained or self._heartbeat.deaf

@@ -1,4 +1,4 @@
-"""People as staff see them: where they are connected, and the numbers of streams. Built by the composition root."""
+"""Nodes and people as staff see them, and the numbers of streams. Built by the composition root."""
 
 from gateway.parts.accounts import AccountsPart
 from gateway.parts.chat import ChatPart
@@ -8,6 +8,8 @@ from gateway.parts.servers import ServersPart
 from gateway.realtime.members.connection_finder import ConnectionFinder
 from gateway.realtime.members.stats_delivery import StatsDelivery
 from gateway.services.nodes.connections import Connections
+from gateway.services.nodes.node_list import Nodes
+from gateway.services.people.members import Members
 from gateway.services.people.people import People
 
 
@@ -25,6 +27,8 @@ class PeoplePart:
         fanout = realtime.fanout
         ConnectionFinder(realtime.node_id, realtime.rooms, fanout, realtime.server.kick)
         self.connections = Connections(servers.database, fanout, fanout, chat.audit_log)
+        self.nodes = Nodes(servers.database, fanout, chat.audit_log)
+        self.members = Members(servers.database, realtime.presence)
         self.people = People(servers.database, self.connections, chat.sanction_list)
         self._stats = StatsDelivery(accounts.registry, commerce.stats.read)
 

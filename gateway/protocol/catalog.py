@@ -234,6 +234,20 @@ class ChangeProducts(Request):
         return items
 
 
+class ArrangeProducts(Request):
+    """`PATCH /products/order`: products of a stream in their new order; those that are not named keep their place."""
+
+    stream_key: StreamKey
+    ids: Annotated[list[ProductId], Field(min_length=1, max_length=MAX_CHANGES)]
+
+    @field_validator("ids")
+    @classmethod
+    def _once(cls, ids: list[str]) -> list[str]:
+        if len(set(ids)) < len(ids):
+            raise ValueError("a product occurs twice")
+        return ids
+
+
 class ChangedProducts(Payload):
     """The products after the changes, in the order of the changes."""
 

@@ -1,5 +1,10 @@
 """Payloads of `/cluster`: nodes and connections."""
 
+from typing import Literal
+
+from pydantic import Field
+
+from gateway.protocol.health import ComponentStatus, ReadyStatus
 from gateway.protocol.wire import Payload, Timestamp
 
 
@@ -16,6 +21,33 @@ class ConnectionView(Payload):
     connected_at: Timestamp
     namespaces: list[str]
     rooms: list[str]
+
+
+class NodeDetails(Payload):
+    """What a node says of itself every second; a node of an older version says nothing of it."""
+
+    memory: int | None = None  # bytes
+    components: dict[str, ComponentStatus] = Field(default_factory=dict)
+    events_per_second: float | None = None  # from clients
+    deliveries_per_second: float | None = None  # of broadcasts, to clients
+
+
+class NodeView(NodeDetails):
+    """One node. `gone`: no sign of life for 10 s."""
+
+    id: str
+    name: str
+    version: str
+    started_at: Timestamp
+    seen_at: Timestamp
+    status: ReadyStatus | Literal["gone"]
+    connections: int
+
+
+class NodePage(Payload):
+    """`GET /cluster/nodes`, by name."""
+
+    items: list[NodeView]
 
 
 class ConnectionList(Payload):

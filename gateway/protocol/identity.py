@@ -131,15 +131,46 @@ class EnterAsGuest(Refresh):
     device_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")] | None = Field(None, repr=False)
 
 
+class CreateUser(Request):
+    """`POST /users`: without a password the answer has a one-time link; one that is given must be changed."""
+
+    email: Email
+    username: Username
+    role: Literal["USER", "HOST", "MODERATOR", "ADMIN"] = "USER"
+    password: NewPassword | None = Field(None, repr=False)
+
+
+class PasswordLink(Payload):
+    """The secret of a one-time link: the page `/console/password#<token>` takes it. It cannot be read again."""
+
+    token: str = Field(repr=False)
+    expires_at: Timestamp
+
+
+class UsePasswordLink(Request):
+    """`POST /auth/password`: set a password with the token of a link."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(repr=False)
+    new_password: NewPassword = Field(repr=False)
+
+
 class UserView(Payload):
-    """An account, or a guest, who has no e-mail address."""
+    """An account, or a guest, who has no e-mail address. `mustChangePassword` is left out unless it is true."""
 
     id: str
     email: str | None
     username: str
     role: str
     status: str
+    must_change_password: bool = Field(default=False, exclude_if=lambda v: not v)
     created_at: Timestamp
+
+
+class CreatedUser(Payload):
+    """The answer to `POST /users`; `link` is null for an account with a password."""
+
+    user: UserView
+    link: PasswordLink | None
 
 
 class UserPage(Payload):

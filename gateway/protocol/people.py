@@ -41,3 +41,20 @@ class PersonView(Payload):
     online: list[Whereabouts]
     counts: PersonCounts
     sanctions: list[SanctionView]
+
+
+class MemberView(Payload):
+    """Somebody who is in a chat."""
+
+    user_id: str
+    username: str
+    role: str
+    guest: bool
+
+
+class MemberPage(Payload):
+    """A page of the people in a chat, by name; `total` counts all of them, whatever is searched."""
+
+    items: list[MemberView]
+    total: int
+    next_cursor: str | None

@@ -147,6 +147,12 @@ class MessageQuery(Page):
     format: Format = "json"
 
 
+class MemberQuery(Page):
+    """`GET /streams/{key}/members`, filtered by text in the name."""
+
+    search: Search | None = None
+
+
 class ConnectionQuery(Query):
     """`GET /cluster/connections` of a user or guest."""
 

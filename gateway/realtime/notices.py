@@ -177,6 +177,16 @@ class ConnectionsFound(Notice):
     connections: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class NodeDrained(Notice):
+    """An administrator takes a node out of service (`drained`), or puts it back. `process` is its id in `nodes`."""
+
+    kind: ClassVar[str] = "node-drained"
+
+    process: str
+    drained: bool
+
+
 KINDS: dict[str, type[Notice]] = {
     cls.kind: cls
     for cls in (
@@ -193,6 +203,7 @@ KINDS: dict[str, type[Notice]] = {
         ConnectionsAsked,
         ConnectionEnded,
         ConnectionsFound,
+        NodeDrained,
     )
 }
 

@@ -1,5 +1,7 @@
 """The nodes that run, and what each hears of Redis. Written by their heartbeats."""
 
+from typing import Any
+
 from tortoise import fields
 from tortoise.models import Model
 
@@ -15,6 +17,7 @@ class Node(Model):
     heard_at = fields.DatetimeField(null=True)  # when it asked Redis what was answered last
     status = fields.CharField(max_length=16)  # as `/health/ready` answers it
     connections = fields.IntField()
+    details: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)  # memory, rates, state of its servers
 
     class Meta:
         """A row for each process."""

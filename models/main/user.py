@@ -24,6 +24,9 @@ class User(Model):
     role = fields.CharField(max_length=16, default="USER")  # USER, HOST, MODERATOR or ADMIN; guests have no account
     status = fields.CharField(max_length=16, default=UserStatus.ACTIVE.value)
     suspended_reason = fields.CharField(max_length=500, null=True)  # exactly while suspended
+    must_change_password = fields.BooleanField(default=False)  # somebody else knows the present one
+    password_link_hash = fields.CharField(max_length=64, null=True, unique=True)  # SHA-256 of a one-time link
+    password_link_ends_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
 

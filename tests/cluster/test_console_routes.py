@@ -2,13 +2,18 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.cluster.shop import Person, Shop
+from tests.client.client import Client
+from tests.cluster.shop import Person, Shop, open_shop
 from tests.cluster.test_media_webhook import deliver
+from tests.support import Databases, Keyspaces
+from tests.timing import until
 
 ROLES = ("ADMIN", "MODERATOR", "HOST", "OTHER_HOST", "USER", "GUEST")
 
@@ -328,3 +333,176 @@ async def test_hosts_hear_the_orders_of_their_own_streams(staff: Staff) -> None:
     await shop.buy(ann, cup, hat)
     await other.expect("order:new")
     host.refute("order:new")
+
+
+# --- accounts -------------------------------------------------------------------------------------------------------
+
+
+async def test_an_account_is_made_with_a_one_time_link(staff: Staff) -> None:
+    shop = staff.shop
+    email = f"{staff.key.lower()}@example.com"
+    body = {"email": email, "username": "New host", "role": "HOST"}
+    for role in ROLES[1:]:
+        await staff.call(role, "POST", "/users", body, status=403)
+    created = await staff.call("ADMIN", "POST", "/users", body, status=201)
+    user = created["user"]
+    assert (user["role"], user["email"], "mustChangePassword" in user) == ("HOST", email, False)
+    await staff.call("ADMIN", "POST", "/users", body, status=409)
+    for bad in ({"role": "GUEST"}, {"email": "x"}, {"password": "short"}, {"username": ""}):
+        await staff.call("ADMIN", "POST", "/users", body | bad, status=400)
+
+    use = {"token": created["link"]["token"], "newPassword": "a new password"}
+    await shop.request("POST", "/auth/password", body=use | {"newPassword": "short"}, status={400})
+    await shop.request("POST", "/auth/password", body=use, status={204}, node=1)
+    await shop.request("POST", "/auth/password", body=use, status={401})
+    login = {"email": email, "password": "a new password"}
+    session = await shop.request("POST", "/auth/login", body=login, status={200})
+
+    path = f"/users/{user['id']}/password-reset"
+    for role in ROLES[1:]:
+        await staff.call(role, "POST", path, status=403)
+    earlier, link = [await staff.call("ADMIN", "POST", path, status=201) for _ in range(2)]
+    token = session["accessToken"]
+    await shop.request("GET", "/auth/me", token=token, status={200})
+    await shop.request("POST", "/auth/password", body=use | {"token": earlier["token"]}, status={401})
+    await shop.request("POST", "/auth/password", body=use | {"token": link["token"]}, status={204})
+    await shop.request("GET", "/auth/me", token=token, status={401})
+    other_admin = await shop.person("ADMIN")
+    await staff.call("ADMIN", "POST", f"/users/{other_admin.id}/password-reset", status=403)
+    await staff.call("ADMIN", "POST", "/users/nobody/password-reset", status=404)
+    page = await staff.call("ADMIN", "GET", f"/moderation/log?subjectId={user['id']}", status=200)
+    assert [entry["action"] for entry in page["items"]] == ["RESET_PASSWORD", "RESET_PASSWORD", "CREATE_USER"]
+    assert use["token"] not in json.dumps(page)
+
+
+async def test_a_first_password_must_be_changed(staff: Staff) -> None:
+    shop, email = staff.shop, f"first-{staff.key.lower()}@example.com"
+    body = {"email": email, "username": "First", "password": "first password"}
+    created = await staff.call("ADMIN", "POST", "/users", body, status=201)
+    assert (created["link"], created["user"]["mustChangePassword"]) == (None, True)
+    login = {"email": email, "password": "first password"}
+    token = (await shop.request("POST", "/auth/login", body=login, status={200}))["accessToken"]
+    session = await shop.request("GET", "/auth/session", token=token, status={200})
+    assert session["user"]["mustChangePassword"] is True
+    change = {"currentPassword": "first password", "newPassword": "second password"}
+    await shop.request("POST", "/users/me/password", body=change, token=token, status={204})
+    session = await shop.request("GET", "/auth/session", token=token, status={200})
+    assert "mustChangePassword" not in session["user"]
+
+
+async def test_an_administrator_logs_a_user_out_everywhere(staff: Staff) -> None:
+    ann = staff.people["USER"]
+    socket = await staff.shop.chatter(staff.key, as_=ann, node=1)
+    path = f"/users/{ann.id}/logout-all"
+    for role in ROLES[1:]:
+        await staff.call(role, "POST", path, status=403)
+    await staff.call("ADMIN", "POST", path, status=204)
+    await socket.expect("auth:revoked")
+    await staff.call("USER", "GET", "/auth/me", status=401)
+    await staff.call("ADMIN", "POST", f"/users/{staff.people['ADMIN'].id}/logout-all", status=403)
+    body = {"role": "MODERATOR"}
+    await staff.call("ADMIN", "PATCH", f"/users/{ann.id}", body, status=200)
+    await staff.call("ADMIN", "POST", f"/users/{ann.id}/suspend", {"reason": "rude"}, status=200)
+    await staff.call("ADMIN", "POST", f"/users/{ann.id}/unsuspend", status=200)
+    page = await staff.call("ADMIN", "GET", f"/moderation/log?subjectId={ann.id}", status=200)
+    assert [(entry["action"], entry["reason"]) for entry in page["items"]] == [
+        ("UNSUSPEND", None), ("SUSPEND", "rude"), ("CHANGE_ROLE", None), ("LOGOUT_USER", None),
+    ]  # fmt: skip
+    assert page["items"][2]["details"] == {"before": "USER", "after": "MODERATOR"}
+
+
+# --- products and members -------------------------------------------------------------------------------------------
+
+
+async def test_products_are_put_in_order(staff: Staff) -> None:
+    cups = [(await staff.shop.product(staff.key))["id"] for _ in range(3)]
+    hat = (await staff.shop.product(staff.elsewhere))["id"]
+    body = {"streamKey": staff.key, "ids": cups[::-1]}
+    for role in ("MODERATOR", "OTHER_HOST", "USER", "GUEST"):
+        await staff.call(role, "PATCH", "/products/order", body, status=403)
+    changed = await staff.call("HOST", "PATCH", "/products/order", body, status=200)
+    assert [(product["id"], product["sortOrder"]) for product in changed["items"]] == [
+        (cups[2], 0), (cups[1], 1), (cups[0], 2),
+    ]  # fmt: skip
+    for ids, status in (([cups[0], cups[0]], 400), ([], 400), (["x"], 400), ([cups[0], hat], 404), (["9999999"], 404)):
+        await staff.call("ADMIN", "PATCH", "/products/order", body | {"ids": ids}, status=status)
+
+
+async def test_the_staff_of_a_stream_lists_its_members(staff: Staff) -> None:
+    shop, ann, guest = staff.shop, staff.people["USER"], staff.people["GUEST"]
+    for node, who in enumerate((ann, guest)):
+        await shop.chatter(staff.key, as_=who, node=node)
+    path = f"/streams/{staff.key}/members"
+    await staff.matrix("GET", path, ("ADMIN", "MODERATOR", "HOST"), status=200)
+    page = await staff.call("HOST", "GET", path, status=200)
+    assert page["total"] == 2
+    members = {member["userId"]: member for member in page["items"]}
+    assert members[ann.id] == {"userId": ann.id, "username": ann.username, "role": "USER", "guest": False}
+    first = await staff.call("HOST", "GET", f"{path}?limit=1", status=200)
+    second = await staff.call("HOST", "GET", f"{path}?limit=1&cursor={first['nextCursor']}", status=200)
+    assert (first["items"] + second["items"], second["nextCursor"]) == (page["items"], None)
+    found = await staff.call("HOST", "GET", f"{path}?search={ann.username.upper()}", status=200)
+    assert [member["userId"] for member in found["items"]] == [ann.id]
+    await staff.call("HOST", "GET", f"{path}?cursor=x", status=400)
+    await staff.call("ADMIN", "GET", "/streams/nowhere/members", status=404)
+
+
+# --- nodes ----------------------------------------------------------------------------------------------------------
+
+
+async def test_administrators_see_the_nodes(staff: Staff) -> None:
+    await staff.matrix("GET", "/cluster/nodes", ("ADMIN",), status=200)
+    nodes = (await staff.call("ADMIN", "GET", "/cluster/nodes", status=200))["items"]
+    ready = [node for node in nodes if node["status"] == "ok"]
+    assert len(ready) >= 2
+    assert {node["components"]["redis"] for node in ready} == {"up"}
+    assert min(node["memory"] for node in ready) > 20_000_000
+    for method in ("POST", "DELETE"):
+        path = f"/cluster/nodes/{ready[0]['id']}/drain"
+        for role in ROLES[1:]:
+            await staff.call(role, method, path, status=403)
+        await staff.call("ADMIN", method, "/cluster/nodes/nowhere/drain", status=404)
+
+
+async def test_a_drained_node_hands_its_clients_over_until_it_is_back(
+    client: Client, databases: Databases, keyspaces: Keyspaces, tmp_path: Path
+) -> None:
+    servers = await databases.migrated(), keyspaces.fresh()
+    async with open_shop(client, tmp_path, *servers, DRAIN_DELAY="0s", DRAIN_SPREAD="1s") as shop:
+        admin, key = await shop.person("ADMIN"), await shop.stream()
+
+        async def nodes() -> dict[str, str]:
+            page = await shop.request("GET", "/cluster/nodes", token=admin.token, status={200}, node=1)
+            return {node["id"]: node["status"] for node in page["items"]}
+
+        async def drain(method: str, node_id: str, status: int) -> Any:
+            path = f"/cluster/nodes/{node_id}/drain"
+            return await shop.request(method, path, token=admin.token, status={status}, node=1)
+
+        ids = list(await nodes())
+        viewers = [await shop.viewer(key, node=node) for node in (0, 1)]
+        assert (await drain("POST", ids[0], 202))["status"] == "draining"
+        [first] = await until(partial(refusing, shop), what="one node is drained")
+        await viewers[first].expect("server:shutdown")
+        viewers[1 - first].refute("server:shutdown")
+        await drain("POST", ids[1], 409)
+        await drain("DELETE", ids[0], 202)
+        await until(partial(serves, shop, first), what="the node serves again")
+        await shop.viewer(key, node=first)
+        page = await shop.request("GET", f"/moderation/log?actorId={admin.id}", token=admin.token, status={200})
+        assert [entry["action"] for entry in page["items"]][:2] == ["RESUME_NODE", "DRAIN_NODE"]
+
+
+async def ready(shop: Shop, node: int) -> int:
+    """Return the status of the readiness of a node."""
+    async with aiohttp.ClientSession() as http, http.get(f"{shop.urls[node]}/api/v1/health/ready") as response:
+        return response.status
+
+
+async def refusing(shop: Shop) -> list[int]:
+    """Return the nodes that are not ready."""
+    return [node for node in (0, 1) if await ready(shop, node) == 503]
+
+
+async def serves(shop: Shop, node: int) -> bool:
+    return await ready(shop, node) == 200

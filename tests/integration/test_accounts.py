@@ -50,6 +50,7 @@ from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.identities import Identities
 from gateway.services.accounts.names import Names
 from gateway.services.accounts.sessions import Sessions
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.word_filter import WordFilter
 from gateway.services.moderation.bans import Bans
 from models.main.moderation import WordAction
@@ -91,7 +92,7 @@ class World:
         names = DeviceNames(settings)
         self.book = DeviceBook(redis, names, timedelta(days=7), timedelta(days=1))
         self.accounts = self.made(self.passwords)
-        self.directory = Directory(database, self.sessions)
+        self.directory = Directory(database, self.sessions, AuditLog(database))
         self.authenticator = Authenticator(
             self.tokens, self.revocations, self.identities, refresh_tokens, stand_in(self), self.bans
         )

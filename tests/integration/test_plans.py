@@ -38,6 +38,7 @@ WHOLE = {
     "moderation.word_lists.ALL",
     "nodes.connections.NODES",
     "nodes.heartbeat.BEAT",
+    "nodes.node_list.LIST",
     "people.people.COUNTS",
     "retention.kinds.SLOW_MODE_TURNS",
     "streams.stats.STATS",

@@ -13,6 +13,7 @@ from gateway.http.featured import Featured
 from gateway.http.health import Health
 from gateway.http.jobs import Jobs
 from gateway.http.keys import Keys
+from gateway.http.members import Members
 from gateway.http.messages import Messages
 from gateway.http.notifications import Notifications
 from gateway.http.openapi import document
@@ -33,7 +34,7 @@ RESOURCES = (
     Health(NOBODY),
     Auth(NOBODY, NOBODY, NOBODY, Csrf(enabled=True, origins=Origins(settings())), settings()),
     Keys(lambda: {"keys": []}),
-    Users(NOBODY, NOBODY),
+    Users(NOBODY, NOBODY, NOBODY),
     Streams(NOBODY, NOBODY, NOBODY),
     Products(NOBODY),
     Featured(NOBODY),
@@ -44,7 +45,8 @@ RESOURCES = (
     Analytics(NOBODY),
     Stats(NOBODY),
     People(NOBODY),
-    Cluster(NOBODY),
+    Cluster(NOBODY, NOBODY),
+    Members(NOBODY),
 )
 ROUTES = {f"{route.method} {route.template}": route for route in chain(*(part.routes() for part in RESOURCES))}
 every_route = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES.keys())
@@ -68,8 +70,11 @@ GET /notifications/sent · GET /jobs · POST /jobs/{id}/retry · POST /jobs · G
 GET /analytics/streams/{key} · GET /analytics/sales
 POST /streams/{key}/duplicate · POST /streams/{key}/ingest-key · GET /streams/{key}/stats · GET /people/{id}
 GET /cluster/connections · DELETE /cluster/connections/{id}
+GET /cluster/nodes · POST /cluster/nodes/{id}/drain · DELETE /cluster/nodes/{id}/drain · PATCH /products/order
+POST /users · POST /users/{id}/password-reset · POST /users/{id}/logout-all · POST /auth/password
+GET /streams/{key}/members
 """
-FOR_STRANGERS = {"POST /auth/register", "POST /auth/login", "POST /auth/guest", "POST /auth/refresh"}
+FOR_STRANGERS = {f"POST /auth/{name}" for name in ("register", "login", "guest", "refresh", "password")}
 
 
 def test_all_routes_of_the_contract_are_served() -> None:

@@ -14,6 +14,7 @@ from gateway.realtime.notices import (
     ConnectionsAsked,
     ConnectionsFound,
     MalformedNotice,
+    NodeDrained,
     Notice,
     NotificationSent,
     ProfileChanged,
@@ -47,6 +48,7 @@ EXAMPLES = [
     ConnectionsAsked("q1", "u1"),
     ConnectionEnded("q1", "c1"),
     ConnectionsFound("q1", "node-1", [{"id": "c1", "rooms": ["/chat live:demo"]}]),
+    NodeDrained("node-1.0a1b2c3d", drained=True),
 ]
 
 

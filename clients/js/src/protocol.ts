@@ -121,6 +121,17 @@ export interface Announcement {
   timestamp: string;
 }
 /**
+ * `PATCH /products/order`: products of a stream in their new order; those that are not named keep their place.
+ */
+export interface ArrangeProducts {
+  streamKey: string;
+  /**
+   * @minItems 1
+   * @maxItems 100
+   */
+  ids: [string, ...string[]];
+}
+/**
  * `auth:refresh`: a new access token of the same user, for an open socket.
  */
 export interface AuthRefresh {
@@ -859,6 +870,41 @@ export interface CreateStream {
   ordersWhenNotLive?: boolean;
 }
 /**
+ * `POST /users`: without a password the answer has a one-time link; one that is given must be changed.
+ */
+export interface CreateUser {
+  email: string;
+  username: string;
+  role?: "USER" | "HOST" | "MODERATOR" | "ADMIN";
+  password?: string | null;
+}
+/**
+ * The answer to `POST /users`; `link` is null for an account with a password.
+ */
+export interface CreatedUser {
+  user: UserView;
+  link: PasswordLink | null;
+}
+/**
+ * An account, or a guest, who has no e-mail address. `mustChangePassword` is left out unless it is true.
+ */
+export interface UserView {
+  id: string;
+  email: string | null;
+  username: string;
+  role: string;
+  status: string;
+  mustChangePassword?: boolean;
+  createdAt: string;
+}
+/**
+ * The secret of a one-time link: the page `/console/password#<token>` takes it. It cannot be read again.
+ */
+export interface PasswordLink {
+  token: string;
+  expiresAt: string;
+}
+/**
  * `GET /auth/csrf`: the value for the header `X-CSRF-Token` of unsafe requests with cookies.
  */
 export interface CsrfToken {
@@ -875,17 +921,6 @@ export interface CurrentSession {
   powers: Power[];
   hostPowers: Power[];
   expiresAt: string | null;
-}
-/**
- * An account, or a guest, who has no e-mail address.
- */
-export interface UserView {
-  id: string;
-  email: string | null;
-  username: string;
-  role: string;
-  status: string;
-  createdAt: string;
 }
 /**
  * A place in a room log. `epoch` identifies the log; cursors of other epochs are void.
@@ -1321,6 +1356,31 @@ export interface MarkRead {
   ids?: [string, ...string[]] | null;
 }
 /**
+ * A page of the people in a chat, by name; `total` counts all of them, whatever is searched.
+ */
+export interface MemberPage {
+  items: MemberView[];
+  total: number;
+  nextCursor: string | null;
+}
+/**
+ * Somebody who is in a chat.
+ */
+export interface MemberView {
+  userId: string;
+  username: string;
+  role: string;
+  guest: boolean;
+}
+/**
+ * `GET /streams/{key}/members`, filtered by text in the name.
+ */
+export interface MemberQuery {
+  cursor?: string | null;
+  limit?: number;
+  search?: string | null;
+}
+/**
  * `data` of `chat:message-deleted`; `seq` is the place of the deletion in the room log.
  */
 export interface MessageDeleted {
@@ -1363,6 +1423,30 @@ export interface MuteUser {
 export interface Muted {
   liveId: string | null;
   until: string | null;
+}
+/**
+ * `GET /cluster/nodes`, by name.
+ */
+export interface NodePage {
+  items: NodeView[];
+}
+/**
+ * One node. `gone`: no sign of life for 10 s.
+ */
+export interface NodeView {
+  memory: number | null;
+  components: {
+    [k: string]: "up" | "full" | "partial" | "down";
+  };
+  eventsPerSecond: number | null;
+  deliveriesPerSecond: number | null;
+  id: string;
+  name: string;
+  version: string;
+  startedAt: string;
+  seenAt: string;
+  status: ("ok" | "degraded" | "error" | "draining") | "gone";
+  connections: number;
 }
 /**
  * `data` of `notification:new`. A repetition has the same `id`.
@@ -2245,6 +2329,13 @@ export interface Unread {
  */
 export interface UpcomingStreams {
   streams: StreamView[];
+}
+/**
+ * `POST /auth/password`: set a password with the token of a link.
+ */
+export interface UsePasswordLink {
+  token: string;
+  newPassword: string;
 }
 /**
  * A page of accounts; `next_cursor` is None at the end.

@@ -56,6 +56,10 @@ class Presence(Protocol):
         """Return the current census; `changed` is False."""
         ...
 
+    async def people_of(self, room: Room, most: int) -> list[str]:
+        """Return who is in a room, in no order; about `most` of them if they are more."""
+        ...
+
     async def end(self, room: Room) -> Census:
         """Close a room: remove everybody, and ignore later calls of `enter` and `leave`. Idempotent.
 
@@ -124,6 +128,10 @@ class LocalPresence:
     async def census(self, room: Room) -> Census:
         """See Presence."""
         return _census(self._rooms.get(room) or _Room())
+
+    async def people_of(self, room: Room, most: int) -> list[str]:
+        """See Presence."""
+        return self.people(room)[:most]
 
     async def end(self, room: Room) -> Census:
         """See Presence."""

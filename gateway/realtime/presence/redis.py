@@ -122,6 +122,13 @@ class RedisPresence:
         except Unavailable:
             return await self._local.census(room)
 
+    async def people_of(self, room: Room, most: int) -> list[str]:
+        """See Presence."""
+        try:
+            return await self._rooms.people_of(room, most)
+        except Unavailable:
+            return await self._local.people_of(room, most)
+
     async def end(self, room: Room) -> Census:
         """See Presence."""
         self._members.forget(room)

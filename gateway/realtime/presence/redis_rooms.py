@@ -24,6 +24,7 @@ from gateway.redis.client import RedisClient
 
 PUBLISHING = 50  # ms that other nodes wait for a slot's publication when the count changes from or to 0
 OVER = 2
+STEP = 1000  # people that are read at once
 
 
 class Entered(NamedTuple):
@@ -111,6 +112,16 @@ class RedisRooms:
             count = int(await self._redis.client.hlen(keys.presence(room)))
             peak = int(await self._redis.client.get(keys.presence_peak(room)) or 0)
         return Census(count, peak, changed=False)
+
+    async def people_of(self, room: Room, most: int) -> list[str]:
+        """See Presence. Redis serves others between two steps."""
+        people: set[str] = set()
+        cursor = -1
+        while cursor != 0 and len(people) < most:
+            async with self._redis.guard("presence.people"):
+                cursor, some = await self._redis.client.hscan(keys.presence(room), max(cursor, 0), count=STEP)
+            people.update(map(str, some))
+        return list(people)
 
     async def claim_slot(self, room: Room, interval: float = INTERVAL) -> PublishSlot:
         """See Presence."""

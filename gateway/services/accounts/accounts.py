@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from tortoise.exceptions import IntegrityError
@@ -140,7 +141,7 @@ class Accounts(Logins):
             if not await self._passwords.verify(user.password_hash, ask.new_password):
                 raise Forbidden("The current password is wrong") from None
         else:
-            if not await self._set_password(user, ask.new_password):
+            if not await self._set_password(user, ask.new_password, chosen=True):
                 raise Conflict("The password was changed elsewhere")
         await self._sessions.end_all(principal.user_id, keep=principal.session_id)
 
@@ -165,13 +166,14 @@ class Accounts(Logins):
             return False
         return now.password_hash == user.password_hash or await self._passwords.verify(now.password_hash, password)
 
-    async def _set_password(self, user: User, password: str) -> bool:
-        password_hash = await self._passwords.hash(password)
+    async def _set_password(self, user: User, password: str, *, chosen: bool = False) -> bool:
+        """Store a password, one that its owner has `chosen` or the same in another form; False if it was changed."""
+        fields: dict[str, Any] = {"password_hash": await self._passwords.hash(password)}
+        if chosen:
+            fields |= {"must_change_password": False, "password_link_hash": None, "password_link_ends_at": None}
         async with self._database.guard("accounts.password"):
             # Replace only the hash that was just proven: a change in between must not be undone.
-            changed = await User.filter(id=user.id, password_hash=user.password_hash).update(
-                password_hash=password_hash
-            )
+            changed = await User.filter(id=user.id, password_hash=user.password_hash).update(**fields)
         return changed > 0
 
     async def _mine(self, principal: Principal) -> User:
@@ -215,5 +217,6 @@ def view(user: User) -> UserView:
         username=user.username,
         role=user.role,
         status=user.status,
+        must_change_password=user.must_change_password,
         created_at=user.created_at,
     )

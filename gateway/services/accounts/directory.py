@@ -1,5 +1,6 @@
 """All accounts, as admins list and change them. Called by the HTTP edge and the command line."""
 
+from typing import Any
 from uuid import UUID
 
 from tortoise.expressions import Q
@@ -15,6 +16,8 @@ from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal, Role
 from gateway.services.accounts.accounts import find, view
 from gateway.services.accounts.sessions import Sessions
+from gateway.services.audit.audit_log import AuditLog
+from models.main.moderation import ModerationAction
 from models.main.user import User, UserStatus
 
 NEWEST_FIRST = ("-created_at", "-id")
@@ -26,9 +29,10 @@ class Directory:
     A change is stored first and then enforced on all nodes; after Unavailable the same call does both again.
     """
 
-    def __init__(self, database: Database, sessions: Sessions) -> None:
+    def __init__(self, database: Database, sessions: Sessions, audit_log: AuditLog) -> None:
         self._database = database
         self._sessions = sessions
+        self._audit_log = audit_log
 
     async def page(self, admin: Principal, ask: UserQuery) -> UserPage:
         """Return a page of accounts, newest first. Raises Forbidden, and InvalidPayload for an invalid cursor."""
@@ -58,7 +62,7 @@ class Directory:
         if user.role == Role.ADMIN:
             raise Forbidden("An ADMIN cannot be suspended")
         user.status, user.suspended_reason = UserStatus.SUSPENDED.value, ask.reason or ""
-        await self._store(user, "status", "suspended_reason")
+        await self._store(admin, ModerationAction.SUSPEND, user, "status", "suspended_reason", reason=ask.reason)
         await self._sessions.end_all(str(user.id))
         return view(user)
 
@@ -66,17 +70,23 @@ class Directory:
         """End a suspension; the user must log in again."""
         user = await self._other(admin, user_id)
         user.status, user.suspended_reason = UserStatus.ACTIVE.value, None
-        await self._store(user, "status", "suspended_reason")
+        await self._store(admin, ModerationAction.UNSUSPEND, user, "status", "suspended_reason")
         await self._sessions.announce_change(str(user.id))
         return view(user)
 
     async def change_role(self, admin: Principal, user_id: str, ask: ChangeRole) -> UserView:
         """Give a user another role. It holds at once for their access tokens and their sockets on every node."""
         user = await self._other(admin, user_id)
-        user.role = ask.role
-        await self._store(user, "role")
+        details, user.role = {"before": user.role, "after": ask.role}, ask.role
+        await self._store(admin, ModerationAction.CHANGE_ROLE, user, "role", details=details)
         await self._sessions.announce_change(str(user.id))
         return view(user)
+
+    async def log_out(self, admin: Principal, user_id: str) -> None:
+        """End all sessions of a user; their sockets close."""
+        user = await self._other(admin, user_id)
+        await self._store(admin, ModerationAction.LOGOUT_USER, user)
+        await self._sessions.end_all(str(user.id))
 
     async def _other(self, admin: Principal, user_id: str) -> User:
         _check_admin(admin)
@@ -91,9 +101,18 @@ class Directory:
             raise NotFound("There is no such account")
         return user
 
-    async def _store(self, user: User, *fields: str) -> None:
-        async with self._database.guard("directory.store"):
+    async def _store(
+        self,
+        admin: Principal,
+        action: ModerationAction,
+        user: User,
+        *fields: str,
+        reason: str | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        async with self._database.guard("directory.store"), self._database.transaction():
             await user.save(update_fields=[*fields, "updated_at"])
+            await self._audit_log.record(action, admin, subject_id=str(user.id), reason=reason, details=details)
 
 
 def _check_admin(principal: Principal) -> None:

@@ -76,8 +76,8 @@ class Operator:
     async def set_password(self, name: str, password: str) -> UserView:
         """Set another password and end all sessions."""
         user = await self._account(name)
-        user.password_hash = await self._passwords.hash(password)
-        await self._store(user, "password_hash")
+        user.password_hash, user.must_change_password = await self._passwords.hash(password), False
+        await self._store(user, "password_hash", "must_change_password")
         await self._sessions.end_all(str(user.id))
         return view(user)
 

@@ -16,6 +16,7 @@ from gateway.postgres.search import containing
 from gateway.protocol import catalog, cursors
 from gateway.protocol.catalog import (
     MAX_STOCK,
+    ArrangeProducts,
     ChangedProducts,
     ChangeProduct,
     ChangeProducts,
@@ -122,6 +123,20 @@ class Catalog:
     async def change_many(self, principal: Principal, ask: ChangeProducts) -> ChangedProducts:
         """Change several products: all or, if one of the changes fails, none."""
         changes = {number(item.id): self._edit(item) for item in ask.items}
+        return ChangedProducts(items=await self._change(principal, changes))
+
+    async def arrange(self, principal: Principal, ask: ArrangeProducts) -> ChangedProducts:
+        """Give products of a stream the given order. Raises NotFound for one of another stream."""
+
+        def at(place: int) -> Changes:
+            def changes(product: Product) -> dict[str, Any]:
+                if product.stream_id != ask.stream_key:
+                    raise NotFound("The stream has no such product")
+                return {"sort_order": place}
+
+            return changes
+
+        changes = {number(product_id): at(place) for place, product_id in enumerate(ask.ids)}
         return ChangedProducts(items=await self._change(principal, changes))
 
     async def change_stock(self, principal: Principal, product_id: str, ask: ChangeStock) -> catalog.Product:

@@ -1,10 +1,11 @@
 """Keeps a row for each node, with what it hears of Redis: a node that alone is deaf takes itself out of service."""
 
 import asyncio
+import json
 import secrets
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import structlog
 
@@ -28,11 +29,11 @@ BEAT: Final = """
 WITH gone AS (
     DELETE FROM nodes WHERE seen_at < now() - make_interval(secs => $8) AND id <> $1
 ), me AS (
-    INSERT INTO nodes (id, name, version, started_at, seen_at, heard_at, status, connections)
-    VALUES ($1, $2, $3, now(), now(), clock_timestamp() - make_interval(secs => $4), $5, $6)
+    INSERT INTO nodes (id, name, version, started_at, seen_at, heard_at, status, connections, details)
+    VALUES ($1, $2, $3, now(), now(), clock_timestamp() - make_interval(secs => $4), $5, $6, $9::text::jsonb)
     ON CONFLICT (id) DO UPDATE
     SET seen_at = excluded.seen_at, heard_at = excluded.heard_at, status = excluded.status,
-        connections = excluded.connections
+        connections = excluded.connections, details = excluded.details
 )
 SELECT extract(epoch FROM clock_timestamp() - max(heard_at))::float8 AS ago
 FROM nodes WHERE id <> $1 AND seen_at > now() - make_interval(secs => $7)
@@ -55,16 +56,18 @@ class NodeHeartbeat:
         hearing: Callable[[], Hearing],
         status: Callable[[], str],
         connections: Callable[[], int],
+        details: Callable[[], Mapping[str, Any]],
         on_change: Callable[[bool], None],
     ) -> None:
         """`on_change` is called with the new value of `deaf`; it must not wait or raise."""
         self.deaf = False
-        self._id = f"{name}.{secrets.token_hex(4)}"  # of this process: another one may have the same name soon
+        self.id = f"{name}.{secrets.token_hex(4)}"  # of this process: another one may have the same name soon
         self._database = database
         self._name = name
         self._hearing = hearing
         self._status = status
         self._connections = connections
+        self._details = details
         self._on_change = on_change
         self._deafness = Deafness()
         self._task: asyncio.Task[None] | None = None
@@ -78,7 +81,7 @@ class NodeHeartbeat:
         await cancel(self._task)
         try:
             async with self._database.guard("nodes.leave"):
-                await self._database.query(LEAVE, self._id)
+                await self._database.query(LEAVE, self.id)
         except Unavailable:
             log.debug("the row of this node is left to the others")
 
@@ -100,9 +103,10 @@ class NodeHeartbeat:
 
     async def _beat(self, hearing: Hearing, status: str) -> None:
         ago = None if hearing.answered is None else time.monotonic() - hearing.answered
-        values = (self._id, self._name, __version__, ago, status, self._connections(), FRESH, KEPT)
+        values = (self.id, self._name, __version__, ago, status, self._connections(), FRESH, KEPT)
+        details = json.dumps(self._details())
         async with self._database.guard("nodes.beat"):
-            (row,) = await self._database.query(BEAT, *values)
+            (row,) = await self._database.query(BEAT, *values, details)
         now = time.monotonic()
         others = None if row["ago"] is None else now - row["ago"]
         deaf = self._deafness.judge(now, self._hearing().missing, others)

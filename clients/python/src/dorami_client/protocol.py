@@ -56,6 +56,13 @@ class Announcement(TypedDict):
     timestamp: str
 
 
+class ArrangeProducts(TypedDict):
+    """`PATCH /products/order`: products of a stream in their new order; those that are not named keep their place."""
+
+    streamKey: str
+    ids: list[str]
+
+
 class AuthRefresh(TypedDict):
     """`auth:refresh`: a new access token of the same user, for an open socket."""
 
@@ -309,6 +316,22 @@ class CreateStream(TypedDict):
     description: NotRequired[str]
     scheduledAt: NotRequired[str | None]
     ordersWhenNotLive: NotRequired[bool]
+
+
+class CreateUser(TypedDict):
+    """`POST /users`: without a password the answer has a one-time link; one that is given must be changed."""
+
+    email: str
+    username: str
+    role: NotRequired[Literal['USER', 'HOST', 'MODERATOR', 'ADMIN']]
+    password: NotRequired[str | None]
+
+
+class CreatedUser(TypedDict):
+    """The answer to `POST /users`; `link` is null for an account with a password."""
+
+    user: UserView
+    link: PasswordLink | None
 
 
 class CsrfToken(TypedDict):
@@ -671,6 +694,31 @@ class MarkRead(TypedDict):
     ids: NotRequired[list[str] | None]
 
 
+class MemberPage(TypedDict):
+    """A page of the people in a chat, by name; `total` counts all of them, whatever is searched."""
+
+    items: list[MemberView]
+    total: int
+    nextCursor: str | None
+
+
+class MemberQuery(TypedDict):
+    """`GET /streams/{key}/members`, filtered by text in the name."""
+
+    cursor: NotRequired[str | None]
+    limit: NotRequired[int]
+    search: NotRequired[str | None]
+
+
+class MemberView(TypedDict):
+    """Somebody who is in a chat."""
+
+    userId: str
+    username: str
+    role: str
+    guest: bool
+
+
 class Message(TypedDict):
     """A stored message, in the history and as `data` of `chat:message`."""
 
@@ -720,6 +768,28 @@ class Muted(TypedDict):
 
     liveId: str | None
     until: str | None
+
+
+class NodePage(TypedDict):
+    """`GET /cluster/nodes`, by name."""
+
+    items: list[NodeView]
+
+
+class NodeView(TypedDict):
+    """One node. `gone`: no sign of life for 10 s."""
+
+    memory: int | None
+    components: dict[str, Literal['up', 'full', 'partial', 'down']]
+    eventsPerSecond: float | None
+    deliveriesPerSecond: float | None
+    id: str
+    name: str
+    version: str
+    startedAt: str
+    seenAt: str
+    status: Literal['ok', 'degraded', 'error', 'draining'] | Literal['gone']
+    connections: int
 
 
 class Notification(TypedDict):
@@ -815,6 +885,13 @@ class Page(TypedDict):
 
     cursor: NotRequired[str | None]
     limit: NotRequired[int]
+
+
+class PasswordLink(TypedDict):
+    """The secret of a one-time link: the page `/console/password#<token>` takes it. It cannot be read again."""
+
+    token: str
+    expiresAt: str
 
 
 class PersonCounts(TypedDict):
@@ -1421,6 +1498,13 @@ class UpcomingStreams(TypedDict):
     streams: list[StreamView]
 
 
+class UsePasswordLink(TypedDict):
+    """`POST /auth/password`: set a password with the token of a link."""
+
+    token: str
+    newPassword: str
+
+
 class UserPage(TypedDict):
     """A page of accounts; `next_cursor` is None at the end."""
 
@@ -1439,13 +1523,14 @@ class UserQuery(TypedDict):
 
 
 class UserView(TypedDict):
-    """An account, or a guest, who has no e-mail address."""
+    """An account, or a guest, who has no e-mail address. `mustChangePassword` is left out unless it is true."""
 
     id: str
     email: str | None
     username: str
     role: str
     status: str
+    mustChangePassword: NotRequired[bool]
     createdAt: str
 
 

@@ -1,0 +1,103 @@
+"""Accounts that administrators make, and one-time links with which people set a password. Called by the HTTP edge."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Final
+
+from tortoise.exceptions import IntegrityError
+
+from gateway.clocks import now
+from gateway.errors import AuthRequired, Conflict, Forbidden, NotFound
+from gateway.postgres.database import Database
+from gateway.protocol.identity import CreatedUser, CreateUser, PasswordLink, UsePasswordLink
+from gateway.security.passwords import Passwords
+from gateway.security.principal import Principal, Role
+from gateway.services.accounts.accounts import TAKEN, find, find_by_email, view
+from gateway.services.accounts.addresses import normal
+from gateway.services.accounts.sessions import Sessions
+from gateway.services.audit.audit_log import AuditLog
+from models.main.moderation import ModerationAction
+from models.main.user import User
+
+LIFETIME: Final = timedelta(days=1)  # of a link
+BYTES: Final = 32  # of chance in a link
+
+USE: Final = """
+    UPDATE users SET password_hash = $2, must_change_password = false, password_link_hash = NULL,
+        password_link_ends_at = NULL, updated_at = clock_timestamp()
+    WHERE password_link_hash = $1 AND password_link_ends_at > clock_timestamp() RETURNING id::text
+"""
+
+
+class PasswordLinks:
+    """A link holds once and for a day, and the next link of an account replaces it. Its SHA-256 is stored.
+
+    Raises Unavailable.
+    """
+
+    def __init__(self, database: Database, sessions: Sessions, passwords: Passwords, audit_log: AuditLog) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._passwords = passwords
+        self._audit_log = audit_log
+
+    async def create_user(self, admin: Principal, ask: CreateUser) -> CreatedUser:
+        """Create an account with a first password, which must be changed, or with a link. Raises Conflict."""
+        if await find_by_email(self._database, ask.email) is not None:
+            raise Conflict(TAKEN)
+        password_hash = await self._passwords.hash(ask.password or secrets.token_urlsafe(BYTES))
+        user = User(
+            email=normal(ask.email),
+            username=ask.username,
+            password_hash=password_hash,
+            role=ask.role,
+            must_change_password=ask.password is not None,
+        )
+        link = None if ask.password is not None else _link(user)
+        try:
+            async with self._database.guard("users.create"), self._database.transaction():
+                await user.save(force_create=True)
+                await self._audit_log.record(
+                    ModerationAction.CREATE_USER, admin, subject_id=str(user.id), details={"role": ask.role}
+                )
+        except IntegrityError:
+            raise Conflict(TAKEN) from None
+        return CreatedUser(user=view(user), link=link)
+
+    async def make(self, admin: Principal, user_id: str) -> PasswordLink:
+        """Make a link for an account. Its sessions go on until the link is used. Raises Forbidden for an ADMIN's."""
+        user = await find(self._database, user_id)
+        if user is None:
+            raise NotFound("There is no such account")
+        if user.role == Role.ADMIN:
+            raise Forbidden("The password of an ADMIN is set by `dorami user password`")
+        link = _link(user)
+        async with self._database.guard("users.link"), self._database.transaction():
+            await user.save(update_fields=["password_link_hash", "password_link_ends_at"])
+            await self._audit_log.record(ModerationAction.RESET_PASSWORD, admin, subject_id=str(user.id))
+        return link
+
+    async def use(self, ask: UsePasswordLink) -> None:
+        """Set the password of the account of a link, and end its sessions. Raises AuthRequired for a link of none."""
+        password_hash = await self._passwords.hash(ask.new_password)
+        async with self._database.guard("users.use_link"):
+            rows = await self._database.query(USE, _digest(ask.token), password_hash)
+        if not rows:
+            raise AuthRequired("This link is no longer valid")
+        await self._sessions.end_all(rows[0]["id"])
+
+
+def _link(user: User) -> PasswordLink:
+    """Give an account, which the caller stores, a new link."""
+    token, ends_at = secrets.token_urlsafe(BYTES), _end()
+    user.password_link_hash, user.password_link_ends_at = _digest(token), ends_at
+    return PasswordLink(token=token, expires_at=ends_at)
+
+
+def _end() -> datetime:
+    return now() + LIFETIME
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

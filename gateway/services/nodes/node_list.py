@@ -1,0 +1,79 @@
+"""The nodes that run, as administrators see them; takes one out of service and back. Called by the HTTP edge."""
+
+import json
+from typing import Any, Final
+
+from gateway.errors import Conflict, NotFound
+from gateway.postgres.database import Database
+from gateway.protocol.cluster import NodePage, NodeView
+from gateway.realtime.notices import NodeDrained, NoticeSender
+from gateway.security.principal import Principal
+from gateway.services.audit.audit_log import AuditLog
+from models.main.moderation import ModerationAction
+
+LIST: Final = """
+    SELECT left(md5(id), 16) AS id, id AS process, name, version, started_at, seen_at, connections, details,
+        CASE WHEN seen_at > clock_timestamp() - interval '10 seconds' THEN status ELSE 'gone' END AS status
+    FROM nodes ORDER BY name, started_at
+"""
+
+# Until its next heartbeat says the same.
+DRAIN: Final = "UPDATE nodes SET status = 'draining' WHERE id = $1"
+
+READY: Final = ("ok", "degraded")
+
+
+class Nodes:
+    """Raises NotFound for an unknown node, and Unavailable."""
+
+    def __init__(self, database: Database, notices: NoticeSender, audit_log: AuditLog) -> None:
+        self._database = database
+        self._notices = notices
+        self._audit_log = audit_log
+
+    async def page(self) -> NodePage:
+        """Return all nodes by name; one that has died is listed for a minute as `gone`."""
+        return NodePage(items=[_view(row) for row in await self._rows()])
+
+    async def drain(self, principal: Principal, node_id: str) -> NodeView:
+        """Take a node out of service: it is not ready, and its clients go to the others. It goes on running.
+
+        Raises Conflict if no other node is ready.
+        """
+        rows = await self._rows()
+        row = _find(rows, node_id)
+        if not any(other["status"] in READY for other in rows if other["id"] != node_id):
+            raise Conflict("No other node is ready")
+        await self._change(principal, row, drained=True)
+        return _view(row | {"status": "draining"})
+
+    async def resume(self, principal: Principal, node_id: str) -> NodeView:
+        """Put a drained node back into service; its state in the answer may be that of a moment before."""
+        row = _find(await self._rows(), node_id)
+        await self._change(principal, row, drained=False)
+        return _view(row)
+
+    async def _rows(self) -> list[dict[str, Any]]:
+        async with self._database.guard("nodes.list"):
+            return await self._database.query(LIST)
+
+    async def _change(self, principal: Principal, row: dict[str, Any], *, drained: bool) -> None:
+        action = ModerationAction.DRAIN_NODE if drained else ModerationAction.RESUME_NODE
+        async with self._database.guard("nodes.change"), self._database.transaction():
+            if drained:
+                await self._database.query(DRAIN, row["process"])
+            await self._audit_log.record(action, principal, details={"node": row["name"]})
+        await self._notices.notify(NodeDrained(row["process"], drained))
+
+
+def _find(rows: list[dict[str, Any]], node_id: str) -> dict[str, Any]:
+    for row in rows:
+        if row["id"] == node_id:
+            return row
+    raise NotFound("There is no such node")
+
+
+def _view(row: dict[str, Any]) -> NodeView:
+    details = json.loads(row["details"] or "{}")  # of a node of an older version: none
+    fields = {name: row[name] for name in ("id", "name", "version", "started_at", "seen_at", "status", "connections")}
+    return NodeView.model_validate(fields | details)
