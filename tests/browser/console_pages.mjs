@@ -1,6 +1,18 @@
 // The pages of the console that console.mjs opens in every language, width and colour scheme.
 
 export const PATHS = [
-  ...["/", "/live/demo", "/nowhere"],
-  ...["/streams", "/streams/demo", "/products", "/orders", "/sanctions", "/people", "/words", "/log", "/notifications", "/jobs"],
+  "/",
+  "/live/demo",
+  "/streams",
+  "/streams/demo",
+  "/products",
+  "/orders",
+  "/sanctions",
+  "/people",
+  "/words",
+  "/log",
+  "/notifications",
+  "/jobs",
+  "/account",
+  "/nowhere",
 ];

@@ -41,4 +41,5 @@ export const PAGES: readonly Page[] = [
   entry("/log", "log", "Log", "운영 기록", () => import("./pages/log")),
   entry("/notifications", "notifications", "Notifications", "알림", () => import("./pages/notifications"), ADMIN),
   entry("/jobs", "jobs", "Jobs and replays", "작업과 다시보기", () => import("./pages/jobs"), ADMIN),
+  page("/account", () => import("./pages/account")),
 ];

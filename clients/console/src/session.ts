@@ -29,10 +29,13 @@ async function current(): Promise<CurrentSession> {
 
 export const useCurrentSession = () => useQuery({ queryKey: KEY, queryFn: current, staleTime: Infinity });
 
+/** Read the session anew, after something of the account has changed. */
+export const refreshSession = () => queries.invalidateQueries({ queryKey: KEY });
+
 export async function signIn(email: string, password: string): Promise<void> {
   await api<Session>("POST", "/auth/login", { email, password });
   localStorage.setItem(SIGNED_IN, "1");
-  await queries.invalidateQueries({ queryKey: KEY });
+  await refreshSession();
 }
 
 /** End the session here and at the gateway. */

@@ -113,7 +113,7 @@ function Account() {
   return (
     <>
       <div className="account">
-        <b>{user.username}</b>
+        <Link href="/account">{user.username}</Link>
         <RoleTag role={user.role} />
       </div>
       <Button variant="default" size="xs" leftSection={<Icon name="exit" size={16} />} onClick={() => void signOut()}>

@@ -15,7 +15,7 @@ export interface Mark {
 }
 
 interface Props {
-  /** Times in seconds, and the values at them; null where there is none. */
+  /** Times in seconds, and the values at them; null where there is none. Bars are as wide as the times are apart. */
   data: [number[], (number | null)[]];
   /** The range of time in seconds. */
   range: [number, number];
@@ -29,7 +29,7 @@ interface Props {
 }
 
 const AXIS = 44; // px for the numbers
-const NARROWEST = 60; // s that a bar is wide
+const WIDEST = 40; // px of a bar
 
 /** Return a colour of the theme. */
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -71,7 +71,7 @@ export function Graph({ data, range, kind, height, label, marks = [], times = tr
       {
         width: element.clientWidth || 300,
         height,
-        padding: [8, 8, times ? 0 : 4, 0],
+        padding: [8, 18, times ? 0 : 4, 0],
         legend: { show: false },
         cursor: { y: false, points: { size: 6 }, ...(sync && { sync: { key: sync } }) },
         scales: {
@@ -79,14 +79,14 @@ export function Graph({ data, range, kind, height, label, marks = [], times = tr
           y: { range: (_chart, _low, high) => [0, Math.max(4, Math.ceil((high ?? 0) * 1.15))] },
         },
         axes: [
-          { show: times, stroke: ink, grid, ticks: { show: false }, font, size: 24, space: 60, values: (_chart, splits) => splits.map((at) => clock(at * 1000)), incrs: [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 86_400] },
+          { show: times, stroke: ink, grid, ticks: { show: false }, font, size: 24, space: 60, values: (_chart, splits) => splits.map((at) => clock(at * 1000)), incrs: [60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400] },
           { stroke: ink, grid, ticks: { show: false }, font, size: AXIS, values: (_chart, splits) => splits.map((value) => (Number.isInteger(value) ? number(value) : "")) },
         ],
         series: [
           {},
           kind === "line"
             ? { stroke: line, width: 2, fill: `${line}1f`, points: { show: false }, spanGaps: false }
-            : { stroke: line, fill: line, width: 0, points: { show: false }, paths: uPlot.paths.bars!({ size: [0.7, NARROWEST], align: 1 }) },
+            : { stroke: line, fill: line, width: 0, points: { show: false }, paths: uPlot.paths.bars!({ size: [0.7, WIDEST], align: 1 }) },
         ],
         hooks: { draw: [drawMarks] },
       },

@@ -90,7 +90,8 @@ export function Graphs({ stream }: { stream: StreamView }) {
     const counts = new Map<number, number>();
     for (const at of counted.orders) counts.set(at - (at % MINUTE), (counts.get(at - (at % MINUTE)) ?? 0) + 1);
     for (const [ms, count] of counts) placed.set(ms, Math.max(count, placed.get(ms) ?? 0)); // both count the same orders
-    const bars = [...placed].sort(([one], [other]) => one - other);
+    const bars: [number, number][] = []; // of every minute: bars are as wide as they are apart
+    for (let at = start - (start % MINUTE); at <= end; at += MINUTE) bars.push([at, placed.get(at) ?? 0]);
     // Minutes in which nobody counted are left out of the report: no line leads over them.
     const line = seen.flatMap(([at, count], index): [number, number | null][] => {
       const before = seen[index - 1]?.[0] ?? at;

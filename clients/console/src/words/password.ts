@@ -1,0 +1,47 @@
+// Words of the forms that set a password.
+
+import { words } from "../i18n";
+
+export const usePasswordWords = words(
+  "password",
+  {
+    first: "Choose your own password",
+    firstWhy: "This account has a password that somebody else knows. Choose another one to go on.",
+    link: "Choose your password",
+    linkWhy: "This link works once.",
+    change: "Change your password",
+    changeWhy: "All your other sessions end.",
+    current: "Current password",
+    wanted: "New password",
+    again: "New password, once more",
+    rule: "At least {{count}} characters",
+    differ: "The two are not the same",
+    save: "Save",
+    saved: "The password is changed",
+    ready: "Your password is set.",
+    signIn: "Go to the sign-in page",
+    dead: "This link was used already, or has expired. Ask an administrator for another one.",
+    wrong: "The current password is wrong.",
+    account: "Your account",
+  },
+  {
+    first: "새 비밀번호를 정해 주세요",
+    firstWhy: "다른 사람이 아는 비밀번호로 만든 계정입니다. 계속하려면 비밀번호를 변경해 주세요.",
+    link: "비밀번호 설정",
+    linkWhy: "이 링크는 한 번만 사용할 수 있습니다.",
+    change: "비밀번호 변경",
+    changeWhy: "다른 모든 세션이 종료됩니다.",
+    current: "현재 비밀번호",
+    wanted: "새 비밀번호",
+    again: "새 비밀번호 확인",
+    rule: "{{count}}자 이상",
+    differ: "두 비밀번호가 다릅니다",
+    save: "저장",
+    saved: "비밀번호를 변경했습니다",
+    ready: "비밀번호를 설정했습니다.",
+    signIn: "로그인 페이지로 이동",
+    dead: "이미 사용했거나 만료된 링크입니다. 관리자에게 새 링크를 요청해 주세요.",
+    wrong: "현재 비밀번호가 올바르지 않습니다.",
+    account: "내 계정",
+  },
+);
