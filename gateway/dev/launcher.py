@@ -200,5 +200,6 @@ def _welcome(urls: Sequence[str], plan: Plan, stack: Stack) -> None:
         people = ", ".join(f"{person.email} ({person.role})" for person in PEOPLE)
         typer.echo(f"  Log in as        {people}")
         typer.echo(f"  Password         {PASSWORD}")
+        typer.echo(f"  Be somebody      {urls[0]}/?as=viewer1, {urls[0]}/?as=host")
     typer.echo(f"  Data             {', '.join(str(server.folder) for server in stack.servers) or 'as you have set'}")
     typer.echo("  Ctrl-C stops everything.\n")

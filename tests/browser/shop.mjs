@@ -125,10 +125,11 @@ export const shop = {
     await viewer.getByRole("button", { name: "One more" }).click();
     await reads(viewer.locator("#total"), "₩46,000");
     await viewer.screenshot(picture("buying"));
+    const told = reads(news(admin, "just bought"), /M\S+ just bought something/); // waited for from here on: news pass by
     await viewer.getByRole("button", { name: "Order for ₩46,000" }).click();
     await reads(viewer.locator("#orders li").first(), /Pay within 1\d:\d\d/);
     await reads(viewer.locator(".done"), /Ordered\. Pay within/);
-    await reads(news(admin, "just bought"), /M\S+ just bought something/);
+    await told;
     await reads(item(admin, "Celadon tea cup"), "5 left");
     await viewer.locator("#orders").getByRole("button", { name: "Pay" }).click();
     await viewer.locator("#orders .paid").waitFor();
@@ -347,8 +348,9 @@ export const shop = {
     await reads(viewer.locator("#deal time"), /^(10:00|9:\d\d)$/);
 
     const { userId } = await admin.call("GET", "/users?search=viewer2").then(({ items: [{ id }] }) => ({ userId: id }));
+    const told = reads(news(viewer, "On its way"), /On its way\s*Your lamp has left <b>Icheon<\/b>/);
     await admin.call("POST", "/notifications", { userId, title: "On its way", message: "Your lamp has left <b>Icheon</b>", level: "SUCCESS" });
-    await reads(news(viewer, "On its way"), /On its way\s*Your lamp has left <b>Icheon<\/b>/);
+    await told;
 
     await host.call("POST", "/streams/demo/stop");
     await reads(viewer.locator("#curtain"), /The show has ended/);
@@ -442,6 +444,9 @@ export const shop = {
     await say(tab, "Still here");
     await message(tab, "Still here").waitFor();
     await noneOf(tab, "#messages .pending");
+    await tab.locator("#bag").click();
+    await tab.locator("#orders-tab").click();
+    await tab.getByText("You have no orders yet").waitFor();
     const states = await tab.evaluate(() => window.states);
     assert.deepEqual([...new Set(states)].filter((state) => state !== "connected"), [], "the live sockets took the fresh token");
     clean(tab);
