@@ -158,6 +158,8 @@ def normal(word: str) -> str:
 
 def said(stored: str, text: str) -> bool:
     """Return whether `stored` can be `text` after masking with any list."""
+    if stored == text:  # nearly always
+        return True
     return len(stored) == len(text) and all(a in (b, MASK) for a, b in zip(stored, text, strict=True))
 
 
