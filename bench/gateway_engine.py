@@ -216,7 +216,7 @@ async def serve(port: int, *, over_redis: bool) -> None:
     settings = load()
     logs.configure(settings)
     metrics = Metrics()
-    rooms = Rooms(metrics)
+    rooms = Rooms(metrics, window=settings.room_window.total_seconds())
     engine = EngineServer(EngineOptions.of(settings), metrics, origin_allowed=lambda _: True)
     server = SocketServer(engine, rooms, metrics, cookie_counts=lambda _: False)
     fanout: LocalFanout | RedisFanout

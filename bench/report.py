@@ -34,6 +34,7 @@ from bench.goals import (
 from bench.scenarios import CONNECTIONS as CONNECTION_COUNTS
 from bench.scenarios import RATES, ROOM_SIZES, SCENARIOS, Scenario
 from bench.servers import PEERS, TITLES
+from gateway.resources import python_build
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"
@@ -71,6 +72,7 @@ DETAILS: dict[str, tuple[Quantity, ...]] = {
     "connect-3": (CONNECTIONS, CPU_PER_CONNECTION, MEMORY),
     "full-connect": (CONNECTIONS, CPU_PER_CONNECTION, MEMORY),
     "steady": (P50, P99, CPU_PER_DELIVERY),
+    "show": (P50, P99, CPU_PER_DELIVERY),
     "slow": (GROWTH,),
 }
 
@@ -211,7 +213,8 @@ def _machine(commit: str) -> list[str]:
     return [
         f"- Gateway {version('dorami-gateway')}, commit {commit}",
         f"- Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        f"- Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in ours),
+        f"- Python {platform.python_version()}, {python_build()}, "
+        + ", ".join(f"{name} {version(name)}" for name in ours),
         f"- Node {node}, " + ", ".join(f"{name} {locked[f'node_modules/{name}']['version']}" for name in npm),
         f"- {servers} (wheels), both durable",
     ]

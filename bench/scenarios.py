@@ -27,6 +27,8 @@ class Scenario:
 
 
 MEMBERS = 1000
+LARGE_ROOMS = (2000, 5000)
+SHOW_RATES = (20, 50)  # messages a second
 
 _NODES = (GATEWAY, "node-ws", "node-uws", "python")
 _PAIR = (GATEWAY, "node-classic", "node-sharded")
@@ -111,6 +113,16 @@ SCENARIOS = (
         "10,000 deliveries/s: 20 messages/s to 500 members",
         "-m rate -n 500 -s 1 -q 20",
         _NODES,
+    ),
+    *(
+        Scenario(
+            f"show {size} at {rate}",
+            f"one room of {size}, {rate} messages a second; the gateway gathers for 100 ms",
+            f"-m rate -n {size} -s 1 -q {rate}",
+            (GATEWAY, "node-ws", "node-uws"),
+        )
+        for size in LARGE_ROOMS
+        for rate in SHOW_RATES
     ),
     Scenario(
         "slow",

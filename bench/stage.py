@@ -131,6 +131,7 @@ class Stage:
                 "EVENT_RATE_LIMIT": NO_LIMIT,
                 "JOIN_RATE_LIMIT": NO_LIMIT,
                 "REFUSED_RATE_LIMIT": NO_LIMIT,
+                "CHAT_DISPLAY_RATE": "0",  # the peers show everything, too
                 "CHAT_LIMIT": NO_LIMIT.partition("/")[0],
             }
             | variables

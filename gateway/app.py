@@ -1,6 +1,7 @@
 """The composition root: settings in, one node out, made of parts. Called by the command line."""
 
 import asyncio
+import platform
 from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
@@ -27,6 +28,7 @@ from gateway.parts.people import PeoplePart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.parts.upkeep import UpkeepPart
+from gateway.resources import python_build
 from gateway.services.streams.attendance import Attendance
 from gateway.settings import Settings
 from namespaces import asyncapi
@@ -244,7 +246,7 @@ async def serve(settings: Settings, *, ready: Callable[[str], None] | None = Non
     node = Node(settings)
 
     def tell() -> None:
-        log.info("serving", version=__version__, url=node.url)
+        log.info("serving", version=__version__, url=node.url, python=f"{platform.python_version()}, {python_build()}")
         sd_notify.tell(sd_notify.READY)
         if ready is not None:
             ready(node.url)

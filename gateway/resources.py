@@ -1,6 +1,7 @@
-"""How much of its machine this process may use. Asked by the metrics and the settings."""
+"""How much of its machine this process may use, and how its Python was built. Asked at start and by the metrics."""
 
 import os
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,12 @@ def memory_limit(cgroup: Path = CGROUP, tree: Path = TREE) -> int:
     for group in _groups(cgroup, tree):
         limits += _limit(group / "memory.max")
     return min(limits)
+
+
+def python_build() -> str:
+    """Return how this Python was built: one without profile-guided optimisation is slower."""
+    optimised = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
+    return "built with optimisations" if optimised else "built without optimisations"
 
 
 def cores(cgroup: Path = CGROUP, tree: Path = TREE) -> int:

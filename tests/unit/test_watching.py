@@ -1,6 +1,7 @@
 """Metrics, alert rules, dashboard and documents agree; each alert fires when it should, and only then."""
 
 import re
+import sysconfig
 from pathlib import Path
 from subprocess import run
 
@@ -11,7 +12,7 @@ from gateway.backup.create import BYTES_METRIC, TIMESTAMP_METRIC
 from gateway.concurrency.loop_lag import LoopLag
 from gateway.dev import metrics_reference
 from gateway.metrics import Metrics
-from gateway.resources import memory_limit
+from gateway.resources import memory_limit, python_build
 from tests import alerting
 from tests.programs import program
 
@@ -127,3 +128,18 @@ def test_the_dashboard_can_be_imported() -> None:
     }
     assert len(places) == sum(panel["gridPos"]["w"] * panel["gridPos"]["h"] for panel in board["panels"])
     assert max(x for x, _ in places) < 24
+
+
+@pytest.mark.parametrize(
+    ("arguments", "build"),
+    [
+        ("'--enable-optimizations' '--with-lto'", "built with optimisations"),
+        ("'--enable-shared'", "built without optimisations"),
+        (None, "built without optimisations"),
+    ],
+)
+def test_a_node_knows_how_its_python_was_built(
+    monkeypatch: pytest.MonkeyPatch, arguments: str | None, build: str
+) -> None:
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda _: arguments)
+    assert python_build() == build
