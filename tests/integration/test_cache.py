@@ -14,7 +14,7 @@ from gateway.redis import cache as cache_module
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from tests.support import make_settings
-from tests.timing import time_limit, until
+from tests.timing import stays, time_limit, until
 
 NAME = "numbers"
 KEY = "one"
@@ -69,7 +69,7 @@ async def test_concurrent_reads_share_one_load(node: Callable[..., Cache[int]], 
     source.free.clear()
     readers = [asyncio.create_task(cache.read(KEY, source.load)) for cache in nodes for _ in range(50)]
     await until(lambda: source.loads == 1)
-    await asyncio.sleep(0.05)
+    await stays(lambda: source.loads == 1, seconds=0.05)
     source.free.set()
     assert await asyncio.gather(*readers) == [1] * 100
     assert source.loads == 1
@@ -92,14 +92,16 @@ async def test_a_value_is_refreshed_before_it_expires(
     cache = node(lifetime=4.0)
     await cache.read(KEY, source.load)
     source.value = 2
-    await asyncio.sleep(3.3)
+    await asyncio.sleep(3.3)  # of a lifetime of 4 s: it is refreshed in the last fifth
     source.free.clear()
     assert await cache.read(KEY, source.load) == 1  # while it is being refreshed
     await until(lambda: source.loads == 2)
     source.free.set()
-    async with time_limit(5):
-        while await cache.read(KEY, source.load) != 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+
+    async def refreshed() -> bool:
+        return await cache.read(KEY, source.load) == 2
+
+    await until(refreshed)
     assert source.loads == 2
 
 
@@ -203,7 +205,7 @@ async def test_pending_reads_are_answered_before_close(node: Callable[..., Cache
     reader = asyncio.create_task(cache.read(KEY, source.load))
     await until(lambda: source.loads == 1)
     closing = asyncio.create_task(cache.close())
-    await asyncio.sleep(0.05)
+    await stays(lambda: not closing.done(), seconds=0.05)
     source.free.set()
     assert await reader == 1
     await closing
@@ -254,6 +256,8 @@ async def test_reads_bypass_the_cache_while_redis_is_away(
     await one.drop(KEY)  # which Redis will only hear when it is back, with the old value
     own_redis.start()
     assert await one.read(KEY, source.load) == 2
-    async with time_limit(5):
-        while await other.read(KEY, source.load) != 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def changed() -> bool:
+        return await other.read(KEY, source.load) == 2
+
+    await until(changed)

@@ -23,7 +23,7 @@ from models.main.user import User
 from tests.doubles import principal, stand_in
 from tests.local_fanout import LocalFanout
 from tests.support import make_settings
-from tests.timing import until
+from tests.timing import stays, until
 
 
 class FakeSocket:
@@ -161,8 +161,7 @@ async def test_a_notification_with_a_lost_notice_is_found(cluster: Cluster, monk
     await cluster.settle()
     await cluster.send(person, title="lost", lost=True)
     cluster.nodes[1].start()
-    await asyncio.sleep(0.2)
-    assert socket.titles == [], "it has no reason to look yet"
+    await stays(lambda: socket.titles == [], seconds=0.2, what="it has no reason to look yet")
     cluster.losses = 1
     await until(lambda: socket.titles)
     monkeypatch.setattr(module, "RECHECK_DEAF", 0.02)

@@ -25,7 +25,7 @@ from tests.integration.engineio_echo import (
     websocket_url,
     wire,
 )
-from tests.timing import scaled, time_limit, until
+from tests.timing import scaled, stays, time_limit, until
 
 SEPARATOR = "\x1e"
 OPTIONS = EngineOptions(upgrade_timeout=scaled(0.3), request_timeout=scaled(0.3))
@@ -62,8 +62,7 @@ async def test_a_large_body_in_two_segments_arrives_whole(http: aiohttp.ClientSe
         body = SEPARATOR.join(packets).encode()
         async with wire(echo) as client:
             await client.send(post_request(session, echo, len(body)) + body[:300_000])
-            await asyncio.sleep(0.05)
-            assert echo.received == []
+            await stays(lambda: echo.received == [], seconds=0.05)
             await client.send(body[300_000:])
             assert (await client.head()).startswith(b"HTTP/1.1 200 ")
         assert await session.get() == (200, SEPARATOR.join(packets))
@@ -130,8 +129,7 @@ async def test_a_post_waits_while_too_many_messages_wait(http: aiohttp.ClientSes
         session = await Poller(http, echo).open()
         assert await session.post(SEPARATOR.join(["4x"] * 100)) == (200, "ok")
         second = asyncio.create_task(session.post("4last"))
-        await asyncio.sleep(0.05)
-        assert not second.done()
+        await stays(lambda: not second.done(), seconds=0.05)
         release.set()
         assert await second == (200, "ok")
         await until(lambda: len(echo.received) == 101)
@@ -153,8 +151,7 @@ async def test_a_second_concurrent_post_ends_the_session(http: aiohttp.ClientSes
         session = await Poller(http, echo).open()
         assert await session.post(SEPARATOR.join(["4x"] * 100)) == (200, "ok")
         waiting = asyncio.create_task(session.post("4waits"))
-        await asyncio.sleep(0.05)
-        assert not waiting.done()
+        await stays(lambda: not waiting.done(), seconds=0.05)
         assert (await session.post("4too much"))[0] == 400
         assert await echo.until_ended(session.sid) == "duplicate post"
         await waiting

@@ -25,7 +25,7 @@ from tests.integration.engineio_echo import (
     websocket,
     wire,
 )
-from tests.timing import scaled, until
+from tests.timing import scaled, stays, until
 
 LARGEST = 4096
 OPTIONS = EngineOptions(max_packet_size=LARGEST)
@@ -260,7 +260,7 @@ async def test_what_one_tick_sends_is_in_order_and_ends_with_the_close(echo: Ech
 async def test_a_connection_closed_while_the_peer_blocks_is_gone_after_the_grace() -> None:
     async with echo_server(OPTIONS) as echo, connected(echo, receive_buffer=2048) as (client, connection):
         connection.send("x" * 900_000)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # until the kernel takes no more, if it does not take everything
         connection.close("kicked", grace=0.1)
         await client.gone(within=1)
 
@@ -302,14 +302,14 @@ async def test_a_slow_reader_is_dropped_within_one_burst_without_disturbing_the_
 
 
 async def test_a_reader_without_progress_is_dropped_by_time() -> None:
-    options = replace(OPTIONS, max_send_delay=0.3, max_send_buffer=50_000_000)
+    options = replace(OPTIONS, max_send_delay=scaled(0.3), max_send_buffer=50_000_000)
     async with echo_server(options) as echo, connected(echo, receive_buffer=2048) as (client, connection):
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
         for _ in range(100):
             connection.send("x" * 100_000)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # a third of what it has
         assert connection.sid not in echo.ended
-        assert await echo.until_ended(connection.sid, within=1) == "slow client"
+        assert await echo.until_ended(connection.sid, within=scaled(1)) == "slow client"
         assert connection.dropped
 
 
@@ -376,9 +376,10 @@ async def test_reading_pauses_while_messages_wait() -> None:
         flood = b"".join(masked(f"4{number}") for number in range(200_000))
         sending = asyncio.create_task(client.send(flood))
         await until(lambda: connection._carrier._reading_paused)  # type: ignore[attr-defined]
-        await asyncio.sleep(0.05)
-        assert connection._inbox is not None
-        assert len(connection._inbox._messages) < 3000  # of 200,000: what one slice of bytes held
+        inbox = connection._inbox
+        assert inbox is not None
+        # Of 200,000: what one slice of bytes held.
+        await stays(lambda: len(inbox._messages) < 3000, seconds=0.05)
         release.set()
         await sending
         await until(lambda: len(echo.received) == 200_000)

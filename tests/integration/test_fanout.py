@@ -20,7 +20,7 @@ from gateway.redis.client import RedisClient
 from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
 from tests.local_fanout import LocalFanout
-from tests.timing import scaled, time_limit, until
+from tests.timing import scaled, stays, time_limit, until
 
 FOREIGN = (
     b"", b"\n", b"123", b"hello", b":\n", b"x:\n", b"x:y\n", b"x:-1\n", b"x:" + b"9" * 5000 + b"\n", b"\xff\xfe:1",
@@ -211,8 +211,11 @@ async def test_a_room_stays_subscribed_for_a_moment(
     await a.fanout.watch(room)
     a.fanout.unwatch(room)
     await a.fanout.watch(room)  # in time
-    await asyncio.sleep(0.2)
-    assert await subscribers() == 1
+
+    async def subscribed() -> bool:
+        return await subscribers() == 1
+
+    await stays(subscribed, seconds=0.2)
     a.fanout.unwatch(room)
     assert await subscribers() == 1
     await until(nobody)

@@ -10,7 +10,7 @@ from gateway.redis import job_queue
 from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue
 from tests.support import make_settings
-from tests.timing import time_limit, until
+from tests.timing import stays, time_limit, until
 
 
 class Worker:
@@ -66,7 +66,6 @@ async def test_a_queue_without_redis_is_unavailable(monkeypatch: pytest.MonkeyPa
     with pytest.raises(Unavailable):
         await JobQueue(away).push("1")
     worker = Worker(away)
-    await asyncio.sleep(0.2)
+    await stays(lambda: worker.taken == [], seconds=0.2)
     await worker.close()
-    assert worker.taken == []
     await away.close()

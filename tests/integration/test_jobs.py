@@ -28,7 +28,7 @@ from gateway.services.jobs.table import JobTable
 from models.main.user import User
 from tests.doubles import principal, stand_in
 from tests.support import make_settings
-from tests.timing import time_limit, until
+from tests.timing import stays, time_limit, until
 
 ASK = CreateJob.model_validate({"kind": "replay", "streamKey": "demo", "source": "a.mp4"})
 
@@ -256,8 +256,11 @@ async def test_a_stopping_worker_returns_its_job(bench: Bench) -> None:
     async with time_limit(5):
         await bench.began.wait()
     waiting = await bench.create()
-    await asyncio.sleep(0.2)
-    assert await bench.waiting() == 1, "one at a time"
+
+    async def waits() -> bool:
+        return await bench.waiting() == 1
+
+    await stays(waits, seconds=0.2, what="one at a time")
     stop.set()
     bench.runner.stop()
     async with time_limit(5):
@@ -298,8 +301,7 @@ async def test_jobs_during_a_redis_outage(bench: Bench, monkeypatch: pytest.Monk
     bench.outcome.set_result(Replay(duration=1, files=[]))
     await bench.runner.run(job.id)
     bench.published.updates.clear()
-    await asyncio.sleep(0.2)
-    assert bench.published.states == []
+    await stays(lambda: bench.published.states == [], seconds=0.2)
     bench.published.losses = 1
     await until(lambda: bench.published.states)
     assert bench.published.states == [("DONE", 100)]

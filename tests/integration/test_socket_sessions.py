@@ -16,7 +16,7 @@ from gateway.realtime.socketio import recovery_store
 from gateway.realtime.socketio.recovery_store import RecoverySession, RecoveryStore
 from gateway.redis.client import RedisClient
 from tests.support import make_settings
-from tests.timing import time_limit
+from tests.timing import until
 
 SESSION = RecoverySession("s", "/chat", "한", {chat_room("a"): Place("epoch", 7), chat_room("b"): None})
 
@@ -38,9 +38,7 @@ async def test_a_session_is_claimed_once(sessions: RecoveryStore, redis: RedisCl
     sessions.keep(pid, SESSION, 60)
     another = RecoveryStore(redis)  # of another node
     assert await sessions.claim("x") is None
-    async with time_limit(2):
-        while not await redis.client.exists(socket_session(pid)):  # noqa: ASYNC110  nobody waits for it but this test
-            await asyncio.sleep(0.005)
+    await until(lambda: redis.client.exists(socket_session(pid)), what="the session is stored")
     claims = await asyncio.gather(*(node.claim(pid) for node in (sessions, another) * 3))
     assert [claim for claim in claims if claim is not None] == [SESSION]
 
@@ -70,10 +68,14 @@ async def test_a_former_node_cannot_overwrite_a_recovered_session(
     assert await sessions.claim(pid) is None
 
 
-async def test_a_session_expires_after_its_window(sessions: RecoveryStore, pid: str) -> None:
+async def test_a_session_expires_after_its_window(sessions: RecoveryStore, redis: RedisClient, pid: str) -> None:
     sessions.keep(pid, SESSION, 0.05)
-    await sessions.claim("x")
-    await asyncio.sleep(0.15)
+    await sessions.close()  # writes it
+
+    async def expired() -> bool:
+        return not await redis.client.exists(socket_session(pid))
+
+    await until(expired)
     assert await sessions.claim(pid) is None
 
 

@@ -10,7 +10,7 @@ from gateway.services.streams import throttle
 from gateway.services.streams.attendance import NAMED, Attendance
 from gateway.services.streams.throttle import Throttle
 from tests.doubles import Recorder, stand_in
-from tests.timing import scaled, time_limit, until
+from tests.timing import scaled, stays, time_limit, until
 
 CHAT = chat_room("demo")
 
@@ -126,7 +126,7 @@ async def test_changes_from_and_to_zero_do_not_wait_for_a_slot() -> None:
     reported.come("a")
     await reported.until(1)
     reported.come("b")
-    await asyncio.sleep(0.02)
+    await stays(lambda: reported.counts == [1], seconds=0.02)
     reported.go(*"ab")
     await reported.until(1, 0)
     reported.come("a")

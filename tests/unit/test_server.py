@@ -21,7 +21,7 @@ from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
-from tests.timing import until
+from tests.timing import stays, until
 
 ROOM = Room("/chat", "live:a")
 
@@ -574,8 +574,7 @@ async def test_events_sent_during_a_drain_are_answered_first(harness: Harness) -
     assert harness.lobby.log == ["opened", "event e", "done"]
     connection.busy = True
     await draining
-    await asyncio.sleep(0.2)
-    assert not connection.closed, "it is at work"
+    await stays(lambda: not connection.closed, seconds=0.2, what="it is at work")
     connection.busy = False
     await until(lambda: connection.closed)
 
@@ -587,8 +586,7 @@ async def test_a_drain_ends_early_when_hurried_or_empty(harness: Harness) -> Non
     for number in range(2):
         await harness.enter(f"c{number}")
     draining = asyncio.ensure_future(harness.server.drain(60.0, hurry))
-    await asyncio.sleep(0.1)
-    assert len(harness.engine.connections) == 1
+    await until(lambda: len(harness.engine.connections) == 1)
     hurry.set()
     await draining
     await harness.server.shutdown(within=1)
@@ -604,8 +602,7 @@ async def test_packets_during_a_cleanup_wait(harness: Harness) -> None:
     again = asyncio.ensure_future(harness.say(connection, "0/chat,"))
     await settle()
     assert harness.lobby.log == ["opened", "closed"]
-    await asyncio.sleep(0.3)
-    assert not connection.closed, "it is not idle"
+    await stays(lambda: not connection.closed, seconds=0.3, what="it is not idle")
     event.set()
     await again
     assert harness.lobby.log == ["opened", "closed", "opened"]

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.concurrency import watch as module
 from gateway.concurrency.watch import ServerWatch
-from tests.timing import until
+from tests.timing import stays, until
 
 
 class Server:
@@ -80,8 +80,7 @@ async def test_a_probe_tells_whether_it_is_away_when_nobody_was_answered(server:
     await until(lambda: not watch.away)
     assert returns.is_set()
     probes = server.probes
-    await asyncio.sleep(0.01)
-    assert server.probes == probes
+    await stays(lambda: server.probes == probes, seconds=0.02)
 
 
 async def test_a_server_that_a_check_finds_away_is_probed_until_it_is_back(server: Server, watching: Watching) -> None:

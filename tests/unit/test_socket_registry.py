@@ -14,7 +14,7 @@ from gateway.realtime.members.lifetimes import Lifetimes
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import Revoked
 from gateway.security.principal import Principal, Role
-from tests.timing import scaled, time_limit, until
+from tests.timing import scaled, stays, time_limit, until
 
 ISSUED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -182,11 +182,9 @@ async def test_a_node_that_missed_notices_queries_until_it_succeeds(monkeypatch:
     registry = registered(Kicked(), answers, lambda: losses)
     registry.add(Seat("a"))  # type: ignore[arg-type]  # a double
     registry.start()
-    await asyncio.sleep(0.02)
-    assert not asked
-    losses = None  # deaf
-    await asyncio.sleep(0.02)
-    assert not asked
+    await stays(lambda: not asked, seconds=0.02)
+    losses = None  # notices do not arrive
+    await stays(lambda: not asked, seconds=0.02)
     losses = 1
     for _ in range(3):
         again.clear()
@@ -195,8 +193,7 @@ async def test_a_node_that_missed_notices_queries_until_it_succeeds(monkeypatch:
     again.clear()
     await asyncio.wait_for(again.wait(), scaled(5))
     count = len(asked)
-    await asyncio.sleep(0.02)
-    assert len(asked) == count
+    await stays(lambda: len(asked) == count, seconds=0.02)
     losses = 2  # lost and found between two looks
     again.clear()
     await asyncio.wait_for(again.wait(), scaled(5))
