@@ -50,6 +50,10 @@ def develop(plan: Plan) -> None:
         with ExitStack() as opened:
             stack = _stack(opened, plan)
             environment = _environment(stack, plan)
+            if not os.environ.get("MEDIA_FOLDER"):
+                opened.enter_context(
+                    film(environment.get("FFMPEG", "ffmpeg"), Path(environment["MEDIA_FOLDER"]) / VIDEO)
+                )
             settings = load(**{name.lower(): value for name, value in environment.items()})
             logs.configure(settings)
             asyncio.run(_prepare(settings, stack, seed=plan.seed))
@@ -169,7 +173,6 @@ def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
         media = plan.data.resolve() / "media"
         media.mkdir(parents=True, exist_ok=True)
         defaults["MEDIA_FOLDER"] = str(media)
-        film(os.environ.get("FFMPEG") or defaults.get("FFMPEG", "ffmpeg"), media / VIDEO)
     defaults = {name: os.environ.get(name) or default for name, default in defaults.items()}
     return defaults | {"APP_ENV": Environment.DEVELOPMENT.value}
 
@@ -200,6 +203,5 @@ def _welcome(urls: Sequence[str], plan: Plan, stack: Stack) -> None:
         people = ", ".join(f"{person.email} ({person.role})" for person in PEOPLE)
         typer.echo(f"  Log in as        {people}")
         typer.echo(f"  Password         {PASSWORD}")
-        typer.echo(f"  Be somebody      {urls[0]}/?as=viewer1, {urls[0]}/?as=host")
     typer.echo(f"  Data             {', '.join(str(server.folder) for server in stack.servers) or 'as you have set'}")
     typer.echo("  Ctrl-C stops everything.\n")

@@ -1,11 +1,14 @@
 """The looping test video of the shop page, a jar on a table drawn by ffmpeg. Made by `dorami dev` in the background."""
 
+import signal
 import subprocess
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LIMIT = 120.0  # s that ffmpeg may take; it needs two
+from gateway.dev.server_process import with_parent
+
 SECONDS = 10  # after which it begins again, where it began
 
 # Distance from the jar's axis and its height, both in radii; then its light, which comes from the upper left.
@@ -49,17 +52,33 @@ ARGUMENTS = (
 )
 
 
-def film(ffmpeg: str, target: Path) -> threading.Thread | None:
-    """Make the video unless it is there; return the thread that does. Without a working ffmpeg there is no video."""
-    if target.exists():
-        return None
-    thread = threading.Thread(target=_film, args=(ffmpeg, target), name="video", daemon=True)
-    thread.start()
-    return thread
+@contextmanager
+def film(ffmpeg: str, target: Path) -> Iterator[Callable[[], None]]:
+    """Make the video in the background unless it is there. Yields what waits for it; ffmpeg does not outlive the block.
 
-
-def _film(ffmpeg: str, target: Path) -> None:
+    Without a working ffmpeg there is no video.
+    """
     part = target.with_suffix(".part")
-    with suppress(OSError, subprocess.SubprocessError):
-        subprocess.run([ffmpeg, *ARGUMENTS, str(part)], check=True, timeout=LIMIT, capture_output=True)  # noqa: S603
-        part.replace(target)
+    command = with_parent([ffmpeg, *ARGUMENTS, str(part)], signal.SIGKILL)
+    process = None
+    with suppress(OSError):
+        if not target.exists():
+            process = subprocess.Popen(  # noqa: S603  the command is ours
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip
+    if process is None:
+        yield lambda: None
+        return
+
+    def finish() -> None:
+        if process.wait() == 0:
+            part.replace(target)
+
+    thread = threading.Thread(target=finish, name="video")
+    thread.start()
+    try:
+        yield thread.join
+    finally:
+        process.kill()
+        thread.join()

@@ -19,8 +19,9 @@ from tests.support import make_settings
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the video of development, if the stack's ffmpeg is installed."""
     folder = tmp_path_factory.mktemp("media")
-    if (program := ffmpeg()) is not None and (filming := film(str(program), folder / VIDEO)) is not None:
-        filming.join()
+    if (program := ffmpeg()) is not None:
+        with film(str(program), folder / VIDEO) as wait:
+            wait()
         assert (folder / VIDEO).stat().st_size > 0
     return folder
 

@@ -241,7 +241,7 @@ export function clock(moment: string): string {
 
 /** Return what is left of so many ms: `4:59`, `2:13:05`. */
 export function remaining(ms: number): string {
-  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  const seconds = Math.max(0, Math.floor(ms / 1000));
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   if (!parts[0]) parts.shift();
   return parts.map((part, place) => (place ? String(part).padStart(2, "0") : part)).join(":");
