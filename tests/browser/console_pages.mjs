@@ -13,6 +13,7 @@ export const PATHS = [
   "/log",
   "/notifications",
   "/jobs",
+  "/cluster",
   "/account",
   "/nowhere",
 ];

@@ -85,7 +85,7 @@ const WALKS = {
     assert.equal(await host.getByRole("checkbox").count(), 0);
 
     // What only an administrator may is neither offered nor opened.
-    assert.equal(await host.getByRole("link", { name: "People" }).count(), 0);
+    assert.equal(await host.getByRole("link", { name: "Cluster" }).count(), 0);
     await go(host, "/people");
     await host.getByRole("heading", { name: "This page is for others" }).waitFor();
     return [host];
@@ -123,6 +123,8 @@ const WALKS = {
     await dialog(one).getByRole("textbox", { name: "Price of the deal" }).fill("20000");
     await press(dialog(one), "Start a deal");
     await row(other, "Brass chopsticks").filter({ hasText: "특가" }).filter({ hasText: "20,000" }).waitFor();
+    await choose(one, one.getByRole("button", { name: "Actions for Linen apron" }), "Move up");
+    await other.locator("tbody tr").first().filter({ hasText: "Linen apron" }).waitFor();
     await choose(one, one.getByRole("button", { name: "Actions for Brass chopsticks" }), "Feature");
     await row(other, "Brass chopsticks").filter({ hasText: "대표 상품" }).waitFor();
     await picture(other, "products");
@@ -155,11 +157,30 @@ const WALKS = {
     await told(admin, "Joon is now: Moderator");
     await press(admin.locator(".toast"), "Undo");
     await admin.waitForFunction(() => document.querySelector(".page-head select").value === "USER");
+    await press(admin, "Log out everywhere");
+    await press(dialog(admin), "Log out everywhere");
+    await told(admin, "logged out everywhere");
     await press(admin, "Suspend");
     await dialog(admin).getByRole("textbox", { name: "Reason" }).fill("advertising");
     await press(dialog(admin), "Suspend");
     await admin.locator(".page-head .tag", { hasText: "Suspended" }).waitFor();
     await picture(admin, "person");
+
+    await go(admin, "/people");
+    await press(admin, "Create an account");
+    await dialog(admin).getByRole("textbox", { name: "Name" }).fill("Minho");
+    await dialog(admin).getByRole("textbox", { name: "E-mail address" }).fill("minho@example.com");
+    await press(dialog(admin), "Create an account");
+    await admin.locator(".once", { hasText: "/console/password#" }).waitFor();
+    await admin.keyboard.press("Escape");
+    await row(admin, "minho@example.com").filter({ hasText: "Host" }).waitFor();
+
+    // Who is connected, and that alone here.
+    await go(admin, "/cluster");
+    await row(admin, "Healthy").waitFor();
+    await press(row(admin, "Healthy"), "Drain");
+    await dialog(admin).getByText("It is the only node").waitFor();
+    await admin.keyboard.press("Escape");
 
     await go(admin, "/notifications");
     await admin.getByRole("combobox", { name: "To" }).fill("Mina");
@@ -172,8 +193,8 @@ const WALKS = {
     await press(dialog(admin), "Send");
     await row(admin, "Tonight at eight").waitFor();
 
-    await go(admin, "/log?action=ADD_WORD");
-    await row(admin, "spam").filter({ hasText: "Ada" }).first().waitFor();
+    await go(admin, "/log?action=SUSPEND");
+    await row(admin, "advertising").filter({ hasText: "Joon" }).filter({ hasText: "Ada" }).waitFor();
     return [admin];
   },
 };

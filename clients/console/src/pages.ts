@@ -40,6 +40,7 @@ export const PAGES: readonly Page[] = [
   entry("/words", "words", "Word lists", "금칙어", () => import("./pages/words"), ADMIN),
   entry("/log", "log", "Log", "운영 기록", () => import("./pages/log")),
   entry("/notifications", "notifications", "Notifications", "알림", () => import("./pages/notifications"), ADMIN),
+  entry("/cluster", "cluster", "Cluster", "클러스터", () => import("./pages/cluster"), ADMIN),
   entry("/jobs", "jobs", "Jobs and replays", "작업과 다시보기", () => import("./pages/jobs"), ADMIN),
   page("/account", () => import("./pages/account")),
 ];

@@ -178,7 +178,7 @@ function Result({ job: { result, detail } }: { job: Job }) {
     <ul className="items">
       {files.map(({ rendition, path, size }) => (
         <li key={path} title={path}>
-          {t("file", { rendition, size: number(Math.round(size / MB)) })}
+          {t("file", { rendition, size: number(Math.ceil((size / MB) * 10) / 10) })}
         </li>
       ))}
       {truncated && <li className="dim">{t("truncated")}</li>}

@@ -1,12 +1,13 @@
 // One person: who they are, where they are now, what they did, and what may be done about it.
 
-import { DoramiError, type PersonView } from "@dorami/client";
+import { DoramiError, type PasswordLink, type PersonView } from "@dorami/client";
 import { Button, NativeSelect, Textarea } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "wouter";
 import { api, get } from "../api";
 import { Act, FormDialog, refresh } from "../components/acts";
+import { confirm } from "../components/dialogs";
 import { Facts } from "../components/filters";
 import { Card, Empty, Loading, PageHead, RoleTag, Tag } from "../components/page";
 import { Problem } from "../components/problem";
@@ -18,7 +19,7 @@ import { useCommonWords } from "../words/common";
 import { usePeopleWords } from "../words/people";
 import { useShellWords } from "../words/shell";
 import { ConnectionsCard } from "./connections-card";
-import { type AccountRole, ROLES } from "./people";
+import { type AccountRole, type Reset, ResetLink, ROLES } from "./people";
 import { SanctionTable } from "./sanctions";
 
 const EVERY = 15_000; // ms
@@ -112,6 +113,7 @@ function Actions({ person }: { person: PersonView }) {
   const shell = useShellWords();
   const { id, username: name, status } = person;
   const [suspending, setSuspending] = useState(false);
+  const [reset, setReset] = useState<Reset>();
   const changed = () => refresh("/people", "/users");
   const changeRole = (role: AccountRole) =>
     attempt(async () => {
@@ -124,6 +126,16 @@ function Actions({ person }: { person: PersonView }) {
     toast(said(usePeopleWords, "unsuspended", { name }));
     await changed();
   };
+  const logout = async () => {
+    if (!(await confirm({ title: t("logoutTitle", { name }), body: t("logoutText", { name, count: person.connections }), action: t("logout"), danger: true }))) return;
+    await api("POST", `/users/${id}/logout-all`);
+    toast(said(usePeopleWords, "loggedOut", { name }));
+    await changed();
+  };
+  const makeLink = async () => {
+    if (!(await confirm({ title: t("resetTitle", { name }), body: t("resetText"), action: t("reset") }))) return;
+    setReset({ name, ...(await api<PasswordLink>("POST", `/users/${id}/password-reset`)) });
+  };
   return (
     <>
       <NativeSelect
@@ -133,6 +145,12 @@ function Actions({ person }: { person: PersonView }) {
         onChange={(event) => void changeRole(event.currentTarget.value as AccountRole)}
         data={ROLES.map((role) => ({ value: role, label: shell(role) }))}
       />
+      <Act variant="default" run={logout}>
+        {t("logout")}
+      </Act>
+      <Act variant="default" run={makeLink}>
+        {t("reset")}
+      </Act>
       {status === "SUSPENDED" ? (
         <Act run={unsuspend}>{t("unsuspend")}</Act>
       ) : (
@@ -143,6 +161,7 @@ function Actions({ person }: { person: PersonView }) {
         )
       )}
       {suspending && <Suspend person={person} close={() => setSuspending(false)} done={changed} />}
+      {reset && <ResetLink reset={reset} close={() => setReset(undefined)} />}
     </>
   );
 }

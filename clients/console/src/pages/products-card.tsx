@@ -95,6 +95,11 @@ export function ProductsCard({ streamKey }: { streamKey: string }) {
         toast(said(useProductWords, "featuredNow", { name: product.name }));
       }
     });
+  const move = (place: number, by: number) => {
+    const ids = shown.map(({ id }) => id);
+    ids.splice(place + by, 0, ...ids.splice(place, 1));
+    return attempt(() => api("PATCH", "/products/order", { streamKey, ids }));
+  };
   const remove = async ({ id, name, stock }: Product) => {
     const question = { title: t("removeTitle", { name }), body: t("removeText", { stock: number(stock) }), action: t("remove"), danger: true };
     if (!(await confirm(question))) return;
@@ -119,7 +124,7 @@ export function ProductsCard({ streamKey }: { streamKey: string }) {
       head: t("price"),
       end: true,
       cell: (product) => (
-        <>
+        <span>
           {product.originalPrice !== null && product.originalPrice > product.price && <s className="dim before">{money(product.originalPrice, product.currency)}</s>}
           <Edit
             name={t("changePrice", { name: product.name })}
@@ -128,7 +133,7 @@ export function ProductsCard({ streamKey }: { streamKey: string }) {
             store={edits && ((value) => store(product, "price", value))}
             decimals={2}
           />
-        </>
+        </span>
       ),
     },
     {
@@ -159,6 +164,7 @@ export function ProductsCard({ streamKey }: { streamKey: string }) {
       bare: true,
       end: true,
       cell: (product) => {
+        const place = shown.indexOf(product);
         return (
           <Menu position="bottom-end">
             <Menu.Target>
@@ -171,6 +177,8 @@ export function ProductsCard({ streamKey }: { streamKey: string }) {
               <Menu.Item onClick={() => setAsked({ what: "deal", product })}>{t("startDeal")}</Menu.Item>
               <Menu.Item onClick={() => void feature(product)}>{featured === product.id ? t("unfeature") : t("feature")}</Menu.Item>
               {product.status === "AVAILABLE" && <Menu.Item onClick={() => void sellOut(product)}>{t("soldOut")}</Menu.Item>}
+              {place > 0 && <Menu.Item onClick={() => void move(place, -1)}>{t("up")}</Menu.Item>}
+              {place < shown.length - 1 && <Menu.Item onClick={() => void move(place, 1)}>{t("down")}</Menu.Item>}
               <Menu.Divider />
               <Menu.Item color="red" onClick={() => void remove(product)}>
                 {t("remove")}
