@@ -58,7 +58,7 @@ async def play(scenario: str, node: Node) -> None:
 async def test_console_in_chromium(scenario: str, database_url: str, start_node: StartNode) -> None:
     await asyncio.to_thread(console.build)
     await seeds.sow(make_settings(database_url=database_url))
-    await play(scenario, await start_node(CHAT_RATE_LIMIT="100000/second"))
+    await play(scenario, await start_node(CHAT_RATE_LIMIT="100000/second", CHAT_DISPLAY_RATE="0"))
 
 
 async def test_production_serves_the_console_and_no_page_of_development(start_node: StartNode) -> None:

@@ -21,7 +21,7 @@ function Session() {
   }
   if (!session.data.user) return <SignIn />;
   if (!STAFF.includes(session.data.user.role as Role)) return <NoAccess />;
-  if ((session.data.user as { mustChangePassword?: boolean }).mustChangePassword) return <FirstPassword />;
+  if (session.data.user.mustChangePassword) return <FirstPassword />;
   return (
     <SessionContext value={session.data as SignedIn}>
       <Router base="/console">

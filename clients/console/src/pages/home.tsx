@@ -1,6 +1,6 @@
 // The start page: what is live, what is next, what was sold today, what needs attention.
 
-import type { Product, ProductPage, StreamList, StreamStats, StreamView } from "@dorami/client";
+import type { NodePage, Product, ProductPage, StreamList, StreamStats, StreamView } from "@dorami/client";
 import { Button } from "@mantine/core";
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense, useMemo } from "react";
@@ -8,7 +8,7 @@ import { Link } from "wouter";
 import { get } from "../api";
 import { Card, Empty, Loaded, PageHead, Tag } from "../components/page";
 import { ago, date, money, number } from "../format";
-import { useSession } from "../session";
+import { useRole, useSession } from "../session";
 import { useShop } from "../shop";
 import { useHomeWords } from "../words/home";
 
@@ -141,16 +141,25 @@ function SalesToday() {
   );
 }
 
-/** Products of live streams that are nearly or wholly sold. */
+/** Nodes that are gone or lack something, and products of live streams that are nearly or wholly sold. */
 function Alerts({ streams }: { streams: readonly StreamView[] }) {
   const t = useHomeWords();
   const shelves = useQueries({
     queries: streams.map(({ key }) => ({ queryKey: ["/products", "low", key], queryFn: () => get<ProductPage>("/products", { streamKey: key, limit: 100 }), refetchInterval: EVERY })),
   });
+  const role = useRole();
+  const nodes = useQuery({ queryKey: ["/cluster/nodes"], queryFn: () => get<NodePage>("/cluster/nodes"), refetchInterval: EVERY, enabled: role === "ADMIN" });
+  const ill = (nodes.data?.items ?? []).flatMap((node) => (node.status === "ok" ? [] : [{ ...node, status: node.status }]));
   const low: Product[] = shelves.flatMap(({ data }) => data?.items ?? []).filter(({ stock }) => stock <= LOW);
   low.sort((one, other) => one.stock - other.stock);
   return (
     <Card title={t("alerts")}>
+      {ill.map(({ id, name, status }) => (
+        <div key={id} className="card-body row">
+          <span className="grow">{t("node", { name })}</span>
+          <Tag tone={status === "draining" ? "warn" : "bad"}>{t(status)}</Tag>
+        </div>
+      ))}
       {low.length ? (
         low.slice(0, SHOWN).map(({ id, name, stock, streamKey }) => (
           <div key={id} className="card-body row">
@@ -161,7 +170,7 @@ function Alerts({ streams }: { streams: readonly StreamView[] }) {
             </Button>
           </div>
         ))
-      ) : (
+      ) : ill.length ? null : (
         <Empty>{t("noAlerts")}</Empty>
       )}
     </Card>

@@ -24,6 +24,11 @@ export const useHomeWords = words(
     noAlerts: "Nothing at the moment.",
     left: "{{count}} left",
     soldOut: "Sold out",
+    node: "Node {{name}}",
+    gone: "Gone",
+    degraded: "Lacks something",
+    error: "Does not work",
+    draining: "Draining",
   },
   {
     title: "시작",
@@ -44,5 +49,10 @@ export const useHomeWords = words(
     noAlerts: "지금은 없습니다.",
     left: "{{count}}개 남음",
     soldOut: "품절",
+    node: "노드 {{name}}",
+    gone: "사라짐",
+    degraded: "일부 기능 저하",
+    error: "작동하지 않음",
+    draining: "종료 준비 중",
   },
 );

@@ -7,7 +7,7 @@ import { type FormEvent, type MouseEvent, memo, type ReactNode, type Ref, useCal
 import { Empty, Loading, RoleTag, Tag } from "../../components/page";
 import { Problem } from "../../components/problem";
 import { attempt } from "../../components/toasts";
-import { clock } from "../../format";
+import { clock, number } from "../../format";
 import { Icon } from "../../icons";
 import { useOnline } from "../../shell";
 import { framed, useSlice } from "../../stores";
@@ -46,6 +46,7 @@ export function ChatCard({ selection, act, handle, searchBox }: { selection: Sel
           <Icon name="snow" size={16} /> {t("frozen")}
         </div>
       )}
+      <Sampled />
       <Pins act={act} />
       {status === "failed" ? (
         <div className="card-body">
@@ -106,6 +107,22 @@ function Head({ search, setSearch, searchBox }: { search: string; setSearch: (te
       {powers?.includes("CLEAR") && <Clear />}
     </header>
   );
+}
+
+const SAMPLED = 5000; // ms for which it is said that messages are left out
+
+/** Say that so many messages come that not all are shown. */
+function Sampled() {
+  const t = useLiveWords();
+  const room = useRoom();
+  const [counts, setCounts] = useState<{ shown: number; total: number } | null>(null);
+  useEffect(() => room.chat.on("chat:sampled", setCounts), [room]);
+  useEffect(() => {
+    if (!counts) return;
+    const timer = setTimeout(() => setCounts(null), SAMPLED);
+    return () => clearTimeout(timer);
+  }, [counts]);
+  return counts ? <div className="sampled">{t("sampled", { shown: number(counts.shown), total: number(counts.total) })}</div> : null;
 }
 
 function Pins({ act }: { act: Act }) {

@@ -131,7 +131,7 @@ function View({ stream }: { stream: StreamView }) {
     Escape: () => setPerson(null),
     "KeyG KeyC": show("chat", ""),
     "KeyG KeyP": show("products", "products"),
-    "KeyG KeyO": () => go(`/orders?streamKey=${room.key}`),
+    "KeyG KeyO": () => go(`/streams/${room.key}?tab=orders`),
   });
 
   const editable = user.role === "ADMIN" || stream.hostId === user.id;

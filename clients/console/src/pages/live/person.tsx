@@ -65,7 +65,7 @@ export function AboutPerson({ person }: { person: Person }) {
       <Loaded query={about} lines={3}>
         {({ counts, createdAt, online, sanctions }) => (
           <>
-            <dl className="facts">
+            <dl className="person-facts">
               <dt>{t("since")}</dt>
               <dd>{day(createdAt)}</dd>
               <dt>{t("online")}</dt>
