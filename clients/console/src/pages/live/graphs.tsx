@@ -63,7 +63,8 @@ function useCounted(): Store<Counted> {
   return counted;
 }
 
-export function Graphs({ stream }: { stream: StreamView }) {
+/** `reported`: whether the user may read the analytics of the stream. */
+export function Graphs({ stream, reported }: { stream: StreamView; reported: boolean }) {
   const t = useLiveWords();
   const room = useRoom();
   const counted = useStore(useCounted());
@@ -75,7 +76,7 @@ export function Graphs({ stream }: { stream: StreamView }) {
     queryFn: () => get<{ points: Point[] }>(`/analytics/streams/${stream.key}`, { bucket: "minute", from: stream.startedAt ?? stream.createdAt }),
     refetchInterval: MINUTE,
     retry: false,
-    enabled: analytics,
+    enabled: analytics && reported,
   });
   const points = report.data?.points;
 

@@ -135,11 +135,13 @@ function View({ stream }: { stream: StreamView }) {
   });
 
   const editable = user.role === "ADMIN" || stream.hostId === user.id;
+  const staff = editable || user.role === "MODERATOR"; // hosts may look into the rooms of others
+  useEffect(() => void (staff && room.readStats()), [staff, room]);
   const cards: Record<Tab, ReactNode> = {
     chat: <ChatCard selection={{ selected, select: setSelected }} act={act} handle={log} searchBox={searchBox} />,
-    graphs: <Graphs stream={stream} />,
+    graphs: <Graphs stream={stream} reported={editable} />,
     products: <Products editable={editable} />,
-    log: person && !phone ? <PersonCard key={person.userId} person={person} close={() => setPerson(null)} /> : <LogCard />,
+    log: person && !phone ? <PersonCard key={person.userId} person={person} close={() => setPerson(null)} /> : staff ? <LogCard /> : null,
   };
   return (
     <div className="live">

@@ -39,9 +39,11 @@ export class Room {
 
   retain(): () => void {
     const releases = [this.chat.retain(), this.products.retain()];
-    get<StreamStats>(`/streams/${this.key}/stats`).then(this.stats.set, () => {}); // the event says it soon
     return () => releases.forEach((release) => release());
   }
+
+  /** Read the numbers of the stream; only its staff may. Later the event says them. */
+  readStats = () => void get<StreamStats>(`/streams/${this.key}/stats`).then(this.stats.set, () => {});
 
   can = (power: Power): boolean => this.chat.state.get().you?.powers.includes(power) ?? false;
 
