@@ -40,6 +40,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
 WORKERS = PLOTS / "workers.md"  # written by workers.py
+GROWN = PLOTS / "growth.md"  # written by growth.py
 
 CLOCKS = (
     "CPU times are the servers' own process times, which hold on a busy machine; rates and latencies are by the clock "
@@ -143,6 +144,8 @@ def write(measurements: Measurements, failures: Sequence[str], repeats: int, sta
         PEERS_ARE,
         "",
     ]
+    if GROWN.exists():
+        lines += ["## As the shop grows", "", GROWN.read_text()]
     if WORKERS.exists():
         lines += ["## Several workers", "", WORKERS.read_text()]
     if failures:

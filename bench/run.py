@@ -1,6 +1,6 @@
 """The benchmark: plays the scenarios, prints the goals and writes `docs/performance.md`. Called by `make bench`.
 
-make bench                                     everything, about a quarter of an hour
+make bench                                     everything, about half an hour
 make bench ARGS=--quick                        the goals in two minutes, one repeat: for a first impression
 make bench ARGS="--only ingest,connect"        some scenarios; nothing but the terminal is written to
 """
@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench import report
+from bench import growth, report
 from bench.goals import NEEDED
 from bench.scenarios import SCENARIOS, SWEEPS, Scenario, timed
 from bench.servers import BUILD, ServerError, build
@@ -60,12 +60,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
 
-    scenarios = list(SCENARIOS)
-    if options.only:
-        names = options.only.split(",")
-        scenarios = [scenario for scenario in (*SCENARIOS, *SWEEPS) if scenario.name in names]
-        if len(scenarios) < len(names):
-            parser.error(f"--only knows {', '.join(s.name for s in (*SCENARIOS, *SWEEPS))}")
+    scenarios = _named(parser, options.only.split(",")) if options.only else list(SCENARIOS)
+    if options.only and not scenarios:
+        return
     if options.servers:
         wanted = options.servers.split(",")
         scenarios = [replace(s, servers=tuple(n for n in s.servers if n in wanted)) for s in scenarios]
@@ -82,6 +79,8 @@ def main() -> None:
         run.play(scenarios, repeats)
         if not (options.quick or options.only or options.servers):
             run.play(SWEEPS, 1)
+            _progress("growth")
+            growth.compare()
             report.write(run.measurements, run.failures, repeats, start)
     except (ServerError, FailedError) as error:
         sys.exit(str(error))
@@ -91,6 +90,16 @@ def main() -> None:
     print(f"\nload of the machine at the end: {os.getloadavg()[0]:.1f}; every run is in {RESULTS}")
     for failure in run.failures:
         print(f"failed: {failure}")
+
+
+def _named(parser: argparse.ArgumentParser, names: Sequence[str]) -> list[Scenario]:
+    """Return the scenarios of these names; compare the shops at once if that is asked for."""
+    scenarios = [scenario for scenario in (*SCENARIOS, *SWEEPS) if scenario.name in names]
+    if len(scenarios) + names.count("growth") < len(names):
+        parser.error(f"--only knows {', '.join(s.name for s in (*SCENARIOS, *SWEEPS))}, growth")
+    if "growth" in names:
+        print(growth.compare())
+    return scenarios
 
 
 def _needed(scenarios: Sequence[Scenario]) -> list[Scenario]:

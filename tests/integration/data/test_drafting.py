@@ -231,8 +231,9 @@ async def test_models_and_migrations_are_formatted(project: Project) -> None:
 
 
 async def test_the_newest_migration_is_looked_at_for_locks(project: Project) -> None:
-    text = project.newest.read_text()
-    project.newest.write_text(text.replace('return """', 'return """\nCREATE INDEX slow ON users (status);', 1))
+    text, upgrade = project.newest.read_text(), "async def upgrade(db: BaseDBAsyncClient) -> str:\n"
+    assert upgrade in text
+    project.newest.write_text(text.replace(upgrade, f"{upgrade}    return 'CREATE INDEX slow ON users (status)'\n"))
     said = await project.run("validate", "--lint", RDS_MAIN_URL="")
     assert said.code == 1
     assert "require-concurrent-index-creation" in said.out
