@@ -22,8 +22,11 @@ WAITING = 10_000  # without an answer; more would wait for too long
 
 STANDING = "SELECT * FROM chat_standing($1, $2, $3, statement_timestamp())"
 
+# The arrays are behind a SELECT, so that PostgreSQL does not see how long they are: for short ones it would make a plan
+# each time, which takes longer than all the rest.
 STANDINGS = """
-    SELECT g.place, s.* FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS g (room, sender, role, place)
+    SELECT g.place, s.* FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::text[]))
+        WITH ORDINALITY AS g (room, sender, role, place)
     CROSS JOIN LATERAL chat_standing(g.room, g.sender, g.role, statement_timestamp()) s
 """
 
