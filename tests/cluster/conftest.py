@@ -53,6 +53,7 @@ def open_faulty_cluster(
     @asynccontextmanager
     async def opened(nodes: int = 2, **environment: str) -> AsyncIterator[FaultyCluster]:
         rates = {f"{name}_RATE_LIMIT": "100000/second" for name in ("CHAT", "EVENT", "JOIN")}
+        rates["CHAT_DISPLAY_RATE"] = "0"
         servers = own_postgres.url, own_redis.url
         async with open_shop(client, tmp_path, *servers, size=nodes, each=(), **(rates | environment)) as shop:
             yield FaultyCluster(shop, own_postgres, own_redis)

@@ -150,7 +150,7 @@ class World:
 async def world(client: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Everybody is in, with tokens of 12 s."""
     environment = {f"{name}_RATE_LIMIT": "100000/second" for name in ("CHAT", "EVENT", "JOIN")}
-    environment |= {"JWT_EXPIRATION": "12s", "DRAIN_DELAY": "500ms", "DRAIN_SPREAD": "1s"}
+    environment |= {"CHAT_DISPLAY_RATE": "0", "JWT_EXPIRATION": "12s", "DRAIN_DELAY": "500ms", "DRAIN_SPREAD": "1s"}
     with (
         server_folder() as servers,
         PostgresProcess(servers / "postgres", durable=False) as postgres,
