@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests import console
 from tests.conftest import StartNode
 from tests.programs import program
@@ -38,6 +40,7 @@ async def run(*command: str, environment: dict[str, str], stdin: bytes = b"") ->
     assert process.returncode == 0, said.decode()
 
 
+@pytest.mark.timeout(180)
 async def test_first_hour_of_a_shop(database_url: str, redis_url: str, start_node: StartNode, tmp_path: Path) -> None:
     await asyncio.to_thread(console.build)
     media = tmp_path / "media"

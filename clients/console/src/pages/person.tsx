@@ -148,9 +148,11 @@ function Actions({ person }: { person: PersonView }) {
       <Act variant="default" run={logout}>
         {t("logout")}
       </Act>
-      <Act variant="default" run={makeLink}>
-        {t("reset")}
-      </Act>
+      {person.role !== "ADMIN" && (
+        <Act variant="default" run={makeLink}>
+          {t("reset")}
+        </Act>
+      )}
       {status === "SUSPENDED" ? (
         <Act run={unsuspend}>{t("unsuspend")}</Act>
       ) : (
