@@ -141,7 +141,7 @@ const scenarios = {
         await sound(tab, where);
         // axe takes longest: it sees every other page light and wide, and the rest dark and narrow.
         if (path === "/live/demo" || (index % 2 === 0) === (tab === wide)) await accessible(tab, where);
-        if (tab === wide || path === "/live/demo") await tab.screenshot(picture(where));
+        if (process.env.PICTURES || path === "/live/demo") await tab.screenshot(picture(where)); // of all pages when asked for
         if (tab === narrow) {
           await tab.setViewportSize(SMALL);
           await sound(tab, `${where} at 320`);
