@@ -1,4 +1,4 @@
-"""Memory that all workers and the master share: who lives, who accepts, who has how many connections."""
+"""The memory that the master and all workers share: the heartbeat, the state and the connections of each worker."""
 
 import mmap
 import os
@@ -20,7 +20,7 @@ class State(IntEnum):
 
 
 class Row(NamedTuple):
-    """What a worker has written last."""
+    """The latest entry of a worker."""
 
     position: int
     number: int  # of the worker; 0: the row is free
@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 
 class Board:
-    """Rows of plain numbers. Each worker writes its own; the master gives rows out and takes them back."""
+    """Rows of plain numbers. Each worker writes its own; the master assigns and frees them."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -50,18 +50,18 @@ class Board:
         return cls(descriptor)
 
     def claim(self, number: int) -> int:
-        """Give a free row to a worker and return its index."""
+        """Assign a free row to a worker; return its index."""
         start = next(start for start in self._starts if not self._words[start])
         self._words[start] = number
         return start // WORDS
 
     def free(self, index: int) -> None:
-        """Take a row back, after its worker has ended."""
+        """Free a row after its worker has ended."""
         start = index * WORDS
         self._words[start : start + WORDS] = memoryview(bytes(WORDS * 8)).cast("Q")
 
     def beat(self, index: int, connections: int, state: State) -> None:
-        """Say that a worker lives, and what it does."""
+        """Write the heartbeat, the connections and the state of a worker."""
         start = index * WORDS
         self._words[start + 1] = int(time.monotonic() * 1000)
         self._words[start + 2] = connections
@@ -78,7 +78,7 @@ class Board:
         return Row(index, number, beat / 1000, connections, State(state))
 
     def accepting(self) -> list[Row]:
-        """Return the rows of those that accept connections."""
+        """Return the rows of the workers that accept connections."""
         words = self._words
         rows = (self.row(start // WORDS) for start in self._starts if words[start])
         return [row for row in rows if row.accepts]

@@ -1,4 +1,4 @@
-"""A worker's TCP connections, each of whose requests may be for another worker. Made by the listener."""
+"""The TCP connections of a worker; any request on them may be for another worker. Created by the listener."""
 
 import asyncio
 from typing import Any

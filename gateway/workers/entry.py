@@ -29,7 +29,7 @@ GATHER: Final = 3.0  # s that the master may take to ask all workers for their m
 
 
 class Worker:
-    """A node, and what its master says."""
+    """A node that its master controls."""
 
     def __init__(self, settings: Settings, seat: Seat) -> None:
         self._settings = settings
@@ -46,7 +46,7 @@ class Worker:
         self._channel = Channel(socket.socket(fileno=seat.channel), self._told, self._orphaned)
 
     async def run(self) -> None:
-        """Serve until the master says otherwise, or is gone."""
+        """Serve until the master stops this worker or has died."""
         self._listener.start()
         await lifespan.run(
             self._node.steps(),

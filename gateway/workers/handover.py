@@ -27,7 +27,7 @@ _METHODS: Final = (b"GET ", b"POST ")
 
 
 class Verdict(Enum):
-    """Who is to answer a request whose first bytes are known."""
+    """Which worker answers a request whose first bytes are known."""
 
     MINE = "this worker"
     UNKNOWN = "the request line is not complete"
@@ -75,9 +75,9 @@ class HandOver:
         self._peers.clear()
 
     def place(self, head: bytes, transport: asyncio.Transport) -> Verdict:
-        """Say who is to answer the request that begins with `head`, and hand it over if that is another worker.
+        """Return who answers the request that begins with `head`, after handing it over if that is another worker.
 
-        The caller must then `release` the transport in the same turn of the event loop. A session of a worker that is
+        The caller must then `release` the transport in the same tick of the event loop. A session of a worker that is
         gone is this worker's to deny.
         """
         descriptor = transport.get_extra_info("socket").fileno()
@@ -128,7 +128,7 @@ def release(transport: asyncio.Transport) -> None:
 
 
 def close_all(descriptors: Iterable[int]) -> None:
-    """Close what was received and is not wanted."""
+    """Close received descriptors that nobody uses."""
     for number in descriptors:
         with suppress(OSError):
             os.close(number)

@@ -1,4 +1,4 @@
-"""What the master tells a worker at its start: numbers, and descriptors that it inherits. Used by both."""
+"""The numbers and inherited descriptors with which the master starts a worker. Used by both."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class Seat:
 
     @property
     def descriptors(self) -> list[int]:
-        """All that are inherited."""
+        """The descriptors that the worker inherits."""
         return [self.board, self.channel, *self.sockets, *self.metrics_sockets]
 
     def environment(self, node_id: str | None) -> dict[str, str]:
