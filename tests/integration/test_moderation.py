@@ -207,7 +207,11 @@ async def test_unmuting_is_published_and_idempotent(moderated: ModeratedRoom) ->
         assert (await moderated.unmute(moderated.moderator, moderated.user.user_id)).until is None
     assert moderated.notices == [UserMuted(moderated.user.user_id, KEY, None, moderated.host.user_id)]
     await moderated.say(moderated.user)
-    actions = await ModerationEntry.all().order_by("id").values_list("action", "subject_id", "stream_id")
+    actions = (
+        await ModerationEntry.exclude(action="CREATE_STREAM")
+        .order_by("id")
+        .values_list("action", "subject_id", "stream_id")
+    )
     assert actions == [(action, moderated.user.user_id, KEY) for action in ("MUTE", "MUTE", "UNMUTE")]
 
 
@@ -449,7 +453,7 @@ async def test_settings_are_published_once_and_logged(moderated: ModeratedRoom) 
     assert back.settings.model_dump(by_alias=True).items() <= settings.items()
     logged = await RoomEvent.filter(room_id=f"/chat {chat_room(KEY).name}").order_by("seq")
     assert [event.seq for event in logged] == [1, 2, 3]
-    actions = await ModerationEntry.all().order_by("id").values_list("action", "details")
+    actions = await ModerationEntry.exclude(action="CREATE_STREAM").order_by("id").values_list("action", "details")
     assert actions[:2] == [("SLOW_MODE", {"slowModeSeconds": 30}), ("FREEZE", {"frozen": True})]
 
 
