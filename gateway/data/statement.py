@@ -1,4 +1,4 @@
-"""One SQL statement on a database: read-only unless it is said otherwise. Called by `dorami db execute`."""
+"""Runs one SQL statement, read-only unless writing is allowed. Called by `dorami db execute`."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ ACTING = re.compile(
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows, or how many rows a statement has changed."""
+    """The result of a statement: rows, or the number of changed rows."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
@@ -84,7 +84,7 @@ def bare(statement: str) -> str:
 
 
 def as_csv(answer: Answer) -> str:
-    """Return the rows with their head, as RFC 4180 has it; NULL is an empty field."""
+    """Return the rows with a header in the format of RFC 4180; NULL is an empty field."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(answer.columns)
@@ -98,7 +98,7 @@ def as_json(answer: Answer) -> list[dict[str, Any]]:
 
 
 def as_table(answer: Answer) -> list[str]:
-    """Return the rows with their head in columns."""
+    """Return the rows with a header, in columns."""
     texts = [["NULL" if value is None else shown(value) for value in row] for row in answer.rows]
     widths = [max(map(width, column)) for column in zip(answer.columns, *texts, strict=True)]
     lines = [_row(answer.columns, widths), "  ".join("-" * size for size in widths)]
@@ -110,14 +110,14 @@ def _row(texts: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def width(text: str) -> int:
-    """How many cells of a terminal a text takes: Korean letters take two."""
+    """Return the width of a text in cells of a terminal: Korean letters take two."""
     from rich.cells import cell_len
 
     return cell_len(text)
 
 
 def shown(value: Any) -> str:
-    """Return a value for people, in one line without control characters."""
+    """Return a value as text in one line, without control characters."""
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False, default=plain)
     text = value if isinstance(value, str) else plain(value)

@@ -1,4 +1,4 @@
-"""How a command of `dorami db` ends that did not do what it was asked: with an exit code and a line for each reason."""
+"""The end of a command of `dorami db` that failed or refused: an exit code, and a line for each reason."""
 
 from enum import IntEnum
 
@@ -16,7 +16,7 @@ class Code(IntEnum):
 
 
 class Stop(OperatorError):
-    """The command ends here. The lines are for people, and hold no password."""
+    """Ends the command. The lines are printed on stderr and contain no password."""
 
     def __init__(self, *lines: str, code: Code = Code.FAILED) -> None:
         super().__init__("\n".join(lines))

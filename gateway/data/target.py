@@ -1,4 +1,4 @@
-"""A database that a command works on: where it is, and whether it is production. Used by all commands."""
+"""The database of a command: its URL, connections, and whether it is production. Used by all commands."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -24,30 +24,30 @@ ENVIRONMENT = """
 
 @dataclass(frozen=True)
 class Target:
-    """One of the databases that the settings name."""
+    """A database with a URL in the settings."""
 
     spec: DatabaseSpec
     settings: Settings
 
     @property
     def name(self) -> str:
-        """What it is called on the command line."""
+        """Its name on the command line."""
         return self.spec.name
 
     @property
     def url(self) -> str:
-        """Where it is, past PgBouncer if that is known, with its password. Raises SettingsError unless it is set."""
+        """Its URL with the password, past PgBouncer if the settings have that. Raises SettingsError without one."""
         url = self.spec.direct_url(self.settings) or self.spec.url(self.settings)
         return str(url.get_secret_value())
 
     @property
     def shown_url(self) -> str:
-        """Where it is, without its password and parameters, which may have one, too."""
+        """Its URL without the password and the parameters, which may contain one as well."""
         return without_password(self.url)
 
     @property
     def server(self) -> str:
-        """The host's name, for people."""
+        """The name of its host, for messages."""
         parts = urlsplit(self.url)
         return parts.hostname or "this machine"
 
@@ -56,11 +56,11 @@ class Target:
         return connect(self.url, read_only=read_only, seconds=seconds)
 
     async def production(self, connection: Any) -> bool:
-        """Whether it is production's: by the settings, or by the mark that a node of production has left in it."""
+        """Return whether it is production, by the settings or by the mark that a production node left in it."""
         return self.settings.production or bool(await connection.fetchval(ENVIRONMENT, COMMENT))
 
     async def title(self, connection: Any) -> str:
-        """How it is called in plans: `main (development, localhost)`."""
+        """Return its title in plans: `main (development, localhost)`."""
         environment = "production" if await self.production(connection) else self.settings.app_env.value
         return f"{self.name} ({environment}, {self.server})"
 
@@ -110,7 +110,7 @@ async def _mark(connection: Any) -> bool:
 
 
 def without_password(url: str) -> str:
-    """Return a URL for people."""
+    """Return a URL without password and parameters, for messages."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     user = f"{parts.username}@" if parts.username else ""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# The ways in which PostgreSQL, or the way to it, fails to do what was asked; asyncpg raises them all raw.
+# Errors of PostgreSQL, or of the network before it, that mean that it is unavailable.
 AWAY = (
     OSError,
     TimeoutError,
@@ -49,7 +49,7 @@ AWAY = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
-# What an overloaded server or a mistake would not answer.
+# Errors that neither an overloaded server nor a mistake of ours causes.
 SILENT = (
     OSError,
     TimeoutError,
@@ -63,7 +63,7 @@ SILENT = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
-# It answers, and stores nothing.
+# It answers, but takes no writes.
 UNWRITABLE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError, asyncpg.PostgresIOError)
 UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)  # text with a NUL
 

@@ -1,4 +1,4 @@
-"""Models out of a live schema: a class for each table, and a list of what models cannot say. Called by `pull`.
+"""Writes models from a live schema: a class for each table, and a list of what models cannot express. Called by `pull`.
 
 aerich's own inspection knows no arrays, loses foreign keys and ends at our client, so it is not used.
 """
@@ -95,7 +95,7 @@ INTEGERS = ("smallint", "integer", "bigint")
 
 @dataclass
 class Table:
-    """What is known of one table."""
+    """One table with its parts."""
 
     name: str
     kind: str
@@ -119,7 +119,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Pulled:
-    """The text of a module, how many models it has, and what it does not say."""
+    """The text of a module, its number of models, and what it does not express."""
 
     text: str
     models: int
@@ -150,7 +150,7 @@ async def pull(connection: Any, label: str) -> Pulled:
 
 
 async def read_tables(connection: Any) -> Mapping[int, Table]:
-    """All tables and views with their parts, by their number in PostgreSQL."""
+    """Return all tables and views with their parts, by oid."""
     tables = {
         row["oid"]: Table(row["name"], row["kind"], row["comment"], row["options"])
         for row in await connection.fetch(TABLES)
@@ -282,7 +282,7 @@ def _with_source(said: str, attribute: str, column: str) -> str:
 
 
 def _attribute(name: str, taken: set[str]) -> str:
-    """Return a name that Python and Tortoise take."""
+    """Return a name that is valid in Python and Tortoise."""
     name = re.sub(r"\W", "_", name)
     name = name if name.isidentifier() else f"field_{name}"
     while keyword.iskeyword(name) or hasattr(Model, name) or name in taken:

@@ -1,4 +1,4 @@
-"""Scratch databases: made beside a database to try something, and gone afterwards. Called by plans and drift."""
+"""Scratch databases: created beside a database to try something, and dropped afterwards. Called by plans and drift."""
 
 import time
 from collections.abc import AsyncIterator
@@ -20,9 +20,9 @@ LOCALES = {"b": ("builtin", "BUILTIN_LOCALE"), "i": ("icu", "ICU_LOCALE"), "c": 
 
 @asynccontextmanager
 async def scratch(url: str, *, beside: str | None = None) -> AsyncIterator[Any]:
-    """Open a connection to an empty database on the server of `url`, made like that database; drop it at the end.
+    """Create an empty database like that of `url` on its server, open a connection to it, and drop it at the end.
 
-    `beside`: the URL of a database on another server, where it is made instead. Raises Stop where none may be made.
+    `beside`: the URL of a database on another server to use instead. Raises Stop if the user may not create databases.
     """
     origin = await asyncpg.connect(beside or url, timeout=CONNECT, statement_cache_size=0)
     try:
@@ -71,7 +71,7 @@ async def _database(origin: Any) -> AsyncIterator[str]:
 
 
 async def create_like(origin: Any, name: str) -> None:
-    """Make an empty database on the server of a connection, with the encoding and the rules of sorting of its database.
+    """Create an empty database on the server of a connection, with the encoding and collation of its database.
 
     `name` needs no quotes. Raises asyncpg's errors.
     """

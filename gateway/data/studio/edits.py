@@ -1,7 +1,7 @@
 """Changes single values for the data browser, each with a line in a file of changes. Called by server.py.
 
-A change goes past the services: no event, no log of a room and no cache learns of it. So only columns that nobody was
-sent in a log may change, `version` is raised as a service would, and nothing changes that was not written down first.
+A change bypasses the services: it sends no event and updates no room log and no cache. So columns and tables that
+clients rely on cannot be changed, `version` is raised as a service would, and a line in the file precedes each commit.
 """
 
 import getpass
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from gateway.data.studio.tables import Column, Mistake, Question, Table, conditions, quoted
 
-# Written by the migrations, or what clients and other tables rely on word for word.
+# Tables of migrations, and those that clients and other tables rely on.
 MIGRATIONS = {"aerich", "dorami_migrations", "dorami_pushed"}
 KEPT_TABLES = MIGRATIONS | {"rooms", "room_events", "moderation_log", "outbox", "applied_events", "chat_cursors"}
 KEPT_COLUMNS = {"version", "seq", "epoch", "created_at", "updated_at"}  # that the gateway counts or dates
@@ -41,7 +41,7 @@ def editable(table: Table, column: Column) -> bool:
 
 
 def state_of(value: str | None) -> str:
-    """Return what tells one value from another."""
+    """Return a digest that identifies a value."""
     return "NULL" if value is None else hashlib.sha256(value.encode()).hexdigest()
 
 

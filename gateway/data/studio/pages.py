@@ -1,4 +1,4 @@
-"""The pages of the data browser as HTML: no script, nothing from elsewhere. Called by server.py."""
+"""The pages of the data browser as HTML, without scripts or external resources. Called by server.py."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -50,7 +50,7 @@ Databases = Mapping[str, Mapping[str, Table] | str]  # tables by name, or why th
 
 
 def home(databases: Databases, nonce: str) -> str:
-    """All tables of all databases."""
+    """Return the page with all tables of all databases."""
     parts = []
     for name, tables in databases.items():
         parts.append(f"<h2>{escape(name)}</h2>")
@@ -114,7 +114,7 @@ def detail(
 
 
 def problem(databases: Databases, nonce: str, text: str) -> str:
-    """Return the error in one line."""
+    """Return the page with an error."""
     return _page("that did not work", databases, nonce, f"<h2>That did not work</h2><p>{escape(text)}</p>")
 
 

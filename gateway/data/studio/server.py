@@ -1,4 +1,4 @@
-"""The data browser's server: on this machine alone, behind a link that opens once. Called by `dorami db studio`."""
+"""The server of the data browser: on the loopback, behind a link that opens once. Called by `dorami db studio`."""
 
 import asyncio
 import hmac
@@ -170,7 +170,7 @@ def _refused(status: int, text: str) -> web.StreamResponse:
 
 
 def _closed(answer: web.StreamResponse, nonce: str) -> web.StreamResponse:
-    """Return the answer with headers by which browsers keep it to themselves."""
+    """Return the answer with headers that keep browsers from caching or embedding it."""
     style = f"style-src 'nonce-{nonce}'; " if nonce else ""
     policy = f"default-src 'none'; {style}form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     answer.headers.update(

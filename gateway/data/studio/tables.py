@@ -1,7 +1,7 @@
-"""The tables of a database and their rows, as the data browser asks for them: found, searched, sorted, linked.
+"""Reads tables and rows for the data browser: search, filters, order, references.
 
 Names in SQL come from PostgreSQL's catalog, values are parameters. Columns with secrets are neither read nor compared:
-a filter on one would tell it letter by letter.
+a filter on one would reveal it letter by letter.
 """
 
 import re
@@ -54,11 +54,11 @@ WITHOUT_VALUE = ("is empty", "is not empty")
 
 
 class Mistake(Exception):
-    """What is asked for cannot be answered; the text says why."""
+    """The request cannot be answered; the text says why."""
 
 
 class Column(NamedTuple):
-    """One column, and where its values lead."""
+    """One column, and the column that its values refer to."""
 
     name: str
     type: str
@@ -114,7 +114,7 @@ class Filter(NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """Which rows of a table are wanted."""
+    """The selection of rows of a table."""
 
     filters: Sequence[Filter] = ()
     search: str = ""
@@ -133,7 +133,7 @@ class Answer:
 
 
 async def tables(connection: Any) -> dict[str, Table]:
-    """All tables and views of a database by name."""
+    """Return all tables and views of a database by name."""
     rows = await connection.fetch(TABLES)
     found = {row["oid"]: Table(*tuple(row)[1:]) for row in rows}
     references = await connection.fetch(REFERENCES, list(found))
