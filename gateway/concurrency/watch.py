@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -39,7 +39,12 @@ class ServerWatch:
         self._wake = asyncio.Event()
         self._checking: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
+        self._preparations: list[Callable[[], Awaitable[object]]] = []
         self._returns: list[Callable[[], Awaitable[object]]] = []
+
+    def before_return(self, act: Callable[[], Awaitable[object]]) -> None:
+        """Call `act` each time the server answers again, before it is used. What it raises is logged."""
+        self._preparations.append(act)
 
     def on_return(self, act: Callable[[], Awaitable[object]]) -> None:
         """Call `act` each time the server is back. What it raises is logged."""
@@ -99,8 +104,12 @@ class ServerWatch:
         self._pause = FIRST_PAUSE
         if not self.away:
             return
+        await self._call(self._preparations)  # the server is away while one takes long, or hangs
         self.away = False
-        for act in self._returns:
+        await self._call(self._returns)
+
+    async def _call(self, acts: Iterable[Callable[[], Awaitable[object]]]) -> None:
+        for act in acts:
             try:
                 await act()
             except Exception:

@@ -30,7 +30,7 @@ class ServersPart:
         self.log = RoomLog(self.database)
         self.facts = Facts(settings)
         if settings.migrate_at_start:
-            self.databases.on_reconnect(ANALYTICS.name, self._migrate)
+            self.databases.before_reconnect(ANALYTICS.name, self._migrate)
         self.clocks = ClockSync({"database": self.database.time, "redis": self.redis.time}, self.metrics)
 
     async def _migrate(self) -> None:

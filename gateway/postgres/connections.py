@@ -49,6 +49,11 @@ class Databases:
             raise Unavailable(find(name).title)
         return database
 
+    def before_reconnect(self, name: str, act: Callable[[], Awaitable[object]]) -> None:
+        """Call `act` each time a database answers again, before it is used."""
+        if name in self._databases:
+            self._databases[name].watch.before_return(act)
+
     def on_reconnect(self, name: str, act: Callable[[], Awaitable[object]]) -> None:
         """Call `act` each time a database is back."""
         if name in self._databases:

@@ -136,7 +136,7 @@ class Database:
         except BaseException:
             await self.close()
             raise
-        self.watch.on_return(self._client.renew)
+        self.watch.before_return(self._client.renew)
         self.watch.start()
 
     async def close(self) -> None:

@@ -253,7 +253,13 @@ async def test_a_node_is_ready_without_its_analytics_database(
 
         assert await statuses() == (200, 200, 503)
         await asyncio.to_thread(elsewhere.start)
-        await become(200, 200, 200)
+
+        async def back() -> bool:
+            now = await statuses()
+            assert now[2] in (200, 503), "it is migrated before it is used"
+            return now == (200, 200, 200)
+
+        await until(back, within=20)
         with frozen(elsewhere):
             await become(200, 200, 503)
             began = time.monotonic()

@@ -83,6 +83,21 @@ async def test_a_probe_tells_whether_it_is_away_when_nobody_was_answered(server:
     await stays(lambda: server.probes == probes, seconds=0.02)
 
 
+async def test_a_returned_server_is_away_until_it_is_prepared(server: Server, watching: Watching) -> None:
+    watch, began, go = watching(), asyncio.Event(), asyncio.Event()
+
+    async def prepare() -> None:
+        began.set()
+        await go.wait()
+
+    watch.before_return(prepare)
+    watch.leave()
+    await began.wait()
+    assert watch.away
+    go.set()
+    await until(lambda: not watch.away)
+
+
 async def test_a_server_that_a_check_finds_away_is_probed_until_it_is_back(server: Server, watching: Watching) -> None:
     watch = watching()
     await asyncio.sleep(0.01)  # its task waits for the interval to end
