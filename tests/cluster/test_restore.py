@@ -4,18 +4,17 @@ import asyncio
 from pathlib import Path
 
 import asyncpg
-from typer.testing import CliRunner
 
-from gateway.cli import cli
 from gateway.settings import DEVELOPMENT_SECRET
 from tests.client.client import Client
 from tests.cluster.shop import Shop, open_shop
+from tests.integration.data.terminal import dorami
 from tests.support import Databases
 from tests.timing import until
 
 
 async def run(url: str, redis_url: str, folder: Path, *arguments: str) -> str:
-    """Run `dorami backup`; what it says."""
+    """Run `dorami backup` in another process, since it configures logging; return its output."""
     environment = {
         "APP_ENV": "development",
         "RDS_MAIN_URL": url,
@@ -23,9 +22,9 @@ async def run(url: str, redis_url: str, folder: Path, *arguments: str) -> str:
         "JWT_SECRET": DEVELOPMENT_SECRET,
         "BACKUP_FOLDER": str(folder),
     }
-    done = await asyncio.to_thread(CliRunner().invoke, cli, ["backup", *arguments], env=environment)
-    assert done.exit_code in (0, 3), done.output
-    return done.output
+    said = await dorami(*arguments, environment=environment, group="backup")
+    assert said.code in (0, 3), said
+    return said.out + said.err
 
 
 async def talk(shop: Shop, key: str, sent: list[int], stop: asyncio.Event) -> None:
