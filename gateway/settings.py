@@ -74,8 +74,8 @@ class Settings(BaseSettings):
 
     # --- where we run ---
     app_env: Environment = Field(Environment.PRODUCTION, validation_alias=AliasChoices("APP_ENV", "NODE_ENV"))
-    """`production` or `development`. Production is strict: secrets, origins and CSRF are checked, demo and documents
-    are off. `NODE_ENV` is read, too."""
+    """`production` or `development`. Production is strict: secrets, origins and CSRF are checked; the shop page
+    and documents are off. `NODE_ENV` is read, too."""
     host: str = Field("0.0.0.0", pattern=r"^(unix:/.{1,100}|[^:/]+|[0-9a-fA-F:.]+)$")  # noqa: S104
     """The address to listen on."""
     port: int = Field(3001, ge=0, le=65535)
