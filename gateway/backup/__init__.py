@@ -1,1 +1,1 @@
-"""Backups of the databases and of what must not be lost of Redis, and their restore. Called by `dorami backup`."""
+"""Backups of the databases, and of the sessions, devices and revocations in Redis. Called by `dorami backup`."""

@@ -1,4 +1,4 @@
-"""`dorami backup`: the commands, their options and their help. Each imports what it needs when it is run."""
+"""The commands of `dorami backup`, with options and help. Each command imports the code that it needs when it runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -1,4 +1,4 @@
-"""Makes a backup. Called by `dorami backup create`."""
+"""Creates a backup, deletes old ones, and writes metrics of the newest. Called by `dorami backup create`."""
 
 import shutil
 import time

@@ -1,4 +1,4 @@
-"""The manifest of a backup, `manifest.json`, which is written last. Used by everything that reads a backup."""
+"""The manifest of a backup, `manifest.json`. It is written last. Used by everything that reads a backup."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -51,7 +51,7 @@ class Manifest(BaseModel):
 
     format: int = FORMAT
     version: str  # of the gateway
-    created_at: datetime  # when the main database was as it is in here
+    created_at: datetime  # the moment at which the main database was dumped
     seconds: float  # that it took
     databases: tuple[DatabaseContent, ...]
     redis: int | None  # keys; None if Redis was not backed up
@@ -111,7 +111,7 @@ def parts(folder: Path) -> tuple[Part, ...]:
 
 
 def files(folder: Path) -> Iterable[Path]:
-    """List the files of a backup but its manifest, in order."""
+    """List the files of a backup except its manifest, in order."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (NAME, f".{NAME}"))
 
 

@@ -1,4 +1,4 @@
-"""Dumps of databases with PostgreSQL's own programs, and what must be true of them. Called by create and restore."""
+"""Dumps, loads, compares and renames databases with PostgreSQL's own programs. Called by create and restore."""
 
 import asyncio
 import hashlib
@@ -20,7 +20,7 @@ SELECT quote_ident(relname) FROM pg_class
 WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = current_schema()::regnamespace ORDER BY relname"""
 _PLACES = "SELECT name, epoch, seq FROM rooms ORDER BY name"
 _LAST_MIGRATION = "SELECT version FROM aerich WHERE app = $1 ORDER BY id DESC LIMIT 1"
-# What others have open: a node that lives would go on with what it remembers of the database before.
+# Connections of others: a running node would go on with what it has cached of the former database.
 _OTHERS = """
 SELECT coalesce(nullif(application_name, ''), 'a program') || ' from ' || coalesce(host(client_addr), 'this machine')
 FROM pg_stat_activity
@@ -70,7 +70,7 @@ async def dump(target: Target, snapshot: str, server: int, folder: Path, jobs: i
     problem = f"{target.name} could not be dumped"
     try:
         await _run([*command, "--compress=zstd"], environment, problem, done)
-    except Stop as stop:  # which is said before anything is done
+    except Stop as stop:  # pg_dump says this before it writes anything
         if "does not support compression" not in str(stop):
             raise
         await _run([*command, "--compress=gzip"], environment, problem, done)

@@ -1,4 +1,4 @@
-"""What a backup has of Redis: sessions, devices and revocations. Called by create and restore.
+"""Saves and restores sessions, devices and revocations in Redis. Called by create and restore.
 
 Values are kept as JSON by type, not as Redis' own dumps, which another version of Redis or Valkey may refuse. Servers
 are read by SCAN, key by key, so that clusters and managed servers can be backed up like a single one.

@@ -1,4 +1,4 @@
-"""Encryption of a backup's files with age. Called when a backup is made and before one is read."""
+"""Encrypts and decrypts the files of a backup with age. Called after a backup is made and before one is read."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The folder of backups: names, order, how long each is kept. Called by the commands."""
+"""The folder of backups: their names, their order, and which of them are kept. Called by the commands."""
 
 import re
 import shutil
@@ -105,6 +105,6 @@ def superfluous(known: list[Entry], keep: Keep) -> list[Entry]:
 
 
 def remove(entry: Entry) -> None:
-    """Delete a backup, its manifest first: what is left of it is no backup."""
+    """Delete a backup, its manifest first: without it the rest does not count as a backup."""
     (entry.folder / "manifest.json").unlink(missing_ok=True)
     shutil.rmtree(entry.folder)

@@ -1,4 +1,4 @@
-"""`python -m gateway.workers` is a worker process; only a master starts it."""
+"""Runs a worker process: `python -m gateway.workers`. Only a master starts it."""
 
 from gateway.workers.entry import main
 

@@ -11,7 +11,7 @@ STALE: Final = 3.0  # s without a beat after which a worker does not count
 
 
 class State(IntEnum):
-    """What a worker does. From READY on it accepts connections."""
+    """What a worker does. From DEAF on it accepts connections."""
 
     STARTING = 0
     RETIRING = 1

@@ -114,6 +114,6 @@ class SharedHttpConnection(HttpConnection):
     def _leave(self, transport: asyncio.Transport) -> None:
         if self._task_handler is not None:
             self._task_handler.cancel()
-        self.transport = None  # for aiohttp the connection is lost, and not its to close
+        self.transport = None  # aiohttp takes the connection for lost, and does not close it
         self.connection_lost(None)
         release(transport)

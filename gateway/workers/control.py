@@ -1,6 +1,6 @@
-"""How `dorami reload` reaches the master on the same machine: a socket without a file, named after the node's URL.
+"""Connects `dorami reload` with the master on the same machine, by a socket that is named after the node's URL.
 
-Only the master's own user and root are listened to.
+The socket has no file. The master obeys only its own user and root.
 """
 
 import asyncio

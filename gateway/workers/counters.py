@@ -1,4 +1,4 @@
-"""The metrics of all workers as one text. Workers make samples, the master keeps them, a worker writes the text."""
+"""Merges the metrics of all workers. Workers make samples, the master keeps them, a worker writes the text."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ def samples_of(registry: CollectorRegistry) -> Samples:
 
 
 def added(kept: Samples, samples: Samples) -> Samples:
-    """Return `samples` with what was kept of others added to their counters, and with counters that only those had."""
+    """Return `samples` with the counters of `kept` added, also those that only `kept` has."""
     total = {family: [kind, text, list(rows)] for family, (kind, text, rows) in samples.items()}
     for family, (kind, text, rows) in kept.items():
         if kind not in CUMULATIVE:

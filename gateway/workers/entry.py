@@ -1,4 +1,4 @@
-"""What a worker process runs: a node on the master's sockets, and the channel to the master. Started by the master."""
+"""Runs a node on the master's sockets, and talks to the master. This is what a worker process runs."""
 
 import asyncio
 import itertools
@@ -96,7 +96,7 @@ class Worker:
         log.error("the master of this worker is gone")
         self._listener.close()
         signal.raise_signal(signal.SIGTERM)
-        asyncio.get_running_loop().call_later(0.1, signal.raise_signal, signal.SIGTERM)  # and hurry
+        asyncio.get_running_loop().call_later(0.1, signal.raise_signal, signal.SIGTERM)  # again: skip the waits
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Passes connections to the worker that is to answer their next request. Used by the listener of a worker.
+"""Passes a connection to the worker that has the session of its next request. Used by the listener of a worker.
 
 A session lives in the worker that opened it, and its id begins with that worker's number. Any worker may accept the TCP
 connection of a request of that session, or hold the connection on which a proxy sends it. It then sends the descriptor
@@ -77,8 +77,8 @@ class HandOver:
     def place(self, head: bytes, transport: asyncio.Transport) -> Verdict:
         """Return who answers the request that begins with `head`, after handing it over if that is another worker.
 
-        The caller must then `release` the transport in the same tick of the event loop. A session of a worker that is
-        gone is this worker's to deny.
+        The caller must then `release` the transport in the same tick of the event loop. This worker refuses sessions
+        of a worker that is gone.
         """
         descriptor = transport.get_extra_info("socket").fileno()
         if any(head.startswith(start[: len(head)]) for start in self._starts):

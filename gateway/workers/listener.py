@@ -142,7 +142,7 @@ class SharedListener:
                 accepted, _address = listening.accept()
             except BlockingIOError:  # another worker was faster
                 return
-            except OSError:  # mostly: no free descriptor; what waits goes on waiting
+            except OSError:  # mostly no free descriptor: connections stay in the backlog
                 self._pause()
                 return
             self.adopt(accepted, None)

@@ -46,7 +46,7 @@ class Limits:
     crash_time: float = 60.0  # in which so many crashes, and nobody ready, are the end:
     crashes: int = 5
     samples: float = 2.0  # for a worker to send its metrics
-    stop: float = 5.0  # in addition to SHUTDOWN_TIMEOUT, after which who still runs is killed
+    stop: float = 5.0  # in addition to SHUTDOWN_TIMEOUT, after which workers that still run are killed
 
 
 class Master:
@@ -56,7 +56,7 @@ class Master:
         self, settings: Settings, count: int, ready: Callable[[str], None], limits: Limits | None = None
     ) -> None:
         self._settings = settings
-        self._announce: Callable[[str], None] | None = ready  # None: it was
+        self._announce: Callable[[str], None] | None = ready  # None once it was called
         self._limits = limits or Limits()
         self._numbers = itertools.count(1)
         self._slots: dict[int, WorkerProcess | None] = dict.fromkeys(range(1, count + 1))
@@ -116,7 +116,7 @@ class Master:
     # --- start and stop -----------------------------------------------------------------------------------------------
 
     async def _prepare(self) -> int:
-        """Do what a node does before it serves, such as migrations. Return 0, or the code of what has said why not."""
+        """Do what a node does before it serves, such as migrations. Return 0, or another exit code."""
         self._preparing = await asyncio.create_subprocess_exec(*PREPARE, start_new_session=True)
         try:
             return await self._preparing.wait()
@@ -197,7 +197,7 @@ class Master:
     async def reload(self, tell: Callable[[str], None]) -> bool:
         """Replace the workers one after the other; `tell` is called with a line for each. Whether all went well.
 
-        The first one that does not come up ends it: the ones that serve go on.
+        It stops at the first new worker that does not become ready; the workers that serve go on.
         """
         async with self._replacing:
             sd_notify.tell(sd_notify.reloading())

@@ -1,4 +1,4 @@
-"""One worker process as the master sees it."""
+"""One worker process, as its master starts, asks and ends it. Used by the master."""
 
 import asyncio
 import json

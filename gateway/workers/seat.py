@@ -1,4 +1,4 @@
-"""The numbers and inherited descriptors with which the master starts a worker. Used by both."""
+"""The numbers and inherited descriptors with which the master starts a worker. Used by the master and the worker."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Too much: people who do not read, and somebody who sends more than they may. `LEDGER_SECONDS=60` has more of it."""
+"""Clients that do not read, and clients that send more than they may. `LEDGER_SECONDS=60` makes it longer."""
 
 import asyncio
 import socket

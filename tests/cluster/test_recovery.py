@@ -1,4 +1,4 @@
-"""What the official client gets back after its connection, its node or Redis was away: everything, once, in order."""
+"""What the official client gets after an outage of its connection, its node or Redis: everything, once, in order."""
 
 import asyncio
 from collections.abc import AsyncIterator

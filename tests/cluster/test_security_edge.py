@@ -1,4 +1,4 @@
-"""The edge of real nodes against browsers of other pages, proxies that are none, and crowds."""
+"""The edge of real nodes against browsers of other pages, forged headers of proxies, and crowds."""
 
 import asyncio
 import itertools

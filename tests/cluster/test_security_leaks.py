@@ -1,4 +1,4 @@
-"""Nothing secret is told: logs at their most talkative, metrics and error bodies after a run through everything."""
+"""No secret is in the logs at DEBUG, the metrics or the errors after a run through everything."""
 
 import hashlib
 import json

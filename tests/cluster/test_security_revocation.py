@@ -1,4 +1,4 @@
-"""How fast a "no" reaches every socket, and that it does so when its notice is lost."""
+"""How fast a revocation ends every socket, also when its notice is lost."""
 
 import asyncio
 import json

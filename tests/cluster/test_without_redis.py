@@ -1,4 +1,4 @@
-"""What HTTP serves while Redis is away: all that is PostgreSQL's, and for the rest an error that says to come again."""
+"""HTTP while Redis is away: what needs PostgreSQL alone is served, the rest is answered 503 with Retry-After."""
 
 from typing import Any
 

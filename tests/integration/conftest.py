@@ -1,4 +1,4 @@
-"""What the tests of one node's parts hold in their hands: connections to the real servers."""
+"""Fixtures for the tests of parts of a node: connections to the real servers."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Accounts and the directory on the real servers: who gets in, how often one may guess, and that every "no" bites."""
+"""Accounts and the directory on real servers: who may log in, how often one may guess, and that refusals hold."""
 
 import asyncio
 import unicodedata

@@ -1,4 +1,4 @@
-"""Cached reads on a real Redis: loaded by one for all, never older than a change, and there without Redis."""
+"""Cached reads on a real Redis: loaded once for all callers, never older than a change, and also without Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""A room in which many write, delete, clear, bring back and pin at once: what it is told is what is stored."""
+"""A room in which many write, delete, clear, restore and pin at once: members hear what is stored."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The connections to a real PostgreSQL: what the tables refuse, what cancelling costs, and how it is away."""
+"""The connections to a real PostgreSQL: what the tables refuse, what a cancelled call costs, and outages."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""The AsyncAPI document is one for the reference parser, which is an npm package."""
+"""The reference parser of AsyncAPI, an npm package, accepts our document."""
 
 import asyncio
 import copy

@@ -1,4 +1,4 @@
-"""Guests on the real servers: let in, kept by each use, carried over a loss of Redis, and let out for good."""
+"""Guests on real servers: created, extended by each use, kept over a loss of Redis, and ended."""
 
 import asyncio
 import time

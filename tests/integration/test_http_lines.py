@@ -1,4 +1,4 @@
-"""Answers of any length over HTTP: whole, cut when they fail on the way, and not made for nobody."""
+"""Answers of any length over HTTP: complete, cut off when they fail, and stopped when the client has gone."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""How the servers behind a node are: what is known of them between two probes."""
+"""What a node knows of its servers between two probes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whose request it is, behind proxies and liars."""
+"""The address of a client, behind trusted proxies and with forged headers."""
 
 from ipaddress import ip_network
 

@@ -1,4 +1,4 @@
-"""What the documents say of the tests and of the events is so."""
+"""Compares the documents with the tests, the events and the files that they name."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Passwords: right, wrong, nobody's, rehashed, and never too many at a time."""
+"""Passwords: right, wrong, of no account, hashed again, and never too many at a time."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Connection state recovery: what a socket leaves behind, who may go on with it, and what they are sent."""
+"""Connection state recovery: what is stored of a socket, who may recover it, and what is sent again."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The life of a socket: whatever goes wrong on its way, nobody gets in by it and nothing stays."""
+"""The life of a socket: no error during its connect lets a client in, and nothing of it is left."""
 
 import asyncio
 import gc

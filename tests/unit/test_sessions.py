@@ -1,4 +1,4 @@
-"""Sessions: what is revoked, told and deleted, in which order, and what a repeated call makes good."""
+"""Sessions: what is revoked, broadcast and deleted, in which order, and what a repeated call completes."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Signatures of other servers: the example of the specification, and what is not signed by it."""
+"""Signatures of webhooks: the example of the specification, and what is refused."""
 
 import base64
 
