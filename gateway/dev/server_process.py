@@ -1,4 +1,4 @@
-"""One server process of the development stack: started, healed, stopped, killed. The servers are in devstack.py."""
+"""One server process of the development stack: started, healed, stopped, killed. The servers are in servers.py."""
 
 import importlib.util
 import os

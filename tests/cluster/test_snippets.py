@@ -20,7 +20,7 @@ FOLDER = GUIDES / "snippets"
 MODULES = Path(__file__).parent.parent / "client" / "node_modules"
 PYTHON_CLIENT = CLIENTS / "python" / "src"
 URL = "http://localhost:3001"
-IN_THE_BROWSER = {"quickstart.html"}  # tests/browser/test_docs.py
+IN_THE_BROWSER = {"quickstart.html"}  # tests/browser/test_documents.py
 
 LAST = "moderation.mjs"  # it changes what the others look at
 

@@ -228,7 +228,7 @@ def test_a_websocket_is_accepted_as_the_rfc_says() -> None:
 
 def test_private_parts_of_aiohttp_exist() -> None:
     """If one of these moves with an upgrade of aiohttp, the file named beside it has to follow."""
-    # websocket.py: the compiled reader. inlet.py: a data queue whose methods Python may override.
+    # websocket.py: the compiled reader. frame.py: a data queue whose methods Python may override.
     assert WebSocketReader.__module__ == "aiohttp._websocket.reader_c"
     reader = WebSocketReader(frame_queue, 11, compress=False, decode_text=True)
     reader.feed_data(b"\x81\x8a\0\0\0\0" + b"x" * 10)
@@ -240,7 +240,7 @@ def test_private_parts_of_aiohttp_exist() -> None:
     assert error.code == 1009
     # front.py: the compiled request parser.
     assert HttpRequestParser.__module__ == "aiohttp._http_parser"
-    # endpoint.py: what is taken from a connection that aiohttp has.
+    # http_endpoint.py: what is taken from a connection that aiohttp has.
     assert {"_message_tail", "_force_close"} <= set(RequestHandler.__slots__)
     assert "transport" in BaseProtocol.__slots__
 
