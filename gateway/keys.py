@@ -241,6 +241,7 @@ MIGRATION_LOCK = 0x646F72616D69  # "dorami": the PostgreSQL advisory lock under 
 
 WORDS_LOCK = 0x776F726473  # "words": the advisory lock under which the lists of words are changed
 RETENTION_LOCK = 0x6F6C64  # "old": the advisory lock under which old rows are deleted
+NODES_LOCK = 0x6E6F646573  # "nodes": the advisory lock under which nodes are taken out of service
 CHAT_COUNT_LOCK = 0x63686174  # "chat": the advisory lock of the analytics database under which messages are counted
 
 

@@ -21,6 +21,7 @@ EVERYONE: Roles = frozenset(Role)  # including guests
 MEMBERS: Roles = EVERYONE - {Role.GUEST}
 HOSTS: Roles = frozenset({Role.HOST, Role.ADMIN})
 MODERATORS: Roles = frozenset({Role.MODERATOR, Role.ADMIN})
+STAFF: Roles = HOSTS | MODERATORS  # who may host streams, and read what concerns their own ones
 ADMINS: Roles = frozenset({Role.ADMIN})
 
 

@@ -39,6 +39,11 @@ class User(Model):
     def __repr__(self) -> str:
         return f"<User {self.id}>"  # neither address nor hash
 
+    def end_password_link(self) -> tuple[str, str]:
+        """Remove the one-time link for a password, and return the names of its fields, which the caller stores."""
+        self.password_link_hash = self.password_link_ends_at = None
+        return "password_link_hash", "password_link_ends_at"
+
     @property
     def suspended(self) -> bool:
         """Whether the account must not be used for now."""

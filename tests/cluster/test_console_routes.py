@@ -298,6 +298,18 @@ async def test_hosts_read_the_orders_of_their_own_streams(staff: Staff) -> None:
     entries = (await staff.call("HOST", "GET", f"/moderation/log?liveId={staff.key}", status=200))["items"]
     assert (entries[0]["action"], entries[0]["details"]) == ("PAY_ORDER", {"orderId": first["id"], "total": 40})
 
+    # A former HOST reads nothing of their earlier streams.
+    await staff.call("ADMIN", "PATCH", f"/users/{staff.people['HOST'].id}", {"role": "USER"}, status=200)
+    for forbidden in (
+        path,
+        "/orders?scope=sold",
+        f"/moderation/log?liveId={staff.key}",
+        f"/streams/{staff.key}/members",
+    ):
+        await staff.call("HOST", "GET", forbidden, status=403)
+    await staff.call("HOST", "GET", f"/streams/{staff.key}/stats", status=403)
+    await staff.call("HOST", "GET", one, status=404)
+
 
 async def test_orders_are_exported(staff: Staff) -> None:
     ann, cup = staff.people["USER"], await staff.shop.product(staff.key)

@@ -33,6 +33,7 @@ from gateway.protocol.identity import (
     Register,
     Session,
     Suspend,
+    UsePasswordLink,
 )
 from gateway.realtime.notices import Notice, ProfileChanged, Revoked
 from gateway.redis.client import RedisClient
@@ -49,6 +50,7 @@ from gateway.services.accounts.attempts import WRONG_FOR_ACCOUNT, WRONG_PASSWORD
 from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.identities import Identities
 from gateway.services.accounts.names import Names
+from gateway.services.accounts.password_links import PasswordLinks
 from gateway.services.accounts.sessions import Sessions
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.word_filter import WordFilter
@@ -654,3 +656,37 @@ async def away(*_: object) -> None:
 
 def change(current: str, new: str) -> ChangePassword:
     return ChangePassword.model_validate({"currentPassword": current, "newPassword": new})
+
+
+async def test_a_password_link_holds_until_the_sessions_have_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, session = await world.admin(), await world.register()
+    links = PasswordLinks(world.database, world.sessions, world.passwords, AuditLog(world.database))
+    link = await links.make(admin, session.user.id)
+    ask = UsePasswordLink.model_validate({"token": link.token, "newPassword": "another password"})
+
+    async def fail(_user_id: str) -> None:
+        raise Unavailable("redis")
+
+    with monkeypatch.context() as faults:
+        faults.setattr(world.sessions, "end_all", fail)
+        with pytest.raises(Unavailable):
+            await links.use(ask)
+    await world.who(session)  # it has not ended yet
+    await links.use(ask)
+    with pytest.raises(GatewayError):
+        await world.who(session)
+    with pytest.raises(AuthRequired):
+        await links.use(ask)
+    await world.login(password="another password")
+
+
+async def test_a_password_link_ends_with_a_change_of_role(world: World) -> None:
+    admin, session = await world.admin(), await world.register()
+    links = PasswordLinks(world.database, world.sessions, world.passwords, AuditLog(world.database))
+    link = await links.make(admin, session.user.id)
+    await world.directory.change_role(admin, session.user.id, ChangeRole(role="ADMIN"))
+    with pytest.raises(AuthRequired):
+        await links.use(UsePasswordLink.model_validate({"token": link.token, "newPassword": "another password"}))
+    await world.login()

@@ -239,6 +239,27 @@ async def test_a_room_of_another_epoch_is_counted_again(scene: Scene) -> None:
     assert await scene.said() == [("show", 1 + 7, 0)]
 
 
+async def test_a_restarted_count_may_begin_with_places_that_are_no_messages(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_counter, "STEP", 1)
+    counter, main = ChatCounter(scene.databases), scene.databases.main
+    async with main.guard("test"):
+        await main.query("UPDATE rooms SET seq = seq + 2")  # announcements, or messages deleted for good
+    await scene.say(*"abc")
+    async with main.guard("test"):
+        await main.query(
+            "UPDATE messages SET deleted_at = now(), text = NULL WHERE seq = (SELECT min(seq) FROM messages)"
+        )
+    for _ in range(2):
+        await counter.catch_up()
+        assert await scene.said() == [("show", 3, 0)]
+        async with main.guard("test"):
+            await main.query("UPDATE rooms SET epoch = gen_random_uuid()")
+    await counter.catch_up()
+    assert await scene.said() == [("show", 3, 0)]
+
+
 async def test_cursors_go_with_their_rooms(scene: Scene) -> None:
     await scene.say("a")
     counter, main = ChatCounter(scene.databases), scene.databases.main

@@ -5,15 +5,19 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
+import pytest
 
 from gateway import services
 from gateway.postgres.database import configuration
 from gateway.protocol.wire import Since
 from gateway.redis.client import RedisClient
+from gateway.services.analytics.chat_counter import COUNTS
+from gateway.services.streams.stats import STATS
 from tests.integration.chat_nodes import KEY, ChatNodes
 from tests.integration.services import older
 from tests.support import make_settings
@@ -26,8 +30,8 @@ WARM = 10  # times that a statement runs before its plan is kept: PostgreSQL pla
 FAST = {"messages", "message_deletions", "room_events", "chat_turns", "orders", "order_items", "notifications"}
 
 # Statements that may read a whole table while its statistics say that it is empty: sweeps, what a moderator does now
-# and then, the numbers that the staff of a stream gets every few seconds, the list of words, which is read as a whole,
-# the table of nodes, which has a row for each, and the command that fills the analytics database.
+# and then, the numbers of a stream, whose orders are few, the list of words, which is read as a whole, the table of
+# nodes, which has a row for each, and the command that fills the analytics database.
 WHOLE = {
     "analytics.backfill.HORIZON",
     "analytics.backfill.PLACES",
@@ -95,6 +99,26 @@ async def test_no_statement_reads_a_whole_table(database_url: str) -> None:
         assert found.keys() == WHOLE, json.dumps({name: sorted(tables) for name, tables in found.items()}, indent=1)
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "indexes"),
+    [(STATS, {"messages_in_order"}), (COUNTS, {"messages_in_order", "messages_deleted"})],
+    ids=["the numbers of a stream", "the count of messages"],
+)
+async def test_places_of_messages_are_read_along_their_indexes(
+    database_url: str, statement: str, indexes: set[str]
+) -> None:
+    """Shown and deleted messages have an index each, so a statement has to say which of them it wants."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("SET plan_cache_mode = force_generic_plan")  # not for NULL, which nothing matches
+        await connection.execute(f"PREPARE statement AS {statement}")
+        count = await connection.fetchval("SELECT cardinality(parameter_types) FROM pg_prepared_statements")
+        plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE statement({', '.join(['NULL'] * count)})")
+    finally:
+        await connection.close()
+    assert set(re.findall(r'"Index Name": "(messages_\w+)"', plan)) == indexes
 
 
 async def test_the_cost_of_a_message_does_not_grow(database_url: str, redis: RedisClient) -> None:

@@ -12,12 +12,11 @@ from gateway.protocol.streaming import HostedStats
 from gateway.protocol.wire import Typed
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.socketio.socket import Socket
-from gateway.security.principal import MODERATORS, Role
+from gateway.security.principal import MODERATORS, STAFF
 
 log = structlog.get_logger()
 
 PAUSE = 5.0  # s between two deliveries
-STAFF = MODERATORS | {Role.HOST}
 
 
 class StatsDelivery:
@@ -43,7 +42,7 @@ class StatsDelivery:
         await self._rounds.close()
 
     async def deliver(self) -> None:
-        """Send the numbers once. Raises Unavailable."""
+        """Send the numbers once, of the streams whose numbers can be read."""
         there: dict[Room, list[Socket]] = {}
         for socket in self._staff:
             for room in socket.attending:
@@ -51,7 +50,7 @@ class StatsDelivery:
         for room, sockets in there.items():
             try:
                 hosted = await self._read(room.key)
-            except NotFound:
+            except (NotFound, Unavailable):  # one stream whose numbers take too long must not cost the others theirs
                 log.debug("a stream without numbers", stream=room.key)
                 continue
             payload = Typed(type=events.STREAM_STATS, data=hosted.stats)

@@ -75,10 +75,14 @@ class Directory:
         return view(user)
 
     async def change_role(self, admin: Principal, user_id: str, ask: ChangeRole) -> UserView:
-        """Give a user another role. It holds at once for their access tokens and their sockets on every node."""
+        """Give a user another role. It holds at once for their access tokens and their sockets on every node.
+
+        A password link of before ends: an ADMIN may have none.
+        """
         user = await self._other(admin, user_id)
         details, user.role = {"before": user.role, "after": ask.role}, ask.role
-        await self._store(admin, ModerationAction.CHANGE_ROLE, user, "role", details=details)
+        ended = user.end_password_link()
+        await self._store(admin, ModerationAction.CHANGE_ROLE, user, "role", *ended, details=details)
         await self._sessions.announce_change(str(user.id))
         return view(user)
 

@@ -53,7 +53,7 @@ class Operator:
         """Give an account another role, which holds at once for its tokens and sockets."""
         user = await self._account(name)
         user.role = role.value
-        await self._store(user, "role")
+        await self._store(user, "role", *user.end_password_link())
         await self._sessions.announce_change(str(user.id))
         return view(user)
 
@@ -77,7 +77,7 @@ class Operator:
         """Set another password and end all sessions."""
         user = await self._account(name)
         user.password_hash, user.must_change_password = await self._passwords.hash(password), False
-        await self._store(user, "password_hash", "must_change_password")
+        await self._store(user, "password_hash", "must_change_password", *user.end_password_link())
         await self._sessions.end_all(str(user.id))
         return view(user)
 

@@ -24,10 +24,10 @@ LIFETIME: Final = timedelta(days=1)  # of a link
 BYTES: Final = 32  # of chance in a link
 
 USE: Final = """
-    UPDATE users SET password_hash = $2, must_change_password = false, password_link_hash = NULL,
-        password_link_ends_at = NULL, updated_at = clock_timestamp()
+    UPDATE users SET password_hash = $2, must_change_password = false, updated_at = clock_timestamp()
     WHERE password_link_hash = $1 AND password_link_ends_at > clock_timestamp() RETURNING id::text
 """
+USED: Final = "UPDATE users SET password_link_hash = NULL, password_link_ends_at = NULL WHERE password_link_hash = $1"
 
 
 class PasswordLinks:
@@ -79,13 +79,18 @@ class PasswordLinks:
         return link
 
     async def use(self, ask: UsePasswordLink) -> None:
-        """Set the password of the account of a link, and end its sessions. Raises AuthRequired for a link of none."""
-        password_hash = await self._passwords.hash(ask.new_password)
+        """Set the password of the account of a link, and end its sessions. Raises AuthRequired for a link of none.
+
+        The link holds until the sessions have ended: after Unavailable the same call does what is left to do.
+        """
+        link, password_hash = _digest(ask.token), await self._passwords.hash(ask.new_password)
         async with self._database.guard("users.use_link"):
-            rows = await self._database.query(USE, _digest(ask.token), password_hash)
+            rows = await self._database.query(USE, link, password_hash)
         if not rows:
             raise AuthRequired("This link is no longer valid")
         await self._sessions.end_all(rows[0]["id"])
+        async with self._database.guard("users.use_link"):
+            await self._database.query(USED, link)
 
 
 def _link(user: User) -> PasswordLink:

@@ -23,12 +23,32 @@ LOCK: Final = "SELECT pg_try_advisory_xact_lock($1) AS locked"
 LOCK_PATIENTLY: Final = "SELECT true AS locked FROM pg_advisory_xact_lock($1)"
 CURSORS: Final = "SELECT stream_key, epoch, seq FROM chat_cursors"
 ROOMS: Final = "SELECT stream_key, epoch, seq FROM rooms WHERE starts_with(name, $1) ORDER BY stream_key"
+# Shown and deleted messages apart: each kind has an index with the places.
 COUNTS: Final = """
     SELECT c.stream_key, m.minute, m.messages, m.guest_messages
     FROM unnest($1::text[], $2::bigint[], $3::bigint[]) c (stream_key, after, until) CROSS JOIN LATERAL (
         SELECT date_trunc('minute', created_at) AS minute, count(*)::int AS messages,
             (count(*) FILTER (WHERE role = 'GUEST'))::int AS guest_messages
-        FROM messages WHERE stream_key = c.stream_key AND seq > c.after AND seq <= c.until GROUP BY 1
+        FROM (
+            SELECT created_at, role FROM messages
+            WHERE stream_key = c.stream_key AND seq > c.after AND seq <= c.until AND deleted_at IS NULL
+            UNION ALL
+            SELECT created_at, role FROM messages
+            WHERE stream_key = c.stream_key AND seq > c.after AND seq <= c.until AND deleted_at IS NOT NULL
+        ) either GROUP BY 1
+    ) m
+"""
+# The minute of the first stored message of each stream.
+FIRST: Final = """
+    SELECT c.stream_key, date_trunc('minute', m.created_at) AS minute
+    FROM unnest($1::text[]) c (stream_key) CROSS JOIN LATERAL (
+        SELECT seq, created_at FROM (
+            (SELECT seq, created_at FROM messages
+            WHERE stream_key = c.stream_key AND deleted_at IS NULL ORDER BY seq LIMIT 1)
+            UNION ALL
+            (SELECT seq, created_at FROM messages
+            WHERE stream_key = c.stream_key AND deleted_at IS NOT NULL ORDER BY seq LIMIT 1)
+        ) either ORDER BY seq LIMIT 1
     ) m
 """
 # From the first minute of which the main database has messages; earlier minutes are kept.
@@ -82,11 +102,9 @@ async def count(main: Query, analytics: Query, *, lock: str = LOCK) -> int:
         return 0
     keys, epochs = [step.key for step in steps], [step.epoch for step in steps]
     counts = await main(COUNTS, keys, [step.after for step in steps], [step.until for step in steps])
-    first: dict[str, Any] = {}
-    for row in counts:
-        first[row["stream_key"]] = min(row["minute"], first.get(row["stream_key"], row["minute"]))
-    restarted = [step.key for step in steps if step.restart and step.key in first]
-    await analytics(FORGET, restarted, [first[key] for key in restarted])
+    if restarted := [step.key for step in steps if step.restart]:
+        first = await main(FIRST, restarted)  # also if none of its messages is in this step
+        await analytics(FORGET, [row["stream_key"] for row in first], [row["minute"] for row in first])
     columns = ("stream_key", "minute", "messages", "guest_messages")
     await analytics(ADD, *([row[name] for row in counts] for name in columns))
     await analytics(MOVE, keys, epochs, [step.until for step in steps])

@@ -14,7 +14,7 @@ from gateway.protocol import cursors, orders
 from gateway.protocol.orders import OrderPage
 from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment
-from gateway.security.principal import Principal, Role
+from gateway.security.principal import STAFF, Principal, Role
 from gateway.services.commerce.order_book import sorted_items, view
 from gateway.services.people.names import names_of
 from models.main.order import Order
@@ -81,7 +81,7 @@ class OrderList:
                 raise NotFound("There is no such order")
             if principal.role is Role.ADMIN or str(order.user_id) == principal.user_id:
                 return view(order, sorted_items(order))
-            sold = [item.stream_id for item in order.items]
+            sold = [item.stream_id for item in order.items] if principal.role in STAFF else []
             keys = [row["key"] for row in await self._database.query(OWN, UUID(principal.user_id), sold)]
         if not keys:
             raise NotFound("There is no such order")
@@ -105,6 +105,8 @@ class OrderList:
             return None
         if principal.role is Role.ADMIN and ask.stream_key is not None:
             return [ask.stream_key]
+        if principal.role not in STAFF:
+            raise Forbidden
         async with self._database.guard("orders.hosted"):
             rows = await self._database.query(HOSTED, UUID(principal.user_id), ask.stream_key)
         if not rows and principal.role is not Role.ADMIN:

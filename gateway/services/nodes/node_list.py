@@ -4,6 +4,7 @@ import json
 from typing import Any, Final
 
 from gateway.errors import Conflict, NotFound
+from gateway.keys import NODES_LOCK
 from gateway.postgres.database import Database
 from gateway.protocol.cluster import NodePage, NodeView
 from gateway.realtime.notices import NodeDrained, NoticeSender
@@ -19,6 +20,8 @@ LIST: Final = """
 
 # Until its next heartbeat says the same.
 DRAIN: Final = "UPDATE nodes SET status = 'draining' WHERE id = $1"
+
+LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
 
 READY: Final = ("ok", "degraded")
 
@@ -40,30 +43,28 @@ class Nodes:
 
         Raises Conflict if no other node is ready.
         """
-        rows = await self._rows()
-        row = _find(rows, node_id)
-        if not any(other["status"] in READY for other in rows if other["id"] != node_id):
-            raise Conflict("No other node is ready")
-        await self._change(principal, row, drained=True)
+        async with self._database.guard("nodes.drain"), self._database.transaction():
+            await self._database.query(LOCK, NODES_LOCK)  # two who drain two nodes would each see the other as ready
+            rows = await self._database.query(LIST)
+            row = _find(rows, node_id)
+            if not any(other["status"] in READY for other in rows if other["id"] != node_id):
+                raise Conflict("No other node is ready")
+            await self._database.query(DRAIN, row["process"])
+            await self._audit_log.record(ModerationAction.DRAIN_NODE, principal, details={"node": row["name"]})
+        await self._notices.notify(NodeDrained(row["process"], drained=True))
         return _view(row | {"status": "draining"})
 
     async def resume(self, principal: Principal, node_id: str) -> NodeView:
         """Put a drained node back into service; its state in the answer may be that of a moment before."""
         row = _find(await self._rows(), node_id)
-        await self._change(principal, row, drained=False)
+        async with self._database.guard("nodes.resume"), self._database.transaction():
+            await self._audit_log.record(ModerationAction.RESUME_NODE, principal, details={"node": row["name"]})
+        await self._notices.notify(NodeDrained(row["process"], drained=False))
         return _view(row)
 
     async def _rows(self) -> list[dict[str, Any]]:
         async with self._database.guard("nodes.list"):
             return await self._database.query(LIST)
-
-    async def _change(self, principal: Principal, row: dict[str, Any], *, drained: bool) -> None:
-        action = ModerationAction.DRAIN_NODE if drained else ModerationAction.RESUME_NODE
-        async with self._database.guard("nodes.change"), self._database.transaction():
-            if drained:
-                await self._database.query(DRAIN, row["process"])
-            await self._audit_log.record(action, principal, details={"node": row["name"]})
-        await self._notices.notify(NodeDrained(row["process"], drained))
 
 
 def _find(rows: list[dict[str, Any]], node_id: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from gateway.errors import Forbidden
 from gateway.postgres.database import Database
-from gateway.security.principal import MODERATORS, Principal
+from gateway.security.principal import MODERATORS, STAFF, Principal
 
 HOSTS = "SELECT FROM streams WHERE host_id = $1 AND ($2::text IS NULL OR key = $2) LIMIT 1"
 
@@ -16,7 +16,8 @@ async def scope_of(database: Database, principal: Principal, stream_key: str | N
     """
     if principal.role in MODERATORS:
         return None
-    host = UUID(principal.user_id) if principal.authenticated else None
+    # A former HOST reads nothing of their earlier streams.
+    host = UUID(principal.user_id) if principal.authenticated and principal.role in STAFF else None
     if host is None or not await database.query(HOSTS, host, stream_key):
         raise Forbidden
     return host

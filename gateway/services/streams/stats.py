@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from gateway.clocks import now
-from gateway.errors import Forbidden, NotFound
+from gateway.errors import NotFound
 from gateway.keys import viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -12,18 +12,20 @@ from gateway.protocol.streaming import HostedStats, StreamStats
 from gateway.realtime.presence.presence import Presence
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
-from gateway.security.principal import MODERATORS, Principal
+from gateway.security.principal import Principal
+from gateway.services.rooms.hosting import scope_of
 
 LIFETIME = 4.0  # s, less than the pause between two deliveries
 
-# Messages have no index by time: the newest are walked back until one is older than a minute.
+# Messages have no index by time: the newest that are shown are walked back until one is older than a minute. Without
+# the condition on deleted ones no index has the order, and each step would read the whole chat.
 STATS = """
     WITH RECURSIVE recent AS (
-        (SELECT seq, created_at FROM messages WHERE stream_key = $1 ORDER BY seq DESC LIMIT 1)
+        (SELECT seq, created_at FROM messages WHERE stream_key = $1 AND deleted_at IS NULL ORDER BY seq DESC LIMIT 1)
         UNION ALL
         SELECT before.seq, before.created_at FROM recent CROSS JOIN LATERAL (
             SELECT m.seq, m.created_at FROM messages m
-            WHERE m.stream_key = $1 AND m.seq < recent.seq ORDER BY m.seq DESC LIMIT 1
+            WHERE m.stream_key = $1 AND m.seq < recent.seq AND m.deleted_at IS NULL ORDER BY m.seq DESC LIMIT 1
         ) before
         WHERE recent.created_at > clock_timestamp() - interval '1 minute'
     ), sold AS (
@@ -58,11 +60,10 @@ class Stats:
         self._cache = cache
 
     async def get(self, principal: Principal, key: str) -> StreamStats:
-        """Return the numbers of a stream for its staff. Raises Forbidden for everybody else."""
-        hosted = await self._cache.read(key, partial(self._load, key))
-        if principal.role not in MODERATORS and principal.user_id != hosted.host_id:
-            raise Forbidden
-        return hosted.stats
+        """Return the numbers of a stream for its staff. Raises Forbidden for everybody else, before it reads any."""
+        async with self._database.guard("stats.scope"):
+            await scope_of(self._database, principal, key)
+        return (await self.read(key)).stats
 
     async def read(self, key: str) -> HostedStats:
         """Return the numbers of a stream, at most LIFETIME old, with its host."""
