@@ -159,6 +159,15 @@ class WireMember:
     async def _send(self, event: str, payload: dict[str, Any]) -> asyncio.Future[dict[str, Any]]:
         assert self._socket is not None
         self._asked += 1
-        answer = self._answers[self._asked] = asyncio.get_running_loop().create_future()
-        await self._socket.send_str(f"42/chat,{self._asked}{json.dumps([event, payload])}")
+        number, socket = self._asked, self._socket
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        try:
+            await socket.send_str(f"42/chat,{number}{json.dumps([event, payload])}")
+        except OSError:
+            # The connection is lost, and `_stay` will notice. Callers that try again at once must wait until then:
+            # they never yield to the loop otherwise.
+            self._answers.pop(number, None)
+            if socket is self._socket:
+                self.ready.clear()
+            raise
         return answer
