@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests import console
+from tests.browser.scenarios import HERE, PICTURES
 from tests.conftest import StartNode
-from tests.programs import program
 from tests.support import Worker, record
 from tests.timing import time_limit
 
-HERE = Path(__file__).parent
-PICTURES = HERE.parent.parent / "artifacts"  # of the pages, to be looked at
 PATIENCE = 120.0  # s on a busy machine; it takes about ten
 PASSWORD = "a password of this test"
 SECRET = "a secret of this test, long enough"
@@ -41,7 +39,9 @@ async def run(*command: str, environment: dict[str, str], stdin: bytes = b"") ->
 
 
 @pytest.mark.timeout(180)
-async def test_first_hour_of_a_shop(database_url: str, redis_url: str, start_node: StartNode, tmp_path: Path) -> None:
+async def test_first_hour_of_a_shop(
+    chromium: str, database_url: str, redis_url: str, start_node: StartNode, tmp_path: Path
+) -> None:
     await asyncio.to_thread(console.build)
     media = tmp_path / "media"
     record(media / "autumn.mp4", 2)
@@ -55,7 +55,6 @@ async def test_first_hour_of_a_shop(database_url: str, redis_url: str, start_nod
         production = {"APP_ENV": "production", "JWT_SECRET": SECRET, "CORS_ORIGINS": "https://shop.example"}
         node = await start_node(CURRENCY="KRW", **production)
         PICTURES.mkdir(exist_ok=True)
-        chromium = program("chromium", "chromium-browser", "google-chrome")
         scale = {"TEST_TIME_SCALE": os.environ.get("TEST_TIME_SCALE", "1")}
         await run("node", "console_hour.mjs", chromium, f"{node.url}/", str(PICTURES), environment=scale)
     finally:

@@ -86,13 +86,12 @@ async def test_a_cancelled_reader_does_not_affect_others(node: Callable[..., Cac
 
 
 async def test_a_value_is_refreshed_before_it_expires(
-    node: Callable[..., Cache[int]], source: Source, monkeypatch: pytest.MonkeyPatch
+    node: Callable[..., Cache[int]], redis: RedisClient, source: Source
 ) -> None:
-    monkeypatch.setattr(cache_module, "JITTER", 0.0)
-    cache = node(lifetime=4.0)
+    cache = node(lifetime=600.0)
     await cache.read(KEY, source.load)
     source.value = 2
-    await asyncio.sleep(3.3)  # of a lifetime of 4 s: it is refreshed in the last fifth
+    await redis.client.expire(keys.cached(NAME, KEY), 60)  # it is refreshed in the last fifth of its lifetime
     source.free.clear()
     assert await cache.read(KEY, source.load) == 1  # while it is being refreshed
     await until(lambda: source.loads == 2)
