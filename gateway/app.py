@@ -117,7 +117,7 @@ class Node:
             members=people.members,
             password_links=accounts.password_links,
             messages=chat.search,
-            audit_log=chat.audit_log,
+            audit_log=servers.audit_log,
             word_lists=chat.words,
             sanctions=chat.moderation.sanctions,
             sanction_list=chat.sanction_list,

@@ -88,11 +88,12 @@ class RootNamespace(Namespace):
     async def _enter_by_right(self, socket: Socket) -> None:
         """Add a socket to the room of everybody, and to that of administrators or of its host if it belongs to one."""
         await socket.enter(everyone_room())
-        own = hosts_room(socket.principal.user_id)
-        if socket.principal.role is Role.HOST:
-            await socket.enter(own)
-        else:
-            socket.leave(own)
+        if socket.principal.authenticated:
+            own = hosts_room(socket.principal.user_id)
+            if socket.principal.role is Role.HOST:
+                await socket.enter(own)
+            else:
+                socket.leave(own)
         room = admins_room()
         if socket.principal.role is not Role.ADMIN:
             socket.leave(room)

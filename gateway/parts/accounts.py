@@ -30,7 +30,6 @@ from gateway.services.accounts.identities import Identities
 from gateway.services.accounts.names import Names
 from gateway.services.accounts.password_links import PasswordLinks
 from gateway.services.accounts.sessions import Sessions
-from gateway.services.audit.audit_log import AuditLog
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.bans import Bans
 from gateway.services.moderation.word_lists import WordLists
@@ -57,7 +56,7 @@ class AccountsPart:
         unused = settings.unused_guest
         book = DeviceBook(redis, names, settings.jwt_refresh_expiration, settings.guest_expiration, unused)
         self.devices = BannedDevices(database, names, book, matches_network=settings.ban_matches_network)
-        audit_log = AuditLog(database, servers.facts)
+        audit_log = servers.audit_log
         self.words = WordLists(database, audit_log, metrics)
 
         refresh_tokens = RefreshTokens(redis, settings.jwt_refresh_expiration)

@@ -6,7 +6,6 @@ from gateway.parts.accounts import AccountsPart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.members.rights_delivery import RightsDelivery
-from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.search import MessageSearch
@@ -33,9 +32,9 @@ class ChatPart:
         metrics, database, log = servers.metrics, servers.database, servers.log
         fanout = realtime.fanout
         outbox = Outbox(database, log, fanout)
-        permissions, self.audit_log = Permissions(database), AuditLog(database, servers.facts)
-        room_settings = RoomSettingsService(database, log, outbox, permissions, self.audit_log, fanout)
-        pins = Pins(database, log, outbox, permissions, self.audit_log)
+        permissions, audit_log = Permissions(database), servers.audit_log
+        room_settings = RoomSettingsService(database, log, outbox, permissions, audit_log, fanout)
+        pins = Pins(database, log, outbox, permissions, audit_log)
         self._pin_rounds = Periodic("pins", PIN_ROUND, pins.expire, Unavailable)
         self.words = accounts.words
         messages = Messages(database)
@@ -45,14 +44,14 @@ class ChatPart:
         self.chat = Chat(database, log, messages, self._snapshots, self._standings, self.words, fanout)
         self.rights = RightsDelivery(realtime.rooms, accounts.registry, fanout, self._standings.rights)
         time_limit = servers.settings.handler_timeout / 2
-        clears = Clears(database, log, outbox, permissions, self.audit_log, pins, metrics, time_limit)
+        clears = Clears(database, log, outbox, permissions, audit_log, pins, metrics, time_limit)
         self.sanction_list = SanctionList(database)
         self.moderation = Moderation(
             sanctions=Sanctions(
                 database,
                 log,
                 permissions,
-                self.audit_log,
+                audit_log,
                 accounts.devices,
                 clears,
                 self.sanction_list,
@@ -60,8 +59,8 @@ class ChatPart:
                 metrics,
             ),
             settings=room_settings,
-            announcements=Announcements(database, log, permissions, self.audit_log, fanout),
-            deletions=Deletions(database, log, outbox, permissions, self.audit_log, pins, metrics),
+            announcements=Announcements(database, log, permissions, audit_log, fanout),
+            deletions=Deletions(database, log, outbox, permissions, audit_log, pins, metrics),
             clears=clears,
             pins=pins,
         )

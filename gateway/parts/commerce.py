@@ -6,7 +6,6 @@ from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.job_queue import JobQueue
-from gateway.services.audit.audit_log import AuditLog
 from gateway.services.commerce.catalog import Catalog, ProductPageCache
 from gateway.services.commerce.copies import Copies
 from gateway.services.commerce.featured import Featured
@@ -42,7 +41,7 @@ class CommercePart:
         stats = StatsCache(redis, metrics)
         self._caches = (lists, product_cache, pages, shelves, stats)
         outbox.on_published(product_cache.update)
-        settings, audit_log = servers.settings, AuditLog(database, servers.facts)
+        settings, audit_log = servers.settings, servers.audit_log
         grace, reopen = settings.stream_end_grace, settings.stream_reopen
         self.streams = Streams(database, outbox, fanout, lists, audit_log, grace=grace, reopen=reopen)
         self.copies = Copies(database, self.streams, audit_log)

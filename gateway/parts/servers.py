@@ -7,6 +7,7 @@ from gateway.postgres.connections import Databases
 from gateway.postgres.databases import ANALYTICS
 from gateway.redis.client import RedisClient
 from gateway.services.analytics.facts import Facts
+from gateway.services.audit.audit_log import AuditLog
 from gateway.services.rooms.log import RoomLog
 from gateway.settings import Settings
 
@@ -29,6 +30,7 @@ class ServersPart:
         )
         self.log = RoomLog(self.database)
         self.facts = Facts(settings)
+        self.audit_log = AuditLog(self.database, self.facts)
         if settings.migrate_at_start:
             self.databases.before_reconnect(ANALYTICS.name, self._migrate)
         self.clocks = ClockSync({"database": self.database.time, "redis": self.redis.time}, self.metrics)

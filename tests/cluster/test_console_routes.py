@@ -305,6 +305,7 @@ async def test_hosts_read_the_orders_of_their_own_streams(staff: Staff) -> None:
         "/orders?scope=sold",
         f"/moderation/log?liveId={staff.key}",
         f"/streams/{staff.key}/members",
+        f"/streams/{staff.key}/messages",
     ):
         await staff.call("HOST", "GET", forbidden, status=403)
     await staff.call("HOST", "GET", f"/streams/{staff.key}/stats", status=403)

@@ -82,7 +82,7 @@ def migrate(
     as_json: Json = False,
 ) -> None:
     """Apply pending migrations, or with -t draft, report, compare, reset or correct them."""
-    from gateway.data.commands import migrate, overview, rollback, seed
+    from gateway.data.commands import migrate, rollback, seed
 
     waits = parse_seconds(wait, "--wait"), parse_seconds(lock_wait, "--lock-wait")
     renames = parse_renames(rename)
@@ -98,11 +98,7 @@ def migrate(
         )
         return
     if kind is Kind.STATUS:
-        each(
-            Report("status", as_json=as_json),
-            targets_of(database, all_=all_),
-            lambda report, target: overview.status(report, target, drift=drift, beside=scratch_url),
-        )
+        status(database, all_=all_, drift=drift, scratch_url=scratch_url, as_json=as_json)
         return
     if all_:
         stop(f"-t {kind} is for one database: say -d", code=Code.USAGE)

@@ -14,6 +14,7 @@ from gateway.protocol.answers import Farewell
 from gateway.protocol.cluster import ConnectionView
 from gateway.protocol.wire import Payload
 from gateway.realtime.engineio.connection import Connection
+from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import ConnectionEnded, ConnectionsAsked, ConnectionsFound, NoticeSender, NoticeSource
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
@@ -31,23 +32,29 @@ class ConnectionFinder:
     Args:
         node_id: The name of this node.
         rooms: The sockets of this node.
+        registry: The same by user.
         notices: Sends and receives notices.
         kick: Ends a socket after sending it an event.
     """
 
     def __init__(
-        self, node_id: str, rooms: Rooms, notices: Notices, kick: Callable[[Socket, str, Payload], None]
+        self,
+        node_id: str,
+        rooms: Rooms,
+        registry: SocketRegistry,
+        notices: Notices,
+        kick: Callable[[Socket, str, Payload], None],
     ) -> None:
         self._node_id = node_id
         self._rooms = rooms
+        self._registry = registry
         self._notices = notices
         self._kick = kick
         notices.on_notice(ConnectionsAsked, self._asked)
         notices.on_notice(ConnectionEnded, self._end)
 
     async def _asked(self, notice: ConnectionsAsked) -> None:
-        sockets = [socket for socket in self._rooms.sockets() if socket.principal.user_id == notice.user_id]
-        await self._answer(notice.question, sockets)
+        await self._answer(notice.question, self._registry.of_user(notice.user_id))
 
     async def _end(self, notice: ConnectionEnded) -> None:
         sockets = [socket for socket in self._rooms.sockets() if public_id(socket.connection) == notice.connection_id]

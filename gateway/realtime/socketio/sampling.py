@@ -71,7 +71,7 @@ class Sampler:
         until = self._until.get(room, 0.0)
         sender = None
         if until - now < MEASURED - self._pause / 2:
-            self._until[room] = (max(now, until)) + self._pause
+            self._until[room] = max(now, until) + self._pause
             if room not in self.spans:
                 return None
         elif (found := _SENDER.search(packet)) is not None and found[2] in _ORDINARY:

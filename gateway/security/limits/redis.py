@@ -69,14 +69,13 @@ class RedisLimiter:
 
     async def _count(self, charges: list[Charge]) -> list[Counted | Exception]:
         async with self._redis.guard("limit"):
-            if self._redis.cluster is None:  # one call for all costs Redis and this node a third of one for each
+            # One call for all costs Redis and this node a third of one for each.
+            if self._redis.cluster is None or len(charges) == 1:
                 values = [value for charge in charges for value in (charge.limit, charge.window)]
                 return [
                     self._counted(answer)
                     for answer in await self._script(keys=[charge.key for charge in charges], args=values)
                 ]
-            if len(charges) == 1:
-                return [self._counted(await self._ask(charges[0]))]
             pipeline = self._redis.client.pipeline(transaction=False)
             pipeline.scripts.add(self._script)  # type: ignore[arg-type]
             for charge in charges:
@@ -97,7 +96,3 @@ class RedisLimiter:
             return Unavailable("redis")
         done, count, wait = answer
         return done, count, wait
-
-    async def _ask(self, charge: Charge) -> Any:
-        (answer,) = await self._script(keys=[charge.key], args=[charge.limit, charge.window])
-        return answer

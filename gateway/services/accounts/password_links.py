@@ -1,8 +1,7 @@
 """Accounts that administrators make, and one-time links with which people set a password. Called by the HTTP edge."""
 
-import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from tortoise.exceptions import IntegrityError
@@ -13,6 +12,7 @@ from gateway.postgres.database import Database
 from gateway.protocol.identity import CreatedUser, CreateUser, PasswordLink, UsePasswordLink
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Principal, Role
+from gateway.security.sessions.refresh_tokens import fingerprint
 from gateway.services.accounts.accounts import TAKEN, find, find_by_email, view
 from gateway.services.accounts.addresses import normal
 from gateway.services.accounts.sessions import Sessions
@@ -83,7 +83,7 @@ class PasswordLinks:
 
         The link holds until the sessions have ended: after Unavailable the same call does what is left to do.
         """
-        link, password_hash = _digest(ask.token), await self._passwords.hash(ask.new_password)
+        link, password_hash = fingerprint(ask.token), await self._passwords.hash(ask.new_password)
         async with self._database.guard("users.use_link"):
             rows = await self._database.query(USE, link, password_hash)
         if not rows:
@@ -95,14 +95,6 @@ class PasswordLinks:
 
 def _link(user: User) -> PasswordLink:
     """Give an account, which the caller stores, a new link."""
-    token, ends_at = secrets.token_urlsafe(BYTES), _end()
-    user.password_link_hash, user.password_link_ends_at = _digest(token), ends_at
+    token, ends_at = secrets.token_urlsafe(BYTES), now() + LIFETIME
+    user.password_link_hash, user.password_link_ends_at = fingerprint(token), ends_at
     return PasswordLink(token=token, expires_at=ends_at)
-
-
-def _end() -> datetime:
-    return now() + LIFETIME
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

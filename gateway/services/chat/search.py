@@ -5,20 +5,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from gateway.errors import Forbidden, NotFound
 from gateway.postgres.client import custom_plans
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
 from gateway.protocol.queries import MessageQuery
 from gateway.protocol.records import StoredMessage, StoredMessagePage
-from gateway.security.principal import MODERATORS, Principal
+from gateway.security.principal import Principal
 from gateway.services.chat.places import NO_END, places_between
+from gateway.services.rooms.hosting import require_staff
 
 BATCH = 500  # messages read at once for an export: what it holds in memory
 
 Place = Annotated[int, Field(ge=1, lt=2**63)]
-
-HOST = "SELECT host_id::text AS host FROM streams WHERE key = $1"
 
 FILTERED = """
     m.stream_key = $1 AND m.seq < $2 AND m.seq >= $3 AND (m.deleted_at IS NOT NULL) = $4
@@ -75,14 +73,16 @@ class MessageSearch:
 
     async def page(self, principal: Principal, live_id: str, ask: MessageQuery) -> StoredMessagePage:
         """Return a page. Raises InvalidPayload for an invalid cursor."""
-        await self._require(principal, live_id)
+        async with self._database.guard("messages.require"):
+            await require_staff(self._database, principal, live_id)
         messages = await self._read(live_id, ask, _place(ask), ask.limit + 1)
         items, more = messages[: ask.limit], len(messages) > ask.limit
         return StoredMessagePage(items=items, next_cursor=cursors.encode((items[-1].seq,)) if more else None)
 
     async def export(self, principal: Principal, live_id: str, ask: MessageQuery) -> AsyncIterator[StoredMessage]:
         """All from the cursor on. Returns when it is known that the stream exists; `limit` is of no meaning here."""
-        await self._require(principal, live_id)
+        async with self._database.guard("messages.require"):
+            await require_staff(self._database, principal, live_id)
         return self._all(live_id, ask, _place(ask))
 
     async def _all(self, live_id: str, ask: MessageQuery, before: int) -> AsyncIterator[StoredMessage]:
@@ -112,15 +112,6 @@ class MessageSearch:
                     rows += await query(SEARCHED, live_id, last, start, *filters, limit - len(rows), ask.search)
                     last = start
         return rows
-
-    async def _require(self, principal: Principal, live_id: str) -> None:
-        async with self._database.guard("messages.require"):
-            rows = await self._database.query(HOST, live_id)
-        moderates = principal.role in MODERATORS
-        if not moderates and not any(row["host"] == principal.user_id for row in rows):
-            raise Forbidden
-        if not rows:
-            raise NotFound("There is no such stream")
 
 
 def _place(ask: MessageQuery) -> int:

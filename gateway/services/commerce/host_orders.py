@@ -1,7 +1,6 @@
 """Passes the events of orders on to the hosts of the streams. Called by the outbox after a publication."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 import structlog
 
@@ -11,6 +10,7 @@ from gateway.postgres.database import Database
 from gateway.protocol.orders import Order
 from gateway.protocol.wire import Typed
 from gateway.realtime.fanout.fanout import Fanout
+from gateway.services.commerce.order_book import part
 from gateway.services.rooms.outbox import PlacedEvent
 
 log = structlog.get_logger()
@@ -41,10 +41,8 @@ class HostOrders:
             log.warning("the hosts of an order were not told", order=order.id, event_name=event)
             return
         for host in sorted(set(hosts.values())):
-            items = [item for item in order.items if hosts.get(item.stream_key) == host]
-            total = sum((item.price * item.quantity for item in items), Decimal(0))
-            part = order.model_copy(update={"items": items, "total": total})
-            await self._fanout.publish(hosts_room(host), event, Typed(type=event, data=part))
+            own = part(order, {key for key, its in hosts.items() if its == host})
+            await self._fanout.publish(hosts_room(host), event, Typed(type=event, data=own))
 
     async def _hosts_of(self, keys: set[str]) -> dict[str, str]:
         unknown = keys - self._hosts.keys()

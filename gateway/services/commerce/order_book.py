@@ -14,7 +14,7 @@ from gateway.protocol import events, orders
 from gateway.protocol.orders import ChangedPrice, PlaceOrder, Purchase, Shortage
 from gateway.protocol.text import first_grapheme
 from gateway.protocol.wire import Typed
-from gateway.security.principal import Principal
+from gateway.security.principal import Principal, Role
 from gateway.services.commerce import products
 from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.log import NewEvent
@@ -220,3 +220,23 @@ def _korean(buyer: str, first: OrderItem, others: int) -> str:
 
 
 SENTENCES: Mapping[str, Callable[[str, OrderItem, int], str]] = {"en": _english, "ko": _korean}
+
+
+def part(order: orders.Order, keys: Collection[str]) -> orders.Order:
+    """Return what a host sees of an order: the items of these streams, and their total."""
+    items = [item for item in order.items if item.stream_key in keys]
+    total = sum((item.price * item.quantity for item in items), Decimal(0))
+    return order.model_copy(update={"items": items, "total": total})
+
+
+def may_see(principal: Principal, order: Order) -> bool:
+    """Whether somebody may see a whole order: its buyer and administrators."""
+    return principal.role is Role.ADMIN or str(order.user_id) == principal.user_id
+
+
+def uuid_or_missing(text: str, otherwise: str = "There is no such order") -> UUID:
+    """Return an id from a request. Raises NotFound if it cannot be one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(otherwise) from None

@@ -1,7 +1,6 @@
 """Orders as their buyers, hosts and administrators read them. Called by the HTTP edge."""
 
-from collections.abc import AsyncIterator, Sequence
-from decimal import Decimal
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
@@ -15,8 +14,9 @@ from gateway.protocol.orders import OrderPage
 from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment
 from gateway.security.principal import STAFF, Principal, Role
-from gateway.services.commerce.order_book import sorted_items, view
+from gateway.services.commerce.order_book import may_see, part, sorted_items, uuid_or_missing, view
 from gateway.services.people.names import names_of
+from gateway.services.rooms.hosting import own_among
 from models.main.order import Order
 
 BATCH = 500  # orders read at once for an export
@@ -25,7 +25,6 @@ NO_END = 2**63 - 1
 Place = Annotated[int, Field(ge=1, lt=2**63)]  # the id of an item
 
 HOSTED = "SELECT key FROM streams WHERE host_id = $1 AND ($2::text IS NULL OR key = $2)"
-OWN = "SELECT key FROM streams WHERE host_id = $1 AND key = ANY ($2)"
 
 # The newest items of each stream ($1), of each order the last one; an order's place is that of the item.
 SOLD = """
@@ -76,16 +75,16 @@ class OrderList:
     async def get(self, principal: Principal, order_id: str) -> orders.Order:
         """Return an order."""
         async with self._database.guard("orders.get"):
-            order = await Order.get_or_none(id=_uuid(order_id)).prefetch_related("items")
+            order = await Order.get_or_none(id=uuid_or_missing(order_id)).prefetch_related("items")
             if order is None:
                 raise NotFound("There is no such order")
-            if principal.role is Role.ADMIN or str(order.user_id) == principal.user_id:
-                return view(order, sorted_items(order))
+            if may_see(principal, order):
+                return _whole(order)
             sold = [item.stream_id for item in order.items] if principal.role in STAFF else []
-            keys = [row["key"] for row in await self._database.query(OWN, UUID(principal.user_id), sold)]
+            keys = await own_among(self._database, UUID(principal.user_id), sold)
         if not keys:
             raise NotFound("There is no such order")
-        return _part(order, keys)
+        return part(_whole(order), keys)
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -122,7 +121,7 @@ class OrderList:
         if buyer is not None and ask.user_id not in (None, principal.user_id):
             raise Forbidden("These are somebody else's orders")
         if ask.user_id is not None:
-            buyer = _uuid(ask.user_id, "There is no such user")
+            buyer = uuid_or_missing(ask.user_id, "There is no such user")
         given = {"status": ask.status, "user_id": buyer, "created_at__gte": ask.from_, "created_at__lt": ask.to}
         found = Order.filter(**{name: value for name, value in given.items() if value is not None})
         if cursor is not None:
@@ -133,36 +132,26 @@ class OrderList:
             listed = rows[:limit]
             people = [str(order.user_id) for order in listed] if principal.role is Role.ADMIN else []
             names = await names_of(self._database, people)
-        shown = [_named(view(order, sorted_items(order)), names) for order in listed]
+        shown = [_named(_whole(order), names) for order in listed]
         more = len(rows) > limit
         return _Read(shown, (listed[-1].created_at.isoformat(), str(listed[-1].id)) if more else None)
 
     async def _read_sold(self, ask: OrderQuery, keys: list[str], cursor: str | None, limit: int) -> _Read:
         before = NO_END if cursor is None else cursors.decode(cursor, tuple[Place])[0]
-        buyer = None if ask.user_id is None else _uuid(ask.user_id, "There is no such user")
+        buyer = None if ask.user_id is None else uuid_or_missing(ask.user_id, "There is no such user")
         async with self._database.guard("orders.sold"):
             rows = await self._database.query(SOLD, keys, before, ask.status, buyer, ask.from_, ask.to, limit + 1)
             listed = rows[:limit]
             stored = await Order.filter(id__in=[row["order_id"] for row in listed]).prefetch_related("items")
             names = await names_of(self._database, [str(order.user_id) for order in stored])
         by_id = {order.id: order for order in stored}
-        shown = [_named(_part(by_id[row["order_id"]], keys), names) for row in listed]
+        shown = [_named(part(_whole(by_id[row["order_id"]]), keys), names) for row in listed]
         return _Read(shown, (listed[-1]["place"],) if len(rows) > limit else None)
 
 
-def _part(order: Order, keys: Sequence[str]) -> orders.Order:
-    """Return what a host sees of an order: the items of these streams."""
-    items = [item for item in sorted_items(order) if item.stream_id in keys]
-    total = sum((item.price * item.quantity for item in items), Decimal(0))
-    return view(order, items).model_copy(update={"total": total})
+def _whole(order: Order) -> orders.Order:
+    return view(order, sorted_items(order))
 
 
 def _named(order: orders.Order, names: dict[str, str]) -> orders.Order:
     return order.model_copy(update={"username": names.get(order.user_id)})
-
-
-def _uuid(text: str, otherwise: str = "There is no such order") -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(otherwise) from None

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from gateway.clocks import now
 from gateway.errors import Conflict, NotFound
@@ -14,10 +13,10 @@ from gateway.postgres.database import Database
 from gateway.protocol import events, orders
 from gateway.protocol.orders import PlaceOrder
 from gateway.realtime.notices import NoticeSender, UserEvent
-from gateway.security.principal import Principal, Role
+from gateway.security.principal import Principal
 from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.audit.audit_log import AuditLog
-from gateway.services.commerce.order_book import draft, order_event, view
+from gateway.services.commerce.order_book import draft, may_see, order_event, uuid_or_missing, view
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.log import NewEvent
@@ -119,7 +118,7 @@ class Orders:
                 found = Order.filter(status=OrderStatus.PENDING, expires_at__lte=moment).order_by("expires_at", "id")
                 orders = await found.limit(SWEPT).select_for_update(skip_locked=True, no_key=True)
                 rows = await OrderItem.filter(order_id__in=[order.id for order in orders]).order_by("id")
-                items: dict[UUID, list[OrderItem]] = {order.id: [] for order in orders}
+                items: dict[Any, list[OrderItem]] = {order.id: [] for order in orders}
                 for row in rows:
                     items[row.order_id].append(row)
                 if orders:
@@ -174,18 +173,7 @@ AS_PLACED: dict[str, Any] = {"status": OrderStatus.PENDING.value, "paid_at": Non
 
 
 async def _lock(principal: Principal, order_id: str) -> tuple[Order, list[OrderItem]]:
-    order = await Order.filter(id=_uuid(order_id)).select_for_update(no_key=True).first()
-    if order is None or not _may_see(principal, order):
+    order = await Order.filter(id=uuid_or_missing(order_id)).select_for_update(no_key=True).first()
+    if order is None or not may_see(principal, order):
         raise NotFound("There is no such order")
     return order, await OrderItem.filter(order_id=order.id).order_by("id")
-
-
-def _may_see(principal: Principal, order: Order) -> bool:
-    return principal.role is Role.ADMIN or str(order.user_id) == principal.user_id
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound("There is no such order") from None

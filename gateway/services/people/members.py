@@ -1,24 +1,30 @@
 """Who is in the chat of a stream, for its staff. Called by the HTTP edge."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from gateway.errors import NotFound
 from gateway.keys import chat_room
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
 from gateway.protocol.people import MemberPage, MemberView
 from gateway.protocol.queries import MemberQuery
 from gateway.realtime.presence.presence import Presence
-from gateway.security.principal import MODERATORS, Principal
+from gateway.security.principal import Principal, Role
 from gateway.security.sessions.guest_ids import name_of
-from gateway.services.rooms.hosting import scope_of
+from gateway.services.rooms.hosting import require_staff
 
 MOST = 20_000  # people of a room that are listed: a page costs a look at all of them
 
-STREAM = "SELECT FROM streams WHERE key = $1"
 NAMES = "SELECT id::text, username, role FROM users WHERE id = ANY ($1)"
+
+
+class _Member(NamedTuple):
+    """One of up to MOST people; only those of the page become models."""
+
+    name: str
+    id: str
+    role: str
 
 
 class Members:
@@ -35,34 +41,34 @@ class Members:
         """
         after = None if ask.cursor is None else cursors.decode(ask.cursor, tuple[str, str])
         async with self._database.guard("members.page"):
-            await scope_of(self._database, principal, key)
-            if principal.role in MODERATORS and not await self._database.query(STREAM, key):
-                raise NotFound("There is no such stream")
+            await require_staff(self._database, principal, key)
         room = chat_room(key)
         ids, census = await self._presence.people_of(room, MOST), await self._presence.census(room)
         members = sorted(await self._named(ids), key=_place)
         if ask.search is not None:
             text = ask.search.casefold()
-            members = [member for member in members if text in member.username.casefold()]
+            members = [member for member in members if text in member.name.casefold()]
         if after is not None:
             members = [member for member in members if _place(member) > after]
-        items = members[: ask.limit]
-        cursor = cursors.encode(_place(items[-1])) if len(members) > ask.limit else None
+        page = members[: ask.limit]
+        cursor = cursors.encode(_place(page[-1])) if len(members) > ask.limit else None
+        items = [
+            MemberView(user_id=member.id, username=member.name, role=member.role, guest=member.role == Role.GUEST)
+            for member in page
+        ]
         return MemberPage(items=items, total=census.count, next_cursor=cursor)
 
-    async def _named(self, ids: Sequence[str]) -> list[MemberView]:
+    async def _named(self, ids: Sequence[str]) -> list[_Member]:
         users, guests = [], []
         for person in ids:
             try:
                 users.append(UUID(person))
             except ValueError:
-                guests.append(MemberView(user_id=person, username=name_of(person), role="GUEST", guest=True))
+                guests.append(_Member(name_of(person), person, Role.GUEST))
         async with self._database.guard("members.names"):
             rows: list[dict[str, Any]] = await self._database.query(NAMES, users) if users else []
-        return guests + [
-            MemberView(user_id=row["id"], username=row["username"], role=row["role"], guest=False) for row in rows
-        ]
+        return guests + [_Member(row["username"], row["id"], row["role"]) for row in rows]
 
 
-def _place(member: MemberView) -> tuple[str, str]:
-    return member.username.casefold(), member.user_id
+def _place(member: _Member) -> tuple[str, str]:
+    return member.name.casefold(), member.id

@@ -15,7 +15,7 @@ from gateway.security.principal import Principal, Role
 from gateway.security.sessions import guest_ids
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.nodes.connections import Connections
-from gateway.services.rooms.hosting import scope_of
+from gateway.services.rooms.hosting import own_among, scope_of
 
 SHOWN = 20  # sanctions
 
@@ -42,8 +42,6 @@ SANCTIONED = """
         AND ($2::uuid IS NULL OR stream_key IN (SELECT key FROM streams WHERE host_id = $2))
 """
 
-OWN = "SELECT key FROM streams WHERE host_id = $1 AND key = ANY ($2)"
-
 
 class People:
     """For administrators, moderators and hosts; hosts learn what concerns their own streams.
@@ -67,8 +65,7 @@ class People:
         online = _whereabouts(found.items)
         if host is not None:
             async with self._database.guard("people.own"):
-                rows = await self._database.query(OWN, host, [place.stream_key for place in online])
-            own = {row["key"] for row in rows}
+                own = await own_among(self._database, host, [place.stream_key for place in online])
             online = [place for place in online if place.stream_key in own]
         page = await self._sanctions.page(
             principal, SanctionQuery.model_validate({"userId": person_id, "limit": SHOWN})

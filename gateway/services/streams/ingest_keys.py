@@ -3,7 +3,6 @@
 A stream's key is public, so it is no secret. An ingest key is shown once; its SHA-256 is stored.
 """
 
-import hashlib
 import secrets
 
 from gateway.clocks import now
@@ -11,6 +10,7 @@ from gateway.errors import NotFound
 from gateway.postgres.database import Database
 from gateway.protocol.streaming import IngestKey
 from gateway.security.principal import Principal
+from gateway.security.sessions.refresh_tokens import fingerprint
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.streams.ownership import lock_stream
 from models.main.moderation import ModerationAction
@@ -32,7 +32,7 @@ class IngestKeys:
         ingest_key, moment = secrets.token_urlsafe(BYTES), now()
         async with self._database.guard("streams.ingest_key"), self._database.transaction():
             stream = await lock_stream(principal, key)
-            stream.ingest_key_hash = _digest(ingest_key)
+            stream.ingest_key_hash = fingerprint(ingest_key)
             await stream.save(update_fields=["ingest_key_hash"])
             await self._audit_log.record(ModerationAction.ROTATE_INGEST_KEY, principal, live_id=key)
         return IngestKey(stream_key=key, ingest_key=ingest_key, created_at=moment)
@@ -41,10 +41,6 @@ class IngestKeys:
 async def stream_of(database: Database, ingest_key: str) -> str:
     """Return the key of the stream of an ingest key. Raises NotFound, Unavailable."""
     async with database.guard("streams.of_ingest_key"):
-        for row in await database.query(OF_KEY, _digest(ingest_key)):
+        for row in await database.query(OF_KEY, fingerprint(ingest_key)):
             return str(row["key"])
     raise NotFound("There is no stream with this ingest key")
-
-
-def _digest(ingest_key: str) -> str:
-    return hashlib.sha256(ingest_key.encode()).hexdigest()
