@@ -13,9 +13,10 @@ from gateway.postgres.client import custom_plans
 from gateway.postgres.database import Database
 from gateway.protocol.queries import MessageQuery
 from gateway.security.principal import Role
-from gateway.services.chat import places, search
-from gateway.services.chat.places import NO_END, places_between
+from gateway.services.chat import search
 from gateway.services.chat.search import MessageSearch
+from gateway.services.rooms import places
+from gateway.services.rooms.places import NO_END, places_between
 from models.main.stream import Stream
 from models.main.user import User
 from tests.doubles import principal

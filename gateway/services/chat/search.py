@@ -11,8 +11,8 @@ from gateway.protocol import cursors
 from gateway.protocol.queries import MessageQuery
 from gateway.protocol.records import StoredMessage, StoredMessagePage
 from gateway.security.principal import Principal
-from gateway.services.chat.places import NO_END, places_between
 from gateway.services.rooms.hosting import require_staff
+from gateway.services.rooms.places import NO_END, places_between
 
 BATCH = 500  # messages read at once for an export: what it holds in memory
 

@@ -22,12 +22,12 @@ from gateway.protocol.powers import Power
 from gateway.protocol.wire import Payload, Typed
 from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog
-from gateway.services.chat.places import places_between
 from gateway.services.moderation.erasure import Erasure, Span
 from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.pins import Pins
 from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
+from gateway.services.rooms.places import places_between
 from models.main.moderation import ModerationAction
 
 # Messages changed in one statement, one transaction and one event: others wait for the room that long.

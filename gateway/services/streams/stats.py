@@ -14,28 +14,22 @@ from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal
 from gateway.services.rooms.hosting import scope_of
+from gateway.services.rooms.places import SKEW
 
 LIFETIME = 4.0  # s, less than the pause between two deliveries
 
-# Messages have no index by time: the newest that are shown are walked back until one is older than a minute. Without
-# the condition on deleted ones no index has the order, and each step would read the whole chat.
+# Messages have no index by time: `message_place` finds the place from which on they are younger than SKEW and a minute.
 STATS = """
-    WITH RECURSIVE recent AS (
-        (SELECT seq, created_at FROM messages WHERE stream_key = $1 AND deleted_at IS NULL ORDER BY seq DESC LIMIT 1)
-        UNION ALL
-        SELECT before.seq, before.created_at FROM recent CROSS JOIN LATERAL (
-            SELECT m.seq, m.created_at FROM messages m
-            WHERE m.stream_key = $1 AND m.seq < recent.seq AND m.deleted_at IS NULL ORDER BY m.seq DESC LIMIT 1
-        ) before
-        WHERE recent.created_at > clock_timestamp() - interval '1 minute'
-    ), sold AS (
+    WITH sold AS (
         SELECT count(DISTINCT i.order_id)::int AS orders, coalesce(sum(i.price * i.quantity), 0) AS revenue
         FROM order_items i JOIN orders o ON o.id = i.order_id JOIN streams s ON s.key = i.stream_key
         WHERE i.stream_key = $1 AND o.status IN ('PENDING', 'PAID')
             AND o.created_at >= coalesce(s.started_at, '-infinity')
     )
     SELECT s.host_id::text AS host_id, sold.orders, sold.revenue, (
-        SELECT count(*)::int FROM recent WHERE created_at > clock_timestamp() - interval '1 minute'
+        SELECT count(*)::int FROM messages m WHERE m.stream_key = $1 AND m.deleted_at IS NULL
+            AND m.seq >= (SELECT message_place($1, clock_timestamp() - interval '1 minute' - $2::interval))
+            AND m.created_at > clock_timestamp() - interval '1 minute'
     ) AS messages_per_minute, (
         SELECT count(*)::int FROM orders o WHERE o.created_at > clock_timestamp() - interval '1 minute'
             AND EXISTS (SELECT FROM order_items i WHERE i.order_id = o.id AND i.stream_key = $1)
@@ -71,7 +65,7 @@ class Stats:
 
     async def _load(self, key: str) -> HostedStats:
         async with self._database.guard("stats.read"):
-            rows: list[dict[str, Any]] = await self._database.query(STATS, key)
+            rows: list[dict[str, Any]] = await self._database.query(STATS, key, SKEW)
         if not rows:
             raise NotFound("There is no such stream")
         census = await self._presence.census(viewers_room(key))
