@@ -17,6 +17,7 @@ SEPARATOR = "\x1e"
 SPEAKERS = 4
 BURSTS, BURST = 12, 8  # what each of them says
 END = '42/lounge,["said",{"text":"end"}]'
+LAST_ANSWER = f"43/lounge,{BURSTS * BURST - 1}["
 
 
 @pytest.fixture
@@ -112,19 +113,29 @@ class PasserBy(Member):
 
 
 class Speaker(Member):
-    """Says something in bursts, and asks for answers; the last one to be done says "end"."""
+    """Says something in bursts, and asks for answers; when all speakers have theirs, one of them says "end".
+
+    The server keeps the order within a connection, not between two: without that wait, "end" may overtake messages.
+    """
 
     def __init__(
         self, http: aiohttp.ClientSession, stage: Scene, joined: asyncio.Barrier, done: asyncio.Barrier, name: str
     ) -> None:
         super().__init__(http, stage, joined)
         self.done, self.name = done, name
+        self.answered = asyncio.Event()
 
     async def receive(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """See Member."""
         speaking = asyncio.create_task(self.speak(socket))
         await super().receive(socket)
         await speaking
+
+    async def take(self, *packets: str) -> None:
+        """See Member."""
+        await super().take(*packets)
+        if any(packet.startswith(LAST_ANSWER) for packet in packets):
+            self.answered.set()
 
     async def speak(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Everything it has to say."""
@@ -133,6 +144,7 @@ class Speaker(Member):
             await socket.send_str(f'42/lounge,{number}["say",{{"text":"{self.name} {number}"}}]')
             if number % BURST == 0:
                 await asyncio.sleep(0.003)
+        await self.answered.wait()
         if await self.done.wait() == 0:
             await socket.send_str('42/lounge,["say",{"text":"end"}]')
 
