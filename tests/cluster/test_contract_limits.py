@@ -125,13 +125,14 @@ async def test_repeated_joins_are_not_charged(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("namespace", "event", "name"),
-    [("/chat", "chat:join-room", "liveId"), ("/streaming", "stream:viewer:join", "streamKey")],
+    [(namespace, *join) for namespace, join in JOINS] + [("/", "join:orders", None)],
 )
-async def test_joins_that_catch_up_are_not_charged(shop: Shop, namespace: str, event: str, name: str) -> None:
-    key, ann = await shop.stream(), await shop.person()
-    since = (await (await shop.connect(ann, namespace)).call(event, {name: key}))["cursor"]
+async def test_joins_that_catch_up_are_not_charged(shop: Shop, namespace: str, event: str, name: str | None) -> None:
+    ask = {name: await shop.stream()} if name else {}
+    ann = await shop.person("USER" if name else "ADMIN")
+    since = (await (await shop.connect(ann, namespace)).call(event, ask))["cursor"]
     sockets = await asyncio.gather(*(shop.connect(ann, namespace, node=number % 2) for number in range(120)))
-    acks = await asyncio.gather(*(socket.ask(event, {name: key, "since": since}) for socket in sockets))
+    acks = await asyncio.gather(*(socket.ask(event, ask | {"since": since}) for socket in sockets))
     assert outcomes(acks) == {"ok": 120}
 
 

@@ -24,13 +24,20 @@ async def happen(shop: Shop, key: str, *, node: int = 0) -> None:
     await admin.call("chat:unpin-message", {"liveId": key, "messageId": message["id"]})
 
 
+async def live_stream(shop: Shop) -> str:
+    """Return a stream that has begun."""
+    key = await shop.stream()
+    await shop.request("POST", f"/streams/{key}/start", token=(await shop.owner()).token, status={200})
+    return key
+
+
 async def received(socket: ClientSocket) -> list[dict[str, Any]]:
     """Return the payloads of EVENTS as a socket has heard them."""
     return [await socket.expect(event) for event in EVENTS]
 
 
 async def test_an_event_is_the_same_live_recovered_and_since(shop: Shop) -> None:
-    key = await shop.stream()
+    key = await live_stream(shop)
     witnesses = [await shop.chatter(key, node=node) for node in (0, 1)]
     recovered = await shop.chatter(key)
     cursor = (await witnesses[0].call("chat:join-room", {"liveId": key}))["cursor"]
@@ -51,6 +58,7 @@ async def test_an_event_is_the_same_live_recovered_and_since(shop: Shop) -> None
     assert live[-1]["seq"] == joined["cursor"]["seq"]
     assert [payload["at"] for payload in live] == sorted(payload["at"] for payload in live)
     for event, payload in zip(EVENTS, live, strict=True):
+        assert "streamTime" in payload["data"]
         bare = unstamped(payload, f"live:{key}")
         assert set(bare) == {"type", "data"}
         assert bare["type"] == event
@@ -86,14 +94,16 @@ async def test_a_node_that_reads_the_log_sends_the_same_stamps(
     client: Client, tmp_path: Path, database_url: str, own_redis: RedisProcess
 ) -> None:
     async with open_shop(client, tmp_path, database_url, own_redis.url) as shop:
-        key = await shop.stream()
+        key = await live_stream(shop)
         near, far = await shop.chatter(key, node=0), await shop.chatter(key, node=1)
         admin = await shop.chatter(key, as_=await shop.person("ADMIN"))
         own_redis.kill()
         await admin.call("chat:announce", {"liveId": key, "message": "without Redis"})
         await admin.call("chat:freeze", {"liveId": key, "frozen": True})
         for event in ("chat:announcement", "chat:settings"):
-            assert await far.expect(event) == await near.expect(event)
+            published = await far.expect(event)
+            assert published == await near.expect(event)
+            assert "streamTime" in published["data"]
         own_redis.start()
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from gateway.keys import Room
 from gateway.metrics import Metrics
+from gateway.parts.realtime import RealtimePart
+from gateway.parts.servers import ServersPart
 from gateway.protocol.wire import Payload
 from gateway.realtime.engineio.frame import SEPARATOR, Frame, JoinedFrame, text_frame
 from gateway.realtime.engineio.options import EngineOptions
@@ -23,6 +25,7 @@ from gateway.realtime.socketio.frame_batches import MAX_UNBATCHED
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
+from tests.support import make_settings
 from tests.timing import until
 
 ROOM, OTHER = Room("/chat", "live:a"), Room("/chat", "live:b")
@@ -280,6 +283,21 @@ async def test_a_room_that_is_not_large_does_not_gather(monkeypatch: pytest.Monk
         await tick()
     assert room.frames() == [[["a"], ["b"]]] * LARGE
     assert not room.rooms._batches._written
+
+
+@pytest.mark.parametrize(("members", "received"), [(1_000, ["a", "b"]), (1_001, ["a"])])
+async def test_rooms_above_a_thousand_members_gather_for_the_window_of_the_settings(
+    members: int, received: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame_batches, "PAUSE", 0.0)
+    room = FakeRoom(0)
+    room.rooms = RealtimePart(ServersPart(make_settings(room_window="1s"))).rooms
+    room.sockets = [room.come() for _ in range(members)]
+    for name in "ab":
+        room.say(name)
+        await asyncio.sleep(0.001)
+        await tick()
+    assert line(room.sockets[-1]).received == received
 
 
 async def test_a_full_batch_does_not_wait_for_the_window(large: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:

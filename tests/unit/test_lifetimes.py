@@ -90,9 +90,9 @@ class Harness:
 async def test_a_socket_bound_to_its_token_is_warned_and_ends_with_it() -> None:
     early, late = Seat("a"), Seat("b", minutes=20)
     harness = Harness(early, late, with_token=True)
-    await harness.lifetimes.check(END - WARNING - 1)
+    await harness.lifetimes.check(END - 61)
     assert early.received == []
-    await harness.lifetimes.check(END - WARNING)
+    await harness.lifetimes.check(END - 60)
     assert early.received == [("auth:expiring", Expiring(expires_at=early.principal.expires_at))]
     await harness.lifetimes.check(END - 1)
     assert harness.server.closed == []

@@ -44,6 +44,20 @@ def test_a_valid_environment_is_read(environment: pytest.MonkeyPatch) -> None:
     assert settings.cors_origins == ("https://shop.example", "https://admin.example", "http://[::1]:8080")
 
 
+def test_the_defaults_are_those_of_the_contract(environment: pytest.MonkeyPatch) -> None:
+    settings = load()
+    assert (settings.ping_interval, settings.ping_timeout) == (timedelta(seconds=25), timedelta(seconds=60))
+    assert (settings.connect_timeout, settings.recovery_window) == (timedelta(seconds=10), timedelta(minutes=2))
+    assert (settings.max_packet_size, settings.max_poll_packets) == (65_536, 256)
+    assert (settings.jwt_expiration, settings.jwt_refresh_expiration) == (timedelta(minutes=15), timedelta(days=7))
+    assert (settings.chat_rate_limit, settings.http_rate_limit) == ((20, 10), (10, 60))
+    assert {settings.event_rate_limit, settings.join_rate_limit, settings.refused_rate_limit} == {(100, 10)}
+    assert (settings.room_window, settings.chat_display_rate) == (timedelta(milliseconds=100), 50)
+    assert (settings.stream_end_grace, settings.stream_reopen) == (timedelta(seconds=30), timedelta(minutes=30))
+    assert (settings.order_ttl, settings.currency) == (timedelta(minutes=15), "KRW")
+    assert settings.ban_matches_network is False
+
+
 def test_the_main_database_has_two_names(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("RDS_MAIN_URL", RIGHT["DATABASE_URL"])
     assert load().rds_main_url.get_secret_value() == RIGHT["DATABASE_URL"]
