@@ -185,6 +185,17 @@ async def test_deleting_clearing_and_writing_do_not_deadlock(cluster: CurationCl
     )
 
 
+@pytest.mark.parametrize(("count", "brought"), [(100, True), (101, False)])
+async def test_an_undo_brings_up_to_a_hundred_messages(cluster: CurationCluster, count: int, brought: bool) -> None:
+    sent = await cluster.say(*map(str, range(count)))
+    done = await cluster.curators[0].clears.clear(cluster.admin, clear())
+    await cluster.curators[0].clears.undo(cluster.admin, undo(done.clear_id))
+    [restored] = cluster.published("chat:restored")
+    assert restored["restored"] == count
+    ids = [message["id"] for message in restored["messages"]] if brought else restored["messages"]
+    assert ids == ([message.id for message in sent] if brought else None)
+
+
 async def test_an_undo_leaves_single_deletions_alone(cluster: CurationCluster) -> None:
     sent = await cluster.say("a", "b")
     await cluster.curators[0].deletions.delete(cluster.admin, deletion(sent[0].id))

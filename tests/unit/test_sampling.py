@@ -142,6 +142,11 @@ async def test_clients_are_told_before_the_first_missing_place(show: Show) -> No
         {"liveId": "demo", "fromSeq": first, "toSeq": first, "shown": 0, "total": 1},
         BUDGET + 4,
     ]
+    sampler = show.rooms._sampler
+    assert sampler is not None
+    timer = sampler.spans[ROOM].timer
+    assert timer is not None
+    assert 0.5 < timer.when() - asyncio.get_running_loop().time() <= 1, "the next one comes after a second"
     show.leave()
 
 
