@@ -1,7 +1,9 @@
 """The fixtures of all tests: real servers, fresh databases, real nodes. A test that asks for none starts none."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 from gateway.settings import Settings
 from tests.support import Databases, Keyspaces, Node, make_settings, server_folder
 from tests.timing import SCALE, scaled
+from tests.watchdog import ends_within
 
 StartNode = Callable[..., Awaitable[Node]]
 
@@ -21,6 +24,9 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": uvloop.new_event_loop}
 
 
+STDERR = pytest.StashKey[int]()  # a descriptor of what is stderr while pytest captures nothing
+GRACE = 30.0  # s, scaled, that a test may go on after its time limit
+
 TIERS = ("unit", "integration", "cluster", "browser")  # folders of tests, and the markers of what is in them
 
 
@@ -28,17 +34,34 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare a marker for each tier: `pytest -m unit`."""
     for tier in TIERS:
         config.addinivalue_line("markers", f"{tier}: a test in tests/{tier}/")
+    assert sys.__stderr__ is not None
+    config.stash[STDERR] = os.dup(sys.__stderr__.fileno())
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def limit_of(item: pytest.Item) -> float:
+    """Return the seconds that a test may take, fixtures included; 0 is no limit."""
+    own = item.get_closest_marker("timeout")
+    return own.args[0] if own and own.args else float(item.config.getini("timeout"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """End this process when a test goes on after its limit, in a loop or in its teardown; pytest-xdist reports that."""
+    limit = limit_of(item)
+    if not limit:
+        return (yield)
+    with ends_within(limit + scaled(GRACE), item.nodeid, item.config.stash[STDERR]):
+        return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its tier, and scale the time it may take."""
     here = Path(__file__).parent
     for item in items:
         tier = item.path.relative_to(here).parts[0]
         if tier in TIERS:
             item.add_marker(tier)
-        own = item.get_closest_marker("timeout")
-        limit = own.args[0] if own and own.args else float(config.getini("timeout"))
+        limit = limit_of(item)
         if SCALE != 1 and limit:
             item.add_marker(pytest.mark.timeout(scaled(limit)), append=False)
 

@@ -205,7 +205,12 @@ class Node:
         """End it as a crash does."""
         with suppress(ProcessLookupError):
             self._running.kill()
-        await self._ended()
+        try:
+            async with time_limit(STOP):
+                await self._ended()
+        except TimeoutError:  # a process that it left behind holds its stdout
+            os.killpg(self.pid, signal.SIGKILL)
+            await self._ended()
 
     def pause(self) -> None:
         """Freeze it: its connections stay open and nothing answers."""
