@@ -15,8 +15,8 @@ from gateway.concurrency.loop_lag import LoopLag
 from gateway.concurrency.timeouts import wait_until
 from gateway.descriptors import DescriptorWatch, raise_limit
 from gateway.http.console import mount_console
-from gateway.http.metrics import metrics_app
 from gateway.http.pages import mount_pages
+from gateway.http.resources.metrics import metrics_app
 from gateway.lifespan import Step
 from gateway.listener import Listener, OwnListener
 from gateway.metrics import Metrics

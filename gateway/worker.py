@@ -12,7 +12,7 @@ from gateway import lifespan, listening
 from gateway.clocks import ClockSync
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable
-from gateway.http.metrics import metrics_app
+from gateway.http.resources.metrics import metrics_app
 from gateway.keys import Room
 from gateway.lifespan import Step
 from gateway.media.ffmpeg import Ffmpeg

@@ -1,4 +1,4 @@
-"""The HTTP API: one file per resource, one dispatcher, one outer layer. The composition root calls `mount`."""
+"""The HTTP API: resources, one dispatcher, one outer layer. The composition root calls `mount`."""
 
 from gateway.http.api import mount
 

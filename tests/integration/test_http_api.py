@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from gateway import __version__, http
 from gateway.errors import AuthRequired, Conflict, NotFound
 from gateway.http.connection import connections
-from gateway.http.metrics import metrics_app
 from gateway.http.pages import POLICY
+from gateway.http.resources.metrics import metrics_app
 from gateway.metrics import Metrics
 from gateway.protocol.catalog import ChangeProduct, CreateProduct, Product, ProductPage
 from gateway.protocol.identity import PROTOCOL, Login, Session, UserView

@@ -6,24 +6,24 @@ from typing import Any
 
 import pytest
 
-from gateway.http.analytics import Analytics
-from gateway.http.auth import Auth
-from gateway.http.cluster import Cluster
-from gateway.http.featured import Featured
-from gateway.http.health import Health
-from gateway.http.jobs import Jobs
-from gateway.http.keys import Keys
-from gateway.http.members import Members
-from gateway.http.messages import Messages
-from gateway.http.notifications import Notifications
 from gateway.http.openapi import document
-from gateway.http.orders import Orders
-from gateway.http.people import People
-from gateway.http.products import Products
+from gateway.http.resources.analytics import Analytics
+from gateway.http.resources.auth import Auth
+from gateway.http.resources.cluster import Cluster
+from gateway.http.resources.featured import Featured
+from gateway.http.resources.health import Health
+from gateway.http.resources.jobs import Jobs
+from gateway.http.resources.keys import Keys
+from gateway.http.resources.members import Members
+from gateway.http.resources.messages import Messages
+from gateway.http.resources.notifications import Notifications
+from gateway.http.resources.orders import Orders
+from gateway.http.resources.people import People
+from gateway.http.resources.products import Products
+from gateway.http.resources.stats import Stats
+from gateway.http.resources.streams import Streams
+from gateway.http.resources.users import Users
 from gateway.http.routes import Route
-from gateway.http.stats import Stats
-from gateway.http.streams import Streams
-from gateway.http.users import Users
 from gateway.security.browsers.csrf import Csrf
 from gateway.security.browsers.origins import Origins
 from gateway.security.principal import ADMINS, HOSTS, MEMBERS, Role
