@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from gateway.realtime.engineio.connection import Connection
-from gateway.realtime.engineio.frame import Frame, JoinedFrame
 from gateway.realtime.engineio.server import EngineOptions
+from gateway.realtime.engineio.transports.frame import Frame, JoinedFrame
 from tests import client_package
 from tests.integration.engineio_echo import (
     Echo,

@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 
 from gateway.realtime.engineio.connection import Connection
-from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.engineio.options import GRACE
 from gateway.realtime.engineio.server import EngineOptions
+from gateway.realtime.engineio.transports.frame import Frame
 from tests.integration.engineio_echo import (
     Echo,
     Wire,

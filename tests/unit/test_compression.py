@@ -10,8 +10,8 @@ from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketReader
 from aiohttp.http import WebSocketError
 
-from gateway.realtime.engineio.compression import InflatingReader, agree, deflate
-from gateway.realtime.engineio.frame import Frame, JoinedFrame, frame_queue
+from gateway.realtime.engineio.transports.compression import InflatingReader, agree, deflate
+from gateway.realtime.engineio.transports.frame import Frame, JoinedFrame, frame_queue
 
 TAIL = b"\x00\x00\xff\xff"
 LIMIT = 4096

@@ -13,11 +13,11 @@ from aiohttp.http import HttpRequestParser, HttpVersion10, HttpVersion11, WebSoc
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
-from gateway.realtime.engineio.frame import Frame, close_frame, frame_queue, pong_frame, text_frame
 from gateway.realtime.engineio.handshake import Handshake, RefusedError, accept_websocket, check_protocol
 from gateway.realtime.engineio.heartbeat import Beat, Heartbeat
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.timer_wheel import TimerWheel
+from gateway.realtime.engineio.transports.frame import Frame, close_frame, frame_queue, pong_frame, text_frame
 from tests.support import make_settings
 from tests.timing import turns, until
 

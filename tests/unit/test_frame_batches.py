@@ -15,11 +15,11 @@ from gateway.metrics import Metrics
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.protocol.wire import Payload
-from gateway.realtime.engineio.frame import SEPARATOR, Frame, JoinedFrame, text_frame
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.realtime.engineio.polling import Polling
 from gateway.realtime.engineio.tick import Cork
-from gateway.realtime.engineio.websocket import WebSocket
+from gateway.realtime.engineio.transports.frame import SEPARATOR, Frame, JoinedFrame, text_frame
+from gateway.realtime.engineio.transports.polling import Polling
+from gateway.realtime.engineio.transports.websocket import WebSocket
 from gateway.realtime.socketio import frame_batches
 from gateway.realtime.socketio.frame_batches import MAX_UNBATCHED
 from gateway.realtime.socketio.rooms import Rooms

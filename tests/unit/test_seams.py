@@ -18,7 +18,7 @@ from redis.asyncio.connection import Connection as RedisConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from gateway.realtime.engineio.frame import FrameQueue
+from gateway.realtime.engineio.transports.frame import FrameQueue
 from gateway.realtime.socketio.compat import AsyncServer, _Manager
 from gateway.redis.replies import ReplyReader
 
@@ -62,7 +62,7 @@ def test_python_socketio_s_server_takes_these_arguments(method: str) -> None:
 
 @pytest.mark.parametrize("limit_reached", [False, True])
 def test_the_compiled_reader_of_aiohttp_feeds_our_queue(limit_reached: bool) -> None:
-    """gateway/realtime/engineio/websocket.py reads frames with it."""
+    """gateway/realtime/engineio/transports/websocket.py reads frames with it."""
     assert "reader_c" in WebSocketReader.__module__, "the compiled reader is not there: this would be slow"
     inlet = FrameQueue()
     reader = WebSocketReader(inlet, 2 if limit_reached else 3, compress=False, decode_text=True)

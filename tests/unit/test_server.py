@@ -14,8 +14,8 @@ from gateway.errors import AuthRequired, Code, Forbidden, GatewayError, RateLimi
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol.answers import Farewell
-from gateway.realtime.engineio.frame import MESSAGE, SEPARATOR
 from gateway.realtime.engineio.handshake import Handshake
+from gateway.realtime.engineio.transports.frame import MESSAGE, SEPARATOR
 from gateway.realtime.socketio import server as server
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import SocketServer

@@ -7,13 +7,13 @@ import structlog
 from aiohttp import web
 from aiohttp.http import WSCloseCode
 
-from gateway.realtime.engineio.frame import CLOSE, MESSAGE, NOOP, PONG, Frame
 from gateway.realtime.engineio.handshake import BAD_REQUEST, Handshake, RefusedError
 from gateway.realtime.engineio.heartbeat import Beat, Heartbeat
 from gateway.realtime.engineio.inbox import Inbox
 from gateway.realtime.engineio.options import GRACE
-from gateway.realtime.engineio.polling import DuplicatePollError, Polling
-from gateway.realtime.engineio.transport import (
+from gateway.realtime.engineio.transports.frame import CLOSE, MESSAGE, NOOP, PONG, Frame
+from gateway.realtime.engineio.transports.polling import DuplicatePollError, Polling
+from gateway.realtime.engineio.transports.transport import (
     CLIENT_LEFT,
     CONNECT_TIMEOUT,
     DUPLICATE_POLL,
@@ -26,11 +26,11 @@ from gateway.realtime.engineio.transport import (
     Transport,
     TransportName,
 )
+from gateway.realtime.engineio.transports.websocket import WebSocket
 from gateway.realtime.engineio.turns import TURN
-from gateway.realtime.engineio.websocket import WebSocket
 
 if TYPE_CHECKING:
-    from gateway.realtime.engineio.upgrade import Upgrade
+    from gateway.realtime.engineio.transports.upgrade import Upgrade
 
 log = structlog.get_logger()
 

@@ -15,8 +15,8 @@ from aiohttp.http_writer import HttpVersion, HttpVersion11
 from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 
 from gateway.errors import Code
-from gateway.realtime.engineio.compression import Compression, agree
-from gateway.realtime.engineio.transport import TransportName
+from gateway.realtime.engineio.transports.compression import Compression, agree
+from gateway.realtime.engineio.transports.transport import TransportName
 from gateway.security.browsers.cookies import candidates, read_cookies
 from gateway.security.browsers.origins import origin_of
 

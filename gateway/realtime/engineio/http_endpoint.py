@@ -8,7 +8,6 @@ from aiohttp.http import WSCloseCode
 from aiohttp.web_protocol import RequestPayloadError
 
 from gateway.realtime.engineio.connection import Connection
-from gateway.realtime.engineio.frame import CLOSE, MESSAGE, PONG, SEPARATOR
 from gateway.realtime.engineio.handshake import (
     BAD_METHOD,
     BAD_REQUEST,
@@ -22,8 +21,15 @@ from gateway.realtime.engineio.handshake import (
     of_request,
 )
 from gateway.realtime.engineio.options import EngineOptions
-from gateway.realtime.engineio.polling import Polling
-from gateway.realtime.engineio.transport import DUPLICATE_POST, OVERSIZE, PARSE_ERROR, TRANSPORT_ERROR, TransportName
+from gateway.realtime.engineio.transports.frame import CLOSE, MESSAGE, PONG, SEPARATOR
+from gateway.realtime.engineio.transports.polling import Polling
+from gateway.realtime.engineio.transports.transport import (
+    DUPLICATE_POST,
+    OVERSIZE,
+    PARSE_ERROR,
+    TRANSPORT_ERROR,
+    TransportName,
+)
 
 _FROM_CLIENT: Final = (CLOSE, PONG, MESSAGE)
 

@@ -12,7 +12,6 @@ from aiohttp.http import WSCloseCode
 from gateway.metrics import Metrics
 from gateway.realtime.engineio.address_limit import AddressLimit
 from gateway.realtime.engineio.connection import Connection
-from gateway.realtime.engineio.frame import NOOP, OPEN
 from gateway.realtime.engineio.front import Front, HttpFactory
 from gateway.realtime.engineio.handshake import (
     FORBIDDEN,
@@ -25,13 +24,14 @@ from gateway.realtime.engineio.handshake import (
 )
 from gateway.realtime.engineio.http_endpoint import HttpEndpoint
 from gateway.realtime.engineio.options import GRACE, EngineOptions
-from gateway.realtime.engineio.polling import Polling
 from gateway.realtime.engineio.tick import Cork, MessageTasks
 from gateway.realtime.engineio.timer_wheel import TimerWheel
-from gateway.realtime.engineio.transport import TransportName
+from gateway.realtime.engineio.transports.frame import NOOP, OPEN
+from gateway.realtime.engineio.transports.polling import Polling
+from gateway.realtime.engineio.transports.transport import TransportName
+from gateway.realtime.engineio.transports.upgrade import Upgrade
+from gateway.realtime.engineio.transports.websocket import CompressingWebSocket, WebSocket
 from gateway.realtime.engineio.turns import Turns
-from gateway.realtime.engineio.upgrade import Upgrade
-from gateway.realtime.engineio.websocket import CompressingWebSocket, WebSocket
 
 __all__ = ["EngineOptions", "EngineServer"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from gateway.keys import Room
-from gateway.realtime.engineio.frame import Frame, JoinedFrame
+from gateway.realtime.engineio.transports.frame import Frame, JoinedFrame
 from gateway.realtime.packets import with_offset
 from gateway.realtime.socketio.socket import Socket
 

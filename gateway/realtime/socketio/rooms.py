@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gateway.keys import Room
 from gateway.metrics import Metrics
-from gateway.realtime.engineio.frame import Frame
+from gateway.realtime.engineio.transports.frame import Frame
 from gateway.realtime.logged import Place
 from gateway.realtime.packets import with_offset
 from gateway.realtime.socketio.frame_batches import FrameBatches, LoggedFrame

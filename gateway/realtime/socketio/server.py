@@ -22,7 +22,7 @@ from gateway.protocol.wire import Payload
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.engineio.server import EngineServer
-from gateway.realtime.engineio.transport import UNAVAILABLE
+from gateway.realtime.engineio.transports.transport import UNAVAILABLE
 from gateway.realtime.packets import connect_packet, disconnect_packet, refusal_packet
 from gateway.realtime.socketio.client import Client, NamespaceHandler
 from gateway.realtime.socketio.decoder import PacketType, ProtocolError, decode

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
-from gateway.realtime.engineio.frame import Frame
+from gateway.realtime.engineio.transports.frame import Frame
 from gateway.realtime.packets import ack_packet, event_packet, success_packet
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketDataQueue
 
-from gateway.realtime.engineio.compression import deflate
+from gateway.realtime.engineio.transports.compression import deflate
 
 # Engine.IO packets, by their first character.
 OPEN: Final = "0"

@@ -5,10 +5,10 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.realtime.engineio.frame import NOOP, PING, SEPARATOR, Frame
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.tick import Cork
-from gateway.realtime.engineio.transport import CLIENT_LEFT, NULL_LISTENER, SLOW_CLIENT, Listener
+from gateway.realtime.engineio.transports.frame import NOOP, PING, SEPARATOR, Frame
+from gateway.realtime.engineio.transports.transport import CLIENT_LEFT, NULL_LISTENER, SLOW_CLIENT, Listener
 
 DISCONNECT_CHECK: Final = 1.0  # s between two checks whether the client of an open poll has disconnected
 

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from gateway.realtime.engineio.frame import Frame
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.tick import MessageTasks
 from gateway.realtime.engineio.timer_wheel import TimerWheel
+from gateway.realtime.engineio.transports.frame import Frame
 from gateway.realtime.engineio.turns import Turns
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Final, Protocol
 
-from gateway.realtime.engineio.frame import NOOP, PING, PONG, UPGRADE
 from gateway.realtime.engineio.options import GRACE
-from gateway.realtime.engineio.websocket import WebSocket
+from gateway.realtime.engineio.transports.frame import NOOP, PING, PONG, UPGRADE
+from gateway.realtime.engineio.transports.websocket import WebSocket
 
 FIRST_PAUSE: Final = 0.1  # s until an open poll is answered again; each pause is twice as long as the one before
 _PROBE = "probe"

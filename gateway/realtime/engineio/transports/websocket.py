@@ -8,11 +8,19 @@ from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketReader
 from aiohttp.http import WebSocketError, WSCloseCode
 
-from gateway.realtime.engineio.compression import Compression, InflatingReader
-from gateway.realtime.engineio.frame import NOOP, PING, Frame, close_frame, frame_queue, pong_frame, text_frame
 from gateway.realtime.engineio.options import GRACE, EngineOptions
 from gateway.realtime.engineio.tick import Cork
-from gateway.realtime.engineio.transport import (
+from gateway.realtime.engineio.transports.compression import Compression, InflatingReader
+from gateway.realtime.engineio.transports.frame import (
+    NOOP,
+    PING,
+    Frame,
+    close_frame,
+    frame_queue,
+    pong_frame,
+    text_frame,
+)
+from gateway.realtime.engineio.transports.transport import (
     CLIENT_LEFT,
     NULL_LISTENER,
     OVERSIZE,

@@ -1,0 +1,1 @@
+"""The transports of Engine.IO: polling, the websocket, and the upgrade from one to the other."""
