@@ -15,8 +15,8 @@ from aiohttp import web
 
 from gateway import logs
 from gateway.keys import CHAT, ROOT, STREAMING, Room, chat_room
-from gateway.lifespan import settle
 from gateway.metrics import Metrics
+from gateway.process.lifespan import settle
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import EngineServer

@@ -34,7 +34,7 @@ from bench.goals import (
 from bench.scenarios import CONNECTIONS as CONNECTION_COUNTS
 from bench.scenarios import RATES, ROOM_SIZES, SCENARIOS, Scenario
 from bench.servers import PEERS, TITLES
-from gateway.resources import python_build
+from gateway.machine import python_build
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"

@@ -10,15 +10,13 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from gateway import __version__, http, lifespan, sd_notify
+from gateway import __version__, http
 from gateway.concurrency.loop_lag import LoopLag
 from gateway.concurrency.timeouts import wait_until
-from gateway.descriptors import DescriptorWatch, raise_limit
 from gateway.http.console import mount_console
 from gateway.http.pages import mount_pages
 from gateway.http.resources.metrics import metrics_app
-from gateway.lifespan import Step
-from gateway.listener import Listener, OwnListener
+from gateway.machine import python_build
 from gateway.metrics import Metrics
 from gateway.parts.accounts import AccountsPart
 from gateway.parts.chat import ChatPart
@@ -28,7 +26,10 @@ from gateway.parts.people import PeoplePart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.parts.upkeep import UpkeepPart
-from gateway.resources import python_build
+from gateway.process import lifespan, sd_notify
+from gateway.process.descriptors import DescriptorWatch, raise_limit
+from gateway.process.lifespan import Step
+from gateway.process.listener import Listener, OwnListener
 from gateway.services.streams.attendance import Attendance
 from gateway.settings import Settings
 from namespaces import asyncapi

@@ -105,7 +105,7 @@ def reload() -> None:
     master.
     """
     settings = settings_of_environment()
-    from gateway import listening
+    from gateway.process import listening
     from gateway.workers import control
 
     url = listening.url(settings.host, settings.port)

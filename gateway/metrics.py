@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from gateway import __version__
 from gateway.instruments import CounterFamily, HistogramFamily, PoolFamily
-from gateway.resources import memory_limit
+from gateway.machine import memory_limit
 
 # Event handlers and HTTP routes take from less than a millisecond to the time-out of the database.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -12,7 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, Validation
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gateway.resources import cores
+from gateway.machine import cores
 from gateway.setting_types import (
     DatabaseUrl,
     Delay,

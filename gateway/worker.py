@@ -8,19 +8,19 @@ from functools import partial
 
 from aiohttp import web
 
-from gateway import lifespan, listening
 from gateway.clocks import ClockSync
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable
 from gateway.http.resources.metrics import metrics_app
 from gateway.keys import Room
-from gateway.lifespan import Step
 from gateway.media.ffmpeg import Ffmpeg
 from gateway.media.library import Library
 from gateway.media.replays import Replays
 from gateway.metrics import Metrics
 from gateway.postgres.connections import Databases
 from gateway.postgres.databases import ANALYTICS
+from gateway.process import lifespan, listening
+from gateway.process.lifespan import Step
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue

@@ -12,8 +12,9 @@ from typing import Any, Final
 import structlog
 import uvloop
 
-from gateway import lifespan, logs
+from gateway import logs
 from gateway.app import Node
+from gateway.process import lifespan
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.settings import Settings, load
 from gateway.workers.board import Board

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import structlog
 
-from gateway import listening, sd_notify
 from gateway.concurrency.tasks import cancel
+from gateway.process import listening, sd_notify
 from gateway.settings import Settings
 from gateway.workers import control
 from gateway.workers.board import Board

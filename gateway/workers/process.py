@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
-from gateway.sd_notify import VARIABLES
+from gateway.process.sd_notify import VARIABLES
 from gateway.workers.channel import Channel, pair
 from gateway.workers.counters import Samples
 from gateway.workers.seat import Seat

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import descriptors
 from gateway.metrics import Metrics
+from gateway.process import descriptors
 
 
 @pytest.fixture

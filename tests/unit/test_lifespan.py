@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from gateway import lifespan
-from gateway.lifespan import Step
+from gateway.process import lifespan
+from gateway.process.lifespan import Step
 
 TIME = timedelta(seconds=5)
 

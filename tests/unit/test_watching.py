@@ -11,8 +11,8 @@ import yaml
 from gateway.backup.create import BYTES_METRIC, TIMESTAMP_METRIC
 from gateway.concurrency.loop_lag import LoopLag
 from gateway.dev import metrics_reference
+from gateway.machine import memory_limit, python_build
 from gateway.metrics import Metrics
-from gateway.resources import memory_limit, python_build
 from tests import alerting
 from tests.programs import program
 

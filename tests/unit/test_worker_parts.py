@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import ValidationError
 
-from gateway import sd_notify
+from gateway.machine import cores
 from gateway.metrics import Metrics
-from gateway.resources import cores
+from gateway.process import sd_notify
 from gateway.workers import board as boards
 from gateway.workers import control
 from gateway.workers.board import Board, State

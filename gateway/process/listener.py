@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
-from gateway import listening
 from gateway.http.connection import connections
 from gateway.metrics import Metrics
+from gateway.process import listening
 from gateway.realtime.engineio.server import EngineServer
 from gateway.settings import Settings
 
