@@ -1,6 +1,7 @@
 """The fixtures of all tests: real servers, fresh databases, real nodes. A test that asks for none starts none."""
 
 import asyncio
+import inspect
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
@@ -13,8 +14,8 @@ import uvloop
 from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 from gateway.settings import Settings
 from tests.support import Databases, Keyspaces, Node, make_settings, server_folder
-from tests.timing import SCALE, scaled
-from tests.watchdog import ends_within
+from tests.timing import scaled
+from tests.watchdog import ends_within, limited, limited_fixture
 
 StartNode = Callable[..., Awaitable[Node]]
 
@@ -24,8 +25,10 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": uvloop.new_event_loop}
 
 
+LIMIT = pytest.StashKey[float]()  # s of this machine that a test may take
 STDERR = pytest.StashKey[int]()  # a descriptor of what is stderr while pytest captures nothing
-GRACE = 30.0  # s, scaled, that a test may go on after its time limit
+FIXTURE = 60.0  # s, scaled, that an asynchronous fixture may take to set up, or to tear down
+GRACE = 60.0  # s, scaled, that a test with its fixtures may go on after its time limit
 
 TIERS = ("unit", "integration", "cluster", "browser")  # folders of tests, and the markers of what is in them
 
@@ -39,31 +42,46 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def limit_of(item: pytest.Item) -> float:
-    """Return the seconds that a test may take, fixtures included; 0 is no limit."""
+    """Return the seconds of this machine that a test may take; 0 is no limit."""
     own = item.get_closest_marker("timeout")
-    return own.args[0] if own and own.args else float(item.config.getini("timeout"))
+    return scaled(own.args[0] if own and own.args else float(item.config.getini("timeout")))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """End this process when a test goes on after its limit, in a loop or in its teardown; pytest-xdist reports that."""
-    limit = limit_of(item)
+    """End this process when a test goes on after its limit in spite of it; pytest-xdist reports that."""
+    limit = item.stash[LIMIT]
     if not limit:
         return (yield)
     with ends_within(limit + scaled(GRACE), item.nodeid, item.config.stash[STDERR]):
         return (yield)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    """Limit the time of asynchronous fixtures."""
+    function = fixturedef.func
+    with pytest.MonkeyPatch.context() as patch:
+        if inspect.isasyncgenfunction(function):
+            patch.setattr(fixturedef, "func", limited_fixture(function, scaled(FIXTURE)))
+        elif inspect.iscoroutinefunction(function):
+            patch.setattr(fixturedef, "func", limited(function, scaled(FIXTURE)))
+        return (yield)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its tier, and scale the time it may take."""
+    """Mark each test with its tier, and limit the time it may take: coroutines here, others by pytest-timeout."""
     here = Path(__file__).parent
     for item in items:
         tier = item.path.relative_to(here).parts[0]
         if tier in TIERS:
             item.add_marker(tier)
-        limit = limit_of(item)
-        if SCALE != 1 and limit:
-            item.add_marker(pytest.mark.timeout(scaled(limit)), append=False)
+        limit = item.stash[LIMIT] = limit_of(item)
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj) and limit:
+            item.obj = limited(item.obj, limit)
+            item.add_marker(pytest.mark.timeout(0), append=False)
+        else:
+            item.add_marker(pytest.mark.timeout(limit), append=False)
 
 
 @pytest.fixture(scope="session")

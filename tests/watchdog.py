@@ -1,20 +1,49 @@
-"""A limit on tests that hold against everything: ends the process of a test that does not end. Called by conftest.
+"""Time limits of tests and of their fixtures, and the end of a process that passes them. Called by conftest.
 
-pytest-timeout raises an exception in the running test. That does not end a test whose event loop never rests, since a
-callback's exceptions are logged there, and it does not limit the teardown of a test that has failed at all.
+pytest-timeout raises an exception in the main thread. uvloop logs that, wherever it waits, and goes on waiting, so a
+coroutine gets a limit of its own: it is cancelled, and its traceback names the line that waited.
 """
 
 import asyncio
 import faulthandler
+import functools
 import gc
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 
 EXIT_CODE = 70  # what pytest-xdist reports of the process, together with the test that it was running
+
+
+def limited(coroutine: Callable[..., Awaitable[Any]], seconds: float) -> Callable[..., Awaitable[Any]]:
+    """Return a coroutine function with a time limit. Raises TimeoutError from what was cancelled."""
+
+    @functools.wraps(coroutine)
+    async def within(*arguments: Any, **named: Any) -> Any:
+        async with asyncio.timeout(seconds):
+            return await coroutine(*arguments, **named)
+
+    return within
+
+
+def limited_fixture(generator: Callable[..., AsyncIterator[Any]], seconds: float) -> Callable[..., AsyncIterator[Any]]:
+    """Return an asynchronous fixture with a time limit for what is before its `yield`, and one for what follows."""
+
+    @functools.wraps(generator)
+    async def within(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
+        steps = generator(*arguments, **named)
+        async with asyncio.timeout(seconds):
+            value = await anext(steps)
+        yield value
+        async with asyncio.timeout(seconds):
+            async for _ in steps:
+                raise AssertionError("a fixture yields once")
+
+    return within
 
 
 @contextmanager

@@ -1,12 +1,16 @@
 """tests/watchdog.py: what does not end is ended."""
 
+import asyncio
 import subprocess
 import sys
+import traceback
+from collections.abc import AsyncIterator
 
 import psutil
+import pytest
 
 from tests.timing import scaled
-from tests.watchdog import EXIT_CODE
+from tests.watchdog import EXIT_CODE, limited, limited_fixture
 
 STUCK = """
 import asyncio, subprocess
@@ -38,3 +42,37 @@ def test_a_process_that_goes_on_is_ended_with_its_children_and_says_where_it_was
 def test_a_block_that_ends_in_time_ends_nothing() -> None:
     quick = "from tests.watchdog import ends_within\nwith ends_within(0.1, 'x', 2): pass\nimport time; time.sleep(0.3)"
     assert subprocess.run([sys.executable, "-c", quick], timeout=scaled(20)).returncode == 0
+
+
+async def waits() -> None:
+    """Wait for what does not happen."""
+    await asyncio.Event().wait()
+
+
+async def test_a_coroutine_that_waits_too_long_is_cancelled_and_its_traceback_names_the_line() -> None:
+    with pytest.raises(TimeoutError) as raised:
+        await limited(waits, 0.01)()
+    assert "await asyncio.Event().wait()" in "".join(traceback.format_exception(raised.value))
+
+
+async def fixture() -> AsyncIterator[int]:
+    """Yield, and wait for what does not happen."""
+    yield 1
+    await waits()
+
+
+async def test_a_fixture_that_waits_too_long_after_its_yield_is_cancelled() -> None:
+    steps = limited_fixture(fixture, 0.01)()
+    assert await anext(steps) == 1
+    await asyncio.sleep(0.02)  # the test has all its own time
+    with pytest.raises(TimeoutError):
+        await anext(steps)
+
+
+async def test_pytest_timeout_keeps_out_of_coroutines(request: pytest.FixtureRequest) -> None:
+    marker = request.node.get_closest_marker("timeout")
+    assert marker is not None
+    assert marker.args == (0,)
+    task = asyncio.current_task()
+    assert task is not None
+    assert "watchdog.py" in repr(task), "the limit is around it"
