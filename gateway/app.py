@@ -127,9 +127,9 @@ class Node:
         )
         realtime.async_server.attach(app, path)
         if settings.serves_demo:
-            mount_pages(app, WEB / "shop", settings.media_folder)
+            mount_pages(app, WEB / "shop", settings.media_folder, settings.image_origins)
         if settings.console:
-            mount_console(app, CONSOLE)
+            mount_console(app, CONSOLE, settings.image_origins)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         self._metrics_runner = web.AppRunner(metrics_app(self._scrape), access_log=None, handle_signals=False)
         self._descriptors = DescriptorWatch(servers.metrics)

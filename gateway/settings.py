@@ -173,6 +173,9 @@ class Settings(BaseSettings):
     allowed_hosts: Hosts = ()
     """The names by which browsers reach the gateway's own pages; comma separated. This machine and bare addresses
     always count."""
+    image_origins: Origins = ()
+    """Where the pictures of products may come from on the gateway's own pages, `https://images.shop.example`; comma
+    separated, `*` is every host with https. None: only the gateway itself; other pictures are not shown."""
     cookie_domain: str | None = Field(None, pattern=r"^\.?[a-z0-9-]+(\.[a-z0-9-]+)+$")
     """The domain of cookies; unless given, the host that sets them."""
     cookie_prefix: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,32}$")
@@ -388,6 +391,16 @@ class Settings(BaseSettings):
     def _exact_origins(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if _strict(info) and "*" in origins:
             raise ValueError('"*" lets every web site act for your users, list the exact origins')
+        return origins
+
+    @field_validator("image_origins")
+    @classmethod
+    def _safe_images(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not (
+                origin.startswith("https://") or (origin.startswith("http://") and not _strict(info))
+            ):
+                raise ValueError(f"{origin} is not an https:// origin")
         return origins
 
     @field_validator("csrf_enabled")

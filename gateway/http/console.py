@@ -4,12 +4,13 @@
 """
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
 
 from gateway.errors import NotFound
-from gateway.http.pages import POLICY, TYPES
+from gateway.http.pages import TYPES, content_policy
 
 PATH = "/console"
 # The browser asks each time whether the page is still the newest; the names of assets change with their content.
@@ -17,18 +18,21 @@ PAGE_CACHING = "no-cache"
 ASSET_CACHING = "public, max-age=31536000, immutable"
 
 
-def mount_console(app: web.Application, root: Path) -> None:
+def mount_console(app: web.Application, root: Path, images: Sequence[str] = ()) -> None:
     """Serve the console in `root`: its page at all paths below PATH, its scripts and styles below `assets/`.
 
     The routes match only plain names, so no other folder can be reached or listed. A missing asset raises NotFound:
-    a browser that has an old page must not get the page for a script.
+    a browser that has an old page must not get the page for a script. `images` are the origins of pictures as
+    IMAGE_ORIGINS has them.
     """
 
+    policy = content_policy(images)
+
     async def page(_request: web.Request) -> web.StreamResponse:
-        return await _file(root / "index.html", PAGE_CACHING)
+        return await _file(root / "index.html", PAGE_CACHING, policy)
 
     async def asset(request: web.Request) -> web.StreamResponse:
-        return await _file(root / "assets" / request.match_info["name"], ASSET_CACHING)
+        return await _file(root / "assets" / request.match_info["name"], ASSET_CACHING, policy)
 
     async def missing(_request: web.Request) -> web.StreamResponse:
         raise NotFound
@@ -39,11 +43,11 @@ def mount_console(app: web.Application, root: Path) -> None:
     app.router.add_get(PATH + r"/{tail:[A-Za-z0-9_/-]*}", page)
 
 
-async def _file(path: Path, caching: str) -> web.StreamResponse:
+async def _file(path: Path, caching: str, policy: str) -> web.StreamResponse:
     """Return a file; compressed, if there is a compressed one beside it and the browser accepts that."""
     if not await asyncio.to_thread(path.is_file):
         raise NotFound
     kind = f"{TYPES[path.suffix]}; charset=utf-8"
-    headers = {"Content-Type": kind, "Content-Security-Policy": POLICY, "Cache-Control": caching}
+    headers = {"Content-Type": kind, "Content-Security-Policy": policy, "Cache-Control": caching}
     headers["Vary"] = "Accept-Encoding"
     return web.FileResponse(path, headers=headers)

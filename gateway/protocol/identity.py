@@ -217,6 +217,7 @@ class ShopConfig(Payload):
     currency: str
     locale: str
     analytics: bool  # whether there is a database behind `/analytics`
+    image_origins: list[str]  # whose pictures the gateway's own pages show; `*` is every host with https
 
 
 class CsrfToken(Payload):

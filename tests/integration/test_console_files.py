@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.http.console import mount_console
 from gateway.http.cors import Cors
 from gateway.http.middlewares import Edge
-from gateway.http.pages import POLICY
+from gateway.http.pages import POLICY, content_policy
 from gateway.metrics import Metrics
 from gateway.security.browsers.origins import Origins
 from tests.http_edge import Client, refused, serving, settings
@@ -49,6 +49,18 @@ async def test_all_addresses_of_the_console_are_its_page(client: Client, path: s
     assert response.headers["Content-Security-Policy"] == POLICY
     again = await client.get(f"/console{path}", headers={"If-None-Match": response.headers["ETag"]})
     assert again.status == 304
+
+
+async def test_pictures_are_allowed_from_listed_origins_alone(root: Path) -> None:
+    app = web.Application()
+    mount_console(app, root, ("https://images.shop.example",))
+    async with serving(app) as client:
+        page = await client.get("/console")
+    policy = dict(line.split(" ", 1) for line in page.headers["Content-Security-Policy"].split("; "))
+    assert policy["img-src"] == "'self' data: https://images.shop.example"
+    assert (policy["script-src"], policy["default-src"]) == ("'self'", "'none'")
+    assert "img-src 'self' data: https:;" in content_policy(["*"])
+    assert "img-src 'self' data:;" in POLICY
 
 
 async def test_assets_are_kept_for_good_and_sent_compressed(client: Client) -> None:

@@ -231,7 +231,7 @@ async def test_the_session_route_answers_with_and_without_a_session(client: Clie
 async def test_the_configuration_needs_no_login(client: Client) -> None:
     response = await client.get("/api/v1/config")
     assert response.status == 200
-    shop = {"currency": "USD", "locale": "en", "analytics": False}
+    shop = {"currency": "USD", "locale": "en", "analytics": False, "imageOrigins": []}
     assert await response.json() == {"version": __version__, "protocol": PROTOCOL, **shop}
 
 

@@ -44,6 +44,15 @@ def test_a_valid_environment_is_read(environment: pytest.MonkeyPatch) -> None:
     assert settings.cors_origins == ("https://shop.example", "https://admin.example", "http://[::1]:8080")
 
 
+def test_pictures_come_from_https_in_production(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("IMAGE_ORIGINS", "https://images.shop.example, *")
+    assert load().image_origins == ("https://images.shop.example", "*")
+    environment.setenv("IMAGE_ORIGINS", "http://images.shop.example")
+    assert [line.partition(":")[0] for line in lines()] == ["IMAGE_ORIGINS"]
+    environment.setenv("APP_ENV", "development")
+    assert load().image_origins == ("http://images.shop.example",)
+
+
 def test_the_defaults_are_those_of_the_contract(environment: pytest.MonkeyPatch) -> None:
     settings = load()
     assert (settings.ping_interval, settings.ping_timeout) == (timedelta(seconds=25), timedelta(seconds=60))

@@ -22,8 +22,8 @@ export function usePages<T>(path: string, query: Query = {}) {
   return { ...pages, items };
 }
 
-/** Return the filters in the address, and a function that changes some of them. Empty ones are left out. */
-export function useFilters<K extends string>(...names: K[]): [Record<K, string>, (change: Partial<Record<K, string>>) => void] {
+/** Return the filters in the address, what changes some of them, and what removes all: undefined if there are none. */
+export function useFilters<K extends string>(...names: K[]): [Record<K, string>, (change: Partial<Record<K, string>>) => void, (() => void) | undefined] {
   const [params, setParams] = useSearchParams();
   const filters = Object.fromEntries(names.map((name) => [name, params.get(name) ?? ""])) as Record<K, string>;
   const change = (changed: Partial<Record<K, string>>) =>
@@ -38,5 +38,6 @@ export function useFilters<K extends string>(...names: K[]): [Record<K, string>,
       },
       { replace: true },
     );
-  return [filters, change];
+  const clear = () => change(Object.fromEntries(names.map((name) => [name, ""])) as Record<K, string>);
+  return [filters, change, names.some((name) => filters[name]) ? clear : undefined];
 }

@@ -2101,6 +2101,7 @@ export interface ShopConfig {
   currency: string;
   locale: string;
   analytics: boolean;
+  imageOrigins: string[];
 }
 /**
  * `chat:slow-mode`: the least time between two messages of a sender; 0 turns it off.

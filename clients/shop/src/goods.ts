@@ -24,6 +24,8 @@ function card(product: Product, shown: HTMLElement, act?: HTMLElement): void {
     const image = make("img");
     image.src = product.imageUrl;
     image.alt = "";
+    image.referrerPolicy = "no-referrer";
+    image.onerror = () => picture.replaceChildren(initials(product.name));
     picture.append(image);
   }
   const old = before !== undefined && make("s", "", money(before, product.currency));

@@ -16,6 +16,7 @@ class Config:
             currency=settings.currency,
             locale=settings.locale,
             analytics=ANALYTICS.configured(settings),
+            image_origins=list(settings.image_origins),
         )
 
     def routes(self) -> list[Route]:
@@ -23,5 +24,5 @@ class Config:
         return [Route("GET", "/config", self.config, answer=ShopConfig, limit=READS)]
 
     async def config(self, _call: Call[None, None]) -> ShopConfig:
-        """Return the versions of gateway and protocol, currency and locale, and whether there are analytics."""
+        """Return the versions of gateway and protocol, currency, locale, and what pages show."""
         return self._config

@@ -1,8 +1,10 @@
 // The filters above a list, and what a list of pages shows.
 
-import { Input, NativeSelect, SegmentedControl, TextInput } from "@mantine/core";
+import { Button, Input, NativeSelect, SegmentedControl, TextInput } from "@mantine/core";
 import { type ReactNode, useEffect, useRef, useState } from "react";
-import { Loading, More } from "./page";
+import { type Query, search } from "../api";
+import { useCommonWords } from "../words/common";
+import { Empty, Loading, More } from "./page";
 import { Problem } from "./problem";
 
 export const Filters = ({ children }: { children: ReactNode }) => (
@@ -41,6 +43,26 @@ export const When = ({ label, value, change }: FieldProps) => (
     <Input size="sm" type="datetime-local" value={value} onChange={(event) => change(event.currentTarget.value)} />
   </label>
 );
+
+/** Removes all filters of a list: `clear` of useFilters. Nothing if there are none. */
+export function ShowAll({ clear }: { clear: (() => void) | undefined }) {
+  const t = useCommonWords();
+  return clear ? (
+    <Button variant="default" size="sm" onClick={clear}>
+      {t("unfilter")}
+    </Button>
+  ) : null;
+}
+
+/** Downloads what a list has, one JSON document per line. */
+export function Export({ path, query }: { path: string; query: Query }) {
+  const t = useCommonWords();
+  return (
+    <Button component="a" variant="default" size="sm" href={`/api/v1${path}${search({ ...query, format: "jsonl" })}`} download>
+      {t("export")}
+    </Button>
+  );
+}
 
 const PAUSE = 300; // ms without a key after which a search begins
 
@@ -83,14 +105,24 @@ interface Pages<T> {
   fetchNextPage: () => unknown;
 }
 
+interface ListedProps<T> {
+  pages: Pages<T>;
+  /** What stands in place of an empty list. */
+  empty: ReactNode;
+  /** What removes the filters, if there are any; then an empty list says `noneFound`. */
+  clear?: () => void;
+  noneFound?: ReactNode;
+  children: (items: T[]) => ReactNode;
+}
+
 /** The items of a list that were read so far with a button for more, or what stands in their place. */
-export function Listed<T>({ pages, empty, children }: { pages: Pages<T>; empty: ReactNode; children: (items: T[]) => ReactNode }) {
+export function Listed<T>({ pages, empty, clear, noneFound, children }: ListedProps<T>) {
   const { items, error } = pages;
   if (!items) return error ? <Problem error={error} retry={() => void pages.refetch()} /> : <Loading />;
   return (
     <>
       {error !== null && <Problem error={error} retry={() => void pages.refetch()} />}
-      {items.length ? children(items) : empty}
+      {items.length ? children(items) : clear ? <Empty action={<ShowAll clear={clear} />}>{noneFound}</Empty> : empty}
       <More query={pages} />
     </>
   );

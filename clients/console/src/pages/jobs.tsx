@@ -64,7 +64,7 @@ const EVERY = 10_000; // ms: the jobs of other administrators send no events her
 function JobList({ streamKey }: { streamKey?: string }) {
   const t = useJobWords();
   const common = useCommonWords();
-  const [{ status }, filter] = useFilters("status");
+  const [{ status }, filter, clear] = useFilters("status");
   const pages = usePages<Job>("/jobs", { status, streamKey });
   const mine = dorami().notifications();
   const { jobs } = useStore(mine.state);
@@ -93,18 +93,13 @@ function JobList({ streamKey }: { streamKey?: string }) {
     toast(said(useJobWords, "cancelled"));
     await refresh("/jobs");
   };
-  const all = (
-    <Button variant="default" onClick={() => filter({ status: "" })}>
-      {common("unfilter")}
-    </Button>
-  );
   return (
     <>
       <Filters>
         <Switcher label={t("status")} value={status} change={(status) => filter({ status })} choices={[["", common("all")], ...STATUSES.map((status) => [status, t(status)] as const)]} />
       </Filters>
       <Card>
-        <Listed pages={pages} empty={status ? <Empty action={all}>{t("noneFound")}</Empty> : <Empty>{t("none")}</Empty>}>
+        <Listed pages={pages} clear={clear} noneFound={t("noneFound")} empty={<Empty>{t("none")}</Empty>}>
           {(found) => (
             <Table
               label={t("title")}

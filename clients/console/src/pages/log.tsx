@@ -1,10 +1,8 @@
 // What moderators, hosts and administrators did.
 
 import type { LogEntry, ModerationAction } from "@dorami/client";
-import { Button } from "@mantine/core";
 import { Link } from "wouter";
-import { search } from "../api";
-import { Choose, Filters, Listed, Search, When } from "../components/filters";
+import { Choose, Export, Filters, Listed, Search, ShowAll, When } from "../components/filters";
 import { Card, Empty, PageHead, Tag, type Tone } from "../components/page";
 import { PersonLink } from "../components/person-link";
 import { Table } from "../components/table";
@@ -34,32 +32,23 @@ type Entry = Omit<LogEntry, "action"> & { action: ModerationAction | string; act
 export default function Log() {
   const t = useLogWords();
   const common = useCommonWords();
-  const [{ action, room, actor, subject, from, to }, filter] = useFilters("action", "room", "actor", "subject", "from", "to");
+  const [{ action, room, actor, subject, from, to }, filter, clear] = useFilters("action", "room", "actor", "subject", "from", "to");
   const query = { action, liveId: room, actorId: actor, subjectId: subject, from: fromField(from), to: fromField(to) };
   const pages = usePages<Entry>(LOG, query);
-  const none = { action: "", room: "", actor: "", subject: "", from: "", to: "" };
-  const filtered = action || room || actor || subject || from || to;
-  const all = (
-    <Button variant="default" size="sm" onClick={() => filter(none)}>
-      {common("unfilter")}
-    </Button>
-  );
   return (
     <>
       <PageHead title={t("title")}>
-        <Button component="a" variant="default" size="sm" href={`/api/v1${LOG}${search({ ...query, format: "jsonl" })}`} download>
-          {common("export")}
-        </Button>
+        <Export path={LOG} query={query} />
       </PageHead>
       <Filters>
         <Choose label={t("action")} value={action} change={(action) => filter({ action })} choices={[["", t("allActions")], ...ACTIONS.map((action) => [action, t(action)] as const)]} />
         <Search label={t("roomFilter")} value={room} change={(room) => filter({ room })} />
         <When label={common("from")} value={from} change={(from) => filter({ from })} />
         <When label={common("to")} value={to} change={(to) => filter({ to })} />
-        {filtered && all}
+        <ShowAll clear={clear} />
       </Filters>
       <Card>
-        <Listed pages={pages} empty={filtered ? <Empty action={all}>{t("noneFound")}</Empty> : <Empty>{t("none")}</Empty>}>
+        <Listed pages={pages} clear={clear} noneFound={t("noneFound")} empty={<Empty>{t("none")}</Empty>}>
           {(entries) => (
             <Table
               label={t("title")}

@@ -3,10 +3,10 @@
 import type { Order } from "@dorami/client";
 import { Button } from "@mantine/core";
 import { useEffect, useState } from "react";
-import { api, search } from "../api";
+import { api } from "../api";
 import { Act, refresh } from "../components/acts";
 import { confirm } from "../components/dialogs";
-import { Filters, Listed, Switcher } from "../components/filters";
+import { Export, Filters, Listed, Switcher } from "../components/filters";
 import { Card, Empty, PageHead, Tag, type Tone } from "../components/page";
 import { PersonLink } from "../components/person-link";
 import { said } from "../components/said";
@@ -42,7 +42,7 @@ export function OrdersCard({ streamKey }: { streamKey?: string }) {
   const common = useCommonWords();
   const admin = useRole() === "ADMIN";
   const { currency } = useShop();
-  const [{ status, user }, filter] = useFilters("status", "user");
+  const [{ status, user }, filter, clear] = useFilters("status", "user");
   const query = { status, userId: user, streamKey, scope: admin ? undefined : "sold" };
   const pages = usePages<Sold>("/orders", query);
   const { orders } = useStore(useRoom().state);
@@ -76,12 +76,6 @@ export function OrdersCard({ streamKey }: { streamKey?: string }) {
     toast(said(useOrderWords, "cancelled", { buyer: buyer(order) }));
     await refresh("/orders");
   };
-  const filtered = status || user;
-  const all = (
-    <Button variant="default" onClick={() => filter({ status: "", user: "" })}>
-      {common("unfilter")}
-    </Button>
-  );
   return (
     <>
       <Filters>
@@ -91,9 +85,7 @@ export function OrdersCard({ streamKey }: { streamKey?: string }) {
             {t("allPeople")}
           </Button>
         )}
-        <Button component="a" variant="default" size="sm" href={`/api/v1/orders${search({ ...query, format: "jsonl" })}`} download>
-          {common("export")}
-        </Button>
+        <Export path="/orders" query={query} />
       </Filters>
       {fresh > 0 && (
         <Button className="pill" radius="xl" size="sm" onClick={() => void renew()}>
@@ -101,7 +93,7 @@ export function OrdersCard({ streamKey }: { streamKey?: string }) {
         </Button>
       )}
       <Card>
-        <Listed pages={pages} empty={filtered ? <Empty action={all}>{t("noneFound")}</Empty> : <Empty>{t("none")}</Empty>}>
+        <Listed pages={pages} clear={clear} noneFound={t("noneFound")} empty={<Empty>{t("none")}</Empty>}>
           {(found) => (
             <Table
               label={t("title")}

@@ -13,7 +13,6 @@ import { Table } from "../components/table";
 import { toast } from "../components/toasts";
 import { date, day } from "../format";
 import { useFilters, usePages } from "../lists";
-import { useCommonWords } from "../words/common";
 import { usePeopleWords } from "../words/people";
 import { useShellWords } from "../words/shell";
 
@@ -27,17 +26,11 @@ export interface Reset extends PasswordLink {
 
 export default function People() {
   const t = usePeopleWords();
-  const common = useCommonWords();
   const shell = useShellWords();
-  const [{ role, status, search }, filter] = useFilters("role", "status", "search");
+  const [{ role, status, search }, filter, clear] = useFilters("role", "status", "search");
   const [creating, setCreating] = useState(false);
   const [made, setMade] = useState<Reset>();
   const pages = usePages<UserView>("/users", { role, status, search });
-  const all = (
-    <Button variant="default" onClick={() => filter({ role: "", status: "", search: "" })}>
-      {common("unfilter")}
-    </Button>
-  );
   return (
     <>
       <PageHead title={t("title")}>
@@ -58,7 +51,7 @@ export default function People() {
         />
       </Filters>
       <Card>
-        <Listed pages={pages} empty={role || status || search ? <Empty action={all}>{t("noneFound")}</Empty> : <Empty>{t("none")}</Empty>}>
+        <Listed pages={pages} clear={clear} noneFound={t("noneFound")} empty={<Empty>{t("none")}</Empty>}>
           {(people) => (
             <Table
               label={t("title")}

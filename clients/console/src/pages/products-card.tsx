@@ -18,6 +18,7 @@ import { dorami, useRole, useSession } from "../session";
 import { useOnline } from "../shell";
 import { useStore } from "../stores";
 import { useCommonWords } from "../words/common";
+import { showable, useShop } from "../shop";
 import { useProductWords } from "../words/products";
 
 const LOW = 5; // as in the room's own warning
@@ -236,12 +237,20 @@ function toggled(set: ReadonlySet<string>, id: string, on: boolean): ReadonlySet
   return next;
 }
 
-/** A product's name and its signs. Pictures of other hosts are not shown: the content policy forbids them. */
+/** The picture of a product; nothing if there is none, or the content policy forbids it, or it does not load. */
+function Picture({ address }: { address: string | null }) {
+  const { imageOrigins } = useShop();
+  const [broken, setBroken] = useState("");
+  if (!address || broken === address || !showable(address, imageOrigins)) return null;
+  return <img src={address} alt="" loading="lazy" referrerPolicy="no-referrer" onError={() => setBroken(address)} />;
+}
+
+/** A product's name and its signs. */
 function Name({ product, featured }: { product: Product; featured: boolean }) {
   const t = useProductWords();
   return (
     <span className="named">
-      {product.imageUrl?.startsWith(`${location.origin}/`) && <img src={product.imageUrl} alt="" loading="lazy" />}
+      <Picture address={product.imageUrl} />
       <span>{product.name}</span>
       {featured && <Tag tone="brand">{t("featured")}</Tag>}
       {product.isNew && <Tag>{t("isNew")}</Tag>}

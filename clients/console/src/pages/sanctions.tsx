@@ -5,7 +5,7 @@ import { Button, Menu } from "@mantine/core";
 import { Link } from "wouter";
 import { api } from "../api";
 import { Act, refresh } from "../components/acts";
-import { Choose, Filters, Listed, Switcher } from "../components/filters";
+import { Choose, Filters, Listed, ShowAll, Switcher } from "../components/filters";
 import { Card, Empty, PageHead, Tag } from "../components/page";
 import { PersonLink } from "../components/person-link";
 import { said } from "../components/said";
@@ -20,17 +20,11 @@ import { useSanctionWords } from "../words/sanctions";
 
 export default function Sanctions() {
   const t = useSanctionWords();
-  const common = useCommonWords();
-  const [{ which, kind, room, user }, filter] = useFilters("which", "kind", "room", "user");
+  const [{ which }, turn] = useFilters("which");
+  const [{ kind, room, user }, filter, clear] = useFilters("kind", "room", "user");
   const pages = usePages<SanctionView>("/moderation/sanctions", { active: which ? undefined : "true", kind, liveId: room, userId: user });
-  const filtered = kind || room || user;
-  const all = (
-    <Button variant="default" onClick={() => filter({ kind: "", room: "", user: "" })}>
-      {common("unfilter")}
-    </Button>
-  );
   const history = (
-    <Button variant="default" onClick={() => filter({ which: "all" })}>
+    <Button variant="default" onClick={() => turn({ which: "all" })}>
       {t("history")}
     </Button>
   );
@@ -41,7 +35,7 @@ export default function Sanctions() {
         <Switcher
           label={t("which")}
           value={which}
-          change={(which) => filter({ which })}
+          change={(which) => turn({ which })}
           choices={[
             ["", t("active")],
             ["all", t("history")],
@@ -57,10 +51,10 @@ export default function Sanctions() {
             ["BAN", t("BAN")],
           ]}
         />
-        {(room || user) && all}
+        {(room || user) && <ShowAll clear={clear} />}
       </Filters>
       <Card>
-        <Listed pages={pages} empty={filtered ? <Empty action={all}>{t("noneFound")}</Empty> : which ? <Empty>{t("noneEver")}</Empty> : <Empty action={history}>{t("none")}</Empty>}>
+        <Listed pages={pages} clear={clear} noneFound={t("noneFound")} empty={which ? <Empty>{t("noneEver")}</Empty> : <Empty action={history}>{t("none")}</Empty>}>
           {(sanctions) => <SanctionTable sanctions={sanctions} />}
         </Listed>
       </Card>

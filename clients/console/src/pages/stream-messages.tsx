@@ -1,9 +1,7 @@
 // The search in the messages of a stream, and their export.
 
 import type { StoredMessage } from "@dorami/client";
-import { Button } from "@mantine/core";
-import { search as query } from "../api";
-import { Choose, Filters, Listed, Search, When } from "../components/filters";
+import { Choose, Export, Filters, Listed, Search, When } from "../components/filters";
 import { Card, Empty, RoleTag, Tag } from "../components/page";
 import { PersonLink } from "../components/person-link";
 import { Table } from "../components/table";
@@ -16,15 +14,10 @@ import { useStreamWords } from "../words/streams";
 export function StreamMessages({ streamKey }: { streamKey: string }) {
   const t = useStreamWords();
   const common = useCommonWords();
-  const [{ q, deleted, from, user }, filter] = useFilters("q", "deleted", "from", "user");
+  const [{ q, deleted, from, user }, filter, clear] = useFilters("q", "deleted", "from", "user");
   const path = `/streams/${streamKey}/messages`;
   const asked = { search: q, deleted: deleted && "true", from: fromField(from), userId: user };
   const pages = usePages<StoredMessage>(path, asked);
-  const all = (
-    <Button variant="default" onClick={() => filter({ q: "", deleted: "", from: "", user: "" })}>
-      {common("unfilter")}
-    </Button>
-  );
   return (
     <>
       <Filters>
@@ -39,12 +32,10 @@ export function StreamMessages({ streamKey }: { streamKey: string }) {
           ]}
         />
         <When label={common("from")} value={from} change={(from) => filter({ from })} />
-        <Button component="a" variant="default" size="sm" href={`/api/v1${path}${query({ ...asked, format: "jsonl" })}`} download>
-          {common("export")}
-        </Button>
+        <Export path={path} query={asked} />
       </Filters>
       <Card>
-        <Listed pages={pages} empty={q || deleted || from || user ? <Empty action={all}>{t("noMessagesFound")}</Empty> : <Empty>{t("noMessages")}</Empty>}>
+        <Listed pages={pages} clear={clear} noneFound={t("noMessagesFound")} empty={<Empty>{t("noMessages")}</Empty>}>
           {(messages) => (
             <Table
               label={t("chat")}

@@ -22,16 +22,10 @@ export default function Streams() {
   const creates = useRole() !== "MODERATOR";
   const { user } = useSession();
   const [, go] = useLocation();
-  const [{ status, search, host }, filter] = useFilters("status", "search", "host");
+  const [{ status, search, host }, filter, clear] = useFilters("status", "search", "host");
   const [creating, setCreating] = useState(false);
   const pages = usePages<StreamView>("/streams", { status, search, hostId: host && user.id });
-  const filtered = status || search || host;
   const create = creates && <Button onClick={() => setCreating(true)}>{t("create")}</Button>;
-  const all = (
-    <Button variant="default" onClick={() => filter({ status: "", search: "", host: "" })}>
-      {t("unfilter")}
-    </Button>
-  );
   return (
     <>
       <PageHead title={t("title")}>{create}</PageHead>
@@ -51,7 +45,7 @@ export default function Streams() {
         )}
       </Filters>
       <Card>
-        <Listed pages={pages} empty={filtered ? <Empty action={all}>{t("noneFound")}</Empty> : <Empty action={create}>{t("none")}</Empty>}>
+        <Listed pages={pages} clear={clear} noneFound={t("noneFound")} empty={<Empty action={create}>{t("none")}</Empty>}>
           {(streams) => (
             <Table
               label={t("title")}

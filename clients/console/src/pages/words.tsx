@@ -6,14 +6,13 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { api } from "../api";
 import { Act, refresh } from "../components/acts";
-import { Choose, Filters, Listed, Search } from "../components/filters";
+import { Choose, Filters, Listed, Search, ShowAll } from "../components/filters";
 import { Card, Empty, PageHead, Tag, type Tone } from "../components/page";
 import { said } from "../components/said";
 import { Table } from "../components/table";
 import { attempt, toast, undoable } from "../components/toasts";
 import { day } from "../format";
 import { useFilters, usePages } from "../lists";
-import { useCommonWords } from "../words/common";
 import { useWordWords } from "../words/words";
 
 type Action = FilteredText["action"];
@@ -25,14 +24,8 @@ const list = (word: string, action: string, liveId: string | null) => api<WordVi
 
 export default function Words() {
   const t = useWordWords();
-  const common = useCommonWords();
-  const [{ search, action, room }, filter] = useFilters("search", "action", "room");
+  const [{ search, action, room }, filter, clear] = useFilters("search", "action", "room");
   const pages = usePages<WordView>(LISTS, { search, action, liveId: room });
-  const all = (
-    <Button variant="default" onClick={() => filter({ search: "", action: "", room: "" })}>
-      {common("unfilter")}
-    </Button>
-  );
   const change = ({ id, word, action }: WordView, next: string) =>
     attempt(async () => {
       const put = (action: string) => api("PATCH", `${LISTS}/${id}`, { action }).then(() => refresh(LISTS));
@@ -54,10 +47,10 @@ export default function Words() {
       <Filters>
         <Search label={t("find")} value={search} change={(search) => filter({ search })} />
         <Choose label={t("action")} value={action} change={(action) => filter({ action })} choices={[["", t("allActions")], ...ACTIONS.map((action) => [action, t(action)] as const)]} />
-        {room && all}
+        {room && <ShowAll clear={clear} />}
       </Filters>
       <Card>
-        <Listed pages={pages} empty={search || action || room ? <Empty action={all}>{t("noneFound")}</Empty> : <Empty>{t("none")}</Empty>}>
+        <Listed pages={pages} clear={clear} noneFound={t("noneFound")} empty={<Empty>{t("none")}</Empty>}>
           {(words) => (
             <Table
               label={t("title")}

@@ -1271,6 +1271,7 @@ class ShopConfig(TypedDict):
     currency: str
     locale: str
     analytics: bool
+    imageOrigins: list[str]
 
 
 class Since(TypedDict):

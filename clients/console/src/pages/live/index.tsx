@@ -9,8 +9,7 @@ import { Link, Redirect, useLocation, useParams } from "wouter";
 import { get } from "../../api";
 import { Dialog } from "../../components/dialogs";
 import { Card, Empty, Loaded, PageHead, Tag } from "../../components/page";
-import { said } from "../../components/said";
-import { toast, undoLast } from "../../components/toasts";
+import { undoLast } from "../../components/toasts";
 import { money, number, span } from "../../format";
 import { Icon } from "../../icons";
 import { useSession } from "../../session";
@@ -92,7 +91,6 @@ function View({ stream }: { stream: StreamView }) {
   const [help, setHelp] = useState(false);
   const log = useRef<LogHandle>(null);
   const searchBox = useRef<HTMLInputElement>(null);
-  useCaughtUp();
 
   const act = useCallback<Act>(
     (action, message) => {
@@ -146,6 +144,7 @@ function View({ stream }: { stream: StreamView }) {
   return (
     <div className="live">
       <Head stream={stream} help={() => setHelp(true)} />
+      <CaughtUp />
       {phone ? (
         <>
           <div className="live-tabs" role="tablist" aria-label={t("title")}>
@@ -190,9 +189,13 @@ function View({ stream }: { stream: StreamView }) {
   );
 }
 
-/** Say how many messages came while the connection was away. */
-function useCaughtUp(): void {
+const CAUGHT_UP = 10_000; // ms for which it is said that the connection is back
+
+/** Say for a moment that the connection is back, and how many messages came meanwhile. */
+function CaughtUp() {
+  const t = useLiveWords();
   const room = useRoom();
+  const [count, setCount] = useState<number | null>(null);
   useEffect(() => {
     let last: number | undefined; // the place of the newest message when the connection was lost
     return room.chat.state.subscribe(() => {
@@ -202,11 +205,24 @@ function useCaughtUp(): void {
       else if (status === "joined" && last !== undefined) {
         const before = last;
         last = undefined;
-        const count = messages.filter(({ seq }) => seq > before).length;
-        if (before && count) toast(said(useLiveWords, "caughtUp", { count }));
+        if (before) setCount(messages.filter(({ seq }) => seq > before).length);
       }
     });
   }, [room]);
+  useEffect(() => {
+    if (count === null) return;
+    const timer = setTimeout(() => setCount(null), CAUGHT_UP);
+    return () => clearTimeout(timer);
+  }, [count]);
+  return (
+    <div role="status">
+      {count !== null && (
+        <p className="banner" data-tone="good">
+          {count ? t("caughtUp", { count }) : t("missedNothing")}
+        </p>
+      )}
+    </div>
+  );
 }
 
 const STATES = { SCHEDULED: "neutral", LIVE: "bad", ENDED: "neutral", CANCELLED: "neutral" } as const;
