@@ -191,8 +191,8 @@ def revocations_verified() -> str:
 
 
 def rate_limit(scope: str, subject: str) -> str:
-    """Sorted set: the times of a subject's requests in the current window of one limit."""
-    return f"dorami:limit:{scope}:{subject}"
+    """List: the times of a subject's requests in the current window of one limit, oldest first."""
+    return f"dorami:charges:{scope}:{subject}"
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ async def test_a_backup_holds_databases_and_sessions_and_nobody_else_may_read_it
 ) -> None:
     await put_session(client, "u1", "s1")
     await client.set(keys.revoked("u1", "sid", "s2"), "1", ex=60)
-    await client.set("dorami:limit:chat:u1", "not kept")
+    await client.set("dorami:charges:chat:u1", "not kept")
     entry = await place.create()
     manifest = Manifest.read(entry.folder)
     [content] = manifest.databases

@@ -1,27 +1,39 @@
 -- Counts requests in sliding windows, each for itself.
--- KEYS: sorted sets of the times of requests, in µs by this server's clock. ARGV: for each key a limit, a window in µs.
--- Returns for each key {1 if the request was counted, else 0; number of counted requests; µs until the oldest leaves the
--- window}, or the error, which keeps no other from being counted.
-local time = redis.call('TIME')
+-- KEYS: lists of the times of counted requests, in µs by this server's clock, oldest first.
+-- ARGV: for each run of keys that have the same limit: the number of keys, the limit, and the window in µs.
+-- Returns three values for each key: 1 if the request was counted, else 0; the number of counted requests; µs until the
+-- oldest leaves the window. An error of a key stands in its first value, and keeps no other key from being counted.
+local call = redis.call
+local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
+local moment = string.format('%.0f', now)
 
 local function charge(key, limit, window)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
-  local count = redis.call('ZCARD', key)
-  local done = 0
-  if count < limit then
-    -- The count makes members of the same microsecond distinct.
-    redis.call('ZADD', key, now, string.format('%.0f:%d', now, count))
-    redis.call('PEXPIRE', key, math.ceil(window / 1000))
-    done, count = 1, count + 1
+  local oldest = tonumber(call('LINDEX', key, 0))
+  while oldest and oldest <= now - window do
+    call('LPOP', key)
+    oldest = tonumber(call('LINDEX', key, 0))
   end
-  local oldest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-  return {done, count, tonumber(oldest[2]) + window - now}
+  local count = oldest and call('LLEN', key) or 0
+  local left = (oldest or now) + window - now
+  if count >= limit then
+    return 0, count, left
+  end
+  call('RPUSH', key, moment)
+  call('PEXPIRE', key, math.ceil(window / 1000))
+  return 1, count + 1, left
 end
 
-local answers = {}
-for i, key in ipairs(KEYS) do
-  local done, answer = pcall(charge, key, tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i]))
-  answers[i] = done and answer or (type(answer) == 'table' and answer['err'] or tostring(answer))
+local answers, place = {}, 0
+for run = 1, #ARGV, 3 do
+  local limit, window = tonumber(ARGV[run + 1]), tonumber(ARGV[run + 2])
+  for _ = 1, tonumber(ARGV[run]) do
+    place = place + 1
+    local fine, done, count, left = pcall(charge, KEYS[place], limit, window)
+    if not fine then
+      done, count, left = type(done) == 'table' and done['err'] or tostring(done), 0, 0
+    end
+    answers[3 * place - 2], answers[3 * place - 1], answers[3 * place] = done, count, left
+  end
 end
 return answers

@@ -1,5 +1,7 @@
 """Rate limits over all nodes, counted in Redis by the clock of Redis. Used by both edges."""
 
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError, ResponseError
@@ -19,7 +21,7 @@ Counted = tuple[int, int, int]
 
 
 class Charge(NamedTuple):
-    """The arguments of one call of the script."""
+    """A request to count."""
 
     key: str
     limit: int
@@ -59,7 +61,7 @@ class RedisLimiter:
         """See Limiter."""
         try:
             async with self._redis.guard("limit"):
-                await self._redis.client.zpopmax(keys.rate_limit(scope, subject))
+                await self._redis.client.rpop(keys.rate_limit(scope, subject))
         except Unavailable:
             await self._fallback.refund(scope, subject)
 
@@ -69,30 +71,35 @@ class RedisLimiter:
 
     async def _count(self, charges: list[Charge]) -> list[Counted | Exception]:
         async with self._redis.guard("limit"):
-            # One call for all costs Redis and this node a third of one for each.
             if self._redis.cluster is None or len(charges) == 1:
-                values = [value for charge in charges for value in (charge.limit, charge.window)]
-                return [
-                    self._counted(answer)
-                    for answer in await self._script(keys=[charge.key for charge in charges], args=values)
-                ]
+                # One call for all costs Redis and this node a third of one for each.
+                answers = iter(await self._script(keys=[charge.key for charge in charges], args=_arguments(charges)))
+                return [self._counted(answer) for answer in zip(answers, answers, answers, strict=True)]
+            # A call is for one slot of a cluster.
             pipeline = self._redis.client.pipeline(transaction=False)
             pipeline.scripts.add(self._script)  # type: ignore[arg-type]
             for charge in charges:
-                pipeline.evalsha(self._script.sha, 1, charge.key, charge.limit, charge.window)
+                pipeline.evalsha(self._script.sha, 1, charge.key, *_arguments([charge]))
             # An error of one charge must not have the others counted a second time.
-            return [
-                self._counted(answer if isinstance(answer, RedisError) else answer[0])
-                for answer in await pipeline.execute(raise_on_error=False)
-            ]
+            return [self._counted(answer) for answer in await pipeline.execute(raise_on_error=False)]
 
     def _counted(self, answer: Any) -> Counted | Exception:
         """Return what the script has answered for one charge; Unavailable for an error."""
-        if isinstance(answer, bytes | str):
-            answer = ResponseError(answer if isinstance(answer, str) else answer.decode(errors="replace"))
         if isinstance(answer, RedisError):
-            if isinstance(answer, ResponseError):  # else one server of a cluster is unavailable
-                self._redis.refused("limit", answer)
-            return Unavailable("redis")
-        done, count, wait = answer
-        return done, count, wait
+            error = answer
+        else:
+            done, count, left = answer
+            if isinstance(done, int):
+                return done, count, left
+            error = ResponseError(done if isinstance(done, str) else done.decode(errors="replace"))
+        if isinstance(error, ResponseError):  # else one server of a cluster is unavailable
+            self._redis.refused("limit", error)
+        return Unavailable("redis")
+
+
+def _arguments(charges: Sequence[Charge]) -> list[int]:
+    """Return the script's ARGV: charges of one batch mostly have the same limit."""
+    arguments: list[int] = []
+    for rule, run in groupby(charges, lambda charge: charge[1:]):
+        arguments += (len(list(run)), *rule)
+    return arguments
