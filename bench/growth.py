@@ -28,8 +28,8 @@ from gateway.dev.servers import PostgresProcess
 from gateway.metrics import Metrics
 from gateway.postgres import migrations
 from gateway.postgres.database import Database
-from gateway.protocol.chat import SendMessage
-from gateway.protocol.curation import Clear
+from gateway.protocol.payloads.chat import SendMessage
+from gateway.protocol.payloads.curation import Clear
 from gateway.protocol.queries import LogQuery, MessageQuery, ProductQuery, StreamQuery, UserQuery
 from gateway.security.principal import Principal, Role
 from gateway.services.accounts.directory import Directory

@@ -4,7 +4,8 @@ from operator import attrgetter
 
 from gateway.errors import Code, codes
 from gateway.keys import CHAT, Room, chat_room
-from gateway.protocol import chat, events
+from gateway.protocol import events
+from gateway.protocol.payloads import chat
 from gateway.protocol.wire import Typed
 from gateway.realtime.members.rights_delivery import RightsDelivery
 from gateway.realtime.socketio.socket import Socket

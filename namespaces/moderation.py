@@ -4,7 +4,8 @@ from functools import partial
 from typing import NamedTuple
 
 from gateway.errors import Code, codes
-from gateway.protocol import chat, curation, events, moderation
+from gateway.protocol import events
+from gateway.protocol.payloads import chat, curation, moderation
 from gateway.security.principal import ADMINS, MEMBERS
 from gateway.services.moderation.announcements import Announcements
 from gateway.services.moderation.clears import Clears

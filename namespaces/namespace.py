@@ -8,7 +8,14 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from gateway.errors import Code, Forbidden
 from gateway.keys import Room
 from gateway.protocol import events
-from gateway.protocol.identity import AuthRefresh, AuthRefreshed, Connected, ConnectionSuccess, Limits, RateLimit
+from gateway.protocol.payloads.accounts import (
+    AuthRefresh,
+    AuthRefreshed,
+    Connected,
+    ConnectionSuccess,
+    Limits,
+    RateLimit,
+)
 from gateway.protocol.wire import Typed
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.presence.presence import Census

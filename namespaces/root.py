@@ -4,8 +4,9 @@ from operator import attrgetter
 
 from gateway.errors import Code, Forbidden, codes
 from gateway.keys import ROOT, Room, admins_room, everyone_room, hosts_room, products_room
-from gateway.protocol import catalog, events, orders
-from gateway.protocol.identity import Connected
+from gateway.protocol import events
+from gateway.protocol.payloads import catalog, orders
+from gateway.protocol.payloads.accounts import Connected
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import ADMINS, Principal, Role
 from gateway.services.commerce.storefront import Storefront

@@ -5,7 +5,8 @@ from operator import attrgetter
 
 from gateway.errors import Code, codes
 from gateway.keys import STREAMING, viewers_room
-from gateway.protocol import events, streaming
+from gateway.protocol import events
+from gateway.protocol.payloads import streaming
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.streams.hearts import Hearts

@@ -15,7 +15,7 @@ from gateway.security.principal import Role
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
-    from gateway.protocol.identity import UserView
+    from gateway.protocol.payloads.accounts import UserView
     from gateway.services.accounts.operator import Operator
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ def create(
     """Create an account."""
     from pydantic import ValidationError
 
-    from gateway.protocol.identity import Register
+    from gateway.protocol.payloads.accounts import Register
 
     settings = settings_of_environment()
     password = _password()
@@ -95,7 +95,7 @@ def password(account: Account) -> None:
     """Set another password. All sessions of the account end."""
     from pydantic import TypeAdapter, ValidationError
 
-    from gateway.protocol.identity import NewPassword
+    from gateway.protocol.payloads.accounts import NewPassword
 
     settings = settings_of_environment()
     new = _password()

@@ -13,7 +13,7 @@ from gateway.media.errors import MediaError
 from gateway.media.ffmpeg import SOURCE, Ffmpeg
 from gateway.media.library import Library
 from gateway.media.output import Metadata
-from gateway.protocol.jobs import SHORTEST, CreateJob, Rendition, Replay, ReplayFile
+from gateway.protocol.payloads.jobs import SHORTEST, CreateJob, Rendition, Replay, ReplayFile
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from gateway.concurrency.tasks import cancel
 from gateway.concurrency.timeouts import wait_until
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
-from gateway.protocol.health import ComponentStatus
+from gateway.protocol.payloads.health import ComponentStatus
 from gateway.realtime.notices import NodeDrained
 from gateway.services.nodes.figures import Figures
 from gateway.services.nodes.heartbeat import NodeHeartbeat

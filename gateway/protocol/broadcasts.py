@@ -8,19 +8,19 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from gateway.keys import CHAT, ROOT, STREAMING
-from gateway.protocol import (
+from gateway.protocol import events
+from gateway.protocol.answers import ErrorEvent, Farewell
+from gateway.protocol.payloads import (
+    accounts,
     catalog,
     chat,
     curation,
-    events,
-    identity,
     jobs,
     moderation,
     notifications,
     orders,
     streaming,
 )
-from gateway.protocol.answers import ErrorEvent, Farewell
 from gateway.protocol.wire import Payload
 
 
@@ -48,7 +48,7 @@ class Broadcast(NamedTuple):
 
 _ALWAYS = {
     events.ERROR: Broadcast("A request without an ack failed", To.SOCKET, ErrorEvent, typed=False),
-    events.AUTH_EXPIRING: Broadcast("The socket expires within a minute", To.SOCKET, identity.Expiring, typed=False),
+    events.AUTH_EXPIRING: Broadcast("The socket expires within a minute", To.SOCKET, accounts.Expiring, typed=False),
     events.AUTH_EXPIRED: Broadcast("The socket has expired; its connection closes", To.SOCKET, Farewell, typed=False),
     events.AUTH_REVOKED: Broadcast("The token was revoked; the socket ends", To.SOCKET, Farewell, typed=False),
     events.SERVER_SHUTDOWN: Broadcast("The node stops", To.SOCKET, Farewell, typed=False),
@@ -58,7 +58,7 @@ _ALWAYS = {
 BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
     ROOT: _ALWAYS
     | {
-        events.CONNECTED: Broadcast("The socket is connected", To.SOCKET, identity.Connected, typed=False),
+        events.CONNECTED: Broadcast("The socket is connected", To.SOCKET, accounts.Connected, typed=False),
         events.USER_JOINED: Broadcast("Somebody joined a small room", To.ROOM, catalog.StreamPresence, typed=False),
         events.USER_LEFT: Broadcast("Somebody left a small room", To.ROOM, catalog.StreamPresence, typed=False),
         events.UPCOMING_UPDATED: Broadcast(
@@ -86,7 +86,7 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
     },
     CHAT: _ALWAYS
     | {
-        events.CONNECTION_SUCCESS: Broadcast("The socket is connected", To.SOCKET, identity.ConnectionSuccess),
+        events.CONNECTION_SUCCESS: Broadcast("The socket is connected", To.SOCKET, accounts.ConnectionSuccess),
         events.CHAT_HISTORY: Broadcast("The socket joined without an ack", To.SOCKET, chat.HistoryEvent),
         events.CHAT_MESSAGE: Broadcast("Somebody sent a message", To.ROOM, chat.Message, logged=True),
         events.CHAT_MESSAGE_DELETED: Broadcast("A message was deleted", To.ROOM, chat.MessageDeleted, logged=True),
@@ -110,7 +110,7 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
     },
     STREAMING: _ALWAYS
     | {
-        events.CONNECTION_SUCCESS: Broadcast("The socket is connected", To.SOCKET, identity.ConnectionSuccess),
+        events.CONNECTION_SUCCESS: Broadcast("The socket is connected", To.SOCKET, accounts.ConnectionSuccess),
         events.STREAM_VIEWER_UPDATE: Broadcast("The viewer count changed", To.ROOM, streaming.ViewerUpdate),
         events.STREAM_HEARTS: Broadcast("Viewers sent hearts", To.ROOM, streaming.Hearts),
         events.STREAM_STARTED: Broadcast(

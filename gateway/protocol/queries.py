@@ -8,12 +8,12 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from gateway.protocol.analytics import Bucket
-from gateway.protocol.catalog import ProductStatus
-from gateway.protocol.jobs import JobState
-from gateway.protocol.orders import OrderStatus
-from gateway.protocol.records import SanctionKindName, WordActionName
-from gateway.protocol.streaming import StreamStatus
+from gateway.protocol.payloads.analytics import Bucket
+from gateway.protocol.payloads.catalog import ProductStatus
+from gateway.protocol.payloads.jobs import JobState
+from gateway.protocol.payloads.orders import OrderStatus
+from gateway.protocol.payloads.records import SanctionKindName, WordActionName
+from gateway.protocol.payloads.streaming import StreamStatus
 from gateway.protocol.text import is_visible
 from gateway.protocol.wire import Identifier, Moment, StreamKey
 from models.main.moderation import ModerationAction

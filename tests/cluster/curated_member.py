@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from gateway.protocol.chat import HISTORY
+from gateway.protocol.payloads.chat import HISTORY
 from tests.cluster.members import PAUSE
 from tests.cluster.room_reader import RoomReader
 from tests.cluster.shop import Person

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Code
-from gateway.protocol import chat, curation, events, moderation
+from gateway.protocol import events
+from gateway.protocol.payloads import chat, curation, moderation
 from gateway.protocol.wire import Request
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Shop

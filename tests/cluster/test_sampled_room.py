@@ -6,7 +6,7 @@ from typing import Any
 
 from dorami_client import Dorami
 
-from gateway.protocol.chat import HISTORY
+from gateway.protocol.payloads.chat import HISTORY
 from tests.client.client import Client
 from tests.client.socket import ClientSocket
 from tests.cluster.package_clients import package_clients

@@ -10,8 +10,8 @@ import asyncpg
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.chat import SendMessage, Sent
-from gateway.protocol.streaming import CreateStream
+from gateway.protocol.payloads.chat import SendMessage, Sent
+from gateway.protocol.payloads.streaming import CreateStream
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.chat.chat import Chat

@@ -10,15 +10,15 @@ from uuid import uuid4
 from gateway.keys import Room, admins_room, products_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.catalog import (
+from gateway.protocol.payloads.catalog import (
     ChangeProduct,
     ChangeProducts,
     ChangeStock,
     CreateProduct,
     Product,
 )
-from gateway.protocol.orders import Order, PlaceOrder
-from gateway.protocol.streaming import CreateStream
+from gateway.protocol.payloads.orders import Order, PlaceOrder
+from gateway.protocol.payloads.streaming import CreateStream
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.analytics.facts import NO_FACTS, Facts

@@ -4,10 +4,10 @@ from typing import Any
 
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
-from gateway.protocol.curation import Clear, PinMessage, UnpinMessage
-from gateway.protocol.moderation import AllowGuests, Announce, BanUser, Freeze, MuteUser, SlowMode
-from gateway.protocol.streaming import CreateStream
+from gateway.protocol.payloads.chat import DeleteMessage, SendMessage, Sent
+from gateway.protocol.payloads.curation import Clear, PinMessage, UnpinMessage
+from gateway.protocol.payloads.moderation import AllowGuests, Announce, BanUser, Freeze, MuteUser, SlowMode
+from gateway.protocol.payloads.streaming import CreateStream
 from gateway.realtime.notices import Notice
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role

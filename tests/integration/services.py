@@ -6,7 +6,7 @@ from uuid import UUID
 
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.chat import History
+from gateway.protocol.payloads.chat import History
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog

@@ -24,7 +24,7 @@ from gateway.errors import (
 )
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.identity import (
+from gateway.protocol.payloads.accounts import (
     ChangePassword,
     ChangeProfile,
     ChangeRole,

@@ -18,10 +18,10 @@ from gateway.metrics import Metrics
 from gateway.postgres import migrations
 from gateway.postgres.connections import Databases
 from gateway.postgres.databases import ANALYTICS
-from gateway.protocol.catalog import CreateProduct
-from gateway.protocol.orders import PlaceOrder
+from gateway.protocol.payloads.catalog import CreateProduct
+from gateway.protocol.payloads.orders import PlaceOrder
+from gateway.protocol.payloads.streaming import CreateStream
 from gateway.protocol.queries import AnalyticsQuery
-from gateway.protocol.streaming import CreateStream
 from gateway.security.principal import Principal, Role
 from gateway.services.analytics import backfill as backfilling
 from gateway.services.analytics import chat_counter

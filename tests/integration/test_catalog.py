@@ -11,9 +11,9 @@ from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPaylo
 from gateway.keys import everyone_room, products_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct, Product, StreamJoined
+from gateway.protocol.payloads.catalog import ChangeProduct, ChangeStock, CreateProduct, Product, StreamJoined
+from gateway.protocol.payloads.streaming import CreateStream, StreamView
 from gateway.protocol.queries import ProductQuery, StreamQuery
-from gateway.protocol.streaming import CreateStream, StreamView
 from gateway.protocol.wire import Cursor, Since
 from gateway.realtime.presence.presence import LocalPresence
 from gateway.redis.client import RedisClient

@@ -12,8 +12,8 @@ from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.keys import Room, chat_room, products_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.chat import DeleteMessage, SendMessage
-from gateway.protocol.streaming import CreateStream
+from gateway.protocol.payloads.chat import DeleteMessage, SendMessage
+from gateway.protocol.payloads.streaming import CreateStream
 from gateway.protocol.wire import Typed
 from gateway.realtime.fanout import sequencer, subscriber
 from gateway.realtime.fanout.redis import RedisFanout

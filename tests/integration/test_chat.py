@@ -11,8 +11,8 @@ from gateway.errors import Conflict, Forbidden, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.chat import DeleteMessage, Joined, Message, SendMessage, Sent
-from gateway.protocol.streaming import CreateStream
+from gateway.protocol.payloads.chat import DeleteMessage, Joined, Message, SendMessage, Sent
+from gateway.protocol.payloads.streaming import CreateStream
 from gateway.protocol.wire import Cursor, Since
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role

@@ -10,9 +10,9 @@ import pytest
 from gateway.errors import Code, GatewayError, NotFound
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.chat import DeleteMessage, SendMessage, Sent
-from gateway.protocol.curation import Clear, PinMessage, UndoClear
-from gateway.protocol.records import AddWord, ChangeWord
+from gateway.protocol.payloads.chat import DeleteMessage, SendMessage, Sent
+from gateway.protocol.payloads.curation import Clear, PinMessage, UndoClear
+from gateway.protocol.payloads.records import AddWord, ChangeWord
 from gateway.security.principal import Principal, Role
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.snapshot import Snapshots

@@ -12,8 +12,8 @@ from gateway.errors import Code, GatewayError
 from gateway.keys import chat_room, room_log_name
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.chat import DeleteMessage, Message, SendMessage, Sent
-from gateway.protocol.curation import Clear, PinMessage, UndoClear, UnpinMessage
+from gateway.protocol.payloads.chat import DeleteMessage, Message, SendMessage, Sent
+from gateway.protocol.payloads.curation import Clear, PinMessage, UndoClear, UnpinMessage
 from gateway.security.principal import Principal, Role
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.snapshot import Snapshots

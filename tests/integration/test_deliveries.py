@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import InvalidPayload, NotFound, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.notifications import MarkRead, SendNotification
+from gateway.protocol.payloads.notifications import MarkRead, SendNotification
 from gateway.protocol.queries import NotificationQuery, Page
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal, Role

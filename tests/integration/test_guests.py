@@ -12,7 +12,7 @@ from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.errors import AuthRequired, Code, RateLimited, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.identity import Session
+from gateway.protocol.payloads.accounts import Session
 from gateway.realtime.notices import Notice, Revoked
 from gateway.redis.client import RedisClient
 from gateway.security.limits.limits import MemoryLimiter

@@ -24,8 +24,8 @@ from gateway.http.connection import connections
 from gateway.http.pages import POLICY
 from gateway.http.resources.metrics import metrics_app
 from gateway.metrics import Metrics
-from gateway.protocol.catalog import ChangeProduct, CreateProduct, Product, ProductPage
-from gateway.protocol.identity import PROTOCOL, Login, Session, UserView
+from gateway.protocol.payloads.accounts import PROTOCOL, Login, Session, UserView
+from gateway.protocol.payloads.catalog import ChangeProduct, CreateProduct, Product, ProductPage
 from gateway.protocol.queries import ProductQuery
 from gateway.security.browsers.origins import Origins
 from gateway.security.limits.limits import MemoryLimiter
@@ -36,7 +36,7 @@ from gateway.services.nodes.readiness import Readiness
 from tests.http_edge import Callers, Client, bearer, refused, serving, settings
 
 if TYPE_CHECKING:
-    from gateway.protocol.health import ComponentStatus
+    from gateway.protocol.payloads.health import ComponentStatus
 
 WEB = Path(__file__).parents[2] / "gateway" / "web"
 MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

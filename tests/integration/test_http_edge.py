@@ -18,9 +18,9 @@ from gateway.http import dispatch
 from gateway.http.dispatch import parse_body
 from gateway.http.routes import KEY, Call, Cookie, Reply, Route
 from gateway.metrics import Metrics
-from gateway.protocol.catalog import ChangeProduct, ChangeStock, CreateProduct
+from gateway.protocol.payloads.catalog import ChangeProduct, ChangeStock, CreateProduct
+from gateway.protocol.payloads.streaming import CreateStream
 from gateway.protocol.queries import ProductQuery
-from gateway.protocol.streaming import CreateStream
 from gateway.protocol.wire import Payload, Request
 from gateway.security.principal import ADMINS, EVERYONE, MEMBERS, Role
 from tests.http_edge import Client, bearer, edge, refused

@@ -14,9 +14,9 @@ from gateway.errors import Conflict, InvalidPayload, NotFound, Unavailable
 from gateway.media.errors import MediaError
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.jobs import CreateJob, Job, Replay
+from gateway.protocol.payloads.jobs import CreateJob, Job, Replay
+from gateway.protocol.payloads.streaming import StreamView
 from gateway.protocol.queries import JobQuery
-from gateway.protocol.streaming import StreamView
 from gateway.realtime.notices import Notice, UserEvent
 from gateway.redis.client import RedisClient
 from gateway.redis.job_queue import JobQueue

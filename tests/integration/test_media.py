@@ -16,7 +16,7 @@ from gateway.media.ffmpeg import Ffmpeg
 from gateway.media.library import Library
 from gateway.media.replays import Replays
 from gateway.metrics import Metrics
-from gateway.protocol.jobs import CreateJob
+from gateway.protocol.payloads.jobs import CreateJob
 from gateway.redis.client import RedisClient
 from gateway.settings import SettingsError
 from tests.support import record, slow_ffmpeg

@@ -10,7 +10,7 @@ from gateway.errors import Conflict, InvalidPayload, NotFound
 from gateway.keys import Room, chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import ForeignKeyError
-from gateway.protocol.chat import SendMessage, Sent
+from gateway.protocol.payloads.chat import SendMessage, Sent
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.redis.client import RedisClient
 from gateway.services.chat import chat

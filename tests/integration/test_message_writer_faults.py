@@ -13,7 +13,7 @@ from gateway.dev.servers import PostgresProcess
 from gateway.errors import GatewayError, Unavailable
 from gateway.postgres import migrations
 from gateway.postgres.database import AWAY
-from gateway.protocol.chat import Sent
+from gateway.protocol.payloads.chat import Sent
 from gateway.redis.client import RedisClient
 from gateway.services.chat import chat
 from models.main.message import Message

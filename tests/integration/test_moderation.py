@@ -16,9 +16,9 @@ from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.chat import Message as Draft
-from gateway.protocol.chat import SendMessage
-from gateway.protocol.moderation import FOREVER
+from gateway.protocol.payloads.chat import Message as Draft
+from gateway.protocol.payloads.chat import SendMessage
+from gateway.protocol.payloads.moderation import FOREVER
 from gateway.protocol.powers import Power
 from gateway.protocol.wire import Since
 from gateway.realtime.notices import UserBanned, UserMuted

@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import Code, GatewayError
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.orders import PlaceOrder
+from gateway.protocol.payloads.orders import PlaceOrder
 from gateway.services.commerce.order_book import Draft, OrderBook, Placed, draft, masked
 from models.main.product import Product
 from tests.doubles import principal

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from gateway.clocks import now
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound, Unavailable
 from gateway.keys import products_room
-from gateway.protocol.catalog import ChangeProduct, ChangeProducts, CreateProduct, Product, StartDeal
-from gateway.protocol.orders import MAX_ITEMS, MAX_QUANTITY, Order, PlaceOrder
+from gateway.protocol.payloads.catalog import ChangeProduct, ChangeProducts, CreateProduct, Product, StartDeal
+from gateway.protocol.payloads.orders import MAX_ITEMS, MAX_QUANTITY, Order, PlaceOrder
 from gateway.protocol.queries import OrderQuery
 from gateway.realtime.notices import UserEvent
 from gateway.redis.client import RedisClient

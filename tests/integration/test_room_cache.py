@@ -9,7 +9,7 @@ import pytest
 from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.errors import NotFound
 from gateway.metrics import Metrics
-from gateway.protocol.catalog import Product
+from gateway.protocol.payloads.catalog import Product
 from gateway.protocol.queries import ProductQuery
 from gateway.redis.client import RedisClient
 from tests.integration.commerce_nodes import ADMIN, KEY, CommerceNodes, open_commerce_nodes

@@ -9,9 +9,9 @@ import pytest
 from gateway.errors import Code, Forbidden, GatewayError, InvalidPayload, NotFound
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.moderation import FOREVER
+from gateway.protocol.payloads.moderation import FOREVER
+from gateway.protocol.payloads.records import SanctionPage
 from gateway.protocol.queries import SanctionQuery
-from gateway.protocol.records import SanctionPage
 from gateway.realtime.notices import UserMuted, UserUnbanned
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role

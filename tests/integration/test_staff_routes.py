@@ -7,8 +7,8 @@ import pytest
 from gateway.errors import Forbidden, NotFound
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
+from gateway.protocol.payloads.records import AddWord, SampleText
 from gateway.protocol.queries import MessageQuery
-from gateway.protocol.records import AddWord, SampleText
 from gateway.redis.client import RedisClient
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.search import MessageSearch

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.errors import GatewayError
 from gateway.keys import Room, products_room
-from gateway.protocol.catalog import ChangeProducts
+from gateway.protocol.payloads.catalog import ChangeProducts
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from models.main.order import Order, OrderItem
@@ -21,7 +21,7 @@ from models.main.stream import Stream
 from tests.integration.commerce_nodes import ADMIN, ADMINS, KEY, CommerceNodes, open_commerce_nodes
 
 if TYPE_CHECKING:
-    from gateway.protocol.catalog import Product
+    from gateway.protocol.payloads.catalog import Product
 
 SEEDS = (1, 2)
 WORKERS = 16

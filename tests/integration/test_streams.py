@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, NotFound
 from gateway.keys import Room, viewers_room
 from gateway.postgres.database import Database
+from gateway.protocol.payloads.streaming import ChangeStream, CreateStream, MediaEvent, StreamList
 from gateway.protocol.queries import StreamListQuery, StreamQuery
-from gateway.protocol.streaming import ChangeStream, CreateStream, MediaEvent, StreamList
 from gateway.protocol.wire import Payload
 from gateway.realtime.logged import Stamp
 from gateway.realtime.notices import StreamEnded, StreamResumed

@@ -9,7 +9,7 @@ import pytest
 from gateway.clocks import now
 from gateway.errors import Unavailable
 from gateway.keys import CHAT, ROOT, Room, chat_room
-from gateway.protocol.moderation import FOREVER, Banned
+from gateway.protocol.payloads.moderation import FOREVER, Banned
 from gateway.protocol.wire import Payload
 from gateway.realtime.members.ban_enforcer import BanEnforcer
 from gateway.realtime.notices import N, Notice, UserBanned, UserMuted, UserUnbanned

@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import InvalidPayload
 from gateway.http.dispatch import parse_body
 from gateway.protocol.bounds import MAX_DEPTH, MAX_FIELDS, check_event, check_values
-from gateway.protocol.identity import Login
+from gateway.protocol.payloads.accounts import Login
 
 
 def nested(depth: int, inner: Any = 1) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.clocks import now
 from gateway.errors import Code, Conflict, GatewayError, Unavailable
-from gateway.protocol.chat import Message, SendMessage, Sent
+from gateway.protocol.payloads.chat import Message, SendMessage, Sent
 from gateway.realtime.logged import Stamp
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages, Placed

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.keys import viewers_room
-from gateway.protocol.streaming import HeartsSent, SendHearts
+from gateway.protocol.payloads.streaming import HeartsSent, SendHearts
 from gateway.security.principal import Role
 from gateway.services.streams import hearts
 from gateway.services.streams.hearts import Hearts

@@ -10,7 +10,7 @@ import pytest
 from gateway.clocks import now
 from gateway.errors import Unavailable
 from gateway.protocol.answers import Farewell
-from gateway.protocol.identity import Expiring
+from gateway.protocol.payloads.accounts import Expiring
 from gateway.realtime.members.lifetimes import BATCH, WARNING, Lifetimes, Renew
 from gateway.security.principal import Principal, Role
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from gateway.keys import CHAT, Room, chat_room
-from gateway.protocol.moderation import FOREVER
+from gateway.protocol.payloads.moderation import FOREVER
 from gateway.protocol.wire import Payload
 from gateway.realtime.members.lift_delivery import LiftDelivery
 from gateway.realtime.notices import N, Notice, UserMuted, UserUnbanned

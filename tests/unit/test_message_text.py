@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import GatewayError
-from gateway.protocol.chat import MAX_MESSAGE, SendMessage
+from gateway.protocol.payloads.chat import MAX_MESSAGE, SendMessage
 from namespaces.pipeline import parse
 
 

@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.clocks import now
-from gateway.protocol.catalog import CreateProduct, Product
-from gateway.protocol.streaming import CreateStream
+from gateway.protocol.payloads.catalog import CreateProduct, Product
+from gateway.protocol.payloads.streaming import CreateStream
 
 
 def priced(text: str) -> Decimal:

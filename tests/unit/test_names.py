@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from pydantic import ValidationError
 
-from gateway.protocol.identity import ChangeProfile
+from gateway.protocol.payloads.accounts import ChangeProfile
 from gateway.services.accounts.addresses import normal, spellings
 from gateway.services.accounts.names import squeezed
 from gateway.services.commerce.order_book import masked

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from gateway.errors import Unavailable
 from gateway.keys import CHAT, Room, chat_room
 from gateway.metrics import Metrics
-from gateway.protocol import chat
 from gateway.protocol.answers import Farewell
+from gateway.protocol.payloads import chat
 from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.members.lifetimes import Lifetimes
 from gateway.realtime.members.registry import SocketRegistry

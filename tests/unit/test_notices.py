@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.protocol.moderation import FOREVER
+from gateway.protocol.payloads.moderation import FOREVER
 from gateway.realtime import notices
 from gateway.realtime.notices import (
     KINDS,

@@ -9,7 +9,7 @@ import pytest
 from gateway.clocks import epoch_ms
 from gateway.keys import CHAT, ROOT, Room, admins_room, chat_room
 from gateway.protocol.broadcasts import BROADCASTS
-from gateway.protocol.streaming import StreamEnded
+from gateway.protocol.payloads.streaming import StreamEnded
 from gateway.protocol.wire import Cursor, Payload, Typed
 from gateway.realtime.logged import Stamp, stamped
 from gateway.realtime.packets import ack_packet, event_packet, logged_packet, stamped_packet, success_packet

@@ -17,7 +17,7 @@ from gateway.keys import Room, chat_room
 from gateway.logs import add_request_id
 from gateway.metrics import Metrics
 from gateway.protocol.answers import Failure
-from gateway.protocol.chat import Sent
+from gateway.protocol.payloads.chat import Sent
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.packets import success_packet
 from gateway.security.principal import ADMINS, Principal, Role

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.keys import Room
 from gateway.metrics import Metrics
-from gateway.protocol.chat import Message
+from gateway.protocol.payloads.chat import Message
 from gateway.realtime.engineio.transports.frame import SEPARATOR
 from gateway.realtime.logged import Place, Stamp
 from gateway.realtime.packets import event_packet, logged_packet, stamped_packet

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import NotFound, Unavailable
-from gateway.protocol.chat import RoomSettings
+from gateway.protocol.payloads.chat import RoomSettings
 from gateway.services.chat.standing import Standings
 from tests.doubles import principal, stand_in
 

@@ -4,7 +4,7 @@ from functools import partial
 
 from gateway.http.routes import KEY, NOT_FOUND, READS, Call, Route
 from gateway.postgres.databases import ANALYTICS
-from gateway.protocol.analytics import SalesReport, StreamReport
+from gateway.protocol.payloads.analytics import SalesReport, StreamReport
 from gateway.protocol.queries import AnalyticsQuery
 from gateway.security.principal import HOSTS
 from gateway.services.analytics.reports import Reports

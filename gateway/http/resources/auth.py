@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.errors import AuthRequired, Code, codes
 from gateway.http.routes import CONFLICT, CREDENTIALS, CSRF, ID, NOT_FOUND, READS, Call, Cookie, Reply, Route
-from gateway.protocol.identity import (
+from gateway.protocol.payloads.accounts import (
     CsrfToken,
     CurrentSession,
     EnterAsGuest,

@@ -3,7 +3,7 @@
 from functools import partial
 
 from gateway.http.routes import CONFLICT, ID, READS, WRITES, Call, Route
-from gateway.protocol.cluster import ConnectionList, NodePage, NodeView
+from gateway.protocol.payloads.cluster import ConnectionList, NodePage, NodeView
 from gateway.protocol.queries import ConnectionQuery
 from gateway.security.principal import ADMINS
 from gateway.services.nodes.connections import Connections

@@ -3,7 +3,7 @@
 from gateway import __version__
 from gateway.http.routes import READS, Call, Route
 from gateway.postgres.databases import ANALYTICS
-from gateway.protocol.identity import ShopConfig
+from gateway.protocol.payloads.accounts import ShopConfig
 from gateway.settings import Settings
 
 

@@ -1,7 +1,7 @@
 """`/streams/{key}/featured-product`: the product that a stream shows first, set by its host and by administrators."""
 
 from gateway.http.routes import KEY, WRITES, Call, Route
-from gateway.protocol.catalog import FeaturedProduct, FeatureProduct
+from gateway.protocol.payloads.catalog import FeaturedProduct, FeatureProduct
 from gateway.security.principal import HOSTS
 from gateway.services.commerce.featured import Featured as FeaturedService
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.http.routes import Call, Reply, Route
-from gateway.protocol.health import Component, Live, Ready
+from gateway.protocol.payloads.health import Component, Live, Ready
 from gateway.services.nodes.readiness import Readiness
 
 

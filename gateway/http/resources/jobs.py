@@ -3,7 +3,7 @@
 from functools import partial
 
 from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
-from gateway.protocol.jobs import CreateJob, Job, JobPage
+from gateway.protocol.payloads.jobs import CreateJob, Job, JobPage
 from gateway.protocol.queries import JobQuery
 from gateway.security.principal import ADMINS
 from gateway.services.jobs.jobs import Jobs as JobService

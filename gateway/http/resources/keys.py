@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.http.routes import READS, Call, Route
-from gateway.protocol.identity import PublicKeys
+from gateway.protocol.payloads.accounts import PublicKeys
 
 
 class Keys:

@@ -1,7 +1,7 @@
 """`/streams/{key}/members`: who is in the chat of a stream, for its staff."""
 
 from gateway.http.routes import KEY, READS, Call, Route
-from gateway.protocol.people import MemberPage
+from gateway.protocol.payloads.people import MemberPage
 from gateway.protocol.queries import MemberQuery
 from gateway.security.principal import MEMBERS
 from gateway.services.people.members import Members as MembersService

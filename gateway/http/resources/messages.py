@@ -1,8 +1,8 @@
 """`/streams/{key}/messages`: read, search and export the messages of a stream, for moderators and its host."""
 
 from gateway.http.routes import KEY, READS, Call, Lines, Route
+from gateway.protocol.payloads.records import StoredMessage, StoredMessagePage
 from gateway.protocol.queries import MessageQuery
-from gateway.protocol.records import StoredMessage, StoredMessagePage
 from gateway.security.principal import MEMBERS
 from gateway.services.chat.search import MessageSearch
 

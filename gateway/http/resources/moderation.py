@@ -4,8 +4,7 @@ from functools import partial
 
 from gateway.errors import Code, codes
 from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Lines, Route
-from gateway.protocol.queries import LogQuery, SanctionQuery, WordQuery
-from gateway.protocol.records import (
+from gateway.protocol.payloads.records import (
     AddWord,
     ChangeSanction,
     ChangeWord,
@@ -18,6 +17,7 @@ from gateway.protocol.records import (
     WordPage,
     WordView,
 )
+from gateway.protocol.queries import LogQuery, SanctionQuery, WordQuery
 from gateway.security.principal import ADMINS, MEMBERS
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.moderation.sanction_list import SanctionList

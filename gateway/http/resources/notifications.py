@@ -3,7 +3,7 @@
 from functools import partial
 
 from gateway.http.routes import NOT_FOUND, READS, WRITES, Call, Route
-from gateway.protocol.notifications import (
+from gateway.protocol.payloads.notifications import (
     MarkRead,
     NotificationPage,
     SendNotification,

@@ -2,7 +2,7 @@
 
 from gateway.errors import Code
 from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Lines, Route
-from gateway.protocol.orders import Order, OrderPage, PlaceOrder
+from gateway.protocol.payloads.orders import Order, OrderPage, PlaceOrder
 from gateway.protocol.queries import OrderQuery
 from gateway.security.principal import ADMINS, MEMBERS
 from gateway.services.commerce.order_list import OrderList

@@ -1,7 +1,7 @@
 """`/people`: users and guests as staff see them."""
 
 from gateway.http.routes import ID, READS, Call, Route
-from gateway.protocol.people import PersonView
+from gateway.protocol.payloads.people import PersonView
 from gateway.security.principal import MEMBERS
 from gateway.services.people.people import People as PeopleService
 

@@ -4,7 +4,7 @@ from functools import partial
 
 from gateway.errors import Code
 from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
-from gateway.protocol.catalog import (
+from gateway.protocol.payloads.catalog import (
     ArrangeProducts,
     ChangedProducts,
     ChangeProduct,

@@ -1,7 +1,7 @@
 """`/streams/{key}/stats`: the numbers of a stream for its staff, without the analytics database."""
 
 from gateway.http.routes import KEY, READS, Call, Route
-from gateway.protocol.streaming import StreamStats
+from gateway.protocol.payloads.streaming import StreamStats
 from gateway.security.principal import MEMBERS
 from gateway.services.streams.stats import Stats as StatsService
 

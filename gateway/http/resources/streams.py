@@ -4,8 +4,7 @@ from functools import partial
 
 from gateway.errors import Conflict
 from gateway.http.routes import CONFLICT, KEY, READS, WRITES, Call, Route
-from gateway.protocol.queries import StreamListQuery, StreamQuery
-from gateway.protocol.streaming import (
+from gateway.protocol.payloads.streaming import (
     ChangeStream,
     CreateStream,
     DuplicateStream,
@@ -14,6 +13,7 @@ from gateway.protocol.streaming import (
     StreamPage,
     StreamView,
 )
+from gateway.protocol.queries import StreamListQuery, StreamQuery
 from gateway.security.principal import HOSTS
 from gateway.services.commerce.copies import Copies
 from gateway.services.streams.ingest_keys import IngestKeys

@@ -4,7 +4,7 @@ from functools import partial
 
 from gateway.errors import Code, codes
 from gateway.http.routes import CONFLICT, ID, NOT_FOUND, READS, WRITES, Call, Route
-from gateway.protocol.identity import (
+from gateway.protocol.payloads.accounts import (
     ChangePassword,
     ChangeProfile,
     ChangeRole,

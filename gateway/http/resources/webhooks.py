@@ -1,7 +1,7 @@
 """`/webhooks`: signed messages of other servers, such as the media server's reports of streams."""
 
 from gateway.http.routes import CONFLICT, NOT_FOUND, WRITES, Call, Route
-from gateway.protocol.streaming import MediaEvent
+from gateway.protocol.payloads.streaming import MediaEvent
 from gateway.security.webhooks import MESSAGE_ID, WebhookSignature
 from gateway.services.streams.streams import Streams
 

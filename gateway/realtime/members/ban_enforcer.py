@@ -8,7 +8,7 @@ from gateway.errors import Code
 from gateway.keys import CHAT, chat_room
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
-from gateway.protocol.moderation import Banned, Muted
+from gateway.protocol.payloads.moderation import Banned, Muted
 from gateway.protocol.wire import Payload
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import NoticeSource, UserBanned, UserMuted, UserUnbanned

@@ -11,7 +11,7 @@ from gateway.clocks import now
 from gateway.errors import Code
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
-from gateway.protocol.cluster import ConnectionView
+from gateway.protocol.payloads.cluster import ConnectionView
 from gateway.protocol.wire import Payload
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.members.registry import SocketRegistry

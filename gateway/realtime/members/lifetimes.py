@@ -15,7 +15,7 @@ from gateway.clocks import redis_clock
 from gateway.errors import Code, Unavailable
 from gateway.protocol import events
 from gateway.protocol.answers import Farewell
-from gateway.protocol.identity import Expiring
+from gateway.protocol.payloads.accounts import Expiring
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 

@@ -2,7 +2,7 @@
 
 from gateway.keys import CHAT, chat_room
 from gateway.protocol import events
-from gateway.protocol.moderation import Lifted
+from gateway.protocol.payloads.moderation import Lifted
 from gateway.realtime.notices import NoticeSource, UserMuted, UserUnbanned
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.security.principal import MODERATORS

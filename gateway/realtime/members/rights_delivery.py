@@ -8,7 +8,7 @@ from gateway.clocks import now
 from gateway.errors import Unavailable
 from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import events
-from gateway.protocol.chat import Rights, YourRights
+from gateway.protocol.payloads.chat import Rights, YourRights
 from gateway.protocol.wire import Typed
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.notices import NoticeSource, RoomSettingsChanged, StreamEnded, StreamResumed, UserMuted

@@ -8,7 +8,7 @@ from gateway.concurrency.periodic import Periodic
 from gateway.errors import NotFound, Unavailable
 from gateway.keys import CHAT, Room
 from gateway.protocol import events
-from gateway.protocol.streaming import HostedStats
+from gateway.protocol.payloads.streaming import HostedStats
 from gateway.protocol.wire import Typed
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.socketio.socket import Socket

@@ -11,8 +11,8 @@ from typing import Final
 
 from gateway.keys import CHAT, Room
 from gateway.metrics import Metrics
-from gateway.protocol.chat import Sampled
 from gateway.protocol.events import CHAT_MESSAGE, CHAT_SAMPLED
+from gateway.protocol.payloads.chat import Sampled
 from gateway.protocol.wire import Typed
 from gateway.realtime.packets import event_packet
 from gateway.security.principal import Role

@@ -9,7 +9,7 @@ from tortoise.exceptions import IntegrityError
 
 from gateway.errors import AuthRequired, Conflict, Forbidden, NotFound
 from gateway.postgres.database import Database
-from gateway.protocol.identity import (
+from gateway.protocol.payloads.accounts import (
     ChangePassword,
     ChangeProfile,
     Login,

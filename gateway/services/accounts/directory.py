@@ -10,7 +10,7 @@ from gateway.postgres.client import custom_plans
 from gateway.postgres.database import Database
 from gateway.postgres.search import containing
 from gateway.protocol import cursors
-from gateway.protocol.identity import ChangeRole, Suspend, UserPage, UserView
+from gateway.protocol.payloads.accounts import ChangeRole, Suspend, UserPage, UserView
 from gateway.protocol.queries import UserQuery
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal, Role

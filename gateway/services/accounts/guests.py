@@ -6,7 +6,7 @@ import structlog
 
 from gateway.errors import AuthRequired, RateLimited, Unavailable
 from gateway.metrics import Metrics
-from gateway.protocol.identity import Session, UserView
+from gateway.protocol.payloads.accounts import Session, UserView
 from gateway.security.browsers.client_address import limit_subjects
 from gateway.security.limits.limits import Limiter
 from gateway.security.principal import Principal, Role

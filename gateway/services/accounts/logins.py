@@ -1,7 +1,7 @@
 """What everybody may do with their own sessions, with an account or without. The base of accounts and guests."""
 
 from gateway.errors import NotFound
-from gateway.protocol.identity import SessionList, SessionView
+from gateway.protocol.payloads.accounts import SessionList, SessionView
 from gateway.security.principal import Principal
 from gateway.services.accounts.sessions import Sessions
 

@@ -4,7 +4,7 @@ from tortoise.exceptions import IntegrityError
 
 from gateway.errors import Conflict, NotFound
 from gateway.postgres.database import Database
-from gateway.protocol.identity import Register, UserView
+from gateway.protocol.payloads.accounts import Register, UserView
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Role
 from gateway.services.accounts.accounts import TAKEN, find, find_by_email, view

@@ -9,7 +9,7 @@ from tortoise.exceptions import IntegrityError
 from gateway.clocks import now
 from gateway.errors import AuthRequired, Conflict, Forbidden, NotFound
 from gateway.postgres.database import Database
-from gateway.protocol.identity import CreatedUser, CreateUser, PasswordLink, UsePasswordLink
+from gateway.protocol.payloads.accounts import CreatedUser, CreateUser, PasswordLink, UsePasswordLink
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.refresh_tokens import fingerprint

@@ -8,7 +8,7 @@ from gateway.clocks import now
 from gateway.errors import InvalidPayload, NotFound
 from gateway.postgres.connections import Databases
 from gateway.postgres.databases import ANALYTICS
-from gateway.protocol.analytics import (
+from gateway.protocol.payloads.analytics import (
     Bucket,
     ProductSales,
     SalesPoint,

@@ -12,8 +12,8 @@ from pydantic import Field
 from gateway.clocks import iso
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
+from gateway.protocol.payloads.records import LogEntry, LogPage
 from gateway.protocol.queries import LogQuery
-from gateway.protocol.records import LogEntry, LogPage
 from gateway.security.principal import Principal
 from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.people.names import names_of

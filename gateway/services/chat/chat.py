@@ -11,7 +11,7 @@ from gateway.errors import Code, Conflict, GatewayError, Unavailable
 from gateway.keys import chat_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.chat import History, HistoryPage, Joined, JoinRoom, Message, SendMessage, Sent, You
+from gateway.protocol.payloads.chat import History, HistoryPage, Joined, JoinRoom, Message, SendMessage, Sent, You
 from gateway.protocol.wire import Since
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.security.principal import Principal

@@ -10,7 +10,7 @@ from gateway.errors import Code, GatewayError, NotFound
 from gateway.keys import chat_room, room_log_name
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.chat import HISTORY, HistoryMessage, Message, SendMessage
+from gateway.protocol.payloads.chat import HISTORY, HistoryMessage, Message, SendMessage
 from gateway.protocol.wire import Cursor, Typed
 from gateway.realtime.logged import Stamp
 from gateway.security.principal import Principal

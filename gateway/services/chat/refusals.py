@@ -5,8 +5,8 @@ from math import ceil
 
 from gateway.clocks import iso, now
 from gateway.errors import CATALOGUE, Code, Forbidden, GatewayError
-from gateway.protocol.moderation import FOREVER
-from gateway.protocol.moderation import until as end_of
+from gateway.protocol.payloads.moderation import FOREVER
+from gateway.protocol.payloads.moderation import until as end_of
 
 GUESTS = "Guests may not write in this room"
 

@@ -8,8 +8,8 @@ from pydantic import Field
 from gateway.postgres.client import custom_plans
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
+from gateway.protocol.payloads.records import StoredMessage, StoredMessagePage
 from gateway.protocol.queries import MessageQuery
-from gateway.protocol.records import StoredMessage, StoredMessagePage
 from gateway.security.principal import Principal
 from gateway.services.rooms.hosting import require_staff
 from gateway.services.rooms.places import NO_END, places_between

@@ -15,7 +15,7 @@ from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.chat import HistoryMessage, PinnedMessage
+from gateway.protocol.payloads.chat import HistoryMessage, PinnedMessage
 from gateway.protocol.wire import Cursor
 from gateway.realtime.logged import Place
 from gateway.services.chat.messages import Messages

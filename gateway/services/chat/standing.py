@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import Code, NotFound, Unavailable
 from gateway.postgres.database import Database
-from gateway.protocol.chat import Rights, RoomSettings
-from gateway.protocol.moderation import until
+from gateway.protocol.payloads.chat import Rights, RoomSettings
+from gateway.protocol.payloads.moderation import until
 from gateway.security.powers import listed, powers
 from gateway.security.principal import MODERATORS, Principal
 from gateway.services.chat.refusals import refusal

@@ -13,8 +13,9 @@ from gateway.keys import products_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, ForeignKeyError
 from gateway.postgres.search import containing
-from gateway.protocol import catalog, cursors
-from gateway.protocol.catalog import (
+from gateway.protocol import cursors
+from gateway.protocol.payloads import catalog
+from gateway.protocol.payloads.catalog import (
     MAX_STOCK,
     ArrangeProducts,
     ChangedProducts,
@@ -25,7 +26,7 @@ from gateway.protocol.catalog import (
     ProductPage,
     StartDeal,
 )
-from gateway.protocol.orders import Shortage
+from gateway.protocol.payloads.orders import Shortage
 from gateway.protocol.queries import ProductQuery
 from gateway.security.principal import Principal, Role
 from gateway.services.audit.audit_log import AuditLog

@@ -4,7 +4,7 @@ import secrets
 
 from gateway.errors import Conflict
 from gateway.postgres.database import Database, UniqueError
-from gateway.protocol.streaming import DuplicateStream, StreamView
+from gateway.protocol.payloads.streaming import DuplicateStream, StreamView
 from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.rooms.log import open_rooms

@@ -2,7 +2,7 @@
 
 from gateway.errors import NotFound
 from gateway.keys import products_room
-from gateway.protocol.catalog import FeaturedProduct
+from gateway.protocol.payloads.catalog import FeaturedProduct
 from gateway.security.principal import Principal
 from gateway.services.commerce.products import ProductViews, number
 from gateway.services.rooms.outbox import Outbox

@@ -7,7 +7,7 @@ import structlog
 from gateway.errors import Unavailable
 from gateway.keys import admins_room, hosts_room
 from gateway.postgres.database import Database
-from gateway.protocol.orders import Order
+from gateway.protocol.payloads.orders import Order
 from gateway.protocol.wire import Typed
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.services.commerce.order_book import part

@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 
 from gateway.errors import Code, Conflict, GatewayError, NotFound
 from gateway.keys import admins_room, products_room
-from gateway.protocol import events, orders
-from gateway.protocol.orders import ChangedPrice, PlaceOrder, Purchase, Shortage
+from gateway.protocol import events
+from gateway.protocol.payloads import orders
+from gateway.protocol.payloads.orders import ChangedPrice, PlaceOrder, Purchase, Shortage
 from gateway.protocol.text import first_grapheme
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal, Role

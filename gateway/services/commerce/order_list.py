@@ -9,8 +9,9 @@ from tortoise.expressions import Q
 
 from gateway.errors import Forbidden, NotFound
 from gateway.postgres.database import Database
-from gateway.protocol import cursors, orders
-from gateway.protocol.orders import OrderPage
+from gateway.protocol import cursors
+from gateway.protocol.payloads import orders
+from gateway.protocol.payloads.orders import OrderPage
 from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment
 from gateway.security.principal import STAFF, Principal, Role

@@ -10,8 +10,9 @@ from gateway.errors import Conflict, NotFound
 from gateway.keys import admins_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol import events, orders
-from gateway.protocol.orders import PlaceOrder
+from gateway.protocol import events
+from gateway.protocol.payloads import orders
+from gateway.protocol.payloads.orders import PlaceOrder
 from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.security.principal import Principal
 from gateway.services.analytics.facts import NO_FACTS, Facts

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from gateway.metrics import Metrics
-from gateway.protocol import catalog, events
-from gateway.protocol.catalog import ProductDeleted
+from gateway.protocol import events
+from gateway.protocol.payloads import catalog
+from gateway.protocol.payloads.catalog import ProductDeleted
 from gateway.protocol.wire import Typed
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient

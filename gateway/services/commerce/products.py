@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from gateway.errors import NotFound
 from gateway.keys import Room, products_room
-from gateway.protocol import catalog, events
-from gateway.protocol.catalog import LOW_STOCK, FeaturedProduct, LowStock, ProductDeleted, SoldOut
+from gateway.protocol import events
+from gateway.protocol.payloads import catalog
+from gateway.protocol.payloads.catalog import LOW_STOCK, FeaturedProduct, LowStock, ProductDeleted, SoldOut
 from gateway.protocol.wire import Payload, Typed
 from gateway.services.rooms.log import NewEvent
 from models.main.product import Product

@@ -5,9 +5,9 @@ from functools import partial
 from gateway.keys import admins_room, products_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol import catalog
-from gateway.protocol.catalog import JoinStream, StreamJoined
-from gateway.protocol.orders import JoinOrders, OrdersJoined
+from gateway.protocol.payloads import catalog
+from gateway.protocol.payloads.catalog import JoinStream, StreamJoined
+from gateway.protocol.payloads.orders import JoinOrders, OrdersJoined
 from gateway.protocol.wire import Payload, Since
 from gateway.realtime.logged import Place
 from gateway.security.principal import Principal

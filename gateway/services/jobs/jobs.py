@@ -6,7 +6,7 @@ import structlog
 
 from gateway.errors import Conflict, NotFound, Unavailable
 from gateway.protocol import cursors, events
-from gateway.protocol.jobs import CreateJob, Job, JobPage
+from gateway.protocol.payloads.jobs import CreateJob, Job, JobPage
 from gateway.protocol.queries import JobQuery
 from gateway.protocol.wire import Moment
 from gateway.realtime.notices import NoticeSender, UserEvent

@@ -15,7 +15,7 @@ from gateway.errors import Unavailable
 from gateway.media.errors import MediaError
 from gateway.metrics import Metrics
 from gateway.protocol import events
-from gateway.protocol.jobs import CreateJob
+from gateway.protocol.payloads.jobs import CreateJob
 from gateway.protocol.wire import Payload
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.realtime.notices import UserEvent

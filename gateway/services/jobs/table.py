@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from gateway.postgres.database import Database
-from gateway.protocol.jobs import CreateJob, Job, JobKind, JobState, JobUpdate
+from gateway.protocol.payloads.jobs import CreateJob, Job, JobKind, JobState, JobUpdate
 from gateway.protocol.queries import JobQuery
 from models.main.job import JobStatus
 

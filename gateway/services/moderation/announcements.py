@@ -3,7 +3,7 @@
 from gateway.keys import chat_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.moderation import Announce, Announced, Announcement
+from gateway.protocol.payloads.moderation import Announce, Announced, Announcement
 from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.realtime.fanout.fanout import Fanout

@@ -8,7 +8,7 @@ import structlog
 
 from gateway.errors import Code, Unavailable
 from gateway.postgres.database import Database
-from gateway.protocol.moderation import until
+from gateway.protocol.payloads.moderation import until
 from gateway.security.sessions.devices import LIKELY, SURE, Device, DeviceBook, DeviceNames
 from gateway.services.chat.refusals import refusal
 from models.main.moderation import SanctionKind

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import Code, Unavailable
 from gateway.postgres.database import Database
-from gateway.protocol.moderation import Banned, until
+from gateway.protocol.payloads.moderation import Banned, until
 from gateway.services.chat.refusals import refusal
 
 IN_FORCE = """

@@ -16,8 +16,8 @@ from gateway.metrics import Metrics
 from gateway.postgres.client import custom_plans
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.chat import HISTORY, Message
-from gateway.protocol.curation import Clear, ClearAck, Cleared, Restored, UndoAck, UndoClear
+from gateway.protocol.payloads.chat import HISTORY, Message
+from gateway.protocol.payloads.curation import Clear, ClearAck, Cleared, Restored, UndoAck, UndoClear
 from gateway.protocol.powers import Power
 from gateway.protocol.wire import Payload, Typed
 from gateway.security.principal import Principal

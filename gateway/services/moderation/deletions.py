@@ -8,7 +8,7 @@ from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.chat import Deleted, DeleteMessage, MessageDeleted
+from gateway.protocol.payloads.chat import Deleted, DeleteMessage, MessageDeleted
 from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal

@@ -7,7 +7,7 @@ from uuid import UUID
 from gateway.keys import chat_room, room_log_name
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.chat import Message
+from gateway.protocol.payloads.chat import Message
 from gateway.services.chat.messages import message_of
 
 # The original goes where only auditors look. In the room's log the message and the pins of it stay without the text;

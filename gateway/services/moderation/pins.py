@@ -8,8 +8,8 @@ from gateway.errors import Conflict, NotFound
 from gateway.keys import chat_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.chat import PinnedMessage
-from gateway.protocol.curation import Cause, PinAck, PinMessage, UnpinAck, UnpinMessage, Unpinned
+from gateway.protocol.payloads.chat import PinnedMessage
+from gateway.protocol.payloads.curation import Cause, PinAck, PinMessage, UnpinAck, UnpinMessage, Unpinned
 from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal

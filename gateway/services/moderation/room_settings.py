@@ -5,8 +5,8 @@ from typing import Any
 from gateway.keys import chat_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.chat import RoomSettings
-from gateway.protocol.moderation import AllowGuests, Freeze, SettingsChanged, SlowMode
+from gateway.protocol.payloads.chat import RoomSettings
+from gateway.protocol.payloads.moderation import AllowGuests, Freeze, SettingsChanged, SlowMode
 from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.realtime.notices import NoticeSender, RoomSettingsChanged

@@ -6,9 +6,9 @@ from uuid import UUID
 from gateway.errors import NotFound
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
-from gateway.protocol.moderation import until
+from gateway.protocol.payloads.moderation import until
+from gateway.protocol.payloads.records import SanctionPage, SanctionView
 from gateway.protocol.queries import SanctionQuery
-from gateway.protocol.records import SanctionPage, SanctionView
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal
 from gateway.security.sessions.guest_ids import is_guest, name_of

@@ -11,9 +11,9 @@ from gateway.errors import Conflict
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
+from gateway.protocol.payloads.moderation import BanAck, BanUser, MuteUser, Sanctioned, until
+from gateway.protocol.payloads.records import ChangeSanction, SanctionView
 from gateway.protocol.powers import Power
-from gateway.protocol.records import ChangeSanction, SanctionView
 from gateway.realtime.notices import NoticeSender, UserBanned, UserMuted, UserUnbanned
 from gateway.security.principal import Principal
 from gateway.security.sessions.devices import SURE

@@ -13,8 +13,8 @@ from gateway.keys import WORDS_LOCK
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, ForeignKeyError, UniqueError
 from gateway.protocol import cursors
+from gateway.protocol.payloads.records import AddWord, ChangeWord, FilteredText, SampleText, WordPage, WordView
 from gateway.protocol.queries import WordQuery
-from gateway.protocol.records import AddWord, ChangeWord, FilteredText, SampleText, WordPage, WordView
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog

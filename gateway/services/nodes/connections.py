@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.errors import NotFound
 from gateway.postgres.database import Database
-from gateway.protocol.cluster import ConnectionList, ConnectionView
+from gateway.protocol.payloads.cluster import ConnectionList, ConnectionView
 from gateway.realtime.notices import (
     ConnectionEnded,
     ConnectionsAsked,

@@ -6,7 +6,7 @@ from typing import Any, Final
 from gateway.errors import Conflict, NotFound
 from gateway.keys import NODES_LOCK
 from gateway.postgres.database import Database
-from gateway.protocol.cluster import NodePage, NodeView
+from gateway.protocol.payloads.cluster import NodePage, NodeView
 from gateway.realtime.notices import NodeDrained, NoticeSender
 from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog

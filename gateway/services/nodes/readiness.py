@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from gateway.protocol.health import ComponentStatus, ReadyStatus
+from gateway.protocol.payloads.health import ComponentStatus, ReadyStatus
 
 REQUIRED = ("database", "clock")  # without these a node serves nothing
 

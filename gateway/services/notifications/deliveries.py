@@ -19,7 +19,7 @@ from gateway.errors import Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.notifications import Notification
+from gateway.protocol.payloads.notifications import Notification
 from gateway.protocol.wire import Typed
 from gateway.realtime.members.user_delivery import UserDelivery
 from gateway.realtime.notices import NoticeSource, NotificationSent

@@ -9,7 +9,7 @@ from gateway.clocks import now
 from gateway.errors import NotFound
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
-from gateway.protocol.notifications import (
+from gateway.protocol.payloads.notifications import (
     MarkRead,
     Notification,
     NotificationPage,

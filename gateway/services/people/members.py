@@ -7,7 +7,7 @@ from uuid import UUID
 from gateway.keys import chat_room
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
-from gateway.protocol.people import MemberPage, MemberView
+from gateway.protocol.payloads.people import MemberPage, MemberView
 from gateway.protocol.queries import MemberQuery
 from gateway.realtime.presence.presence import Presence
 from gateway.security.principal import Principal, Role

@@ -8,8 +8,8 @@ from uuid import UUID
 from gateway.errors import NotFound
 from gateway.keys import chat_room, products_room, viewers_room
 from gateway.postgres.database import Database
-from gateway.protocol.cluster import ConnectionView
-from gateway.protocol.people import PersonCounts, PersonView, Whereabouts
+from gateway.protocol.payloads.cluster import ConnectionView
+from gateway.protocol.payloads.people import PersonCounts, PersonView, Whereabouts
 from gateway.protocol.queries import SanctionQuery
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions import guest_ids

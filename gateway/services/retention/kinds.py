@@ -8,7 +8,7 @@ whole tables, whatever it believes of their size.
 from datetime import timedelta
 from typing import NamedTuple
 
-from gateway.protocol.moderation import LONGEST_SLOW_MODE
+from gateway.protocol.payloads.moderation import LONGEST_SLOW_MODE
 from gateway.security.webhooks import TOLERANCE
 from gateway.settings import Settings
 

@@ -1,8 +1,9 @@
 """Counts members of rooms; broadcasts who joined or left, in large rooms the number. Called by `/chat` and `/`."""
 
 from gateway.keys import CHAT, Room
-from gateway.protocol import chat, events
-from gateway.protocol.catalog import StreamPresence
+from gateway.protocol import events
+from gateway.protocol.payloads import chat
+from gateway.protocol.payloads.catalog import StreamPresence
 from gateway.protocol.wire import Payload, Typed
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.presence.presence import Census, Presence

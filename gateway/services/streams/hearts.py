@@ -6,8 +6,8 @@ from collections import Counter
 from gateway.concurrency.tasks import cancel
 from gateway.keys import viewers_room
 from gateway.protocol import events
-from gateway.protocol.streaming import Hearts as HeartsTold
-from gateway.protocol.streaming import HeartsSent, SendHearts
+from gateway.protocol.payloads.streaming import Hearts as HeartsTold
+from gateway.protocol.payloads.streaming import HeartsSent, SendHearts
 from gateway.protocol.wire import Typed
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.security.principal import Principal

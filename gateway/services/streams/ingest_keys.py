@@ -8,7 +8,7 @@ import secrets
 from gateway.clocks import now
 from gateway.errors import NotFound
 from gateway.postgres.database import Database
-from gateway.protocol.streaming import IngestKey
+from gateway.protocol.payloads.streaming import IngestKey
 from gateway.security.principal import Principal
 from gateway.security.sessions.refresh_tokens import fingerprint
 from gateway.services.audit.audit_log import AuditLog

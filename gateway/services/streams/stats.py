@@ -8,7 +8,7 @@ from gateway.errors import NotFound
 from gateway.keys import viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol.streaming import HostedStats, StreamStats
+from gateway.protocol.payloads.streaming import HostedStats, StreamStats
 from gateway.realtime.presence.presence import Presence
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient

@@ -15,9 +15,9 @@ from gateway.keys import everyone_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database, UniqueError
 from gateway.postgres.search import containing
-from gateway.protocol import cursors, events, streaming
-from gateway.protocol.queries import MAX_PAGE, StreamListQuery, StreamQuery
-from gateway.protocol.streaming import (
+from gateway.protocol import cursors, events
+from gateway.protocol.payloads import streaming
+from gateway.protocol.payloads.streaming import (
     ChangeStream,
     CreateStream,
     MediaEvent,
@@ -26,6 +26,7 @@ from gateway.protocol.streaming import (
     StreamView,
     UpcomingStreams,
 )
+from gateway.protocol.queries import MAX_PAGE, StreamListQuery, StreamQuery
 from gateway.protocol.wire import Moment, Payload, StreamKey
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.notices import StreamEnded, StreamResumed

@@ -13,7 +13,7 @@ from gateway.errors import NotFound, Unavailable
 from gateway.keys import STREAMING, Room, viewers_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.streaming import ViewerJoin, ViewerJoined, ViewerUpdate
+from gateway.protocol.payloads.streaming import ViewerJoin, ViewerJoined, ViewerUpdate
 from gateway.protocol.wire import Since, Typed
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.notices import StreamEnded, StreamResumed

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.clocks import now
-from gateway.protocol.chat import Message
-from gateway.protocol.moderation import Seconds
+from gateway.protocol.payloads.chat import Message
+from gateway.protocol.payloads.moderation import Seconds
 from gateway.protocol.wire import Identifier, Payload, Reason, Request, StreamKey, Timestamp
 
 # The id of an entry of the audit log.

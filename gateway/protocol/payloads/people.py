@@ -1,6 +1,6 @@
 """Payloads of people as staff see them."""
 
-from gateway.protocol.records import SanctionView
+from gateway.protocol.payloads.records import SanctionView
 from gateway.protocol.wire import Payload, Timestamp
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from gateway.clocks import now
-from gateway.protocol.chat import MAX_MESSAGE
+from gateway.protocol.payloads.chat import MAX_MESSAGE
 from gateway.protocol.powers import Power
 from gateway.protocol.text import bounded, clean_line
 from gateway.protocol.wire import Payload, Reason, Request, Timestamp

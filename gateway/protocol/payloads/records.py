@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from gateway.protocol.chat import MessageText
-from gateway.protocol.moderation import LONGEST
+from gateway.protocol.payloads.chat import MessageText
+from gateway.protocol.payloads.moderation import LONGEST
 from gateway.protocol.wire import Payload, Reason, Request, StreamKey, Timestamp
 
 WordActionName = Literal["ALLOW", "MASK", "BLOCK"]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from gateway.protocol.catalog import Price, ProductId
+from gateway.protocol.payloads.catalog import Price, ProductId
 from gateway.protocol.wire import Cursor, Missed, Money, Payload, Request, Since, Timestamp
 
 MAX_ITEMS = 20  # products in one order

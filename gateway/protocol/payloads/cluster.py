@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.protocol.health import ComponentStatus, ReadyStatus
+from gateway.protocol.payloads.health import ComponentStatus, ReadyStatus
 from gateway.protocol.wire import Payload, Timestamp
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.clocks import now
-from gateway.protocol.chat import MessageText, RoomSettings
+from gateway.protocol.payloads.chat import MessageText, RoomSettings
 from gateway.protocol.wire import Identifier, Payload, Reason, Request, StreamKey, Timestamp
 
 LONGEST = 31_536_000  # s, a year; longer sanctions are made without an end
