@@ -6,67 +6,28 @@ at a time. Those of another database find theirs within its `guard`.
 
 import asyncio
 import copy
-import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import asyncpg
 import structlog
 from tortoise.backends.asyncpg.client import TransactionWrapper
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalError
+from tortoise.exceptions import IntegrityError, OperationalError
 
 from gateway.concurrency.outage import Outage
 from gateway.concurrency.watch import ServerWatch
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.client import WRAPPED, PostgresClient, cause
+from gateway.postgres.configuration import configuration
 from gateway.postgres.databases import MAIN, DatabaseSpec
+from gateway.postgres.errors import AWAY, SILENT, UNSTORABLE, UNWRITABLE, constraint_error
 from gateway.settings import Settings, SettingsError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 log = structlog.get_logger()
-
-# Errors of PostgreSQL, or of the network before it, that mean that it is unavailable.
-AWAY = (
-    OSError,
-    TimeoutError,
-    DBConnectionError,
-    asyncpg.InterfaceError,  # the connection is closed
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # shutting down, starting, statement_timeout
-    asyncpg.InsufficientResourcesError,  # too many connections, disk full
-    asyncpg.TransactionRollbackError,  # deadlock: the same request may succeed
-    asyncpg.ReadOnlySQLTransactionError,  # a standby that was the primary, or a provider's protection of a full disk
-    asyncpg.IdleInTransactionSessionTimeoutError,  # the server ended the connection
-    asyncpg.TransactionTimeoutError,
-    asyncpg.PostgresIOError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-)
-# Errors that neither an overloaded server nor a mistake of ours causes.
-SILENT = (
-    OSError,
-    TimeoutError,
-    DBConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-)
-# It answers, but takes no writes.
-UNWRITABLE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError, asyncpg.PostgresIOError)
-UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)  # text with a NUL
-
 
 PROBE = 1.0  # s that reconnecting may take at least
 READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on' AS read_only"
@@ -76,18 +37,6 @@ WRITE_PROBE = (
     "CREATE TEMP TABLE dorami_write_probe (filler text) ON COMMIT DROP",
     "INSERT INTO dorami_write_probe SELECT repeat(md5(n::text), 60) FROM generate_series(1, 200) n",
 )
-
-
-class ConstraintError(IntegrityError):
-    """The tables refuse a row. The text is the constraint's name: PostgreSQL's would quote the row, hashes and all."""
-
-
-class UniqueError(ConstraintError):
-    """A row with the same key exists already."""
-
-
-class ForeignKeyError(ConstraintError):
-    """The row refers to one that does not exist, or other rows refer to it."""
 
 
 class Database:
@@ -239,46 +188,8 @@ class Database:
         return await client.execute_query_dict(statement, list(values))
 
 
-def configuration(settings: Settings, spec: DatabaseSpec = MAIN, *models: str, patient: bool = False) -> dict[str, Any]:
-    """Return Tortoise's configuration of one database. Raises SettingsError unless the settings have its URL.
-
-    `models`: modules besides the database's own; `patient`: statements may take long, for migrations.
-    """
-    # Tortoise logs every statement with its values when asked for debug logs: messages, addresses, hashes.
-    logging.getLogger("tortoise").setLevel(logging.INFO)
-    seconds = settings.database_timeout.total_seconds()
-    pool: dict[str, Any] = {
-        # One connection to begin with. With a least number asyncpg looks for a server that is away by itself, and logs
-        # a traceback each time.
-        "init_size": 1,
-        "min_size": 0,
-        "max_size": 1 if patient else settings.database_pool_size,
-        "timeout": seconds,
-        "command_timeout": None if patient else seconds,
-    }
-    if settings.database_pgbouncer:
-        pool["statement_cache_size"] = 0
-    elif not patient:
-        # A statement that timed out here must not continue on the server, holding locks.
-        limit = int(seconds * 1000)
-        pool["server_settings"] = {
-            # A plan that was made while a table is empty is kept while it grows: it must not scan what has an index.
-            "enable_seqscan": "off",
-            "jit": "off",  # compiling takes longer than any statement here
-            "statement_timeout": f"{limit}",
-            "idle_in_transaction_session_timeout": f"{2 * limit}",  # a node that was stopped by a signal
-        }
-    credentials = {"dsn": spec.url(settings), "pool": pool}
-    return {
-        "connections": {spec.name: {"engine": PostgresClient.__module__, "credentials": credentials}},
-        "apps": {spec.label: {"models": [*spec.models(), *models], "default_connection": spec.name}},
-        "use_tz": True,
-        "timezone": "UTC",
-    }
-
-
 @contextmanager
-def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -> "Iterator[None]":
+def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -> Iterator[None]:
     """Raise Unavailable for errors that mean that PostgreSQL is unavailable.
 
     They are logged to `outage`; a command, which has none, prints the error that it ends with.
@@ -288,7 +199,7 @@ def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -
     except asyncpg.ClientConfigurationError:
         raise SettingsError([f"{spec.variable}: is not one that PostgreSQL can be reached by"]) from None
     except IntegrityError as error:
-        raise _constraint_error(error.__cause__) from None
+        raise constraint_error(error.__cause__) from None
     except (*AWAY, *WRAPPED) as error:
         real = cause(error)
         if isinstance(real, UNSTORABLE):
@@ -299,12 +210,3 @@ def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -
         if outage is not None and not isinstance(real, UNWRITABLE):  # which is an outage of its own kind
             outage.failed(call=call, reason=type(real).__name__)
         raise Unavailable(spec.title) from real
-
-
-def _constraint_error(cause: Any) -> ConstraintError:
-    name = getattr(cause, "constraint_name", None) or "not null"
-    if isinstance(cause, asyncpg.UniqueViolationError):
-        return UniqueError(name)
-    if isinstance(cause, asyncpg.ForeignKeyViolationError):
-        return ForeignKeyError(name)
-    return ConstraintError(name)

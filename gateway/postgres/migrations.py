@@ -1,16 +1,12 @@
 """Applies and undoes migrations, each once even if several processes start at a time. Called by the command line.
 
-Files and the table `aerich` have aerich's form; it drafts them. The table `dorami_migrations` has what aerich omits:
-the hash of each file when it was applied, when that was and how long it took.
-
-A migration is one transaction: the lock of migrations, the file's statements and the note of them are committed
+A migration is one transaction: the lock of migrations, the file's statements and the record of them are committed
 together, so that a process that is killed leaves nothing behind. The lock belongs to the transaction, because behind
 PgBouncer a session's lock would stay on the pooled connection. No statement waits long for a lock on a table, because
 everybody who comes later waits behind it: it gives up, and is tried again.
 """
 
 import asyncio
-import json
 import random
 import re
 import time
@@ -25,9 +21,11 @@ import structlog
 from gateway.errors import Unavailable
 from gateway.keys import MIGRATION_LOCK
 from gateway.postgres.client import BROKEN
-from gateway.postgres.database import AWAY, mapped
+from gateway.postgres.database import mapped
 from gateway.postgres.databases import MAIN, DatabaseSpec, configured
-from gateway.postgres.migration_files import Applied, Migration, MigrationError, MigrationsLocked, Status, read
+from gateway.postgres.errors import AWAY
+from gateway.postgres.migration_files import Migration, MigrationError, MigrationsLocked, Status, read
+from gateway.postgres.migration_records import MigrationRecords, invalid_indexes
 from gateway.settings import Settings
 
 log = structlog.get_logger()
@@ -45,32 +43,6 @@ _INDEX = re.compile(
     re.IGNORECASE,
 )
 
-_TABLES = "SELECT to_regclass('aerich') IS NOT NULL AS aerich, to_regclass('dorami_migrations') IS NOT NULL AS notes"
-_NOTES = """
-CREATE TABLE IF NOT EXISTS dorami_migrations (
-    label varchar(64) NOT NULL,
-    version varchar(255) NOT NULL,
-    sha256 char(64) NOT NULL,
-    applied_at timestamptz,
-    seconds double precision,
-    PRIMARY KEY (label, version)
-)"""
-_AERICH = """
-CREATE TABLE IF NOT EXISTS aerich (
-    id serial PRIMARY KEY, version varchar(255) NOT NULL, app varchar(100) NOT NULL, content jsonb NOT NULL
-)"""
-_ADOPT = """
-INSERT INTO dorami_migrations (label, version, sha256)
-SELECT $1, * FROM unnest($2::text[], $3::text[]) ON CONFLICT DO NOTHING"""
-_APPLIED = """
-SELECT a.version, n.sha256, n.applied_at, n.seconds
-FROM aerich a LEFT JOIN dorami_migrations n ON n.label = a.app AND n.version || '.py' = a.version
-WHERE a.app = $1 ORDER BY a.id"""
-_APPLIED_WITHOUT_NOTES = """
-SELECT version, NULL AS sha256, NULL AS applied_at, NULL AS seconds FROM aerich WHERE app = $1 ORDER BY id"""
-_INVALID = """
-SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace ORDER BY 1"""
 # Whatever the server sets for sessions and transactions would end a migration that has to take long.
 _PATIENT = """
 SELECT set_config(name, '0', true) FROM pg_settings
@@ -107,6 +79,7 @@ class Migrations:
     ) -> None:
         self.label = label
         self.files = files
+        self._records = MigrationRecords(label, files)
         self._url = url
         self._spec = spec
         self._pooled = pooled
@@ -134,7 +107,7 @@ class Migrations:
     async def status(self) -> Status:
         """Return the applied and pending migrations."""
         async with self._connection() as db:
-            return await self._status(db)
+            return await self._records.status(db)
 
     async def apply(self, to: int | None = None, done: Callable[[Migration], None] | None = None) -> list[str]:
         """Apply pending migrations, up to a number or all, and return their names; call `done` after each."""
@@ -151,7 +124,7 @@ class Migrations:
     ) -> list[str]:
         """Undo the last `count`, or all after the number `to`, and return their names; call `done` after each."""
         async with self._connection() as db:
-            todo = (await self._status(db)).to_undo(count=count, to=to)
+            todo = (await self._records.status(db)).to_undo(count=count, to=to)
             for migration in todo:
                 await self._step(db, partial(_newest, migration), self._undo)
                 if done is not None:
@@ -167,14 +140,13 @@ class Migrations:
         if migration is None:
             raise MigrationError(f"there is no migration {name}")
         async with self._connection() as db, self._lock(db):
-            await db.execute(_AERICH)
-            status = await self._prepared(db)
+            status = await self._records.prepared(db)
             known = name in {applied.name for applied in status.applied}
             if known and applied:
                 raise MigrationError(f"{name} is applied")
             if not known and not applied:
                 raise MigrationError(f"{name} is not applied")
-            await (self._note(db, migration, None) if applied else self._forget(db, migration))
+            await (self._records.add(db, migration, None) if applied else self._records.remove(db, migration))
 
     async def _step(
         self,
@@ -188,7 +160,7 @@ class Migrations:
             name = ""
             try:
                 async with self._lock(db):
-                    todo = choose(await self._prepared(db))
+                    todo = choose(await self._records.prepared(db))
                     if not todo:
                         return None
                     name = todo[0].name
@@ -210,30 +182,14 @@ class Migrations:
     async def _apply(self, db: Any, migration: Migration) -> None:
         started = time.monotonic()
         await self._run(db, migration, await migration.up())
-        await self._note(db, migration, round(time.monotonic() - started, 3))
+        await self._records.add(db, migration, round(time.monotonic() - started, 3))
 
     async def _undo(self, db: Any, migration: Migration) -> None:
         statements = await migration.down()
         if not statements.strip():
             raise MigrationError(f"{migration.name} does not say how it is undone")
         await self._run(db, migration, statements)
-        await self._forget(db, migration)
-
-    async def _note(self, db: Any, migration: Migration, seconds: float | None) -> None:
-        models = json.dumps(migration.models())
-        if migration.number == 0:
-            await db.execute(_AERICH)  # unless the file makes the table itself, as aerich's own first ones do
-        await db.execute(
-            "INSERT INTO aerich (version, app, content) VALUES ($1, $2, $3)", f"{migration.name}.py", self.label, models
-        )
-        await db.execute(
-            "INSERT INTO dorami_migrations VALUES ($1, $2, $3, clock_timestamp(), $4)",
-            *(self.label, migration.name, migration.sha256, seconds),
-        )
-
-    async def _forget(self, db: Any, migration: Migration) -> None:
-        await db.execute("DELETE FROM aerich WHERE app = $1 AND version = $2", self.label, f"{migration.name}.py")
-        await db.execute("DELETE FROM dorami_migrations WHERE label = $1 AND version = $2", self.label, migration.name)
+        await self._records.remove(db, migration)
 
     async def _run(self, db: Any, migration: Migration, statements: str) -> None:
         if migration.in_transaction:
@@ -256,7 +212,7 @@ class Migrations:
         # It makes nobody wait while it waits itself, for locks and for transactions that began before.
         if not self._pooled:  # PgBouncer would give the connection with its settings to somebody else
             await db.execute(f"SET lock_timeout = '{self._lock_wait:.3f}s'; SET statement_timeout = 0")
-        if index is not None and index["name"] in await _invalid(db):
+        if index is not None and index["name"] in await invalid_indexes(db):
             await db.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index["name"]}"', timeout=STEP)
         try:
             await db.fetch(statement, timeout=STEP)  # in the protocol that takes exactly one statement
@@ -264,26 +220,6 @@ class Migrations:
             if "multiple commands" in str(error):
                 raise MigrationError(f"{migration.name} has several statements, and no transaction") from error
             raise
-
-    async def _prepared(self, db: Any) -> Status:
-        """Return the status, after recording the hashes of applied migrations that have none."""
-        await db.execute(_NOTES)
-        status = await self._status(db)
-        hashes = {migration.name: migration.sha256 for migration in self.files}
-        unknown = [item.name for item in status.applied if item.sha256 is None and item.name in hashes]
-        if unknown:
-            await db.execute(_ADOPT, self.label, unknown, [hashes[name] for name in unknown])
-        return status
-
-    async def _status(self, db: Any) -> Status:
-        tables = await db.fetchrow(_TABLES)
-        statement = _APPLIED if tables["notes"] else _APPLIED_WITHOUT_NOTES
-        rows = await db.fetch(statement, self.label) if tables["aerich"] else []
-        applied = [
-            Applied(row["version"].removesuffix(".py"), row["sha256"], row["applied_at"], row["seconds"])
-            for row in rows
-        ]
-        return Status(self.files, applied, await _invalid(db))
 
     @asynccontextmanager
     async def _lock(self, db: Any) -> AsyncIterator[None]:
@@ -355,7 +291,3 @@ def _newest(expected: Migration, status: Status) -> Sequence[Migration]:
     if not status.applied or status.applied[-1].name != expected.name:
         raise MigrationError(f"{expected.name} is no longer the newest: somebody else has changed the database")
     return [expected]
-
-
-async def _invalid(db: Any) -> list[str]:
-    return [row["relname"] for row in await db.fetch(_INVALID)]

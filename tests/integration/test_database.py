@@ -18,7 +18,8 @@ from gateway.dev.servers import PostgresProcess
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres import migrations
-from gateway.postgres.database import ConstraintError, Database, UniqueError
+from gateway.postgres.database import Database
+from gateway.postgres.errors import ConstraintError, UniqueError
 from gateway.services.rooms.log import open_rooms
 from gateway.settings import Settings
 from models.main.message import Message

@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import Conflict, InvalidPayload, NotFound
 from gateway.keys import Room, chat_room
 from gateway.metrics import Metrics
-from gateway.postgres.database import ForeignKeyError
+from gateway.postgres.errors import ForeignKeyError
 from gateway.protocol.payloads.chat import SendMessage, Sent
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.redis.client import RedisClient

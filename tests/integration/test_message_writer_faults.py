@@ -12,7 +12,7 @@ import pytest
 from gateway.dev.servers import PostgresProcess
 from gateway.errors import GatewayError, Unavailable
 from gateway.postgres import migrations
-from gateway.postgres.database import AWAY
+from gateway.postgres.errors import AWAY
 from gateway.protocol.payloads.chat import Sent
 from gateway.redis.client import RedisClient
 from gateway.services.chat import chat

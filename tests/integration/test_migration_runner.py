@@ -76,17 +76,19 @@ KILLED = """
 import asyncio, os, sys
 from pathlib import Path
 from gateway.postgres.migration_files import read
+from gateway.postgres.migration_records import MigrationRecords
 from gateway.postgres.migrations import Migrations
 
 async def die(*ignored):
     os._exit(9)
 
-setattr(Migrations, sys.argv[3], die)
+kind, method = sys.argv[3].split(".")
+setattr(globals()[kind], method, die)
 asyncio.run(Migrations("trial", read(Path(sys.argv[2])), sys.argv[1]).apply())
 """
 
 
-@pytest.mark.parametrize("at", ["_run", "_note"])
+@pytest.mark.parametrize("at", ["Migrations._run", "MigrationRecords.add"])
 async def test_a_killed_process_leaves_no_partial_migration(trial: Trial, at: str) -> None:
     name = trial.write(1, "CREATE TABLE more (id int); INSERT INTO more VALUES (1);")
     code = await _killed(trial, at)
@@ -100,7 +102,7 @@ async def test_a_killed_process_leaves_no_partial_migration(trial: Trial, at: st
 
 async def test_an_index_made_before_a_kill_is_recorded_next_time(trial: Trial) -> None:
     name = trial.write(1, "CREATE INDEX CONCURRENTLY IF NOT EXISTS by_name ON things (name)", in_transaction=False)
-    assert await _killed(trial, "_note") == 9
+    assert await _killed(trial, "MigrationRecords.add") == 9
     await until(lambda: _nobody(trial))
     assert await trial.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_name'::regclass")
     assert [migration.name for migration in (await trial.migrations().status()).pending] == [name]

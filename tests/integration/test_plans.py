@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from gateway import services
-from gateway.postgres.database import configuration
+from gateway.postgres.configuration import configuration
 from gateway.protocol.wire import Since
 from gateway.redis.client import RedisClient
 from gateway.services.analytics.chat_counter import COUNTS

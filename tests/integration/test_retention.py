@@ -14,7 +14,8 @@ import pytest
 from gateway.errors import Unavailable
 from gateway.keys import RETENTION_LOCK, chat_room
 from gateway.metrics import Metrics
-from gateway.postgres.database import ConstraintError, Database
+from gateway.postgres.database import Database
+from gateway.postgres.errors import ConstraintError
 from gateway.protocol.wire import Since
 from gateway.services.retention import retention
 from gateway.services.retention.kinds import kinds

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.postgres.database import configuration
+from gateway.postgres.configuration import configuration
 from gateway.postgres.databases import ANALYTICS, DATABASES, MAIN, configured, find
 from gateway.settings import SettingsError
 from tests.support import make_settings

@@ -11,7 +11,8 @@ from gateway.clocks import now
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound
 from gateway.keys import products_room
 from gateway.metrics import Metrics
-from gateway.postgres.database import Database, ForeignKeyError
+from gateway.postgres.database import Database
+from gateway.postgres.errors import ForeignKeyError
 from gateway.postgres.search import containing
 from gateway.protocol import cursors
 from gateway.protocol.payloads import catalog

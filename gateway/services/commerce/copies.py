@@ -3,7 +3,8 @@
 import secrets
 
 from gateway.errors import Conflict
-from gateway.postgres.database import Database, UniqueError
+from gateway.postgres.database import Database
+from gateway.postgres.errors import UniqueError
 from gateway.protocol.payloads.streaming import DuplicateStream, StreamView
 from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog

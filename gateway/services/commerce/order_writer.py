@@ -10,7 +10,8 @@ from gateway.clocks import now
 from gateway.concurrency.batcher import Batcher
 from gateway.errors import GatewayError, Unavailable
 from gateway.metrics import Metrics
-from gateway.postgres.database import Database, UniqueError
+from gateway.postgres.database import Database
+from gateway.postgres.errors import UniqueError
 from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.commerce.order_book import Draft, OrderBook, Placed, Terms, sorted_items
 from gateway.services.rooms.outbox import Outbox, PlacedEvent

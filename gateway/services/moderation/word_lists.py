@@ -11,7 +11,8 @@ from gateway.concurrency.periodic import Periodic
 from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound, Unavailable
 from gateway.keys import WORDS_LOCK
 from gateway.metrics import Metrics
-from gateway.postgres.database import Database, ForeignKeyError, UniqueError
+from gateway.postgres.database import Database
+from gateway.postgres.errors import ForeignKeyError, UniqueError
 from gateway.protocol import cursors
 from gateway.protocol.payloads.records import AddWord, ChangeWord, FilteredText, SampleText, WordPage, WordView
 from gateway.protocol.queries import WordQuery

@@ -10,7 +10,8 @@ import structlog
 from gateway.errors import Unavailable
 from gateway.keys import RETENTION_LOCK
 from gateway.metrics import Metrics
-from gateway.postgres.database import ConstraintError, Database
+from gateway.postgres.database import Database
+from gateway.postgres.errors import ConstraintError
 from gateway.services.retention.kinds import Kind
 
 log = structlog.get_logger()

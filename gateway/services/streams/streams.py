@@ -13,7 +13,8 @@ from gateway.clocks import now
 from gateway.errors import Code, Conflict, GatewayError, NotFound, Unavailable
 from gateway.keys import everyone_room, viewers_room
 from gateway.metrics import Metrics
-from gateway.postgres.database import Database, UniqueError
+from gateway.postgres.database import Database
+from gateway.postgres.errors import UniqueError
 from gateway.postgres.search import containing
 from gateway.protocol import cursors, events
 from gateway.protocol.payloads import streaming

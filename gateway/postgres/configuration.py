@@ -1,0 +1,43 @@
+"""Tortoise's configuration of one database: its pool, time-outs and session settings. Used by the database."""
+
+import logging
+from typing import Any
+
+from gateway.postgres.client import PostgresClient
+from gateway.postgres.databases import MAIN, DatabaseSpec
+from gateway.settings import Settings
+
+
+def configuration(settings: Settings, spec: DatabaseSpec = MAIN) -> dict[str, Any]:
+    """Return Tortoise's configuration of one database. Raises SettingsError unless the settings have its URL."""
+    # Tortoise logs every statement with its values when asked for debug logs: messages, addresses, hashes.
+    logging.getLogger("tortoise").setLevel(logging.INFO)
+    seconds = settings.database_timeout.total_seconds()
+    pool: dict[str, Any] = {
+        # One connection to begin with. With a least number asyncpg looks for a server that is away by itself, and logs
+        # a traceback each time.
+        "init_size": 1,
+        "min_size": 0,
+        "max_size": settings.database_pool_size,
+        "timeout": seconds,
+        "command_timeout": seconds,
+    }
+    if settings.database_pgbouncer:
+        pool["statement_cache_size"] = 0
+    else:
+        # A statement that timed out here must not continue on the server, holding locks.
+        limit = int(seconds * 1000)
+        pool["server_settings"] = {
+            # A plan that was made while a table is empty is kept while it grows: it must not scan what has an index.
+            "enable_seqscan": "off",
+            "jit": "off",  # compiling takes longer than any statement here
+            "statement_timeout": f"{limit}",
+            "idle_in_transaction_session_timeout": f"{2 * limit}",  # a node that was stopped by a signal
+        }
+    credentials = {"dsn": spec.url(settings), "pool": pool}
+    return {
+        "connections": {spec.name: {"engine": PostgresClient.__module__, "credentials": credentials}},
+        "apps": {spec.label: {"models": [*spec.models()], "default_connection": spec.name}},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
