@@ -37,7 +37,7 @@ from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.search import MessageSearch
 from gateway.services.chat.standing import Standings
-from gateway.services.commerce.catalog import Catalog
+from gateway.services.commerce.product_list import ProductList
 from gateway.services.commerce.products import ProductViews
 from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.permissions import Permissions
@@ -45,7 +45,7 @@ from gateway.services.moderation.pins import Pins
 from gateway.services.moderation.sanctions import WROTE_IN
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
-from gateway.services.streams.streams import Streams
+from gateway.services.streams.stream_lists import StreamLists
 from gateway.settings import Environment, Settings, load
 
 SMALL = 100  # times smaller than the large shop
@@ -81,8 +81,8 @@ class Shop:
         self.messages, self.search, self.log = Messages(database), MessageSearch(database), audit
         self.clears = Clears(database, log, outbox, permissions, audit, pins, metrics, timedelta(minutes=1))
         self.directory = Directory(database, none, audit)
-        self.catalog = Catalog(database, outbox, none, none, ProductViews("KRW"), audit)
-        self.streams = Streams(database, outbox, none, none, audit, grace=timedelta(0), reopen=timedelta(0))
+        self.product_list = ProductList(database, none, none, ProductViews("KRW"))
+        self.stream_lists = StreamLists(database, none, none)
         self.standings = Standings(database)
         self.admin = _principal(Role.ADMIN, str(ADMIN))
         self.people: list[Principal] = []
@@ -189,10 +189,10 @@ CALLS: Mapping[str, Call] = {
     "users: search, common": lambda shop: shop.directory.page(shop.admin, UserQuery(search="viewer")),
     "users: search, one": lambda shop: shop.directory.page(shop.admin, UserQuery(search="user77@")),
     "users: search, one in Hangul": lambda shop: shop.directory.page(shop.admin, UserQuery(search="민지_80")),
-    "products: search, common": lambda shop: shop.catalog.page(ProductQuery(search="쌀과", limit=21)),
-    "products: search, one": lambda shop: shop.catalog.page(ProductQuery(search="머그컵 103", limit=21)),
-    "streams: newest": lambda shop: shop.streams.page(StreamQuery()),
-    "streams: search, one": lambda shop: shop.streams.page(StreamQuery(search="코트 12")),
+    "products: search, common": lambda shop: shop.product_list.page(ProductQuery(search="쌀과", limit=21)),
+    "products: search, one": lambda shop: shop.product_list.page(ProductQuery(search="머그컵 103", limit=21)),
+    "streams: newest": lambda shop: shop.stream_lists.page(StreamQuery()),
+    "streams: search, one": lambda shop: shop.stream_lists.page(StreamQuery(search="코트 12")),
 }
 REPEATS = 40
 WARM = 6  # calls before: after five PostgreSQL may keep a plan

@@ -54,6 +54,7 @@ from gateway.services.commerce.copies import Copies
 from gateway.services.commerce.featured import Featured as FeaturedService
 from gateway.services.commerce.order_list import OrderList
 from gateway.services.commerce.orders import Orders as OrderService
+from gateway.services.commerce.product_list import ProductList
 from gateway.services.jobs.jobs import Jobs as JobService
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.sanction_list import SanctionList
@@ -67,6 +68,7 @@ from gateway.services.people.members import Members as MembersService
 from gateway.services.people.people import People as PeopleService
 from gateway.services.streams.ingest_keys import IngestKeys
 from gateway.services.streams.stats import Stats as StatsService
+from gateway.services.streams.stream_lists import StreamLists
 from gateway.services.streams.streams import Streams as StreamService
 from gateway.settings import Settings
 
@@ -88,9 +90,11 @@ def mount(
     devices: BannedDevices,
     directory: Directory,
     streams: StreamService,
+    stream_lists: StreamLists,
     copies: Copies,
     ingest_keys: IngestKeys,
     catalog: Catalog,
+    product_list: ProductList,
     featured: FeaturedService,
     orders: OrderService,
     order_list: OrderList,
@@ -124,8 +128,8 @@ def mount(
         Keys(public_keys),
         Config(settings),
         Users(accounts, directory, password_links),
-        Streams(streams, copies, ingest_keys),
-        Products(catalog),
+        Streams(streams, stream_lists, copies, ingest_keys),
+        Products(catalog, product_list),
         Featured(featured),
         Orders(orders, order_list),
         Notifications(notifications),

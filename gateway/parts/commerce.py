@@ -6,7 +6,7 @@ from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.job_queue import JobQueue
-from gateway.services.commerce.catalog import Catalog, ProductPageCache
+from gateway.services.commerce.catalog import Catalog
 from gateway.services.commerce.copies import Copies
 from gateway.services.commerce.featured import Featured
 from gateway.services.commerce.host_orders import HostOrders
@@ -15,6 +15,7 @@ from gateway.services.commerce.order_list import OrderList
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.orders import Orders
 from gateway.services.commerce.product_cache import ProductCache
+from gateway.services.commerce.product_list import ProductList, ProductPageCache
 from gateway.services.commerce.products import ProductViews
 from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.jobs.jobs import Jobs
@@ -23,7 +24,8 @@ from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.hearts import Hearts
 from gateway.services.streams.ingest_keys import IngestKeys
 from gateway.services.streams.stats import Stats, StatsCache
-from gateway.services.streams.streams import StreamListCache, Streams
+from gateway.services.streams.stream_lists import StreamListCache, StreamLists
+from gateway.services.streams.streams import Streams
 from gateway.services.streams.viewers import Viewers
 
 SWEEP = 1.0  # s between two sweeps of interrupted streams, unpaid orders and deals
@@ -36,22 +38,24 @@ class CommercePart:
         metrics, database, redis, log = servers.metrics, servers.database, servers.redis, servers.log
         fanout = realtime.fanout
         outbox = Outbox(database, log, fanout)
-        lists, product_cache = StreamListCache(redis, metrics), ProductCache(redis, metrics)
+        list_cache, product_cache = StreamListCache(redis, metrics), ProductCache(redis, metrics)
         pages, shelves = ProductPageCache(metrics, log), ShelfCache(metrics, log)
         stats = StatsCache(redis, metrics)
-        self._caches = (lists, product_cache, pages, shelves, stats)
+        self._caches = (list_cache, product_cache, pages, shelves, stats)
         outbox.on_published(product_cache.update)
         settings, audit_log = servers.settings, servers.audit_log
         grace, reopen = settings.stream_end_grace, settings.stream_reopen
-        self.streams = Streams(database, outbox, fanout, lists, audit_log, grace=grace, reopen=reopen)
-        self.copies = Copies(database, self.streams, audit_log)
+        self.stream_lists = StreamLists(database, fanout, list_cache)
+        self.streams = Streams(database, outbox, fanout, self.stream_lists, audit_log, grace=grace, reopen=reopen)
+        self.copies = Copies(database, self.stream_lists, audit_log)
         self.ingest_keys = IngestKeys(database, audit_log)
         self.viewers = Viewers(database, log, realtime.presence, fanout, realtime.rooms.attendees, servers.facts)
         self.hearts = Hearts(fanout)
         fanout.on_notice(StreamEnded, self.viewers.on_stream_ended)
         fanout.on_notice(StreamResumed, self.viewers.on_stream_resumed)
         views = ProductViews(settings.currency)
-        self.catalog = Catalog(database, outbox, pages, product_cache, views, audit_log)
+        self.catalog = Catalog(database, outbox, views, audit_log)
+        self.product_list = ProductList(database, pages, product_cache, views)
         self.featured = Featured(outbox, views)
         self.storefront = Storefront(database, log, self.streams, shelves, views)
         terms = Terms(views, settings.order_ttl, settings.locale)
@@ -65,7 +69,7 @@ class CommercePart:
             Periodic("deals", SWEEP, self.catalog.end_deals, Unavailable),
         )
         self.stats = Stats(database, realtime.presence, stats)
-        self.jobs = Jobs(JobTable(database), JobQueue(redis), self.streams, fanout)
+        self.jobs = Jobs(JobTable(database), JobQueue(redis), self.stream_lists, fanout)
 
     def start(self) -> None:
         """Start counting viewers, and the sweeps."""

@@ -23,20 +23,21 @@ from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.audit.audit_log import AuditLog
-from gateway.services.commerce.catalog import Catalog, ProductPageCache
+from gateway.services.commerce.catalog import Catalog
 from gateway.services.commerce.featured import Featured
 from gateway.services.commerce.order_book import Terms
 from gateway.services.commerce.order_list import OrderList
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.orders import Orders
 from gateway.services.commerce.product_cache import ProductCache
+from gateway.services.commerce.product_list import ProductList, ProductPageCache
 from gateway.services.commerce.products import ProductViews
 from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.main.user import User
 from tests.doubles import Recorder, principal
-from tests.integration.services import add_account, make_streams
+from tests.integration.services import add_account, make_stream_lists, make_streams
 from tests.support import make_settings
 
 KEY = "demo"
@@ -56,9 +57,8 @@ class Node:
         outbox = Outbox(database, self.log, received)
         product_cache = ProductCache(redis, metrics)
         outbox.on_published(product_cache.update)
-        self.catalog = Catalog(
-            database, outbox, ProductPageCache(metrics, self.log), product_cache, VIEWS, AuditLog(database)
-        )
+        self.catalog = Catalog(database, outbox, VIEWS, AuditLog(database))
+        self.product_list = ProductList(database, ProductPageCache(metrics, self.log), product_cache, VIEWS)
         self.featured = Featured(outbox, VIEWS)
         writer = OrderWriter(database, outbox, metrics, TERMS, facts)
         self.orders = Orders(database, outbox, writer, received, metrics, VIEWS, AuditLog(database), facts)
@@ -74,8 +74,9 @@ class CommerceNodes:
         self.metrics = metrics
         self.nodes = [Node(database, redis, self.received, metrics) for _ in range(2)]
         self.catalog, self.orders, self.featured = self.nodes[0].catalog, self.nodes[0].orders, self.nodes[0].featured
-        self.order_list = self.nodes[0].order_list
+        self.order_list, self.product_list = self.nodes[0].order_list, self.nodes[0].product_list
         self.streams = make_streams(database, redis, self.received)
+        self.stream_lists = make_stream_lists(database, redis, self.received)
         log = self.nodes[0].log
         shelves = ShelfCache(metrics, log)
         self.storefront = Storefront(database, log, self.streams, shelves, VIEWS)
@@ -119,7 +120,7 @@ class CommerceNodes:
 
     async def now(self, product: Product) -> tuple[int, int]:
         """Stock and version of a product."""
-        stored = await self.catalog.get(product.id)
+        stored = await self.product_list.get(product.id)
         return stored.stock, stored.version
 
     def published(self, room: Room | None = None) -> list[tuple[str, Any]]:

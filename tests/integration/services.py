@@ -22,7 +22,8 @@ from gateway.services.moderation.room_settings import RoomSettingsService
 from gateway.services.moderation.word_lists import WordLists
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
-from gateway.services.streams.streams import StreamListCache, Streams
+from gateway.services.streams.stream_lists import StreamListCache, StreamLists
+from gateway.services.streams.streams import Streams
 from models.main.user import User
 
 DAY = timedelta(days=1)
@@ -40,9 +41,14 @@ async def add_account(who: Principal) -> None:
     await User.create(id=UUID(who.user_id), email=email, username=who.username, password_hash="-", role=who.role.value)
 
 
+def make_stream_lists(database: Database, redis: RedisClient, fanout: Any) -> StreamLists:
+    """Return the lists of streams of one node."""
+    return StreamLists(database, fanout, StreamListCache(redis, Metrics()))
+
+
 def make_streams(database: Database, redis: RedisClient, fanout: Any) -> Streams:
     """Return the streams of one node."""
-    outbox, lists = Outbox(database, RoomLog(database), fanout), StreamListCache(redis, Metrics())
+    outbox, lists = Outbox(database, RoomLog(database), fanout), make_stream_lists(database, redis, fanout)
     return Streams(database, outbox, fanout, lists, AuditLog(database), grace=GRACE, reopen=REOPEN)
 
 

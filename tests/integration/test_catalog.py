@@ -19,18 +19,19 @@ from gateway.realtime.presence.presence import LocalPresence
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal, Role
 from gateway.services.audit.audit_log import AuditLog
-from gateway.services.commerce.catalog import Catalog, ProductPageCache
+from gateway.services.commerce.catalog import Catalog
 from gateway.services.commerce.product_cache import ProductCache
+from gateway.services.commerce.product_list import ProductList, ProductPageCache
 from gateway.services.commerce.products import ProductViews
 from gateway.services.commerce.storefront import ShelfCache, Storefront
 from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
-from gateway.services.streams.streams import FIRST_PAGE
+from gateway.services.streams.stream_lists import FIRST_PAGE
 from gateway.services.streams.viewers import Viewers
 from models.main.stream import Stream
 from models.main.user import User
 from tests.doubles import Recorder, principal
-from tests.integration.services import add_account, make_streams
+from tests.integration.services import add_account, make_stream_lists, make_streams
 from tests.support import make_settings
 
 KEY = "demo"
@@ -46,8 +47,11 @@ class Shop:
         self.presence = LocalPresence()
         self.log = RoomLog(database)
         self.streams = make_streams(database, redis, self.received)
+        self.stream_lists = make_stream_lists(database, redis, self.received)
+        product_cache = ProductCache(redis, Metrics())
         self.catalogs = [self.node(database, redis) for _ in range(2)]
         self.catalog = self.catalogs[0]
+        self.product_list = ProductList(database, ProductPageCache(Metrics(), self.log), product_cache, VIEWS)
         shelves = ShelfCache(Metrics(), self.log)
         self.storefront = Storefront(database, self.log, self.streams, shelves, VIEWS)
         self.viewers = Viewers(database, self.log, self.presence, self.received, lambda _: [])
@@ -57,7 +61,7 @@ class Shop:
         log, product_cache = RoomLog(database), ProductCache(redis, Metrics())
         outbox = Outbox(database, log, self.received)
         outbox.on_published(product_cache.update)
-        return Catalog(database, outbox, ProductPageCache(Metrics(), log), product_cache, VIEWS, AuditLog(database))
+        return Catalog(database, outbox, VIEWS, AuditLog(database))
 
     async def person(self, role: Role) -> Principal:
         number = await User.all().count()
@@ -125,11 +129,11 @@ async def test_every_change_raises_the_version_and_is_published_as_stored(shop: 
     assert shop.published() == [("live:product:updated", dumped(changed))]
     assert await shop.change(changed, price="4.50") == changed, "nothing has changed"
     assert shop.published() == []
-    assert dumped(await shop.catalog.get(cup.id)) == dumped(changed)
+    assert dumped(await shop.product_list.get(cup.id)) == dumped(changed)
     await shop.catalog.delete(ADMIN, cup.id)
     assert shop.published() == [("live:product:deleted", {"productId": cup.id, "version": 3})]
     with pytest.raises(NotFound):
-        await shop.catalog.get(cup.id)
+        await shop.product_list.get(cup.id)
 
 
 async def test_immutable_fields_are_refused(shop: Shop) -> None:
@@ -153,7 +157,7 @@ async def test_concurrent_changes_of_different_fields_are_both_kept(shop: Shop) 
         shop.catalogs[1].change(ADMIN, cup.id, ChangeProduct.model_validate({"price": 3})),
         shop.stock(cup, change=-1),
     )
-    now = await shop.catalog.get(cup.id)
+    now = await shop.product_list.get(cup.id)
     assert (now.name, float(now.price), now.stock, now.version) == ("Mug", 3.0, 99, 4)
 
 
@@ -193,7 +197,7 @@ async def test_concurrent_sales_match_the_stock_and_sell_out_once(shop: Shop) ->
     results = await asyncio.gather(*(shop.stock(cup, n % 2, change=-1) for n in range(50)), return_exceptions=True)
     refused = [result for result in results if isinstance(result, GatewayError)]
     assert [error.code for error in refused] == [Code.INSUFFICIENT_STOCK] * 20
-    now = await shop.catalog.get(cup.id)
+    now = await shop.product_list.get(cup.id)
     assert (now.stock, now.version) == (0, 31)
     published = shop.published()
     assert sorted(data["version"] for event, data in published if event == "live:product:updated") == list(range(2, 32))
@@ -226,7 +230,7 @@ async def test_pages_of_products(shop: Shop) -> None:
     async def listed(**query: Any) -> list[str]:
         found, cursor = [], None
         while True:
-            page = await shop.catalog.page(ProductQuery.model_validate({"limit": 2, "cursor": cursor} | query))
+            page = await shop.product_list.page(ProductQuery.model_validate({"limit": 2, "cursor": cursor} | query))
             assert len(page.items) <= 2
             found += [item.id for item in page.items]
             cursor = page.next_cursor
@@ -242,7 +246,7 @@ async def test_pages_of_products(shop: Shop) -> None:
     assert await listed(search="%") == [apart.id]
     assert await listed(streamKey="nowhere") == []
     with pytest.raises(InvalidPayload):
-        await shop.catalog.page(ProductQuery.model_validate({"cursor": "WzEyMDg5MjU4MTk2MTQ2MjkxNzQ3MDYxNzZd"}))
+        await shop.product_list.page(ProductQuery.model_validate({"cursor": "WzEyMDg5MjU4MTk2MTQ2MjkxNzQ3MDYxNzZd"}))
 
 
 # --- streams --------------------------------------------------------------------------------------------------------
@@ -261,8 +265,8 @@ async def test_start_and_end_of_a_stream_are_published(shop: Shop) -> None:
     shop.received.events.clear()
     started = await asyncio.gather(*(shop.streams.start(host, stream.key) for _ in range(3)))
     assert {view.status for view in started} == {"LIVE"}
-    assert [item.key for item in (await shop.streams.active(FIRST_PAGE)).streams] == [stream.key]
-    assert [item.key for item in (await shop.streams.upcoming(FIRST_PAGE)).streams] == [KEY]
+    assert [item.key for item in (await shop.stream_lists.active(FIRST_PAGE)).streams] == [stream.key]
+    assert [item.key for item in (await shop.stream_lists.upcoming(FIRST_PAGE)).streams] == [KEY]
     assert [event for _, event, _ in shop.received.events] == ["stream:started", "upcoming:updated"]
     ended = await asyncio.gather(*(shop.streams.stop(shop.admin, stream.key) for _ in range(3)))
     assert {view.status for view in ended} == {"ENDED"}
@@ -274,7 +278,7 @@ async def test_start_and_end_of_a_stream_are_published(shop: Shop) -> None:
     assert [(event.event, json.loads(event.payload or "")) for event in kept] == [
         sent for sent in shop.received.sent if sent[0] in ("stream:started", "stream:ended")
     ], "the log says what those who were there were sent"
-    assert (await shop.streams.get(stream.key)).model_dump_json() == ended[0].model_dump_json()
+    assert (await shop.stream_lists.get(stream.key)).model_dump_json() == ended[0].model_dump_json()
 
 
 async def test_a_stream_belongs_to_its_host(shop: Shop) -> None:
@@ -282,7 +286,11 @@ async def test_a_stream_belongs_to_its_host(shop: Shop) -> None:
         await shop.streams.start(await shop.person(Role.HOST), KEY)
     with pytest.raises(Conflict):
         await shop.stream(key=KEY)
-    for call in (shop.streams.get("nowhere"), shop.streams.require("nowhere"), shop.streams.start(shop.admin, "x")):
+    for call in (
+        shop.stream_lists.get("nowhere"),
+        shop.streams.require("nowhere"),
+        shop.streams.start(shop.admin, "x"),
+    ):
         with pytest.raises(NotFound):
             await call
 
@@ -293,13 +301,13 @@ async def test_pages_of_streams(shop: Shop) -> None:
     found: list[str] = []
     query: dict[str, Any] = {"limit": 2}
     while True:
-        page = await shop.streams.page(StreamQuery.model_validate(query))
+        page = await shop.stream_lists.page(StreamQuery.model_validate(query))
         found += [item.key for item in page.items]
         if page.next_cursor is None:
             break
         query["cursor"] = page.next_cursor
     assert found == keys[::-1]
-    live = await shop.streams.page(StreamQuery.model_validate({"status": "LIVE"}))
+    live = await shop.stream_lists.page(StreamQuery.model_validate({"status": "LIVE"}))
     assert [item.key for item in live.items] == [keys[2]]
 
 

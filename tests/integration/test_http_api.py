@@ -141,6 +141,7 @@ def mounted(node: Node, accounts: Accounts, **changes: Any) -> web.Application:
         "limiter": MemoryLimiter(),
         "accounts": accounts,
         "catalog": Catalog(),
+        "product_list": Catalog(),
         "devices": Devices(),
         "public_keys": lambda: {"keys": []},
         "asyncapi": lambda version: {"asyncapi": version},

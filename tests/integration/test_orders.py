@@ -67,7 +67,7 @@ async def test_an_order_is_stored_and_published(commerce: CommerceNodes) -> None
         "order:purchase:notification",
     ]
     updated = [payload["data"] for _, event, payload in received if event == "live:product:updated"]
-    stored = [(await commerce.catalog.get(product.id)).model_dump(mode="json") for product in (cup, mug)]
+    stored = [(await commerce.product_list.get(product.id)).model_dump(mode="json") for product in (cup, mug)]
     assert updated == stored, "what is told is what is stored"
     purchase = {"streamKey": KEY, "displayName": "s***", "message": "s*** bought 3 × Cup and 1 more"}
     assert received[-2][1:] == ("order:purchase:notification", purchase)
@@ -349,7 +349,7 @@ async def test_bulk_changes_are_atomic(commerce: CommerceNodes) -> None:
     error = await refused(
         Code.CONFLICT, commerce.change_many({"id": cup.id, "stock": 1}, {"id": mug.id, "stock": 1, "version": 1})
     )
-    current = (await commerce.catalog.get(mug.id)).model_dump(mode="json")
+    current = (await commerce.product_list.get(mug.id)).model_dump(mode="json")
     assert error.details == {"productId": mug.id, "version": 2, "product": current}
     await refused(Code.NOT_FOUND, commerce.change_many({"id": cup.id, "stock": 1}, {"id": "999", "stock": 1}))
     assert (await commerce.now(cup), commerce.published()) == ((100, 2), [])
@@ -508,7 +508,7 @@ async def test_a_deal_ends_once(commerce: CommerceNodes) -> None:
     assert (str(shown.price), str(shown.original_price), shown.discount_rate) == ("30.00", "40.00", 25)
     assert shown.deal_ends_at is not None
     await commerce.catalog.end_deals()
-    assert (await commerce.catalog.get(cup.id)).price == 30
+    assert (await commerce.product_list.get(cup.id)).price == 30
     await commerce.database.query("UPDATE products SET deal_ends_at = now() - interval '1 ms'")
     ann = await commerce.person()
     await refused(Code.PRICE_CHANGED, buy_at(commerce, ann, cup, 30))
@@ -550,7 +550,7 @@ async def test_hosts_change_the_products_of_their_own_streams(commerce: Commerce
     ):
         with pytest.raises(Forbidden):
             await call
-    assert (await commerce.catalog.get(cup.id)).price == 2
+    assert (await commerce.product_list.get(cup.id)).price == 2
     stale = ChangeProduct.model_validate({"price": 9, "expectedVersion": 1})
     error = await refused(Code.CONFLICT, commerce.catalog.change(host, cup.id, stale))
     assert (error.details["version"], error.details["product"]["price"]) == (2, 2.0)

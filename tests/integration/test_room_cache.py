@@ -34,15 +34,15 @@ def dumped(product: Product) -> dict[str, Any]:
 
 
 async def names(commerce: CommerceNodes, node: int) -> list[str]:
-    return [product.name for product in (await commerce.nodes[node].catalog.page(FIRST)).items]
+    return [product.name for product in (await commerce.nodes[node].product_list.page(FIRST)).items]
 
 
 async def test_a_page_is_read_once_on_each_node_until_it_changes(commerce: CommerceNodes) -> None:
     cup = await commerce.product(name="Cup", price="19.90")
     assert await names(commerce, 0) == await names(commerce, 1) == await names(commerce, 0) == ["Cup"]
     assert loads(commerce, "products") == 2
-    [listed] = (await commerce.catalog.page(FIRST)).items
-    assert dumped(listed) == dumped(await commerce.catalog.get(cup.id))
+    [listed] = (await commerce.product_list.page(FIRST)).items
+    assert dumped(listed) == dumped(await commerce.product_list.get(cup.id))
     await commerce.change(cup, name="Bowl")
     assert await names(commerce, 1) == ["Bowl"]
     await commerce.catalog.delete(ADMIN, cup.id)
@@ -51,14 +51,14 @@ async def test_a_page_is_read_once_on_each_node_until_it_changes(commerce: Comme
 
 async def test_a_cached_product_has_the_last_change(commerce: CommerceNodes) -> None:
     cup = await commerce.product(price="19.90", stock=3)
-    one, other = (node.catalog for node in commerce.nodes)
+    one, other = (node.product_list for node in commerce.nodes)
     assert dumped(await other.get(cup.id)) == dumped(cup)
     buyer = await commerce.person()
     for left in (2, 1, 0):
         await commerce.buy(buyer, cup, node=left % 2)
-        assert [(await catalog.get(cup.id)).stock for catalog in (one, other)] == [left, left]
+        assert [(await products.get(cup.id)).stock for products in (one, other)] == [left, left]
     assert loads(commerce, "cards") == 0, "every change has written it"
-    await one.delete(ADMIN, cup.id)
+    await commerce.catalog.delete(ADMIN, cup.id)
     with pytest.raises(NotFound):
         await other.get(cup.id)
     assert loads(commerce, "cards") == 0
@@ -95,7 +95,7 @@ async def test_a_cached_value_is_at_least_as_new_as_the_cursor(commerce: Commerc
 
 
 async def test_an_unknown_stream_has_no_products(commerce: CommerceNodes) -> None:
-    assert (await commerce.catalog.page(ProductQuery.model_validate({"streamKey": "nowhere"}))).items == []
+    assert (await commerce.product_list.page(ProductQuery.model_validate({"streamKey": "nowhere"}))).items == []
     with pytest.raises(NotFound):
         await commerce.storefront.snapshot("nowhere", None)
 

@@ -92,7 +92,7 @@ async def test_an_unchanged_list_is_published_once(commerce: CommerceNodes) -> N
 
 
 async def total(commerce: CommerceNodes) -> tuple[int, int]:
-    stream = await commerce.streams.get(KEY)
+    stream = await commerce.stream_lists.get(KEY)
     return stream.peak_viewers, stream.total_viewers
 
 
@@ -252,10 +252,10 @@ async def test_overdue_streams_are_not_upcoming_and_lists_are_paged(
                 return found
             query = StreamListQuery(limit=2, cursor=page.next_cursor)
 
-    assert await pages(commerce.streams.upcoming) == [["s1", "s3"], ["s4", "s0"], [KEY, "t"]]
+    assert await pages(commerce.stream_lists.upcoming) == [["s1", "s3"], ["s4", "s0"], [KEY, "t"]]
     for number in range(5):
         await commerce.streams.start(None, f"s{number}")
-    assert await pages(commerce.streams.active) == [["s4", "s3"], ["s2", "s1"], ["s0"]]
+    assert await pages(commerce.stream_lists.active) == [["s4", "s3"], ["s2", "s1"], ["s0"]]
 
 
 async def test_nobody_may_send_in_a_closed_stream(commerce: CommerceNodes, database: Database) -> None:
@@ -283,7 +283,7 @@ async def test_a_stream_is_changed_by_its_host(commerce: CommerceNodes) -> None:
     changed = await commerce.streams.change(host, "cups", ChangeStream.model_validate(ask))
     assert (changed.title, changed.description) == ("Mugs", "All of them")
     assert changed.scheduled_at == datetime(2030, 1, 1, tzinfo=UTC)
-    assert changed == await commerce.streams.get("cups")
+    assert changed == await commerce.stream_lists.get("cups")
     assert changed.created_at == made.created_at
     newest = commerce.received.named("upcoming:updated")[-1]["streams"]
     assert "Mugs" in [stream["title"] for stream in newest]
@@ -292,7 +292,9 @@ async def test_a_stream_is_changed_by_its_host(commerce: CommerceNodes) -> None:
     ).title == "Mugs"
     await commerce.streams.start(host, "cups")
     await commerce.streams.change(host, "cups", ChangeStream.model_validate({"title": "Live"}))
-    assert "Live" in [stream.title for stream in (await commerce.streams.active(StreamListQuery(limit=100))).streams]
+    assert "Live" in [
+        stream.title for stream in (await commerce.stream_lists.active(StreamListQuery(limit=100))).streams
+    ]
     with pytest.raises(Conflict):
         await commerce.streams.change(host, "cups", ChangeStream.model_validate(ask))
     with pytest.raises(Forbidden):
@@ -313,7 +315,7 @@ async def test_streams_are_listed_by_host_and_by_title(commerce: CommerceNodes) 
         await commerce.streams.create(host, CreateStream.model_validate({"title": title, "key": key}))
 
     async def listed(**ask: Any) -> list[str]:
-        return [stream.key for stream in (await commerce.streams.page(StreamQuery.model_validate(ask))).items]
+        return [stream.key for stream in (await commerce.stream_lists.page(StreamQuery.model_validate(ask))).items]
 
     assert await listed(hostId=host.user_id) == ["two", "one"]
     assert await listed(hostId=host.user_id, status="LIVE") == []

@@ -18,6 +18,7 @@ from gateway.protocol.payloads.catalog import (
 from gateway.protocol.queries import ProductQuery
 from gateway.security.principal import HOSTS
 from gateway.services.commerce.catalog import Catalog
+from gateway.services.commerce.product_list import ProductList
 
 STOCK = CONFLICT | {Code.INSUFFICIENT_STOCK}
 
@@ -25,8 +26,9 @@ STOCK = CONFLICT | {Code.INSUFFICIENT_STOCK}
 class Products:
     """The routes of products."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, product_list: ProductList) -> None:
         self._catalog = catalog
+        self._product_list = product_list
 
     def routes(self) -> list[Route]:
         """Return the routes of this resource."""
@@ -60,11 +62,11 @@ class Products:
 
     async def page(self, call: Call[None, ProductQuery]) -> ProductPage:
         """List products, newest first."""
-        return await self._catalog.page(call.query)
+        return await self._product_list.page(call.query)
 
     async def get(self, call: Call[None, None]) -> Product:
         """Return a product."""
-        return await self._catalog.get(call.path("id"))
+        return await self._product_list.get(call.path("id"))
 
     async def create(self, call: Call[CreateProduct, None]) -> Product:
         """Add a product to a stream."""

@@ -17,6 +17,7 @@ from gateway.protocol.queries import StreamListQuery, StreamQuery
 from gateway.security.principal import HOSTS
 from gateway.services.commerce.copies import Copies
 from gateway.services.streams.ingest_keys import IngestKeys
+from gateway.services.streams.stream_lists import StreamLists
 from gateway.services.streams.streams import Streams as StreamService
 
 RESERVED = frozenset({"active", "upcoming"})  # paths of lists, which a stream of that key could not have
@@ -25,8 +26,9 @@ RESERVED = frozenset({"active", "upcoming"})  # paths of lists, which a stream o
 class Streams:
     """The routes of streams."""
 
-    def __init__(self, streams: StreamService, copies: Copies, ingest_keys: IngestKeys) -> None:
+    def __init__(self, streams: StreamService, lists: StreamLists, copies: Copies, ingest_keys: IngestKeys) -> None:
         self._streams = streams
+        self._lists = lists
         self._copies = copies
         self._ingest_keys = ingest_keys
 
@@ -58,19 +60,19 @@ class Streams:
 
     async def page(self, call: Call[None, StreamQuery]) -> StreamPage:
         """List streams, newest first."""
-        return await self._streams.page(call.query)
+        return await self._lists.page(call.query)
 
     async def active(self, call: Call[None, StreamListQuery]) -> StreamList:
         """List live streams, the latest start first."""
-        return await self._streams.active(call.query)
+        return await self._lists.active(call.query)
 
     async def upcoming(self, call: Call[None, StreamListQuery]) -> StreamList:
         """List scheduled streams, soonest first."""
-        return await self._streams.upcoming(call.query)
+        return await self._lists.upcoming(call.query)
 
     async def get(self, call: Call[None, None]) -> StreamView:
         """Return a stream."""
-        return await self._streams.get(call.path("key"))
+        return await self._lists.get(call.path("key"))
 
     async def create(self, call: Call[CreateStream, None]) -> StreamView:
         """Create a stream with the caller as its host."""

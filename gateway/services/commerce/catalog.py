@@ -1,20 +1,14 @@
-"""The products of streams and their stock. Called by the HTTP edge."""
+"""Changes of products, their stock and their deals. Called by the HTTP edge."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from gateway.clocks import now
 from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound
 from gateway.keys import products_room
-from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.postgres.errors import ForeignKeyError
-from gateway.postgres.search import containing
-from gateway.protocol import cursors
 from gateway.protocol.payloads import catalog
 from gateway.protocol.payloads.catalog import (
     MAX_STOCK,
@@ -24,25 +18,19 @@ from gateway.protocol.payloads.catalog import (
     ChangeProducts,
     ChangeStock,
     CreateProduct,
-    ProductPage,
     StartDeal,
 )
 from gateway.protocol.payloads.orders import Shortage
-from gateway.protocol.queries import ProductQuery
 from gateway.security.principal import Principal, Role
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.commerce import products
 from gateway.services.commerce.currency import rounded
-from gateway.services.commerce.product_cache import ProductCache
 from gateway.services.commerce.products import ProductViews, number
-from gateway.services.rooms.cache import RoomCache
-from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.main.moderation import ModerationAction
 from models.main.product import Product
 from models.main.stream import Stream
 
-Number = Annotated[int, Field(ge=1, lt=2**63)]  # a product's id in the database
 CLEARABLE = frozenset({"original_price", "image_url"})  # fields that may be set to null
 
 SWEPT = 100  # deals ended in one sweep
@@ -51,15 +39,8 @@ DUE = "SELECT id FROM products WHERE deal_ends_at <= clock_timestamp() ORDER BY 
 Changes = Callable[[Product], dict[str, Any]]  # takes the stored product, returns its new values by field
 
 
-class ProductPageCache(RoomCache[ProductPage]):
-    """The first pages of streams' products."""
-
-    def __init__(self, metrics: Metrics, log: RoomLog) -> None:
-        super().__init__(metrics, "products", log)
-
-
 class Catalog:
-    """Reads and changes products. A change is one transaction with its events, which are published after the commit.
+    """Changes products. A change is one transaction with its events, which are published after the commit.
 
     Each change increments the product's version. Raises Unavailable, NotFound for an unknown id, and Forbidden for a
     host who changes products of another host's stream. A change can name the version that it expects; if the product
@@ -70,8 +51,6 @@ class Catalog:
         self,
         database: Database,
         outbox: Outbox,
-        pages: ProductPageCache,
-        product_cache: ProductCache,
         views: ProductViews,
         audit_log: AuditLog,
     ) -> None:
@@ -79,25 +58,6 @@ class Catalog:
         self._audit_log = audit_log
         self._database = database
         self._outbox = outbox
-        self._pages = pages
-        self._product_cache = product_cache
-
-    async def get(self, product_id: str) -> catalog.Product:
-        """Return a product, from the cache."""
-        product = await self._product_cache.read(str(number(product_id)), partial(self._load, number(product_id)))
-        if product is None:
-            raise NotFound("There is no such product")
-        return product
-
-    async def page(self, ask: ProductQuery) -> ProductPage:
-        """Return a page of products, newest first. The first page of a stream is cached."""
-        if ask.stream_key is None or ask.search is not None or ask.cursor is not None:
-            return await self._page(ask)
-        try:
-            room, key = products_room(ask.stream_key), f"{ask.status or 'all'} {ask.limit}"
-            return await self._pages.read(room, key, partial(self._page, ask))
-        except NotFound:
-            return ProductPage(items=[], next_cursor=None)
 
     async def create(self, principal: Principal, ask: CreateProduct) -> catalog.Product:
         """Add a product to a stream. Raises NotFound if there is no such stream."""
@@ -201,29 +161,6 @@ class Catalog:
             await self._record(ModerationAction.DELETE_PRODUCT, principal, stored, before=_terms(stored))
 
     # --- steps -------------------------------------------------------------------------------------------------------
-
-    async def _page(self, ask: ProductQuery) -> ProductPage:
-        found = Product.all() if ask.stream_key is None else Product.filter(stream_id=ask.stream_key)
-        if ask.status is not None:
-            found = found.filter(stock=0) if ask.status == "SOLD_OUT" else found.filter(stock__gt=0)
-        if ask.cursor is not None:
-            (last,) = cursors.decode(ask.cursor, tuple[Number])
-            found = found.filter(id__lt=last)
-        async with self._database.guard("catalog.page"):
-            if ask.search is not None:
-                listed = await containing(self._database, found, ask.search, ("-id",), ask.limit + 1)
-            else:
-                listed = await found.order_by("-id").limit(ask.limit + 1)
-        items, more = listed[: ask.limit], len(listed) > ask.limit
-        return ProductPage(
-            items=[self._views.view(product) for product in items],
-            next_cursor=cursors.encode((items[-1].id,)) if more else None,
-        )
-
-    async def _load(self, product_number: int) -> catalog.Product | None:
-        async with self._database.guard("catalog.get"):
-            product = await Product.get_or_none(id=product_number)
-        return None if product is None else self._views.view(product)
 
     async def _find(self, principal: Principal | None, numbers: Sequence[int]) -> list[Product]:
         """Return the products with these numbers. Raises NotFound for the first unknown one, Forbidden."""

@@ -10,7 +10,7 @@ from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.rooms.log import open_rooms
 from gateway.services.streams.ownership import lock_stream
-from gateway.services.streams.streams import Streams, view
+from gateway.services.streams.stream_lists import StreamLists, view
 from models.main.moderation import ModerationAction
 from models.main.stream import Stream
 
@@ -29,9 +29,9 @@ PRODUCTS = """
 class Copies:
     """Raises NotFound for an unknown stream, Forbidden for another host's, and Unavailable."""
 
-    def __init__(self, database: Database, streams: Streams, audit_log: AuditLog) -> None:
+    def __init__(self, database: Database, lists: StreamLists, audit_log: AuditLog) -> None:
         self._database = database
-        self._streams = streams
+        self._lists = lists
         self._audit_log = audit_log
 
     async def duplicate(self, principal: Principal, key: str, ask: DuplicateStream) -> StreamView:
@@ -63,5 +63,5 @@ class Copies:
                 )
         except UniqueError:
             raise Conflict("This key is taken") from None
-        await self._streams.publish_upcoming()
+        await self._lists.publish_upcoming()
         return view(stream)

@@ -13,7 +13,7 @@ from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.redis.job_queue import JobQueue
 from gateway.security.principal import Principal
 from gateway.services.jobs.table import JobTable, Row
-from gateway.services.streams.streams import Streams
+from gateway.services.streams.stream_lists import StreamLists
 from models.main.job import JobStatus
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ MOST = 20  # jobs of one user that are not ended
 class Jobs:
     """For ADMINs only. A stored job is run; Redis only makes that soon. Raises Unavailable without a database."""
 
-    def __init__(self, table: JobTable, queue: JobQueue, streams: Streams, notices: NoticeSender) -> None:
+    def __init__(self, table: JobTable, queue: JobQueue, streams: StreamLists, notices: NoticeSender) -> None:
         self._table = table
         self._queue = queue
         self._streams = streams

@@ -1,55 +1,34 @@
-"""Streams: creating, listing, starting, stopping, cancelling. Called by the HTTP edge for users and webhooks."""
+"""Streams: creating, starting, stopping, cancelling. Called by the HTTP edge for users and webhooks."""
 
 import hashlib
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from tortoise.expressions import Q
-
 from gateway.clocks import now
-from gateway.errors import Code, Conflict, GatewayError, NotFound, Unavailable
-from gateway.keys import everyone_room, viewers_room
-from gateway.metrics import Metrics
+from gateway.errors import Code, Conflict, GatewayError, NotFound
+from gateway.keys import viewers_room
 from gateway.postgres.database import Database
 from gateway.postgres.errors import UniqueError
-from gateway.postgres.search import containing
-from gateway.protocol import cursors, events
+from gateway.protocol import events
 from gateway.protocol.payloads import streaming
-from gateway.protocol.payloads.streaming import (
-    ChangeStream,
-    CreateStream,
-    MediaEvent,
-    StreamList,
-    StreamPage,
-    StreamView,
-    UpcomingStreams,
-)
-from gateway.protocol.queries import MAX_PAGE, StreamListQuery, StreamQuery
-from gateway.protocol.wire import Moment, Payload, StreamKey
+from gateway.protocol.payloads.streaming import ChangeStream, CreateStream, MediaEvent, StreamView
+from gateway.protocol.wire import Payload
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.notices import StreamEnded, StreamResumed
-from gateway.redis.cache import Cache
-from gateway.redis.client import RedisClient
 from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.rooms.log import NewEvent, open_rooms
 from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.ingest_keys import stream_of
 from gateway.services.streams.ownership import lock_stream
+from gateway.services.streams.stream_lists import StreamLists, view
 from models.main.moderation import ModerationAction
 from models.main.stream import Stream, StreamStatus
 from models.main.webhook import WebhookMessage
 
 KNOWN = 100_000  # keys that a node caches at most
-ACTIVE, UPCOMING = "active", "upcoming"  # the lists
-LIFETIME = 10.0  # s that a list is cached; the peaks in it may be that old
-OVERDUE = timedelta(hours=1)  # after its scheduled time a stream is not listed as upcoming
 SWEPT = 100  # interrupted streams ended in one sweep
-
-NEWEST_FIRST = ("-created_at", "-key")
 
 OVER = (StreamStatus.ENDED, StreamStatus.CANCELLED)
 
@@ -60,13 +39,6 @@ CLOCK = "SELECT clock_timestamp() AS moment"
 REMEMBER = """
     INSERT INTO webhook_messages (id, received_at) VALUES ($1, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING id
 """
-
-
-class StreamListCache(Cache[StreamList]):
-    """The first pages of live and of scheduled streams."""
-
-    def __init__(self, redis: RedisClient, metrics: Metrics) -> None:
-        super().__init__(redis, metrics, "streams", StreamList, LIFETIME)
 
 
 class Streams:
@@ -82,7 +54,7 @@ class Streams:
         database: Database,
         outbox: Outbox,
         fanout: Fanout,
-        lists: StreamListCache,
+        lists: StreamLists,
         audit_log: AuditLog,
         *,
         grace: timedelta,
@@ -109,41 +81,6 @@ class Streams:
             self._known.clear()
         self._known.add(key)
 
-    async def get(self, key: str) -> StreamView:
-        """Return a stream."""
-        async with self._database.guard("streams.get"):
-            stream = await Stream.get_or_none(key=key)
-        if stream is None:
-            raise NotFound("There is no such stream")
-        return view(stream)
-
-    async def page(self, ask: StreamQuery) -> StreamPage:
-        """Return a page of streams, newest first."""
-        found = Stream.filter(**ask.model_dump(include={"status", "host_id"}, exclude_none=True))
-        if ask.cursor is not None:
-            moment, key = cursors.decode(ask.cursor, tuple[Moment, StreamKey])
-            found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, key__lt=key))
-        async with self._database.guard("streams.page"):
-            if ask.search is not None:
-                streams = await containing(self._database, found, ask.search, NEWEST_FIRST, ask.limit + 1, "title")
-            else:
-                streams = await found.order_by(*NEWEST_FIRST).limit(ask.limit + 1)
-        items, more = streams[: ask.limit], len(streams) > ask.limit
-        last = cursors.encode((items[-1].created_at.isoformat(), items[-1].key)) if more else None
-        return StreamPage(items=[view(stream) for stream in items], next_cursor=last)
-
-    async def active(self, ask: StreamListQuery) -> StreamList:
-        """Return a page of live streams, the latest start first."""
-        if ask == FIRST_PAGE:
-            return await self._lists.read(ACTIVE, self._first_active)
-        return await self._active(ask)
-
-    async def upcoming(self, ask: StreamListQuery) -> StreamList:
-        """Return a page of scheduled streams, soonest first, those without a time last, without overdue ones."""
-        if ask == FIRST_PAGE:
-            return await self._lists.read(UPCOMING, self._first_upcoming)
-        return await self._upcoming(ask)
-
     async def create(self, principal: Principal, ask: CreateStream) -> StreamView:
         """Create a stream of the caller, with its rooms. Raises Conflict if the key is taken."""
         stream = Stream(
@@ -161,7 +98,7 @@ class Streams:
                 await self._record(ModerationAction.CREATE_STREAM, principal, stream, title=stream.title)
         except UniqueError:
             raise Conflict("This key is taken") from None
-        await self.publish_upcoming()
+        await self._lists.publish_upcoming()
         return view(stream)
 
     async def change(self, principal: Principal, key: str, ask: ChangeStream) -> StreamView:
@@ -178,9 +115,9 @@ class Streams:
                 details = {"before": {name: before[name] for name in changed}, "after": changed}
                 await self._record(ModerationAction.CHANGE_STREAM, principal, stream, **details)
         if stream.status == StreamStatus.LIVE:
-            await self._lists.drop(ACTIVE)
+            await self._lists.drop_active()
         elif stream.status == StreamStatus.SCHEDULED:
-            await self.publish_upcoming()
+            await self._lists.publish_upcoming()
         return view(stream)
 
     async def start(self, principal: Principal | None, key: str) -> StreamView:
@@ -317,38 +254,7 @@ class Streams:
         if principal is not None:
             await self._audit_log.record(action, principal, live_id=stream.key, details=details)
 
-    # --- lists and broadcasts -----------------------------------------------------------------------------------------
-
-    async def _first_active(self) -> StreamList:
-        return await self._active(FIRST_PAGE)
-
-    async def _active(self, ask: StreamListQuery) -> StreamList:
-        found = Stream.filter(status=StreamStatus.LIVE)
-        if ask.cursor is not None:
-            moment, key = cursors.decode(ask.cursor, tuple[Moment, StreamKey])
-            found = found.filter(Q(started_at__lt=moment) | Q(started_at=moment, key__lt=key))
-        async with self._database.guard("streams.active"):
-            streams = await found.order_by("-started_at", "-key").limit(ask.limit + 1)
-        return _list(streams, ask.limit, "started_at")
-
-    async def _first_upcoming(self) -> StreamList:
-        return await self._upcoming(FIRST_PAGE)
-
-    async def _upcoming(self, ask: StreamListQuery) -> StreamList:
-        found = Stream.filter(status=StreamStatus.SCHEDULED)
-        if ask.cursor is not None:
-            moment, key = cursors.decode(ask.cursor, tuple[Moment | None, StreamKey])
-            unscheduled = Q(scheduled_at__isnull=True)
-            if moment is None:
-                found = found.filter(unscheduled, key__gt=key)
-            else:
-                found = found.filter(unscheduled | Q(scheduled_at__gt=moment) | Q(scheduled_at=moment, key__gt=key))
-        async with self._database.guard("streams.upcoming"):
-            due = now() - OVERDUE
-            found = found.filter(Q(scheduled_at__isnull=True) | Q(scheduled_at__gt=due))
-            # PostgreSQL puts NULL last.
-            streams = await found.order_by("scheduled_at", "key").limit(ask.limit + 1)
-        return _list(streams, ask.limit, "scheduled_at")
+    # --- after the commit -----------------------------------------------------------------------------------------
 
     async def _announce(self, stream: Stream, before: str) -> None:
         """Notify nodes and update lists, after the commit, if the status of a stream has changed."""
@@ -359,24 +265,9 @@ class Streams:
         elif before == StreamStatus.ENDED:
             await self._fanout.notify(StreamResumed(stream.key))
         if StreamStatus.LIVE in (stream.status, before):
-            await self._lists.drop(ACTIVE)
+            await self._lists.drop_active()
         if before == StreamStatus.SCHEDULED:
-            await self.publish_upcoming()
-
-    async def publish_upcoming(self) -> None:
-        """Publish the list of scheduled streams, after a commit that has changed it."""
-        await self._lists.drop(UPCOMING)
-        published = ""
-        # Repeat until the list has not changed: clients may receive this after a newer list of another node.
-        with suppress(Unavailable):  # the change itself is committed
-            while (listed := await self.upcoming(FIRST_PAGE)).model_dump_json() != published:
-                await self._fanout.publish(
-                    everyone_room(), events.UPCOMING_UPDATED, UpcomingStreams(streams=listed.streams)
-                )
-                published = listed.model_dump_json()
-
-
-FIRST_PAGE = StreamListQuery(limit=MAX_PAGE)  # the one that is cached
+            await self._lists.publish_upcoming()
 
 
 def _require_begun(stream: Stream) -> None:
@@ -388,31 +279,3 @@ def _require_begun(stream: Stream) -> None:
 
 def _event(stream: Stream, event: str, payload: Payload) -> NewEvent:
     return NewEvent(viewers_room(stream.key), event, payload)
-
-
-def _list(streams: Sequence[Stream], limit: int, moment_field: str) -> StreamList:
-    """Return a page of `limit` streams, sorted by a timestamp and the key; one more means that there is a next page."""
-    items, last = streams[:limit], None
-    if len(streams) > limit:
-        moment: datetime | None = getattr(items[-1], moment_field)
-        last = cursors.encode((None if moment is None else moment.isoformat(), items[-1].key))
-    return StreamList(streams=[view(stream) for stream in items], next_cursor=last)
-
-
-def view(stream: Stream) -> StreamView:
-    """Return a stream as payload."""
-    return StreamView(
-        key=stream.key,
-        title=stream.title,
-        description=stream.description,
-        host_id=str(stream.host_id),
-        status=StreamStatus(stream.status).value,
-        scheduled_at=stream.scheduled_at,
-        started_at=stream.started_at,
-        ended_at=stream.ended_at,
-        closes_at=stream.closes_at,
-        orders_when_not_live=stream.orders_when_not_live,
-        peak_viewers=stream.peak_viewers,
-        total_viewers=max(stream.total_viewers, stream.peak_viewers),
-        created_at=stream.created_at,
-    )
