@@ -11,7 +11,7 @@ import gc
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -61,8 +61,11 @@ def ends_within(seconds: float, what: str, stderr: int) -> Iterator[None]:
             for task in gc.get_objects():
                 if isinstance(task, asyncio.Task) and not task.done():
                     task.print_stack(file=file)
-        for child in psutil.Process().children(recursive=True):
-            child.kill()
+        children = psutil.Process().children(recursive=True)
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, timeout=5)
         os._exit(EXIT_CODE)
 
     timer = threading.Timer(seconds, end)

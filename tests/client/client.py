@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.client.socket import ClientSocket
-from tests.timing import scaled
+from tests.timing import time_limit
 
 HERE = Path(__file__).parent
 
@@ -78,7 +78,8 @@ class Client:
         future = self._calls[number] = asyncio.get_running_loop().create_future()
         self.tell(command, call=number, **fields)
         try:
-            answer = await asyncio.wait_for(future, scaled(within))
+            async with time_limit(within):
+                answer = await future
         except TimeoutError:
             raise AssertionError(f"no ack in {within} s for {fields}") from None
         finally:

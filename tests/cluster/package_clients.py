@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import client_package
-from tests.timing import scaled, until
+from tests.timing import time_limit, until
 
 DRIVER = Path(__file__).parent.parent / "client" / "package.mjs"
 LINE = 1 << 20  # bytes of the longest line that the driver writes
@@ -52,7 +52,8 @@ class PackageClients:
         number = next(self._numbers)
         future = self._calls[number] = asyncio.get_running_loop().create_future()
         self.tell(command, id=number, **fields)
-        return await asyncio.wait_for(future, scaled(20))
+        async with time_limit(20):
+            return await future
 
     async def state(self, name: str) -> Any:
         """How a client is, and what it shows."""

@@ -188,7 +188,8 @@ class Wire:
 
     async def head(self) -> bytes:
         """Return the head of an answer."""
-        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), scaled(PATIENCE))
+        async with time_limit():
+            return await self.reader.readuntil(b"\r\n\r\n")
 
     async def upgrade(self, echo: Echo, sid: str | None = None, rest: bytes = b"") -> None:
         """Become a websocket, sending `rest` right behind the request."""

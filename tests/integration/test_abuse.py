@@ -19,7 +19,7 @@ from gateway.realtime.socketio.server import MAX_REFUSALS
 from tests.integration.abuse_corpus import CLOSED, LET_BE, PIECES, POLITE, REFUSED, REQUESTS, SPEECH
 from tests.integration.abuse_scene import JOIN, SOON, PollingVisitor, Scene, Visitor, WebsocketVisitor, scene
 from tests.integration.engineio_echo import masked, upgrade_request, wire
-from tests.timing import scaled
+from tests.timing import scaled, time_limit
 
 SEED = 20260
 VISITORS: dict[str, Callable[[aiohttp.ClientSession, Scene], Visitor]] = {
@@ -147,7 +147,8 @@ async def answered(stage: Scene, data: bytes, within: float = SOON) -> int:
     async with wire(stage.echo) as client:
         with contextlib.suppress(ConnectionError):
             await client.send(data)
-            head = await asyncio.wait_for(client.reader.read(65_536), scaled(within))
+            async with time_limit(within):
+                head = await client.reader.read(65_536)
             return int(head.split(b" ", 2)[1]) if head else 0
     return 0
 

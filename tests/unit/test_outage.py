@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from gateway.concurrency.outage import Outage
 from gateway.errors import Unavailable
 from gateway.security.sessions.guest_sessions import GuestSessions
-from tests.timing import scaled
+from tests.timing import time_limit
 
 
 @pytest.fixture
@@ -75,7 +75,8 @@ async def test_the_sweep_of_guest_sessions_logs_once_per_outage(monkeypatch: pyt
         sessions = GuestSessions(unused, double, unused, sweep=0.001)
         monkeypatch.setattr(sessions._outage, "_quiet", 0.0)
         sessions.start()
-        await asyncio.wait_for(stored.done.wait(), scaled(5))
+        async with time_limit():
+            await stored.done.wait()
         await sessions.close()
     assert [(line["event"], line["log_level"]) for line in logs] == [
         ("the sessions of guests cannot be moved", "warning"),

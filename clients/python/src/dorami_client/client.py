@@ -134,7 +134,8 @@ class Dorami:
         try:
             with suppress(socketio.exceptions.SocketIOError):  # the end of the connection is told below
                 await client.emit(event, request, namespace=namespace, callback=answered)
-            ack = await asyncio.wait_for(answer, within)
+            async with asyncio.timeout(within):
+                ack = await answer
         except TimeoutError:
             raise passing("NO_ANSWER") from None
         finally:
