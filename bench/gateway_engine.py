@@ -21,7 +21,7 @@ from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import EngineServer
 from gateway.realtime.fanout.redis import RedisFanout
-from gateway.realtime.logged import LoggedEvent, Place
+from gateway.realtime.logged import Head, LoggedEvent
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
@@ -179,7 +179,7 @@ class TokenCheck:
 class NoLog:
     """The logs of rooms, of which none has one: the bench's messages are not stored."""
 
-    async def heads(self, _rooms: Sequence[Room]) -> dict[Room, Place]:
+    async def heads(self, _rooms: Sequence[Room]) -> dict[Room, Head]:
         """See the fan-out's Log."""
         return {}
 

@@ -94,12 +94,12 @@ class _Schemas:
     def of(self, shape: type[Any], mode: Mode = "serialization") -> Schema:
         return self._references[shape, mode]
 
-    def stamped(self, payload: Schema, *, always: bool) -> Schema:
-        """Return the schema of a payload with a stamp, which is `always` there or only for some receivers."""
+    def extended(self, payload: Schema, by: type[Payload], *, always: bool = True) -> Schema:
+        """Return the schema of a payload with the fields of another one, which are `always` there or only sometimes."""
         whole = referred(payload, self.definitions) if "$ref" in payload else payload
-        stamp = referred(self.of(Stamp), self.definitions)
-        required = [*whole["required"], *(stamp["required"] if always else [])]
-        return whole | {"properties": whole["properties"] | stamp["properties"], "required": required}
+        more = referred(self.of(by), self.definitions)
+        required = [*whole["required"], *(more.get("required", []) if always else [])]
+        return whole | {"properties": whole["properties"] | more["properties"], "required": required}
 
     def message(self, name: str, payload: Schema, summary: str, *, whole: bool = True) -> Schema:
         shown = example(payload, self.definitions, whole=whole)
@@ -150,17 +150,13 @@ class _Channel:
 
     def broadcast(self, event: str, broadcast: Broadcast) -> Schema:
         data = self._schemas.of(broadcast.data)
-        in_stream = broadcast.logged and broadcast.to is To.ROOM
-        time = self._schemas.of(StreamTime)
         if broadcast.typed:
-            payload = _object({"type": {"const": event}, "data": {"allOf": [data, time]} if in_stream else data})
+            time = self._schemas.of(StreamTime)
+            payload = _object({"type": {"const": event}, "data": {"allOf": [data, time]} if broadcast.timed else data})
         else:
-            payload = data
+            payload = self._schemas.extended(data, StreamTime) if broadcast.timed else data
         if broadcast.logged:
-            payload = self._schemas.stamped(payload, always=broadcast.to is not To.BUYER_AND_ADMINS)
-            if in_stream and not broadcast.typed:
-                timed = referred(time, self._schemas.definitions)["properties"]
-                payload = payload | {"properties": payload["properties"] | timed}
+            payload = self._schemas.extended(payload, Stamp, always=broadcast.to is not To.BUYER_AND_ADMINS)
         message = self._schemas.message(event, payload, broadcast.when)
         return self._sent(event, message, broadcast.when, broadcast.to) | {"x-logged": broadcast.logged}
 

@@ -12,7 +12,7 @@ from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.protocol.broadcasts import BROADCASTS
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.logged import LoggedEvent, Place, Stamp
+from gateway.realtime.logged import Head, LoggedEvent, Place, Stamp
 from gateway.realtime.notices import Notice
 from gateway.realtime.packets import event_packet, stamped_packet
 from gateway.security.principal import Principal, Role
@@ -69,6 +69,7 @@ class EventLog:
     def __init__(self) -> None:
         self.rooms: dict[Room, list[LoggedEvent]] = {}
         self.epoch = self.EPOCH
+        self.began: datetime | None = None
         self.away = False
         self.reads = 0  # of events, not of heads
 
@@ -78,10 +79,12 @@ class EventLog:
         events.append(LoggedEvent(len(events) + 1, event, payload))
         return len(events)
 
-    async def heads(self, rooms: Sequence[Room]) -> dict[Room, Place]:
+    async def heads(self, rooms: Sequence[Room]) -> dict[Room, Head]:
         """See Log."""
         await self._ask()
-        return {room: Place(self.epoch, len(self.rooms[room])) for room in rooms if room in self.rooms}
+        return {
+            room: Head(Place(self.epoch, len(self.rooms[room])), self.began) for room in rooms if room in self.rooms
+        }
 
     async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:
         """See Log."""

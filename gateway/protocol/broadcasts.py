@@ -45,6 +45,11 @@ class Broadcast(NamedTuple):
     typed: bool = True
     logged: bool = False  # has a place in the room log; clients also get an offset as the last argument
 
+    @property
+    def timed(self) -> bool:
+        """Whether its data has the time of the stream to whose room it is sent."""
+        return self.to is To.ROOM
+
 
 _ALWAYS = {
     events.ERROR: Broadcast("A request without an ack failed", To.SOCKET, ErrorEvent, typed=False),

@@ -83,7 +83,7 @@ class Stamp(Payload):
 
 
 class StreamTime(Payload):
-    """What the data of a logged event has besides in a room of a stream: ms since the stream went live first.
+    """What the data of an event of a stream's room has besides: ms since the stream went live first.
 
     It is not there for what happened before that.
     """

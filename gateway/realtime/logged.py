@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol, Self
 
-from gateway.clocks import iso
+from gateway.clocks import iso, now
 from gateway.keys import Room
 
 # The beginning of `{type, data}` up to the fields of `data`: as payloads are encoded, or as `jsonb` is written.
 _TYPED = re.compile(r'\{(?:"type":"[^"]*",)?"data": ?\{(?!\})')
+# The same of a packet: `2/chat,["event",{"type":"event","data":{`, or `2["event",{` of a payload without an envelope.
+_PACKET = re.compile(rb'2(?:/[^,]*,)?\["[^"]*",\{(?:"type":"[^"]*","data":\{)?(?!\})')
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -22,6 +24,13 @@ class Place(NamedTuple):
     def offset(self, room: Room) -> str:
         """Return the offset of the event in this place, its last argument. Clients send it back and do not parse it."""
         return f"{room.name}@{self.epoch[:8]}.{self.seq}"
+
+
+class Head(NamedTuple):
+    """The newest place of a room's log, and when the room's stream went live first; None if it has not yet."""
+
+    place: Place
+    began: datetime | None = None
 
 
 class Stamp(NamedTuple):
@@ -61,6 +70,15 @@ def time_json(stamp: Stamp) -> str:
     return "" if began is None or at < began else f'"streamTime":{(at - began) // MILLISECOND},'
 
 
+def timed(packet: bytes, began: datetime | None) -> bytes:
+    """Add `streamTime` to the data of an event that is not logged, by the present time; nothing before the start."""
+    start = None if began is None else _PACKET.match(packet)
+    if start is None or began is None:
+        return packet
+    passed = max(0, (now() - began) // MILLISECOND)
+    return b'%b"streamTime":%d,%b' % (start[0], passed, packet[start.end() :])
+
+
 def stamp_json(room: Room, stamp: Stamp) -> str:
     """Return the other fields of a stamp, and the last brace of the payload."""
     epoch, seq, at, _ = stamp
@@ -78,8 +96,8 @@ class LoggedEvent(NamedTuple):
 class Log(Protocol):
     """The logs of rooms. Both raise Unavailable."""
 
-    async def heads(self, rooms: Sequence[Room]) -> dict[Room, Place]:
-        """Return the newest place of each room that has a log."""
+    async def heads(self, rooms: Sequence[Room]) -> dict[Room, Head]:
+        """Return the head of each room that has a log."""
         ...
 
     async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:

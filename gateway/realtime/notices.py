@@ -129,6 +129,16 @@ class NotificationSent(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class StreamBegan(Notice):
+    """A stream is live for the first time since `began`, from which the `streamTime` of events is counted."""
+
+    kind: ClassVar[str] = "stream-began"
+
+    stream_key: str
+    began: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StreamEnded(Notice):
     """A stream has ended, and so has no viewers."""
 
@@ -198,6 +208,7 @@ KINDS: dict[str, type[Notice]] = {
         RoomSettingsChanged,
         UserEvent,
         NotificationSent,
+        StreamBegan,
         StreamEnded,
         StreamResumed,
         ConnectionsAsked,

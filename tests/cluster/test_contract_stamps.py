@@ -1,10 +1,12 @@
 """Every logged event says its room, its place and its time, the same whichever way it comes to a client."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from gateway.dev.servers import RedisProcess
+from gateway.keys import CHAT, ROOT, STREAMING
+from gateway.protocol.broadcasts import BROADCASTS
 from tests.client.client import Client
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Shop, open_shop
@@ -124,3 +126,69 @@ async def test_events_have_the_time_of_the_stream(shop: Shop) -> None:
         assert abs(holder["streamTime"] - passed / timedelta(milliseconds=1)) <= 1, "both are cut to milliseconds"
     back = (await member.call("chat:join-room", {"liveId": key, "since": cursor}))["events"]
     assert [event["payload"] for event in back] == [before, during]
+
+
+ELSEWHERE = {"chat:room-state", "chat:sampled"}  # of rooms with many people: test_contract_chat, test_sampled_room
+
+
+async def act(shop: Shop, key: str) -> None:
+    """Make every event of a stream's rooms happen, except ELSEWHERE, and the start and the end of the stream."""
+    admin_person, host = await shop.person("ADMIN"), (await shop.owner()).token
+    admin = await shop.chatter(key, as_=admin_person)
+    message = {
+        "liveId": key,
+        "messageId": (await admin.call("chat:send-message", {"liveId": key, "message": "a"}))["id"],
+    }
+    await admin.call("chat:pin-message", message)
+    await admin.call("chat:unpin-message", message)
+    await admin.call("chat:slow-mode", {"liveId": key, "seconds": 2})
+    await admin.call("chat:announce", {"liveId": key, "message": "hear, hear"})
+    cleared = await admin.call("chat:clear", {"liveId": key})
+    await admin.call("chat:undo-clear", {"liveId": key, "clearId": cleared["clearId"]})
+    await admin.call("chat:delete-message", message)
+    await admin.call("chat:leave-room", {"liveId": key})
+    viewer = await shop.viewer(key, as_=admin_person)
+    await viewer.call("stream:heart", {"streamKey": key})
+    buyer = await shop.person()
+    shopper = await shop.connect(buyer, "/")
+    await shopper.call("join:stream", {"streamId": key})
+    await shopper.call("leave:stream", {"streamId": key})
+    product = await shop.product(key, stock=6)
+    body = {"productId": product["id"]}
+    await shop.request("PUT", f"/streams/{key}/featured-product", body=body, token=host, status={200})
+    for quantity in (2, 4):  # low in stock, then sold out
+        order = {"items": [{"productId": product["id"], "quantity": quantity}]}
+        await shop.request("POST", "/orders", body=order, token=buyer.token, status={201})
+    await shop.request("PATCH", f"/products/{product['id']}", body={"name": "Cup"}, token=host, status={200})
+    await shop.request("DELETE", f"/products/{product['id']}", token=host, status={204})
+
+
+async def test_every_event_of_a_stream_has_its_time(shop: Shop) -> None:
+    key, token = await shop.stream(), (await shop.owner()).token
+    shopper = await shop.connect(await shop.person(), "/", node=1)
+    await shopper.call("join:stream", {"streamId": key})
+    witnesses = {
+        CHAT: await shop.chatter(key, node=1),
+        STREAMING: await shop.viewer(key, node=1),
+        ROOT: shopper,
+    }
+    early = await shop.viewer(key)
+    assert "streamTime" not in (await witnesses[STREAMING].expect("stream:viewer:update", viewerCount=2))["data"]
+    await early.call("stream:viewer:leave", {"streamKey": key})
+    await witnesses[STREAMING].expect("stream:viewer:update", viewerCount=1)
+    for namespace, socket in witnesses.items():  # of their own joins, before the start
+        for event in BROADCASTS[namespace]:
+            socket.take(event)
+    await shop.request("POST", f"/streams/{key}/start", token=token, status={200})
+    view = await shop.request("GET", f"/streams/{key}", token=token, status={200})
+    await act(shop, key)
+    await shop.request("POST", f"/streams/{key}/stop", token=token, status={200})
+    for namespace, socket in witnesses.items():
+        for event, broadcast in BROADCASTS[namespace].items():
+            if broadcast.timed and event not in ELSEWHERE:
+                payload = await socket.expect(event, within=5)
+                holder = payload["data"] if broadcast.typed else payload
+                assert isinstance(holder["streamTime"], int), event
+                since_start = datetime.now(UTC) - datetime.fromisoformat(view["startedAt"])
+                assert 0 <= holder["streamTime"] <= since_start / timedelta(milliseconds=1) + 1000, event
+                assert ("at" in payload) == broadcast.logged

@@ -218,7 +218,7 @@ async def test_a_node_catches_up_from_the_room_log(database_url: str, redis: Red
     for room in rooms:
         await fanout.watch(room)
     epochs = await log.heads([*rooms, chat_room("none")])
-    assert {room: place.seq for room, place in epochs.items()} == dict.fromkeys(rooms, 0)
+    assert {room: head.place.seq for room, head in epochs.items()} == dict.fromkeys(rooms, 0)
 
     sent = [
         await chat.send(ada, SendMessage.model_validate({"liveId": "demo", "message": text}))
@@ -234,6 +234,6 @@ async def test_a_node_catches_up_from_the_room_log(database_url: str, redis: Red
     ]  # fmt: skip
     assert "안녕 <b>" in received
     assert "unkind" not in received
-    assert received.endswith(f'"live:demo@{epochs[ROOM].epoch[:8]}.4"]')
+    assert received.endswith(f'"live:demo@{epochs[ROOM].place.epoch[:8]}.4"]')
     await fanout.close()
     await database.close()

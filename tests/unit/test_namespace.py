@@ -101,6 +101,9 @@ class World:
     def place(self, _room: Room) -> None:
         """See Watcher."""
 
+    def began(self, _room: Room) -> None:
+        """See Watcher."""
+
     async def authenticate(self, token: str | None) -> Principal:
         """See Authenticator."""
         await self._fate.step()

@@ -6,12 +6,20 @@ from typing import Any
 
 import pytest
 
-from gateway.clocks import epoch_ms
-from gateway.keys import CHAT, ROOT, Room, admins_room, chat_room
+from gateway.clocks import epoch_ms, now
+from gateway.keys import (
+    CHAT,
+    ROOT,
+    Room,
+    admins_room,
+    chat_room,
+    products_room,
+    viewers_room,
+)
 from gateway.protocol.broadcasts import BROADCASTS
 from gateway.protocol.payloads.streaming import StreamEnded
 from gateway.protocol.wire import Cursor, Payload, Typed
-from gateway.realtime.logged import Stamp, stamped
+from gateway.realtime.logged import Stamp, stamped, timed
 from gateway.realtime.packets import ack_packet, event_packet, logged_packet, stamped_packet, success_packet
 
 CURSOR = Cursor(epoch="채팅", seq=7)
@@ -97,4 +105,18 @@ def test_stamps_hide_no_field_of_a_payload() -> None:
     for broadcasts in BROADCASTS.values():
         for event, broadcast in broadcasts.items():
             if broadcast.logged and not broadcast.typed:
-                assert not {"room", "seq", "epoch", "at", "streamTime"} & set(broadcast.data.model_fields), event
+                assert not {"room", "seq", "epoch", "at"} & set(broadcast.data.model_fields), event
+            assert "stream_time" not in broadcast.data.model_fields, event
+
+
+@pytest.mark.parametrize("payload", [Typed(type="e", data={"userId": "a", "data": {}}), StreamEnded(stream_key="demo")])
+@pytest.mark.parametrize("room", [chat_room("demo"), products_room("demo"), viewers_room("demo")])
+def test_other_events_of_a_stream_get_its_time(payload: Payload, room: Room) -> None:
+    packet = event_packet(room.namespace, "e", payload)
+    wanted = payload.model_dump(mode="json")
+    assert timed(packet, None) is packet
+    for began, least in ((now() - timedelta(seconds=5), 5000), (now() + timedelta(days=1), 0)):
+        changed = timed(packet, began)
+        event = json.loads(changed[changed.index(b"[") :])[1]
+        assert least <= event.get("data", event).pop("streamTime") < least + 60_000
+        assert event == wanted

@@ -12,7 +12,7 @@ from gateway.keys import Room, chat_room, products_room
 from gateway.metrics import Metrics
 from gateway.realtime.fanout import sequencer
 from gateway.realtime.fanout.sequencer import Sequencer
-from gateway.realtime.logged import LoggedEvent, Place
+from gateway.realtime.logged import Head, LoggedEvent, Place
 from gateway.realtime.packets import logged_packet
 from gateway.realtime.socketio import recovery as recovery_module
 from gateway.realtime.socketio.recovery import Recovery
@@ -274,8 +274,8 @@ async def test_recovery_is_refused_if_the_log_was_trimmed(desk: Desk) -> None:
 
 
 def _heads(seq: int) -> Any:
-    async def heads(rooms: Any) -> dict[Room, Place]:
-        return {room: Place(EventLog.EPOCH, seq) for room in rooms}
+    async def heads(rooms: Any) -> dict[Room, Head]:
+        return {room: Head(Place(EventLog.EPOCH, seq)) for room in rooms}
 
     return heads
 

@@ -10,7 +10,7 @@ from gateway.keys import Room, chat_room, viewers_room
 from gateway.metrics import Metrics
 from gateway.realtime.fanout import sequencer
 from gateway.realtime.fanout.sequencer import Sequencer
-from gateway.realtime.logged import LoggedEvent, Place
+from gateway.realtime.logged import Head, LoggedEvent, Place
 from gateway.realtime.packets import logged_packet, with_offset
 from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
@@ -263,7 +263,7 @@ async def test_rooms_without_a_log_are_not_read(bench: Bench) -> None:
     asked: list[Room] = []
     heads = bench.log.heads
 
-    async def spy(rooms: list[Room]) -> dict[Room, Place]:
+    async def spy(rooms: list[Room]) -> dict[Room, Head]:
         asked.extend(rooms)
         return await heads(rooms)
 

@@ -36,12 +36,14 @@ async function shapes() {
   return source.replace(/export interface All \{[\s\S]*?\n\}\n/, "");
 }
 
-/** The type of a message's payload: a name, `{type, data}`, either with a stamp, or a name that a stamp was merged into. */
-function payload({ payload }, stamp) {
+/** The type of a message's payload: a name or `{type, data}`, and what was merged into it. */
+function payload({ payload }) {
   if (payload.$ref) return nameOf(payload.$ref);
-  const { type, data } = payload.properties;
+  const { properties, required = [] } = payload;
+  const { type, data } = properties;
   const whole = type?.const !== undefined && data ? `Typed<${JSON.stringify(type.const)}, ${typeOf(data)}>` : payload.title;
-  return stamp ? `${whole} & ${stamp}` : whole;
+  const stamp = properties.epoch && (required.includes("epoch") ? "Stamp" : "Partial<Stamp>");
+  return [whole, properties.streamTime && "StreamTime", stamp].filter(Boolean).join(" & ");
 }
 
 function namespace(id, { address }) {
@@ -52,9 +54,8 @@ function namespace(id, { address }) {
   const lines = (action, line) => operations.filter((each) => each.action === action).map((each) => said(each) + line(each)).join("");
   const heard = (operation) => {
     const message = at(operation.messages[0].$ref);
-    const always = (message.payload.required ?? []).includes("epoch");
-    const stamp = operation["x-logged"] && (always ? "Stamp" : "Partial<Stamp>");
-    return `  ${JSON.stringify(operation.title)}: (payload: ${payload(message, stamp)}${stamp ? ", offset?: string" : ""}) => void;\n`;
+    const offset = operation["x-logged"] ? ", offset?: string" : "";
+    return `  ${JSON.stringify(operation.title)}: (payload: ${payload(message)}${offset}) => void;\n`;
   };
   const asked = (operation) => {
     const request = nameOf(at(operation.messages[0].$ref).payload.$ref);

@@ -2266,7 +2266,7 @@ export interface StreamStats {
   at: string;
 }
 /**
- * What the data of a logged event has besides in a room of a stream: ms since the stream went live first.
+ * What the data of an event of a stream's room has besides: ms since the stream went live first.
  *
  * It is not there for what happened before that.
  */
@@ -2469,9 +2469,9 @@ export interface RootServerToClientEvents {
   /** The socket is connected. To this socket. */
   "connected": (payload: Connected) => void;
   /** Somebody joined a small room. To the room. */
-  "user:joined": (payload: StreamPresence) => void;
+  "user:joined": (payload: StreamPresence & StreamTime) => void;
   /** Somebody left a small room. To the room. */
-  "user:left": (payload: StreamPresence) => void;
+  "user:left": (payload: StreamPresence & StreamTime) => void;
   /** The list of scheduled streams changed. To everybody on this namespace. */
   "upcoming:updated": (payload: UpcomingStreams) => void;
   /** A product was added. To the room. */
@@ -2485,9 +2485,9 @@ export interface RootServerToClientEvents {
   /** A product is low in stock. To the room. */
   "product:low-stock": (payload: Typed<"product:low-stock", LowStock & StreamTime> & Stamp, offset?: string) => void;
   /** The featured product changed. To the room. */
-  "stream:featured-product:updated": (payload: FeaturedProduct & Stamp, offset?: string) => void;
+  "stream:featured-product:updated": (payload: FeaturedProduct & StreamTime & Stamp, offset?: string) => void;
   /** Somebody placed an order. To the room. */
-  "order:purchase:notification": (payload: Purchase & Stamp, offset?: string) => void;
+  "order:purchase:notification": (payload: Purchase & StreamTime & Stamp, offset?: string) => void;
   /** The user got a notification. To all sockets of one user. */
   "notification:new": (payload: Typed<"notification:new", Notification>) => void;
   /** A job of the user progressed. To all sockets of one user. */
@@ -2593,13 +2593,13 @@ export interface ChatServerToClientEvents {
   /** Cleared messages were restored. To the room. */
   "chat:restored": (payload: Typed<"chat:restored", Restored & StreamTime> & Stamp, offset?: string) => void;
   /** Somebody joined a small room. To the room. */
-  "chat:user-joined": (payload: Typed<"chat:user-joined", Presence>) => void;
+  "chat:user-joined": (payload: Typed<"chat:user-joined", Presence & StreamTime>) => void;
   /** Somebody left a small room. To the room. */
-  "chat:user-left": (payload: Typed<"chat:user-left", Presence>) => void;
+  "chat:user-left": (payload: Typed<"chat:user-left", Presence & StreamTime>) => void;
   /** People joined or left a large room. To the room. */
-  "chat:room-state": (payload: Typed<"chat:room-state", RoomState>) => void;
+  "chat:room-state": (payload: Typed<"chat:room-state", RoomState & StreamTime>) => void;
   /** Not all messages were shown. To the room. */
-  "chat:sampled": (payload: Typed<"chat:sampled", Sampled>) => void;
+  "chat:sampled": (payload: Typed<"chat:sampled", Sampled & StreamTime>) => void;
   /** A room setting changed. To the room. */
   "chat:settings": (payload: Typed<"chat:settings", SettingsChanged & StreamTime> & Stamp, offset?: string) => void;
   /** A moderator made an announcement. To the room. */
@@ -2721,13 +2721,13 @@ export interface StreamingServerToClientEvents {
   /** The socket is connected. To this socket. */
   "connection:success": (payload: Typed<"connection:success", ConnectionSuccess>) => void;
   /** The viewer count changed. To the room. */
-  "stream:viewer:update": (payload: Typed<"stream:viewer:update", ViewerUpdate>) => void;
+  "stream:viewer:update": (payload: Typed<"stream:viewer:update", ViewerUpdate & StreamTime>) => void;
   /** Viewers sent hearts. To the room. */
-  "stream:hearts": (payload: Typed<"stream:hearts", Hearts>) => void;
+  "stream:hearts": (payload: Typed<"stream:hearts", Hearts & StreamTime>) => void;
   /** The stream started or resumed. To the room. */
-  "stream:started": (payload: StreamStarted & Stamp, offset?: string) => void;
+  "stream:started": (payload: StreamStarted & StreamTime & Stamp, offset?: string) => void;
   /** The stream ended. To the room. */
-  "stream:ended": (payload: StreamEnded & Stamp, offset?: string) => void;
+  "stream:ended": (payload: StreamEnded & StreamTime & Stamp, offset?: string) => void;
 }
 
 /** What clients send on `/streaming`. */

@@ -15,12 +15,14 @@ from gateway.realtime.fanout.channels import ChannelCallbacks, Channels, RedisCh
 from gateway.realtime.fanout.cluster import ClusterChannels
 from gateway.realtime.fanout.fanout import Local, NoticeHandlers
 from gateway.realtime.fanout.sequencer import Sequencer
-from gateway.realtime.logged import Log, Place, Stamp
-from gateway.realtime.notices import MalformedNotice, N, Notice, decode, encode
+from gateway.realtime.logged import Log, Place, Stamp, timed
+from gateway.realtime.notices import MalformedNotice, N, Notice, StreamBegan, decode, encode
 from gateway.realtime.packets import event_packet, stamped_packet
 from gateway.redis.client import RedisClient
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gateway.instruments import Counter
 
 log = structlog.get_logger()
@@ -43,6 +45,7 @@ class RedisFanout:
         self._rooms: dict[str, Room] = {}  # by subscribed channel
         self._lingering: dict[Room, asyncio.TimerHandle] = {}
         self._handlers = NoticeHandlers()
+        self._handlers.add(StreamBegan, self._begin_stream)
         self._notices: asyncio.Queue[bytes] = asyncio.Queue(NOTICES)
         self._reported: set[str] = set()  # reasons for which a notice was ignored
         self._sequencer = Sequencer(log, self._hand_over, metrics)
@@ -111,6 +114,10 @@ class RedisFanout:
         """Return the place of the last logged event of a watched room delivered here; None if it has no log."""
         return self._sequencer.place(room)
 
+    def began(self, room: Room) -> "datetime | None":
+        """Return when the stream of a watched room went live first; None if it has not, or if that is not known yet."""
+        return self._sequencer.began(room)
+
     async def reach(self, room: Room, seq: int, within: float) -> bool:
         """Wait up to `within` s until a watched room's events up to `seq` are delivered; return whether they are."""
         return await self._sequencer.reach(room, seq, within)
@@ -154,7 +161,7 @@ class RedisFanout:
     def _deliver(self, channel: str, packet: bytes, seq: int | None) -> None:
         if (room := self._rooms.get(channel)) is not None:
             if seq is None:
-                self._hand_over(room, packet)
+                self._hand_over(room, timed(packet, self.began(room)))
             else:
                 self._sequencer.offer(room, seq, packet)
         elif channel == control_channel():
@@ -163,6 +170,9 @@ class RedisFanout:
             except asyncio.QueueFull:
                 self._losses += 1
                 self._ignored("overflow", "the queue is full")
+
+    async def _begin_stream(self, notice: StreamBegan) -> None:
+        self._sequencer.begin_stream(notice.stream_key, notice.began)
 
     def _hand_over(self, room: Room, packet: bytes, offset: str | None = None) -> None:
         try:

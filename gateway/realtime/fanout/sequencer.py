@@ -5,14 +5,15 @@ import random
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, copy_context
+from datetime import datetime
 
 import structlog
 
 from gateway.concurrency.tasks import cancel
 from gateway.errors import Unavailable
-from gateway.keys import Room
+from gateway.keys import Room, chat_room, products_room, viewers_room
 from gateway.metrics import Metrics
-from gateway.realtime.logged import Log, LoggedEvent, Place
+from gateway.realtime.logged import Head, Log, LoggedEvent, Place
 from gateway.realtime.packets import logged_packet
 
 log = structlog.get_logger()
@@ -28,11 +29,12 @@ READERS = 2  # rooms that read their logs at the same time: joins and messages n
 class _Watched:
     """A room with members on this node."""
 
-    __slots__ = ("awaited", "filling", "held", "learning", "logged", "place", "room")
+    __slots__ = ("awaited", "began", "filling", "held", "learning", "logged", "place", "room")
 
     def __init__(self, room: Room) -> None:
         self.room = room
         self.place: Place | None = None  # of the newest event that was delivered
+        self.began: datetime | None = None  # when its stream went live first
         self.logged = True  # whether it has a log; True until known
         self.awaited = 0  # the newest place that is known to exist
         self.held: dict[int, bytes] = {}  # packets that arrived too early, by place
@@ -90,6 +92,17 @@ class Sequencer:
         watched = self._rooms.get(room)
         return watched.place if watched else None
 
+    def began(self, room: Room) -> datetime | None:
+        """Return when the stream of a watched room went live first; None if it has not, or if that is not known yet."""
+        watched = self._rooms.get(room)
+        return watched.began if watched else None
+
+    def begin_stream(self, key: str, began: datetime) -> None:
+        """Remember when a stream went live first: the log's heads are read only once in a while."""
+        for room, watched in self._rooms.items():
+            if room in (chat_room(key), products_room(key), viewers_room(key)):
+                watched.began = began
+
     async def reach(self, room: Room, seq: int, within: float) -> bool:
         """Wait up to `within` s until everything up to `seq` is delivered; return whether it is."""
         watched = self._rooms.get(room)
@@ -144,10 +157,10 @@ class Sequencer:
         if watched.held and min(watched.held) <= watched.place.seq:
             watched.held = {seq: packet for seq, packet in watched.held.items() if seq > watched.place.seq}
 
-    def _begin(self, watched: _Watched, place: Place) -> None:
-        """Continue from a place, without the events before it."""
-        watched.place = place
-        watched.awaited = place.seq
+    def _begin(self, watched: _Watched, head: Head) -> None:
+        """Continue from the head of a log, without the events before it."""
+        watched.place, watched.began = head
+        watched.awaited = head.place.seq
         self._release(watched)
         if watched.held:
             self._expect(watched, max(watched.held))
@@ -242,7 +255,10 @@ class Sequencer:
             watched, place = before[room]
             if self._rooms.get(room) is not watched:
                 continue  # left in between
-            if watched.place is None or (place is not None and (head.epoch != place.epoch or head.seq < place.seq)):
+            new = head.place
+            if watched.place is None or (place is not None and (new.epoch != place.epoch or new.seq < place.seq)):
                 self._begin(watched, head)  # unknown before, or a new log
-            elif head.seq > watched.place.seq:
-                self._expect(watched, head.seq)
+                continue
+            watched.began = head.began or watched.began
+            if new.seq > watched.place.seq:
+                self._expect(watched, new.seq)

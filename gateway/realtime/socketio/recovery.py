@@ -209,7 +209,7 @@ class Recovery:
         """Wait until this node has delivered what the client got on another node."""
         if place.seq > here.seq:
             head = (await self._log.heads([room])).get(room)
-            if head is None or head.seq < place.seq or not await self._rooms.reach(room, place.seq, TIMEOUT):
+            if head is None or head.place.seq < place.seq or not await self._rooms.reach(room, place.seq, TIMEOUT):
                 raise _NotRecovered("unavailable")
 
     async def _missed(self, places: Mapping[Room, Place]) -> dict[Room, list[LoggedEvent]]:

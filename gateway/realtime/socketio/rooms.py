@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Protocol
 
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.engineio.transports.frame import Frame
-from gateway.realtime.logged import Place
+from gateway.realtime.logged import Place, timed
 from gateway.realtime.packets import with_offset
 from gateway.realtime.socketio.frame_batches import FrameBatches, LoggedFrame
 from gateway.realtime.socketio.sampling import MESSAGE, Sampler
@@ -26,6 +27,10 @@ class Watcher(Protocol):
 
     def place(self, room: Room) -> Place | None:
         """Return the place of the last logged event delivered here; None for a room without a log."""
+        ...
+
+    def began(self, room: Room) -> datetime | None:
+        """Return when the stream of a watched room went live first; None if it has not, or if that is not known yet."""
         ...
 
     async def reach(self, room: Room, seq: int, within: float) -> bool:
@@ -60,7 +65,7 @@ class Rooms:
         self.flush_to = self._batches.flush_to  # sends a socket the waiting frames of its rooms
         self._without_offsets: Counter[Room] = Counter()  # members that take no offsets
         self._held: Counter[Room] = Counter()  # rooms watched for sockets that are about to join
-        self._sampler = Sampler(display_rate, self.deliver, metrics) if display_rate else None
+        self._sampler = Sampler(display_rate, self._tell, metrics) if display_rate else None
         self._sockets_of_user: Callable[[str], Collection[Socket]] = lambda _: ()
         self._watcher: Watcher | None = None
         self._memory: Memory | None = None
@@ -228,6 +233,12 @@ class Rooms:
                 frame = Frame(with_offset(packet, offset))
             self._metrics.delivered.value += len(members)
             self._batches.add(room, members, frame)
+
+    def _tell(self, room: Room, packet: bytes) -> bytes:
+        """Send everybody in a room an event of this node alone; return its packet as it was sent."""
+        packet = timed(packet, None if self._watcher is None else self._watcher.began(room))
+        self.deliver(room, packet)
+        return packet
 
     def _deliver_to_sender(self, user_id: str, room: Room, packet: bytes, offset: str) -> None:
         for socket in self._sockets_of_user(user_id):

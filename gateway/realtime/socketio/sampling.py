@@ -51,7 +51,7 @@ class Sampler:
     def __init__(
         self,
         rate: int,
-        tell: Callable[[Room, bytes], None],
+        tell: Callable[[Room, bytes], bytes],
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -106,8 +106,7 @@ class Sampler:
             del self.spans[room]
             return
         data = Sampled(live_id=room.key, from_seq=span.first, to_seq=span.last, shown=span.shown, total=span.total)
-        span.told = event_packet(room.namespace, CHAT_SAMPLED, Typed(type=CHAT_SAMPLED, data=data))
         span.first = span.last + 1
         span.shown = span.total = 0
         span.timer = asyncio.get_running_loop().call_later(SPAN, self._report, room)
-        self._tell(room, span.told)
+        span.told = self._tell(room, event_packet(room.namespace, CHAT_SAMPLED, Typed(type=CHAT_SAMPLED, data=data)))

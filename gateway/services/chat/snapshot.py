@@ -17,7 +17,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.chat import HistoryMessage, PinnedMessage
 from gateway.protocol.wire import Cursor
-from gateway.realtime.logged import Place
+from gateway.realtime.logged import Head
 from gateway.services.chat.messages import Messages
 from gateway.services.rooms.log import RoomLog
 
@@ -71,11 +71,11 @@ class Snapshots:
         rooms = dict(zip(wanted, found, strict=True))
         return [rooms[live_id] for live_id in live_ids]
 
-    async def _room(self, live_id: str, head: Place | None) -> Snapshot | Exception:
+    async def _room(self, live_id: str, head: Head | None) -> Snapshot | Exception:
         if head is None:
             return NotFound("There is no such stream")
         kept = self._kept.get(live_id)
-        if kept is None or (kept.cursor.epoch, kept.cursor.seq) != head:
+        if kept is None or (kept.cursor.epoch, kept.cursor.seq) != head.place:
             self._metrics.cache.labels("snapshots", "miss").inc()
             try:
                 kept = await self._load(live_id)

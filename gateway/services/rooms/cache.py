@@ -87,7 +87,7 @@ class RoomCache(Generic[V]):
         heads = await self._log.heads([room])
         if room not in heads:
             raise NotFound("There is no such stream")
-        return heads[room]
+        return heads[room].place
 
 
 def _retrieve(load: "asyncio.Task[object]") -> None:

@@ -13,7 +13,7 @@ from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_
 from gateway.postgres.database import Database
 from gateway.protocol.events import CHAT_MESSAGE, CHAT_PINNED
 from gateway.protocol.wire import Cursor, Missed, Payload
-from gateway.realtime.logged import LoggedEvent, Place, Stamp, stamped
+from gateway.realtime.logged import Head, LoggedEvent, Place, Stamp, stamped
 from models.main.room import Room as RoomRow
 
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
@@ -67,7 +67,10 @@ TAIL = """
     WHERE r.name = $1 ORDER BY e.seq
 """
 
-HEADS = "SELECT name, epoch, seq FROM rooms WHERE name = ANY($1)"
+HEADS = """
+    SELECT r.name, r.epoch, r.seq, s.started_at AS began FROM rooms r LEFT JOIN streams s ON s.key = r.stream_key
+    WHERE r.name = ANY ($1)
+"""
 
 # A message whose text is gone holds its place, and so does a pin of it; its deletion is an event of its own.
 AFTER = """
@@ -180,12 +183,12 @@ class RoomLog:
         ]
         return Tail(cursor, events)
 
-    async def heads(self, rooms: Sequence[Room]) -> dict[Room, Place]:
-        """Return the places of room logs; rooms without a log are left out. Raises Unavailable."""
+    async def heads(self, rooms: Sequence[Room]) -> dict[Room, Head]:
+        """Return the heads of room logs; rooms without a log are left out. Raises Unavailable."""
         names = {room_log_name(room): room for room in rooms}
         async with self._database.guard("room_log.heads"):
             rows = await self._database.query(HEADS, list(names))
-        return {names[row["name"]]: Place(str(row["epoch"]), row["seq"]) for row in rows}
+        return {names[row["name"]]: Head(Place(str(row["epoch"]), row["seq"]), row["began"]) for row in rows}
 
     async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:
         """Return the first stored events after a place, deleted ones without content. Raises Unavailable."""

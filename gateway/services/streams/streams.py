@@ -15,7 +15,7 @@ from gateway.protocol.payloads import streaming
 from gateway.protocol.payloads.streaming import ChangeStream, CreateStream, MediaEvent, StreamView
 from gateway.protocol.wire import Payload
 from gateway.realtime.fanout.fanout import Fanout
-from gateway.realtime.notices import StreamEnded, StreamResumed
+from gateway.realtime.notices import StreamBegan, StreamEnded, StreamResumed
 from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.rooms.log import NewEvent, open_rooms
@@ -262,6 +262,8 @@ class Streams:
             return
         if stream.status in OVER:
             await self._fanout.notify(StreamEnded(stream.key))
+        elif before == StreamStatus.SCHEDULED and stream.started_at is not None:
+            await self._fanout.notify(StreamBegan(stream.key, stream.started_at))
         elif before == StreamStatus.ENDED:
             await self._fanout.notify(StreamResumed(stream.key))
         if StreamStatus.LIVE in (stream.status, before):

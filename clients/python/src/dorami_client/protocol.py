@@ -1420,7 +1420,7 @@ class StreamStats(TypedDict):
 
 
 class StreamTime(TypedDict):
-    """What the data of a logged event has besides in a room of a stream: ms since the stream went live first."""
+    """What the data of an event of a stream's room has besides: ms since the stream went live first."""
 
     streamTime: NotRequired[int]
 
