@@ -246,7 +246,7 @@ async def serve(port: int, *, over_redis: bool) -> None:
     if http is None:
         raise RuntimeError("aiohttp made no server")
     loop = asyncio.get_running_loop()
-    await loop.create_server(engine.protocol_factory(lambda _on_lost: http()), "127.0.0.1", port, backlog=4096)
+    await loop.create_server(engine.protocol_factory(lambda _on_lost: http()), settings.host, port, backlog=4096)
     settle()
     print("ready", flush=True)
     await asyncio.Event().wait()

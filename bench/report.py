@@ -4,35 +4,19 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import psutil
+
+from bench import goals
 from bench.chart import Axis, Line, chart
-from bench.goals import (
-    ACK_P50,
-    ACK_P99,
-    CONNECTIONS,
-    CPU_OF_SECOND,
-    CPU_PER_CONNECTION,
-    CPU_PER_DELIVERY,
-    CPU_PER_MESSAGE,
-    DELIVERIES,
-    GOALS,
-    GROWTH,
-    MEMORY,
-    MESSAGES,
-    P50,
-    P99,
-    TOTAL_MEMORY,
-    Measurements,
-    Quantity,
-    Verdict,
-    judge,
-)
+from bench.goals import DISTURBED, GOALS, Measurements, Quantity, Verdict, disturbed, judge
+from bench.scenarios import CHAT_LIMIT, CHAT_WINDOW, RATES, ROOM_SIZES, SCENARIOS, Scenario, family
 from bench.scenarios import CONNECTIONS as CONNECTION_COUNTS
-from bench.scenarios import RATES, ROOM_SIZES, SCENARIOS, Scenario
 from bench.servers import PEERS, TITLES
 from gateway.machine import python_build
 
@@ -40,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
 WORKERS = PLOTS / "workers.md"  # written by workers.py
+SOAK = PLOTS / "soak.md"  # written by soak.py
 GROWN = PLOTS / "growth.md"  # written by growth.py
 
 CLOCKS = (
@@ -47,35 +32,75 @@ CLOCKS = (
     "and suffer from whatever else runs."
 )
 PLACE = (
-    "The measured server has one core; the load client and, where there are any, Redis, PostgreSQL and the second node "
-    "share the other. Messages are about 200 bytes of JSON, 330 with everything on. Memory is resident memory."
+    "The measured server has one core; the load client and, where there are any, Redis, PostgreSQL, HAProxy "
+    "and the second "
+    "node share the other. The CPU of PostgreSQL is that of all its processes, also of those that do not serve "
+    "a client. "
+    "Texts are Korean, each another one; messages are about 200 bytes of JSON, more than twice that with "
+    "everything on. "
+    "Memory is resident memory. Limits are counted: each sender may send {limit} messages in {window} s. One "
+    "address may "
+    "have as many connections as it likes, and everything is shown (`CHAT_DISPLAY_RATE=0`), as by the peers, "
+    "but in the "
+    "storms and the mixed row. Everything else is as it is by default."
 )
 PEERS_ARE = (
     "*Node, ws* is Socket.IO on its default websocket library, *uWebSockets.js* the fastest one for it; "
     "*python-socketio* is as it comes, on aiohttp and uvloop, compression off. The *C limit* only writes a ready frame "
     "to every socket. *Node, same work* does what a chat message costs in the gateway with everything on: token check, "
-    "revocations and account at connect; shape, room, the same sliding-window script in Redis, one INSERT statement "
-    "into the same tables in PostgreSQL, broadcast over Redis after the commit, ack."
+    "revocations and account at connect; shape, room, a sliding window in Redis, one INSERT statement into the same "
+    "tables in PostgreSQL, broadcast over Redis after the commit, ack. *Group commit* is the same with one "
+    "statement, the "
+    "gateway's own, and one call of Redis for all messages that come while others are being stored. Node has "
+    "no peer where "
+    "its adapter for Redis cannot recover a connection (storms)."
+)
+NETWORK = (
+    "The slow network is two network namespaces with a link of `bench/far.c` between them, which delays and "
+    "drops packets "
+    "as netem would: TCP is the kernel's, with its own retransmissions."
 )
 
 # What each scenario shows beside the goals.
+_WHOLE = (goals.CPU_PER_MESSAGE, goals.POSTGRES, goals.REDIS, goals.MESSAGES, goals.BATCH, goals.ACK_P50, goals.ACK_P99)
 DETAILS: dict[str, tuple[Quantity, ...]] = {
-    "fan-out": (CPU_PER_DELIVERY, DELIVERIES),
-    "single": (CPU_PER_DELIVERY, DELIVERIES),
-    "hot": (DELIVERIES, CPU_PER_DELIVERY, P50, P99),
-    "rooms": (DELIVERIES, CPU_PER_DELIVERY, CPU_PER_MESSAGE, P50, P99),
-    "cross": (DELIVERIES, CPU_PER_DELIVERY, CPU_OF_SECOND, P50, P99),
-    "lone": (MESSAGES, CPU_PER_MESSAGE, CPU_OF_SECOND, ACK_P50, ACK_P99),
-    "ingest": (CPU_PER_MESSAGE, MESSAGES, ACK_P50, ACK_P99),
-    "full": (MESSAGES, CPU_PER_MESSAGE, ACK_P50, ACK_P99),
-    "full-room": (MESSAGES, CPU_PER_MESSAGE, ACK_P50, ACK_P99, P50, P99),
-    "connect": (CONNECTIONS, CPU_PER_CONNECTION, MEMORY),
-    "connect-3": (CONNECTIONS, CPU_PER_CONNECTION, MEMORY),
-    "full-connect": (CONNECTIONS, CPU_PER_CONNECTION, MEMORY),
-    "steady": (P50, P99, CPU_PER_DELIVERY),
-    "show": (P50, P99, CPU_PER_DELIVERY),
-    "slow": (GROWTH,),
-}
+    "single": (goals.CPU_PER_DELIVERY, goals.DELIVERIES),
+    "fan-out": (goals.CPU_PER_DELIVERY, goals.DELIVERIES),
+    "hot": (goals.DELIVERIES, goals.CPU_PER_DELIVERY, goals.P50, goals.P99),
+    "rooms": (goals.DELIVERIES, goals.CPU_PER_DELIVERY, goals.CPU_PER_MESSAGE, goals.P50, goals.P99),
+    "cross": (goals.DELIVERIES, goals.CPU_PER_DELIVERY, goals.CPU_OF_SECOND, goals.REDIS, goals.P50, goals.P99),
+    "lone": (
+        goals.MESSAGES, goals.CPU_PER_MESSAGE, goals.CPU_OF_SECOND, goals.REDIS, goals.ACK_P50, goals.ACK_P99,
+    ),
+    "ingest": (goals.CPU_PER_MESSAGE, goals.MESSAGES, goals.ACK_P50, goals.ACK_P99),
+    "full": (*_WHOLE, goals.PAUSE),
+    "full-room": (*_WHOLE, goals.P50, goals.P99, goals.PAUSE),
+    "full-20": (*_WHOLE, goals.PAUSE),
+    "writers": (
+        goals.MESSAGES, goals.CPU_PER_MESSAGE, goals.POSTGRES, goals.REDIS, goals.ACK_P50, goals.ACK_P99,
+    ),
+    "connect": (goals.CONNECTIONS, goals.CPU_PER_CONNECTION, goals.MEMORY),
+    "connect-3": (goals.CONNECTIONS, goals.CPU_PER_CONNECTION, goals.MEMORY),
+    "full-connect": (
+        goals.CONNECTIONS, goals.CPU_PER_CONNECTION, goals.POSTGRES, goals.REDIS, goals.MEMORY, goals.PAUSE,
+    ),
+    "steady": (goals.P50, goals.P99, goals.CPU_PER_DELIVERY),
+    "show": (goals.CPU_PERCENT, goals.P50, goals.P99, goals.CPU_PER_DELIVERY, goals.BYTES),
+    "show-deflate": (goals.CPU_PERCENT, goals.CPU_PER_DELIVERY, goals.BYTES),
+    "mixed": (
+        goals.CPU_PERCENT, goals.ACK_P50, goals.ACK_P99, goals.P50, goals.P99,
+        goals.JOIN_P50, goals.JOIN_P99, goals.HTTP_P50, goals.HTTP_P99,
+    ),
+    "storm": (
+        goals.BACK, goals.RECOVERED, goals.REFUSED, goals.RETURN, goals.RETURN_P50, goals.CPU_PER_CONNECTION,
+        goals.POSTGRES, goals.REDIS, goals.OTHERS_BEFORE, goals.OTHERS_P99, goals.NOT_STORED,
+        goals.PAUSE,
+    ),
+    "tls": (goals.P50, goals.P99, goals.CPU_PERCENT, goals.PROXY_PERCENT),
+    "tls-connect": (goals.CONNECTIONS, goals.CPU_PER_CONNECTION, goals.CPU_OF_PROXY),
+    "far": (goals.P50, goals.P99, goals.CPU_PER_DELIVERY),
+    "slow": (goals.GROWTH,),
+}  # fmt: skip
 
 
 class Start:
@@ -84,16 +109,21 @@ class Start:
     def __init__(self) -> None:
         self.moment = datetime.now(UTC)
         self.load = os.getloadavg()[0]
+        self.others = _others()
         # Now: what the run writes makes the tree dirty, and the code may change meanwhile.
         describe = ["git", "describe", "--always", "--dirty"]
         done = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
         self.commit = done.stdout.strip() or "unknown"
 
 
+def _others() -> float:
+    """Return how many cores are used by somebody, now that we do nothing."""
+    return psutil.cpu_percent(interval=1.0) / 100 * (os.cpu_count() or 1)
+
+
 def goals_table(measurements: Measurements) -> str:
     """Return the goals of the scenarios that were run, as a Markdown table."""
-    played = {scenario for scenario, _ in measurements}
-    rows = [_row(judge(goal, measurements)) for goal in GOALS if goal.scenario in played]
+    rows = [_row(judge(goal, measurements)) for goal in GOALS if (goal.scenario, goal.ours) in measurements]
     return table(["what", "measured", "gateway", "peer", "", "ratio", "goal", "met"], rows)
 
 
@@ -103,11 +133,11 @@ def _row(verdict: Verdict) -> list[str]:
         goal.what,
         f"{quantity.name}, {quantity.unit}" if quantity.unit else quantity.name,
         quantity.text(verdict.ours),
-        TITLES[goal.reference],
-        quantity.text(verdict.theirs),
-        "–" if verdict.ratio is None else f"{verdict.ratio:.2f}",
+        TITLES[goal.reference] if goal.reference else "",
+        quantity.text(verdict.theirs) if goal.reference else "",
+        "" if verdict.ratio is None else f"{verdict.ratio:.2f}",
         goal.text(),
-        {True: "yes", False: "**no**", None: "not measured"}[verdict.met],
+        ("† " if verdict.disturbed else "") + {True: "yes", False: "**no**", None: "not measured"}[verdict.met],
     ]
 
 
@@ -124,11 +154,13 @@ def write(measurements: Measurements, failures: Sequence[str], repeats: int, sta
         "Written by `make bench`: the gateway beside what one would use instead, on the same machine in one run.",
         "",
         f"{start.moment:%d %B %Y, %H:%M} UTC, {minutes:.0f} min; medians of {repeats} repeats, the servers in turn, "
-        f"what no goal refers to was measured once. Load average of the machine before: {start.load:.1f}. " + CLOCKS,
+        f"what no goal refers to was measured once. Load average of the machine before: {start.load:.1f}; others used "
+        f"{start.others:.2f} of its cores. " + CLOCKS,
         "",
+        *(_disturbances(measurements)),
         *_machine(start.commit),
         "",
-        PLACE,
+        PLACE.format(limit=CHAT_LIMIT, window=CHAT_WINDOW),
         "",
         "## Goals",
         "",
@@ -143,23 +175,43 @@ def write(measurements: Measurements, failures: Sequence[str], repeats: int, sta
     lines += [
         PEERS_ARE,
         "",
+        NETWORK,
+        "",
     ]
     if GROWN.exists():
         lines += ["## As the shop grows", "", GROWN.read_text()]
     if WORKERS.exists():
         lines += ["## Several workers", "", WORKERS.read_text()]
+    if SOAK.exists():
+        lines += ["## After a time", "", SOAK.read_text()]
     if failures:
         lines += ["Runs that failed and are left out:", "", *(f"- {failure}" for failure in failures), ""]
     DOCUMENT.write_text("\n".join(lines))
 
 
+def _mark(repeats: Sequence[Mapping[str, Any]]) -> str:
+    """Return the sign of what was only measured while others used the cores."""
+    return " †" if repeats and all(map(disturbed, repeats)) else ""
+
+
+def _disturbances(measurements: Measurements) -> list[str]:
+    count = sum(1 for repeats in measurements.values() if _mark(repeats))
+    if not count:
+        return [f"In no row did others use more than {DISTURBED} of a core.", ""]
+    text = (
+        f"**{count} of {len(measurements)} rows are marked with †: others used more than {DISTURBED} of a core in each "
+        "of their repeats. Their rates and latencies do not count.**"
+    )
+    return [text, ""]
+
+
 def details(scenario: Scenario, measurements: Measurements) -> str:
     """Return the results of one scenario as a Markdown table."""
-    quantities = DETAILS[scenario.name.partition(" ")[0]]
+    quantities = DETAILS[family(scenario)]
     heads = [f"{quantity.name}, {quantity.unit}" if quantity.unit else quantity.name for quantity in quantities]
     rows = [
         [
-            TITLES[server],
+            TITLES[server] + _mark(measurements.get((scenario.name, server), ())),
             *(quantity.text(quantity.median(measurements, scenario.name, server)) for quantity in quantities),
         ]
         for server in scenario.servers
@@ -186,12 +238,12 @@ def _plots(measurements: Measurements) -> dict[str, str]:
         return found
 
     engines = ("gateway", "node-ws", "node-uws")
-    fan_out = lines((*engines, "c-limit"), "fan-out", ROOM_SIZES, CPU_PER_DELIVERY)
+    fan_out = lines((*engines, "c-limit"), "fan-out", ROOM_SIZES, goals.CPU_PER_DELIVERY)
     latency = {
         name: [(rate * 500 / 1000, value) for rate, value in line]
-        for name, line in lines(engines, "steady", RATES, P99).items()
+        for name, line in lines(engines, "steady", RATES, goals.P99).items()
     }
-    memory = lines((*engines, "python"), "connect", CONNECTION_COUNTS, TOTAL_MEMORY)
+    memory = lines((*engines, "python"), "connect", CONNECTION_COUNTS, goals.TOTAL_MEMORY)
     plots: dict[str, Callable[[], str]] = {
         "fan-out": lambda: chart(
             "Fan-out cost over room size", Axis("sockets in the room", True), Axis("CPU per delivery, µs"), fan_out

@@ -1,22 +1,29 @@
 """The benchmark: plays the scenarios, prints the goals and writes `docs/performance.md`. Called by `make bench`.
 
-make bench                                     everything, about half an hour
-make bench ARGS=--quick                        the goals in two minutes, one repeat: for a first impression
+make bench                                     everything, some twenty minutes; writes docs/performance.md
+make bench ARGS=--quick                        what the goals need, one short repeat: four minutes
 make bench ARGS="--only ingest,connect"        some scenarios; nothing but the terminal is written to
+make bench ARGS="--only storm --storm 5000"    the storms, the larger one with as many clients
+make bench ARGS="--only growth"                a small shop beside a large one; writes docs/performance/growth.md
+make bench ARGS="--soak 60"                    an hour of mixed load; writes docs/performance/soak.md
+
+Nothing else may run meanwhile. If something does, the rows that it disturbs are repeated where repeats are left, and
+marked. Everything that is started ends with this process, even if that is killed.
 """
 
 import argparse
 import json
 import os
 import resource
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench import growth, report
+from bench import growth, report, soak
 from bench.goals import NEEDED
-from bench.scenarios import SCENARIOS, SWEEPS, Scenario, timed
+from bench.scenarios import SCENARIOS, STORMS, SWEEPS, Scenario, family, storm, timed
 from bench.servers import BUILD, ServerError, build
 from bench.stage import FailedError, Measurement, Stage
 
@@ -55,18 +62,27 @@ def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="make bench", description="The gateway beside its peers.")
     parser.add_argument("--quick", action="store_true", help="one short repeat, only what the goals need; no report")
-    parser.add_argument("--only", metavar="NAMES", help="comma separated: " + ", ".join(s.name for s in SCENARIOS))
+    names = ", ".join(dict.fromkeys(family(scenario) for scenario in (*SCENARIOS, *SWEEPS)))
+    parser.add_argument("--only", metavar="NAMES", help=f"comma separated: {names}, growth")
     parser.add_argument("--servers", metavar="NAMES", help="comma separated; default: all of a scenario")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--storm", type=int, default=STORMS[-1], metavar="CLIENTS", help="of the larger storm")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="mixed load for so long, and nothing else")
     options = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # and what was started is stopped
+    if options.soak:
+        print(soak.write(options.soak))
+        return
     scenarios = _named(parser, options.only.split(",")) if options.only else list(SCENARIOS)
     if options.only and not scenarios:
         return
+    largest = f"storm {STORMS[-1]}"
+    scenarios = [storm(options.storm) if scenario.name == largest else scenario for scenario in scenarios]
     if options.servers:
         wanted = options.servers.split(",")
         scenarios = [replace(s, servers=tuple(n for n in s.servers if n in wanted)) for s in scenarios]
-    elif options.quick:
+    elif options.quick and not options.only:
         scenarios = _needed(scenarios)
     seconds, warm_up, repeats = (1.5, 0.5, 1) if options.quick else (3.0, 1.0, options.repeats)
     scenarios = [timed(scenario, seconds, warm_up) for scenario in scenarios]
@@ -94,9 +110,11 @@ def main() -> None:
 
 def _named(parser: argparse.ArgumentParser, names: Sequence[str]) -> list[Scenario]:
     """Return the scenarios of these names; compare the shops at once if that is asked for."""
-    scenarios = [scenario for scenario in (*SCENARIOS, *SWEEPS) if scenario.name in names]
-    if len(scenarios) + names.count("growth") < len(names):
-        parser.error(f"--only knows {', '.join(s.name for s in (*SCENARIOS, *SWEEPS))}, growth")
+    known = (*SCENARIOS, *SWEEPS)
+    scenarios = [s for s in known if s.name in names or family(s) in names]
+    unknown = [name for name in names if name not in (*map(family, known), *(s.name for s in known), "growth")]
+    if unknown:
+        parser.error(f"--only knows {', '.join(dict.fromkeys(map(family, known)))}, growth; not {', '.join(unknown)}")
     if "growth" in names:
         print(growth.compare())
     return scenarios

@@ -1,9 +1,10 @@
 """What is done to the servers: each scenario's load, and the servers it is done to. Used by run.py and stage.py."""
 
+import re
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from bench.servers import GATEWAY
+from bench.servers import AT_ONCE, GATEWAY, WRITERS
 
 
 class Place(Enum):
@@ -13,6 +14,10 @@ class Place(Enum):
     CROSS = auto()  # two over Redis: senders on one, members on the other
     LONE = auto()  # two over Redis: everybody on one
     FULL = auto()  # one with Redis and PostgreSQL, everything on
+    MIXED = auto()  # the same, while others use HTTP
+    TLS = auto()  # one server, engine only, behind HAProxy
+    FAR = auto()  # one server, engine only, behind a slow network
+    WRITERS = auto()  # many nodes' ways of writing, with Redis and PostgreSQL
 
 
 @dataclass(frozen=True)
@@ -24,28 +29,49 @@ class Scenario:
     options: str
     servers: tuple[str, ...]
     place: Place = Place.ALONE
+    settings: tuple[tuple[str, str], ...] = ()  # of the gateway, that differ from those of stage.py
 
 
+# A sender stands for some dozens of people, and sends about 50 messages a second. So it has a higher limit, but a
+# shorter window, in which there are little more messages than the 20 of a person who talks as much as the shop allows.
+CHAT_LIMIT, CHAT_WINDOW = 200, 1  # messages, s
 MEMBERS = 1000
 LARGE_ROOMS = (2000, 5000)
 SHOW_RATES = (20, 50)  # messages a second
+STORMS = (2000, 10_000)  # clients that come back at once
 
 _NODES = (GATEWAY, "node-ws", "node-uws", "python")
 _PAIR = (GATEWAY, "node-classic", "node-sharded")
-_FULL = (GATEWAY, "node-full")
+_FULL = (GATEWAY, "node-full", "node-group")
+
+
+def storm(clients: int) -> Scenario:
+    """Return the storm of so many clients."""
+    return Scenario(
+        f"storm {clients}",
+        f"everything on: {clients:,} clients in 64 rooms lose their connections at once, and come back with "
+        "recovery and "
+        "the official clients' delays, while somebody else talks in each room once a second",
+        f"-x -m storm -n {clients} -s 64 -r 64 -q 64 -W 3 -t 60",
+        (GATEWAY,),
+        Place.FULL,
+        (("CHAT_DISPLAY_RATE", "50"),),
+    )
+
 
 SCENARIOS = (
-    Scenario(
-        "fan-out",
-        f"the server broadcasts 8 × 40 messages to {MEMBERS} sockets, one per tick of its loop; "
-        "the gateway joins those that come while it writes",
-        f"-m fanout -n {MEMBERS} -b 40 -R 8",
-        (GATEWAY, "node-ws", "c-limit", "node-uws", "python"),
-    ),
     Scenario(
         "single",
         f"the server broadcasts 100 messages to {MEMBERS} sockets, each when all have the one before: nothing to join",
         f"-m fanout -n {MEMBERS} -b 1 -R 100",
+        (GATEWAY, "node-ws", "c-limit", "node-uws", "python"),
+    ),
+    Scenario(
+        "fan-out",
+        f"the server broadcasts 8 × 40 messages to {MEMBERS} sockets, one per tick of its loop. A burst, which "
+        "the gateway "
+        "joins while it writes: the row above is what a single message costs",
+        f"-m fanout -n {MEMBERS} -b 40 -R 8",
         (GATEWAY, "node-ws", "c-limit", "node-uws", "python"),
     ),
     Scenario(
@@ -94,6 +120,23 @@ SCENARIOS = (
         _FULL,
         Place.FULL,
     ),
+    Scenario(
+        "full-20",
+        "everything on, as many messages at a time as a busy shop has: 40 senders, each alone in a room, one "
+        "message ahead",
+        "-x -m chat -n 0 -s 40 -r 40 -w 1",
+        _FULL,
+        Place.FULL,
+    ),
+    Scenario(
+        "writers",
+        "one room written from 40 nodes, simulated by 40 chat services in one process, each with connections "
+        "of its own and "
+        "8 messages on their way; sockets, limits and members are left out",
+        "--writers 40 --ahead 8",
+        (WRITERS,),
+        Place.WRITERS,
+    ),
     Scenario("connect", "3000 clients with tokens, 64 at a time, then idle", "-m connect -n 3000 -c 64", _NODES),
     Scenario(
         "connect-3",
@@ -117,12 +160,50 @@ SCENARIOS = (
     *(
         Scenario(
             f"show {size} at {rate}",
-            f"one room of {size}, {rate} messages a second; the gateway gathers for 100 ms",
+            f"one room of {size}, {rate} messages a second; the gateway gathers for 100 ms, or is told not to",
             f"-m rate -n {size} -s 1 -q {rate}",
-            (GATEWAY, "node-ws", "node-uws"),
+            (GATEWAY, AT_ONCE, "node-ws", "node-uws"),
         )
         for size in LARGE_ROOMS
         for rate in SHOW_RATES
+    ),
+    Scenario(
+        "show-deflate",
+        "the room of 2000 at 50, whose members offer permessage-deflate",
+        "-z -m rate -n 2000 -s 1 -q 50",
+        (GATEWAY,),
+    ),
+    Scenario(
+        "mixed",
+        "everything on: 1000 members of one show, 30 messages a second, 20 members a second leave and others join with "
+        "history, 35 reads and 5 changes of a stock a second by HTTP",
+        "-x -m rate -n 1000 -s 30 -q 30 -u 20",
+        (GATEWAY,),
+        Place.MIXED,
+        (("CHAT_DISPLAY_RATE", "50"),),
+    ),
+    *(storm(clients) for clients in STORMS),
+    Scenario(
+        "tls",
+        "500 members, 20 messages/s, behind HAProxy with TLS",
+        "-m rate -n 500 -s 1 -q 20",
+        (GATEWAY, "node-ws"),
+        Place.TLS,
+    ),
+    Scenario(
+        "tls-connect",
+        "1000 clients connect through HAProxy with TLS, each by a full handshake",
+        "-m connect -n 1000 -c 64",
+        (GATEWAY, "node-ws"),
+        Place.TLS,
+    ),
+    Scenario(
+        "far",
+        "100 members, 20 messages/s, over a network of 80 ms (40 each way) that loses 1 % of the packets of "
+        "each direction",
+        "-m rate -n 100 -s 1 -q 20",
+        (GATEWAY, "node-ws", "node-uws"),
+        Place.FAR,
     ),
     Scenario(
         "slow",
@@ -135,7 +216,7 @@ SCENARIOS = (
 # For the plots: the points of each line.
 ROOM_SIZES = (10, 100, 1000, 8000)
 RATES = (5, 20, 60, 120, 200)  # messages/s to 500 members
-CONNECTIONS = (1000, 4000, 8000)
+CONNECTIONS = (1000, 4000, 10_000)
 
 
 def _sweep(size: int) -> Scenario:
@@ -155,8 +236,13 @@ SWEEPS = (
 )
 
 
+def family(scenario: Scenario) -> str:
+    """Return the name that a scenario shares with those of other sizes or rates."""
+    return scenario.name.partition(" ")[0]
+
+
 def timed(scenario: Scenario, seconds: float, warm_up: float) -> Scenario:
     """Return the scenario with another measuring time, if time ends it."""
-    if "-m chat" in scenario.options or "-m rate" in scenario.options:
+    if scenario.place is Place.WRITERS or re.search("-m (chat|rate)", scenario.options):
         return replace(scenario, options=f"-t {seconds} -W {warm_up} {scenario.options}")
     return scenario

@@ -3,6 +3,7 @@
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,12 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from gateway.dev.server_process import with_parent
+
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
 PEERS = HERE / "peers"
 START = 20.0  # s that a server may take to be ready
 
 GATEWAY = "gateway"
+AT_ONCE = "gateway-at-once"  # large rooms are not gathered for
+WRITERS = "writers"  # many nodes' ways of writing, in one process
 
 # What a row of the tables calls them.
 TITLES = {
@@ -28,6 +33,9 @@ TITLES = {
     "node-classic": "Node, Redis adapter",
     "node-sharded": "Node, sharded adapter",
     "node-full": "Node, same work",
+    "node-group": "Node, same work, group commit",
+    AT_ONCE: "gateway, no window",
+    WRITERS: "gateway, 40 writers",
 }
 
 _NODE = ["node", str(PEERS / "node_sio.js"), "--port", "{port}"]
@@ -36,6 +44,7 @@ _ENGINE = [sys.executable, "-m", "bench.gateway_engine", "--port", "{port}"]
 # One server without a database; two of them that share a Redis; one with everything.
 ALONE = {
     GATEWAY: _ENGINE,
+    AT_ONCE: _ENGINE,
     "node-ws": _NODE,
     "node-uws": [*_NODE, "--engine", "uws"],
     "python": [sys.executable, str(PEERS / "py_stock.py"), "--port", "{port}"],
@@ -46,13 +55,13 @@ PAIR = {
     "node-classic": [*_NODE, "--redis", "{redis}"],
     "node-sharded": [*_NODE, "--redis", "{redis}", "--adapter", "sharded"],
 }
+_NODE_FULL = ["node", str(PEERS / "node_full.js"), "--port", "{port}", "--redis", "{redis}", "--postgres", "{postgres}"]
 FULL = {
-    GATEWAY: [sys.executable, "-m", "gateway", "serve"],
-    "node-full": [
-        *["node", str(PEERS / "node_full.js"), "--port", "{port}"],
-        *["--redis", "{redis}", "--postgres", "{postgres}"],
-    ],
+    GATEWAY: [sys.executable, "-m", "bench.gateway_full"],
+    "node-full": _NODE_FULL,
+    "node-group": [*_NODE_FULL, "--group"],
 }
+SETTINGS = {AT_ONCE: {"ROOM_WINDOW": "0"}}
 
 
 class ServerError(Exception):
@@ -68,9 +77,8 @@ class Server:
     def __init__(
         self, command: list[str], core: int, environment: Mapping[str, str], urls: Mapping[str, str], folder: Path
     ) -> None:
-        self.port = _free_port()
-        self._command = [part.format(port=self.port, **urls) for part in command]
-        self._core = core
+        self.port = free_port()
+        self._command = [*pinned(core), *(part.format(port=self.port, **urls) for part in command)]
         self._environment = {**environment, "PORT": str(self.port), "NODE_ENV": "production"}
         self._log = folder / f"server-{self.port}.log"
         self._process: subprocess.Popen[str] | None = None
@@ -90,7 +98,7 @@ class Server:
     def __enter__(self) -> Self:
         with self._log.open("w") as log:
             self._process = process = subprocess.Popen(
-                ["taskset", "-c", str(self._core), *self._command],
+                self._command,
                 cwd=HERE.parent,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -103,7 +111,7 @@ class Server:
             line = process.stdout.readline()
         if not line.startswith("ready"):
             self.__exit__()
-            raise ServerError(f"{' '.join(self._command[:3])} … does not start: {self.complaints[-500:]}")
+            raise ServerError(f"{' '.join(self._command)} does not start: {self.complaints[-500:]}")
         time.sleep(0.2)
         return self
 
@@ -124,7 +132,7 @@ def build() -> None:
     """Compile what is in C, if it is not there or older than its source. Raises ServerError."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     BUILD.mkdir(exist_ok=True)
-    for source in (HERE / "load.c", PEERS / "c_limit.c"):
+    for source in (HERE / "load.c", HERE / "far.c", PEERS / "c_limit.c"):
         program = BUILD / source.stem
         if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
             continue
@@ -137,12 +145,18 @@ def build() -> None:
             raise ServerError(done.stderr)
 
 
+def pinned(core: int) -> list[str]:
+    """Return what a command begins with that runs on one core and ends with us, even if we are killed."""
+    return with_parent(["taskset", "-c", str(core)], signal.SIGKILL)
+
+
 def inherited() -> dict[str, str]:
     """Of our own environment, what a server needs."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody has."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -13,6 +13,7 @@ import asyncio
 import collections
 import itertools
 import json
+import os
 import random
 import re
 import statistics
@@ -21,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +32,14 @@ import psutil
 import redis.asyncio
 import uvloop
 
+from bench.report import SOAK, table
 from gateway.dev.servers import Stack
 from tests.client.raw import RawSocket, raw_websocket
 from tests.cluster.shop import PASSWORD, Person, Shop
 from tests.doubles import stand_in
 from tests.support import Databases, Node, server_folder
 
+VISITORS = 3.0  # that come in a second
 SAMPLE = 10.0  # s between two looks
 SHOW = 60.0  # s that a show lasts
 SHOWS = 3  # at the same time
@@ -260,18 +264,26 @@ class Soak:
                 self.samples.append((time.monotonic() - begun, seen))
                 await asyncio.sleep(SAMPLE)
 
-    def report(self) -> str:
-        """Return a table of what was there and how it grew."""
-        names = sorted({name for _, seen in self.samples for name in seen})
+    def _grown(self) -> list[tuple[str, list[float]]]:
+        """Return what was counted: the first value, the middle, last and largest one, and the growth per minute."""
         half = self.samples[len(self.samples) // 2 :]
-        lines = [f"{'':44}{'first':>10}{'half':>10}{'last':>10}{'most':>10}{'a minute':>10}"]
-        for name in names:
+        rows = []
+        for name in sorted({name for _, seen in self.samples for name in seen}):
             values = [seen.get(name, 0.0) for _, seen in self.samples]
             growth = slope([(moment, seen.get(name, 0.0)) for moment, seen in half])
-            middle = half[0][1].get(name, 0.0)
-            lines.append(
-                f"{name:44}{values[0]:10.1f}{middle:10.1f}{values[-1]:10.1f}{max(values):10.1f}{growth:+10.2f}"
-            )
+            rows.append((name, [values[0], half[0][1].get(name, 0.0), values[-1], max(values), growth]))
+        return rows
+
+    def memory(self) -> list[list[str]]:
+        """Return the rows of the processes' memory and descriptors, and of everything that Redis holds."""
+        shown = [(name, values) for name, values in self._grown() if re.match("node|redis used", name)]
+        return [[name, *(f"{value:.1f}" for value in values[:-1]), f"{values[-1]:+.2f}"] for name, values in shown]
+
+    def report(self) -> str:
+        """Return a table of what was there and how it grew."""
+        lines = [f"{'':44}{'first':>10}{'half':>10}{'last':>10}{'most':>10}{'a minute':>10}"]
+        for name, (*values, growth) in self._grown():
+            lines.append(f"{name:44}{''.join(f'{value:10.1f}' for value in values)}{growth:+10.2f}")
         lines += [f"{name:44}{count:10}" for name, count in sorted(self.done.items())]
         for number, node in enumerate(self._shop.nodes):
             counts = collections.Counter(re.sub(r"^\S+\s*", "", line)[:90] for line in node.logs.splitlines())
@@ -293,8 +305,8 @@ async def listen(socket: RawSocket, seconds: float) -> None:
         socket.received.clear()
 
 
-async def soak(minutes: float, rate: float, changes: Mapping[str, str]) -> str:
-    """Run; return the report."""
+async def _soaked(minutes: float, rate: float, changes: Mapping[str, str]) -> Soak:
+    """Run; return what was seen."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(server_folder())
         servers = stack.enter_context(Stack(folder, durable=False))
@@ -309,18 +321,37 @@ async def soak(minutes: float, rate: float, changes: Mapping[str, str]) -> str:
         database = await stack.enter_async_context(asyncpg.create_pool(url, min_size=1, max_size=2))
         run = Soak(Shop(nodes, stand_in(None), http, database), servers, rate)
         await run.run(minutes * 60, database)
-        return run.report()
+        return run
+
+
+def write(minutes: float) -> str:
+    """Run, and write what the memory did to `docs/performance/soak.md`; return the whole report."""
+    moment, load = datetime.now(UTC), os.getloadavg()[0]
+    run = uvloop.run(_soaked(minutes, VISITORS, {}))
+    about = (
+        f"`python -m bench.soak`, {moment:%d %B %Y, %H:%M} UTC: {minutes:g} minutes of mixed load on two nodes, "
+        f"{VISITORS:g} visitors a second, everything forgotten within minutes. Load average before: {load:.1f}. "
+        "The last column is the slope of a straight line through the second half."
+    )
+    lines = [
+        about,
+        "",
+        table(["", "first", "half", "last", "most", "a minute"], run.memory()),
+        "",
+    ]
+    SOAK.write_text("\n".join(lines))
+    return run.report()
 
 
 def main() -> None:
     """Read the arguments, run, and print the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0, help="how long (60)")
-    parser.add_argument("--rate", type=float, default=3.0, help="visitors per second (3)")
+    parser.add_argument("--rate", type=float, default=VISITORS, help="visitors per second (3)")
     parser.add_argument("settings", nargs="*", metavar="NAME=VALUE", help="settings of the nodes that differ")
     given = parser.parse_args()
     changes = dict(each.split("=", 1) for each in given.settings)
-    sys.stdout.write(uvloop.run(soak(given.minutes, given.rate, changes)) + "\n")
+    sys.stdout.write(uvloop.run(_soaked(given.minutes, given.rate, changes)).report() + "\n")
 
 
 if __name__ == "__main__":

@@ -4,18 +4,26 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import secrets
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from bench.scenarios import Place, Scenario
-from bench.servers import ALONE, BUILD, FULL, PAIR, Server, inherited
+import psutil
+
+from bench import proxies
+from bench.scenarios import CHAT_LIMIT, CHAT_WINDOW, Place, Scenario
+from bench.servers import ALONE, BUILD, FULL, GATEWAY, PAIR, SETTINGS, Server, inherited, pinned
+from bench.visitors import Visitors
 from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 from gateway.metrics import Metrics
 from gateway.postgres import migrations
@@ -24,15 +32,16 @@ from gateway.security.principal import Role
 from gateway.security.tokens.tokens import Tokens
 from gateway.services.rooms.log import open_rooms
 from gateway.settings import Environment, Settings, load
+from models.main.product import Product
 from models.main.stream import Stream, StreamStatus
 from models.main.user import User
 
-USERS = 3000
+USERS = 10_000
 STREAMS = 64  # keys s1, s2, …
 PATIENCE = 120.0  # s that one run of the load client may take
 NO_LIMIT = "1000000/10 seconds"
 
-Measurement = dict[str, Any]  # what the load client answers
+Measurement = dict[str, Any]  # what the load client answers, with what stage.py adds to it
 
 
 class FailedError(Exception):
@@ -65,8 +74,9 @@ class Stage:
             self._redis: RedisProcess = stack.redis
             settings = self._settings()
             asyncio.run(migrations.migrate(settings))
-            users = asyncio.run(_fill(settings))
+            users, admin, self._products = asyncio.run(_fill(settings))
             tokens = Tokens(settings)
+            self._admin_token = tokens.issue_access(admin, Role.ADMIN, secrets.token_hex(8))
             lines = [tokens.issue_access(user, Role.USER, secrets.token_hex(8)) for user in users]
             self._tokens = self._folder / "tokens"
             self._tokens.write_text("\n".join(lines) + "\n")
@@ -78,19 +88,78 @@ class Stage:
 
     def measure(self, scenario: Scenario, server: str) -> Measurement:
         """One run, with servers that were started for it. Raises FailedError or ServerError."""
-        place = {Place.ALONE: self._alone, Place.CROSS: self._cross, Place.LONE: self._lone, Place.FULL: self._full}
-        return place[scenario.place](scenario, server)
+        places = {
+            Place.ALONE: self._alone,
+            Place.CROSS: self._cross,
+            Place.LONE: self._lone,
+            Place.FULL: self._full,
+            Place.MIXED: self._mixed,
+            Place.TLS: self._tls,
+            Place.FAR: self._far,
+            Place.WRITERS: self._writers,
+        }
+        return places[scenario.place](scenario, server)
 
     # --- the places ---------------------------------------------------------------------------------------------------
 
     def _alone(self, scenario: Scenario, name: str) -> Measurement:
-        with self._server(ALONE[name], self._core) as server:
+        with self._server(ALONE[name], self._core, **SETTINGS.get(name, {})) as server:
             return self._load(scenario, [server], server)
 
     def _full(self, scenario: Scenario, name: str) -> Measurement:
         asyncio.run(_empty(self._settings()))
-        with self._server(FULL[name], self._core) as server:
-            return self._load(scenario, [server], server)
+        pauses = self._folder / f"pauses-{next(self._numbers)}"
+        settings = {"PAUSES": str(pauses)} | dict(scenario.settings)
+        with self._server(FULL[name], self._core, **settings) as server:
+            started = len(_lines(pauses))
+            before = _batches(server.port) if name == GATEWAY else (0.0, 0.0)
+            # In a storm it may complain: refusing some for a moment is how it keeps the others.
+            measurement = self._load(scenario, [server], server, calm="-m storm" not in scenario.options)
+            messages, calls = _batches(server.port) if name == GATEWAY else (0.0, 0.0)
+            if calls > before[1]:
+                measurement["batch"] = (messages - before[0]) / (calls - before[1])
+            measurement["longest_pause_ms"] = max(map(float, _lines(pauses)[started:]), default=0.0)
+        return measurement
+
+    def _mixed(self, scenario: Scenario, name: str) -> Measurement:
+        """Do what people do apart from talking, too: look at products and shows; and change a stock now and then."""
+        asyncio.run(_empty(self._settings()))
+        with (
+            self._server(FULL[name], self._core, HTTP_RATE_LIMIT=NO_LIMIT, **dict(scenario.settings)) as server,
+            Visitors(server.port, self._admin_token, self._products) as visitors,
+        ):
+            measurement = self._load(scenario, [server], server)
+        return measurement | visitors.result()
+
+    def _tls(self, scenario: Scenario, name: str) -> Measurement:
+        """Have HAProxy with TLS in front; its CPU is the second one."""
+        with (
+            self._server(ALONE[name], self._core) as server,
+            proxies.tls(server.port, self._other_core, self._folder) as front,
+        ):
+            return self._load(scenario, [server], server, port=front.port, others=[front.pid])
+
+    def _far(self, scenario: Scenario, name: str) -> Measurement:
+        """Have a slow network between the load client and the server."""
+        with (
+            proxies.far(self._other_core) as far,
+            self._server([*far.server, *ALONE[name]], self._core, HOST=far.address) as server,
+        ):
+            return self._load(scenario, [server], server, prefix=far.client, address=far.address)
+
+    def _writers(self, scenario: Scenario, _name: str) -> Measurement:
+        """Write to one room as many nodes do, which are one process here."""
+        settings = self._settings()
+        asyncio.run(_empty(settings))
+        environment = inherited() | {
+            "APP_ENV": "development",
+            "DATABASE_URL": self._postgres.url,
+            "REDIS_URL": self._redis_url(),
+            "JWT_SECRET": self._secret,
+        }
+        options = ["--redis-pid", str(self._redis.pid), "--postgres-pid", str(self._postgres.pid)]
+        command = [*pinned(self._core), sys.executable, "-m", "bench.writers", *options, *scenario.options.split()]
+        return self._run(command, environment)
 
     def _cross(self, scenario: Scenario, name: str) -> Measurement:
         """Have the senders on the first server, and all members on the second, on the measured core."""
@@ -127,37 +196,63 @@ class Stage:
                 "JWT_EXPIRATION": "2h",
                 # One address and few users ask for what a crowd would ask for; the limits are counted all the same.
                 "MAX_ADDRESS_CONNECTIONS": "100000",
-                "CHAT_RATE_LIMIT": NO_LIMIT,
-                "EVENT_RATE_LIMIT": NO_LIMIT,
-                "JOIN_RATE_LIMIT": NO_LIMIT,
-                "REFUSED_RATE_LIMIT": NO_LIMIT,
+                "CHAT_RATE_LIMIT": f"{CHAT_LIMIT}/{CHAT_WINDOW} seconds",
                 "CHAT_DISPLAY_RATE": "0",  # the peers show everything, too
-                "CHAT_LIMIT": NO_LIMIT.partition("/")[0],
+                "CHAT_LIMIT": str(CHAT_LIMIT),
+                "CHAT_WINDOW": str(CHAT_WINDOW),
             }
             | variables
         )
         return Server(command, core, environment, urls, self._folder)
 
-    def _load(self, scenario: Scenario, servers: list[Server], sent_to: Server) -> Measurement:
-        """Return the results of the load client. The first server has the members; CPU times are in their order."""
-        pids = ",".join(map(str, [*(server.pid for server in servers), self._redis.pid]))
-        ports = ["-p", str(servers[0].port), "-P", str(sent_to.port)]
-        options = [*ports, "-k", pids, *scenario.options.split()]
+    def _load(
+        self,
+        scenario: Scenario,
+        servers: list[Server],
+        sent_to: Server,
+        *,
+        port: int | None = None,
+        others: Sequence[int] = (),
+        prefix: Sequence[str] = (),
+        address: str = "127.0.0.1",
+        calm: bool = True,
+    ) -> Measurement:
+        """Return the results of the load client. The first server has the members; CPU times are in their order.
+
+        Args:
+            port: Where the clients connect; unless given, to the servers themselves.
+            others: Processes whose CPU times follow those of the servers.
+            prefix: What the command of the load client begins with.
+            address: Of the servers.
+            calm: Whether a server that writes to its log makes a failure.
+        """
+        pids = ",".join(map(str, [*(server.pid for server in servers), *others]))
+        options = ["-p", str(port or servers[0].port), "-P", str(port or sent_to.port), "-h", address]
+        options += ["-k", pids, "-K", str(self._redis.pid), "-G", str(self._postgres.pid)]
+        measurement = self._run([*prefix, *self._client([*options, *scenario.options.split()])])
+        # A node that lost Redis for a moment delivers to its own clients alone, and is fast at that.
+        for server in servers:
+            if calm and server.complaints:
+                raise FailedError(f"the server complained: {server.complaints[:300]}")
+        return measurement
+
+    def _run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measurement:
+        """Return what a command answers, and how many cores were used by others than us meanwhile."""
+        busy, ours, begun = _busy(), _ours(), time.monotonic()
         try:
-            done = subprocess.run(self._client(options), capture_output=True, text=True, check=False, timeout=PATIENCE)
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+            )
         except subprocess.TimeoutExpired:
             raise FailedError("the load client did not come to an end") from None
         if done.returncode:
             raise FailedError(done.stderr.strip()[-300:] or f"the load client ended with {done.returncode}")
-        # A node that lost Redis for a moment delivers to its own clients alone, and is fast at that.
-        for server in servers:
-            if server.complaints:
-                raise FailedError(f"the server complained: {server.complaints[:300]}")
         measurement: Measurement = json.loads(done.stdout)
-        return measurement
+        others = (_busy() - busy) - (_ours() - ours)
+        return measurement | {"others": max(0.0, others / (time.monotonic() - begun))}
 
     def _client(self, options: list[str]) -> list[str]:
-        return ["taskset", "-c", str(self._other_core), str(BUILD / "load"), "-T", str(self._tokens), *options]
+        return [*pinned(self._other_core), str(BUILD / "load"), "-T", str(self._tokens), *options]
 
     @contextmanager
     def _bystander(self, port: int) -> Iterator[None]:
@@ -185,8 +280,41 @@ class Stage:
         )
 
 
-async def _fill(settings: Settings) -> list[str]:
-    """Accounts and live streams; the ids of the accounts."""
+def _busy() -> float:
+    """Return the CPU time that all cores have worked so far, in s."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
+
+
+def _ours() -> float:
+    """Return the CPU time that this process and all below it have used so far, in s."""
+    total, us = 0.0, psutil.Process()
+    for process in (us, *us.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:4])
+    return total
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []
+
+
+def _batches(port: int) -> tuple[float, float]:
+    """Return how many messages a gateway has stored so far, and with how many calls of the database."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
+        text = response.read().decode()
+    counts = [
+        sum(float(found) for found in re.findall(rf"(?m)^{name}_count\{{[^}}]*{label}[^}}]*\}} (\S+)$", text))
+        for name, label in (
+            ("dorami_event_seconds", 'event="chat:send-message"'),
+            ("dorami_database_seconds", 'call="chat.send"'),
+        )
+    ]
+    return counts[0], counts[1]
+
+
+async def _fill(settings: Settings) -> tuple[list[str], str, list[int]]:
+    """Make accounts, live streams and products; return the ids of the users, of an administrator, and of products."""
     database = Database(settings, Metrics())
     await database.open()
     try:
@@ -201,9 +329,13 @@ async def _fill(settings: Settings) -> list[str]:
             status, moment = StreamStatus.LIVE.value, datetime.now(UTC)
             await Stream.create(key=f"s{n}", title="Bench", host_id=users[0].id, status=status, started_at=moment)
             await open_rooms(f"s{n}")
+        products = [
+            await Product.create(stream_id="s1", name=f"니트 가디건 {n}", price=39_000, stock=100, sort_order=n)
+            for n in range(20)
+        ]
     finally:
         await database.close()
-    return [str(user.id) for user in users]
+    return [str(user.id) for user in users], str(admin.id), [product.id for product in products]
 
 
 async def _empty(settings: Settings) -> None:

@@ -87,8 +87,8 @@ static void broadcast(int room, const char *moment) {
   char text[1024], frame[1100];
   int n = snprintf(text, sizeof text,
                    "42/chat,[\"chat:message\",{\"id\":\"m-%u\",\"streamKey\":\"s%d\",\"user\":{\"id\":\"u00000\","
-                   "\"name\":\"viewer_00000\",\"color\":\"#7fb2ff\"},\"text\":\"the quick brown fox jumps over the lazy "
-                   "dog the quick brown \",\"kind\":\"text\",\"createdAt\":\"2026-11-21T00:00:00Z\",\"ts\":%s}]",
+                   "\"name\":\"viewer_00000\",\"color\":\"#7fb2ff\"},\"text\":\"안녕하세요 이거 색상 다른 것도 있나요\","
+                   "\"kind\":\"text\",\"createdAt\":\"2026-11-21T00:00:00Z\",\"ts\":%s}]",
                    ++sequence, room, moment);
   int length = make_frame(frame, text, n);
   for (int i = 0; i < n_members[room]; i++) put(members[room][i], frame, length);

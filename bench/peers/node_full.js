@@ -2,11 +2,14 @@
 //
 // Token check, revocations and account at connect; for each message shape, room, sliding-window limit in Redis, one
 // INSERT statement in PostgreSQL, broadcast after the commit over Redis to all nodes, ack. The statement and the script
-// are the gateway's own as of the first version; the tables are the gateway's.
-//   node node_full.js --port 8001 --redis unix:///…?db=0 --postgres postgresql://postgres@/name?host=/folder
+// are the gateway's own as of the first version; the tables are the gateway's. With --group the messages and the charges
+// that come while others are under way are one call: the gateway's own statement, and one script for all of them.
+//   node node_full.js --port 8001 --redis unix:///…?db=0 --postgres postgresql://postgres@/name?host=/folder [--group]
 'use strict';
 const http = require('http');
+const fs = require('fs');
 const { randomUUID } = require('crypto');
+const { PerformanceObserver } = require('perf_hooks');
 const jwt = require('jsonwebtoken');
 const { Pool } = require('pg');
 const { createClient } = require('redis');
@@ -15,23 +18,30 @@ const { Server } = require('socket.io');
 
 const option = (name) => process.argv[process.argv.indexOf(`--${name}`) + 1];
 const LIMIT = Number(process.env.CHAT_LIMIT); // messages of one user in WINDOW
-const WINDOW = 10_000_000; // µs
+const WINDOW = Number(process.env.CHAT_WINDOW) * 1e6; // µs
+const GROUP = process.argv.includes('--group');
+const BATCH = 200; // messages in one statement
+const LANES = 2; // statements at the same time, of different rooms
 const ACCOUNT_TTL = 5000; // ms that an account is remembered
 
+// The times at which a user has sent, in a sorted set for each user.
 const CHARGE = `
-local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
-local count = redis.call('ZCARD', KEYS[1])
-local done = 0
-if count < limit then
-  redis.call('ZADD', KEYS[1], now, string.format('%.0f:%d', now, count))
-  redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
-  done, count = 1, count + 1
+local window = tonumber(ARGV[2])
+local limit = tonumber(ARGV[1])
+local answers = {}
+for i, key in ipairs(KEYS) do
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
+  local count = redis.call('ZCARD', key)
+  answers[i] = 0
+  if count < limit then
+    redis.call('ZADD', key, now, string.format('%.0f:%d', now, count))
+    redis.call('PEXPIRE', key, math.ceil(window / 1000))
+    answers[i] = 1
+  end
 end
-local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return {done, count, tonumber(oldest[2]) + window - now}
+return answers
 `;
 
 const INSERT = {
@@ -49,6 +59,8 @@ const INSERT = {
     RETURNING seq`,
 };
 
+const STORE = { name: 'store', text: 'SELECT place, seq, refusal FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)' };
+
 class Refused extends Error {
   constructor(code, message) {
     super(message);
@@ -61,6 +73,64 @@ const redis = createClient({ socket: { path: decodeURIComponent(url.pathname) },
 const pool = new Pool({ connectionString: option('postgres'), max: 10 });
 const accounts = new Map();
 let script = '';
+
+// Answers each request with what `work` returns for it; those that come meanwhile are the next batch.
+class Batcher {
+  constructor(work) {
+    this.work = work;
+    this.waiting = [];
+    this.busy = false;
+  }
+
+  call(ask) {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ ask, resolve, reject });
+      if (!this.busy) this.run();
+    });
+  }
+
+  async run() {
+    this.busy = true;
+    await null; // with all that this tick brings
+    while (this.waiting.length) {
+      const batch = this.waiting.splice(0, BATCH);
+      try {
+        const answers = await this.work(batch.map((each) => each.ask));
+        batch.forEach((each, n) => each.resolve(answers[n]));
+      } catch (error) {
+        batch.forEach((each) => each.reject(error));
+      }
+    }
+    this.busy = false;
+  }
+}
+
+const chargeAll = (keys) => redis.evalSha(script, { keys, arguments: [`${LIMIT}`, `${WINDOW}`] });
+const charges = new Batcher(chargeAll);
+
+// `rows` are the values of INSERT; returns their places, undefined for a room that is not there.
+async function storeAll(rows) {
+  const columns = [0, 1, 2, 4, 5, 6, 7, 8, 10].map((column) => rows.map((row) => row[column]));
+  const found = await pool.query({ ...STORE, values: ['chat:message', ...columns] });
+  const places = new Array(rows.length);
+  for (const row of found.rows) {
+    if (row.refusal) throw new Refused(row.refusal, 'Refused');
+    places[row.place - 1] = row.seq;
+  }
+  return places;
+}
+const lanes = Array.from({ length: LANES }, () => new Batcher(storeAll));
+const rooms = new Map(); // which lane is a room's
+
+function lane(room) {
+  if (!rooms.has(room)) rooms.set(room, lanes[rooms.size % LANES]);
+  return rooms.get(room);
+}
+
+async function storeOne(row) {
+  const stored = await pool.query({ ...INSERT, values: row });
+  return stored.rows[0]?.seq;
+}
 
 async function account(id) {
   const known = accounts.get(id);
@@ -109,8 +179,9 @@ async function send(chat, socket, ask) {
   const room = `live:${ask.liveId}`;
   if (!socket.rooms.has(room)) throw new Refused('NOT_IN_ROOM', 'Join first');
   const { id: userId, username, role } = socket.data;
-  const charged = await redis.evalSha(script, { keys: [`limit:chat:${userId}`], arguments: [`${LIMIT}`, `${WINDOW}`] });
-  if (!charged[0]) throw new Refused('RATE_LIMIT_EXCEEDED', 'Too fast');
+  const key = `limit:chat:${userId}`;
+  const charged = GROUP ? await charges.call(key) : (await chargeAll([key]))[0];
+  if (!charged) throw new Refused('RATE_LIMIT_EXCEEDED', 'Too fast');
   const timestamp = new Date().toISOString();
   const clientMessageId = ask.clientMessageId ?? null;
   const data = { id: randomUUID(), seq: 0, liveId: ask.liveId, userId, username, role, message: text, clientMessageId, timestamp };
@@ -119,9 +190,9 @@ async function send(chat, socket, ask) {
     `/chat ${room}`, data.id, userId, userId, username, role, text, clientMessageId, timestamp, 'chat:message',
     JSON.stringify(event),
   ];
-  const stored = await pool.query({ ...INSERT, values });
-  if (!stored.rows.length) throw new Refused('NOT_FOUND', 'There is no such stream');
-  data.seq = Number(stored.rows[0].seq);
+  const seq = GROUP ? await lane(room).call(values) : await storeOne(values);
+  if (seq === undefined) throw new Refused('NOT_FOUND', 'There is no such stream');
+  data.seq = Number(seq);
   chat.to(room).emit('chat:message', event);
   return { id: data.id, seq: data.seq, timestamp, duplicate: false };
 }
@@ -136,7 +207,17 @@ async function answer(ack, work) {
   }
 }
 
+// Each pause of the garbage collector in ms, a line each: see stage.py.
+function watchPauses(path) {
+  const file = fs.openSync(path, 'a');
+  const observer = new PerformanceObserver((list) => {
+    fs.writeSync(file, list.getEntries().map((entry) => `${entry.duration}\n`).join(''));
+  });
+  observer.observe({ entryTypes: ['gc'] });
+}
+
 async function main() {
+  if (process.env.PAUSES) watchPauses(process.env.PAUSES);
   await redis.connect();
   const publisher = redis.duplicate();
   const subscriber = redis.duplicate();

@@ -12,6 +12,7 @@ const option = (name, fallback) => {
   return place < 0 ? fallback : process.argv[place + 1];
 };
 const port = Number(option('port'));
+const host = process.env.HOST;
 const engine = option('engine', 'ws');
 const redis = option('redis');
 const adapter = option('adapter', 'classic');
@@ -80,11 +81,11 @@ async function main() {
   if (engine === 'uws') {
     const app = require('@trufflesuite/uws-js-unofficial').App();
     io.attachApp(app, options);
-    app.listen('127.0.0.1', port, (listening) => console.log(listening ? 'ready' : 'failed'));
+    app.listen(host, port, (listening) => console.log(listening ? 'ready' : 'failed'));
   } else {
     const server = http.createServer();
     io.attach(server, options);
-    server.listen({ port, host: '127.0.0.1', backlog: 4096 }, () => console.log('ready'));
+    server.listen({ port, host, backlog: 4096 }, () => console.log('ready'));
   }
 }
 
