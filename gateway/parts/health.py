@@ -2,20 +2,15 @@
 
 import asyncio
 
-import structlog
-
 from gateway.concurrency.availability import worse
 from gateway.concurrency.tasks import cancel
 from gateway.concurrency.timeouts import wait_until
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.protocol.payloads.health import ComponentStatus
-from gateway.realtime.notices import NodeDrained
 from gateway.services.nodes.figures import Figures
 from gateway.services.nodes.heartbeat import NodeHeartbeat
 from gateway.services.nodes.readiness import Readiness
-
-log = structlog.get_logger()
 
 
 class HealthPart:
@@ -25,13 +20,12 @@ class HealthPart:
         self._servers = servers
         self._realtime = realtime
         self._open = False
-        self._drained = False  # by an administrator
         self._hears_again, self._resumed = asyncio.Event(), asyncio.Event()
         self._handing_over: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         availability, metrics = servers.availability, servers.metrics
         self.readiness = Readiness(
-            open_=lambda: self._open and not self._drained,
+            open_=lambda: self._open and not self._heartbeat.drained,
             deaf=lambda: self._heartbeat.deaf,
             components={
                 "database": lambda: servers.database_status,
@@ -41,14 +35,15 @@ class HealthPart:
         )
         self._heartbeat = NodeHeartbeat(
             servers.database,
+            realtime.process_id,
             realtime.node_id,
             hearing=lambda: realtime.fanout.hearing.both(availability.hearing("redis")),
             status=lambda: self.readiness.status,
             connections=lambda: len(realtime.engine.connections),
             details=Figures(metrics, self.readiness).read,
-            on_change=self._note,
+            on_deaf=self._note_deaf,
+            on_drained=self._note_drained,
         )
-        realtime.fanout.on_notice(NodeDrained, self._on_drained)
         metrics.ready.set_function(lambda: self.readiness.ready)
         metrics.deaf.set_function(lambda: self._heartbeat.deaf)
         metrics.without_redis.set_function(lambda: self.readiness.status == "degraded")
@@ -79,19 +74,15 @@ class HealthPart:
             return "down"
         return worse(self._servers.availability.status("redis"), self._realtime.fanout.status)
 
-    def _note(self, deaf: bool) -> None:
+    def _note_deaf(self, deaf: bool) -> None:
         if not deaf:
             self._hears_again.set()
         elif self._handing_over is None or self._handing_over.done():
             self._hears_again = asyncio.Event()
             self._handing_over = asyncio.create_task(self._hand_over(self._hears_again), name="hand over")
 
-    async def _on_drained(self, notice: NodeDrained) -> None:
-        if notice.process != self._heartbeat.id or not self._open or notice.drained is self._drained:
-            return
-        self._drained = notice.drained
-        log.warning("an administrator took this node out of service" if notice.drained else "the node serves again")
-        if notice.drained:
+    def _note_drained(self, drained: bool) -> None:
+        if drained and self._open:
             self._resumed = asyncio.Event()
             self._draining = asyncio.create_task(self._hand_over(self._resumed), name="drain")
         else:
@@ -107,4 +98,4 @@ class HealthPart:
         await wait_until(asyncio.get_running_loop().time() + delay, over)
         await server.drain(self._servers.settings.drain_spread.total_seconds(), over)
         await over.wait()
-        server.refusing = not self._open or self._drained or self._heartbeat.deaf
+        server.refusing = not self._open or self._heartbeat.drained or self._heartbeat.deaf

@@ -25,9 +25,11 @@ class PeoplePart:
         chat: ChatPart,
     ) -> None:
         fanout = realtime.fanout
-        ConnectionFinder(realtime.node_id, realtime.rooms, accounts.registry, fanout, realtime.server.kick)
+        ConnectionFinder(
+            realtime.node_id, realtime.process_id, realtime.rooms, accounts.registry, fanout, realtime.server.kick
+        )
         self.connections = Connections(servers.database, fanout, fanout, servers.audit_log)
-        self.nodes = Nodes(servers.database, fanout, servers.audit_log)
+        self.nodes = Nodes(servers.database, servers.audit_log)
         self.members = Members(servers.database, realtime.presence)
         self.people = People(servers.database, self.connections, chat.sanction_list)
         self._stats = StatsDelivery(accounts.registry, commerce.stats.read)

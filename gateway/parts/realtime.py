@@ -22,6 +22,7 @@ class RealtimePart:
     def __init__(self, servers: ServersPart, sid_prefix: str = "") -> None:
         settings, metrics, redis = servers.settings, servers.metrics, servers.redis
         node_id = self.node_id = settings.node_id or secrets.token_hex(6)
+        self.process_id = f"{node_id}.{secrets.token_hex(4)}"  # another process may soon have the same name
         origins = self.origins = Origins(settings)
         rooms = self.rooms = Rooms(
             metrics,

@@ -167,6 +167,16 @@ class ConnectionsAsked(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionSought(Notice):
+    """A node asks for one connection. Each node answers with ConnectionsFound, even if it does not have it."""
+
+    kind: ClassVar[str] = "connection-sought"
+
+    question: str
+    connection_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionEnded(Notice):
     """An administrator ends a connection: the node that has it does; each node answers with ConnectionsFound."""
 
@@ -178,23 +188,13 @@ class ConnectionEnded(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsFound(Notice):
-    """The answer of a node to a question. `connections` are payloads of JSON types."""
+    """The answer of a node to a question. `connections` are payloads of JSON types, `process` its id in `nodes`."""
 
     kind: ClassVar[str] = "connections-found"
 
     question: str
-    node: str
-    connections: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class NodeDrained(Notice):
-    """An administrator takes a node out of service (`drained`), or puts it back. `process` is its id in `nodes`."""
-
-    kind: ClassVar[str] = "node-drained"
-
     process: str
-    drained: bool
+    connections: list[dict[str, Any]]
 
 
 KINDS: dict[str, type[Notice]] = {
@@ -214,7 +214,7 @@ KINDS: dict[str, type[Notice]] = {
         ConnectionsAsked,
         ConnectionEnded,
         ConnectionsFound,
-        NodeDrained,
+        ConnectionSought,
     )
 }
 

@@ -17,6 +17,7 @@ class Node(Model):
     heard_at = fields.DatetimeField(null=True)  # when it asked Redis what was answered last
     status = fields.CharField(max_length=16)  # as `/health/ready` answers it
     connections = fields.IntField()
+    drained = fields.BooleanField(default=False)  # taken out of service by an administrator
     details: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)  # memory, rates, state of its servers
 
     class Meta:

@@ -9,10 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.dev.servers import RedisProcess
 from tests.client.client import Client
 from tests.cluster.shop import Person, Shop, open_shop
 from tests.cluster.test_media_webhook import deliver
-from tests.support import Databases, Keyspaces
 from tests.timing import until
 
 ROLES = ("ADMIN", "MODERATOR", "HOST", "OTHER_HOST", "USER", "GUEST")
@@ -192,6 +192,9 @@ async def test_staff_sees_a_person_and_hosts_what_concerns_their_streams(staff: 
     other = await staff.call("OTHER_HOST", "GET", path, status=200)
     assert (other["online"], other["counts"]["messages"], other["sanctions"]) == ([there], 0, [])
 
+    stranger = await shop.person()
+    for role, status in (("MODERATOR", 200), ("HOST", 404), ("OTHER_HOST", 404), ("USER", 403)):
+        await staff.call(role, "GET", f"/people/{stranger.id}", status=status)
     guest = await staff.call("ADMIN", "GET", "/people/guest_1234abcd1234abcd1234abcd", status=200)
     assert (guest["role"], guest["guest"], guest["connections"]) == ("GUEST", True, 0)
     for nobody in ("nobody", ann.id.upper(), "00000000-0000-0000-0000-000000000000"):
@@ -478,9 +481,9 @@ async def test_administrators_see_the_nodes(staff: Staff) -> None:
 
 
 async def test_a_drained_node_hands_its_clients_over_until_it_is_back(
-    client: Client, databases: Databases, keyspaces: Keyspaces, tmp_path: Path
+    client: Client, database_url: str, own_redis: RedisProcess, tmp_path: Path
 ) -> None:
-    servers = await databases.migrated(), keyspaces.fresh()
+    servers = database_url, own_redis.url
     async with open_shop(client, tmp_path, *servers, DRAIN_DELAY="0s", DRAIN_SPREAD="1s") as shop:
         admin, key = await shop.person("ADMIN"), await shop.stream()
 
@@ -505,6 +508,13 @@ async def test_a_drained_node_hands_its_clients_over_until_it_is_back(
         page = await shop.request("GET", f"/moderation/log?actorId={admin.id}", token=admin.token, status={200})
         assert [entry["action"] for entry in page["items"]][:2] == ["RESUME_NODE", "DRAIN_NODE"]
 
+        own_redis.kill()
+        await until(partial(degraded, shop), what="the nodes serve without Redis")
+        await drain("POST", ids[0], 202)
+        assert await until(partial(refusing, shop), what="a node is drained without Redis") == [first]
+        await drain("DELETE", ids[0], 202)
+        await until(partial(serves, shop, first), what="the node serves again without Redis")
+
 
 async def ready(shop: Shop, node: int) -> int:
     """Return the status of the readiness of a node."""
@@ -515,6 +525,12 @@ async def ready(shop: Shop, node: int) -> int:
 async def refusing(shop: Shop) -> list[int]:
     """Return the nodes that are not ready."""
     return [node for node in (0, 1) if await ready(shop, node) == 503]
+
+
+async def degraded(shop: Shop) -> bool:
+    """Whether both nodes know that Redis is away."""
+    answers = [await shop.request("GET", "/health/ready", status={200}, node=node) for node in (0, 1)]
+    return all(answer["status"] == "degraded" for answer in answers)
 
 
 async def serves(shop: Shop, node: int) -> bool:

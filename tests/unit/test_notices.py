@@ -13,8 +13,8 @@ from gateway.realtime.notices import (
     ConnectionEnded,
     ConnectionsAsked,
     ConnectionsFound,
+    ConnectionSought,
     MalformedNotice,
-    NodeDrained,
     Notice,
     NotificationSent,
     ProfileChanged,
@@ -48,9 +48,9 @@ EXAMPLES = [
     StreamEnded("demo"),
     StreamResumed("demo"),
     ConnectionsAsked("q1", "u1"),
+    ConnectionSought("q1", "c1"),
     ConnectionEnded("q1", "c1"),
-    ConnectionsFound("q1", "node-1", [{"id": "c1", "rooms": ["/chat live:demo"]}]),
-    NodeDrained("node-1.0a1b2c3d", drained=True),
+    ConnectionsFound("q1", "node-1.0a1b2c3d", [{"id": "c1", "rooms": ["/chat live:demo"]}]),
 ]
 
 

@@ -15,7 +15,14 @@ from gateway.protocol.payloads.cluster import ConnectionView
 from gateway.protocol.wire import Payload
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.members.registry import SocketRegistry
-from gateway.realtime.notices import ConnectionEnded, ConnectionsAsked, ConnectionsFound, NoticeSender, NoticeSource
+from gateway.realtime.notices import (
+    ConnectionEnded,
+    ConnectionsAsked,
+    ConnectionsFound,
+    ConnectionSought,
+    NoticeSender,
+    NoticeSource,
+)
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
 
@@ -31,6 +38,7 @@ class ConnectionFinder:
 
     Args:
         node_id: The name of this node.
+        process_id: The id of this process in the table `nodes`.
         rooms: The sockets of this node.
         registry: The same by user.
         notices: Sends and receives notices.
@@ -40,32 +48,41 @@ class ConnectionFinder:
     def __init__(
         self,
         node_id: str,
+        process_id: str,
         rooms: Rooms,
         registry: SocketRegistry,
         notices: Notices,
         kick: Callable[[Socket, str, Payload], None],
     ) -> None:
         self._node_id = node_id
+        self._process_id = process_id
         self._rooms = rooms
         self._registry = registry
         self._notices = notices
         self._kick = kick
         notices.on_notice(ConnectionsAsked, self._asked)
+        notices.on_notice(ConnectionSought, self._sought)
         notices.on_notice(ConnectionEnded, self._end)
 
     async def _asked(self, notice: ConnectionsAsked) -> None:
         await self._answer(notice.question, self._registry.of_user(notice.user_id))
 
+    async def _sought(self, notice: ConnectionSought) -> None:
+        await self._answer(notice.question, self._of(notice.connection_id))
+
     async def _end(self, notice: ConnectionEnded) -> None:
-        sockets = [socket for socket in self._rooms.sockets() if public_id(socket.connection) == notice.connection_id]
+        sockets = self._of(notice.connection_id)
         await self._answer(notice.question, sockets)
         for socket in sockets:
             self._kick(socket, events.AUTH_REVOKED, FAREWELL)
 
+    def _of(self, connection_id: str) -> list[Socket]:
+        return [socket for socket in self._rooms.sockets() if public_id(socket.connection) == connection_id]
+
     async def _answer(self, question: str, sockets: Iterable[Socket]) -> None:
         by_connection = groupby(sorted(sockets, key=_sid), key=_sid)
         found = [self._view(list(together)).model_dump(mode="json") for _, together in by_connection]
-        await self._notices.notify(ConnectionsFound(question, self._node_id, found))
+        await self._notices.notify(ConnectionsFound(question, self._process_id, found))
 
     def _view(self, sockets: list[Socket]) -> ConnectionView:
         connection, who = sockets[0].connection, sockets[0].principal

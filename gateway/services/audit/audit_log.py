@@ -123,10 +123,15 @@ class AuditLog:
         }
         found = ModerationEntry.filter(**{name: value for name, value in given.items() if value is not None})
         async with self._database.guard("audit_log.read"):
-            if ask.to is not None:  # entries are numbered as time goes by: no walk through all later ones
+            # Entries are numbered as time goes by: no walk through all that are later or earlier than asked for.
+            if ask.to is not None:
                 later = ModerationEntry.filter(created_at__gte=ask.to + SKEW).order_by("created_at")
                 if bound := await later.first().values_list("id", flat=True):
                     found = found.filter(id__lt=bound)
+            if ask.from_ is not None:
+                earlier = ModerationEntry.filter(created_at__lt=ask.from_ - SKEW).order_by("-created_at")
+                if bound := await earlier.first().values_list("id", flat=True):
+                    found = found.filter(id__gt=bound)
             entries = await found.order_by("-id").limit(limit)
             people = {str(entry.actor_id) for entry in entries} | {entry.subject_id for entry in entries}
             names = await names_of(self._database, people)

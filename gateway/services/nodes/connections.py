@@ -5,13 +5,14 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Unavailable
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.cluster import ConnectionList, ConnectionView
 from gateway.realtime.notices import (
     ConnectionEnded,
     ConnectionsAsked,
     ConnectionsFound,
+    ConnectionSought,
     Notice,
     NoticeSender,
     NoticeSource,
@@ -23,15 +24,14 @@ from models.main.moderation import ModerationAction
 WAIT: Final = 1.0  # s for the answers of nodes; one takes a few ms
 FRESH: Final = 5.0  # s since the last heartbeat of a node that is expected to answer
 
-NODES: Final = "SELECT DISTINCT name FROM nodes WHERE seen_at > clock_timestamp() - make_interval(secs => $1)"
+NODES: Final = "SELECT id, name FROM nodes WHERE seen_at > clock_timestamp() - make_interval(secs => $1)"
 
 
 @dataclass
 class _Question:
-    """A question to all nodes, and their answers."""
+    """A question to all nodes, and their answers. `silent` has the names of processes without an answer, by id."""
 
-    expected: set[str]
-    answered: set[str] = field(default_factory=set)
+    silent: dict[str, str]
     found: list[ConnectionView] = field(default_factory=list)
     complete: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -51,30 +51,38 @@ class Connections:
         question = secrets.token_hex(8)
         asked = await self._ask(question, ConnectionsAsked(question, user_id))
         items = sorted(asked.found, key=lambda connection: connection.connected_at, reverse=True)
-        return ConnectionList(items=items, silent=sorted(asked.expected - asked.answered))
+        return ConnectionList(items=items, silent=sorted(set(asked.silent.values())))
 
     async def end(self, principal: Principal, connection_id: str) -> None:
-        """End a connection; its client does not come back by itself. Raises NotFound if no node has it."""
+        """End a connection; its client does not come back by itself.
+
+        It is in the audit log before it is ended, so that no connection ends without an entry.
+        Raises NotFound if no node has it, and Unavailable if its node no longer answers.
+        """
         question = secrets.token_hex(8)
-        asked = await self._ask(question, ConnectionEnded(question, connection_id), first=True)
-        if not asked.found:
+        sought = await self._ask(question, ConnectionSought(question, connection_id), first=True)
+        if not sought.found:
             raise NotFound("There is no such connection")
-        [connection] = asked.found
+        [connection] = sought.found
         details = {"connectionId": connection.id, "node": connection.node, "username": connection.username}
         async with self._database.guard("connections.end"):
             await self._audit_log.record(
                 ModerationAction.DISCONNECT, principal, subject_id=connection.user_id, details=details
             )
+        question = secrets.token_hex(8)
+        ended = await self._ask(question, ConnectionEnded(question, connection_id), first=True)
+        if not ended.found and connection.node in ended.silent.values():
+            raise Unavailable("the node of the connection")
 
     async def _ask(self, question: str, notice: Notice, *, first: bool = False) -> _Question:
         """Send a question, and wait for all answers, or with `first` until one has found something."""
         async with self._database.guard("connections.nodes"):
             rows = await self._database.query(NODES, FRESH)
-        asked = self._questions[question] = _Question({row["name"] for row in rows})
+        asked = self._questions[question] = _Question({row["id"]: row["name"] for row in rows})
         try:
             await self._notices.notify(notice)
             async with asyncio.timeout(WAIT):
-                while not (asked.expected <= asked.answered or (first and asked.found)):
+                while asked.silent and not (first and asked.found):
                     asked.complete.clear()
                     await asked.complete.wait()
         except TimeoutError:
@@ -85,6 +93,6 @@ class Connections:
 
     async def _answered(self, notice: ConnectionsFound) -> None:
         if (asked := self._questions.get(notice.question)) is not None:
-            asked.answered.add(notice.node)
+            asked.silent.pop(notice.process, None)
             asked.found += [ConnectionView.model_validate(connection) for connection in notice.connections]
             asked.complete.set()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -29,46 +28,50 @@ BEAT: Final = """
 WITH gone AS (
     DELETE FROM nodes WHERE seen_at < now() - make_interval(secs => $8) AND id <> $1
 ), me AS (
-    INSERT INTO nodes (id, name, version, started_at, seen_at, heard_at, status, connections, details)
-    VALUES ($1, $2, $3, now(), now(), clock_timestamp() - make_interval(secs => $4), $5, $6, $9::text::jsonb)
+    INSERT INTO nodes (id, name, version, started_at, seen_at, heard_at, status, connections, details, drained)
+    VALUES ($1, $2, $3, now(), now(), clock_timestamp() - make_interval(secs => $4), $5, $6, $9::text::jsonb, $10)
     ON CONFLICT (id) DO UPDATE
     SET seen_at = excluded.seen_at, heard_at = excluded.heard_at, status = excluded.status,
         connections = excluded.connections, details = excluded.details
 )
-SELECT extract(epoch FROM clock_timestamp() - max(heard_at))::float8 AS ago
+SELECT extract(epoch FROM clock_timestamp() - max(heard_at))::float8 AS ago,
+    coalesce((SELECT drained FROM nodes WHERE id = $1), $10) AS drained
 FROM nodes WHERE id <> $1 AND seen_at > now() - make_interval(secs => $7)
 """
 LEAVE: Final = "DELETE FROM nodes WHERE id = $1"
 
 
 class NodeHeartbeat:
-    """Tells the other nodes what this one hears of Redis, and learns what they hear.
+    """Tells the other nodes what this one hears of Redis, and learns what they hear and what administrators want.
 
-    `deaf` is true while others hear and this node does not; with Redis away for all, nobody is deaf. While PostgreSQL
-    is away it stays as it was.
+    `deaf` is true while others hear and this node does not; with Redis away for all, nobody is deaf. `drained` is true
+    while an administrator has taken this node out of service. While PostgreSQL is away both stay as they were.
     """
 
     def __init__(
         self,
         database: Database,
+        process_id: str,
         name: str,
         *,
         hearing: Callable[[], Hearing],
         status: Callable[[], str],
         connections: Callable[[], int],
         details: Callable[[], Mapping[str, Any]],
-        on_change: Callable[[bool], None],
+        on_deaf: Callable[[bool], None],
+        on_drained: Callable[[bool], None],
     ) -> None:
-        """`on_change` is called with the new value of `deaf`; it must not wait or raise."""
-        self.deaf = False
-        self.id = f"{name}.{secrets.token_hex(4)}"  # of this process: another one may have the same name soon
+        """`on_deaf` and `on_drained` are called with the new values; they must not wait or raise."""
+        self.deaf = self.drained = False
         self._database = database
+        self._id = process_id
         self._name = name
         self._hearing = hearing
         self._status = status
         self._connections = connections
         self._details = details
-        self._on_change = on_change
+        self._on_deaf = on_deaf
+        self._on_drained = on_drained
         self._deafness = Deafness()
         self._task: asyncio.Task[None] | None = None
 
@@ -81,7 +84,7 @@ class NodeHeartbeat:
         await cancel(self._task)
         try:
             async with self._database.guard("nodes.leave"):
-                await self._database.query(LEAVE, self.id)
+                await self._database.query(LEAVE, self._id)
         except Unavailable:
             log.debug("the row of this node is left to the others")
 
@@ -103,14 +106,18 @@ class NodeHeartbeat:
 
     async def _beat(self, hearing: Hearing, status: str) -> None:
         ago = None if hearing.answered is None else time.monotonic() - hearing.answered
-        values = (self.id, self._name, __version__, ago, status, self._connections(), FRESH, KEPT)
+        values = (self._id, self._name, __version__, ago, status, self._connections(), FRESH, KEPT)
         details = json.dumps(self._details())
         async with self._database.guard("nodes.beat"):
-            (row,) = await self._database.query(BEAT, *values, details)
+            (row,) = await self._database.query(BEAT, *values, details, self.drained)
         now = time.monotonic()
         others = None if row["ago"] is None else now - row["ago"]
         deaf = self._deafness.judge(now, self._hearing().missing, others)
         if deaf != self.deaf:
             self.deaf = deaf
             log.warning("other nodes hear redis, this one does not" if deaf else "this node hears redis again")
-            self._on_change(deaf)
+            self._on_deaf(deaf)
+        if row["drained"] != self.drained:
+            self.drained = row["drained"]
+            log.warning("an administrator took this node out of service" if self.drained else "the node serves again")
+            self._on_drained(self.drained)

@@ -7,19 +7,19 @@ from gateway.errors import Conflict, NotFound
 from gateway.keys import NODES_LOCK
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.cluster import NodePage, NodeView
-from gateway.realtime.notices import NodeDrained, NoticeSender
 from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog
 from models.main.moderation import ModerationAction
 
 LIST: Final = """
     SELECT left(md5(id), 16) AS id, id AS process, name, version, started_at, seen_at, connections, details,
-        CASE WHEN seen_at > clock_timestamp() - interval '10 seconds' THEN status ELSE 'gone' END AS status
+        CASE WHEN seen_at <= clock_timestamp() - interval '10 seconds' THEN 'gone'
+            WHEN drained THEN 'draining' ELSE status END AS status
     FROM nodes ORDER BY name, started_at
 """
 
-# Until its next heartbeat says the same.
-DRAIN: Final = "UPDATE nodes SET status = 'draining' WHERE id = $1"
+# The node learns it by its next heartbeat, within a second, even if it does not hear Redis.
+DRAIN: Final = "UPDATE nodes SET drained = $2 WHERE id = $1"
 
 LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
 
@@ -29,9 +29,8 @@ READY: Final = ("ok", "degraded")
 class Nodes:
     """Raises NotFound for an unknown node, and Unavailable."""
 
-    def __init__(self, database: Database, notices: NoticeSender, audit_log: AuditLog) -> None:
+    def __init__(self, database: Database, audit_log: AuditLog) -> None:
         self._database = database
-        self._notices = notices
         self._audit_log = audit_log
 
     async def page(self) -> NodePage:
@@ -49,17 +48,16 @@ class Nodes:
             row = _find(rows, node_id)
             if not any(other["status"] in READY for other in rows if other["id"] != node_id):
                 raise Conflict("No other node is ready")
-            await self._database.query(DRAIN, row["process"])
+            await self._database.query(DRAIN, row["process"], True)
             await self._audit_log.record(ModerationAction.DRAIN_NODE, principal, details={"node": row["name"]})
-        await self._notices.notify(NodeDrained(row["process"], drained=True))
         return _view(row | {"status": "draining"})
 
     async def resume(self, principal: Principal, node_id: str) -> NodeView:
         """Put a drained node back into service; its state in the answer may be that of a moment before."""
         row = _find(await self._rows(), node_id)
         async with self._database.guard("nodes.resume"), self._database.transaction():
+            await self._database.query(DRAIN, row["process"], False)
             await self._audit_log.record(ModerationAction.RESUME_NODE, principal, details={"node": row["name"]})
-        await self._notices.notify(NodeDrained(row["process"], drained=False))
         return _view(row)
 
     async def _rows(self) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from gateway.services.nodes.connections import Connections
 from gateway.services.rooms.hosting import own_among, scope_of
 
 SHOWN = 20  # sanctions
+UNKNOWN = "There is no such person"
 
 ACCOUNT = "SELECT username, email, role, status, suspended_reason, created_at FROM users WHERE id = $1"
 
@@ -46,6 +47,7 @@ SANCTIONED = """
 class People:
     """For administrators, moderators and hosts; hosts learn what concerns their own streams.
 
+    Hosts know nobody who is in none of their rooms and has never written, ordered or been sanctioned there.
     Raises Forbidden for everybody else, NotFound for an unknown user, and Unavailable.
     """
 
@@ -67,6 +69,8 @@ class People:
             async with self._database.guard("people.own"):
                 own = await own_among(self._database, host, [place.stream_key for place in online])
             online = [place for place in online if place.stream_key in own]
+            if not online and not any(counts.values()) and not any(sanctioned.values()):
+                raise NotFound(UNKNOWN)
         page = await self._sanctions.page(
             principal, SanctionQuery.model_validate({"userId": person_id, "limit": SHOWN})
         )
@@ -92,7 +96,7 @@ class People:
             if str(number) == person_id:
                 for row in await self._database.query(ACCOUNT, number):
                     return dict(row), number
-        raise NotFound("There is no such person")
+        raise NotFound(UNKNOWN)
 
 
 def _whereabouts(connections: Iterable[ConnectionView]) -> list[Whereabouts]:
