@@ -73,13 +73,14 @@ class Node:
                 Limit.MESSAGE: settings.chat_rate_limit,
                 Limit.EVENT: settings.event_rate_limit,
                 Limit.JOIN: settings.join_rate_limit,
+                Limit.REPORT: settings.report_rate_limit,
                 Limit.REFUSED: settings.refused_rate_limit,
             },
             handler_timeout=settings.handler_timeout,
         )
         namespaces = (
             RootNamespace(shared, self._attendance, commerce.storefront),
-            ChatNamespace(shared, self._attendance, chat.chat, chat.moderation, chat.rights),
+            ChatNamespace(shared, self._attendance, chat.chat, chat.reports, chat.moderation, chat.rights),
             StreamingNamespace(shared, commerce.viewers, commerce.hearts),
         )
         for namespace in namespaces:
@@ -124,6 +125,7 @@ class Node:
             word_lists=chat.words,
             sanctions=chat.moderation.sanctions,
             sanction_list=chat.sanction_list,
+            report_reviews=chat.report_reviews,
             asyncapi=partial(asyncapi.document, namespaces, shared.rates, path),
             web_folder=WEB,
         )

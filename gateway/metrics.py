@@ -167,8 +167,14 @@ class Metrics:
         self.messages_erased = Counter(
             "dorami_messages_erased", "Messages whose text was removed, by how", ["how"], registry=registry
         )
+        self.reports = Counter(
+            "dorami_reports",
+            "Reports of messages: made, repeated; reported messages: hidden, kept, deleted",
+            ["outcome"],
+            registry=registry,
+        )
         self.messages_restored = Counter(
-            "dorami_messages_restored", "Messages brought back by undoing a clear", registry=registry
+            "dorami_messages_restored", "Messages brought back by undoing a clear or a review", registry=registry
         )
         self.retention_deleted = Counter(
             "dorami_retention_deleted", "Rows that have outlived their retention, by kind", ["kind"], registry=registry

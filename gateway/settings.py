@@ -199,6 +199,8 @@ class Settings(BaseSettings):
     gives in ten minutes."""
     refused_rate_limit: Rate = (100, 10.0)
     """Refused events per user; above it nothing that the user sends is looked at."""
+    report_rate_limit: Rate = (10, 60.0)
+    """`chat:report` per user; repeated reports of a message are not charged."""
     join_rate_limit: Rate = (100, 10.0)
     """Joins per user and namespace; a return with a valid `since` is not charged."""
 
@@ -236,6 +238,11 @@ class Settings(BaseSettings):
     chat_display_rate: int = Field(50, ge=0, le=1_000_000)
     """Messages a second of a chat room, measured over 3 s, that everybody is shown, with those of hosts, moderators and
     administrators, and one's own; above it `chat:sampled` tells what was left out. 0 shows all."""
+
+    # --- reports ---
+    report_hide_at: int = Field(0, ge=0, le=1000)
+    """How many people have to report a message until it is hidden, until somebody of the staff reviews it; 0 hides
+    none. Who reported what staff kept counts for less, guests and accounts younger than the message do not count."""
 
     # --- streams ---
     stream_end_grace: Duration = timedelta(seconds=30)

@@ -5,12 +5,13 @@ from operator import attrgetter
 from gateway.errors import Code, codes
 from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import events
-from gateway.protocol.payloads import chat
+from gateway.protocol.payloads import chat, reports
 from gateway.protocol.wire import Typed
 from gateway.realtime.members.rights_delivery import RightsDelivery
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.chat.chat import Chat
+from gateway.services.moderation.message_reports import MessageReports
 from namespaces.moderation import Moderation
 from namespaces.namespace import Attendance, Namespace
 from namespaces.pipeline import Shared
@@ -30,10 +31,12 @@ class ChatNamespace(Namespace):
         shared: Shared,
         attendance: Attendance,
         chat_service: Chat,
+        message_reports: MessageReports,
         moderation: Moderation,
         rights: RightsDelivery,
     ) -> None:
         self._chat = chat_service
+        self._reports = message_reports
         self._rights = rights
         self._moderation = moderation
         super().__init__(shared, attendance)
@@ -67,6 +70,14 @@ class ChatNamespace(Namespace):
                     Code.SLOW_MODE,
                     Code.CONFLICT,
                 ),
+            ),
+            events.CHAT_REPORT: Route(
+                reports.Report,
+                limit=Limit.REPORT,
+                room=LIVE_ID,
+                repeated=self._reports.repeated,
+                service=self._reports.report,
+                raises=codes(Code.NOT_FOUND, Code.CONFLICT, Code.FORBIDDEN, Code.BANNED, Code.MUTED),
             ),
             events.CHAT_HISTORY: Route(
                 chat.History, room=LIVE_ID, service=self._chat.history, raises=codes(Code.NOT_FOUND)

@@ -17,6 +17,7 @@ class Limit(StrEnum):
     MESSAGE = "chat"
     EVENT = "event"
     JOIN = "join"
+    REPORT = "report"
     REFUSED = "refused"  # invalid requests of all events
 
 

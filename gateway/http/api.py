@@ -29,6 +29,7 @@ from gateway.http.resources.notifications import Notifications
 from gateway.http.resources.orders import Orders
 from gateway.http.resources.people import People
 from gateway.http.resources.products import Products
+from gateway.http.resources.reports import Reports as ReportRoutes
 from gateway.http.resources.stats import Stats
 from gateway.http.resources.streams import Streams
 from gateway.http.resources.users import Users
@@ -57,6 +58,7 @@ from gateway.services.commerce.orders import Orders as OrderService
 from gateway.services.commerce.product_list import ProductList
 from gateway.services.jobs.jobs import Jobs as JobService
 from gateway.services.moderation.banned_devices import BannedDevices
+from gateway.services.moderation.report_reviews import ReportReviews
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.moderation.word_lists import WordLists
@@ -104,6 +106,7 @@ def mount(
     word_lists: WordLists,
     sanctions: Sanctions,
     sanction_list: SanctionList,
+    report_reviews: ReportReviews,
     jobs: JobService,
     stats: StatsService,
     people: PeopleService,
@@ -135,6 +138,7 @@ def mount(
         Notifications(notifications),
         Messages(messages),
         Moderation(audit_log, word_lists, sanctions, sanction_list),
+        ReportRoutes(report_reviews),
         Jobs(jobs),
         Stats(stats),
         Members(members),

@@ -14,8 +14,10 @@ from gateway.services.chat.standing import Standings
 from gateway.services.moderation.announcements import Announcements
 from gateway.services.moderation.clears import Clears
 from gateway.services.moderation.deletions import Deletions
+from gateway.services.moderation.message_reports import MessageReports
 from gateway.services.moderation.permissions import Permissions
 from gateway.services.moderation.pins import Pins
+from gateway.services.moderation.report_reviews import ReportReviews
 from gateway.services.moderation.room_settings import RoomSettingsService
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
@@ -45,6 +47,10 @@ class ChatPart:
         self.rights = RightsDelivery(realtime.rooms, accounts.registry, fanout, self._standings.rights)
         time_limit = servers.settings.handler_timeout / 2
         clears = Clears(database, log, outbox, permissions, audit_log, pins, metrics, time_limit)
+        deletions = Deletions(database, log, outbox, permissions, audit_log, pins, metrics)
+        hide_at = servers.settings.report_hide_at
+        self.reports = MessageReports(database, self._standings, deletions, metrics, hide_at)
+        self.report_reviews = ReportReviews(database, log, outbox, permissions, audit_log, deletions, metrics)
         self.sanction_list = SanctionList(database)
         self.moderation = Moderation(
             sanctions=Sanctions(
@@ -60,7 +66,7 @@ class ChatPart:
             ),
             settings=room_settings,
             announcements=Announcements(database, log, permissions, audit_log, fanout),
-            deletions=Deletions(database, log, outbox, permissions, audit_log, pins, metrics),
+            deletions=deletions,
             clears=clears,
             pins=pins,
         )
@@ -73,6 +79,7 @@ class ChatPart:
     async def close(self) -> None:
         """Store the accepted messages, and refuse further ones."""
         await self.chat.close()
+        await self.reports.close()
         await self._snapshots.close()
         await self._standings.close()
         await self._pin_rounds.close()

@@ -6,6 +6,8 @@ from gateway.parts.commerce import CommercePart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.members.connection_finder import ConnectionFinder
+from gateway.realtime.members.report_delivery import ReportDelivery
+from gateway.realtime.members.staff_sockets import StaffSockets
 from gateway.realtime.members.stats_delivery import StatsDelivery
 from gateway.services.nodes.connections import Connections
 from gateway.services.nodes.node_list import Nodes
@@ -32,12 +34,16 @@ class PeoplePart:
         self.nodes = Nodes(servers.database, servers.audit_log)
         self.members = Members(servers.database, realtime.presence)
         self.people = People(servers.database, self.connections, chat.sanction_list)
-        self._stats = StatsDelivery(accounts.registry, commerce.stats.read)
+        staff = StaffSockets(accounts.registry)
+        self._stats = StatsDelivery(staff, commerce.stats.read)
+        self._reports = ReportDelivery(staff, chat.reports.open_in)
 
     def start(self) -> None:
-        """Start to send the numbers of streams."""
+        """Start to send the numbers of streams and of reports."""
         self._stats.start()
+        self._reports.start()
 
     async def close(self) -> None:
         """Stop."""
+        await self._reports.close()
         await self._stats.close()

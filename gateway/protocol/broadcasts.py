@@ -19,6 +19,7 @@ from gateway.protocol.payloads import (
     moderation,
     notifications,
     orders,
+    reports,
     streaming,
 )
 from gateway.protocol.wire import Payload
@@ -111,6 +112,7 @@ BROADCASTS: Mapping[str, Mapping[str, Broadcast]] = {
         events.CHAT_MUTED: Broadcast("The user was muted or unmuted", To.USER, moderation.Muted, typed=False),
         events.CHAT_UNMUTED: Broadcast("A mute was lifted", To.STAFF, moderation.Lifted, typed=False),
         events.CHAT_UNBANNED: Broadcast("A ban was lifted", To.STAFF, moderation.Lifted, typed=False),
+        events.CHAT_REPORTS: Broadcast("Messages were reported or reviewed", To.STAFF, reports.OpenReports),
         events.STREAM_STATS: Broadcast("Every 5 s", To.STAFF, streaming.StreamStats),
     },
     STREAMING: _ALWAYS

@@ -19,6 +19,7 @@ CHAT_JOIN_ROOM: Final = "chat:join-room"
 CHAT_LEAVE_ROOM: Final = "chat:leave-room"
 CHAT_SEND_MESSAGE: Final = "chat:send-message"
 CHAT_DELETE_MESSAGE: Final = "chat:delete-message"
+CHAT_REPORT: Final = "chat:report"
 CHAT_HISTORY: Final = "chat:history"  # also to a socket that joined without an ack
 CHAT_MUTE_USER: Final = "chat:mute-user"
 CHAT_UNMUTE_USER: Final = "chat:unmute-user"
@@ -52,6 +53,7 @@ CHAT_MUTED: Final = "chat:muted"
 CHAT_YOU: Final = "chat:you"
 CHAT_UNMUTED: Final = "chat:unmuted"  # also to the staff of the room
 CHAT_UNBANNED: Final = "chat:unbanned"  # to the staff of the room
+CHAT_REPORTS: Final = "chat:reports"  # to the staff of the room
 STREAM_STATS: Final = "stream:stats"  # to the staff of the room
 CHAT_BANNED: Final = "chat:banned"  # in every namespace for a ban everywhere
 

@@ -14,5 +14,6 @@ class Power(StrEnum):
     SETTINGS = "SETTINGS"  # slow mode, freezing, guests
     ANNOUNCE = "ANNOUNCE"
     PIN = "PIN"
+    REVIEW = "REVIEW"  # reported messages: keep or delete them
     DELETE = "DELETE"
     CLEAR = "CLEAR"

@@ -13,6 +13,7 @@ from gateway.protocol.payloads.catalog import ProductStatus
 from gateway.protocol.payloads.jobs import JobState
 from gateway.protocol.payloads.orders import OrderStatus
 from gateway.protocol.payloads.records import SanctionKindName, WordActionName
+from gateway.protocol.payloads.reports import ReportReason, ReportStatus
 from gateway.protocol.payloads.streaming import StreamStatus
 from gateway.protocol.text import is_visible
 from gateway.protocol.wire import Identifier, Moment, StreamKey
@@ -103,6 +104,16 @@ class SanctionQuery(Page):
     live_id: StreamKey | None = None
     kind: SanctionKindName | None = None
     active: bool | None = None
+
+
+class ReportQuery(Page):
+    """`GET /moderation/reports`, filtered by room, status, reason, author, or whether they are hidden."""
+
+    live_id: StreamKey | None = None
+    status: ReportStatus | None = None
+    reason: ReportReason | None = None
+    user_id: Identifier | None = None
+    hidden: bool | None = None
 
 
 class JobQuery(Page):

@@ -6,7 +6,8 @@ from gateway.protocol.powers import Power
 from gateway.security.principal import Role
 
 NONE: frozenset[Power] = frozenset()
-HOSTING = frozenset({Power.MUTE, Power.SETTINGS, Power.ANNOUNCE, Power.PIN})  # of a host in a room of their own
+# Of a host in a room of their own.
+HOSTING = frozenset({Power.MUTE, Power.SETTINGS, Power.ANNOUNCE, Power.PIN, Power.REVIEW})
 
 POWERS: Mapping[Role, frozenset[Power]] = {  # in every room
     Role.ADMIN: frozenset(Power),

@@ -48,7 +48,10 @@ class Message(Model):
 
 
 class MessageDeletion(Model):
-    """Who deleted a message, why, and what it said: for the record, read by nobody but auditors."""
+    """Who deleted a message, why, and what it said: for the record, read by nobody but auditors.
+
+    Without `deleted_by` the message is hidden: reports have removed it until staff reviews them.
+    """
 
     message: fields.OneToOneRelation[Message] = fields.OneToOneField(
         "models.Message", primary_key=True, on_delete=fields.RESTRICT
@@ -58,8 +61,8 @@ class MessageDeletion(Model):
         "models.ModerationEntry", null=True, on_delete=fields.RESTRICT
     )  # what was done that deleted it: one deletion, or the clearing of many
     entry_id: int | None
-    deleted_by: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
-        "models.User", source_field="deleted_by", on_delete=fields.RESTRICT
+    deleted_by: fields.ForeignKeyNullableRelation[User] = fields.ForeignKeyField(
+        "models.User", null=True, source_field="deleted_by", on_delete=fields.RESTRICT
     )
     reason = fields.CharField(max_length=500, null=True)
     created_at = fields.DatetimeField(auto_now_add=True)

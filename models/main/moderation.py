@@ -136,6 +136,49 @@ class ListedWord(Model):
         indexes = (("stream_id",),)
 
 
+class ReportedMessage(Model):
+    """A message that viewers have reported: it waits for a review, or was reviewed. Goes with its message."""
+
+    message: fields.OneToOneRelation[Message] = fields.OneToOneField(
+        "models.Message", primary_key=True, on_delete=fields.CASCADE
+    )
+    stream: fields.ForeignKeyRelation[Stream] = fields.ForeignKeyField(
+        "models.Stream", source_field="stream_key", on_delete=fields.RESTRICT
+    )
+    stream_id: str
+    created_at = fields.DatetimeField()  # of the first report
+    decision = fields.CharField(max_length=8, null=True)  # KEPT or DELETED; none until the review
+    reviewed_by: fields.ForeignKeyNullableRelation[User] = fields.ForeignKeyField(
+        "models.User", null=True, source_field="reviewed_by", on_delete=fields.RESTRICT
+    )
+    reviewed_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        """Pages go from the newest back, of all rooms or of one. Those without a review have an index of their own."""
+
+        table = "reported_messages"
+        indexes = (("created_at", "message_id"), ("stream_id", "created_at"))
+
+
+class MessageReport(Model):
+    """What one person reported about a message. `weight`, from 0 to 1, is what it counts towards hiding the message."""
+
+    id = fields.BigIntField(primary_key=True)
+    message: fields.ForeignKeyRelation[Message] = fields.ForeignKeyField("models.Message", on_delete=fields.CASCADE)
+    reporter_id = fields.CharField(max_length=64)  # the id of a user or a guest
+    reason = fields.CharField(max_length=16)
+    note = fields.CharField(max_length=200, null=True)
+    weight = fields.FloatField()
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        """One per person and message; those of a person are read for the weight of the next one."""
+
+        table = "message_reports"
+        unique_together = (("message_id", "reporter_id"),)
+        indexes = (("reporter_id", "created_at"),)
+
+
 class ModerationAction(StrEnum):
     """What was done, as the record of it says."""
 
@@ -150,6 +193,7 @@ class ModerationAction(StrEnum):
     REFUSE_GUESTS = "REFUSE_GUESTS"
     ANNOUNCE = "ANNOUNCE"
     DELETE_MESSAGE = "DELETE_MESSAGE"
+    KEEP_MESSAGE = "KEEP_MESSAGE"  # although it was reported
     CLEAR = "CLEAR"
     UNDO_CLEAR = "UNDO_CLEAR"
     PIN = "PIN"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,12 @@ async def shared_shop(
     """Two nodes for the whole session."""
     folder = tmp_path_factory.mktemp("nodes")
     servers = await databases.migrated(), keyspaces.fresh()
-    async with open_shop(client, folder, *servers, MEDIA_WEBHOOK_SECRET=WEBHOOK_SECRET, STREAM_END_GRACE="1s") as shop:
+    environment: dict[str, Any] = {
+        "MEDIA_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "STREAM_END_GRACE": "1s",
+        "REPORT_HIDE_AT": "3",
+    }
+    async with open_shop(client, folder, *servers, **environment) as shop:
         yield shop
 
 

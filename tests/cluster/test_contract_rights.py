@@ -5,8 +5,8 @@ from typing import Any
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Shop
 
-HOST_POWERS = ["ANNOUNCE", "MUTE", "PIN", "SETTINGS"]
-ADMIN_POWERS = ["ANNOUNCE", "BAN", "CLEAR", "DELETE", "MUTE", "PIN", "SETTINGS"]
+HOST_POWERS = ["ANNOUNCE", "MUTE", "PIN", "REVIEW", "SETTINGS"]
+ADMIN_POWERS = ["ANNOUNCE", "BAN", "CLEAR", "DELETE", "MUTE", "PIN", "REVIEW", "SETTINGS"]
 MAY: dict[str, Any] = {"canSend": True, "mutedUntil": None, "moderator": False, "powers": []}
 
 

@@ -213,8 +213,8 @@ async def test_the_session_route_answers_with_and_without_a_session(client: Clie
     for headers in (None, refused_token):
         response = await client.get("/api/v1/auth/session", headers=headers)
         assert (response.status, await response.json()) == (200, nobody)
-    hosting = ["ANNOUNCE", "MUTE", "PIN", "SETTINGS"]
-    every_power = ["ANNOUNCE", "BAN", "CLEAR", "DELETE", "MUTE", "PIN", "SETTINGS"]
+    hosting = ["ANNOUNCE", "MUTE", "PIN", "REVIEW", "SETTINGS"]
+    every_power = ["ANNOUNCE", "BAN", "CLEAR", "DELETE", "MUTE", "PIN", "REVIEW", "SETTINGS"]
     expected: dict[Role, tuple[list[str], list[str]]] = {
         Role.USER: ([], []),
         Role.HOST: ([], hosting),

@@ -39,6 +39,7 @@ WHOLE = {
     "jobs.table.OLD",
     "moderation.clears.DELETED",
     "moderation.erasure.RESTORE",
+    "moderation.erasure.SHOW",
     "moderation.word_lists.ALL",
     "nodes.connections.NODES",
     "nodes.heartbeat.BEAT",

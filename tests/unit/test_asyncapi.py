@@ -17,7 +17,13 @@ from namespaces.routes import Limit
 from tests.http_edge import settings
 from tests.unit.test_http_table import references
 
-RATES = {Limit.MESSAGE: (20, 10.0), Limit.EVENT: (100, 10.0), Limit.JOIN: (10, 10.0), Limit.REFUSED: (100, 10.0)}
+RATES = {
+    Limit.MESSAGE: (20, 10.0),
+    Limit.EVENT: (100, 10.0),
+    Limit.JOIN: (10, 10.0),
+    Limit.REPORT: (10, 60.0),
+    Limit.REFUSED: (100, 10.0),
+}
 
 
 @pytest.fixture

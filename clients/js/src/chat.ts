@@ -2,7 +2,7 @@ import type { Connection } from "./connection.js";
 import { emitter, store } from "./emitter.js";
 import { DoramiError } from "./errors.js";
 import { pause } from "./platform.js";
-import type { ChatServerToClientEvents, Cursor, HistoryMessage, HistoryPage, Joined, PinnedMessage, RoomSettings, Sent, You } from "./protocol.js";
+import type { ChatServerToClientEvents, Cursor, HistoryMessage, HistoryPage, Joined, PinnedMessage, Report, Reported, RoomSettings, Sent, You } from "./protocol.js";
 import { follow, type Room, type RoomState } from "./room.js";
 
 /** The argument of listeners: the `data` of an event, or the event itself if it has none. */
@@ -76,6 +76,8 @@ export interface Chat extends Room<ChatState, ChatEvents> {
   send(message: string, options?: SendOptions): Promise<Sent>;
   /** Read a page of messages: those before the message with the id `before`, or the newest. */
   history(before?: string, limit?: number): Promise<HistoryPage>;
+  /** Report a message to the staff of the room. A second report of the same message changes nothing. */
+  report(messageId: string, reason: Report["reason"], note?: string): Promise<Reported>;
 }
 
 interface Item extends Draft {
@@ -213,6 +215,7 @@ export function chat(connection: Connection, liveId: string, { cursor, keep = 50
         return room.cursor;
       },
       history,
+      report: (messageId, reason, note) => connection.ask("/chat", "chat:report", { liveId, messageId, reason, note }),
       send: (message, { signal, clientMessageId = `${run}-${++counter}` } = {}) =>
         new Promise((resolve, reject) => {
           const item: Item = { message, clientMessageId, resolve, reject };

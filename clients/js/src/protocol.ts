@@ -34,7 +34,7 @@ export type Code =
 /**
  * One thing that moderators do.
  */
-export type Power = "MUTE" | "BAN" | "SETTINGS" | "ANNOUNCE" | "PIN" | "DELETE" | "CLEAR";
+export type Power = "MUTE" | "BAN" | "SETTINGS" | "ANNOUNCE" | "PIN" | "REVIEW" | "DELETE" | "CLEAR";
 /**
  * What was done, as the record of it says.
  */
@@ -50,6 +50,7 @@ export type ModerationAction =
   | "REFUSE_GUESTS"
   | "ANNOUNCE"
   | "DELETE_MESSAGE"
+  | "KEEP_MESSAGE"
   | "CLEAR"
   | "UNDO_CLEAR"
   | "PIN"
@@ -1382,6 +1383,8 @@ export interface MemberQuery {
 }
 /**
  * `data` of `chat:message-deleted`; `seq` is the place of the deletion in the room log.
+ *
+ * `deleted_by` is `system` for a message that reports have hidden; it may come back by `chat:restored`.
  */
 export interface MessageDeleted {
   messageId: string;
@@ -1484,6 +1487,17 @@ export interface NotificationQuery {
   cursor?: string | null;
   limit?: number;
   unread?: boolean;
+}
+/**
+ * `data` of `chat:reports`: the number of messages of a room that wait for a review.
+ *
+ * `hidden`: how many of these are hidden until then. `reports`: how many reports there are of them.
+ */
+export interface OpenReports {
+  liveId: string;
+  open: number;
+  hidden: number;
+  reports: number;
 }
 /**
  * An order; `total` is the price of its items when it was placed. Hosts get the items of their own streams alone.
@@ -1916,6 +1930,104 @@ export interface Register {
   password: string;
 }
 /**
+ * `chat:report`: report a message to the staff of the room. `note` is what the reason does not say.
+ */
+export interface Report {
+  liveId: string;
+  messageId: string;
+  reason: "SPAM" | "ABUSE" | "SEXUAL" | "FRAUD" | "PRIVACY" | "OTHER";
+  note?: string | null;
+}
+/**
+ * What one person wrote about a message; nothing says who.
+ */
+export interface ReportNote {
+  reason: "SPAM" | "ABUSE" | "SEXUAL" | "FRAUD" | "PRIVACY" | "OTHER";
+  note: string;
+  timestamp: string;
+}
+/**
+ * `GET /moderation/reports`, filtered by room, status, reason, author, or whether they are hidden.
+ */
+export interface ReportQuery {
+  cursor?: string | null;
+  limit?: number;
+  liveId?: string | null;
+  status?: ("OPEN" | "KEPT" | "DELETED") | null;
+  reason?: ("SPAM" | "ABUSE" | "SEXUAL" | "FRAUD" | "PRIVACY" | "OTHER") | null;
+  userId?: string | null;
+  hidden?: boolean | null;
+}
+/**
+ * The ack of `chat:report`. `duplicate`: the same person had reported the message before.
+ */
+export interface Reported {
+  messageId: string;
+  duplicate: boolean;
+}
+/**
+ * A reported message with its last `notes`, and the messages shown around it, oldest first.
+ */
+export interface ReportedMessageDetail {
+  messageId: string;
+  liveId: string;
+  seq: number;
+  userId: string;
+  username: string;
+  role: "GUEST" | "USER" | "HOST" | "MODERATOR" | "ADMIN";
+  message: string | null;
+  timestamp: string;
+  status: "OPEN" | "KEPT" | "DELETED";
+  hidden: boolean;
+  reports: number;
+  reasons: {
+    [k: string]: number;
+  };
+  firstReportedAt: string;
+  lastReportedAt: string;
+  reviewedBy: string | null;
+  reviewedByName: string | null;
+  reviewedAt: string | null;
+  notes: ReportNote[];
+  before: Message[];
+  after: Message[];
+}
+/**
+ * A page of reported messages, newest first by the first report; `open` counts all that wait for a review.
+ */
+export interface ReportedMessagePage {
+  items: ReportedMessageView[];
+  nextCursor: string | null;
+  open: number;
+}
+/**
+ * A reported message. Nothing says who reported it.
+ *
+ * `message` is null for a deleted message, not for a hidden one. `hidden`: reports have hidden the message until a
+ * review. `reports`: how many people reported it; `reasons`: how many gave which reason.
+ */
+export interface ReportedMessageView {
+  messageId: string;
+  liveId: string;
+  seq: number;
+  userId: string;
+  username: string;
+  role: "GUEST" | "USER" | "HOST" | "MODERATOR" | "ADMIN";
+  message: string | null;
+  timestamp: string;
+  status: "OPEN" | "KEPT" | "DELETED";
+  hidden: boolean;
+  reports: number;
+  reasons: {
+    [k: string]: number;
+  };
+  firstReportedAt: string;
+  lastReportedAt: string;
+  reviewedBy: string | null;
+  reviewedByName: string | null;
+  reviewedAt: string | null;
+}
+/**
  * `data` of `chat:restored`: messages with `from_seq` <= `seq` <= `to_seq` were restored.
  *
  * `messages` are the restored ones, oldest first; None if they are more than 100: then read `chat:history`.
@@ -1928,6 +2040,13 @@ export interface Restored {
   restored: number;
   messages: Message[] | null;
   timestamp: string;
+}
+/**
+ * `POST /moderation/reports/{id}/review`: keep a message, which shows it again if it is hidden, or delete it.
+ */
+export interface ReviewReports {
+  decision: "KEEP" | "DELETE";
+  reason?: string | null;
 }
 /**
  * `data` of `chat:room-state`, in rooms too large for `chat:user-joined` and `chat:user-left`.
@@ -2562,6 +2681,8 @@ export interface ChatServerToClientEvents {
   "chat:leave-room:success": (payload: Typed<"chat:leave-room:success", Left>) => void;
   /** `chat:send-message` succeeded without an ack. To this socket. */
   "chat:send-message:success": (payload: Typed<"chat:send-message:success", Sent>) => void;
+  /** `chat:report` succeeded without an ack. To this socket. */
+  "chat:report:success": (payload: Typed<"chat:report:success", Reported>) => void;
   /** `chat:history` succeeded without an ack. To this socket. */
   "chat:history:success": (payload: Typed<"chat:history:success", HistoryPage>) => void;
   /** A request without an ack failed. To this socket. */
@@ -2612,6 +2733,8 @@ export interface ChatServerToClientEvents {
   "chat:unmuted": (payload: Lifted) => void;
   /** A ban was lifted. To the administrators, moderators and the host in the room, and for `chat:unmuted` the person. */
   "chat:unbanned": (payload: Lifted) => void;
+  /** Messages were reported or reviewed. To the administrators, moderators and the host in the room, and for `chat:unmuted` the person. */
+  "chat:reports": (payload: Typed<"chat:reports", OpenReports>) => void;
   /** Every 5 s. To the administrators, moderators and the host in the room, and for `chat:unmuted` the person. */
   "stream:stats": (payload: Typed<"stream:stats", StreamStats>) => void;
 }
@@ -2652,6 +2775,8 @@ export interface ChatClientToServerEvents {
   "chat:leave-room": (request: LeaveRoom, ack: (answer: Answer<Left>) => void) => void;
   /** Store a message, then publish it to the room; the answer means that it is committed. */
   "chat:send-message": (request: SendMessage, ack: (answer: Answer<Sent>) => void) => void;
+  /** Store a report of a message for the staff of the room; a second one of the same person changes nothing. */
+  "chat:report": (request: Report, ack: (answer: Answer<Reported>) => void) => void;
   /** Return a page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
   "chat:history": (request: History, ack: (answer: Answer<HistoryPage>) => void) => void;
 }
@@ -2692,6 +2817,8 @@ export interface ChatErrors {
   "chat:leave-room": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Store a message, then publish it to the room; the answer means that it is committed. */
   "chat:send-message": "BANNED" | "CONFLICT" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_MESSAGE" | "INVALID_PAYLOAD" | "MESSAGE_TOO_LONG" | "MUTED" | "NOT_FOUND" | "NOT_IN_ROOM" | "RATE_LIMIT_EXCEEDED" | "ROOM_FROZEN" | "SERVICE_UNAVAILABLE" | "SLOW_MODE";
+  /** Store a report of a message for the staff of the room; a second one of the same person changes nothing. */
+  "chat:report": "BANNED" | "CONFLICT" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "NOT_IN_ROOM" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Return a page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
   "chat:history": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "NOT_IN_ROOM" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
 }

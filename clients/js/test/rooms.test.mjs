@@ -527,3 +527,18 @@ test("a notification that is delivered twice is emitted once", async () => {
   wire("/").hears("job:update", { type: "job:update", data: { id: "j1", progress: 90 } });
   assert.deepEqual([told, notifications.state.get().jobs.get("j1").progress], [["n1", "n2"], 90]);
 });
+
+test("a message is reported to the staff, whose numbers are heard", async () => {
+  await enter(10);
+  const numbers = [];
+  chat.on("chat:reports", (data) => numbers.push(data));
+  gateway.answers["chat:report"] = ({ messageId }) => ({ messageId, duplicate: false });
+  assert.deepEqual(await chat.report("m7", "SPAM", "look"), { messageId: "m7", duplicate: false });
+  await chat.report("m8", "ABUSE");
+  const asked = gateway.asked("chat:report").map(({ payload }) => payload);
+  assert.deepEqual(asked[0], { liveId: "demo", messageId: "m7", reason: "SPAM", note: "look" });
+  assert.equal(asked[1].note, undefined);
+  const open = { liveId: "demo", open: 1, hidden: 0, reports: 2 };
+  wire().hears("chat:reports", { type: "chat:reports", data: open });
+  assert.deepEqual(numbers, [open]);
+});

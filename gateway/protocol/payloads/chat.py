@@ -14,6 +14,7 @@ from gateway.protocol.text import is_visible
 from gateway.protocol.wire import Cursor, Identifier, Missed, Payload, Reason, Request, Since, StreamKey, Timestamp
 
 MAX_MESSAGE = 500  # code points, after trimming
+NOBODY = "system"  # `deletedBy` of a message that no person deleted
 HISTORY = 100  # messages in the ack of a join, and the most in a page
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # C0 and C1 except tab and line feed
@@ -204,7 +205,10 @@ class HistoryEvent(Payload):
 
 
 class MessageDeleted(Payload):
-    """`data` of `chat:message-deleted`; `seq` is the place of the deletion in the room log."""
+    """`data` of `chat:message-deleted`; `seq` is the place of the deletion in the room log.
+
+    `deleted_by` is `system` for a message that reports have hidden; it may come back by `chat:restored`.
+    """
 
     message_id: str
     seq: int

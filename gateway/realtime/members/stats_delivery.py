@@ -6,13 +6,10 @@ import structlog
 
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import NotFound, Unavailable
-from gateway.keys import CHAT, Room
 from gateway.protocol import events
 from gateway.protocol.payloads.streaming import HostedStats
 from gateway.protocol.wire import Typed
-from gateway.realtime.members.registry import SocketRegistry
-from gateway.realtime.socketio.socket import Socket
-from gateway.security.principal import MODERATORS, STAFF
+from gateway.realtime.members.staff_sockets import StaffSockets, is_staff
 
 log = structlog.get_logger()
 
@@ -26,12 +23,10 @@ class StatsDelivery:
     Unavailable.
     """
 
-    def __init__(self, sockets: SocketRegistry, read: Callable[[str], Awaitable[HostedStats]]) -> None:
+    def __init__(self, staff: StaffSockets, read: Callable[[str], Awaitable[HostedStats]]) -> None:
+        self._staff = staff
         self._read = read
-        self._staff: dict[Socket, None] = {}  # sockets on `/chat` of people who may be staff of a room
         self._rounds = Periodic("stream stats", PAUSE, self.deliver, Unavailable)
-        sockets.on_arrival(self._arrived)
-        sockets.on_departure(self._departed)
 
     def start(self) -> None:
         """Start to deliver."""
@@ -43,11 +38,7 @@ class StatsDelivery:
 
     async def deliver(self) -> None:
         """Send the numbers once, of the streams whose numbers can be read."""
-        there: dict[Room, list[Socket]] = {}
-        for socket in self._staff:
-            for room in socket.attending:
-                there.setdefault(room, []).append(socket)
-        for room, sockets in there.items():
+        for room, sockets in self._staff.by_room().items():
             try:
                 hosted = await self._read(room.key)
             except (NotFound, Unavailable):  # one stream whose numbers take too long must not cost the others theirs
@@ -55,15 +46,5 @@ class StatsDelivery:
                 continue
             payload = Typed(type=events.STREAM_STATS, data=hosted.stats)
             for socket in sockets:
-                who = socket.principal
-                if room in socket.attending and (who.role in MODERATORS or who.user_id == hosted.host_id):
+                if is_staff(socket, room, hosted.host_id):
                     socket.send(events.STREAM_STATS, payload)
-
-    def _arrived(self, socket: Socket) -> None:
-        """Note a socket of staff; also called when a role has changed."""
-        self._staff.pop(socket, None)
-        if socket.namespace == CHAT and socket.principal.role in STAFF:
-            self._staff[socket] = None
-
-    def _departed(self, socket: Socket) -> None:
-        self._staff.pop(socket, None)

@@ -1,5 +1,6 @@
-"""Deleting single messages for good. Called by the `/chat` namespace."""
+"""Deleting single messages for good, and hiding them until a review. Called by `/chat`, reports and reviews."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol import events
-from gateway.protocol.payloads.chat import Deleted, DeleteMessage, MessageDeleted
+from gateway.protocol.payloads.chat import NOBODY, Deleted, DeleteMessage, MessageDeleted
 from gateway.protocol.powers import Power
 from gateway.protocol.wire import Typed
 from gateway.security.principal import Principal
@@ -21,18 +22,28 @@ from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox, PlacedEvent
 from models.main.moderation import ModerationAction
 
+# `revocable`: a clear or reports have deleted it, so that it may come back.
 FIND = """
-    SELECT m.id, m.sender_id, m.deleted_at IS NOT NULL AS deleted, coalesce(e.action = $3, false) AS cleared
+    SELECT m.id, m.sender_id, m.deleted_at IS NOT NULL AS deleted,
+        d.message_id IS NOT NULL AND (d.deleted_by IS NULL OR coalesce(e.action = $3, false)) AS revocable
     FROM messages m
     LEFT JOIN LATERAL (SELECT * FROM message_deletions WHERE message_id = m.id LIMIT 1) d ON true
     LEFT JOIN moderation_log e ON e.id = d.entry_id
     WHERE m.id = $1 AND m.stream_key = $2
 """
 
-# Detach a message from the clear that deleted it, so that undoing the clear does not restore it.
+# Detach a message from what deleted it before, so that undoing that does not restore it.
 CLAIM = (
     "UPDATE message_deletions SET entry_id = $2, deleted_by = $3, reason = $4 WHERE message_id = $1 RETURNING entry_id"
 )
+
+# What was deleted needs no review.
+REVIEWED = """
+    UPDATE reported_messages SET decision = 'DELETED', reviewed_by = $2, reviewed_at = clock_timestamp()
+    WHERE message_id = $1
+"""
+
+Check = Callable[[], Awaitable[object]]
 
 
 class Deletions:
@@ -62,14 +73,27 @@ class Deletions:
 
         A message that a clear has deleted before stays deleted when the clear is undone.
         """
+
+        async def check() -> None:
+            await self._permissions.require(principal, Power.DELETE, ask.live_id)
+
+        return await self.delete_if(principal, ask, check)
+
+    async def delete_if(
+        self, principal: Principal, ask: DeleteMessage, check: Check, details: Mapping[str, Any] | None = None
+    ) -> Deleted:
+        """Delete as `delete` does, if `check` allows it: it is called in the transaction, with the room locked.
+
+        `details` are those of the entry in the audit log.
+        """
         room = chat_room(ask.live_id)
         async with self._log.local_lock(room):
             async with self._database.guard("chat.delete"), self._database.transaction():
-                await self._permissions.require(principal, Power.DELETE, ask.live_id)
                 await self._log.lock(room)
+                await check()
                 found = await self._find(ask)
                 message_id = found["id"]
-                if found["deleted"] and not found["cleared"]:
+                if found["deleted"] and not found["revocable"]:
                     return Deleted(message_id=str(message_id), already_deleted=True)
                 entry = await self._audit_log.record(
                     ModerationAction.DELETE_MESSAGE,
@@ -78,27 +102,52 @@ class Deletions:
                     subject_id=found["sender_id"],
                     message_id=str(message_id),
                     reason=ask.reason,
+                    details=details,
                 )
-                if found["cleared"]:
+                await self._database.query(REVIEWED, message_id, UUID(principal.user_id))
+                if found["deleted"]:
                     await self._database.query(CLAIM, message_id, entry, UUID(principal.user_id), ask.reason)
                     return Deleted(message_id=str(message_id), already_deleted=True)
-                await self._erasure.erase(ask.live_id, [message_id], principal.user_id, ask.reason, entry)
-                placed = [await self._append(principal, ask, str(message_id))]
-                placed += await self._outbox.append(await self._pins.drop_deleted(ask.live_id))
+                placed = await self._erase(ask, message_id, principal.user_id, entry)
             await self._outbox.publish(placed)
         self._metrics.messages_erased.labels("delete").inc()
         return Deleted(message_id=str(message_id), already_deleted=False)
+
+    async def hide_if(self, ask: DeleteMessage, due: Callable[[], Awaitable[bool]]) -> bool:
+        """Delete a message in nobody's name, if it is `due`; return whether. A review deletes or restores it.
+
+        `due` is called in the transaction, with the room locked. The audit log has no entry: no staff did it.
+        """
+        room = chat_room(ask.live_id)
+        async with self._log.local_lock(room):
+            async with self._database.guard("chat.hide"), self._database.transaction():
+                await self._log.lock(room)
+                if not await due():
+                    return False
+                placed = await self._erase(ask, uuid_of(ask.message_id), None, None)
+            await self._outbox.publish(placed)
+        self._metrics.messages_erased.labels("hide").inc()
+        return True
 
     async def _find(self, ask: DeleteMessage) -> dict[str, Any]:
         for row in await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id, ModerationAction.CLEAR):
             return row
         raise NotFound("There is no such message")
 
-    async def _append(self, principal: Principal, ask: DeleteMessage, message_id: str) -> PlacedEvent:
+    async def _erase(
+        self, ask: DeleteMessage, message_id: UUID, deleted_by: str | None, entry: int | None
+    ) -> list[PlacedEvent]:
+        """Erase a message and unpin it, in the transaction; return the events to publish."""
+        await self._erasure.erase(ask.live_id, [message_id], deleted_by, ask.reason, entry)
         room = chat_room(ask.live_id)
         seq = await self._log.next(room)
         data = MessageDeleted(
-            message_id=message_id, seq=seq, live_id=ask.live_id, deleted_by=principal.user_id, reason=ask.reason
+            message_id=str(message_id),
+            seq=seq,
+            live_id=ask.live_id,
+            deleted_by=NOBODY if deleted_by is None else deleted_by,
+            reason=ask.reason,
         )
         event = NewEvent(room, events.CHAT_MESSAGE_DELETED, Typed(type=events.CHAT_MESSAGE_DELETED, data=data))
-        return PlacedEvent(event, await self._log.record(room, seq, event.event, event.payload))
+        placed = [PlacedEvent(event, await self._log.record(room, seq, event.event, event.payload))]
+        return placed + await self._outbox.append(await self._pins.drop_deleted(ask.live_id))

@@ -1,4 +1,4 @@
-"""Erasing and restoring the texts of messages: the statements. Called by deletions and clears."""
+"""Erasing and restoring the texts of messages: the statements. Called by deletions, clears and reviews."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -39,15 +39,17 @@ ERASE = """
 """
 
 # The room's log stays as it is: an event says that there is something to read again.
-RESTORE = """
+_RESTORE = """
     WITH back AS (
         DELETE FROM message_deletions
-        WHERE message_id = ANY ($1) AND entry_id = $2 AND text IS NOT NULL RETURNING message_id, text
+        WHERE message_id = ANY ($1) AND {which} AND text IS NOT NULL RETURNING message_id, text
     ), restored AS (
         UPDATE messages m SET text = b.text, deleted_at = NULL FROM back b WHERE m.id = b.message_id RETURNING m.*
     )
     SELECT * FROM restored ORDER BY seq
 """
+RESTORE = _RESTORE.format(which="entry_id = $2")
+SHOW = _RESTORE.format(which="deleted_by IS NULL")
 
 
 class Span(NamedTuple):
@@ -67,14 +69,19 @@ class Erasure:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def erase(self, live_id: str, ids: Sequence[UUID], deleted_by: str, reason: str | None, entry: int) -> Span:
-        """Erase the texts of messages of a room; `entry` is the id in the audit log. One statement."""
+    async def erase(
+        self, live_id: str, ids: Sequence[UUID], deleted_by: str | None, reason: str | None, entry: int | None
+    ) -> Span:
+        """Erase the texts of messages of a room; `entry` is the id in the audit log. One statement.
+
+        Without `deleted_by` and `entry` they are hidden: `show` restores them.
+        """
         rows = await self._database.query(
             ERASE,
             ids,
             room_log_name(chat_room(live_id)),
             entry,
-            UUID(deleted_by),
+            None if deleted_by is None else UUID(deleted_by),
             reason,
             events.CHAT_MESSAGE,
             events.CHAT_PINNED,
@@ -85,3 +92,7 @@ class Erasure:
     async def restore(self, ids: Sequence[UUID], entry: int) -> list[Message]:
         """Restore the texts that were erased under an entry and are still kept; return the messages. One statement."""
         return [message_of(row) for row in await self._database.query(RESTORE, ids, entry)]
+
+    async def show(self, message_id: UUID) -> list[Message]:
+        """Restore the text of a hidden message; return it, or nothing if its text is no longer kept. One statement."""
+        return [message_of(row) for row in await self._database.query(SHOW, [message_id])]

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, cast
 import socketio
 
 from dorami_client.errors import DoramiError, passing
-from dorami_client.protocol import Cursor, HistoryPage, Sent
+from dorami_client.protocol import Cursor, HistoryPage, Reported, Sent
 
 log = logging.getLogger("dorami_client")
 
@@ -455,6 +455,12 @@ class Chat(Room):
         request: dict[str, Any] = {"liveId": self._key, "limit": limit} | ({"before": before} if before else {})
         page: HistoryPage = await self._dorami.ask("/chat", "chat:history", request)
         return page
+
+    async def report(self, message_id: str, reason: str, note: str | None = None) -> Reported:
+        """Report a message to the staff of the room; a second report changes nothing. Raises DoramiError."""
+        request: dict[str, Any] = {"liveId": self._key, "messageId": message_id, "reason": reason}
+        reported: Reported = await self._dorami.ask("/chat", "chat:report", request | ({"note": note} if note else {}))
+        return reported
 
     async def _missed(self, answer: Any, since: Cursor | None) -> list[Any]:
         messages: list[Any] = list(answer["history"])

@@ -10,9 +10,9 @@ Cause = Literal['unpinned', 'expired', 'replaced', 'deleted']
 
 Code = Literal['INVALID_PAYLOAD', 'INVALID_MESSAGE', 'MESSAGE_TOO_LONG', 'AUTH_REQUIRED', 'TOKEN_EXPIRED', 'TOKEN_REVOKED', 'FORBIDDEN', 'CSRF_TOKEN_MISSING', 'CSRF_TOKEN_INVALID', 'MUTED', 'BANNED', 'NOT_FOUND', 'UNKNOWN_EVENT', 'NOT_IN_ROOM', 'CONFLICT', 'INSUFFICIENT_STOCK', 'PRICE_CHANGED', 'ROOM_FROZEN', 'PAYLOAD_TOO_LARGE', 'RATE_LIMIT_EXCEEDED', 'SLOW_MODE', 'INTERNAL_ERROR', 'SERVICE_UNAVAILABLE']
 
-ModerationAction = Literal['MUTE', 'UNMUTE', 'BAN', 'UNBAN', 'SLOW_MODE', 'FREEZE', 'UNFREEZE', 'ALLOW_GUESTS', 'REFUSE_GUESTS', 'ANNOUNCE', 'DELETE_MESSAGE', 'CLEAR', 'UNDO_CLEAR', 'PIN', 'UNPIN', 'ADD_WORD', 'CHANGE_WORD', 'REMOVE_WORD', 'CHANGE_SANCTION', 'CREATE_STREAM', 'CHANGE_STREAM', 'START_STREAM', 'STOP_STREAM', 'CANCEL_STREAM', 'ROTATE_INGEST_KEY', 'CREATE_PRODUCT', 'CHANGE_PRODUCT', 'DELETE_PRODUCT', 'PAY_ORDER', 'CANCEL_ORDER', 'CREATE_USER', 'CHANGE_ROLE', 'SUSPEND', 'UNSUSPEND', 'RESET_PASSWORD', 'LOGOUT_USER', 'DISCONNECT', 'DRAIN_NODE', 'RESUME_NODE']
+ModerationAction = Literal['MUTE', 'UNMUTE', 'BAN', 'UNBAN', 'SLOW_MODE', 'FREEZE', 'UNFREEZE', 'ALLOW_GUESTS', 'REFUSE_GUESTS', 'ANNOUNCE', 'DELETE_MESSAGE', 'KEEP_MESSAGE', 'CLEAR', 'UNDO_CLEAR', 'PIN', 'UNPIN', 'ADD_WORD', 'CHANGE_WORD', 'REMOVE_WORD', 'CHANGE_SANCTION', 'CREATE_STREAM', 'CHANGE_STREAM', 'START_STREAM', 'STOP_STREAM', 'CANCEL_STREAM', 'ROTATE_INGEST_KEY', 'CREATE_PRODUCT', 'CHANGE_PRODUCT', 'DELETE_PRODUCT', 'PAY_ORDER', 'CANCEL_ORDER', 'CREATE_USER', 'CHANGE_ROLE', 'SUSPEND', 'UNSUSPEND', 'RESET_PASSWORD', 'LOGOUT_USER', 'DISCONNECT', 'DRAIN_NODE', 'RESUME_NODE']
 
-Power = Literal['MUTE', 'BAN', 'SETTINGS', 'ANNOUNCE', 'PIN', 'DELETE', 'CLEAR']
+Power = Literal['MUTE', 'BAN', 'SETTINGS', 'ANNOUNCE', 'PIN', 'REVIEW', 'DELETE', 'CLEAR']
 
 
 class AddWord(TypedDict):
@@ -829,6 +829,15 @@ class NotificationView(TypedDict):
     readAt: str | None
 
 
+class OpenReports(TypedDict):
+    """`data` of `chat:reports`: the number of messages of a room that wait for a review."""
+
+    liveId: str
+    open: int
+    hidden: int
+    reports: int
+
+
 class Order(TypedDict):
     """An order; `total` is the price of its items when it was placed. Hosts get the items of their own streams alone."""
 
@@ -1065,6 +1074,97 @@ class Register(TypedDict):
     password: str
 
 
+class Report(TypedDict):
+    """`chat:report`: report a message to the staff of the room. `note` is what the reason does not say."""
+
+    liveId: str
+    messageId: str
+    reason: Literal['SPAM', 'ABUSE', 'SEXUAL', 'FRAUD', 'PRIVACY', 'OTHER']
+    note: NotRequired[str | None]
+
+
+class ReportNote(TypedDict):
+    """What one person wrote about a message; nothing says who."""
+
+    reason: Literal['SPAM', 'ABUSE', 'SEXUAL', 'FRAUD', 'PRIVACY', 'OTHER']
+    note: str
+    timestamp: str
+
+
+class ReportQuery(TypedDict):
+    """`GET /moderation/reports`, filtered by room, status, reason, author, or whether they are hidden."""
+
+    cursor: NotRequired[str | None]
+    limit: NotRequired[int]
+    liveId: NotRequired[str | None]
+    status: NotRequired[Literal['OPEN', 'KEPT', 'DELETED'] | None]
+    reason: NotRequired[Literal['SPAM', 'ABUSE', 'SEXUAL', 'FRAUD', 'PRIVACY', 'OTHER'] | None]
+    userId: NotRequired[str | None]
+    hidden: NotRequired[bool | None]
+
+
+class Reported(TypedDict):
+    """The ack of `chat:report`. `duplicate`: the same person had reported the message before."""
+
+    messageId: str
+    duplicate: bool
+
+
+class ReportedMessageDetail(TypedDict):
+    """A reported message with its last `notes`, and the messages shown around it, oldest first."""
+
+    messageId: str
+    liveId: str
+    seq: int
+    userId: str
+    username: str
+    role: Literal['GUEST', 'USER', 'HOST', 'MODERATOR', 'ADMIN']
+    message: str | None
+    timestamp: str
+    status: Literal['OPEN', 'KEPT', 'DELETED']
+    hidden: bool
+    reports: int
+    reasons: dict[str, int]
+    firstReportedAt: str
+    lastReportedAt: str
+    reviewedBy: str | None
+    reviewedByName: str | None
+    reviewedAt: str | None
+    notes: list[ReportNote]
+    before: list[Message]
+    after: list[Message]
+
+
+class ReportedMessagePage(TypedDict):
+    """A page of reported messages, newest first by the first report; `open` counts all that wait for a review."""
+
+    items: list[ReportedMessageView]
+    nextCursor: str | None
+    open: int
+
+
+class ReportedMessageView(TypedDict):
+    """A reported message. Nothing says who reported it."""
+
+    messageId: str
+    liveId: str
+    seq: int
+    userId: str
+    username: str
+    role: Literal['GUEST', 'USER', 'HOST', 'MODERATOR', 'ADMIN']
+    message: str | None
+    timestamp: str
+    status: Literal['OPEN', 'KEPT', 'DELETED']
+    hidden: bool
+    reports: int
+    reasons: dict[str, int]
+    firstReportedAt: str
+    lastReportedAt: str
+    reviewedBy: str | None
+    reviewedByName: str | None
+    reviewedAt: str | None
+
+
 class Restored(TypedDict):
     """`data` of `chat:restored`: messages with `from_seq` <= `seq` <= `to_seq` were restored."""
 
@@ -1075,6 +1175,13 @@ class Restored(TypedDict):
     restored: int
     messages: list[Message] | None
     timestamp: str
+
+
+class ReviewReports(TypedDict):
+    """`POST /moderation/reports/{id}/review`: keep a message, which shows it again if it is hidden, or delete it."""
+
+    decision: Literal['KEEP', 'DELETE']
+    reason: NotRequired[str | None]
 
 
 class RoomSettings(TypedDict):

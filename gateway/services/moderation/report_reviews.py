@@ -1,0 +1,270 @@
+"""The review of reported messages: listed, kept or deleted by the staff of a room. Called by the HTTP edge."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from gateway.errors import Conflict, Forbidden, NotFound
+from gateway.keys import chat_room
+from gateway.metrics import Metrics
+from gateway.postgres.database import Database
+from gateway.protocol import cursors, events
+from gateway.protocol.payloads.chat import DeleteMessage
+from gateway.protocol.payloads.curation import Restored
+from gateway.protocol.payloads.reports import (
+    ReportedMessageDetail,
+    ReportedMessagePage,
+    ReportedMessageView,
+    ReportNote,
+    ReviewReports,
+)
+from gateway.protocol.powers import Power
+from gateway.protocol.queries import ReportQuery
+from gateway.protocol.wire import Moment, Typed
+from gateway.security.powers import powers
+from gateway.security.principal import Principal, Role
+from gateway.services.audit.audit_log import AuditLog
+from gateway.services.chat.messages import message_of, uuid_of
+from gateway.services.moderation.deletions import Deletions
+from gateway.services.moderation.erasure import Erasure
+from gateway.services.moderation.permissions import Permissions
+from gateway.services.rooms.hosting import require_staff, scope_of
+from gateway.services.rooms.log import NewEvent, RoomLog
+from gateway.services.rooms.outbox import Outbox
+from models.main.moderation import ModerationAction
+
+AROUND = 3  # messages shown before and after a reported one
+NOTES = 20  # of one message
+
+# The text of a hidden message is shown to staff. A message that a clear has deleted needs no review.
+VIEW = """
+    SELECT c.message_id, c.stream_key AS live_id, c.created_at AS first_reported_at, c.reviewed_by::text, c.reviewed_at,
+        m.seq, m.sender_id AS user_id, m.username, m.role, m.created_at AS timestamp, state.*,
+        CASE WHEN state.hidden THEN d.text ELSE m.text END AS message, reports.*,
+        (SELECT username FROM users WHERE id = c.reviewed_by) AS reviewed_by_name
+    FROM reported_messages c
+    CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = c.message_id LIMIT 1) m
+    LEFT JOIN LATERAL (SELECT text, deleted_by FROM message_deletions WHERE message_id = m.id LIMIT 1) d ON true
+    CROSS JOIN LATERAL (
+        SELECT m.deleted_at IS NOT NULL AND d.deleted_by IS NULL AS hidden, CASE
+            WHEN c.decision IS NOT NULL THEN c.decision
+            WHEN m.deleted_at IS NOT NULL AND d.deleted_by IS NOT NULL THEN 'DELETED' ELSE 'OPEN'
+        END AS status
+    ) state
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(n), 0)::int AS reports, max(last) AS last_reported_at,
+            jsonb_object_agg(reason, n ORDER BY reason)::text AS reasons
+        FROM (
+            SELECT reason, count(*) AS n, max(created_at) AS last FROM message_reports
+            WHERE message_id = c.message_id GROUP BY reason
+        ) by_reason
+    ) reports
+    WHERE {where}
+"""
+
+# $1: of whose streams, for a host. A page begins after the message of the cursor ($7, $8).
+PAGE = VIEW.format(
+    where="""
+    ($1::uuid IS NULL OR c.stream_key IN (SELECT key FROM streams WHERE host_id = $1))
+        AND ($2::text IS NULL OR c.stream_key = $2)
+        AND ($3::text IS NULL OR state.status = $3) AND ($3 IS DISTINCT FROM 'OPEN' OR c.decision IS NULL)
+        AND ($4::text IS NULL
+            OR (SELECT 1 FROM message_reports WHERE message_id = c.message_id AND reason = $4 LIMIT 1) IS NOT NULL)
+        AND ($5::text IS NULL OR m.sender_id = $5)
+        AND ($6::boolean IS NULL OR state.hidden = $6)
+        AND ($7::timestamptz IS NULL OR (c.created_at, c.message_id) < ($7, $8::uuid))
+    ORDER BY c.created_at DESC, c.message_id DESC LIMIT $9
+"""
+)
+
+GET = VIEW.format(where="c.message_id = $1")
+
+OPEN = """
+    SELECT count(*)::int AS open FROM reported_messages c
+    CROSS JOIN LATERAL (SELECT deleted_at FROM messages WHERE id = c.message_id LIMIT 1) m
+    LEFT JOIN LATERAL (SELECT deleted_by FROM message_deletions WHERE message_id = c.message_id LIMIT 1) d ON true
+    WHERE c.decision IS NULL AND (m.deleted_at IS NULL OR d.deleted_by IS NULL)
+        AND ($1::uuid IS NULL OR c.stream_key IN (SELECT key FROM streams WHERE host_id = $1))
+        AND ($2::text IS NULL OR c.stream_key = $2)
+"""
+
+NOTED = """
+    SELECT reason, note, created_at AS timestamp FROM message_reports
+    WHERE message_id = $1 AND note IS NOT NULL ORDER BY created_at DESC LIMIT $2
+"""
+
+BEFORE = """
+    SELECT * FROM messages WHERE stream_key = $1 AND deleted_at IS NULL AND seq < $2 ORDER BY seq DESC LIMIT $3
+"""
+AFTER = "SELECT * FROM messages WHERE stream_key = $1 AND deleted_at IS NULL AND seq > $2 ORDER BY seq LIMIT $3"
+
+OTHERS = "SELECT FROM message_reports WHERE message_id = $1 AND reporter_id <> $2 LIMIT 1"
+
+KEEP = """
+    UPDATE reported_messages SET decision = 'KEPT', reviewed_by = $2, reviewed_at = clock_timestamp()
+    WHERE message_id = $1
+"""
+
+
+class ReportReviews:
+    """For administrators and moderators, and for hosts in the rooms of their own streams.
+
+    Raises Forbidden for everybody else, NotFound for a message that nobody has reported, and Unavailable.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        log: RoomLog,
+        outbox: Outbox,
+        permissions: Permissions,
+        audit_log: AuditLog,
+        deletions: Deletions,
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._log = log
+        self._outbox = outbox
+        self._permissions = permissions
+        self._audit_log = audit_log
+        self._deletions = deletions
+        self._erasure = Erasure(database)
+        self._metrics = metrics
+
+    async def page(self, principal: Principal, ask: ReportQuery) -> ReportedMessagePage:
+        """Return a page, newest first. Raises InvalidPayload for an invalid cursor."""
+        moment, last = (None, None) if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
+        async with self._database.guard("reports.page"):
+            host = await self._scope(principal, ask.live_id)
+            rows = await self._database.query(
+                PAGE,
+                host,
+                ask.live_id,
+                ask.status,
+                ask.reason,
+                ask.user_id,
+                ask.hidden,
+                moment,
+                last,
+                ask.limit + 1,
+            )
+            (count,) = await self._database.query(OPEN, host, ask.live_id)
+        items, more = [_view(row) for row in rows[: ask.limit]], len(rows) > ask.limit
+        cursor = None
+        if more:
+            cursor = cursors.encode((rows[ask.limit - 1]["first_reported_at"].isoformat(), items[-1].message_id))
+        return ReportedMessagePage(items=items, next_cursor=cursor, open=count["open"])
+
+    async def get(self, principal: Principal, message_id: str) -> ReportedMessageDetail:
+        """Return one reported message with notes and the messages around it."""
+        key = uuid_of(message_id)
+        async with self._database.guard("reports.get"):
+            found = await self._get(key)
+            await require_staff(self._database, principal, found.live_id)
+            notes = await self._database.query(NOTED, key, NOTES)
+            before = await self._database.query(BEFORE, found.live_id, found.seq, AROUND)
+            after = await self._database.query(AFTER, found.live_id, found.seq, AROUND)
+        return ReportedMessageDetail(
+            **dict(found),
+            notes=[ReportNote(**row) for row in notes],
+            before=[message_of(row) for row in reversed(before)],
+            after=[message_of(row) for row in after],
+        )
+
+    async def review(self, principal: Principal, message_id: str, ask: ReviewReports) -> ReportedMessageView:
+        """Keep or delete a reported message, and return it. The same decision again changes nothing.
+
+        Staff deletes what others have reported; what they alone have reported, only administrators. Nobody but
+        administrators keeps their own message.
+
+        Raises:
+            Forbidden: As above.
+            GatewayError: BANNED, MUTED.
+            Conflict: The message to keep was deleted, or the text of the hidden message is no longer stored.
+        """
+        key = uuid_of(message_id)
+        async with self._database.guard("reports.find"):
+            found = await self._get(key)
+        if ask.decision == "KEEP":
+            await self._keep(principal, key, found.live_id, ask.reason)
+        else:
+            await self._delete(principal, key, found, ask.reason)
+        async with self._database.guard("reports.get"):
+            return await self._get(key)
+
+    async def _keep(self, principal: Principal, key: UUID, live_id: str, reason: str | None) -> None:
+        room = chat_room(live_id)
+        async with self._outbox.change("reports.keep", room) as outgoing:
+            await self._log.lock(room)
+            await self._permissions.require(principal, Power.REVIEW, live_id)
+            found = await self._get(key)
+            if found.status == "KEPT":
+                return
+            if found.status == "DELETED":
+                raise Conflict("The message was deleted")
+            if found.user_id == principal.user_id and not _may_delete(principal):
+                raise Forbidden("Somebody else reviews your message")
+            back = await self._erasure.show(key) if found.hidden else []
+            if found.hidden and not back:
+                raise Conflict("The text of the message is no longer stored")
+            entry = await self._audit_log.record(
+                ModerationAction.KEEP_MESSAGE,
+                principal,
+                live_id=live_id,
+                subject_id=found.user_id,
+                message_id=str(key),
+                reason=reason,
+                details=_details(found),
+            )
+            await self._database.query(KEEP, key, UUID(principal.user_id))
+            for message in back:
+                data = Restored(
+                    live_id=live_id,
+                    clear_id=str(entry),
+                    from_seq=message.seq,
+                    to_seq=message.seq,
+                    restored=1,
+                    messages=[message],
+                )
+                event = Typed(type=events.CHAT_RESTORED, data=data)
+                outgoing.append(NewEvent(room, events.CHAT_RESTORED, event))
+        self._metrics.messages_restored.inc(len(back))
+        self._metrics.reports.labels("kept").inc()
+
+    async def _delete(self, principal: Principal, key: UUID, found: ReportedMessageView, reason: str | None) -> None:
+        async def check() -> None:
+            await self._permissions.require(principal, Power.REVIEW, found.live_id)
+            if not _may_delete(principal) and not await self._database.query(OTHERS, key, principal.user_id):
+                raise Forbidden("Nobody else has reported this message")
+
+        ask = DeleteMessage.model_validate({"liveId": found.live_id, "messageId": str(key), "reason": reason})
+        if found.status != "DELETED":
+            await self._deletions.delete_if(principal, ask, check, _details(found))
+            self._metrics.reports.labels("deleted").inc()
+        else:
+            async with self._database.guard("reports.check"):
+                await check()
+
+    async def _scope(self, principal: Principal, live_id: str | None) -> UUID | None:
+        """Return the host to whose streams a reader is limited, as `scope_of`; a host without streams reads nothing."""
+        if live_id is None and principal.role is Role.HOST:
+            return UUID(principal.user_id)
+        return await scope_of(self._database, principal, live_id)
+
+    async def _get(self, key: UUID) -> ReportedMessageView:
+        for row in await self._database.query(GET, key):
+            return _view(row)
+        raise NotFound("Nobody has reported this message")
+
+
+def _may_delete(principal: Principal) -> bool:
+    return Power.DELETE in powers(principal.role, hosting=False)
+
+
+def _details(found: ReportedMessageView) -> dict[str, Any]:
+    return {"reports": found.reports, "reasons": found.reasons, "hidden": found.hidden}
+
+
+def _view(row: dict[str, Any]) -> ReportedMessageView:
+    fields = {name: row[name] for name in ReportedMessageView.model_fields}
+    return ReportedMessageView(**fields | {"message_id": str(row["message_id"]), "reasons": json.loads(row["reasons"])})
