@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import aiohttp
 import pytest
 
 from gateway.realtime.engineio.connection import Connection
+from gateway.realtime.engineio.inbox import PAUSE_BYTES
 from gateway.realtime.engineio.server import EngineOptions
 from gateway.realtime.engineio.transports.frame import Frame, JoinedFrame
+from gateway.realtime.engineio.transports.websocket import COMPRESSED_SLICE
 from tests import client_package
 from tests.integration.engineio_echo import (
     Echo,
@@ -166,6 +169,37 @@ async def test_a_bomb_ends_its_connection(echo: Echo) -> None:
         await hello(socket)
         await socket.send_str("4" + "x" * 5_000_000)
         assert await close_code(socket) == 1009
+
+
+def deflated(text: str) -> bytes:
+    """Return a compressed frame of a client."""
+    compressor = zlib.compressobj(wbits=-15)
+    packed = compressor.compress(text.encode()) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return masked(packed.removesuffix(b"\0\0\xff\xff"), 0xC1)
+
+
+@pytest.mark.parametrize("text", ["a" * 65_000, "a" * 60_000 + "😀"])  # the latter takes four bytes a character
+async def test_waiting_messages_are_bounded_in_bytes(text: str) -> None:
+    async with echo_server(EngineOptions(compression_threshold=THRESHOLD)) as echo, wire(echo) as client:
+        gate = asyncio.Event()
+
+        async def handle(_connection: Connection, _text: str) -> None:
+            await gate.wait()
+
+        echo.handling = handle
+        await client.send(upgrade_request(echo, Sec_WebSocket_Extensions="permessage-deflate"))
+        assert b"permessage-deflate" in await client.head()
+        frame, many = deflated("4" + text), 60
+        assert len(frame) < 200
+        await client.send(frame * many)
+        await until(lambda: (inbox := echo.opened[-1]._inbox) is not None and inbox.full)
+        inbox = echo.opened[-1]._inbox
+        assert inbox is not None
+        most = PAUSE_BYTES + text.__sizeof__() * (1 + COMPRESSED_SLICE // len(frame))
+        assert inbox.size <= most < many * text.__sizeof__() / 3
+        gate.set()
+        await until(lambda: len(echo.received) == many, within=10.0)
+        assert {received for _, received in echo.received} == {text}
 
 
 async def test_without_a_threshold_compression_is_not_accepted() -> None:

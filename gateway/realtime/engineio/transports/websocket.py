@@ -33,7 +33,8 @@ from gateway.realtime.engineio.turns import TURN
 
 log = structlog.get_logger()
 
-SLICE: Final = 4_096  # bytes to parse before checking whether the connection's turn is over
+SLICE: Final = 4_096  # bytes to parse before checking whether the connection's turn is over, or its inbox is full
+COMPRESSED_SLICE: Final = 256  # the same of compressed messages, of which one byte may become a thousand
 CHUNK: Final = 65_536  # bytes to write before checking whether the client keeps up; a ping waits behind no more
 _PING: Final = text_frame(PING.encode())
 _LAST_CODE: Final = 4999  # the largest code of a close frame (RFC 6455, 7.4.2)
@@ -49,7 +50,7 @@ class WebSocket(asyncio.Protocol):
     # fmt: off
     __slots__ = (
         "_cork", "_delay", "_ending", "_limit", "_listener", "_out", "_paused", "_progress_at", "_reader",
-        "_reading_paused", "_size", "_transport", "_unread", "_unsent",
+        "_reading_paused", "_size", "_slice", "_transport", "_unread", "_unsent",
     )
     # fmt: on
 
@@ -65,6 +66,7 @@ class WebSocket(asyncio.Protocol):
         self._cork = cork
         # The reader refuses messages that reach its limit; ours may reach `max_packet_size`.
         compresses = reader is not WebSocketReader
+        self._slice = COMPRESSED_SLICE if compresses else SLICE
         self._reader = reader(frame_queue, options.max_packet_size + 1, compress=compresses, decode_text=True)
         self._limit = options.max_send_buffer
         self._delay = options.max_send_delay
@@ -100,19 +102,20 @@ class WebSocket(asyncio.Protocol):
         if self._reading_paused:  # asyncio had read it before reading was paused
             self._unread += data
             return
-        if len(data) <= SLICE:  # nearly all
+        size = self._slice
+        if len(data) <= size:  # nearly all
             self._parse(data)
             return
         loop = asyncio.get_running_loop()
         until = loop.time() + TURN
-        for start in range(0, len(data), SLICE):
-            held = self._parse(data[start : start + SLICE])
+        for start in range(0, len(data), size):
+            held = self._parse(data[start : start + size])
             if not held and loop.time() >= until:
                 self.pause_reading()
                 loop.call_soon(self.resume_reading)
                 held = True
             if held:
-                self._unread = data[start + SLICE :]
+                self._unread = data[start + size :]
                 return
 
     def _parse(self, data: bytes) -> bool:
