@@ -140,6 +140,8 @@ class Dispatcher:
             raise
         if not extract_tokens(None, request.headers, NO_COOKIES):  # authenticated by a cookie
             self._csrf.check(request.method, request.headers, cookies)
+        if principal.must_change_password and not route.first_password:
+            raise Forbidden("The password must be changed first")
         if principal.role not in route.who:
             raise Forbidden
         return principal

@@ -113,6 +113,7 @@ class Route:
     answer: type[Payload] | None = None  # None: no content
     lines: type[Payload] | None = None  # the type of each line, if the answer may be lines of JSON instead
     who: Roles | None = None  # the roles that may call; None: anyone, no token is read
+    first_password: bool = False  # also for an account that must change its password first
     lenient: bool = False  # with an invalid or missing token the request is served without a caller
     limit: int = 1  # times HTTP_RATE_LIMIT; 0: exempt
     status: int = 200

@@ -38,7 +38,10 @@ class Bearer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller, whose token was valid and not revoked. `user_id` is the guest's id for guests."""
+    """An authenticated caller, whose token was valid and not revoked. `user_id` is the guest's id for guests.
+
+    Who `must_change_password`, because somebody else chose it, is a USER until then, whatever the role of the account.
+    """
 
     user_id: str
     username: str
@@ -46,8 +49,16 @@ class Principal:
     session_id: str
     issued_at: datetime
     expires_at: datetime
+    must_change_password: bool = False
 
     @property
     def authenticated(self) -> bool:
         """Whether the caller has an account; False for a guest."""
         return self.role is not Role.GUEST
+
+    def hosts(self, host_id: object) -> bool:
+        """Whether the caller is this host of a stream: a former host, who is a USER now, has no rights in it.
+
+        The database function `chat_standing` has the same rule for the chat.
+        """
+        return self.role in STAFF and str(host_id) == self.user_id

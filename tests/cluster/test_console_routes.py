@@ -393,17 +393,39 @@ async def test_an_account_is_made_with_a_one_time_link(staff: Staff) -> None:
 
 async def test_a_first_password_must_be_changed(staff: Staff) -> None:
     shop, email = staff.shop, f"first-{staff.key.lower()}@example.com"
-    body = {"email": email, "username": "First", "password": "first password"}
+    body = {"email": email, "username": "First", "password": "first password", "role": "MODERATOR"}
     created = await staff.call("ADMIN", "POST", "/users", body, status=201)
     assert (created["link"], created["user"]["mustChangePassword"]) == (None, True)
     login = {"email": email, "password": "first password"}
     token = (await shop.request("POST", "/auth/login", body=login, status={200}))["accessToken"]
     session = await shop.request("GET", "/auth/session", token=token, status={200})
     assert session["user"]["mustChangePassword"] is True
+    assert session["powers"] == session["hostPowers"] == []
+    await shop.request("GET", "/auth/me", token=token, status={200}, node=1)
+    for method, path in (("GET", "/users"), ("GET", "/orders"), ("GET", "/auth/sessions"), ("POST", "/streams")):
+        answer = await shop.request(
+            method, path, body={"title": "x"} if method == "POST" else None, token=token, status={403}
+        )
+        assert answer["errorCode"] == "FORBIDDEN"
+    sockets = [await shop.client.connect(url, "/chat", token=token) for url in shop.urls]
+    for socket in sockets:
+        assert (await socket.call("chat:join-room", {"liveId": staff.key}))["you"]["powers"] == []
+        assert (await socket.fail("chat:freeze", {"liveId": staff.key, "frozen": True}))["code"] == "FORBIDDEN"
+
     change = {"currentPassword": "first password", "newPassword": "second password"}
+    same = change | {"newPassword": "first password"}
+    refused = await shop.request("POST", "/users/me/password", body=same, token=token, status={400})
+    assert refused["errorCode"] == "INVALID_PAYLOAD"
+    link = (await staff.call("ADMIN", "POST", f"/users/{created['user']['id']}/password-reset", status=201))["token"]
+    use = {"token": link, "newPassword": "first password"}
+    await shop.request("POST", "/auth/password", body=use, status={400})
     await shop.request("POST", "/users/me/password", body=change, token=token, status={204})
     session = await shop.request("GET", "/auth/session", token=token, status={200})
     assert "mustChangePassword" not in session["user"]
+    await shop.request("GET", "/auth/sessions", token=token, status={200}, node=1)
+    for socket in sockets:
+        rights = await socket.expect("chat:you", within=3)
+        assert rights["data"]["powers"] == ["ANNOUNCE", "MUTE", "PIN", "SETTINGS"]
 
 
 async def test_an_administrator_logs_a_user_out_everywhere(staff: Staff) -> None:

@@ -35,7 +35,16 @@ class Users:
         """Return the routes of this resource."""
         admin = partial(Route, answer=UserView, who=ADMINS)
         return [
-            Route("GET", "/users/me", self.me, answer=UserView, who=MEMBERS, limit=READS, raises=NOT_FOUND),
+            Route(
+                "GET",
+                "/users/me",
+                self.me,
+                answer=UserView,
+                who=MEMBERS,
+                first_password=True,
+                limit=READS,
+                raises=NOT_FOUND,
+            ),
             Route(
                 "PATCH",
                 "/users/me",
@@ -51,6 +60,7 @@ class Users:
                 self.change_password,
                 body=ChangePassword,
                 who=MEMBERS,
+                first_password=True,
                 raises=NOT_FOUND | CONFLICT,
             ),
             Route("GET", "/users", self.page, query=UserQuery, answer=UserPage, who=ADMINS, limit=READS),

@@ -25,11 +25,12 @@ CACHE_SIZE = 10_000  # users; about 3 MB
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The data of a user that is not in the token."""
+    """The data of a user that is not in the token. `role` is USER while the user must change their password."""
 
     username: str
     role: Role
     suspended: bool
+    must_change_password: bool = False
 
 
 class Identities(Protocol):
@@ -78,14 +79,15 @@ class Authenticator:
         claims = self._tokens.verify_access(token)
         if claims.role is Role.GUEST:
             await self._guests.use(claims)
-        username, role = await self._account(claims)
+        identity = await self._account(claims)
         return Principal(
             user_id=claims.user_id,
-            username=username,
-            role=role,
+            username=identity.username,
+            role=identity.role,
             session_id=claims.session_id,
             issued_at=claims.issued_at,
             expires_at=claims.expires_at,
+            must_change_password=identity.must_change_password,
         )
 
     async def renew(self, principals: Sequence[Principal]) -> list[Principal | None]:
@@ -108,18 +110,18 @@ class Authenticator:
         if not stands:
             return None
         try:
-            username, role = await self._account(who)
+            identity = await self._account(who)
         except Unavailable:
             raise
         except GatewayError:
             return None
-        return replace(who, username=username, role=role)
+        return replace(who, username=identity.username, role=identity.role)
 
-    async def _account(self, bearer: Claims | Principal) -> tuple[str, Role]:
-        """Return the name and role of a caller. Raises the errors of `authenticate`."""
+    async def _account(self, bearer: Claims | Principal) -> Identity:
+        """Return what the account of a caller says. Raises the errors of `authenticate`."""
         if bearer.role is Role.GUEST:
             await self._bans.check(bearer.user_id)
-            return guest.name_of(bearer.user_id), Role.GUEST
+            return Identity(guest.name_of(bearer.user_id), Role.GUEST, suspended=False)
         identity = await self._identity(bearer.user_id)
         if identity is None:
             raise AuthRequired("Invalid token")
@@ -129,7 +131,7 @@ class Authenticator:
         if identity.role is not Role.ADMIN:  # no ban applies to administrators
             await self._bans.check(bearer.user_id)
         # The role of the account, not of the token, which may be outdated.
-        return identity.username, identity.role
+        return identity
 
     async def identify(self, user_ids: Sequence[str]) -> dict[str, Identity]:
         """Read accounts from the database, not from the cache; unknown ones are left out. Raises Unavailable."""
@@ -148,6 +150,8 @@ class Authenticator:
         started, changes = self._clock(), self._changes
         identity = await self._identities.identity(user_id)
         self._cache.pop(user_id, None)
+        if identity is not None and identity.must_change_password:
+            return identity  # not kept: the request after the change of the password is served at once
         if identity is not None and changes == self._changes:  # else it may have been read before the change
             self._cache[user_id] = identity, started + CACHE_SECONDS
             if len(self._cache) > CACHE_SIZE:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tortoise.exceptions import IntegrityError
 
-from gateway.errors import AuthRequired, Conflict, Forbidden, NotFound
+from gateway.errors import AuthRequired, Conflict, Forbidden, InvalidPayload, NotFound
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.accounts import (
     ChangePassword,
@@ -17,7 +17,7 @@ from gateway.protocol.payloads.accounts import (
     Session,
     UserView,
 )
-from gateway.security.passwords import Passwords
+from gateway.security.passwords import Passwords, prepared
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import Device
 from gateway.security.sessions.refresh_tokens import Grant, ids
@@ -128,9 +128,10 @@ class Accounts(Logins):
         return view(user)
 
     async def change_password(self, principal: Principal, ask: ChangePassword) -> None:
-        """Set another password and end every other session. Raises Forbidden if the current one is wrong.
+        """Set another password and end every other session.
 
-        After Unavailable the same call does what is left to do.
+        Raises Forbidden if the current one is wrong, and InvalidPayload if the new one is the same. After Unavailable
+        the same call does what is left to do.
         """
         user = await self._mine(principal)
         charges = await self._attempts.change(principal.user_id, principal.session_id)
@@ -141,9 +142,13 @@ class Accounts(Logins):
             if not await self._passwords.verify(user.password_hash, ask.new_password):
                 raise Forbidden("The current password is wrong") from None
         else:
+            if prepared(ask.new_password) == prepared(ask.current_password):
+                raise InvalidPayload("The new password must not be the current one")
             if not await self._set_password(user, ask.new_password, chosen=True):
                 raise Conflict("The password was changed elsewhere")
         await self._sessions.end_all(principal.user_id, keep=principal.session_id)
+        if user.must_change_password:
+            await self._sessions.announce_change(principal.user_id)  # the role of the account counts from now on
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 

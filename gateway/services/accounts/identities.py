@@ -1,5 +1,7 @@
 """Who users are, as every connect and request asks. Called by the authenticator, which remembers it for a moment."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from gateway.concurrency.batcher import Batcher
@@ -9,7 +11,7 @@ from gateway.security.principal import Role
 from gateway.security.tokens.authenticator import Identity
 from models.main.user import UserStatus
 
-WHO = "SELECT id::text, username, role, status FROM users WHERE id = ANY($1::uuid[])"
+WHO = "SELECT id::text, username, role, status, must_change_password FROM users WHERE id = ANY($1::uuid[])"
 
 TOGETHER = 500  # users asked about in one statement
 WAITING = 10_000  # that wait for an answer; more would wait for too long
@@ -39,8 +41,12 @@ class Identities:
     async def _who(self, user_ids: list[UUID]) -> list[Identity | None]:
         async with self._database.guard("identities"):
             rows = await self._database.query(WHO, user_ids)
-        found = {
-            UUID(row["id"]): Identity(row["username"], Role(row["role"]), row["status"] == UserStatus.SUSPENDED)
-            for row in rows
-        }
+        found = {UUID(row["id"]): _identity(row) for row in rows}
         return [found.get(user_id) for user_id in user_ids]
+
+
+def _identity(row: Mapping[str, Any]) -> Identity:
+    must_change = bool(row["must_change_password"])
+    # Somebody else knows the password: it opens nothing that a member of staff may do.
+    role = Role.USER if must_change else Role(row["role"])
+    return Identity(row["username"], role, row["status"] == UserStatus.SUSPENDED, must_change)

@@ -7,7 +7,7 @@ from typing import Final
 from tortoise.exceptions import IntegrityError
 
 from gateway.clocks import now
-from gateway.errors import AuthRequired, Conflict, Forbidden, NotFound
+from gateway.errors import AuthRequired, Conflict, Forbidden, InvalidPayload, NotFound
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.accounts import CreatedUser, CreateUser, PasswordLink, UsePasswordLink
 from gateway.security.passwords import Passwords
@@ -23,6 +23,10 @@ from models.main.user import User
 LIFETIME: Final = timedelta(days=1)  # of a link
 BYTES: Final = 32  # of chance in a link
 
+FIRST: Final = """
+    SELECT password_hash FROM users
+    WHERE password_link_hash = $1 AND password_link_ends_at > clock_timestamp() AND must_change_password
+"""
 USE: Final = """
     UPDATE users SET password_hash = $2, must_change_password = false, updated_at = clock_timestamp()
     WHERE password_link_hash = $1 AND password_link_ends_at > clock_timestamp() RETURNING id::text
@@ -79,11 +83,18 @@ class PasswordLinks:
         return link
 
     async def use(self, ask: UsePasswordLink) -> None:
-        """Set the password of the account of a link, and end its sessions. Raises AuthRequired for a link of none.
+        """Set the password of the account of a link, and end its sessions.
 
+        Raises AuthRequired for a link of none, and InvalidPayload for a first password that was to be changed.
         The link holds until the sessions have ended: after Unavailable the same call does what is left to do.
         """
-        link, password_hash = fingerprint(ask.token), await self._passwords.hash(ask.new_password)
+        link = fingerprint(ask.token)
+        async with self._database.guard("users.use_link"):
+            first = await self._database.query(FIRST, link)
+        for row in first:
+            if await self._passwords.verify(row["password_hash"], ask.new_password):
+                raise InvalidPayload("The new password must not be the current one")
+        password_hash = await self._passwords.hash(ask.new_password)
         async with self._database.guard("users.use_link"):
             rows = await self._database.query(USE, link, password_hash)
         if not rows:
