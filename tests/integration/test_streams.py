@@ -16,7 +16,7 @@ from gateway.protocol.payloads.streaming import ChangeStream, CreateStream, Medi
 from gateway.protocol.queries import StreamListQuery, StreamQuery
 from gateway.protocol.wire import Payload
 from gateway.realtime.logged import Stamp
-from gateway.realtime.notices import StreamEnded, StreamResumed
+from gateway.realtime.notices import StreamBegan, StreamEnded, StreamResumed
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from gateway.services.chat import standing
@@ -167,7 +167,8 @@ async def test_a_missing_encoder_ends_the_stream_once(
     stream = await Stream.get(key=KEY)
     assert (stream.status, stream.lost_at) == ("ENDED", None)
     assert named(commerce, STARTED, ENDED) == [{"streamKey": KEY}, {"streamKey": KEY}]
-    assert commerce.received.notices == [StreamEnded(KEY)]
+    assert stream.started_at is not None
+    assert commerce.received.notices == [StreamBegan(KEY, stream.started_at), StreamEnded(KEY)]
 
 
 async def test_a_resumed_stream_continues_its_log(commerce: CommerceNodes, database: Database) -> None:
@@ -180,7 +181,9 @@ async def test_a_resumed_stream_continues_its_log(commerce: CommerceNodes, datab
     assert named(commerce, STARTED) == [{"streamKey": KEY}, {"streamKey": KEY, "resumed": True}]
     log = [(event.seq, event.event) for event in await RoomLog(database).after(viewers_room(KEY), 0, 10)]
     assert log == [(1, STARTED), (2, ENDED), (3, STARTED)]
-    assert commerce.received.notices == [StreamEnded(KEY), StreamResumed(KEY)]
+    assert first.started_at is not None
+    began = StreamBegan(KEY, first.started_at)
+    assert commerce.received.notices == [began, StreamEnded(KEY), StreamResumed(KEY)]
     await commerce.streams.stop(None, KEY)
     await age(database, "closes_at", 1800)
     for start in (commerce.streams.start(None, KEY), report(commerce.streams, "started")):
