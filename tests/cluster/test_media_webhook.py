@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from gateway.clocks import iso, now
+from gateway.security.sessions.refresh_tokens import fingerprint
 from gateway.security.webhooks import WebhookSignature
 from tests.cluster.conftest import WEBHOOK_SECRET
 from tests.cluster.shop import Shop
@@ -111,3 +112,14 @@ async def test_invalid_webhooks_are_refused(shop: Shop) -> None:
     assert await report(shop, "stream.started", "nowhere") == 404
     assert await report(shop, "stream.ended", await shop.stream()) == 409
     assert await report(shop, "stream.paused", await shop.stream()) == 400
+
+
+async def test_an_unknown_ingest_key_is_remembered_too(shop: Shop) -> None:
+    key, secret = await shop.stream(), secrets.token_hex(8)
+    message = f"unknown-{key}"
+    assert await deliver(shop, "stream.started", {"ingestKey": secret}, message=message) == 404
+    await shop._database.execute("UPDATE streams SET ingest_key_hash = $2 WHERE key = $1", key, fingerprint(secret))
+    assert await deliver(shop, "stream.started", {"ingestKey": secret}, message=message, node=1) == 404
+    assert (await stream(shop, key))["status"] == "SCHEDULED"
+    assert await deliver(shop, "stream.started", {"ingestKey": secret}) == 204
+    assert (await stream(shop, key))["status"] == "LIVE"

@@ -6,7 +6,6 @@ A stream's key is public, so it is no secret. An ingest key is shown once; its S
 import secrets
 
 from gateway.clocks import now
-from gateway.errors import NotFound
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.streaming import IngestKey
 from gateway.security.principal import Principal
@@ -38,9 +37,9 @@ class IngestKeys:
         return IngestKey(stream_key=key, ingest_key=ingest_key, created_at=moment)
 
 
-async def stream_of(database: Database, ingest_key: str) -> str:
-    """Return the key of the stream of an ingest key. Raises NotFound, Unavailable."""
+async def stream_of(database: Database, ingest_key: str) -> str | None:
+    """Return the key of the stream of an ingest key; None for an unknown one. Raises Unavailable."""
     async with database.guard("streams.of_ingest_key"):
         for row in await database.query(OF_KEY, fingerprint(ingest_key)):
             return str(row["key"])
-    raise NotFound("There is no stream with this ingest key")
+    return None

@@ -167,7 +167,8 @@ class Streams:
         `stream.started` starts or resumes a stream; `stream.ended` starts the grace time of a live one. A repeated
         message has no effect and gets the answer of the first one, NotFound or Conflict if that was refused.
         """
-        key = event.data.stream_key or await stream_of(self._database, event.data.ingest_key or "")
+        # No stream has the key "": what names none is refused below, where the answer is remembered.
+        key = event.data.stream_key or await stream_of(self._database, event.data.ingest_key or "") or ""
         stream, before = None, ""
         refusal: GatewayError | None = None
         async with self._outbox.change("streams.report", viewers_room(key)) as outgoing:
