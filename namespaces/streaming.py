@@ -7,6 +7,7 @@ from gateway.errors import Code, codes
 from gateway.keys import STREAMING, viewers_room
 from gateway.protocol import events
 from gateway.protocol.payloads import streaming
+from gateway.protocol.wire import Typed
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.streams.hearts import Hearts
@@ -45,6 +46,14 @@ class StreamingNamespace(Namespace):
     async def allow(self, _principal: Principal, key: str) -> None:
         """Allow everybody to watch an existing stream. Raises NotFound."""
         await self._viewers.check_join(key)
+
+    async def resumed(self, socket: Socket) -> None:
+        """Handle a recovered socket. Counts have no place in a log, so it is sent the present ones."""
+        await super().resumed(socket)
+        for room in list(socket.attending):
+            update = streaming.ViewerUpdate(stream_key=room.key, viewer_count=(await self._viewers.census(room)).count)
+            event = events.STREAM_VIEWER_UPDATE
+            socket.send(event, Typed(type=event, data=update), room)
 
     async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
         """`stream:viewer:join`: join the viewers of a stream."""

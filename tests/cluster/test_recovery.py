@@ -343,3 +343,14 @@ async def test_recovery_after_redis_lost_its_data(
         assert not socket.recovered
         joined = await socket.call("chat:join-room", {"liveId": key, "since": cursor})
         assert [event["payload"]["data"]["message"] for event in joined["events"]] == ["missed"]
+
+
+async def test_a_recovered_viewer_is_told_the_present_count(shop: Shop) -> None:
+    key, ann = await shop.stream(), await shop.person()
+    lost, stays = [await shop.viewer(key, as_=ann) for _ in range(2)]
+    await lost.drop()
+    await shop.viewer(key, node=1)
+    await stays.expect("stream:viewer:update", viewerCount=2)
+    await lost.reconnect(url=shop.urls[1])  # of the same person: the count does not change
+    assert lost.recovered
+    await lost.expect("stream:viewer:update", viewerCount=2)

@@ -71,11 +71,12 @@ class Socket:
         """Whether its connection was closed because the client does not read: the last packets may be lost."""
         return self.connection.dropped
 
-    def send(self, event: str, payload: Payload) -> None:
-        """Send an event to this client alone."""
+    def send(self, event: str, payload: Payload, room: "Room | None" = None) -> None:
+        """Send an event to this client alone; one of a room that it is in has the time of the room's stream."""
         if self.live:
+            packet = event_packet(self.namespace, event, payload)
             self._rooms.flush_to(self)
-            self.connection.send_frame(Frame(event_packet(self.namespace, event, payload)))
+            self.connection.send_frame(Frame(packet if room is None else self._rooms.timed(room, packet)))
 
     def succeed(self, ack_id: int, data: Payload) -> None:
         """Ack a successful request: `{"ok": true, "data": …, "ts": …}`."""
