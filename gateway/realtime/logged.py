@@ -27,10 +27,11 @@ class Place(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The newest place of a room's log, and when the room's stream went live first; None if it has not yet."""
+    """The newest place of a room's log, and of the room's stream its first start, if it has begun, and its host."""
 
     place: Place
     began: datetime | None = None
+    host: str | None = None
 
 
 class Stamp(NamedTuple):

@@ -240,3 +240,13 @@ async def test_messages_below_the_rate_are_not_parsed(show: Show, monkeypatch: p
     monkeypatch.setattr(sampling, "_SENDER", None)
     show.say(RATE)
     assert show.viewer.received == list(range(1, RATE + 1))
+
+
+async def test_only_the_stream_s_own_host_is_never_left_out(show: Show) -> None:
+    assert show.rooms._sampler is not None
+    show.rooms._sampler._host = lambda _: "own"
+    show.say(BUDGET)
+    show.say(3, user="own", role=Role.HOST)
+    show.say(3, user="another", role=Role.HOST)
+    assert show.viewer.places == list(range(1, BUDGET + 4))
+    show.leave()

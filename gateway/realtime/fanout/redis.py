@@ -118,6 +118,10 @@ class RedisFanout:
         """Return when the stream of a watched room went live first; None if it has not, or if that is not known yet."""
         return self._sequencer.began(room)
 
+    def host(self, room: Room) -> str | None:
+        """Return the host of the stream of a watched room; None if it is not known."""
+        return self._sequencer.host(room)
+
     async def reach(self, room: Room, seq: int, within: float) -> bool:
         """Wait up to `within` s until a watched room's events up to `seq` are delivered; return whether they are."""
         return await self._sequencer.reach(room, seq, within)

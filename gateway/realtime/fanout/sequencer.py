@@ -29,12 +29,13 @@ READERS = 2  # rooms that read their logs at the same time: joins and messages n
 class _Watched:
     """A room with members on this node."""
 
-    __slots__ = ("awaited", "began", "filling", "held", "learning", "logged", "place", "room")
+    __slots__ = ("awaited", "began", "filling", "held", "host", "learning", "logged", "place", "room")
 
     def __init__(self, room: Room) -> None:
         self.room = room
         self.place: Place | None = None  # of the newest event that was delivered
         self.began: datetime | None = None  # when its stream went live first
+        self.host: str | None = None  # of its stream
         self.logged = True  # whether it has a log; True until known
         self.awaited = 0  # the newest place that is known to exist
         self.held: dict[int, bytes] = {}  # packets that arrived too early, by place
@@ -96,6 +97,11 @@ class Sequencer:
         """Return when the stream of a watched room went live first; None if it has not, or if that is not known yet."""
         watched = self._rooms.get(room)
         return watched.began if watched else None
+
+    def host(self, room: Room) -> str | None:
+        """Return the host of the stream of a watched room; None if it is not known."""
+        watched = self._rooms.get(room)
+        return watched.host if watched else None
 
     def begin_stream(self, key: str, began: datetime) -> None:
         """Remember when a stream went live first: the log's heads are read only once in a while."""
@@ -159,7 +165,7 @@ class Sequencer:
 
     def _begin(self, watched: _Watched, head: Head) -> None:
         """Continue from the head of a log, without the events before it."""
-        watched.place, watched.began = head
+        watched.place, watched.began, watched.host = head
         watched.awaited = head.place.seq
         self._release(watched)
         if watched.held:
@@ -259,6 +265,6 @@ class Sequencer:
             if watched.place is None or (place is not None and (new.epoch != place.epoch or new.seq < place.seq)):
                 self._begin(watched, head)  # unknown before, or a new log
                 continue
-            watched.began = head.began or watched.began
+            watched.began, watched.host = head.began or watched.began, head.host
             if new.seq > watched.place.seq:
                 self._expect(watched, new.seq)

@@ -33,6 +33,10 @@ class Watcher(Protocol):
         """Return when the stream of a watched room went live first; None if it has not, or if that is not known yet."""
         ...
 
+    def host(self, room: Room) -> str | None:
+        """Return the host of the stream of a watched room; None if it is not known."""
+        ...
+
     async def reach(self, room: Room, seq: int, within: float) -> bool:
         """Wait up to `within` s until everything up to `seq` is delivered; return whether it is."""
         ...
@@ -65,7 +69,7 @@ class Rooms:
         self.flush_to = self._batches.flush_to  # sends a socket the waiting frames of its rooms
         self._without_offsets: Counter[Room] = Counter()  # members that take no offsets
         self._held: Counter[Room] = Counter()  # rooms watched for sockets that are about to join
-        self._sampler = Sampler(display_rate, self._tell, metrics) if display_rate else None
+        self._sampler = Sampler(display_rate, self._tell, metrics, self._host) if display_rate else None
         self._sockets_of_user: Callable[[str], Collection[Socket]] = lambda _: ()
         self._watcher: Watcher | None = None
         self._memory: Memory | None = None
@@ -173,6 +177,10 @@ class Rooms:
         """Return the place of the last logged event sent to members here; None for a room without a log."""
         return None if self._watcher is None else self._watcher.place(room)
 
+    def timed(self, room: Room, packet: bytes) -> bytes:
+        """Add the time of a room's stream to an event that this node alone sends."""
+        return packet if self._watcher is None else timed(packet, self._watcher.began(room))
+
     async def reach(self, room: Room, seq: int, within: float) -> bool:
         """Wait up to `within` s until members here were sent everything up to `seq`; return whether they were."""
         return self._watcher is not None and await self._watcher.reach(room, seq, within)
@@ -234,9 +242,12 @@ class Rooms:
             self._metrics.delivered.value += len(members)
             self._batches.add(room, members, frame)
 
+    def _host(self, room: Room) -> str | None:
+        return None if self._watcher is None else self._watcher.host(room)
+
     def _tell(self, room: Room, packet: bytes) -> bytes:
         """Send everybody in a room an event of this node alone; return its packet as it was sent."""
-        packet = timed(packet, None if self._watcher is None else self._watcher.began(room))
+        packet = self.timed(room, packet)
         self.deliver(room, packet)
         return packet
 

@@ -23,7 +23,8 @@ MESSAGE: Final = f'2{CHAT},["{CHAT_MESSAGE}",'.encode()
 # In a message as it is broadcast. One that is read from the log has spaces between its fields and is never left out:
 # a node that catches up shows everything.
 _SENDER: Final = re.compile(rb'"userId":"([^"\\]+)","username":"(?:[^"\\]|\\.)*","role":"([A-Z]+)"')
-_ORDINARY: Final = frozenset({Role.GUEST.encode(), Role.USER.encode()})  # who streams is at least a HOST
+_ORDINARY: Final = frozenset({Role.GUEST.encode(), Role.USER.encode()})
+_HOST: Final = Role.HOST.encode()  # who may be another stream's host, and so an ordinary member here
 
 
 class Span:
@@ -41,7 +42,8 @@ class Span:
 
 
 class Sampler:
-    """Chooses the messages that everybody in a room gets: at most `rate` a second, evenly spread, and all of the staff.
+    """Chooses the messages that everybody in a room gets: at most `rate` a second, evenly spread, and all of those
+    who have powers in the room: administrators, moderators and the stream's host (`host`, None where it is not known).
 
     The rate is measured over MEASURED s.
     A room is told of a sample before the first message behind one that was left out, so that clients take missing
@@ -53,11 +55,13 @@ class Sampler:
         rate: int,
         tell: Callable[[Room, bytes], bytes],
         metrics: Metrics,
+        host: Callable[[Room], str | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pause = 1 / rate  # s between two messages of a sample
         self._tell = tell
         self._metrics = metrics
+        self._host = host
         self._clock = clock
         self._until: dict[Room, float] = {}  # how far the messages shown in a room reach at this rate
         self.spans: dict[Room, Span] = {}  # rooms that are being sampled
@@ -74,13 +78,17 @@ class Sampler:
             self._until[room] = max(now, until) + self._pause
             if room not in self.spans:
                 return None
-        elif (found := _SENDER.search(packet)) is not None and found[2] in _ORDINARY:
+        elif (found := _SENDER.search(packet)) is not None and self._ordinary(room, found[1].decode(), found[2]):
             sender = found[1].decode()
             self._metrics.left_out.inc()
         elif room not in self.spans:
             return None
         self._count(room, int(offset.rpartition(".")[2]), shown=sender is None)
         return sender
+
+    def _ordinary(self, room: Room, user_id: str, role: bytes) -> bool:
+        """Whether a sender has no powers in this room."""
+        return role in _ORDINARY or (role == _HOST and self._host(room) not in (None, user_id))
 
     def forget(self, room: Room) -> None:
         """Forget a room without members here."""

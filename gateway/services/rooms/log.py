@@ -68,8 +68,8 @@ TAIL = """
 """
 
 HEADS = """
-    SELECT r.name, r.epoch, r.seq, s.started_at AS began FROM rooms r LEFT JOIN streams s ON s.key = r.stream_key
-    WHERE r.name = ANY ($1)
+    SELECT r.name, r.epoch, r.seq, s.started_at AS began, s.host_id::text AS host
+    FROM rooms r LEFT JOIN streams s ON s.key = r.stream_key WHERE r.name = ANY ($1)
 """
 
 # A message whose text is gone holds its place, and so does a pin of it; its deletion is an event of its own.
@@ -188,7 +188,9 @@ class RoomLog:
         names = {room_log_name(room): room for room in rooms}
         async with self._database.guard("room_log.heads"):
             rows = await self._database.query(HEADS, list(names))
-        return {names[row["name"]]: Head(Place(str(row["epoch"]), row["seq"]), row["began"]) for row in rows}
+        return {
+            names[row["name"]]: Head(Place(str(row["epoch"]), row["seq"]), row["began"], row["host"]) for row in rows
+        }
 
     async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:
         """Return the first stored events after a place, deleted ones without content. Raises Unavailable."""
