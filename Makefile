@@ -29,7 +29,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 say = @printf '\n== %s\n' "$(1)"
 
-.PHONY: help dev test unit lint bench wheel install console helm debian lock clean clean-data
+.PHONY: help dev test unit lint bench wheel sbom image-check install console helm debian lock clean clean-data
 
 help: ## List what make can do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,8 @@ lint: $(BIN)/.installed ## Check style, types, and imports between packages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
 bench: install bench/peers/node_modules/.installed ## Measure beside peers and write docs/performance.md; ARGS=--quick only looks
 	$(BIN)/python -m bench.run $(ARGS)
@@ -55,6 +57,16 @@ bench: install bench/peers/node_modules/.installed ## Measure beside peers and w
 wheel: $(BIN)/.installed gateway/web/node_modules/.installed $(CLIENT_PACKAGE) $(CONSOLE) $(SHOP) ## Build the wheel into dist/
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --no-isolation
+
+# The version is that of the code.
+sbom: $(BIN)/.installed ## Write the software bill of materials, CycloneDX JSON, into dist/
+	@mkdir -p dist
+	$(BIN)/python gateway/dev/sbom.py dorami-gateway "$$($(BIN)/python -c 'import gateway; print(gateway.__version__)')" \
+		requirements/runtime.txt gateway/web/package-lock.json clients/console/package-lock.json > dist/sbom.cdx.json
+
+# By hand, as root: some minutes, and it needs `apt-get install buildah debootstrap runc`. What it makes is in build/image.
+image-check: install ## Build the image without Docker and a registry, and run it locked up
+	IMAGE_CHECK=1 $(BIN)/pytest tests/integration/test_image.py --timeout=1800 $(ARGS)
 
 install: $(BIN)/.installed $(NPM_FOLDERS:%=%/node_modules/.installed) $(CONSOLE) $(SHOP) ## Install what the locks say, tests' packages too
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway import __version__
+from gateway.dev.sbom import bill
 from gateway.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +64,20 @@ def test_the_images_have_every_package() -> None:
         if "WORKDIR /app" in stage:
             copied = set(re.findall(r"^COPY (\w+) \1$", stage, re.MULTILINE))
             assert copied == {"gateway", "migrations", "models", "namespaces"}
+
+
+def test_the_images_say_the_version_of_the_code() -> None:
+    assert f"\nARG VERSION={__version__}\n" in DOCKERFILE
+
+
+def test_the_bill_of_materials_has_what_is_installed_and_nothing_that_only_builds_need() -> None:
+    locks = [ROOT / "requirements/runtime.txt", ROOT / "clients/console/package-lock.json"]
+    components = bill("x", "1", locks)["components"]
+    names = {component["name"] for component in components}
+    pinned = re.findall(r"^([\w.-]+)==", locks[0].read_text(), re.MULTILINE)
+    assert names >= {*pinned, "react", "@mantine/core"}
+    assert not names & {"vite", "typescript"}
+    assert len({component["purl"] for component in components}) == len(components)
 
 
 def roll(folder: Path, ready: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
