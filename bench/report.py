@@ -25,6 +25,7 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
 WORKERS = PLOTS / "workers.md"  # written by workers.py
 SOAK = PLOTS / "soak.md"  # written by soak.py
+WORKERS_TITLE = "## Several workers"
 GROWN = PLOTS / "growth.md"  # written by growth.py
 
 CLOCKS = (
@@ -181,7 +182,7 @@ def write(measurements: Measurements, failures: Sequence[str], repeats: int, sta
     if GROWN.exists():
         lines += ["## As the shop grows", "", GROWN.read_text()]
     if WORKERS.exists():
-        lines += ["## Several workers", "", WORKERS.read_text()]
+        lines += [WORKERS_TITLE, "", WORKERS.read_text()]
     if SOAK.exists():
         lines += ["## After a time", "", SOAK.read_text()]
     if failures:
@@ -203,6 +204,14 @@ def _disturbances(measurements: Measurements) -> list[str]:
         "of their repeats. Their rates and latencies do not count.**"
     )
     return [text, ""]
+
+
+def replace_workers(document: str, text: str) -> str:
+    """Return the document with another text about workers: in their section, or in a new one at its end."""
+    before, found, rest = document.partition(f"{WORKERS_TITLE}\n")
+    _, following, after = rest.partition("\n## ")
+    end = f"\n## {after}" if following else ""
+    return f"{before if found else before.rstrip() + chr(10) * 2}{WORKERS_TITLE}\n\n{text.rstrip()}\n{end}"
 
 
 def details(scenario: Scenario, measurements: Measurements) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from bench.chart import Axis, chart
 from bench.goals import CPU_PER_MESSAGE, GOALS, MESSAGES, NEEDED, REDIS, Goal, absolute, judge
-from bench.report import DETAILS, details, goals_table
+from bench.report import DETAILS, details, goals_table, replace_workers
 from bench.scenarios import SCENARIOS, SWEEPS, Place, Scenario, family, timed
 from bench.servers import ALONE, FULL, GATEWAY, PAIR, TITLES, WRITERS
 
@@ -100,3 +100,10 @@ def test_the_ticks_of_an_axis_are_few_and_enclose_the_values(high: float) -> Non
     assert ticks[0] == 0
     assert ticks[-1] >= high
     assert 2 <= len(ticks) <= 8
+
+
+@pytest.mark.parametrize("after", ["", "\n## Next\n\nkept\n"])
+def test_the_section_about_workers_is_replaced_alone(after: str) -> None:
+    first = replace_workers("# Performance\n\nkept\n", "one\n") + after
+    assert first == f"# Performance\n\nkept\n\n## Several workers\n\none\n{after}"
+    assert replace_workers(first, "two") == first.replace("one", "two")
