@@ -17,7 +17,7 @@ from gateway.dev.server_process import with_parent
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
 PEERS = HERE / "peers"
-START = 20.0  # s that a server may take to be ready
+START = 60.0  # s that a server may take to be ready, on a busy machine
 
 GATEWAY = "gateway"
 AT_ONCE = "gateway-at-once"  # large rooms are not gathered for

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import re
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -339,6 +341,54 @@ async def test_sigterm_drains_all_workers(open_workers: OpenWorkers) -> None:
         assert told.count("server:shutdown") == len(people)
         assert not any(process.is_running() for process in workers)
         assert "did not stop in time" not in node.logs
+
+
+@pytest.mark.timeout(120)
+async def test_what_each_signal_does(open_workers: OpenWorkers, quick: Quick) -> None:
+    """The table of signals in docs/operations.md; SIGKILL, a worker that stays stopped and SIGTERM have own tests."""
+    limits = quick(first_pause=0.05, last_pause=0.1, hang=60)
+    async with open_workers(**limits, DRAIN_SPREAD="20s", SHUTDOWN_TIMEOUT="30s") as shop:
+        [node] = shop.nodes
+        master = psutil.Process(node.pid)
+
+        async def answers() -> None:
+            async with aiohttp.ClientSession() as http, http.get(f"{node.url}/api/v1/health/live") as response:
+                assert response.status == 200
+
+        def replaced(worker: psutil.Process) -> bool:
+            return workers_of(node).get(1, worker) != worker
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            before = workers_of(node)
+            before[1].send_signal(number)
+            await until(partial(replaced, before[1]), within=20, what=f"another one after {number.name}")
+            await until(lambda: has_both(node), within=15, what=f"{number.name}: both workers serve")
+            assert workers_of(node)[2] == before[2], "the other one serves on"
+        assert len(crashes(node.logs)) == 3
+
+        before = workers_of(node)
+        before[1].suspend()
+        await answers()
+        before[1].resume()
+        await until(lambda: has_both(node), what="it goes on as if nothing had been")
+        master.suspend()
+        await answers()
+        await all_hear(await members(shop, node.url, 2, "websocket"))
+        master.resume()
+        assert workers_of(node) == before
+
+        shop.client.forget_all()
+        master.send_signal(signal.SIGHUP)
+        await until(lambda: not set(before.values()) & set(workers_of(node).values()), within=30, what="a reload")
+        await until(lambda: has_both(node), within=15, what="both workers serve")
+        assert len(crashes(node.logs)) == 3
+
+        await members(shop, node.url, 8, "websocket")
+        master.send_signal(signal.SIGINT)
+        await until(lambda: "stopping" in node.logs)
+        begun = asyncio.get_running_loop().time()
+        assert await node.stop(signal.SIGINT) == 0  # the second one
+        assert asyncio.get_running_loop().time() - begun < 15, "it does not wait for DRAIN_SPREAD"
 
 
 async def test_a_worker_that_hangs_is_replaced(open_workers: OpenWorkers, quick: Quick) -> None:
