@@ -8,6 +8,7 @@ export const PATHS = [
   "/products",
   "/orders",
   "/sanctions",
+  "/reports",
   "/people",
   "/words",
   "/log",

@@ -228,7 +228,7 @@ export const shop = {
       await message(host, text).waitFor();
     }
     await menu(host, "First");
-    assert.deepEqual(await host.locator("#menu button").allTextContents(), ["Pin on top", "Close"], "a host does not delete");
+    assert.deepEqual(await host.locator("#menu button").allTextContents(), ["Pin on top", "Report", "Close"], "a host does not delete");
     await host.getByRole("button", { name: "Pin on top" }).click();
     await pin(viewer, "First").waitFor();
     await menu(host, "Second");

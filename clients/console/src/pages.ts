@@ -1,6 +1,7 @@
 // The registry of pages: one line for each. A page is loaded when it is opened.
 
 import { type ComponentType, lazy } from "react";
+import { OpenReports } from "./components/open-reports";
 import type { IconName } from "./icons";
 import type { Language } from "./i18n";
 import { type Role, STAFF } from "./session";
@@ -13,6 +14,8 @@ export interface Page {
   /** The entry in the navigation; pages without one are reached from others. */
   label?: Record<Language, string>;
   icon?: IconName;
+  /** A number beside the entry. */
+  badge?: ComponentType;
 }
 
 type Load = () => Promise<{ default: ComponentType }>;
@@ -35,6 +38,7 @@ export const PAGES: readonly Page[] = [
   entry("/products", "products", "Products", "상품", () => import("./pages/products")),
   entry("/orders", "orders", "Orders", "주문", () => import("./pages/orders"), HOSTS),
   entry("/sanctions", "sanctions", "Sanctions", "제재", () => import("./pages/sanctions")),
+  { ...entry("/reports", "flag", "Reports", "신고", () => import("./pages/reports")), badge: OpenReports },
   entry("/people", "people", "People", "사용자", () => import("./pages/people"), ADMIN),
   page("/people/:id", () => import("./pages/person")),
   entry("/words", "words", "Word lists", "금칙어", () => import("./pages/words"), ADMIN),

@@ -64,6 +64,7 @@ function Entry({ page, place }: { page: Page; place: string }) {
     <Link href={page.path} className="nav-entry" aria-current={active ? "page" : undefined}>
       {page.icon && <Icon name={page.icon} />}
       <span>{page.label![language()]}</span>
+      {page.badge && <page.badge />}
     </Link>
   );
 }

@@ -1,12 +1,14 @@
-// The chat: messages that rise and fade, pins above them, and for who may moderate a small menu. Made by main.ts.
+// The chat: messages that rise and fade, pins above them, and a small menu to report or moderate them. Made by main.ts.
 
-import { type ChatState, DoramiError, type HistoryMessage, type PinnedMessage } from "@dorami/client";
+import { type ChatState, DoramiError, type HistoryMessage, type PinnedMessage, type Report } from "@dorami/client";
 import { $, button, dialog, follow, make, soon, tell, write } from "./dom";
 import type { Visit } from "./visit";
 import { clock, language, reason, t } from "./words";
 
 const SHOWN = 100; // entries; older ones leave the page
 const AGES = 10 * 365 * 86_400_000; // ms: a ban that ends later is one without an end
+const HELD = 500; // ms of a press that opens the menu of a message
+const REASONS: Report["reason"][] = ["SPAM", "ABUSE", "SEXUAL", "FRAUD", "PRIVACY", "OTHER"];
 const CLOSE = 60; // px from the end that count as reading the newest
 
 interface Entry extends Pick<HistoryMessage, "username" | "role" | "message" | "kind"> {
@@ -50,7 +52,18 @@ export function showChat({ chat, dorami, key: liveId, watch }: Visit): void {
     dorami.ask("/chat", event, { liveId, messageId }).catch((error) => tell(reason(error), "error"));
   };
 
-  function offer(id: string, text: string): void {
+  /** Ask why a message is reported, and report it. */
+  function report(id: string): void {
+    const because = (why: Report["reason"]) => () => {
+      menu.close();
+      chat.report(id, why).then(() => tell(t("reported")), (error) => tell(reason(error), "error"));
+    };
+    write($("#subject"), t("reportWhy"));
+    $(".choices", menu).replaceChildren(...REASONS.map((why) => button("", t(why), because(why))), button("quiet", t("close"), () => menu.close()));
+    $("button", menu).focus();
+  }
+
+  function offer(id: string, text: string, mine: boolean): void {
     const { you, pinned } = chat.state.get();
     write($("#subject"), text);
     const choices = [];
@@ -59,15 +72,17 @@ export function showChat({ chat, dorami, key: liveId, watch }: Visit): void {
       choices.push(button("", t(on ? "unpin" : "pin"), () => ask(on ? "chat:unpin-message" : "chat:pin-message", id)));
     }
     if (you!.powers.includes("DELETE")) choices.push(button("danger", t("delete"), () => ask("chat:delete-message", id)));
+    else if (!mine) choices.push(button("", t("report"), () => report(id)));
     choices.push(button("quiet", t("close"), () => menu.close()));
     $(".choices", menu).replaceChildren(...choices);
     menu.showModal();
   }
 
   function item({ id, kind, username, role, message, mine }: Entry, shown?: HTMLLIElement): HTMLLIElement {
-    const may = id && !kind && chat.state.get().you?.powers.some((power) => power === "PIN" || power === "DELETE");
+    const moderates = chat.state.get().you?.powers.some((power) => power === "PIN" || power === "DELETE");
+    const may = id && !kind && (moderates || !mine);
     const made = shown ?? make("li", "", make("b", "name"), " ", make("span", "text"));
-    const drawn = [id, may, language].join();
+    const drawn = [id, may, moderates, language].join();
     if (made.dataset.drawn === drawn) return made; // messages do not change
     made.dataset.drawn = drawn;
     made.className = [kind, role.toLowerCase(), mine && "mine", !id && "pending"].filter(Boolean).join(" ");
@@ -77,8 +92,9 @@ export function showChat({ chat, dorami, key: liveId, watch }: Visit): void {
     write(text, message);
     const more = made.querySelector<HTMLButtonElement>(".more");
     if (!may) more?.remove();
-    else if (!more) made.append(button("more", "⋯", () => offer(id, message)));
-    if (may) $(".more", made).ariaLabel = t("moderate", { who: username });
+    else if (!more) made.append(button("more", "⋯", () => offer(id, message, mine)));
+    if (may) $(".more", made).ariaLabel = t(moderates ? "moderate" : "reportThis", { who: username });
+    made.classList.toggle("seldom", !moderates);
     return made;
   }
 
@@ -110,7 +126,23 @@ export function showChat({ chat, dorami, key: liveId, watch }: Visit): void {
     last = end;
   }
 
+  // Who does not moderate has no button in sight on a phone: a long press opens the menu, too.
+  let held: ReturnType<typeof setTimeout> | undefined;
+  const menuOf = (event: Event) => (event.target as Element).closest("li")?.querySelector<HTMLElement>(".more");
+  list.addEventListener("pointerdown", (event) => {
+    const more = event.pointerType === "touch" && menuOf(event);
+    if (more) held = setTimeout(() => more.click(), HELD);
+  });
+  for (const end of ["pointerup", "pointercancel", "pointerleave"]) list.addEventListener(end, () => clearTimeout(held));
+  list.addEventListener("contextmenu", (event) => {
+    const more = menuOf(event);
+    if (!more) return;
+    event.preventDefault();
+    clearTimeout(held);
+    if (!menu.open) more.click();
+  });
   log.addEventListener("scroll", () => {
+    clearTimeout(held);
     following = log.scrollHeight - log.scrollTop - log.clientHeight < CLOSE;
     if (following) newest.hidden = true;
   }, { passive: true });

@@ -24,6 +24,7 @@ import "./live.css";
 import { LogCard } from "./log";
 import { AboutPerson, PersonCard } from "./person";
 import { Products } from "./products";
+import { OpenReportsHere } from "./reports";
 import { MUTE, RoomContext, useJoinedRoom, useRoom } from "./room";
 
 const PHONE = "(max-width: 860px)";
@@ -249,6 +250,7 @@ function Head({ stream, help }: { stream: StreamView; help: () => void }) {
         </span>
       )}
       <span className="figure dim wide-only">{t("people", { count: members })}</span>
+      <OpenReportsHere />
       <ActionIcon className="wide-only" variant="default" size="lg" aria-label={t("keys")} title={`${t("keys")} (?)`} onClick={help}>
         <Icon name="keyboard" />
       </ActionIcon>

@@ -11,7 +11,7 @@ import { useLiveWords } from "../../words/live";
 import { useRoom } from "./room";
 
 const EVERY = 15_000; // ms
-const ACTIONS = ["MUTE", "UNMUTE", "BAN", "UNBAN", "SLOW_MODE", "FREEZE", "UNFREEZE", "ALLOW_GUESTS", "REFUSE_GUESTS", "ANNOUNCE", "DELETE_MESSAGE", "CLEAR", "UNDO_CLEAR", "PIN", "UNPIN"] as const;
+const ACTIONS = ["MUTE", "UNMUTE", "BAN", "UNBAN", "SLOW_MODE", "FREEZE", "UNFREEZE", "ALLOW_GUESTS", "REFUSE_GUESTS", "ANNOUNCE", "DELETE_MESSAGE", "KEEP_MESSAGE", "CLEAR", "UNDO_CLEAR", "PIN", "UNPIN"] as const;
 type Known = (typeof ACTIONS)[number];
 const known = (action: string): action is Known => (ACTIONS as readonly string[]).includes(action);
 /** Events after which the log has something new. */

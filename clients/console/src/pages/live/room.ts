@@ -1,6 +1,6 @@
 // One room as its moderators use it: the realtime state of a stream, and all actions on it with their undo.
 
-import type { Chat, ClearAck, DataOf, HistoryMessage, PinnedMessage, Power, Products, RequestOf, RoomSettings, StreamStats } from "@dorami/client";
+import type { Chat, ClearAck, DataOf, HistoryMessage, OpenReports, PinnedMessage, Power, Products, RequestOf, RoomSettings, StreamStats } from "@dorami/client";
 import { createContext, useContext, useEffect } from "react";
 import { attempt, toast, undoable } from "../../components/toasts";
 import { said } from "../../components/said";
@@ -28,6 +28,8 @@ export class Room {
   readonly products: Products;
   /** The numbers of the stream, every 5 s; whoever moderates is no viewer of it. */
   readonly stats = store<StreamStats | null>(null);
+  /** How many reports wait for a review. */
+  readonly reports = store<OpenReports | null>(null);
   readonly client = dorami();
 
   constructor(readonly key: string) {
@@ -35,6 +37,7 @@ export class Room {
     this.chat = client.chat(key, { keep: KEEP });
     this.products = client.products(key);
     this.chat.on("stream:stats", this.stats.set);
+    this.chat.on("chat:reports", this.reports.set);
   }
 
   retain(): () => void {
