@@ -35,7 +35,8 @@ class BoundedPool(ConnectionPool):
         connection = self.get_available_connection()  # type: ignore[no-untyped-call]
         self._since[connection] = time.monotonic()
         try:
-            await self.ensure_connection(connection)
+            if not await _ready(connection):
+                await self.ensure_connection(connection)
         except BaseException:
             self._give_back(connection)
             raise
@@ -90,3 +91,11 @@ class BoundedPool(ConnectionPool):
         self._in_use_connections.discard(connection)
         self._available_connections.append(connection)
         self._grant()
+
+
+async def _ready(connection: AbstractConnection) -> bool:
+    """Whether a connection is open, and nothing has come on it that nobody asked for."""
+    try:
+        return connection.is_connected and not await connection.can_read()
+    except ConnectionError:
+        return False
