@@ -46,6 +46,14 @@ class Recorder:
         packet = stamped_packet(room, event, payload, stamp) if stamp else event_packet(room.namespace, event, payload)
         self.sent.append(decoded(packet))
 
+    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
+        """See Fanout."""
+        declared = BROADCASTS[room.namespace][event]
+        content = json.loads(payload)
+        data = declared.data.model_validate(content["data"])
+        assert Typed(type=content["type"], data=data).model_dump_json() == payload, "as a payload would be encoded"
+        await self.publish(room, event, Typed(type=content["type"], data=data), stamp)
+
     async def notify(self, notice: Notice) -> None:
         """See Fanout."""
         self.notices.append(notice)

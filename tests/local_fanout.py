@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
 from gateway.realtime.fanout.fanout import Local, NoticeHandlers
-from gateway.realtime.logged import Stamp
+from gateway.realtime.logged import Stamp, stamped
 from gateway.realtime.notices import N, Notice, decode, encode
-from gateway.realtime.packets import event_packet, stamped_packet
+from gateway.realtime.packets import event_packet, logged_packet, stamped_packet
 
 
 class LocalFanout:
@@ -26,6 +26,10 @@ class LocalFanout:
         else:
             packet = stamped_packet(room, event, payload, stamp)
         self._local.deliver(room, packet)
+
+    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
+        """See Fanout."""
+        self._local.deliver(room, logged_packet(room.namespace, event, stamped(payload, room, stamp)))
 
     async def watch(self, room: Room) -> None:
         """See RedisFanout. There is nothing to subscribe to."""

@@ -198,6 +198,9 @@ class Silent:
     async def publish(self, room: Room, event: str, payload: object, stamp: Stamp | None = None) -> None:
         """See Fanout."""
 
+    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
+        """See Fanout."""
+
 
 async def test_a_node_catches_up_from_the_room_log(database_url: str, redis: RedisClient) -> None:
     database = Database(make_settings(database_url=database_url), Metrics())

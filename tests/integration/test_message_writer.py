@@ -73,6 +73,13 @@ def heard_texts(inbox: DeliveredPackets, room: Room) -> list[str]:
     return [packet.decode().partition('"message":"')[2].partition('"')[0] for packet in inbox.of(room)]
 
 
+async def test_a_text_that_looks_like_a_place_is_published_as_it_is(cluster: ChatNodes) -> None:
+    text = '"seq":0, {"seq":0} \\"seq":0'
+    await cluster.send(0, text)
+    assert texts(await cluster.holds_together(KEYS[0])) == [text]
+    assert [payload["data"]["message"] for payload in cluster.received.named("chat:message")] == [text]
+
+
 async def test_waiting_messages_form_one_batch_in_order(cluster: ChatNodes) -> None:
     await cluster.gathered(*(cluster.send(n % 5, f"{n}", key=KEYS[n % 2]) for n in range(60)))
     assert cluster.batches == 2

@@ -12,7 +12,7 @@ from gateway.errors import Code, Conflict, GatewayError, Unavailable
 from gateway.protocol.payloads.chat import Message, SendMessage, Sent
 from gateway.realtime.logged import Stamp
 from gateway.services.chat.chat import Chat
-from gateway.services.chat.messages import Messages, Placed
+from gateway.services.chat.messages import Messages, Placed, event
 from gateway.services.rooms import log as room_log
 from tests.doubles import EventLog, Recorder, principal, stand_in
 
@@ -59,9 +59,10 @@ class FakeMessages:
         for message in self.stored:
             if draft.client_message_id is not None and message.client_message_id == draft.client_message_id:
                 return Placed(message.id, message.seq, message.timestamp, message.message, fresh=False, stamp=None)
-        self.stored.append(draft.model_copy(update={"seq": len(self.stored) + 1}))
-        stamp = Stamp(EventLog.EPOCH, len(self.stored), now(), None)
-        return Placed(draft.id, len(self.stored), draft.timestamp, draft.message, fresh=True, stamp=stamp)
+        stored = draft.model_copy(update={"seq": len(self.stored) + 1})
+        self.stored.append(stored)
+        stamp, payload = Stamp(EventLog.EPOCH, stored.seq, now(), None), event(stored).model_dump_json()
+        return Placed(stored.id, stored.seq, stored.timestamp, stored.message, True, stamp, payload)
 
 
 class FakeWords:

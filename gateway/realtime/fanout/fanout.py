@@ -36,6 +36,9 @@ class Fanout(NoticeSender, Protocol):
         their places, whatever order they are published in, and a node that misses one reads it from the log.
         """
 
+    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
+        """Broadcast a logged event whose payload is JSON already, without its stamp. See `publish`."""
+
 
 class NoticeHandlers:
     """The handlers of each kind of notice."""

@@ -15,7 +15,7 @@ from gateway.protocol.payloads.chat import History, HistoryPage, Joined, JoinRoo
 from gateway.protocol.wire import Since
 from gateway.realtime.fanout.fanout import Fanout
 from gateway.security.principal import Principal
-from gateway.services.chat.messages import Messages, Placed, event
+from gateway.services.chat.messages import Messages, Placed
 from gateway.services.chat.snapshot import Snapshots
 from gateway.services.chat.standing import Standing, Standings
 from gateway.services.chat.word_filter import said
@@ -152,21 +152,20 @@ class Chat:
         """Store a batch, then publish the messages that are not repetitions."""
         async with self._database.guard("chat.send"):
             placed = await self._messages.insert(drafts)
-        fresh = [
-            (draft.model_copy(update={"seq": place.seq}), place.stamp)
-            for draft, place in zip(drafts, placed, strict=True)
-            if isinstance(place, Placed) and place.stamp is not None
-        ]
+        due: dict[str, int] = {}
         try:
-            for message, stamp in fresh:  # the fan-out joins them into one round trip
-                await self._fanout.publish(chat_room(message.live_id), events.CHAT_MESSAGE, event(message), stamp)
+            for draft, place in zip(drafts, placed, strict=True):  # the fan-out joins them into one round trip
+                if isinstance(place, Placed) and place.stamp is not None and place.payload is not None:
+                    if place.seq % room_log.TRIM == 0:
+                        due[draft.live_id] = place.seq
+                    room = chat_room(draft.live_id)
+                    await self._fanout.publish_encoded(room, events.CHAT_MESSAGE, place.payload, place.stamp)
         except Exception:
             log.exception("stored messages were not published")  # nodes read them from the room log
-        await self._trim([message for message, _ in fresh])
+        await self._trim(due)
         return placed
 
-    async def _trim(self, messages: list[Message]) -> None:
-        due = {message.live_id: message.seq for message in messages if message.seq % room_log.TRIM == 0}
+    async def _trim(self, due: dict[str, int]) -> None:
         if due:
             with suppress(Unavailable):  # a later message will trim it
                 async with self._database.guard("chat.trim"):

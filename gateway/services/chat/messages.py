@@ -57,7 +57,7 @@ class Placed(NamedTuple):
     """A stored message. `fresh`: stored by this call, else it is a repetition.
 
     `text` is the stored text, also of a deleted message as long as that is retained, else None. `stamp` is that of its
-    event, None if the message is not fresh.
+    event, and `payload` the event as JSON without the stamp; both are None if the message is not fresh.
     """
 
     id: str
@@ -66,6 +66,7 @@ class Placed(NamedTuple):
     text: str | None
     fresh: bool
     stamp: Stamp | None
+    payload: str | None = None
 
 
 class Messages:
@@ -95,6 +96,7 @@ class Messages:
         not send there now. A client message id that the sender has used in the room before, or in an earlier draft, is
         not stored again and gets the first message, whatever the sender's standing is now.
         """
+        payloads = [event(draft).model_dump_json() for draft in drafts]
         rows = await self._database.query(
             INSERT,
             events.CHAT_MESSAGE,
@@ -106,12 +108,13 @@ class Messages:
             [draft.message for draft in drafts],
             [draft.client_message_id for draft in drafts],
             [draft.timestamp for draft in drafts],
-            [event(draft).model_dump_json() for draft in drafts],
+            payloads,
             [draft.live_id for draft in drafts],
         )
         answers: list[Placed | GatewayError | None] = [None] * len(drafts)
         for row in rows:
-            answers[row["place"] - 1] = _refused(row) if row["refusal"] else _placed(row)
+            place = row["place"] - 1
+            answers[place] = _refused(row) if row["refusal"] else _placed(row, payloads[place])
         return [answer or NotFound("There is no such stream") for answer in answers]
 
     async def sent(self, live_id: str, sender_id: str, client_message_id: str) -> Placed | None:
@@ -156,9 +159,13 @@ def uuid_of(message_id: str) -> UUID:
         raise NotFound("There is no such message") from None
 
 
-def _placed(row: dict[str, Any]) -> Placed:
-    stamp = Stamp.of(row) if row["fresh"] else None
-    return Placed(str(row["id"]), row["seq"], row["created_at"], row["text"], row["fresh"], stamp)
+def _placed(row: dict[str, Any], draft: str = "") -> Placed:
+    """Return what `store_messages` or `sent_message` answers for a message; `draft` is the payload without a place."""
+    seq, stamp, payload = row["seq"], None, None
+    if row["fresh"]:
+        # Encoded once for the log and the room: quotes within texts are escaped, so this is the field.
+        stamp, payload = Stamp.of(row), draft.replace('"seq":0', f'"seq":{seq}', 1)
+    return Placed(str(row["id"]), seq, row["created_at"], row["text"], row["fresh"], stamp, payload)
 
 
 def _refused(row: dict[str, Any]) -> GatewayError:
