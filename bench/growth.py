@@ -1,6 +1,6 @@
-"""What grows as the shop grows: reads and acts of a small shop beside those of a large one. A part of `make bench`.
+"""What grows as the shop grows: reads and acts of a small shop beside those of a large one.
 
-make bench ARGS="--only growth"           both shops, some ten minutes; writes docs/performance/growth.md
+make bench ARGS="--only growth"           both shops; writes docs/performance/growth.md
 python -m bench.growth --messages 300000  a tenth of the large shop, for a busy machine; only prints
 
 The services are called as the edges call them. What counts is the CPU of PostgreSQL's process for one call, which other

@@ -12,12 +12,13 @@ from typing import Any
 
 import psutil
 
-from bench import goals
+from bench import goals, scale
 from bench.chart import Axis, Line, chart
 from bench.goals import DISTURBED, GOALS, Measurements, Quantity, Verdict, disturbed, judge
 from bench.scenarios import CHAT_LIMIT, CHAT_WINDOW, RATES, ROOM_SIZES, SCENARIOS, Scenario, family
 from bench.scenarios import CONNECTIONS as CONNECTION_COUNTS
 from bench.servers import PEERS, TITLES
+from bench.tables import table
 from gateway.machine import python_build
 
 ROOT = Path(__file__).parent.parent
@@ -92,6 +93,7 @@ DETAILS: dict[str, tuple[Quantity, ...]] = {
         goals.CPU_PERCENT, goals.ACK_P50, goals.ACK_P99, goals.P50, goals.P99,
         goals.JOIN_P50, goals.JOIN_P99, goals.HTTP_P50, goals.HTTP_P99,
     ),
+    "cluster": (goals.PUBLISH, goals.ENTER, goals.ENTERS, goals.BEATS, goals.PERSON),
     "storm": (
         goals.BACK, goals.RECOVERED, goals.REFUSED, goals.RETURN, goals.RETURN_P50, goals.CPU_PER_CONNECTION,
         goals.POSTGRES, goals.REDIS, goals.OTHERS_BEFORE, goals.OTHERS_P99, goals.NOT_STORED,
@@ -142,12 +144,15 @@ def _row(verdict: Verdict) -> list[str]:
     ]
 
 
-def write(measurements: Measurements, failures: Sequence[str], repeats: int, start: Start) -> None:
-    """`docs/performance.md` and its plots, from a full run."""
-    PLOTS.mkdir(parents=True, exist_ok=True)
+def write(
+    measurements: Measurements, failures: Sequence[str], repeats: int, start: Start, document: Path = DOCUMENT
+) -> None:
+    """`docs/performance.md` and its plots, from a full run; or another document, with its plots beside it."""
+    folder = document.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
     plots = _plots(measurements)
     for name, svg in plots.items():
-        (PLOTS / f"{name}.svg").write_text(svg)
+        (folder / f"{name}.svg").write_text(svg)
     minutes = (datetime.now(UTC) - start.moment).total_seconds() / 60
     lines = [
         "# Performance",
@@ -167,7 +172,7 @@ def write(measurements: Measurements, failures: Sequence[str], repeats: int, sta
         "",
         goals_table(measurements),
         "",
-        *(f"![{name}](performance/{name}.svg)\n" for name in plots),
+        *(f"![{name}]({folder.name}/{name}.svg)\n" for name in plots),
         "## Everything that was measured",
         "",
     ]
@@ -180,14 +185,16 @@ def write(measurements: Measurements, failures: Sequence[str], repeats: int, sta
         "",
     ]
     if GROWN.exists():
-        lines += ["## As the shop grows", "", GROWN.read_text()]
+        lines += ["## As the shop grows", "", GROWN.read_text(), "Measured by `make bench ARGS='--only growth'`.", ""]
     if WORKERS.exists():
         lines += [WORKERS_TITLE, "", WORKERS.read_text()]
     if SOAK.exists():
         lines += ["## After a time", "", SOAK.read_text()]
     if failures:
         lines += ["Runs that failed and are left out:", "", *(f"- {failure}" for failure in failures), ""]
-    DOCUMENT.write_text("\n".join(lines))
+    about = f"Of {start.moment:%d %B %Y, %H:%M} UTC, commit {start.commit}, {_processor()}, {python_build()}."
+    document.with_name("scale.md").write_text(scale.text(measurements, about))
+    document.write_text("\n".join(lines))
 
 
 def _mark(repeats: Sequence[Mapping[str, Any]]) -> str:
@@ -228,14 +235,6 @@ def details(scenario: Scenario, measurements: Measurements) -> str:
     return table(["", *heads], rows)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown that can be read as it is."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    lines = [[head.ljust(width) for head, width in zip(heads, widths, strict=True)], ["-" * width for width in widths]]
-    lines += [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _plots(measurements: Measurements) -> dict[str, str]:
     def lines(servers: Sequence[str], name: str, points: Sequence[int], quantity: Quantity) -> dict[str, Line]:
         found: dict[str, Line] = {}
@@ -252,7 +251,7 @@ def _plots(measurements: Measurements) -> dict[str, str]:
         name: [(rate * 500 / 1000, value) for rate, value in line]
         for name, line in lines(engines, "steady", RATES, goals.P99).items()
     }
-    memory = lines((*engines, "python"), "connect", CONNECTION_COUNTS, goals.TOTAL_MEMORY)
+    memory = lines(engines, "connect", CONNECTION_COUNTS, goals.TOTAL_MEMORY)
     plots: dict[str, Callable[[], str]] = {
         "fan-out": lambda: chart(
             "Fan-out cost over room size", Axis("sockets in the room", True), Axis("CPU per delivery, µs"), fan_out

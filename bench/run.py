@@ -1,7 +1,7 @@
 """The benchmark: plays the scenarios, prints the goals and writes `docs/performance.md`. Called by `make bench`.
 
 make bench                                     everything, some twenty minutes; writes docs/performance.md
-make bench ARGS=--quick                        what the goals need, one short repeat: four minutes
+make bench ARGS=--quick                        what the goals need but the storm, one short repeat: four minutes
 make bench ARGS="--only ingest,connect"        some scenarios; nothing but the terminal is written to
 make bench ARGS="--only storm --storm 5000"    the storms, the larger one with as many clients
 make bench ARGS="--only growth"                a small shop beside a large one; writes docs/performance/growth.md
@@ -20,6 +20,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from bench import growth, report, soak
 from bench.goals import NEEDED
@@ -40,11 +41,11 @@ class Run:
     def play(self, scenarios: Sequence[Scenario], repeats: int) -> None:
         """Every scenario with every server, in turn, so that what disturbs the machine meets all of them.
 
-        What no goal needs is not repeated.
+        What no goal needs is not repeated, nor are storms, which are long and are made of thousands of repeats.
         """
         with Stage() as stage, RESULTS.open("a") as results:
             for repeat in range(repeats):
-                for scenario in scenarios if repeat == 0 else _needed(scenarios):
+                for scenario in scenarios if repeat == 0 else _repeated(scenarios):
                     for server in scenario.servers:
                         _progress(f"{repeat + 1}/{repeats} {scenario.name}: {server}")
                         try:
@@ -66,6 +67,12 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAMES", help=f"comma separated: {names}, growth")
     parser.add_argument("--servers", metavar="NAMES", help="comma separated; default: all of a scenario")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="that a run is measured, if time ends it (%(default)s)"
+    )
+    parser.add_argument(
+        "--document", type=Path, metavar="FILE", help="write the document here, with its plots, also if not all is run"
+    )
     parser.add_argument("--storm", type=int, default=STORMS[-1], metavar="CLIENTS", help="of the larger storm")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="mixed load for so long, and nothing else")
     options = parser.parse_args()
@@ -80,11 +87,10 @@ def main() -> None:
     largest = f"storm {STORMS[-1]}"
     scenarios = [storm(options.storm) if scenario.name == largest else scenario for scenario in scenarios]
     if options.servers:
-        wanted = options.servers.split(",")
-        scenarios = [replace(s, servers=tuple(n for n in s.servers if n in wanted)) for s in scenarios]
+        scenarios = _served(scenarios, options.servers)
     elif options.quick and not options.only:
-        scenarios = _needed(scenarios)
-    seconds, warm_up, repeats = (1.5, 0.5, 1) if options.quick else (3.0, 1.0, options.repeats)
+        scenarios = _repeated(scenarios)
+    seconds, warm_up, repeats = (1.5, 0.5, 1) if options.quick else (options.seconds, 1.0, options.repeats)
     scenarios = [timed(scenario, seconds, warm_up) for scenario in scenarios]
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -93,11 +99,9 @@ def main() -> None:
     try:
         build()
         run.play(scenarios, repeats)
-        if not (options.quick or options.only or options.servers):
-            run.play(SWEEPS, 1)
-            _progress("growth")
-            growth.compare()
-            report.write(run.measurements, run.failures, repeats, start)
+        if options.document or not (options.quick or options.only or options.servers):
+            run.play([] if options.only else _served(SWEEPS, options.servers), 1)
+            report.write(run.measurements, run.failures, repeats, start, options.document or report.DOCUMENT)
     except (ServerError, FailedError) as error:
         sys.exit(str(error))
     print(report.goals_table(run.measurements))
@@ -120,10 +124,24 @@ def _named(parser: argparse.ArgumentParser, names: Sequence[str]) -> list[Scenar
     return scenarios
 
 
+def _served(scenarios: Sequence[Scenario], servers: str | None) -> list[Scenario]:
+    """Only with the servers of these names, which are separated by commas."""
+    if servers is None:
+        return list(scenarios)
+    wanted = servers.split(",")
+    reduced = [replace(s, servers=tuple(n for n in s.servers if n in wanted)) for s in scenarios]
+    return [scenario for scenario in reduced if scenario.servers]
+
+
 def _needed(scenarios: Sequence[Scenario]) -> list[Scenario]:
     """Only what the goals compare."""
     reduced = [replace(s, servers=tuple(n for n in s.servers if (s.name, n) in NEEDED)) for s in scenarios]
     return [scenario for scenario in reduced if scenario.servers]
+
+
+def _repeated(scenarios: Sequence[Scenario]) -> list[Scenario]:
+    """Only what the goals compare, without what is long."""
+    return [scenario for scenario in _needed(scenarios) if family(scenario) != "storm"]
 
 
 def _progress(text: str) -> None:

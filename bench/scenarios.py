@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from bench.servers import AT_ONCE, GATEWAY, WRITERS
+from bench.servers import AT_ONCE, CLUSTER, GATEWAY, WRITERS
 
 
 class Place(Enum):
@@ -17,7 +17,7 @@ class Place(Enum):
     MIXED = auto()  # the same, while others use HTTP
     TLS = auto()  # one server, engine only, behind HAProxy
     FAR = auto()  # one server, engine only, behind a slow network
-    WRITERS = auto()  # many nodes' ways of writing, with Redis and PostgreSQL
+    PROGRAM = auto()  # a program that is its own load, with Redis and PostgreSQL
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,16 @@ SCENARIOS = (
         "8 messages on their way; sockets, limits and members are left out",
         "--writers 40 --ahead 8",
         (WRITERS,),
-        Place.WRITERS,
+        Place.PROGRAM,
+    ),
+    Scenario(
+        "cluster",
+        "one Redis with 200 nodes, which are subscribers and presences in one process: 640 bytes to all nodes, "
+        "20 messages "
+        "at a time; 20,000 people come to one room; nothing but heartbeats",
+        "--nodes 200 --people 20000",
+        (CLUSTER,),
+        Place.PROGRAM,
     ),
     Scenario("connect", "3000 clients with tokens, 64 at a time, then idle", "-m connect -n 3000 -c 64", _NODES),
     Scenario(
@@ -215,7 +224,7 @@ SCENARIOS = (
 
 # For the plots: the points of each line.
 ROOM_SIZES = (10, 100, 1000, 8000)
-RATES = (5, 20, 60, 120, 200)  # messages/s to 500 members
+RATES = (5, 20, 60, 150)  # messages/s to 500 members
 CONNECTIONS = (1000, 4000, 10_000)
 
 
@@ -232,7 +241,7 @@ SWEEPS = (
         Scenario(f"steady {rate}", f"{rate * 500} deliveries/s", f"-m rate -n 500 -s 1 -q {rate} -t 2", _NODES[:3])
         for rate in RATES
     ),
-    *(Scenario(f"connect {n}", f"{n} idle connections", f"-m connect -n {n} -c 64", _NODES) for n in CONNECTIONS),
+    *(Scenario(f"connect {n}", f"{n} idle connections", f"-m connect -n {n} -c 64", _NODES[:3]) for n in CONNECTIONS),
 )
 
 
@@ -243,6 +252,6 @@ def family(scenario: Scenario) -> str:
 
 def timed(scenario: Scenario, seconds: float, warm_up: float) -> Scenario:
     """Return the scenario with another measuring time, if time ends it."""
-    if scenario.place is Place.WRITERS or re.search("-m (chat|rate)", scenario.options):
+    if WRITERS in scenario.servers or re.search("-m (chat|rate)", scenario.options):
         return replace(scenario, options=f"-t {seconds} -W {warm_up} {scenario.options}")
     return scenario

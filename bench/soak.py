@@ -32,7 +32,8 @@ import psutil
 import redis.asyncio
 import uvloop
 
-from bench.report import SOAK, table
+from bench.report import SOAK
+from bench.tables import table
 from gateway.dev.servers import Stack
 from tests.client.raw import RawSocket, raw_websocket
 from tests.cluster.shop import PASSWORD, Person, Shop

@@ -96,7 +96,7 @@ class Stage:
             Place.MIXED: self._mixed,
             Place.TLS: self._tls,
             Place.FAR: self._far,
-            Place.WRITERS: self._writers,
+            Place.PROGRAM: self._program,
         }
         return places[scenario.place](scenario, server)
 
@@ -147,8 +147,8 @@ class Stage:
         ):
             return self._load(scenario, [server], server, prefix=far.client, address=far.address)
 
-    def _writers(self, scenario: Scenario, _name: str) -> Measurement:
-        """Write to one room as many nodes do, which are one process here."""
+    def _program(self, scenario: Scenario, name: str) -> Measurement:
+        """Run the program of this name, which answers like the load client."""
         settings = self._settings()
         asyncio.run(_empty(settings))
         environment = inherited() | {
@@ -156,9 +156,10 @@ class Stage:
             "DATABASE_URL": self._postgres.url,
             "REDIS_URL": self._redis_url(),
             "JWT_SECRET": self._secret,
+            "REDIS_PID": str(self._redis.pid),
+            "POSTGRES_PID": str(self._postgres.pid),
         }
-        options = ["--redis-pid", str(self._redis.pid), "--postgres-pid", str(self._postgres.pid)]
-        command = [*pinned(self._core), sys.executable, "-m", "bench.writers", *options, *scenario.options.split()]
+        command = [*pinned(self._core), sys.executable, "-m", f"bench.{name}", *scenario.options.split()]
         return self._run(command, environment)
 
     def _cross(self, scenario: Scenario, name: str) -> Measurement:

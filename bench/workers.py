@@ -19,10 +19,11 @@ from typing import NamedTuple
 
 import psutil
 
-from bench.report import DOCUMENT, WORKERS, replace_workers, table
+from bench.report import DOCUMENT, WORKERS, replace_workers
 from bench.scenarios import SCENARIOS, Scenario, timed
 from bench.servers import FULL, GATEWAY, Server, build
 from bench.stage import Stage
+from bench.tables import table
 from gateway.workers.seat import VARIABLE
 
 REQUESTS = 2000

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -142,10 +143,8 @@ def main() -> None:
     parser.add_argument("--ahead", type=int, default=8, help="messages of each writer on their way (%(default)s)")
     parser.add_argument("-t", "--seconds", type=float, default=4.0)
     parser.add_argument("-W", "--warm-up", type=float, default=1.0)
-    parser.add_argument("--redis-pid", type=int, required=True)
-    parser.add_argument("--postgres-pid", type=int, required=True)
     options = parser.parse_args()
-    pids = {"redis": options.redis_pid, "postgres": options.postgres_pid}
+    pids = {"redis": int(os.environ["REDIS_PID"]), "postgres": int(os.environ["POSTGRES_PID"])}
     found = uvloop.run(measure(options.writers, options.ahead, options.warm_up, options.seconds, pids))
     print(json.dumps(found))
 

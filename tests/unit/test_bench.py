@@ -4,11 +4,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench import scale
 from bench.chart import Axis, chart
 from bench.goals import CPU_PER_MESSAGE, GOALS, MESSAGES, NEEDED, REDIS, Goal, absolute, judge
 from bench.report import DETAILS, details, goals_table, replace_workers
 from bench.scenarios import SCENARIOS, SWEEPS, Place, Scenario, family, timed
-from bench.servers import ALONE, FULL, GATEWAY, PAIR, TITLES, WRITERS
+from bench.servers import ALONE, CLUSTER, FULL, GATEWAY, PAIR, TITLES, WRITERS
 
 AT_MOST = Goal("ingest", "ingest", CPU_PER_MESSAGE, "node-ws", 0.5)
 AT_LEAST = Goal("ingest", "ingest", MESSAGES, "node-ws", 3, at_least=True)
@@ -71,7 +72,13 @@ def test_every_goal_belongs_to_a_scenario() -> None:
         assert goal.ours in played[goal.scenario].servers, goal.what
         assert goal.reference is None or goal.reference in played[goal.scenario].servers, goal.what
         assert (goal.scenario, goal.ours) in NEEDED
-    known = {Place.CROSS: PAIR, Place.LONE: PAIR, Place.FULL: FULL, Place.MIXED: FULL, Place.WRITERS: (WRITERS,)}
+    known = {
+        Place.CROSS: PAIR,
+        Place.LONE: PAIR,
+        Place.FULL: FULL,
+        Place.MIXED: FULL,
+        Place.PROGRAM: (WRITERS, CLUSTER),
+    }
     for scenario in (*SCENARIOS, *SWEEPS):
         assert set(scenario.servers) <= set(known.get(scenario.place, ALONE)), scenario.name
         assert set(scenario.servers) <= set(TITLES), scenario.name
@@ -82,6 +89,15 @@ def test_only_the_measuring_time_of_what_time_ends_is_changed() -> None:
     changed = {s.name for s in SCENARIOS if timed(s, 2.0, 0.5) != s}
     assert {"full", "ingest", "steady", "mixed", "writers", "far"} <= changed
     assert changed.isdisjoint({"single", "connect", "slow", "storm 2000", "storm 10000", "tls-connect"})
+
+
+def test_the_arithmetic_of_a_million_viewers_says_what_was_not_measured() -> None:
+    text = scale.text({("cluster", CLUSTER): [{"publish_redis_us": 200.0}]}, "")
+    assert "| Redis: publishing to 200 nodes" in text
+    assert "| 10.0 % of a core" in text  # 500 messages a second
+    assert "publishes 5,000 a second" in text
+    assert "| PostgreSQL: storing" in text
+    assert "| not measured" in text
 
 
 def test_a_chart_is_xml_with_a_line_and_a_name_for_each() -> None:

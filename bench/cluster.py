@@ -1,0 +1,135 @@
+"""Two hundred nodes against one Redis: what publishing and counting viewers cost it. Started by bench/run.py.
+
+The nodes are subscribers and presences in one process, without sockets: Redis is what is measured, by what it says of
+its own CPU. `people` of one room are spread over all nodes.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+import uvloop
+
+from gateway import keys
+from gateway.keys import viewers_room
+from gateway.metrics import Metrics
+from gateway.realtime.presence.redis import RedisPresence
+from gateway.redis.client import RedisClient
+from gateway.settings import load
+
+ROOM = viewers_room("demo")
+CHANNEL = b"bench-cluster"
+MESSAGE = b"x" * 640  # bytes of a Korean message between nodes
+BATCH = 20  # publications in one round trip
+BATCHES = 50
+TOGETHER = 40  # joins under way at once
+IDLE = 5.0  # s of nothing but heartbeats
+
+
+class Cluster:
+    """The nodes and what they share: two clients of Redis, one of them for heartbeats."""
+
+    def __init__(self, redis: RedisClient, beats: RedisClient, nodes: int) -> None:
+        self._redis = redis
+        self.nodes = [RedisPresence(redis, f"node-{n}", Metrics(), heartbeats=beats) for n in range(nodes)]
+
+    async def cpu(self) -> float:
+        """Return the CPU that Redis has used, in s."""
+        said = await self._redis.client.info("cpu")
+        return float(said["used_cpu_user"]) + float(said["used_cpu_sys"])
+
+    async def cost(self, work: Callable[[], Awaitable[object]], count: int) -> float:
+        """Return what one of `count` costs Redis, in µs."""
+        before = await self.cpu()
+        await work()
+        return (await self.cpu() - before) * 1e6 / count
+
+    async def enter(self, people: int) -> None:
+        """Have people come to one room, to one node after the other."""
+        numbers: Iterator[int] = iter(range(people))
+
+        async def come() -> None:
+            for number in numbers:
+                await self.nodes[number % len(self.nodes)].enter(ROOM, str(uuid4()))
+
+        await asyncio.gather(*(come() for _ in range(TOGETHER)))
+
+    async def bytes_of_people(self) -> int:
+        """Return the bytes of everything that says who is in the room."""
+        client = self._redis.client
+        names = [keys.presence(ROOM), *await client.keys("*:node:*")]
+        return sum([await client.memory_usage(name) or 0 for name in names])
+
+
+async def _subscriber(path: str, stack: AsyncExitStack) -> asyncio.StreamReader:
+    reader, writer = await asyncio.open_unix_connection(path)
+    stack.callback(writer.close)
+    writer.write(b"*2\r\n$9\r\nSUBSCRIBE\r\n$%d\r\n%s\r\n" % (len(CHANNEL), CHANNEL))
+    await reader.readuntil(b":1\r\n")
+    return reader
+
+
+async def _published(cluster: Cluster, redis: RedisClient, path: str, nodes: int) -> float:
+    """Return what it costs Redis to publish a message to all nodes, in µs; each has read all of them by then."""
+    length = len(b"*3\r\n$7\r\nmessage\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n" % (len(CHANNEL), CHANNEL, len(MESSAGE), MESSAGE))
+    async with AsyncExitStack() as stack:
+        readers = [await _subscriber(path, stack) for _ in range(nodes)]
+
+        async def publish() -> None:
+            heard = [asyncio.create_task(reader.readexactly(length * BATCH * BATCHES)) for reader in readers]
+            for _ in range(BATCHES):
+                pipeline = redis.client.pipeline(transaction=False)
+                for _ in range(BATCH):
+                    pipeline.publish(CHANNEL, MESSAGE)
+                await pipeline.execute()
+            await asyncio.gather(*heard)
+
+        return await cluster.cost(publish, BATCH * BATCHES)
+
+
+async def measure(nodes: int, people: int) -> dict[str, Any]:
+    """Return the measurement."""
+    settings = load()
+    path = unquote(urlsplit(settings.redis_url.get_secret_value()).path)
+    redis, beats = RedisClient(settings, Metrics()), RedisClient(settings, Metrics())
+    try:
+        cluster = Cluster(redis, beats, nodes)
+        published = await _published(cluster, redis, path, nodes)
+        for node in cluster.nodes:
+            await node.start()
+        begun = time.monotonic()
+        entered = await cluster.cost(lambda: cluster.enter(people), people)
+        seconds = time.monotonic() - begun
+        idle = await cluster.cost(lambda: asyncio.sleep(IDLE), 1)
+        held = await cluster.bytes_of_people()
+        return {
+            "nodes": nodes,
+            "people": people,
+            "publish_redis_us": published,
+            "join_redis_us": entered,
+            "joins_per_s": people / seconds,
+            "idle_percent": idle / 1e6 / IDLE * 100,
+            "bytes_per_person": held / people,
+        }
+    finally:
+        await redis.close()
+        await beats.close()
+
+
+def main() -> None:
+    """Print the measurement as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, default=200)
+    parser.add_argument("--people", type=int, default=20_000)
+    options = parser.parse_args()
+    print(json.dumps(uvloop.run(measure(options.nodes, options.people))))
+
+
+if __name__ == "__main__":
+    main()
