@@ -559,7 +559,8 @@ static account look(void) {
 }
 
 static double spent(const account *a, const account *b, int i) {
-  return b->of[i].user + b->of[i].system - a->of[i].user - a->of[i].system;
+  double seconds = b->of[i].user + b->of[i].system - a->of[i].user - a->of[i].system;
+  return seconds > 0 ? seconds : 0; /* sums of rounded numbers can be a little less than nothing */
 }
 
 static void print_cpu(const account *a, const account *b, double seconds, double per) {

@@ -160,7 +160,8 @@ def write(
         "Written by `make bench`: the gateway beside what one would use instead, on the same machine in one run.",
         "",
         f"{start.moment:%d %B %Y, %H:%M} UTC, {minutes:.0f} min; medians of {repeats} repeats, the servers in turn, "
-        f"what no goal refers to was measured once. Load average of the machine before: {start.load:.1f}; others used "
+        f"what no goal refers to was measured once, and so was what is far from its goal, and storms. Load "
+        f"average of the machine before: {start.load:.1f}; others used "
         f"{start.others:.2f} of its cores. " + CLOCKS,
         "",
         *(_disturbances(measurements)),

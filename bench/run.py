@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench import growth, report, soak
 from bench.goals import NEEDED
-from bench.scenarios import SCENARIOS, STORMS, SWEEPS, Scenario, family, storm, timed
+from bench.scenarios import ONCE, SCENARIOS, STORMS, SWEEPS, Scenario, family, storm, timed
 from bench.servers import BUILD, ServerError, build
 from bench.stage import FailedError, Measurement, Stage
 
@@ -41,7 +41,7 @@ class Run:
     def play(self, scenarios: Sequence[Scenario], repeats: int) -> None:
         """Every scenario with every server, in turn, so that what disturbs the machine meets all of them.
 
-        What no goal needs is not repeated, nor are storms, which are long and are made of thousands of repeats.
+        What no goal needs is not repeated, nor what is far from its goal, nor storms, which are long.
         """
         with Stage() as stage, RESULTS.open("a") as results:
             for repeat in range(repeats):
@@ -89,7 +89,7 @@ def main() -> None:
     if options.servers:
         scenarios = _served(scenarios, options.servers)
     elif options.quick and not options.only:
-        scenarios = _repeated(scenarios)
+        scenarios = [scenario for scenario in _needed(scenarios) if family(scenario) != "storm"]
     seconds, warm_up, repeats = (1.5, 0.5, 1) if options.quick else (options.seconds, 1.0, options.repeats)
     scenarios = [timed(scenario, seconds, warm_up) for scenario in scenarios]
 
@@ -140,8 +140,8 @@ def _needed(scenarios: Sequence[Scenario]) -> list[Scenario]:
 
 
 def _repeated(scenarios: Sequence[Scenario]) -> list[Scenario]:
-    """Only what the goals compare, without what is long."""
-    return [scenario for scenario in _needed(scenarios) if family(scenario) != "storm"]
+    """Only what the goals compare, without what is long or far from its goal."""
+    return [scenario for scenario in _needed(scenarios) if family(scenario) not in ONCE]
 
 
 def _progress(text: str) -> None:

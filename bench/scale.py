@@ -153,4 +153,4 @@ def _rate(us: float | None) -> str:
 
 
 def _bits(bytes_: float) -> str:
-    return f"{bytes_ / 1e9:,.3g} GB, {bytes_ * 8 / 1e9:,.3g} Gbit"
+    return f"{bytes_ / 1e9:,.2f} GB, {bytes_ * 8 / 1e9:,.1f} Gbit"

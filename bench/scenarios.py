@@ -222,6 +222,9 @@ SCENARIOS = (
     ),
 )
 
+# Not repeated: these are far from their goals, by factors, or take long.
+ONCE = frozenset(("fan-out", "hot", "rooms", "cross", "connect-3", "slow", "storm"))
+
 # For the plots: the points of each line.
 ROOM_SIZES = (10, 100, 1000, 8000)
 RATES = (5, 20, 60, 150)  # messages/s to 500 members
