@@ -84,8 +84,8 @@ class Settings(BaseSettings):
     """The name of this node in logs and Redis; made at the start unless given. Unique among nodes."""
     workers: WorkerCount = 1
     """How many processes serve on the port, or `max`: one for each core. They share what is said per node below."""
-    worker_memory_limit: Size = 2**30
-    """Resident memory, like `512MiB`, above which one of several workers is replaced, as in a reload."""
+    worker_memory_limit: Size = Field(2**30, ge=2**24)
+    """Resident memory, like `512MiB`, 16 MiB or more, above which one of several workers is replaced as in a reload."""
     drain_delay: Delay = timedelta(seconds=3)
     """How long a node serves on, not ready, after the signal to stop, so that balancers notice."""
     drain_spread: Delay = timedelta(seconds=10)

@@ -21,13 +21,14 @@ def configuration(settings: Settings, spec: DatabaseSpec = MAIN) -> dict[str, An
         "max_size": settings.database_pool_size,
         "timeout": seconds,
         "command_timeout": seconds,
+        "server_settings": {"application_name": f"dorami {settings.node_id or ''}".rstrip()},  # for pg_stat_activity
     }
     if settings.database_pgbouncer:
         pool["statement_cache_size"] = 0
     else:
         # A statement that timed out here must not continue on the server, holding locks.
         limit = int(seconds * 1000)
-        pool["server_settings"] = {
+        pool["server_settings"] |= {
             # A plan that was made while a table is empty is kept while it grows: it must not scan what has an index.
             "enable_seqscan": "off",
             "jit": "off",  # compiling takes longer than any statement here

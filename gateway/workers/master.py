@@ -260,7 +260,8 @@ class Master:
             memory = worker.memory
             worker.large = worker.large + 1 if memory > self._settings.worker_memory_limit else 0
             if worker.large >= self._limits.times_large and not self._replacing.locked():
-                log.warning("a worker has grown too large", slot=slot, pid=worker.pid, bytes=memory)
+                log.warning("a worker has grown too large", slot=slot, pid=worker.pid, bytes=memory,
+                            limit=self._settings.worker_memory_limit)  # fmt: skip
                 worker.large = 0
                 self._spawn(self._lighten(slot))
 
