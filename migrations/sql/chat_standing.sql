@@ -2,7 +2,7 @@
 --
 -- room: a stream's key; sender: the id of a user or a guest; role: theirs; instant: the moment to judge by.
 -- One row, or none if there is no such stream:
---   hosting     the stream names them as its host
+--   hosting     the stream names them as its host, and their role still is one that may host (`hosts` of principal.py)
 --   trusted     room settings do not hold for them: administrators, moderators, the host
 --   slow_mode_seconds, frozen, guests_allowed    the room's settings
 --   refusal     why they may not speak at `instant`: BANNED, MUTED, FORBIDDEN (a guest), ROOM_FROZEN (also once the
@@ -49,8 +49,9 @@ AS $$
     ) settings
     CROSS JOIN LATERAL (
         SELECT
-            s.host_id::text = sender AS hosting,
-            role IN ('ADMIN', 'MODERATOR') OR s.host_id::text = sender AS trusted
+            h.hosting,
+            role IN ('ADMIN', 'MODERATOR') OR h.hosting AS trusted
+        FROM (SELECT s.host_id::text = sender AND role IN ('HOST', 'MODERATOR', 'ADMIN') AS hosting) h
     ) who
     CROSS JOIN LATERAL (
         SELECT CASE WHEN who.trusted THEN 0 ELSE settings.slow_mode_seconds END * interval '1 second' AS pause

@@ -99,3 +99,32 @@ async def test_a_recovered_socket_gets_changed_rights(shop: Shop) -> None:
     await member.reconnect(url=shop.urls[1])
     assert member.recovered
     await published(member, key, canSend=False)
+
+
+async def test_a_former_host_has_no_rights_in_the_stream(shop: Shop) -> None:
+    admin, host, ann = await shop.person("ADMIN"), await shop.person("HOST"), await shop.person()
+    key = f"{host.username}-show"
+    body = {"title": "Show", "key": key}
+    await shop.request("POST", "/streams", body=body, token=host.token, status={201})
+    sockets = [await shop.chatter(key, as_=host, node=node) for node in (0, 1)]
+    mute, freeze = {"liveId": key, "userId": ann.id}, {"liveId": key, "frozen": True}
+    await sockets[0].call("chat:mute-user", mute)
+    for role, powers in (("USER", []), ("HOST", HOST_POWERS), ("USER", [])):
+        await shop.request("PATCH", f"/users/{host.id}", body={"role": role}, token=admin.token, status={200})
+        for socket in sockets:
+            await published(socket, key, moderator=bool(powers), powers=powers, canSend=True)
+    for socket in sockets:
+        for event, ask in (("chat:unmute-user", mute), ("chat:freeze", freeze), ("chat:mute-user", mute)):
+            assert (await socket.fail(event, ask))["code"] == "FORBIDDEN"
+        assert (await joined(socket, key))["powers"] == []
+    staff = await shop.chatter(key, as_=admin)
+    await staff.call("chat:unmute-user", mute)
+    await staff.expect("chat:unmuted")
+    await staff.call("chat:freeze", freeze)
+    for socket in sockets:
+        await published(socket, key, canSend=False)
+        socket.refute("chat:unmuted")
+        assert (await socket.fail("chat:send-message", {"liveId": key, "message": "mine"}))["code"] == "ROOM_FROZEN"
+    await staff.call("chat:mute-user", {"liveId": key, "userId": host.id})
+    for socket in sockets:
+        assert (await socket.fail("chat:send-message", {"liveId": key, "message": "mine"}))["code"] == "MUTED"

@@ -33,7 +33,7 @@ class LiftDelivery:
         else:
             there = self._rooms.members(chat_room(notice.live_id))
         lifted = Lifted(user_id=notice.user_id, live_id=notice.live_id)
-        concerned = {notice.host_id, notice.user_id}
         for socket in list(there.values()):
-            if socket.principal.role in MODERATORS or socket.principal.user_id in concerned:
+            who = socket.principal
+            if who.role in MODERATORS or who.user_id == notice.user_id or who.hosts(notice.host_id):
                 socket.send(event, lifted)

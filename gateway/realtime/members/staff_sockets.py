@@ -35,4 +35,4 @@ class StaffSockets:
 def is_staff(socket: Socket, room: Room, host_id: str) -> bool:
     """Return whether a socket is in a room and belongs to its staff, of which the host is one."""
     who = socket.principal
-    return room in socket.attending and (who.role in MODERATORS or who.user_id == host_id)
+    return room in socket.attending and (who.role in MODERATORS or who.hosts(host_id))

@@ -88,7 +88,7 @@ class Reports:
         """
         async with self._databases.main.guard("reports.stream"):
             stream = await Stream.get_or_none(key=key)
-        if stream is None or not (principal.role is Role.ADMIN or str(stream.host_id) == principal.user_id):
+        if stream is None or not (principal.role is Role.ADMIN or principal.hosts(stream.host_id)):
             raise NotFound("There is no such stream")
         begin, end, bucket = _period(
             ask, stream.started_at or stream.created_at, (stream.ended_at or now()) + LENGTHS["minute"]

@@ -248,7 +248,7 @@ def _end_deal(product: Product) -> dict[str, Any]:
 
 def _require_host(principal: Principal | None, stream: Stream) -> None:
     """Raise Forbidden unless the principal is an ADMIN, the stream's host, or None, which is the gateway itself."""
-    if principal is not None and principal.role is not Role.ADMIN and str(stream.host_id) != principal.user_id:
+    if principal is not None and principal.role is not Role.ADMIN and not principal.hosts(stream.host_id):
         raise Forbidden("This is another host's stream")
 
 

@@ -7,7 +7,7 @@ from gateway.errors import Code, Forbidden, NotFound
 from gateway.postgres.database import Database
 from gateway.protocol.powers import Power
 from gateway.security.powers import powers
-from gateway.security.principal import Principal, Role
+from gateway.security.principal import STAFF, Principal, Role
 from gateway.security.sessions.guest_ids import is_guest
 from gateway.services.chat import standing
 
@@ -17,7 +17,7 @@ ROLE = "SELECT role FROM users WHERE id = $1"
 
 
 class Permissions:
-    """Decides by role and by the stream's host, who may moderate whatever role they have."""
+    """Decides by role and by the stream's host; a former host, who is a USER now, is one no more."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,9 +41,10 @@ class Permissions:
         """
         if is_guest(user_id):
             return
-        if await self._role(user_id) == Role.ADMIN:
+        role = await self._role(user_id)
+        if role is Role.ADMIN:
             raise Forbidden("Nobody can act on an administrator")
-        if live_id is not None and user_id == await self._host(live_id):
+        if live_id is not None and user_id == await self._host(live_id) and role in STAFF:
             raise Forbidden("Nobody can act on the host of the room")
 
     async def _host(self, live_id: str) -> str:
@@ -51,10 +52,10 @@ class Permissions:
             return str(row["host"])
         raise NotFound("There is no such stream")
 
-    async def _role(self, user_id: str) -> str:
+    async def _role(self, user_id: str) -> Role:
         with suppress(ValueError):
             key = UUID(user_id)
             if str(key) == user_id:  # sanctions are looked up by the id as it is written everywhere
                 for row in await self._database.query(ROLE, key):
-                    return str(row["role"])
+                    return Role(row["role"])
         raise NotFound("There is no such user")

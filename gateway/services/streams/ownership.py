@@ -13,6 +13,6 @@ async def lock_stream(principal: Principal | None, key: str) -> Stream:
     stream = await Stream.filter(key=key).select_for_update(no_key=True).first()
     if stream is None:
         raise NotFound("There is no such stream")
-    if principal is not None and principal.role is not Role.ADMIN and str(stream.host_id) != principal.user_id:
+    if principal is not None and principal.role is not Role.ADMIN and not principal.hosts(stream.host_id):
         raise Forbidden("This is another host's stream")
     return stream
