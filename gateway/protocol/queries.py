@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from gateway.protocol.payloads.analytics import Bucket
@@ -165,9 +165,9 @@ class MemberQuery(Page):
 
 
 class ConnectionQuery(Query):
-    """`GET /cluster/connections` of a user or guest."""
+    """`GET /cluster/connections` of a user or guest: `userId`, or `user`."""
 
-    user_id: Identifier
+    user_id: Annotated[Identifier, Field(validation_alias=AliasChoices("userId", "user"))]
 
 
 class OrderQuery(Page):

@@ -206,7 +206,8 @@ async def test_an_administrator_finds_and_ends_connections_on_any_node(staff: St
     sockets = [await shop.chatter(staff.key, as_=ann, node=node) for node in (0, 1)]
     path = f"/cluster/connections?userId={ann.id}"
     await staff.matrix("GET", path, ("ADMIN",), status=200)
-    for bad in ("", "?userId=", "?user=x"):
+    await staff.matrix("GET", f"/cluster/connections?user={ann.id}", ("ADMIN",), status=200)
+    for bad in ("", "?userId=", "?user=", "?name=x"):
         await staff.call("ADMIN", "GET", f"/cluster/connections{bad}", status=400)
     found = await staff.call("ADMIN", "GET", path, status=200)
     assert found["silent"] == []
@@ -489,7 +490,8 @@ async def test_the_staff_of_a_stream_lists_its_members(staff: Staff) -> None:
 
 
 async def test_administrators_see_the_nodes(staff: Staff) -> None:
-    await staff.matrix("GET", "/cluster/nodes", ("ADMIN",), status=200)
+    for path in ("/cluster", "/cluster/nodes"):
+        await staff.matrix("GET", path, ("ADMIN",), status=200)
     nodes = (await staff.call("ADMIN", "GET", "/cluster/nodes", status=200))["items"]
     ready = [node for node in nodes if node["status"] == "ok"]
     assert len(ready) >= 2

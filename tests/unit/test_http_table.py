@@ -69,7 +69,7 @@ GET /streams/{key}/messages · POST /notifications · GET /notifications · POST
 GET /notifications/sent · GET /jobs · POST /jobs/{id}/retry · POST /jobs · GET /jobs/{id} · DELETE /jobs/{id}
 GET /analytics/streams/{key} · GET /analytics/sales
 POST /streams/{key}/duplicate · POST /streams/{key}/ingest-key · GET /streams/{key}/stats · GET /people/{id}
-GET /cluster/connections · DELETE /cluster/connections/{id}
+GET /cluster · GET /cluster/connections · DELETE /cluster/connections/{id}
 GET /cluster/nodes · POST /cluster/nodes/{id}/drain · DELETE /cluster/nodes/{id}/drain · PATCH /products/order
 POST /users · POST /users/{id}/password-reset · POST /users/{id}/logout-all · POST /auth/password
 GET /streams/{key}/members

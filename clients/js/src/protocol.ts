@@ -661,7 +661,7 @@ export interface ConnectionView {
   rooms: string[];
 }
 /**
- * `GET /cluster/connections` of a user or guest.
+ * `GET /cluster/connections` of a user or guest: `userId`, or `user`.
  */
 export interface ConnectionQuery {
   userId: string;

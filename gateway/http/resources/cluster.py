@@ -22,6 +22,7 @@ class Cluster:
         admin = partial(Route, who=ADMINS)
         drain = f"/cluster/nodes/{ID}/drain"
         return [
+            admin("GET", "/cluster", self.cluster, answer=NodePage, limit=READS),
             admin("GET", "/cluster/nodes", self.nodes, answer=NodePage, limit=READS),
             admin("POST", drain, self.drain, answer=NodeView, limit=WRITES, status=202, raises=CONFLICT),
             admin("DELETE", drain, self.resume, answer=NodeView, limit=WRITES, status=202),
@@ -35,6 +36,10 @@ class Cluster:
             ),
             admin("DELETE", f"/cluster/connections/{ID}", self.end_connection, limit=WRITES),
         ]
+
+    async def cluster(self, call: Call[None, None]) -> NodePage:
+        """List the nodes with their load and state, as `/cluster/nodes` does."""
+        return await self.nodes(call)
 
     async def nodes(self, _call: Call[None, None]) -> NodePage:
         """List the nodes with their load and state."""

@@ -256,7 +256,7 @@ class ConnectionList(TypedDict):
 
 
 class ConnectionQuery(TypedDict):
-    """`GET /cluster/connections` of a user or guest."""
+    """`GET /cluster/connections` of a user or guest: `userId`, or `user`."""
 
     userId: str
 
