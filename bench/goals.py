@@ -146,8 +146,8 @@ GOALS = (
     absolute("Everything on, 8 rooms: the gateway", "full-room", CPU_PER_MESSAGE, 90),
     Goal("… beside Node with the same work", "full-room", CPU_PER_MESSAGE, "node-full", 0.35),
     Goal("… beside Node with group commit", "full-room", CPU_PER_MESSAGE, "node-group", 0.6),
-    absolute("Everything on, batches of 20: PostgreSQL", "full-20", POSTGRES, 60),
-    absolute("Everything on, batches of 20: Redis", "full-20", REDIS, 15),
+    absolute("Everything on, batches of 20: PostgreSQL", "full", POSTGRES, 60),
+    absolute("Everything on, batches of 20: Redis", "full", REDIS, 15),
     Goal("Everything on: rate", "full", MESSAGES, "node-full", 1.5, at_least=True),
     # connecting with everything on
     absolute("Connecting with everything on: the gateway", "full-connect", CPU_PER_CONNECTION, 800),

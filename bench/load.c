@@ -24,6 +24,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -533,19 +534,33 @@ static process look_at(int pid) {
   return found;
 }
 
+/* Return the CPU time of all threads of a process in s, to the nanosecond; /proc/<pid>/stat counts in steps of 10 ms. */
+static double exact(int pid) {
+  char path[300];
+  unsigned long long all = 0, one;
+  snprintf(path, sizeof path, "/proc/%d/task", pid);
+  DIR *threads = opendir(path);
+  if (!threads) return 0;
+  for (struct dirent *thread; (thread = readdir(threads));) {
+    snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, thread->d_name);
+    FILE *file = thread->d_name[0] == '.' ? 0 : fopen(path, "r");
+    if (!file) continue;
+    if (fscanf(file, "%llu", &one) == 1) all += one;
+    fclose(file);
+  }
+  closedir(threads);
+  return all / 1e9;
+}
+
 /* Return the CPU time of a process and its children, those that have ended included, in s. */
 static double family(int pid) {
   char path[64];
   int child;
-  process parent = look_at(pid);
-  double seconds = parent.user + parent.system + parent.gone;
+  double seconds = exact(pid) + look_at(pid).gone;
   snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
   FILE *file = fopen(path, "r");
   if (!file) return seconds;
-  while (fscanf(file, "%d", &child) == 1) {
-    process found = look_at(child);
-    seconds += found.user + found.system;
-  }
+  while (fscanf(file, "%d", &child) == 1) seconds += exact(child);
   fclose(file);
   return seconds;
 }

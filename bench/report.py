@@ -77,7 +77,7 @@ DETAILS: dict[str, tuple[Quantity, ...]] = {
     "ingest": (goals.CPU_PER_MESSAGE, goals.MESSAGES, goals.ACK_P50, goals.ACK_P99),
     "full": (*_WHOLE, goals.PAUSE),
     "full-room": (*_WHOLE, goals.P50, goals.P99, goals.PAUSE),
-    "full-20": (*_WHOLE, goals.PAUSE),
+    "full-few": (*_WHOLE, goals.PAUSE),
     "writers": (
         goals.MESSAGES, goals.CPU_PER_MESSAGE, goals.POSTGRES, goals.REDIS, goals.ACK_P50, goals.ACK_P99,
     ),

@@ -66,9 +66,9 @@ class Costs:
         show = f"show {VIEWERS} at {SHOWN}"
         self.node = median(show, goals.CPU_PERCENT)
         self.delivery = median(show, goals.CPU_PER_DELIVERY)
-        self.message = median("full-20", goals.CPU_PER_MESSAGE)
-        self.message_redis = median("full-20", goals.REDIS)
-        self.message_postgres = median("full-20", goals.POSTGRES)
+        self.message = median("full", goals.CPU_PER_MESSAGE)
+        self.message_redis = median("full", goals.REDIS)
+        self.message_postgres = median("full", goals.POSTGRES)
         self.room_rate = median("writers", goals.MESSAGES, WRITERS)
         self.room_postgres = median("writers", goals.POSTGRES, WRITERS)
         self.publish = median("cluster", goals.PUBLISH, CLUSTER)
@@ -91,9 +91,9 @@ def text(measurements: Measurements, about: str) -> str:
             f"`show {VIEWERS}`",
         ],
         ["such a room", _say(c.node, "% of a core of the node"), f"`show {VIEWERS}`"],
-        ["a message with everything on: the node that takes it", _say(c.message, "µs"), "`full-20`"],
-        ["the same: PostgreSQL", _say(c.message_postgres, "µs"), "`full-20`"],
-        ["the same: Redis", _say(c.message_redis, "µs", 1), "`full-20`"],
+        ["a message with everything on: the node that takes it", _say(c.message, "µs"), "`full`"],
+        ["the same: PostgreSQL", _say(c.message_postgres, "µs"), "`full`"],
+        ["the same: Redis", _say(c.message_redis, "µs", 1), "`full`"],
         ["publishing a message to 200 nodes, 20 at a time", _say(c.publish, "µs of Redis"), "`cluster`"],
         ["counting somebody who comes to a room", _say(c.presence, "µs of Redis"), "`cluster`"],
         ["heartbeats of 200 nodes", _say(c.beats, "% of Redis' core", 1), "`cluster`"],

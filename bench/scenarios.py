@@ -121,10 +121,9 @@ SCENARIOS = (
         Place.FULL,
     ),
     Scenario(
-        "full-20",
-        "everything on, as many messages at a time as a busy shop has: 40 senders, each alone in a room, one "
-        "message ahead",
-        "-x -m chat -n 0 -s 40 -r 40 -w 1",
+        "full-few",
+        "everything on, smaller batches: 16 senders, each alone in a room, one message ahead of the acks",
+        "-x -m chat -n 0 -s 16 -r 16 -w 1",
         _FULL,
         Place.FULL,
     ),
