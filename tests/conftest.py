@@ -14,7 +14,7 @@ import uvloop
 from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 from gateway.settings import Settings
 from tests.support import Databases, Keyspaces, Node, make_settings, server_folder
-from tests.timing import scaled
+from tests.timing import allowed, scaled
 from tests.watchdog import ends_within, limited, limited_fixture
 
 StartNode = Callable[..., Awaitable[Node]]
@@ -25,10 +25,10 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": uvloop.new_event_loop}
 
 
-LIMIT = pytest.StashKey[float]()  # s of this machine that a test may take
+LIMIT = pytest.StashKey[float]()  # s that a test may take
 STDERR = pytest.StashKey[int]()  # a descriptor of what is stderr while pytest captures nothing
-FIXTURE = 60.0  # s, scaled, that an asynchronous fixture may take to set up, or to tear down
-GRACE = 60.0  # s, scaled, that a test with its fixtures may go on after its time limit
+FIXTURE = 60.0  # s that an asynchronous fixture may take to set up, or to tear down
+GRACE = 60.0  # s that a test with its fixtures may go on after its time limit
 
 TIERS = ("unit", "integration", "cluster", "browser")  # folders of tests, and the markers of what is in them
 
@@ -42,9 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def limit_of(item: pytest.Item) -> float:
-    """Return the seconds of this machine that a test may take; 0 is no limit."""
-    own = item.get_closest_marker("timeout")
-    return scaled(own.args[0] if own and own.args else float(item.config.getini("timeout")))
+    """Return the seconds that a test may take, without its fixtures; 0 is no limit."""
+    own, told = item.get_closest_marker("timeout"), item.config.getoption("timeout")
+    if own and own.args:
+        return float(own.args[0])
+    return float(item.config.getini("timeout") if told is None else told)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,7 +55,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     limit = item.stash[LIMIT]
     if not limit:
         return (yield)
-    with ends_within(limit + scaled(GRACE), item.nodeid, item.config.stash[STDERR]):
+    with ends_within(allowed(limit + GRACE), item.nodeid, item.config.stash[STDERR]):
         return (yield)
 
 
@@ -63,9 +65,9 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
     function = fixturedef.func
     with pytest.MonkeyPatch.context() as patch:
         if inspect.isasyncgenfunction(function):
-            patch.setattr(fixturedef, "func", limited_fixture(function, scaled(FIXTURE)))
+            patch.setattr(fixturedef, "func", limited_fixture(function, FIXTURE))
         elif inspect.iscoroutinefunction(function):
-            patch.setattr(fixturedef, "func", limited(function, scaled(FIXTURE)))
+            patch.setattr(fixturedef, "func", limited(function, FIXTURE))
         return (yield)
 
 
@@ -81,7 +83,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.obj = limited(item.obj, limit)
             item.add_marker(pytest.mark.timeout(0), append=False)
         else:
-            item.add_marker(pytest.mark.timeout(limit), append=False)
+            item.add_marker(pytest.mark.timeout(scaled(limit)), append=False)
 
 
 @pytest.fixture(scope="session")

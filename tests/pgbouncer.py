@@ -13,7 +13,7 @@ import pytest
 from gateway.dev.servers import PostgresProcess
 from tests.programs import program
 from tests.redis_topologies import free_ports
-from tests.timing import scaled
+from tests.timing import allowed
 
 CONFIGURATION = """
 [databases]
@@ -48,14 +48,14 @@ def pgbouncer(postgres: PostgresProcess, folder: Path) -> Iterator[str]:
         yield f"postgresql://postgres@127.0.0.1:{port}/{{}}"
     finally:
         process.kill()
-        process.wait(scaled(10))
+        process.wait(allowed(10))
 
 
 def wait_for_port(process: "subprocess.Popen[bytes]", port: int) -> None:
     """Return once something listens on the port. Fails if the process has ended before."""
     while process.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=scaled(1)).close()
+            socket.create_connection(("127.0.0.1", port), timeout=allowed(1)).close()
         except OSError:
             continue
         return

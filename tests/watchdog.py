@@ -16,15 +16,17 @@ from typing import Any
 
 import psutil
 
+from tests.timing import time_limit
+
 EXIT_CODE = 70  # what pytest-xdist reports of the process, together with the test that it was running
 
 
 def limited(coroutine: Callable[..., Awaitable[Any]], seconds: float) -> Callable[..., Awaitable[Any]]:
-    """Return a coroutine function with a time limit. Raises TimeoutError from what was cancelled."""
+    """Return a coroutine function that gets what is allowed for `seconds`, and raises TimeoutError after that."""
 
     @functools.wraps(coroutine)
     async def within(*arguments: Any, **named: Any) -> Any:
-        async with asyncio.timeout(seconds):
+        async with time_limit(seconds):
             return await coroutine(*arguments, **named)
 
     return within
@@ -36,10 +38,10 @@ def limited_fixture(generator: Callable[..., AsyncIterator[Any]], seconds: float
     @functools.wraps(generator)
     async def within(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
         steps = generator(*arguments, **named)
-        async with asyncio.timeout(seconds):
+        async with time_limit(seconds):
             value = await anext(steps)
         yield value
-        async with asyncio.timeout(seconds):
+        async with time_limit(seconds):
             async for _ in steps:
                 raise AssertionError("a fixture yields once")
 

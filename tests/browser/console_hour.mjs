@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { openTab, WIDE, withBrowser } from "./page.mjs";
+import { openTab, SCALE, WIDE, withBrowser } from "./page.mjs";
 
 const { io } = createRequire(new URL("../client/package.json", import.meta.url))("socket.io-client");
 const [chromium, url, artifacts] = process.argv.slice(2);
@@ -115,7 +115,7 @@ await withBrowser(chromium, async (browser) => {
     await press(admin, "Cut a replay");
     await field(dialog(admin), "Recording").fill("autumn.mp4");
     await press(dialog(admin), "Cut a replay");
-    await row(admin, "Done").filter({ hasText: "720p" }).waitFor({ timeout: 40_000 });
+    await row(admin, "Done").filter({ hasText: "720p" }).waitFor({ timeout: 40_000 * SCALE });
     await picture(admin, "replay");
     assert.deepEqual(tabs.flatMap(({ complaints }) => complaints), []);
   } catch (error) {

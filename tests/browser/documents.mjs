@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { NARROW, openTab, WIDE } from "./page.mjs";
+import { NARROW, openTab, SCALE, WIDE } from "./page.mjs";
 
 const [, , url, artifacts] = process.argv.slice(2);
 const picture = (file) => ({ path: join(artifacts, `${file}.png`) });
@@ -14,7 +14,7 @@ const entryOn = (tab, name) =>
   tab.locator(".entry").filter({ has: tab.locator("summary > code").getByText(name, { exact: true }) });
 
 // Swagger UI is 1.7 MB of script.
-const ready = (tab) => tab.locator("body[data-state=ready]").waitFor({ timeout: 40_000 });
+const ready = (tab) => tab.locator("body[data-state=ready]").waitFor({ timeout: 40_000 * SCALE });
 
 /** A page on a phone: dark, and no wider than the screen. */
 async function onPhone(browser, path, file) {

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { createServer, connect } from "node:net";
 import { chromium } from "playwright-core";
 
-const SCALE = Number(process.env.TEST_TIME_SCALE ?? 1); // see tests/timing.py
+export const SCALE = Number(process.env.TEST_TIME_SCALE ?? 1); // see tests/timing.py
 
 const FLAGS = [
   "--headless",
@@ -25,7 +25,7 @@ export const NARROW = { ...STILL, viewport: { width: 390, height: 844 }, deviceS
 
 /** A headless Chromium with a fresh profile; `run(browser)` gets it. */
 export async function withBrowser(executablePath, run, flags = []) {
-  const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
+  const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...flags], timeout: 30_000 * SCALE });
   try {
     await run(browser);
   } finally {

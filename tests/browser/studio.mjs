@@ -6,6 +6,7 @@ import { openTab, WIDE, withBrowser } from "./page.mjs";
 
 const [chromium, link, artifacts] = process.argv.slice(2);
 const picture = (file) => ({ path: join(artifacts, `studio-${file}.png`) });
+const loads = (tab, act) => Promise.all([tab.waitForEvent("load"), act]); // the next page is there
 const cells = (tab) => tab.locator("tbody tr, .scroll tr").filter({ has: tab.locator("td") });
 
 await withBrowser(chromium, async (browser) => {
@@ -14,27 +15,27 @@ await withBrowser(chromium, async (browser) => {
   assert.equal(new URL(tab.url()).search, "", "the token is gone from the address");
   await tab.screenshot(picture("tables"));
 
-  await tab.getByRole("navigation").getByRole("link", { name: /^products/ }).click();
+  await loads(tab, tab.getByRole("navigation").getByRole("link", { name: /^products/ }).click());
   await tab.getByRole("searchbox").fill("Celadon");
-  await tab.getByRole("button", { name: "find" }).click();
+  await loads(tab, tab.getByRole("button", { name: "find" }).click());
   assert.equal(await cells(tab).count(), 1);
   await tab.getByRole("searchbox").fill("");
   await tab.getByLabel("column").selectOption("name");
   await tab.getByLabel("comparison").selectOption("contains");
   await tab.getByLabel("value").fill("달항아리");
-  await tab.getByRole("button", { name: "find" }).click();
+  await loads(tab, tab.getByRole("button", { name: "find" }).click());
   assert.equal(await cells(tab).count(), 1);
   await tab.screenshot(picture("rows"));
 
   // Its stream, and from there everything that refers to the stream.
-  await tab.getByRole("link", { name: "demo", exact: true }).click();
+  await loads(tab, tab.getByRole("link", { name: "demo", exact: true }).click());
   assert.match(tab.url(), /\/main\/streams/);
   await tab.getByRole("link", { name: "▸" }).click();
   await tab.getByText("refer to it").waitFor();
   await tab.screenshot(picture("row"));
-  await tab.locator("main").getByRole("link", { name: "products", exact: true }).click();
+  await loads(tab, tab.locator("main").getByRole("link", { name: "products", exact: true }).click());
   assert.equal(await cells(tab).count(), 7);
-  await tab.getByRole("link", { name: "price", exact: true }).click();
+  await loads(tab, tab.getByRole("link", { name: "price", exact: true }).click());
   const cheapest = await cells(tab).first().textContent();
   assert.match(cheapest, /9500/);
 

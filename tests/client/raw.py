@@ -9,7 +9,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from tests.timing import PATIENCE, scaled, time_limit
+from tests.timing import PATIENCE, allowed, time_limit
 
 PATH = "/socket.io/?EIO=4&transport="
 
@@ -84,7 +84,7 @@ async def raw_websocket(url: str, **headers: str) -> AsyncIterator[RawSocket]:
         aiohttp.ClientSession() as session,
         session.ws_connect(f"{url}{PATH}websocket", headers=headers, max_msg_size=0, autoping=True) as socket,
     ):
-        opened = await socket.receive_str(timeout=scaled(PATIENCE))
+        opened = await socket.receive_str(timeout=allowed(PATIENCE))
         assert opened.startswith("0{"), opened
         yield RawSocket(socket, json.loads(opened[1:]))
 
@@ -148,7 +148,7 @@ class RawPolling:
 @contextlib.asynccontextmanager
 async def raw_polling(url: str) -> AsyncIterator[RawPolling]:
     """Return an Engine.IO session over polling, in no namespace yet."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=scaled(PATIENCE))) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=allowed(PATIENCE))) as session:
         async with session.get(f"{url}{PATH}polling") as response:
             opened = await response.text()
         assert opened.startswith("0{"), opened

@@ -16,12 +16,12 @@ from tests.cluster.chat_sender import ChatSender, Sent, text
 from tests.cluster.faulty_cluster import FaultyCluster, balancer
 from tests.cluster.members import Member, OfficialMember
 from tests.cluster.wire_member import WireMember
-from tests.timing import scaled, time_limit
+from tests.timing import allowed, time_limit
 
 SECONDS = float(os.environ.get("LEDGER_SECONDS", "0"))  # of a load by hand
 LONG = SECONDS > 0
 
-PROMPT = scaled(1.0)  # s from a message's first try to its last reader, within which everything flows
+PROMPT = 1.0  # s from a message's first try to its last reader, within which everything flows
 RUN = 15  # messages, one after the other, that make a flow
 SETTLE = 20.0  # s that the last message may take to the last member, when all servers are there again
 
@@ -87,7 +87,7 @@ class Ledger:
 
     async def _settle(self, room: str) -> None:
         head = max((sent.seq for sent in self._acked(room)), default=0)
-        waited = monotonic() + scaled(SETTLE)
+        waited = monotonic() + allowed(SETTLE)
         while late := [member for member in self._members(room) if member.reading.last < head]:
             assert monotonic() < waited, f"{len(late)} have not read up to {head}: {[m.reading.last for m in late]}"
             await asyncio.sleep(0.05)
@@ -123,15 +123,17 @@ class Ledger:
         Answers how many s after now the first of them was sent.
         """
         since = monotonic()
-        while monotonic() < since + scaled(SETTLE):
+        while monotonic() < since + allowed(SETTLE):
             await asyncio.sleep(0.1)
-            window = [sent for sent in self.sent if since <= sent.begun < monotonic() - PROMPT]
-            slow = [number for number, sent in enumerate(window) if self._last_read(sent) - sent.begun > PROMPT]
+            window = [sent for sent in self.sent if since <= sent.begun < monotonic() - allowed(PROMPT)]
+            slow = [
+                number for number, sent in enumerate(window) if self._last_read(sent) - sent.begun > allowed(PROMPT)
+            ]
             run = window[slow[-1] + 1 :] if slow else window
             if len(run) >= RUN:
                 print(f"{what}: flows again after {run[0].begun - since:.2f} s")
                 return run[0].begun - since
-        raise AssertionError(f"{what}: nothing flows {scaled(SETTLE):g} s later; {self.figures()}")
+        raise AssertionError(f"{what}: nothing flows {allowed(SETTLE):g} s later; {self.figures()}")
 
     def latency(self, part: float) -> float:
         """Within how many s this part of all messages was read by everybody, from the first try on."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from tests.cluster.shop import Person, Shop
-from tests.timing import scaled, until
+from tests.timing import allowed, until
 
 
 class Said(NamedTuple):
@@ -90,7 +90,7 @@ async def watched(shop: Shop) -> AsyncIterator[Watch]:
     """Watch all nodes, which must be well in the beginning."""
     buyer, product = await shop.person(), await shop.product(await shop.stream(), stock=1_000_000)
     watch = Watch(shop, buyer, product)
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=scaled(10))) as http:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=allowed(10))) as http:
         tasks = [
             asyncio.create_task(watching(http, url, node))
             for node, url in enumerate(shop.urls)

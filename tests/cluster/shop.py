@@ -23,7 +23,7 @@ from gateway.security.tokens.tokens import Tokens
 from tests.client.client import Client
 from tests.client.socket import ClientSocket
 from tests.support import Node, make_settings
-from tests.timing import scaled
+from tests.timing import allowed
 
 CONNECT_TIMEOUT = (
     2  # seconds of the nodes' setting of that name, shorter than the default so that a test can wait for it
@@ -149,7 +149,7 @@ class Shop:
     async def settles(self, key: str, members: int, *, node: int = 0, within: float = 3.0) -> None:
         """Wait until the chat room has so many members."""
         probe = await self.connect(self.guest(), "/chat", node=node)
-        counts, ends = [], time.monotonic() + scaled(within)
+        counts, ends = [], time.monotonic() + allowed(within)
         pauses = itertools.chain((0.05, 0.1, 0.2, 0.4), itertools.repeat(0.8))
         for pause in pauses:
             counts.append((await probe.call("chat:join-room", {"liveId": key}))["members"] - 1)

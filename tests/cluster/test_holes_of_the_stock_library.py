@@ -17,7 +17,7 @@ from tests.client.raw import PATH, raw_polling, raw_websocket
 from tests.client.socket import RefusedError
 from tests.cluster.shop import CONNECT_TIMEOUT, Shop
 from tests.cluster.stock_server import Target, stock_server
-from tests.timing import scaled, time_limit
+from tests.timing import allowed, time_limit
 
 Promise = Callable[[Target, Client], Awaitable[None]]
 
@@ -195,7 +195,7 @@ async def b6_a_session_is_upgraded_by_one_websocket_only(target: Target, client:
                 with suppress(aiohttp.ClientError):
                     socket = await sockets.enter_async_context(session.ws_connect(url))
                     await socket.send_str("2probe")
-                    accepted += (await socket.receive(timeout=scaled(target.patience))).data == "3probe"
+                    accepted += (await socket.receive(timeout=allowed(target.patience))).data == "3probe"
         assert accepted == 1
 
 

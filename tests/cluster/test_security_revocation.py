@@ -15,7 +15,7 @@ from tests.client.client import Client
 from tests.client.raw import RawSocket, raw_websocket
 from tests.cluster.shop import Person, Shop, open_shop
 from tests.support import make_settings
-from tests.timing import scaled
+from tests.timing import allowed
 
 NAMESPACES = ("/", "/chat", "/streaming")
 MANY = 200
@@ -49,7 +49,7 @@ async def test_logout_all_closes_two_hundred_sockets_on_two_nodes(shop: Shop) ->
         await asyncio.gather(*(ended(raw, 10) for raw in sockets))
         print(f"\nlogout-all: {MANY} sockets on two nodes closed within {time.perf_counter() - before:.2f} s")
         await asked
-        assert time.perf_counter() - before < scaled(
+        assert time.perf_counter() - before < allowed(
             5
         )  # 2 s are promised; a busy machine may need more to count to 200
         assert (await stays.answer('["nothing",{}]'))["error"]["code"] == "UNKNOWN_EVENT"  # still there

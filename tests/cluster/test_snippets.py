@@ -14,7 +14,7 @@ from tests import client_package
 from tests.conftest import StartNode
 from tests.programs import program
 from tests.support import make_settings
-from tests.timing import scaled
+from tests.timing import allowed
 
 FOLDER = GUIDES / "snippets"
 MODULES = Path(__file__).parent.parent / "client" / "node_modules"
@@ -89,7 +89,7 @@ async def run(name: str, url: str, folder: Path) -> str:
     wanted, seen = list(PRINTED[name]), []
     try:
         with suppress(TimeoutError):
-            async with asyncio.timeout(scaled(20)):
+            async with asyncio.timeout(allowed(20)):
                 while wanted and (line := (await process.stdout.readline()).decode()):
                     seen.append(line)
                     if re.fullmatch(wanted[0], line.strip()):

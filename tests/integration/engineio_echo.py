@@ -15,7 +15,7 @@ from gateway.metrics import Metrics
 from gateway.realtime.engineio.connection import Connection
 from gateway.realtime.engineio.handshake import Handshake
 from gateway.realtime.engineio.server import EngineOptions, EngineServer
-from tests.timing import PATIENCE, scaled, time_limit, until
+from tests.timing import PATIENCE, allowed, time_limit, until
 
 
 class Echo:
@@ -158,7 +158,7 @@ async def websocket(
 
 async def hello(socket_: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
     """Return the handshake packet of a websocket."""
-    text = await socket_.receive_str(timeout=scaled(PATIENCE))
+    text = await socket_.receive_str(timeout=allowed(PATIENCE))
     assert text.startswith("0{")
     answer: dict[str, Any] = json.loads(text[1:])
     return answer

@@ -17,7 +17,7 @@ from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
 from tests.integration.engineio_echo import Echo, echo_server, hello
-from tests.timing import PATIENCE, scaled, until
+from tests.timing import PATIENCE, allowed, until
 
 
 class EchoNamespace:
@@ -135,6 +135,6 @@ class RawClient:
 
     async def receive(self) -> str:
         """Return the next packet; pings are answered and skipped."""
-        while (packet := await self.socket.receive_str(timeout=scaled(PATIENCE))) == "2":
+        while (packet := await self.socket.receive_str(timeout=allowed(PATIENCE))) == "2":
             await self.say("3")
         return packet

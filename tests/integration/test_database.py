@@ -28,7 +28,7 @@ from models.main.room import RoomEvent
 from models.main.stream import Stream
 from models.main.user import User
 from tests.support import make_settings
-from tests.timing import scaled, time_limit, until
+from tests.timing import allowed, time_limit, until
 
 SIZE = 3  # connections of the pool
 
@@ -249,7 +249,7 @@ async def test_a_pool_without_a_free_connection_is_unavailable(settings: Callabl
             begun = time.monotonic()
             with pytest.raises(Unavailable):
                 await asyncio.create_task(other_work(database))
-            assert time.monotonic() - begun < scaled(1)
+            assert time.monotonic() - begun < allowed(1)
         await other_work(database)
     finally:
         await database.close()
@@ -294,7 +294,7 @@ async def fails_within(seconds: float, database: Database) -> None:
     begun = time.monotonic()
     results = await asyncio.gather(*(work(database) for _ in range(2 * SIZE)), return_exceptions=True)
     assert [type(result) for result in results] == [Unavailable] * (2 * SIZE)
-    assert time.monotonic() - begun < scaled(seconds)  # one DATABASE_TIMEOUT is 1.8 s
+    assert time.monotonic() - begun < allowed(seconds)  # one DATABASE_TIMEOUT is 1.8 s
     assert await database.ping() is False
 
 
@@ -314,7 +314,7 @@ async def test_server_killed_during_a_transaction(fragile: Database, own_postgre
             await a_stream()
             backends = psutil.Process(own_postgres.pid).children()
             own_postgres.kill()
-            await asyncio.to_thread(psutil.wait_procs, backends, scaled(5))  # they notice that the server is gone
+            await asyncio.to_thread(psutil.wait_procs, backends, allowed(5))  # they notice that the server is gone
             await a_stream()
 
     with pytest.raises(Unavailable):
@@ -337,7 +337,7 @@ async def test_pool_recovers_from_a_frozen_server(fragile: Database, own_postgre
         for _ in range(50):  # later calls fail at once
             with pytest.raises(Unavailable):
                 await work(fragile)
-        assert time.monotonic() - begun < scaled(1.8)
+        assert time.monotonic() - begun < allowed(1.8)
     finally:
         for process in frozen:
             process.resume()

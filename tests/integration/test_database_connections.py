@@ -19,7 +19,7 @@ from gateway.settings import SettingsError
 from tests.conftest import StartNode
 from tests.http_edge import edge
 from tests.support import make_settings, server_folder
-from tests.timing import scaled, until
+from tests.timing import allowed, until
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ async def test_it_is_tried_until_it_is_back(connections: Databases, elsewhere: P
     assert connections.client_sync("analytics").watch.away
     assert not back.is_set()
     await asyncio.to_thread(elsewhere.start)
-    async with asyncio.timeout(scaled(10)):
+    async with asyncio.timeout(allowed(10)):
         await back.wait()
     await ask(connections, "analytics")
 
@@ -265,5 +265,5 @@ async def test_a_node_is_ready_without_its_analytics_database(
             began = time.monotonic()
             for _ in range(10):
                 assert await statuses() == (200, 200, 503)
-            assert time.monotonic() - began < 5 * scaled(1.8), "of 10 later callers at most the first two wait"
+            assert time.monotonic() - began < 5 * allowed(1.8), "of 10 later callers at most the first two wait"
         await become(200, 200, 200)

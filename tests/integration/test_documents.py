@@ -9,7 +9,7 @@ from typing import Any
 from namespaces import asyncapi
 from namespaces.namespace import Namespace
 from tests.programs import program
-from tests.timing import scaled
+from tests.timing import allowed
 from tests.unit.test_asyncapi import RATES, namespaces
 
 __all__ = ["namespaces"]  # the fixture
@@ -26,7 +26,7 @@ async def problems(document: Any) -> list[dict[str, Any]]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(scaled(60)):
+    async with asyncio.timeout(allowed(60)):
         output, _ = await process.communicate(json.dumps(document).encode())
     assert process.returncode == 0
     found: list[dict[str, Any]] = json.loads(output)

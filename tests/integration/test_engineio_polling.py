@@ -25,7 +25,7 @@ from tests.integration.engineio_echo import (
     websocket_url,
     wire,
 )
-from tests.timing import scaled, stays, time_limit, until
+from tests.timing import allowed, scaled, stays, time_limit, until
 
 SEPARATOR = "\x1e"
 OPTIONS = EngineOptions(upgrade_timeout=scaled(0.3), request_timeout=scaled(0.3))
@@ -41,7 +41,7 @@ async def echo() -> AsyncIterator[Echo]:
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     """Return a client."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=scaled(5))) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=allowed(5))) as session:
         yield session
 
 

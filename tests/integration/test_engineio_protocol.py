@@ -18,7 +18,7 @@ from tests.integration.engineio_echo import (
     hello,
     websocket,
 )
-from tests.timing import scaled
+from tests.timing import allowed, scaled
 
 OPTIONS = EngineOptions(ping_interval=scaled(0.3), ping_timeout=scaled(0.2), max_packet_size=1_000_000)
 KEYS = {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
@@ -167,7 +167,7 @@ async def test_websocket_is_pinged(echo: Echo, http: aiohttp.ClientSession) -> N
     async with websocket(http, echo) as socket:
         await hello(socket)
         for _ in range(3):
-            assert await socket.receive_str(timeout=scaled(0.4)) == "2"
+            assert await socket.receive_str(timeout=allowed(0.4)) == "2"
             await socket.send_str("3")
 
 

@@ -16,7 +16,7 @@ from gateway.cli import cli
 from gateway.dev.server_process import bundled
 from gateway.settings import Settings
 from tests.programs import package, program
-from tests.timing import scaled
+from tests.timing import allowed
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "dorami"
 VALUES = sorted((CHART / "ci").glob("*.yaml"))
@@ -203,7 +203,7 @@ def test_the_redis_of_the_chart_starts_with_password_and_policy(render: Render, 
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "REDISCLI_AUTH": "pass-word"}
     with subprocess.Popen(["sh", "-c", script], env=environment, stdout=subprocess.DEVNULL) as server:
         try:
-            deadline = time.monotonic() + scaled(10)
+            deadline = time.monotonic() + allowed(10)
             while not socket.exists() and time.monotonic() < deadline:
                 time.sleep(0.05)
             with redis.Redis(unix_socket_path=str(socket)) as stranger, pytest.raises(redis.AuthenticationError):
@@ -213,5 +213,5 @@ def test_the_redis_of_the_chart_starts_with_password_and_policy(render: Render, 
                 assert client.config_get("appendonly") == {"appendonly": "yes"}
         finally:
             server.terminate()
-            server.wait(scaled(10))
+            server.wait(allowed(10))
         assert server.returncode in (0, -15), "the shell made room for the server, which heard the signal"

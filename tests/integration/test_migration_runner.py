@@ -16,7 +16,7 @@ from gateway.errors import Unavailable
 from gateway.keys import MIGRATION_LOCK
 from gateway.postgres.migration_files import Migration, MigrationError, MigrationsLocked, read
 from gateway.postgres.migrations import Migrations
-from tests.timing import scaled, until
+from tests.timing import allowed, until
 
 LABEL = "trial"
 AERICH = 'CREATE TABLE "aerich" (id serial PRIMARY KEY, version text, app text, content jsonb);'
@@ -361,6 +361,6 @@ async def test_concurrent_undos_are_applied_once(trial: Trial) -> None:
 
 async def test_concurrent_processes_apply_each_migration_once(trial: Trial) -> None:
     names = [trial.write(n, f"CREATE TABLE t{n} (id int);") for n in range(1, 6)]
-    async with asyncio.timeout(scaled(20)):
+    async with asyncio.timeout(allowed(20)):
         applied = await asyncio.gather(*(trial.migrations().apply() for _ in range(3)))
     assert sorted(name for some in applied for name in some) == names

@@ -11,7 +11,7 @@ from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.socketio.frame_batches import MAX_UNBATCHED
 from tests.integration.abuse_scene import JOIN, Scene, scene
 from tests.integration.engineio_echo import Poller, hello, websocket
-from tests.timing import PATIENCE, scaled, time_limit
+from tests.timing import PATIENCE, allowed, time_limit
 
 SEPARATOR = "\x1e"
 SPEAKERS = 4
@@ -44,7 +44,7 @@ class Member:
     async def receive(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Everything that comes over a websocket."""
         while END not in self.received[-1:]:
-            await self.take(await socket.receive_str(timeout=scaled(PATIENCE)))
+            await self.take(await socket.receive_str(timeout=allowed(PATIENCE)))
 
     async def take(self, *packets: str) -> None:
         """Record what arrived; members that have joined wait for the others."""
@@ -93,7 +93,7 @@ class PollingMember(Member):
         last = asyncio.create_task(self.poll(poller))
         async with websocket(self.http, self.echo, poller.sid) as socket:
             await socket.send_str("2probe")
-            assert await socket.receive_str(timeout=scaled(PATIENCE)) == "3probe"
+            assert await socket.receive_str(timeout=allowed(PATIENCE)) == "3probe"
             await last
             await socket.send_str("5")
             await self.receive(socket)
@@ -109,7 +109,7 @@ class PasserBy(Member):
                 await hello(socket)
                 await socket.send_str(f"4{JOIN}")
                 for _ in range(5):
-                    await socket.receive_str(timeout=scaled(PATIENCE))
+                    await socket.receive_str(timeout=allowed(PATIENCE))
 
 
 class Speaker(Member):

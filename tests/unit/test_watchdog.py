@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import psutil
 import pytest
 
-from tests.timing import scaled
+from tests.timing import allowed
 from tests.watchdog import EXIT_CODE, limited, limited_fixture
 
 STUCK = """
@@ -30,7 +30,7 @@ with ends_within(0.2, "the stuck test", 2):
 
 
 def test_a_process_that_goes_on_is_ended_with_its_children_and_says_where_it_was() -> None:
-    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=scaled(20))
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=allowed(20))
     assert done.returncode == EXIT_CODE
     assert "the stuck test has not ended after 0.2 s" in done.stderr
     assert "in run" in done.stderr, "the stack of the thread"
@@ -41,7 +41,7 @@ def test_a_process_that_goes_on_is_ended_with_its_children_and_says_where_it_was
 
 def test_a_block_that_ends_in_time_ends_nothing() -> None:
     quick = "from tests.watchdog import ends_within\nwith ends_within(0.1, 'x', 2): pass\nimport time; time.sleep(0.3)"
-    assert subprocess.run([sys.executable, "-c", quick], timeout=scaled(20)).returncode == 0
+    assert subprocess.run([sys.executable, "-c", quick], timeout=allowed(20)).returncode == 0
 
 
 async def waits() -> None:

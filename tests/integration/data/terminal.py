@@ -16,7 +16,7 @@ import asyncpg
 
 import gateway
 from tests.integration.data.forks import fork
-from tests.timing import scaled
+from tests.timing import allowed
 
 PATIENCE = 20.0  # s for a command
 QUESTION = re.compile(r"(?:Type (\w{4}) to go on|Once more, type (\w{4})): $|begins in \d+ s, Ctrl-C stops it $")
@@ -99,7 +99,7 @@ def _run(arguments: Sequence[str], environment: dict[str, str], stdin: str, fold
         for file, text in zip(files, (stdin, "", ""), strict=True):
             file.write_text(text)
         process = _start(arguments, environment, folder, files)
-        process.join(scaled(PATIENCE))
+        process.join(allowed(PATIENCE))
         code = _end(process)
         out, err = (file.read_text() for file in files[1:])
     assert code is not None, f"it does not end:\n{err}"
@@ -109,7 +109,7 @@ def _run(arguments: Sequence[str], environment: dict[str, str], stdin: str, fold
 
 def _converse(arguments: Sequence[str], environment: dict[str, str], replies: list[Reply], folder: Path | None) -> Said:
     master, slave = pty.openpty()
-    screen, ends = "", time.monotonic() + scaled(PATIENCE)
+    screen, ends = "", time.monotonic() + allowed(PATIENCE)
     with tempfile.TemporaryDirectory(prefix="dorami-said-") as place:
         out = Path(place, "out")
         out.touch()

@@ -22,7 +22,7 @@ from gateway.redis.cluster import slot
 from tests.integration.test_redis_faults import TIMEOUT, Node, close, make_node
 from tests.redis_topologies import PASSWORD, ClusterTopology, Process, problem_at_start
 from tests.support import make_settings
-from tests.timing import scaled, until
+from tests.timing import allowed, until
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ class MessageFlow:
         await until(
             lambda: self.received(self._node) in (self.said, self.said[:-1]), what="hearing all, once, in order"
         )
-        assert self._slowest < scaled(2)
+        assert self._slowest < allowed(2)
 
 
 async def listen(nodes: list[Node], *rooms: Room) -> None:
