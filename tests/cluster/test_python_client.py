@@ -8,7 +8,7 @@ import socketio
 
 from tests.client.client import TRANSPORTS, Transport
 from tests.cluster.shop import Shop
-from tests.timing import time_limit
+from tests.timing import PATIENCE, allowed, time_limit
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -24,11 +24,13 @@ async def test_without_offsets_logged_events_have_one_argument(shop: Shop, trans
 
     transports = ["websocket"] if transport == "websocket" else ["polling"] if transport == "polling" else None
     auth = {"token": ann.token, "offset": False}
-    await client.connect(shop.urls[0], namespaces=["/chat"], auth=auth, transports=transports)
+    await client.connect(
+        shop.urls[0], namespaces=["/chat"], auth=auth, transports=transports, wait_timeout=allowed(PATIENCE)
+    )
     try:
         await client.call("chat:join-room", {"liveId": key}, namespace="/chat")
         await with_offsets.call("chat:send-message", {"liveId": key, "message": "hello"})
-        async with time_limit(5):
+        async with time_limit():
             assert (await received.get())["data"]["message"] == "hello"
     finally:
         await client.disconnect()

@@ -30,7 +30,9 @@ async def main() -> None:
     # At every connect, since this library is not recovered by itself; in a task, since the answer needs the reader.
     chat.on("connect", lambda: chat.start_background_task(join), namespace="/chat")
     # offset: False, since handlers here take exactly one argument.
-    await chat.connect(URL, auth={"token": token, "offset": False}, namespaces=["/chat"], transports=["websocket"])
+    await chat.connect(
+        URL, auth={"token": token, "offset": False}, namespaces=["/chat"], transports=["websocket"], wait_timeout=10
+    )
     await chat.wait()
 
 

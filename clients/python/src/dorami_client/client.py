@@ -206,7 +206,13 @@ class Dorami:
         auth = {"token": token, "offset": False}
         try:
             try:
-                await client.connect(self._url, auth=auth, namespaces=self._namespaces, transports=self._transports)
+                await client.connect(
+                    self._url,
+                    auth=auth,
+                    namespaces=self._namespaces,
+                    transports=self._transports,
+                    wait_timeout=self._answer_within,
+                )
             except socketio.exceptions.ConnectionError as error:
                 raise (refusals[0] if refusals else passing("NETWORK", str(error))) from None
             self._client = client
