@@ -14,8 +14,9 @@ SHOP := gateway/web/shop/shop.js
 NPM_FOLDERS := gateway/web clients/js clients/console tests/client tests/browser tests/documents
 UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
-# Tests wait more than they compute: three processes keep two cores busy. Each has servers of its own.
-PARALLEL := --numprocesses=3 --dist=loadfile
+# Tests wait more than they compute: three processes keep two cores busy. Each has servers of its own. They begin with
+# the files that take longest, which have few tests, and end with the unit tests.
+PARALLEL := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 # What they wait for takes longer beside each other: see tests/timing.py.
 test: export TEST_TIME_SCALE ?= 3
 # What fails among 4,600 tests on busy cores is repeated alone, once, and must pass then: see docs/decisions/0320.

@@ -13,6 +13,7 @@ import uvloop
 
 from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 from gateway.settings import Settings
+from tests.scheduling import scheduling
 from tests.support import Databases, Keyspaces, Node, make_settings, server_folder
 from tests.timing import allowed, scaled
 from tests.watchdog import ends_within, limited, limited_fixture
@@ -20,15 +21,28 @@ from tests.watchdog import ends_within, limited, limited_fixture
 StartNode = Callable[..., Awaitable[Node]]
 
 
+class Loop(uvloop.Loop):
+    """The event loop that the gateway uses. It ends with its process."""
+
+    def close(self) -> None:
+        """Leave it open: uvloop waits without a limit until all handles are closed that a failed test has left."""
+
+
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run tests on the event loop that the gateway uses."""
-    return {"uvloop": uvloop.new_event_loop}
+    return {"uvloop": Loop}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give tests to processes by files."""
+    return scheduling(config, log)
 
 
 LIMIT = pytest.StashKey[float]()  # s that a test may take
 STDERR = pytest.StashKey[int]()  # a descriptor of what is stderr while pytest captures nothing
 FIXTURE = 60.0  # s that an asynchronous fixture may take to set up, or to tear down
-GRACE = 60.0  # s that a test with its fixtures may go on after its time limit
+GRACE = 30.0  # s that a test with its fixtures may go on after its time limit
 
 TIERS = ("unit", "integration", "cluster", "browser")  # folders of tests, and the markers of what is in them
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import asyncpg
 
-from gateway.dev.server_process import with_parent
+from gateway.dev.server_process import ServerProcess, with_parent
 from gateway.dev.servers import PostgresProcess, RedisProcess, ffmpeg
 from gateway.settings import DEVELOPMENT_SECRET, Environment, Settings
 from tests.timing import scaled, time_limit
@@ -56,6 +56,16 @@ def make_settings(**overrides: Any) -> Settings:
         "drain_spread": timedelta(0),
     }
     return Settings(**(defaults | overrides))
+
+
+@contextmanager
+def frozen(server: ServerProcess) -> Iterator[None]:
+    """Freeze a server for as long as the block runs: connections stay open and nothing answers."""
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
 
 
 class Databases:

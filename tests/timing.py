@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 SCALE = float(os.environ.get("TEST_TIME_SCALE", "1"))
-MOST = 9.0  # the largest factor, however much the machine has to do
+MOST = 6.0  # the largest factor, however much the machine has to do
 PATIENCE = 5.0  # s that an answer or a condition may take; only a failing test waits so long
 PAUSE = 0.01  # s between two looks at a condition
 
