@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.client.socket import ClientSocket
-from tests.timing import time_limit, until
+from tests.timing import time_limit
 
 HERE = Path(__file__).parent
 

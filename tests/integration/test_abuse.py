@@ -19,7 +19,7 @@ from gateway.realtime.socketio.server import MAX_REFUSALS
 from tests.integration.abuse_corpus import CLOSED, LET_BE, PIECES, POLITE, REFUSED, REQUESTS, SPEECH
 from tests.integration.abuse_scene import JOIN, SOON, PollingVisitor, Scene, Visitor, WebsocketVisitor, scene
 from tests.integration.engineio_echo import masked, upgrade_request, wire
-from tests.timing import allowed, time_limit, until
+from tests.timing import allowed, time_limit
 
 SEED = 20260
 VISITORS: dict[str, Callable[[aiohttp.ClientSession, Scene], Visitor]] = {

@@ -5,11 +5,12 @@ import subprocess
 import sys
 import traceback
 from collections.abc import AsyncIterator
+from functools import partial
 
 import psutil
 import pytest
 
-from tests.timing import allowed
+from tests.timing import allowed, until_now
 from tests.watchdog import EXIT_CODE, limited, limited_fixture
 
 STUCK = """
@@ -29,14 +30,18 @@ with ends_within(0.2, "the stuck test", 2):
 """
 
 
+def is_gone(child: int) -> bool:
+    """Whether a process has ended, also if nobody has asked how."""
+    return not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
 def test_a_process_that_goes_on_is_ended_with_its_children_and_says_where_it_was() -> None:
     done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=allowed(20))
     assert done.returncode == EXIT_CODE
     assert "the stuck test has not ended after 0.2 s" in done.stderr
     assert "in run" in done.stderr, "the stack of the thread"
     assert "in stuck" in done.stderr, "the stack of the task"
-    child = int(done.stdout)
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    until_now(partial(is_gone, int(done.stdout)), what="the child has ended")
 
 
 def test_a_block_that_ends_in_time_ends_nothing() -> None:
