@@ -231,6 +231,25 @@ async def test_batches_of_rooms_are_separate() -> None:
     assert [line(socket).received for socket in room.sockets[MAX_UNBATCHED + 1 :]] == [["a", "b"]] * (MAX_UNBATCHED + 1)
 
 
+async def test_an_error_in_one_room_delays_the_others_by_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = FakeRoom(2 * MAX_UNBATCHED + 2)
+    half = room.sockets[: MAX_UNBATCHED + 1]
+    for socket in half:
+        room.rooms.leave(socket, ROOM)
+        room.rooms.add_member(socket, OTHER)
+    monkeypatch.setattr(line(room.sockets[-1]), "broadcast", lambda _: 1 / 0)
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    room.say("a")
+    room.say("x", room=OTHER)
+    await until(lambda: all(line(socket).received == ["x"] for socket in half))
+    assert [type(failure["exception"]) for failure in failures] == [ZeroDivisionError]
+    monkeypatch.undo()
+    room.say("b")
+    await until(lambda: line(room.sockets[-1]).received == ["b"], what="the failed room goes on")
+    assert not room.rooms._batches._waiting
+
+
 # --- large rooms ------------------------------------------------------------------------------------------------------
 
 LARGE = MAX_UNBATCHED + 3  # instead of 1,000 members

@@ -117,11 +117,13 @@ class FrameBatches:
             return
         due, self._due = self._due, []
         loop = asyncio.get_running_loop()
+        due.reverse()
         started = time.monotonic()
         try:
-            for room in due:
-                self._flush(room)
+            while due:
+                self._flush(due.pop())
         finally:
+            self._due += due  # after an error: the other rooms are written to after the pause
             pause = min(PAUSE, time.monotonic() - started)
             loop.call_later(pause, self._flush_due)
 
