@@ -83,8 +83,8 @@ async def measure(bench: Bench, size: int) -> list[str]:
 
     async def tell(number: int) -> None:
         await bench.nodes[0].enter(ROOM, f"{number}")
-        slot = await bench.nodes[0].claim_slot(ROOM)
-        await bench.nodes[0].published(ROOM, slot)
+        permit = await bench.nodes[0].claim_permit(ROOM)
+        await bench.nodes[0].published(ROOM, permit)
 
     await bench.each(size, join)
     held = await bench.people()
@@ -100,7 +100,7 @@ async def measure(bench: Bench, size: int) -> list[str]:
 
 async def main() -> None:
     """Print the table."""
-    heads = ["people", "join", "leave", "heartbeat", "join, slot and told", "bytes a person"]
+    heads = ["people", "join", "leave", "heartbeat", "join, permit, published", "bytes a person"]
     print("µs of Redis + µs of the node for each call\n")
     print("|", " | ".join(heads), "|\n|", " | ".join(["--:"] * len(heads)), "|")
     for size in SIZES:

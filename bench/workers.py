@@ -32,7 +32,7 @@ POLLING = "/socket.io/?EIO=4&transport=polling"
 
 
 class Look(NamedTuple):
-    """What the workers have done so far, by slot."""
+    """What the workers have done so far, by index."""
 
     cpu: dict[str, float]  # s
     messages: dict[str, float]
@@ -44,14 +44,14 @@ class WorkerStage(Stage):
 
     @contextmanager
     def node(self, count: int) -> Iterator[tuple[Server, dict[str, psutil.Process]]]:
-        """Serve with so many workers; the processes by slot."""
+        """Serve with so many workers; the processes by index."""
         cores = [self._core, self._other_core]
         with self._server(FULL[GATEWAY], self._core, WORKERS=str(count), CONNECT_TIMEOUT="5m") as server:
             master = psutil.Process(server.pid)
             processes = {"1": master} if count == 1 else {_slot(process): process for process in master.children()}
-            for slot, process in processes.items():
+            for index, process in processes.items():
                 for thread in process.threads():
-                    os.sched_setaffinity(thread.id, {cores[(int(slot) - 1) % len(cores)]})
+                    os.sched_setaffinity(thread.id, {cores[(int(index) - 1) % len(cores)]})
             yield server, processes
 
     def messages(self, count: int, scenario: Scenario) -> dict[str, float]:
@@ -60,9 +60,9 @@ class WorkerStage(Stage):
             before = look(server.port, processes)
             measured = self._load(scenario, [server], server)
             after = look(server.port, processes)
-        messages = {slot: after.messages[slot] - before.messages.get(slot, 0) for slot in processes}
-        per = {slot: 1e6 * (after.cpu[slot] - before.cpu[slot]) / max(1, messages[slot]) for slot in processes}
-        every = 1e6 * sum(after.cpu[slot] - before.cpu[slot] for slot in processes) / sum(messages.values())
+        messages = {index: after.messages[index] - before.messages.get(index, 0) for index in processes}
+        per = {index: 1e6 * (after.cpu[index] - before.cpu[index]) / max(1, messages[index]) for index in processes}
+        every = 1e6 * sum(after.cpu[index] - before.cpu[index] for index in processes) / sum(messages.values())
         return {**per, "all": every, "messages/s": measured["messages_per_s"]}
 
     def requests(self, count: int, *, kept: bool) -> dict[str, float]:
@@ -71,29 +71,29 @@ class WorkerStage(Stage):
             before = look(server.port, processes)
             asyncio.run(_post(server.port, kept))
             after = look(server.port, processes)
-        cpu = sum(after.cpu[slot] - before.cpu[slot] for slot in processes)
-        handed = sum(after.handed.get(slot, 0) - before.handed.get(slot, 0) for slot in processes)
+        cpu = sum(after.cpu[index] - before.cpu[index] for index in processes)
+        handed = sum(after.handed.get(index, 0) - before.handed.get(index, 0) for index in processes)
         return {"cpu": 1e6 * cpu / REQUESTS, "handed": handed / REQUESTS}
 
 
 def look(port: int, processes: dict[str, psutil.Process]) -> Look:
     """Read the clocks and counters of the workers."""
-    cpu = {slot: sum(process.cpu_times()[:2]) for slot, process in processes.items()}
+    cpu = {index: sum(process.cpu_times()[:2]) for index, process in processes.items()}
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
         text = response.read().decode()
     messages: dict[str, float] = defaultdict(float)
     handed: dict[str, float] = defaultdict(float)
     for line in text.splitlines():
-        slot = found[1] if (found := re.search(r'worker="(\d+)"', line)) else "1"
+        index = found[1] if (found := re.search(r'worker="(\d+)"', line)) else "1"
         if line.startswith("dorami_event_seconds_count") and 'event="chat:send-message"' in line:
-            messages[slot] += float(line.rpartition(" ")[2])
+            messages[index] += float(line.rpartition(" ")[2])
         if line.startswith("dorami_connections_handed_over_total"):
-            handed[slot] += float(line.rpartition(" ")[2])
+            handed[index] += float(line.rpartition(" ")[2])
     return Look(cpu, messages, handed)
 
 
 def _slot(process: psutil.Process) -> str:
-    return str(json.loads(process.environ()[VARIABLE])["slot"])
+    return str(json.loads(process.environ()[VARIABLE])["index"])
 
 
 async def _post(port: int, kept: bool) -> None:
@@ -173,7 +173,7 @@ def _text(
 
     rows = []
     for (name, count), runs in messages.items():
-        each = ", ".join(f"{low(runs, str(slot)):.1f}" for slot in range(1, count + 1))
+        each = ", ".join(f"{low(runs, str(index)):.1f}" for index in range(1, count + 1))
         cpu = f"{low(runs, 'all'):.1f}", f"{mid(runs, 'all'):.1f}"
         rows.append([name, str(count), each, *cpu, f"{mid(runs, 'messages/s'):,.0f}"])
     hand_overs = []

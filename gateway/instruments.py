@@ -126,7 +126,7 @@ class PoolFamily(Collector):
             ("in_use", "Connections in use"),
             ("waiting", "Callers that wait for a connection"),
             ("size", "Most connections there may be"),
-            ("lost", "Connections held for longer than any call may take: a slot was lost"),
+            ("lost", "Connections held for longer than any call may take: they were lost to the pool"),
         ):
             family = GaugeMetricFamily(f"{self._name}_{field}", text, labels=["pool"])
             for pool, use in uses.items():

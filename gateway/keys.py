@@ -108,7 +108,7 @@ def presence_state(room: Room) -> str:
     """Hash: the state of publishing a room's member count. Expires a week after anybody was there.
 
     Fields: `changes`, how often the count has changed; `told`, up to which change it was published; `telling`, the same
-    for the node that has the slot; `count`, the count published last; `next`, when the next slot begins, in ms of
+    for the node that has the permit; `count`, the count published last; `next`, when the next permit is given, in ms of
     Redis' clock; `over`, 1 while the room is closed; `closed`, how often it was closed; by name of
     `node_presence`, the last `closed` that the node knows; `rebuilt`, how often the count was restarted; and by
     `counted:` and the name of `node_presence`, the `rebuilt` whose count includes the node's people.

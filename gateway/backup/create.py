@@ -40,12 +40,12 @@ async def create(
     """
     started, began = time.monotonic(), manifests.now()
     _check_space(folder)
-    place = folder / shelf.name(began)
+    path = folder / shelf.name(began)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        place.mkdir(mode=0o700)
+        path.mkdir(mode=0o700)
     except FileExistsError:
-        raise Stop(f"{place} is there: another backup was begun in this second") from None
+        raise Stop(f"{path} is there: another backup was begun in this second") from None
     except OSError as error:
         raise Stop(f"{folder}: {error.strerror}") from None
     try:
@@ -55,16 +55,16 @@ async def create(
                 async with postgres.moment(target) as (db, snapshot):
                     content = await postgres.content(db, target)
                     done = bars.add(target.name, len(content.rows), "tables")
-                    await postgres.dump(target, snapshot, content.server, place / target.name, jobs, done)
+                    await postgres.dump(target, snapshot, content.server, path / target.name, jobs, done)
                 contents.append(content)
             if with_redis:
                 client = RedisClient(settings, Metrics())
                 try:
-                    keys = await redis.save(client, place / redis.FILE, bars.add("redis", None, "keys"))
+                    keys = await redis.save(client, path / redis.FILE, bars.add("redis", None, "keys"))
                 finally:
                     await client.close()
         if recipients:
-            seal(place, recipients)
+            seal(path, recipients)
         made = Manifest(
             version=__version__,
             created_at=began,
@@ -72,17 +72,15 @@ async def create(
             databases=tuple(contents),
             redis=keys,
             encrypted=bool(recipients),
-            parts=manifests.parts(place),
+            parts=manifests.parts(path),
         )
-        made.write(place)
+        made.write(path)
     except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
         raise
-    report.facts |= {"backup": place.name, "folder": str(place), "size": made.size, "seconds": made.seconds}
+    report.facts |= {"backup": path.name, "folder": str(path), "size": made.size, "seconds": made.seconds}
     rows = sum(sum(content.rows.values()) for content in contents)
-    report.line(
-        f"{place.name}: {rows:,} rows of {len(contents)} databases, {made.size / 1e6:,.1f} MB, {made.seconds} s"
-    )
+    report.line(f"{path.name}: {rows:,} rows of {len(contents)} databases, {made.size / 1e6:,.1f} MB, {made.seconds} s")
     if keys is not None:
         report.line(f"and {keys:,} keys of Redis")
 

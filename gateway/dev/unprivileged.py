@@ -76,9 +76,9 @@ def programs(folder: Path, packages: Sequence[Path]) -> Path:
 def _contents(packages: Sequence[Path]) -> list[tuple[str, int]]:
     """All files with their sizes: a copy of which some are gone, as /var/tmp is swept, is not taken for whole."""
     files = [
-        (package.parent, Path(place, name))
+        (package.parent, Path(folder, name))
         for package in packages
-        for place, _, names in os.walk(package)
+        for folder, _, names in os.walk(package)
         for name in names
         if not name.endswith(".pyc")
     ]

@@ -8,15 +8,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import InvalidPayload
 
-Place = TypeVar("Place")
+Key = TypeVar("Key")
 
 
-def encode(place: tuple[Any, ...]) -> str:
+def encode(key: tuple[Any, ...]) -> str:
     """Return the cursor for the sort key of the last item of a page."""
-    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps(key, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def decode(cursor: str, shape: type[Place]) -> Place:
+def decode(cursor: str, shape: type[Key]) -> Key:
     """Return the sort key in a cursor, checked to be a tuple of this shape. Raises InvalidPayload."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)

@@ -136,8 +136,8 @@ class Cluster:
         """Return the server of a slot, if it is known."""
         if slot in self._moved:
             return self._moved[slot]
-        place = bisect_right(self._ranges, slot, key=lambda part: part.first) - 1
-        return self._ranges[place].owner if place >= 0 and slot <= self._ranges[place].last else None
+        index = bisect_right(self._ranges, slot, key=lambda part: part.first) - 1
+        return self._ranges[index].owner if index >= 0 and slot <= self._ranges[index].last else None
 
     def known_owners(self) -> set[Address]:
         """Return all servers with slots, as far as is known."""

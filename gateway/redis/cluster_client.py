@@ -119,10 +119,10 @@ def slot_of(command: Command) -> int:
     """Return the slot of a command's key. Raises ValueError for one without a key."""
     name = command[0]
     script = name in ("EVAL", "EVALSHA")
-    place = 3 if script else 1
-    if name in KEYLESS or " " in name or len(command) <= place or (script and not command[2]):
+    position = 3 if script else 1
+    if name in KEYLESS or " " in name or len(command) <= position or (script and not command[2]):
         raise ValueError(f"{name} has no key, so nobody knows which server of the cluster it is for")
-    return slot(command[place])
+    return slot(command[position])
 
 
 async def _asking(client: redis.asyncio.Redis, command: Command, options: dict[str, Any]) -> Any:

@@ -25,7 +25,7 @@ class SharedFront(Front):
         transport = self._transport
         if not self._mine and transport is not None:
             head = self._head + data
-            verdict = self._handover.place(head, transport)
+            verdict = self._handover.locate(head, transport)
             if verdict is Verdict.UNKNOWN:
                 self._head = head
                 return
@@ -83,7 +83,7 @@ class SharedHttpConnection(HttpConnection):
         transport = self.transport
         if transport is not None and (self._line or self.idle):
             data = self._line + data
-            verdict = self._handover.place(data, transport)
+            verdict = self._handover.locate(data, transport)
             if verdict is Verdict.UNKNOWN:
                 self._line = data
                 self._await_head()

@@ -45,38 +45,38 @@ def added(kept: Samples, samples: Samples) -> Samples:
 
 
 class Totals:
-    """The metrics of each slot, in the master: counters of workers that have ended are kept."""
+    """The metrics of the workers of each index, in the master: counters of workers that have ended are kept."""
 
-    def __init__(self, slots: Iterable[int]) -> None:
-        self._kept: dict[int, Samples] = {slot: {} for slot in slots}
+    def __init__(self, indexes: Iterable[int]) -> None:
+        self._kept: dict[int, Samples] = {index: {} for index in indexes}
 
-    def ended(self, slot: int, samples: Samples, reason: str) -> None:
+    def ended(self, index: int, samples: Samples, reason: str) -> None:
         """Keep the counters of a worker that has ended, and count that it has."""
         counted: Samples = {ENDS: ["counter", "", [[f"{ENDS}_total", {"reason": reason}, 1]]]}
-        self._kept[slot] = added(self._kept[slot], _only(samples, cumulative=True))
-        self._kept[slot] = added(self._kept[slot], counted)
+        self._kept[index] = added(self._kept[index], _only(samples, cumulative=True))
+        self._kept[index] = added(self._kept[index], counted)
 
     def shown(
         self, serving: Mapping[int, Samples], retiring: Iterable[tuple[int, Samples]]
     ) -> list[tuple[str, Samples]]:
         """Return samples by the value of the label `worker`.
 
-        That is the slot, so that counters go on when its worker is replaced. Gauges of a worker that retires are beside
+        That is the index, so that counters go on when a worker is replaced. Gauges of a worker that retires are beside
         those of the one that has replaced it.
 
         Args:
-            serving: Of the workers that serve, by slot.
-            retiring: Slots and samples of those that are being replaced.
+            serving: Of the workers that serve, by index.
+            retiring: Indexes and samples of those that are being replaced.
         """
         retiring = list(retiring)
         workers = []
-        for slot, kept in self._kept.items():
+        for index, kept in self._kept.items():
             before = kept
             for other, samples in retiring:
-                if other == slot:
+                if other == index:
                     before = added(before, _only(samples, cumulative=True))
-            workers.append((str(slot), added(before, serving.get(slot, {}))))
-        return workers + [(f"{slot}-retiring", _only(samples, cumulative=False)) for slot, samples in retiring]
+            workers.append((str(index), added(before, serving.get(index, {}))))
+        return workers + [(f"{index}-retiring", _only(samples, cumulative=False)) for index, samples in retiring]
 
 
 class _Merged(Collector):

@@ -18,10 +18,10 @@ from gateway.process import lifespan
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.settings import Settings, load
 from gateway.workers.board import Board
-from gateway.workers.channel import Channel
 from gateway.workers.counters import Samples, samples_of, text_of
 from gateway.workers.handover import HandOver, close_all
 from gateway.workers.listener import SharedListener
+from gateway.workers.pipe import Pipe
 from gateway.workers.seat import Seat
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ class Worker:
         listener.ready = lambda: node.ready
         self._questions = itertools.count()
         self._asked: dict[int, asyncio.Future[list[tuple[str, Samples]]]] = {}
-        self._channel = Channel(socket.socket(fileno=seat.channel), self._told, self._orphaned)
+        self._pipe = Pipe(socket.socket(fileno=seat.pipe), self._told, self._orphaned)
 
     async def run(self) -> None:
         """Serve until the master stops this worker or has died."""
@@ -66,7 +66,7 @@ class Worker:
 
     def _say(self, **message: Any) -> None:
         with suppress(ConnectionError):
-            self._channel.send(json.dumps(message).encode())
+            self._pipe.send(json.dumps(message).encode())
 
     def _told(self, message: bytes, descriptors: list[int]) -> None:
         told = json.loads(message)
@@ -105,7 +105,7 @@ def main() -> None:
     seat = Seat.of(os.environ)
     settings = load()
     logs.configure(settings)
-    structlog.configure(processors=[_named(seat.slot), *structlog.get_config()["processors"]])
+    structlog.configure(processors=[_named(seat.index), *structlog.get_config()["processors"]])
 
     async def run() -> None:
         await Worker(settings, seat).run()
@@ -113,9 +113,9 @@ def main() -> None:
     uvloop.run(run())
 
 
-def _named(slot: int) -> structlog.types.Processor:
+def _named(index: int) -> structlog.types.Processor:
     def add(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-        event.setdefault("worker", slot)
+        event.setdefault("worker", index)
         return event
 
     return add

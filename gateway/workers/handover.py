@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import Counter
 
 from gateway.workers.board import Board
-from gateway.workers.channel import Channel
+from gateway.workers.pipe import Pipe
 
 log = structlog.get_logger()
 
@@ -56,25 +56,25 @@ class HandOver:
         self._board = board
         self._handed = handed
         self._adopt = adopt
-        self._peers: dict[int, Channel] = {}
+        self._peers: dict[int, Pipe] = {}
         starts = self._starts = tuple(method + path.encode() for method in _METHODS)
         self._owner = re.compile(rb"(?:%s)\?(?:[^ \r\n]*&)?sid=(\d{1,9})\." % b"|".join(map(re.escape, starts)))
 
     def meet(self, number: int, end: socket.socket) -> None:
-        """Take the channel to another worker."""
+        """Take the pipe to another worker."""
 
         def forget() -> None:
             self._peers.pop(number, None)
 
-        self._peers[number] = Channel(end, self._received, forget)
+        self._peers[number] = Pipe(end, self._received, forget)
 
     def close(self) -> None:
-        """Close the channels."""
-        for channel in self._peers.values():
-            channel.close()
+        """Close the pipes."""
+        for pipe in self._peers.values():
+            pipe.close()
         self._peers.clear()
 
-    def place(self, head: bytes, transport: asyncio.Transport) -> Verdict:
+    def locate(self, head: bytes, transport: asyncio.Transport) -> Verdict:
         """Return who answers the request that begins with `head`, after handing it over if that is another worker.
 
         The caller must then `release` the transport in the same tick of the event loop. This worker refuses sessions

@@ -62,7 +62,7 @@ class SharedListener:
         self._beats.start()
 
     async def end(self) -> None:
-        """Stop the heartbeats, and close the channels to the other workers."""
+        """Stop the heartbeats, and close the pipes to the other workers."""
         await self._beats.close()
         await cancel(*self._tasks)
         self.handover.close()

@@ -21,8 +21,8 @@ from gateway.process import listening, sd_notify
 from gateway.settings import Settings
 from gateway.workers import control
 from gateway.workers.board import Board
-from gateway.workers.channel import Channel, pair
 from gateway.workers.counters import Totals
+from gateway.workers.pipe import Pipe, pair
 from gateway.workers.process import WorkerProcess, introduce
 from gateway.workers.seat import Seat
 
@@ -59,11 +59,11 @@ class Master:
         self._announce: Callable[[str], None] | None = ready  # None once it was called
         self._limits = limits or Limits()
         self._numbers = itertools.count(1)
-        self._slots: dict[int, WorkerProcess | None] = dict.fromkeys(range(1, count + 1))
+        self._serving: dict[int, WorkerProcess | None] = dict.fromkeys(range(1, count + 1))  # by index
         self._workers: set[WorkerProcess] = set()  # all that have not ended
-        self._totals = Totals(self._slots)
+        self._totals = Totals(self._serving)
         self._asked: dict[int, asyncio.Event] = {}
-        self._quick: dict[int, int] = dict.fromkeys(self._slots, 0)  # crashes in a row of workers that served no time
+        self._quick: dict[int, int] = dict.fromkeys(self._serving, 0)  # crashes in a row of workers that served no time
         self._fruitless: list[float] = []  # when workers have crashed since one was ready
         self._preparing: asyncio.subprocess.Process | None = None
         self._replacing = asyncio.Lock()
@@ -74,7 +74,7 @@ class Master:
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT; return the exit code. Raises OSError for an address that cannot be had."""
         settings, loop = self._settings, asyncio.get_running_loop()
-        count = len(self._slots)
+        count = len(self._serving)
         if count * settings.database_pool_size > MOST_CONNECTIONS:
             log.warning("all workers together may open more connections than PostgreSQL takes unless told otherwise",
                         workers=count, database_pool_size=settings.database_pool_size)  # fmt: skip
@@ -98,8 +98,8 @@ class Master:
 
     async def _serve(self) -> None:
         async with control.serving(self._url, self.reload):
-            for slot in self._slots:
-                self._slots[slot] = await self._start(slot)
+            for index in self._serving:
+                self._serving[index] = await self._start(index)
             self._spawn(self._watch())
             await self._stop.wait()
             sd_notify.tell(sd_notify.STOPPING)
@@ -123,22 +123,22 @@ class Master:
         finally:
             self._preparing = None
 
-    async def _start(self, slot: int) -> WorkerProcess:
+    async def _start(self, index: int) -> WorkerProcess:
         number = next(self._numbers)
         mine, its = pair()
         seat = Seat(
-            slot=slot,
+            index=index,
             number=number,
             row=self._board.claim(number),
             url=self._url,
             board=self._board.descriptor,
-            channel=its.fileno(),
+            pipe=its.fileno(),
             sockets=[bound.fileno() for bound in self._sockets],
             metrics_sockets=[bound.fileno() for bound in self._metrics_sockets],
         )
         with its:
             worker = await WorkerProcess.start(seat, self._settings.node_id)
-        worker.channel = Channel(mine, lambda message, _: self._told(worker, message))
+        worker.pipe = Pipe(mine, lambda message, _: self._told(worker, message))
         for other in self._workers:
             introduce(worker, other)
         self._workers.add(worker)
@@ -146,15 +146,15 @@ class Master:
         return worker
 
     async def _follow(self, worker: WorkerProcess) -> None:
-        """Wait for the end of a worker, and start another one in its slot if it was to serve on."""
+        """Wait for the end of a worker, and start another one under its index if it was to serve on."""
         code = await worker.wait()
-        slot = worker.seat.slot
+        index = worker.seat.index
         self._workers.discard(worker)
         self._board.free(worker.seat.row)
-        self._totals.ended(slot, worker.samples, worker.reason or "crash")
-        if self._stop.is_set() or self._slots[slot] is not worker:
+        self._totals.ended(index, worker.samples, worker.reason or "crash")
+        if self._stop.is_set() or self._serving[index] is not worker:
             return
-        log.error("a worker has ended", slot=slot, pid=worker.pid, exit_code=code, reason=worker.reason or "crash")
+        log.error("a worker has ended", worker=index, pid=worker.pid, exit_code=code, reason=worker.reason or "crash")
         now, limits = asyncio.get_running_loop().time(), self._limits
         self._fruitless = [moment for moment in [*self._fruitless, now] if moment > now - limits.crash_time]
         if len(self._fruitless) >= limits.crashes:
@@ -163,13 +163,13 @@ class Master:
             self._stop.set()
             return
         served = worker.ready_at is not None and now - worker.ready_at > limits.last_pause
-        quick = self._quick[slot] = 0 if served else self._quick[slot] + 1
+        quick = self._quick[index] = 0 if served else self._quick[index] + 1
         pause = min(limits.last_pause, limits.first_pause * 2 ** max(0, quick - 1))
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._stop.wait()
-        if not self._stop.is_set() and self._slots[slot] is worker:
-            self._slots[slot] = await self._start(slot)
+        if not self._stop.is_set() and self._serving[index] is worker:
+            self._serving[index] = await self._start(index)
 
     def _terminate(self) -> None:
         for worker in self._workers:
@@ -188,7 +188,7 @@ class Master:
                     await worker.ended.wait()
         for worker in workers:
             if not worker.ended.is_set():
-                log.error("a worker did not stop in time", slot=worker.seat.slot, pid=worker.pid)
+                log.error("a worker did not stop in time", worker=worker.seat.index, pid=worker.pid)
                 worker.signal(signal.SIGKILL)
                 await worker.ended.wait()
 
@@ -205,11 +205,11 @@ class Master:
                 if await self._prepare():
                     tell("the database cannot be prepared, the workers serve on as before")
                     return False
-                for slot in self._slots:
-                    if not await self._replace(slot, "reload"):
-                        tell(f"worker {slot}: the new one was not ready in time, the old one serves on")
+                for index in self._serving:
+                    if not await self._replace(index, "reload"):
+                        tell(f"worker {index}: the new one was not ready in time, the old one serves on")
                         return False
-                    tell(f"worker {slot} was replaced")
+                    tell(f"worker {index} was replaced")
                 return True
             finally:
                 sd_notify.tell(sd_notify.READY)
@@ -217,24 +217,24 @@ class Master:
     async def _reload_quietly(self) -> None:
         await self.reload(log.info)
 
-    async def _replace(self, slot: int, reason: str) -> bool:
-        new = await self._start(slot)
+    async def _replace(self, index: int, reason: str) -> bool:
+        new = await self._start(index)
         events = [self._spawn(wait()) for wait in (new.ready.wait, new.ended.wait, self._stop.wait)]
         await asyncio.wait(events, timeout=self._limits.ready, return_when=asyncio.FIRST_COMPLETED)
         await cancel(*events)
         if self._stop.is_set():
             return False
         if not new.ready.is_set():
-            log.error("a new worker was not ready in time, the old one serves on", slot=slot)
+            log.error("a new worker was not ready in time, the old one serves on", worker=index)
             new.reason = "not ready"
             new.signal(signal.SIGKILL)
             return False
-        old, self._slots[slot] = self._slots[slot], new
+        old, self._serving[index] = self._serving[index], new
         if old is not None and not old.ended.is_set():
             old.reason = reason
             old.say(do="retire")
             await self._ended(old)
-        log.info("a worker was replaced", slot=slot, reason=reason, pid=new.pid)
+        log.info("a worker was replaced", worker=index, reason=reason, pid=new.pid)
         return True
 
     async def _watch(self) -> None:
@@ -246,7 +246,7 @@ class Master:
             for worker in self._workers:
                 beat = self._board.row(worker.seat.row).beat
                 if beat and loop.time() - beat > limits.hang:
-                    log.error("a worker hangs", slot=worker.seat.slot, pid=worker.pid)
+                    log.error("a worker hangs", worker=worker.seat.index, pid=worker.pid)
                     worker.reason = "hang"
                     worker.signal(signal.SIGKILL)
             if loop.time() >= due:
@@ -254,20 +254,20 @@ class Master:
                 self._weigh()
 
     def _weigh(self) -> None:
-        for slot, worker in self._slots.items():
+        for index, worker in self._serving.items():
             if worker is None:
                 continue
             memory = worker.memory
             worker.large = worker.large + 1 if memory > self._settings.worker_memory_limit else 0
             if worker.large >= self._limits.times_large and not self._replacing.locked():
-                log.warning("a worker has grown too large", slot=slot, pid=worker.pid, bytes=memory,
+                log.warning("a worker has grown too large", worker=index, pid=worker.pid, bytes=memory,
                             limit=self._settings.worker_memory_limit)  # fmt: skip
                 worker.large = 0
-                self._spawn(self._lighten(slot))
+                self._spawn(self._lighten(index))
 
-    async def _lighten(self, slot: int) -> None:
+    async def _lighten(self, index: int) -> None:
         async with self._replacing:
-            await self._replace(slot, "memory")
+            await self._replace(index, "memory")
 
     # --- what workers say ---------------------------------------------------------------------------------------------
 
@@ -278,8 +278,8 @@ class Master:
                 worker.ready_at = asyncio.get_running_loop().time()
                 worker.ready.set()
                 self._fruitless.clear()
-                if self._announce and all(other and other.ready.is_set() for other in self._slots.values()):
-                    log.info("all workers serve", workers=len(self._slots), url=self._url)
+                if self._announce and all(other and other.ready.is_set() for other in self._serving.values()):
+                    log.info("all workers serve", workers=len(self._serving), url=self._url)
                     sd_notify.tell(sd_notify.READY)
                     self._announce(self._url)
                     self._announce = None
@@ -293,8 +293,8 @@ class Master:
         asking = [self._spawn(worker.sample()) for worker in self._workers]
         await asyncio.wait(asking, timeout=self._limits.samples)
         await cancel(*asking)
-        serving = {slot: worker.samples for slot, worker in self._slots.items() if worker in self._workers}
-        retiring = [(worker.seat.slot, worker.samples) for worker in self._workers if worker.reason == "reload"]
+        serving = {index: worker.samples for index, worker in self._serving.items() if worker in self._workers}
+        retiring = [(worker.seat.index, worker.samples) for worker in self._workers if worker.reason == "reload"]
         asker.say(do="gathered", question=question, workers=self._totals.shown(serving, retiring))
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

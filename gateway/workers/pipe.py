@@ -1,4 +1,4 @@
-"""The control channel between master and worker: messages with file descriptors over a Unix socket."""
+"""The pipe between master and worker: messages with file descriptors over a Unix socket."""
 
 import array
 import asyncio
@@ -15,11 +15,11 @@ MORE: Final = b"+"  # first byte of a packet: the message goes on in the next on
 LAST: Final = b"."
 
 
-class Channel:
-    """One end of a SOCK_SEQPACKET socket: messages arrive whole, once, in order, or the channel is closed.
+class Pipe:
+    """One end of a SOCK_SEQPACKET socket: messages arrive whole, once, in order, or the pipe is closed.
 
     Args:
-        end: The socket. It belongs to the channel from now on.
+        end: The socket. It belongs to the pipe from now on.
         on_message: Called with each message and its descriptors, which belong to the callee.
         on_close: Called once, when the other process has closed its end or has died. Not called by `close`.
     """
@@ -42,13 +42,13 @@ class Channel:
 
     @property
     def closed(self) -> bool:
-        """Whether the channel is closed for sending."""
+        """Whether the pipe is closed for sending."""
         return self._socket is None
 
     def send(self, message: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send a message now, or as soon as the other process takes it.
 
-        The descriptors stay the caller's, who may close them at once. Raises ConnectionError if the channel is closed.
+        The descriptors stay the caller's, who may close them at once. Raises ConnectionError if the pipe is closed.
         """
         for start in range(0, max(1, len(message)), CHUNK):
             last = start + CHUNK >= len(message)
@@ -81,14 +81,14 @@ class Channel:
     def _sent(self, packet: bytes, descriptors: Sequence[int]) -> bool:
         """Whether the kernel has taken a packet. Raises ConnectionError."""
         if self._socket is None:
-            raise ConnectionResetError("the channel is closed")
+            raise ConnectionResetError("the pipe is closed")
         try:
             socket.send_fds(self._socket, [packet], descriptors)
         except BlockingIOError:
             return False
         except OSError as error:
             self._lost()
-            raise ConnectionResetError("the channel is closed") from error
+            raise ConnectionResetError("the pipe is closed") from error
         return True
 
     def _writable(self) -> None:
@@ -129,7 +129,7 @@ class Channel:
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Return the two ends of a new channel."""
+    """Return the two ends of a new pipe."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 

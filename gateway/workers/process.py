@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from gateway.process.sd_notify import VARIABLES
-from gateway.workers.channel import Channel, pair
 from gateway.workers.counters import Samples
+from gateway.workers.pipe import Pipe, pair
 from gateway.workers.seat import Seat
 
 COMMAND: Final = (sys.executable, "-m", "gateway.workers")
@@ -30,7 +30,7 @@ class WorkerProcess:
         self.large = 0  # times in a row that it had more memory than it may
         self._process = process
         self._sampled: asyncio.Event | None = None
-        self.channel: Channel
+        self.pipe: Pipe
 
     @classmethod
     async def start(cls, seat: Seat, node_id: str | None) -> Self:
@@ -55,13 +55,13 @@ class WorkerProcess:
         """Wait for its end and return the exit code, negative for a signal."""
         code = await self._process.wait()
         self.ended.set()
-        self.channel.drain()
+        self.pipe.drain()
         return code
 
     def say(self, **message: Any) -> None:
         """Send it a message, unless it is gone."""
         with suppress(ConnectionError):
-            self.channel.send(json.dumps(message).encode())
+            self.pipe.send(json.dumps(message).encode())
 
     async def sample(self) -> None:
         """Ask for its metrics and wait until they are in `samples`."""
@@ -92,13 +92,13 @@ class WorkerProcess:
 
 
 def introduce(one: WorkerProcess, other: WorkerProcess) -> None:
-    """Give two workers a channel to each other."""
+    """Give two workers a pipe to each other."""
     ends = pair()
     try:
         for worker, peer, end in ((one, other, ends[0]), (other, one, ends[1])):
             with suppress(ConnectionError):
                 message = json.dumps({"do": "meet", "number": peer.seat.number}).encode()
-                worker.channel.send(message, [end.fileno()])
+                worker.pipe.send(message, [end.fileno()])
     finally:
         for end in ends:
             end.close()

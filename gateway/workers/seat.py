@@ -11,36 +11,36 @@ VARIABLE: Final = "DORAMI_WORKER"
 
 @dataclass(frozen=True)
 class Seat:
-    """A worker's place under its master.
+    """What a worker is started with by its master.
 
     Args:
-        slot: 1 to N; a worker and the one that replaces it have the same.
+        index: 1 to N; a worker and the one that replaces it have the same.
         number: Of the worker; no other one of the same master has or had it.
         row: Its row of the board.
         url: Of the node.
         board: The board's descriptor.
-        channel: Of its channel to the master.
+        pipe: The descriptor of its pipe to the master.
         sockets: What the master listens on for clients.
         metrics_sockets: What it listens on for METRICS_PORT.
     """
 
-    slot: int
+    index: int
     number: int
     row: int
     url: str
     board: int
-    channel: int
+    pipe: int
     sockets: list[int]
     metrics_sockets: list[int]
 
     @property
     def descriptors(self) -> list[int]:
         """The descriptors that the worker inherits."""
-        return [self.board, self.channel, *self.sockets, *self.metrics_sockets]
+        return [self.board, self.pipe, *self.sockets, *self.metrics_sockets]
 
     def environment(self, node_id: str | None) -> dict[str, str]:
         """Return the variables that the worker gets in addition to its master's."""
-        name = {"NODE_ID": f"{node_id}-{self.slot}"} if node_id else {}
+        name = {"NODE_ID": f"{node_id}-{self.index}"} if node_id else {}
         return {VARIABLE: json.dumps(asdict(self)), **name}
 
     @classmethod

@@ -76,7 +76,7 @@ class KeptConnection:
 
 
 def workers_of(node: Node) -> dict[int, psutil.Process]:
-    """Return the worker processes of a master, by slot."""
+    """Return the worker processes of a master, by index."""
     found = {}
     for process in psutil.Process(node.pid).children():
         try:
@@ -84,7 +84,7 @@ def workers_of(node: Node) -> dict[int, psutil.Process]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
         if seat is not None:
-            found[json.loads(seat)["slot"]] = process
+            found[json.loads(seat)["index"]] = process
     return found
 
 
@@ -247,7 +247,7 @@ async def test_a_request_that_comes_in_pieces(shop: Shop) -> None:
 async def test_nothing_fails_while_workers_are_replaced(shop: Shop) -> None:
     [node] = shop.nodes
     people = await members(shop, node.url, 24, "websocket", "polling", "upgrade")
-    before = {slot: process.pid for slot, process in workers_of(node).items()}
+    before = {index: process.pid for index, process in workers_of(node).items()}
     counted = await metrics(node)
     stop = asyncio.Event()
     answers: list[int] = []
@@ -286,7 +286,7 @@ async def test_nothing_fails_while_workers_are_replaced(shop: Shop) -> None:
     assert sum(member.lost for member in people) == 0, "all were recovered"
     acked = {seq for member in people for seq in member.acked}
     await until(lambda: all(acked <= set(member.received) for member in people), what="everybody heard everything")
-    after = {slot: process.pid for slot, process in workers_of(node).items()}
+    after = {index: process.pid for index, process in workers_of(node).items()}
     assert before.keys() == after.keys() == {1, 2}
     assert not set(before.values()) & set(after.values())
     samples = await metrics(node)
@@ -300,19 +300,19 @@ async def test_a_killed_worker_is_started_again(shop: Shop) -> None:
     [node] = shop.nodes
     people = await members(shop, node.url, 12, "websocket", "polling")
     counted = await metrics(node)
-    slot = max((1, 2), key=lambda slot: counted["dorami_sockets", str(slot)])
-    cut = counted["dorami_sockets", str(slot)]
-    victim = workers_of(node)[slot]
+    index = max((1, 2), key=lambda index: counted["dorami_sockets", str(index)])
+    cut = counted["dorami_sockets", str(index)]
+    victim = workers_of(node)[index]
     victim.kill()
-    await until(lambda: workers_of(node).get(slot, victim).pid != victim.pid, within=15, what="another worker")
+    await until(lambda: workers_of(node).get(index, victim).pid != victim.pid, within=15, what="another worker")
     await until(lambda: sum(bool(member.outages) for member in people) == cut, within=20, what="they are back")
     await all_hear(people)
     assert sum(len(member.outages) for member in people) == cut, "nobody else has noticed"
     await until(lambda: has_both(node), within=15, what="both workers serve")
     samples = await metrics(node)
-    ends = "dorami_worker_ends_total", str(slot)
+    ends = "dorami_worker_ends_total", str(index)
     assert samples[ends] == counted.get(ends, 0) + 1
-    requests = "dorami_http_seconds_count", str(slot)
+    requests = "dorami_http_seconds_count", str(index)
     assert samples[requests] >= counted[requests]
     assert crashes(node.logs)[-1].count(str(victim.pid)) == 1
 

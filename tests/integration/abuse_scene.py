@@ -146,7 +146,7 @@ class Scene:
         engine, server, rooms = self.echo.engine, self.birds.server, self.birds.rooms
         return {
             "connections": len(engine.connections),
-            "deadlines": sum(map(len, engine.wheel._slots.values())),
+            "deadlines": sum(map(len, engine.wheel._buckets.values())),
             "sockets": len(list(rooms.sockets())),
             "members": sum(map(len, rooms._members.values())),
             "registered": len(self._registry._sockets),

@@ -500,7 +500,7 @@ async def test_idle_connections_have_no_task_and_closed_ones_no_memory() -> None
         await until(lambda: not echo.engine.connections)
         echo.opened.clear()
         assert echo.gauge("websocket") == 0
-        assert not echo.engine.wheel._slots
+        assert not echo.engine.wheel._buckets
         # Freed by counting references: a node that many clients leave need not wait for the garbage collector.
         await until(lambda: not any(reference() for reference in references))
 

@@ -12,7 +12,7 @@ from gateway import keys
 from gateway.errors import Unavailable
 from gateway.keys import Room, viewers_room
 from gateway.metrics import Metrics
-from gateway.realtime.presence.presence import Census, LocalPresence, Moved, Presence, PublishSlot
+from gateway.realtime.presence.presence import Census, LocalPresence, Moved, Presence, PublishPermit
 from gateway.realtime.presence.redis import RedisPresence
 from gateway.redis.client import RedisClient
 from tests.timing import scaled, until
@@ -366,7 +366,7 @@ async def test_a_lost_clock_does_not_keep_dead_nodes(start: StartNode, redis: Re
     await until_count(b, 1)
 
 
-# --- slots ---------------------------------------------------------------------------------------------------------
+# --- permits -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -376,20 +376,20 @@ async def pair(start: StartNode) -> tuple[RedisPresence, RedisPresence]:
 
 async def test_one_of_two_nodes_publishes_the_count(pair: tuple[RedisPresence, RedisPresence]) -> None:
     a, b = pair
-    assert await a.claim_slot(ROOM) == PublishSlot()
+    assert await a.claim_permit(ROOM) == PublishPermit()
     await a.enter(ROOM, "mina")
-    slot = await a.claim_slot(ROOM)
-    assert slot == PublishSlot(Census(1, 1, False), change=1)
+    permit = await a.claim_permit(ROOM)
+    assert permit == PublishPermit(Census(1, 1, False), change=1)
     await b.enter(ROOM, "jun")
-    assert not (await b.claim_slot(ROOM)).census
-    assert await a.published(ROOM, slot), "jun came meanwhile"
-    waits = [(await node.claim_slot(ROOM)).wait for node in pair]
+    assert not (await b.claim_permit(ROOM)).census
+    assert await a.published(ROOM, permit), "jun came meanwhile"
+    waits = [(await node.claim_permit(ROOM)).wait for node in pair]
     assert all(wait is not None and 0 < wait <= 0.3 for wait in waits)
     await asyncio.sleep(0.31)
-    slots = [await node.claim_slot(ROOM) for node in pair]
-    assert [slot.census for slot in slots] == [Census(2, 2, False), None]
-    assert not await a.published(ROOM, slots[0])
-    assert [await node.claim_slot(ROOM) for node in pair] == [PublishSlot(), PublishSlot()]
+    permits = [await node.claim_permit(ROOM) for node in pair]
+    assert [permit.census for permit in permits] == [Census(2, 2, False), None]
+    assert not await a.published(ROOM, permits[0])
+    assert [await node.claim_permit(ROOM) for node in pair] == [PublishPermit(), PublishPermit()]
 
 
 async def test_a_count_of_zero_waits_only_for_a_pending_publication(
@@ -397,23 +397,23 @@ async def test_a_count_of_zero_waits_only_for_a_pending_publication(
 ) -> None:
     a, b = pair
     await a.enter(ROOM, "mina")
-    first = await a.claim_slot(ROOM)
+    first = await a.claim_permit(ROOM)
     await a.leave(ROOM, "mina")
-    soon = await b.claim_slot(ROOM)
+    soon = await b.claim_permit(ROOM)
     assert soon.census is None
     assert soon.wait is not None
     assert soon.wait <= 0.05, "else the older number might be heard last"
     await a.published(ROOM, first)
-    assert (await b.claim_slot(ROOM)).census == Census(0, 1, False)
+    assert (await b.claim_permit(ROOM)).census == Census(0, 1, False)
 
 
 async def test_a_late_publication_is_repeated(pair: tuple[RedisPresence, RedisPresence]) -> None:
     a, b = pair
     await a.enter(ROOM, "mina")
-    slow = await a.claim_slot(ROOM)
+    slow = await a.claim_permit(ROOM)
     await b.enter(ROOM, "jun")
     await asyncio.sleep(0.31)
-    newer = await b.claim_slot(ROOM)
+    newer = await b.claim_permit(ROOM)
     assert newer.census == Census(2, 2, False)
     assert not await b.published(ROOM, newer)
     assert await a.published(ROOM, slow), "its number was older, and may have been heard last"
@@ -424,10 +424,10 @@ async def test_a_clock_set_back_does_not_delay_publications(
 ) -> None:
     a, b = pair
     await a.enter(ROOM, "mina")
-    assert not await a.published(ROOM, await a.claim_slot(ROOM))
+    assert not await a.published(ROOM, await a.claim_permit(ROOM))
     await redis.client.hincrby(keys.presence_state(ROOM), "next", 3_600_000)
     await b.enter(ROOM, "jun")
-    assert (await b.claim_slot(ROOM)).census == Census(2, 2, False)
+    assert (await b.claim_permit(ROOM)).census == Census(2, 2, False)
 
 
 async def test_changes_of_a_dead_node_are_published(pair: tuple[RedisPresence, RedisPresence]) -> None:
@@ -440,7 +440,7 @@ async def test_changes_of_a_dead_node_are_published(pair: tuple[RedisPresence, R
 
     b.on_change(remember)
     await b.enter(ROOM, "jun")
-    assert not await b.published(ROOM, await b.claim_slot(ROOM))
+    assert not await b.published(ROOM, await b.claim_permit(ROOM))
     await a.enter(ROOM, "mina")
     await a.leave(ROOM, "mina")
     await kill(a)
@@ -449,9 +449,9 @@ async def test_changes_of_a_dead_node_are_published(pair: tuple[RedisPresence, R
         return ROOM in due
 
     await until(reported)
-    slot = await b.claim_slot(ROOM)
-    assert slot.census == Census(1, 2, False)
-    assert not await b.published(ROOM, slot)
+    permit = await b.claim_permit(ROOM)
+    assert permit.census == Census(1, 2, False)
+    assert not await b.published(ROOM, permit)
 
 
 async def test_announcing_again_publishes_the_counts(start: StartNode) -> None:
@@ -464,7 +464,7 @@ async def test_announcing_again_publishes_the_counts(start: StartNode) -> None:
 
     a.on_change(remember)
     await a.enter(ROOM, "mina")
-    assert not await a.published(ROOM, await a.claim_slot(ROOM))
+    assert not await a.published(ROOM, await a.claim_permit(ROOM))
     a._wrong = True
 
     async def reported() -> bool:
@@ -472,15 +472,15 @@ async def test_announcing_again_publishes_the_counts(start: StartNode) -> None:
 
     await until(reported)
     await asyncio.sleep(0.31)
-    assert (await a.claim_slot(ROOM)).census == Census(1, 1, False)
+    assert (await a.claim_permit(ROOM)).census == Census(1, 1, False)
 
 
 async def test_counts_published_without_redis_are_not_repeated(start: StartNode, redis: RedisClient) -> None:
     node = await start("a")
     redis._silent_until = time.monotonic() + 60
     await node.enter(ROOM, "mina")
-    assert (await node.claim_slot(ROOM)).census == Census(1, 1, False)
-    assert [await node.claim_slot(ROOM) for _ in range(3)] == [PublishSlot()] * 3
+    assert (await node.claim_permit(ROOM)).census == Census(1, 1, False)
+    assert [await node.claim_permit(ROOM) for _ in range(3)] == [PublishPermit()] * 3
     redis._silent_until = 0.0
 
 
@@ -491,7 +491,7 @@ async def test_a_closed_room_is_empty(presence: Presence) -> None:
     for who in ("mina", "jun", "mina"):
         await presence.enter(ROOM, who)
     assert await presence.end(ROOM) == Census(0, 2, True)
-    assert (await presence.claim_slot(ROOM)).census == Census(0, 2, False)
+    assert (await presence.claim_permit(ROOM)).census == Census(0, 2, False)
     assert await presence.leave(ROOM, "mina") == Census(0, 2, False)
     assert await presence.enter(ROOM, "sora") == Census(0, 2, False)
     assert await presence.move(ROOM, "mina", "hana") == Moved(Census(0, 2, False), False, False)
@@ -540,7 +540,7 @@ async def test_nobody_enters_a_closed_room_without_redis(start: StartNode, redis
     assert (await node.end(ROOM)).count == 0
     assert await node.enter(ROOM, "jun") == Census(0, 0, False)
     assert await node.leave(ROOM, "jun") == Census(0, 0, False)
-    assert await node.claim_slot(ROOM) == PublishSlot()
+    assert await node.claim_permit(ROOM) == PublishPermit()
     assert node.rooms() == []
     await until_count(node, 0)
     assert (await node.enter(ROOM, "jun")).count == 0

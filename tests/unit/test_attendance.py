@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.keys import Room, chat_room, products_room, viewers_room
-from gateway.realtime.presence.presence import Census, LocalPresence, PublishSlot
+from gateway.realtime.presence.presence import Census, LocalPresence, PublishPermit
 from gateway.services.streams import throttle
 from gateway.services.streams.attendance import NAMED, Attendance
 from gateway.services.streams.throttle import Throttle
@@ -79,7 +79,7 @@ async def test_a_login_of_a_guest_with_another_tab_changes_the_count() -> None:
 
 
 class Reports:
-    """A room whose number changes, and what it was told; each slot takes 20 ms, or `interval` s."""
+    """A room whose number changes, and what it was told; each permit takes 20 ms, or `interval` s."""
 
     def __init__(self, interval: float = 0.02) -> None:
         self.presence = LocalPresence(interval)
@@ -109,7 +109,7 @@ class Reports:
         await until(lambda: self.counts == list(counts))
 
 
-async def test_repeated_changes_are_published_once_per_slot() -> None:
+async def test_repeated_changes_are_published_once_per_permit() -> None:
     reported = Reports(interval=scaled(0.2))
     reported.come("a")
     await reported.until(1)
@@ -121,7 +121,7 @@ async def test_repeated_changes_are_published_once_per_slot() -> None:
     assert [task for task in asyncio.all_tasks() if task.get_name() == "test"] == []
 
 
-async def test_changes_from_and_to_zero_do_not_wait_for_a_slot() -> None:
+async def test_changes_from_and_to_zero_do_not_wait_for_a_permit() -> None:
     reported = Reports(interval=60)
     reported.come("a")
     await reported.until(1)
@@ -158,27 +158,27 @@ async def test_a_failed_publication_is_repeated() -> None:
 class Busy:
     """A room that other nodes change all the time, so that there is always more to tell."""
 
-    def __init__(self, slot: PublishSlot) -> None:
-        self._slot = slot
+    def __init__(self, permit: PublishPermit) -> None:
+        self._permit = permit
 
-    async def claim_slot(self, _room: Room) -> PublishSlot:
+    async def claim_permit(self, _room: Room) -> PublishPermit:
         await asyncio.sleep(0)
-        return self._slot
+        return self._permit
 
-    async def published(self, _room: Room, _slot: PublishSlot) -> bool:
+    async def published(self, _room: Room, _permit: PublishPermit) -> bool:
         return True
 
 
-@pytest.mark.parametrize("slot", [PublishSlot(Census(9, 9, changed=False), change=1), PublishSlot(wait=0.01)])
+@pytest.mark.parametrize("permit", [PublishPermit(Census(9, 9, changed=False), change=1), PublishPermit(wait=0.01)])
 async def test_a_stopping_node_leaves_a_busy_room_to_other_nodes(
-    slot: PublishSlot, monkeypatch: pytest.MonkeyPatch
+    permit: PublishPermit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttle, "CLOSING", 0.1)
     reported = Reports()
-    reported.throttled._slots = stand_in(Busy(slot))
+    reported.throttled._permits = stand_in(Busy(permit))
     reported.throttled.due(CHAT)
     async with time_limit(2):
         await reported.throttled.close()
-    assert (len(reported.counts) > 0) == (slot.census is not None)
+    assert (len(reported.counts) > 0) == (permit.census is not None)
     await asyncio.sleep(0)
     assert [task for task in asyncio.all_tasks() if task.get_name() == "test"] == []

@@ -96,7 +96,7 @@ class Item:
     """Notes when it is asked."""
 
     def __init__(self, *again: float) -> None:
-        self.slot: int | None = None
+        self.bucket: int | None = None
         self.asked: list[float] = []
         self.again = list(again)
 
@@ -118,7 +118,7 @@ async def test_the_wheel_calls_on_time_repeats_and_forgets() -> None:
     await until(lambda: [len(item.asked) for item in (late, soon, removed, repeated)] == [1, 1, 0, 3])
     assert soon.asked[0] >= start + 0.01
     assert late.asked[0] >= start + 0.05
-    assert wheel._slots == {}
+    assert wheel._buckets == {}
     assert wheel._timer is None
 
 
@@ -147,7 +147,7 @@ async def test_an_item_moves_to_its_newest_time() -> None:
     item = Item()
     wheel.at(item, now + 60)
     wheel.at(item, now + 0.01)
-    await until(lambda: wheel._slots == {})
+    await until(lambda: wheel._buckets == {})
     assert len(item.asked) == 1
 
 

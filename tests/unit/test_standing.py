@@ -34,8 +34,8 @@ class FakeDatabase:
         settings = {"slow_mode_seconds": 0, "frozen": False, "guests_allowed": True}
         state = {"hosting": False, "refusal": None, "until": None}
         return [
-            {"place": place, **settings, **state, "slow_mode_seconds": int(room)}
-            for place, room in reversed(list(enumerate(rooms, 1)))
+            {"ordinal": ordinal, **settings, **state, "slow_mode_seconds": int(room)}
+            for ordinal, room in reversed(list(enumerate(rooms, 1)))
             if room != "nowhere"
         ]
 

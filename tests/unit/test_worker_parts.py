@@ -1,4 +1,4 @@
-"""The parts of workers: channels, the shared board, merged metrics, the hand-over, the control socket, systemd."""
+"""The parts of workers: pipes, the shared board, merged metrics, the hand-over, the control socket, systemd."""
 
 import asyncio
 import os
@@ -20,23 +20,23 @@ from gateway.process import sd_notify
 from gateway.workers import board as boards
 from gateway.workers import control
 from gateway.workers.board import Board, State
-from gateway.workers.channel import Channel, pair
 from gateway.workers.counters import Totals, samples_of, text_of
 from gateway.workers.handover import HandOver, Verdict
+from gateway.workers.pipe import Pipe, pair
 from tests.doubles import stand_in
 from tests.support import make_settings
 from tests.timing import until
 
-# --- channels ---------------------------------------------------------------------------------------------------------
+# --- pipes ---------------------------------------------------------------------------------------------------------
 
 
 class Inbox:
-    """One end of a channel, with what has come."""
+    """One end of a pipe, with what has come."""
 
     def __init__(self, end: socket.socket) -> None:
         self.messages: list[tuple[bytes, list[int]]] = []
         self.closes = 0
-        self.channel = Channel(end, lambda message, fds: self.messages.append((message, fds)), self._closed)
+        self.pipe = Pipe(end, lambda message, fds: self.messages.append((message, fds)), self._closed)
 
     def _closed(self) -> None:
         self.closes += 1
@@ -46,15 +46,15 @@ class Inbox:
 async def two() -> AsyncIterator[tuple[Inbox, Inbox]]:
     one, other = map(Inbox, pair())
     yield one, other
-    one.channel.close()
-    other.channel.close()
+    one.pipe.close()
+    other.pipe.close()
 
 
 async def test_messages_of_all_sizes_arrive_whole_and_in_order() -> None:
     async with two() as (one, other):
         sent = [os.urandom(size) for size in (0, 1, 60_000, 60_001, 3_000_000, 5)]  # far more than the kernel buffers
         for message in sent:
-            one.channel.send(message)
+            one.pipe.send(message)
         await until(lambda: len(other.messages) == len(sent))
         assert [message for message, _ in other.messages] == sent
 
@@ -64,7 +64,7 @@ async def test_a_descriptor_arrives_with_its_message_though_its_sender_has_close
         for number in range(300):
             reading, writing = os.pipe()
             os.write(writing, b"%d" % number)
-            one.channel.send(bytes(30_000), [reading])
+            one.pipe.send(bytes(30_000), [reading])
             os.close(reading)
             os.close(writing)
         await until(lambda: len(other.messages) == 300)
@@ -76,12 +76,12 @@ async def test_a_descriptor_arrives_with_its_message_though_its_sender_has_close
 
 async def test_the_end_of_the_other_process_is_noticed_once() -> None:
     async with two() as (one, other):
-        other.channel.send(b"last")
-        other.channel.close()
+        other.pipe.send(b"last")
+        other.pipe.close()
         await until(lambda: one.closes)
         assert one.messages == [(b"last", [])]
         with pytest.raises(ConnectionError):
-            one.channel.send(b"anybody?")
+            one.pipe.send(b"anybody?")
         assert (one.closes, other.closes) == (1, 0)
 
 
@@ -90,9 +90,9 @@ async def test_an_end_that_is_noticed_while_sending() -> None:
     inbox = Inbox(one)
     other.close()
     with pytest.raises(ConnectionError):
-        inbox.channel.send(b"anybody?")
+        inbox.pipe.send(b"anybody?")
     await until(lambda: inbox.closes)
-    inbox.channel.close()
+    inbox.pipe.close()
 
 
 # --- the board --------------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def shown(text: bytes) -> dict[tuple[Any, ...], float]:
     }
 
 
-def test_counters_go_on_in_the_slot_of_a_worker_that_is_gone() -> None:
+def test_counters_go_on_under_the_index_of_a_worker_that_is_gone() -> None:
     totals = Totals((1, 2))
     totals.ended(1, process(5, 30, 0.5), "crash")
     totals.ended(1, process(1, 9, 3), "reload")
@@ -221,13 +221,13 @@ async def test_a_request_goes_to_the_owner_of_its_session() -> None:
         "a line that does not end": start + b"&x=" + bytes(9_000),
         "no HTTP": b"\x16\x03\x01",
     }
-    assert {why: one.place(head, transport) for why, head in mine.items()} == dict.fromkeys(mine, Verdict.MINE)
+    assert {why: one.locate(head, transport) for why, head in mine.items()} == dict.fromkeys(mine, Verdict.MINE)
     for length in (0, 1, 5, 20, len(start)):
-        assert one.place(start[:length], transport) is Verdict.UNKNOWN
+        assert one.locate(start[:length], transport) is Verdict.UNKNOWN
 
     theirs = [start + b"&sid=2.abc HTTP/1.1\r\n\r\n", b"POST /socket.io/?sid=2.x&EIO=4 HTTP/1.1\r\n\r\n42[]"]
     for head in theirs:
-        assert one.place(head, transport) is Verdict.GONE
+        assert one.locate(head, transport) is Verdict.GONE
     await until(lambda: len(adopted[2]) == 2)
     assert [head for _, head in adopted[2]] == theirs
     adopted[2][0][0].send(b"answered")
@@ -235,20 +235,20 @@ async def test_a_request_goes_to_the_owner_of_its_session() -> None:
 
     new = mine["a new session"]
     one.crowded = lambda: True
-    assert one.place(new, transport) is Verdict.MINE, "nobody else accepts"
+    assert one.locate(new, transport) is Verdict.MINE, "nobody else accepts"
     one.retiring = True
-    assert one.place(new, transport) is Verdict.MINE, "nobody accepts"
+    assert one.locate(new, transport) is Verdict.MINE, "nobody accepts"
     board.beat(board.claim(2), 5, State.READY)
-    assert one.place(new, transport) is Verdict.GONE
+    assert one.locate(new, transport) is Verdict.GONE
     one.retiring = False
-    assert one.place(new, transport) is Verdict.GONE, "the other one has fewer"
-    assert one.place(mine["another path"], transport) is Verdict.MINE, "no session is opened there"
+    assert one.locate(new, transport) is Verdict.GONE, "the other one has fewer"
+    assert one.locate(mine["another path"], transport) is Verdict.MINE, "no session is opened there"
     one.retiring = True
-    assert one.place(mine["its own session"], transport) is Verdict.MINE
+    assert one.locate(mine["its own session"], transport) is Verdict.MINE
     assert metrics.handed_over._value.get() == 4
 
     other.close()
-    await until(lambda: one.place(theirs[0], transport) is Verdict.MINE, what="the owner is gone: an unknown session")
+    await until(lambda: one.locate(theirs[0], transport) is Verdict.MINE, what="the owner is gone: an unknown session")
     one.close()
     for end in (connection.mine, connection.client, *(accepted for accepted, _ in adopted[2])):
         end.close()

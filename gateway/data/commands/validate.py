@@ -56,11 +56,11 @@ async def _problems(spec: DatabaseSpec) -> AsyncIterator[str]:
     except Exception as error:
         yield f"the migrations cannot be read: {type(error).__name__}: {error}"
         return
-    for place, (migration, (up, down)) in enumerate(zip(migrations, steps, strict=True)):
-        if migration.number != place:
-            yield f"{migration.name} has the number {migration.number}, where {place} follows"
+    for number, (migration, (up, down)) in enumerate(zip(migrations, steps, strict=True)):
+        if migration.number != number:
+            yield f"{migration.name} has the number {migration.number}, where {number} follows"
             return
-        for problem in _of_steps(up, down, floor=place == 0):
+        for problem in _of_steps(up, down, floor=number == 0):
             yield f"{migration.name} {problem}"
     try:
         draft = await asyncio.to_thread(drafts.draft, spec, never=True)

@@ -62,8 +62,8 @@ def draft(
     """
     if not spec.models() and not read(spec.migrations):
         return None
-    with tempfile.TemporaryDirectory(prefix="dorami-draft-") as place:
-        folder = Path(place) / spec.label
+    with tempfile.TemporaryDirectory(prefix="dorami-draft-") as scratch:
+        folder = Path(scratch) / spec.label
         shutil.copytree(spec.migrations, folder, ignore=shutil.ignore_patterns("__pycache__"))
         for file, text in after:
             (folder / f"{file}.py").write_text(text)
@@ -76,7 +76,7 @@ def draft(
                 open_questions.append((old, new))
             return False
 
-        made = asyncio.run(_aerich(spec, name, place, renamed))
+        made = asyncio.run(_aerich(spec, name, scratch, renamed))
         if open_questions:
             asked = [
                 f"is {new} the column {old} under a new name? Say --rename {old}:{new} or --no-rename"
@@ -94,7 +94,7 @@ async def _read(file: Path) -> Draft:
     return Draft(migration.name, file.read_text(), (await levels.up(migration)).sql, (await levels.down(migration)).sql)
 
 
-async def _aerich(spec: DatabaseSpec, name: str, place: str, renamed: Callable[[str, str], bool]) -> str | None:
+async def _aerich(spec: DatabaseSpec, name: str, scratch: str, renamed: Callable[[str, str], bool]) -> str | None:
     from aerich import Command
     from aerich.migrate import Migrate
     from tortoise.context import TortoiseContext
@@ -107,11 +107,11 @@ async def _aerich(spec: DatabaseSpec, name: str, place: str, renamed: Callable[[
     }
     with _answered(renamed), _own_lists(Migrate):
         async with TortoiseContext():
-            command = Command(config, spec.label, place)
-            if not any(Path(place, spec.label).glob("[0-9]*_*.py")):
-                shutil.rmtree(Path(place, spec.label))  # aerich makes it
+            command = Command(config, spec.label, scratch)
+            if not any(Path(scratch, spec.label).glob("[0-9]*_*.py")):
+                shutil.rmtree(Path(scratch, spec.label))  # aerich makes it
                 await command.init_migrations(safe=False)
-                return next(Path(place, spec.label).glob("0_*.py")).name
+                return next(Path(scratch, spec.label).glob("0_*.py")).name
             await command.init(offline=True)
             made: str | None = await command.migrate(name, offline=True) or None
             return made

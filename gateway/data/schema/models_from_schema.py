@@ -31,12 +31,12 @@ CONSTRAINTS = """
     SELECT k.conrelid AS oid, k.conname::text AS name, k.contype::text AS type, k.confrelid AS target,
         k.confdeltype::text AS on_delete, k.confupdtype::text AS on_update, k.condeferrable AS deferrable,
         ARRAY(
-            SELECT attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (number, place)
-            JOIN pg_attribute ON attrelid = k.conrelid AND attnum = u.number ORDER BY u.place
+            SELECT attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (number, ordinal)
+            JOIN pg_attribute ON attrelid = k.conrelid AND attnum = u.number ORDER BY u.ordinal
         ) AS columns,
         ARRAY(
-            SELECT attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u (number, place)
-            JOIN pg_attribute ON attrelid = k.confrelid AND attnum = u.number ORDER BY u.place
+            SELECT attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u (number, ordinal)
+            JOIN pg_attribute ON attrelid = k.confrelid AND attnum = u.number ORDER BY u.ordinal
         ) AS targets
     FROM pg_constraint k WHERE k.conrelid = ANY ($1::oid[]) AND k.contype <> 'n' ORDER BY k.conrelid, k.conname
 """
@@ -46,8 +46,8 @@ INDEXES = """
             AND i.indnatts = i.indnkeyatts
             AND NOT EXISTS (SELECT FROM unnest(i.indoption::int2[]) AS o WHERE o <> 0) AS plain,
         ARRAY(
-            SELECT attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u (number, place)
-            JOIN pg_attribute ON attrelid = i.indrelid AND attnum = u.number ORDER BY u.place
+            SELECT attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u (number, ordinal)
+            JOIN pg_attribute ON attrelid = i.indrelid AND attnum = u.number ORDER BY u.ordinal
         ) AS columns
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
     WHERE i.indrelid = ANY ($1::oid[])
@@ -204,9 +204,9 @@ def _foreign_key(table: Table, column: Any, key: Any, target: Table, label: str)
 
 
 def _column(table: Table, column: Any, unsaid: list[str]) -> str | None:
-    name, kind, place = column["name"], column["type"], f"{table.name}.{column['name']}"
+    name, kind, where = column["name"], column["type"], f"{table.name}.{column['name']}"
     if column["generated"]:
-        unsaid.append(f"column {place}: generated")
+        unsaid.append(f"column {where}: generated")
         return None
     options: list[str] = []
     if kind.endswith("[]") and kind[:-2] in ELEMENTS:
@@ -218,13 +218,13 @@ def _column(table: Table, column: Any, unsaid: list[str]) -> str | None:
     elif kind in FIELDS:
         call = f"fields.{FIELDS[kind]}"
     else:
-        unsaid.append(f"column {place}: type {kind}")
+        unsaid.append(f"column {where}: type {kind}")
         return None
     default, serial = column["default"], (column["default"] or "").startswith("nextval(")
     if [name] == table.primary_key and kind in INTEGERS and not serial:
         options.append("generated=False")
     if column["identity"] or (serial and [name] != table.primary_key):
-        unsaid.append(f"column {place}: a number of its own for each row")
+        unsaid.append(f"column {where}: a number of its own for each row")
     elif default is not None and not serial:
         options.append(f"db_default=SqlDefault({default!r})")
     unique = any(one["type"] == "u" and list(one["columns"]) == [name] for one in table.constraints)

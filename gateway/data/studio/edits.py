@@ -94,9 +94,9 @@ async def apply(
         row = await connection.fetchrow(f"SELECT {name}::text FROM {source} WHERE {where} FOR UPDATE", *values)  # noqa: S608
         if row is None or state_of(row[0]) != change.state:
             raise Mistake("the value has changed since it was shown: load the row again")
-        places = {one.name for one in table.columns}
-        also = ', "version" = "version" + 1' if "version" in places else ""
-        also += ', "updated_at" = clock_timestamp()' if "updated_at" in places else ""
+        names = {one.name for one in table.columns}
+        also = ', "version" = "version" + 1' if "version" in names else ""
+        also += ', "updated_at" = clock_timestamp()' if "updated_at" in names else ""
         statement = f"UPDATE {source} SET {name} = ${len(values) + 1}::text::{column.type}{also} WHERE {where}"  # noqa: S608
         await connection.execute(statement, *values, change.value)
         log.note(database, table.name, {one.column: one.value for one in question.filters}, change, row[0])

@@ -56,8 +56,8 @@ class Connection:
     # fmt: off
     __slots__ = (
         "__weakref__", "_carrier", "_controls", "_engine", "_heartbeat", "_inbox", "_join_deadline", "_lost_reason",
-        "_spent", "address", "closed", "dropped", "handshake", "joined", "opened", "owner", "sid", "slot", "transport",
-        "upgrade",
+        "_spent", "address", "bucket", "closed", "dropped", "handshake", "joined", "opened", "owner", "sid",
+        "transport", "upgrade",
     )
     # fmt: on
 
@@ -81,7 +81,7 @@ class Connection:
         self._lost_reason: str | None = None  # why the transport was lost, while the remaining messages are handled
         self.joined = False
         self.owner: Any = None
-        self.slot: int | None = None
+        self.bucket: int | None = None
         self._carrier: Transport
 
     def start(self, carrier: Transport) -> None:

@@ -35,7 +35,7 @@ class Gate(Sessions, Protocol):
 class Front(asyncio.Protocol):
     """Waits up to `head_timeout` for the head of the first request."""
 
-    __slots__ = ("_fronts", "_gate", "_head", "_http", "_subject", "_transport", "slot")
+    __slots__ = ("_fronts", "_gate", "_head", "_http", "_subject", "_transport", "bucket")
 
     def __init__(self, gate: Gate, http: HttpFactory, fronts: "set[Front]") -> None:
         self._subject: str | None = None  # the subject under which AddressLimit counts this connection
@@ -44,7 +44,7 @@ class Front(asyncio.Protocol):
         self._fronts = fronts
         self._head = b""
         self._transport: asyncio.Transport | None = None
-        self.slot: int | None = None
+        self.bucket: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """From the event loop."""

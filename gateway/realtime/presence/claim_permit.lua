@@ -2,9 +2,9 @@
 -- include state
 
 -- Claims the right to publish a room's count.
--- KEYS: presence, peak, state. ARGV: ms between two slots, ms that other nodes wait for the publication of a slot.
+-- KEYS: presence, peak, state. ARGV: ms between two permits, ms that other nodes wait for the node with a permit to publish.
 -- Returns {0} if everything was published, {1, ms until the next attempt}, or {2, count, peak, changes} to the node that
--- got the slot. Only one node publishes at a time, else clients might receive the older of two counts last.
+-- got the permit. Only one node publishes at a time, else clients might receive the older of two counts last.
 if unpublished(KEYS[3]) == 0 then return {0} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

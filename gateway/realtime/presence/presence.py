@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from gateway.keys import Room
 
-INTERVAL = 1.0  # s between two slots for publishing a room's member count
+INTERVAL = 1.0  # s between two permits for publishing a room's member count
 
 
 class Census(NamedTuple):
@@ -26,11 +26,11 @@ class Moved(NamedTuple):
     gone: bool  # the previous person has no other socket in the room
 
 
-class PublishSlot(NamedTuple):
+class PublishPermit(NamedTuple):
     """Whether the caller must publish a room's count now. Without `census` and `wait` there is nothing to publish."""
 
     census: Census | None = None  # what to publish
-    wait: float | None = None  # s until the next attempt to claim a slot
+    wait: float | None = None  # s until the next attempt to claim a permit
     change: int = 0  # the number of the last change in `census`
 
 
@@ -74,12 +74,15 @@ class Presence(Protocol):
         """
         ...
 
-    async def claim_slot(self, room: Room) -> PublishSlot:
+    async def claim_permit(self, room: Room) -> PublishPermit:
         """Claim the right to publish a room's count. One node gets it per `INTERVAL`; immediately from or to 0."""
         ...
 
-    async def published(self, room: Room, slot: PublishSlot) -> bool:
-        """Record that a slot was published; return whether there are newer changes. Otherwise it is published again."""
+    async def published(self, room: Room, permit: PublishPermit) -> bool:
+        """Record that the count was published; return whether there are newer changes.
+
+        Without that it is published again.
+        """
         ...
 
     def rooms(self) -> list[Room]:
@@ -145,23 +148,23 @@ class LocalPresence:
         """See Presence."""
         return self.replace(room, people)
 
-    async def claim_slot(self, room: Room) -> PublishSlot:
+    async def claim_permit(self, room: Room) -> PublishPermit:
         """See Presence."""
         state = self._rooms.get(room)
         if state is None or state.changes == state.published:
-            return PublishSlot()
+            return PublishPermit()
         now, count = asyncio.get_running_loop().time(), len(state.sockets)
         if state.next > now and (count == 0) == (state.shown == 0):
-            return PublishSlot(wait=state.next - now)
+            return PublishPermit(wait=state.next - now)
         state.next, state.shown = now + self._interval, count
-        return PublishSlot(_census(state), change=state.changes)
+        return PublishPermit(_census(state), change=state.changes)
 
-    async def published(self, room: Room, slot: PublishSlot) -> bool:
+    async def published(self, room: Room, permit: PublishPermit) -> bool:
         """See Presence."""
         state = self._rooms.get(room)
         if state is None:
             return False
-        state.published = min(slot.change, state.changes)
+        state.published = min(permit.change, state.changes)
         return state.changes > state.published
 
     def on_change(self, callback: Callback) -> None:

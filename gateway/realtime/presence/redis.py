@@ -14,7 +14,7 @@ from gateway.metrics import Metrics
 from gateway.realtime.presence.changes import PresenceChanges
 from gateway.realtime.presence.lease import Lease
 from gateway.realtime.presence.local_members import CHUNK, LocalMembers
-from gateway.realtime.presence.presence import INTERVAL, Callback, Census, LocalPresence, Moved, PublishSlot
+from gateway.realtime.presence.presence import INTERVAL, Callback, Census, LocalPresence, Moved, PublishPermit
 from gateway.realtime.presence.redis_rooms import RedisRooms
 from gateway.redis.client import RedisClient
 
@@ -150,20 +150,20 @@ class RedisPresence:
             self._wrong = True
             raise
 
-    async def claim_slot(self, room: Room) -> PublishSlot:
+    async def claim_permit(self, room: Room) -> PublishPermit:
         """See Presence. While Redis is unavailable, each node publishes its own count."""
         try:
-            return await self._rooms.claim_slot(room, self._interval)
+            return await self._rooms.claim_permit(room, self._interval)
         except Unavailable:
-            slot = await self._local.claim_slot(room)
-            if slot.census is not None:
-                await self._local.published(room, slot)
-            return slot._replace(change=0)
+            permit = await self._local.claim_permit(room)
+            if permit.census is not None:
+                await self._local.published(room, permit)
+            return permit._replace(change=0)
 
-    async def published(self, room: Room, slot: PublishSlot) -> bool:
+    async def published(self, room: Room, permit: PublishPermit) -> bool:
         """See Presence."""
         try:
-            return slot.change > 0 and await self._rooms.published(room, slot)
+            return permit.change > 0 and await self._rooms.published(room, permit)
         except Unavailable:
             return False  # everything is published again when Redis is back
 

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 from gateway import keys
 from gateway.keys import Room
-from gateway.realtime.presence.presence import INTERVAL, Census, Moved, PublishSlot
+from gateway.realtime.presence.presence import INTERVAL, Census, Moved, PublishPermit
 from gateway.redis.client import RedisClient
 
-PUBLISHING = 50  # ms that other nodes wait for a slot's publication when the count changes from or to 0
+PUBLISHING = 50  # ms that other nodes wait for the node with a permit when the count changes from or to 0
 OVER = 2
 STEP = 1000  # people that are read at once
 
@@ -44,9 +44,9 @@ class RedisRooms:
         self._move, self._reap = redis.script(__package__, "move"), redis.script(__package__, "reap")
         self._reopen = redis.script(__package__, "reopen")
         self._check, self._recount = redis.script(__package__, "check"), redis.script(__package__, "recount")
-        self._close, self._claim_slot, self._mark_published = (
+        self._close, self._claim_permit, self._mark_published = (
             redis.script(__package__, "close"),
-            redis.script(__package__, "claim_slot"),
+            redis.script(__package__, "claim_permit"),
             redis.script(__package__, "published"),
         )
 
@@ -123,20 +123,20 @@ class RedisRooms:
             people.update(map(str, some))
         return list(people)
 
-    async def claim_slot(self, room: Room, interval: float = INTERVAL) -> PublishSlot:
+    async def claim_permit(self, room: Room, interval: float = INTERVAL) -> PublishPermit:
         """See Presence."""
-        async with self._redis.guard("presence.slot"):
-            match await self._claim_slot(keys=_keys(room), args=[round(interval * 1000), PUBLISHING]):
+        async with self._redis.guard("presence.permit"):
+            match await self._claim_permit(keys=_keys(room), args=[round(interval * 1000), PUBLISHING]):
                 case [1, wait]:
-                    return PublishSlot(wait=wait / 1000)
+                    return PublishPermit(wait=wait / 1000)
                 case [2, count, peak, change]:
-                    return PublishSlot(Census(count, peak, changed=False), change=change)
-        return PublishSlot()
+                    return PublishPermit(Census(count, peak, changed=False), change=change)
+        return PublishPermit()
 
-    async def published(self, room: Room, slot: PublishSlot) -> bool:
+    async def published(self, room: Room, permit: PublishPermit) -> bool:
         """See Presence."""
-        async with self._redis.guard("presence.slot"):
-            return bool(await self._mark_published(keys=[keys.presence_state(room)], args=[slot.change]))
+        async with self._redis.guard("presence.permit"):
+            return bool(await self._mark_published(keys=[keys.presence_state(room)], args=[permit.change]))
 
 
 def _keys(room: Room, name: str | None = None) -> list[str]:

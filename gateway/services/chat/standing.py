@@ -25,8 +25,8 @@ STANDING = "SELECT * FROM chat_standing($1, $2, $3, statement_timestamp())"
 # The arrays are behind a SELECT, so that PostgreSQL does not see how long they are: for short ones it would make a plan
 # each time, which takes longer than all the rest.
 STANDINGS = """
-    SELECT g.place, s.* FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::text[]))
-        WITH ORDINALITY AS g (room, sender, role, place)
+    SELECT g.ordinal, s.* FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::text[]))
+        WITH ORDINALITY AS g (room, sender, role, ordinal)
     CROSS JOIN LATERAL chat_standing(g.room, g.sender, g.role, statement_timestamp()) s
 """
 
@@ -110,8 +110,8 @@ class Standings:
             rows = await self._database.query(
                 STANDINGS, rooms, [person.user_id for person in people], [person.role for person in people]
             )
-        found = {row["place"]: _standing(row) for row in rows}
-        return [found.get(place) or NotFound("There is no such stream") for place in range(1, len(asks) + 1)]
+        found = {row["ordinal"]: _standing(row) for row in rows}
+        return [found.get(ordinal) or NotFound("There is no such stream") for ordinal in range(1, len(asks) + 1)]
 
 
 def _standing(row: dict[str, Any]) -> Standing:

@@ -108,8 +108,8 @@ class WordFilter:
         """Return where the letters of words are in a folded text: word, begin, end."""
         found = []
         if self._automaton is not None:
-            places = self._automaton.find_matches_as_indexes(folded, overlapping=True)
-            found = [(self._words[word], start, end) for word, start, end in places]
+            matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+            found = [(self._words[word], start, end) for word, start, end in matches]
         if self._general is not None:
             found += [hit for hit in self._general.hits(folded) if hit[0].listed not in self._own]
         return found
@@ -146,7 +146,7 @@ class _Form:
     def _is_apart(self, start: int, end: int) -> bool:
         # A word of its own, or of a script in which that cannot be said.
         before, first, last, after = (
-            _SPACED.match(self._folded, place, place + 1) for place in (start - 1, start, end - 1, end)
+            _SPACED.match(self._folded, index, index + 1) for index in (start - 1, start, end - 1, end)
         )
         return not ((start and before and first) or (last and after))
 

@@ -90,15 +90,15 @@ class Catalog:
     async def arrange(self, principal: Principal, ask: ArrangeProducts) -> ChangedProducts:
         """Give products of a stream the given order. Raises NotFound for one of another stream."""
 
-        def at(place: int) -> Changes:
+        def at(position: int) -> Changes:
             def changes(product: Product) -> dict[str, Any]:
                 if product.stream_id != ask.stream_key:
                     raise NotFound("The stream has no such product")
-                return {"sort_order": place}
+                return {"sort_order": position}
 
             return changes
 
-        changes = {number(product_id): at(place) for place, product_id in enumerate(ask.ids)}
+        changes = {number(product_id): at(position) for position, product_id in enumerate(ask.ids)}
         return ChangedProducts(items=await self._change(principal, changes))
 
     async def change_stock(self, principal: Principal, product_id: str, ask: ChangeStock) -> catalog.Product:

@@ -23,14 +23,14 @@ from models.main.order import Order
 BATCH = 500  # orders read at once for an export
 NO_END = 2**63 - 1
 
-Place = Annotated[int, Field(ge=1, lt=2**63)]  # the id of an item
+ItemId = Annotated[int, Field(ge=1, lt=2**63)]  # of an order
 
 HOSTED = "SELECT key FROM streams WHERE host_id = $1 AND ($2::text IS NULL OR key = $2)"
 
-# The newest items of each stream ($1), of each order the last one; an order's place is that of the item.
+# The newest items of each stream ($1), of each order the last one; an order is listed where that item is.
 SOLD = """
-    SELECT found.order_id, found.place FROM unnest($1::text[]) AS own (key) CROSS JOIN LATERAL (
-        SELECT i.order_id, i.id AS place
+    SELECT found.order_id, found.item FROM unnest($1::text[]) AS own (key) CROSS JOIN LATERAL (
+        SELECT i.order_id, i.id AS item
         FROM order_items i CROSS JOIN LATERAL (SELECT * FROM orders WHERE id = i.order_id OFFSET 0) o
         WHERE i.stream_key = own.key AND i.id < $2
             AND ($3::text IS NULL OR o.status = $3) AND ($4::uuid IS NULL OR o.user_id = $4)
@@ -41,7 +41,7 @@ SOLD = """
             )
         ORDER BY i.id DESC LIMIT $7
     ) found
-    ORDER BY found.place DESC LIMIT $7
+    ORDER BY found.item DESC LIMIT $7
 """
 
 
@@ -138,7 +138,7 @@ class OrderList:
         return _Read(shown, (listed[-1].created_at.isoformat(), str(listed[-1].id)) if more else None)
 
     async def _read_sold(self, ask: OrderQuery, keys: list[str], cursor: str | None, limit: int) -> _Read:
-        before = NO_END if cursor is None else cursors.decode(cursor, tuple[Place])[0]
+        before = NO_END if cursor is None else cursors.decode(cursor, tuple[ItemId])[0]
         buyer = None if ask.user_id is None else uuid_or_missing(ask.user_id, "There is no such user")
         async with self._database.guard("orders.sold"):
             rows = await self._database.query(SOLD, keys, before, ask.status, buyer, ask.from_, ask.to, limit + 1)
@@ -147,7 +147,7 @@ class OrderList:
             names = await names_of(self._database, [str(order.user_id) for order in stored])
         by_id = {order.id: order for order in stored}
         shown = [_named(part(_whole(by_id[row["order_id"]]), keys), names) for row in listed]
-        return _Read(shown, (listed[-1]["place"],) if len(rows) > limit else None)
+        return _Read(shown, (listed[-1]["item"],) if len(rows) > limit else None)
 
 
 def _whole(order: Order) -> orders.Order:

@@ -40,8 +40,8 @@ STORE = """
         INSERT INTO order_items (order_id, product_id, stream_key, name, price, quantity)
         SELECT i.order_id, i.product_id, i.stream_key, i.name, i.price, i.quantity
         FROM unnest($10::uuid[], $11::bigint[], $12::text[], $13::text[], $14::numeric[], $15::int[])
-            WITH ORDINALITY AS i (order_id, product_id, stream_key, name, price, quantity, place)
-        ORDER BY i.place
+            WITH ORDINALITY AS i (order_id, product_id, stream_key, name, price, quantity, ordinal)
+        ORDER BY i.ordinal
     ), noted AS (
         INSERT INTO outbox (kind, payload) SELECT 'sales', $17::text::jsonb WHERE $17::text IS NOT NULL
     )

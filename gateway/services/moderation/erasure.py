@@ -28,8 +28,9 @@ ERASE = """
         WHERE e.room = $2 AND e.event = $7 AND e.payload #>> '{data,id}' IN (SELECT id::text FROM doomed)
     ), withdrawn AS (
         UPDATE room_events e SET payload = jsonb_set(e.payload, '{data,messages}', (
-            SELECT coalesce(jsonb_agg(m ORDER BY place), '[]') FROM jsonb_array_elements(e.payload #> '{data,messages}')
-                WITH ORDINALITY AS back (m, place) WHERE m ->> 'id' NOT IN (SELECT id::text FROM doomed)
+            SELECT coalesce(jsonb_agg(m ORDER BY ordinal), '[]')
+            FROM jsonb_array_elements(e.payload #> '{data,messages}')
+                WITH ORDINALITY AS back (m, ordinal) WHERE m ->> 'id' NOT IN (SELECT id::text FROM doomed)
         ))
         WHERE e.room = $2 AND e.event = $8 AND jsonb_typeof(e.payload #> '{data,messages}') = 'array' AND EXISTS (
             SELECT FROM jsonb_array_elements(e.payload #> '{data,messages}') m JOIN doomed d ON m ->> 'id' = d.id::text

@@ -67,8 +67,8 @@ class People:
         online = _whereabouts(found.items)
         if host is not None:
             async with self._database.guard("people.own"):
-                own = await own_among(self._database, host, [place.stream_key for place in online])
-            online = [place for place in online if place.stream_key in own]
+                own = await own_among(self._database, host, [stream.stream_key for stream in online])
+            online = [stream for stream in online if stream.stream_key in own]
             if not online and not any(counts.values()) and not any(sanctioned.values()):
                 raise NotFound(UNKNOWN)
         page = await self._sanctions.page(

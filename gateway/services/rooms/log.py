@@ -38,8 +38,8 @@ RECORD = """
 # In the order of their names, so that two who need the same rooms never wait for each other.
 APPEND = """
     WITH given AS (
-        SELECT g.*, row_number() OVER (PARTITION BY g.room ORDER BY g.place) AS step
-        FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS g (room, event, payload, place)
+        SELECT g.*, row_number() OVER (PARTITION BY g.room ORDER BY g.ordinal) AS step
+        FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS g (room, event, payload, ordinal)
     ), locked AS MATERIALIZED (
         SELECT name FROM rooms WHERE name = ANY ($1) ORDER BY name FOR NO KEY UPDATE
     ), counted AS (
@@ -50,10 +50,10 @@ APPEND = """
     ), logged AS (
         INSERT INTO room_events (room, seq, event, payload, created_at)
         SELECT g.room, c.before + g.step, g.event, g.payload::jsonb, c.at
-        FROM given g JOIN counted c ON c.name = g.room ORDER BY g.place
+        FROM given g JOIN counted c ON c.name = g.room ORDER BY g.ordinal
     )
     SELECT c.epoch, c.before + g.step AS seq, c.at, c.began
-    FROM given g JOIN counted c ON c.name = g.room ORDER BY g.place
+    FROM given g JOIN counted c ON c.name = g.room ORDER BY g.ordinal
 """
 
 FORGET = "DELETE FROM room_events WHERE room = $1 AND seq <= $2"

@@ -11,7 +11,7 @@ from gateway.realtime.presence.presence import Census, Presence
 
 log = structlog.get_logger()
 
-CLOSING = 2.0  # s, two slots; if this node gets neither, another node has published
+CLOSING = 2.0  # s, in which two permits are given; if this node gets neither, another node has published
 
 
 class _RoomThrottle:
@@ -24,20 +24,20 @@ class _RoomThrottle:
 
 
 class Throttle:
-    """Calls `publish(room, census)` when a room's count has changed and this node gets the slot.
+    """Calls `publish(room, census)` when a room's count has changed and this node gets the permit.
 
     There is at most one task per room, and none for a room whose count has been published by any node.
     """
 
-    def __init__(self, slots: Presence, publish: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
-        self._slots = slots
+    def __init__(self, permits: Presence, publish: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
+        self._permits = permits
         self._publish = publish
         self._name = name
         self._rooms: dict[Room, _RoomThrottle] = {}
         self._closing = False
 
     def due(self, room: Room, *, at_once: bool = False) -> None:
-        """Have the count of a room published; `at_once` skips waiting for a slot, for a count from or to 0."""
+        """Have the count of a room published; `at_once` skips waiting for a permit, for a count from or to 0."""
         throttled = self._rooms.get(room)
         if throttled is None:
             throttled = self._rooms[room] = _RoomThrottle()
@@ -59,17 +59,17 @@ class Throttle:
             throttled.due = False
             throttled.hurry.clear()
             try:
-                slot = await self._slots.claim_slot(room)
-                if slot.census is not None:
-                    await self._publish(room, slot.census)
-                    more = await self._slots.published(room, slot)
+                permit = await self._permits.claim_permit(room)
+                if permit.census is not None:
+                    await self._publish(room, permit.census)
+                    more = await self._permits.published(room, permit)
                     throttled.due |= more and not self._closing
             except Exception:
                 log.exception("the member count of a room could not be published", room=room)
                 continue
-            if slot.wait is not None:
+            if permit.wait is not None:
                 throttled.due = True
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(slot.wait):
+                    async with asyncio.timeout(permit.wait):
                         await throttled.hurry.wait()
         del self._rooms[room]
