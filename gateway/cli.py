@@ -242,7 +242,7 @@ async def _mint(settings: Settings, user: str, role: Role | None) -> str:
     from gateway.metrics import Metrics
     from gateway.postgres.database import Database
     from gateway.security.tokens.tokens import Tokens
-    from gateway.services.accounts.accounts import find, find_by_email
+    from gateway.services.accounts.users import find, find_by_email
 
     if role is not Role.GUEST or "@" in user:
         database = Database(settings, Metrics())

@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
-
-from tortoise.exceptions import IntegrityError
 
 from gateway.errors import AuthRequired, Conflict, Forbidden, InvalidPayload, NotFound
 from gateway.postgres.database import Database
@@ -22,16 +19,16 @@ from gateway.security.principal import Principal, Role
 from gateway.security.sessions.devices import Device
 from gateway.security.sessions.refresh_tokens import Grant, ids
 from gateway.security.tokens.tokens import Tokens
-from gateway.services.accounts.addresses import normal, spellings
+from gateway.services.accounts.addresses import normal
 from gateway.services.accounts.attempts import Attempts, Charge
 from gateway.services.accounts.logins import Logins
 from gateway.services.accounts.names import Names
 from gateway.services.accounts.sessions import Sessions
+from gateway.services.accounts.users import address_taken, find, find_by_email, new_user, view
 from gateway.services.moderation.bans import Bans
 from models.main.user import User
 
 WRONG = "E-mail or password is wrong"
-TAKEN = "There is an account with this e-mail address"
 
 
 class Accounts(Logins):
@@ -62,17 +59,11 @@ class Accounts(Logins):
     async def register(self, ask: Register, device: Device) -> Session:
         """Open an account and log in. Raises Conflict if the address has one, InvalidPayload for a name refused."""
         await self._names.check(ask.username)
-        if await find_by_email(self._database, ask.email) is not None:
-            raise Conflict(TAKEN)
-        password_hash = await self._passwords.hash(ask.password)
-        user = User(email=normal(ask.email), username=ask.username, password_hash=password_hash, role=Role.USER.value)
+        user = await new_user(self._database, self._passwords, ask, ask.password, Role.USER)
         # The session first: a caller who has to try again must not find the account taken.
         grant = await self._sessions.open(str(user.id), device.user_agent)
-        try:
-            async with self._database.guard("accounts.register"):
-                await user.save(force_create=True)
-        except IntegrityError:
-            raise Conflict(TAKEN) from None
+        async with address_taken(), self._database.guard("accounts.register"):
+            await user.save(force_create=True)
         return self._session(user, grant)
 
     async def login(self, ask: Login, device: Device) -> Session:
@@ -194,34 +185,3 @@ class Accounts(Logins):
             expires_in=self._expires_in,
             user=view(user),
         )
-
-
-async def find(database: Database, user_id: str) -> User | None:
-    """Return a user by id; None, too, for what is no id of a user."""
-    try:
-        key = UUID(user_id)
-    except ValueError:
-        return None
-    async with database.guard("accounts.find"):
-        return await User.get_or_none(id=key)
-
-
-async def find_by_email(database: Database, email: str) -> User | None:
-    """Return the account of an e-mail address, however it is spelled."""
-    forms = spellings(email)
-    async with database.guard("accounts.find"):
-        found = {user.email: user for user in await User.filter(email__in=forms)}
-    return next((found[form] for form in forms if form in found), None)
-
-
-def view(user: User) -> UserView:
-    """Return a user as payload."""
-    return UserView(
-        id=str(user.id),
-        email=user.email,
-        username=user.username,
-        role=user.role,
-        status=user.status,
-        must_change_password=user.must_change_password,
-        created_at=user.created_at,
-    )

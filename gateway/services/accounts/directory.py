@@ -14,8 +14,8 @@ from gateway.protocol.payloads.accounts import ChangeRole, Suspend, UserPage, Us
 from gateway.protocol.queries import UserQuery
 from gateway.protocol.wire import Moment
 from gateway.security.principal import Principal, Role
-from gateway.services.accounts.accounts import find, view
 from gateway.services.accounts.sessions import Sessions
+from gateway.services.accounts.users import find, view
 from gateway.services.audit.audit_log import AuditLog
 from models.main.moderation import ModerationAction
 from models.main.user import User, UserStatus

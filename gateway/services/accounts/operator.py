@@ -1,15 +1,12 @@
 """Accounts as the operator of an installation manages them, with no account of their own. Called by `dorami user`."""
 
-from tortoise.exceptions import IntegrityError
-
-from gateway.errors import Conflict, NotFound
+from gateway.errors import NotFound
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.accounts import Register, UserView
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Role
-from gateway.services.accounts.accounts import TAKEN, find, find_by_email, view
-from gateway.services.accounts.addresses import normal
 from gateway.services.accounts.sessions import Sessions
+from gateway.services.accounts.users import address_taken, find, find_by_email, new_user, view
 from models.main.user import User, UserStatus
 
 
@@ -38,15 +35,9 @@ class Operator:
 
     async def create(self, ask: Register, role: Role) -> UserView:
         """Open an account. Any visible name will do. Raises Conflict if the address has one."""
-        if await find_by_email(self._database, ask.email) is not None:
-            raise Conflict(TAKEN)
-        password_hash = await self._passwords.hash(ask.password)
-        user = User(email=normal(ask.email), username=ask.username, password_hash=password_hash, role=role.value)
-        try:
-            async with self._database.guard("operator.create"):
-                await user.save(force_create=True)
-        except IntegrityError:
-            raise Conflict(TAKEN) from None
+        user = await new_user(self._database, self._passwords, ask, ask.password, role)
+        async with address_taken(), self._database.guard("operator.create"):
+            await user.save(force_create=True)
         return view(user)
 
     async def change_role(self, name: str, role: Role) -> UserView:

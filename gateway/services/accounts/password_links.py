@@ -4,18 +4,15 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
-from tortoise.exceptions import IntegrityError
-
 from gateway.clocks import now
-from gateway.errors import AuthRequired, Conflict, Forbidden, InvalidPayload, NotFound
+from gateway.errors import AuthRequired, Forbidden, InvalidPayload, NotFound
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.accounts import CreatedUser, CreateUser, PasswordLink, UsePasswordLink
 from gateway.security.passwords import Passwords
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions.refresh_tokens import fingerprint
-from gateway.services.accounts.accounts import TAKEN, find, find_by_email, view
-from gateway.services.accounts.addresses import normal
 from gateway.services.accounts.sessions import Sessions
+from gateway.services.accounts.users import address_taken, find, new_user, view
 from gateway.services.audit.audit_log import AuditLog
 from models.main.moderation import ModerationAction
 from models.main.user import User
@@ -48,25 +45,15 @@ class PasswordLinks:
 
     async def create_user(self, admin: Principal, ask: CreateUser) -> CreatedUser:
         """Create an account with a first password, which must be changed, or with a link. Raises Conflict."""
-        if await find_by_email(self._database, ask.email) is not None:
-            raise Conflict(TAKEN)
-        password_hash = await self._passwords.hash(ask.password or secrets.token_urlsafe(BYTES))
-        user = User(
-            email=normal(ask.email),
-            username=ask.username,
-            password_hash=password_hash,
-            role=ask.role,
-            must_change_password=ask.password is not None,
-        )
+        password = ask.password or secrets.token_urlsafe(BYTES)
+        user = await new_user(self._database, self._passwords, ask, password, Role(ask.role))
+        user.must_change_password = ask.password is not None
         link = None if ask.password is not None else _link(user)
-        try:
-            async with self._database.guard("users.create"), self._database.transaction():
-                await user.save(force_create=True)
-                await self._audit_log.record(
-                    ModerationAction.CREATE_USER, admin, subject_id=str(user.id), details={"role": ask.role}
-                )
-        except IntegrityError:
-            raise Conflict(TAKEN) from None
+        async with address_taken(), self._database.guard("users.create"), self._database.transaction():
+            await user.save(force_create=True)
+            await self._audit_log.record(
+                ModerationAction.CREATE_USER, admin, subject_id=str(user.id), details={"role": ask.role}
+            )
         return CreatedUser(user=view(user), link=link)
 
     async def make(self, admin: Principal, user_id: str) -> PasswordLink:
