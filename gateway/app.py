@@ -130,7 +130,7 @@ class Node:
             web_folder=WEB,
         )
         realtime.async_server.attach(app, path)
-        if settings.serves_demo:
+        if settings.serves_shop:
             mount_pages(app, WEB / "shop", settings.media_folder, settings.image_origins)
         if settings.console:
             mount_console(app, CONSOLE, settings.image_origins)

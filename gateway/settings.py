@@ -297,8 +297,8 @@ class Settings(BaseSettings):
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`; WARNING in production and INFO elsewhere unless given."""
     backup_folder: Path = Path(".dorami/backups")
     """Where `dorami backup` puts backups: a folder on other disks than the databases'."""
-    demo_page: bool | None = None
-    """Whether `/` is the shop page; only outside production."""
+    shop_page: bool | None = Field(None, validation_alias=AliasChoices("SHOP_PAGE", "DEMO_PAGE"))
+    """Whether `/` is the shop page; only outside production. `DEMO_PAGE` is read, too."""
     console: bool = True
     """Whether `/console` is the page of administrators, moderators and hosts; in production, too."""
     docs_enabled: bool | None = None
@@ -317,9 +317,9 @@ class Settings(BaseSettings):
         return cores() if self.workers == "max" else self.workers
 
     @property
-    def serves_demo(self) -> bool:
+    def serves_shop(self) -> bool:
         """Whether `/` is the shop page."""
-        return not self.production and self.demo_page is not False
+        return not self.production and self.shop_page is not False
 
     @property
     def check_interval(self) -> timedelta:
@@ -424,9 +424,9 @@ class Settings(BaseSettings):
             raise ValueError("browsers refuse __Host- cookies that have a COOKIE_DOMAIN")
         return prefix
 
-    @field_validator("demo_page")
+    @field_validator("shop_page")
     @classmethod
-    def _demo(cls, wanted: bool | None, info: ValidationInfo) -> bool | None:
+    def _shop(cls, wanted: bool | None, info: ValidationInfo) -> bool | None:
         if _strict(info) and wanted:
             raise ValueError("the shop page exists only outside production")
         return wanted

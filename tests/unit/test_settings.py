@@ -175,7 +175,7 @@ def test_the_default_environment_is_production(environment: pytest.MonkeyPatch) 
         ),
         ("NODE_ID", "node}1", "NODE_ID: string should match pattern '^[\\w.-]{1,64}$'"),
         ("CSRF_ENABLED", "false", "CSRF_ENABLED: can be switched off only outside production"),
-        ("DEMO_PAGE", "true", "DEMO_PAGE: the shop page exists only outside production"),
+        ("SHOP_PAGE", "true", "SHOP_PAGE: the shop page exists only outside production"),
         ("PORT", "99999", "PORT: input should be less than or equal to 65535"),
         ("TRUSTED_PROXIES", "10.0.0/8", "TRUSTED_PROXIES: '10.0.0/8' does not appear to be an IPv4 or IPv6 network"),
     ],
@@ -208,10 +208,16 @@ def test_development_allows_what_production_refuses(environment: pytest.MonkeyPa
         "JWT_SECRET": DEVELOPMENT_SECRET,
         "CORS_ORIGINS": "*",
         "CSRF_ENABLED": "false",
-        "DEMO_PAGE": "true",
+        "SHOP_PAGE": "true",
     }.items():
         environment.setenv(name, value)
-    assert load().serves_demo
+    assert load().serves_shop
+
+
+def test_the_former_name_of_the_shop_page_is_read(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("APP_ENV", "development")
+    environment.setenv("DEMO_PAGE", "false")
+    assert not load().serves_shop
 
 
 @pytest.mark.parametrize(
