@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+import pytest
+from dorami_client import Dorami, DoramiError
+
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop
 
@@ -113,6 +116,22 @@ async def test_a_report_without_an_ack_is_answered_by_events(shop: Shop) -> None
     assert answer["data"] == {"messageId": said, "duplicate": False}
     anns.emit("chat:report", ask(key, "nothing"))
     assert (await anns.expect("error"))["errorCode"] == "NOT_FOUND"
+
+
+async def test_the_python_client_reports(shop: Shop) -> None:
+    key, ann = await shop.stream(), await shop.person()
+    author = await shop.chatter(key)
+    said = await say(author, key, "hello")
+    async with Dorami(shop.urls[1], ann.token, namespaces=["/chat"]) as dorami:
+        chat = dorami.chat(key)
+        await chat.join()
+        assert await chat.report(said, "ABUSE", "look") == {"messageId": said, "duplicate": False}
+        assert (await chat.report(said, "SPAM"))["duplicate"]
+        with pytest.raises(DoramiError, match="NOT_FOUND"):
+            await chat.report("nothing", "SPAM")
+    token = (await shop.owner()).token
+    detail = await shop.request("GET", f"/moderation/reports/{said}", token=token, status={200})
+    assert [(note["reason"], note["note"]) for note in detail["notes"]] == [("ABUSE", "look")]
 
 
 async def test_the_reviews_are_for_the_staff_of_the_room(shop: Shop) -> None:
