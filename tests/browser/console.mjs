@@ -1,16 +1,17 @@
-// What the staff of a shop do and see in the console: `node console.mjs <scenario> <chromium> <url> <artifacts>`.
-// Ends with an error when something is not as it should be. Started by test_console.py, which answers requests that are
-// written as a line, such as `kill`, with a line.
+// What the staff of a shop do and see in the console: `node console.mjs <scenarios> <chromium> <url> <artifacts>`. All scenarios, with
+// commas between them, share one browser and one node. Ends with an error when something is not as it should be. Started by
+// test_console.py, which answers requests that are written as a line, such as `kill`, with a line.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { account, crowd, signedIn, tokenOf } from "./console_people.mjs";
 import { PATHS } from "./console_pages.mjs";
-import { NARROW, openTab, WIDE, withBrowser } from "./page.mjs";
+import { NARROW, openTab, tunnel, WIDE, withBrowser } from "./page.mjs";
 
-const [name, chromium, url, artifacts] = process.argv.slice(2);
+const [names, chromium, url, artifacts] = process.argv.slice(2);
 const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 const SMALL = { width: 320, height: 640 };
 const picture = (file) => ({ path: join(artifacts, `console-${file}.png`) });
@@ -24,18 +25,14 @@ async function request(what) {
 }
 
 /** Open the console, signed in as somebody. Complains of whatever is loaded from elsewhere, too. */
-async function enter(browser, { path = "/", language = "en", email = "admin@example.com", as, ...context }) {
+async function enter(browser, { path = "/", language = "en", email = "admin@example.com", as, base = url, ...context }) {
   const profile = await browser.newContext({ ...context, ...(as && { storageState: await as.context().storageState() }) });
   await profile.addInitScript((chosen) => localStorage.getItem("dorami.language") ?? localStorage.setItem("dorami.language", chosen), language);
+  if (email && !as) await signedIn(profile, base, email);
   const foreign = [];
-  profile.on("request", (sent) => new URL(sent.url()).host === new URL(url).host || /^(data|blob):/.test(sent.url()) || foreign.push(sent.url()));
-  const tab = await openTab(profile, `${url}console${path}`);
+  profile.on("request", (sent) => new URL(sent.url()).host === new URL(base).host || /^(data|blob):/.test(sent.url()) || foreign.push(sent.url()));
+  const tab = await openTab(profile, `${base}console${path}`);
   tab.foreign = foreign;
-  if (email && !as) {
-    await tab.locator("input[name=email]").fill(email);
-    await tab.locator("input[name=password]").fill("dorami-dev");
-    await tab.keyboard.press("Enter");
-  }
   if (email) await tab.locator(".connection[data-state=connected]").waitFor();
   return tab;
 }
@@ -74,39 +71,6 @@ const quiet = (tab, but = /^$/) => {
   assert.deepEqual(tab.complaints.filter((text) => !but.test(text)), []);
   assert.deepEqual(tab.foreign, [], "everything comes from the gateway");
 };
-
-/** Viewers who write as many messages as are asked for; `say` returns when all are stored. */
-async function crowd(browser, emails = ["viewer1@example.com", "viewer2@example.com", "viewer3@example.com"]) {
-  const tab = await (await browser.newContext(WIDE)).newPage();
-  await tab.goto(`${url}api/docs`);
-  await tab.evaluate(async (emails) => {
-    const { io } = await import("/api/docs/socket.io.js");
-    window.sockets = [];
-    for (const email of emails) {
-      const answer = await fetch("/api/v1/auth/login", {
-        method: "POST",
-        credentials: "omit",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ email, password: "dorami-dev" }),
-      });
-      const { accessToken } = await answer.json();
-      const socket = io("/chat", { auth: { token: accessToken }, transports: ["websocket"], forceNew: true });
-      await new Promise((connected) => socket.on("connect", connected));
-      await socket.emitWithAck("chat:join-room", { liveId: "demo" });
-      window.sockets.push(socket);
-    }
-  }, emails);
-  return {
-    say: (text, count = 1) =>
-      tab.evaluate(
-        async ([text, count]) => {
-          const sent = Array.from({ length: count }, (_, each) => window.sockets[each % window.sockets.length].emitWithAck("chat:send-message", { liveId: "demo", message: count > 1 ? `${text} ${each + 1}` : text }));
-          for (const answer of await Promise.all(sent)) if (!answer.ok) throw new Error(answer.error.code);
-        },
-        [text, count],
-      ),
-  };
-}
 
 const log = (tab) => tab.getByRole("log");
 const message = (tab, text) => tab.locator(".message").filter({ hasText: text });
@@ -161,7 +125,7 @@ const scenarios = {
   },
 
   async moderation(browser) {
-    const people = await crowd(browser);
+    const people = await crowd(url);
     const tab = await enter(browser, { ...WIDE, path: "/live/demo" });
     await people.say("hello", 500);
     await message(tab, "hello 500").waitFor();
@@ -195,6 +159,7 @@ const scenarios = {
     await press("KeyU", "ㅕ");
     await toast(tab, "Undone").waitFor();
     await press("Escape", "Escape");
+    await press("Escape", "Escape"); // the person, then the choice
     await tab.locator(".entries li").filter({ hasText: "lifted the ban of" }).waitFor();
 
     // Nothing happens while somebody types.
@@ -216,24 +181,161 @@ const scenarios = {
     quiet(tab);
   },
 
+  /** A room with 50 messages a second, one in twenty of them spam, moderated by the keyboard alone. */
+  async hour(browser) {
+    const people = await crowd(url, ["viewer1@example.com", "viewer2@example.com", "viewer3@example.com", "viewer-ko@example.com"]);
+    const [, , spammer] = people.names;
+    const tab = await enter(browser, { ...WIDE, path: "/live/demo" });
+    await tab.getByPlaceholder("Write as Ada").waitFor();
+    const flow = people.flow(50, 20, 2);
+    const press = (...keys) => keys.reduce((before, key) => before.then(() => tab.keyboard.press(key)), Promise.resolve());
+    const chosen = tab.locator(".message[data-selected=true]");
+    try {
+      // What is chosen stays chosen while messages come.
+      await message(tab, "is it blue").first().waitFor();
+      await press("k");
+      await chosen.waitFor();
+      const read = await chosen.textContent();
+      const stored = flow.sent();
+      await flow.until(stored + 60);
+      await chosen.filter({ hasText: read }).waitFor();
+      await tab.getByRole("button", { name: /^\d+ new messages$/ }).waitFor();
+      await press("j", "k");
+      await chosen.filter({ hasText: read }).waitFor();
+
+      // To the spam: searched for, deleted, its author muted, the mute undone, then banned.
+      await press("/");
+      await tab.keyboard.type("followers");
+      await press("Enter");
+      await chosen.filter({ hasText: "cheap followers" }).waitFor();
+      await press("d");
+      await toast(tab, "is deleted").first().waitFor();
+      await press("k");
+      await chosen.filter({ hasText: "cheap followers" }).waitFor();
+      await press("m");
+      await toast(tab, "muted").first().waitFor();
+      await flow.refused("MUTED");
+      await press("u");
+      await toast(tab, "Undone").first().waitFor();
+      await press("k", "b");
+      await toast(tab, `${spammer} is banned from this room`).waitFor();
+      await press("Enter");
+      await tab.locator(".sanction").filter({ hasText: "Banned" }).first().waitFor();
+      await press("Escape", "/", "Escape", "Escape"); // from the person, the search and the choice
+      await tab.getByRole("button", { name: /new messages?$/ }).waitFor({ state: "detached" });
+
+      // The room: frozen and thawed, slowed down, and back; the list of the keys.
+      await press("f");
+      await tab.locator(".chat[data-frozen=true]").waitFor();
+      await press("f");
+      await tab.locator(".chat[data-frozen=false]").waitFor();
+      await press("s", "ArrowDown", "ArrowDown", "Enter");
+      await toast(tab, "Slow mode").first().waitFor();
+      await press("u");
+      await tab.waitForFunction(() => document.querySelector("#slow-mode").value === "Slow mode: off");
+      await press("Shift+?");
+      await tab.getByRole("dialog").getByText("Next and previous message").waitFor();
+      await press("Escape");
+      assert.ok((await tab.locator(".message").count()) < 60, "the list is a window");
+    } finally {
+      flow.stop();
+      people.leave();
+    }
+    quiet(tab);
+  },
+
+  /** A password is chosen by a link, once; whose password somebody else has set chooses another one before anything. */
+  async passwords(browser) {
+    const admin = await tokenOf(url, "admin@example.com");
+    const { link } = await account(url, admin, { email: "minho@example.com", username: "Minho", role: "HOST" });
+    const path = `/password#${link.token}`;
+    const tab = await enter(browser, { ...WIDE, email: "", path });
+    const wanted = tab.getByLabel("New password", { exact: true });
+    const again = tab.getByLabel("New password, once more", { exact: true });
+    const save = tab.getByRole("button", { name: "Save" });
+    await wanted.fill("short");
+    assert.ok(await save.isDisabled(), "eight characters at least");
+    await wanted.fill("a password of mine");
+    await again.fill("another one");
+    await tab.getByText("The two are not the same").waitFor();
+    assert.ok(await save.isDisabled());
+    assert.ok(!tab.url().includes(link.token), "the link is not in the history");
+    await sound(tab, "password");
+    await accessible(tab, "password");
+    await again.fill("a password of mine");
+    await tab.screenshot(picture("password"));
+    await tab.keyboard.press("Enter");
+    await tab.getByRole("link", { name: "Go to the sign-in page" }).click();
+    await tab.locator("input[name=email]").fill("minho@example.com");
+    await tab.locator("input[name=password]").fill("a password of mine");
+    await tab.keyboard.press("Enter");
+    await tab.locator(".connection[data-state=connected]").waitFor();
+    quiet(tab);
+
+    const late = await enter(browser, { ...NARROW, email: "", path, language: "ko" });
+    await late.getByLabel("새 비밀번호", { exact: true }).fill("a password of mine");
+    await late.getByLabel("새 비밀번호 확인", { exact: true }).fill("a password of mine");
+    await late.keyboard.press("Enter");
+    await late.getByRole("alert").filter({ hasText: "이미 사용했거나" }).waitFor();
+    await sound(late, "a used link");
+    quiet(late, /40[134]/);
+
+    await account(url, admin, { email: "jisoo@example.com", username: "Jisoo", role: "MODERATOR", password: "chosen by Ada" });
+    const first = await enter(browser, { ...WIDE, email: "" });
+    await first.locator("input[name=email]").fill("jisoo@example.com");
+    await first.locator("input[name=password]").fill("chosen by Ada");
+    await first.keyboard.press("Enter");
+    await first.getByRole("heading", { name: "Choose your own password" }).waitFor();
+    await accessible(first, "first password");
+    await first.getByLabel("Current password", { exact: true }).fill("chosen by Ada");
+    await first.getByLabel("New password", { exact: true }).fill("chosen by Jisoo");
+    await first.getByLabel("New password, once more", { exact: true }).fill("chosen by Jisoo");
+    await first.screenshot(picture("first-password"));
+    await first.keyboard.press("Enter");
+    await first.locator(".connection[data-state=connected]").waitFor();
+    quiet(first);
+  },
+
+  /** A connection that is cut, and a node that is killed: what came meanwhile is caught up, and counted. */
   async killed(browser) {
+    const way = await tunnel(url);
+    const far = await enter(browser, { ...WIDE, path: "/live/demo", base: way.url });
+    await far.getByPlaceholder("Write as Ada").waitFor();
+    const people = await crowd(url, ["viewer1@example.com"]);
+    await people.say("before the tunnel");
+    await message(far, "before the tunnel").waitFor();
+    way.cut();
+    await far.getByRole("alert").filter({ hasText: "No connection" }).waitFor();
+    await people.say("in the tunnel", 14);
+    way.mend();
+    await far.locator(".banner").filter({ hasText: "Caught up, 14 messages" }).waitFor();
+    await message(far, "in the tunnel 14").waitFor();
+    await far.close();
+    way.close();
+
     const tab = await enter(browser, { ...WIDE, path: "/live/demo" });
     await tab.getByPlaceholder("Write as Ada").fill("before");
     await tab.keyboard.press("Enter");
-    await message(tab, "before").waitFor();
+    await message(tab, /before$/).waitFor();
     await request("kill");
     await tab.getByRole("alert").filter({ hasText: "No connection" }).waitFor();
     assert.ok(await tab.getByRole("switch", { name: "Freeze" }).isDisabled(), "actions wait for the connection");
     await tab.screenshot(picture("live-offline"));
     await request("start");
     await tab.locator(".connection[data-state=connected]").waitFor();
-    const people = await crowd(browser, ["viewer1@example.com"]);
-    await people.say("after");
+    await people.say("after"); // the crowd connects again by itself
     await message(tab, "after").waitFor();
-    assert.equal(await message(tab, "before").count(), 1);
+    assert.equal(await message(tab, /before$/).count(), 1);
+    people.leave();
     quiet(tab, /ERR_CONNECTION|WebSocket connection|Failed to load/); // of the time without a gateway
   },
 };
 
-await withBrowser(chromium, scenarios[name]);
+await withBrowser(chromium, async (browser) => {
+  for (const name of names.split(",")) {
+    console.log(`scenario: ${name}`);
+    await scenarios[name](browser);
+    await Promise.all(browser.contexts().map((context) => context.close()));
+  }
+});
 process.exit(0);

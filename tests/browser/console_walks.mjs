@@ -1,21 +1,20 @@
-// What hosts and administrators do on the console's pages: `node console_walks.mjs <walk> <chromium> <url> <artifacts>`.
-// Started by test_console_walks.py.
+// What hosts and administrators do on the console's pages: `node console_walks.mjs <walks> <chromium> <url> <artifacts>`. All walks, with
+// commas between them, share one browser and one node. Started by test_console_walks.py.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { signedIn } from "./console_people.mjs";
 import { openTab, WIDE, withBrowser } from "./page.mjs";
 
-const [walk, chromium, url, artifacts] = process.argv.slice(2);
-const PASSWORD = "dorami-dev"; // of the seeds
+const [walks, chromium, url, artifacts] = process.argv.slice(2);
 
 /** A tab of the console with somebody signed in. */
 async function enter(browser, who, place, language = "en") {
   const context = await browser.newContext({ ...WIDE, colorScheme: "light", permissions: ["clipboard-read", "clipboard-write"] });
   await context.addInitScript((language) => localStorage.setItem("dorami.language", language), language);
+  await signedIn(context, url, `${who}@example.com`);
   const tab = await openTab(context, `${url}console${place}`);
-  await tab.getByRole("textbox", { name: /E-mail|이메일/ }).fill(`${who}@example.com`);
-  await tab.locator("input[type=password]").fill(PASSWORD);
-  await tab.keyboard.press("Enter");
   await tab.locator(".connection[data-state=connected]").waitFor();
   return tab;
 }
@@ -26,6 +25,8 @@ const row = (tab, text) => tab.getByRole("row").filter({ hasText: text });
 const press = (scope, name) => scope.getByRole("button", { name, exact: true }).click();
 const dialog = (tab) => tab.getByRole("dialog");
 const told = (tab, text) => tab.locator(".toast").filter({ hasText: text }).first().waitFor();
+
+const PIXEL = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64");
 
 /** Choose from a menu. */
 async function choose(tab, menu, entry) {
@@ -87,7 +88,7 @@ const WALKS = {
     // What only an administrator may is neither offered nor opened.
     assert.equal(await host.getByRole("link", { name: "Cluster" }).count(), 0);
     await go(host, "/people");
-    await host.getByRole("heading", { name: "This page is for others" }).waitFor();
+    await host.getByRole("heading", { name: "You cannot open this page" }).waitFor();
     return [host];
   },
 
@@ -95,6 +96,28 @@ const WALKS = {
   async products(browser) {
     const [one, other] = await Promise.all([enter(browser, "admin", "/products?stream=demo"), enter(browser, "admin", "/products?stream=demo", "ko")]);
     const price = (tab, text) => tab.getByRole("row").filter({ hasText: "Linen apron" }).filter({ hasText: text }).waitFor();
+    // The picture of a listed origin is shown, that of another one is not asked for.
+    const asked = [];
+    for (const tab of [one, other]) {
+      await tab.route(/picture\.png$/, (route) => {
+        asked.push(route.request().url());
+        return route.fulfill({ contentType: "image/png", body: PIXEL });
+      });
+    }
+    await one.evaluate(async () => {
+      const { items } = await (await fetch("/api/v1/products?streamKey=demo&limit=100")).json();
+      const { csrfToken } = await (await fetch("/api/v1/auth/csrf")).json();
+      const picture = { "Linen apron": "https://images.shop.example/picture.png", "Jeju tangerine jam": "https://elsewhere.example/picture.png" };
+      for (const { id, name, version } of items) {
+        if (!picture[name]) continue;
+        const body = JSON.stringify({ imageUrl: picture[name], expectedVersion: version });
+        const answer = await fetch(`/api/v1/products/${id}`, { method: "PATCH", headers: { "Content-Type": "application/json", "X-CSRF-Token": csrfToken }, body });
+        if (!answer.ok) throw new Error(await answer.text());
+      }
+    });
+    await one.getByRole("row").filter({ hasText: "Linen apron" }).locator("img").waitFor();
+    assert.deepEqual([...new Set(asked)], ["https://images.shop.example/picture.png"]);
+
     // Both begin with 39,000. The second one stores first.
     await one.getByRole("button", { name: /^Change the price of Linen apron/ }).click();
     await edit(other, "Linen apron 가격 변경", 41000);
@@ -115,7 +138,7 @@ const WALKS = {
     await one.getByRole("checkbox", { name: "Select Celadon tea cup" }).check();
     await one.getByRole("checkbox", { name: "Select Walnut cutting board" }).check();
     await press(one, "Change all selected");
-    await dialog(one).getByRole("textbox", { name: "Price by percent" }).fill("-50");
+    await dialog(one).getByRole("textbox", { name: "Change of price in percent" }).fill("-50");
     await press(dialog(one), "Change all selected");
     await Promise.all([row(other, "Celadon tea cup").filter({ hasText: "12,000" }).waitFor(), row(other, "Walnut cutting board").filter({ hasText: "27,000" }).waitFor()]);
 
@@ -175,6 +198,23 @@ const WALKS = {
     await admin.keyboard.press("Escape");
     await row(admin, "minho@example.com").filter({ hasText: "Host" }).waitFor();
 
+    // Who is in the chat, and what a show was like: the numbers are a stand-in, as there is no database of analytics here.
+    await go(admin, "/live/demo");
+    await admin.getByRole("button", { name: "1 person in the chat" }).click();
+    await dialog(admin).getByRole("searchbox", { name: "Search by name" }).fill("nobody of this name");
+    await dialog(admin).getByText("Nobody in the chat has such a name").waitFor();
+    await dialog(admin).getByRole("searchbox", { name: "Search by name" }).fill("Ada");
+    await dialog(admin).getByRole("button", { name: /Ada/ }).click();
+    await admin.locator(".person").getByRole("link", { name: "Ada" }).waitFor();
+    await admin.route(/\/api\/v1\/config$/, async (route) => route.fulfill({ json: { ...(await (await route.fetch()).json()), analytics: true } }));
+    const from = Date.now() - 3_600_000;
+    const points = Array.from({ length: 60 }, (_, minute) => ({ at: new Date(from + minute * 60_000).toISOString(), viewers: minute % 7 === 3 ? null : 40 + minute, peakViewers: 50 + minute, messages: (minute * 7) % 31, amount: minute % 5 ? 0 : 24_000 }));
+    await admin.route(/\/analytics\/streams\/demo$/, (route) => route.fulfill({ json: { streamKey: "demo", from: points[0].at, to: new Date(from + 3_600_000).toISOString(), bucket: "minute", points, products: [] } }));
+    await go(admin, "/streams/demo");
+    await admin.getByRole("img", { name: "Viewers, 109 at most" }).waitFor();
+    await admin.getByText("Sales per minute, ₩288,000 in all").waitFor();
+    await picture(admin, "course");
+
     // Who is connected, and that alone here.
     await go(admin, "/cluster");
     await row(admin, "Healthy").waitFor();
@@ -195,17 +235,26 @@ const WALKS = {
 
     await go(admin, "/log?action=SUSPEND");
     await row(admin, "advertising").filter({ hasText: "Joon" }).filter({ hasText: "Ada" }).waitFor();
+    const downloaded = admin.waitForEvent("download");
+    await choose(admin, admin.getByRole("button", { name: "Export" }), "CSV, for spreadsheets");
+    const [head, first] = readFileSync(await (await downloaded).path(), "utf8").split("\r\n");
+    assert.ok(head.includes('"action"') && first.includes('"SUSPEND"') && first.includes('"advertising"'), "the entries are in the table");
     return [admin];
   },
 };
 
 await withBrowser(chromium, async (browser) => {
-  try {
-    const tabs = await WALKS[walk](browser);
-    assert.deepEqual(tabs.flatMap(({ complaints }) => complaints), []);
-  } catch (error) {
-    const tabs = browser.contexts().flatMap((context) => context.pages());
-    await Promise.all(tabs.map((tab, place) => picture(tab, `failed-${walk}-${place}`)));
-    throw error;
+  for (const walk of walks.split(",")) {
+    console.log(`walk: ${walk}`);
+    try {
+      const tabs = await WALKS[walk](browser);
+      assert.deepEqual(tabs.flatMap(({ complaints }) => complaints), []);
+    } catch (error) {
+      const tabs = browser.contexts().flatMap((context) => context.pages());
+      await Promise.all(tabs.map((tab, place) => picture(tab, `failed-${walk}-${place}`)));
+      throw error;
+    }
+    await Promise.all(browser.contexts().map((context) => context.close()));
   }
 });
+process.exit(0);

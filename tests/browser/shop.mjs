@@ -47,11 +47,15 @@ async function staff(who, liveId = "demo") {
   };
 }
 
-/** Wait until `condition()` is something, and return it. */
+const LIMIT = 20_000 * Number(process.env.TEST_TIME_SCALE ?? 1); // ms
+
+/** Wait until `condition()` is something, and return it. Fails after a while. */
 async function until(condition) {
+  const end = Date.now() + LIMIT;
   for (;;) {
     const found = condition();
     if (found) return found;
+    assert.ok(Date.now() < end, `${condition} is not true`);
     await new Promise((waited) => setTimeout(waited, 20));
   }
 }
