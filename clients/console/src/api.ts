@@ -83,9 +83,16 @@ async function send<T>(method: string, path: string, body: unknown, { idempotenc
   const token = (data as Session | undefined)?.csrfToken;
   if (answer.ok && token) csrfToken = token;
   if (answer.ok) return data as T;
+  const error = problem(answer, data);
+  if (DoramiError.is(error, ...CSRF)) csrfToken = undefined; // ask for the current one
+  throw error;
+}
+
+/** Return the error that an answer is. */
+function problem(answer: Response, data: unknown): DoramiError {
   const said = (data ?? {}) as Partial<HttpError>;
   const seconds = Number(answer.headers.get("Retry-After"));
-  const error = new DoramiError({
+  return new DoramiError({
     code: said.errorCode ?? (answer.status >= 500 ? "SERVICE_UNAVAILABLE" : "NOT_FOUND"),
     message: said.message ?? answer.statusText,
     retryable: said.retryable ?? answer.status >= 500,
@@ -93,8 +100,19 @@ async function send<T>(method: string, path: string, body: unknown, { idempotenc
     details: said.details,
     requestId: said.requestId ?? answer.headers.get("X-Request-ID") ?? undefined,
   });
-  if (DoramiError.is(error, ...CSRF)) csrfToken = undefined; // ask for the current one
-  throw error;
+}
+
+/** Read a whole list, as the gateway exports it. */
+export async function exported(path: string, query: Query): Promise<Record<string, unknown>[]> {
+  const ask = () => fetch(ROOT + path + search({ ...query, format: "jsonl" }));
+  let answer = await ask();
+  if (answer.status === 401) {
+    await renew();
+    answer = await ask();
+  }
+  if (!answer.ok) throw problem(answer, await answer.json().catch(() => undefined));
+  const lines = (await answer.text()).split("\n");
+  return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
 let csrfToken: string | undefined;

@@ -14,6 +14,8 @@ const DAY: Intl.DateTimeFormatOptions = { year: "numeric", month: "short", day: 
 const TIME: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 
 export const number = (value: number) => keep("number", (locale) => new Intl.NumberFormat(locale)).format(value);
+/** `12K`, `1.2만`: for the narrow axes of graphs. */
+export const short = (value: number) => keep("short", (locale) => new Intl.NumberFormat(locale, { notation: "compact" })).format(value);
 export const money = (value: number, currency: string) =>
   keep(currency, (locale) => new Intl.NumberFormat(locale, { style: "currency", currency, currencyDisplay: "narrowSymbol" })).format(value);
 export const percent = (value: number) => keep("percent", (locale) => new Intl.NumberFormat(locale, { style: "percent" })).format(value);

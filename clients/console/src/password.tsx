@@ -25,6 +25,7 @@ interface Props {
 
 function Form({ current = false, refused, save, done, children }: Props) {
   const t = usePasswordWords();
+  const shell = useShellWords();
   const [old, setOld] = useState("");
   const [wanted, setWanted] = useState("");
   const [again, setAgain] = useState("");
@@ -38,9 +39,9 @@ function Form({ current = false, refused, save, done, children }: Props) {
   };
   return (
     <form className="stack" onSubmit={submit}>
-      {current && <PasswordInput label={t("current")} autoComplete="current-password" autoFocus visibilityToggleButtonProps={{ "aria-label": t("current") }} value={old} onChange={(event) => setOld(event.currentTarget.value)} />}
-      <PasswordInput label={t("wanted")} description={t("rule", { count: SHORTEST })} autoComplete="new-password" autoFocus={!current} visibilityToggleButtonProps={{ "aria-label": t("wanted") }} value={wanted} onChange={(event) => setWanted(event.currentTarget.value)} />
-      <PasswordInput label={t("again")} error={differ && t("differ")} autoComplete="new-password" visibilityToggleButtonProps={{ "aria-label": t("again") }} value={again} onChange={(event) => setAgain(event.currentTarget.value)} />
+      {current && <PasswordInput label={t("current")} autoComplete="current-password" autoFocus visibilityToggleButtonProps={{ "aria-label": shell("reveal") }} value={old} onChange={(event) => setOld(event.currentTarget.value)} />}
+      <PasswordInput label={t("wanted")} description={t("rule", { count: SHORTEST })} autoComplete="new-password" autoFocus={!current} visibilityToggleButtonProps={{ "aria-label": shell("reveal") }} value={wanted} onChange={(event) => setWanted(event.currentTarget.value)} />
+      <PasswordInput label={t("again")} error={differ && t("differ")} autoComplete="new-password" visibilityToggleButtonProps={{ "aria-label": shell("reveal") }} value={again} onChange={(event) => setAgain(event.currentTarget.value)} />
       {DoramiError.is(set.error, "AUTH_REQUIRED", "FORBIDDEN") ? (
         <div className="problem" role="alert">
           {refused}

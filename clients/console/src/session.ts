@@ -85,7 +85,14 @@ export function dorami(): Dorami {
       url: location.origin,
       token: async ({ fresh }) => (fresh ? { token: (await renew()).accessToken } : {}),
     });
+    let away = false;
     realtime.status.subscribe(({ state, error }) => {
+      if (state === "recovering") away = true;
+      else if (state === "connected" && away) {
+        away = false;
+        // What changed meanwhile has no event that would come again, such as the orders of a host.
+        void queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== KEY[0] });
+      }
       if (state === "refused" && error && /^(AUTH|TOKEN|BANNED)/.test(error.code)) forget();
     });
     realtime.connect();

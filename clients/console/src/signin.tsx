@@ -31,7 +31,7 @@ export function SignIn() {
       <form className="gate-card" onSubmit={submit}>
         <h1>{shell("console")}</h1>
         <TextInput label={t("email")} name="email" type="email" required withAsterisk={false} autoComplete="username" autoFocus value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
-        <PasswordInput label={t("password")} name="password" required withAsterisk={false} autoComplete="current-password" visibilityToggleButtonProps={{ "aria-label": t("password") }} value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+        <PasswordInput label={t("password")} name="password" required withAsterisk={false} autoComplete="current-password" visibilityToggleButtonProps={{ "aria-label": shell("reveal") }} value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
         {wrong ? (
           <div className="problem" role="alert">
             {errors("CREDENTIALS")}

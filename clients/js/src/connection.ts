@@ -85,6 +85,8 @@ export interface Connection {
   ask<N extends NamespaceName, E extends keyof Requests<N> & string>(namespace: N, event: E, request: RequestOf<N, E>): Promise<DataOf<N, E>>;
   /** Return the greeting of the gateway: user, role and limits. Undefined before the first connection. */
   greeting(): Connected | undefined;
+  /** Return the time by the gateway's clock in ms, as its events are stamped; before the first connection that of this device. */
+  now(): number;
   /** @internal Return the object with this name; `make` is called the first time. */
   share<T>(name: string, make: () => T): T;
   /** @internal Start to use a namespace; return whether it is connected. */
@@ -108,6 +110,7 @@ export function connection(options: Options): Connection {
   const up = new Set<NamespaceName>();
   let manager: Wires | undefined;
   let greeting: Connected | undefined;
+  let ahead = 0; // ms that the gateway's clock is ahead of this one
   let open = false;
   let away: Status["state"]; // the status while there is no connection
   let attempt = 0; // the number of the current attempt; earlier ones are abandoned
@@ -288,6 +291,7 @@ export function connection(options: Options): Connection {
       const said: Connected = payload.data ?? payload;
       if (said.serverTime) {
         greeting = said;
+        ahead = Date.parse(said.serverTime) - Date.now();
         renewBefore(Date.parse(said.expiresAt) - Date.parse(said.serverTime));
       } else if (event === "auth:expiring") void renew();
       else if ("reconnect" in payload) {
@@ -324,6 +328,7 @@ export function connection(options: Options): Connection {
     },
     ask: async (namespace, event, payload) => (await request<any>(namespace, event, payload)).data,
     greeting: () => greeting,
+    now: () => Date.now() + ahead,
     share(name, make) {
       if (!shared.has(name)) shared.set(name, make());
       return shared.get(name);

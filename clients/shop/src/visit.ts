@@ -38,7 +38,6 @@ export function visit(session: HttpSession, key: string): Visit {
   const dorami = new Dorami({ url: location.origin, token: session.token });
   const shown: (() => void)[] = [];
   const timed: (() => void)[] = [];
-  let ahead = 0; // ms that the server's clock is ahead of ours
   const made: Visit = {
     session, dorami, key,
     chat: dorami.chat(key),
@@ -52,14 +51,11 @@ export function visit(session: HttpSession, key: string): Visit {
       if (often) timed.push(show);
     },
     show: () => shown.forEach((show) => show()),
-    now: () => Date.now() + ahead,
+    now: () => dorami.now(),
     get member() {
       return session.user !== undefined && session.user.role !== "GUEST";
     },
   };
   setInterval(() => timed.forEach((show) => show()), 500);
-  dorami.status.subscribe(({ state }) => {
-    if (state === "connected") ahead = Date.parse(dorami.greeting()!.serverTime) - Date.now();
-  });
   return made;
 }

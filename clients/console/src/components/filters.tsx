@@ -1,11 +1,13 @@
 // The filters above a list, and what a list of pages shows.
 
-import { Button, Input, NativeSelect, SegmentedControl, TextInput } from "@mantine/core";
+import { Button, Input, Menu, NativeSelect, SegmentedControl, TextInput } from "@mantine/core";
 import { type ReactNode, useEffect, useRef, useState } from "react";
-import { type Query, search } from "../api";
+import { exported, type Query, search } from "../api";
+import { csv, save } from "../csv";
 import { useCommonWords } from "../words/common";
 import { Empty, Loading, More } from "./page";
 import { Problem } from "./problem";
+import { attempt } from "./toasts";
 
 export const Filters = ({ children }: { children: ReactNode }) => (
   <div className="filters" role="search">
@@ -54,13 +56,24 @@ export function ShowAll({ clear }: { clear: (() => void) | undefined }) {
   ) : null;
 }
 
-/** Downloads what a list has, one JSON document per line. */
-export function Export({ path, query }: { path: string; query: Query }) {
+/** Downloads what a list has: for spreadsheets, or for programs with one JSON document per line. `name` is that of the file. */
+export function Export({ path, query, name }: { path: string; query: Query; name: string }) {
   const t = useCommonWords();
+  const sheet = () => attempt(async () => save(`${name}.csv`, csv(await exported(path, query)), "text/csv;charset=utf-8"));
   return (
-    <Button component="a" variant="default" size="sm" href={`/api/v1${path}${search({ ...query, format: "jsonl" })}`} download>
-      {t("export")}
-    </Button>
+    <Menu position="bottom-end">
+      <Menu.Target>
+        <Button variant="default" size="sm">
+          {t("export")}
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item onClick={() => void sheet()}>{t("asTable")}</Menu.Item>
+        <Menu.Item component="a" href={`/api/v1${path}${search({ ...query, format: "jsonl" })}`} download={`${name}.jsonl`}>
+          {t("asLines")}
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
   );
 }
 

@@ -4,7 +4,7 @@ import "uplot/dist/uPlot.min.css";
 import { useComputedColorScheme } from "@mantine/core";
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
-import { clock, number } from "../format";
+import { clock, short } from "../format";
 import { language } from "../i18n";
 
 /** A moment to be marked by a line. */
@@ -80,7 +80,7 @@ export function Graph({ data, range, kind, height, label, marks = [], times = tr
         },
         axes: [
           { show: times, stroke: ink, grid, ticks: { show: false }, font, size: 24, space: 60, values: (_chart, splits) => splits.map((at) => clock(at * 1000)), incrs: [60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400] },
-          { stroke: ink, grid, ticks: { show: false }, font, size: AXIS, values: (_chart, splits) => splits.map((value) => (Number.isInteger(value) ? number(value) : "")) },
+          { stroke: ink, grid, ticks: { show: false }, font, size: AXIS, values: (_chart, splits) => splits.map((value) => (Number.isInteger(value) ? short(value) : "")) },
         ],
         series: [
           {},

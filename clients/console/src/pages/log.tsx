@@ -11,9 +11,9 @@ import { useFilters, usePages } from "../lists";
 import { endless, fromField } from "../moments";
 import { useShop } from "../shop";
 import { useCommonWords } from "../words/common";
-import { useLogWords } from "../words/log";
+import { type LogName, useLogWords } from "../words/log";
 
-type Name = Parameters<ReturnType<typeof useLogWords>>[0];
+type Name = LogName;
 
 const ACTIONS = [
   ...["MUTE", "UNMUTE", "BAN", "UNBAN", "CHANGE_SANCTION", "SLOW_MODE", "FREEZE", "UNFREEZE", "ALLOW_GUESTS", "REFUSE_GUESTS", "ANNOUNCE"],
@@ -38,7 +38,7 @@ export default function Log() {
   return (
     <>
       <PageHead title={t("title")}>
-        <Export path={LOG} query={query} />
+        <Export path={LOG} query={query} name="log" />
       </PageHead>
       <Filters>
         <Choose label={t("action")} value={action} change={(action) => filter({ action })} choices={[["", t("allActions")], ...ACTIONS.map((action) => [action, t(action)] as const)]} />
@@ -78,6 +78,10 @@ export default function Log() {
   );
 }
 
+/** Values that have words of their own: what happens to messages with a word. */
+const VALUES: Record<string, Name> = { MASK: "MASK", BLOCK: "BLOCK", ALLOW: "ALLOW" };
+const HIDDEN = ["seq"]; // details that say nothing to people
+
 const PRICES = ["price", "originalPrice", "total"];
 const MOMENT = /^\d{4}-\d\d-\d\dT/;
 
@@ -94,6 +98,8 @@ const NAMED: Record<string, Name> = {
   name: "name",
   title: "titled",
   dealEndsAt: "dealEndsAt",
+  discountRate: "discountRate",
+  originalPrice: "originalPrice",
   copyOf: "copyOf",
   total: "total",
   role: "role",
@@ -110,18 +116,21 @@ function Details({ entry: { reason, details } }: { entry: Entry }) {
     if (value === null || value === undefined) return "–";
     if (typeof value === "number") return PRICES.includes(field) ? money(value, currency) : number(value);
     if (typeof value === "string" && MOMENT.test(value)) return endless(value) ? t("forever") : date(value);
+    if (typeof value === "string" && value in VALUES) return t(VALUES[value]!);
     return typeof value === "object" ? JSON.stringify(value) : String(value);
   };
   const { before = {}, after = {}, ...rest } = details as { before?: Record<string, unknown>; after?: Record<string, unknown> } & Record<string, unknown>;
-  const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  const facts = Object.entries(rest).filter(([field, value]) => !field.endsWith("Id") && value !== null && value !== "" && typeof value !== "boolean");
+  const empty = (value: unknown) => value === null || value === undefined || value === "";
+  const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((field) => !(empty(before[field]) && (empty(after[field]) || after[field] === 0)));
+  const facts = Object.entries(rest).filter(([field, value]) => !field.endsWith("Id") && !HIDDEN.includes(field) && !fields.includes(field) && value !== null && value !== "" && typeof value !== "boolean");
   if (!reason && !fields.length && !facts.length) return null;
   return (
     <span className="details">
       {reason && <span>{reason}</span>}
       {fields.map((field) => (
         <span key={field}>
-          {label(field)}: {text(before[field], field)} → {text(after[field], field)}
+          {label(field)}: {!empty(before[field]) && `${text(before[field], field)} → `}
+          {text(after[field], field)}
         </span>
       ))}
       {facts.map(([field, value]) => (

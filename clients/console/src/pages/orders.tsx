@@ -85,7 +85,7 @@ export function OrdersCard({ streamKey }: { streamKey?: string }) {
             {t("allPeople")}
           </Button>
         )}
-        <Export path="/orders" query={query} />
+        <Export path="/orders" query={query} name="orders" />
       </Filters>
       {fresh > 0 && (
         <Button className="pill" radius="xl" size="sm" onClick={() => void renew()}>

@@ -32,7 +32,7 @@ export function StreamMessages({ streamKey }: { streamKey: string }) {
           ]}
         />
         <When label={common("from")} value={from} change={(from) => filter({ from })} />
-        <Export path={path} query={asked} />
+        <Export path={path} query={asked} name={`messages-${streamKey}`} />
       </Filters>
       <Card>
         <Listed pages={pages} clear={clear} noneFound={t("noMessagesFound")} empty={<Empty>{t("noMessages")}</Empty>}>

@@ -22,6 +22,7 @@ import { useStreamWords } from "../words/streams";
 import { JobsCard } from "./jobs";
 import { OrdersCard } from "./orders";
 import { ProductsCard } from "./products-card";
+import { Course } from "./stream-course";
 import { StreamForm } from "./stream-form";
 import { StreamMessages } from "./stream-messages";
 import { useShop } from "../shop";
@@ -169,39 +170,42 @@ function More({ children }: { children: ReactNode }) {
 
 function Overview({ stream, runs }: { stream: StreamView; runs: boolean }) {
   const t = useStreamWords();
-  const { currency } = useShop();
+  const { currency, analytics } = useShop();
   const live = stream.status === "LIVE";
   const now = useQuery({ queryKey: [`/streams/${stream.key}/stats`], queryFn: () => stats(stream.key), enabled: runs, retry: false, refetchInterval: live && EVERY });
   const moment = (at: string | null, none = t("notYet")) => (at ? <time dateTime={at}>{`${date(at)} (${ago(at)})`}</time> : <span className="dim">{none}</span>);
   return (
-    <div className="columns">
-      <Card title={t("overview")}>
-        <div className="card-body">
-          <p className="lines">{stream.description || <span className="dim">{t("noDescription")}</span>}</p>
-          <Facts
-            facts={[
-              [t("key"), <code key="key">{stream.key}</code>],
-              [t("ordersAlways"), t(stream.ordersWhenNotLive ? "ordersAlwaysYes" : "ordersAlwaysNo")],
-              [t("createdAt"), moment(stream.createdAt)],
-              [t("scheduledAt"), moment(stream.scheduledAt, t("unknownTime"))],
-              [t("startedAt"), moment(stream.startedAt)],
-              [t("endedAt"), moment(stream.endedAt)],
-              ...(stream.closesAt ? [[t("closesAt"), moment(stream.closesAt)] as const] : []),
-            ]}
-          />
-        </div>
-      </Card>
-      <Card title={t("numbers")}>
-        <dl className="numbers">
-          {now.data && live && <Number name={t("watching")} value={number(now.data.viewers)} />}
-          <Number name={t("peak")} value={number(stream.peakViewers)} />
-          <Number name={t("total")} value={number(stream.totalViewers)} />
-          {now.data && live && <Number name={t("perMinute")} value={number(now.data.messagesPerMinute)} />}
-          {now.data && <Number name={t("orderCount")} value={number(now.data.orders)} />}
-          {now.data && <Number name={t("revenue")} value={money(now.data.revenue, currency)} />}
-        </dl>
-      </Card>
-    </div>
+    <>
+      <div className="columns">
+        <Card title={t("overview")}>
+          <div className="card-body">
+            <p className="lines">{stream.description || <span className="dim">{t("noDescription")}</span>}</p>
+            <Facts
+              facts={[
+                [t("key"), <code key="key">{stream.key}</code>],
+                [t("ordersAlways"), t(stream.ordersWhenNotLive ? "ordersAlwaysYes" : "ordersAlwaysNo")],
+                [t("createdAt"), moment(stream.createdAt)],
+                [t("scheduledAt"), moment(stream.scheduledAt, t("unknownTime"))],
+                [t("startedAt"), moment(stream.startedAt)],
+                [t("endedAt"), moment(stream.endedAt)],
+                ...(stream.closesAt ? [[t("closesAt"), moment(stream.closesAt)] as const] : []),
+              ]}
+            />
+          </div>
+        </Card>
+        <Card title={t("numbers")}>
+          <dl className="numbers">
+            {now.data && live && <Number name={t("watching")} value={number(now.data.viewers)} />}
+            <Number name={t("peak")} value={number(stream.peakViewers)} />
+            <Number name={t("total")} value={number(stream.totalViewers)} />
+            {now.data && live && <Number name={t("perMinute")} value={number(now.data.messagesPerMinute)} />}
+            {now.data && <Number name={t("orderCount")} value={number(now.data.orders)} />}
+            {now.data && <Number name={t("revenue")} value={money(now.data.revenue, currency)} />}
+          </dl>
+        </Card>
+      </div>
+      {runs && analytics && stream.startedAt && <Course stream={stream} />}
+    </>
   );
 }
 

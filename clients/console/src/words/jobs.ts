@@ -11,7 +11,7 @@ export const useJobWords = words(
     FAILED: "Failed",
     CANCELLED: "Cancelled",
     none: "There are no jobs yet. A replay is cut from the recording of an ended stream.",
-    noneFound: "No job fits these filters.",
+    noneFound: "No job matches these filters.",
     create: "Cut a replay",
     createText: "The recording is a path below the media folder. The files appear beside it when the job is done.",
     job: "Replay of",

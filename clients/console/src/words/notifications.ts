@@ -4,7 +4,7 @@ export const useNotificationWords = words(
   "notifications",
   {
     title: "Notifications",
-    compose: "Write one",
+    compose: "New notification",
     to: "To",
     toHelp: "Search by name or e-mail address",
     heading: "Title",
@@ -17,7 +17,7 @@ export const useNotificationWords = words(
     send: "Send",
     sendTitle_one: "Send it to one person?",
     sendTitle_other: "Send it to {{count}} people?",
-    sendText: "Who is here sees it at once, everybody else at the next visit. It cannot be taken back.",
+    sendText: "Whoever is online sees it at once, everybody else at the next visit. It cannot be taken back.",
     sentNow_one: "Sent to one person",
     sentNow_other: "Sent to {{count}} people",
     sent: "Sent",
@@ -27,7 +27,7 @@ export const useNotificationWords = words(
     recipients: "People",
     delivered: "Delivered",
     read: "Read",
-    nobody: "Nobody fits",
+    nobody: "Nobody found",
   },
   {
     title: "알림",

@@ -65,7 +65,7 @@ export const useProductWords = words(
     bulk: "Change all selected",
     bulkTitle_one: "Change {{count}} product",
     bulkTitle_other: "Change {{count}} products",
-    percent: "Price by percent",
+    percent: "Change of price in percent",
     percentHelp: "-10 makes everything a tenth cheaper; 0 leaves prices alone",
     restock: "Add to the stock",
     restockHelp: "May be negative, for what is taken out",

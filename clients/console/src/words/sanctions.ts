@@ -23,7 +23,7 @@ export const useSanctionWords = words(
     over: "ended {{time}}",
     none: "Nobody is muted or banned at the moment.",
     noneEver: "Nobody has ever been muted or banned.",
-    noneFound: "No sanction fits these filters.",
+    noneFound: "No sanction matches these filters.",
     lift: "Lift",
     liftedNow: "The sanction of {{name}} is lifted",
     extend: "New end",

@@ -17,7 +17,7 @@ export const useWordWords = words(
     roomHelp: "Key of the stream; empty: in all rooms",
     since: "Since",
     none: "No word is listed yet. Add the first one, and try the list on a text.",
-    noneFound: "No word fits these filters.",
+    noneFound: "No word matches these filters.",
     add: "Add",
     addTitle: "Add a word",
     added: "“{{word}}” is listed",

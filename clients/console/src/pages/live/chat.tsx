@@ -3,7 +3,7 @@
 import type { HistoryMessage } from "@dorami/client";
 import { ActionIcon, Button, Select, Switch, TextInput } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type FormEvent, type MouseEvent, memo, type ReactNode, type Ref, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type FormEvent, type MouseEvent, memo, type PointerEvent, type ReactNode, type Ref, type RefObject, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Empty, Loading, RoleTag, Tag } from "../../components/page";
 import { Problem } from "../../components/problem";
 import { attempt } from "../../components/toasts";
@@ -19,10 +19,13 @@ import { useRoom } from "./room";
 const SLOW = [0, 3, 5, 10, 30, 60]; // s
 const AT_END = 60; // px from the lower edge that still count as the end
 const LIMIT = 500; // characters of a message
+const REST = 4000; // ms without a move after which a pointer over the list no longer holds it
 
 export interface LogHandle {
   /** Select the next or the previous message. */
   move(step: 1 | -1): void;
+  /** Select the newest message of those that are shown. */
+  newest(): void;
   focus(): void;
 }
 
@@ -31,7 +34,7 @@ export interface Selection {
   select: (message: HistoryMessage | null) => void;
 }
 
-export function ChatCard({ selection, act, handle, searchBox }: { selection: Selection; act: Act; handle: Ref<LogHandle>; searchBox: Ref<HTMLInputElement> }) {
+export function ChatCard({ selection, act, handle, searchBox }: { selection: Selection; act: Act; handle: RefObject<LogHandle | null>; searchBox: Ref<HTMLInputElement> }) {
   const t = useLiveWords();
   const room = useRoom();
   const frozen = useSlice(room.chat.state, ({ settings }) => settings?.frozen ?? false);
@@ -40,7 +43,7 @@ export function ChatCard({ selection, act, handle, searchBox }: { selection: Sel
   const [search, setSearch] = useState("");
   return (
     <section className="card chat" data-frozen={frozen} aria-label={t("chat")}>
-      <Head search={search} setSearch={setSearch} searchBox={searchBox} />
+      <Head search={search} setSearch={setSearch} searchBox={searchBox} handle={handle} />
       {frozen && (
         <div className="frozen" role="status">
           <Icon name="snow" size={16} /> {t("frozen")}
@@ -60,7 +63,8 @@ export function ChatCard({ selection, act, handle, searchBox }: { selection: Sel
   );
 }
 
-function Head({ search, setSearch, searchBox }: { search: string; setSearch: (text: string) => void; searchBox: Ref<HTMLInputElement> }) {
+/** Search and rules of the chat. From each of them the keyboard goes back to the list. */
+function Head({ search, setSearch, searchBox, handle }: { search: string; setSearch: (text: string) => void; searchBox: Ref<HTMLInputElement>; handle: RefObject<LogHandle | null> }) {
   const t = useLiveWords();
   const room = useRoom();
   const online = useOnline();
@@ -80,6 +84,7 @@ function Head({ search, setSearch, searchBox }: { search: string; setSearch: (te
         value={search}
         onChange={(event) => setSearch(event.currentTarget.value)}
         onKeyDown={(event) => {
+          if (event.key === "Enter" && !event.nativeEvent.isComposing) handle.current?.newest();
           if (event.key !== "Escape") return;
           setSearch("");
           event.currentTarget.blur();
@@ -96,6 +101,7 @@ function Head({ search, setSearch, searchBox }: { search: string; setSearch: (te
             allowDeselect={false}
             value={String(settings.slowModeSeconds)}
             onChange={(value) => void room.slow(Number(value))}
+            onDropdownClose={() => handle.current?.focus()}
             data={[...new Set([...SLOW, settings.slowModeSeconds])]
               .sort((one, other) => one - other)
               .map((seconds) => ({ value: String(seconds), label: seconds ? `${t("slow")}: ${t("seconds", { count: seconds })}` : t("slowOff") }))}
@@ -164,6 +170,27 @@ function useOlder(): { older: readonly HistoryMessage[]; more: () => Promise<unk
   return { older, more };
 }
 
+/** Whether a pointer moves over an element: a list that runs on under it cannot be clicked. */
+function useHover(): [over: boolean, handlers: { onPointerMove: (event: PointerEvent) => void; onPointerLeave: () => void }] {
+  const [over, setOver] = useState(false);
+  const timer = useRef(0);
+  const leave = useCallback(() => {
+    clearTimeout(timer.current);
+    setOver(false);
+  }, []);
+  const move = useCallback(
+    ({ movementX, movementY, pointerType }: PointerEvent) => {
+      if (pointerType === "touch" || (!movementX && !movementY)) return; // the list moved, not the pointer
+      setOver(true);
+      clearTimeout(timer.current);
+      timer.current = window.setTimeout(leave, REST);
+    },
+    [leave],
+  );
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return [over, { onPointerMove: move, onPointerLeave: leave }];
+}
+
 function Log({ selection, act, handle, search }: { selection: Selection; act: Act; handle: Ref<LogHandle>; search: string }) {
   const t = useLiveWords();
   const room = useRoom();
@@ -180,7 +207,16 @@ function Log({ selection, act, handle, search }: { selection: Selection; act: Ac
     const first = newest[0]?.seq ?? Infinity;
     return older.length ? [...older.filter(({ seq }) => seq < first), ...newest] : newest;
   }, [older, newest]);
+  const { selected, select } = selection;
+  const [over, hover] = useHover();
   const messages = useMemo(() => (search ? all.filter(({ message, username }) => `${username} ${message}`.toLowerCase().includes(search)) : all), [all, search]);
+
+  const lost = selected !== null && !all.some(({ id }) => id === selected.id); // deleted meanwhile, or too long ago
+  useEffect(() => {
+    if (lost) select(null);
+  }, [lost, select]);
+  const held = over || (selected !== null && messages.some(({ id }) => id === selected.id));
+  const following = atEnd && !held;
 
   const rows = useVirtualizer({
     count: messages.length,
@@ -189,28 +225,33 @@ function Log({ selection, act, handle, search }: { selection: Selection; act: Ac
     getItemKey: (index) => messages[index]!.id,
     overscan: 10,
     anchorTo: "end",
-    followOnAppend: true,
+    followOnAppend: following,
     scrollEndThreshold: AT_END,
   });
   useLayoutEffect(() => rows.scrollToEnd(), [rows, search]);
+  useEffect(() => {
+    if (following) rows.scrollToEnd();
+  }, [rows, following]);
 
   const last = newest.at(-1)?.seq ?? 0;
   useEffect(() => {
-    if (atEnd) setSeen(last);
-  }, [atEnd, last]);
-  const unseen = atEnd ? 0 : newest.reduce((count, { seq }) => count + (seq > seen ? 1 : 0), 0);
+    if (following) setSeen(last);
+  }, [following, last]);
+  const unseen = following ? 0 : newest.reduce((count, { seq }) => count + (seq > seen ? 1 : 0), 0);
 
-  const { selected, select } = selection;
+  const go = (place: number) => {
+    const message = messages[place];
+    if (!message) return;
+    select(message);
+    rows.scrollToIndex(place, { align: "auto" });
+    box.current?.focus({ preventScroll: true });
+  };
   useImperativeHandle(handle, () => ({
     move(step) {
       const at = selected ? messages.findIndex(({ id }) => id === selected.id) : -1;
-      const next = at < 0 ? messages.length - 1 : Math.min(messages.length - 1, Math.max(0, at + step));
-      const message = messages[next];
-      if (!message) return;
-      select(message);
-      rows.scrollToIndex(next, { align: "auto" });
-      box.current?.focus({ preventScroll: true });
+      go(at < 0 ? messages.length - 1 : Math.min(messages.length - 1, Math.max(0, at + step)));
     },
+    newest: () => go(messages.length - 1),
     focus: () => box.current?.focus(),
   }));
 
@@ -223,6 +264,11 @@ function Log({ selection, act, handle, search }: { selection: Selection; act: Ac
     select(message);
     if (action) act(action, message);
     else act("open", message);
+  };
+
+  const toEnd = () => {
+    select(null);
+    rows.scrollToEnd();
   };
 
   const load = async () => {
@@ -241,6 +287,7 @@ function Log({ selection, act, handle, search }: { selection: Selection; act: Ac
         aria-live="off"
         aria-label={t("chat")}
         tabIndex={0}
+        {...hover}
         onClick={point}
         onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => setAtEnd(scrollHeight - scrollTop - clientHeight <= AT_END)}
       >
@@ -265,7 +312,7 @@ function Log({ selection, act, handle, search }: { selection: Selection; act: Ac
         {selected && `${selected.username}: ${selected.message}`}
       </div>
       {unseen > 0 && (
-        <Button className="log-newer" size="xs" radius="xl" leftSection={<Icon name="down" size={14} />} onClick={() => rows.scrollToEnd()}>
+        <Button className="log-newer" size="xs" radius="xl" leftSection={<Icon name="down" size={14} />} onClick={toEnd}>
           {t("newer", { count: unseen })}
         </Button>
       )}

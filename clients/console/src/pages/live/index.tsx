@@ -14,7 +14,7 @@ import { money, number, span } from "../../format";
 import { Icon } from "../../icons";
 import { useSession } from "../../session";
 import { useShop } from "../../shop";
-import { framed, useSlice, useStore } from "../../stores";
+import { useStore } from "../../stores";
 import { useLiveWords } from "../../words/live";
 import { type Act, useMessageActions, useTime } from "./actions";
 import { ChatCard, type LogHandle } from "./chat";
@@ -22,7 +22,8 @@ import { Graphs } from "./graphs";
 import { useKeys } from "./keys";
 import "./live.css";
 import { LogCard } from "./log";
-import { AboutPerson, PersonCard } from "./person";
+import { Members } from "./members";
+import { AboutPerson, type Person, PersonCard } from "./person";
 import { Products } from "./products";
 import { OpenReportsHere } from "./reports";
 import { MUTE, RoomContext, useJoinedRoom, useRoom } from "./room";
@@ -87,7 +88,7 @@ function View({ stream }: { stream: StreamView }) {
   const phone = useMediaQuery(PHONE, undefined, { getInitialValueInEffect: false }) ?? false;
   const [tab, setTab] = useState<Tab>("chat");
   const [selected, setSelected] = useState<HistoryMessage | null>(null);
-  const [person, setPerson] = useState<HistoryMessage | null>(null);
+  const [person, setPerson] = useState<Person | null>(null);
   const [sheet, setSheet] = useState<HistoryMessage | null>(null);
   const [help, setHelp] = useState(false);
   const log = useRef<LogHandle>(null);
@@ -127,7 +128,7 @@ function View({ stream }: { stream: StreamView }) {
     KeyF: () => void (room.can("SETTINGS") && room.toggleFreeze()),
     Slash: () => searchBox.current?.focus(),
     "Shift+Slash": () => setHelp(true),
-    Escape: () => setPerson(null),
+    Escape: () => (person ? setPerson(null) : setSelected(null)),
     "KeyG KeyC": show("chat", ""),
     "KeyG KeyP": show("products", "products"),
     "KeyG KeyO": () => go(`/streams/${room.key}?tab=orders`),
@@ -144,7 +145,7 @@ function View({ stream }: { stream: StreamView }) {
   };
   return (
     <div className="live">
-      <Head stream={stream} help={() => setHelp(true)} />
+      <Head stream={stream} listed={staff} open={setPerson} help={() => setHelp(true)} />
       <CaughtUp />
       {phone ? (
         <>
@@ -183,6 +184,9 @@ function View({ stream }: { stream: StreamView }) {
           </div>
         )}
       </Dialog>
+      <Dialog opened={phone && person !== null} close={() => setPerson(null)} title={person?.username ?? ""}>
+        {person && <AboutPerson person={person} />}
+      </Dialog>
       <Dialog opened={help} close={() => setHelp(false)} title={t("keysTitle")}>
         <Keys />
       </Dialog>
@@ -191,6 +195,7 @@ function View({ stream }: { stream: StreamView }) {
 }
 
 const CAUGHT_UP = 10_000; // ms for which it is said that the connection is back
+const COMING = 2_000; // ms in which what was missed comes: a recovered connection gets it after it has joined
 
 /** Say for a moment that the connection is back, and how many messages came meanwhile. */
 function CaughtUp() {
@@ -199,16 +204,35 @@ function CaughtUp() {
   const [count, setCount] = useState<number | null>(null);
   useEffect(() => {
     let last: number | undefined; // the place of the newest message when the connection was lost
-    return room.chat.state.subscribe(() => {
+    let back = 0; // when it came back, by the gateway's clock
+    let timer = 0;
+    const stop = room.chat.state.subscribe(() => {
       const { status, messages } = room.chat.state.get();
-      const newest = messages.at(-1)?.seq ?? 0;
-      if (status === "joining") last ??= newest;
-      else if (status === "joined" && last !== undefined) {
+      if (status === "joining") {
+        last ??= messages.at(-1)?.seq ?? 0;
+        back = 0;
+        clearTimeout(timer);
+      } else if (status === "joined" && last !== undefined) {
         const before = last;
-        last = undefined;
-        if (before) setCount(messages.filter(({ seq }) => seq > before).length);
+        if (!before) {
+          last = undefined; // the room was entered
+          return;
+        }
+        if (!back) {
+          back = room.client.now();
+          timer = window.setTimeout(() => {
+            last = undefined;
+            setCount((known) => known ?? 0);
+          }, COMING);
+        }
+        const count = messages.filter(({ seq, timestamp }) => seq > before && Date.parse(timestamp) <= back).length;
+        if (count) setCount(count);
       }
     });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
   }, [room]);
   useEffect(() => {
     if (count === null) return;
@@ -228,12 +252,11 @@ function CaughtUp() {
 
 const STATES = { SCHEDULED: "neutral", LIVE: "bad", ENDED: "neutral", CANCELLED: "neutral" } as const;
 
-function Head({ stream, help }: { stream: StreamView; help: () => void }) {
+function Head({ stream, listed, open, help }: { stream: StreamView; listed: boolean; open: (person: Person) => void; help: () => void }) {
   const t = useLiveWords();
   const room = useRoom();
   const stats = useStore(room.stats);
   const { currency } = useShop();
-  const members = useSlice(framed(room.chat.state), ({ members }) => members);
   return (
     <PageHead title={stream.title}>
       <Tag tone={STATES[stream.status]}>{t(stream.status)}</Tag>
@@ -249,7 +272,7 @@ function Head({ stream, help }: { stream: StreamView; help: () => void }) {
           {t("revenue")} <b className="number">{money(stats.revenue, currency)}</b>
         </span>
       )}
-      <span className="figure dim wide-only">{t("people", { count: members })}</span>
+      <Members listed={listed} open={open} />
       <OpenReportsHere />
       <ActionIcon className="wide-only" variant="default" size="lg" aria-label={t("keys")} title={`${t("keys")} (?)`} onClick={help}>
         <Icon name="keyboard" />

@@ -8,6 +8,7 @@ import { Card, Empty, Loaded } from "../../components/page";
 import { clock } from "../../format";
 import { queries } from "../../queries";
 import { useLiveWords } from "../../words/live";
+import { type LogName, useLogWords } from "../../words/log";
 import { useRoom } from "./room";
 
 const EVERY = 15_000; // ms
@@ -19,6 +20,7 @@ const TELLING = ["chat:message-deleted", "chat:cleared", "chat:restored", "chat:
 
 export function LogCard() {
   const t = useLiveWords();
+  const words = useLogWords();
   const room = useRoom();
   const log = useQuery({
     queryKey: ["/moderation/log", room.key],
@@ -36,12 +38,13 @@ export function LogCard() {
         {({ items }) =>
           items.length ? (
             <ul className="entries">
-              {items.map(({ id, action, actorName, subjectName, timestamp, reason }) => (
+              {items.map(({ id, action, actorName, subjectName, timestamp, reason, details }) => (
                 <li key={id}>
                   <time className="dim number">{clock(timestamp)}</time>
                   <span>
                     {actorName && <b>{actorName} </b>}
-                    {known(action) ? t(`${action}_action`) : action}
+                    {known(action) ? t(`${action}_action`) : words(action as LogName)}
+                    {typeof details.name === "string" && <> · {details.name}</>}
                     {subjectName && <b> {subjectName}</b>}
                     {reason && <span className="dim"> · {reason}</span>}
                   </span>

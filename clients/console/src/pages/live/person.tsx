@@ -8,6 +8,7 @@ import { confirm } from "../../components/dialogs";
 import { Card, Loaded, RoleTag, Tag } from "../../components/page";
 import { said } from "../../components/said";
 import { attempt, toast } from "../../components/toasts";
+import { PersonLink } from "../../components/person-link";
 import { clock, date, day, number } from "../../format";
 import { Icon } from "../../icons";
 import { queries } from "../../queries";
@@ -58,7 +59,9 @@ export function AboutPerson({ person }: { person: Person }) {
   return (
     <div className="stack">
       <div className="row">
-        <b className="person-name">{person.username}</b>
+        <span className="person-name">
+          <PersonLink id={person.userId} name={person.username} />
+        </span>
         <RoleTag role={person.role} />
       </div>
       <Buttons person={person} />
