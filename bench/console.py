@@ -18,7 +18,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from bench.report import PLOTS, table
+from bench.report import PLOTS
+from bench.tables import table
 from gateway.dev.servers import Stack
 from gateway.security.principal import Role
 from gateway.security.tokens.tokens import Tokens
