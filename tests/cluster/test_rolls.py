@@ -108,6 +108,7 @@ def test_the_configuration_of_haproxy_is_valid(tmp_path: Path) -> None:
     assert "WARNING" not in checked.stderr
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("balancer", [haproxy.haproxy, nginx.nginx], ids=["haproxy", "nginx"])
 async def test_replacing_both_nodes_is_invisible_to_clients(
     balancer: Balancer, open_faulty_cluster: OpenFaultyCluster, client: Client, tmp_path: Path
