@@ -134,6 +134,12 @@ class Shop:
         """Return a connected socket of a person."""
         return await self.client.connect(self.urls[node], namespace, token=person.token, **how)
 
+    async def office(self, admin: Person, *, node: int = 0) -> ClientSocket:
+        """Return a socket of an administrator that hears of orders and jobs: a node answers a connect before that."""
+        socket = await self.connect(admin, "/", node=node)
+        await socket.call("join:orders")
+        return socket
+
     async def chatter(self, key: str, *, as_: Person | None = None, **how: Any) -> ClientSocket:
         """Return a socket in the chat of a stream, of a person or of somebody."""
         socket = await self.connect(as_ or await self.person(), "/chat", **how)

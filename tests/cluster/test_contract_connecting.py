@@ -47,6 +47,7 @@ async def test_the_root_namespace_greets_a_user(shop: Shop, transport: Transport
     assert published["limits"]["messageLength"] == 500
     other = {"count": 100, "seconds": 10}
     rates = {"chat": {"count": 20, "seconds": 10}, "event": other, "join": other, "refused": other}
+    rates |= {"report": {"count": 10, "seconds": 60}}
     assert published["limits"]["rates"] == rates
 
 

@@ -31,7 +31,7 @@ async def test_an_order_is_answered_broadcast_and_readable(shop: Shop) -> None:
     key, ann = await shop.stream(), await shop.person()
     cup, mug = await shop.product(key, name="Cup", price="19.90", stock=6), await shop.product(key, price=0.1, stock=2)
     sockets = [await follower(shop, key, node=node) for node in (0, 1)]
-    admin = await shop.connect(await shop.person("ADMIN"), "/", node=1)
+    admin = await shop.office(await shop.person("ADMIN"), node=1)
     order = await shop.buy(ann, (cup, 2), (mug, 2), key="first")
     assert set(order) == ORDER_FIELDS
     assert (order["status"], order["total"], order["userId"], order["paidAt"]) == ("PENDING", 40.0, ann.id, None)
@@ -71,7 +71,7 @@ async def test_an_order_is_answered_broadcast_and_readable(shop: Shop) -> None:
 async def test_cancelling_returns_stock_and_payment_is_broadcast(shop: Shop) -> None:
     key, ann, admin = await shop.stream(), await shop.person(), await shop.person("ADMIN")
     cup = await shop.product(key, stock=1)
-    socket, office = await follower(shop, key), await shop.connect(admin, "/")
+    socket, office = await follower(shop, key), await shop.office(admin)
     first = await shop.buy(ann, cup)
     path = f"/orders/{first['id']}"
     answers = await asyncio.gather(
@@ -118,7 +118,7 @@ async def test_only_administrators_receive_events_of_orders(shop: Shop) -> None:
     key, boss = await shop.stream(), await shop.person("ADMIN")
     ann = await shop.person()
     cup = await shop.product(key)
-    office, other = await shop.connect(boss, "/"), await shop.connect(await shop.person("MODERATOR"), "/")
+    office, other = await shop.office(boss), await shop.connect(await shop.person("MODERATOR"), "/")
     await shop.buy(ann, cup)
     await office.expect("order:new", userId=ann.id)
     # What they missed while they were away, they hear when they come back, as the same socket.
@@ -136,7 +136,7 @@ async def test_order_events_follow_the_role(shop: Shop) -> None:
     cup, changing = await shop.product(key), await shop.person("ADMIN")
     guest = await shop.connect(shop.guest(), "/")
     await guest.call("auth:refresh", {"token": changing.token})
-    socket = await shop.connect(changing, "/", node=1)
+    socket = await shop.office(changing, node=1)
     await shop.buy(ann, cup)
     for admin in (guest, socket):
         await admin.expect("order:new", userId=ann.id)

@@ -104,7 +104,7 @@ async def test_a_replay_is_made_and_its_progress_is_broadcast(studio: Studio) ->
 
 
 async def test_job_errors_contain_no_paths(studio: Studio) -> None:
-    socket = await studio.shop.connect(studio.admin, "/")
+    socket = await studio.shop.office(studio.admin)
     job_id = await studio.create("none.mp4")
     received = await studio.receive(socket, job_id, "FAILED")
     assert received[-1]["detail"] == (await studio.job(job_id))["detail"] == "There is no such source"
@@ -133,7 +133,7 @@ async def test_a_cancelled_job_ends_its_ffmpeg_within_two_seconds(studio: Studio
 
 
 async def test_a_job_survives_its_worker(studio: Studio) -> None:
-    socket = await studio.shop.connect(studio.admin, "/")
+    socket = await studio.shop.office(studio.admin)
     job_id = await studio.create("long.mp4", renditions=["720p", "480p", "360p"], to=10)
     await socket.expect(UPDATE, lambda published: published["data"]["progress"] > 0, id=job_id, within=10)
     victim = studio.busy
@@ -154,7 +154,7 @@ async def test_a_stopped_worker_hands_its_job_to_another(studio: Studio) -> None
     for worker in studio.workers:
         if not worker.running:
             await worker.start()
-    socket = await studio.shop.connect(studio.admin, "/")
+    socket = await studio.shop.office(studio.admin)
     job_id = await studio.create("long.mp4", renditions=["480p", "360p"], to=10)
     await studio.receive(socket, job_id, "RUNNING")
     await until(lambda: any(converting(worker) for worker in studio.workers))
@@ -171,7 +171,7 @@ async def test_the_end_of_a_job_is_broadcast_after_a_redis_outage(
     worker = Worker(tmp_path, media, DATABASE_URL=database_url, REDIS_URL=own_redis.url, FFMPEG=slow_ffmpeg(tmp_path))
     async with open_shop(client, tmp_path, database_url, own_redis.url, size=1) as shop, worker:
         studio = await ended_stream(shop, [worker], media)
-        socket = await shop.connect(studio.admin, "/")
+        socket = await shop.office(studio.admin)
         job_id = await studio.create("long.mp4", to=10)
         await studio.receive(socket, job_id, "RUNNING")
         own_redis.kill()
