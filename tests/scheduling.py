@@ -1,7 +1,8 @@
 """How pytest-xdist gives files of tests to its workers, also when one of them has died. Called by conftest.
 
-Its own scheduling by files waits for ever after that: it gives files to other workers of which no test is left, and a
-worker that gets no test asks for no further ones. It also runs the test again with which the worker died.
+Its own scheduling by files waits for ever after that: it gives files to other workers of which no test is left, or one,
+and a worker asks for further ones when it has run a test, which it does when it knows the next. It also runs the test
+again with which the worker died.
 """
 
 from typing import Any
@@ -26,6 +27,11 @@ class FileScheduling(LoadFileScheduling):  # type: ignore[misc]
             if other in self.registered_collections:  # not one that has just been started
                 self._reschedule(other)
         return died_with
+
+    def _reschedule(self, node: WorkerController) -> None:
+        """Give a worker two tests, or tell it that there are no more."""
+        while not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+            super()._reschedule(node)
 
 
 def scheduling(config: Any, log: Any) -> FileScheduling | None:
