@@ -40,7 +40,7 @@ async def test_the_root_namespace_greets_a_user(shop: Shop, transport: Transport
     published = await socket.expect("connected")
     assert set(published) == GREETING
     assert (published["userId"], published["role"], published["authenticated"]) == (ann.id, "HOST", True)
-    assert published["protocol"] == "1.1"
+    assert published["protocol"] == "1.0"
     server_time, expires_at = (datetime.fromisoformat(published[name]) for name in ("serverTime", "expiresAt"))
     assert abs(server_time - datetime.now(UTC)) < timedelta(seconds=scaled(5))
     assert timedelta(minutes=14) < expires_at - server_time <= timedelta(minutes=15, seconds=1)

@@ -27,7 +27,7 @@ LAST = "moderation.mjs"  # it changes what the others look at
 # What each prints, in this order.
 PRINTED = {
     "auth.mjs": ["guest GUEST", "member Joon", "who Joon"],
-    "connect.mjs": ["connected 1.1 GUEST 500", "connected 1.1 GUEST 500"],
+    "connect.mjs": ["connected 1.0 GUEST 500", "connected 1.0 GUEST 500"],
     "readme.mjs": [r"\d+ messages so far", r"stored as \d+"],
     "readme.py": [r"\d+ people are here"],
     "chat.mjs": [r"\d+ messages, 0 s of slow mode, may write: true", "stored true", r"older \d+ \S+"],

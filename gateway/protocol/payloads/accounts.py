@@ -10,7 +10,7 @@ from gateway.protocol.powers import Power
 from gateway.protocol.text import bounded, clean_line
 from gateway.protocol.wire import Payload, Reason, Request, Timestamp
 
-PROTOCOL = "1.1"  # of the events and payloads; a new minor version only adds to them
+PROTOCOL = "1.0"  # of the events and payloads; a new minor version only adds to them
 
 # An @ between other characters, without blanks. Whether the address exists is not checked.
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
