@@ -210,6 +210,8 @@ const scenarios = {
       await chosen.filter({ hasText: "cheap followers" }).waitFor();
       await press("d");
       await toast(tab, "is deleted").first().waitFor();
+      await chosen.waitFor({ state: "detached" });
+      await message(tab, "cheap followers").first().waitFor();
       await press("k");
       await chosen.filter({ hasText: "cheap followers" }).waitFor();
       await press("m");
@@ -229,8 +231,16 @@ const scenarios = {
       await tab.locator(".chat[data-frozen=true]").waitFor();
       await press("f");
       await tab.locator(".chat[data-frozen=false]").waitFor();
-      await press("s", "ArrowDown", "ArrowDown", "Enter");
+      const option = (text) => tab.locator("[role=option][data-combobox-selected=true]").filter({ hasText: text });
+      await press("s");
+      await tab.locator("#slow-mode:focus").waitFor();
+      await press("ArrowDown");
+      await option("Slow mode: off").waitFor(); // the menu is open, and at the present value
+      await press("ArrowDown");
+      await option("Slow mode: 3 s").waitFor();
+      await press("Enter");
       await toast(tab, "Slow mode").first().waitFor();
+      await tab.locator(".log:focus").waitFor();
       await press("u");
       await tab.waitForFunction(() => document.querySelector("#slow-mode").value === "Slow mode: off");
       await press("Shift+?");
