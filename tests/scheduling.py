@@ -24,13 +24,16 @@ class FileScheduling(LoadFileScheduling):  # type: ignore[misc]
         unfinished[died_with] = True
         self.workqueue.update((scope, tests) for scope, tests in work if not all(tests.values()))
         for other in self.nodes:
-            if other in self.registered_collections:  # not one that has just been started
-                self._reschedule(other)
+            self._reschedule(other)
         return died_with
 
     def _reschedule(self, node: WorkerController) -> None:
-        """Give a worker two tests, or tell it that there are no more."""
-        while not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+        """Give a worker two tests, or tell it that there are no more; one that has just been started comes later."""
+        while (
+            node in self.registered_collections
+            and not node.shutting_down
+            and self._pending_of(self.assigned_work[node]) < 2
+        ):
             super()._reschedule(node)
 
 
