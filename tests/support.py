@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import asyncpg
+import psutil
 
 from gateway.dev.server_process import ServerProcess, with_parent
 from gateway.dev.servers import PostgresProcess, RedisProcess, ffmpeg
@@ -66,6 +67,21 @@ def frozen(server: ServerProcess) -> Iterator[None]:
         yield
     finally:
         server.resume()
+
+
+@contextmanager
+def frozen_postgres(server: PostgresProcess) -> Iterator[None]:
+    """Freeze PostgreSQL with the processes of its connections: it accepts connections and answers none."""
+    processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # its connection has ended
+            process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 class Databases:

@@ -27,7 +27,7 @@ from models.main.product import Product
 from models.main.room import RoomEvent
 from models.main.stream import Stream
 from models.main.user import User
-from tests.support import make_settings
+from tests.support import frozen_postgres, make_settings
 from tests.timing import allowed, time_limit, until
 
 SIZE = 3  # connections of the pool
@@ -327,10 +327,7 @@ async def test_server_killed_during_a_transaction(fragile: Database, own_postgre
 
 async def test_pool_recovers_from_a_frozen_server(fragile: Database, own_postgres: PostgresProcess) -> None:
     await all_slots_are_there(fragile)
-    frozen = [psutil.Process(own_postgres.pid), *psutil.Process(own_postgres.pid).children()]
-    for process in frozen:
-        process.suspend()
-    try:
+    with frozen_postgres(own_postgres):
         await fails_within(3, fragile)
         await until(lambda: fragile.watch.away, within=5)
         begun = time.monotonic()
@@ -338,9 +335,6 @@ async def test_pool_recovers_from_a_frozen_server(fragile: Database, own_postgre
             with pytest.raises(Unavailable):
                 await work(fragile)
         assert time.monotonic() - begun < allowed(1.8)
-    finally:
-        for process in frozen:
-            process.resume()
     assert await fragile.ping()
     await all_slots_are_there(fragile)
 

@@ -3,11 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import aiohttp
 import asyncpg
-import psutil
 import pytest
 
 from gateway.dev.servers import PostgresProcess
@@ -18,7 +17,7 @@ from gateway.postgres.connections import Databases
 from gateway.settings import SettingsError
 from tests.conftest import StartNode
 from tests.http_edge import edge
-from tests.support import make_settings, server_folder
+from tests.support import frozen_postgres, make_settings, server_folder
 from tests.timing import allowed, until
 
 
@@ -39,19 +38,6 @@ async def connections(database_url: str, elsewhere: PostgresProcess) -> AsyncIte
     await opened.close()
 
 
-@contextmanager
-def frozen(server: PostgresProcess) -> Iterator[None]:
-    """Make the server accept connections without answering."""
-    processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
-
-
 async def ask(connections: Databases, name: str) -> None:
     async with connections.client_sync(name).guard("test"):
         await connections.client_sync(name).query("SELECT 1")
@@ -62,7 +48,7 @@ async def test_a_frozen_database_costs_its_first_users_their_time_and_others_not
 ) -> None:
     await ask(connections, "analytics")
     limit = connections.main._timeout
-    with frozen(elsewhere):
+    with frozen_postgres(elsewhere):
         first = [asyncio.create_task(ask(connections, "analytics")) for _ in range(5)]
         others = 0
         while not all(task.done() for task in first):
@@ -206,7 +192,7 @@ async def test_routes_say_which_databases_they_need(connections: Databases, else
         assert await statuses() == [200, 200, 200]
 
         limit = connections.main._timeout
-        with frozen(elsewhere):
+        with frozen_postgres(elsewhere):
             first = [asyncio.create_task(client.get(path)) for path in ("/strict", "/lenient") * 3]
             others = 0
             while not all(task.done() for task in first):
@@ -260,7 +246,7 @@ async def test_a_node_is_ready_without_its_analytics_database(
             return now == (200, 200, 200)
 
         await until(back, within=20)
-        with frozen(elsewhere):
+        with frozen_postgres(elsewhere):
             await become(200, 200, 503)
             began = time.monotonic()
             for _ in range(10):
