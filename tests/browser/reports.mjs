@@ -1,11 +1,11 @@
-// A message is reported in the shop page and reviewed in the console: `node reports.mjs <scenario> <chromium> <url> <artifacts>`.
-// Started by test_reports.py; the gateway hides a message at the first report.
+// A message is reported in the shop page and reviewed in the console. Used by scenarios.mjs.
+// The gateway hides a message at the first report.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { checkPage, NARROW, openTab, say, WIDE, withBrowser } from "./page.mjs";
+import { checkPage, NARROW, openTab, say, WIDE } from "./page.mjs";
 
-const [, chromium, url, artifacts] = process.argv.slice(2);
+const [, , url, artifacts] = process.argv.slice(2);
 const picture = (tab, name) => tab.screenshot({ path: join(artifacts, `reports-${name}.png`) });
 
 async function shop(browser, who, language, device = NARROW) {
@@ -31,7 +31,7 @@ const message = (tab, text) => tab.locator("#messages li").filter({ hasText: tex
 const report = (tab, text) => tab.locator(".reports > li").filter({ hasText: text });
 const gone = (locator) => locator.waitFor({ state: "detached" });
 
-async function walk(browser) {
+async function reported(browser) {
   const [author, viewer, other] = await Promise.all([shop(browser, "viewer1", "en"), shop(browser, "viewer-ko", "ko"), shop(browser, "viewer2", "en", WIDE)]);
   const staff = await console_(browser, "en");
   await staff.getByText("No report waits for you").waitFor();
@@ -80,15 +80,4 @@ async function walk(browser) {
   for (const tab of [author, viewer, other, staff, phone]) assert.deepEqual(tab.complaints, []);
 }
 
-await withBrowser(chromium, async (browser) => {
-  try {
-    await walk(browser);
-  } catch (error) {
-    const tabs = browser.contexts().flatMap((context) => context.pages());
-    for (const [number, tab] of tabs.entries()) {
-      console.error(`tab ${number}: ${tab.url()} ${tab.complaints?.join("; ")}`);
-      await tab.screenshot({ path: join(artifacts, `failed-reports-${number}.png`), timeout: 5000 }).catch(() => {});
-    }
-    throw error;
-  }
-});
+export const reports = { reported };

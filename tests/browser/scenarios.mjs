@@ -4,13 +4,14 @@
 import { join } from "node:path";
 import { documents } from "./documents.mjs";
 import { withBrowser } from "./page.mjs";
+import { reports } from "./reports.mjs";
 import { shop } from "./shop.mjs";
 
 const [name, chromium, , artifacts] = process.argv.slice(2);
 
 await withBrowser(chromium, async (browser) => {
   try {
-    await { ...documents, ...shop }[name](browser);
+    await { ...documents, ...reports, ...shop }[name](browser);
   } catch (error) {
     const tabs = browser.contexts().flatMap((context) => context.pages());
     for (const [number, tab] of tabs.entries()) {

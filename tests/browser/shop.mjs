@@ -82,6 +82,14 @@ function clean(...tabs) {
 
 export const shop = {
   async together(browser) {
+    // Before its script runs, the page takes no message: the browser would send the form itself, and leave the address.
+    const slow = await browser.newContext(NARROW);
+    await slow.route("**/*.js", () => {});
+    const early = await slow.newPage();
+    await early.goto(`${url}?as=viewer1`, { waitUntil: "commit" });
+    assert.ok(await field(early).isDisabled());
+    await slow.close();
+
     const asked = [];
     const viewer = await enter(browser, "viewer1");
     viewer.on("request", (request) => asked.push(request.url()));

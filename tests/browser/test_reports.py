@@ -14,4 +14,4 @@ async def test_a_message_is_reported_and_reviewed(chromium: str, database_url: s
     await asyncio.to_thread(shop_page.build)
     await seeds.sow(make_settings(database_url=database_url))
     node = await start_node(HTTP_RATE_LIMIT="100/minute", REPORT_HIDE_AT="1")
-    await play("reports", chromium, node, script="reports.mjs")
+    await play("reported", chromium, node)
