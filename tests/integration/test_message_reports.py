@@ -283,6 +283,17 @@ async def test_who_reviews_what(room: ReportedRoom) -> None:
     assert await room.listed(room.host) == await room.listed(room.moderator) == [said]
 
 
+async def test_only_staff_of_the_room_learns_whether_a_message_was_reported(room: ReportedRoom) -> None:
+    said = (await room.say(room.user)).id
+    for _ in ("not reported", "reported"):
+        for who in (room.other_host, room.user):
+            with pytest.raises(Forbidden):
+                await room.reviews.get(who, said)
+            with pytest.raises(Forbidden):
+                await room.review(who, said, "DELETE")
+        await room.report(room.viewers[0], said)
+
+
 async def test_nobody_but_administrators_judges_alone(room: ReportedRoom) -> None:
     """Moderators may not delete at will: not by reporting first, and a host does not clear their own message."""
     said = (await room.say(room.user)).id

@@ -121,26 +121,26 @@ class Clears:
             await self._permissions.require(principal, Power.CLEAR, ask.live_id)
             kept, _ = await self._kept(ask.live_id, clear_id)
             ids = [row["message_id"] for row in await self._database.query(DELETED, clear_id, LISTED)]
-        restored = 0
+        count = 0
         for first in range(0, len(ids), BATCH):
             if first and late():
                 break
             async with self._outbox.change("chat.undo_clear", room) as outgoing:
                 await self._log.lock(room)
                 back = await self._erasure.restore(ids[first : first + BATCH], clear_id)
-                if back and not restored:
+                if back and not count:
                     await self._audit_log.record(
                         ModerationAction.UNDO_CLEAR,
                         principal,
                         live_id=ask.live_id,
                         details={"clearId": ask.clear_id, "messages": kept},
                     )
-                outgoing.extend(_restored(ask, back))
-            restored += len(back)
+                outgoing.extend(restored(ask.live_id, ask.clear_id, back))
+            count += len(back)
             self._metrics.messages_restored.inc(len(back))
         async with self._database.guard("chat.undo_clear"):
             remaining, lost = await self._kept(ask.live_id, clear_id)
-        return UndoAck(restored=restored, remaining=remaining, lost=lost)
+        return UndoAck(restored=count, remaining=remaining, lost=lost)
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
@@ -227,18 +227,19 @@ def _cleared(choice: Choice, places: Sequence[int], spared: Sequence[int], entry
     ]
 
 
-def _restored(ask: UndoClear, back: list[Message]) -> list[NewEvent]:
+def restored(live_id: str, clear_id: str, back: list[Message]) -> list[NewEvent]:
+    """Return the event for messages that are shown again; none for no messages. They are in the order of places."""
     if not back:
         return []
     data = Restored(
-        live_id=ask.live_id,
-        clear_id=ask.clear_id,
+        live_id=live_id,
+        clear_id=clear_id,
         from_seq=back[0].seq,
         to_seq=back[-1].seq,
         restored=len(back),
         messages=back if len(back) <= HISTORY else None,
     )
-    return [_event(ask.live_id, events.CHAT_RESTORED, data)]
+    return [_event(live_id, events.CHAT_RESTORED, data)]
 
 
 def _event(live_id: str, event: str, data: Payload) -> NewEvent:

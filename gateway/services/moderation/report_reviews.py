@@ -8,9 +8,8 @@ from gateway.errors import Conflict, Forbidden, NotFound
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.protocol import cursors, events
+from gateway.protocol import cursors
 from gateway.protocol.payloads.chat import DeleteMessage
-from gateway.protocol.payloads.curation import Restored
 from gateway.protocol.payloads.reports import (
     ReportedMessageDetail,
     ReportedMessagePage,
@@ -20,16 +19,17 @@ from gateway.protocol.payloads.reports import (
 )
 from gateway.protocol.powers import Power
 from gateway.protocol.queries import ReportQuery
-from gateway.protocol.wire import Moment, Typed
+from gateway.protocol.wire import Moment
 from gateway.security.powers import powers
 from gateway.security.principal import Principal, Role
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.messages import message_of, uuid_of
+from gateway.services.moderation.clears import restored
 from gateway.services.moderation.deletions import Deletions
 from gateway.services.moderation.erasure import Erasure
 from gateway.services.moderation.permissions import Permissions
 from gateway.services.rooms.hosting import require_staff, scope_of
-from gateway.services.rooms.log import NewEvent, RoomLog
+from gateway.services.rooms.log import RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.main.moderation import ModerationAction
 
@@ -78,6 +78,8 @@ PAGE = VIEW.format(
 )
 
 GET = VIEW.format(where="c.message_id = $1")
+
+ROOM = "SELECT stream_key FROM messages WHERE id = $1"
 
 OPEN = """
     SELECT count(*)::int AS open FROM reported_messages c
@@ -159,8 +161,7 @@ class ReportReviews:
         """Return one reported message with notes and the messages around it."""
         key = uuid_of(message_id)
         async with self._database.guard("reports.get"):
-            found = await self._get(key)
-            await require_staff(self._database, principal, found.live_id)
+            found = await self._find(principal, key)
             notes = await self._database.query(NOTED, key, NOTES)
             before = await self._database.query(BEFORE, found.live_id, found.seq, AROUND)
             after = await self._database.query(AFTER, found.live_id, found.seq, AROUND)
@@ -184,7 +185,7 @@ class ReportReviews:
         """
         key = uuid_of(message_id)
         async with self._database.guard("reports.find"):
-            found = await self._get(key)
+            found = await self._find(principal, key)
         if ask.decision == "KEEP":
             await self._keep(principal, key, found.live_id, ask.reason)
         else:
@@ -217,17 +218,7 @@ class ReportReviews:
                 details=_details(found),
             )
             await self._database.query(KEEP, key, UUID(principal.user_id))
-            for message in back:
-                data = Restored(
-                    live_id=live_id,
-                    clear_id=str(entry),
-                    from_seq=message.seq,
-                    to_seq=message.seq,
-                    restored=1,
-                    messages=[message],
-                )
-                event = Typed(type=events.CHAT_RESTORED, data=data)
-                outgoing.append(NewEvent(room, events.CHAT_RESTORED, event))
+            outgoing.extend(restored(live_id, str(entry), back))
         self._metrics.messages_restored.inc(len(back))
         self._metrics.reports.labels("kept").inc()
 
@@ -250,6 +241,12 @@ class ReportReviews:
         if live_id is None and principal.role is Role.HOST:
             return UUID(principal.user_id)
         return await scope_of(self._database, principal, live_id)
+
+    async def _find(self, principal: Principal, key: UUID) -> ReportedMessageView:
+        """Return a reported message to staff of its room; nobody else learns whether somebody has reported it."""
+        for row in await self._database.query(ROOM, key):
+            await require_staff(self._database, principal, row["stream_key"])
+        return await self._get(key)
 
     async def _get(self, key: UUID) -> ReportedMessageView:
         for row in await self._database.query(GET, key):
