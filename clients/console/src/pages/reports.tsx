@@ -81,6 +81,7 @@ function Queue({ messages }: { messages: ReportedMessageView[] }) {
   if (found >= 0) place.current = found;
   const at = Math.min(place.current, messages.length - 1);
   const current = messages[at]!;
+  if (current.messageId !== chosen) choose(current.messageId); // else a key would act on a new report that comes above it
 
   const move = (by: number) => {
     const next = messages[Math.max(0, Math.min(messages.length - 1, at + by))]!;
