@@ -15,6 +15,10 @@ from tests.cluster.shop import Person, Shop, open_shop
 from tests.cluster.test_media_webhook import deliver
 from tests.timing import until
 
+NODE_FIELDS = {
+    *("id", "name", "version", "startedAt", "seenAt", "status", "connections", "memory", "components"),
+    *("eventsPerSecond", "deliveriesPerSecond"),
+}
 ROLES = ("ADMIN", "MODERATOR", "HOST", "OTHER_HOST", "USER", "GUEST")
 
 
@@ -207,12 +211,15 @@ async def test_an_administrator_finds_and_ends_connections_on_any_node(staff: St
     path = f"/cluster/connections?userId={ann.id}"
     await staff.matrix("GET", path, ("ADMIN",), status=200)
     await staff.matrix("GET", f"/cluster/connections?user={ann.id}", ("ADMIN",), status=200)
+    by_user = await staff.call("ADMIN", "GET", f"/cluster/connections?user={ann.id}", status=200, node=1)
     for bad in ("", "?userId=", "?user=", "?name=x"):
         await staff.call("ADMIN", "GET", f"/cluster/connections{bad}", status=400)
     found = await staff.call("ADMIN", "GET", path, status=200)
     assert found["silent"] == []
     assert [connection["username"] for connection in found["items"]] == [ann.username] * 2
     assert len({connection["node"] for connection in found["items"]}) == 2
+    assert [connection["id"] for connection in by_user["items"]] == [connection["id"] for connection in found["items"]]
+    assert by_user["silent"] == []
     newest = found["items"][0]
     assert (newest["namespaces"], newest["rooms"]) == (["/chat"], [f"/chat live:{staff.key}"])
 
@@ -251,7 +258,10 @@ async def test_the_staff_of_a_stream_gets_its_numbers(staff: Staff) -> None:
     for role in ("MODERATOR", "HOST"):
         event = await watchers[role].expect("stream:stats", within=15, revenue=40)
         assert expected.items() <= event["data"].items(), role
+        first = event["data"]["at"]
+    await watchers["HOST"].expect("stream:stats", lambda later: later["data"]["at"] > first, within=15)
     for role in ("OTHER_HOST", "USER"):
+        await watchers[role].fail("fence")
         watchers[role].refute("stream:stats")
     path = f"/streams/{staff.key}/stats"
     await staff.matrix("GET", path, ("ADMIN", "MODERATOR", "HOST"), status=200)
@@ -492,7 +502,11 @@ async def test_the_staff_of_a_stream_lists_its_members(staff: Staff) -> None:
 async def test_administrators_see_the_nodes(staff: Staff) -> None:
     for path in ("/cluster", "/cluster/nodes"):
         await staff.matrix("GET", path, ("ADMIN",), status=200)
-    nodes = (await staff.call("ADMIN", "GET", "/cluster/nodes", status=200))["items"]
+    pages = [await staff.call("ADMIN", "GET", path, status=200) for path in ("/cluster", "/cluster/nodes")]
+    assert pages[0].keys() == {"items"}
+    assert len({tuple(node["id"] for node in page["items"]) for page in pages}) == 1
+    nodes = pages[0]["items"]
+    assert {frozenset(node) for node in nodes} == {frozenset(NODE_FIELDS)}
     ready = [node for node in nodes if node["status"] == "ok"]
     assert len(ready) >= 2
     assert {node["components"]["redis"] for node in ready} == {"up"}

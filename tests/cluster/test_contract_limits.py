@@ -143,3 +143,17 @@ async def test_exactly_a_hundred_other_events(shop: Shop) -> None:
     asks = [sockets[number % 2].ask("chat:history", {"liveId": key, "limit": 1}) for number in range(120)]
     assert outcomes(await asyncio.gather(*asks)) == {"ok": 100, "RATE_LIMIT_EXCEEDED": 20}
     assert (await send(sockets[0], key, 0))["ok"], "messages have a limit of their own"
+
+
+async def test_above_a_hundred_refused_requests_nothing_is_looked_at(shop: Shop) -> None:
+    key, ann = await shop.stream(), await shop.person()
+    sockets = [await shop.chatter(key, as_=ann, node=node) for node in (0, 1)]
+    asks = [sockets[number % 2].ask("chat:send-message", {"liveId": key}) for number in range(100)]
+    assert outcomes(await asyncio.gather(*asks)) == {"INVALID_PAYLOAD": 100}
+    for socket in sockets:
+        refused = await socket.fail("chat:send-message", {"liveId": key})
+        assert (refused["code"], refused["retryable"]) == ("RATE_LIMIT_EXCEEDED", True)
+        assert 0 < refused["retryAfterMs"] <= 10_000
+        for event, payload in (("chat:history", {"liveId": key}), ("no-such-event", {}), ("chat:history", "rubbish")):
+            assert (await socket.fail(event, payload))["code"] == "RATE_LIMIT_EXCEEDED", event
+    assert (await send(await shop.chatter(key), key, 0))["ok"], "others are not affected"

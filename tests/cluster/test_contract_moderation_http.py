@@ -245,3 +245,28 @@ async def test_a_mute_is_lifted_by_id_and_the_staff_is_notified(shop: Shop) -> N
     await shop.request("DELETE", "/moderation/sanctions/none", token=admin.token, status={404})
     for bad in ("kind=X", "active=perhaps", "cursor=x"):
         await shop.request("GET", f"/moderation/sanctions?{bad}", token=admin.token, status={400})
+
+
+async def test_the_staff_hears_of_a_lifted_ban(shop: Shop) -> None:
+    host, admin, ann = await shop.person("HOST"), await shop.person("ADMIN"), await shop.person()
+    elsewhere = await shop.stream()
+    body = {"title": "Tonight"}
+    key = (await shop.request("POST", "/streams", body=body, token=host.token, status={201}))["key"]
+    hosts = await shop.chatter(key, as_=host)
+    moderator = await shop.chatter(key, as_=await shop.person("MODERATOR"), node=1)
+    other_moderator = await shop.chatter(elsewhere, as_=await shop.person("MODERATOR"), node=1)
+    bystanders = [await shop.chatter(key, as_=await shop.person(role)) for role in ("USER", "HOST")]
+    boss = await shop.connect(admin, "/chat")
+
+    ban = await boss.call("chat:ban-user", {"liveId": key, "userId": ann.id, "seconds": 600})
+    path = f"/moderation/sanctions/{ban['sanctionId']}"
+    await shop.request("DELETE", path, token=admin.token, node=1, status={200})
+    for socket in (hosts, moderator):
+        assert await socket.expect("chat:unbanned") == {"userId": ann.id, "liveId": key}
+    await boss.call("chat:ban-user", {"userId": ann.id})
+    await boss.call("chat:unban-user", {"userId": ann.id})
+    for socket in (moderator, other_moderator):
+        assert await socket.expect("chat:unbanned") == {"userId": ann.id, "liveId": None}
+    for socket in (hosts, *bystanders):
+        await socket.fail("fence")
+        socket.refute("chat:unbanned")

@@ -238,3 +238,52 @@ async def test_administrators_join_orders_with_a_cursor(shop: Shop) -> None:
         socket = await shop.connect(await shop.person(role), "/")
         assert (await socket.fail("join:orders", {}))["code"] == "FORBIDDEN"
     assert (await office.fail("join:orders", {"since": "x"}))["code"] == "INVALID_PAYLOAD"
+
+
+async def test_an_order_at_another_price_is_refused_with_the_present_ones(shop: Shop) -> None:
+    key, ann = await shop.stream(), await shop.person()
+    cup, mug = await shop.product(key, price="19.90", stock=5), await shop.product(key, price=3)
+    cup = await shop.change(cup, price="25.50", node=1)
+
+    def lines(cup_price: Any) -> dict[str, Any]:
+        asked = ((cup, cup_price), (mug, 3))
+        return {"items": [{"productId": product["id"], "quantity": 1, "price": price} for product, price in asked]}
+
+    answer = await shop.request("POST", "/orders", body=lines("19.90"), token=ann.token, status={409})
+    assert (answer["errorCode"], answer["retryable"]) == ("PRICE_CHANGED", False)
+    assert answer["details"] == [{"productId": cup["id"], "asked": 19.9, "price": 25.5}]
+    assert (await shop.request("GET", f"/products/{cup['id']}", status={200}))["stock"] == 5
+    order = await shop.request("POST", "/orders", body=lines(25.5), token=ann.token, status={201})
+    assert order["total"] == 28.5
+
+
+async def test_an_unpaid_order_expires_for_its_buyer_and_administrators(shop: Shop) -> None:
+    key, ann = await shop.stream(), await shop.person()
+    cup = await shop.product(key, stock=2)
+    anns = [await shop.connect(ann, "/", node=node) for node in (0, 1)]
+    office, other = await shop.office(await shop.person("ADMIN"), node=1), await follower(shop, key)
+    order = await shop.buy(ann, (cup, 2))
+    await other.expect("live:product:updated", stock=0)
+    await shop._database.execute(
+        "UPDATE orders SET expires_at = now() - interval '1 second' WHERE id = $1::uuid", order["id"]
+    )
+    back = await other.expect("live:product:updated", stock=2)
+    assert back["data"]["status"] == "AVAILABLE"
+    expired = unstamped(await office.expect("order:expired", id=order["id"]), "admins")
+    for socket in anns:
+        assert await socket.expect("order:expired") == expired
+    path = f"/orders/{order['id']}"
+    assert expired == {
+        "type": "order:expired",
+        "data": await shop.request("GET", path, token=ann.token, status={200}),
+    }
+    assert (expired["data"]["status"], set(expired["data"])) == ("EXPIRED", ORDER_FIELDS)
+
+    cancelled = await shop.buy(ann, cup)
+    answer = await shop.request("DELETE", f"/orders/{cancelled['id']}", token=ann.token, status={200})
+    told = unstamped(await office.expect("order:cancelled", id=cancelled["id"]), "admins")
+    assert told == {"type": "order:cancelled", "data": answer}
+    await other.expect("live:product:updated", version=back["data"]["version"] + 2)
+    for event in ("order:expired", "order:cancelled"):
+        other.refute(event)
+    assert office.take("order:expired", userId=ann.id) == [], "once"

@@ -61,10 +61,11 @@ async def test_all_product_changes_are_broadcast_on_both_nodes(shop: Shop, trans
     assert (changed["price"], changed["version"]) == (4.5, product["version"] + 1)
     assert await received(sockets, "live:product:updated") == changed
 
-    await shop.change(product, stock=3)
+    for stock in (5, 4):
+        await shop.change(product, stock=stock)
+        assert (await received(sockets, "live:product:updated"))["stock"] == stock
     low = await received(sockets, "product:low-stock")
-    assert low == {"productId": product["id"], "productName": "Cup", "remainingStock": 3}
-    assert (await received(sockets, "live:product:updated"))["stock"] == 3
+    assert low == {"productId": product["id"], "productName": "Cup", "remainingStock": 4}, "below five"
 
     gone = await shop.change(product, stock=0)
     assert gone["status"] == "SOLD_OUT"

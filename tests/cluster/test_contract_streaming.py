@@ -1,7 +1,9 @@
 """The wire contract of `/streaming`: distinct viewers over tabs, transports and nodes."""
 
 import asyncio
+import itertools
 import re
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -146,6 +148,10 @@ async def test_scheduled_streams_are_broadcast_to_everybody(shop: Shop) -> None:
             "upcoming:updated", match=lambda published: key in [s["key"] for s in published["streams"]]
         )
         assert set(published) == {"streams"}
+    cancelled = await shop.request("DELETE", f"/streams/{key}", token=(await shop.owner()).token, node=1, status={200})
+    assert (cancelled["key"], cancelled["status"]) == (key, "CANCELLED")
+    for socket in sockets:
+        await socket.expect("upcoming:updated", lambda published: key not in [s["key"] for s in published["streams"]])
 
 
 async def test_an_unknown_stream(shop: Shop) -> None:
@@ -177,3 +183,27 @@ async def test_hearts_reach_viewers_on_every_node_added_up(shop: Shop) -> None:
     for count in (0, 51):
         wrong = await guest.ask("stream:heart", {"streamKey": key, "count": count})
         assert wrong["error"]["code"] == "INVALID_PAYLOAD"
+
+
+async def test_hearts_are_one_event_a_second_for_each_stream(shop: Shop) -> None:
+    crowds = {await shop.stream(): 12, await shop.stream(): 5}
+    watchers = {key: await shop.viewer(key, node=1) for key in crowds}
+    senders = {key: await shop.viewer(key) for key in crowds}
+    heard: dict[str, list[tuple[datetime, int]]] = {key: [] for key in crowds}
+    for sent in (1, 2):
+        await asyncio.gather(
+            *(
+                senders[key].call("stream:heart", {"streamKey": key})
+                for key, crowd in crowds.items()
+                for _ in range(crowd)
+            )
+        )
+        for key, crowd in crowds.items():
+            while sum(count for _, count in heard[key]) < sent * crowd:
+                told = (await watchers[key].expect("stream:hearts", streamKey=key))["data"]
+                heard[key].append((datetime.fromisoformat(told["timestamp"]), told["count"]))
+    for key, crowd in crowds.items():
+        assert sum(count for _, count in heard[key]) == 2 * crowd
+        pauses = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(heard[key])]
+        assert pauses
+        assert min(pauses) > timedelta(seconds=0.9), "a broadcast a second, by the clock of the node"
