@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import AsyncIterator
 from functools import partial
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from tests.timing import allowed, until_now
-from tests.watchdog import EXIT_CODE, limited, limited_fixture
+from tests.watchdog import EXIT_CODE, ends_within, limited, limited_fixture
 
 STUCK = """
 import asyncio, subprocess
@@ -45,8 +46,10 @@ def test_a_process_that_goes_on_is_ended_with_its_children_and_says_where_it_was
 
 
 def test_a_block_that_ends_in_time_ends_nothing() -> None:
-    quick = "from tests.watchdog import ends_within\nwith ends_within(0.1, 'x', 2): pass\nimport time; time.sleep(0.3)"
-    assert subprocess.run([sys.executable, "-c", quick], timeout=allowed(20)).returncode == 0
+    before = set(threading.enumerate())
+    with ends_within(600, "a block", 2):
+        [timer] = set(threading.enumerate()) - before
+    until_now(lambda: not timer.is_alive(), what="nothing is left that would end this process")
 
 
 async def waits() -> None:
