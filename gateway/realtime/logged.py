@@ -73,8 +73,7 @@ def time_json(stamp: Stamp) -> str:
 
 def timed(packet: bytes, began: datetime | None) -> bytes:
     """Add `streamTime` to the data of an event that is not logged, by the present time; nothing before the start."""
-    start = None if began is None else _PACKET.match(packet)
-    if start is None or began is None:
+    if began is None or (start := _PACKET.match(packet)) is None:
         return packet
     passed = max(0, (now() - began) // MILLISECOND)
     return b'%b"streamTime":%d,%b' % (start[0], passed, packet[start.end() :])

@@ -105,8 +105,8 @@ class Sequencer:
 
     def begin_stream(self, key: str, began: datetime) -> None:
         """Remember when a stream went live first: the log's heads are read only once in a while."""
-        for room, watched in self._rooms.items():
-            if room in (chat_room(key), products_room(key), viewers_room(key)):
+        for room in (chat_room(key), products_room(key), viewers_room(key)):
+            if (watched := self._rooms.get(room)) is not None:
                 watched.began = began
 
     async def reach(self, room: Room, seq: int, within: float) -> bool:

@@ -78,17 +78,21 @@ class Sampler:
             self._until[room] = max(now, until) + self._pause
             if room not in self.spans:
                 return None
-        elif (found := _SENDER.search(packet)) is not None and self._ordinary(room, found[1].decode(), found[2]):
-            sender = found[1].decode()
+        elif (sender := self._ordinary_sender(room, packet)) is not None:
             self._metrics.left_out.inc()
         elif room not in self.spans:
             return None
         self._count(room, int(offset.rpartition(".")[2]), shown=sender is None)
         return sender
 
-    def _ordinary(self, room: Room, user_id: str, role: bytes) -> bool:
-        """Whether a sender has no powers in this room."""
-        return role in _ORDINARY or (role == _HOST and self._host(room) not in (None, user_id))
+    def _ordinary_sender(self, room: Room, packet: bytes) -> str | None:
+        """Return the sender of a message; None for one who has powers in this room, or is not known."""
+        found = _SENDER.search(packet)
+        if found is None:
+            return None
+        sender, role = found[1].decode(), found[2]
+        ordinary = role in _ORDINARY or (role == _HOST and self._host(room) not in (None, sender))
+        return sender if ordinary else None
 
     def forget(self, room: Room) -> None:
         """Forget a room without members here."""
