@@ -80,7 +80,6 @@ class SocketServer:
         self._endpoints: dict[str, NamespaceHandler] = {}
         self._cleaning: set[asyncio.Task[None]] = set()
         self.refusing = False  # refuse new sessions; open ones are served
-        self._notified: set[Connection] = set()
         engine.admits = self._admits
         engine.starts_or_drains = lambda: self.refusing
         engine.on_connect = self._connected
@@ -138,7 +137,6 @@ class SocketServer:
         # ACK: ignored, since the gateway requests none.
 
     def _closed(self, connection: Connection, _reason: str) -> None:
-        self._notified.discard(connection)
         client: Client = connection.owner
         for socket in list(client.sockets.values()):
             self._end(socket, for_good=False)
@@ -353,11 +351,12 @@ class SocketServer:
             await wait_until(asyncio.get_running_loop().time() + SHUTDOWN_GRACE, hurry)
 
     def _notify_shutdown(self, connection: Connection, retry_after_ms: int) -> None:
-        if connection in self._notified:  # it still finishes its requests
+        client: Client = connection.owner
+        if client.notified:  # it still finishes its requests
             return
-        self._notified.add(connection)
+        client.notified = True
         farewell = Farewell(code=Code.SERVICE_UNAVAILABLE, reconnect=True, retry_after_ms=retry_after_ms)
-        for socket in connection.owner.sockets.values():
+        for socket in client.sockets.values():
             socket.send(events.SERVER_SHUTDOWN, farewell)
 
     def _close_soon(self, connection: Connection, remaining: float = FINISH_TIMEOUT) -> None:
