@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -51,7 +52,8 @@ class Load:
     async def __aexit__(self, *exception: object) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        assert [how for how in ended if isinstance(how, Exception)] == []
 
     def beyond(self, count: int) -> bool:
         """Whether more calls than these have succeeded."""
@@ -117,20 +119,22 @@ async def test_redis_pool_loses_no_connection(own_redis: RedisServer, monkeypatc
         lambda: limiter._count([charge] * 2),
         lambda: revocations.revoke_sessions("u", ["s"]),
         login,
-        lambda: ping(redis),
+        lambda: echo(redis),
     ]
     await suffer(proxy, calls * 3, 20261130)
     await is_whole(redis._pool.use)
     assert metrics.registry.get_sample_value("dorami_redis_pool_in_use", {"pool": "calls"}) == 0
     assert metrics.registry.get_sample_value("dorami_redis_pool_size", {"pool": "calls"}) == SIZE
-    await asyncio.gather(*(ping(redis) for _ in range(10 * SIZE)))
+    await asyncio.gather(*(echo(redis) for _ in range(10 * SIZE)))
     await redis.close()
     await proxy.close()
 
 
-async def ping(redis: RedisClient) -> None:
+async def echo(redis: RedisClient) -> None:
+    text = secrets.token_hex(8)
     async with redis.guard("test"):
-        await redis.client.ping()
+        answer = await redis.client.echo(text)
+    assert answer == text, "what was meant for another call"
 
 
 async def test_postgres_pool_loses_no_connection(own_postgres: PostgresProcess) -> None:
